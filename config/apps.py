@@ -1,0 +1,7 @@
+"""The operators' site: the Django admin under the product's name."""
+
+from django.contrib.admin.apps import AdminConfig
+
+
+class OperatorsSite(AdminConfig):
+    default_site = "config.operators.OperatorsAdminSite"

@@ -1,0 +1,30 @@
+"""Secrets that are made on first start and kept in files only their owner can read."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def read_or_make(path: Path, *, prefix: str = "") -> str:
+    """Return the secret kept in `path`; on first start make one (64 hex digits after `prefix`).
+
+    The file has mode 0600. Several processes may start at once: a hard link appears whole or not at
+    all, so exactly one of them names the secret and the others read it.
+    """
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{prefix}{secrets.token_hex(32)}\n")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()

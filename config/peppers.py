@@ -1,0 +1,24 @@
+"""Reads the ring of token peppers as operators write it."""
+
+import re
+
+from django.core.exceptions import ImproperlyConfigured
+
+_ENTRY = re.compile(r"([1-9][0-9]{0,3}):([0-9a-f]{64})")
+
+
+def parse_peppers(text: str) -> dict[int, bytes]:
+    """Read `"2:<64 hex>,1:<64 hex>"` (commas or new lines between) into {number: 32 bytes}.
+
+    The newest pepper, the one new digests use, is the one with the highest number; it comes first.
+    """
+    ring: dict[int, bytes] = {}
+    for entry in re.split(r"[\s,]+", text.strip()):
+        match = _ENTRY.fullmatch(entry)
+        if match is None or int(match[1]) in ring:
+            raise ImproperlyConfigured(
+                "TOKEN_PEPPERS must be entries such as 1:<64 hexadecimal digits>, each number once, "
+                "separated by commas. Make a pepper with: openssl rand -hex 32"
+            )
+        ring[int(match[1])] = bytes.fromhex(match[2])
+    return dict(sorted(ring.items(), reverse=True))

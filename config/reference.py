@@ -1,0 +1,128 @@
+"""Turns the OpenAPI description into what the documentation page shows."""
+
+import json
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.generators import SchemaGenerator
+
+Schema = dict[str, Any]
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@cache
+def reference() -> dict[str, Any]:
+    """`spec`, `groups` of operations and `base_url`, read once from the code as it runs."""
+    document: Schema = SchemaGenerator().get_schema(request=None, public=True)
+    groups: dict[str, list[Schema]] = {}
+    for path, methods in document["paths"].items():
+        for method in METHODS:
+            if method in methods:
+                operation = methods[method]
+                groups.setdefault(operation["tags"][0], []).append(
+                    _operation(document, path, method, operation)
+                )
+    known = {tag["name"]: tag.get("description", "") for tag in document.get("tags", [])}
+    return {
+        "spec": document["info"],
+        "groups": [
+            {"name": name, "description": known.get(name, ""), "operations": operations}
+            for name, operations in groups.items()
+        ],
+        "base_url": settings.BASE_URL,
+    }
+
+
+def _operation(document: Schema, path: str, method: str, operation: Schema) -> Schema:
+    body = _body(document, operation)
+    return {
+        "id": operation["operationId"],
+        "method": method.upper(),
+        "path": path,
+        "summary": operation.get("summary", ""),
+        "description": operation.get("description", ""),
+        "deprecated": operation.get("deprecated", False),
+        "parameters": [_parameter(document, each) for each in operation.get("parameters", [])],
+        "body": body,
+        "responses": [
+            _response(document, status, each) for status, each in operation["responses"].items()
+        ],
+        "curl": _curl(path, method, body),
+    }
+
+
+def _parameter(document: Schema, parameter: Schema) -> Schema:
+    return {
+        "name": parameter["name"],
+        "where": parameter["in"],
+        "required": parameter.get("required", False),
+        "type": _type(document, parameter.get("schema", {})),
+        "description": parameter.get("description", ""),
+    }
+
+
+def _body(document: Schema, operation: Schema) -> Schema | None:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return None
+    schema = _resolve(document, content["schema"])
+    required = schema.get("required", [])
+    return {
+        "example": _example(content),
+        "fields": [
+            {
+                "name": name,
+                "type": _type(document, each),
+                "required": name in required,
+                "description": each.get("description", ""),
+            }
+            for name, each in schema.get("properties", {}).items()
+        ],
+    }
+
+
+def _response(document: Schema, status: str, response: Schema) -> Schema:
+    content = response.get("content", {}).get("application/json", {})
+    return {
+        "status": status,
+        "description": response.get("description", ""),
+        "example": _example(content),
+    }
+
+
+def _example(content: Schema) -> str:
+    for example in content.get("examples", {}).values():
+        return json.dumps(example["value"], indent=2, ensure_ascii=False)
+    return ""
+
+
+def _type(document: Schema, schema: Schema) -> str:
+    schema = _resolve(document, schema)
+    if "allOf" in schema:
+        return _type(document, schema["allOf"][0])
+    kind = schema.get("type", "object")
+    if kind == "array":
+        return f"array of {_type(document, schema.get('items', {}))}"
+    shown = {"date-time": "date and time"}.get(schema.get("format", ""), kind)
+    return f"{shown} or null" if schema.get("nullable") else str(shown)
+
+
+def _resolve(document: Schema, schema: Schema) -> Schema:
+    if "$ref" not in schema:
+        return schema
+    found: Any = document
+    for step in schema["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
+
+
+def _curl(path: str, method: str, body: Schema | None) -> str:
+    """One shell line in single quotes, because shells take `$…` for a variable."""
+    parts = ["curl", "-H 'Authorization: APIKey <token>'"]
+    if method != "get":
+        parts.append(f"-X {method.upper()}")
+    if body and body["example"]:
+        compact = json.dumps(json.loads(body["example"]), ensure_ascii=False)
+        parts.append(f"-H 'Content-Type: application/json' -d '{compact}'")
+    return " ".join([*parts, f"'{settings.BASE_URL}{path}'"])
