@@ -1,0 +1,96 @@
+"""Who acts. Every verb takes an actor as `by=`; a door makes it from what it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from accounts.models import Account, Membership, User
+from accounts.roles import Role
+
+
+class Through(StrEnum):
+    """The door an actor came through, as the audit log names it."""
+
+    PORTAL = "portal"
+    API = "api"
+    ADMIN = "admin"
+    COMMAND = "command"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A member of an account (perhaps acting through an API token), or an operator.
+
+    `role` is what the actor may do in `account`: for a token the weaker of its own and its issuer's
+    present role. `token_ends_at` is the end of that token, which nothing it creates may outlive.
+    """
+
+    through: Through
+    user: User | None = None
+    membership: Membership | None = None
+    role: Role | None = None
+    token_id: int | None = None
+    token_ends_at: datetime | None = None
+    address: str | None = None
+
+    @classmethod
+    def member(cls, membership: Membership, *, address: str | None = None) -> Actor:
+        """A person at the portal."""
+        return cls(
+            through=Through.PORTAL,
+            user=membership.user,
+            membership=membership,
+            role=membership.held_role,
+            address=address,
+        )
+
+    @classmethod
+    def token(
+        cls,
+        membership: Membership,
+        *,
+        token_id: int,
+        role: Role,
+        ends_at: datetime | None,
+        address: str | None = None,
+    ) -> Actor:
+        """An API token, acting for its issuer and never beyond them."""
+        return cls(
+            through=Through.API,
+            user=membership.user,
+            membership=membership,
+            role=Role.weaker(role, membership.held_role),
+            token_id=token_id,
+            token_ends_at=ends_at,
+            address=address,
+        )
+
+    @classmethod
+    def operator(
+        cls, *, through: Through, user: User | None = None, address: str | None = None
+    ) -> Actor:
+        """Somebody who runs the portal: a staff user in the Django admin, or the command line."""
+        return cls(through=through, user=user, address=address)
+
+    @property
+    def account(self) -> Account | None:
+        return self.membership.account if self.membership else None
+
+    @property
+    def is_operator(self) -> bool:
+        return self.membership is None
+
+    def is_administrator_of(self, account_id: int) -> bool:
+        """True for an Administrator (or Administrators token) of exactly this account."""
+        return (
+            self.membership is not None
+            and self.membership.account_id == account_id
+            and self.role is Role.ADMINISTRATORS
+        )
+
+    def is_member(self, membership: Membership) -> bool:
+        """True if the actor is this member, in person or through a token."""
+        return self.membership is not None and self.membership.pk == membership.pk

@@ -1,0 +1,42 @@
+"""Where a request came from."""
+
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The address of the client: the peer, or what a configured proxy says about it.
+
+    X-Forwarded-For is read from the right and only as long as the speaker is in
+    `settings.TRUSTED_PROXIES`: everything further left is what a stranger claims.
+    """
+    claimed = request.headers.get("X-Forwarded-For", "").split(",")
+    address = _parse(request.META.get("REMOTE_ADDR", ""))
+    while address and claimed and _is_trusted(address):
+        further = _parse(claimed.pop())
+        if further is None:
+            break
+        address = further
+    return address
+
+
+def _parse(text: str) -> str | None:
+    try:
+        address = ip_address(text.strip().partition("%")[0])  # without an IPv6 zone
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def _is_trusted(address: str) -> bool:
+    parsed = ip_address(address)
+    return any(parsed in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
+
+
+@lru_cache(maxsize=8)
+def _networks(proxies: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(proxy, strict=False) for proxy in proxies]

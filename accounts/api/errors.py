@@ -1,0 +1,54 @@
+"""The one place that words refusals for the API: `{"message": …}`, with `errors` by field for a 400."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+# What the wire calls a refusal that belongs to no single field.
+WHOLE = "errors"
+BAD_REQUEST = "The request is not valid: see errors."
+
+
+class NotFound(exceptions.APIException):
+    """404 with a sentence that names what was looked for."""
+
+    status_code = status.HTTP_404_NOT_FOUND
+    default_code = "not_found"
+
+
+def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler. Faults that nobody expected are not caught (None)."""
+    if isinstance(exception, ValidationError):
+        exception = exceptions.ValidationError(as_errors(exception))
+    elif isinstance(exception, PermissionDenied):
+        exception = exceptions.PermissionDenied(str(exception) or None)
+    elif isinstance(exception, Http404):
+        exception = NotFound("Not found.")
+    response = exception_handler(exception, context)
+    if response is not None and isinstance(exception, exceptions.APIException):
+        response.data = _body(exception)
+    return response
+
+
+def as_errors(refusal: ValidationError, fields: dict[str, str] | None = None) -> dict[str, Any]:
+    """A verb's refusal by field, under the names that the wire has for them."""
+    if not hasattr(refusal, "error_dict"):
+        return {WHOLE: refusal.messages}
+    names = fields or {}
+    return {names.get(field, field): messages for field, messages in refusal.message_dict.items()}
+
+
+def _body(exception: exceptions.APIException) -> dict[str, Any]:
+    detail = exception.detail
+    if isinstance(exception, exceptions.ValidationError):
+        errors = detail if isinstance(detail, dict) else {WHOLE: detail}
+        return {"message": BAD_REQUEST, "errors": errors}
+    if isinstance(exception, exceptions.ParseError):
+        return {"message": str(detail), "errors": {WHOLE: [str(detail)]}}
+    if isinstance(detail, dict):
+        return detail
+    return {"message": str(detail)}

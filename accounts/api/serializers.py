@@ -1,0 +1,192 @@
+"""The shapes of accounts and users on the wire."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiTypes, extend_schema_field
+from rest_framework import serializers
+
+from accounts.models import Account, Membership
+from accounts.roles import ROLE_NAMES, Role
+
+
+class RoleSerializer(serializers.Serializer[Role]):
+    """A role: `id` and `name`; either is enough to name one."""
+
+    id = serializers.ChoiceField(choices=Role.values, required=False)
+    name = serializers.ChoiceField(choices=ROLE_NAMES, required=False)
+
+
+def role_as_json(role: Role) -> dict[str, Any]:
+    return {"id": role.value, "name": role.label}
+
+
+@extend_schema_field(RoleSerializer)
+class RoleField(serializers.Field[Role, Any, dict[str, Any], Any]):
+    """Reads `{"id": 2}`, `{"name": "Users"}` or both, if they mean the same role."""
+
+    default_error_messages = {"invalid": "Invalid role: {role}"}
+
+    def to_internal_value(self, data: Any) -> Role:
+        named = (
+            [data[key] for key in ("id", "name") if data.get(key) is not None]
+            if isinstance(data, dict)
+            else []
+        )
+        found = {Role.find(str(each)) if _is_plain(each) else None for each in named}
+        if len(found) == 1 and None not in found:
+            return found.pop()  # type: ignore[return-value]  # None is not among them
+        shown = ", ".join(str(each) for each in named) if named else data
+        self.fail("invalid", role=str(shown)[:100])
+
+    def to_representation(self, value: Any) -> dict[str, Any]:
+        return role_as_json(Role(value))
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+class AccountRoleSerializer(serializers.Serializer[Membership]):
+    """One of the accounts a user belongs to."""
+
+    client_id = serializers.IntegerField(source="account_id")
+    client_company_name = serializers.CharField(source="account.name")
+    user_id = serializers.IntegerField()
+    user_roles = serializers.SerializerMethodField()
+
+    def get_user_roles(self, member: Membership) -> list[str]:
+        return [str(member.role)]
+
+
+class UserSerializer(serializers.Serializer[Membership]):
+    """A user as a member of one account."""
+
+    id = serializers.IntegerField(source="user.pk")
+    email = serializers.EmailField(source="user.email")
+    name = serializers.CharField(source="user.name")
+    lang = serializers.CharField(source="user.language")
+    phone = serializers.SerializerMethodField()
+    company = serializers.CharField(source="account.name")
+    reseller = serializers.SerializerMethodField()
+    client = serializers.IntegerField(source="account_id")
+    deleted = serializers.BooleanField(source="is_removed")
+    groups = serializers.SerializerMethodField()
+    activated = serializers.SerializerMethodField()
+    sso_auth = serializers.SerializerMethodField()
+    two_fa = serializers.SerializerMethodField()
+    auth_types = serializers.SerializerMethodField()
+    user_type = serializers.SerializerMethodField()
+    is_active = serializers.BooleanField(source="user.is_active")
+
+    def get_phone(self, member: Membership) -> str:
+        return ""
+
+    def get_reseller(self, member: Membership) -> int:
+        return 0
+
+    @extend_schema_field(RoleSerializer(many=True))
+    def get_groups(self, member: Membership) -> list[dict[str, Any]]:
+        return [role_as_json(member.held_role)]
+
+    def get_activated(self, member: Membership) -> bool:
+        return True
+
+    def get_sso_auth(self, member: Membership) -> bool:
+        return False
+
+    def get_two_fa(self, member: Membership) -> bool:
+        return False
+
+    def get_auth_types(self, member: Membership) -> list[str]:
+        return ["password"]
+
+    def get_user_type(self, member: Membership) -> str:
+        return "common"
+
+
+class CurrentUserSerializer(UserSerializer):
+    """The caller, with all the accounts they belong to."""
+
+    client_and_roles = serializers.SerializerMethodField()
+
+    @extend_schema_field(AccountRoleSerializer(many=True))
+    def get_client_and_roles(self, member: Membership) -> Any:
+        return AccountRoleSerializer(Membership.objects.of(member.user), many=True).data
+
+
+class AccountSerializer(serializers.Serializer[Account]):
+    """The caller's account. The portal sells nothing: what is about services is empty.
+
+    Context: `member` (who asks) and `members` (those of the account whom they may see).
+    """
+
+    id = serializers.IntegerField(source="pk")
+    email = serializers.SerializerMethodField()
+    name = serializers.SerializerMethodField()
+    status = serializers.SerializerMethodField()
+    companyName = serializers.CharField(source="name")
+    deleted = serializers.SerializerMethodField()
+    is_test = serializers.SerializerMethodField()
+    has_active_admin = serializers.SerializerMethodField()
+    currentUser = serializers.SerializerMethodField()
+    capabilities = serializers.SerializerMethodField()
+    serviceStatuses = serializers.SerializerMethodField()
+    paidFeatures = serializers.SerializerMethodField()
+    freeFeatures = serializers.SerializerMethodField()
+    entryBaseDomain = serializers.SerializerMethodField()
+    bill_type = serializers.SerializerMethodField()
+    users = serializers.SerializerMethodField()
+
+    def get_email(self, account: Account) -> str:
+        first = self._first_administrator()
+        return first.user.email if first else ""
+
+    def get_name(self, account: Account) -> str:
+        first = self._first_administrator()
+        return first.user.name if first else ""
+
+    def get_status(self, account: Account) -> str:
+        return "active"
+
+    def get_deleted(self, account: Account) -> bool:
+        return account.closed_at is not None
+
+    def get_is_test(self, account: Account) -> bool:
+        return False
+
+    def get_has_active_admin(self, account: Account) -> bool:
+        return self._first_administrator() is not None
+
+    def get_currentUser(self, account: Account) -> int:
+        member: Membership = self.context["member"]
+        return member.user_id
+
+    def get_capabilities(self, account: Account) -> list[str]:
+        return []
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_serviceStatuses(self, account: Account) -> dict[str, Any]:
+        return {}
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_paidFeatures(self, account: Account) -> dict[str, Any]:
+        return {}
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_freeFeatures(self, account: Account) -> dict[str, Any]:
+        return {}
+
+    @extend_schema_field({"type": "string", "nullable": True})
+    def get_entryBaseDomain(self, account: Account) -> None:
+        return None
+
+    def get_bill_type(self, account: Account) -> str:
+        return "common"
+
+    @extend_schema_field(UserSerializer(many=True))
+    def get_users(self, account: Account) -> Any:
+        return UserSerializer(self.context["visible"], many=True).data
+
+    def _first_administrator(self) -> Membership | None:
+        members: list[Membership] = self.context["members"]
+        return next((each for each in members if each.held_role is Role.ADMINISTRATORS), None)

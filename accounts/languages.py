@@ -1,0 +1,12 @@
+"""From the languages of the API to the catalogues of the portal."""
+
+from django.conf import settings
+
+# The API says `zh`; Django's catalogue for it is zh-hans.
+_CATALOGUES = {"zh": "zh-hans"}
+
+
+def catalogue_for(language: str) -> str:
+    """The translation catalogue for a person's language; English where there is none yet."""
+    code = _CATALOGUES.get(language, language)
+    return code if code in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

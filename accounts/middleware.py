@@ -1,0 +1,33 @@
+"""Pages speak the reader's language and show the reader's time."""
+
+import zoneinfo
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone, translation
+
+from accounts.languages import catalogue_for
+from accounts.models import User
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+def personal_settings(get_response: Handler) -> Handler:
+    """Activate language and time zone of the signed-in person; strangers get the browser's language."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith("/iam/") or request.path_info == "/healthz":
+            return get_response(request)  # the API speaks English and UTC, and asks no session
+        user = request.user
+        if isinstance(user, User):
+            language = catalogue_for(user.language)
+            zone = zoneinfo.ZoneInfo(user.time_zone)
+        else:
+            language = translation.get_language_from_request(request)
+            zone = zoneinfo.ZoneInfo("UTC")
+        with translation.override(language), timezone.override(zone):
+            response = get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        return response
+
+    return handle

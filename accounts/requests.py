@@ -1,0 +1,64 @@
+"""Who asks: the member behind a request of the portal."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from accounts.actors import Actor
+from accounts.addresses import client_address
+from accounts.models import Membership, User
+
+SESSION_KEY = "account"
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+class MemberRequest(HttpRequest):
+    """A request whose person is known to be a present member of `member.account`."""
+
+    user: User
+    member: Membership
+    actor: Actor
+
+
+def memberships_of(request: HttpRequest) -> list[Membership]:
+    """The present memberships of the signed-in person; asked for once a request."""
+    if not isinstance(request.user, User):
+        return []
+    known: list[Membership] | None = getattr(request, "_memberships", None)
+    if known is None:
+        known = list(Membership.objects.of(request.user))
+        request._memberships = known  # type: ignore[attr-defined]  # kept with the request
+    return known
+
+
+def current_member(request: HttpRequest) -> Membership | None:
+    """What the person is in the account they chose, or in their first one. None for strangers."""
+    memberships = memberships_of(request)
+    chosen = request.session.get(SESSION_KEY)
+    first = memberships[0] if memberships else None
+    return next((member for member in memberships if member.account_id == chosen), first)
+
+
+def member_required(
+    view: Callable[Concatenate[Any, P], HttpResponse],
+) -> View[P]:
+    """Ask strangers to sign in, tell people without an account so, and set `request.member`."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        member = current_member(request)
+        if member is None:
+            return render(request, "accounts/no_account.html", status=403)
+        # One user object a request: the membership's is the one that signed in.
+        assert isinstance(request.user, User)
+        member.user = request.user
+        request.member = member  # type: ignore[attr-defined]  # see MemberRequest
+        request.actor = Actor.member(member, address=client_address(request))  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)
+
+    return login_required(guarded)

@@ -1,0 +1,46 @@
+"""What text people may give: visible, storable, and not able to disguise its neighbours."""
+
+import re
+import unicodedata
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+# U+202A-202E and U+2066-2069 reorder the text around them: an "exe.txt" trick for names in lists.
+# (Right-to-left letters need none of them.)
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+
+
+def validate_line(text: str) -> None:
+    """Refuse what has no place in a single line: control characters, line breaks, half characters."""
+    if any(unicodedata.category(character) in _LINE_CATEGORIES for character in text):
+        raise ValidationError(
+            _("Remove the line breaks and control characters: this must be one line of text."),
+            code="control_characters",
+        )
+    _refuse_direction(text)
+
+
+def validate_paragraphs(text: str) -> None:
+    """As `validate_line`, but line breaks and tabs are welcome."""
+    if any(
+        unicodedata.category(character) in {"Cc", "Cs"} and character not in "\r\n\t"
+        for character in text
+    ):
+        raise ValidationError(_("Remove the control characters."), code="control_characters")
+    _refuse_direction(text)
+
+
+def validate_visible(text: str) -> None:
+    """Refuse text of which nothing can be seen."""
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in text):
+        raise ValidationError(_("Enter at least one visible character."), code="required")
+
+
+def _refuse_direction(text: str) -> None:
+    if _DIRECTION.search(text):
+        raise ValidationError(
+            _("Remove the invisible characters that change the direction of text."),
+            code="direction_characters",
+        )
