@@ -1,0 +1,79 @@
+"""The shapes of API tokens on the wire."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.api.serializers import RoleField
+from apitokens.models import APIToken
+
+# The verbs' names of things, in the words of the wire.
+FIELDS = {"expires_at": "exp_date"}
+
+
+class IssuerSerializer(serializers.Serializer[APIToken]):
+    """Who issued the token. `deleted` says that the user has been removed from the account."""
+
+    deleted = serializers.BooleanField(source="issuer.is_removed")
+    user_id = serializers.IntegerField(source="issuer.user_id")
+    user_name = serializers.CharField(source="issuer.user.name")
+    user_email = serializers.EmailField(source="issuer.user.email")
+    client_id = serializers.IntegerField(source="account_id")
+    role = RoleField()
+
+
+class TokenSerializer(serializers.Serializer[APIToken]):
+    """An API token without its secret. Times are UTC; `last_usage` is "" for a token never used."""
+
+    id = serializers.IntegerField(source="pk")
+    name = serializers.CharField()
+    description = serializers.CharField()
+    exp_date = serializers.DateTimeField(source="expires_at", allow_null=True, default_timezone=UTC)
+    created = serializers.DateTimeField(source="created_at", default_timezone=UTC)
+    deleted = serializers.BooleanField(source="is_deleted")
+    expired = serializers.SerializerMethodField()
+    last_usage = serializers.SerializerMethodField()
+    client_user = IssuerSerializer(source="*")
+
+    def get_expired(self, token: APIToken) -> bool:
+        at: datetime = self.context["at"]
+        return token.is_expired(at)
+
+    def get_last_usage(self, token: APIToken) -> str:
+        return _wire_time(token.last_used_at) if token.last_used_at else ""
+
+
+class IssuedSerializer(TokenSerializer):
+    """A new API token. `token` is here this once: it is not stored."""
+
+    token = serializers.SerializerMethodField()
+
+    def get_token(self, token: APIToken) -> str:
+        plaintext: str = self.context["plaintext"]
+        return plaintext
+
+
+class NewIssuerSerializer(serializers.Serializer[Any]):
+    """The role of the new token; an empty object asks for the caller's own."""
+
+    role = RoleField(required=False)
+
+
+class NewTokenSerializer(serializers.Serializer[Any]):
+    """What a new API token is to be."""
+
+    name = serializers.CharField(max_length=255)
+    exp_date = serializers.DateTimeField(
+        allow_null=True,
+        default_timezone=UTC,
+        help_text="When the token expires, as RFC 3339 with any offset; null for never.",
+    )
+    client_user = NewIssuerSerializer()
+    description = serializers.CharField(
+        max_length=2000, required=False, allow_blank=True, allow_null=True, default=""
+    )
+
+
+def _wire_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,117 @@
+"""API tokens of an account: list, create, get, delete; v1 and v2 differ in the spelling they answer."""
+
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.actors import Actor
+from accounts.api.errors import NotFound, as_errors
+from accounts.api.views import actor_of, caller
+from apitokens import services
+from apitokens.api import description as described
+from apitokens.api.serializers import (
+    FIELDS,
+    IssuedSerializer,
+    NewTokenSerializer,
+    TokenSerializer,
+)
+from apitokens.filters import APIFilter
+from apitokens.keys import Separator
+from apitokens.models import APIToken
+
+
+class AccountView(APIView):
+    """An address below one account: for everybody else that account does not exist."""
+
+    separator: ClassVar[Separator] = "$"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if caller(request).account_id != kwargs["client_id"]:
+            raise NotFound("Account not found.")
+
+
+class Tokens(AccountView):
+    @extend_schema(**described.LIST)
+    def get(self, request: Request, client_id: int) -> Response:
+        at = timezone.now()
+        found = APIFilter(request.query_params, actor=actor_of(request), at=at)
+        if not found.is_valid():
+            raise ValidationError(found.errors.as_data())
+        tokens = found.qs.for_display()
+        return Response(TokenSerializer(tokens, many=True, context={"at": at}).data)
+
+    @extend_schema(**described.CREATE)
+    @sensitive_variables()
+    def post(self, request: Request, client_id: int) -> Response:
+        asked = NewTokenSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        at, actor = timezone.now(), actor_of(request)
+        token, key = _issue(asked.validated_data, actor=actor, at=at)
+        context = {"at": at, "plaintext": key.spell(self.separator)}
+        answer = Response(IssuedSerializer(token, context=context).data)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+class Token(AccountView):
+    @extend_schema(**described.GET)
+    def get(self, request: Request, client_id: int, token_id: int) -> Response:
+        token = _find(token_id, actor_of(request))
+        return Response(TokenSerializer(token, context={"at": timezone.now()}).data)
+
+    @extend_schema(**described.DELETE)
+    def delete(self, request: Request, client_id: int, token_id: int) -> Response:
+        actor = actor_of(request)
+        services.delete(token=_find(token_id, actor), by=actor, at=timezone.now())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema(**described.V2)
+class TokensV2(Tokens):
+    separator: ClassVar[Separator] = "_"
+
+
+@extend_schema(**described.V2)
+class TokenV2(Token):
+    separator: ClassVar[Separator] = "_"
+
+
+def _find(token_id: int, actor: Actor) -> APIToken:
+    visible = APIToken.objects.visible_to(actor).for_display()
+    token = visible.filter(pk=token_id).first()
+    if token is None:
+        raise NotFound("API token not found.")
+    return token
+
+
+def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> services.Issued:
+    member, role = actor.membership, asked["client_user"].get("role", actor.role)
+    assert member is not None
+    try:
+        return services.issue(
+            by=actor,
+            issuer=member,
+            name=asked["name"],
+            description=asked["description"] or "",
+            role=role,
+            expires_at=asked["exp_date"],
+            at=at,
+        )
+    except ValidationError as refusal:
+        raise exceptions.ValidationError(_worded(refusal)) from refusal
+
+
+def _worded(refusal: ValidationError) -> dict[str, Any]:
+    """The verb's refusal, nested like the request."""
+    errors = as_errors(refusal, FIELDS)
+    if "role" in errors:
+        errors["client_user"] = {"role": errors.pop("role")}
+    return errors

@@ -1,0 +1,25 @@
+"""The exclamation badge of the sidebar."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from accounts.actors import Actor
+from accounts.requests import current_member
+from apitokens.models import APIToken
+
+
+def expiring_badge(request: HttpRequest) -> dict[str, Any]:
+    """`expiring_soon`: how many tokens the person may see that expire in 7 days or less."""
+    if not hasattr(request, "user") or not request.user.is_authenticated:
+        return {"expiring_soon": 0}
+    return {"expiring_soon": SimpleLazyObject(lambda: _count(request))}
+
+
+def _count(request: HttpRequest) -> int:
+    member = current_member(request)
+    if member is None:
+        return 0
+    return APIToken.objects.visible_to(Actor.member(member)).expiring(timezone.now()).count()

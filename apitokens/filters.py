@@ -1,0 +1,157 @@
+"""What a list of tokens can be asked for: one vocabulary for the page and the API."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import django_filters
+from django import forms
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.expressions import OrderBy
+from django.utils.translation import gettext_lazy as _
+
+from accounts.actors import Actor
+from accounts.models import Membership
+from accounts.roles import Role
+from apitokens.models import APIToken, APITokenQuerySet, Status
+
+_RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
+NEWEST_FIRST = "-created"
+
+SORTS: dict[str, Callable[[], list[OrderBy]]] = {
+    "id": lambda: [F("pk").asc()],
+    "name": lambda: [F("name").asc()],
+    "issued_by": lambda: [F("issuer__user__name").asc(), F("issuer__user__email").asc()],
+    "role": lambda: [_RANK.asc()],
+    # A token that never expires comes after all that do; one never used before all that were.
+    "expiration": lambda: [F("expires_at").asc(nulls_last=True)],
+    "created": lambda: [F("created_at").asc()],
+    "last_usage": lambda: [F("last_used_at").asc(nulls_first=True)],
+}
+
+
+def ordering(sort: str) -> list[OrderBy]:
+    """Turn "name" or "-name" into an ordering in which every token has one fixed place."""
+    key = sort.removeprefix("-")
+    order = [*SORTS[key](), F("pk").asc()]
+    if sort.startswith("-"):
+        for part in order:
+            part.reverse_ordering()
+    return order
+
+
+class TokenFilter(django_filters.FilterSet):
+    """Narrows the tokens an actor may see, as they are at one moment."""
+
+    def __init__(self, data: Any, *, actor: Actor, at: datetime) -> None:
+        self.actor, self.at = actor, at
+        super().__init__(data, queryset=APIToken.objects.visible_to(actor))
+
+    class Meta:
+        model = APIToken
+        fields: list[str] = []
+
+
+class PageFilter(TokenFilter):
+    """Issued by, Role, Status (Active unless asked otherwise), search and sorting of the page."""
+
+    issued_by = django_filters.ModelChoiceFilter(
+        label=_("Issued by"),
+        field_name="issuer",
+        queryset=lambda request: Membership.objects.none(),
+        to_field_name="user_id",
+        empty_label=_("Everybody"),
+    )
+    role = django_filters.ChoiceFilter(
+        label=_("Role"), choices=Role.choices, empty_label=_("All roles")
+    )
+    status = django_filters.ChoiceFilter(
+        label=_("Status"),
+        choices=[("all", _("All")), *Status.choices],
+        method="filter_status",
+        empty_label=None,
+    )
+    q = django_filters.CharFilter(
+        label=_("Search"),
+        method="search",
+        max_length=255,
+        widget=forms.TextInput({"type": "search"}),
+    )
+    sort = django_filters.ChoiceFilter(
+        choices=[(sign + key, key) for key in SORTS for sign in ("", "-")],
+        method="ignore",
+        widget=forms.HiddenInput,
+    )
+
+    def __init__(self, data: Any, *, actor: Actor, at: datetime) -> None:
+        chosen = data.copy()
+        chosen.setdefault("status", Status.ACTIVE)
+        chosen.setdefault("sort", NEWEST_FIRST)
+        super().__init__(chosen, actor=actor, at=at)
+        self.filters["issued_by"].field_class = IssuerField
+        self.filters["issued_by"].queryset = issuers_visible_to(actor)
+
+    def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
+        found = super().filter_queryset(queryset)
+        return found.order_by(*ordering(self.form.cleaned_data["sort"] or NEWEST_FIRST))
+
+    def filter_status(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
+        return queryset.with_status(value, self.at)
+
+    def ignore(self, queryset: APITokenQuerySet, _name: str, _value: str) -> APITokenQuerySet:
+        return queryset
+
+    def search(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
+        """Find the words in name, description and issuer, or the exact id (also as `id$`)."""
+        wanted = (
+            Q(name__icontains=value)
+            | Q(description__icontains=value)
+            | Q(issuer__user__name__icontains=value)
+            | Q(issuer__user__email__icontains=value)
+        )
+        token_id = value.split("$")[0].split("_")[0]
+        if token_id.isascii() and token_id.isdecimal():
+            wanted |= Q(pk=int(token_id))
+        return queryset.filter(wanted)
+
+
+class IssuerField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
+    def label_from_instance(self, member: Membership) -> str:
+        return str(member.user.get_full_name())
+
+
+def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:
+    """The members who issued a token that the actor may see."""
+    tokens = APIToken.objects.visible_to(actor).filter(issuer=OuterRef("pk"))
+    account = actor.account
+    return (
+        Membership.objects.filter(Exists(tokens), account=account)
+        .select_related("user")
+        .order_by("user__name", "user__email")
+    )
+
+
+class APIFilter(TokenFilter):
+    """The query of the REST API: `role` (id or name), `issued_by`, `not_issued_by`, `deleted`."""
+
+    role = django_filters.CharFilter(method="filter_role")
+    issued_by = django_filters.NumberFilter(field_name="issuer__user_id")
+    not_issued_by = django_filters.NumberFilter(field_name="issuer__user_id", exclude=True)
+    deleted = django_filters.TypedChoiceFilter(
+        choices=[(word, word) for word in ("true", "false", "True", "False", "1", "0")],
+        coerce=lambda word: word.lower() in ("true", "1"),
+        empty_value=False,
+        method="ignore",
+    )
+
+    def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
+        wants_deleted = self.form.cleaned_data["deleted"]
+        queryset = queryset.deleted() if wants_deleted else queryset.undeleted()
+        return super().filter_queryset(queryset).order_by("created_at", "pk")
+
+    def filter_role(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
+        role = Role.find(value)
+        return queryset.none() if role is None else queryset.filter(role=role)
+
+    def ignore(self, queryset: APITokenQuerySet, _name: str, _value: bool) -> APITokenQuerySet:
+        return queryset

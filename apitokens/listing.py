@@ -1,0 +1,112 @@
+"""What the API tokens page shows: rows, columns, pages."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.core.paginator import Page, Paginator
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+
+from accounts.actors import Actor
+from accounts.models import Account, User
+from accounts.roles import Role
+from apitokens import services
+from apitokens.filters import NEWEST_FIRST, PageFilter
+from apitokens.models import APIToken, Status
+
+PAGE_SIZES = (10, 25, 50, 100)
+PAGE_SIZE = 25
+
+COLUMNS = [
+    ("id", _("ID")),
+    ("name", _("Token name")),
+    ("issued_by", _("Issued by")),
+    ("role", _("Role")),
+    ("status", _("Status")),
+    ("expiration", _("Expiration")),
+    ("description", _("Description")),
+    ("created", _("Created")),
+    ("last_usage", _("Last usage")),
+    ("actions", _("Actions")),
+]
+UNSORTABLE = {"status", "description", "actions"}
+
+
+class Column(NamedTuple):
+    """A heading: `sort_value` is what `?sort=` has to say for the next click."""
+
+    key: str
+    label: str
+    sortable: bool
+    sort_value: str
+    aria_sort: str
+
+
+class Row(NamedTuple):
+    """A token as one reader sees it at one moment."""
+
+    token: APIToken
+    status: Status
+    expires_soon: bool
+    issuer_removed: bool
+    deleted_by: User | None
+    may_delete: bool
+
+
+def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -> dict[str, Any]:
+    """The context of the list page for this query, in a number of queries that rows do not raise."""
+    filterset = PageFilter(query, actor=actor, at=at)
+    is_valid = filterset.is_valid()
+    tokens = filterset.qs if is_valid else APIToken.objects.none()
+    size = _page_size(query)
+    page: Page[APIToken] = Paginator(tokens.for_display() if is_valid else tokens, size).get_page(
+        query.get("page")
+    )
+    sort = filterset.form.cleaned_data.get("sort") or NEWEST_FIRST
+    return {
+        "rows": [row(token, at=at) for token in page],
+        "page": page,
+        "page_range": list(page.paginator.get_elided_page_range(page.number)),
+        "filterset": filterset,
+        "is_filtered": _is_filtered(query),
+        "columns": [_column(key, str(label), sort) for key, label in COLUMNS],
+        "page_sizes": PAGE_SIZES,
+        "page_size": size,
+        "usage": services.usage(account, at=at),
+        "has_tokens": bool(page.object_list) or APIToken.objects.visible_to(actor).exists(),
+        "is_administrator": actor.role is Role.ADMINISTRATORS,
+    }
+
+
+def row(token: APIToken, *, at: datetime) -> Row:
+    """What the table says about one token that the reader may see, and so may delete."""
+    return Row(
+        token=token,
+        status=token.status(at),
+        expires_soon=token.expires_soon(at),
+        issuer_removed=token.issuer.is_removed,
+        deleted_by=token.deleted_by,
+        may_delete=not token.is_deleted,
+    )
+
+
+def _column(key: str, label: str, sort: str) -> Column:
+    current = sort.removeprefix("-") == key
+    descending = sort.startswith("-")
+    return Column(
+        key=key,
+        label=label,
+        sortable=key not in UNSORTABLE,
+        sort_value=f"-{key}" if current and not descending else key,
+        aria_sort=("descending" if descending else "ascending") if current else "none",
+    )
+
+
+def _page_size(query: QueryDict) -> int:
+    wanted = query.get("page_size", "")
+    return next((size for size in PAGE_SIZES if str(size) == wanted), PAGE_SIZE)
+
+
+def _is_filtered(query: QueryDict) -> bool:
+    asks = any(query.get(name) for name in ("issued_by", "role", "q"))
+    return asks or query.get("status", Status.ACTIVE) != Status.ACTIVE

@@ -1,0 +1,180 @@
+"""API tokens: what is true of them, and the questions people ask about many of them."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.actors import Actor
+from accounts.models import Account, Membership
+from accounts.roles import Role
+from accounts.text import validate_line, validate_paragraphs, validate_visible
+from apitokens import keys
+
+EXPIRES_SOON = timedelta(days=7)
+
+
+class Status(models.TextChoices):
+    ACTIVE = "active", _("Active")
+    EXPIRED = "expired", _("Expired")
+    DELETED = "deleted", _("Deleted")
+
+
+def draw_id() -> int:
+    """A token id of nine digits, drawn and not counted.
+
+    Consecutive ids would tell every account how many tokens the others make.
+    """
+    return 100_000_000 + secrets.randbelow(900_000_000)
+
+
+class APITokenQuerySet(models.QuerySet["APIToken"]):
+    def visible_to(self, actor: Actor) -> APITokenQuerySet:
+        """All of the account for its Administrators; for others those they issued themselves."""
+        if actor.membership is None:
+            return self.none()
+        if actor.is_administrator_of(actor.membership.account_id):
+            return self.filter(account_id=actor.membership.account_id)
+        return self.filter(issuer=actor.membership)
+
+    def undeleted(self) -> APITokenQuerySet:
+        return self.filter(deleted_at__isnull=True)
+
+    def active(self, at: datetime) -> APITokenQuerySet:
+        """Neither deleted nor expired. These count against the account's limit."""
+        return self.undeleted().filter(Q(expires_at__isnull=True) | Q(expires_at__gt=at))
+
+    def expired(self, at: datetime) -> APITokenQuerySet:
+        return self.undeleted().filter(expires_at__lte=at)
+
+    def deleted(self) -> APITokenQuerySet:
+        return self.filter(deleted_at__isnull=False)
+
+    def expiring(self, at: datetime, *, within: timedelta = EXPIRES_SOON) -> APITokenQuerySet:
+        """Active ones that expire `within` the given span after `at`."""
+        return self.undeleted().filter(expires_at__gt=at, expires_at__lte=at + within)
+
+    def with_status(self, status: str, at: datetime) -> APITokenQuerySet:
+        """Those with this status; all of them for any other word."""
+        match status:
+            case Status.ACTIVE:
+                return self.active(at)
+            case Status.EXPIRED:
+                return self.expired(at)
+            case Status.DELETED:
+                return self.deleted()
+        return self
+
+    def for_display(self) -> APITokenQuerySet:
+        """With everybody that a list of tokens names, in the same query."""
+        return self.select_related("issuer__user", "deleted_by").defer("digest")
+
+
+class APIToken(models.Model):
+    """A permanent API token. Its secret is not here: only a digest, until 90 days after deletion."""
+
+    id = models.BigIntegerField("ID", primary_key=True, default=draw_id, editable=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="api_tokens")
+    issuer = models.ForeignKey(
+        Membership, models.PROTECT, related_name="api_tokens", verbose_name=_("issued by")
+    )
+    name = models.CharField(
+        _("token name"), max_length=255, validators=[validate_line, validate_visible]
+    )
+    description = models.CharField(
+        _("description"), max_length=2000, blank=True, validators=[validate_paragraphs]
+    )
+    role = models.PositiveSmallIntegerField(_("role"), choices=Role)
+    created_at = models.DateTimeField(_("created"))
+    expires_at = models.DateTimeField(_("expiration"), null=True, blank=True)
+
+    digest = models.BinaryField(max_length=keys.DIGEST_BYTES, null=True, editable=False)
+    pepper = models.PositiveSmallIntegerField(null=True, editable=False)
+    form_key = models.UUIDField(null=True, editable=False)
+
+    last_used_at = models.DateTimeField(_("last usage"), null=True, blank=True, editable=False)
+    last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
+    refusal_told_at = models.DateTimeField(null=True, editable=False)
+
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+    deleted_by = models.ForeignKey(
+        "accounts.User",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("deleted by"),
+    )
+
+    objects = APITokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        constraints = [
+            # The browser's form is good for one token: a doubled submit finds this row.
+            models.UniqueConstraint(fields=["issuer", "form_key"], name="token_once_per_form"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="token_role_known"),
+            models.CheckConstraint(
+                condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("created_at")),
+                name="token_expires_after_creation",
+            ),
+            models.CheckConstraint(
+                condition=Q(digest__isnull=False, pepper__isnull=False)
+                | Q(digest__isnull=True, pepper__isnull=True, deleted_at__isnull=False),
+                name="token_digest_until_deleted",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account", "-created_at"], name="token_by_account"),
+            models.Index(fields=["issuer", "-created_at"], name="token_by_issuer"),
+            # A hundred thousand tombstones cost the page of active tokens nothing.
+            models.Index(
+                fields=["account", "-created_at"],
+                condition=Q(deleted_at__isnull=True),
+                name="token_undeleted",
+            ),
+            models.Index(
+                fields=["account", "expires_at"],
+                condition=Q(deleted_at__isnull=True, expires_at__isnull=False),
+                name="token_expiring",
+            ),
+            models.Index(
+                fields=["deleted_at"],
+                condition=Q(digest__isnull=False, deleted_at__isnull=False),
+                name="token_digest_to_forget",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.pk})"
+
+    @property
+    def held_role(self) -> Role:
+        return Role(self.role)
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.deleted_at is not None
+
+    def is_expired(self, at: datetime) -> bool:
+        """True from the instant of expiration on, for tokens that nobody deleted."""
+        return not self.is_deleted and self.expires_at is not None and self.expires_at <= at
+
+    def expires_soon(self, at: datetime) -> bool:
+        """True for an active token that has 7 days or less to live."""
+        return (
+            not self.is_deleted
+            and self.expires_at is not None
+            and at < self.expires_at <= at + EXPIRES_SOON
+        )
+
+    def status(self, at: datetime) -> Status:
+        if self.is_deleted:
+            return Status.DELETED
+        return Status.EXPIRED if self.is_expired(at) else Status.ACTIVE

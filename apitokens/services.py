@@ -1,0 +1,267 @@
+"""The verbs of API tokens: the only writers of their table.
+
+Every verb takes facts (`at`, the present moment) and, where somebody decides, an actor (`by`). It owns
+its transaction and writes the audit event in it. Refusals are Django's `ValidationError` (by field,
+with stable codes) and `PermissionDenied`.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from accounts import audit
+from accounts.actors import Actor
+from accounts.models import Account, Membership
+from accounts.roles import Role
+from apitokens import keys
+from apitokens.models import APIToken, draw_id
+
+LONGEST_LIFE = timedelta(days=36_525)
+"""A hundred years: what is later is a slip of the keyboard or means "never"."""
+
+AUDITED_REFUSALS = ("role_too_high", "limit_reached", "outlives_creator")
+
+
+class Issued(NamedTuple):
+    """A new token and its key: the only time that the secret exists outside its owner's hands."""
+
+    token: APIToken
+    key: keys.Key
+
+
+class Usage(NamedTuple):
+    """How many active tokens an account has, and may have."""
+
+    in_use: int
+    limit: int
+
+    @property
+    def is_full(self) -> bool:
+        return self.in_use >= self.limit
+
+
+class AlreadyIssued(ValidationError):
+    """The form that asks has made this token before."""
+
+    def __init__(self, token: APIToken) -> None:
+        super().__init__(_("This form was already sent."), code="already_issued")
+        self.token = token
+
+
+@sensitive_variables("key")
+def issue(
+    *,
+    by: Actor,
+    issuer: Membership,
+    name: str,
+    role: Role,
+    expires_at: datetime | None,
+    at: datetime,
+    description: str = "",
+    form_key: UUID | None = None,
+) -> Issued:
+    """Issue a token in the issuer's account, with a role equal to or lower than theirs.
+
+    A token that acts as `by` gives away no more than its own role and nothing that outlives it.
+    Raises `ValidationError` with codes (by field) `role_too_high`, `past`, `too_far`,
+    `outlives_creator`, `limit_reached` (whole form); `AlreadyIssued` if `form_key` was used before;
+    `PermissionDenied` for whoever is not the issuer or an operator, or no longer a member.
+    """
+    if not (by.is_operator or by.is_member(issuer)):
+        raise PermissionDenied(_("You can create API tokens for yourself only."))
+    token = APIToken(
+        account_id=issuer.account_id,
+        issuer=issuer,
+        name=name.strip(),
+        description=description.strip(),
+        role=role,
+        created_at=at,
+        expires_at=expires_at,
+        form_key=form_key,
+    )
+    try:
+        with transaction.atomic():
+            key = _insert(token, by=by, at=at)
+    except ValidationError as refusal:
+        _record_refusal(refusal, token, by=by, at=at)
+        raise
+    return Issued(token, key)
+
+
+@transaction.atomic
+def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
+    """Delete a token: it stops at once and stays as a tombstone. False if somebody was faster.
+
+    Administrators delete any token of the account, others those they issued, operators all; a token
+    deletes no token of a stronger role. Raises `PermissionDenied`.
+    """
+    if not _may_delete(token, by):
+        raise PermissionDenied(_("You do not have permission to delete this API token."))
+    deleted = APIToken.objects.undeleted().filter(pk=token.pk)
+    if not deleted.update(deleted_at=at, deleted_by=by.user):
+        return False
+    token.deleted_at, token.deleted_by = at, by.user
+    audit.record(
+        "token.deleted", by=by, at=at, account_id=token.account_id, subject=token, name=token.name
+    )
+    return True
+
+
+@transaction.atomic
+def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
+    """Delete these tokens, all or none. Returns how many were not deleted before."""
+    return sum(delete(token=token, by=by, at=at) for token in tokens)
+
+
+@transaction.atomic
+def forget_digests(*, by: Actor, at: datetime) -> int:
+    """Drop the digests of tokens deleted long enough ago; their holders are told `unknown` from now
+    on. Returns how many. Dull when run twice."""
+    forgotten = (
+        APIToken.objects.deleted()
+        .filter(digest__isnull=False, deleted_at__lte=at - settings.TOKEN_DIGEST_RETENTION)
+        .update(digest=None, pepper=None)
+    )
+    if forgotten:
+        audit.record("token.digests_forgotten", by=by, at=at, count=forgotten)
+    return forgotten
+
+
+def usage(account: Account, *, at: datetime) -> Usage:
+    """How much of its limit the account uses."""
+    return Usage(APIToken.objects.active(at).filter(account=account).count(), account.token_limit)
+
+
+def newest_pepper() -> int:
+    """The number of the pepper that new digests use."""
+    return next(iter(settings.TOKEN_PEPPERS))
+
+
+@sensitive_variables("key")
+def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
+    # The account's row is the queue: whoever holds it counts alone. `no_key` lets others insert rows
+    # that refer to it meanwhile. (On SQLite the transaction itself is the queue.)
+    account = Account.objects.select_for_update(no_key=True).get(pk=token.account_id)
+    issuer = Membership.objects.present().filter(pk=token.issuer_id).first()
+    if issuer is None:
+        raise PermissionDenied(_("You do not belong to this account any more."))
+    _refuse_second_use(token)
+    _refuse_bad_facts(token, ceiling=_ceiling(by, issuer), ends_at=by.token_ends_at, at=at)
+    if usage(account, at=at).is_full:
+        raise ValidationError(
+            _(
+                "All %(limit)d API tokens of this account are in use. "
+                "Delete one that is no longer needed, then try again."
+            ),
+            code="limit_reached",
+            params={"limit": account.token_limit},
+        )
+    while APIToken.objects.filter(pk=token.pk).exists():
+        token.pk = draw_id()
+    key = keys.make(token.pk)
+    token.pepper = newest_pepper()
+    token.digest = keys.digest(key, settings.TOKEN_PEPPERS[token.pepper])
+    token.save(force_insert=True)
+    audit.record(
+        "token.issued",
+        by=by,
+        at=at,
+        account=account,
+        subject=token,
+        name=token.name,
+        role=token.held_role.label,
+        issuer=token.issuer.user_id,
+        expires_at=token.expires_at.isoformat() if token.expires_at else None,
+    )
+    return key
+
+
+def _ceiling(by: Actor, issuer: Membership) -> Role:
+    """The strongest role that may be given away: of the issuer, and of the token they act with."""
+    present = issuer.held_role
+    return present if by.role is None else Role.weaker(present, by.role)
+
+
+def _refuse_second_use(token: APIToken) -> None:
+    if token.form_key is None:
+        return
+    made = APIToken.objects.filter(issuer_id=token.issuer_id, form_key=token.form_key).first()
+    if made is not None:
+        raise AlreadyIssued(made)
+
+
+def _refuse_bad_facts(
+    token: APIToken, *, ceiling: Role, ends_at: datetime | None, at: datetime
+) -> None:
+    errors: dict[str, list[ValidationError]] = {}
+    try:
+        token.clean_fields(exclude=["digest", "pepper"])
+    except ValidationError as refusal:
+        errors = {**refusal.error_dict}
+    if token.role in Role.values and not ceiling.covers(token.held_role):
+        errors["role"] = [
+            ValidationError(
+                _("Can't create token with role %(role)s"),
+                code="role_too_high",
+                params={"role": token.held_role.label},
+            )
+        ]
+    late = _expiration_error(token.expires_at, ends_at=ends_at, at=at)
+    if late is not None:
+        errors["expires_at"] = [late]
+    if errors:
+        raise ValidationError(errors)
+
+
+def _expiration_error(
+    expires_at: datetime | None, *, ends_at: datetime | None, at: datetime
+) -> ValidationError | None:
+    if expires_at is not None and expires_at <= at:
+        return ValidationError(_("This date has passed. Choose a later one."), code="past")
+    if expires_at is not None and expires_at > at + LONGEST_LIFE:
+        return ValidationError(
+            _("This date is too far away. Choose one within 100 years, or let it never expire."),
+            code="too_far",
+        )
+    if ends_at is not None and (expires_at is None or expires_at > ends_at):
+        return ValidationError(
+            _("An API token can't create a token that outlives it. Choose a date up to %(end)s."),
+            code="outlives_creator",
+            params={"end": ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
+        )
+    return None
+
+
+def _may_delete(token: APIToken, by: Actor) -> bool:
+    if by.is_operator:
+        return True
+    if by.token_id is not None and not (by.role and by.role.covers(token.held_role)):
+        return False  # a leaked weak token must not be able to end the strong ones
+    return by.is_administrator_of(token.account_id) or (
+        by.membership is not None and by.membership.pk == token.issuer_id
+    )
+
+
+def _record_refusal(refusal: ValidationError, token: APIToken, *, by: Actor, at: datetime) -> None:
+    for code in _codes(refusal):
+        if code in AUDITED_REFUSALS:
+            audit.record(
+                "token.issue_refused",
+                by=by,
+                at=at,
+                account_id=token.account_id,
+                code=code,
+                role=token.role,
+            )
+
+
+def _codes(refusal: ValidationError) -> set[str]:
+    by_field = getattr(refusal, "error_dict", {NON_FIELD_ERRORS: refusal.error_list})
+    return {str(error.code) for errors in by_field.values() for error in errors}

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from apitokens import views
+
+app_name = "apitokens"
+urlpatterns = [
+    path("", views.list_tokens, name="list"),
+    path("create/", views.create, name="create"),
+    path("<int:pk>/delete/", views.delete, name="delete"),
+]

@@ -1,0 +1,114 @@
+"""The pages of API tokens: list, create (with the one-time dialog) and delete."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.requests import MemberRequest, member_required
+from accounts.views import safe_next
+from apitokens import services
+from apitokens.forms import FIELDS, TokenForm
+from apitokens.listing import listing, row
+from apitokens.models import APIToken
+
+
+@require_safe
+@never_cache
+@member_required
+def list_tokens(request: MemberRequest) -> HttpResponse:
+    """API tokens: all that the member may see."""
+    return render(request, "apitokens/list.html", _listing(request, request.GET))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+def create(request: MemberRequest) -> HttpResponse:
+    """Create API token: the form, and the dialog that shows the token once."""
+    form = TokenForm(request.POST or None, own_role=request.member.held_role)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _issue(request, form)
+        except services.AlreadyIssued as already:
+            context = {"token": already.token}
+            return render(request, "apitokens/already_created.html", context, status=409)
+        except ValidationError as refusal:
+            _word(refusal, form)
+    context = {
+        "form": form,
+        "usage": services.usage(request.member.account, at=timezone.now()),
+        "time_zone": timezone.get_current_timezone_name(),
+    }
+    status = 400 if request.method == "POST" else 200
+    return render(request, "apitokens/create.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+def delete(request: MemberRequest, pk: int) -> HttpResponse:
+    """Delete API token: the question, and the answer."""
+    visible = APIToken.objects.visible_to(request.actor).for_display()
+    token = get_object_or_404(visible, pk=pk)
+    back = safe_next(request, fallback=reverse("apitokens:list"))
+    if request.method == "POST":
+        if services.delete(token=token, by=request.actor, at=timezone.now()):
+            messages.success(request, _("“%(name)s” was deleted.") % {"name": token.name})
+        else:
+            messages.info(request, _("“%(name)s” was deleted before.") % {"name": token.name})
+        return redirect(back)
+    context = _listing(request, QueryDict()) | {
+        "token": token,
+        "token_row": row(token, at=timezone.now()),
+        "next": back,
+    }
+    return render(request, "apitokens/delete.html", context)
+
+
+@sensitive_variables()
+def _issue(request: MemberRequest, form: TokenForm) -> HttpResponse:
+    """Answer with the token itself: it is kept nowhere, so there is no page to redirect to."""
+    cleaned = form.cleaned_data
+    token, key = services.issue(
+        by=request.actor,
+        issuer=request.member,
+        name=cleaned["name"],
+        description=cleaned["description"],
+        role=cleaned["role"],
+        expires_at=form.expires_at,
+        form_key=cleaned["form_key"],
+        at=timezone.now(),
+    )
+    plaintext = key.spell("$")
+    context = _listing(request, QueryDict()) | {
+        "issued": {"token": token, "plaintext": plaintext},
+        "curl_line": (
+            f"curl -H 'Authorization: APIKey {plaintext}' "
+            f"'{settings.BASE_URL}/iam/clients/{token.account_id}/tokens'"
+        ),
+    }
+    return render(request, "apitokens/created.html", context)
+
+
+def _listing(request: MemberRequest, query: QueryDict) -> dict[str, Any]:
+    return listing(query, account=request.member.account, actor=request.actor, at=timezone.now())
+
+
+def _word(refusal: ValidationError, form: TokenForm) -> None:
+    """Put a verb's refusal to the fields it speaks of."""
+    if not hasattr(refusal, "error_dict"):
+        form.add_error(None, refusal)
+        return
+    for field, errors in refusal.error_dict.items():
+        name = FIELDS.get(field, field)
+        form.add_error(name if name in form.fields else None, errors)
