@@ -13,7 +13,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 def personal_settings(get_response: Handler) -> Handler:
-    """Activate language and time zone of the signed-in person; strangers get the browser's language."""
+    """Activate language and time zone of the person; strangers get their browser's language."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith("/iam/") or request.path_info == "/healthz":

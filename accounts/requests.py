@@ -14,7 +14,6 @@ from accounts.models import Membership, User
 
 SESSION_KEY = "account"
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 class MemberRequest(HttpRequest):
@@ -46,11 +45,11 @@ def current_member(request: HttpRequest) -> Membership | None:
 
 def member_required(
     view: Callable[Concatenate[Any, P], HttpResponse],
-) -> View[P]:
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Ask strangers to sign in, tell people without an account so, and set `request.member`."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         member = current_member(request)
         if member is None:
             return render(request, "accounts/no_account.html", status=403)

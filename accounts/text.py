@@ -13,7 +13,7 @@ _LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 
 
 def validate_line(text: str) -> None:
-    """Refuse what has no place in a single line: control characters, line breaks, half characters."""
+    """Refuse what has no place in one line: control characters, line breaks, half characters."""
     if any(unicodedata.category(character) in _LINE_CATEGORIES for character in text):
         raise ValidationError(
             _("Remove the line breaks and control characters: this must be one line of text."),

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Tags, register
 from django.db import connection
 
 from apitokens.models import APIToken
@@ -17,7 +18,7 @@ def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
     if not (is_shared and settings.TOKEN_PEPPERS_FILE):
         return []
     return [
-        Warning(
+        checks.Warning(
             f"The token peppers come from {settings.TOKEN_PEPPERS_FILE} while the database can be "
             "shared. A second machine would make its own and refuse every token.",
             hint="Set TOKEN_PEPPERS to the same value on every machine, for example to the content "
@@ -31,14 +32,14 @@ def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
 def peppers_in_use_are_known(
     databases: Sequence[str] | None = None, **_facts: Any
 ) -> list[CheckMessage]:
-    """No row may depend on a pepper that was taken out of the ring (`manage.py check --database default`)."""
+    """No token may depend on a pepper that is gone (`manage.py check --database default`)."""
     if not databases or APIToken._meta.db_table not in connection.introspection.table_names():
         return []
     used = APIToken.objects.undeleted().order_by().values_list("pepper", flat=True).distinct()
-    missing = sorted(number for number in used if number not in settings.TOKEN_PEPPERS)
+    missing = sorted({number for number in used if number} - set(settings.TOKEN_PEPPERS))
     return [
-        Error(
-            f"API tokens depend on pepper {number}, which TOKEN_PEPPERS does not have: they are refused.",
+        checks.Error(
+            f"API tokens depend on pepper {number}, which TOKEN_PEPPERS lacks: they are refused.",
             hint="Put the pepper back until its tokens were used once or have ended.",
             id="apitokens.E001",
         )

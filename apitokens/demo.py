@@ -1,6 +1,6 @@
 """The demo: two accounts, their people, and some twenty tokens of every kind.
 
-Everything is made by the same verbs that people use, at moments in the past, so that the demo can be
+Everything is made by the same verbs that people use, at moments in the past: the demo can be
 nothing that the product cannot be.
 """
 
@@ -21,7 +21,7 @@ from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.verification import verify
 
-PASSWORD = "permatoken-demo"
+PASSWORD = "permatoken-demo"  # noqa: S105  # it is printed on every first start
 OPERATOR = Actor.operator(through=Through.COMMAND)
 
 # e-mail, name, time zone

@@ -40,7 +40,7 @@ def ordering(sort: str) -> list[OrderBy]:
     return order
 
 
-class TokenFilter(django_filters.FilterSet):
+class TokenFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     """Narrows the tokens an actor may see, as they are at one moment."""
 
     def __init__(self, data: Any, *, actor: Actor, at: datetime) -> None:
@@ -92,7 +92,7 @@ class PageFilter(TokenFilter):
         self.filters["issued_by"].queryset = issuers_visible_to(actor)
 
     def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
-        found = super().filter_queryset(queryset)
+        found: APITokenQuerySet = super().filter_queryset(queryset)
         return found.order_by(*ordering(self.form.cleaned_data["sort"] or NEWEST_FIRST))
 
     def filter_status(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
@@ -147,7 +147,8 @@ class APIFilter(TokenFilter):
     def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
         wants_deleted = self.form.cleaned_data["deleted"]
         queryset = queryset.deleted() if wants_deleted else queryset.undeleted()
-        return super().filter_queryset(queryset).order_by("created_at", "pk")
+        found: APITokenQuerySet = super().filter_queryset(queryset)
+        return found.order_by("created_at", "pk")
 
     def filter_role(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         role = Role.find(value)

@@ -54,7 +54,7 @@ class Row(NamedTuple):
 
 
 def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -> dict[str, Any]:
-    """The context of the list page for this query, in a number of queries that rows do not raise."""
+    """The context of the list page; it costs the same number of queries for any number of rows."""
     filterset = PageFilter(query, actor=actor, at=at)
     is_valid = filterset.is_valid()
     tokens = filterset.qs if is_valid else APIToken.objects.none()

@@ -75,7 +75,7 @@ class APITokenQuerySet(models.QuerySet["APIToken"]):
 
 
 class APIToken(models.Model):
-    """A permanent API token. Its secret is not here: only a digest, until 90 days after deletion."""
+    """A permanent API token. Not its secret: only a digest, until 90 days after deletion."""
 
     id = models.BigIntegerField("ID", primary_key=True, default=draw_id, editable=False)
     account = models.ForeignKey(Account, models.PROTECT, related_name="api_tokens")

@@ -1,8 +1,8 @@
 """The verbs of API tokens: the only writers of their table.
 
-Every verb takes facts (`at`, the present moment) and, where somebody decides, an actor (`by`). It owns
-its transaction and writes the audit event in it. Refusals are Django's `ValidationError` (by field,
-with stable codes) and `PermissionDenied`.
+Every verb takes facts (`at`, the present moment) and, where somebody decides, an actor (`by`). It
+owns its transaction and writes the audit event in it. Refusals are Django's `ValidationError` (by
+field, with stable codes) and `PermissionDenied`.
 """
 
 from collections.abc import Iterable
@@ -146,8 +146,8 @@ def newest_pepper() -> int:
 
 @sensitive_variables("key")
 def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
-    # The account's row is the queue: whoever holds it counts alone. `no_key` lets others insert rows
-    # that refer to it meanwhile. (On SQLite the transaction itself is the queue.)
+    # The account's row is the queue: whoever holds it counts alone. `no_key` lets others insert
+    # rows that refer to it meanwhile. (On SQLite the transaction itself is the queue.)
     account = Account.objects.select_for_update(no_key=True).get(pk=token.account_id)
     issuer = Membership.objects.present().filter(pk=token.issuer_id).first()
     if issuer is None:

@@ -1,4 +1,4 @@
-"""The verb that tells whether a token is good. One narrow query; the secret decides what is said."""
+"""The verb that tells whether a token is good: one narrow query."""
 
 import logging
 from datetime import datetime, timedelta
@@ -46,13 +46,13 @@ _SENTENCES: dict[Refusal, Promise] = {
     ),
 }
 _TRUNCATED = _(
-    "Only the id of the API token arrived (token_truncated): your shell took the part after $ for a "
-    "variable. Put the header in single quotes."
+    "Only the id of the API token arrived (token_truncated): your shell took the part after $ for "
+    "a variable. Put the header in single quotes."
 )
 
 
 class Refused(Exception):
-    """The token is not good; `code` says why and `sentence` what to do. Never repeats the token."""
+    """The token is not good: `code` says why, `sentence` what to do. Never repeats the token."""
 
     def __init__(self, code: Refusal, sentence: str | Promise | None = None) -> None:
         super().__init__(code)
@@ -61,7 +61,7 @@ class Refused(Exception):
 
 
 class Verified(NamedTuple):
-    """What a good token may do, and for whom. `role` is the weaker of the token's and its issuer's."""
+    """What a good token may do, and for whom. `role` is the weaker of token's and issuer's."""
 
     token_id: int
     account_id: int
@@ -126,8 +126,8 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
 def record_use(*, token_id: int, last: datetime | None, at: datetime, address: str | None) -> None:
     """Remember time and address of a use: one write a minute at the most, and never back in time.
 
-    `last` is what the caller has just read, so that the other uses of the minute cost nothing. A use
-    that cannot be written down is logged and still is a use: authentication never fails for it.
+    `last` is what the caller has just read, so that the other uses of the minute cost nothing. A
+    use that cannot be written down is logged: authentication never fails for it.
     """
     minute = at.replace(second=0, microsecond=0)
     if last is not None and last >= minute:
@@ -149,7 +149,7 @@ def _find(token_id: int) -> _Row | None:
 @sensitive_variables("key")
 def _is_secret_right(key: keys.Key, row: _Row | None) -> bool:
     """Compare once and in constant time, whether there is a row or not."""
-    pepper = settings.TOKEN_PEPPERS.get(row.pepper) if row else None
+    pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0) if row else None
     stored = bytes(row.digest) if row and row.digest and pepper else _NO_DIGEST
     return keys.matches(
         key, stored=stored, pepper=pepper or settings.TOKEN_PEPPERS[newest_pepper()]

@@ -40,8 +40,8 @@ def create(request: MemberRequest) -> HttpResponse:
         try:
             return _issue(request, form)
         except services.AlreadyIssued as already:
-            context = {"token": already.token}
-            return render(request, "apitokens/already_created.html", context, status=409)
+            page = "apitokens/already_created.html"
+            return render(request, page, {"token": already.token}, status=409)
         except ValidationError as refusal:
             _word(refusal, form)
     context = {

@@ -1,4 +1,4 @@
-"""The Celery application. Tasks are found in each app's `tasks.py`; the schedule is in the settings."""
+"""The Celery application. Tasks are in each app's `tasks.py`, the schedule is in the settings."""
 
 import os
 

@@ -1,5 +1,6 @@
 """Secrets that are made on first start and kept in files only their owner can read."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -21,10 +22,8 @@ def read_or_make(path: Path, *, prefix: str = "") -> str:
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(f"{prefix}{secrets.token_hex(32)}\n")
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            pass
     finally:
         draft.unlink()
     return path.read_text().strip()

@@ -17,8 +17,8 @@ def parse_peppers(text: str) -> dict[int, bytes]:
         match = _ENTRY.fullmatch(entry)
         if match is None or int(match[1]) in ring:
             raise ImproperlyConfigured(
-                "TOKEN_PEPPERS must be entries such as 1:<64 hexadecimal digits>, each number once, "
-                "separated by commas. Make a pepper with: openssl rand -hex 32"
+                "TOKEN_PEPPERS must be entries such as 1:<64 hexadecimal digits>, each number "
+                "once, separated by commas. Make a pepper with: openssl rand -hex 32"
             )
         ring[int(match[1])] = bytes.fromhex(match[2])
     return dict(sorted(ring.items(), reverse=True))

@@ -108,8 +108,8 @@ TEMPLATES: list[dict[str, Any]] = [
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR}/permatoken.sqlite3")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # WAL lets readers go on while one writes; IMMEDIATE takes the write lock before reading, so that
-    # check-then-act is safe and "database is locked" cannot strike half way (measured, see
+    # WAL lets readers go on while one writes; IMMEDIATE takes the write lock before reading, so
+    # that check-then-act is safe and "database is locked" cannot strike half way (measured, see
     # docs/decisions).
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 30,
@@ -166,7 +166,8 @@ TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", default=[])
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-# Browsers keep cookies by host and not by port: two portals on one machine must not sign each other out.
+# Browsers keep cookies by host, not by port: two portals on one machine must not sign each other
+# out.
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
     ("__Host-session", "__Host-csrf") if _is_https else (f"session-{PORT}", f"csrf-{PORT}")
 )

@@ -1,4 +1,4 @@
-"""The one place that words refusals for the API: `{"message": …}`, with `errors` by field for a 400."""
+"""The one place that words refusals for the API: `{"message": …}`, and `errors` with a 400."""
 
 from typing import Any
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiTypes, extend_schema_field
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import Account, Membership
@@ -27,16 +28,14 @@ class RoleField(serializers.Field[Role, Any, dict[str, Any], Any]):
     default_error_messages = {"invalid": "Invalid role: {role}"}
 
     def to_internal_value(self, data: Any) -> Role:
-        named = (
-            [data[key] for key in ("id", "name") if data.get(key) is not None]
-            if isinstance(data, dict)
-            else []
-        )
+        if not isinstance(data, dict):
+            self.fail("invalid", role=str(data)[:100])
+        named = [data[key] for key in ("id", "name") if data.get(key) is not None]
         found = {Role.find(str(each)) if _is_plain(each) else None for each in named}
-        if len(found) == 1 and None not in found:
-            return found.pop()  # type: ignore[return-value]  # None is not among them
-        shown = ", ".join(str(each) for each in named) if named else data
-        self.fail("invalid", role=str(shown)[:100])
+        role = found.pop() if len(found) == 1 else None
+        if role is None:
+            self.fail("invalid", role=", ".join(str(each) for each in named or [data])[:100])
+        return role
 
     def to_representation(self, value: Any) -> dict[str, Any]:
         return role_as_json(Role(value))
@@ -111,7 +110,7 @@ class CurrentUserSerializer(UserSerializer):
 
     @extend_schema_field(AccountRoleSerializer(many=True))
     def get_client_and_roles(self, member: Membership) -> Any:
-        return AccountRoleSerializer(Membership.objects.of(member.user), many=True).data
+        return [AccountRoleSerializer(each).data for each in Membership.objects.of(member.user)]
 
 
 class AccountSerializer(serializers.Serializer[Account]):

@@ -13,12 +13,12 @@ from accounts.models import Membership, User
 from apitokens.verification import Refusal, Refused, Verified, verify
 
 # The sentences of the wire; `code` and `hint` beside them say more.
-BAD_TOKEN = "Bad permanent token"
-ENDED_TOKEN = "Token is invalid or expired"
+BAD = "Bad permanent token"
+ENDED = "Token is invalid or expired"
 
 
 class APITokenAuthentication(BaseAuthentication):
-    """Leaves the issuer in `request.user` and, as `request.auth`, an `Actor` capped by the token."""
+    """Leaves the issuer in `request.user` and an `Actor`, capped by the token, in `.auth`."""
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
@@ -26,7 +26,7 @@ class APITokenAuthentication(BaseAuthentication):
         scheme, _, token = header.strip().partition(" ")
         if scheme.lower() != "apikey":
             if scheme.lower() == "bearer":
-                raise AuthenticationFailed({"message": ENDED_TOKEN})
+                raise AuthenticationFailed({"message": ENDED})
             return None
         address = client_address(request._request)
         try:
@@ -44,7 +44,7 @@ class APITokenAuthentication(BaseAuthentication):
 def _told(refused: Refused) -> dict[str, str]:
     is_bad = refused.code in (Refusal.MALFORMED, Refusal.UNKNOWN)
     return {
-        "message": BAD_TOKEN if is_bad else ENDED_TOKEN,
+        "message": BAD if is_bad else ENDED,
         "code": refused.code,
         "hint": str(refused.sentence),
     }

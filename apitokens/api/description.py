@@ -3,7 +3,6 @@
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
-from rest_framework import serializers
 
 from apitokens.api.serializers import IssuedSerializer, NewTokenSerializer, TokenSerializer
 
@@ -35,16 +34,20 @@ _ASKED = {
 }
 
 
-class ErrorSerializer(serializers.Serializer[Any]):
-    """A refusal. `errors` comes with a 400, nested like the request."""
-
-    message = serializers.CharField()
-    errors = serializers.DictField(required=False)
+# A refusal. `errors` comes with a 400, nested like the request.
+_ERROR = {
+    "type": "object",
+    "required": ["message"],
+    "properties": {
+        "message": {"type": "string"},
+        "errors": {"type": "object", "additionalProperties": True},
+    },
+}
 
 
 def _refusal(description: str, **example: Any) -> OpenApiResponse:
     return OpenApiResponse(
-        ErrorSerializer, description, [OpenApiExample(description, example, response_only=True)]
+        _ERROR, description, [OpenApiExample(description, example, response_only=True)]
     )
 
 
@@ -89,8 +92,8 @@ LIST: dict[str, Any] = {
 CREATE: dict[str, Any] = {
     "operation_id": "create_api_token",
     "summary": "Create an API token",
-    "description": "The answer holds the token itself, this once: it is not stored. Its role is equal "
-    "to or lower than yours, and nothing that a token creates outlives it.",
+    "description": "The answer holds the token itself, this once: it is not stored. Its role is "
+    "equal to or lower than yours, and nothing that a token creates outlives it.",
     "tags": [TAG],
     "request": NewTokenSerializer,
     "examples": [OpenApiExample("New token", _ASKED, request_only=True)],

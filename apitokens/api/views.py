@@ -1,4 +1,4 @@
-"""API tokens of an account: list, create, get, delete; v1 and v2 differ in the spelling they answer."""
+"""API tokens of an account: list, create, get, delete. v2 spells new tokens with `_`."""
 
 from typing import Any, ClassVar
 
