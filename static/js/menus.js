@@ -1,0 +1,23 @@
+/* Menus close when one clicks elsewhere, moves on with Tab, or presses Escape. */
+
+const openMenus = () => document.querySelectorAll("details[data-menu][open]");
+
+document.addEventListener("click", (event) => {
+    for (const menu of openMenus()) {
+        if (!menu.contains(event.target)) menu.open = false;
+    }
+});
+
+document.addEventListener("focusin", (event) => {
+    for (const menu of openMenus()) {
+        if (!menu.contains(event.target)) menu.open = false;
+    }
+});
+
+document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of openMenus()) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+    }
+});

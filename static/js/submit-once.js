@@ -1,0 +1,10 @@
+/* A form is sent once. Coming back to the page by the browser's Back makes it usable again. */
+
+for (const form of document.querySelectorAll("form[data-submit-once]")) {
+    const setBusy = (busy) => {
+        for (const button of form.querySelectorAll("button")) button.disabled = busy;
+        form.toggleAttribute("aria-busy", busy);
+    };
+    form.addEventListener("submit", () => setBusy(true));
+    window.addEventListener("pageshow", () => setBusy(false));
+}
