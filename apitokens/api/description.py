@@ -1,12 +1,17 @@
 """What the OpenAPI description says about each call."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
 
 from apitokens.api.serializers import IssuedSerializer, NewTokenSerializer, TokenSerializer
-
-TAG = "API tokens"
+from apitokens.keys import Separator
 
 _TOKEN: dict[str, Any] = {
     "id": 771142358,
@@ -47,7 +52,9 @@ _ERROR = {
 
 def _refusal(description: str, **example: Any) -> OpenApiResponse:
     return OpenApiResponse(
-        _ERROR, description, [OpenApiExample(description, example, response_only=True)]
+        _ERROR,
+        description,
+        [OpenApiExample(description.split(",")[0], example, response_only=True)],
     )
 
 
@@ -60,89 +67,110 @@ _UNAUTHENTICATED = _refusal(
 _NO_ACCOUNT = _refusal("Not an account of this token", message="Account not found.")
 _NO_TOKEN = _refusal("No such token, or not yours to see", message="API token not found.")
 
-LIST: dict[str, Any] = {
-    "operation_id": "list_api_tokens",
-    "summary": "List API tokens",
-    "description": "Administrators get all API tokens of the account, others those they issued.",
-    "tags": [TAG],
-    "parameters": [
-        OpenApiParameter(
-            "role", str, description="Only tokens with this role: its id or its name."
-        ),
-        OpenApiParameter(
-            "issued_by", int, description="Only tokens issued by the user with this id."
-        ),
-        OpenApiParameter(
-            "not_issued_by", int, description="Only tokens issued by anybody but this user."
-        ),
-        OpenApiParameter(
-            "deleted", bool, description="True for deleted tokens; otherwise those not deleted."
-        ),
-    ],
-    "responses": {
-        200: OpenApiResponse(
-            TokenSerializer(many=True),
-            "The tokens, oldest first",
-            [OpenApiExample("Tokens", [_TOKEN], response_only=True)],
-        ),
-        401: _UNAUTHENTICATED,
-        404: _NO_ACCOUNT,
-    },
-}
-CREATE: dict[str, Any] = {
-    "operation_id": "create_api_token",
-    "summary": "Create an API token",
-    "description": "The answer holds the token itself, this once: it is not stored. Its role is "
-    "equal to or lower than yours, and nothing that a token creates outlives it.",
-    "tags": [TAG],
-    "request": NewTokenSerializer,
-    "examples": [OpenApiExample("New token", _ASKED, request_only=True)],
-    "responses": {
-        200: OpenApiResponse(
-            IssuedSerializer,
-            "The new token",
-            [
-                OpenApiExample(
-                    "Created",
-                    {**_TOKEN, "token": "771142358$<72 hexadecimal digits>"},
-                    response_only=True,
-                )
-            ],
-        ),
-        400: _refusal(
-            "Something in the request is not valid; nothing was created",
-            message="The request is not valid: see errors.",
-            errors={"client_user": {"role": ["Can't create token with role Administrators"]}},
-        ),
-        401: _UNAUTHENTICATED,
-        404: _NO_ACCOUNT,
-    },
-}
-GET: dict[str, Any] = {
-    "operation_id": "get_api_token",
-    "summary": "Get an API token",
-    "tags": [TAG],
-    "responses": {
-        200: OpenApiResponse(
-            TokenSerializer, "The token", [OpenApiExample("Token", _TOKEN, response_only=True)]
-        ),
-        401: _UNAUTHENTICATED,
-        404: _NO_TOKEN,
-    },
-}
-DELETE: dict[str, Any] = {
-    "operation_id": "delete_api_token",
-    "summary": "Delete an API token",
-    "description": "The token stops at once. Whatever uses it loses access; this cannot be undone.",
-    "tags": [TAG],
-    "responses": {
-        204: OpenApiResponse(description="Deleted"),
-        401: _UNAUTHENTICATED,
-        403: _refusal(
-            "The calling token has a weaker role than this one",
-            message="You do not have permission to delete this API token.",
-        ),
-        404: _NO_TOKEN,
-    },
-}
-V2: dict[str, Any] = {}
+
+class _Version(NamedTuple):
+    """What differs between v1 and v2: the addresses' names, and the spelling of new tokens."""
+
+    suffix: str
+    tag: str
+    separator: Separator
+
+
+_V1 = _Version("", "API tokens", "$")
+_V2 = _Version("_v2", "API tokens, v2", "_")
+
+_FILTERS = [
+    OpenApiParameter("role", str, description="Only tokens with this role: its id or its name."),
+    OpenApiParameter("issued_by", int, description="Only tokens issued by the user with this id."),
+    OpenApiParameter(
+        "not_issued_by", int, description="Only tokens issued by anybody but this user."
+    ),
+    OpenApiParameter(
+        "deleted", bool, description="True for deleted tokens; otherwise those not deleted."
+    ),
+]
+
+
+def _list(version: _Version) -> Any:
+    tokens = OpenApiExample("Tokens", [_TOKEN], response_only=True)
+    return extend_schema(
+        operation_id=f"list_api_tokens{version.suffix}",
+        summary="List API tokens",
+        description="Administrators get all API tokens of the account, others those they issued.",
+        tags=[version.tag],
+        parameters=_FILTERS,
+        responses={
+            200: OpenApiResponse(TokenSerializer(many=True), "The tokens, oldest first", [tokens]),
+            400: _refusal(
+                "A filter that makes no sense",
+                message="The request is not valid: see errors.",
+                errors={"issued_by": ["Enter a number."]},
+            ),
+            401: _UNAUTHENTICATED,
+            404: _NO_ACCOUNT,
+        },
+    )
+
+
+def _create(version: _Version) -> Any:
+    issued = {**_TOKEN, "token": f"{_TOKEN['id']}{version.separator}<72 hexadecimal digits>"}
+    created = OpenApiExample("Created", issued, response_only=True)
+    return extend_schema(
+        operation_id=f"create_api_token{version.suffix}",
+        summary="Create an API token",
+        description="The answer holds the token itself, this once: it is not stored. Its role is "
+        "equal to or lower than yours, and nothing that a token creates outlives it.",
+        tags=[version.tag],
+        request=NewTokenSerializer,
+        examples=[OpenApiExample("New token", _ASKED, request_only=True)],
+        responses={
+            200: OpenApiResponse(IssuedSerializer, "The new token", [created]),
+            400: _refusal(
+                "Something in the request is not valid; nothing was created",
+                message="The request is not valid: see errors.",
+                errors={"client_user": {"role": ["Can't create token with role Administrators"]}},
+            ),
+            401: _UNAUTHENTICATED,
+            404: _NO_ACCOUNT,
+        },
+    )
+
+
+def _get(version: _Version) -> Any:
+    token = OpenApiExample("Token", _TOKEN, response_only=True)
+    return extend_schema(
+        operation_id=f"get_api_token{version.suffix}",
+        summary="Get an API token",
+        description="Facts of one token, whether active, expired or deleted. Never its secret.",
+        tags=[version.tag],
+        responses={
+            200: OpenApiResponse(TokenSerializer, "The token", [token]),
+            401: _UNAUTHENTICATED,
+            404: _NO_TOKEN,
+        },
+    )
+
+
+def _delete(version: _Version) -> Any:
+    return extend_schema(
+        operation_id=f"delete_api_token{version.suffix}",
+        summary="Delete an API token",
+        description="The token stops at once. Whatever uses it loses access; this cannot be "
+        "undone.",
+        tags=[version.tag],
+        responses={
+            204: OpenApiResponse(description="Deleted"),
+            401: _UNAUTHENTICATED,
+            403: _refusal(
+                "The calling token has a weaker role than this one",
+                message="You do not have permission to delete this API token.",
+            ),
+            404: _NO_TOKEN,
+        },
+    )
+
+
+TOKENS_V1 = extend_schema_view(get=_list(_V1), post=_create(_V1))
+TOKENS_V2 = extend_schema_view(get=_list(_V2), post=_create(_V2))
+TOKEN_V1 = extend_schema_view(get=_get(_V1), delete=_delete(_V1))
+TOKEN_V2 = extend_schema_view(get=_get(_V2), delete=_delete(_V2))

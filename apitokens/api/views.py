@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
-from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -38,8 +37,8 @@ class AccountView(APIView):
             raise NotFound("Account not found.")
 
 
+@described.TOKENS_V1
 class Tokens(AccountView):
-    @extend_schema(**described.LIST)
     def get(self, request: Request, client_id: int) -> Response:
         at = timezone.now()
         found = APIFilter(request.query_params, actor=actor_of(request), at=at)
@@ -48,7 +47,6 @@ class Tokens(AccountView):
         tokens = found.qs.for_display()
         return Response(TokenSerializer(tokens, many=True, context={"at": at}).data)
 
-    @extend_schema(**described.CREATE)
     @sensitive_variables()
     def post(self, request: Request, client_id: int) -> Response:
         asked = NewTokenSerializer(data=request.data)
@@ -61,25 +59,24 @@ class Tokens(AccountView):
         return answer
 
 
+@described.TOKEN_V1
 class Token(AccountView):
-    @extend_schema(**described.GET)
     def get(self, request: Request, client_id: int, token_id: int) -> Response:
         token = _find(token_id, actor_of(request))
         return Response(TokenSerializer(token, context={"at": timezone.now()}).data)
 
-    @extend_schema(**described.DELETE)
     def delete(self, request: Request, client_id: int, token_id: int) -> Response:
         actor = actor_of(request)
         services.delete(token=_find(token_id, actor), by=actor, at=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-@extend_schema(**described.V2)
+@described.TOKENS_V2
 class TokensV2(Tokens):
     separator: ClassVar[Separator] = "_"
 
 
-@extend_schema(**described.V2)
+@described.TOKEN_V2
 class TokenV2(Token):
     separator: ClassVar[Separator] = "_"
 
