@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
@@ -263,5 +263,6 @@ def _record_refusal(refusal: ValidationError, token: APIToken, *, by: Actor, at:
 
 
 def _codes(refusal: ValidationError) -> set[str]:
-    by_field = getattr(refusal, "error_dict", {NON_FIELD_ERRORS: refusal.error_list})
-    return {str(error.code) for errors in by_field.values() for error in errors}
+    if hasattr(refusal, "error_dict"):
+        return {str(error.code) for errors in refusal.error_dict.values() for error in errors}
+    return {str(error.code) for error in refusal.error_list}
