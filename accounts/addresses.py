@@ -1,7 +1,6 @@
 """Where a request came from."""
 
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -34,9 +33,4 @@ def _parse(text: str) -> str | None:
 
 def _is_trusted(address: str) -> bool:
     parsed = ip_address(address)
-    return any(parsed in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
-
-
-@lru_cache(maxsize=8)
-def _networks(proxies: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(proxy, strict=False) for proxy in proxies]
+    return any(parsed in network for network in settings.TRUSTED_PROXIES)

@@ -16,19 +16,17 @@ def reference() -> dict[str, Any]:
     """`spec`, `groups` of operations and `base_url`, read once from the code as it runs."""
     generator: Any = SchemaGenerator  # the library has no types
     document: Schema = generator().get_schema(request=None, public=True)
-    groups: dict[str, list[Schema]] = {}
+    groups: dict[str, list[Schema]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method in METHODS:
             if method in methods:
                 operation = methods[method]
-                groups.setdefault(operation["tags"][0], []).append(
-                    _operation(document, path, method, operation)
-                )
-    known = {tag["name"]: tag.get("description", "") for tag in document.get("tags", [])}
+                groups[operation["tags"][0]].append(_operation(document, path, method, operation))
+    descriptions = {tag["name"]: tag["description"] for tag in document["tags"]}
     return {
         "spec": document["info"],
         "groups": [
-            {"name": name, "description": known.get(name, ""), "operations": operations}
+            {"name": name, "description": descriptions[name], "operations": operations}
             for name, operations in groups.items()
         ],
         "base_url": settings.BASE_URL,

@@ -17,6 +17,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from config.keyfiles import read_or_make
+from config.networks import parse_networks
 from config.peppers import parse_peppers
 
 env = environ.Env()
@@ -159,7 +160,8 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = None  # the form asks
 ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "20/m/ip,5/5m/key"}
 
-TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", default=[])
+# Whose X-Forwarded-For and X-Forwarded-Proto are believed.
+TRUSTED_PROXIES = parse_networks(env.list("TRUSTED_PROXIES", default=[]))
 
 # --- Cookies and headers -----------------------------------------------------------------------
 
@@ -274,8 +276,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Permatoken API",
     "VERSION": "1.0.0",
     "DESCRIPTION": (
-        "Create, list and delete permanent API tokens. Send your token in the header "
-        "`Authorization: APIKey <token>`."
+        "Create, list and delete permanent API tokens. Send yours with every request, "
+        "in the header Authorization: APIKey <token>."
     ),
     "OAS_VERSION": "3.0.3",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -283,6 +285,22 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": BASE_URL}],
     "ENUM_NAME_OVERRIDES": {"RoleName": "accounts.roles.ROLE_NAMES"},
     "COMPONENT_SPLIT_REQUEST": True,
+    "TAGS": [
+        {
+            "name": "API tokens, v2",
+            "description": "New tokens are spelled with an underscore, which every shell leaves "
+            "alone. Use these addresses for new work.",
+        },
+        {
+            "name": "API tokens",
+            "description": "The same calls; new tokens are spelled with a dollar sign. Both "
+            "spellings of a token are always accepted.",
+        },
+        {
+            "name": "Account and users",
+            "description": "The account and the user that the API token belongs to.",
+        },
+    ],
 }
 
 # --- The product -------------------------------------------------------------------------------

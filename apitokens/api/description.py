@@ -79,7 +79,14 @@ class _Version(NamedTuple):
 _V1 = _Version("", "API tokens", "$")
 _V2 = _Version("_v2", "API tokens, v2", "_")
 
+_ACCOUNT_ID = OpenApiParameter(
+    "client_id", int, OpenApiParameter.PATH, description="Your account's id: see Get my account."
+)
+_TOKEN_ID = OpenApiParameter(
+    "token_id", int, OpenApiParameter.PATH, description="The token's id: what stands before $ or _."
+)
 _FILTERS = [
+    _ACCOUNT_ID,
     OpenApiParameter("role", str, description="Only tokens with this role: its id or its name."),
     OpenApiParameter("issued_by", int, description="Only tokens issued by the user with this id."),
     OpenApiParameter(
@@ -121,6 +128,7 @@ def _create(version: _Version) -> Any:
         description="The answer holds the token itself, this once: it is not stored. Its role is "
         "equal to or lower than yours, and nothing that a token creates outlives it.",
         tags=[version.tag],
+        parameters=[_ACCOUNT_ID],
         request=NewTokenSerializer,
         examples=[OpenApiExample("New token", _ASKED, request_only=True)],
         responses={
@@ -143,6 +151,7 @@ def _get(version: _Version) -> Any:
         summary="Get an API token",
         description="Facts of one token, whether active, expired or deleted. Never its secret.",
         tags=[version.tag],
+        parameters=[_ACCOUNT_ID, _TOKEN_ID],
         responses={
             200: OpenApiResponse(TokenSerializer, "The token", [token]),
             401: _UNAUTHENTICATED,
@@ -158,6 +167,7 @@ def _delete(version: _Version) -> Any:
         description="The token stops at once. Whatever uses it loses access; this cannot be "
         "undone.",
         tags=[version.tag],
+        parameters=[_ACCOUNT_ID, _TOKEN_ID],
         responses={
             204: OpenApiResponse(description="Deleted"),
             401: _UNAUTHENTICATED,

@@ -63,15 +63,24 @@ class NewIssuerSerializer(serializers.Serializer[Any]):
 class NewTokenSerializer(serializers.Serializer[Any]):
     """What a new API token is to be."""
 
-    name = serializers.CharField(max_length=255)
+    name = serializers.CharField(
+        max_length=255, help_text="What the token is for; need not be unique."
+    )
     exp_date = serializers.DateTimeField(
         allow_null=True,
         default_timezone=UTC,
         help_text="When the token expires, as RFC 3339 with any offset; null for never.",
     )
-    client_user = NewIssuerSerializer()
+    client_user = NewIssuerSerializer(
+        help_text='The role, by id or name: {"role": {"id": 2}}; {} for your own.'
+    )
     description = serializers.CharField(
-        max_length=2000, required=False, allow_blank=True, allow_null=True, default=""
+        max_length=2000,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        default="",
+        help_text="Anything worth knowing about the token.",
     )
 
 
