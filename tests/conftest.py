@@ -1,0 +1,193 @@
+"""The people, accounts and doors that most tests need."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.core.management import call_command
+from django.db import connection, connections
+from django.test import Client
+from pytest_django import Settings
+from redis import Redis
+from rest_framework.test import APIClient
+
+from accounts.models import Account, Membership
+from accounts.requests import SESSION_KEY
+from accounts.roles import Role
+from apitokens.keys import Key
+from apitokens.services import Issued
+from tests import environment, services
+from tests.factories import AccountFactory, MembershipFactory
+from tests.factories import issue as issue_for
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chromium"
+ONE_DATABASE_WILL_DO = ("browser", "contract")
+
+Issue = Callable[..., Issued]
+SignIn = Callable[[Client, Membership], None]
+Api = Callable[[Key | str], APIClient]
+
+
+def is_on_postgresql() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def pytest_report_header() -> str:
+    return f"portal on {connection.vendor}, data in {environment.DATA_DIR}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL, repeat only what touches the database."""
+    if not is_on_postgresql():
+        return
+    kept = [item for item in items if _depends_on_the_database(item)]
+    dropped = [item for item in items if not _depends_on_the_database(item)]
+    items[:] = kept
+    config.hook.pytest_deselected(items=dropped)
+
+
+def _depends_on_the_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("both"):
+        return True
+    if any(item.get_closest_marker(name) for name in ONE_DATABASE_WILL_DO):
+        return False
+    fixtures = set(getattr(item, "fixturenames", ()))
+    uses_one = fixtures & {"db", "transactional_db", "live_server"}
+    return bool(uses_one or item.get_closest_marker("django_db"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Without Chromium the browser tests are skipped, but never in CI."""
+    if item.get_closest_marker("browser") and chromium_path() is None:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(NO_CHROMIUM)
+
+
+def chromium_path() -> str | None:
+    """Where Chromium is, or None."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium, for tests with the marker `browser`."""
+    path = chromium_path()
+    assert path is not None, NO_CHROMIUM
+    return path
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """SQLite lives in a file, as for everybody: in memory it knows no WAL and no second writer."""
+    if connection.vendor == "sqlite":
+        database = connections.settings["default"]
+        database["TEST"] = {**database["TEST"], "NAME": str(environment.DATA_DIR / "test.sqlite3")}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files() -> None:
+    """Pages name their files by content; the names come from collecting them."""
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["tests.hashers.CheapArgon2"]
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache() -> None:
+    """Rate limits begin anew with every test."""
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    given = os.environ.get("TEST_REDIS_URL")
+    if given:
+        yield environment.numbered_redis(given)
+        return
+    with services.redis() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The address of a Redis database that is empty and this test's own."""
+    with Redis.from_url(redis_server) as client:
+        client.flushdb()
+    return redis_server
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return AccountFactory.create(name="Example Inc.")
+
+
+@pytest.fixture
+def administrator(account: Account) -> Membership:
+    """An Administrator of the account."""
+    return MembershipFactory.create(account=account, role=Role.ADMINISTRATORS)
+
+
+@pytest.fixture
+def engineer(account: Account) -> Membership:
+    """A member of the account with the role Engineers."""
+    return MembershipFactory.create(account=account, role=Role.ENGINEERS)
+
+
+@pytest.fixture
+def user(account: Account) -> Membership:
+    """A member of the account with the weakest role, Users."""
+    return MembershipFactory.create(account=account, role=Role.USERS)
+
+
+@pytest.fixture
+def stranger(db: None) -> Membership:
+    """An Administrator of another account."""
+    return MembershipFactory.create(account__name="Globex", role=Role.ADMINISTRATORS)
+
+
+@pytest.fixture
+def issue(now: datetime) -> Issue:
+    """`issue(member, **facts)`: a token of the member, issued at `now` unless `at=` is given."""
+
+    def act(member: Membership, **facts: Any) -> Issued:
+        return issue_for(member, **{"at": now, **facts})
+
+    return act
+
+
+@pytest.fixture
+def sign_in() -> SignIn:
+    """`sign_in(client, member)`: the client is the member's browser from now on."""
+
+    def act(client: Client, member: Membership) -> None:
+        client.force_login(member.user)
+        session = client.session
+        session[SESSION_KEY] = member.account_id
+        session.save()
+
+    return act
+
+
+@pytest.fixture
+def api() -> Api:
+    """`api(key)`: a client that sends the token, a `Key` or any text, with every request."""
+
+    def act(token: Key | str) -> APIClient:
+        text = token.spell() if isinstance(token, Key) else token
+        return APIClient(headers={"Authorization": f"APIKey {text}"})
+
+    return act
