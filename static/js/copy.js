@@ -32,3 +32,6 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
         setTimeout(() => (label.textContent = words), 2000);
     });
 }
+
+/* In a dialog the first thing to do is to copy: not [OK], which a key pressed too long would press. */
+document.querySelector("dialog button[data-copy]")?.focus();
