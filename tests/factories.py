@@ -15,6 +15,17 @@ from apitokens.services import Issued
 PASSWORD = "correct horse battery staple"
 
 
+class EmailAddressFactory(factory.django.DjangoModelFactory[EmailAddress]):
+    """The row that django-allauth signs people in by."""
+
+    class Meta:
+        model = EmailAddress
+
+    email = factory.SelfAttribute("user.email")
+    primary = True
+    verified = True
+
+
 class UserFactory(factory.django.DjangoModelFactory[User]):
     class Meta:
         model = User
@@ -23,13 +34,7 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
     email = factory.Sequence(lambda number: f"person{number}@example.com")
     name = factory.Sequence(lambda number: f"Person {number}")
     password = factory.django.Password(PASSWORD)
-
-    @factory.post_generation
-    def address(self, create: bool, _extracted: object, **_facts: object) -> None:
-        """The row that django-allauth signs people in by."""
-        if create:
-            assert isinstance(self, User)
-            EmailAddress.objects.create(user=self, email=self.email, primary=True, verified=True)
+    address = factory.RelatedFactory(EmailAddressFactory, factory_related_name="user")
 
 
 class AccountFactory(factory.django.DjangoModelFactory[Account]):
