@@ -8,7 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts.actors import Actor
+from accounts.actors import Actor, Through
 from accounts.addresses import client_address
 from accounts.models import Membership, User
 
@@ -41,6 +41,12 @@ def current_member(request: HttpRequest) -> Membership | None:
     chosen = request.session.get(SESSION_KEY)
     first = memberships[0] if memberships else None
     return next((member for member in memberships if member.account_id == chosen), first)
+
+
+def operator_of(request: HttpRequest) -> Actor:
+    """The operator behind a request of the Django admin."""
+    assert isinstance(request.user, User)
+    return Actor.operator(through=Through.ADMIN, user=request.user, address=client_address(request))
 
 
 def member_required(
