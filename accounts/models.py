@@ -207,6 +207,7 @@ class AuditEvent(models.Model):
         verbose_name = _("audit event")
         verbose_name_plural = _("audit events")
         indexes = [
+            models.Index(fields=["-at"], name="audit_by_time"),
             models.Index(fields=["account", "-at"], name="audit_by_account"),
             models.Index(fields=["user", "-at"], name="audit_by_user"),
             models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),

@@ -10,6 +10,12 @@ from django.utils.translation import gettext_lazy as _
 # (Right-to-left letters need none of them.)
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+_ID = re.compile("[0-9]{1,19}")
+
+
+def parse_id(text: str) -> int | None:
+    """The number that people mean by an id, or None for any other text."""
+    return int(text) if _ID.fullmatch(text) else None
 
 
 def validate_line(text: str) -> None:

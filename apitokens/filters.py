@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.text import parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
 _RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
@@ -109,10 +110,13 @@ class PageFilter(TokenFilter):
             | Q(issuer__user__name__icontains=value)
             | Q(issuer__user__email__icontains=value)
         )
-        token_id = value.split("$")[0].split("_")[0]
-        if token_id.isascii() and token_id.isdecimal():
-            wanted |= Q(pk=int(token_id))
-        return queryset.filter(wanted)
+        token_id = id_in(value)
+        return queryset.filter(wanted if token_id is None else wanted | Q(pk=token_id))
+
+
+def id_in(text: str) -> int | None:
+    """The token id that somebody searches for, alone or followed by `$` or `_`; None for words."""
+    return parse_id(text.strip().split("$")[0].split("_")[0])
 
 
 class IssuerField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only

@@ -1,0 +1,313 @@
+"""The operators' pages about accounts, people and the audit log. Every change goes to a verb."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from allauth.account.models import EmailAddress
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts import services
+from accounts.models import Account, AuditEvent, Membership, User
+from accounts.requests import operator_of
+from accounts.text import parse_id
+
+ACCOUNTS_TO_CHOOSE_FROM = 50
+EVENTS_TO_LEARN_KINDS_FROM = 10_000
+
+# Ways around the verbs: an address belongs to its user, rights come from `make_operator` alone.
+admin.site.unregister(EmailAddress)
+admin.site.unregister(Group)
+
+
+class LookOnly:
+    """Rows that operators look at here, and do nothing else with."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class AccountFilter(admin.SimpleListFilter):
+    """Accounts by name: no more than one can read, and always the one that was asked for."""
+
+    title = _("account")
+    parameter_name = "account"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        named = list(Account.objects.order_by("name", "pk")[:ACCOUNTS_TO_CHOOSE_FROM])
+        named += Account.objects.filter(pk=self._asked()).exclude(
+            pk__in=[each.pk for each in named]
+        )
+        return [(account.pk, account.name) for account in named]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(account=self._asked()) if self.value() else queryset
+
+    def _asked(self) -> int:
+        """The id of the account; 0, which nobody has, for anything else that stands there."""
+        return parse_id(self.value() or "") or 0
+
+
+class ClosedFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return [("open", _("Open")), ("closed", _("Closed"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        if self.value() not in ("open", "closed"):
+            return queryset
+        return queryset.filter(closed_at__isnull=self.value() == "open")
+
+
+class RemovedFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return [("present", _("Present")), ("removed", _("Removed"))]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Membership]
+    ) -> QuerySet[Membership]:
+        if self.value() not in ("present", "removed"):
+            return queryset
+        return queryset.filter(removed_at__isnull=self.value() == "present")
+
+
+class KindFilter(admin.SimpleListFilter):
+    """Kinds of events, as the latest ones show them: a whole log takes too long to ask."""
+
+    title = _("event")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        latest = AuditEvent.objects.order_by("-pk").values("pk")[:EVENTS_TO_LEARN_KINDS_FROM]
+        kinds = AuditEvent.objects.filter(pk__in=latest).values_list("kind", flat=True)
+        return [(kind, kind) for kind in kinds.distinct().order_by("kind")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent]
+    ) -> QuerySet[AuditEvent]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    closed = forms.BooleanField(
+        label=_("Closed"),
+        required=False,
+        help_text=Account._meta.get_field("closed_at").help_text,
+    )
+
+    class Meta:
+        model = Account
+        fields = ["name", "token_limit"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["closed"].initial = self.instance.closed_at is not None
+
+
+@admin.register(Account)
+class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Accounts are opened with their first Administrator, by `manage.py create_account`."""
+
+    form = AccountForm
+    fields = [
+        "name",
+        "token_limit",
+        "closed",
+        "id",
+        "created_at",
+        "closed_at",
+        "see_also",
+    ]
+    readonly_fields = ["id", "created_at", "closed_at", "see_also"]
+    list_display = ["name", "id", "token_limit", "is_open", "created_at"]
+    list_filter = [ClosedFilter]
+    list_per_page = 50
+    search_fields = ["name", "id__exact"]
+    ordering = ["name", "pk"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        by, at, facts = operator_of(request), timezone.now(), form.cleaned_data
+        if "name" in form.changed_data:
+            services.rename_account(account=obj, name=facts["name"], by=by, at=at)
+        if "token_limit" in form.changed_data:
+            limit = facts["token_limit"]
+            services.change_token_limit(account=obj, limit=limit, by=by, at=at)
+        if "closed" in form.changed_data:
+            switch = services.close_account if facts["closed"] else services.reopen_account
+            switch(account=obj, by=by, at=at)
+
+    @admin.display(description=_("open"), boolean=True, ordering="closed_at")
+    def is_open(self, account: Account) -> bool:
+        return account.closed_at is None
+
+    @admin.display(description=_("see also"))
+    def see_also(self, account: Account) -> SafeString:
+        return links(
+            (_("Members"), "accounts_membership", {"account": account.pk}),
+            (_("Audit events"), "accounts_auditevent", {"account": account.pk}),
+        )
+
+
+class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    new_password = forms.CharField(
+        label=_("New password"),
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+        help_text=_("Empty: the password stays as it is, and a new user has none."),
+    )
+
+    class Meta:
+        model = User
+        fields = ["email", "name", "is_active"]
+
+    def clean_new_password(self) -> str | None:
+        password: str = self.cleaned_data["new_password"]
+        if password:
+            validate_password(password, self.instance)
+        return password or None
+
+
+@admin.register(User)
+class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    form = UserForm
+    add_fieldsets = [(None, {"fields": ["email", "name", "new_password"]})]
+    fieldsets = [
+        (None, {"fields": ["email", "name", "is_active", "new_password"]}),
+        (
+            _("About the user"),
+            {
+                "fields": [
+                    *("id", "language", "time_zone", "is_staff", "date_joined", "last_login"),
+                    "see_also",
+                ]
+            },
+        ),
+    ]
+    list_display = ["email", "name", "is_active", "is_staff", "date_joined", "last_login"]
+    list_filter = ["is_active", "is_staff"]
+    list_per_page = 50
+    search_fields = ["email", "name"]
+    ordering = ["email"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        return self.fieldsets if obj else self.add_fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        if obj is None:
+            return []
+        fixed = ["email", "name", *self.fieldsets[1][1]["fields"]]
+        return [*fixed, "is_active"] if obj == request.user else fixed
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        by, at, facts = operator_of(request), timezone.now(), form.cleaned_data
+        if not change:
+            made = services.create_user(
+                email=facts["email"],
+                name=facts["name"],
+                password=facts["new_password"],
+                by=by,
+                at=at,
+            )
+            obj.pk = made.pk
+            return
+        if "is_active" in form.changed_data:
+            switch = services.restore_user if facts["is_active"] else services.deactivate_user
+            switch(user=obj, by=by, at=at)
+        if facts["new_password"]:
+            services.set_password(user=obj, password=facts["new_password"], by=by, at=at)
+            if obj == request.user:
+                update_session_auth_hash(request, obj)
+
+    @admin.display(description=_("see also"))
+    def see_also(self, user: User) -> SafeString:
+        return links(
+            (_("Memberships"), "accounts_membership", {"user__id__exact": user.pk}),
+            (_("What the user did"), "accounts_auditevent", {"user__id__exact": user.pk}),
+        )
+
+
+@admin.register(Membership)
+class MembershipAdmin(LookOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    list_display = ["user", "account", "role", "created_at", "removed_at"]
+    list_filter = [RemovedFilter, "role", AccountFilter]
+    list_per_page = 50
+    list_select_related = ["user", "account"]
+    search_fields = ["user__email", "user__name", "account__name"]
+    ordering = ["account__name", "user__email"]
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(LookOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    fields = ["time", "kind", "subject", "account", "user", "door", "address", "facts"]
+    list_display = ["time", "kind", "subject", "account", "user", "door", "address"]
+    list_filter = ["at", KindFilter, AccountFilter]
+    list_per_page = 50
+    list_select_related = ["account", "user"]
+    search_fields = [
+        *("kind", "user__email", "account__name"),
+        *("subject_id__exact", "through_token__exact", "address__startswith"),
+    ]
+    search_help_text = _("Event, e-mail, account, address, or the id of the subject or the token.")
+    show_full_result_count = False
+    ordering = ["-at", "-pk"]
+
+    @admin.display(description=_("time"), ordering="at")
+    def time(self, event: AuditEvent) -> str:
+        return timezone.localtime(event.at).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+    @admin.display(description=_("about"))
+    def subject(self, event: AuditEvent) -> str:
+        return f"{event.subject_type} {event.subject_id}" if event.subject_id else "-"
+
+    @admin.display(description=_("through"), ordering="through")
+    def door(self, event: AuditEvent) -> str:
+        if event.through_token is None:
+            return event.through
+        return _("%(door)s, token %(id)d") % {"door": event.through, "id": event.through_token}
+
+    @admin.display(description=_("details"))
+    def facts(self, event: AuditEvent) -> SafeString:
+        return format_html_join(format_html("<br>"), "{}: {}", event.details.items())
+
+
+def links(*targets: tuple[Any, str, dict[str, Any]]) -> SafeString:
+    """Links to lists of the admin, each as (text, `app_model`, query)."""
+    return format_html_join(
+        " · ",
+        '<a href="{}?{}">{}</a>',
+        (
+            (reverse(f"admin:{name}_changelist"), urlencode(query), text)
+            for text, name, query in targets
+        ),
+    )

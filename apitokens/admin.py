@@ -1,0 +1,161 @@
+"""The operators' pages about API tokens: to look, and to delete through the verb."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from accounts.admin import AccountAdmin, AccountFilter, links
+from accounts.models import Account
+from accounts.requests import operator_of
+from apitokens import services
+from apitokens.filters import id_in
+from apitokens.models import APIToken, APITokenQuerySet, Status
+
+MOST_AT_ONCE = 500
+"""A browser's form holds no more; `manage.py revoke_tokens` does."""
+
+
+class StatusFilter(admin.SimpleListFilter):
+    title = _("status")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return list(Status.choices)
+
+    def queryset(self, request: HttpRequest, queryset: APITokenQuerySet) -> APITokenQuerySet:  # type: ignore[override]  # the admin's querysets are ours
+        return queryset.with_status(self.value() or "", timezone.now())
+
+
+@admin.register(APIToken)
+class APITokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Tokens are issued and deleted, never edited. Digests are nobody's business."""
+
+    actions = ["delete_selected"]
+    fields = [
+        *("id", "name", "description", "account", "issued_by", "role", "status", "created_at"),
+        *("expires_at", "last_used_at", "last_used_address", "deleted_at", "deleted_by"),
+        "see_also",
+    ]
+    readonly_fields = ["issued_by", "status", "see_also"]
+    list_display = [
+        *("id", "name", "account", "issued_by", "role", "status"),
+        *("created_at", "expires_at", "last_used_at"),
+    ]
+    list_display_links = ["id", "name"]
+    list_filter = [StatusFilter, "role", AccountFilter]
+    list_per_page = 50
+    list_max_show_all = MOST_AT_ONCE
+    search_fields = ["name", "issuer__user__email", "issuer__user__name", "account__name"]
+    search_help_text = _("Token name, id, account, or name or e-mail of the issuer.")
+    show_full_result_count = False
+    ordering = ["-created_at", "-pk"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: APIToken | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: APIToken | None = None) -> bool:
+        gone = obj is not None and obj.is_deleted
+        return super().has_delete_permission(request, obj) and not gone
+
+    def get_queryset(self, request: HttpRequest) -> APITokenQuerySet:
+        return APIToken.objects.for_display().select_related("account").order_by(*self.ordering)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[APIToken], search_term: str
+    ) -> tuple[QuerySet[APIToken], bool]:
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        token_id = id_in(search_term)
+        return (found if token_id is None else found | queryset.filter(pk=token_id)), may_repeat
+
+    @admin.display(description=_("issued by"), ordering="issuer__user__email")
+    def issued_by(self, token: APIToken) -> str:
+        return token.issuer.user.email
+
+    @admin.display(description=_("status"))
+    def status(self, token: APIToken) -> str:
+        return str(token.status(timezone.now()).label)
+
+    @admin.display(description=_("see also"))
+    def see_also(self, token: APIToken) -> SafeString:
+        about = {"subject_type": "apitoken", "subject_id": token.pk}
+        return links(
+            (_("What happened to the token"), "accounts_auditevent", about),
+            (_("What was done with it"), "accounts_auditevent", {"through_token": token.pk}),
+        )
+
+    def get_deleted_objects(
+        self, objs: Iterable[APIToken], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Only the tokens: their rows stay as tombstones, so nothing goes with them."""
+        names = [str(token) for token in objs]
+        may = self.has_delete_permission(request)
+        lacking = set() if may else {str(self.opts.verbose_name)}
+        return names, {str(self.opts.verbose_name_plural): len(names)}, lacking, []
+
+    def delete_model(self, request: HttpRequest, obj: APIToken) -> None:
+        services.delete(token=obj, by=operator_of(request), at=timezone.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[APIToken]) -> None:
+        services.delete_all(tokens=queryset, by=operator_of(request), at=timezone.now())
+
+    @admin.action(permissions=["delete"], description=_("Delete selected API tokens"))
+    def delete_selected(
+        self, request: HttpRequest, queryset: APITokenQuerySet
+    ) -> HttpResponse | None:
+        """Ask, then delete those that nobody has deleted yet."""
+        tokens = queryset.undeleted()
+        number = tokens.count()
+        if 0 < number <= MOST_AT_ONCE:
+            return delete_selected(self, request, tokens)
+        self.message_user(request, _why_not(number), messages.WARNING)
+        return None
+
+
+admin.site.unregister(Account)
+
+
+@admin.register(Account)
+class AccountWithTokensAdmin(AccountAdmin):
+    """Accounts, with what only this app knows: how many of their tokens are in use."""
+
+    fields = [*AccountAdmin.fields[:2], "in_use", *AccountAdmin.fields[2:]]
+    readonly_fields = ["in_use", *AccountAdmin.readonly_fields]
+    list_display = ["name", "id", "in_use", *AccountAdmin.list_display[2:]]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        active = APIToken.objects.active(timezone.now()).filter(account=OuterRef("pk"))
+        counted = active.order_by().values("account").annotate(number=Count("pk")).values("number")
+        in_use = Coalesce(Subquery(counted), 0, output_field=IntegerField())
+        accounts: QuerySet[Account] = super().get_queryset(request)
+        return accounts.annotate(in_use=in_use)
+
+    @admin.display(description=_("API tokens in use"), ordering="in_use")
+    def in_use(self, account: Any) -> int:
+        number: int = account.in_use
+        return number
+
+    def see_also(self, account: Account) -> SafeString:
+        tokens = links((_("API tokens"), "apitokens_apitoken", {"account": account.pk}))
+        return format_html("{} · {}", tokens, super().see_also(account))
+
+
+def _why_not(number: int) -> str:
+    if number == 0:
+        return _t("The selected API tokens are deleted already.")
+    return _t(
+        "No more than %(most)d API tokens can be deleted here at once. Select fewer, "
+        "or use manage.py revoke_tokens."
+    ) % {"most": MOST_AT_ONCE}
