@@ -1,0 +1,129 @@
+"""A real browser at a real portal. What is found on a page is found by what a person sees."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.portal import Portal, served_portal
+
+# As root Chromium needs --no-sandbox; the rest keeps it from calling home.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PASSWORD = "permatoken-demo"
+ADMINISTRATOR, ENGINEER, USER = "admin@example.com", "engineer@example.com", "user@example.com"
+
+expect.set_options(timeout=10_000)
+
+
+@pytest.fixture(scope="session")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    with served_portal(tmp_path_factory.mktemp("portal")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield running
+        running.close()
+
+
+class Visit(NamedTuple):
+    """One person's browser window; `troubles` collects what the console complains about."""
+
+    page: Page
+    portal: Portal
+    troubles: list[str]
+    requests: list[str]
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.portal.url + path)
+
+    def sign_in(self, email: str) -> None:
+        self.go("/sign-in/")
+        self.page.get_by_label("E-mail").fill(email)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
+
+
+Visits = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(browser: Browser, portal: Portal) -> Iterator[Visits]:
+    """Open windows: `visit(email)`, with Playwright's options for the window."""
+    opened: list[BrowserContext] = []
+
+    def open_window(email: str | None = None, **options: Any) -> Visit:
+        options.setdefault("viewport", {"width": 1440, "height": 900})
+        context = browser.new_context(**options)
+        opened.append(context)
+        page = context.new_page()
+        window = Visit(page, portal, [], [])
+        page.on("console", lambda message: _note(window.troubles, message.type, message.text))
+        page.on("pageerror", lambda error: window.troubles.append(str(error)))
+        page.on("request", lambda request: window.requests.append(request.url))
+        if email:
+            window.sign_in(email)
+        return window
+
+    yield open_window
+    for context in opened:
+        context.close()
+
+
+def _note(troubles: list[str], kind: str, text: str) -> None:
+    if kind in ("error", "warning"):
+        troubles.append(text)
+
+
+@pytest.fixture(scope="session")
+def violations() -> Callable[[Page], list[str]]:
+    """Ask axe about a page as it stands; every rule it has, in one line a finding."""
+    axe = Axe()
+
+    def ask(page: Page) -> list[str]:
+        found = axe.run(page).response["violations"]
+        return [
+            f"{each['id']}: {each['help']} at {[node['target'] for node in each['nodes']][:3]}"
+            for each in found
+        ]
+
+    return ask
+
+
+class Answer(NamedTuple):
+    status: int
+    body: Any
+
+
+@pytest.fixture
+def call(portal: Portal) -> Callable[[str], Answer]:
+    """Ask the API for the tokens of account 1 with this token, as curl would."""
+
+    def ask(token: str) -> Answer:
+        request = urllib.request.Request(
+            f"{portal.url}/iam/clients/1/tokens", headers={"Authorization": f"APIKey {token}"}
+        )
+        try:
+            with urllib.request.urlopen(request) as response:
+                return Answer(response.status, json.load(response))
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, json.load(error))
+
+    return ask

@@ -1,0 +1,130 @@
+"""Everybody can use every page: axe, keyboard, small screens, no stranger's server."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ADMINISTRATOR, Visits
+from tests.browser.test_guide import create, row_of
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "list": "/profile/api-tokens/",
+    "all": "/profile/api-tokens/?status=all&page_size=10&sort=name",
+    "nothing found": "/profile/api-tokens/?q=there-is-no-such-token",
+    "wrong filter": "/profile/api-tokens/?issued_by=nobody",
+    "create": "/profile/api-tokens/create/",
+    "profile": "/profile/",
+    "documentation": "/iam/docs",
+    "not found": "/no-such-page/",
+}
+schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+Violations = Callable[[Page], list[str]]
+
+
+@schemes
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing_on_any_page_or_dialog(
+    visit: Visits, violations: Violations, scheme: str, width: int
+) -> None:
+    window = visit(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page, found = window.page, {}
+    window.go("/sign-in/")
+    found["sign-in"] = violations(page)
+    window.sign_in(ADMINISTRATOR)
+    for name, path in PAGES.items():
+        window.go(path)
+        found[name] = violations(page)
+
+    window.go("/profile/api-tokens/create/")
+    page.get_by_label("Token name").fill(" ")
+    page.get_by_role("button", name="Create", exact=True).click()
+    found["refused form"] = violations(page)
+
+    create(page, f"axe {scheme} {width}", "Users")
+    found["one-time dialog"] = violations(page)
+    page.reload()
+    found["already created"] = violations(page)
+
+    window.go("/profile/api-tokens/")
+    page.get_by_label("Actions for Uptime probe").click()
+    found["menu"] = violations(page)
+    row_of(page, "Uptime probe").get_by_role("link", name="Delete API token").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    found["delete dialog"] = violations(page)
+
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+def test_no_page_scrolls_sideways(visit: Visits, width: int) -> None:
+    window = visit(ADMINISTRATOR, viewport={"width": width, "height": 800})
+    for name, path in PAGES.items():
+        window.go(path)
+        sideways = window.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert sideways <= 0, f"{name} is {sideways} px too wide"
+
+
+def test_pages_ask_no_other_server_and_obey_their_own_policy(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    for name, path in PAGES.items():
+        if name != "not found":
+            window.go(path)
+    create(window.page, "Policy", "Users")
+    foreign = [url for url in window.requests if not url.startswith((window.portal.url, "data:"))]
+    assert foreign == []
+    assert [trouble for trouble in window.troubles if "status of 400" not in trouble] == []
+
+
+def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    page = window.page
+    page.get_by_role("link", name="Create API token").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Create API token")).to_be_visible()
+    page.get_by_label("Token name").focus()
+    page.keyboard.type("By keyboard")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="New API token created")
+    expect(dialog).to_be_visible()
+    for _ in range(12):  # the focus stays inside the dialog
+        page.keyboard.press("Tab")
+        inside = (
+            "document.activeElement.closest('dialog') || document.activeElement === document.body"
+        )
+        assert page.evaluate(f"Boolean({inside})")
+    dialog.get_by_role("link", name="OK, I've copied token").focus()
+    page.keyboard.press("Enter")
+
+    menu = page.get_by_label("Actions for By keyboard")
+    menu.focus()
+    page.keyboard.press("Enter")
+    delete = row_of(page, "By keyboard").get_by_role("link", name="Delete API token")
+    expect(delete).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(delete).not_to_be_visible()
+    expect(menu).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete API token").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("was deleted")).to_be_visible()
+
+
+def test_whoever_has_the_focus_can_see_it(visit: Visits) -> None:
+    """Every stop of the Tab key on the list has an outline, or a ring drawn as a shadow."""
+    window = visit(ADMINISTRATOR)
+    window.go("/profile/api-tokens/")
+    for _ in range(25):
+        window.page.keyboard.press("Tab")
+        seen = window.page.evaluate(
+            """() => { const style = getComputedStyle(document.activeElement);
+            return style.outlineStyle !== 'none' || style.boxShadow !== 'none'; }"""
+        )
+        where = window.page.evaluate("document.activeElement.outerHTML.slice(0, 80)")
+        assert seen, f"no visible focus on {where}"

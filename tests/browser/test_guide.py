@@ -1,0 +1,167 @@
+"""The user guide, followed word by word: with and without JavaScript, by both kinds of people."""
+
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import ADMINISTRATOR, USER, Answer, Visits
+
+pytestmark = pytest.mark.browser
+
+both_ways = pytest.mark.parametrize(
+    "scripts", [True, False], ids=["with JavaScript", "without JavaScript"]
+)
+TOKEN = re.compile(r"[1-9][0-9]*\$[0-9a-f]{72}")
+
+
+def row_of(page: Page, name: str) -> Locator:
+    return page.get_by_role("row").filter(has_text=name)
+
+
+def open_form(page: Page) -> None:
+    """Steps 1 to 3: Profile, API tokens, Create API token."""
+    page.get_by_role("link", name="My profile").first.click()
+    page.get_by_role("navigation").get_by_role("link", name="API tokens").first.click()
+    page.get_by_role("link", name="Create API token").first.click()
+    expect(page.get_by_role("heading", name="Create API token")).to_be_visible()
+
+
+def create(page: Page, name: str, role: str, *, days: int | None = None) -> str:
+    """Steps 1 to 9; returns the token as the person copies it."""
+    open_form(page)
+    page.get_by_label("Token name").fill(name)
+    page.get_by_label("Description").fill("Written by a person\nin two lines")
+    page.get_by_role("radio", name=role).check()
+    if days is None:
+        page.get_by_role("radio", name="Never expire").check()
+    else:
+        page.get_by_role("radio", name="Set expiration date").check()
+        until = date.today() + timedelta(days=days)  # noqa: DTZ011  # the person's calendar
+        page.get_by_label("Expiration date", exact=True).fill(until.isoformat())
+    page.get_by_role("button", name="Create", exact=True).click()
+    dialog = page.get_by_role("dialog", name="New API token created")
+    expect(dialog).to_be_visible()
+    found = TOKEN.search(dialog.inner_text()) or TOKEN.search(
+        dialog.get_by_role("textbox").first.input_value()
+    )
+    assert found is not None, "the dialog shows no token"
+    return found[0]
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("email", "role"), [(ADMINISTRATOR, "Administrators"), (USER, "Users")], ids=["admin", "user"]
+)
+def test_a_person_creates_uses_finds_and_deletes_a_token(
+    visit: Visits, call: Callable[[str], Answer], scripts: bool, email: str, role: str
+) -> None:
+    window = visit(email, java_script_enabled=scripts)
+    page, name = window.page, f"Backup of {email} {scripts}"
+
+    token = create(page, name, role, days=30)
+    assert call(token).status == 200, "the token works at once"
+    assert call(token.replace("$", "_")).status == 200, "in both spellings"
+
+    page.get_by_role("link", name="OK, I've copied token").click()
+    row = row_of(page, name)
+    expect(row).to_be_visible()
+    expect(row).to_contain_text(token.split("$")[0])
+    expect(row).to_contain_text(role)
+    expect(row).to_contain_text("Active")
+    assert token.split("$")[1] not in page.content(), "the secret is shown only once"
+
+    row.get_by_label(re.compile("^Actions for")).click()
+    row.get_by_role("link", name="Delete API token").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(name)
+    dialog.get_by_role("button", name="Delete API token").click()
+    expect(page.get_by_text("was deleted")).to_be_visible()
+    expect(row_of(page, name)).to_have_count(0)
+
+    refused = call(token)
+    assert (refused.status, refused.body["code"]) == (401, "deleted")
+
+
+@both_ways
+def test_filters_find_tokens_and_every_state_has_an_address(visit: Visits, scripts: bool) -> None:
+    window = visit(ADMINISTRATOR, java_script_enabled=scripts)
+    page = window.page
+    page.get_by_label("Status").select_option(label="Deleted")
+    page.get_by_role("button", name="Apply").click()
+    expect(row_of(page, "Laptop of Jonas")).to_be_visible()
+    expect(row_of(page, "Uptime probe")).to_have_count(0)
+
+    page.get_by_label("Issued by").select_option(label="Theo Brandt")
+    page.get_by_role("button", name="Apply").click()
+    expect(row_of(page, "Migration of the old shop")).to_be_visible()
+    expect(row_of(page, "Laptop of Jonas")).to_have_count(0)
+    expect(row_of(page, "Migration of the old shop")).to_contain_text("The user has been deleted")
+
+    address = page.url
+    page.goto(address)
+    expect(row_of(page, "Newsletter sync")).to_be_visible()
+    expect(page.get_by_label("Issued by")).to_have_value(re.compile(r"\d+"))
+
+
+def test_role_filter_and_search_work_together(visit: Visits) -> None:
+    page = visit(ADMINISTRATOR).page
+    page.get_by_label("Role").select_option(label="Purge and Prefetch only (API)")
+    page.get_by_role("button", name="Apply").click()
+    expect(row_of(page, "Automatic cache clearing")).to_be_visible()
+    expect(row_of(page, "Uptime probe")).to_have_count(0)
+    page.get_by_label("Search").fill("缓存预热")
+    page.get_by_label("Search").press("Enter")
+    expect(row_of(page, "缓存预热脚本")).to_be_visible()
+    expect(row_of(page, "Automatic cache clearing")).to_have_count(0)
+
+
+def test_users_see_only_their_own_tokens_and_offer_only_their_own_role(visit: Visits) -> None:
+    window = visit(USER)
+    page = window.page
+    window.go("/profile/api-tokens/?status=all&page_size=100")
+    expect(row_of(page, "Spreadsheet import")).to_be_visible()
+    expect(row_of(page, "Terraform state backend")).to_have_count(0)
+    open_form(page)
+    assert page.get_by_role("radio", name="Users").count() == 1
+    assert page.get_by_role("radio", name="Administrators").count() == 0
+
+
+def test_expiring_tokens_put_an_exclamation_mark_on_the_section(visit: Visits) -> None:
+    page = visit(ADMINISTRATOR).page
+    entry = page.get_by_role("navigation").get_by_role("link", name="API tokens").first
+    expect(entry).to_have_accessible_name(re.compile("expire in 7 days or less"))
+    expect(row_of(page, "Uptime probe")).to_contain_text("Expires in")
+
+
+def test_switching_the_account_shows_the_other_tokens(visit: Visits) -> None:
+    page = visit(ADMINISTRATOR).page
+    page.get_by_text("Example Inc.").first.click()
+    page.get_by_role("button", name=re.compile("Globex")).click()
+    expect(page.get_by_text("You now work in Globex")).to_be_visible()
+    expect(row_of(page, "Globex production")).to_have_count(0)  # there she is no Administrator
+    expect(row_of(page, "Uptime probe")).to_have_count(0)
+
+
+@both_ways
+def test_signing_out_closes_the_door(visit: Visits, scripts: bool) -> None:
+    window = visit(USER, java_script_enabled=scripts)
+    page = window.page
+    page.locator("summary", has_text="Your menu").click()
+    page.get_by_role("button", name="Sign out").click()
+    window.go("/profile/api-tokens/")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+@both_ways
+def test_my_profile_keeps_name_time_zone_and_language(visit: Visits, scripts: bool) -> None:
+    window = visit("engineer@example.com", java_script_enabled=scripts)
+    page = window.page
+    window.go("/profile/")
+    page.get_by_label("Time zone").select_option("Asia/Tokyo")
+    page.get_by_label("Name", exact=True).fill("Jonas L.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Your profile was saved.")).to_be_visible()
+    expect(page.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
