@@ -20,6 +20,9 @@ class Through(StrEnum):
     SYSTEM = "system"
 
 
+OPERATORS_DOORS = frozenset({Through.ADMIN, Through.COMMAND, Through.SYSTEM})
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """A member of an account (perhaps acting through an API token), or an operator.
@@ -73,6 +76,8 @@ class Actor:
         cls, *, through: Through, user: User | None = None, address: str | None = None
     ) -> Actor:
         """Somebody who runs the portal: a staff user in the Django admin, or the command line."""
+        if through not in OPERATORS_DOORS:
+            raise ValueError(f"Operators do not come through the door {through}.")
         return cls(through=through, user=user, address=address)
 
     @property
@@ -81,7 +86,8 @@ class Actor:
 
     @property
     def is_operator(self) -> bool:
-        return self.membership is None
+        """True behind the operators' doors only: a person who has no account yet is no operator."""
+        return self.membership is None and self.through in OPERATORS_DOORS
 
     def is_administrator_of(self, account_id: int) -> bool:
         """True for an Administrator (or Administrators token) of exactly this account."""

@@ -1,12 +1,14 @@
 """The verb that tells whether a token is good: one narrow query."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -110,7 +112,7 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     if refusal is not None:
         _tell_refusal(key.id, row, refusal, at=at, address=address)
         raise Refused(refusal)
-    _renew_digest(key, row)
+    _renew_digest(key, row, at)
     record_use(token_id=key.id, last=row.last_used_at, at=at, address=address)
     return Verified(
         token_id=key.id,
@@ -133,12 +135,20 @@ def record_use(*, token_id: int, last: datetime | None, at: datetime, address: s
     if last is not None and last >= minute:
         return
     earlier = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at)
-    try:
+    with _beside_the_answer("The use", token_id, at):
         APIToken.objects.filter(earlier, pk=token_id).update(
             last_used_at=at, last_used_address=address
         )
-    except DatabaseError:
-        logger.exception("The use of API token %s at %s was not written down.", token_id, at)
+
+
+@contextmanager
+def _beside_the_answer(what: str, token_id: int, at: datetime) -> Iterator[None]:
+    """A write that the answer does not wait for: it happens whole, or not at all and is logged."""
+    try:
+        with transaction.atomic():
+            yield
+    except Error:
+        logger.exception("%s of API token %s at %s was not written down.", what, token_id, at)
 
 
 def _find(token_id: int) -> _Row | None:
@@ -170,7 +180,6 @@ def _refusal(row: _Row, at: datetime) -> Refusal | None:
     return None
 
 
-@transaction.atomic
 def _tell_refusal(
     token_id: int, row: _Row, refusal: Refusal, *, at: datetime, address: str | None
 ) -> None:
@@ -179,23 +188,26 @@ def _tell_refusal(
     if row.refusal_told_at is not None and row.refusal_told_at > due:
         return
     earlier = Q(refusal_told_at__isnull=True) | Q(refusal_told_at__lte=due)
-    token = APIToken.objects.filter(earlier, pk=token_id)
-    if token.update(refusal_told_at=at):
-        audit.record(
-            "token.refused",
-            by=Actor(through=Through.API, token_id=token_id, address=address),
-            at=at,
-            account_id=row.account_id,
-            subject=APIToken(pk=token_id),
-            code=refusal,
-        )
+    with _beside_the_answer("The refusal", token_id, at):
+        if APIToken.objects.filter(earlier, pk=token_id).update(refusal_told_at=at):
+            audit.record(
+                "token.refused",
+                by=Actor(through=Through.API, token_id=token_id, address=address),
+                at=at,
+                account_id=row.account_id,
+                subject=APIToken(pk=token_id),
+                code=refusal,
+            )
 
 
 @sensitive_variables("key")
-def _renew_digest(key: keys.Key, row: _Row) -> None:
+def _renew_digest(key: keys.Key, row: _Row, at: datetime) -> None:
     """Digest again under the newest pepper, so that old ones can retire."""
     newest = newest_pepper()
-    if row.pepper != newest:
+    if row.pepper == newest:
+        return
+    renewed = keys.digest(key, settings.TOKEN_PEPPERS[newest])
+    with _beside_the_answer("The new digest", key.id, at):
         APIToken.objects.filter(pk=key.id, pepper=row.pepper, deleted_at=None).update(
-            pepper=newest, digest=keys.digest(key, settings.TOKEN_PEPPERS[newest])
+            pepper=newest, digest=renewed
         )

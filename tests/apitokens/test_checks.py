@@ -1,0 +1,76 @@
+"""What operators hear from `manage.py check` before it hurts."""
+
+from pathlib import Path
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from pytest_django import Settings
+
+from accounts.actors import Actor
+from accounts.models import Membership
+from apitokens import services
+from tests.conftest import Issue
+
+OLD, NEW = b"o" * 32, b"n" * 32
+
+
+def said(code: str) -> list[CheckMessage]:
+    messages = run_checks(databases=["default"], include_deployment_checks=True)
+    return [message for message in messages if message.id == code]
+
+
+@pytest.mark.django_db
+def test_pepper_that_tokens_still_need_may_not_be_missing(
+    user: Membership, issue: Issue, settings: Settings
+) -> None:
+    settings.TOKEN_PEPPERS = {4: OLD}
+    issue(user)
+    settings.TOKEN_PEPPERS = {5: NEW}
+    (message,) = said("apitokens.E001")
+    assert "pepper 4" in message.msg
+    assert message.is_serious()
+
+
+@pytest.mark.django_db
+def test_all_peppers_that_tokens_need_are_there(
+    user: Membership, issue: Issue, settings: Settings
+) -> None:
+    settings.TOKEN_PEPPERS = {5: NEW, 4: OLD}
+    issue(user)
+    assert not said("apitokens.E001")
+
+
+@pytest.mark.django_db
+def test_pepper_that_only_deleted_tokens_need_may_be_missing(
+    user: Membership, issue: Issue, settings: Settings
+) -> None:
+    settings.TOKEN_PEPPERS = {4: OLD}
+    token = issue(user).token
+    services.delete(token=token, by=Actor.member(user), at=token.created_at)
+    settings.TOKEN_PEPPERS = {5: NEW}
+    assert not said("apitokens.E001")
+
+
+@pytest.mark.django_db
+def test_machines_that_share_a_database_are_told_to_share_the_peppers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = "django.db.backends.postgresql"
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", engine)
+    settings.TOKEN_PEPPERS_FILE = Path("var/token_peppers")
+    assert said("apitokens.W001")
+
+
+@pytest.mark.django_db
+def test_peppers_of_the_environment_can_be_shared(settings: Settings) -> None:
+    settings.TOKEN_PEPPERS_FILE = None
+    assert not said("apitokens.W001")
+
+
+@pytest.mark.django_db
+def test_one_machine_with_its_own_database_needs_no_peppers_of_the_environment(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
+    settings.TOKEN_PEPPERS_FILE = Path("var/token_peppers")
+    assert not said("apitokens.W001")
