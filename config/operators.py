@@ -3,11 +3,20 @@
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.contrib.auth.views import redirect_to_login
+from django.contrib.admin.forms import AdminPasswordChangeForm
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from accounts import services
+from accounts.models import User
+from accounts.requests import operator_of
 
 
 class OperatorsAdminSite(AdminSite):
@@ -21,4 +30,30 @@ class OperatorsAdminSite(AdminSite):
         """Send people to the one sign-in page: its rate limits guard this door too."""
         if request.user.is_authenticated and not self.has_permission(request):
             raise PermissionDenied
-        return redirect_to_login(reverse("admin:index"))
+        wanted = request.GET.get("next") or reverse("admin:index")
+        return redirect_to_login(wanted)  # the sign-in page goes on to our own addresses only
+
+    def password_change(  # type: ignore[override]  # the stubs know only of Django's own view
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        request.current_app = self.name
+        context = {**self.each_context(request), **(extra_context or {})}
+        return OwnPasswordView.as_view(extra_context=context)(request)
+
+
+class OwnPasswordView(PasswordChangeView):
+    """The operator's own password, by the same verb as everybody's."""
+
+    form_class = AdminPasswordChangeForm
+
+    def form_valid(self, form: Form) -> HttpResponse:
+        user = self.request.user
+        assert isinstance(user, User)
+        services.set_password(
+            user=user,
+            password=form.cleaned_data["new_password1"],
+            by=operator_of(self.request),
+            at=timezone.now(),
+        )
+        update_session_auth_hash(self.request, user)
+        return redirect("admin:password_change_done")
