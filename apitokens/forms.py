@@ -1,7 +1,7 @@
 """The form of the page "Create API token"."""
 
 import calendar
-from datetime import date, datetime, time
+from datetime import date, datetime, time, tzinfo
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -107,11 +107,7 @@ class TokenForm(forms.Form):
         """The chosen instant: the last second of the day where the person is. None is never."""
         if self.cleaned_data["expiration"] == NEVER:
             return None
-        return datetime.combine(
-            self.cleaned_data["expires_on"],
-            time(23, 59, 59),
-            tzinfo=timezone.get_current_timezone(),
-        )
+        return end_of_day(self.cleaned_data["expires_on"], timezone.get_current_timezone())
 
     @property
     def role_choices(self) -> list[RoleChoice]:
@@ -121,6 +117,11 @@ class TokenForm(forms.Form):
             RoleChoice(role.value, role.label, role.explanation, str(role.value) == chosen)
             for role in self.own_role.covered()
         ]
+
+
+def end_of_day(day: date, zone: tzinfo) -> datetime:
+    """The last second of the day in this zone: an expiration date means the whole day."""
+    return datetime.combine(day, time(23, 59, 59), tzinfo=zone)
 
 
 def a_year_after(day: date) -> date:

@@ -1,0 +1,63 @@
+"""`manage.py create_account`: open an account with its first Administrator."""
+
+import argparse
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from accounts import services
+from accounts.actors import Actor, Through
+from accounts.management.terminal import as_command_error, read_password, storable
+from accounts.models import Account, User
+from accounts.roles import Role
+
+OPERATOR = Actor.operator(through=Through.COMMAND)
+
+
+class Command(BaseCommand):
+    help = "Opens an account. Its first Administrator may be a new user or one who exists."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("name", metavar="NAME", help="The company's name.")
+        parser.add_argument("--administrator", metavar="E-MAIL", required=True)
+        parser.add_argument(
+            "--name", dest="person", metavar="PERSON", default="", help="The Administrator's name."
+        )
+        parser.add_argument(
+            "--password-stdin",
+            action="store_true",
+            help="Read a new user's password from the standard input instead of asking for it.",
+        )
+
+    @sensitive_variables("password")
+    def handle(self, *args: Any, **options: Any) -> None:
+        name, email = storable(options["name"]), storable(options["administrator"]).strip().lower()
+        if Account.objects.filter(name=name.strip()).exists():
+            raise CommandError(f"There is an account called “{name}” already.")
+        user = User.objects.filter(email=email).first()
+        if user is not None and not user.is_active:
+            raise CommandError(f"{email} is switched off. Restore the user first.")
+        password = None if user else read_password(from_stdin=options["password_stdin"])
+        try:
+            account = _open(name, email, password, person=storable(options["person"]), user=user)
+        except (ValidationError, PermissionDenied) as refusal:
+            raise as_command_error(refusal) from None
+        self.stdout.write(f"Opened account {account.pk}, “{account.name}”.")
+        self.stdout.write(f"{email} is its Administrator and signs in with their password.")
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def _open(
+    name: str, email: str, password: str | None, *, person: str, user: User | None
+) -> Account:
+    at = timezone.now()
+    if user is None:
+        user = services.create_user(email=email, password=password, name=person, by=OPERATOR, at=at)
+    account = services.open_account(name=name.strip(), by=OPERATOR, at=at)
+    services.add_member(account=account, user=user, role=Role.ADMINISTRATORS, by=OPERATOR, at=at)
+    return account

@@ -1,0 +1,50 @@
+"""`manage.py create_operator`: let somebody into the Django admin."""
+
+import argparse
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from accounts import services
+from accounts.actors import Actor, Through
+from accounts.management.terminal import as_command_error, read_password, storable
+from accounts.models import User
+
+OPERATOR = Actor.operator(through=Through.COMMAND)
+
+
+class Command(BaseCommand):
+    help = "Lets a user, new or existing, into the operators' pages at /operators/."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("email", metavar="E-MAIL")
+        parser.add_argument("--name", default="", help="The person's name, for a new user.")
+        parser.add_argument(
+            "--password-stdin",
+            action="store_true",
+            help="Read a new user's password from the standard input instead of asking for it.",
+        )
+
+    @sensitive_variables("password")
+    def handle(self, *args: Any, **options: Any) -> None:
+        email = storable(options["email"]).strip().lower()
+        user = User.objects.filter(email=email).first()
+        password = None if user else read_password(from_stdin=options["password_stdin"])
+        try:
+            _make(email, password, name=storable(options["name"]), user=user)
+        except (ValidationError, PermissionDenied) as refusal:
+            raise as_command_error(refusal) from None
+        self.stdout.write(f"{email} is an operator. Their pages are at /operators/.")
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def _make(email: str, password: str | None, *, name: str, user: User | None) -> None:
+    at = timezone.now()
+    if user is None:
+        user = services.create_user(email=email, password=password, name=name, by=OPERATOR, at=at)
+    services.make_operator(user=user, by=OPERATOR, at=at)

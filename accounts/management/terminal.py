@@ -1,0 +1,74 @@
+"""What the commands of operators share: reading a password, finding accounts, wording refusals."""
+
+import sys
+from getpass import getpass
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.management.base import CommandError
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.models import Account
+from accounts.text import parse_id
+
+
+def is_interactive() -> bool:
+    """True if a person can be asked."""
+    return sys.stdin.isatty()
+
+
+@sensitive_variables()
+def read_password(*, from_stdin: bool) -> str:
+    """Ask twice without showing it, or read the first line of the standard input."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not is_interactive():
+        raise CommandError(
+            "Nobody is there to type a password. Send it on the standard input "
+            "and add --password-stdin."
+        )
+    password = getpass("Password: ")
+    if password != getpass("Password, once more: "):
+        raise CommandError("The two passwords differ. Nothing was changed.")
+    return password
+
+
+def find_account(text: str) -> Account:
+    """The account with this id, or else the only one with this name. Raises `CommandError`."""
+    number = parse_id(text)
+    account = Account.objects.filter(pk=number).first() if number is not None else None
+    if account is not None:
+        return account
+    named = list(Account.objects.filter(name=storable(text)).order_by("pk"))
+    if not named:
+        raise CommandError(f"There is no account with the id or name “{text}”.")
+    if len(named) > 1:
+        ids = ", ".join(str(each.pk) for each in named)
+        raise CommandError(f"Several accounts are called “{text}”. Give one of the ids: {ids}.")
+    return named[0]
+
+
+def storable(text: str) -> str:
+    """The text, if a database can hold it: an argument that is no UTF-8 arrives in half characters.
+
+    Raises `CommandError`.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise CommandError("An argument is not valid UTF-8. Type it again.") from None
+    return text
+
+
+def as_command_error(refusal: ValidationError | PermissionDenied) -> CommandError:
+    """A verb's refusal as sentences for the terminal, each with the name of what it is about."""
+    if isinstance(refusal, PermissionDenied):
+        return CommandError(str(refusal))
+    if not hasattr(refusal, "error_dict"):
+        return CommandError(" ".join(refusal.messages))
+    return CommandError(
+        "\n".join(
+            f"{field.replace('_', ' ').capitalize()}: {message}"
+            for field, messages in refusal.message_dict.items()
+            for message in messages
+        )
+    )

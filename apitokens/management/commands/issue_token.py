@@ -1,0 +1,112 @@
+"""`manage.py issue_token`: issue an API token in the name of a member."""
+
+import argparse
+import json
+import zoneinfo
+from datetime import date, datetime
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.actors import Actor, Through
+from accounts.management.terminal import as_command_error, find_account, storable
+from accounts.models import Account, Membership
+from accounts.roles import ROLE_NAMES, Role
+from apitokens import services
+from apitokens.forms import a_year_after, end_of_day
+from apitokens.services import Issued
+
+NEVER = "never"
+
+
+class Command(BaseCommand):
+    help = (
+        "Issues an API token. The token alone goes to the standard output, this once; facts about "
+        "it go to the standard error, so that the token can be piped into a file or a vault."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--account", metavar="ID|NAME", required=True)
+        parser.add_argument("--issuer", metavar="E-MAIL", required=True)
+        parser.add_argument("--role", required=True, help=f"One of: {', '.join(ROLE_NAMES)}.")
+        parser.add_argument("--name", required=True, help="What the token is for.")
+        parser.add_argument("--description", default="")
+        parser.add_argument(
+            "--expires",
+            metavar="YYYY-MM-DD|never",
+            help="The last day, where the issuer is. A year from now unless given.",
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="Print the token and its facts as one JSON object."
+        )
+
+    @sensitive_variables("issued")
+    def handle(self, *args: Any, **options: Any) -> None:
+        at = timezone.now()
+        issuer = _find_issuer(find_account(options["account"]), storable(options["issuer"]))
+        role = Role.find(options["role"])
+        if role is None:
+            raise CommandError(f"There is no such role. The roles are: {', '.join(ROLE_NAMES)}.")
+        try:
+            issued = services.issue(
+                by=Actor.operator(through=Through.COMMAND),
+                issuer=issuer,
+                name=options["name"],
+                description=options["description"],
+                role=role,
+                expires_at=_end(options["expires"], issuer, at=at),
+                at=at,
+            )
+        except (ValidationError, PermissionDenied) as refusal:
+            raise as_command_error(refusal) from None
+        self._tell(issued, as_json=options["json"])
+
+    @sensitive_variables()
+    def _tell(self, issued: Issued, *, as_json: bool) -> None:
+        facts = _facts(issued)
+        if as_json:
+            self.stdout.write(json.dumps({**facts, "token": issued.key.spell()}))
+            return
+        for name, value in facts.items():
+            self.stderr.write(f"{name.replace('_', ' ')}: {value}", self.style.SUCCESS)
+        self.stdout.write(issued.key.spell())
+
+
+def _find_issuer(account: Account, email: str) -> Membership:
+    members = Membership.objects.present().filter(account=account).select_related("user", "account")
+    issuer = members.filter(user__email=email.strip().lower()).first()
+    if issuer is None:
+        raise CommandError(
+            f"{email} cannot issue tokens in “{account.name}”: they are no member of it, or the "
+            "user is switched off, or the account is closed."
+        )
+    return issuer
+
+
+def _end(text: str | None, issuer: Membership, *, at: datetime) -> datetime | None:
+    """The last second of the day, where the issuer is; None is never."""
+    if text == NEVER:
+        return None
+    zone = zoneinfo.ZoneInfo(issuer.user.time_zone)
+    try:
+        day = a_year_after(at.astimezone(zone).date()) if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise CommandError(
+            "--expires must be a date that exists, such as 2030-12-31, or the word never."
+        ) from None
+    return end_of_day(day, zone)
+
+
+def _facts(issued: Issued) -> dict[str, Any]:
+    token = issued.token
+    return {
+        "id": token.pk,
+        "name": token.name,
+        "account": token.issuer.account.name,
+        "issued_by": token.issuer.user.email,
+        "role": token.held_role.label,
+        "expires_at": token.expires_at.isoformat() if token.expires_at else None,
+    }

@@ -1,0 +1,146 @@
+"""`manage.py revoke_tokens`: delete the API tokens of an account, a person or an age, or by id."""
+
+import argparse
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.actors import Actor, Through
+from accounts.management.terminal import find_account, is_interactive, storable
+from accounts.models import User
+from apitokens import services
+from apitokens.models import APIToken, APITokenQuerySet
+
+SELECTIONS = ("account", "issuer", "ids", "older_than", "unused_for")
+OLDEST = 36_525
+"""Days: a hundred years."""
+
+
+class Command(BaseCommand):
+    help = (
+        "Deletes API tokens that are not deleted yet, active and expired ones alike. They stop at "
+        "once. Several options select the tokens for which all of them are true."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--account", metavar="ID|NAME", help="Tokens of this account.")
+        parser.add_argument("--issuer", metavar="E-MAIL", help="Tokens that this user issued.")
+        parser.add_argument(
+            "--id", metavar="ID", dest="ids", type=int, nargs="+", help="Tokens with these ids."
+        )
+        age = parser.add_mutually_exclusive_group()
+        age.add_argument(
+            "--older-than", metavar="DAYS", type=_days, help="Tokens created longer ago than this."
+        )
+        age.add_argument(
+            "--unused-for",
+            metavar="DAYS",
+            type=_days,
+            help="Tokens that nobody used for so long, or ever since they were created.",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Show what would be deleted, and delete nothing."
+        )
+        parser.add_argument("--yes", action="store_true", help="Do not ask.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        at = timezone.now()
+        tokens = list(_select(options, at=at).select_related("account").order_by("pk"))
+        if not tokens:
+            self.stdout.write("No API token is like that. Nothing to delete.")
+            return
+        self._show(tokens, at=at)
+        if options["dry_run"]:
+            self.stdout.write("Dry run: nothing was deleted.")
+            return
+        if not options["yes"] and not self._is_confirmed(len(tokens)):
+            self.stdout.write("Nothing was deleted.")
+            return
+        operator = Actor.operator(through=Through.COMMAND)
+        deleted = services.delete_all(tokens=tokens, by=operator, at=timezone.now())
+        self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
+
+    def _show(self, tokens: list[APIToken], *, at: datetime) -> None:
+        for line in _table(tokens, at=at):
+            self.stdout.write(line)
+        self.stdout.write(f"\nAPI tokens: {len(tokens)}.")
+
+    def _is_confirmed(self, number: int) -> bool:
+        if not is_interactive():
+            raise CommandError(
+                "Nobody is there to confirm, so nothing was deleted. Add --yes to go on."
+            )
+        self.stdout.write("Applications that use them lose access at once.")
+        return input(f"Delete {number}? Type yes to go on: ").strip().lower() == "yes"
+
+
+def _days(text: str) -> timedelta:
+    days = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+    if not 1 <= days <= OLDEST:
+        raise argparse.ArgumentTypeError(f"must be a number of days from 1 to {OLDEST}")
+    return timedelta(days=days)
+
+
+def _select(options: dict[str, Any], *, at: datetime) -> APITokenQuerySet:
+    if not any(options[name] for name in SELECTIONS):
+        raise CommandError(
+            "Say which API tokens: --account, --issuer, --id, --older-than or --unused-for."
+        )
+    tokens = APIToken.objects.for_display().undeleted()
+    if options["account"]:
+        tokens = tokens.filter(account=find_account(options["account"]))
+    if options["issuer"]:
+        tokens = tokens.filter(issuer__user=_find_user(storable(options["issuer"])))
+    if options["ids"]:
+        tokens = tokens.filter(pk__in=_existing(options["ids"]))
+    if options["older_than"]:
+        tokens = tokens.filter(created_at__lt=at - options["older_than"])
+    if options["unused_for"]:
+        tokens = tokens.filter(_unused_since(at - options["unused_for"]))
+    return tokens
+
+
+def _find_user(email: str) -> User:
+    user = User.objects.filter(email=email.strip().lower()).first()
+    if user is None:
+        raise CommandError(f"There is no user with the e-mail {email}.")
+    return user
+
+
+def _existing(ids: list[int]) -> list[int]:
+    """The ids, if there is a token for each: a typing error must not pass for success."""
+    known = set(APIToken.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    unknown = [str(each) for each in ids if each not in known]
+    if unknown:
+        raise CommandError(f"There is no API token with the id {', '.join(unknown)}.")
+    return ids
+
+
+def _unused_since(moment: datetime) -> Q:
+    never = Q(last_used_at__isnull=True, created_at__lt=moment)
+    return never | Q(last_used_at__lt=moment)
+
+
+def _table(tokens: list[APIToken], *, at: datetime) -> list[str]:
+    """Lines of columns. The name comes last: its letters may run from right to left."""
+    rows = [("ID", "Account", "Issued by", "Role", "Status", "Last usage", "Token name")]
+    rows += [
+        (
+            str(token.pk),
+            token.account.name,
+            token.issuer.user.email,
+            token.held_role.label,
+            str(token.status(at).label),
+            f"{token.last_used_at:%Y-%m-%d}" if token.last_used_at else "Not used yet",
+            token.name,
+        )
+        for token in tokens
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    ]
