@@ -3,9 +3,9 @@
 import contextlib
 
 import pytest
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Error, expect
 
-from tests.browser.conftest import ADMINISTRATOR, Visits
+from tests.browser.conftest import ADMINISTRATOR, Visit, Visits
 from tests.browser.test_guide import both_ways, create, open_form, row_of
 
 pytestmark = pytest.mark.browser
@@ -15,27 +15,29 @@ def secret_of(token: str) -> str:
     return token.split("$")[1]
 
 
-def count_of(page: Page, name: str) -> int:
-    page.goto(page.url.split("/profile/")[0] + "/profile/api-tokens/?status=all&page_size=100")
-    return row_of(page, name).count()
+def count_of(window: Visit, name: str) -> int:
+    window.go("/profile/api-tokens/?status=all&page_size=100")
+    return row_of(window.page, name).count()
 
 
 @both_ways
 def test_refreshing_the_dialog_neither_shows_it_again_nor_makes_a_second(
     visit: Visits, scripts: bool
 ) -> None:
-    page = visit(ADMINISTRATOR, java_script_enabled=scripts).page
+    window = visit(ADMINISTRATOR, java_script_enabled=scripts)
+    page = window.page
     name = f"Refreshed {scripts}"
     token = create(page, name, "Users")
     page.reload()
     expect(page.get_by_text("This form was already sent")).to_be_visible()
     assert secret_of(token) not in page.content()
-    assert count_of(page, name) == 1
+    assert count_of(window, name) == 1
 
 
 @both_ways
 def test_back_and_forward_do_not_show_the_secret_again(visit: Visits, scripts: bool) -> None:
-    page = visit(ADMINISTRATOR, java_script_enabled=scripts).page
+    window = visit(ADMINISTRATOR, java_script_enabled=scripts)
+    page = window.page
     name = f"Back and forth {scripts}"
     token = create(page, name, "Users")
     page.get_by_role("link", name="OK, I've copied token").click()
@@ -44,7 +46,7 @@ def test_back_and_forward_do_not_show_the_secret_again(visit: Visits, scripts: b
         page.go_back()
     page.wait_for_timeout(500)
     assert secret_of(token) not in page.locator("html").inner_html()
-    assert count_of(page, name) == 1
+    assert count_of(window, name) == 1
 
 
 def test_leaving_the_page_wipes_the_secret_from_it(visit: Visits) -> None:
@@ -60,7 +62,8 @@ def test_leaving_the_page_wipes_the_secret_from_it(visit: Visits) -> None:
 
 @both_ways
 def test_a_double_click_on_create_makes_one_token(visit: Visits, scripts: bool) -> None:
-    page = visit(ADMINISTRATOR, java_script_enabled=scripts).page
+    window = visit(ADMINISTRATOR, java_script_enabled=scripts)
+    page = window.page
     name = f"Double click {scripts}"
     open_form(page)
     page.get_by_label("Token name").fill(name)
@@ -71,7 +74,7 @@ def test_a_double_click_on_create_makes_one_token(visit: Visits, scripts: bool) 
             page.get_by_text("This form was already sent")
         )
     ).to_be_visible()
-    assert count_of(page, name) == 1
+    assert count_of(window, name) == 1
 
 
 def test_escape_does_not_close_the_dialog_that_shows_the_secret(visit: Visits) -> None:
