@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from django.core.paginator import Page, Paginator
 from django.http import QueryDict
+from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor
@@ -43,11 +44,12 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A token as one reader sees it at one moment."""
+    """A token as one reader sees it at one moment. `expires_in` is "3 days", while it has them."""
 
     token: APIToken
     status: Status
     expires_soon: bool
+    expires_in: str
     issuer_removed: bool
     deleted_by: User | None
     may_delete: bool
@@ -84,6 +86,7 @@ def row(token: APIToken, *, at: datetime) -> Row:
         token=token,
         status=token.status(at),
         expires_soon=token.expires_soon(at),
+        expires_in=timeuntil(token.expires_at, at, depth=1) if token.expires_at else "",
         issuer_removed=token.issuer.is_removed,
         deleted_by=token.deleted_by,
         may_delete=not token.is_deleted,
