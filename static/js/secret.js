@@ -13,3 +13,11 @@ window.addEventListener("pageshow", (event) => {
     wipe();
     window.location.replace(page.dataset.secretPage);
 });
+
+/* [OK] takes the place of this page in the browser's history, so that Back does not lead to it. */
+page.querySelector("[data-secret-leave]").addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    wipe();
+    window.location.replace(page.dataset.secretPage);
+});
