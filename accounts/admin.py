@@ -1,5 +1,6 @@
 """The operators' pages about accounts, people and the audit log. Every change goes to a verb."""
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,7 +10,6 @@ from django.contrib import admin
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -18,12 +18,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts import services
+from accounts.admin_filters import AccountFilter, ClosedFilter, KindFilter, RemovedFilter
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.requests import operator_of
-from accounts.text import parse_id
-
-ACCOUNTS_TO_CHOOSE_FROM = 50
-EVENTS_TO_LEARN_KINDS_FROM = 10_000
 
 # Ways around the verbs: an address belongs to its user, rights come from `make_operator` alone.
 admin.site.unregister(EmailAddress)
@@ -41,72 +38,6 @@ class LookOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-class AccountFilter(admin.SimpleListFilter):
-    """Accounts by name: no more than one can read, and always the one that was asked for."""
-
-    title = _("account")
-    parameter_name = "account"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        named = list(Account.objects.order_by("name", "pk")[:ACCOUNTS_TO_CHOOSE_FROM])
-        named += Account.objects.filter(pk=self._asked()).exclude(
-            pk__in=[each.pk for each in named]
-        )
-        return [(account.pk, account.name) for account in named]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(account=self._asked()) if self.value() else queryset
-
-    def _asked(self) -> int:
-        """The id of the account; 0, which nobody has, for anything else that stands there."""
-        return parse_id(self.value() or "") or 0
-
-
-class ClosedFilter(admin.SimpleListFilter):
-    title = _("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        return [("open", _("Open")), ("closed", _("Closed"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
-        if self.value() not in ("open", "closed"):
-            return queryset
-        return queryset.filter(closed_at__isnull=self.value() == "open")
-
-
-class RemovedFilter(admin.SimpleListFilter):
-    title = _("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        return [("present", _("Present")), ("removed", _("Removed"))]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Membership]
-    ) -> QuerySet[Membership]:
-        if self.value() not in ("present", "removed"):
-            return queryset
-        return queryset.filter(removed_at__isnull=self.value() == "present")
-
-
-class KindFilter(admin.SimpleListFilter):
-    """Kinds of events, as the latest ones show them: a whole log takes too long to ask."""
-
-    title = _("event")
-    parameter_name = "kind"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        latest = AuditEvent.objects.order_by("-pk").values("pk")[:EVENTS_TO_LEARN_KINDS_FROM]
-        kinds = AuditEvent.objects.filter(pk__in=latest).values_list("kind", flat=True)
-        return [(kind, kind) for kind in kinds.distinct().order_by("kind")]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[AuditEvent]
-    ) -> QuerySet[AuditEvent]:
-        return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -139,7 +70,7 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         "closed_at",
         "see_also",
     ]
-    readonly_fields = ["id", "created_at", "closed_at", "see_also"]
+    readonly_fields = ["closed_since", "id", "created_at", "see_also"]
     list_display = ["name", "id", "token_limit", "is_open", "created_at"]
     list_filter = [ClosedFilter]
     list_per_page = 50
@@ -166,6 +97,10 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     @admin.display(description=_("open"), boolean=True, ordering="closed_at")
     def is_open(self, account: Account) -> bool:
         return account.closed_at is None
+
+    @admin.display(description=_("closed since"))
+    def closed_since(self, account: Account) -> str:
+        return moment(account.closed_at)
 
     @admin.display(description=_("see also"))
     def see_also(self, account: Account) -> SafeString:
@@ -284,7 +219,7 @@ class AuditEventAdmin(LookOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # 
 
     @admin.display(description=_("time"), ordering="at")
     def time(self, event: AuditEvent) -> str:
-        return timezone.localtime(event.at).strftime("%Y-%m-%d %H:%M:%S %Z")
+        return moment(event.at, seconds=True)
 
     @admin.display(description=_("about"))
     def subject(self, event: AuditEvent) -> str:
@@ -299,6 +234,13 @@ class AuditEventAdmin(LookOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # 
     @admin.display(description=_("details"))
     def facts(self, event: AuditEvent) -> SafeString:
         return format_html_join(format_html("<br>"), "{}: {}", event.details.items())
+
+
+def moment(at: datetime | None, *, seconds: bool = False) -> str:
+    """A time where the operator is, narrow enough for a column; a dash for none."""
+    if at is None:
+        return "-"
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
 def links(*targets: tuple[Any, str, dict[str, Any]]) -> SafeString:

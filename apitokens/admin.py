@@ -11,10 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin import AccountAdmin, AccountFilter, links
+from accounts.admin import AccountAdmin, links, moment
+from accounts.admin_filters import AccountFilter
 from accounts.models import Account
 from accounts.requests import operator_of
 from apitokens import services
@@ -23,6 +25,10 @@ from apitokens.models import APIToken, APITokenQuerySet, Status
 
 MOST_AT_ONCE = 500
 """A browser's form holds no more; `manage.py revoke_tokens` does."""
+
+
+LONGEST_SHOWN = 60
+"""Characters of a name in the list; the token's own page has all of them."""
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -42,16 +48,16 @@ class APITokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
 
     actions = ["delete_selected"]
     fields = [
-        *("id", "name", "description", "account", "issued_by", "role", "status", "created_at"),
-        *("expires_at", "last_used_at", "last_used_address", "deleted_at", "deleted_by"),
+        *("id", "name", "description", "account", "issued_by", "role", "status", "created"),
+        *("expiration", "last_usage", "last_used_address", "deleted_at", "deleted_by"),
         "see_also",
     ]
-    readonly_fields = ["issued_by", "status", "see_also"]
+    readonly_fields = ["issued_by", "status", "created", "expiration", "last_usage", "see_also"]
     list_display = [
-        *("id", "name", "account", "issued_by", "role", "status"),
-        *("created_at", "expires_at", "last_used_at"),
+        *("id", "short_name", "account", "issued_by", "role", "status"),
+        *("created", "expiration", "last_usage"),
     ]
-    list_display_links = ["id", "name"]
+    list_display_links = ["id", "short_name"]
     list_filter = [StatusFilter, "role", AccountFilter]
     list_per_page = 50
     list_max_show_all = MOST_AT_ONCE
@@ -80,6 +86,10 @@ class APITokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         token_id = id_in(search_term)
         return (found if token_id is None else found | queryset.filter(pk=token_id)), may_repeat
 
+    @admin.display(description=_("token name"), ordering="name")
+    def short_name(self, token: APIToken) -> str:
+        return Truncator(token.name).chars(LONGEST_SHOWN)
+
     @admin.display(description=_("issued by"), ordering="issuer__user__email")
     def issued_by(self, token: APIToken) -> str:
         return token.issuer.user.email
@@ -87,6 +97,18 @@ class APITokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     @admin.display(description=_("status"))
     def status(self, token: APIToken) -> str:
         return str(token.status(timezone.now()).label)
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, token: APIToken) -> str:
+        return moment(token.created_at)
+
+    @admin.display(description=_("expiration"), ordering="expires_at")
+    def expiration(self, token: APIToken) -> str:
+        return moment(token.expires_at) if token.expires_at else _t("Never")
+
+    @admin.display(description=_("last usage"), ordering="last_used_at")
+    def last_usage(self, token: APIToken) -> str:
+        return moment(token.last_used_at) if token.last_used_at else _t("Not used yet")
 
     @admin.display(description=_("see also"))
     def see_also(self, token: APIToken) -> SafeString:
