@@ -14,6 +14,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.languages import catalogue_for
 from accounts.roles import Role
 from accounts.text import validate_line
 
@@ -95,6 +96,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    @property
+    def catalogue(self) -> str:
+        """The translation catalogue that this person reads."""
+        return catalogue_for(self.language)
+
     def get_full_name(self) -> str:
         """What to call the person: their name, or their address while they have none."""
         return self.name or self.email
@@ -169,6 +175,10 @@ class Membership(models.Model):
     @property
     def held_role(self) -> Role:
         return Role(self.role)
+
+    @property
+    def is_administrator(self) -> bool:
+        return self.held_role is Role.ADMINISTRATORS
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):

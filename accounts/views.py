@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import services
 from accounts.actors import Actor, Through
@@ -57,6 +57,17 @@ def switch(request: HttpRequest) -> HttpResponse:
         messages.success(
             request, _("You now work in %(account)s.") % {"account": chosen.account.name}
         )
+    return redirect(safe_next(request, fallback="/"))
+
+
+@login_required
+@require_safe
+def open_account(request: HttpRequest, account_id: int) -> HttpResponse:
+    """The way in from a mail: go on to a page in the account that the mail was about."""
+    if any(member.account_id == account_id for member in memberships_of(request)):
+        request.session[SESSION_KEY] = account_id
+    else:
+        messages.error(request, _("You do not belong to that account any more."))
     return redirect(safe_next(request, fallback="/"))
 
 

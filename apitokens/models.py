@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -14,6 +15,8 @@ from accounts.models import Account, Membership
 from accounts.roles import Role
 from accounts.text import validate_line, validate_paragraphs, validate_visible
 from apitokens import keys
+from notifications.kinds import Channel
+from notifications.models import Mail
 
 EXPIRES_SOON = timedelta(days=7)
 
@@ -100,6 +103,10 @@ class APIToken(models.Model):
     last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
     refusal_told_at = models.DateTimeField(null=True, editable=False)
 
+    # When the next notice of expiration falls due; kept by the verbs, so that looking for due
+    # tokens among a million costs what is due and not what is there.
+    notice_due_at = models.DateTimeField(null=True, editable=False)
+
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
     deleted_by = models.ForeignKey(
         "accounts.User",
@@ -145,6 +152,11 @@ class APIToken(models.Model):
                 name="token_expiring",
             ),
             models.Index(
+                fields=["notice_due_at", "account"],
+                condition=Q(deleted_at__isnull=True, notice_due_at__isnull=False),
+                name="token_notice_due",
+            ),
+            models.Index(
                 fields=["deleted_at"],
                 condition=Q(digest__isnull=False, deleted_at__isnull=False),
                 name="token_digest_to_forget",
@@ -178,3 +190,30 @@ class APIToken(models.Model):
         if self.is_deleted:
             return Status.DELETED
         return Status.EXPIRED if self.is_expired(at) else Status.ACTIVE
+
+
+class ExpiryNotice(models.Model):
+    """The ledger: this person is told, by this channel, that this token expires then. Each once."""
+
+    token = models.ForeignKey(APIToken, models.CASCADE, related_name="expiry_notices")
+    expires_at = models.DateTimeField(_("expiration"))
+    days = models.PositiveSmallIntegerField(_("days before"))
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    channel = models.CharField(_("channel"), max_length=8, choices=Channel)
+    mail = models.ForeignKey(
+        Mail, models.CASCADE, null=True, related_name="+", verbose_name=_("mail")
+    )
+    created_at = models.DateTimeField(_("decided"))
+
+    class Meta:
+        verbose_name = _("expiry notice")
+        verbose_name_plural = _("expiry notices")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["token", "expires_at", "days", "user", "channel"],
+                name="expiry_notice_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.token_id}: {self.days} days, {self.channel} to {self.user_id}"

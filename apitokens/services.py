@@ -22,6 +22,7 @@ from accounts.models import Account, Membership
 from accounts.roles import Role
 from apitokens import keys
 from apitokens.models import APIToken, draw_id
+from apitokens.thresholds import first_notice_due
 
 LONGEST_LIFE = timedelta(days=36_525)
 """A hundred years: what is later is a slip of the keyboard or means "never"."""
@@ -84,6 +85,7 @@ def issue(
         role=role,
         created_at=at,
         expires_at=expires_at,
+        notice_due_at=first_notice_due(expires_at, created_at=at),
         form_key=form_key,
     )
     try:

@@ -4,10 +4,20 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.actors import Actor, Through
-from apitokens import services
+from apitokens import expiry, services
+from notifications.tasks import deliver_mails
 
 
 @shared_task
 def forget_digests() -> int:
     """Drop the digests of tokens that were deleted 90 days ago."""
     return services.forget_digests(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
+
+
+@shared_task
+def scan_expirations() -> int:
+    """Decide who has to be told that tokens expire, and have the mails sent."""
+    done = expiry.scan(at=timezone.now())
+    if done.mails:
+        deliver_mails.delay()
+    return done.mails

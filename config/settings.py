@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import environ
 from celery.schedules import schedule
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -233,6 +234,8 @@ EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"] or str(DATA_DIR / "mail")
 
 # --- Background work ---------------------------------------------------------------------------
 
+# How often the worker looks for notices that fall due, and for mails that wait.
+NOTICES_EVERY_SECONDS = env.int("NOTICES_EVERY_SECONDS", default=30)
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 240
@@ -244,6 +247,16 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 # Plain intervals: crontab schedules break at clock changes. A run that is late by a whole interval
 # is dropped, because the next one does its work.
 CELERY_BEAT_SCHEDULE = {
+    "scan-expirations": {
+        "task": "apitokens.tasks.scan_expirations",
+        "schedule": schedule(timedelta(seconds=NOTICES_EVERY_SECONDS)),
+        "options": {"expires": NOTICES_EVERY_SECONDS},
+    },
+    "deliver-mails": {
+        "task": "notifications.tasks.deliver_mails",
+        "schedule": schedule(timedelta(seconds=NOTICES_EVERY_SECONDS)),
+        "options": {"expires": NOTICES_EVERY_SECONDS},
+    },
     "forget-digests": {
         "task": "apitokens.tasks.forget_digests",
         "schedule": schedule(timedelta(hours=1)),
@@ -252,6 +265,9 @@ CELERY_BEAT_SCHEDULE = {
 }
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
+    # A message whose worker was killed comes back after this long. The tasks are short, may run
+    # twice, and beat rings again anyway: the ledger in the database remembers, not the broker.
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"visibility_timeout": 600}
 else:
     CELERY_BROKER_URL = "filesystem://"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -306,6 +322,11 @@ SPECTACULAR_SETTINGS = {
 # --- The product -------------------------------------------------------------------------------
 
 TOKEN_DIGEST_RETENTION = timedelta(days=90)
+# What happens to a mail of which nobody can know whether it arrived: "hold", "resend", or
+# "default", which holds the 7-day notice (the 1-day notice follows) and sends the 1-day one again.
+NOTICES_IN_DOUBT = env.str("NOTICES_IN_DOUBT", default="default")
+if NOTICES_IN_DOUBT not in ("default", "hold", "resend"):
+    raise ImproperlyConfigured("NOTICES_IN_DOUBT must be default, hold or resend.")
 
 # --- Logging -----------------------------------------------------------------------------------
 

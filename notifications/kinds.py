@@ -1,0 +1,51 @@
+"""The kinds of notices a person can get. A new kind is one entry here, and whoever has news of that
+kind registers how a mail about it reads (`notifications.mails.writes`)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.db import models
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class Channel(models.TextChoices):
+    """How a notice reaches a person."""
+
+    EMAIL = "email", _("E-mail")
+    PORTAL = "portal", _("Portal")
+
+
+class Group(StrEnum):
+    """The headings of the settings page."""
+
+    GENERAL = "general"
+    SECURITY = "security"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of notice: its stable code, its name, one sentence, and where it goes by default."""
+
+    code: str
+    name: Promise
+    sentence: Promise
+    group: Group
+    default_channels: frozenset[Channel] = frozenset(Channel)
+
+
+TOKEN_EXPIRING = Kind(
+    "token_expiring",
+    _("API token is expiring"),
+    _("Notification is sent when one of your API tokens is about to expire."),
+    Group.GENERAL,
+)
+TOKEN_CHANGED_BY_OTHERS = Kind(
+    "token_changed_by_others",
+    _("API token created or deleted by somebody else"),
+    _("Notification is sent when somebody else creates or deletes an API token in your name."),
+    Group.SECURITY,
+)
+
+KINDS = {kind.code: kind for kind in (TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS)}
+GROUP_NAMES = {Group.GENERAL: _("General"), Group.SECURITY: _("Security")}

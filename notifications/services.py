@@ -1,0 +1,87 @@
+"""The verbs of telling: put news into inboxes and mails on their way."""
+
+from collections.abc import Container, Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import transaction
+
+from notifications.kinds import Channel, Kind
+from notifications.models import Heartbeat, Mail, Notice
+from notifications.preferences import Person, wanted_channels
+
+BATCH = 2_000
+GIVE_UP_AFTER = timedelta(days=3)
+
+
+class News(NamedTuple):
+    """What to tell one person: words for the inbox, and facts for whoever writes the mail."""
+
+    person: Person
+    title: str
+    text: str
+    link: str
+    facts: dict[str, Any]
+    resend_in_doubt: bool = True
+
+
+class Told(NamedTuple):
+    """The inbox entries and the mails that came of it."""
+
+    notices: list[Notice]
+    mails: list[Mail]
+
+
+@transaction.atomic
+def tell(
+    *, news: Iterable[News], kind: Kind, at: datetime, mailed_already: Container[Person] = ()
+) -> Told:
+    """Tell these people, each by the channels they want. Sending happens later, from the database.
+
+    Those `mailed_already` get no second mail: one of this kind waits for them, and will tell it.
+    """
+    told = list(news)
+    wanted = wanted_channels({each.person for each in told}, kind)
+    notices = [
+        Notice(
+            user_id=each.person.user_id,
+            account_id=each.person.account_id,
+            kind=kind.code,
+            title=each.title[:255],
+            text=each.text,
+            link=each.link,
+            created_at=at,
+        )
+        for each in told
+        if Channel.PORTAL in wanted[each.person]
+    ]
+    mails = [
+        Mail(
+            user_id=each.person.user_id,
+            account_id=each.person.account_id,
+            kind=kind.code,
+            facts={"title": each.title, "text": each.text, "link": each.link, **each.facts},
+            created_at=at,
+            next_try_at=at,
+            give_up_at=at + GIVE_UP_AFTER,
+            resend_in_doubt=each.resend_in_doubt,
+        )
+        for each in told
+        if Channel.EMAIL in wanted[each.person] and each.person not in mailed_already
+    ]
+    Notice.objects.bulk_create(notices, batch_size=BATCH)
+    Mail.objects.bulk_create(mails, batch_size=BATCH)
+    return Told(notices, mails)
+
+
+def mark_read(*, person: Person, at: datetime, notice_id: int | None = None) -> int:
+    """Mark one entry of the person's inbox as read, or all of them. Returns how many were not."""
+    unread = Notice.objects.to(user_id=person.user_id, account_id=person.account_id).unread()
+    if notice_id is not None:
+        unread = unread.filter(pk=notice_id)
+    return unread.order_by().update(read_at=at)
+
+
+def beat(*, name: str, at: datetime) -> None:
+    """Say that a piece of background work has just been finished."""
+    Heartbeat.objects.update_or_create(name=name, defaults={"at": at})
