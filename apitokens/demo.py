@@ -208,7 +208,7 @@ def _issue(specimen: Specimen, members: dict[str, Membership], *, at: datetime) 
     if specimen.deleted is not None:
         services.delete(
             token=token,
-            by=Actor.member(members["admin@example.com"]),
+            by=Actor.member(issuer),
             at=at - timedelta(days=specimen.deleted),
         )
     return token

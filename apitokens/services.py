@@ -21,6 +21,7 @@ from accounts.actors import Actor
 from accounts.models import Account, Membership
 from accounts.roles import Role
 from apitokens import keys
+from apitokens.changes import tell_issuer
 from apitokens.models import APIToken, draw_id
 from apitokens.thresholds import first_notice_due
 
@@ -110,6 +111,7 @@ def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
     if not deleted.update(deleted_at=at, deleted_by=by.user):
         return False
     token.deleted_at, token.deleted_by = at, by.user
+    tell_issuer(token, was_created=False, by=by, at=at)
     audit.record(
         "token.deleted", by=by, at=at, account_id=token.account_id, subject=token, name=token.name
     )
@@ -171,6 +173,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     token.pepper = newest_pepper()
     token.digest = keys.digest(key, settings.TOKEN_PEPPERS[token.pepper])
     token.save(force_insert=True)
+    tell_issuer(token, was_created=True, by=by, at=at)
     audit.record(
         "token.issued",
         by=by,
