@@ -22,9 +22,9 @@ class AccountFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         named = list(Account.objects.order_by("name", "pk")[:ACCOUNTS_TO_CHOOSE_FROM])
-        named += Account.objects.filter(pk=self._asked()).exclude(
-            pk__in=[each.pk for each in named]
-        )
+        if self.value():
+            known = [account.pk for account in named]
+            named += Account.objects.filter(pk=self._asked()).exclude(pk__in=known)
         return [(account.pk, account.name) for account in named]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -11,11 +11,13 @@ from django.utils.translation import gettext_lazy as _
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _ID = re.compile("[0-9]{1,19}")
+HIGHEST_ID = 2**63 - 1
 
 
 def parse_id(text: str) -> int | None:
-    """The number that people mean by an id, or None for any other text."""
-    return int(text) if _ID.fullmatch(text) else None
+    """The number that people mean by an id, if a database can hold it; None for any other text."""
+    number = int(text) if _ID.fullmatch(text) else None
+    return None if number is None or number > HIGHEST_ID else number
 
 
 def validate_line(text: str) -> None:

@@ -27,6 +27,8 @@ MOST_AT_ONCE = 500
 """A browser's form holds no more; `manage.py revoke_tokens` does."""
 
 
+SECRETS = ("digest", "pepper", "form_key")
+
 LONGEST_SHOWN = 60
 """Characters of a name in the list; the token's own page has all of them."""
 
@@ -60,10 +62,10 @@ class APITokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     list_display_links = ["id", "short_name"]
     list_filter = [StatusFilter, "role", AccountFilter]
     list_per_page = 50
+    show_full_result_count = False
     list_max_show_all = MOST_AT_ONCE
     search_fields = ["name", "issuer__user__email", "issuer__user__name", "account__name"]
     search_help_text = _("Token name, id, account, or name or e-mail of the issuer.")
-    show_full_result_count = False
     ordering = ["-created_at", "-pk"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -75,6 +77,12 @@ class APITokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     def has_delete_permission(self, request: HttpRequest, obj: APIToken | None = None) -> bool:
         gone = obj is not None and obj.is_deleted
         return super().has_delete_permission(request, obj) and not gone
+
+    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
+        """Nobody feels their way to a digest by `?digest__startswith=`."""
+        return lookup.split("__")[0] not in SECRETS and super().lookup_allowed(
+            lookup, value, request
+        )
 
     def get_queryset(self, request: HttpRequest) -> APITokenQuerySet:
         return APIToken.objects.for_display().select_related("account").order_by(*self.ordering)

@@ -1,6 +1,8 @@
 """The Celery application. Tasks are in each app's `tasks.py`, the schedule is in the settings."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 from celery import Celery
 
@@ -9,3 +11,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("permatoken")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@app.on_after_configure.connect
+def make_queue_folders(sender: Celery, **_facts: Any) -> None:
+    """The filesystem broker does not make the folders that it keeps its messages in."""
+    for folder in (sender.conf.broker_transport_options or {}).values():
+        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from config.peppers import parse_peppers
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
 PORT = env.int("PORT", default=8000)
 
 # The address people type. Links in mails, cookies and host checks follow from it.
@@ -108,7 +108,11 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # --- Database and cache ------------------------------------------------------------------------
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR}/permatoken.sqlite3")}
+DATABASES = {
+    "default": env.db_url_config(
+        env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR}/permatoken.sqlite3"
+    )
+}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # WAL lets readers go on while one writes; IMMEDIATE takes the write lock before reading, so
     # that check-then-act is safe and "database is locked" cannot strike half way (measured, see
@@ -221,7 +225,7 @@ STORAGES = {
 # --- Mail --------------------------------------------------------------------------------------
 
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("FROM_EMAIL", default="Permatoken <noreply@localhost>")
-_mail = env.email_url("EMAIL_URL", default="filemail://")
+_mail = env.email_url_config(env.str("EMAIL_URL", default="") or "filemail://")
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
 EMAIL_PORT = _mail["EMAIL_PORT"] or 25
@@ -269,7 +273,7 @@ if REDIS_URL:
     # twice, and beat rings again anyway: the ledger in the database remembers, not the broker.
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"visibility_timeout": 600}
 else:
-    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_URL = "filesystem://localhost"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(DATA_DIR / "queue"),
         "data_folder_out": str(DATA_DIR / "queue"),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.actors import Actor, Through
 from accounts.management.terminal import find_account, is_interactive, storable
 from accounts.models import User
+from accounts.text import parse_id
 from apitokens import services
 from apitokens.models import APIToken, APITokenQuerySet
 
@@ -29,7 +30,12 @@ class Command(BaseCommand):
         parser.add_argument("--account", metavar="ID|NAME", help="Tokens of this account.")
         parser.add_argument("--issuer", metavar="E-MAIL", help="Tokens that this user issued.")
         parser.add_argument(
-            "--id", metavar="ID", dest="ids", type=int, nargs="+", help="Tokens with these ids."
+            "--id",
+            metavar="ID",
+            dest="ids",
+            type=_token_id,
+            nargs="+",
+            help="Tokens with these ids.",
         )
         age = parser.add_mutually_exclusive_group()
         age.add_argument(
@@ -75,6 +81,13 @@ class Command(BaseCommand):
             )
         self.stdout.write("Applications that use them lose access at once.")
         return input(f"Delete {number}? Type yes to go on: ").strip().lower() == "yes"
+
+
+def _token_id(text: str) -> int:
+    number = parse_id(text)
+    if number is None:
+        raise argparse.ArgumentTypeError("must be numbers: what stands before $ or _ in a token")
+    return number
 
 
 def _days(text: str) -> timedelta:

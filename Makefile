@@ -1,0 +1,39 @@
+# Every target prepares what it needs. `make help` lists them.
+
+# The newest-enough Python: python3 if it is one, else the first that is. Override: make PYTHON=…
+ifndef PYTHON
+PYTHON := $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && exit; \
+	done; echo python3)
+endif
+
+IN_VENV := .venv/bin/python
+UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
+
+.PHONY: help run test check fix requirements prepare-run prepare-dev
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+run: prepare-run ## Start the portal; PORT and DATA_DIR may be set (make run PORT=8001 DATA_DIR=var-2)
+	@exec $(IN_VENV) -m config.run
+
+test: prepare-dev ## Run the tests on SQLite and PostgreSQL (make test ARGS="-k promise")
+	@exec $(IN_VENV) -m tests $(ARGS)
+
+check: prepare-dev ## Look at format, lint, types, templates, imports, migrations and settings
+	@exec $(IN_VENV) scripts/check.py
+
+fix: prepare-dev ## Repair what tools can repair
+	@exec $(IN_VENV) scripts/fix.py
+
+requirements: prepare-dev ## Pin the newest versions that the .in files allow (then run: make test)
+	$(UV_COMPILE) --upgrade requirements.in -o requirements.txt
+	$(UV_COMPILE) --upgrade requirements-dev.in -o requirements-dev.txt
+	$(UV_COMPILE) --upgrade --no-deps requirements-older-client.in -o requirements-older-client.txt
+
+prepare-run prepare-dev: prepare-%:
+	@command -v $(PYTHON) >/dev/null || { echo "Permatoken needs Python 3.11 or later: $(PYTHON) is not on the PATH." >&2; exit 1; }
+	@$(PYTHON) scripts/prepare.py $*

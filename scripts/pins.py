@@ -1,0 +1,65 @@
+"""Compares what the `.in` files ask for with what the `.txt` files pin; asks no registry."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+COMPILED = ("requirements", "requirements-dev", "requirements-older-client")
+
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)")
+_CAUSE = re.compile(r"^    # (?:via)?\s+-r (\S+)$")
+
+
+def complaints(root: Path) -> list[str]:
+    """Sentences about everything that does not fit; none if all does."""
+    found = [
+        each for name in COMPILED for each in _compare(root / f"{name}.in", root / f"{name}.txt")
+    ]
+    run = _pins((root / "requirements.txt").read_text())
+    dev = _pins((root / "requirements-dev.txt").read_text())
+    found += [
+        f"requirements-dev.txt does not pin {name}=={version} as requirements.txt does."
+        for name, version in run.items()
+        if dev.get(name) != version
+    ]
+    return [*found, "Run: make requirements"] if found else []
+
+
+def _compare(asked: Path, compiled: Path) -> Iterator[str]:
+    wanted = {canonicalize_name(each.name): each for each in _requirements(asked.read_text())}
+    pins = _pins(compiled.read_text())
+    for name, requirement in wanted.items():
+        version = pins.get(name)
+        if version is None or not requirement.specifier.contains(version, prereleases=True):
+            yield f"{asked.name} asks for {requirement}; {version or 'nothing'} is pinned."
+    for name in _pinned_for(asked.name, compiled.read_text()) - wanted.keys():
+        yield f"{compiled.name} pins {name}, which {asked.name} does not ask for any more."
+    if "--hash=" not in compiled.read_text():
+        yield f"{compiled.name} has no hashes."
+
+
+def _requirements(text: str) -> Iterator[Requirement]:
+    for line in text.splitlines():
+        wanted = line.partition("#")[0].strip()
+        if wanted and not wanted.startswith("-"):
+            yield Requirement(wanted)
+
+
+def _pins(text: str) -> dict[str, str]:
+    matches = filter(None, map(_PIN.match, text.splitlines()))
+    return {canonicalize_name(match[1]): match[2] for match in matches}
+
+
+def _pinned_for(cause: str, compiled: str) -> set[str]:
+    """The names whose comment says that this file asked for them."""
+    names: set[str] = set()
+    name = ""
+    for line in compiled.splitlines():
+        if pin := _PIN.match(line):
+            name = canonicalize_name(pin[1])
+        elif (because := _CAUSE.match(line)) and because[1] == cause:
+            names.add(name)
+    return names

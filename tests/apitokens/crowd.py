@@ -1,0 +1,108 @@
+"""A crowd of real processes that all act at the same moment, on a database that is really shared.
+
+`python -m tests.apitokens.crowd` reads a JSON list of deeds from standard input, gives each a
+process of its own, and prints how often each outcome came about.
+"""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections import Counter
+from multiprocessing.synchronize import Barrier
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import django
+
+Deed = dict[str, Any]
+"""`member`: its key; `does`: "issue" or "leave"; `times` (1); `form_key`: the same each time."""
+
+
+def outcomes(deeds: list[Deed]) -> Counter[str]:
+    """Let the crowd loose on the test database; returns how often each outcome came about."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.apitokens.crowd"],
+        input=json.dumps(deeds),
+        env={**os.environ, "DATABASE_URL": shared_database_url()},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=240,
+    )
+    return Counter(json.loads(done.stdout))
+
+
+def shared_database_url() -> str:
+    """The address of the database that this test uses, for other processes."""
+    from django.db import connection
+
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def _act(deed: Deed, start: Barrier, told: Any) -> None:
+    from accounts.models import Membership
+
+    try:
+        member = Membership.objects.select_related("user", "account").get(pk=deed["member"])
+        start.wait(timeout=60)
+        told.put([_try(deed, member) for _time in range(deed.get("times", 1))])
+    except Exception as fault:  # whatever it is, the test must hear of it
+        told.put([repr(fault)])
+
+
+def _try(deed: Deed, member: Any) -> str:
+    from django.core.exceptions import PermissionDenied, ValidationError
+
+    try:
+        return _issue(deed, member) if deed["does"] == "issue" else _leave(member)
+    except ValidationError as refusal:
+        return str(refusal.code)
+    except PermissionDenied as refusal:
+        return str(refusal)
+    except Exception as fault:  # whatever else happens is what the test looks for
+        return repr(fault)
+
+
+def _issue(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from tests.factories import issue
+
+    form_key = UUID(deed["form_key"]) if "form_key" in deed else None
+    issue(member, at=timezone.now(), form_key=form_key)
+    return "issued"
+
+
+def _leave(member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts import services
+    from accounts.actors import Actor, Through
+
+    operator = Actor.operator(through=Through.COMMAND)
+    services.remove_member(membership=member, by=operator, at=timezone.now())
+    return "left"
+
+
+def main() -> None:
+    django.setup()
+    deeds: list[Deed] = json.load(sys.stdin)
+    fork = multiprocessing.get_context("fork")
+    start, told = fork.Barrier(len(deeds)), fork.Queue()
+    crowd = [fork.Process(target=_act, args=(deed, start, told)) for deed in deeds]
+    for process in crowd:
+        process.start()
+    counted = Counter(outcome for _process in crowd for outcome in told.get(timeout=180))
+    for process in crowd:
+        process.join()
+    json.dump(counted, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""What operators see of the audit log and of memberships."""
+
+from datetime import datetime
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from accounts import audit
+from accounts.actors import Actor, Through
+from accounts.models import AuditEvent, Membership
+from tests.conftest import Issue
+from tests.factories import MembershipFactory
+from tests.operators.conftest import page, shown
+
+LIST, EVENT = "accounts_auditevent_changelist", "accounts_auditevent_change"
+
+
+@pytest.mark.parametrize("tokens", [1, 30])
+def test_log_costs_the_same_for_any_number_of_events(
+    desk: Client,
+    tokens: int,
+    issue: Issue,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for _number in range(tokens):
+        issue(MembershipFactory.create())
+
+    # session, operator, their memberships, kinds, the choice of accounts, count, rows
+    with django_assert_num_queries(7):
+        shown(desk, page(LIST))
+
+
+def test_event_tells_who_did_what_and_where(
+    desk: Client, engineer: Membership, issue: Issue
+) -> None:
+    token, _key = issue(engineer, name="<script>alert(1)</script>")
+    event = AuditEvent.objects.get(kind="token.issued")
+
+    text = shown(desk, page(EVENT, event.pk))
+
+    assert f"apitoken {token.pk}" in text
+    assert engineer.user.email in text
+    assert "&lt;script&gt;" in text
+    assert "<script>alert" not in text
+
+
+def test_log_is_narrowed_by_kind_account_and_time(
+    desk: Client, engineer: Membership, stranger: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(engineer), issue(stranger)
+    audit.record("sign_out", by=Actor.member(engineer), at=now)
+
+    assert "sign_out</td>" not in shown(desk, page(LIST), kind="token.issued")
+    assert stranger.user.email not in shown(desk, page(LIST), account=engineer.account_id)
+    assert "0 results" in shown(desk, page(LIST), at__gte="2100-01-01 00:00:00+00:00")
+
+
+def test_log_is_searched_by_subject_and_through_which_token(
+    desk: Client, engineer: Membership, stranger: Membership, issue: Issue, now: datetime
+) -> None:
+    token, _key = issue(engineer)
+    issue(stranger)
+    by = Actor(through=Through.API, token_id=token.pk, address="203.0.113.9")
+    audit.record("token.refused", by=by, at=now)
+
+    found = shown(desk, page(LIST), q=str(token.pk))
+    assert "token.refused</td>" in found
+    assert stranger.user.email not in found
+    assert "token.refused</td>" in shown(desk, page(LIST), q="203.0.113")
+
+
+def test_links_from_a_token_lead_to_its_events(
+    desk: Client, engineer: Membership, issue: Issue
+) -> None:
+    token, _key = issue(engineer, name="Deploys")
+    issue(MembershipFactory.create())
+
+    text = shown(desk, page(LIST), subject_type="apitoken", subject_id=token.pk)
+
+    assert "1 result" in text
+
+
+def test_events_are_neither_added_changed_nor_deleted(
+    desk: Client, engineer: Membership, issue: Issue
+) -> None:
+    issue(engineer)
+    event = AuditEvent.objects.get(kind="token.issued")
+    before = AuditEvent.objects.count()
+
+    for address in (
+        page("accounts_auditevent_add"),
+        page(EVENT, event.pk),
+        page("accounts_auditevent_delete", event.pk),
+    ):
+        assert desk.post(address, {"post": "yes", "kind": "forged"}).status_code == 403
+    event.refresh_from_db()
+    assert (event.kind, AuditEvent.objects.count()) == ("token.issued", before)
+
+
+def test_memberships_are_looked_at_only(desk: Client, engineer: Membership) -> None:
+    name = "accounts_membership"
+    assert engineer.user.email in shown(desk, page(f"{name}_changelist"), q="example inc")
+
+    for address in (
+        page(f"{name}_add"),
+        page(f"{name}_change", engineer.pk),
+        page(f"{name}_delete", engineer.pk),
+    ):
+        assert desk.post(address, {"post": "yes", "role": 1}).status_code == 403
+    engineer.refresh_from_db()
+    assert engineer.held_role.label == "Engineers"
+
+
+@pytest.mark.parametrize("members", [1, 30])
+def test_memberships_cost_the_same_for_any_number(
+    desk: Client, members: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    MembershipFactory.create_batch(members)
+
+    # session, operator, their memberships, the choice of accounts, count, rows
+    with django_assert_num_queries(6):
+        shown(desk, page("accounts_membership_changelist"))

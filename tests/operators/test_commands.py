@@ -1,0 +1,503 @@
+"""The operators' command line."""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+
+from accounts.actors import Actor
+from accounts.models import Account, AuditEvent, Membership, User
+from accounts.roles import Role
+from apitokens import services
+from apitokens.models import APIToken
+from apitokens.verification import verify
+from tests.conftest import Issue
+from tests.factories import PASSWORD, AccountFactory, MembershipFactory, UserFactory
+from tests.operators.conftest import Events
+
+NEW_PASSWORD = "another long pass phrase"
+
+
+class Printed(NamedTuple):
+    out: str
+    err: str
+
+
+def run(*command: Any) -> Printed:
+    """Run `manage.py …` and return what it printed."""
+    out, err = io.StringIO(), io.StringIO()
+    call_command(*map(str, command), stdout=out, stderr=err)
+    return Printed(out.getvalue(), err.getvalue())
+
+
+class Keyboard(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def types(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`types("yes")`: what a person at the terminal types, line by line."""
+
+    def act(*lines: str) -> None:
+        monkeypatch.setattr("sys.stdin", Keyboard("".join(f"{line}\n" for line in lines)))
+        answers = iter(lines)
+        monkeypatch.setattr("accounts.management.terminal.getpass", lambda _prompt: next(answers))
+
+    return act
+
+
+@pytest.fixture
+def pipes(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`pipes("…")`: what arrives on the standard input while nobody is there."""
+    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def issue_token(member: Membership, *options: Any, role: object = "Users") -> Printed:
+    return run(
+        "issue_token",
+        *("--account", member.account_id, "--issuer", member.user.email),
+        *("--role", role, "--name", "Nightly backup", *options),
+    )
+
+
+# --- issue_token ---
+
+
+def test_token_alone_is_on_the_standard_output_and_it_works(
+    engineer: Membership, now: datetime
+) -> None:
+    printed = issue_token(engineer)
+
+    presented = printed.out.removesuffix("\n")
+    assert verify(presented=presented, at=now).membership_id == engineer.pk
+    assert presented not in printed.err
+    assert presented.split("$")[1] not in printed.err
+    assert "Nightly backup" in printed.err
+
+
+def test_json_holds_the_token_and_its_facts(engineer: Membership, now: datetime) -> None:
+    facts = json.loads(issue_token(engineer, "--json", "--expires", "never").out)
+
+    assert verify(presented=facts["token"], at=now).token_id == facts["id"]
+    assert facts["expires_at"] is None
+    assert facts["issued_by"] == engineer.user.email
+
+
+def test_issuing_is_recorded_as_the_command_lines_deed(
+    engineer: Membership, events: Events
+) -> None:
+    issue_token(engineer)
+
+    (event,) = events("token.issued")
+    assert (event.through, event.user) == ("command", None)
+    assert event.details["issuer"] == engineer.user_id
+
+
+def test_expiration_is_the_end_of_the_day_where_the_issuer_is(
+    engineer: Membership, now: datetime
+) -> None:
+    engineer.user.time_zone = "Asia/Baku"
+    engineer.user.save()
+    year = now.year + 2
+
+    issue_token(engineer, "--expires", f"{year}-06-30")
+
+    assert APIToken.objects.get().expires_at == datetime(year, 6, 30, 19, 59, 59, tzinfo=UTC)
+
+
+def test_token_ends_after_a_year_unless_told_otherwise(engineer: Membership, now: datetime) -> None:
+    issue_token(engineer)
+
+    expires_at = APIToken.objects.get().expires_at
+    assert expires_at is not None
+    assert timedelta(days=364) < expires_at - now < timedelta(days=368)
+
+
+@pytest.mark.parametrize("role", ["Engineers", 5, "5"])
+def test_role_is_named_by_name_or_id(engineer: Membership, role: object) -> None:
+    issue_token(engineer, role=role)
+
+    assert APIToken.objects.get().held_role is Role.ENGINEERS
+
+
+def test_account_is_named_by_name_or_id(engineer: Membership) -> None:
+    options = ("--issuer", engineer.user.email.upper(), "--role", "Users", "--name", "x")
+
+    run("issue_token", "--account", "Example Inc.", *options)
+
+    assert APIToken.objects.get().account == engineer.account
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--role", "Administrators"], "Can't create token with role Administrators"),
+        (["--role", "King"], "There is no such role"),
+        (["--expires", "2026-02-31"], "must be a date that exists"),
+        (["--expires", "soon"], "must be a date that exists"),
+        (["--expires", ""], "must be a date that exists"),
+        (["--expires", "2001-01-01"], "This date has passed"),
+        (["--expires", "9999-12-31"], "too far away"),
+        (["--name", ""], "Name:"),
+        (["--name", "two\nlines"], "one line of text"),
+        (["--name", "x" * 256], "Name:"),
+        (["--description", "x" * 2001], "Description:"),
+        (["--account", "Nobody"], "There is no account"),
+        (["--account", "99999999999999999999"], "There is no account"),
+        (["--account", "\udcff"], "not valid UTF-8"),
+        (["--issuer", "nobody@example.com"], "cannot issue tokens"),
+        (["--issuer", "\udcff"], "not valid UTF-8"),
+        (["--name", "\udcff"], "one line of text"),
+    ],
+)
+def test_what_makes_no_sense_is_told_in_a_sentence_and_issues_nothing(
+    engineer: Membership, options: list[str], sentence: str
+) -> None:
+    with pytest.raises(CommandError) as refusal:
+        issue_token(engineer, *options)
+
+    assert sentence in str(refusal.value)
+    assert not APIToken.objects.exists()
+
+
+def test_limit_holds_for_operators_too(engineer: Membership, issue: Issue) -> None:
+    Account.objects.update(token_limit=1)
+    issue(engineer)
+
+    with pytest.raises(CommandError, match="API tokens of this account are in use"):
+        issue_token(engineer)
+
+    assert APIToken.objects.count() == 1
+
+
+@pytest.mark.parametrize("change", ["removed", "inactive", "closed"])
+def test_nobody_issues_in_the_name_of_who_is_gone(
+    engineer: Membership, now: datetime, change: str
+) -> None:
+    match change:
+        case "removed":
+            Membership.objects.update(removed_at=now)
+        case "inactive":
+            User.objects.update(is_active=False)
+        case "closed":
+            Account.objects.update(closed_at=now)
+
+    with pytest.raises(CommandError, match="cannot issue tokens"):
+        issue_token(engineer)
+
+
+def test_name_of_several_accounts_asks_for_an_id(engineer: Membership) -> None:
+    AccountFactory.create(name="Example Inc.")
+
+    with pytest.raises(CommandError, match="Several accounts are called"):
+        issue_token(engineer, "--account", "Example Inc.")
+
+
+# --- revoke_tokens ---
+
+
+def test_without_a_selection_nothing_is_deleted(engineer: Membership, issue: Issue) -> None:
+    issue(engineer)
+
+    with pytest.raises(CommandError, match="Say which API tokens"):
+        run("revoke_tokens", "--yes")
+
+    assert not APIToken.objects.deleted().exists()
+
+
+def test_dry_run_shows_and_deletes_nothing(engineer: Membership, issue: Issue) -> None:
+    token, _key = issue(engineer, name="Deploys")
+
+    printed = run("revoke_tokens", "--account", engineer.account_id, "--dry-run", "--yes")
+
+    for fact in (str(token.pk), "Deploys", engineer.user.email, "API tokens: 1.", "Dry run"):
+        assert fact in printed.out
+    assert not APIToken.objects.deleted().exists()
+
+
+@pytest.mark.parametrize(("answer", "deleted"), [("yes", 1), ("YES ", 1), ("y", 0), ("", 0)])
+def test_person_is_asked(
+    engineer: Membership, issue: Issue, types: Callable[..., None], answer: str, deleted: int
+) -> None:
+    issue(engineer)
+    types(answer)
+
+    run("revoke_tokens", "--account", engineer.account_id)
+
+    assert APIToken.objects.deleted().count() == deleted
+
+
+def test_nobody_there_to_ask_deletes_nothing(
+    engineer: Membership, issue: Issue, pipes: Callable[[str], None]
+) -> None:
+    issue(engineer)
+    pipes("yes\n")
+
+    with pytest.raises(CommandError, match="Add --yes"):
+        run("revoke_tokens", "--account", engineer.account_id)
+
+    assert not APIToken.objects.deleted().exists()
+
+
+def test_tokens_of_one_account_are_deleted_on_the_record(
+    engineer: Membership, stranger: Membership, issue: Issue, events: Events
+) -> None:
+    token, _key = issue(engineer)
+    other, _key = issue(stranger)
+
+    assert "Deleted: 1." in run("revoke_tokens", "--account", "Example Inc.", "--yes").out
+
+    assert APIToken.objects.undeleted().get() == other
+    (event,) = events("token.deleted")
+    assert (event.subject_id, event.through, event.user) == (token.pk, "command", None)
+
+
+def test_tokens_of_one_person_are_deleted_in_all_their_accounts(
+    engineer: Membership, administrator: Membership, issue: Issue
+) -> None:
+    elsewhere = MembershipFactory.create(user=engineer.user)
+    mine = {issue(engineer).token, issue(elsewhere).token}
+    issue(administrator)
+
+    run("revoke_tokens", "--issuer", engineer.user.email, "--yes")
+
+    assert set(APIToken.objects.deleted()) == mine
+
+
+def test_tokens_are_deleted_by_id(engineer: Membership, issue: Issue) -> None:
+    first, second, other = (issue(engineer).token for _number in range(3))
+
+    run("revoke_tokens", "--yes", "--id", first.pk, second.pk)
+
+    assert APIToken.objects.undeleted().get() == other
+
+
+def test_tokens_are_deleted_by_age(engineer: Membership, issue: Issue, now: datetime) -> None:
+    old, _key = issue(engineer, at=now - timedelta(days=31))
+    issue(engineer, at=now - timedelta(days=29))
+
+    run("revoke_tokens", "--older-than", 30, "--yes")
+
+    assert APIToken.objects.deleted().get() == old
+
+
+def test_tokens_are_deleted_that_nobody_used_for_long(
+    engineer: Membership, issue: Issue, now: datetime
+) -> None:
+    long_ago = now - timedelta(days=100)
+    never, _key = issue(engineer, at=long_ago)
+    once, key = issue(engineer, at=long_ago)
+    verify(presented=key.spell(), at=now - timedelta(days=31))
+    _busy, key = issue(engineer, at=long_ago)
+    verify(presented=key.spell(), at=now - timedelta(days=29))
+    issue(engineer)  # never used, and new
+
+    run("revoke_tokens", "--unused-for", 30, "--yes")
+
+    assert set(APIToken.objects.deleted()) == {never, once}
+
+
+def test_several_options_narrow_the_selection(
+    engineer: Membership, administrator: Membership, issue: Issue, now: datetime
+) -> None:
+    wanted, _key = issue(engineer, at=now - timedelta(days=31))
+    issue(engineer)
+    issue(administrator, at=now - timedelta(days=31))
+
+    run("revoke_tokens", "--issuer", engineer.user.email, "--older-than", 30, "--yes")
+
+    assert APIToken.objects.deleted().get() == wanted
+
+
+def test_tombstones_stay_as_they_are(engineer: Membership, issue: Issue, now: datetime) -> None:
+    token, _key = issue(engineer)
+    services.delete(token=token, by=Actor.member(engineer), at=now)
+
+    assert "Nothing to delete" in run("revoke_tokens", "--id", token.pk, "--yes").out
+
+    token.refresh_from_db()
+    assert token.deleted_by == engineer.user
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--account", "Nobody"], "There is no account"),
+        (["--issuer", "nobody@example.com"], "There is no user"),
+        (["--issuer", "\udcff"], "not valid UTF-8"),
+        (["--id", "5"], "There is no API token with the id 5"),
+        (["--id", str(2**63 - 1)], "There is no API token with the id"),
+        (["--id", str(2**63)], "must be numbers"),
+        (["--id", "five"], "must be numbers"),
+        (["--id", "5$0123456789abcdef"], "must be numbers"),
+        (["--older-than", "0"], "must be a number of days"),
+        (["--older-than", "-3"], "must be a number of days"),
+        (["--unused-for", "999999999999"], "must be a number of days"),
+        (["--unused-for", "3", "--older-than", "3"], "not allowed with"),
+    ],
+)
+def test_selection_that_makes_no_sense_deletes_nothing(
+    engineer: Membership, issue: Issue, options: list[str], sentence: str
+) -> None:
+    issue(engineer)
+
+    with pytest.raises(CommandError) as refusal:
+        run("revoke_tokens", "--yes", *options)
+
+    assert sentence in str(refusal.value)
+    assert not APIToken.objects.deleted().exists()
+
+
+# --- create_account ---
+
+
+def create_account(*options: str, name: str = "Umbrella") -> Printed:
+    return run("create_account", name, "--administrator", "Boss@example.com", *options)
+
+
+def test_first_administrator_signs_in(
+    client: Client, db: None, pipes: Callable[[str], None]
+) -> None:
+    pipes(NEW_PASSWORD + "\n")
+
+    create_account("--password-stdin", "--name", "Alice")
+
+    member = Membership.objects.get(account__name="Umbrella")
+    assert (member.held_role, member.user.name) == (Role.ADMINISTRATORS, "Alice")
+    credentials = {"login": "boss@example.com", "password": NEW_PASSWORD}
+    client.post(reverse("account_login"), credentials)
+    assert client.get(reverse("apitokens:list")).status_code == 200
+
+
+def test_account_is_opened_on_the_record(db: None, pipes: Callable[[str], None]) -> None:
+    pipes(NEW_PASSWORD)
+
+    create_account("--password-stdin")
+
+    kinds = AuditEvent.objects.filter(through="command").values_list("kind", flat=True)
+    assert sorted(kinds) == ["account.opened", "member.added", "user.created"]
+
+
+def test_password_is_asked_for_twice(db: None, types: Callable[..., None]) -> None:
+    types(NEW_PASSWORD, NEW_PASSWORD)
+
+    create_account()
+
+    assert User.objects.get().check_password(NEW_PASSWORD)
+
+
+def test_existing_user_keeps_their_password(db: None, pipes: Callable[[str], None]) -> None:
+    user = UserFactory.create(email="boss@example.com")
+    pipes("")
+
+    create_account()
+
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+    assert Membership.objects.get().user == user
+
+
+@pytest.mark.parametrize(
+    ("options", "typed", "sentence"),
+    [
+        (["--password-stdin"], "", "too short"),
+        (["--password-stdin"], "short\n", "too short"),
+        (["--password-stdin"], "password1234\n", "too common"),
+        ([], "whatever it is", "Nobody is there to type a password"),
+        (["--password-stdin", "--administrator", "boss"], NEW_PASSWORD, "valid email"),
+        (["--password-stdin", "--name", "two\nlines"], NEW_PASSWORD, "one line of text"),
+        (["--password-stdin", "--name", "\udcff"], NEW_PASSWORD, "not valid UTF-8"),
+    ],
+)
+def test_account_that_makes_no_sense_is_not_opened(
+    db: None, pipes: Callable[[str], None], options: list[str], typed: str, sentence: str
+) -> None:
+    pipes(typed)
+
+    with pytest.raises(CommandError) as refusal:
+        create_account(*options)
+
+    assert sentence in str(refusal.value)
+    assert not Account.objects.exists()
+    assert not User.objects.exists()
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 151, "two\nlines"])
+def test_name_that_makes_no_sense_leaves_no_user_behind(
+    db: None, pipes: Callable[[str], None], name: str
+) -> None:
+    pipes(NEW_PASSWORD)
+
+    with pytest.raises(CommandError):
+        create_account("--password-stdin", name=name)
+
+    assert not User.objects.exists()
+
+
+def test_two_different_passwords_open_nothing(db: None, types: Callable[..., None]) -> None:
+    types(NEW_PASSWORD, NEW_PASSWORD + "!")
+
+    with pytest.raises(CommandError, match="passwords differ"):
+        create_account()
+
+    assert not Account.objects.exists()
+
+
+def test_running_it_twice_opens_one_account(account: Account) -> None:
+    with pytest.raises(CommandError, match="already"):
+        create_account(name="Example Inc.")
+
+    assert Account.objects.count() == 1
+
+
+def test_user_who_is_switched_off_gets_no_account(db: None) -> None:
+    UserFactory.create(email="boss@example.com", is_active=False)
+
+    with pytest.raises(CommandError, match="switched off"):
+        create_account()
+
+    assert not Account.objects.exists()
+
+
+# --- create_operator ---
+
+
+def test_operator_enters_the_admin(
+    client: Client, db: None, pipes: Callable[[str], None], events: Events
+) -> None:
+    pipes(NEW_PASSWORD)
+
+    run("create_operator", "Ops@example.com", "--password-stdin", "--name", "Olga")
+
+    credentials = {"login": "ops@example.com", "password": NEW_PASSWORD}
+    client.post(reverse("account_login"), credentials)
+    assert client.get(reverse("admin:index")).status_code == 200
+    assert len(events("user.made_operator")) == 1
+
+
+def test_existing_user_becomes_an_operator(engineer: Membership) -> None:
+    run("create_operator", engineer.user.email)
+
+    engineer.user.refresh_from_db()
+    assert (engineer.user.is_staff, engineer.user.is_superuser) == (True, True)
+    assert engineer.user.check_password(PASSWORD)
+
+
+@pytest.mark.parametrize(("email", "typed"), [("ops", NEW_PASSWORD), ("ops@example.com", "short")])
+def test_operator_that_makes_no_sense_is_not_made(
+    db: None, pipes: Callable[[str], None], email: str, typed: str
+) -> None:
+    pipes(typed)
+
+    with pytest.raises(CommandError):
+        run("create_operator", email, "--password-stdin")
+
+    assert not User.objects.exists()

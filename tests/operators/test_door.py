@@ -1,0 +1,83 @@
+"""Who comes in to the operators' pages, and what is not there for anybody."""
+
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Account, AuditEvent, Membership, User
+from apitokens.models import APIToken
+from tests.conftest import SignIn
+from tests.factories import PASSWORD
+from tests.operators.conftest import Events, page, shown
+
+NEW_PASSWORD = "another long pass phrase"
+
+
+def test_operator_sees_the_branded_index(desk: Client) -> None:
+    assert "Permatoken operators" in shown(desk, page("index"))
+
+
+def test_stranger_is_sent_to_the_one_sign_in_page(client: Client, db: None) -> None:
+    answer = client.get(page("apitokens_apitoken_changelist"), follow=True)
+
+    assert answer.redirect_chain[-1][0].startswith(reverse("account_login"))
+
+
+def test_operator_arrives_at_the_page_they_asked_for(client: Client, operator: User) -> None:
+    wanted = page("apitokens_apitoken_changelist")
+    sign_in = client.get(wanted, follow=True).redirect_chain[-1][0]
+
+    answer = client.post(sign_in, {"login": operator.email, "password": PASSWORD})
+
+    assert answer["Location"] == wanted
+
+
+def test_sign_in_goes_on_to_no_foreign_address(client: Client, operator: User) -> None:
+    door = f"{page('login')}?next=https://evil.example/"
+    sign_in = client.get(door, follow=True).redirect_chain[-1][0]
+
+    answer = client.post(sign_in, {"login": operator.email, "password": PASSWORD})
+
+    assert answer.status_code == 302
+    assert "evil.example" not in answer["Location"]
+
+
+def test_administrator_of_an_account_is_no_operator(
+    client: Client, administrator: Membership, sign_in: SignIn
+) -> None:
+    sign_in(client, administrator)
+
+    assert client.get(page("index"), follow=True).status_code == 403
+
+
+def test_only_the_products_own_tables_are_there() -> None:
+    # A library's table (an e-mail address, a group) would be a way around the verbs.
+    assert set(admin.site._registry) == {Account, AuditEvent, Membership, User, APIToken}
+
+
+def test_own_password_is_changed_on_the_record(
+    desk: Client, operator: User, events: Events
+) -> None:
+    answer = desk.post(
+        page("password_change"),
+        {"old_password": PASSWORD, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD},
+    )
+
+    assert answer["Location"] == page("password_change_done")
+    operator.refresh_from_db()
+    assert operator.check_password(NEW_PASSWORD)
+    (event,) = events("user.password_set")
+    assert (event.user, event.subject_id) == (operator, operator.pk)
+    assert desk.get(page("index")).status_code == 200  # still signed in
+
+
+def test_own_password_needs_the_old_one(desk: Client, operator: User, events: Events) -> None:
+    answer = desk.post(
+        page("password_change"),
+        {"old_password": "wrong", "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD},
+    )
+
+    assert answer.status_code == 200
+    operator.refresh_from_db()
+    assert operator.check_password(PASSWORD)
+    assert not events("user.password_set")

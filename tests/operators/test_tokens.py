@@ -1,0 +1,277 @@
+"""What operators do with API tokens: look and delete."""
+
+import base64
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from accounts import admin_filters
+from accounts.actors import Actor
+from accounts.models import Membership, User
+from accounts.roles import Role
+from apitokens import admin, services
+from apitokens.models import APIToken
+from tests.conftest import Issue
+from tests.factories import MembershipFactory
+from tests.operators.conftest import Events, page, shown
+
+LIST = "apitokens_apitoken_changelist"
+CHANGE, DELETE = "apitokens_apitoken_change", "apitokens_apitoken_delete"
+
+
+def select(desk: Client, *tokens: APIToken, **fields: str) -> tuple[int, str]:
+    """Choose "Delete selected API tokens" for these; `post="yes"` confirms."""
+    chosen = {"action": "delete_selected", "_selected_action": [token.pk for token in tokens]}
+    answer = desk.post(page(LIST), {**chosen, **fields}, follow=True)
+    return answer.status_code, answer.content.decode()
+
+
+def test_list_shows_tokens_of_all_accounts(
+    desk: Client, engineer: Membership, stranger: Membership, issue: Issue
+) -> None:
+    issue(engineer, name="Deploys"), issue(stranger, name="Reports")
+
+    text = shown(desk, page(LIST))
+
+    assert "Deploys" in text
+    assert "Reports" in text
+    assert "Not used yet" in text
+
+
+@pytest.mark.parametrize("tokens", [1, 30])
+def test_list_costs_the_same_for_any_number_of_tokens(
+    desk: Client,
+    tokens: int,
+    issue: Issue,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for _number in range(tokens):
+        issue(MembershipFactory.create())
+
+    # session, operator, their memberships, the choice of accounts, count, rows
+    with django_assert_num_queries(6):
+        shown(desk, page(LIST))
+
+
+def test_digest_pepper_and_form_key_are_not_shown(
+    desk: Client, engineer: Membership, issue: Issue
+) -> None:
+    token, key = issue(engineer, form_key=uuid4())
+    token.refresh_from_db()
+    digest = bytes(token.digest or b"")
+    secrets = [digest.hex(), base64.b64encode(digest).decode(), str(digest)[2:-1], key.secret]
+
+    for address in (page(LIST), page(CHANGE, token.pk), page(DELETE, token.pk)):
+        text = shown(desk, address)
+        assert not [each for each in (*secrets, str(token.form_key)) if each in text]
+        assert "digest" not in text.lower()
+        assert "pepper" not in text.lower()
+
+
+def test_token_is_deleted_on_the_record(
+    desk: Client, engineer: Membership, issue: Issue, operator: User, events: Events
+) -> None:
+    token, _key = issue(engineer, name="Deploys")
+
+    answer = desk.post(page(DELETE, token.pk), {"post": "yes"}, follow=True)
+
+    assert "was deleted successfully" in answer.content.decode()
+    token.refresh_from_db()
+    assert token.deleted_by == operator
+    (event,) = events("token.deleted", subject_id=token.pk)
+    assert (event.user, event.through, event.address) == (operator, "admin", "192.0.2.7")
+
+
+def test_question_before_deletion_names_the_token_and_changes_nothing(
+    desk: Client, engineer: Membership, issue: Issue
+) -> None:
+    token, _key = issue(engineer, name="Deploys <b>")
+
+    text = shown(desk, page(DELETE, token.pk))
+
+    assert "Deploys &lt;b&gt;" in text
+    assert engineer.user.email in text
+    token.refresh_from_db()
+    assert not token.is_deleted
+
+
+def test_several_are_deleted_after_one_question(
+    desk: Client, engineer: Membership, stranger: Membership, issue: Issue, events: Events
+) -> None:
+    first, second, other = (issue(each).token for each in (engineer, stranger, engineer))
+
+    _status, question = select(desk, first, second)
+    assert "Delete these 2 API tokens?" in question
+    assert not APIToken.objects.deleted().exists()
+
+    select(desk, first, second, post="yes")
+    assert set(APIToken.objects.deleted()) == {first, second}
+    assert APIToken.objects.undeleted().get() == other
+    assert len(events("token.deleted")) == 2
+
+
+def test_tombstones_among_the_selected_are_left_alone(
+    desk: Client, engineer: Membership, issue: Issue, now: datetime
+) -> None:
+    gone, _key = issue(engineer, name="Long gone")
+    services.delete(token=gone, by=Actor.member(engineer), at=now)
+    fresh, _key = issue(engineer)
+
+    _status, text = select(desk, gone, fresh, post="yes")
+
+    assert "Successfully deleted 1 API token" in text
+    gone.refresh_from_db()
+    assert gone.deleted_by == engineer.user
+
+
+def test_only_tombstones_selected_is_said(
+    desk: Client, engineer: Membership, issue: Issue, now: datetime, events: Events
+) -> None:
+    gone, _key = issue(engineer)
+    services.delete(token=gone, by=Actor.member(engineer), at=now)
+
+    _status, text = select(desk, gone, post="yes")
+
+    assert "deleted already" in text
+    assert len(events("token.deleted")) == 1
+
+
+def test_more_than_a_form_can_hold_are_refused(
+    desk: Client, engineer: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "MOST_AT_ONCE", 1)
+    tokens = [issue(engineer).token for _number in range(2)]
+
+    _status, text = select(desk, *tokens, post="yes")
+
+    assert "revoke_tokens" in text
+    assert not APIToken.objects.deleted().exists()
+
+
+def test_tombstone_is_not_deleted_again(
+    desk: Client, engineer: Membership, issue: Issue, now: datetime
+) -> None:
+    token, _key = issue(engineer)
+    services.delete(token=token, by=Actor.member(engineer), at=now)
+
+    assert desk.post(page(DELETE, token.pk), {"post": "yes"}).status_code == 403
+    token.refresh_from_db()
+    assert token.deleted_by == engineer.user
+
+
+def test_tokens_are_not_created_here(desk: Client, engineer: Membership) -> None:
+    form = {"name": "New", "role": Role.USERS, "account": engineer.account_id}
+
+    assert desk.post(page("apitokens_apitoken_add"), form).status_code == 403
+    assert not APIToken.objects.exists()
+
+
+def test_tokens_are_not_edited_here(desk: Client, engineer: Membership, issue: Issue) -> None:
+    token, _key = issue(engineer, name="Deploys")
+    form = {"name": "Renamed", "role": Role.ADMINISTRATORS, "expires_at": ""}
+
+    assert desk.post(page(CHANGE, token.pk), form).status_code == 403
+    token.refresh_from_db()
+    assert (token.name, token.held_role) == ("Deploys", Role.USERS)
+
+
+def test_staff_without_the_right_to_delete_do_not(
+    client: Client, engineer: Membership, issue: Issue, operator: User
+) -> None:
+    operator.is_superuser = False
+    operator.save()
+    client.force_login(operator)
+    token, _key = issue(engineer)
+
+    assert client.post(page(DELETE, token.pk), {"post": "yes"}).status_code == 403
+    assert select(client, token, post="yes")[0] == 403
+    assert not APIToken.objects.deleted().exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "name"), [("active", "A1"), ("expired", "E1"), ("deleted", "D1")]
+)
+def test_filter_by_status(
+    desk: Client, engineer: Membership, issue: Issue, now: datetime, status: str, name: str
+) -> None:
+    issue(engineer, name="A1")
+    issue(engineer, name="E1", at=now - timedelta(days=9), expires_at=now - timedelta(days=1))
+    gone, _key = issue(engineer, name="D1")
+    services.delete(token=gone, by=Actor.member(engineer), at=now)
+
+    text = shown(desk, page(LIST), status=status)
+
+    assert [each for each in ("A1", "E1", "D1") if f">{each}<" in text] == [name]
+
+
+def test_filter_by_role(desk: Client, engineer: Membership, issue: Issue) -> None:
+    issue(engineer, name="Strong", role=Role.ENGINEERS), issue(engineer, name="Weak")
+
+    text = shown(desk, page(LIST), role__exact=Role.ENGINEERS.value)
+
+    assert "Strong" in text
+    assert "Weak" not in text
+
+
+def test_filter_by_account(
+    desk: Client, engineer: Membership, stranger: Membership, issue: Issue
+) -> None:
+    issue(engineer, name="Ours"), issue(stranger, name="Theirs")
+
+    text = shown(desk, page(LIST), account=stranger.account_id)
+
+    assert "Theirs" in text
+    assert "Ours" not in text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"account": "nonsense"},
+        {"account": "9" * 5000},
+        {"account": "-1"},
+        {"status": "nonsense"},
+        {"role__exact": "nonsense"},
+        {"role__exact": "99999999999999999999"},
+        {"q": "9" * 5000},
+        {"q": "99999999999999999999"},
+        {"q": "\0"},
+        {"p": "nonsense"},
+        {"o": "nonsense"},
+        {"digest": "x"},
+        {"pepper__gt": "0"},
+        {"form_key": "x"},
+    ],
+)
+def test_nonsense_in_the_address_is_no_fault(desk: Client, query: dict[str, str]) -> None:
+    assert desk.get(page(LIST), query).status_code in (200, 302, 400)
+
+
+def test_search_finds_by_id_name_issuer_and_account(
+    desk: Client, engineer: Membership, stranger: Membership, issue: Issue
+) -> None:
+    token, _key = issue(engineer, name="Deploys")
+    issue(stranger, name="Reports")
+
+    for words in (str(token.pk), f"{token.pk}$", "deplo", engineer.user.email, "example inc"):
+        text = shown(desk, page(LIST), q=words)
+        assert "Deploys" in text, words
+        assert "Reports" not in text, words
+
+
+@pytest.mark.parametrize("token_id", ["1", "99999999999999999999", "nonsense"])
+def test_token_that_is_not_there_is_no_fault(desk: Client, token_id: str) -> None:
+    for name in (CHANGE, DELETE):
+        assert desk.get(page(name, token_id)).status_code == 302
+
+
+def test_account_asked_for_stands_among_the_choices_however_many_there_are(
+    desk: Client, stranger: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_filters, "ACCOUNTS_TO_CHOOSE_FROM", 0)
+
+    assert "Globex" in shown(desk, page(LIST), account=stranger.account_id)
+    assert "Globex" not in shown(desk, page(LIST))

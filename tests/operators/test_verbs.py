@@ -1,0 +1,143 @@
+"""The verbs behind the operators' doors: what they promise, and who may not."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+
+from accounts import services
+from accounts.actors import Actor, Through
+from accounts.models import Account, AuditEvent, Membership, User
+from tests.factories import PASSWORD, UserFactory
+
+OPERATOR = Actor.operator(through=Through.COMMAND)
+NEW_PASSWORD = "another long pass phrase"
+
+Act = Callable[[Membership, Actor, datetime], Any]
+OPERATORS_VERBS: dict[str, Act] = {
+    "rename": lambda member, by, at: services.rename_account(
+        account=member.account, name="Other", by=by, at=at
+    ),
+    "change_limit": lambda member, by, at: services.change_token_limit(
+        account=member.account, limit=1000, by=by, at=at
+    ),
+    "close": lambda member, by, at: services.close_account(account=member.account, by=by, at=at),
+    "reopen": lambda member, by, at: services.reopen_account(account=member.account, by=by, at=at),
+    "create_user": lambda member, by, at: services.create_user(
+        email="new@example.com", password=None, by=by, at=at
+    ),
+    "set_password": lambda member, by, at: services.set_password(
+        user=member.user, password=NEW_PASSWORD, by=by, at=at
+    ),
+    "make_operator": lambda member, by, at: services.make_operator(user=member.user, by=by, at=at),
+    "deactivate": lambda member, by, at: services.deactivate_user(user=member.user, by=by, at=at),
+    "restore": lambda member, by, at: services.restore_user(user=member.user, by=by, at=at),
+}
+
+
+@pytest.mark.parametrize("verb", OPERATORS_VERBS)
+def test_administrator_of_the_account_is_refused(
+    verb: str, administrator: Membership, engineer: Membership, now: datetime
+) -> None:
+    with pytest.raises(PermissionDenied):
+        OPERATORS_VERBS[verb](engineer, Actor.member(administrator), now)
+
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("verb", OPERATORS_VERBS)
+def test_user_without_an_account_is_refused(verb: str, engineer: Membership, now: datetime) -> None:
+    lonely = Actor(through=Through.PORTAL, user=UserFactory.create())
+
+    with pytest.raises(PermissionDenied):
+        OPERATORS_VERBS[verb](engineer, lonely, now)
+
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("verb", ["rename", "change_limit", "close", "make_operator", "deactivate"])
+def test_second_time_is_dull(verb: str, engineer: Membership, now: datetime) -> None:
+    for _time in range(2):
+        OPERATORS_VERBS[verb](engineer, OPERATOR, now)
+
+    assert AuditEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize("verb", ["reopen", "restore"])
+def test_what_is_open_or_active_is_left_alone(
+    verb: str, engineer: Membership, now: datetime
+) -> None:
+    OPERATORS_VERBS[verb](engineer, OPERATOR, now)
+
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("verb", OPERATORS_VERBS)
+def test_event_goes_when_the_deed_is_rolled_back(
+    verb: str, engineer: Membership, now: datetime
+) -> None:
+    with transaction.atomic():
+        OPERATORS_VERBS[verb](engineer, OPERATOR, now)
+        transaction.set_rollback(True)
+
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("limit", [-1, 10_001, 2**63])
+def test_limit_out_of_range_is_refused(account: Account, now: datetime, limit: int) -> None:
+    with pytest.raises(ValidationError):
+        services.change_token_limit(account=account, limit=limit, by=OPERATOR, at=now)
+
+    account.refresh_from_db()
+    assert account.token_limit == 50
+
+
+def test_nobody_switches_themselves_off(engineer: Membership, now: datetime) -> None:
+    oneself = Actor.operator(through=Through.ADMIN, user=engineer.user)
+
+    with pytest.raises(PermissionDenied):
+        services.deactivate_user(user=engineer.user, by=oneself, at=now)
+
+    engineer.user.refresh_from_db()
+    assert engineer.user.is_active
+
+
+def test_person_sets_their_own_password(engineer: Membership, now: datetime) -> None:
+    services.set_password(
+        user=engineer.user, password=NEW_PASSWORD, by=Actor.member(engineer), at=now
+    )
+
+    engineer.user.refresh_from_db()
+    assert engineer.user.check_password(NEW_PASSWORD)
+
+
+@pytest.mark.parametrize("password", ["", "short", "password1234", "engineer@example.com"])
+def test_weak_password_is_refused(password: str, now: datetime, db: None) -> None:
+    user = UserFactory.create(email="engineer@example.com")
+
+    with pytest.raises(ValidationError) as refusal:
+        services.set_password(user=user, password=password, by=OPERATOR, at=now)
+
+    assert set(refusal.value.error_dict) == {"password"}
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+
+
+def test_password_is_in_no_event(now: datetime, db: None) -> None:
+    user = services.create_user(email="new@example.com", password=NEW_PASSWORD, by=OPERATOR, at=now)
+    services.set_password(user=user, password=NEW_PASSWORD + "!", by=OPERATOR, at=now)
+
+    assert not [event for event in AuditEvent.objects.all() if NEW_PASSWORD in str(vars(event))]
+
+
+def test_second_user_with_the_address_is_refused(now: datetime, db: None) -> None:
+    UserFactory.create(email="new@example.com")
+
+    with pytest.raises(ValidationError) as refusal:
+        services.create_user(email=" NEW@example.com", password=None, by=OPERATOR, at=now)
+
+    assert "email" in refusal.value.error_dict
+    assert User.objects.count() == 1
