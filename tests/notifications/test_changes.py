@@ -1,0 +1,103 @@
+"""People hear of it when somebody else creates or deletes a token in their name."""
+
+from datetime import datetime
+
+import pytest
+from django.core.mail import EmailMessage
+
+from accounts import services as people
+from accounts.actors import Actor, Through
+from accounts.models import Membership
+from apitokens import services
+from notifications import delivery, preferences
+from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, Channel
+from notifications.models import Mail, Notice, State
+from notifications.preferences import Person
+from tests.conftest import Issue
+
+pytestmark = pytest.mark.django_db
+OPERATOR = Actor.operator(through=Through.COMMAND)
+
+
+def inbox_of(member: Membership) -> list[str]:
+    return [
+        notice.title
+        for notice in Notice.objects.to(user_id=member.user_id, account_id=member.account_id)
+    ]
+
+
+def test_an_issuer_hears_that_an_administrator_deleted_their_token(
+    user: Membership, administrator: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(user, name="Backup").token
+    services.delete(token=token, by=Actor.member(administrator), at=now)
+    who = administrator.user.get_full_name()
+    assert inbox_of(user) == [f"{who} deleted your API token “Backup”"]
+    assert inbox_of(administrator) == []
+
+
+def test_an_issuer_hears_that_an_operator_created_a_token_in_their_name(
+    user: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(user, name="Backup", by=OPERATOR)
+    words = "An operator of the portal created the API token “Backup” in your name"
+    assert inbox_of(user) == [words]
+
+
+def test_what_people_do_themselves_is_no_news_to_them(
+    user: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(user).token
+    services.delete(token=token, by=Actor.member(user), at=now)
+    assert inbox_of(user) == []
+    assert not Mail.objects.exists()
+
+
+def test_the_mail_goes_to_the_issuer_and_says_the_same(
+    user: Membership,
+    administrator: Membership,
+    issue: Issue,
+    now: datetime,
+    mailoutbox: list[EmailMessage],
+) -> None:
+    token = issue(user, name="Backup").token
+    services.delete(token=token, by=Actor.member(administrator), at=now)
+    delivery.deliver()
+    (letter,) = mailoutbox
+    assert letter.to == [user.user.email]
+    assert "deleted your API token “Backup”" in letter.subject
+
+
+def test_who_left_the_account_gets_no_mail(
+    user: Membership,
+    administrator: Membership,
+    issue: Issue,
+    now: datetime,
+    mailoutbox: list[EmailMessage],
+) -> None:
+    token = issue(user).token
+    services.delete(token=token, by=Actor.member(administrator), at=now)
+    people.remove_member(membership=user, by=Actor.member(administrator), at=now)
+    delivery.deliver()
+    assert mailoutbox == []
+    assert Mail.objects.get().state == State.DROPPED
+
+
+def test_who_turned_it_off_is_not_told(
+    user: Membership, administrator: Membership, issue: Issue, now: datetime
+) -> None:
+    person = Person(user.user_id, user.account_id)
+    for channel in Channel:
+        preferences.turn_off(person, TOKEN_CHANGED_BY_OTHERS, channel)
+    services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
+    assert inbox_of(user) == []
+    assert not Mail.objects.exists()
+
+
+def test_a_deletion_that_did_not_happen_is_not_told(
+    user: Membership, administrator: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(user).token
+    services.delete(token=token, by=Actor.member(administrator), at=now)
+    services.delete(token=token, by=Actor.member(administrator), at=now)
+    assert len(inbox_of(user)) == 1
