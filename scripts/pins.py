@@ -59,7 +59,7 @@ def _pinned_for(cause: str, compiled: str) -> set[str]:
     name = ""
     for line in compiled.splitlines():
         if pin := _PIN.match(line):
-            name = canonicalize_name(pin[1])
+            name = str(canonicalize_name(pin[1]))
         elif (because := _CAUSE.match(line)) and because[1] == cause:
             names.add(name)
     return names
