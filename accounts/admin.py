@@ -62,13 +62,8 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
     form = AccountForm
     fields = [
-        "name",
-        "token_limit",
-        "closed",
-        "id",
-        "created_at",
-        "closed_at",
-        "see_also",
+        *("name", "token_limit", "closed", "closed_since"),
+        *("id", "created_at", "see_also"),
     ]
     readonly_fields = ["closed_since", "id", "created_at", "see_also"]
     list_display = ["name", "id", "token_limit", "is_open", "created_at"]

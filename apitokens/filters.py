@@ -14,6 +14,7 @@ from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.text import parse_id
+from accounts.text import parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
 _RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
@@ -120,6 +121,14 @@ def id_in(text: str) -> int | None:
 
 
 class IssuerField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
+    def to_python(self, value: Any) -> Any:
+        """Refuse what is no id before the database has to."""
+        if value and parse_id(str(value)) is None:
+            raise forms.ValidationError(
+                self.error_messages["invalid_choice"], "invalid_choice", {"value": value}
+            )
+        return super().to_python(value)
+
     def label_from_instance(self, member: Membership) -> str:
         return str(member.user.get_full_name())
 
@@ -135,12 +144,21 @@ def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:
     )
 
 
+class UserIdFilter(django_filters.Filter):  # type: ignore[misc]  # django-filter has no types
+    """By the id of the issuing user. (A key's look-up, unlike a relation's, bears any number.)"""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, *, exclude: bool = False) -> None:
+        super().__init__(field_name="issuer__user__pk", exclude=exclude)
+
+
 class APIFilter(TokenFilter):
     """The query of the REST API: `role` (id or name), `issued_by`, `not_issued_by`, `deleted`."""
 
     role = django_filters.CharFilter(method="filter_role")
-    issued_by = django_filters.NumberFilter(field_name="issuer__user_id")
-    not_issued_by = django_filters.NumberFilter(field_name="issuer__user_id", exclude=True)
+    issued_by = UserIdFilter()
+    not_issued_by = UserIdFilter(exclude=True)
     deleted = django_filters.TypedChoiceFilter(
         choices=[(word, word) for word in ("true", "false", "True", "False", "1", "0")],
         coerce=lambda word: word.lower() in ("true", "1"),

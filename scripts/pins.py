@@ -35,8 +35,8 @@ def _compare(asked: Path, compiled: Path) -> Iterator[str]:
         version = pins.get(name)
         if version is None or not requirement.specifier.contains(version, prereleases=True):
             yield f"{asked.name} asks for {requirement}; {version or 'nothing'} is pinned."
-    for name in _pinned_for(asked.name, compiled.read_text()) - wanted.keys():
-        yield f"{compiled.name} pins {name}, which {asked.name} does not ask for any more."
+    for forgotten in _pinned_for(asked.name, compiled.read_text()) - wanted.keys():
+        yield f"{compiled.name} pins {forgotten}, which {asked.name} does not ask for any more."
     if "--hash=" not in compiled.read_text():
         yield f"{compiled.name} has no hashes."
 
@@ -59,7 +59,7 @@ def _pinned_for(cause: str, compiled: str) -> set[str]:
     name = ""
     for line in compiled.splitlines():
         if pin := _PIN.match(line):
-            name = canonicalize_name(pin[1])
+            name = str(canonicalize_name(pin[1]))
         elif (because := _CAUSE.match(line)) and because[1] == cause:
             names.add(name)
     return names

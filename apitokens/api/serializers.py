@@ -54,6 +54,23 @@ class IssuedSerializer(TokenSerializer):
         return plaintext
 
 
+class TextField(serializers.CharField):
+    """Text, and not a number that could be read as one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class InstantField(serializers.DateTimeField):
+    """RFC 3339, which knows small letters too; without an offset it is UTC."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        text = value.upper() if isinstance(value, str) else value
+        return super().to_internal_value(text)
+
+
 class NewIssuerSerializer(serializers.Serializer[Any]):
     """The role of the new token; an empty object asks for the caller's own."""
 
@@ -63,10 +80,8 @@ class NewIssuerSerializer(serializers.Serializer[Any]):
 class NewTokenSerializer(serializers.Serializer[Any]):
     """What a new API token is to be."""
 
-    name = serializers.CharField(
-        max_length=255, help_text="What the token is for; need not be unique."
-    )
-    exp_date = serializers.DateTimeField(
+    name = TextField(max_length=255, help_text="What the token is for; need not be unique.")
+    exp_date = InstantField(
         allow_null=True,
         default_timezone=UTC,
         help_text="When the token expires, as RFC 3339 with any offset; null for never.",
@@ -74,7 +89,7 @@ class NewTokenSerializer(serializers.Serializer[Any]):
     client_user = NewIssuerSerializer(
         help_text='The role, by id or name: {"role": {"id": 2}}; {} for your own.'
     )
-    description = serializers.CharField(
+    description = TextField(
         max_length=2000,
         required=False,
         allow_blank=True,

@@ -139,3 +139,9 @@ def test_filter_tells_open_from_closed(desk: Client, account: Account, now: date
     assert "Umbrella" not in shown(desk, page(LIST), state="open")
     assert "Example Inc." not in shown(desk, page(LIST), state="closed")
     assert "Umbrella" in shown(desk, page(LIST), state="nonsense")
+
+
+def test_form_asks_for_name_limit_and_state_alone(desk: Client, account: Account) -> None:
+    answer = desk.get(page("accounts_account_change", account.pk))
+
+    assert list(answer.context["adminform"].form.fields) == ["name", "token_limit", "closed"]

@@ -1,0 +1,142 @@
+"""The API's description and documentation, and the portal's health."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection
+from django.test import Client
+
+ROUTES = {
+    "/iam/clients/me": {"get"},
+    "/iam/users/me": {"get"},
+    "/iam/clients/{client_id}/tokens": {"get", "post"},
+    "/iam/clients/{client_id}/tokens/{token_id}": {"get", "delete"},
+    "/iam/v2/clients/{client_id}/tokens": {"get", "post"},
+    "/iam/v2/clients/{client_id}/tokens/{token_id}": {"get", "delete"},
+}
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
+
+
+@pytest.fixture
+def document(client: Client) -> dict[str, Any]:
+    answer = client.get("/iam/openapi.json")
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method in METHODS:
+                yield path, method, operation
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from references(each)
+
+
+@pytest.mark.django_db
+def test_description_needs_no_credentials_and_is_openapi_3(document: dict[str, Any]) -> None:
+    assert re.fullmatch(r"3\.\d+\.\d+", document["openapi"])
+    assert document["info"]["title"]
+    assert document["info"]["version"]
+
+
+@pytest.mark.django_db
+def test_description_lists_every_call_and_no_other(document: dict[str, Any]) -> None:
+    listed: dict[str, set[str]] = {}
+    for path, method, _operation in operations(document):
+        listed.setdefault(path, set()).add(method)
+    assert listed == ROUTES
+
+
+@pytest.mark.django_db
+def test_description_refers_to_nothing_that_is_not_in_it(document: dict[str, Any]) -> None:
+    used = set(references(document))
+    assert used
+    for reference in used:
+        found: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+
+
+@pytest.mark.django_db
+def test_every_call_has_a_name_of_its_own_and_answers(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _path, _method, operation in operations(document)]
+    assert len(names) == len(set(names))
+    for path, _method, operation in operations(document):
+        assert set(operation["responses"]) & {"200", "204"}, path
+        assert all("description" in answer for answer in operation["responses"].values()), path
+
+
+@pytest.mark.django_db
+def test_every_part_of_a_path_is_described(document: dict[str, Any]) -> None:
+    for path, _method, operation in operations(document):
+        described = [each for each in operation.get("parameters", []) if each["in"] == "path"]
+        assert {each["name"] for each in described} == set(re.findall(r"{(\w+)}", path))
+        assert all(each["required"] for each in described)
+
+
+@pytest.mark.django_db
+def test_every_call_names_a_scheme_of_the_description(document: dict[str, Any]) -> None:
+    known = set(document["components"]["securitySchemes"])
+    for _path, _method, operation in operations(document):
+        required = {name for each in operation["security"] for name in each}
+        assert required
+        assert required <= known
+
+
+@pytest.mark.django_db
+def test_description_names_the_filters_of_the_list(document: dict[str, Any]) -> None:
+    listed = document["paths"]["/iam/clients/{client_id}/tokens"]["get"]["parameters"]
+    named = {each["name"] for each in listed if each["in"] == "query"}
+    assert named == {"role", "issued_by", "not_issued_by", "deleted"}
+
+
+@pytest.mark.django_db
+def test_documentation_page_shows_every_call(client: Client) -> None:
+    answer = client.get("/iam/docs")
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    for path in ROUTES:
+        assert path in page or path.replace("{", "&#123;") in page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", ["/iam/docs", "/sign-in/"])
+def test_page_refers_to_nobody_else(client: Client, url: str) -> None:
+    page = client.get(url).content.decode()
+    loaded = re.findall(r'<(?:script|link|img|iframe)[^>]*(?:src|href)="([^"]+)"', page)
+    assert loaded
+    assert all(each.startswith("/") and not each.startswith("//") for each in loaded)
+
+
+@pytest.mark.django_db
+def test_health_is_ok_while_the_database_answers(client: Client) -> None:
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b'{"status":"ok"}')
+
+
+@pytest.mark.django_db
+def test_health_is_not_ok_when_it_does_not(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object) -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr(connection, "cursor", fail)
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", ["/iam/", "/iam/nothing", "/iam/v3/clients/1/tokens"])
+def test_address_of_the_api_that_does_not_exist_is_told_in_json(client: Client, url: str) -> None:
+    answer = client.get(url)
+    assert (answer.status_code, answer.json()) == (404, {"message": "Not found."})

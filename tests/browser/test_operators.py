@@ -1,0 +1,110 @@
+"""The operators' pages in a real browser: under the strict Content-Security-Policy, and legible."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit, Visits
+from tests.portal import ROOT, Portal
+
+pytestmark = pytest.mark.browser
+
+OPERATOR, PASSWORD = "operator@example.com", "a pass phrase for the test"
+# The label of the admin's search box is an icon with a text for those who do not see it.
+DJANGOS_OWN = "label-title-only: "
+PAGES = [
+    "/operators/",
+    "/operators/accounts/account/",
+    "/operators/accounts/account/1/change/",
+    "/operators/accounts/user/",
+    "/operators/accounts/user/add/",
+    "/operators/accounts/user/2/change/",
+    "/operators/accounts/membership/",
+    "/operators/accounts/auditevent/",
+    "/operators/apitokens/apitoken/",
+    "/operators/password_change/",
+]
+
+
+@pytest.fixture(scope="module")
+def operator(portal: Portal) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "create_operator", OPERATOR, "--password-stdin"],
+        cwd=ROOT,
+        env={**os.environ, "DATA_DIR": str(portal.data_dir)},
+        input=PASSWORD,
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+
+
+def enter(window: Visit) -> Page:
+    window.go("/operators/")
+    window.page.get_by_label("E-mail").fill(OPERATOR)
+    window.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    window.page.get_by_role("button", name="Sign in").click()
+    expect(window.page.get_by_role("heading", name="Accounts, people and tokens")).to_be_visible()
+    return window.page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_at_odds_with_the_security_policy(
+    visit: Visits, operator: None, scheme: str
+) -> None:
+    window = visit(color_scheme=scheme)
+    page = enter(window)
+
+    for address in PAGES:
+        window.go(address)
+        expect(page.get_by_role("heading", level=1).first).to_be_visible()
+
+    assert window.troubles == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(
+    visit: Visits, operator: None, scheme: str, violations: Callable[[Page], list[str]]
+) -> None:
+    window = visit(color_scheme=scheme)
+    page = enter(window)
+    found: list[str] = []
+
+    for address in PAGES:
+        window.go(address)
+        found += [f"{address} {each}" for each in violations(page) if DJANGOS_OWN not in each]
+
+    assert found == []
+
+
+def test_operator_finds_and_deletes_a_token(visit: Visits, operator: None) -> None:
+    page = enter(visit())
+    page.get_by_role("link", name="API tokens").last.click()
+    page.get_by_role("searchbox").fill("Prefetch of campaign")
+    page.get_by_role("button", name="Search").click()
+
+    page.get_by_role("link", name="Prefetch of campaign pages").click()
+    page.get_by_role("link", name="Delete").click()
+    expect(page.get_by_text("lose access at once")).to_be_visible()
+    page.get_by_role("button", name="Delete API token").click()
+
+    expect(page.get_by_text("was deleted successfully")).to_be_visible()
+
+
+def test_operator_who_thinks_better_of_it_deletes_nothing(visit: Visits, operator: None) -> None:
+    page = enter(visit())
+    page.get_by_role("link", name="API tokens").last.click()
+    page.get_by_role("searchbox").fill("Webinar demo")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("checkbox", name="Webinar demo").check()
+    page.get_by_role("combobox", name="Action:").select_option("Delete selected API tokens")
+    page.get_by_role("button", name="Go").click()
+    expect(page.get_by_text("Delete this API token?")).to_be_visible()
+
+    page.get_by_role("link", name="Cancel").click()
+
+    expect(page.get_by_role("row").filter(has_text="Webinar demo")).to_contain_text("Expired")

@@ -1,0 +1,58 @@
+"""The ring of peppers, as operators write it."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.peppers import parse_peppers
+
+OLD, NEW = "0a" * 32, "f5" * 32
+
+
+def test_single_pepper_is_read() -> None:
+    assert parse_peppers(f"1:{OLD}") == {1: bytes.fromhex(OLD)}
+
+
+@pytest.mark.parametrize("between", [",", "\n", " , ", "\n\n", ", \n"])
+def test_peppers_stand_between_commas_or_on_lines_of_their_own(between: str) -> None:
+    assert parse_peppers(f"1:{OLD}{between}2:{NEW}\n") == {
+        1: bytes.fromhex(OLD),
+        2: bytes.fromhex(NEW),
+    }
+
+
+@pytest.mark.parametrize("text", [f"2:{OLD},10:{NEW}", f"10:{NEW},2:{OLD}"])
+def test_newest_pepper_has_the_highest_number_and_comes_first(text: str) -> None:
+    assert list(parse_peppers(text)) == [10, 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        OLD,
+        f"0:{OLD}",
+        f"01:{OLD}",
+        f"-1:{OLD}",
+        f"12345:{OLD}",
+        f"١:{OLD}",
+        f"1:{OLD[:-1]}",
+        f"1:{OLD}0",
+        f"1:{'g' * 64}",
+        f"1:{OLD.upper()}",
+        f"1:{OLD},1:{NEW}",
+        f"1:{OLD},",
+        f"1:{OLD};2:{NEW}",
+    ],
+)
+def test_anything_else_is_refused_with_the_way_to_do_it_right(text: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="openssl rand -hex 32"):
+        parse_peppers(text)
+
+
+def test_refusal_does_not_repeat_a_pepper() -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        parse_peppers(f"1:{OLD},1:{NEW}")
+
+    assert OLD not in str(refusal.value)
+    assert NEW not in str(refusal.value)
