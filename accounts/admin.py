@@ -255,3 +255,6 @@ def links(*targets: tuple[Any, str, dict[str, Any]]) -> SafeString:
             for text, name, query in targets
         ),
     )
+
+
+from accounts import admin_mails  # noqa: E402, F401  # registers its page; needs what stands above

@@ -158,6 +158,11 @@ class Mail(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
 
+    @property
+    def is_open(self) -> bool:
+        """True while something will still happen to it by itself."""
+        return self.state in OPEN_STATES
+
 
 class Heartbeat(models.Model):
     """When a piece of background work last finished: silence is the failure nobody hears."""
