@@ -7,4 +7,4 @@ class AccountsConfig(AppConfig):
     verbose_name = _("People and accounts")
 
     def ready(self) -> None:
-        from accounts import signin  # noqa: F401  # connects the receivers
+        from accounts import inbox, signin  # noqa: F401  # they register themselves

@@ -14,11 +14,12 @@ from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.text import parse_id
-from accounts.text import parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
 _RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
 NEWEST_FIRST = "-created"
+ALL, EXPIRING = "all", "expiring"
+MOST_IDS = 200
 
 SORTS: dict[str, Callable[[], list[OrderBy]]] = {
     "id": lambda: [F("pk").asc()],
@@ -54,8 +55,41 @@ class TokenFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fil
         fields: list[str] = []
 
 
+class IdsField(forms.CharField):
+    """Token ids with commas between them, as a notice names them."""
+
+    def clean(self, value: Any) -> list[int]:
+        parts = [part.strip() for part in super().clean(value).split(",")]
+        named = [part for part in parts if part]
+        if len(named) > MOST_IDS:
+            raise forms.ValidationError(
+                _("Name at most %(most)d tokens in one address."),
+                code="too_many",
+                params={"most": MOST_IDS},
+            )
+        ids = [parse_id(part) for part in named]
+        known = [token_id for token_id in ids if token_id is not None]
+        if len(known) < len(ids):
+            raise forms.ValidationError(
+                _(
+                    "The address of this page does not name tokens by their IDs. "
+                    "Follow the link of the notice once more, or press Reset."
+                ),
+                code="ids",
+            )
+        return known
+
+
+class IdsFilter(django_filters.Filter):  # type: ignore[misc]  # django-filter has no types
+    field_class = IdsField
+
+    def filter(self, queryset: APITokenQuerySet, value: list[int]) -> APITokenQuerySet:
+        return queryset.filter(pk__in=value) if value else queryset
+
+
 class PageFilter(TokenFilter):
-    """Issued by, Role, Status (Active unless asked otherwise), search and sorting of the page."""
+    """Issued by, Role, Status (Active unless asked otherwise), search and sorting of the page; and
+    the tokens that a notice names."""
 
     issued_by = django_filters.ModelChoiceFilter(
         label=_("Issued by"),
@@ -69,7 +103,11 @@ class PageFilter(TokenFilter):
     )
     status = django_filters.ChoiceFilter(
         label=_("Status"),
-        choices=[("all", _("All")), *Status.choices],
+        choices=[
+            (ALL, _("All")),
+            *Status.choices,
+            (EXPIRING, _("Expiring in 7 days or less")),
+        ],
         method="filter_status",
         empty_label=None,
     )
@@ -79,6 +117,7 @@ class PageFilter(TokenFilter):
         max_length=255,
         widget=forms.TextInput({"type": "search"}),
     )
+    ids = IdsFilter(widget=forms.HiddenInput)
     sort = django_filters.ChoiceFilter(
         choices=[(sign + key, key) for key in SORTS for sign in ("", "-")],
         method="ignore",
@@ -87,7 +126,8 @@ class PageFilter(TokenFilter):
 
     def __init__(self, data: Any, *, actor: Actor, at: datetime) -> None:
         chosen = data.copy()
-        chosen.setdefault("status", Status.ACTIVE)
+        # Whoever names tokens wants to see them, whatever has become of them since.
+        chosen.setdefault("status", ALL if chosen.get("ids") else Status.ACTIVE)
         chosen.setdefault("sort", NEWEST_FIRST)
         super().__init__(chosen, actor=actor, at=at)
         self.filters["issued_by"].field_class = IssuerField
@@ -98,6 +138,8 @@ class PageFilter(TokenFilter):
         return found.order_by(*ordering(self.form.cleaned_data["sort"] or NEWEST_FIRST))
 
     def filter_status(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
+        if value == EXPIRING:
+            return queryset.expiring(self.at)
         return queryset.with_status(value, self.at)
 
     def ignore(self, queryset: APITokenQuerySet, _name: str, _value: str) -> APITokenQuerySet:

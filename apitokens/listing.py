@@ -71,6 +71,7 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
         "page_range": list(page.paginator.get_elided_page_range(page.number)),
         "filterset": filterset,
         "is_filtered": _is_filtered(query),
+        "is_from_notice": bool(filterset.form.cleaned_data.get("ids")),
         "columns": [_column(key, str(label), sort) for key, label in COLUMNS],
         "page_sizes": PAGE_SIZES,
         "page_size": size,
@@ -111,5 +112,5 @@ def _page_size(query: QueryDict) -> int:
 
 
 def _is_filtered(query: QueryDict) -> bool:
-    asks = any(query.get(name) for name in ("issued_by", "role", "q"))
+    asks = any(query.get(name) for name in ("issued_by", "role", "q", "ids"))
     return asks or query.get("status", Status.ACTIVE) != Status.ACTIVE

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-out/", sign_in.logout, name="account_logout"),
     path("sign-in/inactive/", sign_in.account_inactive, name="account_inactive"),
     path("", include("accounts.urls")),
+    path("", include("notifications.urls")),
     path("profile/api-tokens/", include("apitokens.urls")),
     path("iam/", include("accounts.api.urls")),
     path("iam/", include("apitokens.api.urls")),

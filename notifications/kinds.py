@@ -7,6 +7,7 @@ from enum import StrEnum
 from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 
 class Channel(models.TextChoices):
@@ -25,13 +26,19 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of notice: its stable code, its name, one sentence, and where it goes by default."""
+    """A kind of notice: its stable code, its name, one sentence, the words of the link to whatever
+    it is about (by their `count`), and where it goes by default."""
 
     code: str
     name: Promise
     sentence: Promise
     group: Group
+    action: Promise
     default_channels: frozenset[Channel] = frozenset(Channel)
+
+    def action_for(self, count: int) -> str:
+        """What the link says when the notice is about this many things."""
+        return str(self.action % {"count": count})
 
 
 TOKEN_EXPIRING = Kind(
@@ -39,12 +46,14 @@ TOKEN_EXPIRING = Kind(
     _("API token is expiring"),
     _("Notification is sent when one of your API tokens is about to expire."),
     Group.GENERAL,
+    ngettext_lazy("Show this token", "Show these tokens", "count"),
 )
 TOKEN_CHANGED_BY_OTHERS = Kind(
     "token_changed_by_others",
     _("API token created or deleted by somebody else"),
     _("Notification is sent when somebody else creates or deletes an API token in your name."),
     Group.SECURITY,
+    ngettext_lazy("Show this token", "Show these tokens", "count"),
 )
 
 KINDS = {kind.code: kind for kind in (TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS)}

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import translation
 
 from notifications import unsubscribe
@@ -65,7 +64,7 @@ def common_context(mail: Mail) -> dict[str, object]:
         "account": mail.account,
         "kind": kind,
         "base_url": settings.BASE_URL,
-        "settings_url": settings.BASE_URL + reverse("notifications:settings"),
+        "settings_url": settings.BASE_URL + unsubscribe.settings_path(person),
         "unsubscribe_url": unsubscribe.link(person, kind),
     }
 

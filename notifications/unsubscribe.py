@@ -1,9 +1,13 @@
 """The link that stops one kind of mail, without a sign-in."""
 
 from datetime import timedelta
+from typing import NamedTuple
 
+from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import signing
+from django.core.exceptions import ObjectDoesNotExist
 from django.urls import reverse
 
 from notifications.kinds import KINDS, Kind
@@ -14,7 +18,7 @@ GOOD_FOR = timedelta(days=365)
 
 
 class BadLink(Exception):
-    """The link is damaged, too old, or about a kind that is no more."""
+    """The link is damaged, too old, or about somebody or something that is no more."""
 
 
 def link(person: Person, kind: Kind) -> str:
@@ -24,10 +28,32 @@ def link(person: Person, kind: Kind) -> str:
     return f"{settings.BASE_URL}{path}"
 
 
-def read(signed: str) -> tuple[Person, Kind]:
+def settings_path(person: Person) -> str:
+    """The way to this person's settings for this account, whichever they work in now."""
+    way_in = reverse("accounts:open", args=[person.account_id])
+    return f"{way_in}?next={reverse('notifications:settings')}"
+
+
+class Stop(NamedTuple):
+    """What a link stops: mails of this kind, to this address, about this account."""
+
+    person: Person
+    kind: Kind
+    email: str
+    account: str
+
+    @property
+    def settings_path(self) -> str:
+        return settings_path(self.person)
+
+
+def read(signed: str) -> Stop:
     """Who wants to stop what. Raises `BadLink`."""
     try:
         user_id, account_id, code = signing.loads(signed, salt=SALT, max_age=GOOD_FOR)
-        return Person(int(user_id), int(account_id)), KINDS[code]
-    except (signing.BadSignature, KeyError, ValueError, TypeError):
+        user = get_user_model().objects.get(pk=user_id)
+        account = apps.get_model("accounts", "Account").objects.get(pk=account_id)
+        kind = KINDS[code]
+    except (signing.BadSignature, KeyError, ObjectDoesNotExist):
         raise BadLink from None
+    return Stop(Person(user.pk, account.pk), kind, user.email, str(account))

@@ -1,0 +1,15 @@
+"""Tells the pages of notices who reads them: the member, in the account they have chosen."""
+
+from django.http import HttpRequest
+
+from accounts.requests import current_member, member_required
+from notifications.people import Gate, register
+from notifications.preferences import Person
+
+
+def reader(request: HttpRequest) -> Person | None:
+    member = current_member(request)
+    return Person(member.user_id, member.account_id) if member else None
+
+
+register(Gate(person_of=reader, guard=member_required))

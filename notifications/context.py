@@ -1,0 +1,27 @@
+"""The bell of the top bar."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from notifications.models import Notice
+from notifications.people import person_of
+
+MOST_COUNTED = 100
+"""The bell says "99+" for these and more; nobody counts further, nor does the database."""
+
+
+def bell(request: HttpRequest) -> dict[str, Any]:
+    """`unread_notices`: how many wait in the inbox, asked for only when a page shows it."""
+    if not hasattr(request, "user") or not request.user.is_authenticated:
+        return {"unread_notices": 0}
+    return {"unread_notices": SimpleLazyObject(lambda: _count(request))}
+
+
+def _count(request: HttpRequest) -> int:
+    person = person_of(request)
+    if person is None:
+        return 0
+    inbox = Notice.objects.to(user_id=person.user_id, account_id=person.account_id)
+    return inbox.unread().order_by()[:MOST_COUNTED].count()

@@ -1,0 +1,79 @@
+"""The settings page: the master switch, and a box for each kind and channel."""
+
+from typing import Any, NamedTuple
+
+from django import forms
+from django.forms import BoundField
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from notifications.kinds import GROUP_NAMES, KINDS, Channel, Group, Kind
+from notifications.preferences import Person, Settings
+
+
+class Boxes(NamedTuple):
+    """A kind of notice with a box for each channel."""
+
+    kind: Kind
+    boxes: list[BoundField]
+
+
+class Section(NamedTuple):
+    """A heading of the page with the kinds below it."""
+
+    code: Group
+    name: Promise
+    kinds: list[Boxes]
+
+
+class SettingsForm(forms.Form):
+    allows_any = forms.BooleanField(label=_("Allow notifications"), required=False)
+    # In another window the person may have switched to another account meanwhile.
+    account = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, data: Any = None, *, person: Person, present: Settings) -> None:
+        initial = {"allows_any": present.allows_any, "account": person.account_id}
+        super().__init__(data, initial=initial)
+        self.person = person
+        for (kind, channel), is_on in present.is_on.items():
+            self.fields[_box(kind, channel)] = forms.BooleanField(
+                label=channel.label, required=False, initial=is_on
+            )
+
+    def clean_account(self) -> int:
+        account_id: int = self.cleaned_data["account"]
+        if account_id != self.person.account_id:
+            raise forms.ValidationError("", code="other_account")  # the view has the words
+        return account_id
+
+    @property
+    def chosen(self) -> Settings:
+        """What the person wants from now on."""
+        cleaned = self.cleaned_data
+        return Settings(
+            allows_any=cleaned["allows_any"],
+            is_on={
+                (kind, channel): cleaned[_box(kind, channel)]
+                for kind in KINDS
+                for channel in Channel
+            },
+        )
+
+    @property
+    def sections(self) -> list[Section]:
+        """The boxes in the order of the page."""
+        return [
+            Section(group, name, [self._boxes(kind) for kind in _kinds_of(group)])
+            for group, name in GROUP_NAMES.items()
+        ]
+
+    def _boxes(self, kind: Kind) -> Boxes:
+        return Boxes(kind, [self[_box(kind.code, channel)] for channel in Channel])
+
+
+def _kinds_of(group: Group) -> list[Kind]:
+    return [kind for kind in KINDS.values() if kind.group is group]
+
+
+def _box(kind: str, channel: Channel) -> str:
+    return f"{kind}-{channel.value}"

@@ -1,0 +1,46 @@
+"""What the inbox shows."""
+
+from typing import Any, NamedTuple
+
+from django.core.paginator import Page, Paginator
+from django.utils.translation import gettext as _
+
+from notifications.kinds import KINDS
+from notifications.models import Notice
+from notifications.preferences import Person
+
+PAGE_SIZE = 25
+LINES_AT_ONCE = 5
+
+
+class Entry(NamedTuple):
+    """A notice as it is read: `rest` are the lines that wait behind a fold."""
+
+    notice: Notice
+    lines: list[str]
+    rest: list[str]
+    action: str
+
+
+def inbox_of(person: Person, *, page: str | None) -> dict[str, Any]:
+    """The context of one page; the same number of queries for any number of entries."""
+    notices = Notice.objects.to(user_id=person.user_id, account_id=person.account_id)
+    shown: Page[Notice] = Paginator(notices, PAGE_SIZE).get_page(page)
+    return {
+        "entries": [entry(notice) for notice in shown],
+        "page": shown,
+        "page_range": list(shown.paginator.get_elided_page_range(shown.number)),
+    }
+
+
+def entry(notice: Notice) -> Entry:
+    lines = notice.text.splitlines()
+    # A fold that hides a single line saves nothing.
+    visible = LINES_AT_ONCE if len(lines) > LINES_AT_ONCE + 1 else len(lines)
+    kind = KINDS.get(notice.kind)
+    return Entry(
+        notice=notice,
+        lines=lines[:visible],
+        rest=lines[visible:],
+        action=kind.action_for(len(lines)) if kind else _("Open"),
+    )

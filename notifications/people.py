@@ -1,0 +1,53 @@
+"""Who reads. How people sign in is not known here: whoever knows registers it (accounts does)."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec
+
+from django.http import HttpRequest, HttpResponse
+
+from notifications.preferences import Person
+
+P = ParamSpec("P")
+View = Callable[Concatenate[Any, P], HttpResponse]
+
+
+class PersonRequest(HttpRequest):
+    """A request whose person is known, in the account they have chosen."""
+
+    person: Person
+
+
+class Gate(NamedTuple):
+    """`person_of` names the person behind a request, if any; `guard` wraps a view so that it is
+    reached by such people only, and the others are told what to do."""
+
+    person_of: Callable[[HttpRequest], Person | None]
+    guard: Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]
+
+
+_gates: list[Gate] = []
+
+
+def register(gate: Gate) -> None:
+    """Called once at start, when the apps are ready."""
+    _gates[:] = [gate]
+
+
+def person_of(request: HttpRequest) -> Person | None:
+    """The person behind this request, in the account they have chosen. None for strangers."""
+    return _gates[0].person_of(request)
+
+
+def person_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Set `request.person`; strangers are asked to sign in."""
+
+    def as_person(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        request.person = person_of(request)  # type: ignore[attr-defined]  # see PersonRequest
+        return view(request, *args, **kwargs)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        return _gates[0].guard(as_person)(request, *args, **kwargs)
+
+    return guarded
