@@ -7,21 +7,24 @@ at once, is dull.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from urllib.parse import quote, urlencode
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Case, Count, F, Min, Q, When
+from django.db.models.expressions import CombinedExpression
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import ngettext
 
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken, APITokenQuerySet, ExpiryNotice
 from apitokens.thresholds import NOTICE_DAYS, due_threshold
+from notifications import delivery
 from notifications import services as notifications
 from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.models import Mail, State
@@ -31,10 +34,38 @@ from notifications.services import News
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = "expirations_scanned"
-ACCOUNTS_AT_ONCE = 200
+TOKENS_AT_ONCE = 2_000
+ACCOUNTS_LOOKED_AHEAD = 5_000
+ROWS_AT_ONCE = 2_000
 LOCK = 0x7065726D
 """The number of the advisory lock that lets one scan at a time write (PostgreSQL)."""
 MOST_IDS_IN_LINK = 50
+
+
+@dataclass
+class Digest:
+    """What one person is told about one account, and where."""
+
+    member: Membership
+    tokens: list[APIToken] = field(default_factory=list)
+    channels: set[Channel] = field(default_factory=set)
+
+    @property
+    def person(self) -> Person:
+        return Person(self.member.user_id, self.member.account_id)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When it is, and up to which instant notices count as due: an operator may look ahead."""
+
+    at: datetime
+    due_by: datetime
+
+    @property
+    def reach(self) -> datetime:
+        """What is said must hold then: never less urgent than it is by now."""
+        return max(self.at, self.due_by)
 
 
 @dataclass
@@ -46,58 +77,91 @@ class Scan:
     mails: int = 0
 
 
-@dataclass
-class Digest:
-    """What one person is told about one account."""
-
-    member: Membership
-    tokens: list[APIToken] = field(default_factory=list)
-
-    @property
-    def person(self) -> Person:
-        return Person(self.member.user_id, self.member.account_id)
+Report = Callable[[Digest], None]
 
 
-def scan(*, at: datetime) -> Scan:
-    """Decide who has to be told what as of `at`, and put it into inboxes and on its way."""
+def scan(
+    *, at: datetime, due_by: datetime | None = None, report: Report = lambda _digest: None
+) -> Scan:
+    """Decide who has to be told what, and put it into inboxes and on its way.
+
+    With `due_by` what falls due until then is told already. `report` hears of every digest, once
+    it is kept.
+    """
     done = Scan()
-    while _scan_some(done, at=at):
+    moment = Moment(at, due_by or at)
+    for account_ids in _batches(moment):
+        if not _is_scanned(account_ids, moment, done, report):
+            logger.info("Another scan is at work.")
+            return done
         logger.info("Expirations: %d tokens due, %d mails so far", done.tokens, done.mails)
-    notifications.beat(name=HEARTBEAT, at=at)
+    notifications.beat(name=HEARTBEAT, at=timezone.now())
     return done
 
 
-def preview(*, at: datetime) -> Iterator[tuple[Digest, set[Channel]]]:
-    """Who would be told what by a scan at this moment. Changes nothing."""
-    for account_id in _accounts_due(at):
-        digests = _digests([account_id], at=at)
-        wanted = wanted_channels([digest.person for digest in digests], TOKEN_EXPIRING)
-        for digest in digests:
-            yield digest, wanted[digest.person]
+def preview(*, at: datetime, due_by: datetime | None = None) -> Iterator[Digest]:
+    """Who would be told what by a scan. Changes nothing."""
+    moment = Moment(at, due_by or at)
+    for account_ids in _batches(moment):
+        yield from _digests(_due_tokens(account_ids, moment), moment)
 
 
-def due(at: datetime) -> APITokenQuerySet:
-    """Tokens about which somebody should be told now, and was not."""
-    return APIToken.objects.active(at).filter(notice_due_at__lte=at)
+def oldest_due(at: datetime) -> datetime | None:
+    """Since when the longest waiting token has been due for a scan."""
+    oldest: datetime | None = _waiting(at).aggregate(oldest=Min("notice_due_at"))["oldest"]
+    return oldest
 
 
-def _accounts_due(at: datetime) -> list[int]:
-    waiting = APIToken.objects.undeleted().filter(notice_due_at__lte=at)
-    return list(waiting.order_by("account_id").values_list("account_id", flat=True).distinct())
+def _waiting(due_by: datetime) -> APITokenQuerySet:
+    """Tokens whose next notice was due by then, by an index that holds nothing else."""
+    return APIToken.objects.undeleted().filter(notice_due_at__lte=due_by)
 
 
-@transaction.atomic
-def _scan_some(done: Scan, *, at: datetime) -> bool:
-    """Work on the next accounts. False if there are none, or if another scan is at work."""
-    if not _is_alone():
-        logger.info("Another scan is at work.")
-        return False
-    account_ids = _accounts_due(at)[:ACCOUNTS_AT_ONCE]
-    if not account_ids:
-        return False
-    digests = _digests(account_ids, at=at)
-    _tell(digests, done, at=at)
-    done.tokens += _advance(account_ids, at=at)
+def _batches(moment: Moment) -> Iterator[list[int]]:
+    """The accounts with tokens to look at, so many at a time that memory stays flat."""
+    batch: list[int] = []
+    size = 0
+    for account_id, count in _accounts(moment):
+        if batch and size + count > TOKENS_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch.append(account_id)
+        size += count
+    if batch:
+        yield batch
+
+
+def _accounts(moment: Moment) -> Iterator[tuple[int, int]]:
+    """Accounts and their numbers of due tokens. Goes forward only: what is left behind, because it
+    was locked or has just become due, is the next scan's."""
+    last = 0
+    while True:
+        counted = (
+            _waiting(moment.due_by)
+            .filter(account_id__gt=last)
+            .order_by("account_id")
+            .values_list("account_id")
+            .annotate(count=Count("pk"))
+        )
+        some = list(counted[:ACCOUNTS_LOOKED_AHEAD])
+        yield from some
+        if len(some) < ACCOUNTS_LOOKED_AHEAD:
+            return
+        last = some[-1][0]
+
+
+def _is_scanned(account_ids: list[int], moment: Moment, done: Scan, report: Report) -> bool:
+    """Deal with these accounts in one transaction. False if another scan is at work."""
+    with transaction.atomic():
+        if not _is_alone():
+            return False
+        tokens = _locked(_due_tokens(account_ids, moment))
+        digests = _digests(tokens, moment)
+        _tell(digests, moment, done)
+        _advance(tokens, account_ids, moment)
+    done.tokens += len(tokens)
+    for digest in digests:
+        report(digest)
     return True
 
 
@@ -110,80 +174,130 @@ def _is_alone() -> bool:
         return bool(is_ours)
 
 
-def _digests(account_ids: list[int], *, at: datetime) -> list[Digest]:
-    """For each person of these accounts who has to be told: their due tokens, soonest first.
+def _due_tokens(account_ids: list[int], moment: Moment) -> APITokenQuerySet:
+    """The tokens that somebody should be told about, soonest first. Those that end before the
+    instant that an operator looks ahead to get their notices in their own time."""
+    due = _waiting(moment.due_by).filter(account_id__in=account_ids)
+    return due.filter(expires_at__gt=moment.reach).order_by("expires_at", "pk").defer("digest")
 
-    The issuer is told of their own tokens, every Administrator of all.
+
+def _locked(tokens: APITokenQuerySet) -> list[APIToken]:
+    """Nobody deletes them until we are done. One that somebody holds is the next scan's: waiting
+    for it could be a deadlock with whoever locks many in another order."""
+    if connection.features.has_select_for_update_skip_locked:
+        tokens = tokens.select_for_update(skip_locked=True, no_key=True)
+    return list(tokens)
+
+
+def _digests(tokens: Iterable[APIToken], moment: Moment) -> list[Digest]:
+    """For each person who has to be told: their tokens, soonest first.
+
+    The issuer is told of their own tokens, every Administrator of all; nobody twice.
     """
-    tokens = list(
-        due(at).filter(account_id__in=account_ids).defer("digest").order_by("expires_at", "pk")
-    )
-    issuers = {token.issuer_id for token in tokens}
+    tokens = list(tokens)
+    members = _members_by_account(tokens)
+    told = _told_already(tokens)
+    digests: dict[int, Digest] = {}
+    for token in tokens:
+        key = (token.pk, token.expires_at, _days(token, moment))
+        for member in members[token.account_id]:
+            concerned = member.pk == token.issuer_id or member.is_administrator
+            if concerned and (*key, member.user_id) not in told:
+                digests.setdefault(member.pk, Digest(member)).tokens.append(token)
+    wanted = wanted_channels([digest.person for digest in digests.values()], TOKEN_EXPIRING)
+    for digest in digests.values():
+        digest.channels = wanted[digest.person]
+    return [digest for digest in digests.values() if digest.channels]
+
+
+def _members_by_account(tokens: list[APIToken]) -> dict[int, list[Membership]]:
+    """Those present in the tokens' accounts who may have to be told."""
     members = (
         Membership.objects.present()
-        .filter(Q(role=Role.ADMINISTRATORS) | Q(pk__in=issuers), account_id__in=account_ids)
+        .filter(
+            Q(role=Role.ADMINISTRATORS) | Q(pk__in={token.issuer_id for token in tokens}),
+            account_id__in={token.account_id for token in tokens},
+        )
         .select_related("user", "account")
         .order_by("pk")
     )
     by_account: dict[int, list[Membership]] = defaultdict(list)
     for member in members:
         by_account[member.account_id].append(member)
-    digests: dict[int, Digest] = {}
-    for token in tokens:
-        for member in by_account[token.account_id]:
-            if member.pk == token.issuer_id or member.held_role is Role.ADMINISTRATORS:
-                digests.setdefault(member.pk, Digest(member)).tokens.append(token)
-    return list(digests.values())
+    return by_account
 
 
-def _tell(digests: list[Digest], done: Scan, *, at: datetime) -> None:
-    people = [digest.person for digest in digests]
-    wanted = wanted_channels(people, TOKEN_EXPIRING)
-    waiting = _mails_still_waiting(people)
+def _told_already(tokens: list[APIToken]) -> set[tuple[int, datetime, int, int]]:
+    """What the ledger holds of them: it decides, whatever brought a token back to us."""
+    rows = ExpiryNotice.objects.filter(token_id__in=[token.pk for token in tokens])
+    return set(rows.values_list("token_id", "expires_at", "days", "user_id").distinct())
+
+
+def _tell(digests: list[Digest], moment: Moment, done: Scan) -> None:
+    waiting = _mails_still_waiting([digest.person for digest in digests])
     told = notifications.tell(
-        news=[_news(digest, at=at) for digest in digests],
+        news=[_news(digest, moment) for digest in digests],
         kind=TOKEN_EXPIRING,
-        at=at,
+        at=moment.at,
         mailed_already=waiting,
     )
+    delivery.extend(
+        waiting=waiting.values(),
+        urgent=[
+            waiting[digest.person]
+            for digest in digests
+            if digest.person in waiting and _is_urgent(digest, moment)
+        ],
+        at=moment.at,
+    )
     mails = waiting | {Person(mail.user_id, mail.account_id): mail for mail in told.mails}
-    rows = [
-        ExpiryNotice(
-            token=token,
-            expires_at=_end(token),
-            days=_days(token, at),
-            user_id=digest.person.user_id,
-            channel=channel,
-            mail=mails[digest.person] if channel is Channel.EMAIL else None,
-            created_at=at,
-        )
-        for digest in digests
-        for token in digest.tokens
-        for channel in wanted[digest.person]
-    ]
-    ExpiryNotice.objects.bulk_create(rows, batch_size=2_000, ignore_conflicts=True)
-    done.notices += len(rows)
     done.mails += len(told.mails)
+    done.notices += _write_ledger(digests, mails, moment)
 
 
 def _mails_still_waiting(people: list[Person]) -> dict[Person, Mail]:
-    """Digests of these people that nobody has begun to send: what is due now joins them."""
+    """Digests of these people that nobody has begun to send: what is due now joins them. Not those
+    that may have arrived: the repeat of a mail must not tell more than the mail did."""
     pending = Mail.objects.filter(
         kind=TOKEN_EXPIRING.code,
         state=State.PENDING,
+        was_in_doubt=False,
         user_id__in={person.user_id for person in people},
         account_id__in={person.account_id for person in people},
     )
     if connection.features.has_select_for_update_skip_locked:
         pending = pending.select_for_update(skip_locked=True)
-    return {Person(mail.user_id, mail.account_id): mail for mail in pending}
+    found = {Person(mail.user_id, mail.account_id): mail for mail in pending}
+    return {person: found[person] for person in people if person in found}
 
 
-def _news(digest: Digest, *, at: datetime) -> News:
+def _write_ledger(digests: list[Digest], mails: dict[Person, Mail], moment: Moment) -> int:
+    rows = (
+        ExpiryNotice(
+            token=token,
+            expires_at=_end(token),
+            days=_days(token, moment),
+            user_id=digest.person.user_id,
+            channel=channel,
+            mail=mails[digest.person] if channel is Channel.EMAIL else None,
+            created_at=moment.at,
+        )
+        for digest in digests
+        for token in digest.tokens
+        for channel in digest.channels
+        if channel is Channel.PORTAL or digest.person in mails
+    )
+    number = 0
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        number += len(ExpiryNotice.objects.bulk_create(some, ignore_conflicts=True))
+    return number
+
+
+def _news(digest: Digest, moment: Moment) -> News:
     """The inbox entry, in the reader's language."""
     count = len(digest.tokens)
     with translation.override(digest.member.user.catalogue):
-        if _days(digest.tokens[0], at) == 1:
+        if _is_urgent(digest, moment):
             title = ngettext(
                 "%(count)d API token expires within 1 day",
                 "%(count)d API tokens expire, the first within 1 day",
@@ -201,7 +315,7 @@ def _news(digest: Digest, *, at: datetime) -> News:
         text="\n".join(token.name for token in digest.tokens[:MOST_IDS_IN_LINK]),
         link=link_to(digest.tokens),
         facts={},
-        resend_in_doubt=any(_days(token, at) == 1 for token in digest.tokens),
+        resend_in_doubt=_is_urgent(digest, moment),
     )
 
 
@@ -214,18 +328,29 @@ def link_to(tokens: list[APIToken]) -> str:
     return f"{reverse('accounts:open', args=[tokens[0].account_id])}?next={quote(page)}"
 
 
-def _advance(account_ids: list[int], *, at: datetime) -> int:
-    """Set the next due instant of every token that this scan has dealt with."""
-    waiting = APIToken.objects.undeleted().filter(account_id__in=account_ids, notice_due_at__lte=at)
-    number = 0
-    for span in sorted((timedelta(days=days) for days in NOTICE_DAYS), reverse=True):
-        later = waiting.filter(expires_at__gt=at + span)
-        number += later.update(notice_due_at=F("expires_at") - span)
-    return number + waiting.update(notice_due_at=None)
+def _advance(tokens: list[APIToken], account_ids: list[int], moment: Moment) -> None:
+    """Set the next due instant of every token dealt with, and of those that have ended."""
+    dealt_with = APIToken.objects.filter(pk__in=[token.pk for token in tokens])
+    next_due = [
+        When(expires_at__gt=moment.reach + timedelta(days=days), then=_before_the_end(days))
+        for days in sorted(NOTICE_DAYS, reverse=True)
+    ]
+    dealt_with.update(notice_due_at=Case(*next_due, default=None))
+    ended = _waiting(moment.due_by).filter(account_id__in=account_ids, expires_at__lte=moment.at)
+    ended.update(notice_due_at=None)
 
 
-def _days(token: APIToken, at: datetime) -> int:
-    days = due_threshold(_end(token), at=at)
+def _before_the_end(days: int) -> CombinedExpression:
+    return F("expires_at") - timedelta(days=days)
+
+
+def _is_urgent(digest: Digest, moment: Moment) -> bool:
+    """True if the last notice before the end is among these."""
+    return _days(digest.tokens[0], moment) == min(NOTICE_DAYS)
+
+
+def _days(token: APIToken, moment: Moment) -> int:
+    days = due_threshold(_end(token), at=moment.reach)
     assert days is not None  # it is due, so a threshold has passed
     return days
 

@@ -7,21 +7,23 @@ mails for a while (a lease), and each goes through
 
 with a commit between. Killed while `claimed`, a mail was surely not taken: the next sender takes it
 over when the lease has lapsed. Killed while `handing_over`, nobody can know (RFC 1047): the mail is
-flagged, and held or sent again as its kind and the operator's policy say.
+flagged, and held or sent again as its kind and the operator's policy say. A sender has one mail at
+a time in that state, so that one death leaves at most one in doubt.
 """
 
 import logging
 import os
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
+from django.core.mail import EmailMessage
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from notifications import mails, services
@@ -32,7 +34,10 @@ logger = logging.getLogger(__name__)
 
 CLAIM_AT_ONCE = 50
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
+RESENT_WITHIN_TRIES = 8
+"""A server that takes mails and never says so must not get copies for days."""
 HEARTBEAT = "mails_delivered"
+BEAT_EVERY = timedelta(seconds=10)
 IN_DOUBT = "The sender stopped during the hand-over: the mail may have arrived."
 
 Clock = Callable[[], datetime]
@@ -59,24 +64,43 @@ class Outcome:
 
 @dataclass
 class Sender:
-    """One run of sending: its name, its clock, its count."""
+    """One run of sending: its name, its clock, what it has in hand, its count."""
 
     clock: Clock = timezone.now
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}")
+    in_hand: list[Mail] = field(default_factory=list)
     outcome: Outcome = field(default_factory=Outcome)
+    beaten_at: datetime | None = None
+
+    def beat(self) -> None:
+        """Let it be known from time to time that sending goes on."""
+        at = self.clock()
+        if self.beaten_at is None or at - self.beaten_at >= BEAT_EVERY:
+            services.beat(name=HEARTBEAT, at=at)
+            self.beaten_at = at
 
 
-def deliver(*, clock: Clock = timezone.now, until: datetime | None = None) -> Outcome:
-    """Send what is due, over one connection, until nothing is left or it is `until`."""
+def deliver(
+    *,
+    clock: Clock = timezone.now,
+    until: datetime | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Send what is due, over one connection, until nothing is left, it is `until`, the process
+    `is_stopping`, or the mail server is down. What was claimed and not begun is given back."""
     sender = Sender(clock)
-    settle_doubts(at=clock())
+    sender.outcome.in_doubt += settle_doubts(at=clock())
+
+    def goes_on() -> bool:
+        return not is_stopping() and (until is None or clock() < until)
+
     with door() as open_door:
-        while (until is None or clock() < until) and (claimed := _claim(sender)):
-            for number, mail in enumerate(claimed):
-                if _send(mail, sender, open_door):
-                    continue
-                _release([each.pk for each in claimed[number + 1 :]], sender)
-                break
+        try:
+            while goes_on() and _claim(sender):
+                if not _send_all(sender, open_door, goes_on):
+                    break
+        finally:
+            _give_back(sender)
     services.beat(name=HEARTBEAT, at=clock())
     if sender.outcome.total:
         logger.info("Mails: %s", sender.outcome)
@@ -87,9 +111,7 @@ def deliver(*, clock: Clock = timezone.now, until: datetime | None = None) -> Ou
 def settle_doubts(*, at: datetime) -> int:
     """Decide about mails whose sender died during the hand-over: hold them, or send them again."""
     doubtful = list(_locked(Mail.objects.in_doubt(at)))
-    for mail in doubtful:
-        _settle_doubt(mail, IN_DOUBT, at=at)
-    return len(doubtful)
+    return sum(_settle_doubt(mail, IN_DOUBT, at=at) for mail in doubtful)
 
 
 @transaction.atomic
@@ -100,92 +122,19 @@ def retry(*, mail: Mail, at: datetime) -> bool:
     return bool(ended.update(state=State.PENDING, owner="", **renewed))
 
 
-def lease() -> timedelta:
-    """How long a claim holds: three times what one mail can take at the worst."""
-    return timedelta(seconds=3 * 4 * settings.EMAIL_TIMEOUT)
-
-
 @transaction.atomic
-def _claim(sender: Sender) -> list[Mail]:
-    at = sender.clock()
-    waiting = Mail.objects.waiting(at).order_by("next_try_at")[:CLAIM_AT_ONCE]
-    found = list(_locked(waiting).values_list("pk", flat=True))
-    Mail.objects.filter(pk__in=found).update(
-        state=State.CLAIMED, owner=sender.name, lease_until=at + lease()
+def extend(*, waiting: Collection[Mail], urgent: Collection[Mail], at: datetime) -> None:
+    """More news goes with these waiting mails, which the caller has locked: they are tried for as
+    long as new ones would be, and the urgent ones are sent again in doubt."""
+    Mail.objects.filter(pk__in=[mail.pk for mail in waiting]).update(
+        give_up_at=at + services.GIVE_UP_AFTER
     )
-    claimed = Mail.objects.filter(pk__in=found).select_related("user", "account")
-    return list(claimed.order_by("next_try_at"))
+    Mail.objects.filter(pk__in=[mail.pk for mail in urgent]).update(resend_in_doubt=True)
 
 
-def _locked(rows: QuerySet[Mail]) -> QuerySet[Mail]:
-    """Rows that nobody else has in hand. On SQLite the transaction holds the whole database."""
-    if connection.features.has_select_for_update_skip_locked:
-        return rows.select_for_update(skip_locked=True, of=("self",))
-    return rows
-
-
-def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
-    """Send one claimed mail. False if the server is down, so that the others should wait."""
-    outcome = sender.outcome
-    with mails.in_readers_language(mail):
-        letter = mails.write(mail) if mail.user.is_active else None
-    if letter is None:
-        outcome.dropped += _move(mail, sender, State.DROPPED)
-        return True
-    try:
-        message = mails.compose(mail, letter)
-        open_door.hand_over(message, lambda: _mark_hand_over(mail, sender))
-    except LostClaim:
-        logger.warning("Mail %s took too long; another sender has it.", mail.pk)
-    except InDoubt as doubt:
-        outcome.in_doubt += 1
-        with transaction.atomic():
-            _settle_doubt(mail, str(doubt), at=sender.clock())
-    except NotTaken as refusal:
-        _postpone(mail, sender, refusal)
-        return not refusal.server_down
-    except ValueError as error:  # an address that no header can hold
-        _postpone(mail, sender, NotTaken(str(error), is_final=True))
-    else:
-        outcome.sent += _move(mail, sender, State.SENT, sent_at=sender.clock())
-    return True
-
-
-def _mark_hand_over(mail: Mail, sender: Sender) -> None:
-    """Commit that the next step cannot be undone. Raises `LostClaim` if it is not ours to take."""
-    at = sender.clock()
-    ours = Mail.objects.filter(
-        pk=mail.pk, state=State.CLAIMED, owner=sender.name, lease_until__gt=at
-    )
-    if not ours.update(state=State.HANDING_OVER, lease_until=at + lease()):
-        raise LostClaim
-    mail.state = State.HANDING_OVER
-
-
-def _move(mail: Mail, sender: Sender, state: State, **facts: object) -> int:
-    ours = Mail.objects.filter(pk=mail.pk, owner=sender.name, state=mail.state)
-    return ours.update(state=state, lease_until=None, reason="", **facts)
-
-
-def _postpone(mail: Mail, sender: Sender, refusal: NotTaken) -> None:
-    """Try again later, each time after a longer pause, and give up after three days."""
-    at = sender.clock()
-    later = at + pause(mail.tries)
-    gives_up = refusal.is_final or later > mail.give_up_at
-    state = State.FAILED if gives_up else State.PENDING
-    Mail.objects.filter(pk=mail.pk, owner=sender.name).update(
-        state=state,
-        tries=mail.tries + 1,
-        next_try_at=later,
-        reason=str(refusal)[:500],
-        owner="",
-        lease_until=None,
-    )
-    if gives_up:
-        sender.outcome.failed += 1
-        logger.error("Mail %s was given up: %s", mail.pk, refusal)
-    else:
-        sender.outcome.postponed += 1
+def lease() -> timedelta:
+    """How long a claim holds: longer than one hand-over can take at the worst."""
+    return timedelta(seconds=12 * settings.EMAIL_TIMEOUT)
 
 
 def pause(tries: int) -> timedelta:
@@ -195,28 +144,162 @@ def pause(tries: int) -> timedelta:
     return longest * random.uniform(0.5, 1.5)  # noqa: S311  # not a secret
 
 
-def _release(unsent: list[UUID], sender: Sender) -> None:
-    """Give back what was claimed and not begun."""
-    Mail.objects.filter(pk__in=unsent, owner=sender.name, state=State.CLAIMED).update(
-        state=State.PENDING,
+@transaction.atomic
+def _claim(sender: Sender) -> bool:
+    """Take over what dead senders left, and then what is due; False if there is nothing. The two
+    are asked for one by one because each has an index of its own."""
+    at = sender.clock()
+    found = _keys(Mail.objects.abandoned(at).order_by("lease_until"), CLAIM_AT_ONCE)
+    found += _keys(Mail.objects.due(at).order_by("next_try_at"), CLAIM_AT_ONCE - len(found))
+    claimed = Mail.objects.filter(pk__in=found)
+    claimed.update(state=State.CLAIMED, owner=sender.name, lease_until=at + lease())
+    sender.in_hand = list(claimed.select_related("user", "account").order_by("next_try_at"))
+    return bool(found)
+
+
+def _keys(rows: QuerySet[Mail], most: int) -> list[UUID]:
+    return list(_locked(rows[:most]).values_list("pk", flat=True)) if most else []
+
+
+def _locked(rows: QuerySet[Mail]) -> QuerySet[Mail]:
+    """Rows that nobody else has in hand. On SQLite the transaction holds the whole database."""
+    if connection.features.has_select_for_update_skip_locked:
+        return rows.select_for_update(skip_locked=True, of=("self",))
+    return rows
+
+
+def _send_all(sender: Sender, open_door: Door, goes_on: Callable[[], bool]) -> bool:
+    """Send what is in hand, one by one. False if the server is down."""
+    while sender.in_hand and goes_on():
+        mail = sender.in_hand.pop(0)
+        if not _send(mail, sender, open_door):
+            _put_off(sender, reason=mail.reason)
+            return False
+        sender.beat()
+    return True
+
+
+def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
+    """Send one claimed mail. False if the server is down, so that the others should wait: one that
+    loses a connection half-way would leave them all in doubt."""
+    try:
+        message = _compose(mail)
+        if message is None:
+            sender.outcome.dropped += _end(mail, sender, State.DROPPED)
+            return True
+        open_door.hand_over(message, lambda: _mark_hand_over(mail, sender))
+    except LostClaim:
+        logger.warning("Mail %s took too long; another sender has it.", mail.pk)
+    except InDoubt as doubt:
+        sender.outcome.in_doubt += _settle_doubt(mail, str(doubt), at=sender.clock())
+        return False
+    except NotTaken as refusal:
+        _postpone(mail, sender, refusal)
+        return not refusal.server_down
+    except ValueError as error:  # an address that no header can hold
+        _postpone(mail, sender, NotTaken(str(error), is_final=True))
+    else:
+        sender.outcome.sent += _end(mail, sender, State.SENT, sent_at=sender.clock())
+    return True
+
+
+def _compose(mail: Mail) -> EmailMessage | None:
+    """The mail as of now; None if there is nothing left to tell. A fault in writing one mail is
+    logged, kept with the mail, and does not hold up the others."""
+    if not mail.user.is_active:
+        return None
+    try:
+        with mails.in_readers_language(mail):
+            letter = mails.write(mail)
+    except Exception as error:
+        logger.exception("Mail %s could not be written.", mail.pk)
+        raise NotTaken(f"The mail could not be written: {error!r}") from error
+    return mails.compose(mail, letter) if letter else None
+
+
+def _mark_hand_over(mail: Mail, sender: Sender) -> None:
+    """Commit that the next step cannot be undone. Raises `LostClaim` if it is not ours to take.
+
+    The owner decides, not the lease: as long as nobody else took the mail, it is ours.
+    """
+    until = sender.clock() + lease()
+    ours = Mail.objects.filter(pk=mail.pk, state=State.CLAIMED, owner=sender.name)
+    if not ours.update(state=State.HANDING_OVER, lease_until=until):
+        raise LostClaim
+
+
+def _end(mail: Mail, sender: Sender, state: State, **facts: object) -> int:
+    """The mail's story is over. That holds even if our answer came so late that others had begun to
+    doubt, as long as none of them has taken it in hand: what is sent needs no second try."""
+    ours = Q(owner=sender.name)
+    if state == State.SENT:
+        ours |= Q(owner="", was_in_doubt=True, state__in=[State.PENDING, State.HELD])
+    return Mail.objects.filter(ours, pk=mail.pk).update(
+        state=state, lease_until=None, owner="", reason="", **facts
+    )
+
+
+def _postpone(mail: Mail, sender: Sender, refusal: NotTaken) -> None:
+    """Try again later, each time after a longer pause, and give up after three days."""
+    mail.reason = str(refusal)[:500]
+    later = sender.clock() + pause(mail.tries)
+    gives_up = refusal.is_final or later > mail.give_up_at
+    kept = _ours([mail], sender).update(
+        state=State.FAILED if gives_up else State.PENDING,
+        tries=mail.tries + 1,
+        next_try_at=later,
+        reason=mail.reason,
         owner="",
         lease_until=None,
-        next_try_at=sender.clock() + pause(0),
-        reason="The mail server could not be reached.",
     )
-    sender.outcome.postponed += len(unsent)
+    if gives_up:
+        sender.outcome.failed += kept
+        logger.error("Mail %s was given up: %s", mail.pk, refusal)
+    else:
+        sender.outcome.postponed += kept
 
 
-def _settle_doubt(mail: Mail, reason: str, *, at: datetime) -> None:
-    policy = settings.NOTICES_IN_DOUBT
-    resends = mail.resend_in_doubt if policy == "default" else policy == "resend"
-    Mail.objects.filter(pk=mail.pk, state=State.HANDING_OVER).update(
+def _put_off(sender: Sender, *, reason: str) -> None:
+    """The server is down: the others wait a little without having been tried, but not for ever."""
+    later = sender.clock() + pause(0)
+    changes = {"reason": reason, "owner": "", "lease_until": None}
+    ours = _ours(sender.in_hand, sender)
+    failed = ours.filter(give_up_at__lt=later).update(state=State.FAILED, **changes)
+    put_off = ours.update(state=State.PENDING, next_try_at=later, **changes)
+    sender.outcome.failed += failed
+    sender.outcome.postponed += put_off
+    sender.in_hand = []
+
+
+def _give_back(sender: Sender) -> None:
+    """What this run claimed and did not begin is the next one's."""
+    if sender.in_hand:
+        ours = _ours(sender.in_hand, sender)
+        ours.update(state=State.PENDING, owner="", lease_until=None)
+
+
+def _ours(some: Iterable[Mail], sender: Sender) -> QuerySet[Mail]:
+    return Mail.objects.filter(pk__in=[mail.pk for mail in some], owner=sender.name)
+
+
+def _settle_doubt(mail: Mail, reason: str, *, at: datetime) -> int:
+    """Flag it, and hold it or send it again. Dull if its sender has settled it meanwhile."""
+    resends, mail.reason = _resends(mail), reason[:500]
+    settled = Mail.objects.filter(pk=mail.pk, state=State.HANDING_OVER, owner=mail.owner).update(
         state=State.PENDING if resends else State.HELD,
         was_in_doubt=True,
-        next_try_at=at,
+        next_try_at=at + pause(mail.tries),
         tries=mail.tries + 1,
-        reason=reason[:500],
+        reason=mail.reason,
         owner="",
         lease_until=None,
     )
-    logger.warning("Mail %s is in doubt (%s).", mail.pk, "sent again" if resends else "held")
+    if settled:
+        logger.warning("Mail %s is in doubt (%s).", mail.pk, "sent again" if resends else "held")
+    return settled
+
+
+def _resends(mail: Mail) -> bool:
+    policy = settings.NOTICES_IN_DOUBT
+    wanted = mail.resend_in_doubt if policy == "default" else policy == "resend"
+    return wanted and (not mail.was_in_doubt or mail.tries < RESENT_WITHIN_TRIES)

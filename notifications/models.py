@@ -98,11 +98,12 @@ OPEN_STATES = (State.PENDING, State.CLAIMED, State.HANDING_OVER)
 
 
 class MailQuerySet(models.QuerySet["Mail"]):
-    def waiting(self, at: datetime) -> MailQuerySet:
-        """Due now, and those whose sender has died on them before the hand-over."""
-        due = Q(state=State.PENDING, next_try_at__lte=at)
-        abandoned = Q(state=State.CLAIMED, lease_until__lte=at)
-        return self.filter(due | abandoned)
+    def due(self, at: datetime) -> MailQuerySet:
+        return self.filter(state=State.PENDING, next_try_at__lte=at)
+
+    def abandoned(self, at: datetime) -> MailQuerySet:
+        """Those whose sender died on them before the hand-over: they were surely not sent."""
+        return self.filter(state=State.CLAIMED, lease_until__lte=at)
 
     def in_doubt(self, at: datetime) -> MailQuerySet:
         """Those whose sender died during the hand-over: nobody can know whether they arrived."""
@@ -152,6 +153,11 @@ class Mail(models.Model):
                 fields=["user", "account", "kind"],
                 condition=Q(state=State.PENDING),
                 name="mail_to_extend",
+            ),
+            models.Index(
+                fields=["state"],
+                condition=Q(state__in=[State.HELD, State.FAILED]),
+                name="mail_for_operators",
             ),
         ]
 

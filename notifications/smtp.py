@@ -1,7 +1,8 @@
-"""Hands mails to a mail server, and knows of each whether it was taken, refused, or is in doubt.
+"""Hands one mail after the other to the mail server, and knows what became of each.
 
-Django's mail backends cannot say at which point of the conversation a fault struck; RFC 1047 is
-about exactly that. So this speaks SMTP with the standard library, one connection for many mails.
+Django's own backend answers a lost connection with an exception, whether it was lost before the
+body was on the wire or after. Sending never twice needs to know which, so this speaks the dialogue
+of RFC 5321 step by step, with the standard library, one connection for many mails.
 """
 
 import contextlib
@@ -9,18 +10,23 @@ import smtplib
 import ssl
 from collections.abc import Callable
 from email.utils import parseaddr
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.message import sanitize_address
+from django.core.mail.utils import DNS_NAME
 
-OK, START_INPUT = 250, 354
+START_INPUT = 354
+CLOSING = 421
+PATIENCE = 6
+"""How many times EMAIL_TIMEOUT the server may think about a mail that it has whole. A client that
+leaves early makes doubles (RFC 1047): the server may be about to say yes."""
 
 
 class NotTaken(Exception):
     """The mail was surely not taken. `is_final` if trying again is no use; `server_down` if the
-    others need not be tried on this connection either."""
+    others need not be tried now either."""
 
     def __init__(self, reason: str, *, is_final: bool = False, server_down: bool = False) -> None:
         super().__init__(reason)
@@ -28,14 +34,16 @@ class NotTaken(Exception):
 
 
 class InDoubt(Exception):
-    """The connection ended after the mail was on the wire and before the server answered."""
+    """The mail was on the wire, and no answer came that says whether the server has it."""
 
 
 class Door(Protocol):
     """Where mails leave the house. `mark` is called at the last instant at which the mail has
     surely not been taken; if it raises, the mail is not sent."""
 
-    def hand_over(self, message: EmailMessage, mark: Callable[[], None]) -> None: ...
+    def hand_over(self, message: EmailMessage, mark: Callable[[], None]) -> None:
+        """Deliver one mail. Raises `NotTaken` or `InDoubt`; otherwise it is taken. Raises
+        `ValueError` for what cannot be a mail, such as an address with a line break."""
 
     def __enter__(self) -> Self: ...
 
@@ -43,21 +51,21 @@ class Door(Protocol):
 
 
 class BackendDoor:
-    """Django's other backends: files, memory, console."""
+    """Django's other backends: files (one for each mail), memory, console."""
 
     def __enter__(self) -> Self:
-        self._connection = get_connection()
         return self
 
     def __exit__(self, *problem: object) -> None:
-        self._connection.close()
+        pass
 
     def hand_over(self, message: EmailMessage, mark: Callable[[], None]) -> None:
+        _Wire.of(message)  # what SMTP refuses is refused here too
         mark()
         try:
-            self._connection.send_messages([message])
+            get_connection().send_messages([message])
         except OSError as error:
-            raise NotTaken(str(error), server_down=True) from error
+            raise NotTaken(f"The mail could not be written: {error}", server_down=True) from error
 
 
 class SMTPDoor:
@@ -65,66 +73,105 @@ class SMTPDoor:
 
     def __init__(self) -> None:
         self._smtp: smtplib.SMTP | None = None
+        self._is_fresh = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *problem: object) -> None:
         if self._smtp is not None:
-            with contextlib.suppress(OSError, smtplib.SMTPException):
+            with contextlib.suppress(OSError):
                 self._smtp.quit()
+            self._drop()
 
     def hand_over(self, message: EmailMessage, mark: Callable[[], None]) -> None:
-        """Deliver one mail. Raises `NotTaken` or `InDoubt`; otherwise the server has it."""
-        smtp = self._open()
-        content = message.message().as_bytes(linesep="\r\n")
-        try:
-            self._expect(OK, *smtp.mail(_address(message.from_email)))
-            self._expect(OK, *smtp.rcpt(_address(message.to[0])))
-            self._expect(START_INPUT, *smtp.docmd("DATA"))
-        except (OSError, smtplib.SMTPServerDisconnected) as error:
-            self._drop()
-            raise NotTaken(f"The mail server went away: {error}", server_down=True) from error
-        except NotTaken:
-            self._reset(smtp)
-            raise
+        wire = _Wire.of(message)
+        smtp = self._announce(wire)
         try:
             mark()
         except BaseException:
             self._drop()  # the server waits for a body that does not come
             raise
-        self._expect_taken(*self._send_body(smtp, content))
+        code, reply = self._send_body(smtp, wire)
+        if not 200 <= code < 300:
+            raise self._refused(code, reply)
+
+    def _announce(self, wire: "_Wire") -> smtplib.SMTP:
+        """Say from whom and to whom, up to the point where the server awaits the body. Some servers
+        end a connection after a number of mails: then the mail gets a new one."""
+        try:
+            return self._try_to_announce(wire)
+        except NotTaken as refusal:
+            if self._is_fresh or not refusal.server_down:
+                raise
+        self._drop()
+        return self._try_to_announce(wire)
+
+    def _try_to_announce(self, wire: "_Wire") -> smtplib.SMTP:
+        smtp = self._open()
+        try:
+            self._expect_sender(*smtp.mail(wire.sender, _options(smtp)))
+            self._expect(250, *smtp.rcpt(wire.recipient))
+            self._expect(START_INPUT, *smtp.docmd("DATA"))
+        except OSError as error:  # as are all exceptions of smtplib
+            self._drop()
+            reason = f"The mail server went away: {_words(error)}"
+            raise NotTaken(reason, server_down=True) from error
+        self._is_fresh = False
+        return smtp
 
     def _open(self) -> smtplib.SMTP:
         if self._smtp is None:
             try:
-                self._smtp = _connect()
-            except (OSError, smtplib.SMTPException) as error:
-                reason = f"No connection to {settings.EMAIL_HOST}:{settings.EMAIL_PORT}: {error}"
+                self._smtp, self._is_fresh = _connect(), True
+            except OSError as error:
+                where = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+                reason = f"No connection to {where}: {_words(error)}"
                 raise NotTaken(reason, server_down=True) from error
         return self._smtp
 
+    def _expect_sender(self, code: int, reply: bytes) -> None:
+        """A refusal at this point is about us or the server, never about the recipient: it waits
+        for the operator, and the other mails with it."""
+        if code != 250:
+            self._drop()
+            raise NotTaken(f"{code} {_text(reply)}", server_down=True)
+
     def _expect(self, wanted: int, code: int, reply: bytes) -> None:
-        if code not in (wanted, 251 if wanted == OK else wanted):
-            raise NotTaken(f"{code} {_text(reply)}", is_final=500 <= code < 600)
+        if code != wanted and not (wanted == 250 and code == 251):
+            raise self._refused(code, reply)
 
-    def _send_body(self, smtp: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
-        try:
-            smtp.send(_as_body(content))
-            return smtp.getreply()
-        except (OSError, smtplib.SMTPServerDisconnected) as error:
+    def _refused(self, code: int, reply: bytes) -> NotTaken:
+        """What the server said, with the connection ready for the next mail."""
+        reason = f"{code} {_text(reply)}"
+        if code == CLOSING or not 400 <= code < 600:
             self._drop()
-            raise InDoubt(f"The connection ended before the server answered: {error}") from error
+            return NotTaken(reason, server_down=True)
+        self._reset()
+        return NotTaken(reason, is_final=code >= 500)
 
-    def _expect_taken(self, code: int, reply: bytes) -> None:
-        if code != OK:
-            raise NotTaken(f"{code} {_text(reply)}", is_final=500 <= code < 600)
-
-    def _reset(self, smtp: smtplib.SMTP) -> None:
+    def _send_body(self, smtp: smtplib.SMTP, wire: "_Wire") -> tuple[int, bytes]:
+        """The server's verdict, which is to take the mail or to refuse it. Anything else leaves
+        doubt."""
         try:
-            smtp.rset()
-        except (OSError, smtplib.SMTPException):
+            smtp.send(wire.body)
+            _set_timeout(smtp, PATIENCE * settings.EMAIL_TIMEOUT)
+            code, reply = smtp.getreply()
+            _set_timeout(smtp, settings.EMAIL_TIMEOUT)
+        except OSError as error:
             self._drop()
+            reason = f"The connection ended before the server answered: {_words(error)}"
+            raise InDoubt(reason) from error
+        if not (200 <= code < 300 or 400 <= code < 600):
+            self._drop()
+            raise InDoubt(f"The server's answer cannot be understood: {code} {_text(reply)}")
+        return code, reply
+
+    def _reset(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._smtp is not None and self._smtp.rset()[0] == 250:
+                return
+        self._drop()
 
     def _drop(self) -> None:
         if self._smtp is not None:
@@ -138,26 +185,63 @@ def door() -> Door:
     return SMTPDoor() if is_smtp else BackendDoor()
 
 
+class _Wire(NamedTuple):
+    """A mail as it goes over the wire."""
+
+    sender: str
+    recipient: str
+    body: bytes
+
+    @classmethod
+    def of(cls, message: EmailMessage) -> "_Wire":
+        """Raises `ValueError` for what cannot go there."""
+        sender, recipient = _sender(message), _address(message.to[0])
+        return cls(sender, recipient, _as_body(message.message().as_bytes(linesep="\r\n")))
+
+
 def _connect() -> smtplib.SMTP:
-    where, timeout = (settings.EMAIL_HOST, settings.EMAIL_PORT), settings.EMAIL_TIMEOUT
-    context = ssl.create_default_context()
+    where = (settings.EMAIL_HOST, settings.EMAIL_PORT, DNS_NAME.get_fqdn())
+    timeout = settings.EMAIL_TIMEOUT
     smtp = (
-        smtplib.SMTP_SSL(*where, timeout=timeout, context=context)
+        smtplib.SMTP_SSL(*where, timeout=timeout, context=ssl.create_default_context())
         if settings.EMAIL_USE_SSL
         else smtplib.SMTP(*where, timeout=timeout)
     )
-    smtp.ehlo()
-    if settings.EMAIL_USE_TLS:
-        smtp.starttls(context=context)
-        smtp.ehlo()
-    if settings.EMAIL_HOST_USER:
-        smtp.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
+    try:
+        smtp.ehlo_or_helo_if_needed()
+        if settings.EMAIL_USE_TLS:
+            smtp.starttls(context=ssl.create_default_context())
+            smtp.ehlo_or_helo_if_needed()
+        if settings.EMAIL_HOST_USER:
+            smtp.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
+    except BaseException:
+        smtp.close()
+        raise
     return smtp
+
+
+def _options(smtp: smtplib.SMTP) -> list[str]:
+    return ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") else []
+
+
+def _set_timeout(smtp: smtplib.SMTP, seconds: float) -> None:
+    if smtp.sock is not None:
+        smtp.sock.settimeout(seconds)
+
+
+def _sender(message: EmailMessage) -> str:
+    try:
+        return _address(message.from_email)
+    except ValueError as error:  # every mail has it, and none should be given up for it
+        raise NotTaken(f"FROM_EMAIL cannot be used: {error}", server_down=True) from error
 
 
 def _address(written: str) -> str:
     """The bare address as the wire has it: international domains in ASCII."""
-    return parseaddr(sanitize_address(written, "utf-8"))[1]
+    address = parseaddr(sanitize_address(written, "utf-8"))[1]
+    if not address.isascii() or not address.isprintable() or "@" not in address:
+        raise ValueError(f"No mail can be sent to or from {written!r}.")
+    return address
 
 
 def _as_body(content: bytes) -> bytes:
@@ -169,5 +253,13 @@ def _as_body(content: bytes) -> bytes:
     return stuffed + b"\r\n.\r\n"
 
 
+def _words(error: OSError) -> str:
+    """What happened, in words; of a refusal, the server's own."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        reply = error.smtp_error
+        return f"{error.smtp_code} {_text(reply) if isinstance(reply, bytes) else reply}"
+    return str(error) or type(error).__name__
+
+
 def _text(reply: bytes) -> str:
-    return reply.decode("utf-8", "replace")
+    return " ".join(reply.decode("utf-8", "replace").split())

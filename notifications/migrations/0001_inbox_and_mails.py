@@ -97,6 +97,11 @@ class Migration(migrations.Migration):
                         fields=["user", "account", "kind"],
                         name="mail_to_extend",
                     ),
+                    models.Index(
+                        condition=models.Q(("state__in", ["held", "failed"])),
+                        fields=["state"],
+                        name="mail_for_operators",
+                    ),
                 ],
             },
         ),
