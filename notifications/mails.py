@@ -1,19 +1,30 @@
 """How mails read: each kind has a writer, registered by whoever knows what it is about."""
 
+import re
+import unicodedata
 from collections.abc import Callable
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.formats import date_format
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from notifications import unsubscribe
 from notifications.kinds import KINDS, Kind
 from notifications.models import Mail
 from notifications.preferences import Person
+
+LONGEST_LINE = 255
+DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Letter(NamedTuple):
@@ -47,31 +58,69 @@ def write(mail: Mail) -> Letter | None:
 
 def plain_letter(mail: Mail) -> Letter | None:
     """Title, text and link, for kinds that need no more."""
-    context = {**mail.facts, **common_context(mail)}
-    return Letter(
-        subject=one_line(str(mail.facts["title"])),
-        text=render_to_string("emails/plain/body.txt", context),
-        html=render_to_string("emails/plain/body.html", context),
+    title, text, path = (str(mail.facts[name]) for name in ("title", "text", "link"))
+    return render(
+        mail,
+        "emails/plain/body",
+        subject=title,
+        heading=title,
+        lines=[one_line(line) for line in text.splitlines()],
+        when=moment(mail.created_at, _("Time"), zone=mail.user.time_zone),
+        link=settings.BASE_URL + path,
+        action=KINDS[mail.kind].action_for(1),
     )
 
 
-def common_context(mail: Mail) -> dict[str, object]:
-    """What every mail shows: for whom, about which account, and how to stop it."""
+class Fact(NamedTuple):
+    """A label and what there is to say; `aside` says it once more in another way."""
+
+    label: str
+    value: str
+    aside: str = ""
+
+
+def moment(at: datetime, label: str, *, zone: str) -> Fact:
+    """A moment in the reader's time zone, and the exact instant in UTC."""
+    local = at.astimezone(ZoneInfo(zone))
+    day = date_format(local, pgettext("date format", "j M Y"))
+    return Fact(
+        label, f"{day}, {local:%H:%M} {zone}", f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def render(mail: Mail, template: str, *, subject: str, heading: str, **words: object) -> Letter:
+    """Both parts of a mail, with what every mail shows: for whom, about which account, why, and how
+    to stop it."""
     person = Person(mail.user_id, mail.account_id)
     kind = KINDS[mail.kind]
-    return {
-        "reader": mail.user,
-        "account": mail.account,
+    context = {
+        **words,
+        "heading": one_line(heading),
+        "reader_name": one_line(mail.user.get_full_name()),
+        "account_name": one_line(mail.account.name),
         "kind": kind,
         "base_url": settings.BASE_URL,
         "settings_url": settings.BASE_URL + unsubscribe.settings_path(person),
         "unsubscribe_url": unsubscribe.link(person, kind),
     }
+    return Letter(
+        subject=one_line(subject),
+        text=render_to_string(f"{template}.txt", context),
+        # Some mail programs cut off what is longer than 100 kB: indentation must not count.
+        html=re.sub(r"\n\s*", "\n", render_to_string(f"{template}.html", context)),
+    )
 
 
 def one_line(text: str) -> str:
-    """Text for a header: no line break or control character can start another one."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Text for a header, or for a place among other texts: one line of a bearable length, without
+    characters that start another line or turn the direction of what follows."""
+    visible = (" " if _is_troublesome(character) else character for character in text)
+    return Truncator(" ".join("".join(visible).split())).chars(LONGEST_LINE)
+
+
+def _is_troublesome(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category in ("Cc", "Cs", "Zl", "Zp") or character in DIRECTION_MARKS
 
 
 def compose(mail: Mail, letter: Letter) -> EmailMessage:
