@@ -17,7 +17,7 @@ from accounts.text import parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
 _RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
-NEWEST_FIRST = "-created"
+NEWEST_FIRST, SOONEST_FIRST = "-created", "expiration"
 ALL, EXPIRING = "all", "expiring"
 MOST_IDS = 200
 
@@ -126,9 +126,11 @@ class PageFilter(TokenFilter):
 
     def __init__(self, data: Any, *, actor: Actor, at: datetime) -> None:
         chosen = data.copy()
-        # Whoever names tokens wants to see them, whatever has become of them since.
-        chosen.setdefault("status", ALL if chosen.get("ids") else Status.ACTIVE)
-        chosen.setdefault("sort", NEWEST_FIRST)
+        # Whoever names tokens wants to see them whatever has become of them since, the most urgent
+        # first as in the notice.
+        names_tokens = bool(chosen.get("ids"))
+        chosen.setdefault("status", ALL if names_tokens else Status.ACTIVE)
+        chosen.setdefault("sort", SOONEST_FIRST if names_tokens else NEWEST_FIRST)
         super().__init__(chosen, actor=actor, at=at)
         self.filters["issued_by"].field_class = IssuerField
         self.filters["issued_by"].queryset = issuers_visible_to(actor)
