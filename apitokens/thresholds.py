@@ -1,6 +1,10 @@
-"""When a notice of expiration falls due. Pure: exact instants, days of 24 hours each."""
+"""When a notice of expiration falls due. Pure: exact instants, days of 24 hours each.
 
-from datetime import datetime, timedelta
+Python reckons within one time zone by the clock on the wall: a day around a clock change would have
+23 or 25 hours. So everything is reckoned in UTC.
+"""
+
+from datetime import UTC, datetime, timedelta
 
 NOTICE_DAYS = (7, 1)
 """How many days before the expiration people are told, the earliest first."""
@@ -11,13 +15,15 @@ def first_notice_due(expires_at: datetime | None, *, created_at: datetime) -> da
     created after even the last notice would have been due."""
     if expires_at is None:
         return None
-    dues = (expires_at - timedelta(days=days) for days in NOTICE_DAYS)
-    return min((due for due in dues if due > created_at), default=None)
+    end, start = expires_at.astimezone(UTC), created_at.astimezone(UTC)
+    dues = (end - timedelta(days=days) for days in NOTICE_DAYS)
+    return min((due for due in dues if due > start), default=None)
 
 
 def due_threshold(expires_at: datetime, *, at: datetime) -> int | None:
     """The most urgent threshold passed at `at`, in days; None before all and after the end."""
-    if at >= expires_at:
+    end, moment = expires_at.astimezone(UTC), at.astimezone(UTC)
+    if moment >= end:
         return None
-    passed = [days for days in NOTICE_DAYS if expires_at - timedelta(days=days) <= at]
+    passed = [days for days in NOTICE_DAYS if end - timedelta(days=days) <= moment]
     return min(passed, default=None)

@@ -13,6 +13,7 @@ from email.utils import parseaddr
 from typing import NamedTuple, Protocol, Self
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.message import sanitize_address
 from django.core.mail.utils import DNS_NAME
@@ -64,7 +65,7 @@ class BackendDoor:
         mark()
         try:
             get_connection().send_messages([message])
-        except OSError as error:
+        except (OSError, ImproperlyConfigured) as error:  # the second: a folder that cannot be
             raise NotTaken(f"The mail could not be written: {error}", server_down=True) from error
 
 

@@ -1,0 +1,484 @@
+"""Mails leave the database once: claimed before, marked after, and settled where nobody knows."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import DatabaseError, connections
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from accounts.models import Membership
+from notifications import delivery, mails
+from notifications.delivery import IN_DOUBT, deliver, lease, pause
+from notifications.models import Heartbeat, Mail, State
+from tests.factories import MembershipFactory
+from tests.mailserver import DROP, HANG, TAKE_AND_DROP, MailServer, Mood
+from tests.notifications.conftest import MakeMail
+
+pytestmark = pytest.mark.django_db
+
+LATER = timedelta(hours=2)
+"""Longer than any pause between two tries."""
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of the sender runs after it but the release of its memory."""
+
+
+@pytest.fixture
+def crowd(mail: MakeMail, administrator: Membership) -> Callable[[int], list[Mail]]:
+    """`crowd(n)`: mails to so many people of one account."""
+
+    def act(number: int) -> list[Mail]:
+        account = administrator.account
+        return [mail(MembershipFactory.create(account=account)) for _each in range(number)]
+
+    return act
+
+
+@pytest.fixture
+def at(now: datetime) -> Callable[[timedelta], Callable[[], datetime]]:
+    """`at(span)`: a clock that stands `span` after `now`."""
+    return lambda span: lambda: now + span
+
+
+def states() -> dict[str, int]:
+    found: dict[str, int] = {}
+    for state in Mail.objects.values_list("state", flat=True):
+        found[state] = found.get(state, 0) + 1
+    return found
+
+
+def is_killed(monkeypatch: pytest.MonkeyPatch, step: str, mail: Mail, clock: Any) -> None:
+    """Let a sender die at this step of its work, with nothing tidied up behind it."""
+
+    def dies(*_arguments: object, **_facts: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "_give_back", lambda _sender: None)
+        patch.setattr(delivery, step, dies)
+        with pytest.raises(Killed):
+            deliver(clock=clock)
+    mail.refresh_from_db()
+
+
+# --- The good day ---
+
+
+def test_mail_is_sent_once_and_marked(
+    server: MailServer, mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    sent = mail(user)
+    assert deliver().sent == 1
+    assert deliver().total == 0
+    sent.refresh_from_db()
+    assert server.recipients == [user.user.email]
+    assert sent.state == State.SENT
+    assert sent.sent_at is not None
+    assert sent.sent_at >= now
+    assert server.keeper.taken[0].message["Message-ID"] == mails.message_id(sent)
+
+
+def test_a_hundred_and_twenty_mails_share_a_connection(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    waiting = crowd(120)
+    assert deliver().sent == 120
+    assert sorted(server.recipients) == sorted(each.user.email for each in waiting)
+    assert server.keeper.connections == 1
+
+
+def test_mail_that_is_not_due_waits(
+    server: MailServer, mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    mail(user, next_try_at=now + timedelta(hours=1))
+    assert deliver().total == 0
+    assert deliver(clock=lambda: now + timedelta(hours=1)).sent == 1
+
+
+def test_inactive_people_get_no_mail(server: MailServer, mail: MakeMail, user: Membership) -> None:
+    mail(user)
+    user.user.is_active = False
+    user.user.save()
+    assert deliver().dropped == 1
+    assert states() == {State.DROPPED: 1}
+    assert server.keeper.connections == 0
+
+
+# --- Refusals and outages ---
+
+
+def test_dead_recipient_does_not_hold_up_the_others(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    waiting = crowd(10)
+    server.keeper.moods_of[waiting[3].user.email] = Mood(rcpt="550 No such user")
+    outcome = deliver()
+    assert (outcome.sent, outcome.failed) == (9, 1)
+    dead = Mail.objects.get(pk=waiting[3].pk)
+    assert (dead.state, dead.reason) == (State.FAILED, "550 No such user")
+    assert server.keeper.connections == 1
+
+
+def test_address_that_cannot_be_is_given_up_with_the_reason(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    odd, good = crowd(2)
+    type(odd.user).objects.filter(pk=odd.user_id).update(email="ada@example.com\nBcc: eve@x.org")
+    assert deliver().sent == 1
+    odd.refresh_from_db()
+    assert odd.state == State.FAILED
+    assert odd.reason
+    assert server.recipients == [good.user.email]
+
+
+@pytest.mark.parametrize(
+    "mood",
+    [
+        Mood(greeting="421 Closed"),
+        Mood(greeting=HANG),
+        Mood(mail="451 Later"),
+        Mood(mail="530 Authentication required"),
+        Mood(rcpt=DROP),
+        Mood(data=HANG),
+    ],
+    ids=str,
+)
+def test_outage_postpones_everything_and_loses_nothing(
+    server: MailServer, crowd: Callable[[int], list[Mail]], at: Any, mood: Mood
+) -> None:
+    crowd(5)
+    server.keeper.mood = mood
+    outcome = deliver()
+    assert (outcome.postponed, outcome.total) == (5, 5)
+    assert states() == {State.PENDING: 5}
+    assert all(Mail.objects.values_list("reason", flat=True))
+    server.keeper.mood = Mood()
+    assert deliver(clock=at(LATER)).sent == 5
+
+
+def test_server_that_is_down_is_asked_once_in_a_run(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    crowd(delivery.CLAIM_AT_ONCE + 10)
+    server.keeper.mood = Mood(greeting="421 Closed")
+    deliver()
+    assert server.keeper.connections == 1
+
+
+def test_busy_server_postpones_one_mail_and_takes_the_others(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    waiting = crowd(3)
+    server.keeper.moods_of[waiting[0].user.email] = Mood(body="452 Mailbox full")
+    outcome = deliver()
+    assert (outcome.sent, outcome.postponed) == (2, 1)
+
+
+def test_pauses_grow_with_each_try_up_to_an_hour() -> None:
+    tries = [pause(number) for number in range(20) for _sample in range(20)]
+    assert all(timedelta(seconds=15) <= pause(0) <= timedelta(seconds=45) for _ in range(50))
+    assert max(tries) <= timedelta(minutes=90)
+    assert min(pause(19) for _sample in range(50)) >= timedelta(minutes=30)
+    assert len(set(tries)) > 300  # spread, so that many do not come back together
+
+
+def test_mail_is_given_up_after_three_days_with_the_reason(
+    server: MailServer, mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    waiting = mail(user)
+    server.keeper.moods_of[user.user.email] = Mood(rcpt="450 Try later")
+    tries = 0
+    for moment in (now + number * timedelta(minutes=10) for number in range(4 * 24 * 6)):
+        tries += deliver(clock=partial(lambda at: at, moment)).total
+    waiting.refresh_from_db()
+    assert waiting.state == State.FAILED
+    assert waiting.reason == "450 Try later"
+    assert waiting.tries == tries
+    assert 50 < tries < 160  # about one an hour
+    assert waiting.next_try_at > now + timedelta(days=3)
+
+
+def test_mails_behind_the_first_are_given_up_in_a_long_outage_too(
+    server: MailServer, crowd: Callable[[int], list[Mail]], at: Any
+) -> None:
+    crowd(4)
+    server.close()
+    assert deliver(clock=at(timedelta(days=3))).failed == 4
+    assert states() == {State.FAILED: 4}
+    reason = Mail.objects.values_list("reason", flat=True).distinct().get()
+    assert "No connection" in reason
+
+
+def test_operator_sends_a_mail_after_all(
+    server: MailServer, mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    failed = mail(user, state=State.FAILED, tries=9, reason="550 No such user", give_up_at=now)
+    assert delivery.retry(mail=failed, at=now)
+    assert deliver(clock=lambda: now).sent == 1
+    assert not delivery.retry(mail=failed, at=now)
+    assert server.recipients == [user.user.email]
+
+
+def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
+    server: MailServer,
+    crowd: Callable[[int], list[Mail]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    odd, good = crowd(2)
+    write = mails.write
+
+    def writes(mail: Mail) -> mails.Letter | None:
+        if mail.pk == odd.pk:
+            raise ZeroDivisionError
+        return write(mail)
+
+    monkeypatch.setattr(mails, "write", writes)
+    outcome = deliver()
+    assert (outcome.sent, outcome.postponed) == (1, 1)
+    assert server.recipients == [good.user.email]
+    odd.refresh_from_db()
+    assert "ZeroDivisionError" in odd.reason
+    assert any(record.exc_info for record in caplog.records)
+
+
+# --- Senders that die ---
+
+
+@pytest.mark.parametrize("step", ["_compose", "_mark_hand_over"])
+def test_sender_killed_before_the_hand_over_loses_and_doubles_nothing(
+    server: MailServer,
+    mail: MakeMail,
+    user: Membership,
+    monkeypatch: pytest.MonkeyPatch,
+    at: Any,
+    step: str,
+) -> None:
+    waiting = mail(user)
+    is_killed(monkeypatch, step, waiting, at(timedelta(0)))
+    assert waiting.state == State.CLAIMED
+    assert deliver(clock=at(timedelta(0))).total == 0  # the claim holds
+    assert deliver(clock=at(lease())).sent == 1
+    waiting.refresh_from_db()
+    assert not waiting.was_in_doubt
+    assert server.recipients == [user.user.email]
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_urgent", "is_resent"),
+    [
+        ("default", True, True),
+        ("default", False, False),
+        ("hold", True, False),
+        ("hold", False, False),
+        ("resend", True, True),
+        ("resend", False, True),
+    ],
+)
+def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
+    server: MailServer,
+    mail: MakeMail,
+    user: Membership,
+    administrator: Membership,
+    monkeypatch: pytest.MonkeyPatch,
+    at: Any,
+    settings: Settings,
+    policy: str,
+    is_urgent: bool,
+    is_resent: bool,
+) -> None:
+    settings.NOTICES_IN_DOUBT = policy
+    taken = mail(user, resend_in_doubt=is_urgent)
+    untouched = mail(administrator, next_try_at=at(timedelta(seconds=1))())
+    is_killed(monkeypatch, "_end", taken, at(timedelta(seconds=1)))
+    assert taken.state == State.HANDING_OVER
+    assert deliver(clock=at(lease())).total == 0
+
+    assert deliver(clock=at(lease() + timedelta(seconds=1))).in_doubt == 1
+    deliver(clock=at(LATER))
+    taken.refresh_from_db()
+    untouched.refresh_from_db()
+    assert taken.was_in_doubt
+    assert taken.state == (State.SENT if is_resent else State.HELD)
+    assert server.recipients.count(user.user.email) == (2 if is_resent else 1)
+    assert len({each.message["Message-ID"] for each in server.keeper.taken}) == 2
+    assert (untouched.state, untouched.was_in_doubt) == (State.SENT, False)
+    assert server.recipients.count(administrator.user.email) == 1
+
+
+def test_held_mail_says_why(mail: MakeMail, user: Membership, now: datetime) -> None:
+    doubtful = mail(user, state=State.HANDING_OVER, lease_until=now, resend_in_doubt=False)
+    delivery.settle_doubts(at=now)
+    doubtful.refresh_from_db()
+    assert (doubtful.state, doubtful.reason) == (State.HELD, IN_DOUBT)
+
+
+def test_connection_lost_after_the_body_ends_the_run(
+    server: MailServer, crowd: Callable[[int], list[Mail]], at: Any
+) -> None:
+    crowd(4)
+    server.keeper.mood = Mood(body=TAKE_AND_DROP)
+    outcome = deliver(clock=at(timedelta(0)))
+    assert (outcome.in_doubt, outcome.postponed) == (1, 3)
+    server.keeper.mood = Mood()
+    deliver(clock=at(LATER))
+    assert Mail.objects.filter(was_in_doubt=True).count() == 1
+    assert len(server.recipients) == 5
+    assert len(set(server.recipients)) == 4
+
+
+def test_server_that_never_says_what_it_took_gets_no_copies_for_days(
+    server: MailServer, mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    waiting = mail(user)
+    server.keeper.mood = Mood(body=TAKE_AND_DROP)
+    for hours in range(72):
+        deliver(clock=partial(lambda at: at, now + timedelta(hours=2 * hours)))
+    waiting.refresh_from_db()
+    assert waiting.state == State.HELD
+    assert len(server.recipients) == delivery.RESENT_WITHIN_TRIES + 1
+
+
+# --- Several senders ---
+
+
+def test_claim_that_lapsed_but_nobody_took_still_holds(
+    server: MailServer, mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    mail(user)
+    minutes = count(step=10)
+    assert deliver(clock=lambda: now + timedelta(minutes=next(minutes))).sent == 1
+
+
+def test_mail_that_another_sender_has_taken_over_is_left_to_it(
+    server: MailServer, mail: MakeMail, user: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = mail(user)
+    write = mails.write
+
+    def is_slow(mail: Mail) -> mails.Letter | None:
+        Mail.objects.filter(pk=mail.pk).update(owner="another")
+        return write(mail)
+
+    monkeypatch.setattr(mails, "write", is_slow)
+    assert deliver().total == 0
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.owner) == (State.CLAIMED, "another")
+    assert server.keeper.taken == []
+
+
+def test_late_answer_settles_the_doubt_of_others(
+    server: MailServer, mail: MakeMail, user: Membership, at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = mail(user)
+    end = delivery._end
+
+    def is_late(mail: Mail, sender: delivery.Sender, state: State, **facts: object) -> int:
+        assert delivery.settle_doubts(at=at(LATER)()) == 1
+        return end(mail, sender, state, **facts)
+
+    monkeypatch.setattr(delivery, "_end", is_late)
+    assert deliver().sent == 1
+    monkeypatch.undo()
+    waiting.refresh_from_db()
+    assert waiting.state == State.SENT
+    assert deliver(clock=at(LATER + LATER)).total == 0
+
+
+def test_settling_twice_is_dull(mail: MakeMail, user: Membership, now: datetime) -> None:
+    mail(user, state=State.HANDING_OVER, lease_until=now)
+    assert delivery.settle_doubts(at=now) == 1
+    assert delivery.settle_doubts(at=now) == 0
+
+
+# --- The end of a run ---
+
+
+def test_run_that_is_asked_to_stop_gives_back_what_it_did_not_begin(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    crowd(10)
+    outcome = deliver(is_stopping=lambda: len(server.keeper.taken) >= 3)
+    assert outcome.sent == 3
+    assert states() == {State.SENT: 3, State.PENDING: 7}
+    assert deliver().sent == 7
+
+
+def test_run_ends_when_its_time_is_over(
+    server: MailServer, crowd: Callable[[int], list[Mail]], now: datetime
+) -> None:
+    crowd(3)
+    assert deliver(clock=lambda: now, until=now).total == 0
+
+
+def test_fault_gives_back_what_was_not_begun(
+    server: MailServer, crowd: Callable[[int], list[Mail]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd(5)
+
+    def fails(*_arguments: object) -> None:
+        raise DatabaseError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "_mark_hand_over", fails)
+        with pytest.raises(DatabaseError):
+            deliver()
+    assert states() == {State.CLAIMED: 1, State.PENDING: 4}
+    assert server.keeper.taken == []
+
+
+def test_every_run_leaves_a_heartbeat(db: None, now: datetime) -> None:
+    with time_machine.travel(now, tick=False):
+        deliver()
+    assert Heartbeat.objects.get(name=delivery.HEARTBEAT).at == now
+
+
+def test_long_run_leaves_heartbeats_on_its_way(
+    server: MailServer, crowd: Callable[[int], list[Mail]], now: datetime
+) -> None:
+    crowd(3)
+    seconds = count(step=20)
+
+    def clock() -> datetime:
+        return now + timedelta(seconds=next(seconds))
+
+    beats: set[datetime] = set()
+
+    def looks() -> bool:
+        beats.update(Heartbeat.objects.values_list("at", flat=True))
+        return False
+
+    deliver(clock=clock, is_stopping=looks)
+    assert len(beats) >= 3
+
+
+def test_log_names_no_person(
+    server: MailServer,
+    mail: MakeMail,
+    user: Membership,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    server.keeper.mood = Mood(body="452 Full")
+    mail(user)
+    deliver()
+    assert user.user.email not in caplog.text
+
+
+def test_claiming_costs_the_same_for_one_and_for_fifty(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    crowd(50)
+    sender = delivery.Sender()
+    with CaptureQueriesContext(connections["default"]) as queries:
+        assert delivery._claim(sender)
+    assert len(sender.in_hand) == 50
+    assert len([each for each in queries if "SAVEPOINT" not in each["sql"]]) <= 4

@@ -1,0 +1,327 @@
+"""The mail server's every answer means: taken, surely not taken, or in doubt."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
+
+import pytest
+from django.core.mail import EmailMessage
+from pytest_django import Settings
+
+from notifications.smtp import InDoubt, NotTaken, SMTPDoor, door
+from tests.mailserver import DROP, HANG, TAKE_AND_DROP, TAKE_AND_HANG, MailServer, Mood, mail_server
+from tests.notifications.conftest import send_to
+
+
+def letter(**facts: object) -> EmailMessage:
+    return EmailMessage(
+        **{  # type: ignore[arg-type]  # any argument of the message can be given
+            "subject": "Hello",
+            "body": "A body.",
+            "from_email": "Portal <portal@example.com>",
+            "to": ["ada@example.com"],
+            **facts,
+        }
+    )
+
+
+class Marks:
+    """Counts how often a mail reached the last instant before the hand-over."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __call__(self) -> None:
+        self.number += 1
+
+
+@pytest.fixture
+def mark() -> Marks:
+    return Marks()
+
+
+def refusal(message: EmailMessage, mark: Callable[[], None]) -> NotTaken:
+    """Why the mail was surely not taken."""
+    with SMTPDoor() as open_door, pytest.raises(NotTaken) as caught:
+        open_door.hand_over(message, mark)
+    return caught.value
+
+
+# --- Taken ---
+
+
+def test_mail_arrives_with_its_words(server: MailServer, mark: Marks) -> None:
+    body = "Grüße\n.\n..dots\nüber 中文\n.end"
+    with SMTPDoor() as open_door:
+        open_door.hand_over(letter(subject="Läuft ab", body=body), mark)
+    (taken,) = server.keeper.taken
+    assert (taken.sender, taken.recipient) == ("portal@example.com", "ada@example.com")
+    assert taken.message["Subject"] == "Läuft ab"
+    assert taken.message.get_content().replace("\r\n", "\n").rstrip("\n") == body
+    assert mark.number == 1
+
+
+def test_body_that_begins_with_a_dot_is_whole(server: MailServer, mark: Marks) -> None:
+    message = letter(body=".\n.\nend")
+    with SMTPDoor() as open_door:
+        open_door.hand_over(message, mark)
+    assert server.keeper.taken[0].content.endswith(b"\r\n.\r\n.\r\nend\r\n")
+
+
+def test_line_of_ten_thousand_characters_arrives(server: MailServer, mark: Marks) -> None:
+    with SMTPDoor() as open_door:
+        open_door.hand_over(letter(body="ä" * 10_000), mark)
+    assert server.keeper.taken[0].message.get_content().strip() == "ä" * 10_000
+
+
+def test_international_domains_go_in_ascii(server: MailServer, mark: Marks) -> None:
+    with SMTPDoor() as open_door:
+        open_door.hand_over(letter(to=["ada@bücher.example"]), mark)
+    assert server.recipients == ["ada@xn--bcher-kva.example"]
+
+
+def test_one_connection_carries_many_mails(server: MailServer, mark: Marks) -> None:
+    with SMTPDoor() as open_door:
+        for number in range(20):
+            open_door.hand_over(letter(to=[f"person{number}@example.com"]), mark)
+    assert len(server.keeper.taken) == 20
+    assert server.keeper.connections == 1
+
+
+def test_no_connection_is_opened_for_nothing(server: MailServer) -> None:
+    with SMTPDoor():
+        pass
+    assert server.keeper.connections == 0
+
+
+def test_server_that_limits_mails_in_a_connection_gets_another(
+    server: MailServer, mark: Marks
+) -> None:
+    server.keeper.most_mails_in_connection = 3
+    with SMTPDoor() as open_door:
+        for _number in range(7):
+            open_door.hand_over(letter(), mark)
+    assert len(server.keeper.taken) == 7
+    assert server.keeper.connections == 3
+
+
+# --- Surely not taken ---
+
+
+def test_refused_connection_takes_nothing(server: MailServer, mark: Marks) -> None:
+    server.close()
+    told = refusal(letter(), mark)
+    assert (told.is_final, told.server_down, mark.number) == (False, True, 0)
+    assert str(told).startswith(f"No connection to localhost:{server.port}: ")
+
+
+@pytest.mark.parametrize("how", [HANG, DROP, "421 Closing"])
+@pytest.mark.parametrize("step", ["greeting", "mail", "rcpt", "data"])
+def test_server_that_fails_before_the_body_took_nothing(
+    server: MailServer, mark: Marks, step: str, how: str
+) -> None:
+    server.keeper.mood = Mood(**{step: how})
+    told = refusal(letter(), mark)
+    assert (told.is_final, told.server_down, mark.number) == (False, True, 0)
+
+
+@pytest.mark.parametrize(
+    ("step", "is_final", "server_down"),
+    [
+        ("greeting", False, True),
+        ("mail", False, True),
+        ("rcpt", True, False),
+        ("data", True, False),
+        ("body", True, False),
+    ],
+)
+def test_refusal_for_good_is_final_where_it_is_about_this_mail(
+    server: MailServer, mark: Marks, step: str, is_final: bool, server_down: bool
+) -> None:
+    server.keeper.mood = Mood(**{step: "554 No, thank you"})
+    told = refusal(letter(), mark)
+    assert (told.is_final, told.server_down) == (is_final, server_down)
+    assert "554 No, thank you" in str(told)
+
+
+@pytest.mark.parametrize("step", ["rcpt", "data", "body"])
+def test_refusal_for_now_is_not_final(server: MailServer, mark: Marks, step: str) -> None:
+    server.keeper.mood = Mood(**{step: "451 Later"})
+    told = refusal(letter(), mark)
+    assert (told.is_final, told.server_down) == (False, False)
+
+
+@pytest.mark.parametrize("reply", ["450 Full", "550 Unknown"])
+@pytest.mark.parametrize("step", ["rcpt", "body"])
+def test_after_a_refusal_the_same_connection_carries_the_next(
+    server: MailServer, mark: Marks, step: str, reply: str
+) -> None:
+    server.keeper.moods_of["dead@example.com"] = Mood(**{step: reply})
+    with SMTPDoor() as open_door:
+        with pytest.raises(NotTaken):
+            open_door.hand_over(letter(to=["dead@example.com"]), mark)
+        open_door.hand_over(letter(), mark)
+    assert server.recipients == ["ada@example.com"]
+    assert server.keeper.connections == 1
+
+
+def test_mail_is_not_sent_if_the_mark_cannot_be_made(server: MailServer, mark: Marks) -> None:
+    def fails() -> None:
+        raise KeyError
+
+    with SMTPDoor() as open_door:
+        with pytest.raises(KeyError):
+            open_door.hand_over(letter(), fails)
+        open_door.hand_over(letter(to=["grace@example.com"]), mark)
+    assert server.recipients == ["grace@example.com"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "nobody", "ada@example.com\nBcc: eve@example.com", "a\x00b@example.com", "ä@b\r.example"],
+)
+def test_what_is_no_address_never_reaches_the_server(
+    server: MailServer, mark: Marks, address: str
+) -> None:
+    with SMTPDoor() as open_door, pytest.raises(ValueError, match=r"\w"):
+        open_door.hand_over(letter(to=[address]), mark)
+    assert server.keeper.commands == []
+
+
+def test_own_address_that_cannot_be_used_waits_for_the_operator(
+    server: MailServer, mark: Marks
+) -> None:
+    told = refusal(letter(from_email="not an address"), mark)
+    assert (told.is_final, told.server_down) == (False, True)
+    assert "FROM_EMAIL" in str(told)
+
+
+# --- In doubt ---
+
+
+@pytest.mark.parametrize("how", [HANG, DROP, TAKE_AND_HANG, TAKE_AND_DROP, "399 What?"])
+def test_body_without_an_answer_is_in_doubt(server: MailServer, mark: Marks, how: str) -> None:
+    server.keeper.mood = Mood(body=how)
+    with SMTPDoor() as open_door, pytest.raises(InDoubt):
+        open_door.hand_over(letter(), mark)
+    assert mark.number == 1
+    assert len(server.keeper.taken) == (how in (TAKE_AND_HANG, TAKE_AND_DROP))
+
+
+def test_after_a_doubt_the_next_mail_gets_a_new_connection(server: MailServer, mark: Marks) -> None:
+    server.keeper.moods_of["odd@example.com"] = Mood(body=TAKE_AND_DROP)
+    with SMTPDoor() as open_door:
+        with pytest.raises(InDoubt):
+            open_door.hand_over(letter(to=["odd@example.com"]), mark)
+        open_door.hand_over(letter(), mark)
+    assert server.recipients == ["odd@example.com", "ada@example.com"]
+    assert server.keeper.connections == 2
+
+
+# --- Encryption and login ---
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The certificate of localhost, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+@pytest.fixture
+def tls(certificate: tuple[Path, Path]) -> SSLContext:
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+@pytest.fixture
+def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+
+
+@pytest.mark.usefixtures("trusted")
+def test_mail_goes_through_starttls_and_a_login(
+    tls: SSLContext, settings: Settings, mark: Marks
+) -> None:
+    with mail_server(starttls=tls, login=("portal", "pässword")) as server:
+        send_to(server, settings)
+        settings.EMAIL_USE_TLS = True
+        settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "portal", "password"
+        told = refusal(letter(), mark)
+        assert "535" in str(told)
+        assert "password" not in str(told)
+        assert told.server_down
+    with mail_server(starttls=tls, login=("portal", "password")) as server:
+        send_to(server, settings)
+        with SMTPDoor() as open_door:
+            open_door.hand_over(letter(), mark)
+        assert server.recipients == ["ada@example.com"]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_mail_goes_through_tls_from_the_first_byte(
+    tls: SSLContext, settings: Settings, mark: Marks
+) -> None:
+    with mail_server(tls=tls) as server:
+        send_to(server, settings)
+        settings.EMAIL_USE_SSL = True
+        with SMTPDoor() as open_door:
+            open_door.hand_over(letter(), mark)
+        assert server.recipients == ["ada@example.com"]
+
+
+def test_certificate_that_nobody_vouches_for_gets_no_mail(
+    tls: SSLContext, settings: Settings, mark: Marks
+) -> None:
+    with mail_server(starttls=tls) as server:
+        send_to(server, settings)
+        settings.EMAIL_USE_TLS = True
+        told = refusal(letter(), mark)
+    assert "certificate" in str(told).lower()
+    assert server.keeper.taken == []
+
+
+def test_mail_never_goes_unencrypted_where_encryption_is_asked_for(
+    server: MailServer, settings: Settings, mark: Marks
+) -> None:
+    settings.EMAIL_USE_TLS = True
+    assert "STARTTLS" in str(refusal(letter(), mark))
+    assert server.keeper.taken == []
+
+
+# --- Files ---
+
+
+def test_every_mail_is_a_file_of_its_own(settings: Settings, tmp_path: Path, mark: Marks) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
+    with door() as open_door:
+        for number in range(3):
+            open_door.hand_over(letter(subject=f"Mail {number}"), mark)
+    files = list((tmp_path / "mail").iterdir())
+    assert len(files) == 3
+    assert mark.number == 3
+
+
+def test_file_that_cannot_be_written_waits(settings: Settings, tmp_path: Path, mark: Marks) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
+    with door() as open_door:
+        open_door.hand_over(letter(), mark)
+        settings.EMAIL_FILE_PATH = str(next((tmp_path / "mail").iterdir()) / "below")
+        with pytest.raises(NotTaken) as caught:
+            open_door.hand_over(letter(), mark)
+    assert caught.value.server_down
