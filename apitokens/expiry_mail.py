@@ -10,7 +10,7 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.models import Membership, User
+from accounts.models import Membership
 from apitokens.expiry import link_to
 from apitokens.models import APIToken, ExpiryNotice
 from apitokens.thresholds import NOTICE_DAYS, due_threshold
@@ -54,7 +54,9 @@ def expiry_letter(mail: Mail) -> Letter | None:
         "emails/token_expiring/body",
         subject=_subject(tokens, mail.account.name, at),
         heading=_heading(tokens, at),
-        sections=_sections([_line(token, member.user, at) for token in tokens[:MOST_LINES]]),
+        sections=_sections(
+            [_line(token, mail.user.time_zone, at) for token in tokens[:MOST_LINES]]
+        ),
         count=len(tokens),
         more=max(0, len(tokens) - MOST_LINES),
         is_administrator=member.is_administrator,
@@ -79,9 +81,12 @@ def _still_to_tell(mail: Mail, reader: Membership, at: datetime) -> list[APIToke
     return list(tokens.for_display())
 
 
-def _line(token: APIToken, reader: User, at: datetime) -> Line:
+def _lines(tokens: list[APIToken], zone: str, at: datetime) -> list[Line]:
+    return [_line(token, zone, at) for token in tokens[:MOST_LINES]]
+
+
+def _line(token: APIToken, zone: str, at: datetime) -> Line:
     assert token.expires_at is not None  # tokens that never expire are in no digest
-    zone = reader.time_zone
     return Line(
         days=due_threshold(token.expires_at, at=at),
         name=one_line(token.name),

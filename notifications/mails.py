@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -123,11 +123,24 @@ def _is_troublesome(character: str) -> bool:
     return category in ("Cc", "Cs", "Zl", "Zp") or character in DIRECTION_MARKS
 
 
+class UnfoldedMail(EmailMultiAlternatives):
+    """A mail whose long headers stay on one line, up to the 998 characters that RFC 5322 allows.
+
+    The standard library would put an address that is longer than 78 characters on a line of its own
+    below the header's name, which not every mail program takes for a List-Unsubscribe.
+    """
+
+    def message(self) -> Any:
+        message = super().message()
+        message.policy = message.policy.clone(max_line_length=998)
+        return message
+
+
 def compose(mail: Mail, letter: Letter) -> EmailMessage:
     """The mail as it goes over the wire. Its Message-ID comes from the row, so that a repeat can be
     recognised; it can be unsubscribed from with one click (RFC 8058)."""
     stop = unsubscribe.link(Person(mail.user_id, mail.account_id), KINDS[mail.kind])
-    message = EmailMultiAlternatives(
+    message = UnfoldedMail(
         subject=letter.subject,
         body=letter.text,
         from_email=settings.DEFAULT_FROM_EMAIL,

@@ -1,0 +1,527 @@
+"""How the mails read: what is in them, what is left out, and what no name can do to them."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import DataError, transaction
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from accounts.actors import Actor
+from accounts.models import Account, Membership, User
+from accounts.roles import Role
+from apitokens import expiry, services
+from apitokens.expiry_mail import MOST_LINES
+from apitokens.models import APIToken
+from notifications import mails, preferences
+from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
+from notifications.mails import Letter, one_line
+from notifications.models import Mail
+from notifications.preferences import Person
+from tests.conftest import is_on_postgresql
+from tests.factories import issue
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+EXECUTABLE = "invoice\u202efdp.exe"
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def expiring(member: Membership, *, days: float = 3, **facts: Any) -> APIToken:
+    """A token of the member that expires in so many days."""
+    made = {"at": NOW - 30 * DAY, "expires_at": NOW + days * DAY, **facts}
+    return issue(member, **made).token
+
+
+def scanned(member: Membership) -> Mail:
+    """The mail that a scan makes for the member."""
+    expiry.scan(at=NOW)
+    return Mail.objects.get(user=member.user, account=member.account, kind=TOKEN_EXPIRING.code)
+
+
+def letter_to(member: Membership) -> Letter:
+    letter = mails.write(scanned(member))
+    assert letter is not None
+    return letter
+
+
+def received(mail: Mail, letter: Letter) -> EmailMessage:
+    """The mail as a mail program reads it off the wire."""
+    raw = mails.compose(mail, letter).message().as_bytes(linesep="\r\n")
+    parsed = message_from_bytes(raw, policy=policy.default)
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def rename(thing: APIToken | Account | User, name: str) -> None:
+    """Give a name that no form would take, as if the row came from elsewhere."""
+    try:
+        with transaction.atomic():
+            type(thing).objects.filter(pk=thing.pk).update(name=name)
+    except (DataError, ValueError):
+        assert is_on_postgresql()
+        pytest.skip("PostgreSQL does not even keep such a name")
+
+
+# --- What it says ------------------------------------------------------------------------------
+
+
+def test_subject_of_one_token_says_how_soon_and_where(user: Membership) -> None:
+    expiring(user, days=0.8)
+    assert letter_to(user).subject == "1 API token of Example Inc. expires in 19 hours"
+
+
+def test_subject_of_several_says_how_many_and_how_soon_the_first(user: Membership) -> None:
+    for days in (6.5, 0.5, 3):
+        expiring(user, days=days)
+    wanted = "3 API tokens of Example Inc. expire, the first in 12 hours"
+    assert letter_to(user).subject == wanted
+
+
+def test_subject_of_a_late_notice_says_the_time_that_really_remains(user: Membership) -> None:
+    expiring(user, days=2.1)
+    assert letter_to(user).subject == "1 API token of Example Inc. expires in 2 days"
+
+
+def test_it_greets_the_reader_by_name(user: Membership) -> None:
+    expiring(user)
+    letter = letter_to(user)
+    assert letter.text.startswith(f"Hello {user.user.name},")
+    assert f"<bdi>{user.user.name}</bdi>" in letter.html
+
+
+def test_tokens_are_told_in_sections_the_most_urgent_first(user: Membership) -> None:
+    expiring(user, days=5, name="Later")
+    expiring(user, days=0.9, name="Soon")
+    expiring(user, days=0.2, name="Sooner")
+    for part in letter_to(user)[1:]:
+        part = re.sub(r"\s+", " ", part)
+        in_order = ["xpires within 1 day", "Sooner", "Soon ", "xpires within 7 days", "Later"]
+        found = [part.lower().find(words.lower().strip()) for words in in_order]
+        assert -1 not in found
+        assert found == sorted(found)
+
+
+def test_no_section_is_empty(user: Membership) -> None:
+    expiring(user, days=5)
+    assert "within 1 day" not in letter_to(user).text.lower()
+
+
+def test_a_token_is_told_with_name_id_issuer_role_and_last_usage(user: Membership) -> None:
+    token = expiring(user, name="Spreadsheet import")
+    used = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+    APIToken.objects.filter(pk=token.pk).update(last_used_at=used)
+    for part in letter_to(user)[1:]:
+        for fact in ("Spreadsheet import", str(token.pk), user.user.name, "Users", "20 Nov 2026"):
+            assert fact in part
+
+
+def test_a_token_that_was_never_used_says_so(user: Membership) -> None:
+    expiring(user)
+    letter = letter_to(user)
+    assert "Last usage: Not used yet" in letter.text
+    assert "Not used yet" in letter.html
+
+
+def test_an_issuer_who_has_left_is_told_as_such(
+    administrator: Membership, user: Membership
+) -> None:
+    expiring(user)
+    mail = scanned(administrator)
+    Membership.objects.filter(pk=user.pk).update(removed_at=NOW)
+    letter = mails.write(mail)
+    assert letter is not None
+    assert f"{user.user.name} (The user has been deleted)" in letter.text
+
+
+@pytest.mark.parametrize(
+    ("zone", "expires_at", "local", "exact"),
+    [
+        ("Europe/Berlin", "2026-11-24T23:59:59+01:00", "24 Nov 2026, 23:59", "2026-11-24 22:59:59"),
+        ("America/Los_Angeles", "2026-11-25T02:00:00+00:00", "24 Nov 2026, 18:00", "2026-11-25"),
+        ("Asia/Kathmandu", "2026-11-24T12:00:00+00:00", "24 Nov 2026, 17:45", "2026-11-24 12:00"),
+        ("UTC", "2026-11-24T12:00:00+00:00", "24 Nov 2026, 12:00 UTC", "2026-11-24 12:00:00 UTC"),
+    ],
+)
+def test_expiration_is_told_in_the_readers_time_zone_with_utc_beside_it(
+    user: Membership, zone: str, expires_at: str, local: str, exact: str
+) -> None:
+    user.user.time_zone = zone
+    user.user.save()
+    expiring(user, expires_at=datetime.fromisoformat(expires_at))
+    letter = letter_to(user)
+    for part in (letter.text, letter.html):
+        assert local in part
+        assert exact in part
+        assert zone in part
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "local"),
+    [
+        # Clocks in Berlin go back on 25 October 2026: 02:30 comes twice, an hour apart.
+        ("2026-10-25T00:30:00+00:00", "25 Oct 2026, 02:30 Europe/Berlin (2026-10-25 00:30:00 UTC)"),
+        ("2026-10-25T01:30:00+00:00", "25 Oct 2026, 02:30 Europe/Berlin (2026-10-25 01:30:00 UTC)"),
+        # and forward on 28 March 2027: there is no 02:30.
+        ("2027-03-28T00:59:59+00:00", "28 Mar 2027, 01:59 Europe/Berlin (2027-03-28 00:59:59 UTC)"),
+        ("2027-03-28T01:00:00+00:00", "28 Mar 2027, 03:00 Europe/Berlin (2027-03-28 01:00:00 UTC)"),
+    ],
+)
+def test_expiration_is_exact_when_the_clocks_change(
+    user: Membership, expires_at: str, local: str
+) -> None:
+    user.user.time_zone = "Europe/Berlin"
+    user.user.save()
+    end = datetime.fromisoformat(expires_at)
+    expiring(user, at=end - 60 * DAY, expires_at=end)
+    at = end - timedelta(hours=20)
+    expiry.scan(at=at)
+    with time_machine.travel(at, tick=False):
+        letter = mails.write(Mail.objects.get(user=user.user))
+    assert letter is not None
+    assert f"Expiration: {local}" in letter.text
+    assert letter.subject.endswith("expires in 20 hours")
+
+
+def test_the_link_leads_to_these_tokens_in_their_account(
+    user: Membership, settings: Settings
+) -> None:
+    settings.BASE_URL = "https://tokens.example"
+    token = expiring(user)
+    issue(user, at=NOW - DAY)
+    letter = letter_to(user)
+    wanted = (
+        f"https://tokens.example/accounts/{user.account_id}/open/"
+        f"?next=/profile/api-tokens/%3Fids%3D{token.pk}"
+    )
+    assert wanted in letter.text
+    assert f'href="{wanted}"' in letter.html
+    assert "Show this token" in letter.text
+
+
+def test_a_long_digest_tells_the_first_and_counts_the_rest(
+    administrator: Membership,
+) -> None:
+    Account.objects.filter(pk=administrator.account_id).update(token_limit=100)
+    for number in range(MOST_LINES + 3):
+        expiring(administrator, name=f"Token no. {number:03}", days=2 + number / 50)
+    letter = letter_to(administrator)
+    for part in (letter.text, letter.html):
+        assert f"Token no. {MOST_LINES - 1:03}" in part
+        assert f"Token no. {MOST_LINES:03}" not in part
+        assert "and 3 more" in part
+    assert letter.subject.startswith(f"{MOST_LINES + 3} API tokens")
+    assert len(letter.html.encode()) < 100_000, "mail programs cut off longer ones"
+
+
+def test_it_says_why_it_came_and_how_to_stop_it(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    letter = mails.write(mail)
+    assert letter is not None
+    for part in (letter.text, letter.html):
+        assert "You get this mail because you issued this API token." in part
+        assert "“API token is expiring” is turned on for" in part
+        assert f"/accounts/{user.account_id}/open/?next=/profile/notifications/" in part
+        assert "/notifications/unsubscribe/" in part
+
+
+def test_administrators_are_told_why_they_get_everybodys(
+    administrator: Membership, user: Membership
+) -> None:
+    expiring(user)
+    assert "because you are an Administrator of the account" in letter_to(administrator).text
+
+
+def test_html_part_needs_no_picture_no_script_and_no_other_server(
+    user: Membership, settings: Settings
+) -> None:
+    expiring(user)
+    html = letter_to(user).html
+    assert not re.search(r"<(img|script|link|iframe|object|form|base)\b", html)
+    assert not re.search(r"@import|url\(|\ssrc=", html)
+    assert all(url.startswith(settings.BASE_URL) for url in re.findall(r'href="([^"]*)"', html))
+
+
+def test_html_part_says_that_it_can_be_dark(user: Membership) -> None:
+    expiring(user)
+    html = letter_to(user).html
+    assert '<meta name="color-scheme" content="light dark">' in html
+    assert "prefers-color-scheme: dark" in html
+
+
+@pytest.mark.parametrize("tokens", [1, 7])
+def test_it_costs_the_same_queries_for_any_number_of_tokens(
+    user: Membership, tokens: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(tokens):
+        expiring(user)
+    mail = Mail.objects.select_related("user", "account").get(pk=scanned(user).pk)
+    with django_assert_num_queries(3):  # settings, membership, tokens with their issuers
+        assert mails.write(mail)
+
+
+# --- Who is told what --------------------------------------------------------------------------
+
+
+def test_administrators_are_told_of_all_tokens_and_issuers_of_their_own(
+    administrator: Membership, engineer: Membership, user: Membership
+) -> None:
+    expiring(user, name="Of the user")
+    expiring(engineer, name="Of the engineer")
+    to_all, to_one = letter_to(administrator).text, letter_to(user).text
+    assert "Of the user" in to_all
+    assert "Of the engineer" in to_all
+    assert "Of the user" in to_one
+    assert "Of the engineer" not in to_one
+
+
+def test_who_is_no_administrator_any_more_is_told_of_own_tokens_only(
+    administrator: Membership, user: Membership
+) -> None:
+    expiring(administrator, name="Own token")
+    expiring(user, name="Of the user")
+    mail = scanned(administrator)
+    Membership.objects.filter(pk=administrator.pk).update(role=Role.USERS)
+    letter = mails.write(mail)
+    assert letter is not None
+    assert "Own token" in letter.text
+    assert "Of the user" not in letter.text
+    assert letter.subject.startswith("1 API token of")
+
+
+def test_a_token_deleted_meanwhile_is_left_out(user: Membership) -> None:
+    gone, stays = expiring(user, name="Gone", days=2), expiring(user, name="Stays", days=4)
+    mail = scanned(user)
+    services.delete(token=gone, by=Actor.member(user), at=NOW)
+    letter = mails.write(mail)
+    assert letter is not None
+    assert letter.subject == "1 API token of Example Inc. expires in 4 days"
+    for part in (letter.text, letter.html):
+        assert "Stays" in part
+        assert "Gone" not in part
+        assert f"%3D{stays.pk}" in part
+        assert str(gone.pk) not in part
+
+
+def test_there_is_no_mail_when_all_tokens_are_gone(user: Membership) -> None:
+    token = expiring(user)
+    mail = scanned(user)
+    services.delete(token=token, by=Actor.member(user), at=NOW)
+    assert mails.write(mail) is None
+
+
+def test_there_is_no_mail_about_what_has_expired_meanwhile(user: Membership) -> None:
+    expiring(user, days=0.5)
+    mail = scanned(user)
+    with time_machine.travel(NOW + DAY, tick=False):
+        assert mails.write(mail) is None
+
+
+def test_a_reader_who_left_gets_no_mail(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    Membership.objects.filter(pk=user.pk).update(removed_at=NOW)
+    assert mails.write(mail) is None
+
+
+def test_a_reader_who_was_switched_off_gets_no_mail(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    user.user.is_active = False
+    user.user.save()
+    assert mails.write(mail) is None
+
+
+def test_nobody_in_a_closed_account_gets_mail(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    Account.objects.filter(pk=user.account_id).update(closed_at=NOW)
+    assert mails.write(mail) is None
+
+
+def test_a_reader_who_turned_it_off_meanwhile_gets_no_mail(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    person = Person(user.user_id, user.account_id)
+    preferences.turn_off(person, TOKEN_EXPIRING, Channel.EMAIL)
+    assert mails.write(mail) is None
+
+
+def test_turning_off_another_kind_or_channel_changes_nothing(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    person = Person(user.user_id, user.account_id)
+    preferences.turn_off(person, TOKEN_EXPIRING, Channel.PORTAL)
+    preferences.turn_off(person, TOKEN_CHANGED_BY_OTHERS, Channel.EMAIL)
+    assert mails.write(mail) is not None
+
+
+# --- The envelope ------------------------------------------------------------------------------
+
+
+def test_mail_can_be_stopped_with_one_click(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    letter = mails.write(mail)
+    assert letter is not None
+    message = received(mail, letter)
+    assert re.fullmatch(
+        r"<http://localhost:8000/notifications/unsubscribe/[\w:-]+/>", message["List-Unsubscribe"]
+    )
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["Auto-Submitted"] == "auto-generated"
+
+
+def test_message_id_comes_from_the_row_so_that_a_repeat_can_be_recognised(
+    user: Membership, settings: Settings
+) -> None:
+    settings.BASE_URL = "https://tokens.example:8443"
+    expiring(user)
+    mail = scanned(user)
+    letter = mails.write(mail)
+    assert letter is not None
+    first, second = received(mail, letter), received(mail, letter)
+    assert first["Message-ID"] == second["Message-ID"] == f"<{mail.pk.hex}@tokens.example>"
+
+
+def test_it_goes_to_the_reader_alone_in_two_parts(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    letter = mails.write(mail)
+    assert letter is not None
+    message = received(mail, letter)
+    assert message["To"] == user.user.email
+    assert message["Cc"] is message["Bcc"] is None
+    kinds = [part.get_content_type() for part in message.walk()]
+    assert kinds == ["multipart/alternative", "text/plain", "text/html"]
+    text = message.get_body(("plain",))
+    assert text is not None
+    assert text.get_content().replace("\r\n", "\n") == letter.text
+
+
+# --- Names that try something ------------------------------------------------------------------
+
+BREAKS = ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029", "\x00", "\x1b[31m"]
+
+
+@pytest.mark.parametrize("line_break", BREAKS, ids=repr)
+def test_an_account_name_starts_no_other_header(user: Membership, line_break: str) -> None:
+    name = f"Example{line_break}Bcc: everybody@example.com{line_break}{line_break}Injected body"
+    rename(user.account, name)
+    expiring(user)
+    mail = scanned(user)
+    letter = mails.write(mail)
+    assert letter is not None
+    message = received(mail, letter)
+    assert message["Bcc"] is None
+    assert message["To"] == user.user.email
+    assert line_break not in letter.subject
+    assert message["Subject"] == letter.subject
+
+
+@pytest.mark.parametrize("line_break", BREAKS, ids=repr)
+def test_a_token_name_stays_on_its_line(user: Membership, line_break: str) -> None:
+    rename(expiring(user), f"Backup{line_break}* Forged token")
+    lines = re.split("[\r\n\x0b\x0c\x85\u2028\u2029]", letter_to(user).text)
+    own = [line for line in lines if "Forged token" in line]
+    assert len(own) == 1
+    assert own[0].startswith("* Backup")
+    assert own[0].isprintable()
+
+
+def test_a_name_of_ten_thousand_characters_is_cut(user: Membership) -> None:
+    rename(expiring(user), "x" * 10_000)
+    rename(user.account, "y" * 10_000)
+    rename(user.user, "z" * 10_000)
+    letter = letter_to(user)
+    assert len(letter.subject) < 120
+    for part in (letter.text, letter.html):
+        assert "x" * 254 + "…" in part
+        assert max(len(line.encode()) for line in part.splitlines()) < 998, "RFC 5322, 2.1.1"
+
+
+def test_markup_in_names_stays_text(user: Membership) -> None:
+    rename(expiring(user), "<script>alert(1)</script> & <b>bold</b>")
+    rename(user.account, '<a href="//x.example">Click</a>')
+    letter = letter_to(user)
+    assert "<script" not in letter.html
+    assert "//x.example" not in re.findall(r'href="([^"]*)"', letter.html)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;b&gt;bold&lt;/b&gt;" in letter.html
+    assert "* <script>alert(1)</script> & <b>bold</b>" in letter.text
+
+
+def test_names_do_not_turn_the_direction_of_what_follows(user: Membership) -> None:
+    rename(expiring(user), EXECUTABLE)
+    rename(user.account, EXECUTABLE)
+    for part in letter_to(user):
+        assert not re.search("[\u202a-\u202e\u2066-\u2069]", part)
+
+
+@pytest.mark.parametrize("name", ["نسخة احتياطية", "缓存预热脚本", "👩‍👩‍👧 Family", "می‌خواهم"])
+def test_names_in_other_scripts_arrive_as_they_are(user: Membership, name: str) -> None:
+    expiring(user, name=name)
+    mail = scanned(user)
+    letter = mails.write(mail)
+    assert letter is not None
+    message = received(mail, letter)
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    assert f"* {name}" in text.get_content()
+    assert f">{name}</bdi>" in html.get_content()
+
+
+def test_half_characters_do_not_stop_a_mail() -> None:
+    assert one_line("Backup \ud83d of today") == "Backup of today"
+
+
+# --- The other kinds ---------------------------------------------------------------------------
+
+
+def changed(member: Membership, **facts: str) -> Mail:
+    words = {"title": "Maria deleted it", "text": "Ask her.", "link": "/profile/", **facts}
+    return Mail(
+        user=member.user,
+        account=member.account,
+        kind=TOKEN_CHANGED_BY_OTHERS.code,
+        facts=words,
+        created_at=NOW,
+    )
+
+
+def test_plain_mail_has_title_text_time_and_link(user: Membership) -> None:
+    user.user.time_zone = "Asia/Tokyo"
+    letter = mails.plain_letter(changed(user))
+    assert letter is not None
+    assert letter.subject == "Maria deleted it"
+    for part in (letter.text, letter.html):
+        for words in ("Maria deleted it", "Ask her.", "23 Nov 2026, 21:00 Asia/Tokyo"):
+            assert words in part
+        assert "http://localhost:8000/profile/" in part
+        assert "“API token created or deleted by somebody else” is turned on" in part
+
+
+def test_plain_mail_is_as_careful_with_names(user: Membership) -> None:
+    title = f"Maria\r\nBcc: x@example.com deleted <b>{EXECUTABLE}</b>" + "x" * 10_000
+    mail = changed(user, title=title, text="<i>one</i>\r\ntwo\x00")
+    letter = mails.plain_letter(mail)
+    assert letter is not None
+    message = received(mail, letter)
+    assert message["Bcc"] is None
+    assert len(letter.subject) <= 255
+    assert "\u202e" not in letter.html + letter.text + letter.subject
+    assert "<b>" not in letter.html
+    assert "<bdi>&lt;i&gt;one&lt;/i&gt;</bdi>" in letter.html
