@@ -24,7 +24,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken, APITokenQuerySet, ExpiryNotice
 from apitokens.thresholds import NOTICE_DAYS, due_threshold
-from notifications import delivery
+from notifications import delivery, health
 from notifications import services as notifications
 from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.models import Mail, State
@@ -110,6 +110,9 @@ def oldest_due(at: datetime) -> datetime | None:
     """Since when the longest waiting token has been due for a scan."""
     oldest: datetime | None = _waiting(at).aggregate(oldest=Min("notice_due_at"))["oldest"]
     return oldest
+
+
+health.watch_scan(HEARTBEAT, oldest_due)
 
 
 def _waiting(due_by: datetime) -> APITokenQuerySet:

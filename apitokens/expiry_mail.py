@@ -27,7 +27,7 @@ MOST_LINES = 40
 class Line(NamedTuple):
     """One token of the digest; `left` is the time that really remains ("19 hours")."""
 
-    days: int | None
+    days: int
     name: str
     left: str
     facts: list[Fact]
@@ -88,7 +88,8 @@ def _lines(tokens: list[APIToken], zone: str, at: datetime) -> list[Line]:
 def _line(token: APIToken, zone: str, at: datetime) -> Line:
     assert token.expires_at is not None  # tokens that never expire are in no digest
     return Line(
-        days=due_threshold(token.expires_at, at=at),
+        # None before the first threshold: whoever decided looked ahead, or had a faster clock.
+        days=due_threshold(token.expires_at, at=at) or max(NOTICE_DAYS),
         name=one_line(token.name),
         left=_left(token, at),
         facts=[

@@ -2,15 +2,17 @@
 
 import logging
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from config.reference import reference
+from notifications.health import health
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +22,26 @@ openapi = SpectacularJSONAPIView.as_view(authentication_classes=[], permission_c
 @require_safe
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
-    """200 `{"status": "ok"}` while the database answers, 503 when it does not."""
+    """200 while the database answers and people are being told in time; else 503, with the status
+    "unavailable" or "late"."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        found = health(at=timezone.now())
     except DatabaseError:
         logger.exception("The database does not answer.")
         return JsonResponse({"status": "unavailable"}, status=503)
-    return JsonResponse({"status": "ok"}, json_dumps_params={"separators": (",", ":")})
+    return JsonResponse(
+        {
+            "status": "late" if found.is_late else "ok",
+            "last_scan_at": found.last_scan_at,
+            "last_delivery_at": found.last_delivery_at,
+            "oldest_due_seconds": int(found.oldest_due_age.total_seconds()),
+            "waiting": found.waiting,
+            "held": found.held,
+            "failed": found.failed,
+        },
+        status=503 if found.is_late else 200,
+        json_dumps_params={"separators": (",", ":")},
+    )
 
 
 @require_safe

@@ -122,7 +122,8 @@ def test_page_refers_to_nobody_else(client: Client, url: str) -> None:
 @pytest.mark.django_db
 def test_health_is_ok_while_the_database_answers(client: Client) -> None:
     answer = client.get("/healthz")
-    assert (answer.status_code, answer.content) == (200, b'{"status":"ok"}')
+    assert answer.status_code == 200
+    assert answer.content.startswith(b'{"status":"ok",')
 
 
 @pytest.mark.django_db

@@ -1,0 +1,74 @@
+"""`manage.py send_expiry_notices`: tell people of expiring tokens now, and say who was told."""
+
+import argparse
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from apitokens import expiry
+from apitokens.expiry import Digest
+from notifications import delivery
+from notifications.kinds import Channel
+
+
+class Command(BaseCommand):
+    help = (
+        "Tells people of API tokens that expire soon, as the worker does all the time: it puts "
+        "notices into inboxes and sends the mails that wait. Nobody is told twice."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Show who would be told, and tell nobody."
+        )
+        parser.add_argument(
+            "--at",
+            metavar="TIME",
+            type=_moment,
+            help="Tell now what falls due until this time (2027-01-31T12:00Z). Nobody will be told "
+            "of it again then.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        at = timezone.now()
+        if options["dry_run"]:
+            told = self._show(expiry.preview(at=at, due_by=options["at"]))
+            self.stdout.write(f"Dry run: {told} would be told.")
+            return
+        done = expiry.scan(at=at, due_by=options["at"], report=self._show_one)
+        outcome = delivery.deliver()
+        self.stdout.write(
+            f"Tokens: {done.tokens}. New mails: {done.mails}. "
+            f"Sent: {outcome.sent}, postponed: {outcome.postponed}, given up: {outcome.failed}, "
+            f"in doubt: {outcome.in_doubt}, no longer needed: {outcome.dropped}."
+        )
+
+    def _show(self, digests: Iterable[Digest]) -> int:
+        number = 0
+        for digest in digests:
+            self._show_one(digest)
+            number += 1
+        return number
+
+    def _show_one(self, digest: Digest) -> None:
+        """A line for a person. Names of tokens come last: their letters may run right to left."""
+        channels = " and ".join(str(each.label) for each in Channel if each in digest.channels)
+        self.stdout.write(
+            f"{digest.member.user.email} ({digest.member.account.name}), by {channels}: "
+            + ", ".join(f"{token.pk} {token.name}" for token in digest.tokens)
+        )
+
+
+def _moment(text: str) -> datetime:
+    """A time with its offset, or in UTC."""
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise argparse.ArgumentTypeError("must be a time such as 2027-01-31T12:00Z")
+    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)

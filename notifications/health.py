@@ -1,0 +1,97 @@
+"""Whether people are being told: silence is the failure that nobody hears."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db.models import Count, Min, Q
+from django.utils import timezone
+
+from notifications import delivery
+from notifications.models import OPEN_STATES, Heartbeat, Mail, State
+
+MISSED_INTERVALS = 3
+STARTED_AT = timezone.now()
+"""When this process started. Until three intervals later nobody can be late for it."""
+
+SinceWhen = Callable[[datetime], datetime | None]
+"""Since when the oldest piece of work has been due at a moment; None if there is none."""
+
+
+class Watched(NamedTuple):
+    """Background work: the name of its heartbeat, and what has been waiting for it."""
+
+    heartbeat: str
+    oldest_due: SinceWhen
+
+
+class Health(NamedTuple):
+    """What is known of notices at one moment."""
+
+    at: datetime
+    last_scan_at: datetime | None
+    last_delivery_at: datetime | None
+    oldest_due_at: datetime | None
+    waiting: int
+    held: int
+    failed: int
+    is_late: bool
+
+    @property
+    def oldest_due_age(self) -> timedelta:
+        return self.at - self.oldest_due_at if self.oldest_due_at else timedelta(0)
+
+
+_scans: list[Watched] = []
+
+
+def watch_scan(heartbeat: str, oldest_due: SinceWhen) -> None:
+    """Register a scan for things to tell people about; whoever runs it knows what waits for it."""
+    _scans.append(Watched(heartbeat, oldest_due))
+
+
+def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
+    """Ask the database how telling people goes. It is late when a scan or the delivery has missed
+    three intervals since it last finished, or since this process started."""
+    beats = dict(Heartbeat.objects.values_list("name", "at"))
+    scans = [beats.get(scan.heartbeat) for scan in _scans]
+    delivery_at = beats.get(delivery.HEARTBEAT)
+    mails = _mails()
+    oldest_mails = [mails[state].oldest for state in OPEN_STATES if state in mails]
+    return Health(
+        at=at,
+        last_scan_at=_earliest(scans) if all(scans) else None,
+        last_delivery_at=delivery_at,
+        oldest_due_at=_earliest([*oldest_mails, *(scan.oldest_due(at) for scan in _scans)]),
+        waiting=sum(mails[state].number for state in OPEN_STATES if state in mails),
+        held=mails[State.HELD].number if State.HELD in mails else 0,
+        failed=mails[State.FAILED].number if State.FAILED in mails else 0,
+        is_late=any(_is_late(beat, started_at, at) for beat in (*scans, delivery_at)),
+    )
+
+
+class _Some(NamedTuple):
+    number: int
+    oldest: datetime
+
+
+def _mails() -> dict[str, _Some]:
+    """Mails by state, but for those whose story is over. Each of the three has its index, so that
+    years of sent mails cost nothing."""
+    asked = (
+        Q(state=State.PENDING)
+        | Q(state__in=[State.CLAIMED, State.HANDING_OVER])
+        | Q(state__in=[State.HELD, State.FAILED])
+    )
+    rows = Mail.objects.filter(asked).values_list("state").annotate(Count("pk"), Min("created_at"))
+    return {state: _Some(number, oldest) for state, number, oldest in rows}
+
+
+def _earliest(instants: Iterable[datetime | None]) -> datetime | None:
+    return min((instant for instant in instants if instant), default=None)
+
+
+def _is_late(beat: datetime | None, started_at: datetime, at: datetime) -> bool:
+    last = max(beat or started_at, started_at)
+    return at - last > MISSED_INTERVALS * timedelta(seconds=settings.NOTICES_EVERY_SECONDS)

@@ -1,0 +1,50 @@
+"""`manage.py send_test_email ADDRESS`: prove the mail settings."""
+
+import argparse
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMessage
+from django.core.management.base import BaseCommand, CommandError
+from django.core.validators import validate_email
+
+from notifications.smtp import InDoubt, NotTaken, door
+
+
+class Command(BaseCommand):
+    help = "Sends a mail as the portal's notices are sent, and says what became of it."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("address", metavar="ADDRESS")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        address = options["address"].strip()
+        try:
+            validate_email(address)
+            _send(address)
+        except ValidationError:
+            raise CommandError(f"{address!r} is not an e-mail address.") from None
+        except (NotTaken, InDoubt, ValueError) as problem:
+            raise CommandError(f"The mail was not sent. {problem}") from None
+        self.stdout.write(f"{_destination()} took a mail to {address}.")
+
+
+def _send(address: str) -> None:
+    message = EmailMessage(
+        subject="Permatoken can send mail",
+        body=f"This is a test from {settings.BASE_URL}. Notices of expiring API tokens will arrive "
+        "like this one.\n",
+        to=[address],
+        headers={"Auto-Submitted": "auto-generated"},
+    )
+    with door() as open_door:
+        open_door.hand_over(message, lambda: None)
+
+
+def _destination() -> str:
+    """Who took it."""
+    kind = settings.EMAIL_BACKEND.rsplit(".", 2)[-2]
+    if kind == "smtp":
+        return f"The mail server {settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    return f"The folder {settings.EMAIL_FILE_PATH}" if kind == "filebased" else f"The {kind}"

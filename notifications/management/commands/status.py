@@ -1,0 +1,51 @@
+"""`manage.py status`: how telling people goes, for a person."""
+
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from django.utils.timesince import timesince
+
+from notifications.health import health
+
+LATE = "Late: is the worker running, with beat?"
+
+
+class Command(BaseCommand):
+    help = (
+        "Shows when people were last told of expiring tokens, and what waits. Ends with 1 if that "
+        "is late."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        at = timezone.now()
+        found = health(at=at, started_at=datetime.min.replace(tzinfo=at.tzinfo))
+        for name, value in (
+            ("Last scan finished", _ago(found.last_scan_at, at)),
+            ("Last delivery finished", _ago(found.last_delivery_at, at)),
+            ("Oldest due notice", _age(found.oldest_due_at, at)),
+            ("Mails waiting", found.waiting),
+            ("Mails held", found.held),
+            ("Mails given up", found.failed),
+        ):
+            self.stdout.write(f"{name:<24}{value}")
+        if found.held or found.failed:
+            self.stdout.write("Look at /operators/notifications/mail/ and try them again there.")
+        if found.is_late:
+            self.stderr.write(self.style.ERROR(LATE))
+            raise SystemExit(1)
+
+
+def _ago(moment: datetime | None, at: datetime) -> str:
+    return f"{_since(moment, at)} ago" if moment else "never"
+
+
+def _age(moment: datetime | None, at: datetime) -> str:
+    return f"waits since {_since(moment, at)}" if moment else "none"
+
+
+def _since(moment: datetime, at: datetime) -> str:
+    """In seconds below a minute, which Django would call 0 minutes."""
+    seconds = int((at - moment).total_seconds())
+    return f"{seconds} seconds" if seconds < 60 else timesince(moment, at).replace("\xa0", " ")

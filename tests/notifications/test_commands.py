@@ -1,0 +1,122 @@
+"""By hand: sending what is due, looking ahead, and proving the mail settings."""
+
+import io
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from accounts.models import Membership
+from notifications.models import Mail, Notice
+from tests.conftest import Issue
+from tests.mailserver import DROP, HANG, MailServer, Mood
+
+DAY = timedelta(days=1)
+
+
+def run(*command: object) -> list[str]:
+    out = io.StringIO()
+    call_command(*map(str, command), stdout=out)
+    return out.getvalue().splitlines()
+
+
+# --- send_expiry_notices ---
+
+
+@pytest.mark.django_db
+def test_command_tells_people_and_says_whom(
+    server: MailServer, user: Membership, administrator: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(user, at=now - 30 * DAY, expires_at=now + 6 * DAY, name="Backup").token
+    lines = run("send_expiry_notices")
+    of_user = f"{user.user.email} (Example Inc.), by E-mail and Portal: {token.pk} Backup"
+    assert of_user in lines
+    assert len(lines) == 3
+    assert lines[-1].startswith("Tokens: 1. New mails: 2. Sent: 2,")
+    assert sorted(server.recipients) == sorted([user.user.email, administrator.user.email])
+    assert Notice.objects.count() == 2
+    assert run("send_expiry_notices")[0].startswith("Tokens: 0. New mails: 0. Sent: 0,")
+
+
+@pytest.mark.django_db
+def test_dry_run_shows_the_same_and_tells_nobody(
+    server: MailServer, user: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(user, at=now - 30 * DAY, expires_at=now + DAY)
+    shown = run("send_expiry_notices", "--dry-run")
+    assert shown[-1] == "Dry run: 1 would be told."
+    assert not Mail.objects.exists()
+    assert not Notice.objects.exists()
+    assert run("send_expiry_notices")[0] == shown[0]
+
+
+@pytest.mark.django_db
+def test_command_looks_ahead(
+    server: MailServer, user: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(user, expires_at=now + 20 * DAY)
+    ahead = f"--at={(now + 15 * DAY).isoformat()}"
+    assert run("send_expiry_notices", "--dry-run") == ["Dry run: 0 would be told."]
+    assert run("send_expiry_notices", "--dry-run", ahead)[-1] == "Dry run: 1 would be told."
+    assert "Sent: 1," in run("send_expiry_notices", ahead)[-1]
+    (taken,) = server.keeper.taken
+    assert "19 days" in taken.message["Subject"] or "2 weeks" in taken.message["Subject"]
+    body = taken.message.get_body(("plain",))
+    assert body is not None
+    assert "Nightly backup" in body.get_content()
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2027-13-01T00:00Z", "2027-01-01T25:00Z"])
+def test_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(CommandError, match="must be a time such as"):
+        run("send_expiry_notices", "--dry-run", f"--at={text}")
+
+
+# --- send_test_email ---
+
+
+def test_test_mail_arrives(server: MailServer) -> None:
+    assert run("send_test_email", "ada@example.com") == [
+        f"The mail server localhost:{server.port} took a mail to ada@example.com."
+    ]
+    assert server.recipients == ["ada@example.com"]
+
+
+def test_test_mail_can_go_to_a_file(settings: Settings, tmp_path: Path) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path)
+    assert run("send_test_email", "ada@example.com") == [
+        f"The folder {tmp_path} took a mail to ada@example.com."
+    ]
+    (written,) = tmp_path.iterdir()
+    assert "To: ada@example.com" in written.read_text()
+
+
+@pytest.mark.parametrize(
+    ("mood", "reason"),
+    [
+        (Mood(greeting=DROP), "No connection to localhost"),
+        (Mood(mail="530 Authentication required"), "530 Authentication required"),
+        (Mood(rcpt="554 Relaying denied"), "554 Relaying denied"),
+        (Mood(data=HANG), "The mail server went away"),
+        (Mood(body="552 Too big"), "552 Too big"),
+        (Mood(body=DROP), "The connection ended before the server answered"),
+    ],
+    ids=str,
+)
+def test_failure_is_told_in_one_sentence(server: MailServer, mood: Mood, reason: str) -> None:
+    server.keeper.mood = mood
+    with pytest.raises(CommandError, match=re.escape(reason)) as caught:
+        run("send_test_email", "ada@example.com")
+    assert caught.value.returncode == 1
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["ada", "ada@example.com\nBcc: eve@example.com", ""])
+def test_what_is_no_address_is_refused(server: MailServer, address: str) -> None:
+    with pytest.raises(CommandError, match="is not an e-mail address"):
+        run("send_test_email", address)
+    assert server.keeper.commands == []

@@ -1,0 +1,145 @@
+"""A silent mailer is noticed: by /healthz, and by `manage.py status`."""
+
+import io
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import call_command
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import Membership
+from apitokens import expiry
+from notifications import delivery, health
+from notifications.health import MISSED_INTERVALS
+from notifications.models import State
+from notifications.services import beat
+from tests.conftest import Issue
+from tests.notifications.conftest import MakeMail
+
+pytestmark = pytest.mark.django_db
+
+INTERVAL = timedelta(seconds=30)
+LIMIT = MISSED_INTERVALS * INTERVAL
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(autouse=True)
+def interval(settings: Settings) -> None:
+    settings.NOTICES_EVERY_SECONDS = INTERVAL.total_seconds()
+
+
+def works(at: datetime, *names: str) -> None:
+    for name in names or (expiry.HEARTBEAT, delivery.HEARTBEAT):
+        beat(name=name, at=at)
+
+
+def healthz(client: Client, at: datetime) -> tuple[int, dict[str, Any]]:
+    with time_machine.travel(at, tick=False):
+        answer = client.get("/healthz")
+    return answer.status_code, answer.json()
+
+
+@pytest.fixture
+def old_process(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The portal has run for a day."""
+    monkeypatch.setattr(health.health, "__kwdefaults__", {"started_at": now - timedelta(days=1)})
+
+
+@pytest.mark.usefixtures("old_process")
+def test_health_is_ok_up_to_three_missed_intervals(client: Client, now: datetime) -> None:
+    works(now)
+    assert healthz(client, now + LIMIT)[1]["status"] == "ok"
+    code, told = healthz(client, now + LIMIT + SECOND)
+    assert (code, told["status"]) == (503, "late")
+
+
+@pytest.mark.usefixtures("old_process")
+@pytest.mark.parametrize("name", [expiry.HEARTBEAT, delivery.HEARTBEAT])
+def test_one_of_the_two_is_not_enough(client: Client, now: datetime, name: str) -> None:
+    works(now - timedelta(hours=1))
+    works(now, name)
+    assert healthz(client, now)[0] == 503
+
+
+@pytest.mark.usefixtures("old_process")
+def test_portal_without_a_worker_is_late(client: Client, now: datetime) -> None:
+    code, told = healthz(client, now)
+    assert (code, told["last_scan_at"]) == (503, None)
+
+
+def test_portal_that_has_just_started_is_not_late(client: Client, now: datetime) -> None:
+    works(now - timedelta(days=3))
+    assert healthz(client, health.STARTED_AT + LIMIT)[0] == 200
+    assert healthz(client, health.STARTED_AT + LIMIT + SECOND)[0] == 503
+
+
+def test_health_tells_how_long_the_oldest_notice_has_been_due(
+    client: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    start = now - timedelta(days=30)
+    issue(user, at=start, expires_at=now + timedelta(days=7) - timedelta(minutes=5))
+    works(now)
+    assert healthz(client, now)[1]["oldest_due_seconds"] == 300
+    expiry.scan(at=now)
+    assert healthz(client, now + 20 * SECOND)[1]["oldest_due_seconds"] == 20  # its mail waits
+    with time_machine.travel(now + 30 * SECOND):
+        delivery.deliver()
+    assert healthz(client, now + 40 * SECOND)[1]["oldest_due_seconds"] == 0
+
+
+def test_health_counts_mails_that_wait_are_held_or_were_given_up(
+    client: Client, user: Membership, mail: MakeMail, now: datetime
+) -> None:
+    for state in (*State, State.HELD, State.SENT):
+        mail(user, state=state)
+    told = healthz(client, now)[1]
+    assert (told["waiting"], told["held"], told["failed"]) == (3, 2, 1)
+
+
+def test_health_tells_nothing_about_people(
+    client: Client, user: Membership, mail: MakeMail, now: datetime
+) -> None:
+    mail(user, state=State.FAILED, reason=f"550 {user.user.email}")
+    told = healthz(client, now)[1]
+    assert user.user.email not in str(told)
+
+
+def test_health_costs_three_queries(
+    client: Client, django_assert_num_queries: Any, now: datetime
+) -> None:
+    works(now)
+    with django_assert_num_queries(3):
+        client.get("/healthz")
+
+
+def status() -> tuple[str, str, int]:
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    try:
+        call_command("status", stdout=out, stderr=err)
+    except SystemExit as end:
+        code = int(str(end.code))
+    return out.getvalue(), err.getvalue(), code
+
+
+def test_status_tells_a_person_the_same(user: Membership, mail: MakeMail, now: datetime) -> None:
+    mail(user, state=State.HELD)
+    mail(user, created_at=now - timedelta(hours=2))
+    works(now - 20 * SECOND)
+    with time_machine.travel(now, tick=False):
+        out, err, code = status()
+    assert (err, code) == ("", 0)
+    lines = dict(line.rsplit("  ", 1) for line in out.splitlines() if "  " in line)
+    told = {name.strip(): value for name, value in lines.items()}
+    assert told["Last scan finished"] == "20 seconds ago"
+    assert told["Oldest due notice"] == "waits since 2 hours"
+    assert (told["Mails waiting"], told["Mails held"]) == ("1", "1")
+
+
+def test_status_ends_with_1_where_no_worker_ever_ran() -> None:
+    out, err, code = status()
+    assert "never" in out
+    assert "worker" in err
+    assert code == 1
