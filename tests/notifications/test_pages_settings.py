@@ -1,0 +1,154 @@
+"""The settings page: each person chooses for themselves, in each account."""
+
+from datetime import datetime
+
+import pytest
+from django.test import Client
+
+from accounts.models import Membership
+from accounts.requests import SESSION_KEY
+from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
+from notifications.models import Preference
+from notifications.preferences import Person, settings_of, turn_off
+from tests.conftest import SignIn
+from tests.factories import MembershipFactory
+
+pytestmark = pytest.mark.django_db
+
+SETTINGS = "/profile/notifications/"
+BOXES = [
+    f"{kind.code}-{channel}"
+    for kind in (TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS)
+    for channel in Channel
+]
+
+
+@pytest.fixture
+def browser(client: Client, user: Membership, sign_in: SignIn) -> Client:
+    """The browser of `user`."""
+    sign_in(client, user)
+    return client
+
+
+def person(member: Membership) -> Person:
+    return Person(member.user_id, member.account_id)
+
+
+def save(browser: Client, member: Membership, *checked: str) -> str:
+    """Press [Save] with these boxes checked; returns the page that comes."""
+    data = {"account": str(member.account_id), **dict.fromkeys(checked, "on")}
+    answer = browser.post(SETTINGS, data, follow=True)
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def test_the_page_has_every_kind_in_the_words_of_the_guide(
+    browser: Client, user: Membership
+) -> None:
+    page = browser.get(SETTINGS).content.decode()
+    in_order = [
+        "<h1>Notifications</h1>",
+        "Allow notifications",
+        "General",
+        "API token is expiring",
+        "Notification is sent when one of your API tokens is about to expire.",
+        "E-mail",
+        "Portal",
+        "Security",
+        "API token created or deleted by somebody else",
+        "Save",
+    ]
+    place = 0
+    for words in in_order:
+        place = page.index(words, place)
+
+
+def test_the_page_says_for_which_account_and_address(browser: Client, user: Membership) -> None:
+    page = browser.get(SETTINGS).content.decode()
+    assert f"<bdi>{user.account.name}</bdi></strong>" in page
+    assert f"<bdi>{user.user.email}</bdi>" in page
+
+
+def test_everything_is_checked_at_first(browser: Client, user: Membership) -> None:
+    page = browser.get(SETTINGS).content.decode()
+    assert page.count(" checked") == 1 + len(BOXES)
+
+
+def test_what_is_checked_is_what_comes(browser: Client, user: Membership) -> None:
+    page = save(browser, user, "allows_any", "token_expiring-portal")
+    assert "Your notification settings were saved." in page
+    present = settings_of(person(user))
+    assert present.allows_any
+    on = [f"{kind}-{channel}" for (kind, channel), is_on in present.is_on.items() if is_on]
+    assert on == ["token_expiring-portal"]
+
+
+def test_the_page_shows_what_was_chosen(browser: Client, user: Membership) -> None:
+    turn_off(person(user), TOKEN_EXPIRING, Channel.EMAIL)
+    page = browser.get(SETTINGS).content.decode()
+    assert 'id="id_token_expiring-email">' in page
+    assert 'id="id_token_expiring-portal" checked>' in page
+
+
+def test_the_master_switch_keeps_the_choices_for_later(browser: Client, user: Membership) -> None:
+    save(browser, user, "token_expiring-email")
+    present = settings_of(person(user))
+    assert not present.allows_any
+    assert present.is_on[TOKEN_EXPIRING.code, Channel.EMAIL]
+    assert not present.is_on[TOKEN_EXPIRING.code, Channel.PORTAL]
+
+
+def test_settings_of_other_people_and_other_accounts_stay(
+    browser: Client, user: Membership, administrator: Membership
+) -> None:
+    elsewhere = MembershipFactory.create(user=user.user)
+    save(browser, user)
+    for other in (administrator, elsewhere):
+        assert settings_of(person(other)).allows_any
+    saved = set(Preference.objects.values_list("user_id", "account_id"))
+    assert saved == {(user.user_id, user.account_id)}
+
+
+def test_a_page_left_open_over_a_switch_of_accounts_saves_nothing(
+    browser: Client, user: Membership
+) -> None:
+    """It was made for the first account; saving it for the second would be a surprise."""
+    elsewhere = MembershipFactory.create(user=user.user, account__name="Globex")
+    session = browser.session
+    session[SESSION_KEY] = elsewhere.account_id
+    session.save()
+    page = save(browser, user)
+    assert "Nothing was saved" in page
+    assert "Globex" in page
+    assert not Preference.objects.exists()
+
+
+@pytest.mark.parametrize("number", ["", "0", "x", "9" * 23])
+def test_a_forged_form_saves_nothing(browser: Client, number: str) -> None:
+    answer = browser.post(SETTINGS, {"account": number, "allows_any": "on"}, follow=True)
+    assert "Nothing was saved" in answer.content.decode()
+    assert not Preference.objects.exists()
+
+
+def test_kinds_that_do_not_exist_are_ignored(browser: Client, user: Membership) -> None:
+    save(browser, user, "allows_any", "everything-email", "token_expiring-pigeon")
+    kinds = set(Preference.objects.values_list("kind", flat=True))
+    assert kinds == {"", TOKEN_EXPIRING.code, TOKEN_CHANGED_BY_OTHERS.code}
+
+
+def test_saving_needs_the_form_of_the_page(user: Membership, sign_in: SignIn) -> None:
+    forger = Client(enforce_csrf_checks=True)
+    sign_in(forger, user)
+    assert forger.post(SETTINGS, {"account": user.account_id}).status_code == 403
+    assert not Preference.objects.exists()
+
+
+def test_saving_needs_a_present_member(browser: Client, user: Membership, now: datetime) -> None:
+    Membership.objects.filter(pk=user.pk).update(removed_at=now)
+    assert browser.post(SETTINGS, {"account": user.account_id}).status_code == 403
+    assert not Preference.objects.exists()
+
+
+def test_the_sidebar_leads_there(browser: Client) -> None:
+    page = browser.get("/profile/").content.decode()
+    assert f'href="{SETTINGS}"' in page
