@@ -14,7 +14,6 @@ from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.text import parse_id
-from accounts.text import parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
 _RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
