@@ -275,6 +275,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "accounts.api.errors.answer",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "UNAUTHENTICATED_USER": None,
+    "NON_FIELD_ERRORS_KEY": "errors",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Permatoken API",
