@@ -14,7 +14,6 @@ import environ
 from celery.schedules import schedule
 from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
-from django.utils.translation import gettext_lazy as _
 
 from config.keyfiles import read_or_make
 from config.networks import parse_networks
@@ -205,7 +204,14 @@ CONTENT_SECURITY_POLICY = {
 # --- Language and time -------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English"))]
+# Each under its own name. accounts.models.Language has the same ones, in the API's codes.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("ru", "Русский"),
+    ("zh-hans", "中文"),
+    ("az", "Azərbaycanca"),
+]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
