@@ -86,15 +86,15 @@ class PageFilter(TokenFilter):
 
     def __init__(self, data: Any, *, actor: Actor, at: datetime) -> None:
         chosen = data.copy()
-        chosen.setdefault("status", Status.ACTIVE)
-        chosen.setdefault("sort", NEWEST_FIRST)
+        chosen["status"] = chosen.get("status") or Status.ACTIVE
+        chosen["sort"] = chosen.get("sort") or NEWEST_FIRST
         super().__init__(chosen, actor=actor, at=at)
         self.filters["issued_by"].field_class = IssuerField
         self.filters["issued_by"].queryset = issuers_visible_to(actor)
 
     def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
         found: APITokenQuerySet = super().filter_queryset(queryset)
-        return found.order_by(*ordering(self.form.cleaned_data["sort"] or NEWEST_FIRST))
+        return found.order_by(*ordering(self.form.cleaned_data["sort"]))
 
     def filter_status(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         return queryset.with_status(value, self.at)
