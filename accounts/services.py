@@ -132,7 +132,12 @@ def restore_user(*, user: User, by: Actor, at: datetime) -> None:
 
 @transaction.atomic
 def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datetime) -> Membership:
-    """Make the user a member of the account, or bring a removed member back with this role."""
+    """Make the user a member of the account, or bring a removed member back with this role.
+
+    Raises `PermissionDenied` unless an operator or an Administrator of the account asks.
+    """
+    if not (by.is_operator or by.is_administrator_of(account.pk)):
+        raise PermissionDenied(_("Only Administrators add users to the account."))
     membership, _made = Membership.objects.update_or_create(
         account=account,
         user=user,
