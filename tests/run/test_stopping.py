@@ -2,12 +2,13 @@
 
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.run.portal import READY, have_ended, started, wait_until
+from tests.run.portal import READY, ROOT, have_ended, started, wait_until
 
 EVERYBODY = 7
 """The web server and its two workers; the worker, its two processes and beat."""
@@ -74,3 +75,26 @@ def test_killed_portal_leaves_no_orphans(data_dir: Path, port: int) -> None:
         portal.process.kill()
 
         wait_until(lambda: have_ended(family))
+
+
+HANG_UP = """
+import os, signal
+if {is_ignored}:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from config import run
+run.on_stop(run.leave)
+os.kill(os.getpid(), signal.SIGHUP)
+print("still there")
+"""
+
+
+@pytest.mark.parametrize(("is_ignored", "said"), [(False, ""), (True, "still there\n")])
+def test_end_of_the_terminal_matters_but_not_after_nohup(is_ignored: bool, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANG_UP.format(is_ignored=is_ignored)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
