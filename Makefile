@@ -11,7 +11,7 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test check fix requirements prepare-run prepare-dev
+.PHONY: help run test check fix messages requirements prepare-run prepare-dev
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -28,6 +28,9 @@ check: prepare-dev ## Look at format, lint, types, templates, imports, migration
 
 fix: prepare-dev ## Repair what tools can repair
 	@exec $(IN_VENV) scripts/fix.py
+
+messages: prepare-dev ## Bring the catalogues of all languages up to date with the code, and compile them
+	@exec $(IN_VENV) scripts/messages.py
 
 requirements: prepare-dev ## Pin the newest versions that the .in files allow (then run: make test)
 	$(UV_COMPILE) --upgrade requirements.in -o requirements.txt

@@ -20,12 +20,12 @@ class AccountFilter(admin.SimpleListFilter):
     title = _("account")
     parameter_name = "account"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         named = list(Account.objects.order_by("name", "pk")[:ACCOUNTS_TO_CHOOSE_FROM])
         if self.value():
             known = [account.pk for account in named]
             named += Account.objects.filter(pk=self._asked()).exclude(pk__in=known)
-        return [(account.pk, account.name) for account in named]
+        return [(str(account.pk), account.name) for account in named]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(account=self._asked()) if self.value() else queryset

@@ -63,7 +63,13 @@ def reopen_account(*, account: Account, by: Actor, at: datetime) -> None:
 @sensitive_variables("password")
 @transaction.atomic
 def create_user(
-    *, email: str, password: str | None, name: str = "", by: Actor, at: datetime
+    *,
+    email: str,
+    password: str | None,
+    name: str = "",
+    time_zone: str = "UTC",
+    by: Actor,
+    at: datetime,
 ) -> User:
     """Make a person who can sign in with this password; with None nobody can until one is set.
 
@@ -72,7 +78,7 @@ def create_user(
     _operators_only(by)
     if password is not None:
         _refuse_weak_password(password, User(email=email, name=name))
-    user = User.objects.create_user(email, password, name=name, date_joined=at)
+    user = User.objects.create_user(email, password, name=name, time_zone=time_zone, date_joined=at)
     # The address is taken as proven: the operator vouches for it.
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     audit.record("user.created", by=by, at=at, subject=user)
@@ -126,7 +132,12 @@ def restore_user(*, user: User, by: Actor, at: datetime) -> None:
 
 @transaction.atomic
 def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datetime) -> Membership:
-    """Make the user a member of the account, or bring a removed member back with this role."""
+    """Make the user a member of the account, or bring a removed member back with this role.
+
+    Raises `PermissionDenied` unless an operator or an Administrator of the account asks.
+    """
+    if not (by.is_operator or by.is_administrator_of(account.pk)):
+        raise PermissionDenied(_("Only Administrators add users to the account."))
     membership, _made = Membership.objects.update_or_create(
         account=account,
         user=user,

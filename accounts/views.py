@@ -22,8 +22,9 @@ from accounts.requests import SESSION_KEY, memberships_of
 def profile(request: HttpRequest) -> HttpResponse:
     """My profile: name, time zone, language."""
     assert isinstance(request.user, User)
-    form = ProfileForm(request.POST or None, instance=User.objects.get(pk=request.user.pk))
-    if request.method == "POST" and form.is_valid():
+    sent = request.POST if request.method == "POST" else None
+    form = ProfileForm(sent, instance=User.objects.get(pk=request.user.pk))
+    if form.is_valid():
         services.change_profile(
             user=form.instance,
             name=form.cleaned_data["name"],

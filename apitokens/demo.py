@@ -7,7 +7,6 @@ nothing that the product cannot be.
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
@@ -145,8 +144,8 @@ def seed(*, at: datetime) -> Demo:
     """Fill an empty database. Raises `NotEmpty`."""
     if User.objects.exists():
         raise NotEmpty
-    users = {email: _user(email) for email in PEOPLE}
     began = at - timedelta(days=500)
+    users = {email: _user(email, at=began) for email in PEOPLE}
     example = people.open_account(name="Example Inc.", by=OPERATOR, at=began)
     globex = people.open_account(name="Globex", by=OPERATOR, at=began)
     members = {
@@ -180,11 +179,11 @@ def seed(*, at: datetime) -> Demo:
     return Demo(_sign_ins(members), _shown_token(members["user@example.com"], at), example.pk)
 
 
-def _user(email: str) -> User:
+def _user(email: str, *, at: datetime) -> User:
     name, time_zone = PEOPLE[email]
-    user = User.objects.create_user(email, PASSWORD, name=name, time_zone=time_zone)
-    EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
-    return user
+    return people.create_user(
+        email=email, password=PASSWORD, name=name, time_zone=time_zone, by=OPERATOR, at=at
+    )
 
 
 @sensitive_variables("key")

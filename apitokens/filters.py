@@ -129,15 +129,15 @@ class PageFilter(TokenFilter):
         # Whoever names tokens wants to see them whatever has become of them since, the most urgent
         # first as in the notice.
         names_tokens = bool(chosen.get("ids"))
-        chosen.setdefault("status", ALL if names_tokens else Status.ACTIVE)
-        chosen.setdefault("sort", SOONEST_FIRST if names_tokens else NEWEST_FIRST)
+        chosen["status"] = chosen.get("status") or (ALL if names_tokens else Status.ACTIVE)
+        chosen["sort"] = chosen.get("sort") or (SOONEST_FIRST if names_tokens else NEWEST_FIRST)
         super().__init__(chosen, actor=actor, at=at)
         self.filters["issued_by"].field_class = IssuerField
         self.filters["issued_by"].queryset = issuers_visible_to(actor)
 
     def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
         found: APITokenQuerySet = super().filter_queryset(queryset)
-        return found.order_by(*ordering(self.form.cleaned_data["sort"] or NEWEST_FIRST))
+        return found.order_by(*ordering(self.form.cleaned_data["sort"]))
 
     def filter_status(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         if value == EXPIRING:

@@ -27,7 +27,9 @@ from apitokens.models import APIToken
 @member_required
 def list_tokens(request: MemberRequest) -> HttpResponse:
     """API tokens: all that the member may see."""
-    return render(request, "apitokens/list.html", _listing(request, request.GET))
+    context = _listing(request, request.GET)
+    status = 200 if context["filterset"].is_valid() else 400
+    return render(request, "apitokens/list.html", context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -35,8 +37,9 @@ def list_tokens(request: MemberRequest) -> HttpResponse:
 @member_required
 def create(request: MemberRequest) -> HttpResponse:
     """Create API token: the form, and the dialog that shows the token once."""
-    form = TokenForm(request.POST or None, own_role=request.member.held_role)
-    if request.method == "POST" and form.is_valid():
+    sent = request.POST if request.method == "POST" else None
+    form = TokenForm(sent, own_role=request.member.held_role)
+    if form.is_valid():
         try:
             return _issue(request, form)
         except services.AlreadyIssued as already:
@@ -49,7 +52,7 @@ def create(request: MemberRequest) -> HttpResponse:
         "usage": services.usage(request.member.account, at=timezone.now()),
         "time_zone": timezone.get_current_timezone_name(),
     }
-    status = 400 if request.method == "POST" else 200
+    status = 400 if form.is_bound else 200
     return render(request, "apitokens/create.html", context, status=status)
 
 

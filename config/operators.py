@@ -23,6 +23,7 @@ class OperatorsAdminSite(AdminSite):
     site_header = _("Permatoken operators")
     site_title = _("Permatoken operators")
     index_title = _("Accounts, people and tokens")
+    enable_nav_sidebar = False  # five lists, and their columns need the room
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

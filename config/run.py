@@ -5,11 +5,13 @@ and starts the web server and a worker with beat. PORT, HOST, DATA_DIR, WEB_WORK
 are read here; everything else is read by the settings.
 """
 
+import contextlib
 import http.client
 import io
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn
@@ -45,8 +47,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._is_made = False
-        for each in STOP_SIGNALS:
-            signal.signal(each, self._make)
+        on_stop(self._make)
 
     def __bool__(self) -> bool:
         return self._is_made
@@ -57,8 +58,7 @@ class StopRequest:
 
 def main() -> int:
     """0 after Ctrl-C or SIGTERM; 1, with one sentence, if the portal cannot start or go on."""
-    for each in STOP_SIGNALS:
-        signal.signal(each, _leave)
+    on_stop(leave)
     os.umask(0o077)  # the database, the logs and the mail are the owner's alone
     try:
         place = _place()
@@ -70,7 +70,14 @@ def main() -> int:
     return 0
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+def on_stop(handler: Callable[[int, FrameType | None], object]) -> None:
+    for each in STOP_SIGNALS:
+        if each is signal.SIGHUP and signal.getsignal(each) is signal.SIG_IGN:
+            continue  # started with nohup: the end of the terminal is not to matter
+        signal.signal(each, handler)
+
+
+def leave(_signal: int, _frame: FrameType | None) -> NoReturn:
     """Nothing is started yet: just go."""
     raise SystemExit(0)
 
@@ -186,8 +193,9 @@ def _is_answering(place: Place) -> bool:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # the terminal may be gone; what remains to do is done still
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

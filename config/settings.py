@@ -15,7 +15,6 @@ from celery.schedules import schedule
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
-from django.utils.translation import gettext_lazy as _
 
 from config.keyfiles import read_or_make
 from config.networks import parse_networks
@@ -207,7 +206,14 @@ CONTENT_SECURITY_POLICY = {
 # --- Language and time -------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English"))]
+# Each under its own name. accounts.models.Language has the same ones, in the API's codes.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("ru", "Русский"),
+    ("zh-hans", "中文"),
+    ("az", "Azərbaycanca"),
+]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
@@ -292,6 +298,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "accounts.api.errors.answer",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "UNAUTHENTICATED_USER": None,
+    "NON_FIELD_ERRORS_KEY": "errors",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Permatoken API",

@@ -1,9 +1,31 @@
 """The web entry: any WSGI server can serve `config.wsgi:application`."""
 
 import os
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_wsgi_application()
+WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+_CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
+
+
+def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
+    """Read everything as UTF-8, whatever a client calls the charset of its body.
+
+    Django decodes the query by that charset, and breaks before any of its error pages could answer
+    when it is one of Python's that are none ("rot13", "zlib").
+    """
+
+    def serve_utf_8(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["CONTENT_TYPE"] = _CHARSET.sub("", environ.get("CONTENT_TYPE", ""))
+        return serve(environ, start_response)
+
+    return serve_utf_8
+
+
+application = utf_8_only(get_wsgi_application())

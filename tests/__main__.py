@@ -5,6 +5,7 @@ TEST_REDIS_URL name others. Arguments go on to pytest, both times.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ class Outcome(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
     """0 if all tests passed on both databases."""
+    signal.signal(signal.SIGTERM, lambda *_facts: sys.exit(143))  # the servers are stopped on exit
     outcomes = [_embedded(arguments), _scaled(arguments)]
     _say("")
     for outcome in outcomes:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -20,12 +20,20 @@ class NotFound(exceptions.APIException):
     default_code = "not_found"
 
 
+class TooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large."
+    default_code = "too_large"
+
+
 def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. Faults that nobody expected are not caught (None)."""
     if isinstance(exception, ValidationError):
         exception = exceptions.ValidationError(as_errors(exception))
     elif isinstance(exception, PermissionDenied):
         exception = exceptions.PermissionDenied(str(exception) or None)
+    elif isinstance(exception, RequestDataTooBig):
+        exception = TooLarge()
     elif isinstance(exception, Http404):
         exception = NotFound("Not found.")
     response = exception_handler(exception, context)

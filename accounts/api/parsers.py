@@ -1,24 +1,19 @@
-"""Bodies of API requests: JSON, of a bounded size, and only if there is one."""
+"""Bodies of API requests: JSON, of a bounded depth, and only if there is one.
+
+Their size is bounded by `DATA_UPLOAD_MAX_MEMORY_SIZE`.
+"""
 
 from collections.abc import Mapping
 from io import BytesIO
 from typing import IO, Any
 
-from django.conf import settings
-from rest_framework import status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
 
-class TooLarge(APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = "The body is too large."
-    default_code = "too_large"
-
-
 class BoundedJSONParser(JSONParser):
-    """JSON up to `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes. An empty body is an empty object: the field's
-    clients send `Content-Type: application/json` with requests that have none."""
+    """JSON, where an empty body is an empty object: the field's clients send
+    `Content-Type: application/json` with requests that have none."""
 
     def parse(
         self,
@@ -26,10 +21,10 @@ class BoundedJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise TooLarge
+        body = stream.read()
         if not body.strip():
             return {}
-        return super().parse(BytesIO(body), media_type, parser_context)
+        try:
+            return super().parse(BytesIO(body), media_type, parser_context)
+        except RecursionError:
+            raise ParseError("The JSON of the body is nested too deeply.") from None

@@ -29,16 +29,21 @@ class RoleField(serializers.Field[Role, Any, dict[str, Any], Any]):
 
     def to_internal_value(self, data: Any) -> Role:
         if not isinstance(data, dict):
-            self.fail("invalid", role=str(data)[:100])
+            self.fail("invalid", role=_shown(data))
         named = [data[key] for key in ("id", "name") if data.get(key) is not None]
         found = {Role.find(str(each)) if _is_plain(each) else None for each in named}
         role = found.pop() if len(found) == 1 else None
         if role is None:
-            self.fail("invalid", role=", ".join(str(each) for each in named or [data])[:100])
+            self.fail("invalid", role=", ".join(_shown(each) for each in named or [data]))
         return role
 
     def to_representation(self, value: Any) -> dict[str, Any]:
         return role_as_json(Role(value))
+
+
+def _shown(value: Any) -> str:
+    """What was sent, short enough for a sentence and without the halves of characters."""
+    return str(value)[:100].encode(errors="replace").decode()
 
 
 def _is_plain(value: Any) -> bool:

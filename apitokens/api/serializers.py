@@ -1,5 +1,6 @@
 """The shapes of API tokens on the wire."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,10 @@ from rest_framework import serializers
 
 from accounts.api.serializers import RoleField
 from apitokens.models import APIToken
+
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
 
 # The verbs' names of things, in the words of the wire.
 FIELDS = {"expires_at": "exp_date"}
@@ -64,11 +69,12 @@ class TextField(serializers.CharField):
 
 
 class InstantField(serializers.DateTimeField):
-    """RFC 3339, which knows small letters too; without an offset it is UTC."""
+    """RFC 3339, in which t and z may be small; without an offset it is UTC."""
 
     def to_internal_value(self, value: Any) -> datetime:
-        text = value.upper() if isinstance(value, str) else value
-        return super().to_internal_value(text)
+        if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+            self.fail("invalid", format="2027-12-31T23:59:59Z")
+        return super().to_internal_value(value.upper())
 
 
 class NewIssuerSerializer(serializers.Serializer[Any]):

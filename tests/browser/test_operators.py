@@ -84,7 +84,7 @@ def test_pages_are_accessible(
 def test_operator_finds_and_deletes_a_token(visit: Visits, operator: None) -> None:
     page = enter(visit())
     page.get_by_role("link", name="API tokens").last.click()
-    page.get_by_role("searchbox").fill("Prefetch of campaign")
+    page.get_by_role("textbox", name="Search").fill("Prefetch of campaign")
     page.get_by_role("button", name="Search").click()
 
     page.get_by_role("link", name="Prefetch of campaign pages").click()
@@ -98,7 +98,7 @@ def test_operator_finds_and_deletes_a_token(visit: Visits, operator: None) -> No
 def test_operator_who_thinks_better_of_it_deletes_nothing(visit: Visits, operator: None) -> None:
     page = enter(visit())
     page.get_by_role("link", name="API tokens").last.click()
-    page.get_by_role("searchbox").fill("Webinar demo")
+    page.get_by_role("textbox", name="Search").fill("Webinar demo")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("checkbox", name="Webinar demo").check()
     page.get_by_role("combobox", name="Action:").select_option("Delete selected API tokens")

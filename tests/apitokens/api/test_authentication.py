@@ -198,7 +198,7 @@ def test_what_a_token_does_is_audited_as_done_through_it(
 ) -> None:
     token, key = issue(administrator)
     url = f"/iam/clients/{administrator.account_id}/tokens"
-    asked = {"name": "CI", "exp_date": None, "client_user": {}}
+    asked: dict[str, Any] = {"name": "CI", "exp_date": None, "client_user": {}}
     made = api(key).post(url, asked, format="json").json()
     event = AuditEvent.objects.get(kind="token.issued", subject_id=made["id"])
     assert (event.through, event.through_token, event.user, event.address) == (

@@ -199,7 +199,7 @@ def test_filters_go_together(
 ) -> None:
     issue(user, name="Alive")
     services.delete(token=issue(user, name="Gone").token, by=Actor.member(user), at=now)
-    asked = {"issued_by": user.user_id, "deleted": "true", "role": "Users"}
+    asked = {"issued_by": str(user.user_id), "deleted": "true", "role": "Users"}
     assert names(admin_api.get(tokens_url, asked)) == ["Gone"]
 
 

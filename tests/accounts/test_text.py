@@ -1,0 +1,80 @@
+"""What text people may give."""
+
+import unicodedata
+
+import pytest
+from django.core.exceptions import ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounts.text import HIGHEST_ID, parse_id, validate_line, validate_paragraphs, validate_visible
+
+DIRECTIONS = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+LETTERS = [
+    "Nightly backup",
+    "نسخة احتياطية ليلية",
+    "缓存预热",
+    "Ünïcödé",
+    "👩‍🚀 e\u0301",
+    "a\u00a0b",
+]
+
+
+@pytest.mark.parametrize("text", LETTERS)
+def test_any_script_is_welcome(text: str) -> None:
+    for validate in (validate_line, validate_paragraphs, validate_visible):
+        validate(text)
+
+
+@given(st.characters(categories=["Cc", "Cs", "Zl", "Zp"]))
+def test_one_line_has_no_control_characters(character: str) -> None:
+    with pytest.raises(ValidationError):
+        validate_line(f"a{character}b")
+
+
+@pytest.mark.parametrize("character", ["\r", "\n", "\t"])
+def test_paragraphs_may_have_line_breaks_and_tabs(character: str) -> None:
+    validate_paragraphs(f"a{character}b")
+
+
+@given(st.characters(categories=["Cc", "Cs"], exclude_characters="\r\n\t"))
+def test_paragraphs_have_no_other_control_characters(character: str) -> None:
+    with pytest.raises(ValidationError):
+        validate_paragraphs(f"a{character}b")
+
+
+@pytest.mark.parametrize("code", DIRECTIONS)
+def test_nothing_may_turn_its_neighbours_around(code: int) -> None:
+    for validate in (validate_line, validate_paragraphs):
+        with pytest.raises(ValidationError):
+            validate(f"invoice{chr(code)}fdp.exe")
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u200b", "\u2060", "\ufeff\u00a0", "\u0301"])
+def test_text_must_show_something(text: str) -> None:
+    with pytest.raises(ValidationError):
+        validate_visible(text)
+
+
+@given(st.text(min_size=1))
+def test_every_text_is_either_storable_or_refused(text: str) -> None:
+    """Whatever passes can be encoded and holds no character that PostgreSQL refuses."""
+    try:
+        validate_paragraphs(text)
+    except ValidationError:
+        return
+    assert "\0" not in text
+    assert not any(unicodedata.category(character) == "Cs" for character in text)
+    text.encode()
+
+
+@pytest.mark.parametrize("text", ["1", "0", "00012", str(HIGHEST_ID)])
+def test_id_is_a_number_that_a_database_can_hold(text: str) -> None:
+    assert parse_id(text) == int(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1.5", " 1", "٣", "1e3", "x", str(HIGHEST_ID + 1), "9" * 5000]
+)
+def test_other_text_is_no_id(text: str) -> None:
+    assert parse_id(text) is None

@@ -1,0 +1,66 @@
+"""What the documents say must be so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+READ_BY_SETTINGS = re.compile(r'\benv\.\w+\(\s*"([A-Z_]+)"')
+READ_AT_START = re.compile(r'(?:preflight\.number\(|os\.environ\.get\()"([A-Z_]+)"')
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)|src(?:set)?=\"([^\":]+)\"")
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+
+def test_readme_lists_every_variable_and_no_other() -> None:
+    read = READ_BY_SETTINGS.findall((ROOT / "config" / "settings.py").read_text())
+    read += READ_AT_START.findall((ROOT / "config" / "run.py").read_text())
+    table = README.partition("### Settings")[2].partition("### Two shapes")[0]
+    listed = re.findall(r"`([A-Z_]+)`", "".join(row.split("|")[1] for row in _rows(table)))
+
+    assert sorted(listed) == sorted(set(read))
+
+
+def test_readme_lists_every_command_of_ours() -> None:
+    commands = {
+        file.stem
+        for app in ("accounts", "apitokens", "notifications")
+        for file in (ROOT / app).glob("management/commands/[a-z]*.py")
+    }
+
+    listed = set(re.findall(r"^\| `manage\.py (\w+)", README, re.MULTILINE))
+
+    assert listed == commands
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    targets = [first or second for first, second in LINK.findall(document.read_text())]
+
+    assert [each for each in targets if not (document.parent / each).exists()] == []
+
+
+def test_every_decision_is_in_the_list() -> None:
+    pages = {file.name for file in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
+
+    listed = re.findall(r"\]\(([^)]+)\)", (ROOT / "docs" / "decisions" / "README.md").read_text())
+
+    assert set(listed) == pages
+
+
+def test_make_targets_named_in_the_documents_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = set(makefile.partition(".PHONY:")[2].splitlines()[0].split())
+
+    named = {
+        name
+        for document in DOCUMENTS
+        for name in re.findall(r"(?:^|`)make ([a-z-]+)", document.read_text(), re.MULTILINE)
+    }
+
+    assert named <= phony
+
+
+def _rows(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("| `")]
