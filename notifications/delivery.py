@@ -73,10 +73,12 @@ class Sender:
     beaten_at: datetime | None = None
 
     def beat(self) -> None:
-        """Let it be known from time to time that sending goes on."""
+        """Let it be known from time to time that sending goes on, and hold on to what is in hand:
+        a slow mail server must not set the next sender on it."""
         at = self.clock()
-        if self.beaten_at is None or at - self.beaten_at >= BEAT_EVERY:
+        if self.beaten_at is None or at - self.beaten_at >= min(BEAT_EVERY, lease() / 3):
             services.beat(name=HEARTBEAT, at=at)
+            _ours(self.in_hand, self).update(lease_until=at + lease())
             self.beaten_at = at
 
 

@@ -1,17 +1,31 @@
 """Celery's door: beat only rings the bell, the database knows what waits."""
 
+import mmap
 from datetime import timedelta
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
+from django.conf import settings
 from django.utils import timezone
 
 from notifications import delivery
 
-AT_MOST = timedelta(minutes=3)
-"""A run ends well before the broker takes its message for lost; the next one goes on."""
+_stopping = mmap.mmap(-1, 1)
+"""A byte that the worker shares with the processes it has forked. An event would have a lock, and a
+process killed with the lock in hand would stop them all."""
+
+
+@worker_shutting_down.connect
+def _stop(**_facts: object) -> None:
+    _stopping[0] = 1
 
 
 @shared_task
 def deliver_mails() -> int:
-    """Send the mails that are due. Returns how many were sent."""
-    return delivery.deliver(until=timezone.now() + AT_MOST).sent
+    """Send the mails that are due, until the bell rings again. Returns how many were sent.
+
+    A longer run would keep a worker from scanning, however many mails wait; one that is asked to
+    stop finishes the mail in hand.
+    """
+    until = timezone.now() + timedelta(seconds=settings.NOTICES_EVERY_SECONDS)
+    return delivery.deliver(until=until, is_stopping=lambda: bool(_stopping[0])).sent

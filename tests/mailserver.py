@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import ssl
 import sys
 import threading
@@ -36,6 +37,8 @@ class Mood:
     rcpt: str = ""
     data: str = ""
     body: str = ""
+    thinks: float = 0
+    """Seconds between the end of the body and the answer."""
 
 
 class Taken(NamedTuple):
@@ -62,6 +65,8 @@ class Keeper:
     commands: list[str] = field(default_factory=list)
     most_mails_in_connection: int | None = None
     on_taken: Callable[[Taken], None] | None = None
+    on_doubt: Callable[[], None] = lambda: None
+    """Called when the client will not hear what became of its mail."""
 
     async def handle_MAIL(  # noqa: N802  # the names of aiosmtpd
         self, server: "_Server", _session: Session, envelope: Envelope, address: str, options: Any
@@ -90,6 +95,9 @@ class Keeper:
     ) -> str:
         recipient = envelope.rcpt_tos[0]
         mood = self.moods_of.get(recipient, self.mood)
+        await asyncio.sleep(mood.thinks)
+        if mood.body in (HANG, DROP, TAKE_AND_DROP, TAKE_AND_HANG):
+            self.on_doubt()
         if mood.body not in ("", TAKE_AND_DROP, TAKE_AND_HANG):
             return await server.react(mood.body)
         content = envelope.original_content
@@ -232,7 +240,10 @@ def mail_server(**facts: Any) -> Iterator[MailServer]:
 
 
 async def _serve(record: IO[str] | None) -> None:
-    keeper = Keeper(on_taken=lambda taken: _write(record, taken))
+    keeper = Keeper(
+        on_taken=lambda taken: _write(record, taken),
+        on_doubt=lambda: _write(record, None),
+    )
     loop = asyncio.get_running_loop()
 
     def make() -> _Server:
@@ -250,15 +261,24 @@ async def _serve(record: IO[str] | None) -> None:
         elif not server.is_serving():
             server = await listen(make, port)
         keeper.mood = Mood(**order)
-        _say("done")
     os._exit(0)  # whoever started us is gone: nobody waits for connections to end
 
 
-def _write(record: IO[str] | None, taken: Taken) -> None:
-    if record is not None:
-        facts = {"to": taken.recipient, "id": taken.message["Message-ID"]}
-        record.write(f"{json.dumps(facts)}\n")
-        record.flush()
+def _write(record: IO[str] | None, taken: Taken | None) -> None:
+    """A line for a mail that was taken, or an empty one for a doubt that was left."""
+    if record is None:
+        return
+    if taken:
+        numbers = sorted({int(each) for each in re.findall(rb"\b\d{9}\b", taken.content)})
+        message_id = re.search(rb"^Message-ID: (\S+)", taken.content, re.MULTILINE | re.IGNORECASE)
+        facts = {
+            "to": taken.recipient,
+            "id": message_id[1].decode() if message_id else "",
+            "numbers": numbers,
+        }
+        record.write(json.dumps(facts))
+    record.write("\n")
+    record.flush()
 
 
 def order(mood: Mood, *, refuses: bool = False) -> str:

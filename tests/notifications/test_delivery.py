@@ -358,6 +358,25 @@ def test_claim_that_lapsed_but_nobody_took_still_holds(
     assert deliver(clock=lambda: now + timedelta(minutes=next(minutes))).sent == 1
 
 
+def test_slow_sender_keeps_what_it_has_in_hand(
+    server: MailServer, crowd: Callable[[int], list[Mail]], now: datetime
+) -> None:
+    crowd(20)
+    seconds = count(step=0.5)
+    leases: set[bool] = set()
+
+    def clock() -> datetime:
+        return now + timedelta(seconds=next(seconds))
+
+    def looks() -> bool:
+        at = now + timedelta(seconds=next(seconds))
+        leases.add(Mail.objects.abandoned(at).exists())
+        return False
+
+    assert deliver(clock=clock, is_stopping=looks).sent == 20
+    assert leases == {False}
+
+
 def test_mail_that_another_sender_has_taken_over_is_left_to_it(
     server: MailServer, mail: MakeMail, user: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
