@@ -14,18 +14,11 @@ import pytest
 
 from apitokens import keys
 from apitokens.demo import PASSWORD
-from tests.portal import Portal, served_portal
+from tests.portal import Portal
 
 pytestmark = pytest.mark.contract
 
 TOKEN = re.compile(r"[1-9][0-9]{8}[$_][0-9a-f]{72}")
-
-
-@pytest.fixture(scope="module")
-def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    """A portal that is served as to everybody, and talks about everything in its log."""
-    with served_portal(tmp_path_factory.mktemp("data"), LOG_LEVEL="DEBUG") as served:
-        yield served
 
 
 @pytest.fixture(scope="module")
