@@ -1,9 +1,12 @@
 """Where a request came from."""
 
+import re
 from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
+
+_WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -22,9 +25,19 @@ def client_address(request: HttpRequest) -> str | None:
     return address
 
 
+def is_trusted_peer(request: HttpRequest) -> bool:
+    """True if the peer itself, whatever it forwards, is one of `settings.TRUSTED_PROXIES`."""
+    peer = _parse(request.META.get("REMOTE_ADDR", ""))
+    return peer is not None and _is_trusted(peer)
+
+
 def _parse(text: str) -> str | None:
+    """The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]:4711`."""
+    text = text.strip()
+    ported = _WITH_PORT.fullmatch(text)
+    bare = (ported[1] or ported[2]) if ported else text
     try:
-        address = ip_address(text.strip().partition("%")[0])  # without an IPv6 zone
+        address = ip_address(bare.partition("%")[0])  # without an IPv6 zone
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from accounts.requests import current_member, memberships_of
 
@@ -11,4 +12,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     """`member` and `memberships`, read from the database only when the page shows them."""
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return {"member": None, "memberships": []}
-    return {"member": current_member(request), "memberships": memberships_of(request)}
+    return {
+        "member": SimpleLazyObject(lambda: current_member(request)),
+        "memberships": SimpleLazyObject(lambda: memberships_of(request)),
+    }

@@ -134,10 +134,13 @@ def restore_user(*, user: User, by: Actor, at: datetime) -> None:
 def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datetime) -> Membership:
     """Make the user a member of the account, or bring a removed member back with this role.
 
-    Raises `PermissionDenied` unless an operator or an Administrator of the account asks.
+    Raises `PermissionDenied` unless an operator or an Administrator of the account asks, and
+    `ValidationError` for a present member: another role is another story.
     """
     if not (by.is_operator or by.is_administrator_of(account.pk)):
         raise PermissionDenied(_("Only Administrators add users to the account."))
+    if Membership.objects.filter(account=account, user=user, removed_at=None).exists():
+        raise ValidationError(_("The user is a member already."), code="already_member")
     membership, _made = Membership.objects.update_or_create(
         account=account,
         user=user,

@@ -2,11 +2,12 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import services
@@ -17,8 +18,9 @@ from accounts.models import User
 from accounts.requests import SESSION_KEY, memberships_of
 
 
-@login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
 def profile(request: HttpRequest) -> HttpResponse:
     """My profile: name, time zone, language."""
     assert isinstance(request.user, User)
@@ -58,7 +60,7 @@ def switch(request: HttpRequest) -> HttpResponse:
         messages.success(
             request, _("You now work in %(account)s.") % {"account": chosen.account.name}
         )
-    return redirect(safe_next(request, fallback="/"))
+    return HttpResponseRedirect(safe_next(request, fallback="/"))
 
 
 @login_required
@@ -69,13 +71,13 @@ def open_account(request: HttpRequest, account_id: int) -> HttpResponse:
         request.session[SESSION_KEY] = account_id
     else:
         messages.error(request, _("You do not belong to that account any more."))
-    return redirect(safe_next(request, fallback="/"))
+    return HttpResponseRedirect(safe_next(request, fallback="/"))
 
 
 def safe_next(request: HttpRequest, *, fallback: str) -> str:
-    """The page a form asks to go on to, if it is one of ours; else `fallback`."""
+    """The path a form asks to go on to, if it is one of ours; else `fallback`."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
-    ours = url_has_allowed_host_and_scheme(
+    ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return wanted if ours else fallback

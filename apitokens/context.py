@@ -1,10 +1,10 @@
 """The exclamation badge of the sidebar."""
 
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import SimpleLazyObject
 
 from accounts.actors import Actor
 from accounts.requests import current_member
@@ -15,7 +15,8 @@ def expiring_badge(request: HttpRequest) -> dict[str, Any]:
     """`expiring_soon`: how many tokens the person may see that expire in 7 days or less."""
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return {"expiring_soon": 0}
-    return {"expiring_soon": SimpleLazyObject(lambda: _count(request))}
+    # Called by the page, if it shows it; a lazy object would be no number to a plural rule.
+    return {"expiring_soon": cache(lambda: _count(request))}
 
 
 def _count(request: HttpRequest) -> int:

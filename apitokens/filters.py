@@ -149,12 +149,12 @@ class PageFilter(TokenFilter):
 
     def search(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         """Find the words in name, description and issuer, or the exact id (also as `id$`)."""
-        wanted = (
-            Q(name__icontains=value)
-            | Q(description__icontains=value)
-            | Q(issuer__user__name__icontains=value)
-            | Q(issuer__user__email__icontains=value)
+        # By a list of issuers and not by joining them: PostgreSQL then reads the tokens once.
+        issuers = Membership.objects.filter(
+            Q(user__name__icontains=value) | Q(user__email__icontains=value),
+            account=self.actor.account,
         )
+        wanted = Q(name__icontains=value) | Q(description__icontains=value) | Q(issuer__in=issuers)
         token_id = id_in(value)
         return queryset.filter(wanted if token_id is None else wanted | Q(pk=token_id))
 

@@ -6,8 +6,9 @@ field, with stable codes) and `PermissionDenied`.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -28,7 +29,8 @@ from apitokens.thresholds import first_notice_due
 LONGEST_LIFE = timedelta(days=36_525)
 """A hundred years: what is later is a slip of the keyboard or means "never"."""
 
-AUDITED_REFUSALS = ("role_too_high", "limit_reached", "outlives_creator")
+FORBIDDEN = "forbidden"
+AUDITED_REFUSALS = {"role_too_high", "limit_reached", "outlives_creator", FORBIDDEN}
 
 
 class Issued(NamedTuple):
@@ -76,8 +78,6 @@ def issue(
     `outlives_creator`, `limit_reached` (whole form); `AlreadyIssued` if `form_key` was used before;
     `PermissionDenied` for whoever is not the issuer or an operator, or no longer a member.
     """
-    if not (by.is_operator or by.is_member(issuer)):
-        raise PermissionDenied(_("You can create API tokens for yourself only."))
     token = APIToken(
         account_id=issuer.account_id,
         issuer=issuer,
@@ -86,36 +86,30 @@ def issue(
         role=role,
         created_at=at,
         expires_at=expires_at,
-        notice_due_at=first_notice_due(expires_at, created_at=at),
         form_key=form_key,
     )
     try:
         with transaction.atomic():
             key = _insert(token, by=by, at=at)
-    except ValidationError as refusal:
-        _record_refusal(refusal, token, by=by, at=at)
+    except (ValidationError, PermissionDenied) as refusal:
+        for code in sorted(_codes(refusal) & AUDITED_REFUSALS):
+            _record("token.issue_refused", token, by=by, at=at, code=code, role=token.role)
         raise
     return Issued(token, key)
 
 
-@transaction.atomic
 def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
     """Delete a token: it stops at once and stays as a tombstone. False if somebody was faster.
 
     Administrators delete any token of the account, others those they issued, operators all; a token
     deletes no token of a stronger role. Raises `PermissionDenied`.
     """
-    if not _may_delete(token, by):
-        raise PermissionDenied(_("You do not have permission to delete this API token."))
-    deleted = APIToken.objects.undeleted().filter(pk=token.pk)
-    if not deleted.update(deleted_at=at, deleted_by=by.user):
-        return False
-    token.deleted_at, token.deleted_by = at, by.user
-    tell_issuer(token, was_created=False, by=by, at=at)
-    audit.record(
-        "token.deleted", by=by, at=at, account_id=token.account_id, subject=token, name=token.name
-    )
-    return True
+    try:
+        with transaction.atomic():
+            return _delete(token, by=by, at=at)
+    except PermissionDenied:
+        _record("token.delete_refused", token, by=by, at=at, code=FORBIDDEN, role=token.role)
+        raise
 
 
 @transaction.atomic
@@ -153,9 +147,10 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     # The account's row is the queue: whoever holds it counts alone. `no_key` lets others insert
     # rows that refer to it meanwhile. (On SQLite the transaction itself is the queue.)
     account = Account.objects.select_for_update(no_key=True).get(pk=token.account_id)
-    issuer = Membership.objects.present().filter(pk=token.issuer_id).first()
-    if issuer is None:
-        raise PermissionDenied(_("You do not belong to this account any more."))
+    if not (by.is_operator or by.is_member(token.issuer)):
+        raise PermissionDenied(_("You can create API tokens for yourself only."))
+    by = _as_of_now(by, at)
+    issuer = by.membership or _present(token.issuer)
     _refuse_second_use(token)
     _refuse_bad_facts(token, ceiling=_ceiling(by, issuer), ends_at=by.token_ends_at, at=at)
     if usage(account, at=at).is_full:
@@ -172,6 +167,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     key = keys.make(token.pk)
     token.pepper = newest_pepper()
     token.digest = keys.digest(key, settings.TOKEN_PEPPERS[token.pepper])
+    token.notice_due_at = first_notice_due(token.expires_at, created_at=at)
     token.save(force_insert=True)
     tell_issuer(token, was_created=True, by=by, at=at)
     audit.record(
@@ -186,6 +182,41 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
         expires_at=token.expires_at.isoformat() if token.expires_at else None,
     )
     return key
+
+
+def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
+    if not _may_delete(token, _as_of_now(by, at)):
+        raise PermissionDenied(_("You do not have permission to delete this API token."))
+    deleted = APIToken.objects.undeleted().filter(pk=token.pk)
+    if not deleted.update(deleted_at=at, deleted_by=by.user):
+        return False
+    token.deleted_at, token.deleted_by = at, by.user
+    tell_issuer(token, was_created=False, by=by, at=at)
+    _record("token.deleted", token, by=by, at=at, name=token.name)
+    return True
+
+
+def _as_of_now(by: Actor, at: datetime) -> Actor:
+    """The actor as they are inside this transaction: what they were when the request began may have
+    ended since. Raises `PermissionDenied` if they may not act at all any more."""
+    if by.membership is None:
+        return by
+    membership = _present(by.membership)
+    role = membership.held_role
+    if by.token_id is not None:
+        token = APIToken.objects.active(at).filter(pk=by.token_id).first()
+        if token is None:
+            raise PermissionDenied(_("The API token you act with has ended."))
+        role = Role.weaker(token.held_role, role)
+    return replace(by, membership=membership, role=role)
+
+
+def _present(member: Membership) -> Membership:
+    present = Membership.objects.present().select_related("user", "account")
+    found = present.filter(pk=member.pk).first()
+    if found is None:
+        raise PermissionDenied(_("You do not belong to this account any more."))
+    return found
 
 
 def _ceiling(by: Actor, issuer: Membership) -> Role:
@@ -254,20 +285,15 @@ def _may_delete(token: APIToken, by: Actor) -> bool:
     )
 
 
-def _record_refusal(refusal: ValidationError, token: APIToken, *, by: Actor, at: datetime) -> None:
-    for code in _codes(refusal):
-        if code in AUDITED_REFUSALS:
-            audit.record(
-                "token.issue_refused",
-                by=by,
-                at=at,
-                account_id=token.account_id,
-                code=code,
-                role=token.role,
-            )
+def _record(kind: str, token: APIToken, *, by: Actor, at: datetime, **details: Any) -> None:
+    """An event about this token; one that was refused has no row to point to."""
+    subject = None if token._state.adding else token
+    audit.record(kind, by=by, at=at, account_id=token.account_id, subject=subject, **details)
 
 
-def _codes(refusal: ValidationError) -> set[str]:
+def _codes(refusal: ValidationError | PermissionDenied) -> set[str]:
+    if isinstance(refusal, PermissionDenied):
+        return {FORBIDDEN}
     if hasattr(refusal, "error_dict"):
         return {str(error.code) for errors in refusal.error_dict.values() for error in errors}
     return {str(error.code) for error in refusal.error_list}

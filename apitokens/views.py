@@ -5,8 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -69,7 +69,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
             messages.success(request, _("“%(name)s” was deleted.") % {"name": token.name})
         else:
             messages.info(request, _("“%(name)s” was deleted before.") % {"name": token.name})
-        return redirect(back)
+        return HttpResponseRedirect(back)
     context = _listing(request, QueryDict()) | {
         "token": token,
         "token_row": row(token, at=timezone.now()),

@@ -167,3 +167,9 @@ def _is_mail(url: str) -> bool:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "no answer"
+
+
+def is_local(host: str, base_url: str) -> bool:
+    """True if the portal listens to this machine only, and is spoken of as this machine."""
+    names = {"localhost", "127.0.0.1", "::1"}
+    return host in names and urlsplit(base_url).hostname in names

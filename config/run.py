@@ -59,11 +59,10 @@ class StopRequest:
 def main() -> int:
     """0 after Ctrl-C or SIGTERM; 1, with one sentence, if the portal cannot start or go on."""
     on_stop(leave)
-    os.umask(0o077)  # the database, the logs and the mail are the owner's alone
     try:
         place = _place()
         with preflight.claim_data_dir(place.data_dir):
-            _serve(place, welcome=_prepare())
+            _serve(place, welcome=_prepare(place.host))
     except NotReady as reason:
         sys.stderr.write(f"{reason}\n")
         return 1
@@ -89,7 +88,7 @@ def _place() -> Place:
         port=preflight.number("PORT", 8000, highest=65535),
         data_dir=Path(os.environ.get("DATA_DIR") or ROOT / "var").expanduser().resolve(),
         workers=preflight.number("WEB_WORKERS", 2, highest=256),
-        threads=preflight.number("WEB_THREADS", 4, highest=256),
+        threads=preflight.number("WEB_THREADS", 16, highest=256),
     )
     preflight.refuse_taken_port(place.host, place.port)
     preflight.make_data_dir(place.data_dir)
@@ -99,7 +98,7 @@ def _place() -> Place:
     return place
 
 
-def _prepare() -> str:
+def _prepare(host: str) -> str:
     """Make the database and the files ready. Returns what a newcomer should read, secret and all:
     it is for the terminal, and for no log."""
     preflight.read_settings()
@@ -113,14 +112,21 @@ def _prepare() -> str:
         call_command("collectstatic", interactive=False, verbosity=0)
         for message in checks.run_checks(databases=["default"]):
             _say(str(message))
-        welcome = _seed()
+        welcome = _seed(host)
     except DatabaseError as error:
         raise NotReady(f"The database cannot be prepared: {error}") from None
     connections.close_all()
     return welcome
 
 
-def _seed() -> str:
+def _seed(host: str) -> str:
+    """Fill an empty database with the demo; but its passwords are known to everybody, so only where
+    nobody but this machine can come in."""
+    if not preflight.is_local(host, settings.BASE_URL):
+        return (
+            "\nThe demo is for this machine alone. If nobody can sign in yet, begin with:\n"
+            "  .venv/bin/python manage.py create_account NAME --administrator E-MAIL\n"
+        )
     told = io.StringIO()
     call_command("seed_demo", if_empty=True, stdout=told)
     return told.getvalue() or (

@@ -32,9 +32,10 @@ _base = urlsplit(BASE_URL)
 _is_https = _base.scheme == "https"
 
 DEBUG = env.bool("DEBUG", default=False)
+_host = f"[{_base.hostname}]" if ":" in (_base.hostname or "") else _base.hostname
 ALLOWED_HOSTS: list[str] = env.list(
     "ALLOWED_HOSTS",
-    default=sorted({_base.hostname or "localhost", "localhost", "127.0.0.1", "[::1]"}),
+    default=sorted({_host or "localhost", "localhost", "127.0.0.1", "[::1]"}),
 )
 CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _is_https else []
 
@@ -53,7 +54,6 @@ TOKEN_PEPPERS = parse_peppers(
 
 INSTALLED_APPS = [
     "config.apps.OperatorsSite",
-    "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
@@ -68,9 +68,13 @@ INSTALLED_APPS = [
     "notifications",
     "accounts",
     "apitokens",
+    "django.contrib.auth",  # after accounts, whose commands of the same names go first
 ]
 
 MIDDLEWARE = [
+    "config.middleware.believe_trusted_proxies",
+    "config.middleware.refuse_large_bodies",
+    "config.middleware.api_rules",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -134,6 +138,8 @@ CACHES: dict[str, dict[str, Any]] = {
         else {
             "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
             "LOCATION": DATA_DIR / "cache",
+            # Rate limits live here: what is forgotten too early would let somebody try again.
+            "OPTIONS": {"MAX_ENTRIES": 10_000},
         }
     )
 }
@@ -178,13 +184,16 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
     ("__Host-session", "__Host-csrf") if _is_https else (f"session-{PORT}", f"csrf-{PORT}")
 )
+SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_SSL_REDIRECT = _is_https and env.bool("SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _is_https else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _is_https
+# What BASE_URL says of itself it must not decide for its whole domain: operators do.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
@@ -267,6 +276,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "notifications.tasks.deliver_mails",
         "schedule": schedule(timedelta(seconds=NOTICES_EVERY_SECONDS)),
         "options": {"expires": NOTICES_EVERY_SECONDS},
+    },
+    "clear-sessions": {
+        "task": "accounts.tasks.clear_sessions",
+        "schedule": schedule(timedelta(hours=6)),
+        "options": {"expires": 6 * 3600},
     },
     "forget-digests": {
         "task": "apitokens.tasks.forget_digests",

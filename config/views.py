@@ -2,7 +2,7 @@
 
 import logging
 
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from config.middleware import is_api
 from config.reference import reference
 from notifications.health import health
 
@@ -26,7 +27,7 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     "unavailable" or "late"."""
     try:
         found = health(at=timezone.now())
-    except DatabaseError:
+    except Error:
         logger.exception("The database does not answer.")
         return JsonResponse({"status": "unavailable"}, status=503)
     return JsonResponse(
@@ -45,37 +46,34 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@never_cache
 def docs(request: HttpRequest) -> HttpResponse:
     """The API's documentation, made from its OpenAPI description."""
     return render(request, "api/docs.html", reference())
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
+    if is_api(request):
         return _api_error("The request cannot be understood.", 400)
     return defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
+    if is_api(request):
         return _api_error("You do not have permission to perform this action.", 403)
     return defaults.permission_denied(request, exception)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
+    if is_api(request):
         return _api_error("Not found.", 404)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if _is_api(request):
+    if is_api(request):
         return _api_error("Something went wrong on our side. Try again later.", 500)
     return defaults.server_error(request)
-
-
-def _is_api(request: HttpRequest) -> bool:
-    return request.path_info.startswith("/iam/") and not request.path_info.startswith("/iam/docs")
 
 
 def _api_error(message: str, status: int) -> HttpResponse:

@@ -64,6 +64,8 @@ def _deployment(environment: dict[str, str]) -> str:
     """Django's own look at the settings as an operator would have them."""
     production = {
         "BASE_URL": "https://tokens.example.com",
+        "HSTS_INCLUDE_SUBDOMAINS": "true",
+        "HSTS_PRELOAD": "true",
         "SECRET_KEY": secrets.token_urlsafe(64),
         "TOKEN_PEPPERS": f"1:{secrets.token_hex(32)}",
     }

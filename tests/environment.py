@@ -43,6 +43,7 @@ def prepare() -> Path:
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     data_dir = Path(tempfile.mkdtemp(prefix="permatoken-tests-"))
     os.environ["DATA_DIR"] = str(data_dir)
+    (data_dir / "static").mkdir()
     if database := os.environ.get("TEST_DATABASE_URL"):
         os.environ["DATABASE_URL"] = database
     if redis := os.environ.get("TEST_REDIS_URL"):

@@ -1,6 +1,6 @@
 """Makes people, accounts and tokens for tests. Tokens come from the verb, like everybody's."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import factory
@@ -10,6 +10,7 @@ from accounts.actors import Actor
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from apitokens import services
+from apitokens.models import APIToken
 from apitokens.services import Issued
 
 PASSWORD = "correct horse battery staple"
@@ -66,3 +67,15 @@ def issue(member: Membership, *, at: datetime, **facts: Any) -> Issued:
             **facts,
         }
     )
+
+
+def acting(
+    member: Membership, role: Role, *, at: datetime, ends_at: datetime | None = None
+) -> Actor:
+    """The actor that authentication makes of a token of this member, role and end.
+
+    The role may be stronger than the member's: they had a stronger one when they issued it.
+    """
+    token = issue(member, at=at - timedelta(hours=1), name="Acting", role=Role.USERS).token
+    APIToken.objects.filter(pk=token.pk).update(role=role, expires_at=ends_at)
+    return Actor.token(member, token_id=token.pk, role=role, ends_at=ends_at)

@@ -109,13 +109,13 @@ class UserSerializer(serializers.Serializer[Membership]):
 
 
 class CurrentUserSerializer(UserSerializer):
-    """The caller, with all the accounts they belong to."""
+    """The caller, with those of their accounts that the context's `memberships` names."""
 
     client_and_roles = serializers.SerializerMethodField()
 
     @extend_schema_field(AccountRoleSerializer(many=True))
     def get_client_and_roles(self, member: Membership) -> Any:
-        return [AccountRoleSerializer(each).data for each in Membership.objects.of(member.user)]
+        return [AccountRoleSerializer(each).data for each in self.context["memberships"]]
 
 
 class AccountSerializer(serializers.Serializer[Account]):

@@ -45,10 +45,12 @@ def my_account(request: Request) -> Response:
 @extend_schema(
     operation_id="get_current_user",
     summary="Get myself",
-    description="The user in whose name the API token acts, and the accounts they belong to.",
+    description="The user in whose name the API token acts, and their role in its account.",
     tags=["Account and users"],
     responses=CurrentUserSerializer,
 )
 @api_view(["GET"])
 def my_user(request: Request) -> Response:
-    return Response(CurrentUserSerializer(caller(request)).data)
+    # A token belongs to one account, and tells its holder nothing of the issuer's others.
+    member = caller(request)
+    return Response(CurrentUserSerializer(member, context={"memberships": [member]}).data)

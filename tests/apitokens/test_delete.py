@@ -12,6 +12,7 @@ from apitokens import services
 from apitokens.models import APIToken, Status
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
+from tests.factories import acting as acting_token
 
 pytestmark = pytest.mark.django_db
 
@@ -71,7 +72,7 @@ def test_operator_deletes_any_token(user: Membership, issue: Issue, now: datetim
 def test_token_deletes_tokens_of_equal_or_lower_role(
     administrator: Membership, issue: Issue, now: datetime, acting: Role, other: Role
 ) -> None:
-    by = Actor.token(administrator, token_id=7, role=acting, ends_at=None)
+    by = acting_token(administrator, acting, at=now)
     assert services.delete(token=issue(administrator, role=other).token, by=by, at=now)
 
 
@@ -80,7 +81,7 @@ def test_token_may_not_delete_stronger_tokens_even_of_its_own_issuer(
     administrator: Membership, issue: Issue, now: datetime, acting: Role, other: Role
 ) -> None:
     token = issue(administrator, role=other).token
-    by = Actor.token(administrator, token_id=7, role=acting, ends_at=None)
+    by = acting_token(administrator, acting, at=now)
     with pytest.raises(PermissionDenied):
         services.delete(token=token, by=by, at=now)
     assert APIToken.objects.undeleted().filter(pk=token.pk).exists()
@@ -89,7 +90,7 @@ def test_token_may_not_delete_stronger_tokens_even_of_its_own_issuer(
 def test_token_below_administrators_may_not_delete_other_peoples_tokens(
     administrator: Membership, user: Membership, issue: Issue, now: datetime
 ) -> None:
-    by = Actor.token(administrator, token_id=7, role=Role.ENGINEERS, ends_at=None)
+    by = acting_token(administrator, Role.ENGINEERS, at=now)
     with pytest.raises(PermissionDenied):
         services.delete(token=issue(user).token, by=by, at=now)
 

@@ -14,7 +14,7 @@ from accounts.roles import Role
 from apitokens import keys, services
 from apitokens.models import APIToken
 from tests.conftest import Issue
-from tests.factories import MembershipFactory
+from tests.factories import MembershipFactory, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -28,10 +28,6 @@ STRONGEST_FIRST = [1, 5, 3009, 3022, 2]
 
 def codes(refusal: ValidationError) -> dict[str, list[str | None]]:
     return {field: [each.code for each in errors] for field, errors in refusal.error_dict.items()}
-
-
-def token_actor(member: Membership, role: Role, ends_at: datetime | None = None) -> Actor:
-    return Actor.token(member, token_id=7, role=role, ends_at=ends_at)
 
 
 def test_roles_rank_as_the_product_says() -> None:
@@ -64,28 +60,28 @@ def test_member_may_not_issue_a_token_with_a_higher_role(
 
 @pytest.mark.parametrize(("own", "wanted"), ALLOWED)
 def test_token_issues_a_token_with_an_equal_or_lower_role(
-    administrator: Membership, own: Role, wanted: Role, issue: Issue
+    administrator: Membership, own: Role, wanted: Role, issue: Issue, now: datetime
 ) -> None:
-    assert issue(administrator, by=token_actor(administrator, own), role=wanted)
+    assert issue(administrator, by=acting(administrator, own, at=now), role=wanted)
 
 
 @pytest.mark.parametrize(("own", "wanted"), TOO_HIGH)
 def test_token_may_not_issue_beyond_its_own_role_even_for_an_administrator(
-    administrator: Membership, own: Role, wanted: Role, issue: Issue
+    administrator: Membership, own: Role, wanted: Role, issue: Issue, now: datetime
 ) -> None:
     with pytest.raises(ValidationError) as refused:
-        issue(administrator, by=token_actor(administrator, own), role=wanted)
+        issue(administrator, by=acting(administrator, own, at=now), role=wanted)
     assert codes(refused.value) == {"role": ["role_too_high"]}
-    assert not APIToken.objects.exists()
+    assert not APIToken.objects.exclude(name="Acting").exists()
 
 
 @pytest.mark.parametrize(("present", "wanted"), TOO_HIGH)
 def test_strong_token_may_not_issue_beyond_its_issuers_present_role(
-    account: Account, present: Role, wanted: Role, issue: Issue
+    account: Account, present: Role, wanted: Role, issue: Issue, now: datetime
 ) -> None:
     member = MembershipFactory.create(account=account, role=present)
     with pytest.raises(ValidationError):
-        issue(member, by=token_actor(member, Role.ADMINISTRATORS), role=wanted)
+        issue(member, by=acting(member, Role.ADMINISTRATORS, at=now), role=wanted)
 
 
 def test_role_lost_since_the_request_began_is_not_given_away(
@@ -167,7 +163,7 @@ def test_token_may_not_be_outlived_by_what_it_creates(
     administrator: Membership, issue: Issue, now: datetime, seconds: int
 ) -> None:
     ends = now + timedelta(days=30)
-    by = token_actor(administrator, Role.ADMINISTRATORS, ends)
+    by = acting(administrator, Role.ADMINISTRATORS, at=now, ends_at=ends)
     with pytest.raises(ValidationError) as refused:
         issue(administrator, by=by, expires_at=ends + timedelta(seconds=seconds))
     assert codes(refused.value) == {"expires_at": ["outlives_creator"]}
@@ -176,7 +172,7 @@ def test_token_may_not_be_outlived_by_what_it_creates(
 def test_token_that_ends_may_not_create_one_that_never_does(
     administrator: Membership, issue: Issue, now: datetime
 ) -> None:
-    by = token_actor(administrator, Role.ADMINISTRATORS, now + timedelta(days=30))
+    by = acting(administrator, Role.ADMINISTRATORS, at=now, ends_at=now + timedelta(days=30))
     with pytest.raises(ValidationError) as refused:
         issue(administrator, by=by, expires_at=None)
     assert codes(refused.value) == {"expires_at": ["outlives_creator"]}
@@ -186,14 +182,14 @@ def test_token_may_create_one_that_ends_together_with_it(
     administrator: Membership, issue: Issue, now: datetime
 ) -> None:
     ends = now + timedelta(days=30)
-    by = token_actor(administrator, Role.ADMINISTRATORS, ends)
+    by = acting(administrator, Role.ADMINISTRATORS, at=now, ends_at=ends)
     assert issue(administrator, by=by, expires_at=ends).token.expires_at == ends
 
 
 def test_token_that_never_ends_may_create_one_that_never_does(
-    administrator: Membership, issue: Issue
+    administrator: Membership, issue: Issue, now: datetime
 ) -> None:
-    by = token_actor(administrator, Role.ADMINISTRATORS)
+    by = acting(administrator, Role.ADMINISTRATORS, at=now)
     assert issue(administrator, by=by, expires_at=None).token.expires_at is None
 
 
@@ -391,10 +387,13 @@ def test_issue_leaves_an_event(engineer: Membership, issue: Issue, now: datetime
     }
 
 
-def test_event_names_the_token_that_acted(administrator: Membership, issue: Issue) -> None:
-    issue(administrator, by=token_actor(administrator, Role.ADMINISTRATORS))
-    event = AuditEvent.objects.get(kind="token.issued")
-    assert (event.through, event.through_token) == ("api", 7)
+def test_event_names_the_token_that_acted(
+    administrator: Membership, issue: Issue, now: datetime
+) -> None:
+    by = acting(administrator, Role.ADMINISTRATORS, at=now)
+    made = issue(administrator, by=by).token
+    event = AuditEvent.objects.get(kind="token.issued", subject_id=made.pk)
+    assert (event.through, event.through_token) == ("api", by.token_id)
 
 
 def test_event_holds_no_secret(engineer: Membership, issue: Issue) -> None:
@@ -425,11 +424,11 @@ def test_refusal_of_a_role_is_remembered(user: Membership, issue: Issue) -> None
 def test_refusal_to_be_outlived_is_remembered(
     administrator: Membership, issue: Issue, now: datetime
 ) -> None:
-    by = token_actor(administrator, Role.ADMINISTRATORS, now + timedelta(days=1))
+    by = acting(administrator, Role.ADMINISTRATORS, at=now, ends_at=now + timedelta(days=1))
     with pytest.raises(ValidationError):
         issue(administrator, by=by)
     event = AuditEvent.objects.get(kind="token.issue_refused")
-    assert (event.details["code"], event.through_token) == ("outlives_creator", 7)
+    assert (event.details["code"], event.through_token) == ("outlives_creator", by.token_id)
 
 
 def test_slip_of_the_keyboard_leaves_no_event(user: Membership, issue: Issue) -> None:

@@ -22,7 +22,7 @@ every_language = pytest.mark.parametrize("language", TRANSLATED)
 WORDS = {
     LIST: {
         "de": ["API-Token erstellen", "Ausgestellt von", "Rolle", "Ablauf", "Zuletzt verwendet"],
-        "ru": ["Создать API-токен", "Кем выдан", "Роль", "Срок действия", "Ещё не использовался"],
+        "ru": ["Создать API-токен", "Кем выдан", "Роль", "Срок действия", "Ещё не использован"],
         "zh": ["创建 API 令牌", "签发者", "角色", "到期时间", "尚未使用"],
         "az": ["API tokeni yarat", "Verən şəxs", "Rol", "Bitmə vaxtı", "Hələ istifadə edilməyib"],
     },
@@ -183,7 +183,7 @@ def test_page_says_which_language_it_is_in(
         ("en", "5 Mar 2031"),
         ("de", "05.03.2031"),
         ("ru", "05.03.2031"),
-        ("zh", "2031年3月5日"),
+        ("zh", "2031-03-05"),
         ("az", "05.03.2031"),
     ],
 )
@@ -203,9 +203,9 @@ def test_dates_are_written_as_the_reader_writes_them(
     [
         ("en", "Expires in 3\xa0days"),
         ("de", "Noch 3\xa0Tage"),
-        ("ru", "Осталось: 3\xa0дня"),
+        ("ru", "Ещё 3\xa0дня"),
         ("zh", "3\xa0日后到期"),
-        ("az", "3\xa0gün sonra bitir"),
+        ("az", "3\xa0gün qalıb"),
     ],
 )
 def test_time_left_is_told_in_the_language(

@@ -437,11 +437,11 @@ def test_issuer_of_another_account_is_told_like_one_that_does_not_exist(
 ) -> None:
     issue(user)
     issue(stranger)
-    answers = [
-        text(users_browser.get(URL, {"issued_by": user_id})).replace(str(user_id), "?")
+    answers = {
+        text(users_browser.get(URL, {"issued_by": user_id}))
         for user_id in (stranger.user_id, 987_654)
-    ]
-    assert answers[0] == answers[1]
+    }
+    assert len(answers) == 1
 
 
 @pytest.mark.parametrize("query", ["%FF=%FF", "q=%ED%A0%80", "&&", "q=a&q=b", "%", "q[]=1"])

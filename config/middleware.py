@@ -1,0 +1,68 @@
+"""What every request meets first: proxies, sizes, and the API's own rules of the road."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from accounts.addresses import is_trusted_peer
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+LARGEST_BODY = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+SAY_HTTPS = "Use https: over plain http everybody on the way can read your token. Replace it now."
+
+
+def believe_trusted_proxies(get_response: Handler) -> Handler:
+    """Forget what strangers say about the scheme: only our proxies know it."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        if "HTTP_X_FORWARDED_PROTO" in request.META and not is_trusted_peer(request):
+            del request.META["HTTP_X_FORWARDED_PROTO"]
+        return get_response(request)
+
+    return handle
+
+
+def refuse_large_bodies(get_response: Handler) -> Handler:
+    """No form here takes files. What is too large is not read at all."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        if _content_length(request) <= LARGEST_BODY:
+            return get_response(request)
+        if is_api(request):
+            return JsonResponse({"message": "The body is too large."}, status=413)
+        return render(request, "400.html", status=413)
+
+    return handle
+
+
+def api_rules(get_response: Handler) -> Handler:
+    """Answers of the API are kept by no cache; and it is asked over https, where there is https.
+
+    A redirect would break a POST, and hide that the token has travelled in clear.
+    """
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        if not is_api(request):
+            return get_response(request)
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+            response: HttpResponse = JsonResponse({"message": SAY_HTTPS}, status=403)
+        else:
+            response = get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return handle
+
+
+def is_api(request: HttpRequest) -> bool:
+    """True for addresses that programs ask; the documentation is a page."""
+    return request.path_info.startswith("/iam/") and request.path_info != "/iam/docs"
+
+
+def _content_length(request: HttpRequest) -> int:
+    """The announced length of the body, in bytes. (Django reads no body of any other.)"""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isascii() and length.isdecimal() else 0

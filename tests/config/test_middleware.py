@@ -1,0 +1,64 @@
+"""The rules of the road: proxies, sizes, https, caches, and cookies that no session can have."""
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import Membership
+from config.networks import parse_networks
+from tests.conftest import SignIn
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def https(settings: Settings) -> None:
+    """A portal whose people come over https, through a proxy on this machine."""
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1"])
+
+
+def test_a_trusted_proxy_is_believed_about_the_scheme(client: Client, https: None) -> None:
+    assert client.get("/sign-in/", headers={"X-Forwarded-Proto": "https"}).status_code == 200
+
+
+def test_a_stranger_is_not_believed_about_the_scheme(client: Client, https: None) -> None:
+    page = client.get(
+        "/sign-in/", headers={"X-Forwarded-Proto": "https"}, REMOTE_ADDR="198.51.100.7"
+    )
+    assert page.status_code == 301
+
+
+def test_the_api_is_not_redirected_to_https_but_refused(client: Client, https: None) -> None:
+    answer = client.post("/iam/v2/clients/1/tokens", {}, content_type="application/json")
+    assert answer.status_code == 403
+    assert "https" in answer.json()["message"]
+
+
+def test_answers_of_the_api_are_kept_by_no_cache(client: Client) -> None:
+    assert client.get("/iam/users/me").headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/profile/", "/iam/docs", "/profile/api-tokens/"])
+def test_pages_about_a_person_are_kept_by_no_cache(
+    client: Client, user: Membership, sign_in: SignIn, path: str
+) -> None:
+    sign_in(client, user)
+    assert "no-store" in client.get(path).headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/sign-in/", "/iam/v2/clients/1/tokens"])
+def test_a_body_that_is_too_large_is_not_read(client: Client, path: str) -> None:
+    answer = client.post(path, b"x" * 300_000, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("cookie", [r'"\000aaaaaaaaaaaa"', "ünglaublich", "short", "a" * 5_000])
+def test_a_cookie_that_no_session_can_have_is_as_none(
+    client: Client, settings: Settings, cookie: str
+) -> None:
+    raw = f"{settings.SESSION_COOKIE_NAME}={cookie}"
+    page = client.get("/profile/api-tokens/", HTTP_COOKIE=raw)
+    assert page.status_code == 302
+    assert page.headers["Location"].startswith("/sign-in/")
