@@ -294,6 +294,10 @@ if REDIS_URL:
     # twice, and beat rings again anyway: the ledger in the database remembers, not the broker.
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"visibility_timeout": 600}
 else:
+    # Without an event loop the pool's processes share one lock: one that is killed with the lock in
+    # hand stops them all for good (seen in tests/faults). Alone, a worker that is killed is gone,
+    # and whoever watches it starts another. SQLite has one writer at a time anyway.
+    CELERY_WORKER_POOL = "solo"
     CELERY_BROKER_URL = "filesystem://localhost"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(DATA_DIR / "queue"),
