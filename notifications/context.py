@@ -1,9 +1,9 @@
 """The bell of the top bar."""
 
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.functional import SimpleLazyObject
 
 from notifications.models import Notice
 from notifications.people import person_of
@@ -16,7 +16,8 @@ def bell(request: HttpRequest) -> dict[str, Any]:
     """`unread_notices`: how many wait in the inbox, asked for only when a page shows it."""
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return {"unread_notices": 0}
-    return {"unread_notices": SimpleLazyObject(lambda: _count(request))}
+    # Called by the page, if it shows it; a lazy object would be no number to a plural rule.
+    return {"unread_notices": cache(lambda: _count(request))}
 
 
 def _count(request: HttpRequest) -> int:
