@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+import django.contrib.auth.admin  # noqa: F401  # registers groups, before they are taken out here
 from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -18,7 +20,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts import services
-from accounts.admin_filters import AccountFilter, ClosedFilter, KindFilter, RemovedFilter
+from accounts.admin_filters import (
+    AccountFilter,
+    ClosedFilter,
+    KindFilter,
+    ListAdmin,
+    RemovedFilter,
+    is_id,
+    is_moment,
+    is_text,
+)
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.requests import operator_of
 
@@ -57,7 +68,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
 
 
 @admin.register(Account)
-class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class AccountAdmin(ListAdmin):
     """Accounts are opened with their first Administrator, by `manage.py create_account`."""
 
     form = AccountForm
@@ -68,8 +79,7 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     readonly_fields = ["closed_since", "id", "created_at", "see_also"]
     list_display = ["name", "id", "token_limit", "is_open", "created_at"]
     list_filter = [ClosedFilter]
-    list_per_page = 50
-    show_full_result_count = False
+    lookups = {"state": is_text}
     search_fields = ["name", "id__exact"]
     ordering = ["name", "pk"]
 
@@ -111,6 +121,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         label=_("New password"),
         required=False,
         strip=False,
+        empty_value=None,
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
         help_text=_("Empty: the password stays as it is, and a new user has none."),
     )
@@ -119,15 +130,20 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         model = User
         fields = ["email", "name", "is_active"]
 
-    def clean_new_password(self) -> str | None:
-        password: str = self.cleaned_data["new_password"]
-        if password:
+    def _post_clean(self) -> None:
+        """Judge the password beside the name and address that the form gives the user."""
+        super()._post_clean()  # type: ignore[misc]  # Django's own place for this, not in the stubs
+        password = self.cleaned_data.get("new_password")
+        if password is None:
+            return
+        try:
             validate_password(password, self.instance)
-        return password or None
+        except ValidationError as refusal:
+            self.add_error("new_password", refusal)
 
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class UserAdmin(ListAdmin):
     form = UserForm
     add_fieldsets = [(None, {"fields": ["email", "name", "new_password"]})]
     fieldsets = [
@@ -144,17 +160,12 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     ]
     list_display = ["email", "name", "is_active", "is_staff", "date_joined", "last_login"]
     list_filter = ["is_active", "is_staff"]
-    list_per_page = 50
-    show_full_result_count = False
+    lookups = {"is_active__exact": is_text, "is_staff__exact": is_text}
     search_fields = ["email", "name"]
     ordering = ["email"]
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
-
-    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
-        """Nobody feels their way to a password's hash by `?password__startswith=`."""
-        return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         return self.fieldsets if obj else self.add_fieldsets
@@ -194,23 +205,35 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
 
 
 @admin.register(Membership)
-class MembershipAdmin(LookOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class MembershipAdmin(LookOnly, ListAdmin):
     list_display = ["user", "account", "role", "created_at", "removed_at"]
     list_filter = [RemovedFilter, "role", AccountFilter]
-    list_per_page = 50
-    show_full_result_count = False
+    lookups = {
+        "state": is_text,
+        "role__exact": is_id,
+        "account": is_text,
+        "user__id__exact": is_id,  # a link of the user's page
+    }
     list_select_related = ["user", "account"]
     search_fields = ["user__email", "user__name", "account__name"]
     ordering = ["account__name", "user__email"]
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(LookOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class AuditEventAdmin(LookOnly, ListAdmin):
     fields = ["time", "kind", "subject", "account", "user", "door", "address", "facts"]
     list_display = ["time", "kind", "subject", "account", "user", "door", "address"]
     list_filter = ["at", KindFilter, AccountFilter]
-    list_per_page = 50
-    show_full_result_count = False
+    lookups = {
+        "at__gte": is_moment,
+        "at__lt": is_moment,
+        "kind": is_text,
+        "account": is_text,
+        "user__id__exact": is_id,  # a link of the user's page
+        "subject_type": is_text,  # this and those below: links of the token's
+        "subject_id": is_id,
+        "through_token": is_id,
+    }
     list_select_related = ["account", "user"]
     search_fields = [
         *("kind", "user__email", "account__name"),

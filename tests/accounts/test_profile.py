@@ -147,7 +147,7 @@ def test_nobody_makes_themselves_an_operator_or_somebody_else(
 @pytest.mark.parametrize("size", [300_000, 2_000_000])
 def test_huge_form_is_refused(browser: Client, user: Membership, size: int) -> None:
     before = facts(user)
-    assert browser.post(URL, {**FORM, "name": "n" * size}).status_code == 400
+    assert browser.post(URL, {**FORM, "name": "n" * size}).status_code == 413
     assert facts(user) == before
 
 

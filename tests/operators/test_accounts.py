@@ -45,7 +45,7 @@ def test_list_costs_the_same_for_any_number_of_accounts(
     for _number in range(accounts):
         issue(MembershipFactory.create())
 
-    with django_assert_num_queries(5):  # session, operator, their memberships, count, rows
+    with django_assert_num_queries(4):  # session, operator, count, rows
         shown(desk, page(LIST))
 
 

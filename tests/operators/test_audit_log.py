@@ -26,8 +26,8 @@ def test_log_costs_the_same_for_any_number_of_events(
     for _number in range(tokens):
         issue(MembershipFactory.create())
 
-    # session, operator, their memberships, kinds, the choice of accounts, count, rows
-    with django_assert_num_queries(7):
+    # session, operator, kinds, the choice of accounts, count, rows
+    with django_assert_num_queries(6):
         shown(desk, page(LIST))
 
 
@@ -118,6 +118,6 @@ def test_memberships_cost_the_same_for_any_number(
 ) -> None:
     MembershipFactory.create_batch(members)
 
-    # session, operator, their memberships, the choice of accounts, count, rows
-    with django_assert_num_queries(6):
+    # session, operator, the choice of accounts, count, rows
+    with django_assert_num_queries(5):
         shown(desk, page("accounts_membership_changelist"))

@@ -17,7 +17,7 @@ from accounts.roles import Role
 from apitokens import services
 from apitokens.models import APIToken
 from apitokens.verification import verify
-from tests.conftest import Issue
+from tests.conftest import Issue, SignIn
 from tests.factories import PASSWORD, AccountFactory, MembershipFactory, UserFactory
 from tests.operators.conftest import Events
 
@@ -501,3 +501,61 @@ def test_operator_that_makes_no_sense_is_not_made(
         run("create_operator", email, "--password-stdin")
 
     assert not User.objects.exists()
+
+
+# --- createsuperuser, changepassword ---
+
+
+@pytest.mark.parametrize("arguments", [(), ("--noinput", "--email", "ops@example.com")])
+def test_djangos_own_way_to_an_operator_is_closed(db: None, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match="create_operator"):
+        run("createsuperuser", *arguments)
+
+    assert not User.objects.exists()
+
+
+def test_password_is_changed_on_the_record(
+    client: Client,
+    engineer: Membership,
+    sign_in: SignIn,
+    pipes: Callable[[str], None],
+    events: Events,
+) -> None:
+    sign_in(client, engineer)
+    pipes(NEW_PASSWORD)
+
+    run("changepassword", engineer.user.email.upper(), "--password-stdin")
+
+    engineer.user.refresh_from_db()
+    assert engineer.user.check_password(NEW_PASSWORD)
+    assert client.get(reverse("apitokens:list")).status_code == 302  # the session has ended
+    (event,) = events("user.password_set", subject_id=engineer.user_id)
+    assert (event.user, event.through) == (None, "command")
+
+
+def test_new_password_is_asked_for_twice(engineer: Membership, types: Callable[..., None]) -> None:
+    types(NEW_PASSWORD, NEW_PASSWORD)
+
+    run("changepassword", engineer.user.email)
+
+    engineer.user.refresh_from_db()
+    assert engineer.user.check_password(NEW_PASSWORD)
+
+
+@pytest.mark.parametrize("typed", ["", "short"])
+def test_weak_password_is_not_set(
+    engineer: Membership, pipes: Callable[[str], None], typed: str
+) -> None:
+    pipes(typed)
+
+    with pytest.raises(CommandError, match="Password: "):
+        run("changepassword", engineer.user.email, "--password-stdin")
+
+    engineer.user.refresh_from_db()
+    assert engineer.user.check_password(PASSWORD)
+
+
+@pytest.mark.parametrize("email", ["nobody@example.com", "half \udcff character"])
+def test_password_of_nobody_is_not_set(db: None, email: str) -> None:
+    with pytest.raises(CommandError, match=r"no user with the e-mail|not valid UTF-8"):
+        run("changepassword", email, "--password-stdin")

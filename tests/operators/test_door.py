@@ -1,6 +1,5 @@
 """Who comes in to the operators' pages, and what is not there for anybody."""
 
-import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
@@ -82,10 +81,3 @@ def test_own_password_needs_the_old_one(desk: Client, operator: User, events: Ev
     operator.refresh_from_db()
     assert operator.check_password(PASSWORD)
     assert not events("user.password_set")
-
-
-@pytest.mark.parametrize(
-    "name", ["apitokens_apitoken", "accounts_account", "accounts_user", "accounts_auditevent"]
-)
-def test_filters_can_be_counted(desk: Client, engineer: Membership, name: str) -> None:
-    assert "facet" in shown(desk, page(f"{name}_changelist"), _facets="True")

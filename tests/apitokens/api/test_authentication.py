@@ -214,5 +214,5 @@ def test_good_token_costs_two_queries_to_authenticate(
 ) -> None:
     client = api(key)
     client.get(ME)
-    with django_assert_num_queries(3):  # the token, the member; and what the page itself asks for
+    with django_assert_num_queries(2):  # the token, and the member in whose name it acts
         client.get(ME)

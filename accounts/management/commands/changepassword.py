@@ -1,0 +1,40 @@
+"""`manage.py changepassword`: give a user another password, on the record."""
+
+import argparse
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from accounts import services
+from accounts.actors import Actor, Through
+from accounts.management.terminal import as_command_error, read_password, storable
+from accounts.models import User
+
+
+class Command(BaseCommand):
+    help = "Gives a user another password, which ends their sessions."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("email", metavar="E-MAIL")
+        parser.add_argument(
+            "--password-stdin",
+            action="store_true",
+            help="Read the password from the standard input instead of asking for it.",
+        )
+
+    @sensitive_variables("password")
+    def handle(self, *args: Any, **options: Any) -> None:
+        email = storable(options["email"]).strip().lower()
+        user = User.objects.filter(email=email).first()
+        if user is None:
+            raise CommandError(f"There is no user with the e-mail {email}.")
+        password = read_password(from_stdin=options["password_stdin"])
+        by, at = Actor.operator(through=Through.COMMAND), timezone.now()
+        try:
+            services.set_password(user=user, password=password, by=by, at=at)
+        except ValidationError as refusal:
+            raise as_command_error(refusal) from None
+        self.stdout.write(f"{email} has another password. Their sessions have ended.")

@@ -1,0 +1,16 @@
+"""`manage.py createsuperuser`, known from other Django projects: points to `create_operator`."""
+
+from typing import Any
+
+from django.contrib.auth.management.commands import createsuperuser
+from django.core.management.base import CommandError
+
+
+class Command(createsuperuser.Command):
+    """Django's own, for its arguments. What it makes would be missing in the audit log."""
+
+    help = "Makes nobody: operators are made by create_operator."
+    requires_migrations_checks = False
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        raise CommandError("Nobody was made. Use: manage.py create_operator E-MAIL")

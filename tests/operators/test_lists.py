@@ -1,0 +1,185 @@
+"""What the operators' lists answer, and what they refuse to be asked."""
+
+import re
+from html import unescape
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+
+from accounts.admin_filters import LONGEST_SEARCH, ListAdmin
+from accounts.models import AuditEvent, Membership, User
+from apitokens.models import APIToken
+from tests.conftest import Issue
+from tests.operators.conftest import page, shown
+
+LISTS = [
+    "accounts_account_changelist",
+    "accounts_auditevent_changelist",
+    "accounts_membership_changelist",
+    "accounts_user_changelist",
+    "apitokens_apitoken_changelist",
+]
+TOKENS = "apitokens_apitoken_changelist"
+EVENTS = "accounts_auditevent_changelist"
+NUMBER = "9" * 30
+
+
+def queries_in(text: str) -> set[str]:
+    """Where the links of a list lead that show the same list in another way."""
+    return {unescape(query) for query in re.findall(r'href="(\?[^"]*)"', text)}
+
+
+def lists_in(text: str) -> set[str]:
+    """Where the links of a page lead that show a list narrowed."""
+    return {unescape(address) for address in re.findall(r'href="(/operators/[^"]*\?[^"]+)"', text)}
+
+
+def test_all_lists_are_guarded() -> None:
+    assert all(isinstance(each, ListAdmin) for each in admin.site._registry.values())
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_filter_can_be_chosen_and_counted(
+    desk: Client, engineer: Membership, issue: Issue, name: str
+) -> None:
+    issue(engineer)
+
+    queries = queries_in(shown(desk, page(name), _facets="True"))
+
+    assert len(queries) > 2
+    for query in queries:
+        assert desk.get(page(name) + query).status_code == 200, query
+
+
+def test_links_between_pages_lead_to_narrowed_lists(
+    desk: Client, engineer: Membership, issue: Issue
+) -> None:
+    token, _key = issue(engineer)
+    pages = [
+        page("apitokens_apitoken_change", token.pk),
+        page("accounts_account_change", engineer.account_id),
+        page("accounts_user_change", engineer.user_id),
+    ]
+
+    addresses = {address for each in pages for address in lists_in(shown(desk, each))}
+
+    assert len(addresses) == 7
+    for address in addresses:
+        assert desk.get(address).status_code == 200, address
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("lookup", ["id__in", "pk", "name", "name__regex", "nonsense"])
+def test_nothing_but_the_filters_can_be_asked(desk: Client, name: str, lookup: str) -> None:
+    for value in (NUMBER, "(", "\0", "x"):
+        assert desk.get(page(name), {lookup: value}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "lookup"),
+    [
+        ("accounts_user_changelist", "password__startswith"),
+        ("accounts_user_changelist", "email__exact"),
+        ("accounts_membership_changelist", "user__password__startswith"),
+        (EVENTS, "user__password__startswith"),
+        (EVENTS, "at__year"),
+        (EVENTS, "through"),
+        (EVENTS, "address"),
+        (EVENTS, "details__name"),
+        (TOKENS, "digest__startswith"),
+        (TOKENS, "pepper__gt"),
+        (TOKENS, "form_key"),
+        (TOKENS, "issuer__user__password__startswith"),
+    ],
+)
+def test_nobody_feels_their_way_to_a_secret(desk: Client, name: str, lookup: str) -> None:
+    for value in ("1", "-1", "\0"):
+        assert desk.get(page(name), {lookup: value}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "lookup"),
+    [
+        ("accounts_account_changelist", "state"),
+        ("accounts_user_changelist", "is_active__exact"),
+        ("accounts_membership_changelist", "state"),
+        ("accounts_membership_changelist", "role__exact"),
+        ("accounts_membership_changelist", "user__id__exact"),
+        (EVENTS, "kind"),
+        (EVENTS, "account"),
+        (EVENTS, "subject_type"),
+        (EVENTS, "subject_id"),
+        (EVENTS, "through_token"),
+        (EVENTS, "user__id__exact"),
+        (TOKENS, "status"),
+        (TOKENS, "role__exact"),
+        (TOKENS, "account"),
+    ],
+)
+def test_value_that_makes_no_sense_is_no_fault(
+    desk: Client, engineer: Membership, issue: Issue, name: str, lookup: str
+) -> None:
+    issue(engineer)
+
+    for value in ("", "x", "\0", "(", "-1", "40000", str(2**63 - 1), NUMBER, "9" * 5000, "٣"):
+        answer = desk.get(page(name), {lookup: value, "_facets": "True"})
+        assert answer.status_code in (200, 302, 400), value
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("part", ["q", "o", "p", "all", "_popup", "_to_field", "_facets"])
+def test_list_that_is_turned_in_a_senseless_way_is_no_fault(
+    desk: Client, name: str, part: str
+) -> None:
+    for value in ("", "x", "\0", "(", "-1", NUMBER, "9" * 5000):
+        assert desk.get(page(name), {part: value}).status_code in (200, 302, 400)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        *("", "x", "\0", "-1", NUMBER, "2026-02-31", "2026-13-01 00:00:00+00:00"),
+        *("0001-01-01 00:00:00+14:00", "9999-12-31 23:59:59-14:00"),
+    ],
+)
+def test_time_that_is_none_is_refused(desk: Client, at: str) -> None:
+    assert desk.get(page(EVENTS), {"at__gte": at}).status_code == 400
+    assert desk.get(page(EVENTS), {"at__lt": at}).status_code == 400
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_search_for_too_much_is_refused_in_a_sentence(desk: Client, name: str) -> None:
+    most = "a " * (LONGEST_SEARCH // 2)
+
+    assert "Ensure this value" not in shown(desk, page(name), q=most)
+    for words in ("a " * 2000, "x" * 60_000):
+        assert f"at most {LONGEST_SEARCH} characters" in shown(desk, page(name), q=words)
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("tail", ["change/", "delete/", "history/", ""])
+def test_row_that_cannot_be_is_no_fault(desk: Client, name: str, tail: str) -> None:
+    for row in ("0", "-1", "x", "%00", "_00", NUMBER, "9" * 5000):
+        assert desk.get(f"{page(name)}{row}/{tail}").status_code in (302, 403, 404)
+
+
+@pytest.mark.parametrize("chosen", ["", "x", "-1", "\0", "1_2", NUMBER, str(2**63)])
+def test_nothing_is_deleted_when_a_selected_row_cannot_be(
+    desk: Client, engineer: Membership, issue: Issue, chosen: str
+) -> None:
+    token, _key = issue(engineer)
+    rows = {"_selected_action": [str(token.pk), chosen]}
+
+    for confirmed in ({"index": "0"}, {"post": "yes"}):
+        form = {"action": "delete_selected", **rows, **confirmed}
+        assert desk.post(page(TOKENS), form).status_code == 400
+
+    assert not APIToken.objects.deleted().exists()
+
+
+def test_selected_row_that_is_not_there_is_said(desk: Client, operator: User) -> None:
+    form = {"action": "delete_selected", "_selected_action": str(2**63 - 1), "post": "yes"}
+
+    assert "deleted already" in desk.post(page(TOKENS), form, follow=True).content.decode()
+    assert not AuditEvent.objects.filter(kind="token.deleted").exists()
