@@ -480,9 +480,9 @@ def many(member: Membership, count: int, now: datetime, **facts: Any) -> None:
     )
 
 
-QUERIES = 8
+QUERIES = 9
 """The session, the person, their memberships, the issuers to choose from, how many rows, the rows,
-the use of the limit, and the badge."""
+the use of the limit, the badge and the bell."""
 
 
 @pytest.mark.parametrize("count", [5, 50, 5000])
