@@ -12,11 +12,14 @@ import pytest
 from pytest_django.live_server_helper import LiveServer
 
 from apitokens.keys import Key
-from scripts.environment import OLDER_CLIENT_FOLDER
 
 DRIVER = Path(__file__).with_name("driver.py")
 OLDEST, NEWEST = "0.44.0", "0.59.0"
-FOLDERS: dict[str, Path | None] = {OLDEST: OLDER_CLIENT_FOLDER, NEWEST: None}
+# `make test` puts the older client beside the packages (scripts/environment.py).
+FOLDERS: dict[str, Path | None] = {
+    OLDEST: Path(sys.prefix) / "clients" / "gcore-0.44.0",
+    NEWEST: None,
+}
 
 # The newer client speaks version 2 of the token paths.
 SEPARATORS = {OLDEST: "$", NEWEST: "_"}
