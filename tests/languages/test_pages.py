@@ -16,6 +16,7 @@ from tests.conftest import Issue, SignIn
 from tests.languages import catalogues
 
 LIST, CREATE, PROFILE = "/profile/api-tokens/", "/profile/api-tokens/create/", "/profile/"
+INBOX, SETTINGS = "/notifications/", "/profile/notifications/"
 TRANSLATED = [code for code in Language.values if code != "en"]
 every_language = pytest.mark.parametrize("language", TRANSLATED)
 
@@ -38,10 +39,25 @@ WORDS = {
         "zh": ["我的资料", "时区", "语言", "保存", "我的账户"],
         "az": ["Mənim profilim", "Vaxt zonası", "Dil", "Yadda saxla", "Mənim hesablarım"],
     },
+    INBOX: {
+        "de": ["Meine Benachrichtigungen", "Keine ungelesenen Benachrichtigungen"],
+        "ru": ["Мои уведомления", "Нет непрочитанных уведомлений"],
+        "zh": ["我的通知", "没有未读通知"],
+        "az": ["Mənim bildirişlərim", "Oxunmamış bildiriş yoxdur"],
+    },
+    SETTINGS: {
+        "de": ["Benachrichtigungen erlauben", "API-Token läuft ab", "Allgemein", "Sicherheit"],
+        "ru": ["Разрешить уведомления", "Истекает API-токен", "Общие", "Безопасность"],
+        "zh": ["允许通知", "API 令牌即将到期", "常规", "安全"],
+        "az": ["Bildirişlərə icazə ver", "API tokeninin müddəti bitir", "Ümumi", "Təhlükəsizlik"],
+    },
 }
 # What would come from Django or a library, and so is in no catalogue of ours.
 FOREIGN_LEFTOVERS = ["This field", "required", "Select a valid", "Enter a", "days", "hours", "Jan"]
-ADDRESSES = [LIST, f"{LIST}?status=all", f"{LIST}?q=nothing+like+it", CREATE, PROFILE, "/sign-out/"]
+ADDRESSES = [
+    *(LIST, f"{LIST}?status=all", f"{LIST}?q=nothing+like+it", CREATE, PROFILE),
+    *(INBOX, SETTINGS, "/notifications/unsubscribe/broken/", "/sign-out/"),
+]
 
 
 def visible(page: str) -> str:
