@@ -14,7 +14,7 @@ from itertools import islice
 from urllib.parse import quote, urlencode
 
 from django.db import connection, transaction
-from django.db.models import Case, Count, F, Min, Q, When
+from django.db.models import Case, Count, F, Min, Q, QuerySet, When
 from django.db.models.expressions import CombinedExpression
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -139,18 +139,22 @@ def _accounts(moment: Moment) -> Iterator[tuple[int, int]]:
     was locked or has just become due, is the next scan's."""
     last = 0
     while True:
-        counted = (
-            _waiting(moment.due_by)
-            .filter(account_id__gt=last)
-            .order_by("account_id")
-            .values_list("account_id")
-            .annotate(count=Count("pk"))
-        )
-        some = list(counted[:ACCOUNTS_LOOKED_AHEAD])
+        some = list(counted(moment.due_by, after=last)[:ACCOUNTS_LOOKED_AHEAD])
         yield from some
         if len(some) < ACCOUNTS_LOOKED_AHEAD:
             return
         last = some[-1][0]
+
+
+def counted(due_by: datetime, *, after: int = 0) -> QuerySet[APIToken, tuple[int, int]]:
+    """Each account that has tokens to look at, and how many; in the order of their ids."""
+    return (
+        _waiting(due_by)
+        .filter(account_id__gt=after)
+        .order_by("account_id")
+        .values_list("account_id")
+        .annotate(count=Count("pk"))
+    )
 
 
 def _is_scanned(account_ids: list[int], moment: Moment, done: Scan, report: Report) -> bool:

@@ -1,7 +1,10 @@
 """How the mail about expiring tokens reads: one digest per person and account."""
 
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
@@ -15,10 +18,11 @@ from apitokens.expiry import link_to
 from apitokens.models import APIToken, ExpiryNotice
 from apitokens.thresholds import NOTICE_DAYS, due_threshold
 from notifications.kinds import TOKEN_EXPIRING, Channel
-from notifications.mails import Fact, Letter, moment, one_line, render, writes
+from notifications.mails import Fact, Letter, moment, one_line, reads_ahead, render, writes
 from notifications.models import Mail
 from notifications.preferences import Person, wanted_channels
 
+NEVER = datetime.max.replace(tzinfo=UTC)
 LONGEST_ACCOUNT = 60
 MOST_LINES = 40
 """Mail programs cut long mails off; the link leads to all of them."""
@@ -40,13 +44,22 @@ class Section(NamedTuple):
     lines: list[Line]
 
 
+class Known(NamedTuple):
+    """What the digest is written from."""
+
+    reader: Membership | None
+    tokens: list[APIToken]
+
+
 @writes(TOKEN_EXPIRING)
 def expiry_letter(mail: Mail) -> Letter | None:
     """The digest as of now: without tokens that were deleted or have ended since it was decided;
     None if no token is left, or if the reader left, or no longer wants it."""
-    at = timezone.now()
-    member = _reader(mail)
-    tokens = _still_to_tell(mail, member, at) if member else []
+    if not isinstance(mail.known, Known):
+        know([mail])
+    assert isinstance(mail.known, Known)
+    at, member = timezone.now(), mail.known.reader
+    tokens = [token for token in mail.known.tokens if not token.is_expired(at)]
     if member is None or not tokens:
         return None
     return render(
@@ -65,20 +78,51 @@ def expiry_letter(mail: Mail) -> Letter | None:
     )
 
 
-def _reader(mail: Mail) -> Membership | None:
-    """Who reads it, if they still belong to the account and still want it."""
-    person = Person(mail.user_id, mail.account_id)
-    if Channel.EMAIL not in wanted_channels([person], TOKEN_EXPIRING)[person]:
-        return None
-    return Membership.objects.of(mail.user).filter(account_id=mail.account_id).first()
+@reads_ahead(TOKEN_EXPIRING)
+def know(mails: Collection[Mail]) -> None:
+    """Who reads these mails, and what is left to tell them."""
+    readers = _readers(mails)
+    told: dict[UUID, list[int]] = defaultdict(list)
+    rows = ExpiryNotice.objects.filter(mail__in=mails).values_list("mail_id", "token_id")
+    for mail_id, token_id in rows:
+        told[mail_id].append(token_id)
+    tokens = _tokens({token_id for ids in told.values() for token_id in ids})
+    for mail in mails:
+        reader = readers.get(Person(mail.user_id, mail.account_id))
+        noticed = {pk: tokens[pk] for pk in told[mail.pk] if pk in tokens}
+        mail.known = Known(reader, _concerning(reader, noticed.values()))
 
 
-def _still_to_tell(mail: Mail, reader: Membership, at: datetime) -> list[APIToken]:
-    noticed = ExpiryNotice.objects.filter(mail=mail).values("token_id")
-    tokens = APIToken.objects.active(at).filter(pk__in=noticed).order_by("expires_at", "pk")
-    if not reader.is_administrator:
-        tokens = tokens.filter(issuer=reader)
-    return list(tokens.for_display())
+def _readers(mails: Collection[Mail]) -> dict[Person, Membership]:
+    """Those who still belong to the account and still want it."""
+    people = {Person(mail.user_id, mail.account_id) for mail in mails}
+    wanted = wanted_channels(people, TOKEN_EXPIRING)
+    members = Membership.objects.present().filter(
+        user_id__in={person.user_id for person in people},
+        account_id__in={person.account_id for person in people},
+    )
+    found = {Person(member.user_id, member.account_id): member for member in members}
+    return {
+        person: member
+        for person, member in found.items()
+        if Channel.EMAIL in wanted.get(person, ())
+    }
+
+
+def _tokens(ids: Collection[int]) -> dict[int, APIToken]:
+    """Those that are still active. Issuers are asked for once, not once a token."""
+    tokens = APIToken.objects.active(timezone.now()).filter(pk__in=ids)
+    return tokens.defer("digest", "description").prefetch_related("issuer__user").in_bulk()
+
+
+def _concerning(reader: Membership | None, tokens: Iterable[APIToken]) -> list[APIToken]:
+    """The soonest first; for who is no Administrator any more, their own."""
+    if reader is None:
+        return []
+    concerning = [
+        token for token in tokens if reader.is_administrator or token.issuer_id == reader.pk
+    ]
+    return sorted(concerning, key=lambda token: (token.expires_at or NEVER, token.pk))
 
 
 def _lines(tokens: list[APIToken], zone: str, at: datetime) -> list[Line]:

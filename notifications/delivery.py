@@ -38,6 +38,7 @@ RESENT_WITHIN_TRIES = 8
 """A server that takes mails and never says so must not get copies for days."""
 HEARTBEAT = "mails_delivered"
 BEAT_EVERY = timedelta(seconds=10)
+READ_AGAIN_AFTER = timedelta(seconds=2)
 IN_DOUBT = "The sender stopped during the hand-over: the mail may have arrived."
 
 Clock = Callable[[], datetime]
@@ -71,6 +72,19 @@ class Sender:
     in_hand: list[Mail] = field(default_factory=list)
     outcome: Outcome = field(default_factory=Outcome)
     beaten_at: datetime | None = None
+    read_at: datetime | None = None
+
+    def read_ahead(self) -> None:
+        """Ask at once what all mails in hand are written from, and again when that is old: a token
+        may be deleted meanwhile, and a mail server may be slow."""
+        at = self.clock()
+        if self.read_at is not None and at - self.read_at < READ_AGAIN_AFTER:
+            return
+        try:
+            mails.read_ahead(self.in_hand)
+        except Exception:  # one odd mail must not hold up the others: each is read for alone
+            logger.exception("The mails in hand could not be read for together.")
+        self.read_at = at
 
     def beat(self) -> None:
         """Let it be known from time to time that sending goes on, and hold on to what is in hand:
@@ -172,7 +186,9 @@ def _locked(rows: QuerySet[Mail]) -> QuerySet[Mail]:
 
 def _send_all(sender: Sender, open_door: Door, goes_on: Callable[[], bool]) -> bool:
     """Send what is in hand, one by one. False if the server is down."""
+    sender.read_at = None
     while sender.in_hand and goes_on():
+        sender.read_ahead()
         mail = sender.in_hand.pop(0)
         if not _send(mail, sender, open_door):
             _put_off(sender, reason=mail.reason)

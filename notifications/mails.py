@@ -1,8 +1,7 @@
 """How mails read: each kind has a writer, registered by whoever knows what it is about."""
 
 import re
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any, NamedTuple
@@ -24,7 +23,8 @@ from notifications.models import Mail
 from notifications.preferences import Person
 
 LONGEST_LINE = 255
-DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+TROUBLESOME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")
+"""Control characters, halves of characters, ends of lines and paragraphs, marks of direction."""
 
 
 class Letter(NamedTuple):
@@ -54,6 +54,28 @@ def write(mail: Mail) -> Letter | None:
     """The words of this mail as of now, in the reader's language."""
     writer = _writers.get(mail.kind, plain_letter)
     return writer(mail)
+
+
+Reader = Callable[[Collection[Mail]], None]
+_readers: dict[str, Reader] = {}
+
+
+def reads_ahead(kind: Kind) -> Callable[[Reader], Reader]:
+    """Register what finds out for many mails of a kind, in few queries, what their writer needs,
+    and keeps it with each as `mail.known`."""
+
+    def register(reader: Reader) -> Reader:
+        _readers[kind.code] = reader
+        return reader
+
+    return register
+
+
+def read_ahead(mails: Collection[Mail]) -> None:
+    """Find out what will be needed to write these mails within the next moments."""
+    for code, reader in _readers.items():
+        if of_kind := [mail for mail in mails if mail.kind == code]:
+            reader(of_kind)
 
 
 def plain_letter(mail: Mail) -> Letter | None:
@@ -114,13 +136,8 @@ def render(mail: Mail, template: str, *, subject: str, heading: str, **words: ob
 def one_line(text: str) -> str:
     """Text for a header, or for a place among other texts: one line of a bearable length, without
     characters that start another line or turn the direction of what follows."""
-    visible = (" " if _is_troublesome(character) else character for character in text)
-    return Truncator(" ".join("".join(visible).split())).chars(LONGEST_LINE)
-
-
-def _is_troublesome(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category in ("Cc", "Cs", "Zl", "Zp") or character in DIRECTION_MARKS
+    line = " ".join(TROUBLESOME.sub(" ", text).split())
+    return Truncator(line).chars(LONGEST_LINE) if len(line) > LONGEST_LINE else line
 
 
 class UnfoldedMail(EmailMultiAlternatives):

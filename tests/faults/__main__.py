@@ -11,8 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 SECONDS_BETWEEN_KILLS = {"scaled": 1.0, "embedded": 4.0}
 """A worker of the second shape is a single process, and must be given the time to start."""
@@ -49,7 +50,8 @@ def _environment(shape: str, folder: Path) -> Iterator[str | None]:
 def _besiege(shape: str, folder: Path, redis_url: str | None, *, kills: int) -> int:
     from tests.faults import siege
 
-    with siege.mail_server(folder) as server:
+    record = folder / "taken.jsonl"
+    with siege.mail_server(record) as server:
         os.environ["EMAIL_URL"] = f"smtp://127.0.0.1:{server.port}"
         server.set(siege.WELL)
         story = _prepare()
@@ -62,7 +64,7 @@ def _besiege(shape: str, folder: Path, redis_url: str | None, *, kills: int) -> 
             time.sleep(5)
             attack.go_on(kills=kills, every=every)
             siege.wait_until(lambda: story.is_over(_now()) and _is_past(began, lasts), within=150)
-        verdict = story.judge(server.record)
+        verdict = story.judge(record)
     _say(
         f"{shape}: {attack.kills} kills, {attack.outages} SMTP outages, {attack.flushes} Redis "
         f"flushes in {time.monotonic() - began:.0f} s\n{verdict}"
@@ -74,7 +76,8 @@ def _besiege(shape: str, folder: Path, redis_url: str | None, *, kills: int) -> 
     return 1
 
 
-def _prepare():  # type: ignore[no-untyped-def]  # a module, which needs Django
+def _prepare() -> ModuleType:
+    """A fresh database. Returns the story, which needs Django to be set up."""
     import django
 
     django.setup()
@@ -90,10 +93,8 @@ def _is_past(began: float, lasts: timedelta) -> bool:
     return time.monotonic() - began > lasts.total_seconds() + 1
 
 
-def _now():  # type: ignore[no-untyped-def]  # a datetime
-    from django.utils import timezone
-
-    return timezone.now()
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _say(text: str) -> None:

@@ -41,7 +41,7 @@ class MailServerProcess:
     """The server whose records decide."""
 
     process: subprocess.Popen[str]
-    record: Path
+    record: Path | None
 
     @property
     def port(self) -> int:
@@ -55,11 +55,9 @@ class MailServerProcess:
 
 
 @contextlib.contextmanager
-def mail_server(folder: Path) -> Iterator[MailServerProcess]:
-    record = folder / "taken.jsonl"
-    record.touch()
+def mail_server(record: Path | None) -> Iterator[MailServerProcess]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.mailserver", str(record)],
+        [sys.executable, "-m", "tests.mailserver", str(record or "")],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

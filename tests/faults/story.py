@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from django.db.models import QuerySet
+
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from apitokens import keys
@@ -89,7 +91,7 @@ def is_over(at: datetime) -> bool:
     return not due and not _open_mails().exists()
 
 
-def _open_mails():  # type: ignore[no-untyped-def]  # a query set of mails
+def _open_mails() -> QuerySet[Mail]:
     return Mail.objects.filter(state__in=[State.PENDING, State.CLAIMED, State.HANDING_OVER])
 
 

@@ -13,10 +13,16 @@ from django.db import DatabaseError, connections
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from accounts.actors import Actor, Through
 from accounts.models import Membership
+from accounts.roles import Role
+from apitokens import expiry, services
+from apitokens.models import APIToken
 from notifications import delivery, mails
 from notifications.delivery import IN_DOUBT, deliver, lease, pause
+from notifications.kinds import TOKEN_EXPIRING
 from notifications.models import Heartbeat, Mail, State
+from tests.conftest import Issue
 from tests.factories import MembershipFactory
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, MailServer, Mood
 from tests.notifications.conftest import MakeMail
@@ -501,3 +507,68 @@ def test_claiming_costs_the_same_for_one_and_for_fifty(
         assert delivery._claim(sender)
     assert len(sender.in_hand) == 50
     assert len([each for each in queries if "SAVEPOINT" not in each["sql"]]) <= 4
+
+
+# --- What mails are written from ---
+
+
+@pytest.fixture
+def digests(
+    administrator: Membership, issue: Issue, now: datetime
+) -> Callable[[int], list[APIToken]]:
+    """`digests(n)`: digests to so many people on their way, each of one token."""
+
+    def act(number: int) -> list[APIToken]:
+        Membership.objects.filter(pk=administrator.pk).update(role=Role.USERS)
+        people = MembershipFactory.create_batch(
+            number, account=administrator.account, role=Role.USERS
+        )
+        start, end = now - timedelta(days=30), now + timedelta(days=1)
+        tokens = [issue(person, at=start, expires_at=end).token for person in people]
+        expiry.scan(at=now)
+        return tokens
+
+    return act
+
+
+def test_each_more_mail_costs_two_queries(
+    server: MailServer, digests: Callable[[int], list[APIToken]]
+) -> None:
+    def queries_for(number: int) -> int:
+        digests(number)
+        with CaptureQueriesContext(connections["default"]) as queries:
+            assert deliver().sent == number
+        return len(queries)
+
+    deliver()  # the first one ever makes the heartbeat
+    assert queries_for(30) - queries_for(10) == 2 * 20
+
+
+def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
+    server: MailServer, digests: Callable[[int], list[APIToken]], now: datetime
+) -> None:
+    tokens = digests(6)
+    seconds = count(step=0.5)
+
+    def looks() -> bool:
+        if len(server.keeper.taken) == 2:
+            at, by = now + timedelta(seconds=1), Actor.operator(through=Through.COMMAND)
+            services.delete_all(tokens=tokens, by=by, at=at)
+        return False
+
+    deliver(clock=lambda: now + timedelta(seconds=next(seconds)), is_stopping=looks)
+    of_digests = Mail.objects.filter(kind=TOKEN_EXPIRING.code)
+    assert of_digests.filter(state=State.DROPPED).count() >= 2
+    assert of_digests.exclude(state__in=[State.SENT, State.DROPPED]).count() == 0
+
+
+def test_fault_in_reading_for_many_leaves_each_to_itself(
+    server: MailServer, digests: Callable[[int], list[APIToken]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests(3)
+
+    def fails(_mails: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(mails, "read_ahead", fails)
+    assert deliver().sent == 3

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
 
@@ -24,6 +25,11 @@ def letter(**facts: object) -> EmailMessage:
             **facts,
         }
     )
+
+
+def in_mood(step: str, how: str) -> Mood:
+    """A server that answers so at this step."""
+    return replace(Mood(), **{step: how})  # type: ignore[arg-type]  # steps are words
 
 
 class Marks:
@@ -121,7 +127,7 @@ def test_refused_connection_takes_nothing(server: MailServer, mark: Marks) -> No
 def test_server_that_fails_before_the_body_took_nothing(
     server: MailServer, mark: Marks, step: str, how: str
 ) -> None:
-    server.keeper.mood = Mood(**{step: how})
+    server.keeper.mood = in_mood(step, how)
     told = refusal(letter(), mark)
     assert (told.is_final, told.server_down, mark.number) == (False, True, 0)
 
@@ -139,7 +145,7 @@ def test_server_that_fails_before_the_body_took_nothing(
 def test_refusal_for_good_is_final_where_it_is_about_this_mail(
     server: MailServer, mark: Marks, step: str, is_final: bool, server_down: bool
 ) -> None:
-    server.keeper.mood = Mood(**{step: "554 No, thank you"})
+    server.keeper.mood = in_mood(step, "554 No, thank you")
     told = refusal(letter(), mark)
     assert (told.is_final, told.server_down) == (is_final, server_down)
     assert "554 No, thank you" in str(told)
@@ -147,7 +153,7 @@ def test_refusal_for_good_is_final_where_it_is_about_this_mail(
 
 @pytest.mark.parametrize("step", ["rcpt", "data", "body"])
 def test_refusal_for_now_is_not_final(server: MailServer, mark: Marks, step: str) -> None:
-    server.keeper.mood = Mood(**{step: "451 Later"})
+    server.keeper.mood = in_mood(step, "451 Later")
     told = refusal(letter(), mark)
     assert (told.is_final, told.server_down) == (False, False)
 
@@ -157,7 +163,7 @@ def test_refusal_for_now_is_not_final(server: MailServer, mark: Marks, step: str
 def test_after_a_refusal_the_same_connection_carries_the_next(
     server: MailServer, mark: Marks, step: str, reply: str
 ) -> None:
-    server.keeper.moods_of["dead@example.com"] = Mood(**{step: reply})
+    server.keeper.moods_of["dead@example.com"] = in_mood(step, reply)
     with SMTPDoor() as open_door:
         with pytest.raises(NotTaken):
             open_door.hand_over(letter(to=["dead@example.com"]), mark)
