@@ -32,7 +32,7 @@ from notifications.smtp import Door, InDoubt, NotTaken, door
 
 logger = logging.getLogger(__name__)
 
-CLAIM_AT_ONCE = 50
+CLAIM_AT_ONCE, HELP_FROM = 50, 200
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 RESENT_WITHIN_TRIES = 8
 """A server that takes mails and never says so must not get copies for days."""
@@ -121,6 +121,14 @@ def deliver(
     if sender.outcome.total:
         logger.info("Mails: %s", sender.outcome)
     return sender.outcome
+
+
+def needs_help(*, at: datetime) -> bool:
+    """True if more mails are due than one sender has done soon. On SQLite, which has one writer at
+    a time, another sender would be in the way."""
+    if not connection.features.has_select_for_update_skip_locked:
+        return False
+    return Mail.objects.due(at)[HELP_FROM : HELP_FROM + 1].exists()
 
 
 @transaction.atomic

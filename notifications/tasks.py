@@ -24,8 +24,12 @@ def _stop(**_facts: object) -> None:
 def deliver_mails() -> int:
     """Send the mails that are due, until the bell rings again. Returns how many were sent.
 
-    A longer run would keep a worker from scanning, however many mails wait; one that is asked to
-    stop finishes the mail in hand.
+    A longer run would keep a worker from scanning, however many mails wait. While more wait than
+    one sender is soon done with, it calls another, until all processes of all workers help. One
+    that is asked to stop finishes the mail in hand.
     """
-    until = timezone.now() + timedelta(seconds=settings.NOTICES_EVERY_SECONDS)
+    at, interval = timezone.now(), settings.NOTICES_EVERY_SECONDS
+    if delivery.needs_help(at=at):
+        deliver_mails.apply_async(expires=interval)
+    until = at + timedelta(seconds=interval)
     return delivery.deliver(until=until, is_stopping=lambda: bool(_stopping[0])).sent

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from celery.signals import worker_shutting_down
 from django.db import DatabaseError, connections
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
@@ -18,11 +19,11 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens import expiry, services
 from apitokens.models import APIToken
-from notifications import delivery, mails
+from notifications import delivery, mails, tasks
 from notifications.delivery import IN_DOUBT, deliver, lease, pause
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.models import Heartbeat, Mail, State
-from tests.conftest import Issue
+from tests.conftest import Issue, is_on_postgresql
 from tests.factories import MembershipFactory
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, MailServer, Mood
 from tests.notifications.conftest import MakeMail
@@ -572,3 +573,46 @@ def test_fault_in_reading_for_many_leaves_each_to_itself(
 
     monkeypatch.setattr(mails, "read_ahead", fails)
     assert deliver().sent == 3
+
+
+# --- Workers ---
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The bells that are rung for more senders."""
+    rung: list[object] = []
+    monkeypatch.setattr(tasks.deliver_mails, "apply_async", lambda **how: rung.append(how))
+    return rung
+
+
+def test_task_sends_what_is_due_and_needs_no_help_with_little(
+    server: MailServer, crowd: Callable[[int], list[Mail]], calls: list[object]
+) -> None:
+    crowd(3)
+    assert tasks.deliver_mails() == 3
+    assert calls == []
+
+
+def test_task_calls_another_sender_where_that_helps(
+    server: MailServer,
+    crowd: Callable[[int], list[Mail]],
+    calls: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "HELP_FROM", 2)
+    crowd(3)
+    tasks.deliver_mails()
+    assert len(calls) == (1 if is_on_postgresql() else 0)
+
+
+def test_worker_that_shuts_down_ends_the_run(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    crowd(3)
+    worker_shutting_down.send(sender="worker", sig="SIGTERM", how="Warm", exitcode=0)
+    try:
+        assert tasks.deliver_mails() == 0
+    finally:
+        tasks._stopping[0] = 0
+    assert tasks.deliver_mails() == 3
