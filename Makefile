@@ -11,17 +11,24 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test check fix messages requirements prepare-run prepare-dev
+.PHONY: help run test check fix faults bench-notices messages requirements prepare-run prepare-dev
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 run: prepare-run ## Start the portal; PORT and DATA_DIR may be set (make run PORT=8001 DATA_DIR=var-2)
 	@exec $(IN_VENV) -m config.run
 
 test: prepare-dev ## Run the tests on SQLite and PostgreSQL (make test ARGS="-k promise")
 	@exec $(IN_VENV) -m tests $(ARGS)
+
+faults: prepare-dev ## Kill workers by the hundred: no notice is lost, none comes twice (10 minutes)
+	@$(IN_VENV) -m tests.faults --shape scaled --kills 230
+	@$(IN_VENV) -m tests.faults --shape embedded --kills 40
+
+bench-notices: prepare-dev ## Measure how fast 10,000 people are told of 100,000 tokens
+	@exec $(IN_VENV) -m benchmarks.notices
 
 check: prepare-dev ## Look at format, lint, types, templates, imports, migrations and settings
 	@exec $(IN_VENV) scripts/check.py
