@@ -10,12 +10,13 @@ from django.utils.translation import ngettext
 
 from accounts import mailing
 from accounts.admin import LookOnly, moment
+from accounts.admin_filters import ListAdmin, is_text
 from accounts.requests import operator_of
 from notifications.models import Mail
 
 
 @admin.register(Mail)
-class MailAdmin(LookOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class MailAdmin(LookOnly, ListAdmin):
     """Mails are written and sent by the portal; operators look, and try again what got stuck."""
 
     actions = ["try_again"]
@@ -25,9 +26,8 @@ class MailAdmin(LookOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # generi
     ]
     list_display = ["created", "user", "account", "kind", "state", "tries", "next_try", "reason"]
     list_filter = ["state", "was_in_doubt", "kind"]
-    list_per_page = 50
+    lookups = {"state__exact": is_text, "was_in_doubt__exact": is_text, "kind": is_text}
     list_select_related = ["user", "account"]
-    show_full_result_count = False
     search_fields = ["user__email", "account__name", "reason"]
     search_help_text = _("E-mail, account, or words of the reason.")
     ordering = ["-created_at", "-pk"]

@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from accounts.models import Account, AuditEvent, Membership, User
 from apitokens.models import APIToken
+from notifications.models import Mail
 from tests.conftest import SignIn
 from tests.factories import PASSWORD
 from tests.operators.conftest import Events, page, shown
@@ -52,7 +53,14 @@ def test_administrator_of_an_account_is_no_operator(
 
 def test_only_the_products_own_tables_are_there() -> None:
     # A library's table (an e-mail address, a group) would be a way around the verbs.
-    assert set(admin.site._registry) == {Account, AuditEvent, Membership, User, APIToken}
+    assert set(admin.site._registry) == {
+        Account,
+        APIToken,
+        AuditEvent,
+        Mail,
+        Membership,
+        User,
+    }
 
 
 def test_own_password_is_changed_on_the_record(
