@@ -77,17 +77,17 @@ class Program:
     command: list[str]
     log: IO[bytes]
     process: subprocess.Popen[bytes] | None = None
-    groups: list[int] = field(default_factory=list)
+    orphans: list[int] = field(default_factory=list)
 
     def start(self) -> None:
         self.process = subprocess.Popen(
             self.command, cwd=ROOT, stdout=self.log, stderr=self.log, process_group=0
         )
-        self.groups.append(self.process.pid)
 
     def kill(self) -> None:
         """The program, with its processes or leaving them behind."""
         assert self.process is not None
+        self.orphans += _children(self.process.pid)
         (os.killpg if random.random() < 0.5 else os.kill)(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.start()
@@ -111,9 +111,9 @@ class Program:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for group in self.groups:
+        for pid in filter(_is_ours, self.orphans):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
 
 @dataclass
@@ -207,6 +207,14 @@ def wait_until(holds: Callable[[], bool], *, within: float) -> bool:
             return False
         time.sleep(0.5)
     return True
+
+
+def _is_ours(pid: int) -> bool:
+    """True unless the process has ended and its number belongs to another by now."""
+    ours = f"DATA_DIR={os.environ['DATA_DIR']}".encode()
+    with contextlib.suppress(OSError):
+        return ours in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return False
 
 
 def _children(pid: int) -> list[int]:
