@@ -1,13 +1,15 @@
 """How the mail about expiring tokens reads: one digest per person and account."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
@@ -21,6 +23,7 @@ from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.mails import Fact, Letter, moment, one_line, reads_ahead, render, writes
 from notifications.models import Mail
 from notifications.preferences import Person, wanted_channels
+from notifications.stencils import fill
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 LONGEST_ACCOUNT = 60
@@ -29,12 +32,11 @@ MOST_LINES = 40
 
 
 class Line(NamedTuple):
-    """One token of the digest; `left` is the time that really remains ("19 hours")."""
+    """What the digest says of one token, for both parts of the mail."""
 
     days: int
-    name: str
-    left: str
-    facts: list[Fact]
+    text: SafeString
+    html: SafeString
 
 
 class Section(NamedTuple):
@@ -125,25 +127,32 @@ def _concerning(reader: Membership | None, tokens: Iterable[APIToken]) -> list[A
     return sorted(concerning, key=lambda token: (token.expires_at or NEVER, token.pk))
 
 
-def _lines(tokens: list[APIToken], zone: str, at: datetime) -> list[Line]:
-    return [_line(token, zone, at) for token in tokens[:MOST_LINES]]
-
-
 def _line(token: APIToken, zone: str, at: datetime) -> Line:
     assert token.expires_at is not None  # tokens that never expire are in no digest
+    facts = (
+        moment(token.expires_at, _("Expiration"), zone=zone),
+        Fact(_("ID"), str(token.pk)),
+        _issuer(token),
+        Fact(_("Role"), str(token.held_role.label)),
+        _last_usage(token, zone),
+    )
+    words = [one_line(token.name), _left(token, at), *chain.from_iterable(facts)]
     return Line(
         # None before the first threshold: whoever decided looked ahead, or had a faster clock.
         days=due_threshold(token.expires_at, at=at) or max(NOTICE_DAYS),
-        name=one_line(token.name),
-        left=_left(token, at),
-        facts=[
-            moment(token.expires_at, _("Expiration"), zone=zone),
-            Fact(_("ID"), str(token.pk)),
-            _issuer(token),
-            Fact(_("Role"), str(token.held_role.label)),
-            _last_usage(token, zone),
-        ],
+        text=fill("emails/token_expiring/token.txt", words, _context),
+        html=fill("emails/token_expiring/token.html", words, _context),
     )
+
+
+def _context(words: Sequence[str]) -> dict[str, object]:
+    """What both templates of a token know: `left` is the time that really remains ("19 hours")."""
+    name, left, *facts = words
+    return {
+        "name": name,
+        "left": left,
+        "facts": [Fact(*facts[start : start + 3]) for start in range(0, len(facts), 3)],
+    }
 
 
 def _last_usage(token: APIToken, zone: str) -> Fact:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from notifications import unsubscribe
 from notifications.kinds import KINDS, Kind
 from notifications.models import Mail
 from notifications.preferences import Person
+from notifications.stencils import without_indentation
 
 LONGEST_LINE = 255
 TROUBLESOME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")
@@ -104,10 +106,15 @@ class Fact(NamedTuple):
 def moment(at: datetime, label: str, *, zone: str) -> Fact:
     """A moment in the reader's time zone, and the exact instant in UTC."""
     local = at.astimezone(ZoneInfo(zone))
-    day = date_format(local, pgettext("date format", "j M Y"))
+    day = _day(local.date(), translation.get_language())
     return Fact(
         label, f"{day}, {local:%H:%M} {zone}", f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     )
+
+
+@lru_cache(maxsize=1024)
+def _day(day: date, _language: str | None) -> str:
+    return date_format(day, pgettext("date format", "j M Y"))
 
 
 def render(mail: Mail, template: str, *, subject: str, heading: str, **words: object) -> Letter:
@@ -128,8 +135,7 @@ def render(mail: Mail, template: str, *, subject: str, heading: str, **words: ob
     return Letter(
         subject=one_line(subject),
         text=render_to_string(f"{template}.txt", context),
-        # Some mail programs cut off what is longer than 100 kB: indentation must not count.
-        html=re.sub(r"\n\s*", "\n", render_to_string(f"{template}.html", context)),
+        html=without_indentation(render_to_string(f"{template}.html", context)),
     )
 
 

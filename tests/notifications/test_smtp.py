@@ -1,5 +1,6 @@
 """The mail server's every answer means: taken, surely not taken, or in doubt."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,9 +8,10 @@ from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
 
 import pytest
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from pytest_django import Settings
 
+from notifications import smtp
 from notifications.smtp import InDoubt, NotTaken, SMTPDoor, door
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, TAKE_AND_HANG, MailServer, Mood, mail_server
 from tests.notifications.conftest import send_to
@@ -110,6 +112,31 @@ def test_server_that_limits_mails_in_a_connection_gets_another(
             open_door.hand_over(letter(), mark)
     assert len(server.keeper.taken) == 7
     assert server.keeper.connections == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "\n",
+        "no end",
+        "ends\n",
+        "a\r\nb\rc\n\n",
+        "ä\n",
+        "中" * 2_000,
+        "x" * 3_000,
+        "From me\n.\n",
+    ],
+)
+def test_bytes_are_those_that_django_would_write(body: str) -> None:
+    headers = {"Message-ID": "<1@example.com>", "Date": "Mon, 23 Nov 2026 12:00:00 -0000"}
+    message = EmailMultiAlternatives(
+        "Läuft ab", body, "p@example.com", ["ada@example.com"], headers=headers
+    )
+    message.attach_alternative(f"<p>{body}</p>", "text/html")
+    ours, theirs = smtp._as_bytes(message), message.message().as_bytes(linesep="\r\n")
+    boundary = re.compile(rb"={15}\d+==")  # drawn anew each time
+    assert boundary.sub(b"", ours) == boundary.sub(b"", theirs)
 
 
 # --- Surely not taken ---
