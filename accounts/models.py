@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import secrets
 import zoneinfo
+from datetime import datetime
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.emails import normal_email
+from accounts.ids import draw_id
 from accounts.languages import catalogue_for
 from accounts.roles import Role
-from accounts.text import validate_line
+from accounts.text import validate_line, validate_phone
 
 TOKEN_LIMIT_DEFAULT = 50
 TOKEN_LIMIT_HIGHEST = 10_000
@@ -41,7 +47,9 @@ def validate_time_zone(name: str) -> None:
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **facts: Any) -> User:
         """Make a user; the address is kept in lower case, because people type it both ways."""
-        user = self.model(email=email.strip().lower(), **facts)
+        user = self.model(email=normal_email(email), **facts)
+        while self.filter(pk=user.pk).exists():
+            user.pk = draw_id()
         user.set_password(password)
         user.full_clean(exclude=["password"])
         user.save(using=self._db)
@@ -58,12 +66,16 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """A person. Signs in by e-mail; is somebody in an account only through a membership."""
 
+    # Drawn: an invitation answers the user's id, and a counted one would tell whether the address
+    # was known before.
+    id = models.BigIntegerField("ID", primary_key=True, default=draw_id, editable=False)
     email = models.EmailField(
         _("e-mail"),
         unique=True,
         error_messages={"unique": _("There is a user with this e-mail already.")},
     )
     name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_line])
+    phone = models.CharField(_("phone"), max_length=32, blank=True, validators=[validate_phone])
     language = models.CharField(
         _("language"), max_length=2, choices=Language, default=Language.ENGLISH
     )
@@ -179,6 +191,126 @@ class Membership(models.Model):
     @property
     def is_administrator(self) -> bool:
         return self.held_role is Role.ADMINISTRATORS
+
+
+def draw_nonce() -> str:
+    """What makes the link of one sending different from all others."""
+    return secrets.token_hex(16)
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open(self) -> InvitationQuerySet:
+        """Neither accepted nor withdrawn; late ones are among them."""
+        return self.filter(accepted_at__isnull=True, withdrawn_at__isnull=True)
+
+
+class Invitation(models.Model):
+    """An address was asked to join an account with a role. The person behind it exists already.
+
+    The link in the mail is signed over id and nonce, so nothing secret is kept, and the mail can be
+    written at any time. Each sending draws another nonce: older links die.
+    """
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="invitations")
+    user = models.ForeignKey(User, models.PROTECT, related_name="invitations")
+    email = models.EmailField(_("e-mail"))
+    name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_line])
+    """As the inviter wrote it; somebody who is known keeps the name they have."""
+    language = models.CharField(
+        _("language"), max_length=2, choices=Language, default=Language.ENGLISH
+    )
+    role = models.PositiveSmallIntegerField(_("role"), choices=Role)
+    invited_by = models.ForeignKey(
+        Membership,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("invited by"),
+    )
+    """None for an operator of the portal."""
+    created_at = models.DateTimeField(_("created"))
+    sent_at = models.DateTimeField(_("sent"))
+    times_sent = models.PositiveSmallIntegerField(_("times sent"), default=1)
+    expires_at = models.DateTimeField(_("link valid until"))
+    nonce = models.CharField(max_length=32, default=draw_nonce, editable=False)
+    accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
+    withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, blank=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "user"],
+                condition=Q(accepted_at__isnull=True, withdrawn_at__isnull=True),
+                name="invitation_open_once",
+            ),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="invitation_role_known"),
+            models.CheckConstraint(
+                condition=Q(accepted_at__isnull=True) | Q(withdrawn_at__isnull=True),
+                name="invitation_one_end",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("sent_at")), name="invitation_expires_after_sending"
+            ),
+        ]
+        indexes = [models.Index(fields=["account", "-created_at"], name="invitation_by_account")]
+
+    def __str__(self) -> str:
+        return f"{self.email} · {self.account}"
+
+    @property
+    def given_role(self) -> Role:
+        return Role(self.role)
+
+    @property
+    def is_open(self) -> bool:
+        """True until it is accepted or withdrawn, late or not."""
+        return self.accepted_at is None and self.withdrawn_at is None
+
+    def is_late(self, at: datetime) -> bool:
+        """True from the instant on at which the link is good no more."""
+        return self.expires_at <= at
+
+
+class TokenFamilyQuerySet(models.QuerySet["TokenFamily"]):
+    def live(self, at: datetime) -> TokenFamilyQuerySet:
+        """Those that still count: not ended, nor too old for any token of them to be good."""
+        return self.filter(ended_at__isnull=True, expires_at__gt=at)
+
+
+class TokenFamily(models.Model):
+    """All short-lived tokens (JWT) that follow from one sign-in through the API.
+
+    Only the newest refresh token is good, and once. `expires_at` is its end, and moves with it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(User, models.PROTECT, related_name="token_families")
+    membership = models.ForeignKey(Membership, models.PROTECT, related_name="token_families")
+    created_at = models.DateTimeField(_("created"))
+    expires_at = models.DateTimeField(_("expires"))
+    current_refresh = models.UUIDField(default=uuid4, editable=False)
+    """The `jti` of the refresh token that is good."""
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    ended_why = models.CharField(_("why it ended"), max_length=32, blank=True)
+    """A stable code: reused, password, deactivated, removed, left …"""
+    address = models.GenericIPAddressField(_("from"), null=True, blank=True)
+
+    objects = TokenFamilyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("token family")
+        verbose_name_plural = _("token families")
+        indexes = [
+            models.Index(fields=["expires_at"], name="token_family_to_forget"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):

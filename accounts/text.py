@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _ID = re.compile("[0-9]{1,19}")
+_PHONE = re.compile("[0-9 +()-]*")
 HIGHEST_ID = 2**63 - 1
 
 
@@ -38,6 +39,14 @@ def validate_paragraphs(text: str) -> None:
     ):
         raise ValidationError(_("Remove the control characters."), code="control_characters")
     _refuse_direction(text)
+
+
+def validate_phone(text: str) -> None:
+    """Refuse what is in no phone number."""
+    if not _PHONE.fullmatch(text):
+        raise ValidationError(
+            _("Write the phone number with digits, spaces and + ( ) - only."), code="phone"
+        )
 
 
 def validate_visible(text: str) -> None:

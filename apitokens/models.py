@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,6 +10,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor
+from accounts.ids import draw_id
 from accounts.models import Account, Membership
 from accounts.roles import Role
 from accounts.text import validate_line, validate_paragraphs, validate_visible
@@ -25,14 +25,6 @@ class Status(models.TextChoices):
     ACTIVE = "active", _("Active")
     EXPIRED = "expired", _("Expired")
     DELETED = "deleted", _("Deleted")
-
-
-def draw_id() -> int:
-    """A token id of nine digits, drawn and not counted.
-
-    Consecutive ids would tell every account how many tokens the others make.
-    """
-    return 100_000_000 + secrets.randbelow(900_000_000)
 
 
 class APITokenQuerySet(models.QuerySet["APIToken"]):

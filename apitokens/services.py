@@ -19,11 +19,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit
 from accounts.actors import Actor
+from accounts.ids import draw_id
 from accounts.models import Account, Membership
 from accounts.roles import Role
 from apitokens import keys
 from apitokens.changes import tell_issuer
-from apitokens.models import APIToken, draw_id
+from apitokens.models import APIToken
 from apitokens.thresholds import first_notice_due
 
 LONGEST_LIFE = timedelta(days=36_525)

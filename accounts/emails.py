@@ -1,0 +1,37 @@
+"""E-mail addresses in the one spelling that is kept and compared. Every door asks here."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils.translation import gettext as _
+
+LONGEST = 254
+
+
+def normal_email(text: str) -> str:
+    """The address in lower case, without surrounding space.
+
+    Raises `ValidationError`: letters of other scripts look like Latin ones, and an address that
+    only looks like a colleague's must not get in.
+    """
+    email = text.strip(" \t\r\n")
+    if not email.isascii():
+        raise ValidationError(
+            _("Write the address in plain Latin letters, without accents or other scripts."),
+            code="not_ascii",
+        )
+    validate_email(email)
+    if len(email) > LONGEST:
+        raise ValidationError(
+            _("This address is too long: it may have up to %(limit)d characters."),
+            code="max_length",
+            params={"limit": LONGEST},
+        )
+    return email.lower()
+
+
+def known_email(text: str) -> str | None:
+    """The address as it would be kept, or None for text that can be nobody's."""
+    try:
+        return normal_email(text)
+    except ValidationError:
+        return None
