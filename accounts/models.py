@@ -283,7 +283,7 @@ class TokenFamilyQuerySet(models.QuerySet["TokenFamily"]):
 
 
 class TokenFamily(models.Model):
-    """All short-lived tokens (JWT) that follow from one sign-in through the API.
+    """All short-lived tokens (JWT) for one account that follow from one sign-in through the API.
 
     Only the newest refresh token is good, and once. `expires_at` is its end, and moves with it.
     """
@@ -295,6 +295,8 @@ class TokenFamily(models.Model):
     expires_at = models.DateTimeField(_("expires"))
     current_refresh = models.UUIDField(default=uuid4, editable=False)
     """The `jti` of the refresh token that is good."""
+    sign_in = models.UUIDField(default=uuid4, editable=False, db_index=True)
+    """Shared by all families that one sign-in led to: one for each account that was chosen."""
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     ended_why = models.CharField(_("why it ended"), max_length=32, blank=True)
     """A stable code: reused, password, deactivated, removed, left …"""

@@ -179,6 +179,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(verbose_name="created")),
                 ("expires_at", models.DateTimeField(verbose_name="expires")),
                 ("current_refresh", models.UUIDField(default=uuid.uuid4, editable=False)),
+                ("sign_in", models.UUIDField(db_index=True, default=uuid.uuid4, editable=False)),
                 ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
                 (
                     "ended_why",
