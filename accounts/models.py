@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import zoneinfo
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from uuid import uuid4
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -13,7 +13,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -23,6 +23,9 @@ from accounts.ids import draw_id
 from accounts.languages import catalogue_for
 from accounts.roles import Role
 from accounts.text import validate_line, validate_phone
+
+if TYPE_CHECKING:
+    from accounts.actors import Actor
 
 TOKEN_LIMIT_DEFAULT = 50
 TOKEN_LIMIT_HIGHEST = 10_000
@@ -316,10 +319,53 @@ class TokenFamily(models.Model):
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
-    def update(self, **_changes: Any) -> int:
+    """Events are written once. What goes around these refusals meets the database's own."""
+
+    def visible_to(self, actor: Actor) -> AuditEventQuerySet:
+        """For Administrators all of the account, and what happened to its people outside of any
+        account (sign-ins) while they belonged to it; for others what they did in it, and what
+        happened to themselves.
+        """
+        member = actor.membership
+        if member is None:
+            return self.none()
+        if actor.is_administrator_of(member.account_id):
+            return self.filter(
+                Q(account=member.account_id)
+                | Q(
+                    Exists(_people_of(member.account_id)),
+                    account__isnull=True,
+                    subject_type="user",
+                    subject_id__in=list(
+                        Membership.objects.filter(account=member.account_id).values_list(
+                            "user_id", flat=True
+                        )
+                    ),
+                )
+            )
+        return self.filter(
+            Q(account=member.account_id) | Q(account__isnull=True),
+            Q(user=member.user_id)
+            | Q(subject_type="user", subject_id=member.user_id)
+            | Q(subject_type="membership", subject_id=member.pk),
+        )
+
+    def newest_first(self) -> AuditEventQuerySet:
+        return self.order_by("-at", "-pk")
+
+    def update(self, **_changes: Any) -> NoReturn:
         raise TypeError("Audit events cannot be changed.")
 
-    def delete(self) -> tuple[int, dict[str, int]]:
+    def bulk_update(self, *_args: Any, **_facts: Any) -> NoReturn:
+        raise TypeError("Audit events cannot be changed.")
+
+    def _update(self, *_args: Any, **_facts: Any) -> NoReturn:
+        raise TypeError("Audit events cannot be changed.")
+
+    def delete(self) -> NoReturn:
+        raise TypeError("Audit events cannot be deleted.")
+
+    def _raw_delete(self, *_args: Any, **_facts: Any) -> NoReturn:
         raise TypeError("Audit events cannot be deleted.")
 
 
@@ -350,6 +396,7 @@ class AuditEvent(models.Model):
     class Meta:
         verbose_name = _("audit event")
         verbose_name_plural = _("audit events")
+        base_manager_name = "objects"
         indexes = [
             models.Index(fields=["-at"], name="audit_by_time"),
             models.Index(fields=["account", "-at"], name="audit_by_account"),
@@ -367,3 +414,25 @@ class AuditEvent(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         raise TypeError("Audit events cannot be deleted.")
+
+
+class AuditPruning(models.Model):
+    """While a row is there, events older than `before` may go; the database's trigger asks for it.
+
+    It lives and dies inside one transaction of `accounts.pruning`, so nobody else ever sees one.
+    """
+
+    before = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.before:%Y-%m-%d %H:%M:%S}"
+
+
+def _people_of(account_id: int) -> MembershipQuerySet:
+    """Memberships of the account that the user of an event (outside) had when it happened."""
+    return Membership.objects.filter(
+        Q(removed_at__isnull=True) | Q(removed_at__gte=OuterRef("at")),
+        account=account_id,
+        user=OuterRef("subject_id"),
+        created_at__lte=OuterRef("at"),
+    )

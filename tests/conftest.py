@@ -10,6 +10,7 @@ import pytest
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection, connections
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from pytest_django import Settings
 from redis import Redis
@@ -93,6 +94,31 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def static_files() -> None:
     """Pages name their files by content; the names come from collecting them."""
     call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def emptied_audit_log() -> Iterator[None]:
+    """Between tests the tables are emptied; the triggers that forbid it for events step aside."""
+    flush = BaseDatabaseOperations.execute_sql_flush
+
+    def flush_everything(operations: Any, statements: list[str]) -> None:
+        aside, back = _audit_triggers()
+        flush(operations, [*aside, *statements, *back])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_everything)
+        yield
+
+
+def _audit_triggers() -> tuple[list[str], list[str]]:
+    """Statements that put the triggers of the audit log aside, and back as they were."""
+    if is_on_postgresql():
+        table = "ALTER TABLE accounts_auditevent"
+        return [f"{table} DISABLE TRIGGER USER"], [f"{table} ENABLE TRIGGER USER"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        triggers = dict(cursor.fetchall())
+    return [f"DROP TRIGGER {name}" for name in triggers], list(triggers.values())
 
 
 @pytest.fixture(autouse=True)

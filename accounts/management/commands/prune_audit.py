@@ -1,0 +1,51 @@
+"""`manage.py prune_audit`: delete audit events that are old enough."""
+
+import argparse
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from accounts import pruning
+from accounts.actors import Actor, Through
+from accounts.management.terminal import as_command_error
+
+LONGEST = 36_525
+"""Days: a hundred years."""
+
+
+class Command(BaseCommand):
+    help = (
+        "Deletes audit events that are older than so many days, and leaves an event that tells so. "
+        "Events of the last 30 days stay."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--older-than",
+            metavar="DAYS",
+            type=_days,
+            required=True,
+            help="How long events are kept: 365d, or just 365.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        at = timezone.now()
+        operator = Actor.operator(through=Through.COMMAND)
+        try:
+            pruned = pruning.prune(before=at - options["older_than"], by=operator, at=at)
+        except ValidationError as refusal:
+            raise as_command_error(refusal) from None
+        self.stdout.write(self.style.SUCCESS(f"Deleted audit events: {pruned}."))
+
+
+def _days(text: str) -> timedelta:
+    number = text.removesuffix("d")
+    days = int(number) if number.isascii() and number.isdecimal() and len(number) < 6 else 0
+    if not 1 <= days <= LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of days from 1 to {LONGEST}, as in 365d"
+        )
+    return timedelta(days=days)
