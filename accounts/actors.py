@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
@@ -29,6 +30,7 @@ class Actor:
 
     `role` is what the actor may do in `account`: for a token the weaker of its own and its issuer's
     present role. `token_ends_at` is the end of that token, which nothing it creates may outlive.
+    `family_id` is set for whoever acts through a short-lived token (JWT).
     """
 
     through: Through
@@ -37,6 +39,7 @@ class Actor:
     role: Role | None = None
     token_id: int | None = None
     token_ends_at: datetime | None = None
+    family_id: UUID | None = None
     address: str | None = None
 
     @classmethod
@@ -49,6 +52,11 @@ class Actor:
             role=membership.held_role,
             address=address,
         )
+
+    @classmethod
+    def person(cls, user: User, *, address: str | None = None) -> Actor:
+        """A signed-in person at the portal, whichever account they work in, if any."""
+        return cls(through=Through.PORTAL, user=user, address=address)
 
     @classmethod
     def token(
@@ -68,6 +76,20 @@ class Actor:
             role=Role.weaker(role, membership.held_role),
             token_id=token_id,
             token_ends_at=ends_at,
+            address=address,
+        )
+
+    @classmethod
+    def bearer(
+        cls, membership: Membership, *, family_id: UUID, address: str | None = None
+    ) -> Actor:
+        """A person who acts through a short-lived token (JWT): with their own role."""
+        return cls(
+            through=Through.API,
+            user=membership.user,
+            membership=membership,
+            role=membership.held_role,
+            family_id=family_id,
             address=address,
         )
 

@@ -30,12 +30,15 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
 
     class Meta:
         model = User
-        fields = ["name", "time_zone", "language"]
-        labels = {"name": _("Name")}
+        fields = ["name", "phone", "language", "time_zone"]
+        labels = {"name": _("Name"), "phone": _("Phone")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["name"].widget.attrs["autocomplete"] = "name"
+        self.fields["phone"].widget = forms.TextInput(
+            {"type": "tel", "autocomplete": "tel", "maxlength": "32"}
+        )
         # A zone that left the list (a renamed one) stays choosable for whoever has it.
         zone = self.instance.time_zone
         field = self.fields["time_zone"]

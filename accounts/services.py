@@ -12,9 +12,9 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit
 from accounts.actors import Actor
-from accounts.models import Account, Membership, User
-from accounts.roles import Role
-from accounts.signals import member_leaving
+from accounts.jwt import families
+from accounts.models import Account, User
+from accounts.standing import announce, as_of_now
 
 
 @transaction.atomic
@@ -29,9 +29,14 @@ def open_account(*, name: str, by: Actor, at: datetime) -> Account:
 
 @transaction.atomic
 def rename_account(*, account: Account, name: str, by: Actor, at: datetime) -> None:
-    """Give the account another name. Raises `ValidationError`; dull if it has this name."""
-    _operators_only(by)
-    _change_account(account, "name", name, kind="account.renamed", by=by, at=at)
+    """Give the account another name. Dull if it has this name.
+
+    Raises `ValidationError`, and `PermissionDenied` unless an operator or an Administrator asks.
+    """
+    by = as_of_now(by, at)
+    if not (by.is_operator or by.is_administrator_of(account.pk)):
+        raise PermissionDenied(_("Only Administrators change the company name."))
+    _change_account(account, "name", name.strip(), kind="account.renamed", by=by, at=at)
 
 
 @transaction.atomic
@@ -40,23 +45,25 @@ def change_token_limit(*, account: Account, limit: int, by: Actor, at: datetime)
 
     Raises `ValidationError`; dull if this is the limit already.
     """
-    _operators_only(by)
+    by = _operators_only(by, at)
     _change_account(account, "token_limit", limit, kind="account.limit_changed", by=by, at=at)
 
 
 @transaction.atomic
 def close_account(*, account: Account, by: Actor, at: datetime) -> None:
     """Close the account: nobody works in it and its API tokens are refused, at once."""
-    _operators_only(by)
+    by = _operators_only(by, at)
     if Account.objects.filter(pk=account.pk, closed_at=None).update(closed_at=at):
+        announce(account_id=account.pk)
         audit.record("account.closed", by=by, at=at, account=account, subject=account)
 
 
 @transaction.atomic
 def reopen_account(*, account: Account, by: Actor, at: datetime) -> None:
     """Open a closed account again, with its people and its tokens as they were."""
-    _operators_only(by)
+    by = _operators_only(by, at)
     if Account.objects.filter(pk=account.pk, closed_at__isnull=False).update(closed_at=None):
+        announce(account_id=account.pk)
         audit.record("account.reopened", by=by, at=at, account=account, subject=account)
 
 
@@ -75,7 +82,7 @@ def create_user(
 
     They belong to no account yet. Raises `ValidationError` by field.
     """
-    _operators_only(by)
+    by = _operators_only(by, at)
     if password is not None:
         _refuse_weak_password(password, User(email=email, name=name))
     user = User.objects.create_user(email, password, name=name, time_zone=time_zone, date_joined=at)
@@ -88,22 +95,23 @@ def create_user(
 @sensitive_variables("password")
 @transaction.atomic
 def set_password(*, user: User, password: str, by: Actor, at: datetime) -> None:
-    """Give the user another password, which ends their sessions. By themselves or an operator.
+    """Give the user another password, which ends their sessions and their short-lived tokens.
 
-    Raises `ValidationError`.
+    By themselves, in person, or an operator. Raises `ValidationError`.
     """
-    if by.user != user:
-        _operators_only(by)
+    if by.user != user or by.token_id is not None:
+        by = _operators_only(by, at)
     _refuse_weak_password(password, user)
     user.set_password(password)
     user.save(update_fields=["password"])
+    families.end_all(user=user, why="password", at=at)
     audit.record("user.password_set", by=by, at=at, subject=user)
 
 
 @transaction.atomic
 def make_operator(*, user: User, by: Actor, at: datetime) -> None:
     """Let the user into the Django admin, with every right there."""
-    _operators_only(by)
+    by = _operators_only(by, at)
     others = User.objects.exclude(is_staff=True, is_superuser=True)
     if others.filter(pk=user.pk).update(is_staff=True, is_superuser=True):
         audit.record("user.made_operator", by=by, at=at, subject=user)
@@ -111,82 +119,56 @@ def make_operator(*, user: User, by: Actor, at: datetime) -> None:
 
 @transaction.atomic
 def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
-    """Switch a user off: no sign-in, no session, and all their API tokens stop at once.
+    """Switch a user off: no sign-in, no session, and all their tokens stop at once.
 
     Raises `PermissionDenied` for somebody who would lock themselves out.
     """
-    _operators_only(by)
+    by = _operators_only(by, at)
     if by.user == user:
         raise PermissionDenied(_("You can't switch yourself off. Ask another operator."))
     if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+        families.end_all(user=user, why="deactivated", at=at)
+        announce(user_id=user.pk)
         audit.record("user.deactivated", by=by, at=at, subject=user)
 
 
 @transaction.atomic
 def restore_user(*, user: User, by: Actor, at: datetime) -> None:
     """Switch a user on again; their API tokens work as before."""
-    _operators_only(by)
+    by = _operators_only(by, at)
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
+        announce(user_id=user.pk)
         audit.record("user.restored", by=by, at=at, subject=user)
 
 
 @transaction.atomic
-def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datetime) -> Membership:
-    """Make the user a member of the account, or bring a removed member back with this role.
-
-    Raises `PermissionDenied` unless an operator or an Administrator of the account asks, and
-    `ValidationError` for a present member: another role is another story.
-    """
-    if not (by.is_operator or by.is_administrator_of(account.pk)):
-        raise PermissionDenied(_("Only Administrators add users to the account."))
-    if Membership.objects.filter(account=account, user=user, removed_at=None).exists():
-        raise ValidationError(_("The user is a member already."), code="already_member")
-    membership, _made = Membership.objects.update_or_create(
-        account=account,
-        user=user,
-        defaults={"role": role, "removed_at": None},
-        create_defaults={"role": role, "created_at": at},
-    )
-    audit.record("member.added", by=by, at=at, account=account, subject=membership, role=role.label)
-    return membership
-
-
-@transaction.atomic
-def remove_member(*, membership: Membership, by: Actor, at: datetime) -> None:
-    """End a membership; its row stays, because tokens name it as their issuer.
-
-    Raises `PermissionDenied` unless an operator or an Administrator of the account asks, for the
-    last Administrator, and for members whose leaving another app refuses (active tokens).
-    """
-    if not (by.is_operator or by.is_administrator_of(membership.account_id)):
-        raise PermissionDenied(_("Only Administrators remove users from the account."))
-    Account.objects.select_for_update(no_key=True).get(pk=membership.account_id)
-    if membership.held_role is Role.ADMINISTRATORS and not _has_other_administrator(membership):
-        raise PermissionDenied(_("The account needs an Administrator: this user is the last one."))
-    member_leaving.send(Membership, membership=membership, by=by, at=at)
-    if not Membership.objects.filter(pk=membership.pk, removed_at=None).update(removed_at=at):
-        return
-    membership.removed_at = at
-    audit.record(
-        "member.removed", by=by, at=at, account_id=membership.account_id, subject=membership
-    )
-
-
-@transaction.atomic
 def change_profile(
-    *, user: User, name: str, time_zone: str, language: str, by: Actor, at: datetime
+    *,
+    user: User,
+    name: str,
+    time_zone: str,
+    language: str,
+    phone: str,
+    by: Actor,
+    at: datetime,
 ) -> User:
-    """Keep what a person says about themselves. Raises `ValidationError`."""
-    user.name, user.time_zone, user.language = name, time_zone, language
+    """Keep what a person says about themselves. Raises `ValidationError`, and `PermissionDenied`
+    for everybody but themselves and operators."""
+    by = as_of_now(by, at)
+    if by.user != user:
+        by = _operators_only(by, at)
+    user.name, user.time_zone, user.language, user.phone = name, time_zone, language, phone
     user.clean_fields(exclude=["password", "email"])
-    user.save(update_fields=["name", "time_zone", "language"])
+    user.save(update_fields=["name", "time_zone", "language", "phone"])
     audit.record("profile.changed", by=by, at=at, subject=user)
     return user
 
 
-def _operators_only(by: Actor) -> None:
+def _operators_only(by: Actor, at: datetime) -> Actor:
+    """The operator as of now. Raises `PermissionDenied` for everybody else."""
     if not by.is_operator:
         raise PermissionDenied(_("Only operators of the portal do this."))
+    return as_of_now(by, at)
 
 
 def _change_account(
@@ -209,12 +191,3 @@ def _refuse_weak_password(password: str, user: User) -> None:
         validate_password(password, user)
     except ValidationError as refusal:
         raise ValidationError({"password": refusal.error_list}) from None
-
-
-def _has_other_administrator(membership: Membership) -> bool:
-    return (
-        Membership.objects.present()
-        .filter(account_id=membership.account_id, role=Role.ADMINISTRATORS)
-        .exclude(pk=membership.pk)
-        .exists()
-    )

@@ -1,9 +1,18 @@
 """Where higher apps answer for their part in what happens to members.
 
-Receivers of `member_leaving` are called inside the transaction that removes a member, with
-`membership`, `by` and `at`. One that objects raises `PermissionDenied` with the sentence to show.
+`member_leaving` and `member_role_changing` are sent inside the transaction that changes the member.
+A receiver that objects raises `PermissionDenied` with the sentence to show.
+
+`standing_changed` is sent when a change of what tokens may do is committed.
 """
 
 from django.dispatch import Signal
 
 member_leaving = Signal()
+"""`membership`, `delete_tokens` (their active tokens go with them), `is_own_wish`, `by`, `at`."""
+
+member_role_changing = Signal()
+"""`membership` (with the role it still has), `role` (the one it gets), `by`, `at`."""
+
+standing_changed = Signal()
+"""`user_id`, `account_id`: the tokens of this issuer, in this account; None means any."""

@@ -1,10 +1,10 @@
 from django.urls import path
 
-from accounts import views
+from accounts.views import account, profile
 
 app_name = "accounts"
 urlpatterns = [
-    path("profile/", views.profile, name="profile"),
-    path("accounts/switch/", views.switch, name="switch"),
-    path("accounts/<int:account_id>/open/", views.open_account, name="open"),
+    path("profile/", profile.profile, name="profile"),
+    path("accounts/switch/", account.switch, name="switch"),
+    path("accounts/<int:account_id>/open/", account.open_account, name="open"),
 ]

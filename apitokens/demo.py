@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts import services as people
 from accounts.actors import Actor, Through
+from accounts.members import add_member, remove_member
 from accounts.models import Membership, User
 from accounts.roles import Role
 from apitokens import services
@@ -149,9 +150,7 @@ def seed(*, at: datetime) -> Demo:
     example = people.open_account(name="Example Inc.", by=OPERATOR, at=began)
     globex = people.open_account(name="Globex", by=OPERATOR, at=began)
     members = {
-        email: people.add_member(
-            account=example, user=users[email], role=role, by=OPERATOR, at=began
-        )
+        email: add_member(account=example, user=users[email], role=role, by=OPERATOR, at=began)
         for email, role in (
             ("admin@example.com", Role.ADMINISTRATORS),
             ("engineer@example.com", Role.ENGINEERS),
@@ -160,20 +159,20 @@ def seed(*, at: datetime) -> Demo:
             ("former@example.com", Role.ENGINEERS),
         )
     }
-    members["admin@globex.example"] = people.add_member(
+    members["admin@globex.example"] = add_member(
         account=globex,
         user=users["admin@globex.example"],
         role=Role.ADMINISTRATORS,
         by=OPERATOR,
         at=began,
     )
-    people.add_member(
+    add_member(
         account=globex, user=users["admin@example.com"], role=Role.USERS, by=OPERATOR, at=began
     )
     for specimen in sorted(SPECIMENS, key=lambda each: -each.created):
         _issue(specimen, members, at=at)
     administrator = Actor.member(members["admin@example.com"])
-    people.remove_member(
+    remove_member(
         membership=members["former@example.com"], by=administrator, at=at - timedelta(days=199)
     )
     return Demo(_sign_ins(members), _shown_token(members["user@example.com"], at), example.pk)

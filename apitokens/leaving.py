@@ -1,4 +1,4 @@
-"""What API tokens have to say when a member leaves an account."""
+"""What API tokens have to say about the members who issued them."""
 
 from datetime import datetime
 from typing import Any
@@ -7,13 +7,50 @@ from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
+from accounts.actors import Actor
 from accounts.models import Membership
-from accounts.signals import member_leaving
+from accounts.roles import Role
+from accounts.signals import member_leaving, member_role_changing
+from accounts.standing import answers_for_tokens
 from apitokens.models import APIToken
+from apitokens.services import delete_all
 
 
 @receiver(member_leaving)
-def refuse_with_active_tokens(membership: Membership, at: datetime, **_facts: Any) -> None:
-    """A member with active tokens stays: what they issued must not go on without them."""
-    if APIToken.objects.active(at).filter(issuer=membership).exists():
-        raise PermissionDenied(_("You can't remove the user as they have active tokens"))
+def delete_or_refuse(
+    membership: Membership,
+    delete_tokens: bool,
+    is_own_wish: bool,
+    by: Actor,
+    at: datetime,
+    **_facts: Any,
+) -> None:
+    """A member with active tokens stays, unless those go too: what they issued must not go on
+    without them."""
+    tokens = list(APIToken.objects.active(at).filter(issuer=membership))
+    if delete_tokens:
+        # The one that acts goes last: it would have ended before it has done the others.
+        delete_all(tokens=sorted(tokens, key=lambda token: token.pk == by.token_id), by=by, at=at)
+    elif tokens:
+        raise PermissionDenied(
+            _("You can't leave the account while you have active tokens")
+            if is_own_wish
+            else _("You can't remove the user as they have active tokens")
+        )
+
+
+@receiver(member_role_changing)
+def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_facts: Any) -> None:
+    """Nobody gets a role below that of an active token they issued."""
+    roles = APIToken.objects.active(at).filter(issuer=membership).values_list("role", flat=True)
+    if not all(role.covers(Role(issued)) for issued in roles.distinct()):
+        raise PermissionDenied(
+            _("The specified user has issued a token with a higher role. Try using another role.")
+        )
+
+
+@answers_for_tokens
+def role_of_token(token_id: int, at: datetime) -> Role | None:
+    """The role of an active token, None for any other."""
+    token = APIToken.objects.active(at).filter(pk=token_id).only("role").first()
+    return token.held_role if token else None

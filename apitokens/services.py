@@ -6,7 +6,6 @@ field, with stable codes) and `PermissionDenied`.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -22,6 +21,7 @@ from accounts.actors import Actor
 from accounts.ids import draw_id
 from accounts.models import Account, Membership
 from accounts.roles import Role
+from accounts.standing import as_of_now, lock, present
 from apitokens import keys
 from apitokens.changes import tell_issuer
 from apitokens.models import APIToken
@@ -145,13 +145,11 @@ def newest_pepper() -> int:
 
 @sensitive_variables("key")
 def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
-    # The account's row is the queue: whoever holds it counts alone. `no_key` lets others insert
-    # rows that refer to it meanwhile. (On SQLite the transaction itself is the queue.)
-    account = Account.objects.select_for_update(no_key=True).get(pk=token.account_id)
+    account = lock(token.account_id)  # whoever holds it counts alone
     if not (by.is_operator or by.is_member(token.issuer)):
         raise PermissionDenied(_("You can create API tokens for yourself only."))
-    by = _as_of_now(by, at)
-    issuer = by.membership or _present(token.issuer)
+    by = as_of_now(by, at)
+    issuer = by.membership or present(token.issuer)
     _refuse_second_use(token)
     _refuse_bad_facts(token, ceiling=_ceiling(by, issuer), ends_at=by.token_ends_at, at=at)
     if usage(account, at=at).is_full:
@@ -186,7 +184,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
 
 
 def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
-    if not _may_delete(token, _as_of_now(by, at)):
+    if not _may_delete(token, as_of_now(by, at)):
         raise PermissionDenied(_("You do not have permission to delete this API token."))
     deleted = APIToken.objects.undeleted().filter(pk=token.pk)
     if not deleted.update(deleted_at=at, deleted_by=by.user):
@@ -195,29 +193,6 @@ def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
     tell_issuer(token, was_created=False, by=by, at=at)
     _record("token.deleted", token, by=by, at=at, name=token.name)
     return True
-
-
-def _as_of_now(by: Actor, at: datetime) -> Actor:
-    """The actor as they are inside this transaction: what they were when the request began may have
-    ended since. Raises `PermissionDenied` if they may not act at all any more."""
-    if by.membership is None:
-        return by
-    membership = _present(by.membership)
-    role = membership.held_role
-    if by.token_id is not None:
-        token = APIToken.objects.active(at).filter(pk=by.token_id).first()
-        if token is None:
-            raise PermissionDenied(_("The API token you act with has ended."))
-        role = Role.weaker(token.held_role, role)
-    return replace(by, membership=membership, role=role)
-
-
-def _present(member: Membership) -> Membership:
-    present = Membership.objects.present().select_related("user", "account")
-    found = present.filter(pk=member.pk).first()
-    if found is None:
-        raise PermissionDenied(_("You do not belong to this account any more."))
-    return found
 
 
 def _ceiling(by: Actor, issuer: Membership) -> Role:

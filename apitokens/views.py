@@ -14,8 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.redirects import safe_next
 from accounts.requests import MemberRequest, member_required
-from accounts.views import safe_next
 from apitokens import services
 from apitokens.forms import FIELDS, TokenForm
 from apitokens.listing import listing, row

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 
-from accounts import services
+from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
@@ -29,7 +29,7 @@ def is_present(member: Membership) -> bool:
 
 @pytest.mark.parametrize("role", Role)
 def test_administrator_adds_a_member(administrator: Membership, now: datetime, role: Role) -> None:
-    member = services.add_member(
+    member = members.add_member(
         account=administrator.account,
         user=UserFactory.create(),
         role=role,
@@ -44,7 +44,7 @@ def test_administrator_adds_a_member(administrator: Membership, now: datetime, r
 def test_others_may_not_add_members(administrator: Membership, now: datetime, role: Role) -> None:
     member = MembershipFactory.create(account=administrator.account, role=role)
     with pytest.raises(PermissionDenied, match="Only Administrators"):
-        services.add_member(
+        members.add_member(
             account=administrator.account,
             user=UserFactory.create(),
             role=Role.USERS,
@@ -58,7 +58,7 @@ def test_administrator_of_another_account_may_not_add_members(
     administrator: Membership, stranger: Membership, now: datetime
 ) -> None:
     with pytest.raises(PermissionDenied):
-        services.add_member(
+        members.add_member(
             account=administrator.account,
             user=stranger.user,
             role=Role.ADMINISTRATORS,
@@ -71,8 +71,8 @@ def test_administrator_of_another_account_may_not_add_members(
 def test_removed_member_comes_back_in_the_same_row(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
-    services.remove_member(membership=user, by=Actor.member(administrator), at=now)
-    again = services.add_member(
+    members.remove_member(membership=user, by=Actor.member(administrator), at=now)
+    again = members.add_member(
         account=user.account, user=user.user, role=Role.ENGINEERS, by=OPERATOR, at=now
     )
     assert again.pk == user.pk
@@ -93,7 +93,7 @@ def test_database_refuses_a_role_that_does_not_exist(user: Membership) -> None:
 def test_joining_leaves_an_event(administrator: Membership, now: datetime) -> None:
     user = UserFactory.create()
     by = Actor.member(administrator, address="192.0.2.1")
-    member = services.add_member(
+    member = members.add_member(
         account=administrator.account, user=user, role=Role.USERS, by=by, at=now
     )
     event = AuditEvent.objects.get(kind="member.added")
@@ -112,7 +112,7 @@ def test_joining_leaves_an_event(administrator: Membership, now: datetime) -> No
 def test_administrator_removes_a_member(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
-    services.remove_member(membership=user, by=Actor.member(administrator), at=now)
+    members.remove_member(membership=user, by=Actor.member(administrator), at=now)
     assert not is_present(user)
     event = AuditEvent.objects.get(kind="member.removed")
     assert (event.user, event.subject_id, event.at) == (administrator.user, user.pk, now)
@@ -122,7 +122,7 @@ def test_administrators_token_removes_a_member(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
     by = Actor.token(administrator, token_id=7, role=Role.ADMINISTRATORS, ends_at=None)
-    services.remove_member(membership=user, by=by, at=now)
+    members.remove_member(membership=user, by=by, at=now)
     assert AuditEvent.objects.get(kind="member.removed").through_token == 7
 
 
@@ -131,7 +131,7 @@ def test_weak_token_of_an_administrator_may_not(
 ) -> None:
     by = Actor.token(administrator, token_id=7, role=Role.ENGINEERS, ends_at=None)
     with pytest.raises(PermissionDenied):
-        services.remove_member(membership=user, by=by, at=now)
+        members.remove_member(membership=user, by=by, at=now)
     assert is_present(user)
 
 
@@ -142,7 +142,7 @@ def test_others_may_not_remove_members_not_even_themselves(
     member = MembershipFactory.create(account=user.account, role=role)
     for leaving in (user, member):
         with pytest.raises(PermissionDenied, match="Only Administrators"):
-            services.remove_member(membership=leaving, by=Actor.member(member), at=now)
+            members.remove_member(membership=leaving, by=Actor.member(member), at=now)
     assert Membership.objects.present().count() == 3
 
 
@@ -150,7 +150,7 @@ def test_administrator_of_another_account_may_not_remove_members(
     user: Membership, stranger: Membership, now: datetime
 ) -> None:
     with pytest.raises(PermissionDenied):
-        services.remove_member(membership=user, by=Actor.member(stranger), at=now)
+        members.remove_member(membership=user, by=Actor.member(stranger), at=now)
     assert is_present(user)
 
 
@@ -159,7 +159,7 @@ def test_member_with_active_tokens_stays(
 ) -> None:
     issue(user)
     with pytest.raises(PermissionDenied) as refused:
-        services.remove_member(membership=user, by=Actor.member(administrator), at=now)
+        members.remove_member(membership=user, by=Actor.member(administrator), at=now)
     assert str(refused.value) == "You can't remove the user as they have active tokens"
     assert is_present(user)
     assert not AuditEvent.objects.filter(kind="member.removed").exists()
@@ -170,7 +170,7 @@ def test_not_even_an_operator_removes_a_member_with_active_tokens(
 ) -> None:
     issue(user)
     with pytest.raises(PermissionDenied):
-        services.remove_member(membership=user, by=OPERATOR, at=now)
+        members.remove_member(membership=user, by=OPERATOR, at=now)
 
 
 def test_expired_and_deleted_tokens_hold_nobody_back(
@@ -178,7 +178,7 @@ def test_expired_and_deleted_tokens_hold_nobody_back(
 ) -> None:
     issue(user, at=now - timedelta(days=2), expires_at=now - timedelta(days=1))
     tokens.delete(token=issue(user).token, by=Actor.member(user), at=now)
-    services.remove_member(membership=user, by=Actor.member(administrator), at=now)
+    members.remove_member(membership=user, by=Actor.member(administrator), at=now)
     assert not is_present(user)
 
 
@@ -186,7 +186,7 @@ def test_tokens_in_another_account_hold_nobody_back(
     administrator: Membership, user: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(MembershipFactory.create(user=user.user))
-    services.remove_member(membership=user, by=Actor.member(administrator), at=now)
+    members.remove_member(membership=user, by=Actor.member(administrator), at=now)
     assert not is_present(user)
 
 
@@ -194,7 +194,7 @@ def test_last_administrator_stays(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
     with pytest.raises(PermissionDenied, match="the last one"):
-        services.remove_member(membership=administrator, by=Actor.member(administrator), at=now)
+        members.remove_member(membership=administrator, by=Actor.member(administrator), at=now)
     assert is_present(administrator)
 
 
@@ -203,19 +203,19 @@ def test_administrator_who_is_switched_off_does_not_count_as_another(
 ) -> None:
     MembershipFactory.create(account=administrator.account, user__is_active=False)
     with pytest.raises(PermissionDenied):
-        services.remove_member(membership=administrator, by=Actor.member(administrator), at=now)
+        members.remove_member(membership=administrator, by=Actor.member(administrator), at=now)
 
 
 def test_one_of_two_administrators_may_go(administrator: Membership, now: datetime) -> None:
     other = MembershipFactory.create(account=administrator.account)
-    services.remove_member(membership=administrator, by=Actor.member(other), at=now)
+    members.remove_member(membership=administrator, by=Actor.member(other), at=now)
     assert not is_present(administrator)
 
 
 def test_second_removal_is_dull(administrator: Membership, user: Membership, now: datetime) -> None:
     for hours in (0, 1):
         at = now + timedelta(hours=hours)
-        services.remove_member(membership=user, by=Actor.member(administrator), at=at)
+        members.remove_member(membership=user, by=Actor.member(administrator), at=at)
     user.refresh_from_db()
     assert user.removed_at == now
     assert AuditEvent.objects.filter(kind="member.removed").count() == 1

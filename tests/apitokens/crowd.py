@@ -82,11 +82,11 @@ def _issue(deed: Deed, member: Any) -> str:
 def _leave(member: Any) -> str:
     from django.utils import timezone
 
-    from accounts import services
+    from accounts import members
     from accounts.actors import Actor, Through
 
     operator = Actor.operator(through=Through.COMMAND)
-    services.remove_member(membership=member, by=operator, at=timezone.now())
+    members.remove_member(membership=member, by=operator, at=timezone.now())
     return "left"
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from accounts import services as people
+from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
@@ -48,7 +48,7 @@ def test_a_token_that_expired_meanwhile_deletes_nothing(
 def test_a_member_removed_meanwhile_deletes_nothing(
     administrator: Membership, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
-    second = people.add_member(
+    second = members.add_member(
         account=administrator.account,
         user=engineer.user.__class__.objects.create_user("second@example.com"),
         role=Role.ADMINISTRATORS,
@@ -56,7 +56,7 @@ def test_a_member_removed_meanwhile_deletes_nothing(
         at=now,
     )
     victim, by = issue(engineer).token, Actor.member(second)
-    people.remove_member(membership=second, by=Actor.member(administrator), at=now)
+    members.remove_member(membership=second, by=Actor.member(administrator), at=now)
     with pytest.raises(PermissionDenied):
         services.delete(token=victim, by=by, at=now)
 

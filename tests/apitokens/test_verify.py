@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts import services as people
+from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
@@ -168,7 +168,7 @@ def test_token_of_a_removed_member_stops_and_works_again_when_they_are_back(
     _token, key = issue(user)
     Membership.objects.filter(pk=user.pk).update(removed_at=now)
     assert told(key, now) is Refusal.ISSUER_INACTIVE
-    people.add_member(
+    members.add_member(
         account=user.account,
         user=user.user,
         role=Role.USERS,

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from django.core.mail import EmailMessage
 
-from accounts import services as people
+from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import Membership
 from apitokens import services
@@ -77,7 +77,7 @@ def test_who_left_the_account_gets_no_mail(
 ) -> None:
     token = issue(user).token
     services.delete(token=token, by=Actor.member(administrator), at=now)
-    people.remove_member(membership=user, by=Actor.member(administrator), at=now)
+    members.remove_member(membership=user, by=Actor.member(administrator), at=now)
     delivery.deliver()
     assert mailoutbox == []
     assert Mail.objects.get().state == State.DROPPED

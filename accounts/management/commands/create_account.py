@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import services
+from accounts import members, services
 from accounts.actors import Actor, Through
 from accounts.management.terminal import as_command_error, read_password, storable
 from accounts.models import Account, User
@@ -59,5 +59,5 @@ def _open(
     if user is None:
         user = services.create_user(email=email, password=password, name=person, by=OPERATOR, at=at)
     account = services.open_account(name=name.strip(), by=OPERATOR, at=at)
-    services.add_member(account=account, user=user, role=Role.ADMINISTRATORS, by=OPERATOR, at=at)
+    members.add_member(account=account, user=user, role=Role.ADMINISTRATORS, by=OPERATOR, at=at)
     return account

@@ -1,0 +1,86 @@
+"""What an actor still is: asked again inside the transaction in which they act."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.actors import Actor
+from accounts.models import Account, Membership, TokenFamily, User
+from accounts.roles import Role
+from accounts.signals import standing_changed
+
+RoleOfToken = Callable[[int, datetime], Role | None]
+_roles_of_tokens: list[RoleOfToken] = []
+
+
+def answers_for_tokens(role_of_token: RoleOfToken) -> RoleOfToken:
+    """Register who knows API tokens: the role of the one with this id, None if it has ended."""
+    _roles_of_tokens[:] = [role_of_token]
+    return role_of_token
+
+
+def lock(account_id: int) -> Account:
+    """Queue for the account: whoever holds its row decides alone who is what in it.
+
+    `no_key` lets others insert rows that refer to it meanwhile. (On SQLite the transaction itself
+    is the queue.)
+    """
+    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
+
+
+def as_of_now(by: Actor, at: datetime) -> Actor:
+    """The actor as they are inside this transaction: what they were when the request began may have
+    ended since. Raises `PermissionDenied` if they may not act at all any more."""
+    if by.membership is None:
+        _refuse_ended_person(by)
+        return by
+    membership = present(by.membership)
+    role = membership.held_role
+    if by.token_id is not None:
+        role = Role.weaker(role, _role_of_token(by.token_id, at))
+    if by.family_id is not None:
+        _refuse_ended_family(by, at)
+    return replace(by, membership=membership, role=role)
+
+
+def present(member: Membership) -> Membership:
+    """The member as they are now. Raises `PermissionDenied` if they are none any more."""
+    found = Membership.objects.present().select_related("user", "account").filter(pk=member.pk)
+    if (membership := found.first()) is None:
+        raise PermissionDenied(_("You do not belong to this account any more."))
+    return membership
+
+
+def announce(*, user_id: int | None = None, account_id: int | None = None) -> None:
+    """Once this transaction is committed, say that tokens may do other things than before: those
+    that this user issued, in this account (None: in all, of everybody)."""
+    transaction.on_commit(
+        lambda: standing_changed.send(Membership, user_id=user_id, account_id=account_id) and None
+    )
+
+
+def _refuse_ended_person(by: Actor) -> None:
+    if by.user is None:
+        return
+    people = User.objects.filter(pk=by.user.pk, is_active=True)
+    if by.is_operator:
+        people = people.filter(is_staff=True)
+    if not people.exists():
+        raise PermissionDenied(_("You may not do this any more. Sign in again."))
+
+
+def _role_of_token(token_id: int, at: datetime) -> Role:
+    role = _roles_of_tokens[0](token_id, at)
+    if role is None:
+        raise PermissionDenied(_("The API token you act with has ended."))
+    return role
+
+
+def _refuse_ended_family(by: Actor, at: datetime) -> None:
+    families = TokenFamily.objects.live(at).filter(pk=by.family_id, membership=by.membership)
+    if not families.exists():
+        raise PermissionDenied(_("Your sign-in has ended. Sign in again."))
