@@ -62,7 +62,7 @@ def expiry_letter(mail: Mail) -> Letter | None:
     assert isinstance(mail.known, Known)
     at, member = timezone.now(), mail.known.reader
     tokens = [token for token in mail.known.tokens if not token.is_expired(at)]
-    if member is None or not tokens:
+    if member is None or mail.account is None or not tokens:
         return None
     return render(
         mail,

@@ -27,7 +27,11 @@ class Group(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of notice: its stable code, its name, one sentence, the words of the link to whatever
-    it is about (by their `count`), and where it goes by default."""
+    it is about (by their `count`), and where it goes by default.
+
+    One that is not optional is a mail that somebody has asked for, or must not miss: nobody can
+    turn it off, and it is no choice on the settings page.
+    """
 
     code: str
     name: Promise
@@ -35,6 +39,7 @@ class Kind:
     group: Group
     action: Promise
     default_channels: frozenset[Channel] = frozenset(Channel)
+    is_optional: bool = True
 
     def action_for(self, count: int) -> str:
         """What the link says when the notice is about this many things."""
@@ -56,5 +61,65 @@ TOKEN_CHANGED_BY_OTHERS = Kind(
     ngettext_lazy("Show this token", "Show these tokens", "count"),
 )
 
-KINDS = {kind.code: kind for kind in (TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS)}
+EMAIL_ONLY = frozenset({Channel.EMAIL})
+INVITATION = Kind(
+    "invitation",
+    _("Invitation"),
+    _("Mail is sent when you are invited to an account."),
+    Group.GENERAL,
+    ngettext_lazy("Accept the invitation", "Accept the invitations", "count"),
+    EMAIL_ONLY,
+    is_optional=False,
+)
+CONFIRM_ADDRESS = Kind(
+    "confirm_address",
+    _("Confirmation of an address"),
+    _("Mail is sent to find out whether an address is yours."),
+    Group.SECURITY,
+    ngettext_lazy("Confirm this address", "Confirm these addresses", "count"),
+    EMAIL_ONLY,
+    is_optional=False,
+)
+ADDRESS_KNOWN = Kind(
+    "address_known",
+    _("Address in use already"),
+    _("Mail is sent when somebody wants to use your address for another user."),
+    Group.SECURITY,
+    ngettext_lazy("Set another password", "Set other passwords", "count"),
+    EMAIL_ONLY,
+    is_optional=False,
+)
+RESET_PASSWORD = Kind(
+    "reset_password",
+    _("Forgotten password"),
+    _("Mail is sent when you have forgotten your password."),
+    Group.SECURITY,
+    ngettext_lazy("Set a new password", "Set new passwords", "count"),
+    EMAIL_ONLY,
+    is_optional=False,
+)
+SECURITY = Kind(
+    "security",
+    _("Security of your sign-in"),
+    _("Mail is sent when your password, address or second factors have changed."),
+    Group.SECURITY,
+    ngettext_lazy("Look at your sign-in settings", "Look at your sign-in settings", "count"),
+    EMAIL_ONLY,
+    is_optional=False,
+)
+
+EVERY_KIND = {
+    kind.code: kind
+    for kind in (
+        TOKEN_EXPIRING,
+        TOKEN_CHANGED_BY_OTHERS,
+        INVITATION,
+        CONFIRM_ADDRESS,
+        ADDRESS_KNOWN,
+        RESET_PASSWORD,
+        SECURITY,
+    )
+}
+KINDS = {code: kind for code, kind in EVERY_KIND.items() if kind.is_optional}
+"""What people choose from."""
 GROUP_NAMES = {Group.GENERAL: _("General"), Group.SECURITY: _("Security")}

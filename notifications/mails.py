@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from notifications import unsubscribe
-from notifications.kinds import KINDS, Kind
+from notifications.kinds import EVERY_KIND, Kind
 from notifications.models import Mail
 from notifications.preferences import Person
 from notifications.stencils import without_indentation
@@ -91,7 +91,7 @@ def plain_letter(mail: Mail) -> Letter | None:
         lines=[one_line(line) for line in text.splitlines()],
         when=moment(mail.created_at, _("Time"), zone=mail.user.time_zone),
         link=settings.BASE_URL + path,
-        action=KINDS[mail.kind].action_for(1),
+        action=EVERY_KIND[mail.kind].action_for(1),
     )
 
 
@@ -120,23 +120,37 @@ def _day(day: date, _language: str | None) -> str:
 def render(mail: Mail, template: str, *, subject: str, heading: str, **words: object) -> Letter:
     """Both parts of a mail, with what every mail shows: for whom, about which account, why, and how
     to stop it."""
-    person = Person(mail.user_id, mail.account_id)
-    kind = KINDS[mail.kind]
     context = {
         **words,
+        **_way_out(mail),
         "heading": one_line(heading),
         "reader_name": one_line(mail.user.get_full_name()),
-        "account_name": one_line(mail.account.name),
-        "kind": kind,
+        "account_name": one_line(mail.account.name) if mail.account else "",
+        "kind": EVERY_KIND[mail.kind],
         "base_url": settings.BASE_URL,
-        "settings_url": settings.BASE_URL + unsubscribe.settings_path(person),
-        "unsubscribe_url": unsubscribe.link(person, kind),
     }
     return Letter(
         subject=one_line(subject),
         text=render_to_string(f"{template}.txt", context),
         html=without_indentation(render_to_string(f"{template}.html", context)),
     )
+
+
+def _way_out(mail: Mail) -> dict[str, str]:
+    """How to stop mails of this kind; nothing for those that nobody can turn off."""
+    if (person := _stoppable_for(mail)) is None:
+        return {}
+    return {
+        "settings_url": settings.BASE_URL + unsubscribe.settings_path(person),
+        "unsubscribe_url": unsubscribe.link(person, EVERY_KIND[mail.kind]),
+    }
+
+
+def _stoppable_for(mail: Mail) -> Person | None:
+    """Whoever may turn off mails like this one."""
+    if mail.account_id is None or not EVERY_KIND[mail.kind].is_optional:
+        return None
+    return Person(mail.user_id, mail.account_id)
 
 
 def one_line(text: str) -> str:
@@ -161,23 +175,30 @@ class UnfoldedMail(EmailMultiAlternatives):
 
 def compose(mail: Mail, letter: Letter) -> EmailMessage:
     """The mail as it goes over the wire. Its Message-ID comes from the row, so that a repeat can be
-    recognised; it can be unsubscribed from with one click (RFC 8058)."""
-    stop = unsubscribe.link(Person(mail.user_id, mail.account_id), KINDS[mail.kind])
+    recognised; if it is optional, it can be unsubscribed from with one click (RFC 8058)."""
     message = UnfoldedMail(
         subject=letter.subject,
         body=letter.text,
         from_email=settings.DEFAULT_FROM_EMAIL,
-        to=[mail.user.email],
+        to=[mail.goes_to],
         headers={
             "Message-ID": message_id(mail),
             "Date": formatdate(mail.created_at.timestamp()),
-            "List-Unsubscribe": f"<{stop}>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             "Auto-Submitted": "auto-generated",
+            **_one_click(mail),
         },
     )
     message.attach_alternative(letter.html, "text/html")
     return message
+
+
+def _one_click(mail: Mail) -> dict[str, str]:
+    if (person := _stoppable_for(mail)) is None:
+        return {}
+    return {
+        "List-Unsubscribe": f"<{unsubscribe.link(person, EVERY_KIND[mail.kind])}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
 
 
 def message_id(mail: Mail) -> str:

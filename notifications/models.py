@@ -10,14 +10,14 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from notifications.kinds import KINDS, Channel
+from notifications.kinds import EVERY_KIND, Channel
 
 ALL_KINDS = ""
 """The `kind` of the master switch "Allow notifications"."""
 
 
 def kind_choices() -> list[tuple[str, str]]:
-    return [(kind.code, str(kind.name)) for kind in KINDS.values()]
+    return [(kind.code, str(kind.name)) for kind in EVERY_KIND.values()]
 
 
 class Preference(models.Model):
@@ -118,7 +118,12 @@ class Mail(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    account = models.ForeignKey("accounts.Account", models.CASCADE, related_name="+")
+    account = models.ForeignKey(
+        "accounts.Account", models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    """None for what concerns the person alone: their password, their address."""
+    address = models.EmailField(_("address"), blank=True)
+    """Where it goes, if not to the address that the user has when it is sent."""
     kind = models.CharField(_("kind"), max_length=32)
     facts = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(_("created"))
@@ -166,6 +171,11 @@ class Mail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+    @property
+    def goes_to(self) -> str:
+        """The address that the mail goes to as of now."""
+        return self.address or self.user.email
 
     @property
     def is_open(self) -> bool:

@@ -74,6 +74,32 @@ def tell(
     return Told(notices, mails)
 
 
+def post(
+    *,
+    user_id: int,
+    kind: Kind,
+    at: datetime,
+    facts: dict[str, Any] | None = None,
+    account_id: int | None = None,
+    address: str = "",
+    give_up_after: timedelta = GIVE_UP_AFTER,
+) -> Mail:
+    """Put one mail on its way that the person cannot have turned off: a link they asked for, or a
+    warning. It goes to the address they have when it is sent, or to the `address` given."""
+    if kind.is_optional:
+        raise ValueError(f"People choose whether they want {kind.code}: tell them.")
+    return Mail.objects.create(
+        user_id=user_id,
+        account_id=account_id,
+        address=address,
+        kind=kind.code,
+        facts=facts or {},
+        created_at=at,
+        next_try_at=at,
+        give_up_at=at + give_up_after,
+    )
+
+
 def mark_read(*, person: Person, at: datetime, notice_id: int | None = None) -> int:
     """Mark one entry of the person's inbox as read, or all of them. Returns how many were not."""
     unread = Notice.objects.to(user_id=person.user_id, account_id=person.account_id).unread()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from notifications import delivery
@@ -18,6 +19,15 @@ process killed with the lock in hand would stop them all."""
 @worker_shutting_down.connect
 def _stop(**_facts: object) -> None:
     _stopping[0] = 1
+
+
+def ring_soon() -> None:
+    """Have mails sent as soon as what is being written is kept, and not only at the next interval.
+
+    A broker that is down delays them until then, and hinders nobody.
+    """
+    expires = settings.NOTICES_EVERY_SECONDS
+    transaction.on_commit(lambda: deliver_mails.apply_async(expires=expires), robust=True)
 
 
 @shared_task
