@@ -2,9 +2,18 @@
 
 from celery import shared_task
 from django.core.management import call_command
+from django.utils import timezone
+
+from accounts.jwt import families
 
 
 @shared_task
 def clear_sessions() -> None:
     """Delete sessions whose time has passed."""
     call_command("clearsessions")
+
+
+@shared_task
+def forget_token_families() -> None:
+    """Drop what is kept of sign-ins through the API none of whose tokens can be good any more."""
+    families.forget(at=timezone.now())

@@ -61,6 +61,8 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "csp",
     "django_filters",
     "rest_framework",
@@ -282,6 +284,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(timedelta(hours=6)),
         "options": {"expires": 6 * 3600},
     },
+    "forget-token-families": {
+        "task": "accounts.tasks.forget_token_families",
+        "schedule": schedule(timedelta(hours=6)),
+        "options": {"expires": 6 * 3600},
+    },
     "forget-digests": {
         "task": "apitokens.tasks.forget_digests",
         "schedule": schedule(timedelta(hours=1)),
@@ -307,8 +314,15 @@ else:
 
 # --- REST API ----------------------------------------------------------------------------------
 
+# Short-lived tokens, as the field's documentation promises them.
+JWT_ACCESS_LIFETIME = timedelta(hours=1)
+JWT_REFRESH_LIFETIME = timedelta(hours=24)
+
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apitokens.api.authentication.APITokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apitokens.api.authentication.APITokenAuthentication",
+        "accounts.api.authentication.BearerAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.api.parsers.BoundedJSONParser"],
@@ -322,8 +336,9 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Permatoken API",
     "VERSION": "1.0.0",
     "DESCRIPTION": (
-        "Create, list and delete permanent API tokens. Send yours with every request, "
-        "in the header Authorization: APIKey <token>."
+        "Permanent API tokens, and the people who issue them. Send your API token with every "
+        "request, in the header Authorization: APIKey <token>. Or sign in for a token that lasts "
+        "an hour, and send Authorization: Bearer <access token>."
     ),
     "OAS_VERSION": "3.0.3",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -344,7 +359,14 @@ SPECTACULAR_SETTINGS = {
         },
         {
             "name": "Account and users",
-            "description": "The account and the user that the API token belongs to.",
+            "description": "The account that you work in, its people and their sign-ins. "
+            "Administrators look after everybody, others see themselves.",
+        },
+        {
+            "name": "Standard authorization",
+            "description": "Sign in with e-mail and password for an access token, good for an "
+            "hour, and a refresh token, good for a day and once. For programs that run "
+            "unattended, an API token is the better choice.",
         },
     ],
 }

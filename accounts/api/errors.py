@@ -8,6 +8,8 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from accounts.ratelimits import TooManyTries
+
 # What the wire calls a refusal that belongs to no single field.
 WHOLE = "errors"
 BAD_REQUEST = "The request is not valid: see errors."
@@ -26,12 +28,24 @@ class TooLarge(exceptions.APIException):
     default_code = "too_large"
 
 
+class TooMany(exceptions.Throttled):
+    """429 with `Retry-After`."""
+
+    extra_detail_singular = "The next is welcome in {wait} second."
+    extra_detail_plural = "The next is welcome in {wait} seconds."
+
+    def __init__(self, limit: TooManyTries) -> None:
+        super().__init__(wait=limit.retry_after, detail="Too many tries.")
+
+
 def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. Faults that nobody expected are not caught (None)."""
     if isinstance(exception, ValidationError):
         exception = exceptions.ValidationError(as_errors(exception))
     elif isinstance(exception, PermissionDenied):
         exception = exceptions.PermissionDenied(str(exception) or None)
+    elif isinstance(exception, TooManyTries):
+        exception = TooMany(exception)
     elif isinstance(exception, RequestDataTooBig):
         exception = TooLarge()
     elif isinstance(exception, Http404):

@@ -4,17 +4,17 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.actors import Actor
 from accounts.addresses import client_address
+from accounts.api import authentication
+from accounts.api.authentication import ENDED
 from accounts.models import Membership, User
 from apitokens.verification import Refusal, Refused, Verified, verify
 
 # The sentences of the wire; `code` and `hint` beside them say more.
 BAD = "Bad permanent token"
-ENDED = "Token is invalid or expired"
 
 
 class APITokenAuthentication(BaseAuthentication):
@@ -25,20 +25,18 @@ class APITokenAuthentication(BaseAuthentication):
         header = request.META.get("HTTP_AUTHORIZATION", "")
         scheme, _, token = header.strip().partition(" ")
         if scheme.lower() != "apikey":
-            if scheme.lower() == "bearer":
-                raise AuthenticationFailed({"message": ENDED})
             return None
         address = client_address(request._request)
         try:
             verified = verify(presented=token.strip(), at=timezone.now(), address=address)
         except Refused as refused:
-            raise AuthenticationFailed(_told(refused)) from None
+            raise authentication.refused(_told(refused), address) from None
         actor = _actor(verified, address)
         assert actor.user is not None
         return actor.user, actor
 
     def authenticate_header(self, request: Request) -> str:
-        return 'APIKey realm="permatoken"'
+        return authentication.CHALLENGE
 
 
 def _told(refused: Refused) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Short-lived authorization (JWT): an access token for an hour, a refresh token for a day."""

@@ -1,0 +1,116 @@
+"""Short-lived tokens are signed here, and checked as far as that goes without the database."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+from django.views.decorators.debug import sensitive_variables
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import (
+    TokenBackendError,
+    TokenBackendExpiredToken,
+    TokenError,
+)
+from rest_framework_simplejwt.tokens import Token
+
+from accounts.models import TokenFamily
+
+LONGEST = 512
+"""Characters; ours have some 330. What is longer is not even parsed: its header is JSON that
+anybody can write, and could be nested deeper than a parser can go."""
+
+
+class Invalid(Exception):
+    """The text is no token of ours, not of this kind, or no longer good."""
+
+
+class Pair(NamedTuple):
+    """An access token, and the refresh token that gets the next pair."""
+
+    access: str
+    refresh: str
+
+
+class Claims(NamedTuple):
+    """What a token says about itself; the database knows whether it is still so."""
+
+    family: UUID
+    membership: int
+    jti: UUID
+
+
+class KeyRing(TokenBackend):
+    """Signs under the newest secret, and believes what was signed under an older one."""
+
+    def __init__(self, *secrets: str) -> None:
+        keys = [_key(secret) for secret in secrets]
+        super().__init__("HS256", keys[0])
+        self.known = [TokenBackend("HS256", key) for key in keys]
+
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
+        for backend in self.known:
+            try:
+                return backend.decode(token, verify)
+            except TokenBackendExpiredToken:
+                raise
+            except TokenBackendError:
+                continue
+        raise TokenBackendError("No key of ours has signed this.")
+
+
+class _OurToken(Token):
+    @property
+    def token_backend(self) -> TokenBackend:
+        return _ring(settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+
+
+class Access(_OurToken):
+    token_type = "access"  # noqa: S105  # the claim's value, no secret
+    lifetime = settings.JWT_ACCESS_LIFETIME
+
+
+class Refresh(_OurToken):
+    token_type = "refresh"  # noqa: S105  # the claim's value, no secret
+    lifetime = settings.JWT_REFRESH_LIFETIME
+
+
+@sensitive_variables()
+def sign(family: TokenFamily, *, at: datetime) -> Pair:
+    """A pair for the family; its refresh token is the current one."""
+    return Pair(
+        access=str(_about(Access(), family, at=at)),
+        refresh=str(_about(Refresh(), family, at=at, jti=family.current_refresh)),
+    )
+
+
+@sensitive_variables()
+def read(text: str, kind: type[Access | Refresh]) -> Claims:
+    """The claims of a token of this kind whose signature and time are good. Raises `Invalid`."""
+    if len(text) > LONGEST or not text.isascii():
+        raise Invalid
+    try:
+        token = kind(text)  # type: ignore[arg-type]  # the text is what simplejwt means by a token
+        return Claims(UUID(token["family"]), int(token["membership"]), UUID(token["jti"]))
+    except (TokenError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise Invalid from None
+
+
+def _about(token: Token, family: TokenFamily, *, at: datetime, jti: UUID | None = None) -> Token:
+    token["family"], token["membership"] = family.pk.hex, family.membership_id
+    token["jti"] = jti.hex if jti else token["jti"]
+    token.set_iat(at_time=at)
+    token.set_exp(from_time=at)
+    return token
+
+
+def _key(secret: str) -> str:
+    """A key for this purpose alone: nothing else signed under the secret can pass for a token."""
+    return salted_hmac("accounts.jwt", "key", secret=secret, algorithm="sha256").hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _ring(*secrets: str) -> KeyRing:
+    return KeyRing(*secrets)
