@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from accounts import ratelimits
 from accounts.actors import Actor
 from accounts.addresses import client_address
-from accounts.api.errors import TooMany
+from accounts.api.refusals import TooMany
 from accounts.jwt import families
 from accounts.jwt.tokens import Invalid
 from accounts.models import User

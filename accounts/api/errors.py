@@ -8,6 +8,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from accounts.api.refusals import TooMany
 from accounts.ratelimits import TooManyTries
 
 # What the wire calls a refusal that belongs to no single field.
@@ -26,16 +27,6 @@ class TooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_detail = "The body is too large."
     default_code = "too_large"
-
-
-class TooMany(exceptions.Throttled):
-    """429 with `Retry-After`."""
-
-    extra_detail_singular = "The next is welcome in {wait} second."
-    extra_detail_plural = "The next is welcome in {wait} seconds."
-
-    def __init__(self, limit: TooManyTries) -> None:
-        super().__init__(wait=limit.retry_after, detail="Too many tries.")
 
 
 def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
