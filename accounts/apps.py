@@ -7,4 +7,4 @@ class AccountsConfig(AppConfig):
     verbose_name = _("People and accounts")
 
     def ready(self) -> None:
-        from accounts import inbox, signin  # noqa: F401  # they register themselves
+        from accounts import inbox, letters, signin  # noqa: F401  # they register themselves

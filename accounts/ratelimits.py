@@ -1,9 +1,9 @@
 """Limits on how often somebody may try something, shared by all processes.
 
-A limit of 5 a minute is five places. A try takes a free one and keeps it for a minute; whoever finds
-none is told how long to wait. So there are never more than five tries within any minute, a limit
-costs the cache five short entries for each subject, and taking a place is one `add`, which the
-cache promises to grant to one process only.
+A limit of 5 a minute is five places. A try takes a free one and keeps it for a minute; whoever
+finds none is told how long to wait. So there are never more than five tries within any minute, a
+limit costs the cache five short entries for each subject, and taking a place is one `add`, which
+the cache promises to grant to one process only.
 """
 
 import hashlib

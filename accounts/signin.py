@@ -3,22 +3,49 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.models import EmailAddress
+from allauth.account.signals import email_confirmed, password_reset
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import (
+    authentication_failed,
+    authenticator_added,
+    authenticator_removed,
+    authenticator_reset,
+)
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from accounts import audit
+from accounts import audit, entry, letters, secondfactors, services
 from accounts.actors import Actor, Through
 from accounts.addresses import client_address
+from accounts.emails import known_email, normal_email
 from accounts.models import User
+
+LONGEST_USER_AGENT = 200
 
 
 class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": _("The e-mail address or the password is not correct."),
+        "enter_current_password": _("This is not your present password."),
+        "incorrect_code": _("This is not right. Try again."),
+        "incorrect_password": _("This is not your password."),
+        "invalid_password_reset": _("This link is good no more. Ask for another one."),
+        "too_many_login_attempts": _(
+            "Too many failed tries. Wait five minutes, then try again, or set a new password."
+        ),
+        "rate_limited": _("Too many tries in a short time. Wait a minute, then try again."),
+        "email_taken": _("There is a user with this e-mail already."),
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """People come by invitation; there is no sign-up page."""
-        return False
+        return entry.is_open_for_sign_up()
 
     def get_client_ip(self, request: HttpRequest) -> str:
         address = client_address(request)
@@ -26,16 +53,62 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
             raise PermissionDenied("The address of the client is not known.")
         return address
 
+    def clean_email(self, email: str) -> str:
+        return normal_email(email)
+
+    def set_password(self, user: User, password: str) -> None:
+        services.set_password(
+            user=user, password=password, by=person(user, self.request), at=timezone.now()
+        )
+
+    def send_confirmation_mail(
+        self, request: HttpRequest, emailconfirmation: Any, signup: bool
+    ) -> None:
+        letters.confirm_sign_up(address=emailconfirmation.email_address, at=timezone.now())
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        user = User.objects.filter(email=email).first()
+        if user is not None:
+            letters.address_is_known(user=user, at=timezone.now())
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Tell the person what has changed; allauth names it by a template ("mfa/email/…")."""
+        letters.warn(
+            user=user,
+            news=template_prefix.rpartition("/")[2],
+            at=timezone.now(),
+            client=client_address(self.request) or "",
+            browser=user_agent(self.request),
+            address=email or "",
+        )
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Mails are written by `letters`; one that allauth adds must not go out unread."""
+        raise NotImplementedError(f"There is no letter for {template_prefix}.")
+
 
 @receiver(user_logged_in)
 def _signed_in(user: User, request: HttpRequest, **_facts: Any) -> None:
-    audit.record("sign_in.succeeded", by=_person(user, request), at=timezone.now(), subject=user)
+    audit.record(
+        "sign_in.succeeded",
+        by=person(user, request),
+        at=timezone.now(),
+        subject=user,
+        user_agent=user_agent(request),
+        **_how(user, request),
+    )
 
 
 @receiver(user_logged_out)
 def _signed_out(user: User | None, request: HttpRequest, **_facts: Any) -> None:
     if user is not None:
-        audit.record("sign_out", by=_person(user, request), at=timezone.now(), subject=user)
+        audit.record("sign_out", by=person(user, request), at=timezone.now(), subject=user)
 
 
 @receiver(user_login_failed)
@@ -45,10 +118,84 @@ def _refused(
     """Remember a refused sign-in by the user it was tried for, and say nothing about strangers."""
     if request is None:
         return
-    email = str(credentials.get("email") or "").strip().lower()
-    subject = User.objects.filter(email=email).first() if "\0" not in email else None
-    audit.record("sign_in.refused", by=_person(None, request), at=timezone.now(), subject=subject)
+    email = known_email(str(credentials.get("email") or ""))
+    subject = User.objects.filter(email=email).first() if email else None
+    _record_refusal(subject, request, auth_type="password")
 
 
-def _person(user: User | None, request: HttpRequest) -> Actor:
+@receiver(authentication_failed)
+def _refused_second_factor(
+    request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any
+) -> None:
+    _record_refusal(user, request, auth_type="password", second_factor=authenticator.type)
+
+
+def _record_refusal(subject: User | None, request: HttpRequest, **how: Any) -> None:
+    audit.record(
+        "sign_in.refused",
+        by=person(None, request),
+        at=timezone.now(),
+        subject=subject,
+        user_agent=user_agent(request),
+        **how,
+    )
+
+
+@receiver(authenticator_added)
+def _added(request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any) -> None:
+    _record_factor("two_factor.added", request, user, authenticator)
+    if authenticator.type == Authenticator.Type.TOTP:
+        secondfactors.spend_first_code(user)
+
+
+@receiver(authenticator_removed)
+def _removed(request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any) -> None:
+    _record_factor("two_factor.removed", request, user, authenticator)
+
+
+@receiver(authenticator_reset)
+def _renewed(request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any) -> None:
+    _record_factor("two_factor.codes_renewed", request, user, authenticator)
+
+
+def _record_factor(
+    kind: str, request: HttpRequest, user: User, authenticator: Authenticator
+) -> None:
+    audit.record(
+        kind, by=person(user, request), at=timezone.now(), subject=user, factor=authenticator.type
+    )
+
+
+@receiver(password_reset)
+def _reset(request: HttpRequest, user: User, **_facts: Any) -> None:
+    """The link came by mail: the address is proven."""
+    entry.confirm_address(user=user, by=person(user, request), at=timezone.now())
+
+
+@receiver(email_confirmed)
+def _confirmed(request: HttpRequest, email_address: EmailAddress, **_facts: Any) -> None:
+    user = email_address.user
+    audit.record("email.confirmed", by=person(user, request), at=timezone.now(), subject=user)
+
+
+def person(user: User | None, request: HttpRequest) -> Actor:
+    """Somebody at the portal's doors, signed in or about to."""
     return Actor(through=Through.PORTAL, user=user, address=client_address(request))
+
+
+def user_agent(request: HttpRequest) -> str:
+    """What the browser says about itself: printable, of a bearable length."""
+    said = request.headers.get("User-Agent", "")
+    return "".join(letter for letter in said if letter.isprintable())[:LONGEST_USER_AGENT]
+
+
+def _how(user: User, request: HttpRequest) -> dict[str, Any]:
+    """By which means a person has signed in, as the audit log and the API name it."""
+    records = get_authentication_records(request, user)
+    how = {"auth_type": "password"}
+    for record in records:
+        if record.get("passwordless"):
+            how["auth_type"] = "passkey"
+        elif record["method"] == "mfa":
+            how["second_factor"] = record["type"]
+    return how

@@ -44,11 +44,11 @@ class SharedFileCache(FileBasedCache):
     def _cull(self) -> None:
         """Make room: first what has expired, and only then what has not, at random."""
         files: list[str] = self._list_cache_files()  # type: ignore[attr-defined]
-        if len(files) < self._max_entries:  # type: ignore[attr-defined]
+        if len(files) < self._max_entries:
             return
         living = [path for path in files if not self._is_past(path)]
-        if len(living) >= self._max_entries:  # type: ignore[attr-defined]
-            share = len(living) // self._cull_frequency  # type: ignore[attr-defined]
+        if len(living) >= self._max_entries:
+            share = len(living) // self._cull_frequency
             for path in random.sample(living, share):
                 self._delete(path)  # type: ignore[attr-defined]
 

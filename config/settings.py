@@ -138,7 +138,7 @@ CACHES: dict[str, dict[str, Any]] = {
         {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
         if REDIS_URL
         else {
-            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "BACKEND": "config.filecache.SharedFileCache",
             "LOCATION": DATA_DIR / "cache",
             # Rate limits live here: what is forgotten too early would let somebody try again.
             "OPTIONS": {"MAX_ENTRIES": 10_000},
@@ -164,14 +164,54 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = reverse_lazy("apitokens:list")
+# Whether strangers may open an account of their own; people can always be invited.
+SIGN_UP = env.str("SIGN_UP", default="open")
+if SIGN_UP not in ("open", "closed"):
+    raise ImproperlyConfigured("SIGN_UP must be open or closed.")
+# How many people who are new to the portal an account may invite within 24 hours.
+INVITATIONS_PER_DAY = env.int("INVITATIONS_PER_DAY", default=5)
+# Whether the operators' pages open only to those who sign in with a second factor.
+OPERATORS_NEED_TWO_FACTORS = env.bool("OPERATORS_NEED_TWO_FACTORS", default=False)
+PASSWORD_RESET_TIMEOUT = int(timedelta(hours=1).total_seconds())
 ACCOUNT_ADAPTER = "accounts.signin.SignInAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser that has signed up, and no other
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # strangers must not have us write to strangers
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = None  # the form asks
-ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "20/m/ip,5/5m/key"}
+ACCOUNT_REAUTHENTICATION_TIMEOUT = int(timedelta(minutes=5).total_seconds())
+ACCOUNT_FORMS = {
+    "login": "accounts.signin_forms.SignInForm",
+    "signup": "accounts.signin_forms.SignUpForm",
+    "reset_password": "accounts.signin_forms.ForgottenPasswordForm",
+}
+# Tries by one address ("ip"), by one user, or with one e-mail ("key"), in all processes together.
+ACCOUNT_RATE_LIMITS = {
+    "login": "60/m/ip",
+    "login_failed": "20/m/ip,5/5m/key",
+    "signup": "10/m/ip,50/d/ip",
+    "reset_password": "10/m/ip,3/15m/key",
+    "reset_password_from_key": "20/m/ip",
+    "confirm_email": "1/3m/key",
+    "change_password": "5/m/user",
+    "reauthenticate": "10/m/user",
+}
+MFA_ADAPTER = "accounts.secondfactors.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "Permatoken"
+MFA_TOTP_TOLERANCE = 1  # clocks of phones are up to half a minute off
+MFA_FORMS = {
+    "authenticate": "accounts.secondfactors.SecondFactorForm",
+    "reauthenticate": "accounts.secondfactors.SecondFactorAgainForm",
+}
 
 # Whose X-Forwarded-For and X-Forwarded-Proto are believed.
 TRUSTED_PROXIES = parse_networks(env.list("TRUSTED_PROXIES", default=[]))

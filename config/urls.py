@@ -1,6 +1,5 @@
 """Every address of the portal."""
 
-from allauth.account import views as sign_in
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
@@ -10,9 +9,7 @@ from config import views
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="apitokens:list"), name="home"),
     path("healthz", views.healthz, name="healthz"),
-    path("sign-in/", sign_in.login, name="account_login"),
-    path("sign-out/", sign_in.logout, name="account_logout"),
-    path("sign-in/inactive/", sign_in.account_inactive, name="account_inactive"),
+    path("", include("accounts.signin_urls")),
     path("", include("accounts.urls")),
     path("", include("notifications.urls")),
     path("profile/api-tokens/", include("apitokens.urls")),

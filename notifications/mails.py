@@ -121,13 +121,13 @@ def render(mail: Mail, template: str, *, subject: str, heading: str, **words: ob
     """Both parts of a mail, with what every mail shows: for whom, about which account, why, and how
     to stop it."""
     context = {
-        **words,
         **_way_out(mail),
         "heading": one_line(heading),
         "reader_name": one_line(mail.user.get_full_name()),
         "account_name": one_line(mail.account.name) if mail.account else "",
         "kind": EVERY_KIND[mail.kind],
         "base_url": settings.BASE_URL,
+        **words,
     }
     return Letter(
         subject=one_line(subject),

@@ -5,21 +5,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0004_audit_stays'),
-        ('notifications', '0001_inbox_and_mails'),
+        ("accounts", "0004_audit_stays"),
+        ("notifications", "0001_inbox_and_mails"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='mail',
-            name='address',
-            field=models.EmailField(blank=True, max_length=254, verbose_name='address'),
+            model_name="mail",
+            name="address",
+            field=models.EmailField(blank=True, max_length=254, verbose_name="address"),
         ),
         migrations.AlterField(
-            model_name='mail',
-            name='account',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.account'),
+            model_name="mail",
+            name="account",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="accounts.account",
+            ),
         ),
     ]

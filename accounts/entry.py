@@ -1,0 +1,150 @@
+"""The verbs of getting in: sign-up, a forgotten password, another address."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from accounts import audit, letters
+from accounts.actors import Actor
+from accounts.emails import normal_email
+from accounts.models import Account, Membership, User
+from accounts.ratelimits import Limit
+from accounts.roles import Role
+from accounts.standing import as_of_now
+
+CHANGES_OF_EMAIL = Limit("change-email", 5, timedelta(hours=1))
+"""Whoever is signed in could otherwise have the portal write to any number of strangers."""
+
+
+def is_open_for_sign_up() -> bool:
+    """True if strangers may open an account of their own."""
+    return bool(settings.SIGN_UP == "open")
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def sign_up(
+    *,
+    email: str,
+    password: str,
+    account_name: str,
+    name: str = "",
+    language: str = "en",
+    by: Actor,
+    at: datetime,
+) -> User:
+    """Make a person, and an account whose first Administrator they are. They cannot sign in before
+    they have confirmed the address; the mail that asks for it is the caller's.
+
+    Raises `ValidationError` by field (code `unique` for an address that is taken), and
+    `PermissionDenied` where sign-up is closed.
+    """
+    if not is_open_for_sign_up():
+        raise PermissionDenied(_("This portal takes people by invitation only."))
+    account = Account(name=account_name, created_at=at)
+    _clean(account, "account_name")
+    user = User.objects.create_user(email, password, name=name, language=language, date_joined=at)
+    account.save()
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
+    member = Membership.objects.create(
+        account=account, user=user, role=Role.ADMINISTRATORS, created_at=at
+    )
+    audit.record("user.signed_up", by=by, at=at, subject=user)
+    audit.record("account.opened", by=by, at=at, account=account, subject=account)
+    audit.record(
+        "member.added",
+        by=by,
+        at=at,
+        account=account,
+        subject=member,
+        role=Role.ADMINISTRATORS.label,
+    )
+    return user
+
+
+@transaction.atomic
+def ask_for_password(*, email: str, by: Actor, at: datetime) -> None:
+    """Send the link for a new password to this address, if it is somebody's.
+
+    Nobody hears whether it is: known or not, one event is written and one transaction committed.
+    """
+    user = User.objects.filter(email=email, is_active=True).first()
+    audit.record("password.reset_asked", by=by, at=at, subject=user)
+    if user is not None:
+        letters.reset_password(user=user, at=at)
+
+
+@transaction.atomic
+def confirm_address(*, user: User, by: Actor, at: datetime) -> None:
+    """Take the user's address as theirs: they have opened a link that was sent to it."""
+    rows = EmailAddress.objects.filter(user=user, email=user.email, verified=False)
+    if rows.update(verified=True, primary=True):
+        audit.record("email.confirmed", by=by, at=at, subject=user)
+
+
+@transaction.atomic
+def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) -> int:
+    """Sign the person out of these browsers. Returns of how many."""
+    ended = 0
+    for session in sessions:
+        session.end()
+        audit.record("session.ended", by=by, at=at, subject=session.user, of=session.ip)
+        ended += 1
+    return ended
+
+
+@transaction.atomic
+def ask_for_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
+    """Send a link to the address that the person wants to sign in with from now on.
+
+    Nobody hears whether another user has it; whoever reads mail there does. Raises
+    `ValidationError`.
+    """
+    as_of_now(by, at)
+    wanted = normal_email(email)
+    if wanted == user.email:
+        raise ValidationError({"email": _("This is your address already. Enter another one.")})
+    audit.record("email.change_asked", by=by, at=at, subject=user)
+    if (other := User.objects.filter(email=wanted).first()) is not None:
+        letters.address_is_known(user=other, at=at)
+    else:
+        letters.confirm_change(user=user, email=wanted, at=at)
+
+
+@transaction.atomic
+def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
+    """Give the user this address, which they have proven to be theirs, and tell the one before.
+
+    Raises `ValidationError` if somebody else has it meanwhile.
+    """
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    before, user.email = user.email, normal_email(email)
+    user.clean_fields(exclude=["password"])
+    user.validate_unique()
+    user.save(update_fields=["email"])
+    EmailAddress.objects.filter(user=user).delete()
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+    audit.record("email.changed", by=by, at=at, subject=user, before=before, after=user.email)
+    letters.warn(
+        user=user,
+        news="email_changed",
+        at=at,
+        client=by.address or "",
+        address=before,
+        to=user.email,
+    )
+
+
+def _clean(account: Account, field: str) -> None:
+    """Validate, and tell what is wrong with the name by the name of the form's field."""
+    try:
+        account.full_clean()
+    except ValidationError as refusal:
+        raise ValidationError({field: refusal.message_dict["name"]}) from None

@@ -1,0 +1,101 @@
+"""The forms of getting in. django-allauth runs them (ACCOUNT_FORMS); the words are ours."""
+
+from typing import Any
+
+from allauth.account.forms import LoginForm, ResetPasswordForm, SignupForm
+from django import forms
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from accounts import entry
+from accounts.emails import normal_email
+from accounts.languages import language_for
+from accounts.models import User
+from accounts.signin import person
+from accounts.text import validate_line
+
+
+class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, login=_("E-mail"), password=_("Password"))
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
+        self.fields["password"].help_text = ""
+
+
+class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
+    account_name = forms.CharField(
+        label=_("Company name"), max_length=150, validators=[validate_line]
+    )
+    name = forms.CharField(
+        label=_("Your name"), max_length=150, required=False, validators=[validate_line]
+    )
+    field_order = ["account_name", "name", "email", "password1"]
+    account_already_exists: bool
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, email=_("E-mail"), password1=_("Password"))
+        for field, autocomplete in (("account_name", "organization"), ("name", "name")):
+            self.fields[field].widget.attrs["autocomplete"] = autocomplete
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """As allauth, and by our verb. Known address or not, it takes one hash of the password."""
+        if not self.account_already_exists:
+            try:
+                return self._sign_up(request), None
+            except (IntegrityError, ValidationError):
+                # Somebody else was quicker with the same address.
+                if not User.objects.filter(email=self.cleaned_data["email"]).exists():
+                    raise
+                self.account_already_exists = True
+        else:
+            make_password(self.cleaned_data["password1"])
+        answer: tuple[User | None, HttpResponse | None] = super().try_save(request)
+        return answer
+
+    def _sign_up(self, request: HttpRequest) -> User:
+        return entry.sign_up(
+            email=self.cleaned_data["email"],
+            password=self.cleaned_data["password1"],
+            account_name=self.cleaned_data["account_name"],
+            name=self.cleaned_data["name"],
+            language=language_for(get_language()),
+            by=person(None, request),
+            at=timezone.now(),
+        )
+
+
+class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]  # allauth has no types
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, email=_("E-mail"))
+
+    def save(self, request: HttpRequest, **_kwargs: Any) -> str:
+        email: str = normal_email(self.cleaned_data["email"])
+        entry.ask_for_password(email=email, by=person(None, request), at=timezone.now())
+        return email
+
+
+class EmailForm(forms.Form):
+    """Which address the person wants to sign in with."""
+
+    email = forms.EmailField(
+        label=_("New e-mail"), widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+
+    def clean_email(self) -> str:
+        return normal_email(self.cleaned_data["email"])
+
+
+def _reword(form: forms.Form, **labels: Any) -> None:
+    """Our labels, and no words inside the fields: they vanish when they are needed."""
+    for name, label in labels.items():
+        field = form.fields[name]
+        field.label = label
+        field.widget.attrs.pop("placeholder", None)
