@@ -1,13 +1,26 @@
 """The shapes of accounts and users on the wire."""
 
+from datetime import UTC
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.models import Account, Membership
+from accounts.models import Account, AuditEvent, Language, Membership, User
 from accounts.roles import ROLE_NAMES, Role
+
+AUTH_TYPES = ("password", "sso", "github", "google-oauth2")
+SIGNED_IN, SIGN_IN_REFUSED = "sign_in.succeeded", "sign_in.refused"
+
+
+class TextField(serializers.CharField):
+    """Text, and not a number that could be read as one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
 
 
 class RoleSerializer(serializers.Serializer[Role]):
@@ -15,6 +28,10 @@ class RoleSerializer(serializers.Serializer[Role]):
 
     id = serializers.ChoiceField(choices=Role.values, required=False)
     name = serializers.ChoiceField(choices=ROLE_NAMES, required=False)
+
+
+def auth_types_of(user: User) -> list[str]:
+    return ["password"] if user.has_usable_password() else []
 
 
 def role_as_json(role: Role) -> dict[str, Any]:
@@ -63,27 +80,28 @@ class AccountRoleSerializer(serializers.Serializer[Membership]):
 
 
 class UserSerializer(serializers.Serializer[Membership]):
-    """A user as a member of one account."""
+    """A user as a member of one account: one of `accounts.api.people`.
+
+    `activated` is false for an address that was not confirmed, and for somebody who was invited and
+    has not accepted yet.
+    """
 
     id = serializers.IntegerField(source="user.pk")
     email = serializers.EmailField(source="user.email")
     name = serializers.CharField(source="user.name")
     lang = serializers.CharField(source="user.language")
-    phone = serializers.SerializerMethodField()
+    phone = serializers.CharField(source="user.phone")
     company = serializers.CharField(source="account.name")
     reseller = serializers.SerializerMethodField()
     client = serializers.IntegerField(source="account_id")
     deleted = serializers.BooleanField(source="is_removed")
     groups = serializers.SerializerMethodField()
-    activated = serializers.SerializerMethodField()
+    activated = serializers.BooleanField(source="is_confirmed")
     sso_auth = serializers.SerializerMethodField()
-    two_fa = serializers.SerializerMethodField()
-    auth_types = serializers.SerializerMethodField()
+    two_fa = serializers.BooleanField(source="has_two_factors")
+    auth_types = serializers.SerializerMethodField(help_text="How the user signs in.")
     user_type = serializers.SerializerMethodField()
     is_active = serializers.BooleanField(source="user.is_active")
-
-    def get_phone(self, member: Membership) -> str:
-        return ""
 
     def get_reseller(self, member: Membership) -> int:
         return 0
@@ -92,30 +110,111 @@ class UserSerializer(serializers.Serializer[Membership]):
     def get_groups(self, member: Membership) -> list[dict[str, Any]]:
         return [role_as_json(member.held_role)]
 
-    def get_activated(self, member: Membership) -> bool:
-        return True
-
     def get_sso_auth(self, member: Membership) -> bool:
         return False
 
-    def get_two_fa(self, member: Membership) -> bool:
-        return False
-
+    @extend_schema_field({"type": "array", "items": {"type": "string", "enum": list(AUTH_TYPES)}})
     def get_auth_types(self, member: Membership) -> list[str]:
-        return ["password"]
+        return auth_types_of(member.user)
 
     def get_user_type(self, member: Membership) -> str:
         return "common"
 
 
-class CurrentUserSerializer(UserSerializer):
-    """The caller, with those of their accounts that the context's `memberships` names."""
+class UserAndAccountsSerializer(UserSerializer):
+    """A user, with those of their accounts that the caller may know of: the one that both are in,
+    or what the context's `memberships` names."""
 
     client_and_roles = serializers.SerializerMethodField()
 
     @extend_schema_field(AccountRoleSerializer(many=True))
     def get_client_and_roles(self, member: Membership) -> Any:
-        return [AccountRoleSerializer(each).data for each in self.context["memberships"]]
+        memberships = self.context.get("memberships") or [member]
+        return [AccountRoleSerializer(each).data for each in memberships]
+
+
+class UserPageSerializer(serializers.Serializer[Any]):
+    """A part of a list of users. `next` and `previous` are paths, or null at the ends."""
+
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = UserAndAccountsSerializer(many=True)
+
+
+class ChangedUserSerializer(serializers.Serializer[Any]):
+    """What a user changes about themselves; what is left out stays as it is."""
+
+    auth_types = serializers.ListField(
+        child=serializers.ChoiceField(choices=AUTH_TYPES),
+        required=False,
+        max_length=len(AUTH_TYPES),
+        help_text="Follows from how you sign in: it can be sent as it is, and not be changed.",
+    )
+    email = TextField(
+        required=False,
+        max_length=254,
+        help_text="Another address is asked to confirm first, and yours stays until then.",
+    )
+    lang = serializers.ChoiceField(choices=Language.values, required=False)
+    name = TextField(max_length=150, required=False, allow_blank=True, allow_null=True)
+    phone = TextField(max_length=32, required=False, allow_blank=True, allow_null=True)
+
+
+class InvitationSerializer(serializers.Serializer[Any]):
+    """Who is invited, and to what."""
+
+    client_id = serializers.IntegerField(help_text="Your account's id.")
+    email = TextField(max_length=254)
+    user_role = RoleField(help_text="Equal to or lower than yours, by id or name.")
+    lang = serializers.ChoiceField(
+        choices=Language.values, required=False, default=Language.ENGLISH.value
+    )
+    name = TextField(max_length=150, required=False, allow_blank=True, allow_null=True, default="")
+
+
+class InvitedSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField()
+    user_id = serializers.IntegerField()
+
+
+class UserRoleSerializer(serializers.Serializer[Any]):
+    """The role of a user in an account."""
+
+    user_role = RoleField()
+
+
+class SignInSerializer(serializers.Serializer[AuditEvent]):
+    """One try to sign in, good or not."""
+
+    id = serializers.IntegerField(source="pk")
+    login_at = serializers.DateTimeField(source="at", default_timezone=UTC)
+    ip_address = serializers.SerializerMethodField()
+    user_agent = serializers.SerializerMethodField()
+    is_successful = serializers.SerializerMethodField()
+    auth_type = serializers.SerializerMethodField()
+    user = serializers.IntegerField(source="subject_id")
+
+    def get_ip_address(self, event: AuditEvent) -> str:
+        return event.address or ""
+
+    def get_user_agent(self, event: AuditEvent) -> str:
+        return str(event.details.get("user_agent", ""))
+
+    def get_is_successful(self, event: AuditEvent) -> bool:
+        return event.kind == SIGNED_IN
+
+    def get_auth_type(self, event: AuditEvent) -> str:
+        return str(event.details.get("auth_type", "password"))
+
+
+class SignInPageSerializer(serializers.Serializer[Any]):
+    """A part of the list of sign-ins, newest first."""
+
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    result = SignInSerializer(many=True)
 
 
 class AccountSerializer(serializers.Serializer[Account]):

@@ -1,8 +1,26 @@
+"""Paths have no trailing slash, and no redirect to one: that would break a client's POST."""
+
 from django.urls import path
 
-from accounts.api import views
+from accounts.api import authorization, sign_ins, users, views
 
 urlpatterns = [
     path("clients/me", views.my_account, name="api-my-account"),
     path("users/me", views.my_user, name="api-my-user"),
+    path("users", users.users, name="api-users"),
+    path("users/<int:user_id>", users.user, name="api-user"),
+    path("clients/invite_user", users.invite_user, name="api-invite-user"),
+    path(
+        "clients/<int:client_id>/client-users/<int:user_id>",
+        users.client_user,
+        name="api-client-user",
+    ),
+    path("activity_log/logins", sign_ins.sign_ins, name="api-sign-ins"),
+    path("auth/jwt/login", authorization.login, name="api-login"),
+    path("auth/jwt/refresh", authorization.refresh, name="api-refresh"),
+    path(
+        "auth/jwt/clients/<int:client_id>/login",
+        authorization.login_to_account,
+        name="api-login-to-account",
+    ),
 ]

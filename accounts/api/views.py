@@ -1,12 +1,16 @@
 """The caller and their account."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actors import Actor
-from accounts.api.serializers import AccountSerializer, CurrentUserSerializer
+from accounts.api import people
+from accounts.api.description import PEOPLE, UNAUTHENTICATED
+from accounts.api.serializers import AccountSerializer, UserAndAccountsSerializer
 from accounts.models import Membership
 
 
@@ -14,6 +18,13 @@ def actor_of(request: Request) -> Actor:
     """Who calls; every authentication class of the API leaves it in `request.auth`."""
     assert isinstance(request.auth, Actor)
     return request.auth
+
+
+def as_themselves(member: Membership, actor: Actor) -> Any:
+    """What a caller is told about themselves: a person of all their accounts. But an API token
+    belongs to one account, and tells its holder nothing of the issuer's others."""
+    theirs = [member] if actor.token_id else list(Membership.objects.of(member.user))
+    return UserAndAccountsSerializer(member, context={"memberships": theirs}).data
 
 
 def caller(request: Request) -> Membership:
@@ -26,31 +37,29 @@ def caller(request: Request) -> Membership:
 @extend_schema(
     operation_id="get_account",
     summary="Get my account",
-    description="Facts of the account that the API token belongs to. Administrators also get all "
+    description="Facts of the account that you work in. Administrators also get all "
     "its users, others themselves.",
-    tags=["Account and users"],
-    responses=AccountSerializer,
+    tags=[PEOPLE],
+    responses={200: AccountSerializer, 401: UNAUTHENTICATED},
 )
 @api_view(["GET"])
 def my_account(request: Request) -> Response:
     member, actor = caller(request), actor_of(request)
     present = Membership.objects.present().filter(account_id=member.account_id)
     members = list(present.select_related("user", "account").order_by("pk"))
-    sees_all = actor.is_administrator_of(member.account_id)
-    visible = members if sees_all else [each for each in members if each.pk == member.pk]
-    context = {"member": member, "members": members, "visible": visible}
+    context = {"member": member, "members": members, "visible": people.visible_members(actor)}
     return Response(AccountSerializer(member.account, context=context).data)
 
 
 @extend_schema(
     operation_id="get_current_user",
     summary="Get myself",
-    description="The user in whose name the API token acts, and their role in its account.",
-    tags=["Account and users"],
-    responses=CurrentUserSerializer,
+    description="You, in your account. With an access token also your other accounts, which an API "
+    "token knows nothing of.",
+    tags=[PEOPLE],
+    responses={200: UserAndAccountsSerializer, 401: UNAUTHENTICATED},
 )
 @api_view(["GET"])
 def my_user(request: Request) -> Response:
-    # A token belongs to one account, and tells its holder nothing of the issuer's others.
-    member = caller(request)
-    return Response(CurrentUserSerializer(member, context={"memberships": [member]}).data)
+    actor = actor_of(request)
+    return Response(as_themselves(people.visible_members(actor).get(pk=caller(request).pk), actor))

@@ -3,9 +3,6 @@
 from datetime import datetime, timedelta
 
 from allauth.account.models import EmailAddress
-from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP
 from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -20,6 +17,7 @@ from accounts.jwt import families
 from accounts.jwt.tokens import Pair
 from accounts.models import User
 from accounts.ratelimits import Limit
+from accounts.secondfactors import has_two_factors, use_code
 
 MINUTE = timedelta(minutes=1)
 BY_EMAIL = Limit("jwt-login-email", 5, MINUTE)
@@ -28,7 +26,6 @@ CODES = Limit("jwt-login-codes", 5, timedelta(minutes=5))
 """Wrong codes of one person. Six digits are few: at 5 a minute they would be guessed in months."""
 
 LONGEST_PASSWORD = 4096
-CODE_TYPES = {Authenticator.Type.TOTP: TOTP, Authenticator.Type.RECOVERY_CODES: RecoveryCodes}
 
 
 @sensitive_variables()
@@ -68,7 +65,7 @@ def _begin(checked: User, code: str, *, at: datetime, address: str | None, user_
     membership = families.present_member(Q(), user=user)
     if user.password != checked.password or not user.is_active or membership is None:
         raise _bad_credentials()
-    _use_second_factor(user, code)
+    _use_second_factor(user, code, at=at)
     by = Actor(through=Through.API, user=user, address=address)
     user.last_login = at
     user.save(update_fields=["last_login"])
@@ -97,36 +94,26 @@ def _whose(email: str | None, password: str) -> User | None:
 
 
 @sensitive_variables("code")
-def _use_second_factor(user: User, code: str) -> None:
-    """Spend a code of the authenticator app or a recovery code, if the person has two factors. The
-    user's row is held, so a code is spent once, whatever the cache can promise."""
-    authenticators = list(Authenticator.objects.filter(user=user).order_by("type"))
-    if not authenticators:
+def _use_second_factor(user: User, code: str, *, at: datetime) -> None:
+    """Spend a code of the authenticator app or a recovery code, if the person has two factors."""
+    if not has_two_factors(user):
         return
     if not code:
-        raise ValidationError(
-            {
-                "one_time_password": ValidationError(
-                    _("Send a code of your authenticator app, or a recovery code, too."),
-                    code="required",
-                )
-            }
+        raise _bad_code(
+            _("Send a code of your authenticator app, or a recovery code, too."), "required"
         )
     ratelimits.look(CODES, str(user.pk))
-    for authenticator in authenticators:
-        method = CODE_TYPES.get(authenticator.type)
-        if method is not None and method(authenticator).validate_code(code):
-            authenticator.record_usage()
-            return
-    ratelimits.take(CODES, str(user.pk))
-    raise ValidationError(
-        {
-            "one_time_password": ValidationError(
-                _("This code is wrong, too old, or was used before. Wait for the next one."),
-                code="invalid",
-            )
-        }
-    )
+    factor = use_code(user=user, code=code, at=at)
+    if factor is None:
+        ratelimits.take(CODES, str(user.pk))
+        raise _bad_code(
+            _("This code is not right, or it was used already. Wait for the next one."), "invalid"
+        )
+    factor.record_usage()
+
+
+def _bad_code(sentence: str, code: str) -> ValidationError:
+    return ValidationError({"one_time_password": ValidationError(sentence, code=code)})
 
 
 def _bad_credentials() -> ValidationError:

@@ -10,6 +10,7 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
+from accounts.api.description import ACCOUNT_ID, UNAUTHENTICATED, refusal
 from apitokens.api.serializers import IssuedSerializer, NewTokenSerializer, TokenSerializer
 from apitokens.keys import Separator
 
@@ -39,33 +40,8 @@ _ASKED = {
 }
 
 
-# A refusal. `errors` comes with a 400, nested like the request.
-_ERROR = {
-    "type": "object",
-    "required": ["message"],
-    "properties": {
-        "message": {"type": "string"},
-        "errors": {"type": "object", "additionalProperties": True},
-    },
-}
-
-
-def _refusal(description: str, **example: Any) -> OpenApiResponse:
-    return OpenApiResponse(
-        _ERROR,
-        description,
-        [OpenApiExample(description.split(",")[0], example, response_only=True)],
-    )
-
-
-_UNAUTHENTICATED = _refusal(
-    "No token, or one that is not good",
-    message="Bad permanent token",
-    code="unknown",
-    hint="There is no such API token.",
-)
-_NO_ACCOUNT = _refusal("Not an account of this token", message="Account not found.")
-_NO_TOKEN = _refusal("No such token, or not yours to see", message="API token not found.")
+_NO_ACCOUNT = refusal("Not an account of this token", message="Account not found.")
+_NO_TOKEN = refusal("No such token, or not yours to see", message="API token not found.")
 
 
 class _Version(NamedTuple):
@@ -79,14 +55,11 @@ class _Version(NamedTuple):
 _V1 = _Version("", "API tokens", "$")
 _V2 = _Version("_v2", "API tokens, v2", "_")
 
-_ACCOUNT_ID = OpenApiParameter(
-    "client_id", int, OpenApiParameter.PATH, description="Your account's id: see Get my account."
-)
 _TOKEN_ID = OpenApiParameter(
     "token_id", int, OpenApiParameter.PATH, description="The token's id: what stands before $ or _."
 )
 _FILTERS = [
-    _ACCOUNT_ID,
+    ACCOUNT_ID,
     OpenApiParameter("role", str, description="Only tokens with this role: its id or its name."),
     OpenApiParameter("issued_by", int, description="Only tokens issued by the user with this id."),
     OpenApiParameter(
@@ -108,12 +81,12 @@ def _list(version: _Version) -> Any:
         parameters=_FILTERS,
         responses={
             200: OpenApiResponse(TokenSerializer(many=True), "The tokens, oldest first", [tokens]),
-            400: _refusal(
+            400: refusal(
                 "A filter that makes no sense",
                 message="The request is not valid: see errors.",
                 errors={"issued_by": ["Enter a number."]},
             ),
-            401: _UNAUTHENTICATED,
+            401: UNAUTHENTICATED,
             404: _NO_ACCOUNT,
         },
     )
@@ -128,17 +101,17 @@ def _create(version: _Version) -> Any:
         description="The answer holds the token itself, this once: it is not stored. Its role is "
         "equal to or lower than yours, and nothing that a token creates outlives it.",
         tags=[version.tag],
-        parameters=[_ACCOUNT_ID],
+        parameters=[ACCOUNT_ID],
         request=NewTokenSerializer,
         examples=[OpenApiExample("New token", _ASKED, request_only=True)],
         responses={
             200: OpenApiResponse(IssuedSerializer, "The new token", [created]),
-            400: _refusal(
+            400: refusal(
                 "Something in the request is not valid; nothing was created",
                 message="The request is not valid: see errors.",
                 errors={"client_user": {"role": ["Can't create token with role Administrators"]}},
             ),
-            401: _UNAUTHENTICATED,
+            401: UNAUTHENTICATED,
             404: _NO_ACCOUNT,
         },
     )
@@ -151,10 +124,10 @@ def _get(version: _Version) -> Any:
         summary="Get an API token",
         description="Facts of one token, whether active, expired or deleted. Never its secret.",
         tags=[version.tag],
-        parameters=[_ACCOUNT_ID, _TOKEN_ID],
+        parameters=[ACCOUNT_ID, _TOKEN_ID],
         responses={
             200: OpenApiResponse(TokenSerializer, "The token", [token]),
-            401: _UNAUTHENTICATED,
+            401: UNAUTHENTICATED,
             404: _NO_TOKEN,
         },
     )
@@ -167,11 +140,11 @@ def _delete(version: _Version) -> Any:
         description="The token stops at once. Whatever uses it loses access; this cannot be "
         "undone.",
         tags=[version.tag],
-        parameters=[_ACCOUNT_ID, _TOKEN_ID],
+        parameters=[ACCOUNT_ID, _TOKEN_ID],
         responses={
             204: OpenApiResponse(description="Deleted"),
-            401: _UNAUTHENTICATED,
-            403: _refusal(
+            401: UNAUTHENTICATED,
+            403: refusal(
                 "The calling token has a weaker role than this one",
                 message="You do not have permission to delete this API token.",
             ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.serializers import RoleField
+from accounts.api.serializers import RoleField, TextField
 from apitokens.models import APIToken
 
 _INSTANT = re.compile(
@@ -57,15 +57,6 @@ class IssuedSerializer(TokenSerializer):
     def get_token(self, token: APIToken) -> str:
         plaintext: str = self.context["plaintext"]
         return plaintext
-
-
-class TextField(serializers.CharField):
-    """Text, and not a number that could be read as one."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return str(super().to_internal_value(data))
 
 
 class InstantField(serializers.DateTimeField):

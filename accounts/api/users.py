@@ -1,0 +1,303 @@
+"""The users of the caller's account: list, invite, change, remove."""
+
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions, status
+from rest_framework.decorators import api_view
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import entry, invitations, members, ratelimits, services
+from accounts.actors import Actor
+from accounts.api import people
+from accounts.api.description import (
+    ACCOUNT_ID,
+    NO_ACCOUNT,
+    NO_USER,
+    PEOPLE,
+    UNAUTHENTICATED,
+    USER_ID,
+    invalid,
+    refusal,
+)
+from accounts.api.errors import NotFound, as_errors
+from accounts.api.pages import PageSerializer, page
+from accounts.api.serializers import (
+    ChangedUserSerializer,
+    InvitationSerializer,
+    InvitedSerializer,
+    UserAndAccountsSerializer,
+    UserPageSerializer,
+    UserRoleSerializer,
+    auth_types_of,
+)
+from accounts.api.views import actor_of, as_themselves, caller
+from accounts.emails import known_email
+from accounts.models import Account, Invitation, Membership, User
+
+
+class AlreadyInvited(exceptions.ValidationError):
+    def __init__(self, user: int, account: int) -> None:
+        super().__init__([f"User {user} has already been invited to client {account}"])
+
+
+FORBIDDEN = refusal("Not yours to do", message="You do not have permission to perform this action.")
+FIELDS = {"language": "lang", "role": "user_role"}
+ONLY_IN_PERSON = "An API token cannot change your e-mail address. Sign in, and change it yourself."
+NOT_ACCEPTED = "The user has not accepted the invitation yet. Remove it, and invite them again."
+
+
+@extend_schema(
+    operation_id="list_users",
+    summary="List users",
+    description="Administrators get all users of the account, and after them those who were "
+    "invited and have not accepted yet (`activated` is false); others themselves. With `limit` or "
+    "`offset` the answer is one page; without, an array of everybody.",
+    tags=[PEOPLE],
+    parameters=[PageSerializer],
+    responses={
+        200: UserPageSerializer,
+        400: invalid("A limit that makes no sense", limit=["A valid integer is required."]),
+        401: UNAUTHENTICATED,
+    },
+)
+@api_view(["GET"])
+def users(request: Request) -> Response:
+    actor = actor_of(request)
+
+    def part(start: int, stop: int | None) -> list[Any]:
+        return [UserAndAccountsSerializer(each).data for each in people.part(actor, start, stop)]
+
+    if not {"limit", "offset"} & set(request.query_params):
+        return Response(part(0, None))
+    return Response(page(request, count=people.count(actor), part=part))
+
+
+@extend_schema(
+    methods=["GET"],
+    operation_id="get_user",
+    summary="Get a user",
+    description="A user of the account, or somebody who was invited to it.",
+    tags=[PEOPLE],
+    parameters=[USER_ID],
+    responses={200: UserAndAccountsSerializer, 401: UNAUTHENTICATED, 404: NO_USER},
+)
+@extend_schema(
+    methods=["PATCH"],
+    operation_id="update_user",
+    summary="Change my profile",
+    description="Everybody changes their own, and Administrators nobody else's: a user may belong "
+    "to other accounts, too. Another e-mail address has to be confirmed with a link that is sent "
+    "there, and can be asked for with an access token only.",
+    tags=[PEOPLE],
+    parameters=[USER_ID],
+    request=ChangedUserSerializer,
+    responses={
+        200: UserAndAccountsSerializer,
+        400: invalid("Something in the request is not valid", lang=['"xx" is not a valid choice.']),
+        401: UNAUTHENTICATED,
+        403: FORBIDDEN,
+        404: NO_USER,
+    },
+)
+@api_view(["GET", "PATCH"])
+def user(request: Request, user_id: int) -> Response:
+    actor = actor_of(request)
+    found = _find(user_id, actor)
+    if request.method == "PATCH":
+        _change(found, request, actor)
+        found = _find(user_id, actor)
+    if isinstance(found, Invitation):
+        return Response(UserAndAccountsSerializer(people.as_member(found)).data)
+    if found.user_id == caller(request).user_id:
+        return Response(as_themselves(found, actor))
+    return Response(UserAndAccountsSerializer(found).data)
+
+
+@extend_schema(
+    operation_id="invite_user",
+    summary="Invite a user",
+    description="Sends an invitation with a link that is good for 24 hours. For Administrators.",
+    tags=[PEOPLE],
+    request=InvitationSerializer,
+    responses={
+        200: InvitedSerializer,
+        400: invalid(
+            "Something in the request is not valid; nobody was invited",
+            errors=["User 612402195 has already been invited to client 1"],
+        ),
+        401: UNAUTHENTICATED,
+        403: FORBIDDEN,
+        404: NO_ACCOUNT,
+    },
+)
+@api_view(["POST"])
+def invite_user(request: Request) -> Response:
+    asked = InvitationSerializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    member, facts = caller(request), asked.validated_data
+    if facts["client_id"] != member.account_id:
+        raise NotFound("Account not found.")
+    invitation = _invite(member.account, facts, by=actor_of(request))
+    return Response({"status": "sent", "user_id": invitation.user_id})
+
+
+@extend_schema(
+    methods=["GET"],
+    operation_id="get_user_role",
+    summary="Get a user's role",
+    description="The role of the user in the account.",
+    tags=[PEOPLE],
+    parameters=[ACCOUNT_ID, USER_ID],
+    responses={200: UserRoleSerializer, 401: UNAUTHENTICATED, 404: NO_USER},
+)
+@extend_schema(
+    methods=["PUT"],
+    operation_id="change_user_role",
+    summary="Change a user's role",
+    description="For Administrators. Nobody gets a role below that of an active API token they "
+    "issued.",
+    tags=[PEOPLE],
+    parameters=[ACCOUNT_ID, USER_ID],
+    request=UserRoleSerializer,
+    responses={
+        204: None,
+        400: invalid("No role, or none of the five", user_role=["Invalid role: Root"]),
+        401: UNAUTHENTICATED,
+        403: refusal(
+            "Not possible now, or not yours to do",
+            message="The specified user has issued a token with a higher role. "
+            "Try using another role.",
+        ),
+        404: NO_USER,
+    },
+)
+@extend_schema(
+    methods=["DELETE"],
+    operation_id="remove_user",
+    summary="Remove a user",
+    description="Removes a user from the account, or withdraws an invitation. For Administrators. "
+    "The user must have no active API tokens.",
+    tags=[PEOPLE],
+    parameters=[ACCOUNT_ID, USER_ID],
+    responses={
+        204: None,
+        401: UNAUTHENTICATED,
+        403: refusal(
+            "Not possible now, or not yours to do",
+            message="You can't remove the user as they have active tokens",
+        ),
+        404: NO_USER,
+    },
+)
+@api_view(["GET", "PUT", "DELETE"])
+def client_user(request: Request, client_id: int, user_id: int) -> Response:
+    actor = actor_of(request)
+    if caller(request).account_id != client_id:
+        raise NotFound("Account not found.")
+    found = _find(user_id, actor)
+    if request.method == "GET":
+        return Response(UserRoleSerializer({"user_role": found.role}).data)
+    if request.method == "PUT":
+        _change_role(found, request, actor)
+    else:
+        _remove(found, actor)
+    return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _find(user_id: int, actor: Actor) -> Membership | Invitation:
+    member = people.visible_members(actor).filter(user_id=user_id).first()
+    found = member or people.visible_invitations(actor).filter(user_id=user_id).first()
+    if found is None:
+        raise NotFound("User not found.")
+    return found
+
+
+def _change_role(found: Membership | Invitation, request: Request, actor: Actor) -> None:
+    asked = UserRoleSerializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    if isinstance(found, Invitation):
+        raise PermissionDenied(NOT_ACCEPTED)
+    role = asked.validated_data["user_role"]
+    members.change_role(membership=found, role=role, by=actor, at=timezone.now())
+
+
+def _remove(found: Membership | Invitation, actor: Actor) -> None:
+    if isinstance(found, Invitation):
+        invitations.withdraw(invitation=found, by=actor, at=timezone.now())
+    else:
+        members.remove_member(membership=found, by=actor, at=timezone.now())
+
+
+def _invite(account: Account, facts: dict[str, Any], *, by: Actor) -> Invitation:
+    try:
+        return invitations.invite(
+            account=account,
+            email=facts["email"],
+            role=facts["user_role"],
+            name=facts["name"] or "",
+            language=facts["lang"],
+            by=by,
+            at=timezone.now(),
+        )
+    except ValidationError as refusal:
+        raise _worded(refusal) from refusal
+
+
+def _worded(refusal: ValidationError) -> exceptions.APIException:
+    """The verb's refusal; for somebody who was invited already, the sentence of the wire."""
+    fields = getattr(refusal, "error_dict", {})
+    for error in fields.get("email", []):
+        if error.code == "already_invited":
+            return AlreadyInvited(**error.params)
+    return exceptions.ValidationError(as_errors(refusal, FIELDS))
+
+
+def _change(found: Membership | Invitation, request: Request, actor: Actor) -> None:
+    asked = ChangedUserSerializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    if isinstance(found, Invitation) or found.user != actor.user:
+        raise PermissionDenied
+    user, facts, at = found.user, asked.validated_data, timezone.now()
+    _refuse_other_auth_types(facts.get("auth_types"), user)
+    try:
+        with transaction.atomic():
+            _ask_for_email(user, facts.get("email"), by=actor, at=at)
+            _keep(user, facts, by=actor, at=at)
+    except ValidationError as refusal:
+        raise exceptions.ValidationError(as_errors(refusal, FIELDS)) from refusal
+
+
+def _keep(user: User, facts: dict[str, Any], *, by: Actor, at: datetime) -> None:
+    if not {"name", "phone", "lang"} & set(facts):
+        return
+    services.change_profile(
+        user=user,
+        name=facts.get("name", user.name) or "",
+        phone=facts.get("phone", user.phone) or "",
+        language=facts.get("lang", user.language),
+        time_zone=user.time_zone,
+        by=by,
+        at=at,
+    )
+
+
+def _ask_for_email(user: User, email: str | None, *, by: Actor, at: datetime) -> None:
+    """Have another address confirmed. Who holds an API token only must not take a person over."""
+    if email is None or known_email(email) == user.email:
+        return
+    if by.family_id is None:
+        raise PermissionDenied(ONLY_IN_PERSON)
+    ratelimits.take(entry.CHANGES_OF_EMAIL, str(user.pk))
+    entry.ask_for_email(user=user, email=email, by=by, at=at)
+
+
+def _refuse_other_auth_types(asked: list[str] | None, user: User) -> None:
+    if asked is not None and set(asked) != set(auth_types_of(user)):
+        sentence = "How you sign in follows from what you have set up in the portal."
+        raise exceptions.ValidationError({"auth_types": [sentence]})
