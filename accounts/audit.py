@@ -19,7 +19,13 @@ def record(
     subject: models.Model | None = None,
     **details: Any,
 ) -> AuditEvent:
-    """Write one event. `details` must be JSON values, and never a secret."""
+    """Write one event. `details` must be JSON values, and never a secret.
+
+    What an API token does belongs to the token's account, whatever it is about: Administrators of
+    the person's other accounts must not learn of the token.
+    """
+    if account is None and account_id is None and by.token_id is not None:
+        account = by.account
     return AuditEvent.objects.create(
         at=at,
         kind=kind,

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts.views import account, profile, security
+from accounts.views import account, audit_log, profile, security
 
 app_name = "accounts"
 urlpatterns = [
@@ -9,6 +9,8 @@ urlpatterns = [
     path("profile/email/<str:signed>/", security.confirm_email, name="confirm_email"),
     path("profile/security/sessions/end/", security.end_other_sessions, name="end_sessions"),
     path("profile/security/sessions/<int:pk>/end/", security.end_session, name="end_session"),
+    path("profile/audit-log/", audit_log.audit_log, name="audit_log"),
+    path("profile/audit-log.csv", audit_log.download, name="audit_log_file"),
     path("accounts/switch/", account.switch, name="switch"),
     path("accounts/<int:account_id>/open/", account.open_account, name="open"),
 ]

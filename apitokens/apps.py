@@ -7,4 +7,4 @@ class APITokensConfig(AppConfig):
     verbose_name = _("API tokens")
 
     def ready(self) -> None:
-        from apitokens import checks, expiry_mail, leaving  # noqa: F401  # they register themselves
+        from apitokens import audit_words, checks, expiry_mail, leaving  # noqa: F401  # they register themselves

@@ -1,0 +1,127 @@
+"""What the audit log calls its events. Apps above add their own words with `name_events`."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Words = str | Promise
+
+
+class Group(NamedTuple):
+    """Events that belong together, as the filter lists them: kinds with what they are called."""
+
+    title: Words
+    kinds: dict[str, Words]
+
+
+GROUPS: list[Group] = [
+    Group(
+        _("Signing in"),
+        {
+            "sign_in.succeeded": _("Signed in"),
+            "sign_in.refused": _("Sign-in refused"),
+            "sign_out": _("Signed out"),
+            "session.ended": _("Session ended"),
+            "jwt.issued": _("Signed in through the API"),
+            "jwt.reused": _("Refresh token used twice: its sign-in was ended"),
+        },
+    ),
+    Group(
+        _("People and roles"),
+        {
+            "member.added": _("User added to the account"),
+            "member.role_changed": _("Role changed"),
+            "member.removed": _("User removed from the account"),
+            "member.left": _("User left the account"),
+            "invitation.sent": _("Invitation sent"),
+            "invitation.sent_again": _("Invitation sent again"),
+            "invitation.withdrawn": _("Invitation withdrawn"),
+            "invitation.accepted": _("Invitation accepted"),
+            "invitation.refused": _("Invitation refused"),
+        },
+    ),
+    Group(
+        _("Profile and security"),
+        {
+            "profile.changed": _("Profile changed"),
+            "email.change_asked": _("Change of e-mail asked for"),
+            "email.changed": _("E-mail changed"),
+            "email.confirmed": _("E-mail confirmed"),
+            "password.changed": _("Password changed"),
+            "password.reset_asked": _("Password reset asked for"),
+            "password.reset": _("Password reset"),
+            "user.password_set": _("Password set"),
+            "two_factor.switched_on": _("Two-factor sign-in switched on"),
+            "two_factor.switched_off": _("Two-factor sign-in switched off"),
+            "user.signed_up": _("User signed up"),
+            "user.created": _("User created"),
+            "user.deactivated": _("User switched off"),
+            "user.restored": _("User switched on again"),
+            "user.made_operator": _("User made an operator"),
+        },
+    ),
+    Group(
+        _("Account"),
+        {
+            "account.opened": _("Account opened"),
+            "account.renamed": _("Account renamed"),
+            "account.limit_changed": _("Token limit changed"),
+            "account.closed": _("Account closed"),
+            "account.reopened": _("Account opened again"),
+            "mail.retried": _("Mail sent once more"),
+            "audit.pruned": _("Old audit events deleted"),
+        },
+    ),
+]
+
+DETAILS: dict[str, Words] = {
+    "account_name": _("Account"),
+    "after": _("Now"),
+    "auth_type": _("By means of"),
+    "before": _("Before"),
+    "code": _("Reason"),
+    "count": _("Number"),
+    "email": _("E-mail"),
+    "expires_at": _("Expiration"),
+    "issuer": _("Issued by"),
+    "name": _("Name"),
+    "role": _("Role"),
+    "user_agent": _("Browser or program"),
+}
+
+DOORS: dict[str, Words] = {
+    "portal": _("Portal"),
+    "api": _("API"),
+    "admin": _("Operators' pages"),
+    "command": _("Command line"),
+    "system": _("By itself"),
+}
+
+
+def name_events(title: Words, kinds: Mapping[str, Words]) -> None:
+    """Add a group of events, before those about the account as such."""
+    if all(group.title != title for group in GROUPS):
+        GROUPS.insert(-1, Group(title, dict(kinds)))
+
+
+def event_name(kind: str) -> str:
+    """What the event is called; its code, if nobody named it."""
+    return next((str(group.kinds[kind]) for group in GROUPS if kind in group.kinds), kind)
+
+
+def detail_name(key: str) -> str:
+    return str(DETAILS.get(key) or key.replace("_", " ").capitalize())
+
+
+def door_name(through: str) -> str:
+    return str(DOORS.get(through, through))
+
+
+def choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """All kinds, in groups, for a field of a form."""
+    return [
+        (str(group.title), [(kind, str(name)) for kind, name in group.kinds.items()])
+        for group in GROUPS
+    ]
