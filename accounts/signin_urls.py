@@ -7,6 +7,7 @@ from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as passkeys
 from django.db.transaction import atomic
 from django.urls import path, re_path
+from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
 from accounts.views import security
@@ -49,11 +50,13 @@ urlpatterns = [
     path("profile/security/", security.overview, name="mfa_index"),
     path("profile/security/password/", account.password_change, name="account_change_password"),
     path("profile/security/password/set/", account.password_set, name="account_set_password"),
-    path("profile/security/app/", atomic(totp.activate_totp), name="mfa_activate_totp"),
+    path(
+        "profile/security/app/", never_cache(atomic(totp.activate_totp)), name="mfa_activate_totp"
+    ),
     path("profile/security/app/remove/", atomic(totp.deactivate_totp), name="mfa_deactivate_totp"),
     path(
         "profile/security/recovery-codes/",
-        codes.view_recovery_codes,
+        never_cache(codes.view_recovery_codes),
         name="mfa_view_recovery_codes",
     ),
     path(
