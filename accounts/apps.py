@@ -7,4 +7,9 @@ class AccountsConfig(AppConfig):
     verbose_name = _("People and accounts")
 
     def ready(self) -> None:
-        from accounts import inbox, letters, signin  # noqa: F401  # they register themselves
+        from accounts import (  # noqa: F401  # they register themselves
+            inbox,
+            invitation_mail,
+            letters,
+            signin,
+        )

@@ -32,7 +32,15 @@ def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datet
     membership = join(account=account, user=user, role=role, at=at)
     # What an open invitation asked for has come about.
     Invitation.objects.open().filter(account=account, user=user).update(withdrawn_at=at)
-    audit.record("member.added", by=by, at=at, account=account, subject=membership, role=role.label)
+    audit.record(
+        "member.added",
+        by=by,
+        at=at,
+        account=account,
+        subject=membership,
+        user=user.pk,
+        role=role.label,
+    )
     return membership
 
 

@@ -18,7 +18,9 @@ from uuid import UUID
 import django
 
 Deed = dict[str, Any]
-"""`member`: its key; `does`: "issue" or "leave"; `times` (1); `form_key`: the same each time."""
+"""`member`: its key; `does`: "issue", "leave", "demote" or "remove" (then `target`: the key of the
+other), "accept" (then `invitation`) or "invite" (then `email`); `times` (1); to issue, `form_key`
+(the same each time) and `role`."""
 
 
 def outcomes(deeds: list[Deed]) -> Counter[str]:
@@ -60,9 +62,9 @@ def _try(deed: Deed, member: Any) -> str:
     from django.core.exceptions import PermissionDenied, ValidationError
 
     try:
-        return _issue(deed, member) if deed["does"] == "issue" else _leave(member)
+        return DEEDS[deed["does"]](deed, member)
     except ValidationError as refusal:
-        return str(refusal.code)
+        return str(refusal.error_list[0].code)
     except PermissionDenied as refusal:
         return str(refusal)
     except Exception as fault:  # whatever else happens is what the test looks for
@@ -72,14 +74,16 @@ def _try(deed: Deed, member: Any) -> str:
 def _issue(deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
+    from accounts.roles import Role
     from tests.factories import issue
 
     form_key = UUID(deed["form_key"]) if "form_key" in deed else None
-    issue(member, at=timezone.now(), form_key=form_key)
+    role = Role(deed.get("role", Role.USERS))
+    issue(member, at=timezone.now(), form_key=form_key, role=role)
     return "issued"
 
 
-def _leave(member: Any) -> str:
+def _leave(_deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
     from accounts import members
@@ -88,6 +92,73 @@ def _leave(member: Any) -> str:
     operator = Actor.operator(through=Through.COMMAND)
     members.remove_member(membership=member, by=operator, at=timezone.now())
     return "left"
+
+
+def _demote(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts import members
+    from accounts.actors import Actor
+    from accounts.models import Membership
+    from accounts.roles import Role
+
+    target = Membership.objects.get(pk=deed["target"])
+    members.change_role(
+        membership=target, role=Role.USERS, by=Actor.member(member), at=timezone.now()
+    )
+    return "demoted"
+
+
+def _remove(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts import members
+    from accounts.actors import Actor
+    from accounts.models import Membership
+
+    target = Membership.objects.get(pk=deed["target"])
+    members.remove_member(membership=target, by=Actor.member(member), at=timezone.now())
+    return "removed"
+
+
+def _invite(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts import invitations
+    from accounts.actors import Actor
+    from accounts.roles import Role
+
+    invitations.invite(
+        account=member.account,
+        email=deed["email"],
+        role=Role.USERS,
+        by=Actor.member(member),
+        at=timezone.now(),
+    )
+    return "invited"
+
+
+def _accept(deed: Deed, _member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts import invitations
+    from accounts.actors import Actor
+    from accounts.models import Invitation
+
+    invitation = Invitation.objects.get(pk=deed["invitation"])
+    by = Actor.person(invitation.user)
+    invitations.accept(invitation=invitation, user=invitation.user, by=by, at=timezone.now())
+    return "accepted"
+
+
+DEEDS = {
+    "issue": _issue,
+    "leave": _leave,
+    "demote": _demote,
+    "remove": _remove,
+    "invite": _invite,
+    "accept": _accept,
+}
 
 
 def main() -> None:

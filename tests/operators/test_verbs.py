@@ -38,12 +38,35 @@ OPERATORS_VERBS: dict[str, Act] = {
 }
 
 
-@pytest.mark.parametrize("verb", OPERATORS_VERBS)
+@pytest.mark.parametrize("verb", [verb for verb in OPERATORS_VERBS if verb != "rename"])
 def test_administrator_of_the_account_is_refused(
     verb: str, administrator: Membership, engineer: Membership, now: datetime
 ) -> None:
     with pytest.raises(PermissionDenied):
         OPERATORS_VERBS[verb](engineer, Actor.member(administrator), now)
+
+    assert not AuditEvent.objects.exists()
+
+
+def test_administrator_renames_the_account(administrator: Membership, now: datetime) -> None:
+    by = Actor.member(administrator)
+    services.rename_account(account=administrator.account, name="Other", by=by, at=now)
+
+    administrator.account.refresh_from_db()
+    assert administrator.account.name == "Other"
+
+
+@pytest.mark.parametrize("whose", ["own", "another"])
+def test_others_do_not_rename_it(
+    administrator: Membership,
+    engineer: Membership,
+    stranger: Membership,
+    now: datetime,
+    whose: str,
+) -> None:
+    by = Actor.member(engineer if whose == "own" else stranger)
+    with pytest.raises(PermissionDenied):
+        services.rename_account(account=administrator.account, name="Other", by=by, at=now)
 
     assert not AuditEvent.objects.exists()
 
@@ -96,6 +119,7 @@ def test_limit_out_of_range_is_refused(account: Account, now: datetime, limit: i
 
 
 def test_nobody_switches_themselves_off(engineer: Membership, now: datetime) -> None:
+    services.make_operator(user=engineer.user, by=OPERATOR, at=now)
     oneself = Actor.operator(through=Through.ADMIN, user=engineer.user)
 
     with pytest.raises(PermissionDenied):
