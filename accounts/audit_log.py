@@ -220,14 +220,22 @@ def _row(event: AuditEvent, names: _Names) -> Row:
         facts=[
             (audit_words.detail_name(key), _fact(key, value, names))
             for key, value in event.details.items()
-            if value not in (None, "") and not (key == "issuer" and value == event.user_id)
+            if value not in (None, "") and not _is_said(key, value, event)
         ],
     )
 
 
+def _is_said(key: str, value: Any, event: AuditEvent) -> bool:
+    """True for people whom the row names anyway."""
+    return key == "user" or (key == "issuer" and value == event.user_id)
+
+
 def _about(event: AuditEvent, names: _Names) -> str:
+    """Whom the event is about, unless that is who did it."""
     subject_id = event.subject_id or 0
     match event.subject_type:
+        case "user" if subject_id == event.user_id:
+            return ""
         case "user":
             return names.users.get(subject_id, "")
         case "membership":
