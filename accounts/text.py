@@ -18,7 +18,12 @@ HIGHEST_ID = 2**63 - 1
 def parse_id(text: str) -> int | None:
     """The number that people mean by an id, if a database can hold it; None for any other text."""
     number = int(text) if _ID.fullmatch(text) else None
-    return None if number is None or number > HIGHEST_ID else number
+    return number if number is not None and is_id(number) else None
+
+
+def is_id(number: int) -> bool:
+    """True for a number that a database can hold as an id."""
+    return 0 <= number <= HIGHEST_ID
 
 
 def validate_line(text: str) -> None:

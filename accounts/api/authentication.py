@@ -8,8 +8,9 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from redis import RedisError
+from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from accounts import ratelimits
@@ -28,6 +29,13 @@ CHALLENGE = 'APIKey realm="permatoken", Bearer realm="permatoken"'
 FAILURES = Limit("api-failures", 60, timedelta(minutes=1))
 """Refused credentials from one address. Good ones from there go on working: a program that was
 forgotten in some corner of an office must not stop the others."""
+
+
+class Refused(APIException):
+    """401 for credentials that are not good, also where the call itself needs none."""
+
+    status_code = status.HTTP_401_UNAUTHORIZED
+    auth_header = CHALLENGE
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -60,7 +68,7 @@ def refused(told: dict[str, Any], address: str | None) -> APIException:
         return TooMany(limit)
     except (RedisError, OSError):
         logger.exception("The refused credentials of %s were not counted.", address)
-    return AuthenticationFailed(told)
+    return Refused(told)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -39,6 +39,7 @@ from accounts.api.serializers import (
 from accounts.api.views import actor_of, as_themselves, caller
 from accounts.emails import known_email
 from accounts.models import Account, Invitation, Membership, User
+from accounts.text import is_id
 
 
 class AlreadyInvited(exceptions.ValidationError):
@@ -211,11 +212,12 @@ def client_user(request: Request, client_id: int, user_id: int) -> Response:
 
 
 def _find(user_id: int, actor: Actor) -> Membership | Invitation:
-    member = people.visible_members(actor).filter(user_id=user_id).first()
-    found = member or people.visible_invitations(actor).filter(user_id=user_id).first()
-    if found is None:
-        raise NotFound("User not found.")
-    return found
+    if is_id(user_id):
+        member = people.visible_members(actor).filter(user_id=user_id).first()
+        found = member or people.visible_invitations(actor).filter(user_id=user_id).first()
+        if found is not None:
+            return found
+    raise NotFound("User not found.")
 
 
 def _change_role(found: Membership | Invitation, request: Request, actor: Actor) -> None:

@@ -21,6 +21,7 @@ from accounts.jwt import tokens
 from accounts.jwt.tokens import Claims, Invalid, Pair
 from accounts.models import Membership, TokenFamily, User
 from accounts.standing import as_of_now
+from accounts.text import is_id
 
 REUSED = "reused"
 
@@ -113,7 +114,8 @@ def switch(*, account_id: int, by: Actor, at: datetime) -> Pair:
         raise PermissionDenied(_("Only short-lived tokens can be exchanged for another account."))
     user = hold(by.user.pk)
     by = as_of_now(by, at)
-    membership = present_member(Q(account_id=account_id), user=user)
+    wanted = Q(account_id=account_id) if is_id(account_id) else Q(pk=None)
+    membership = present_member(wanted, user=user)
     if membership is None:
         raise NoSuchAccount
     sign_in = TokenFamily.objects.values_list("sign_in", flat=True).get(pk=family_id)

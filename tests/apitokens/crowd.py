@@ -19,8 +19,8 @@ import django
 
 Deed = dict[str, Any]
 """`member`: its key; `does`: "issue", "leave", "demote" or "remove" (then `target`: the key of the
-other), "accept" (then `invitation`) or "invite" (then `email`); `times` (1); to issue, `form_key`
-(the same each time) and `role`."""
+other), "accept" (then `invitation`), "invite" (then `email`) or "refresh" (then `refresh`, the
+token to turn in); `times` (1); to issue, `form_key` (the same each time) and `role`."""
 
 
 def outcomes(deeds: list[Deed]) -> Counter[str]:
@@ -151,6 +151,18 @@ def _accept(deed: Deed, _member: Any) -> str:
     return "accepted"
 
 
+def _refresh(deed: Deed, _member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.jwt import families, tokens
+
+    try:
+        families.refresh(presented=deed["refresh"], at=timezone.now(), address=None)
+    except tokens.Invalid:
+        return "invalid"
+    return "refreshed"
+
+
 DEEDS = {
     "issue": _issue,
     "leave": _leave,
@@ -158,6 +170,7 @@ DEEDS = {
     "remove": _remove,
     "invite": _invite,
     "accept": _accept,
+    "refresh": _refresh,
 }
 
 
