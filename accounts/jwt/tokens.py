@@ -17,6 +17,7 @@ from rest_framework_simplejwt.exceptions import (
 from rest_framework_simplejwt.tokens import Token
 
 from accounts.models import TokenFamily
+from accounts.text import is_id
 
 LONGEST = 512
 """Characters; ours have some 330. What is longer is not even parsed: its header is JSON that
@@ -93,9 +94,12 @@ def read(text: str, kind: type[Access | Refresh]) -> Claims:
         raise Invalid
     try:
         token = kind(text)  # type: ignore[arg-type]  # the text is what simplejwt means by a token
-        return Claims(UUID(token["family"]), int(token["membership"]), UUID(token["jti"]))
+        claims = Claims(UUID(token["family"]), token["membership"], UUID(token["jti"]))
     except (TokenError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise Invalid from None
+    if type(claims.membership) is not int or not is_id(claims.membership):
+        raise Invalid
+    return claims
 
 
 def _about(token: Token, family: TokenFamily, *, at: datetime, jti: UUID | None = None) -> Token:
