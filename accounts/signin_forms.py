@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from allauth.account.forms import LoginForm, ResetPasswordForm, SignupForm
+from allauth.account.fields import SetPasswordField
+from allauth.account.forms import (
+    ChangePasswordForm,
+    LoginForm,
+    ResetPasswordForm,
+    ResetPasswordKeyForm,
+    SetPasswordForm,
+    SignupForm,
+)
+from allauth.mfa.totp.forms import ActivateTOTPForm
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -18,6 +27,10 @@ from accounts.languages import language_for
 from accounts.models import User
 from accounts.signin import person
 from accounts.text import validate_line
+
+GOOD_PASSWORD = _(
+    "At least 12 characters, nothing that many people use, and not like your name or address."
+)
 
 
 class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
@@ -41,6 +54,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _reword(self, email=_("E-mail"), password1=_("Password"))
+        self.fields["password1"].help_text = GOOD_PASSWORD
         for field, autocomplete in (("account_name", "organization"), ("name", "name")):
             self.fields[field].widget.attrs["autocomplete"] = autocomplete
 
@@ -80,6 +94,48 @@ class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]  # allauth
         email: str = normal_email(self.cleaned_data["email"])
         entry.ask_for_password(email=email, by=person(None, request), at=timezone.now())
         return email
+
+
+class _NewPasswordMixin:
+    """Our words for the two fields of a new password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        assert isinstance(self, forms.Form)
+        _reword(self, password1=_("New password"), password2=_("New password, once more"))
+        self.fields["password1"].help_text = GOOD_PASSWORD
+
+
+class OtherPasswordForm(_NewPasswordMixin, ChangePasswordForm):  # type: ignore[misc]  # as above
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, oldpassword=_("Present password"))
+
+
+class OwnPasswordForm(_NewPasswordMixin, SetPasswordForm):  # type: ignore[misc]  # as above
+    pass
+
+
+class ForgottenPasswordKeyForm(_NewPasswordMixin, ResetPasswordKeyForm):  # type: ignore[misc]  # as above
+    pass
+
+
+class FirstPasswordForm(forms.Form):
+    """The password that an invited person chooses."""
+
+    password1 = SetPasswordField(label=_("Choose a password"), help_text=GOOD_PASSWORD)
+
+    def __init__(self, data: Any = None, *, user: User) -> None:
+        super().__init__(data)
+        _reword(self, password1=_("Choose a password"))
+        self.fields["password1"].user = user  # type: ignore[attr-defined]  # allauth's field
+
+
+class AppForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth has no types
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, code=_("Code of the app"))
+        self.fields["code"].widget.attrs["inputmode"] = "numeric"
 
 
 class EmailForm(forms.Form):

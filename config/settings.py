@@ -190,6 +190,9 @@ ACCOUNT_FORMS = {
     "login": "accounts.signin_forms.SignInForm",
     "signup": "accounts.signin_forms.SignUpForm",
     "reset_password": "accounts.signin_forms.ForgottenPasswordForm",
+    "reset_password_from_key": "accounts.signin_forms.ForgottenPasswordKeyForm",
+    "change_password": "accounts.signin_forms.OtherPasswordForm",
+    "set_password": "accounts.signin_forms.OwnPasswordForm",
 }
 # Tries by one address ("ip"), by one user, or with one e-mail ("key"), in all processes together.
 ACCOUNT_RATE_LIMITS = {
@@ -211,6 +214,7 @@ MFA_TOTP_TOLERANCE = 1  # clocks of phones are up to half a minute off
 MFA_FORMS = {
     "authenticate": "accounts.secondfactors.SecondFactorForm",
     "reauthenticate": "accounts.secondfactors.SecondFactorAgainForm",
+    "activate_totp": "accounts.signin_forms.AppForm",
 }
 
 # Whose X-Forwarded-For and X-Forwarded-Proto are believed.

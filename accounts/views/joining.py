@@ -1,0 +1,118 @@
+"""The way in from an invitation. Opening it changes nothing: mail programs open links too."""
+
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import EmailAddress, Login
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from accounts import invitations, services
+from accounts.invitations import InvitationRefused
+from accounts.models import Invitation, Membership, User
+from accounts.requests import SESSION_KEY
+from accounts.signin import person
+from accounts.signin_forms import FirstPasswordForm
+
+
+@sensitive_post_parameters("password1")
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def invitation(request: HttpRequest, signed: str) -> HttpResponse:
+    """Whoever has the link reads the mail to the address: a new person sets a password, a known one
+    signs in, somebody else is told whose invitation it is."""
+    try:
+        found = invitations.find(signed, timezone.now())
+        return _answer(request, found)
+    except (InvitationRefused, PermissionDenied) as refusal:
+        return _refused(request, refusal)
+
+
+def _answer(request: HttpRequest, found: Invitation) -> HttpResponse:
+    if not found.user.is_active:
+        return redirect("account_inactive")
+    if isinstance(request.user, User) and request.user != found.user:
+        return _page(request, "other_person", found)
+    if request.user.is_authenticated:
+        return _join(request, found) if request.method == "POST" else _page(request, "join", found)
+    if is_known(found.user):
+        return _page(request, "sign_in", found)
+    return _join_as_new(request, found)
+
+
+def is_known(user: User) -> bool:
+    """True for whoever can sign in. A password that a stranger has set at an address which nobody
+    has confirmed since is none: whoever opens the link sets their own."""
+    is_confirmed: bool = EmailAddress.objects.filter(
+        user=user, email=user.email, verified=True
+    ).exists()
+    return is_confirmed and user.has_usable_password()
+
+
+def _join(request: HttpRequest, found: Invitation) -> HttpResponse:
+    member = invitations.accept(
+        invitation=found, user=found.user, by=person(found.user, request), at=timezone.now()
+    )
+    _welcome(request, member)
+    return redirect("apitokens:list")
+
+
+def _join_as_new(request: HttpRequest, found: Invitation) -> HttpResponse:
+    form = FirstPasswordForm(request.POST if request.method == "POST" else None, user=found.user)
+    if not form.is_valid():
+        return _page(request, "new", found, form=form, status=400 if form.errors else 200)
+    password = form.cleaned_data["password1"]
+    try:
+        member = _accept_with_password(request, found, password)
+    except InvitationRefused:
+        raise
+    except ValidationError as refusal:
+        form.add_error("password1", refusal.messages)
+        return _page(request, "new", found, form=form, status=400)
+    _welcome(request, member)
+    login = Login(user=found.user, email=found.user.email)
+    answer: HttpResponse = perform_password_login(request, {"email": found.user.email}, login)
+    return answer
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def _accept_with_password(request: HttpRequest, found: Invitation, password: str) -> Membership:
+    """The password is set if the invitation is good, and not otherwise."""
+    by, at = person(found.user, request), timezone.now()
+    services.set_password(user=found.user, password=password, by=by, at=at)
+    return invitations.accept(invitation=found, user=found.user, by=by, at=at)
+
+
+def _welcome(request: HttpRequest, member: Membership) -> None:
+    request.session[SESSION_KEY] = member.account_id
+    messages.success(
+        request, _("Welcome. You now work in %(account)s.") % {"account": member.account.name}
+    )
+
+
+def _page(
+    request: HttpRequest,
+    case: str,
+    found: Invitation,
+    *,
+    form: FirstPasswordForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    context = {"case": case, "invitation": found, "form": form}
+    return render(request, "accounts/invitation.html", context, status=status)
+
+
+def _refused(request: HttpRequest, refusal: InvitationRefused | PermissionDenied) -> HttpResponse:
+    if isinstance(refusal, InvitationRefused):
+        message, status = str(refusal.message), 410
+    else:
+        message, status = str(refusal), 403
+    context = {"refusal": message}
+    return render(request, "accounts/invitation_refused.html", context, status=status)
