@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth import update_session_auth_hash
@@ -17,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import services
 from accounts.models import User
 from accounts.requests import operator_of
+from accounts.secondfactors import has_two_factors
 
 
 class OperatorsAdminSite(AdminSite):
@@ -25,10 +28,19 @@ class OperatorsAdminSite(AdminSite):
     index_title = _("Accounts, people and tokens")
     enable_nav_sidebar = False  # five lists, and their columns need the room
 
+    def has_permission(self, request: HttpRequest) -> bool:
+        return super().has_permission(request) and not _lacks_second_factor(request)
+
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Send people to the one sign-in page: its rate limits guard this door too."""
+        """Send people to the one sign-in page: its rate limits guard this door too. An operator
+        who needs a second factor and has none is sent to where they can add one."""
+        if super().has_permission(request) and _lacks_second_factor(request):
+            messages.warning(
+                request, _("Operators of this portal need a second factor. Add one to go on.")
+            )
+            return redirect("mfa_index")
         if request.user.is_authenticated and not self.has_permission(request):
             raise PermissionDenied
         wanted = request.GET.get("next") or reverse("admin:index")
@@ -40,6 +52,11 @@ class OperatorsAdminSite(AdminSite):
         request.current_app = self.name
         context = {**self.each_context(request), **(extra_context or {})}
         return OwnPasswordView.as_view(extra_context=context)(request)
+
+
+def _lacks_second_factor(request: HttpRequest) -> bool:
+    assert isinstance(request.user, User)
+    return settings.OPERATORS_NEED_TWO_FACTORS and not has_two_factors(request.user)
 
 
 class OwnPasswordView(PasswordChangeView):
