@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -157,11 +158,19 @@ def find(signed: str, at: datetime) -> Invitation:
         pk, nonce = signing.loads(signed, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError):
         raise InvitationRefused("unknown") from None
-    invitation = Invitation.objects.select_related("account", "user").filter(pk=pk).first()
+    invitation = _with_people().filter(pk=pk).first()
     if invitation is None:
         raise InvitationRefused("unknown")
     _refuse_unless_good(invitation, nonce=nonce, at=at)
     return invitation
+
+
+def still_stands(invitation: Invitation) -> bool:
+    """True while whoever sent it could send it again."""
+    inviter = invitation.invited_by
+    return inviter is None or (
+        inviter.is_administrator and not inviter.is_removed and inviter.user.is_active
+    )
 
 
 def signed_id(invitation: Invitation) -> str:
@@ -271,7 +280,7 @@ def _person(invitation: Invitation, *, at: datetime) -> User:
 def _accept(invitation: Invitation, user: User, *, by: Actor, at: datetime) -> Membership:
     account = standing.lock(invitation.account_id)
     by = standing.as_of_now(by, at)
-    current = Invitation.objects.select_related("account", "user").get(pk=invitation.pk)
+    current = _with_people().get(pk=invitation.pk)
     _refuse_unless_good(current, nonce=invitation.nonce, at=at)
     if not (by.user == user == current.user) or by.token_id is not None:
         raise PermissionDenied(
@@ -297,14 +306,8 @@ def _refuse_unless_good(invitation: Invitation, *, nonce: str, at: datetime) -> 
         raise InvitationRefused("late")
     if invitation.account.closed_at is not None:
         raise InvitationRefused("closed")
-    if not _still_stands(invitation):
+    if not still_stands(invitation):
         raise InvitationRefused("inviter_left")
-
-
-def _still_stands(invitation: Invitation) -> bool:
-    """True while whoever sent it could send it again."""
-    inviters = Membership.objects.present().filter(role=Role.ADMINISTRATORS)
-    return invitation.invited_by_id is None or inviters.filter(pk=invitation.invited_by_id).exists()
 
 
 def _managed(invitation: Invitation, *, by: Actor, at: datetime) -> tuple[Actor, Invitation]:
@@ -313,7 +316,11 @@ def _managed(invitation: Invitation, *, by: Actor, at: datetime) -> tuple[Actor,
     by = standing.as_of_now(by, at)
     if not may_manage(by, invitation.account_id):
         raise PermissionDenied(_("Only Administrators manage the invitations of the account."))
-    return by, Invitation.objects.select_related("account", "user").get(pk=invitation.pk)
+    return by, _with_people().get(pk=invitation.pk)
+
+
+def _with_people() -> QuerySet[Invitation]:
+    return Invitation.objects.select_related("account", "user", "invited_by__user")
 
 
 def _close(invitation: Invitation, *, at: datetime) -> None:

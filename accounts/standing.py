@@ -1,26 +1,18 @@
 """What an actor still is: asked again inside the transaction in which they act."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from accounts import tokenfacts
 from accounts.actors import Actor
 from accounts.models import Account, Membership, TokenFamily, User
 from accounts.roles import Role
 from accounts.signals import standing_changed
-
-RoleOfToken = Callable[[int, datetime], Role | None]
-_roles_of_tokens: list[RoleOfToken] = []
-
-
-def answers_for_tokens(role_of_token: RoleOfToken) -> RoleOfToken:
-    """Register who knows API tokens: the role of the one with this id, None if it has ended."""
-    _roles_of_tokens[:] = [role_of_token]
-    return role_of_token
 
 
 def lock(account_id: int) -> Account:
@@ -43,7 +35,7 @@ def as_of_now(by: Actor, at: datetime) -> Actor:
     if by.token_id is not None:
         role = Role.weaker(role, _role_of_token(by.token_id, at))
     if by.family_id is not None:
-        _refuse_ended_family(by, at)
+        _refuse_ended_family(by.family_id, membership, at)
     return replace(by, membership=membership, role=role)
 
 
@@ -74,13 +66,12 @@ def _refuse_ended_person(by: Actor) -> None:
 
 
 def _role_of_token(token_id: int, at: datetime) -> Role:
-    role = _roles_of_tokens[0](token_id, at)
+    role = tokenfacts.role_of(token_id, at)
     if role is None:
         raise PermissionDenied(_("The API token you act with has ended."))
     return role
 
 
-def _refuse_ended_family(by: Actor, at: datetime) -> None:
-    families = TokenFamily.objects.live(at).filter(pk=by.family_id, membership=by.membership)
-    if not families.exists():
+def _refuse_ended_family(family_id: UUID, membership: Membership, at: datetime) -> None:
+    if not TokenFamily.objects.live(at).filter(pk=family_id, membership=membership).exists():
         raise PermissionDenied(_("Your sign-in has ended. Sign in again."))

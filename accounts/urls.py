@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts.views import account, audit_log, joining, profile, security
+from accounts.views import account, audit_log, joining, people, profile, security
 
 app_name = "accounts"
 urlpatterns = [
@@ -12,6 +12,14 @@ urlpatterns = [
     path("profile/audit-log/", audit_log.audit_log, name="audit_log"),
     path("profile/audit-log.csv", audit_log.download, name="audit_log_file"),
     path("invitations/<str:signed>/", joining.invitation, name="invitation"),
+    path("profile/account/", account.account, name="account"),
+    path("profile/users/", people.list_people, name="people"),
+    path("profile/users/invite/", people.invite, name="invite"),
+    path("profile/users/invitations/<int:pk>/send/", people.send_again, name="send_again"),
+    path("profile/users/invitations/<int:pk>/withdraw/", people.withdraw, name="withdraw"),
+    path("profile/users/<int:user_id>/role/", people.change_role, name="change_role"),
+    path("profile/users/<int:user_id>/remove/", people.remove, name="remove"),
     path("accounts/switch/", account.switch, name="switch"),
+    path("accounts/<int:account_id>/leave/", account.leave, name="leave"),
     path("accounts/<int:account_id>/open/", account.open_account, name="open"),
 ]

@@ -7,4 +7,9 @@ class APITokensConfig(AppConfig):
     verbose_name = _("API tokens")
 
     def ready(self) -> None:
-        from apitokens import audit_words, checks, expiry_mail, leaving  # noqa: F401  # they register themselves
+        from apitokens import (  # noqa: F401  # they register themselves
+            audit_words,
+            checks,
+            expiry_mail,
+            issuers,
+        )

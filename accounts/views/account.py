@@ -1,13 +1,75 @@
 """The account a person works in, and the others they belong to."""
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts import members, services, tokenfacts
+from accounts.actors import Actor
+from accounts.addresses import client_address
+from accounts.forms import AccountForm, RemovalForm
+from accounts.models import Account, Membership
 from accounts.redirects import safe_next
-from accounts.requests import SESSION_KEY, memberships_of
+from accounts.requests import SESSION_KEY, MemberRequest, member_required, memberships_of
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+def account(request: MemberRequest) -> HttpResponse:
+    """Account: its name, id and limits, and the accounts that the person belongs to."""
+    current, at = Account.objects.get(pk=request.member.account_id), timezone.now()
+    form = AccountForm(request.POST if request.method == "POST" else None, instance=current)
+    if request.method == "POST" and not request.member.is_administrator:
+        raise PermissionDenied(_("Only Administrators change the company name."))
+    if form.is_valid():
+        name = form.cleaned_data["name"]
+        services.rename_account(account=current, name=name, by=request.actor, at=at)
+        messages.success(request, _("The company name was saved."))
+        return redirect("accounts:account")
+    context = {
+        "form": form,
+        "usage": {
+            "in_use": sum(tokenfacts.counts(current.pk, at).values()),
+            "limit": current.token_limit,
+        },
+    }
+    status = 400 if form.errors else 200
+    return render(request, "accounts/account.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
+def leave(request: HttpRequest, account_id: int) -> HttpResponse:
+    """Leave one of my accounts: the question, and the answer."""
+    member = _own_membership(request, account_id)
+    form, at = RemovalForm(request.POST), timezone.now()
+    refusal = ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            members.leave_account(
+                membership=member,
+                delete_tokens=form.cleaned_data["delete_tokens"],
+                by=Actor.member(member, address=client_address(request)),
+                at=at,
+            )
+        except PermissionDenied as refused:
+            refusal = str(refused)
+        else:
+            messages.success(request, _("You have left %(name)s.") % {"name": member.account.name})
+            return redirect("accounts:profile")
+    tokens = tokenfacts.counts(member.account_id, at).get(member.pk, 0)
+    context = {"who": member, "tokens": tokens, "refusal": refusal}
+    return render(request, "accounts/leave.html", context, status=403 if refusal else 200)
 
 
 @login_required
@@ -41,3 +103,11 @@ def open_account(request: HttpRequest, account_id: int) -> HttpResponse:
     else:
         messages.error(request, _("You do not belong to that account any more."))
     return HttpResponseRedirect(safe_next(request, fallback="/"))
+
+
+def _own_membership(request: HttpRequest, account_id: int) -> Membership:
+    mine = (member for member in memberships_of(request) if member.account_id == account_id)
+    member = next(mine, None)
+    if member is None:
+        raise Http404
+    return member

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
@@ -11,7 +12,7 @@ from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.signals import member_leaving, member_role_changing
-from accounts.standing import answers_for_tokens
+from accounts.tokenfacts import TokenFacts, register
 from apitokens.models import APIToken
 from apitokens.services import delete_all
 
@@ -49,8 +50,16 @@ def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_fac
         )
 
 
-@answers_for_tokens
-def role_of_token(token_id: int, at: datetime) -> Role | None:
+def role_of(token_id: int, at: datetime) -> Role | None:
     """The role of an active token, None for any other."""
     token = APIToken.objects.active(at).filter(pk=token_id).only("role").first()
     return token.held_role if token else None
+
+
+def counts(account_id: int, at: datetime) -> dict[int, int]:
+    """How many active tokens of the account each member issued; who issued none is not there."""
+    tokens = APIToken.objects.active(at).filter(account_id=account_id).order_by()
+    return dict(tokens.values_list("issuer").annotate(count=Count("pk")))
+
+
+register(TokenFacts(role_of=role_of, counts=counts))
