@@ -37,7 +37,7 @@ from accounts.api.serializers import (
     auth_types_of,
 )
 from accounts.api.views import actor_of, as_themselves, caller
-from accounts.emails import known_email
+from accounts.emails import known_email, normal_email
 from accounts.models import Account, Invitation, Membership, User
 from accounts.text import is_id
 
@@ -295,8 +295,12 @@ def _ask_for_email(user: User, email: str | None, *, by: Actor, at: datetime) ->
         return
     if by.family_id is None:
         raise PermissionDenied(ONLY_IN_PERSON)
+    try:
+        wanted = normal_email(email)
+    except ValidationError as refusal:
+        raise ValidationError({"email": refusal.error_list}) from None
     ratelimits.take(entry.CHANGES_OF_EMAIL, str(user.pk))
-    entry.ask_for_email(user=user, email=email, by=by, at=at)
+    entry.ask_for_email(user=user, email=wanted, by=by, at=at)
 
 
 def _refuse_other_auth_types(asked: list[str] | None, user: User) -> None:

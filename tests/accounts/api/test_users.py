@@ -1,0 +1,336 @@
+"""Who sees which users through the API, and who changes what about them."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from rest_framework.test import APIClient
+
+from accounts import invitations
+from accounts.actors import Actor
+from accounts.models import Account, AuditEvent, Membership, User
+from accounts.roles import Role
+from notifications.models import Mail
+from tests.accounts.api.conftest import InPerson
+from tests.conftest import Api, Issue
+from tests.factories import MembershipFactory
+
+pytestmark = pytest.mark.django_db
+
+NOT_FOUND = (404, {"message": "User not found."})
+FORBIDDEN = (403, {"message": "You do not have permission to perform this action."})
+
+
+def told(answer: Any) -> tuple[int, Any]:
+    return answer.status_code, answer.json()
+
+
+def ids(answer: Any) -> list[int]:
+    assert answer.status_code == 200, answer.content
+    return [each["id"] for each in answer.json()]
+
+
+# --- The list ----------------------------------------------------------------------------------
+
+
+def test_administrators_see_everybody_in_the_account(
+    as_administrator: APIClient,
+    administrator: Membership,
+    user: Membership,
+    stranger: Membership,
+) -> None:
+    found = as_administrator.get("/iam/users")
+    assert ids(found) == [administrator.user_id, user.user_id]
+
+
+def test_others_see_themselves(
+    as_user: APIClient, administrator: Membership, user: Membership
+) -> None:
+    assert ids(as_user.get("/iam/users")) == [user.user_id]
+
+
+def test_token_of_an_administrator_sees_no_more_than_its_role_allows(
+    administrator: Membership, user: Membership, issue: Issue, api: Api
+) -> None:
+    client = api(issue(administrator, role=Role.ENGINEERS).key)
+    assert ids(client.get("/iam/users")) == [administrator.user_id]
+
+
+def test_removed_users_are_not_listed_and_cannot_be_got(
+    as_administrator: APIClient, administrator: Membership, user: Membership, now: datetime
+) -> None:
+    Membership.objects.filter(pk=user.pk).update(removed_at=now)
+    assert ids(as_administrator.get("/iam/users")) == [administrator.user_id]
+    assert told(as_administrator.get(f"/iam/users/{user.user_id}")) == NOT_FOUND
+
+
+def test_user_who_is_switched_off_is_listed_as_inactive(
+    as_administrator: APIClient, user: Membership
+) -> None:
+    User.objects.filter(pk=user.user_id).update(is_active=False)
+    found = as_administrator.get("/iam/users").json()
+    assert [each["is_active"] for each in found] == [True, False]
+
+
+def test_list_costs_the_same_for_many_as_for_few(
+    as_administrator: APIClient, account: Account, django_assert_num_queries: Any
+) -> None:
+    as_administrator.get("/iam/users")
+    MembershipFactory.create_batch(20, account=account, role=Role.USERS)
+    # Two to authenticate; the members, how many they are, and who is invited.
+    with django_assert_num_queries(5):
+        assert len(as_administrator.get("/iam/users").json()) == 21
+
+
+def test_user_is_told_whole(as_administrator: APIClient, user: Membership) -> None:
+    User.objects.filter(pk=user.user_id).update(phone="+44 20 7946 0018", language="de")
+    Authenticator.objects.create(user=user.user, type=Authenticator.Type.TOTP, data={})
+    assert as_administrator.get(f"/iam/users/{user.user_id}").json() == {
+        "id": user.user_id,
+        "email": user.user.email,
+        "name": user.user.name,
+        "lang": "de",
+        "phone": "+44 20 7946 0018",
+        "company": "Example Inc.",
+        "reseller": 0,
+        "client": user.account_id,
+        "deleted": False,
+        "groups": [{"id": 2, "name": "Users"}],
+        "activated": True,
+        "sso_auth": False,
+        "two_fa": True,
+        "auth_types": ["password"],
+        "user_type": "common",
+        "is_active": True,
+        "client_and_roles": [
+            {
+                "client_id": user.account_id,
+                "client_company_name": "Example Inc.",
+                "user_id": user.user_id,
+                "user_roles": ["2"],
+            }
+        ],
+    }
+
+
+def test_recovery_codes_alone_are_no_second_factor(
+    as_administrator: APIClient, user: Membership
+) -> None:
+    Authenticator.objects.create(user=user.user, type=Authenticator.Type.RECOVERY_CODES, data={})
+    assert as_administrator.get(f"/iam/users/{user.user_id}").json()["two_fa"] is False
+
+
+def test_address_that_was_not_confirmed_is_told_as_not_activated(
+    as_administrator: APIClient, user: Membership
+) -> None:
+    EmailAddress.objects.filter(user=user.user).update(verified=False)
+    assert as_administrator.get(f"/iam/users/{user.user_id}").json()["activated"] is False
+
+
+def test_administrators_learn_nothing_of_a_users_other_accounts(
+    as_administrator: APIClient, user: Membership
+) -> None:
+    elsewhere = MembershipFactory.create(user=user.user, account__name="Second Ltd.")
+    answer = as_administrator.get("/iam/users")
+    assert elsewhere.account.name not in answer.content.decode()
+    assert str(elsewhere.account_id) not in {
+        str(role["client_id"]) for each in answer.json() for role in each["client_and_roles"]
+    }
+
+
+def test_person_learns_of_all_their_accounts(user: Membership, in_person: InPerson) -> None:
+    elsewhere = MembershipFactory.create(user=user.user, role=Role.ENGINEERS)
+    for url in ("/iam/users/me", f"/iam/users/{user.user_id}"):
+        found = in_person(user).get(url).json()["client_and_roles"]
+        assert [(each["client_id"], each["user_roles"]) for each in found] == [
+            (user.account_id, ["2"]),
+            (elsewhere.account_id, ["5"]),
+        ]
+
+
+@pytest.mark.parametrize("user_id", [0, 5, 10**18, 10**30])
+def test_user_who_does_not_exist(as_administrator: APIClient, user_id: int) -> None:
+    assert told(as_administrator.get(f"/iam/users/{user_id}")) == NOT_FOUND
+
+
+def test_user_of_another_account_cannot_be_told_from_nobody(
+    as_administrator: APIClient, stranger: Membership
+) -> None:
+    assert told(as_administrator.get(f"/iam/users/{stranger.user_id}")) == NOT_FOUND
+
+
+def test_colleague_cannot_be_told_from_nobody_by_others(
+    as_user: APIClient, administrator: Membership
+) -> None:
+    assert told(as_user.get(f"/iam/users/{administrator.user_id}")) == NOT_FOUND
+
+
+# --- Pages -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nine(as_administrator: APIClient, administrator: Membership, now: datetime) -> list[int]:
+    """The ids of seven members and two who are invited, as the list has them."""
+    MembershipFactory.create_batch(6, account=administrator.account, role=Role.USERS)
+    for email in ("first@example.net", "second@example.net"):
+        invitations.invite(
+            account=administrator.account,
+            email=email,
+            role=Role.USERS,
+            by=Actor.member(administrator),
+            at=now,
+        )
+    found = ids(as_administrator.get("/iam/users"))
+    assert len(found) == 9
+    return found
+
+
+@pytest.mark.parametrize(
+    ("query", "start", "stop", "following", "before"),
+    [
+        ("limit=4", 0, 4, "limit=4&offset=4", None),
+        ("limit=4&offset=4", 4, 8, "limit=4&offset=8", "limit=4&offset=0"),
+        ("limit=4&offset=8", 8, 12, None, "limit=4&offset=4"),
+        ("limit=9", 0, 9, None, None),
+        ("limit=1&offset=7", 7, 8, "limit=1&offset=8", "limit=1&offset=6"),
+        ("offset=2", 2, 9, None, "limit=50&offset=0"),
+        ("limit=5000", 0, 9, None, None),
+        ("limit=5&offset=100", 9, 9, None, "limit=5&offset=95"),
+    ],
+)
+def test_list_comes_in_pages(
+    as_administrator: APIClient,
+    nine: list[int],
+    query: str,
+    start: int,
+    stop: int,
+    following: str | None,
+    before: str | None,
+) -> None:
+    page = as_administrator.get(f"/iam/users?{query}").json()
+    assert [each["id"] for each in page["results"]] == nine[start:stop]
+    assert page["count"] == 9
+    assert page["next"] == (following and f"/iam/users?{following}")
+    assert page["previous"] == (before and f"/iam/users?{before}")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=-1",
+        "limit=x",
+        "limit=1.5",
+        "offset=-1",
+        "offset=%00",
+        "offset=99999999999",
+        "limit=" + "9" * 5000,
+        "limit=1&offset=null",
+    ],
+)
+@pytest.mark.parametrize("url", ["/iam/users", "/iam/activity_log/logins"])
+def test_page_that_makes_no_sense_is_refused(
+    as_administrator: APIClient, url: str, query: str
+) -> None:
+    answer = as_administrator.get(f"{url}?{query}")
+    assert answer.status_code == 400
+    assert set(answer.json()["errors"]) <= {"limit", "offset"}
+
+
+# --- The own profile ---------------------------------------------------------------------------
+
+
+def patch(client: APIClient, member: Membership, **changes: Any) -> Any:
+    return client.patch(f"/iam/users/{member.user_id}", changes, format="json")
+
+
+def test_person_changes_their_profile(as_user: APIClient, user: Membership) -> None:
+    answer = patch(as_user, user, name="Maria Okafor", phone="+49 30 901820", lang="de")
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["name"], found["phone"], found["lang"]) == (
+        "Maria Okafor",
+        "+49 30 901820",
+        "de",
+    )
+    user.user.refresh_from_db()
+    assert (user.user.name, user.user.phone, user.user.language) == (
+        "Maria Okafor",
+        "+49 30 901820",
+        "de",
+    )
+
+
+def test_what_is_left_out_stays(as_user: APIClient, user: Membership) -> None:
+    name = user.user.name
+    assert patch(as_user, user, phone="123").json()["name"] == name
+
+
+def test_null_clears(as_user: APIClient, user: Membership) -> None:
+    found = patch(as_user, user, name=None, phone=None).json()
+    assert (found["name"], found["phone"]) == ("", "")
+
+
+def test_nothing_to_change_leaves_no_event(as_user: APIClient, user: Membership) -> None:
+    before = AuditEvent.objects.count()
+    email = user.user.email.upper()
+    assert patch(as_user, user, auth_types=["password"], email=email).status_code == 200
+    assert AuditEvent.objects.count() == before
+
+
+def test_administrators_change_nobody_elses_profile(
+    as_administrator: APIClient, user: Membership
+) -> None:
+    assert told(patch(as_administrator, user, name="Mallory")) == FORBIDDEN
+    assert told(patch(as_administrator, user, email="mallory@example.com")) == FORBIDDEN
+
+
+def test_others_cannot_even_see_whose_profile_they_would_change(
+    as_user: APIClient, administrator: Membership, stranger: Membership
+) -> None:
+    for member in (administrator, stranger):
+        assert told(patch(as_user, member, name="Mallory")) == NOT_FOUND
+
+
+def test_role_cannot_be_changed_as_if_it_were_a_part_of_the_profile(
+    as_user: APIClient, user: Membership
+) -> None:
+    admin = [{"id": 1, "name": "Administrators"}]
+    asked = {"groups": admin, "is_active": False, "is_staff": True, "client": 5, "id": 5}
+    answer = as_user.patch(f"/iam/users/{user.user_id}", asked, format="json")
+    assert answer.json()["groups"] == [{"id": 2, "name": "Users"}]
+    user.user.refresh_from_db()
+    assert (user.user.is_active, user.user.is_staff) == (True, False)
+
+
+def test_how_one_signs_in_cannot_be_declared(as_user: APIClient, user: Membership) -> None:
+    answer = patch(as_user, user, auth_types=["sso"])
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["auth_types"])
+
+
+def test_another_address_is_asked_to_confirm_first(user: Membership, in_person: InPerson) -> None:
+    email = user.user.email
+    answer = patch(in_person(user), user, email="new@example.com")
+    assert (answer.status_code, answer.json()["email"]) == (200, email)
+    assert Mail.objects.filter(address="new@example.com").count() == 1
+    assert AuditEvent.objects.filter(kind="email.change_asked", user=user.user).exists()
+
+
+def test_api_token_cannot_change_the_address_of_its_issuer(
+    as_user: APIClient, user: Membership
+) -> None:
+    answer = patch(as_user, user, email="mallory@example.com", name="Mallory")
+    assert answer.status_code == 403
+    assert not Mail.objects.filter(address="mallory@example.com").exists()
+    user.user.refresh_from_db()
+    assert user.user.name != "Mallory"
+
+
+@pytest.mark.parametrize("email", ["", "x", "a@b", "märia@example.com", "mаria@example.com"])
+def test_address_that_is_none_is_refused(user: Membership, in_person: InPerson, email: str) -> None:
+    answer = patch(in_person(user), user, email=email, name="Changed")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["email"])
+    user.user.refresh_from_db()
+    assert user.user.name != "Changed"
