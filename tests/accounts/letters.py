@@ -1,0 +1,33 @@
+"""Reads the mails that are on their way, as their sender would write them."""
+
+import re
+
+from django.conf import settings
+
+from notifications.mails import Letter, in_readers_language, write
+from notifications.models import Mail
+
+
+def letters_to(address: str) -> list[Letter]:
+    """All mails to this address, oldest first, as they would be sent now."""
+    found = []
+    for mail in Mail.objects.select_related("user", "account").order_by("created_at"):
+        if mail.goes_to == address:
+            with in_readers_language(mail):
+                letter = write(mail)
+            if letter is not None:
+                found.append(letter)
+    return found
+
+
+def letter_to(address: str) -> Letter:
+    """The newest mail to this address."""
+    return letters_to(address)[-1]
+
+
+def path_in(letter: Letter) -> str:
+    """The path that the mail leads to."""
+    links = re.findall(r"^" + re.escape(settings.BASE_URL) + r"(/\S+)$", letter.text, re.MULTILINE)
+    assert len(links) == 1, letter.text
+    assert f'href="{settings.BASE_URL}{links[0]}"' in letter.html
+    return str(links[0])
