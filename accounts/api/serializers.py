@@ -1,5 +1,6 @@
 """The shapes of accounts and users on the wire."""
 
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
@@ -28,6 +29,24 @@ class RoleSerializer(serializers.Serializer[Role]):
 
     id = serializers.ChoiceField(choices=Role.values, required=False)
     name = serializers.ChoiceField(choices=ROLE_NAMES, required=False)
+
+
+class ChoiceField(serializers.ChoiceField):
+    """One of a few words. The refusal names them, and does not repeat what was sent: that may be
+    long, or half a character that no answer can carry."""
+
+    def __init__(self, choices: Sequence[str], **facts: Any) -> None:
+        sentence = f"Choose one of: {', '.join(choices)}."
+        super().__init__(choices, error_messages={"invalid_choice": sentence}, **facts)
+
+
+class IdField(serializers.IntegerField):
+    """An id, in the digits that everybody can read."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not data.isascii():
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 def auth_types_of(user: User) -> list[str]:
@@ -146,7 +165,7 @@ class ChangedUserSerializer(serializers.Serializer[Any]):
     """What a user changes about themselves; what is left out stays as it is."""
 
     auth_types = serializers.ListField(
-        child=serializers.ChoiceField(choices=AUTH_TYPES),
+        child=ChoiceField(AUTH_TYPES),
         required=False,
         max_length=len(AUTH_TYPES),
         help_text="Follows from how you sign in: it can be sent as it is, and not be changed.",
@@ -156,7 +175,7 @@ class ChangedUserSerializer(serializers.Serializer[Any]):
         max_length=254,
         help_text="Another address is asked to confirm first, and yours stays until then.",
     )
-    lang = serializers.ChoiceField(choices=Language.values, required=False)
+    lang = ChoiceField(Language.values, required=False)
     name = TextField(max_length=150, required=False, allow_blank=True, allow_null=True)
     phone = TextField(max_length=32, required=False, allow_blank=True, allow_null=True)
 
@@ -164,12 +183,10 @@ class ChangedUserSerializer(serializers.Serializer[Any]):
 class InvitationSerializer(serializers.Serializer[Any]):
     """Who is invited, and to what."""
 
-    client_id = serializers.IntegerField(help_text="Your account's id.")
+    client_id = IdField(help_text="Your account's id.")
     email = TextField(max_length=254)
     user_role = RoleField(help_text="Equal to or lower than yours, by id or name.")
-    lang = serializers.ChoiceField(
-        choices=Language.values, required=False, default=Language.ENGLISH.value
-    )
+    lang = ChoiceField(Language.values, required=False, default=Language.ENGLISH.value)
     name = TextField(max_length=150, required=False, allow_blank=True, allow_null=True, default="")
 
 

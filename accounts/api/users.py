@@ -100,7 +100,9 @@ def users(request: Request) -> Response:
     request=ChangedUserSerializer,
     responses={
         200: UserAndAccountsSerializer,
-        400: invalid("Something in the request is not valid", lang=['"xx" is not a valid choice.']),
+        400: invalid(
+            "Something in the request is not valid", lang=["Choose one of: en, de, ru, zh, az."]
+        ),
         401: UNAUTHENTICATED,
         403: FORBIDDEN,
         404: NO_USER,

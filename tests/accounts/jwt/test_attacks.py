@@ -158,7 +158,7 @@ def test_missing_claim(pair: Pair, claim: str) -> None:
     refused(made(claims))
 
 
-SENSELESS = [None, "", "x", 1.5, [], {}, "0" * 31, True, -1, 2**70]
+SENSELESS: list[Any] = [None, "", "x", 1.5, [], {}, "0" * 31, True, -1, 2**70]
 
 
 @pytest.mark.parametrize("value", SENSELESS)
