@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 from redis import Redis
 from rest_framework.test import APIClient
@@ -22,7 +23,7 @@ from accounts.roles import Role
 from apitokens.keys import Key
 from apitokens.services import Issued
 from tests import environment, services
-from tests.factories import AccountFactory, MembershipFactory
+from tests.factories import PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -204,6 +205,17 @@ def sign_in() -> SignIn:
         session = client.session
         session[SESSION_KEY] = member.account_id
         session.save()
+
+    return act
+
+
+@pytest.fixture
+def sign_in_now(sign_in: SignIn) -> SignIn:
+    """As `sign_in`, and the person has just given their password once more."""
+
+    def act(client: Client, member: Membership) -> None:
+        sign_in(client, member)
+        client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
 
     return act
 

@@ -1,6 +1,8 @@
 """All users: the people of the account, who is invited, and what Administrators do about them."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
@@ -18,6 +20,21 @@ from accounts.models import Membership
 from accounts.requests import MemberRequest, member_required
 from accounts.text import HIGHEST_ID
 
+P = ParamSpec("P")
+View = Callable[Concatenate[Any, P], HttpResponse]
+
+
+def administrators_only(view: View[P]) -> View[P]:
+    """Below `member_required`: turn everybody else away, before they are asked for a password."""
+
+    @wraps(view)
+    def guarded(request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not request.actor.is_administrator_of(request.member.account_id):
+            raise PermissionDenied(_("Only Administrators manage the users of the account."))
+        return view(request, *args, **kwargs)
+
+    return guarded
+
 
 @require_safe
 @never_cache
@@ -32,9 +49,9 @@ def list_people(request: MemberRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @member_required
+@administrators_only
 def invite(request: MemberRequest) -> HttpResponse:
     """Invite somebody by mail."""
-    _administrators_only(request)
     sent = request.POST if request.method == "POST" else None
     form = InvitationForm(sent, initial={"language": request.user.language})
     if form.is_valid() and _is_invited(request, form):
@@ -81,9 +98,9 @@ def withdraw(request: MemberRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @member_required
+@administrators_only
 def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
     """Give a user another role."""
-    _administrators_only(request)
     member = _member(request, user_id)
     sent = request.POST if request.method == "POST" else None
     form = RoleForm(sent, initial={"role": member.role})
@@ -101,10 +118,10 @@ def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @member_required
+@administrators_only
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
 def remove(request: MemberRequest, user_id: int) -> HttpResponse:
     """Remove a user: the question, and the answer."""
-    _administrators_only(request)
     member, at = _member(request, user_id), timezone.now()
     form = RemovalForm(request.POST)
     refusal = ""
@@ -159,11 +176,6 @@ def _is_changed(request: MemberRequest, member: Membership, form: RoleForm) -> b
     except ValidationError as refusal:
         form.add_error(None, refusal)
     return not form.errors
-
-
-def _administrators_only(request: MemberRequest) -> None:
-    if not request.actor.is_administrator_of(request.member.account_id):
-        raise PermissionDenied(_("Only Administrators manage the users of the account."))
 
 
 def _member(request: MemberRequest, user_id: int) -> Membership:
