@@ -215,6 +215,11 @@ MFA_FORMS = {
     "authenticate": "accounts.secondfactors.SecondFactorForm",
     "reauthenticate": "accounts.secondfactors.SecondFactorAgainForm",
     "activate_totp": "accounts.signin_forms.AppForm",
+    "add_webauthn": "accounts.passkey_forms.PasskeyForm",
+    "edit_webauthn": "accounts.passkey_forms.PasskeyNameForm",
+    "authenticate_webauthn": "accounts.passkey_forms.SecondStepPasskeyForm",
+    "reauthenticate_webauthn": "accounts.passkey_forms.PasskeyAgainForm",
+    "login_webauthn": "accounts.passkey_forms.SignInPasskeyForm",
 }
 
 # Whose X-Forwarded-For and X-Forwarded-Proto are believed.

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from django.test import Client
 from pytest_django import Settings
+from time_machine import TimeMachineFixture
 
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from notifications.models import Mail
 from tests.accounts.letters import letter_to, letters_to, path_in
 from tests.factories import PASSWORD
+from tests.hashers import CheapArgon2
 
 pytestmark = pytest.mark.django_db
 
@@ -86,7 +88,7 @@ def test_link_is_good_once(client: Client) -> None:
     assert "good no more" in client.get(path).content.decode()
 
 
-def test_link_is_not_good_for_ever(client: Client, time_machine: Any) -> None:
+def test_link_is_not_good_for_ever(client: Client, time_machine: TimeMachineFixture) -> None:
     time_machine.move_to("2026-03-01T12:00:00Z")
     sign_up(client)
     path = path_in(letter_to(ANN))
@@ -142,8 +144,6 @@ def test_known_address_takes_as_long_as_an_unknown_one(
     user: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
-    from tests.hashers import CheapArgon2
-
     encode = CheapArgon2.encode
 
     def count(self: CheapArgon2, password: str, salt: str) -> str:
@@ -189,7 +189,9 @@ def test_open_portal_offers_to_sign_up(client: Client) -> None:
     assert URL in client.get("/sign-in/").content.decode()
 
 
-def test_another_mail_is_sent_when_signing_in_later(client: Client, time_machine: Any) -> None:
+def test_another_mail_is_sent_when_signing_in_later(
+    client: Client, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to("2026-03-01T12:00:00Z")
     sign_up(client)
     sign_in(Client())

@@ -1,0 +1,99 @@
+"""Where somebody is signed in, and how they sign out there."""
+
+import pytest
+from allauth.usersessions.models import UserSession
+from django.test import Client
+
+from accounts.browsers import browser_name
+from accounts.models import AuditEvent, Membership
+from tests.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+URL = "/profile/security/"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/126.0.0.0 Safari/537.36"
+)
+EDGE = f"{CHROME} Edg/126.0.0.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
+
+
+def browser_of(member: Membership, user_agent: str = FIREFOX) -> Client:
+    client = Client(HTTP_USER_AGENT=user_agent)
+    client.post("/sign-in/", {"login": member.user.email, "password": PASSWORD})
+    return client
+
+
+def is_signed_in(client: Client) -> bool:
+    return client.get(URL).status_code == 200
+
+
+def session_of(client: Client) -> UserSession:
+    found: UserSession = UserSession.objects.get(session_key=client.session.session_key)
+    return found
+
+
+def test_page_shows_every_browser(user: Membership) -> None:
+    here = browser_of(user)
+    browser_of(user, IPHONE)
+    page = here.get(URL).content.decode()
+    assert "Firefox, Linux" in page
+    assert "Safari, iPhone" in page
+
+
+def test_page_shows_no_browser_of_others(user: Membership, administrator: Membership) -> None:
+    browser_of(administrator, IPHONE)
+    assert "iPhone" not in browser_of(user).get(URL).content.decode()
+
+
+def test_person_signs_out_in_another_browser(user: Membership) -> None:
+    here, there, third = browser_of(user), browser_of(user, CHROME), browser_of(user, EDGE)
+    here.post(f"{URL}sessions/{session_of(there).pk}/end/")
+    assert [is_signed_in(each) for each in (here, there, third)] == [True, False, True]
+
+
+def test_person_signs_out_everywhere_else(user: Membership) -> None:
+    here, there, third = browser_of(user), browser_of(user, CHROME), browser_of(user, EDGE)
+    here.post(f"{URL}sessions/end/")
+    assert [is_signed_in(each) for each in (here, there, third)] == [True, False, False]
+
+
+def test_signing_out_elsewhere_leaves_an_event(user: Membership) -> None:
+    here, _there = browser_of(user), browser_of(user, CHROME)
+    here.post(f"{URL}sessions/end/")
+    assert AuditEvent.objects.filter(kind="session.ended", user=user.user).count() == 1
+
+
+def test_nobody_signs_others_out(user: Membership, administrator: Membership) -> None:
+    victim, attacker = browser_of(user), browser_of(administrator)
+    answer = attacker.post(f"{URL}sessions/{session_of(victim).pk}/end/")
+    attacker.post(f"{URL}sessions/end/")
+    assert answer.status_code == 404
+    assert is_signed_in(victim)
+
+
+@pytest.mark.parametrize("path", ["sessions/end/", "sessions/1/end/"])
+def test_link_alone_signs_nobody_out(user: Membership, path: str) -> None:
+    here, there = browser_of(user), browser_of(user, CHROME)
+    assert here.get(f"{URL}{path}").status_code == 405
+    assert is_signed_in(there)
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        (FIREFOX, "Firefox, Linux"),
+        (CHROME, "Chrome, Windows"),
+        (EDGE, "Edge, Windows"),
+        (IPHONE, "Safari, iPhone"),
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("", ""),
+    ],
+)
+def test_browsers_are_called_what_people_call_them(user_agent: str, name: str) -> None:
+    assert browser_name(user_agent) == name
