@@ -1,0 +1,145 @@
+"""Limits on tries: exact, for all processes together, on files and on Redis."""
+
+import multiprocessing
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.cache import caches
+from pytest_django import Settings
+from time_machine import TimeMachineFixture
+
+from accounts.ratelimits import Limit, TooManyTries, forget, look, take
+
+FIVE = Limit("tests", 5, timedelta(minutes=1))
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PROCESSES = 16
+fork = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(params=["files", "redis"])
+def anywhere(request: pytest.FixtureRequest, settings: Settings) -> Iterator[None]:
+    """On the cache of either shape."""
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
+        settings.CACHES = {
+            "default": {
+                "BACKEND": "django.core.cache.backends.redis.RedisCache",
+                "LOCATION": url,
+            }
+        }
+    yield
+    caches.close_all()
+
+
+def is_let(subject: str = "192.0.2.1", limit: Limit = FIVE) -> bool:
+    try:
+        take(limit, subject)
+    except TooManyTries:
+        return False
+    return True
+
+
+def try_once(barrier: Barrier, let: "multiprocessing.Queue[bool]") -> None:
+    barrier.wait(30)
+    let.put(is_let())
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_five_are_let_and_the_sixth_is_not() -> None:
+    assert [is_let() for _try in range(6)] == [True] * 5 + [False]
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_five_are_let_of_many_processes_that_try_at_once() -> None:
+    barrier, let = fork.Barrier(PROCESSES), fork.Queue()
+    crowd = [fork.Process(target=try_once, args=(barrier, let)) for _ in range(PROCESSES)]
+    for process in crowd:
+        process.start()
+    answers = [let.get(timeout=60) for _ in crowd]
+    for process in crowd:
+        process.join(60)
+    assert sum(answers) == 5
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_others_are_let() -> None:
+    for _try in range(5):
+        take(FIVE, "192.0.2.1")
+    assert is_let("192.0.2.2")
+    assert is_let(limit=Limit("others", 5, timedelta(minutes=1)))
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_looking_counts_nothing() -> None:
+    for _look in range(10):
+        look(FIVE, "192.0.2.1")
+    assert [is_let() for _try in range(6)] == [True] * 5 + [False]
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_looking_tells_when_none_is_left() -> None:
+    for _try in range(5):
+        take(FIVE, "192.0.2.1")
+    with pytest.raises(TooManyTries):
+        look(FIVE, "192.0.2.1")
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_forgetting_begins_anew() -> None:
+    for _try in range(5):
+        take(FIVE, "192.0.2.1")
+    forget(FIVE, "192.0.2.1")
+    assert is_let()
+
+
+def test_place_is_free_again_a_minute_after_it_was_taken(time_machine: TimeMachineFixture) -> None:
+    time_machine.move_to(NOON, tick=False)
+    take(FIVE, "192.0.2.1")
+    time_machine.move_to(NOON + timedelta(seconds=30), tick=False)
+    assert [is_let() for _try in range(5)] == [True] * 4 + [False]
+    time_machine.move_to(NOON + timedelta(seconds=61), tick=False)
+    assert [is_let() for _try in range(2)] == [True, False]
+
+
+def test_never_more_than_five_in_any_minute(time_machine: TimeMachineFixture) -> None:
+    let_at: list[int] = []
+    for second in range(0, 300, 3):
+        time_machine.move_to(NOON + timedelta(seconds=second), tick=False)
+        if is_let():
+            let_at.append(second)
+    for first in let_at:
+        assert len([second for second in let_at if first <= second < first + 60]) <= 5
+
+
+def test_refusal_tells_how_long_to_wait(time_machine: TimeMachineFixture) -> None:
+    time_machine.move_to(NOON, tick=False)
+    for _try in range(5):
+        take(FIVE, "192.0.2.1")
+    time_machine.move_to(NOON + timedelta(seconds=40), tick=False)
+    with pytest.raises(TooManyTries) as refusal:
+        take(FIVE, "192.0.2.1")
+    assert refusal.value.retry_after == 20
+
+
+def test_refused_tries_prolong_nothing(time_machine: TimeMachineFixture) -> None:
+    for second in range(0, 61, 2):
+        time_machine.move_to(NOON + timedelta(seconds=second), tick=False)
+        is_let()
+    time_machine.move_to(NOON + timedelta(seconds=62), tick=False)
+    assert is_let()
+
+
+@pytest.mark.parametrize("subject", ["", "a b", "x" * 10_000, "\0", "\ud800", "ключ:*?[", "\r\n"])
+def test_any_text_is_a_subject(subject: str) -> None:
+    assert [is_let(subject) for _try in range(6)] == [True] * 5 + [False]
+
+
+def test_cache_keeps_five_entries_however_many_try() -> None:
+    directory = Path(settings.CACHES["default"]["LOCATION"])
+    for _try in range(50):
+        is_let()
+    assert len(list(directory.glob("*.djcache"))) == 5
