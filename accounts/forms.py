@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.emails import normal_email
 from accounts.languages import catalogue_for
 from accounts.models import Account, Language, User
 from accounts.roles import Role
@@ -108,6 +109,9 @@ class InvitationForm(RoleForm):
     )
 
     field_order = ["email", "name", "language", "role"]
+
+    def clean_email(self) -> str:
+        return normal_email(self.cleaned_data["email"])
 
 
 class RemovalForm(forms.Form):

@@ -58,7 +58,7 @@ def invite(request: MemberRequest) -> HttpResponse:
         messages.success(
             request,
             _("An invitation is on its way to %(email)s. Its link is good for 24 hours.")
-            % {"email": form.cleaned_data["email"].strip()},
+            % {"email": form.cleaned_data["email"]},
         )
         return redirect("accounts:people")
     status = 400 if form.errors else 200

@@ -1,0 +1,145 @@
+"""The mail of an invitation: what is in it, when it is not sent, and what no name can do to it."""
+
+import re
+from datetime import datetime, timedelta
+from html import unescape
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import time_machine
+from django.utils import translation
+from pytest_django import Settings
+
+from accounts import invitations
+from accounts.actors import Actor, Through
+from accounts.models import Invitation, Membership
+from accounts.roles import Role
+from notifications import mails
+from notifications.mails import Letter
+from notifications.models import Mail
+from tests.factories import MembershipFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+OPERATOR = Actor.operator(through=Through.COMMAND)
+
+
+def invite(administrator: Membership, at: datetime, **facts: Any) -> Invitation:
+    return invitations.invite(
+        **{
+            "account": administrator.account,
+            "email": "new@example.com",
+            "role": Role.ENGINEERS,
+            "by": Actor.member(administrator),
+            "at": at,
+            **facts,
+        }
+    )
+
+
+def newest_mail() -> Mail:
+    mail = Mail.objects.filter(kind="invitation").order_by("created_at").last()
+    assert mail is not None
+    return mail
+
+
+def letter() -> Letter:
+    written = mails.write(newest_mail())
+    assert written is not None
+    return written
+
+
+def link_in(text: str) -> str:
+    found = re.search(r"https?://\S+/invitations/\S+/", text)
+    assert found is not None
+    return found[0]
+
+
+def test_mail_says_who_asks_whom_to_what_as_which_role(
+    administrator: Membership, now: datetime
+) -> None:
+    invite(administrator, now)
+    for part in (letter().text, unescape(letter().html)):
+        assert administrator.user.name in part
+        assert administrator.user.email in part
+        assert "Example Inc." in part
+        assert "Engineers" in part
+        assert "new@example.com" in part
+
+
+def test_link_opens_the_invitation_at_the_configured_address(
+    administrator: Membership, now: datetime, settings: Settings
+) -> None:
+    settings.BASE_URL = "https://tokens.example"
+    invitation = invite(administrator, now)
+    for part in (letter().text, unescape(letter().html)):
+        link = link_in(part)
+        assert link.startswith("https://tokens.example/invitations/")
+        signed = urlsplit(link).path.split("/")[2]
+        assert invitations.find(signed, now) == invitation
+
+
+def test_nothing_secret_waits_in_the_database(administrator: Membership, now: datetime) -> None:
+    invitation = invite(administrator, now)
+    assert newest_mail().facts == {"invitation": invitation.pk, "sending": 1}
+
+
+def test_mail_goes_to_the_person_and_cannot_be_turned_off(
+    administrator: Membership, now: datetime
+) -> None:
+    invite(administrator, now)
+    message = mails.compose(newest_mail(), letter())
+    assert message.to == ["new@example.com"]
+    assert "List-Unsubscribe" not in message.extra_headers
+
+
+def test_mail_speaks_the_language_that_the_inviter_chose_for_somebody_new(
+    administrator: Membership, now: datetime
+) -> None:
+    invite(administrator, now, language="de")
+    assert newest_mail().user.catalogue == "de"
+
+
+def test_mail_to_somebody_known_speaks_their_own(administrator: Membership, now: datetime) -> None:
+    known = UserFactory.create(language="ru")
+    invite(administrator, now, email=known.email, language="de")
+    with mails.in_readers_language(newest_mail()):
+        assert translation.get_language() == known.catalogue
+
+
+def test_operator_is_named_as_such(administrator: Membership, now: datetime) -> None:
+    invite(administrator, now, by=OPERATOR)
+    assert "An operator of the portal" in letter().text
+
+
+@pytest.mark.parametrize("end", ["accepted", "withdrawn", "sent again", "late"])
+def test_mail_of_an_invitation_that_is_over_is_not_sent(
+    administrator: Membership, now: datetime, end: str
+) -> None:
+    invitation = invite(administrator, now)
+    mail, by = newest_mail(), Actor.member(administrator)
+    match end:
+        case "accepted":
+            person = Actor.person(invitation.user)
+            invitations.accept(invitation=invitation, user=invitation.user, by=person, at=now)
+        case "withdrawn":
+            invitations.withdraw(invitation=invitation, by=by, at=now)
+        case "sent again":
+            invitations.send_again(invitation=invitation, by=by, at=now)
+    with time_machine.travel(now + timedelta(hours=24 if end == "late" else 0)):
+        assert mails.write(mail) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Evil\u2028Bcc: all@example.com", "<script>alert(1)</script>", "{{ base_url }}", "N" * 150],
+)
+def test_no_name_breaks_out_of_its_place(now: datetime, name: str) -> None:
+    inviter = MembershipFactory.create(account__name=name, user__name=name)
+    invite(inviter, now)
+    written = letter()
+    assert len(written.subject) < 120
+    assert len(written.subject.splitlines()) == 1
+    assert "<script" not in written.html
+    assert "all@example.com" not in mails.compose(newest_mail(), written).recipients()
