@@ -168,7 +168,7 @@ LOGIN_REDIRECT_URL = reverse_lazy("apitokens:list")
 SIGN_UP = env.str("SIGN_UP", default="open")
 if SIGN_UP not in ("open", "closed"):
     raise ImproperlyConfigured("SIGN_UP must be open or closed.")
-# How many people who are new to the portal an account may invite within 24 hours.
+# How many people an account may invite within 24 hours.
 INVITATIONS_PER_DAY = env.int("INVITATIONS_PER_DAY", default=5)
 # Whether the operators' pages open only to those who sign in with a second factor.
 OPERATORS_NEED_TWO_FACTORS = env.bool("OPERATORS_NEED_TWO_FACTORS", default=False)

@@ -17,6 +17,11 @@ PAGES = {
     "wrong filter": "/profile/api-tokens/?issued_by=nobody",
     "create": "/profile/api-tokens/create/",
     "profile": "/profile/",
+    "account": "/profile/account/",
+    "users": "/profile/users/",
+    "no such user": "/profile/users/?q=nobody",
+    "invite": "/profile/users/invite/",
+    "audit log": "/profile/audit-log/",
     "documentation": "/iam/docs",
     "not found": "/no-such-page/",
 }
