@@ -2,11 +2,13 @@
 
 import logging
 
-from apitokens.keys import redact
+from accounts.jwt.redaction import redact as redact_short_lived
+from apitokens import keys
 
 
 class RedactTokens(logging.Filter):
-    """Replaces the secret of every API token in a record: in message, traceback and stack."""
+    """Replaces the secret of every token, permanent or short-lived, in a record: in message,
+    traceback and stack."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact(_message(record)), None
@@ -17,6 +19,10 @@ class RedactTokens(logging.Filter):
         if record.stack_info:
             record.stack_info = redact(record.stack_info)
         return True
+
+
+def redact(text: str) -> str:
+    return redact_short_lived(keys.redact(text))
 
 
 def _message(record: logging.LogRecord) -> str:

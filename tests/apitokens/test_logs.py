@@ -65,3 +65,9 @@ def test_secret_in_a_stack_is_redacted(written: io.StringIO) -> None:
 def test_call_whose_arguments_do_not_fit_is_written_and_harms_nobody(written: io.StringIO) -> None:
     logger.error("refused %d", TOKEN)
     assert written.getvalue() == "refused %d ('771142358$…',)\n"
+
+
+def test_short_lived_token_is_redacted(written: io.StringIO) -> None:
+    header, body, signature = "eyJhbGciOiJIUzI1NiJ9", "eyJmYW1pbHkiOiJ4In0", "c2lnbmF0dXJl-_9"
+    logger.error("refused Bearer %s.%s.%s for good", header, body, signature)
+    assert written.getvalue() == f"refused Bearer {header}.{body}.… for good\n"
