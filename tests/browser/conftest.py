@@ -57,7 +57,7 @@ class Visit(NamedTuple):
         self.go("/sign-in/")
         self.page.get_by_label("E-mail").fill(email)
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
         expect(self.page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
 
 

@@ -139,7 +139,7 @@ def sign_in_here(window: Visit, email: str) -> None:
     """Sign in on the page that asks for it, and go on to where it leads."""
     window.page.get_by_label("E-mail").fill(email)
     window.page.get_by_label("Password", exact=True).fill("permatoken-demo")
-    window.page.get_by_role("button", name="Sign in").click()
+    window.page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def test_the_link_of_a_mail_leads_to_its_tokens(

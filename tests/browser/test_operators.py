@@ -47,7 +47,7 @@ def enter(window: Visit) -> Page:
     window.go("/operators/")
     window.page.get_by_label("E-mail").fill(OPERATOR)
     window.page.get_by_label("Password", exact=True).fill(PASSWORD)
-    window.page.get_by_role("button", name="Sign in").click()
+    window.page.get_by_role("button", name="Sign in", exact=True).click()
     expect(window.page.get_by_role("heading", name="Accounts, people and tokens")).to_be_visible()
     return window.page
 
