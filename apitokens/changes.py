@@ -11,7 +11,7 @@ from apitokens.expiry import link_to
 from apitokens.models import APIToken
 from notifications import services as notifications
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, Channel
-from notifications.mails import Letter, plain_letter, writes
+from notifications.mails import Letter, plain_letter, reader_of, writes
 from notifications.models import Mail
 from notifications.preferences import Person, wanted_channels
 from notifications.services import News
@@ -44,7 +44,7 @@ def tell_issuer(token: APIToken, *, was_created: bool, by: Actor, at: datetime) 
 @writes(TOKEN_CHANGED_BY_OTHERS)
 def change_letter(mail: Mail) -> Letter | None:
     """Title, text and link; None if the reader has left or no longer wants such mails."""
-    person = Person(mail.user_id, mail.account_id)
-    is_member = Membership.objects.of(mail.user).filter(account_id=mail.account_id).exists()
+    person = reader_of(mail)
+    is_member = Membership.objects.of(mail.user).filter(account_id=person.account_id).exists()
     wanted = wanted_channels([person], TOKEN_CHANGED_BY_OTHERS)[person]
     return plain_letter(mail) if is_member and Channel.EMAIL in wanted else None

@@ -27,6 +27,7 @@ from apitokens.thresholds import NOTICE_DAYS, due_threshold
 from notifications import delivery, health
 from notifications import services as notifications
 from notifications.kinds import TOKEN_EXPIRING, Channel
+from notifications.mails import reader_of
 from notifications.models import Mail, State
 from notifications.preferences import Person, wanted_channels
 from notifications.services import News
@@ -257,7 +258,7 @@ def _tell(digests: list[Digest], moment: Moment, done: Scan) -> None:
         ],
         at=moment.at,
     )
-    mails = waiting | {Person(mail.user_id, mail.account_id): mail for mail in told.mails}
+    mails = waiting | {reader_of(mail): mail for mail in told.mails}
     done.mails += len(told.mails)
     done.notices += _write_ledger(digests, mails, moment)
 
@@ -274,7 +275,7 @@ def _mails_still_waiting(people: list[Person]) -> dict[Person, Mail]:
     )
     if connection.features.has_select_for_update_skip_locked:
         pending = pending.select_for_update(skip_locked=True)
-    found = {Person(mail.user_id, mail.account_id): mail for mail in pending}
+    found = {reader_of(mail): mail for mail in pending}
     return {person: found[person] for person in people if person in found}
 
 

@@ -20,7 +20,16 @@ from apitokens.expiry import link_to
 from apitokens.models import APIToken, ExpiryNotice
 from apitokens.thresholds import NOTICE_DAYS, due_threshold
 from notifications.kinds import TOKEN_EXPIRING, Channel
-from notifications.mails import Fact, Letter, moment, one_line, reads_ahead, render, writes
+from notifications.mails import (
+    Fact,
+    Letter,
+    moment,
+    one_line,
+    reader_of,
+    reads_ahead,
+    render,
+    writes,
+)
 from notifications.models import Mail
 from notifications.preferences import Person, wanted_channels
 from notifications.stencils import fill
@@ -90,14 +99,14 @@ def know(mails: Collection[Mail]) -> None:
         told[mail_id].append(token_id)
     tokens = _tokens({token_id for ids in told.values() for token_id in ids})
     for mail in mails:
-        reader = readers.get(Person(mail.user_id, mail.account_id))
+        reader = readers.get(reader_of(mail))
         noticed = {pk: tokens[pk] for pk in told[mail.pk] if pk in tokens}
         mail.known = Known(reader, _concerning(reader, noticed.values()))
 
 
 def _readers(mails: Collection[Mail]) -> dict[Person, Membership]:
     """Those who still belong to the account and still want it."""
-    people = {Person(mail.user_id, mail.account_id) for mail in mails}
+    people = {reader_of(mail) for mail in mails}
     wanted = wanted_channels(people, TOKEN_EXPIRING)
     members = Membership.objects.present().filter(
         user_id__in={person.user_id for person in people},

@@ -136,6 +136,12 @@ def render(mail: Mail, template: str, *, subject: str, heading: str, **words: ob
     )
 
 
+def reader_of(mail: Mail) -> Person:
+    """Whom a mail about an account is for."""
+    assert mail.account_id is not None
+    return Person(mail.user_id, mail.account_id)
+
+
 def _way_out(mail: Mail) -> dict[str, str]:
     """How to stop mails of this kind; nothing for those that nobody can turn off."""
     if (person := _stoppable_for(mail)) is None:
@@ -150,7 +156,7 @@ def _stoppable_for(mail: Mail) -> Person | None:
     """Whoever may turn off mails like this one."""
     if mail.account_id is None or not EVERY_KIND[mail.kind].is_optional:
         return None
-    return Person(mail.user_id, mail.account_id)
+    return reader_of(mail)
 
 
 def one_line(text: str) -> str:
