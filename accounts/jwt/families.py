@@ -97,10 +97,9 @@ def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
     claims = tokens.read(presented, tokens.Refresh)
     if not Membership.objects.present().filter(pk=claims.membership).exists():
         raise Invalid
-    with transaction.atomic():
-        if _turn(claims, at=at):
-            return tokens.sign(TokenFamily.objects.get(pk=claims.family), at=at)
-        _end_reused(claims, at=at, address=address)
+    if (family := _turn(claims, at=at)) is not None:
+        return tokens.sign(family, at=at)
+    _end_reused(claims, at=at, address=address)
     raise Invalid
 
 
@@ -144,19 +143,25 @@ def forget(*, at: datetime) -> int:
     return dropped
 
 
-def _turn(claims: Claims, *, at: datetime) -> bool:
-    """Turn the refresh token in. False if it is not the current one of a live family.
+@transaction.atomic
+def _turn(claims: Claims, *, at: datetime) -> TokenFamily | None:
+    """Turn the refresh token in. None if it is not the current one of a live family.
 
     The UPDATE asks columns of its own table only: PostgreSQL looks at those again when it has
-    waited for another process, but not at what it has read from others.
+    waited for another process, but not at what it has read from others. And it is a transaction by
+    itself: PostgreSQL keeps a row locked that it has waited for and then found not to fit, which
+    must not go on while the user's row is waited for.
     """
     current = TokenFamily.objects.live(at).filter(
         pk=claims.family, membership_id=claims.membership, current_refresh=claims.jti
     )
     ends_at = at + settings.JWT_REFRESH_LIFETIME
-    return bool(current.update(current_refresh=uuid4(), expires_at=ends_at))
+    if not current.update(current_refresh=uuid4(), expires_at=ends_at):
+        return None
+    return TokenFamily.objects.get(pk=claims.family)
 
 
+@transaction.atomic
 def _end_reused(claims: Claims, *, at: datetime, address: str | None) -> None:
     known = TokenFamily.objects.live(at).filter(pk=claims.family, membership_id=claims.membership)
     family = known.exclude(current_refresh=claims.jti).select_related("membership__user").first()

@@ -6,5 +6,5 @@ _TOKEN = re.compile(r"\b(eyJ[\w-]+\.[\w-]+\.)[\w-]+", re.ASCII)
 
 
 def redact(text: str) -> str:
-    """The text, with the signature of every JWT replaced by an ellipsis: what is left is good for nothing."""
+    """The text, with an ellipsis for the signature of every JWT: the rest is good for nothing."""
     return _TOKEN.sub(r"\1…", text)
