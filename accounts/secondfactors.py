@@ -5,6 +5,7 @@ code is good once, and the portal's name follows from BASE_URL, not from what a 
 """
 
 import base64
+import logging
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.mfa.utils import decrypt
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -26,11 +27,12 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts import audit
+from accounts import audit, letters
 from accounts.actors import Actor
 from accounts.models import User
 from accounts.standing import as_of_now
 
+logger = logging.getLogger(__name__)
 Type = Authenticator.Type
 FACTORS = (Type.TOTP, Type.WEBAUTHN)
 """What makes a second factor; recovery codes only stand in for one."""
@@ -72,13 +74,27 @@ def switch_off(*, user: User, by: Actor, at: datetime) -> bool:
     gone, _counts = Authenticator.objects.filter(user=user).delete()
     if gone:
         audit.record("two_factor.switched_off", by=by, at=at, subject=user)
+        letters.warn(user=user, news="switched_off", at=at)
     return bool(gone)
 
 
+def codes_left(factor: Authenticator) -> int:
+    """How many recovery codes are unused; 0 if the key that they are encrypted with is lost."""
+    try:
+        return len(RecoveryCodes(factor).get_unused_codes())
+    except InvalidToken:
+        _complain(factor)
+        return 0
+
+
 def _uses(factor: Authenticator, code: str, at: datetime) -> bool:
-    if factor.type == Type.RECOVERY_CODES:
-        return bool(RecoveryCodes(factor).validate_code(code))
-    return _uses_app(factor, code, at)
+    try:
+        if factor.type == Type.RECOVERY_CODES:
+            return _uses_recovery_code(factor, code)
+        return _uses_app(factor, code, at)
+    except InvalidToken:
+        _complain(factor)
+        return False
 
 
 def _uses_app(factor: Authenticator, code: str, at: datetime) -> bool:
@@ -88,9 +104,32 @@ def _uses_app(factor: Authenticator, code: str, at: datetime) -> bool:
         right = format_hotp_value(hotp_value(secret, counter))
         if constant_time_compare(right, code) and counter > factor.data.get("last_counter", 0):
             factor.data["last_counter"] = counter
-            factor.save(update_fields=["data"])
+            _keep(factor, "secret")
             return True
     return False
+
+
+def _uses_recovery_code(factor: Authenticator, code: str) -> bool:
+    codes = RecoveryCodes(factor)
+    if not codes.validate_code(code):
+        return False
+    _keep(codes.instance, "seed")
+    return True
+
+
+def _keep(factor: Authenticator, secret: str) -> None:
+    """Write what has changed, and encrypt the secret with the newest key: older ones retire."""
+    factor.data[secret] = _cipher().rotate(factor.data[secret].encode()).decode()
+    factor.save(update_fields=["data"])
+
+
+def _complain(factor: Authenticator) -> None:
+    logger.error(
+        "Second factor %s of user %s was encrypted with a key that is neither SECRET_KEY nor among "
+        "SECRET_KEY_FALLBACKS: it lets nobody in.",
+        factor.pk,
+        factor.user_id,
+    )
 
 
 class _CodeMixin:

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import changeofemail, entry, ratelimits
 from accounts.browsers import browser_name
 from accounts.models import User
+from accounts.secondfactors import codes_left
 from accounts.signin import person
 from accounts.signin_forms import EmailForm
 
@@ -44,7 +45,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "app": next((each for each in factors if each.type == Type.TOTP), None),
         "passkeys": [each for each in factors if each.type == Type.WEBAUTHN],
-        "codes_left": len(recovery_codes.wrap().get_unused_codes()) if recovery_codes else None,
+        "codes_left": codes_left(recovery_codes) if recovery_codes else None,
         "browsers": _browsers(request, user),
     }
     return render(request, "accounts/security.html", context)

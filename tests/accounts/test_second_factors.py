@@ -1,7 +1,9 @@
 """Second factors: an authenticator app, recovery codes, and what takes signing in again."""
 
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -101,6 +105,44 @@ def test_adding_leaves_events_and_a_mail(browser: Client, user: Membership) -> N
     events = AuditEvent.objects.filter(kind="two_factor.added", user=user.user)
     assert {event.details["factor"] for event in events} == {"totp", "recovery_codes"}
     assert letter_to(user.user.email).subject == "An authenticator app was added"
+
+
+def test_each_use_encrypts_with_the_newest_key(settings: Settings, user: Membership) -> None:
+    give_app(user.user)
+    former, settings.SECRET_KEY = settings.SECRET_KEY, "another key" * 5
+    settings.SECRET_KEY_FALLBACKS = [former]
+    use_code(user=user.user, code=code_at(NOW), at=NOW)
+    settings.SECRET_KEY_FALLBACKS = []
+    later = NOW + timedelta(minutes=1)
+    assert use_code(user=user.user, code=code_at(later), at=later) is not None
+
+
+def test_factor_whose_key_is_lost_lets_nobody_in_and_says_so(
+    settings: Settings, client: Client, user: Membership, caplog: pytest.LogCaptureFixture
+) -> None:
+    give_app(user.user)
+    sign_in(client, user)
+    settings.SECRET_KEY = "another key" * 5
+    assert use_code(user=user.user, code=code_at(NOW), at=NOW) is None
+    assert "neither SECRET_KEY nor among" in caplog.text
+
+
+@pytest.mark.both
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_send_the_same_code_at_once_one_is_let_in(user: Membership) -> None:
+    give_app(user.user)
+    barrier = threading.Barrier(8)
+
+    def send() -> bool:
+        barrier.wait(30)
+        try:
+            return use_code(user=user.user, code=code_at(NOW), at=NOW) is not None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as crowd:
+        answers = [answer.result() for answer in [crowd.submit(send) for _ in range(8)]]
+    assert sum(answers) == 1
 
 
 def test_password_alone_lets_nobody_in_any_more(client: Client, user: Membership) -> None:
@@ -354,6 +396,13 @@ def test_operator_lets_somebody_in_who_has_lost_everything(user: Membership, now
     assert switch_off(user=user.user, by=Actor.operator(through=Through.COMMAND), at=now)
     assert not has_two_factors(user.user)
     assert AuditEvent.objects.get(kind="two_factor.switched_off").subject_id == user.user.pk
+
+
+def test_command_lets_somebody_in_again_and_tells_them(user: Membership) -> None:
+    give_app(user.user)
+    call_command("switch_off_second_factors", user.user.email.upper())
+    assert not has_two_factors(user.user)
+    assert letter_to(user.user.email).subject == "Your second factors were switched off"
 
 
 def test_administrators_switch_off_nobodys_second_factor(

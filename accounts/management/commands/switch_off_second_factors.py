@@ -1,0 +1,33 @@
+"""`manage.py switch_off_second_factors`: let somebody in again who has lost phone and codes."""
+
+import argparse
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from accounts import secondfactors
+from accounts.actors import Actor, Through
+from accounts.emails import known_email
+from accounts.models import User
+
+
+class Command(BaseCommand):
+    help = (
+        "Removes the authenticator app, the passkeys and the recovery codes of a user, whose "
+        "password alone lets them in then. Make sure first whom you talk to."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("email", metavar="E-MAIL")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        email = known_email(options["email"])
+        user = User.objects.filter(email=email).first() if email else None
+        if user is None:
+            raise CommandError("There is no user with this e-mail.")
+        by = Actor.operator(through=Through.COMMAND)
+        if secondfactors.switch_off(user=user, by=by, at=timezone.now()):
+            self.stdout.write(f"{email} signs in with their password alone, and was told so.")
+        else:
+            self.stdout.write(f"{email} had no second factor. Nothing was changed.")
