@@ -14,7 +14,7 @@ from accounts import audit
 from accounts.actors import Actor
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from accounts.signals import member_leaving
+from accounts.signals import member_leaving, standing_changed
 
 
 @transaction.atomic
@@ -50,6 +50,7 @@ def close_account(*, account: Account, by: Actor, at: datetime) -> None:
     _operators_only(by)
     if Account.objects.filter(pk=account.pk, closed_at=None).update(closed_at=at):
         audit.record("account.closed", by=by, at=at, account=account, subject=account)
+        _tell_standing(account)
 
 
 @transaction.atomic
@@ -58,6 +59,7 @@ def reopen_account(*, account: Account, by: Actor, at: datetime) -> None:
     _operators_only(by)
     if Account.objects.filter(pk=account.pk, closed_at__isnull=False).update(closed_at=None):
         audit.record("account.reopened", by=by, at=at, account=account, subject=account)
+        _tell_standing(account)
 
 
 @sensitive_variables("password")
@@ -120,6 +122,7 @@ def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
         raise PermissionDenied(_("You can't switch yourself off. Ask another operator."))
     if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
         audit.record("user.deactivated", by=by, at=at, subject=user)
+        _tell_standing(user)
 
 
 @transaction.atomic
@@ -128,6 +131,7 @@ def restore_user(*, user: User, by: Actor, at: datetime) -> None:
     _operators_only(by)
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
         audit.record("user.restored", by=by, at=at, subject=user)
+        _tell_standing(user)
 
 
 @transaction.atomic
@@ -148,6 +152,7 @@ def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datet
         create_defaults={"role": role, "created_at": at},
     )
     audit.record("member.added", by=by, at=at, account=account, subject=membership, role=role.label)
+    _tell_standing(membership)
     return membership
 
 
@@ -170,6 +175,7 @@ def remove_member(*, membership: Membership, by: Actor, at: datetime) -> None:
     audit.record(
         "member.removed", by=by, at=at, account_id=membership.account_id, subject=membership
     )
+    _tell_standing(membership)
 
 
 @transaction.atomic
@@ -187,6 +193,11 @@ def change_profile(
 def _operators_only(by: Actor) -> None:
     if not by.is_operator:
         raise PermissionDenied(_("Only operators of the portal do this."))
+
+
+def _tell_standing(changed: Account | User | Membership) -> None:
+    """Let everybody forget, once it is true, what they knew of the people concerned."""
+    transaction.on_commit(lambda: standing_changed.send(type(changed), changed=changed))
 
 
 def _change_account(

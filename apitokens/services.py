@@ -23,6 +23,7 @@ from accounts.models import Account, Membership
 from accounts.roles import Role
 from apitokens import keys
 from apitokens.changes import tell_issuer
+from apitokens.memory import TOKENS
 from apitokens.models import APIToken, draw_id
 from apitokens.thresholds import first_notice_due
 
@@ -191,6 +192,8 @@ def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
     if not deleted.update(deleted_at=at, deleted_by=by.user):
         return False
     token.deleted_at, token.deleted_by = at, by.user
+    token_id = token.pk
+    transaction.on_commit(lambda: TOKENS.forget(token_id))
     tell_issuer(token, was_created=False, by=by, at=at)
     _record("token.deleted", token, by=by, at=at, name=token.name)
     return True

@@ -282,6 +282,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(timedelta(hours=6)),
         "options": {"expires": 6 * 3600},
     },
+    "write-down-uses": {
+        "task": "apitokens.tasks.write_down_uses",
+        "schedule": schedule(timedelta(minutes=1)),
+        "options": {"expires": 60},
+    },
+    "forget-uses": {
+        "task": "apitokens.tasks.forget_uses",
+        "schedule": schedule(timedelta(hours=1)),
+        "options": {"expires": 3600},
+    },
     "forget-digests": {
         "task": "apitokens.tasks.forget_digests",
         "schedule": schedule(timedelta(hours=1)),
@@ -352,6 +362,14 @@ SPECTACULAR_SETTINGS = {
 # --- The product -------------------------------------------------------------------------------
 
 TOKEN_DIGEST_RETENTION = timedelta(days=90)
+# How long a process may go on believing what it has read of a token. 0: it asks every time.
+VERIFY_STALE_SECONDS = env.float("VERIFY_STALE_SECONDS", default=1.0)
+if not 0 <= VERIFY_STALE_SECONDS <= 1:
+    raise ImproperlyConfigured("VERIFY_STALE_SECONDS must be a number from 0 to 1.")
+# How often uses of tokens are written down; as many seconds of them a process that is killed loses.
+USES_EVERY_SECONDS = env.int("USES_EVERY_SECONDS", default=60)
+if not 1 <= USES_EVERY_SECONDS <= 60:
+    raise ImproperlyConfigured("USES_EVERY_SECONDS must be a whole number from 1 to 60.")
 # What happens to a mail of which nobody can know whether it arrived: "hold", "resend", or
 # "default", which holds the 7-day notice (the 1-day notice follows) and sends the 1-day one again.
 NOTICES_IN_DOUBT = env.str("NOTICES_IN_DOUBT", default="default")

@@ -19,6 +19,7 @@ from accounts.models import Account, Membership
 from accounts.requests import SESSION_KEY
 from accounts.roles import Role
 from apitokens.keys import Key
+from apitokens.memory import TOKENS, VERIFIERS
 from apitokens.services import Issued
 from tests import environment, services
 from tests.factories import AccountFactory, MembershipFactory
@@ -102,8 +103,10 @@ def cheap_passwords(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def fresh_cache() -> None:
-    """Rate limits begin anew with every test."""
+    """Rate limits begin anew with every test, and nothing is remembered of another's tokens."""
     cache.clear()
+    TOKENS.forget_all()
+    VERIFIERS.forget_all()
 
 
 @pytest.fixture(scope="session")
