@@ -110,6 +110,7 @@ class _Known:
     is_deleted: bool = False
     is_issuer_active: bool = True
     refusal_told_at: datetime | None = None
+    was_unused: bool = False
     is_settled: bool = False
     """Nothing needs to be written down before memory may answer."""
     was_asked_wrongly: bool = False
@@ -154,7 +155,7 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
         _tell_refusal(known, known.verified, refusal, at=at, address=address)
         raise Refused(refusal)
     _renew_digest(key, known, at)
-    remember(token_id=key.id, at=at, address=address)
+    remember(token_id=key.id, at=at, address=address, is_first=known.was_unused)
     known.is_settled = True
     return known.verified
 
@@ -236,6 +237,7 @@ def _known(token_id: int, row: _Row) -> _Known:
         and row.issuer__user__is_active
         and row.account__closed_at is None,
         refusal_told_at=row.refusal_told_at,
+        was_unused=row.last_used_at is None,
     )
 
 
