@@ -3,7 +3,6 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-
 # The address that is known of each token is no news when it comes again.
 KEEP_LAST_ADDRESSES = """
     INSERT INTO apitokens_tokenaddress (token_id, address, first_seen_at, last_seen_at)
