@@ -18,9 +18,11 @@ from rest_framework.test import APIClient
 from accounts.models import Account, Membership
 from accounts.requests import SESSION_KEY
 from accounts.roles import Role
+from apitokens import use
 from apitokens.keys import Key
 from apitokens.memory import TOKENS, VERIFIERS
 from apitokens.services import Issued
+from apitokens.use import Notebook, Scribe
 from tests import environment, services
 from tests.factories import AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
@@ -107,6 +109,16 @@ def fresh_cache() -> None:
     cache.clear()
     TOKENS.forget_all()
     VERIFIERS.forget_all()
+
+
+@pytest.fixture(autouse=True)
+def scribe(monkeypatch: pytest.MonkeyPatch) -> Scribe:
+    """Uses of tokens wait in a notebook of the test's own until the test hands them over: no thread
+    writes beside it."""
+    monkeypatch.setattr(Scribe, "start", lambda _self: None)
+    fresh = Scribe(Notebook())
+    monkeypatch.setattr(use, "scribe", fresh)
+    return fresh
 
 
 @pytest.fixture(scope="session")
