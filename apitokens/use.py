@@ -194,14 +194,21 @@ class Scribe:
         False where there is no Redis, or it does not answer: then they are ours to write."""
         if not settings.REDIS_URL:
             return False
-        if self._batch is None and (uses := self.notebook.take()):
+        if self._batch is not None and not self._leave():
+            return False
+        if uses := self.notebook.take():
             self._batch = (uuid4().hex, merged(uses))
-        if self._batch is not None:
-            if not use_relay.leave(*self._batch):
+            if not self._leave():
                 return False
-            self._batch = None
         self._handed_over = time.monotonic()
         use_relay.write_down_all(is_our_turn=is_last)
+        return True
+
+    def _leave(self) -> bool:
+        """Leave the batch in hand; what Redis does not take stays in hand, under the same name."""
+        if self._batch is not None and not use_relay.leave(*self._batch):
+            return False
+        self._batch = None
         return True
 
     def _write(self, is_last: bool) -> bool:
