@@ -34,6 +34,7 @@ _NO_DIGEST = bytes(keys.DIGEST_BYTES)
 class Refusal(StrEnum):
     """Why a token is not good. The last three are told only to who holds the right secret."""
 
+    MISSING = "missing"
     MALFORMED = "malformed"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
@@ -41,7 +42,8 @@ class Refusal(StrEnum):
     ISSUER_INACTIVE = "issuer_inactive"
 
 
-_SENTENCES: dict[Refusal, Promise] = {
+_SENTENCES: dict[str, Promise] = {
+    Refusal.MISSING: _("Send an API token in the header Authorization: APIKey <token>."),
     Refusal.MALFORMED: _("This is not an API token: check that it was copied whole."),
     Refusal.UNKNOWN: _("There is no such API token."),
     Refusal.EXPIRED: _("The API token has expired. Create a new one."),
@@ -50,20 +52,28 @@ _SENTENCES: dict[Refusal, Promise] = {
         "The user who issued the API token, or their account, is not active. "
         "Ask an Administrator of the account."
     ),
+    keys.Damage.TRUNCATED: _(
+        "Only the id of the API token arrived (token_truncated): your shell took the part after $ "
+        "for a variable. Put the header in single quotes."
+    ),
+    "bearer": _("Send an API token, in the header Authorization: APIKey <token>."),
 }
-_TRUNCATED = _(
-    "Only the id of the API token arrived (token_truncated): your shell took the part after $ for "
-    "a variable. Put the header in single quotes."
-)
 
 
 class Refused(Exception):
-    """The token is not good: `code` says why, `sentence` what to do. Never repeats the token."""
+    """The token is not good: `code` says why, `sentence` what to do. Never repeats the token.
 
-    def __init__(self, code: Refusal, sentence: str | Promise | None = None) -> None:
+    `why` names the sentence where a code has more than one.
+    """
+
+    def __init__(self, code: Refusal, why: str | None = None) -> None:
         super().__init__(code)
         self.code = code
-        self.sentence = sentence or _SENTENCES[code]
+        self.why = why or code
+
+    @property
+    def sentence(self) -> str:
+        return str(_SENTENCES[self.why])
 
 
 class Verified(NamedTuple):
@@ -188,7 +198,7 @@ def _parse(presented: str) -> keys.Key:
         return keys.parse(presented)
     except keys.Malformed as malformed:
         truncated = malformed.damage is keys.Damage.TRUNCATED
-        raise Refused(Refusal.MALFORMED, _TRUNCATED if truncated else None) from None
+        raise Refused(Refusal.MALFORMED, malformed.damage if truncated else None) from None
 
 
 @contextmanager

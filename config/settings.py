@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "config.middleware.refuse_large_bodies",
     "config.middleware.api_rules",
     "django.middleware.security.SecurityMiddleware",
+    "config.middleware.straight_to_doors",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -366,6 +367,11 @@ TOKEN_DIGEST_RETENTION = timedelta(days=90)
 VERIFY_STALE_SECONDS = env.float("VERIFY_STALE_SECONDS", default=1.0)
 if not 0 <= VERIFY_STALE_SECONDS <= 1:
     raise ImproperlyConfigured("VERIFY_STALE_SECONDS must be a number from 0 to 1.")
+# How often in a minute one address may be refused, and one token be used. 0: as often as they like.
+REFUSAL_RATE = env.int("REFUSAL_RATE", default=300)
+TOKEN_RATE = env.int("TOKEN_RATE", default=0)
+if min(REFUSAL_RATE, TOKEN_RATE) < 0:
+    raise ImproperlyConfigured("REFUSAL_RATE and TOKEN_RATE must be numbers from 0 on.")
 # How often uses of tokens are written down; as many seconds of them a process that is killed loses.
 USES_EVERY_SECONDS = env.int("USES_EVERY_SECONDS", default=60)
 if not 1 <= USES_EVERY_SECONDS <= 60:

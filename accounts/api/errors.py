@@ -8,9 +8,10 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from accounts.api.sentences import BAD_REQUEST
+
 # What the wire calls a refusal that belongs to no single field.
 WHOLE = "errors"
-BAD_REQUEST = "The request is not valid: see errors."
 
 
 class NotFound(exceptions.APIException):

@@ -1,6 +1,5 @@
 """`Authorization: APIKey <token>` for the REST API."""
 
-from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
@@ -10,11 +9,9 @@ from rest_framework.request import Request
 from accounts.actors import Actor
 from accounts.addresses import client_address
 from accounts.models import Membership, User
-from apitokens.verification import Refusal, Refused, Verified, verify
-
-# The sentences of the wire; `code` and `hint` beside them say more.
-BAD = "Bad permanent token"
-ENDED = "Token is invalid or expired"
+from apitokens.api.answers import told
+from apitokens.credentials import verify_request
+from apitokens.verification import Refusal, Refused, Verified
 
 
 class APITokenAuthentication(BaseAuthentication):
@@ -22,32 +19,18 @@ class APITokenAuthentication(BaseAuthentication):
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
-        header = request.META.get("HTTP_AUTHORIZATION", "")
-        scheme, _, token = header.strip().partition(" ")
-        if scheme.lower() != "apikey":
-            if scheme.lower() == "bearer":
-                raise AuthenticationFailed({"message": ENDED})
-            return None
-        address = client_address(request._request)
         try:
-            verified = verify(presented=token.strip(), at=timezone.now(), address=address)
+            verified = verify_request(request._request)
         except Refused as refused:
-            raise AuthenticationFailed(_told(refused)) from None
-        actor = _actor(verified, address)
+            if refused.code is Refusal.MISSING:
+                return None
+            raise AuthenticationFailed(told(refused)) from None
+        actor = _actor(verified, client_address(request._request))
         assert actor.user is not None
         return actor.user, actor
 
     def authenticate_header(self, request: Request) -> str:
         return 'APIKey realm="permatoken"'
-
-
-def _told(refused: Refused) -> dict[str, str]:
-    is_bad = refused.code in (Refusal.MALFORMED, Refusal.UNKNOWN)
-    return {
-        "message": BAD if is_bad else ENDED,
-        "code": refused.code,
-        "hint": str(refused.sentence),
-    }
 
 
 def _actor(verified: Verified, address: str | None) -> Actor:

@@ -3,8 +3,10 @@
 from django.urls import path
 
 from apitokens.api import views
+from apitokens.api.verify import verify
 
 urlpatterns = [
+    path("auth/verify", verify, name="api-verify"),
     path("clients/<int:client_id>/tokens", views.Tokens.as_view(), name="api-tokens-v1"),
     path(
         "clients/<int:client_id>/tokens/<int:token_id>",

@@ -206,6 +206,7 @@ def test_reason_is_told_only_to_who_holds_the_right_secret(
 
 def test_every_refusal_has_a_stable_code() -> None:
     assert [str(code) for code in Refusal] == [
+        "missing",
         "malformed",
         "unknown",
         "expired",

@@ -1,0 +1,82 @@
+"""Whose request is this? The one reading of the Authorization header, for every door.
+
+Code of this project that wants to know asks `verify_request`; it needs no middleware, and REST
+framework's views get the same from `apitokens.api.authentication`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.addresses import client_address
+from accounts.roles import Role
+from apitokens.verification import Refusal, Refused, Verified, verify
+
+APIKEY, BEARER = "apikey", "bearer"
+FoundOrNone = TypeVar("FoundOrNone", Verified, Verified | None)
+
+
+class Need(NamedTuple):
+    """What a good token must be good for: at least this role, in this account."""
+
+    role: Role | None = None
+    account_id: int | None = None
+
+
+class Insufficient(Exception):
+    """The token is good, but not for this: `code` says why, `sentence` what to do."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sentence = sentence
+
+
+@sensitive_variables()
+def verify_header(
+    header: str,
+    *,
+    at: datetime,
+    address: str | None,
+    ask: Callable[..., FoundOrNone] = verify,
+) -> FoundOrNone:
+    """Tell whose credentials the Authorization header has. Raises `Refused`, and so for none.
+
+    `ask` is the verb for tokens: `verify`, or `recall` for who must not wait.
+    """
+    scheme, _space, text = header.strip().partition(" ")
+    scheme = scheme.lower()
+    if scheme == APIKEY:
+        return ask(presented=text.strip(), at=at, address=address)
+    if scheme == BEARER:
+        raise Refused(Refusal.UNKNOWN, BEARER)
+    raise Refused(Refusal.MISSING)
+
+
+def require(found: Verified, need: Need) -> None:
+    """Raises `Insufficient` unless the token is good for what is needed."""
+    if need.account_id is not None and found.account_id != need.account_id:
+        raise Insufficient("wrong_account", "The API token belongs to another account.")
+    if need.role is not None and not found.role.covers(need.role):
+        raise Insufficient(
+            "role_too_low",
+            "The API token's role is too low for this. Use one with a higher role.",
+        )
+
+
+def verify_request(
+    request: HttpRequest, *, role: Role | None = None, account_id: int | None = None
+) -> Verified:
+    """Tell whose token the request carries. Raises `Refused`, or `Insufficient` if it is good but
+    has a weaker role or belongs to another account."""
+    found = verify_header(
+        request.META.get("HTTP_AUTHORIZATION", ""),
+        at=timezone.now(),
+        address=client_address(request),
+    )
+    require(found, Need(role, account_id))
+    return found
