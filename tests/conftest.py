@@ -29,7 +29,8 @@ from tests.factories import issue as issue_for
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chromium"
-ONE_DATABASE_WILL_DO = ("browser", "contract")
+NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
+ONE_DATABASE_WILL_DO = ("browser", "contract", "nginx")
 
 Issue = Callable[..., Issued]
 SignIn = Callable[[Client, Membership], None]
@@ -65,15 +66,22 @@ def _depends_on_the_database(item: pytest.Item) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Without Chromium the browser tests are skipped, but never in CI."""
+    """Without Chromium and nginx the tests that need them are skipped, but never in CI."""
+    missing = pytest.fail if os.environ.get("CI") else pytest.skip
     if item.get_closest_marker("browser") and chromium_path() is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
         missing(NO_CHROMIUM)
+    if item.get_closest_marker("nginx") and nginx_path() is None:
+        missing(NO_NGINX)
 
 
 def chromium_path() -> str | None:
     """Where Chromium is, or None."""
     return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+def nginx_path() -> str | None:
+    """Where nginx is, or None. Debian keeps it where only root looks."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ class Settings:
             "REDIS_URL": self._redis,
             "LOG_LEVEL": "ERROR",
             # One address sends all that is wrong here, and the limit would be what is measured.
-            "FAILURE_RATE": "0",
+            "REFUSAL_RATE": "0",
             "VERIFY_STALE_SECONDS": "0" if stall == "unleased" else "1",
         }
 
