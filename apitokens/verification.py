@@ -4,9 +4,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import Error, connection, transaction
@@ -18,7 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts import audit
 from accounts.actors import Actor, Through
 from accounts.roles import Role
-from apitokens import keys
+from apitokens import keys, limits
 from apitokens.leases import Leases
 from apitokens.memory import TOKENS
 from apitokens.models import APIToken
@@ -104,7 +105,7 @@ class _Row(NamedTuple):
     issuer__removed_at: datetime | None
     issuer__user_id: int
     issuer__user__email: str
-    issuer__user__is_active: bool
+    issuer__user__is_active: bool  # or 0 and 1, in SQLite
     account__closed_at: datetime | None
 
 
@@ -146,7 +147,8 @@ _leases: Leases[_Known] = TOKENS
 
 @sensitive_variables("presented", "key")
 def verify(*, presented: str, at: datetime, address: str | None = None) -> Verified:
-    """Tell whose token this is and what it may do; remember that it was used. Raises `Refused`.
+    """Tell whose token this is and what it may do; remember that it was used. Raises `Refused`, and
+    `TooMany` instead of looking anything up for an address that was refused too often.
 
     Damaged text is refused with no I/O. What was read less than `VERIFY_STALE_SECONDS` ago is not
     read again. An unknown id costs the same as a wrong secret, and neither can be told from the
@@ -156,17 +158,20 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     if found is not None:
         return found
     key = keys.parse(presented)
+    limits.refuse_busy_address(key, address=address, at=at)
     known = _look_up(key.id)
     if not _fits(key, known) or known.verified is None:
         known.was_asked_wrongly = True
         raise Refused(Refusal.UNKNOWN)
     refusal = known.refusal(at)
     if refusal is not None:
+        limits.disown(key)
         _tell_refusal(known, known.verified, refusal, at=at, address=address)
         raise Refused(refusal)
     _renew_digest(key, known, at)
     remember(token_id=key.id, at=at, address=address, is_first=known.was_unused)
     known.is_settled = True
+    limits.vouch(key, at=at)
     return known.verified
 
 
@@ -222,8 +227,25 @@ def _look_up(token_id: int) -> _Known:
 
 
 def _find(token_id: int) -> _Row | None:
-    values = APIToken.objects.filter(pk=token_id).values_list(*_Row._fields).first()
-    return _Row(*values) if values else None
+    """One narrow query, as a statement that the ORM has written once: to write it anew takes the
+    ORM seven times as long as running it (450 of 520 microseconds, with the answer of PostgreSQL)."""
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(), [token_id])
+        values = cursor.fetchone()
+    return _Row(*map(_aware, values)) if values else None
+
+
+@cache
+def _statement() -> str:
+    tokens = APIToken.objects.order_by().filter(pk=0)
+    sql, _pk = tokens.values_list(*_Row._fields).query.sql_with_params()
+    return sql
+
+
+def _aware(value: Any) -> Any:
+    """Times of SQLite are in UTC and do not say so."""
+    is_naive = isinstance(value, datetime) and value.tzinfo is None
+    return value.replace(tzinfo=UTC) if is_naive else value
 
 
 def _known(token_id: int, row: _Row) -> _Known:
@@ -244,7 +266,7 @@ def _known(token_id: int, row: _Row) -> _Known:
         ),
         is_deleted=row.deleted_at is not None,
         is_issuer_active=row.issuer__removed_at is None
-        and row.issuer__user__is_active
+        and bool(row.issuer__user__is_active)
         and row.account__closed_at is None,
         refusal_told_at=row.refusal_told_at,
         was_unused=row.last_used_at is None,
