@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.addresses import client_address
 from accounts.roles import Role
+from apitokens import limits
 from apitokens.verification import Refusal, Refused, Verified, verify
 
 APIKEY, BEARER = "apikey", "bearer"
@@ -44,17 +45,25 @@ def verify_header(
     address: str | None,
     ask: Callable[..., FoundOrNone] = verify,
 ) -> FoundOrNone:
-    """Tell whose credentials the Authorization header has. Raises `Refused`, and so for none.
+    """Tell whose credentials the Authorization header has. Raises `Refused`, and so for none; and
+    `TooMany` for whoever is refused, or uses one token, too often.
 
     `ask` is the verb for tokens: `verify`, or `recall` for who must not wait.
     """
     scheme, _space, text = header.strip().partition(" ")
     scheme = scheme.lower()
-    if scheme == APIKEY:
-        return ask(presented=text.strip(), at=at, address=address)
-    if scheme == BEARER:
-        raise Refused(Refusal.UNKNOWN, BEARER)
-    raise Refused(Refusal.MISSING)
+    if scheme not in (APIKEY, BEARER):
+        raise Refused(Refusal.MISSING)
+    try:
+        if scheme == BEARER:
+            raise Refused(Refusal.UNKNOWN, BEARER)
+        found = ask(presented=text.strip(), at=at, address=address)
+    except Refused:
+        limits.count_refusal(address, at=at)
+        raise
+    if found is not None:
+        limits.count_use(found.token_id, at=at)
+    return found
 
 
 def require(found: Verified, need: Need) -> None:
@@ -71,8 +80,8 @@ def require(found: Verified, need: Need) -> None:
 def verify_request(
     request: HttpRequest, *, role: Role | None = None, account_id: int | None = None
 ) -> Verified:
-    """Tell whose token the request carries. Raises `Refused`, or `Insufficient` if it is good but
-    has a weaker role or belongs to another account."""
+    """Tell whose token the request carries. Raises `Refused`; `Insufficient` if it is good but has
+    a weaker role or belongs to another account; `TooMany` if it comes too often."""
     found = verify_header(
         request.META.get("HTTP_AUTHORIZATION", ""),
         at=timezone.now(),

@@ -16,8 +16,6 @@ from ipaddress import ip_network
 
 from django.conf import settings
 from django.core.cache import cache
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from apitokens import keys
@@ -31,10 +29,10 @@ MOST_COUNTED = 10_000
 VOUCHED_FOR = timedelta(hours=1)
 MOST_VOUCHED = 10_000
 
-_BUSY_ADDRESS = _(
+_BUSY_ADDRESS = (
     "Too many refused API tokens came from your address. Wait, and check the token that you send."
 )
-_BUSY_TOKEN = _("This API token is used too often. Wait, then send fewer requests a minute.")
+_BUSY_TOKEN = "This API token is used too often. Wait, then send fewer requests a minute."  # noqa: S105
 
 
 class TooMany(Exception):
@@ -42,7 +40,7 @@ class TooMany(Exception):
 
     code = "too_many"
 
-    def __init__(self, sentence: str | Promise, at: datetime) -> None:
+    def __init__(self, sentence: str, at: datetime) -> None:
         super().__init__(self.code)
         self.sentence = sentence
         self.retry_after = math.ceil(WINDOW - at.timestamp() % WINDOW)

@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from accounts.models import Account, Membership
 from accounts.requests import SESSION_KEY
 from accounts.roles import Role
-from apitokens import use
+from apitokens import limits, use
 from apitokens.keys import Key
 from apitokens.memory import TOKENS, VERIFIERS
 from apitokens.services import Issued
@@ -117,6 +117,7 @@ def fresh_cache() -> None:
     cache.clear()
     TOKENS.forget_all()
     VERIFIERS.forget_all()
+    limits.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from accounts.api.sentences import BAD_REQUEST, FORBIDDEN, MISSING
 from accounts.roles import Role
 from accounts.text import parse_id
 from apitokens.credentials import BEARER, Insufficient, Need, require, verify_header
+from apitokens.limits import TooMany
 from apitokens.verification import Refusal, Refused, Verified, verify
 
 METHODS = ("GET", "HEAD", "POST")
@@ -28,6 +29,7 @@ LONGEST_REMEMBERED = 200
 # The sentences of the wire; `code` and `hint` beside them say more.
 BAD = "Bad permanent token"
 ENDED = "Token is invalid or expired"
+TOO_MANY = "Too many requests."
 
 
 class Answer(NamedTuple):
@@ -64,6 +66,8 @@ def answer(
         require(found, need)
     except Refused as refused:
         return _refused(refused.code, refused.why)
+    except TooMany as too_many:
+        return _in_json(429, told_to_wait(too_many), ("Retry-After", str(too_many.retry_after)))
     except Insufficient as reason:
         return _insufficient(reason.code, reason.sentence)
     except BadNeed as bad:
@@ -100,6 +104,11 @@ def told(refused: Refused) -> dict[str, str]:
     is_bad = refused.why != BEARER and refused.code in (Refusal.MALFORMED, Refusal.UNKNOWN)
     message = MISSING if refused.code is Refusal.MISSING else BAD if is_bad else ENDED
     return {"message": message, "code": refused.code, "hint": refused.sentence}
+
+
+def told_to_wait(too_many: TooMany) -> dict[str, str]:
+    """The body of a 429."""
+    return {"message": TOO_MANY, "code": too_many.code, "hint": too_many.sentence}
 
 
 @cache

@@ -1,17 +1,30 @@
 """`Authorization: APIKey <token>` for the REST API."""
 
+from http import HTTPStatus
+
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.actors import Actor
 from accounts.addresses import client_address
 from accounts.models import Membership, User
-from apitokens.api.answers import told
+from apitokens.api.answers import told, told_to_wait
 from apitokens.credentials import verify_request
+from apitokens.limits import TooMany
 from apitokens.verification import Refusal, Refused, Verified
+
+
+class Busy(APIException):
+    """429 with Retry-After, which REST framework takes from `wait`."""
+
+    status_code = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, too_many: TooMany) -> None:
+        super().__init__(told_to_wait(too_many))
+        self.wait = too_many.retry_after
 
 
 class APITokenAuthentication(BaseAuthentication):
@@ -25,6 +38,8 @@ class APITokenAuthentication(BaseAuthentication):
             if refused.code is Refusal.MISSING:
                 return None
             raise AuthenticationFailed(told(refused)) from None
+        except TooMany as too_many:
+            raise Busy(too_many) from None
         actor = _actor(verified, client_address(request._request))
         assert actor.user is not None
         return actor.user, actor
