@@ -8,6 +8,8 @@ one that ends in peace hands everything over.
 
 import logging
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Set
@@ -249,6 +251,14 @@ def remember(*, token_id: int, at: datetime, address: str | None, is_first: bool
     notebook.note(token_id, address, at)
     if not scribe.is_started:
         scribe.start()
+
+
+def end_in_peace_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, if its server has not decided what it means:
+    else Python is gone on the spot, with what it has noted."""
+    is_undecided = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if is_undecided and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_facts: sys.exit(0))
 
 
 def _write_first(use: Use) -> None:

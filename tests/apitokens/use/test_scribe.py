@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from accounts.models import AuditEvent, Membership
 from apitokens import use, use_records
@@ -30,6 +31,12 @@ class Watch(SimpleNamespace):
 
     def monotonic(self) -> float:
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def no_redis(settings: Settings) -> None:
+    """Uses go straight to the database."""
+    settings.REDIS_URL = ""
 
 
 @pytest.fixture
