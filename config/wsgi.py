@@ -10,6 +10,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()  # before what needs Django's apps
 
+from apitokens.use import end_in_peace_on_sigterm  # noqa: E402
 from config.shortcut import WSGIApplication, shortcut  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
@@ -30,3 +31,4 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
 
 
 application = shortcut(utf_8_only(_django))
+end_in_peace_on_sigterm()
