@@ -265,3 +265,35 @@ class UseReceipt(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class VerifierKey(models.Model):
+    """A key by which another system may ask what a token is good for. Stored as tokens are."""
+
+    id = models.BigIntegerField("ID", primary_key=True, default=draw_id, editable=False)
+    name = models.CharField(
+        _("name"),
+        max_length=255,
+        validators=[validate_line, validate_visible],
+        help_text=_("The system that will ask, for example: video storage."),
+    )
+    digest = models.BinaryField(max_length=keys.DIGEST_BYTES, null=True, editable=False)
+    pepper = models.PositiveSmallIntegerField(null=True, editable=False)
+    created_at = models.DateTimeField(_("created"))
+    last_used_at = models.DateTimeField(_("last usage"), null=True, blank=True, editable=False)
+    last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("verifier key")
+        verbose_name_plural = _("verifier keys")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(digest__isnull=False, pepper__isnull=False)
+                | Q(digest__isnull=True, pepper__isnull=True, deleted_at__isnull=False),
+                name="verifier_digest_until_deleted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.pk})"

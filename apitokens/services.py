@@ -24,7 +24,7 @@ from accounts.roles import Role
 from apitokens import keys
 from apitokens.changes import tell_issuer
 from apitokens.memory import TOKENS
-from apitokens.models import APIToken, draw_id
+from apitokens.models import APIToken, VerifierKey, draw_id
 from apitokens.thresholds import first_notice_due
 
 LONGEST_LIFE = timedelta(days=36_525)
@@ -121,12 +121,12 @@ def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
 
 @transaction.atomic
 def forget_digests(*, by: Actor, at: datetime) -> int:
-    """Drop the digests of tokens deleted long enough ago; their holders are told `unknown` from now
-    on. Returns how many. Dull when run twice."""
-    forgotten = (
-        APIToken.objects.deleted()
-        .filter(digest__isnull=False, deleted_at__lte=at - settings.TOKEN_DIGEST_RETENTION)
-        .update(digest=None, pepper=None)
+    """Drop the digests of tokens and verifier keys deleted long enough ago; their holders are told
+    `unknown` from now on. Returns how many. Dull when run twice."""
+    due = {"digest__isnull": False, "deleted_at__lte": at - settings.TOKEN_DIGEST_RETENTION}
+    forgotten = sum(
+        model.objects.filter(**due).update(digest=None, pepper=None)
+        for model in (APIToken, VerifierKey)
     )
     if forgotten:
         audit.record("token.digests_forgotten", by=by, at=at, count=forgotten)

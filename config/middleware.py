@@ -12,7 +12,7 @@ from accounts.addresses import is_trusted_peer
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-ASKED_BY_MACHINES = ("api-verify",)
+ASKED_BY_MACHINES = ("api-verify", "api-introspect")
 LARGEST_BODY = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 SAY_HTTPS = "Use https: over plain http everybody on the way can read your token. Replace it now."
 

@@ -67,11 +67,11 @@ def answer(
     except Refused as refused:
         return _refused(refused.code, refused.why)
     except TooMany as too_many:
-        return _in_json(429, told_to_wait(too_many), ("Retry-After", str(too_many.retry_after)))
+        return in_json(429, told_to_wait(too_many), ("Retry-After", str(too_many.retry_after)))
     except Insufficient as reason:
         return _insufficient(reason.code, reason.sentence)
     except BadNeed as bad:
-        return _in_json(400, {"message": BAD_REQUEST, "errors": bad.errors})
+        return in_json(400, {"message": BAD_REQUEST, "errors": bad.errors})
     return _good(found)
 
 
@@ -116,7 +116,7 @@ def _refused(code: Refusal, why: str) -> Answer:
     """A 401, worded once. Proxies hand the challenge on, and drop the body."""
     error = "" if code is Refusal.MISSING else f', error="{code}"'
     challenge = ("WWW-Authenticate", f'APIKey realm="permatoken"{error}')
-    return _in_json(401, told(Refused(code, why)), challenge)
+    return in_json(401, told(Refused(code, why)), challenge)
 
 
 def _good(found: Verified) -> Answer:
@@ -138,10 +138,11 @@ def _good(found: Verified) -> Answer:
 
 @cache
 def _insufficient(code: str, sentence: str) -> Answer:
-    return _in_json(403, {"message": FORBIDDEN, "code": code, "hint": sentence})
+    return in_json(403, {"message": FORBIDDEN, "code": code, "hint": sentence})
 
 
-def _in_json(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answer:
+def in_json(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answer:
+    """An answer that no cache keeps."""
     content = json.dumps(body).encode()
     return Answer(
         status,
