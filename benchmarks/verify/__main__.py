@@ -189,7 +189,8 @@ def _loads(
     found = defaultdict(list)
     for turn in range(1, options.http_rounds + 1):
         for each in all_of_them:
-            requests = list(islice(walk, COLD_OVER_HTTP)) if each.walk else each.requests
+            share = min(COLD_OVER_HTTP, options.tokens // options.http_rounds // 2)
+            requests = list(islice(walk, share)) if each.walk else each.requests
             with _served(each, settings, options) as port:
                 load.measure(port=port, requests=each.requests[:1], seconds=1)
                 carried = load.measure(port=port, requests=requests, seconds=options.http_seconds)
