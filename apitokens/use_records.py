@@ -5,10 +5,10 @@ tokens' rows, so that nothing goes backwards and no count is lost, however many 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -84,7 +84,7 @@ def write_down(uses: Collection[Use], *, receipt: str = "") -> None:
     uses = [_with_clean_address(use) for use in uses if use.token_id in tokens]
     unused = {token_id for token_id, token in tokens.items() if token.last_used_at is None}
     _add_to_days(uses)
-    _advance(tokens, uses)
+    _advance(uses)
     for token_id, found in _note_addresses(uses).items():
         _report(tokens[token_id], found, is_first_use=token_id in unused)
 
@@ -120,9 +120,13 @@ def _joined(one: Use, other: Use) -> Use:
 def _give_way() -> None:
     """Whoever scans or deletes goes first: we stop waiting before PostgreSQL looks for deadlocks,
     so that we are the one who tries again."""
-    if connection.vendor == "postgresql":
+    if _is_on_postgresql():
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [WAIT_FOR_LOCKS])
+
+
+def _is_on_postgresql() -> bool:
+    return connection.vendor == "postgresql"
 
 
 def _is_new(receipt: str) -> bool:
@@ -134,7 +138,8 @@ def _is_new(receipt: str) -> bool:
 
 def _locked(token_ids: Iterable[int]) -> dict[int, APIToken]:
     """The tokens, ours until the end of the transaction; everybody locks them in the same order."""
-    rows = APIToken.objects.filter(pk__in=set(token_ids)).order_by("pk").defer("digest")
+    rows = APIToken.objects.filter(pk__in=set(token_ids)).order_by("pk")
+    rows = rows.only("name", "role", "account_id", "issuer_id", "last_used_at")
     return {token.pk: token for token in rows.select_for_update(no_key=True)}
 
 
@@ -167,15 +172,39 @@ def _add_to_days(uses: Iterable[Use]) -> None:
     )
 
 
-def _advance(tokens: Mapping[int, APIToken], uses: Iterable[Use]) -> None:
-    """Set the last use of those that were used after it."""
-    moved = {}
+def _advance(uses: Iterable[Use]) -> None:
+    """Set the last use of those that were used after it. In one statement by hand: Django's own
+    bulk update took three quarters of all the time that goes into writing uses down."""
+    latest: dict[int, Use] = {}
     for use in uses:
-        token = tokens[use.token_id]
-        if token.last_used_at is None or token.last_used_at < use.last_at:
-            token.last_used_at, token.last_used_address = use.last_at, use.address
-            moved[token.pk] = token
-    APIToken.objects.bulk_update(moved.values(), ["last_used_at", "last_used_address"])
+        if use.token_id not in latest or latest[use.token_id].last_at < use.last_at:
+            latest[use.token_id] = use
+    if not latest:
+        return
+    adapt = connection.ops
+    values = [
+        (
+            use.token_id,
+            adapt.adapt_datetimefield_value(use.last_at),
+            adapt.adapt_ipaddressfield_value(use.address),
+        )
+        for use in latest.values()
+    ]
+    at, address = _column(2, "timestamp with time zone"), _column(3, "inet")
+    rows = ", ".join(["(%s, %s, %s)"] * len(values))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE apitokens_apitoken SET last_used_at = {at}, last_used_address = {address} "  # noqa: S608  # names of ours
+            f"FROM (VALUES {rows}) AS used WHERE id = used.column1 "
+            f"AND (last_used_at IS NULL OR last_used_at < {at})",
+            list(chain.from_iterable(values)),
+        )
+
+
+def _column(number: int, kind: str) -> str:
+    """A column of the values. PostgreSQL has to be told its type; SQLite must not be."""
+    name = f"used.column{number}"
+    return f"CAST({name} AS {kind})" if _is_on_postgresql() else name
 
 
 def _note_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:

@@ -1,9 +1,11 @@
 """Writing down that tokens are used: last use, days, addresses, and whom it is news for."""
 
+import threading
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEvent, Membership
@@ -15,7 +17,7 @@ from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS, Channel
 from notifications.mails import in_readers_language, write
 from notifications.models import Mail, Notice
 from notifications.preferences import Person, turn_off
-from tests.conftest import Issue
+from tests.conftest import Issue, is_on_postgresql
 from tests.factories import MembershipFactory
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db]
@@ -102,6 +104,35 @@ def test_many_tokens_are_written_by_as_many_statements_as_one(
         last = APIToken.objects.filter(pk__in=[token.pk for token in tokens])
         assert {each.last_used_at for each in last} == {NOON + timedelta(minutes=1)}
     assert costs[0] == costs[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writer_gives_way_to_who_holds_the_row(token: APIToken) -> None:
+    """PostgreSQL: it gives up before a deadlock is looked for, in which somebody else could be the
+    one who loses. SQLite has one writer at a time, and no deadlocks: it waits."""
+    begin = "BEGIN" if is_on_postgresql() else "BEGIN IMMEDIATE"
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with closing(connection.copy()) as other, other.cursor() as cursor:
+            cursor.execute(begin)
+            cursor.execute("UPDATE apitokens_apitoken SET name = name WHERE id = %s", [token.pk])
+            is_held.set()
+            is_over.wait(timeout=30 if is_on_postgresql() else 0.3)
+            cursor.execute("ROLLBACK")
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_held.wait(timeout=30)
+    if is_on_postgresql():
+        with pytest.raises(OperationalError, match="lock timeout"):
+            write_down([use(token)])
+        is_over.set()
+    else:
+        write_down([use(token)])
+    holder.join()
+    write_down([use(token)])
+    assert last_use(token) == (NOON, HOME)
 
 
 # --- Days --------------------------------------------------------------------------------------
