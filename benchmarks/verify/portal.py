@@ -52,7 +52,12 @@ def plant(tokens: int) -> dict[str, Any]:
     texts: list[str] = []
     for first in range(0, tokens, AT_ONCE):
         texts += _write(shares[first : first + AT_ONCE], at, Role.USERS)
-    return {"verifier": "", "good": texts[0], "walk": texts[ON_THE_USER:], **_bad(texts[0])}
+    return {
+        "verifier": _make_verifier(at),
+        "good": texts[0],
+        "walk": texts[ON_THE_USER:],
+        **_bad(texts[0]),
+    }
 
 
 def more(tokens: int) -> dict[str, Any]:
@@ -63,6 +68,15 @@ def more(tokens: int) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(FILLER, [tokens - APIToken.objects.count()])
     return {"tokens": APIToken.objects.count()}
+
+
+def _make_verifier(at: datetime) -> str:
+    """The key of a resource server that asks about tokens."""
+    from accounts.actors import Actor, Through
+    from apitokens.verifiers import issue_verifier
+
+    operator = Actor.operator(through=Through.COMMAND)
+    return issue_verifier(name="Shop", by=operator, at=at).key.spell("_")
 
 
 def _make_members(number: int) -> list[Any]:
