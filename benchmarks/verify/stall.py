@@ -39,8 +39,8 @@ def measure(
     def start_response(status: str, _headers: object, _error: object = None) -> None:
         statuses[status[:3]] += 1
 
+    gc.collect()
     while spent < seconds and (batch := [_environ(each) for each in islice(coming, BATCH)]):
-        gc.collect()
         began = time.process_time()
         for environ in batch:
             answer = application(environ, start_response)
