@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ADMINISTRATOR, Visits, Window
+from tests.browser.conftest import ADMINISTRATOR, Visit, Visits
 from tests.browser.test_guide import create, row_of
 
 pytestmark = pytest.mark.browser
@@ -24,7 +24,7 @@ schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
 Violations = Callable[[Page], list[str]]
 
 
-def open_token(window: Window, name: str) -> None:
+def open_token(window: Visit, name: str) -> None:
     """Go to the page of the token whose name begins so, as people do: by the list."""
     window.go("/profile/api-tokens/?q=" + name.split()[0])
     window.page.get_by_role("link", name=name).click()
