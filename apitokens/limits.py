@@ -1,9 +1,10 @@
 """How often in a minute one address may be refused, and one token be used.
 
 Every process counts in its own memory, so that counting costs no I/O; a second after it began to
-count somebody, and every second from then on, it tells the shared cache and learns what the others
-have counted. So each process may let the limit through once within the first second; after that
-they hold it together. If the cache does not answer, each process holds the limit alone.
+count somebody, and every second from then on, it tells the shared cache and hears what the others
+have told. So no process ever lets more than the limit through, and together they let through what
+each had counted when it last heard of the others: in the worst case, a burst within one second, the
+limit times the number of processes. If the cache does not answer, each holds the limit alone.
 """
 
 import itertools
