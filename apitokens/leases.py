@@ -16,10 +16,17 @@ import threading
 import time
 from typing import Generic, NamedTuple, TypeVar
 
+from django.db import connection
+
 V = TypeVar("V")
 
 clock = functools.partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 """Seconds, which go on while the machine is suspended."""
+
+
+def is_in_transaction() -> bool:
+    """True where a read may see what is older than its beginning, or will never be committed."""
+    return connection.in_atomic_block
 
 
 class Reading(NamedTuple):

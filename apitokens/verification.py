@@ -20,7 +20,7 @@ from accounts import audit
 from accounts.actors import Actor, Through
 from accounts.roles import Role
 from apitokens import keys, limits
-from apitokens.leases import Leases
+from apitokens.leases import Leases, is_in_transaction
 from apitokens.memory import TOKENS
 from apitokens.models import APIToken
 from apitokens.services import newest_pepper
@@ -165,8 +165,10 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     if found is not None:
         return found
     key = keys.parse(presented)
-    limits.refuse_busy_address(key, address=address, at=at)
-    known = _look_up(key.id)
+    known = _leases.find(key.id)
+    if known is None or not _fits(key, known):
+        limits.refuse_busy_address(key, address=address, at=at)
+        known = _look_up(key.id)
     if not _fits(key, known) or known.verified is None:
         known.was_asked_wrongly = True
         raise Refused(Refusal.UNKNOWN)
@@ -228,7 +230,7 @@ def _look_up(token_id: int) -> _Known:
     reading = _leases.begin()
     row = _find(token_id)
     known = _known(token_id, row) if row else _Known()
-    if not connection.in_atomic_block:
+    if not is_in_transaction():
         _leases.keep(token_id, known, reading, seconds=settings.VERIFY_STALE_SECONDS)
     return known
 

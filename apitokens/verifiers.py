@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import Error, connection, transaction
+from django.db import Error, transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit
 from accounts.actors import Actor
 from apitokens import keys, limits
-from apitokens.leases import Leases
+from apitokens.leases import Leases, is_in_transaction
 from apitokens.memory import VERIFIERS
 from apitokens.models import VerifierKey, draw_id
 from apitokens.services import newest_pepper
@@ -113,7 +113,7 @@ def _look_up(verifier_id: int) -> _Known:
     pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0) if row else None
     if row is not None and row.digest is not None and pepper is not None:
         known = _Known(digest=bytes(row.digest), pepper=pepper, row=row)
-    if not connection.in_atomic_block:
+    if not is_in_transaction():
         _leases.keep(verifier_id, known, reading, seconds=settings.VERIFY_STALE_SECONDS)
     return known
 

@@ -207,6 +207,15 @@ def sign_in() -> SignIn:
 
 
 @pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Let what is read inside the test's own transaction be remembered, and for long: a busy
+    machine must not make memory forget in the middle of a test."""
+    settings.VERIFY_STALE_SECONDS = 60
+    monkeypatch.setattr("apitokens.verification.is_in_transaction", lambda: False)
+    monkeypatch.setattr("apitokens.verifiers.is_in_transaction", lambda: False)
+
+
+@pytest.fixture
 def api() -> Api:
     """`api(key)`: a client that sends the token, a `Key` or any text, with every request."""
 
