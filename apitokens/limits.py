@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 WINDOW = 60
 """Seconds. Windows are whole minutes of the clock: all processes agree on when one begins."""
 TOLD_EVERY = 1.0
+LEFT_ALONE_FOR = 10.0
+"""Seconds in which nobody asks a cache that did not answer: waiting for it costs a second each."""
 MOST_COUNTED = 10_000
 VOUCHED_FOR = timedelta(hours=1)
 MOST_VOUCHED = 10_000
@@ -45,6 +47,31 @@ class TooMany(Exception):
         super().__init__(self.code)
         self.sentence = sentence
         self.retry_after = math.ceil(WINDOW - at.timestamp() % WINDOW)
+
+
+class _Shared:
+    """The counts that all processes share, in the cache."""
+
+    def __init__(self) -> None:
+        self.left_alone_until = 0.0
+
+    def add(self, name: str, number: int, now: float) -> int | None:
+        """Add to a count; returns it, or None if the cache does not answer.
+
+        That is no reason to refuse anybody: whatever is wrong with the cache, it is logged.
+        """
+        if now < self.left_alone_until:
+            return None
+        try:
+            cache.add(name, 0, 2 * WINDOW)
+            return int(cache.incr(name, number))
+        except Exception:
+            logger.warning("The cache does not answer: each process limits alone.", exc_info=True)
+            self.left_alone_until = now + LEFT_ALONE_FOR
+            return None
+
+
+_shared = _Shared()
 
 
 class _Count:
@@ -71,7 +98,7 @@ class _Count:
             return
         try:
             here, self.told_at = self.here, now
-            everywhere = _add_for_all(name, here - self.told)
+            everywhere = _shared.add(name, here - self.told, now)
             if everywhere is not None:
                 self.told, self.elsewhere = here, max(0, everywhere - here)
         finally:
@@ -190,21 +217,9 @@ def forget() -> None:
     refusals.clear()
     uses.clear()
     _vouched.clear()
+    _shared.left_alone_until = 0.0
 
 
 def _neighbourhood(address: str) -> str:
     """Whom an address stands for: a host has all of an IPv6 /64 to itself."""
     return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address
-
-
-def _add_for_all(name: str, number: int) -> int | None:
-    """Add to the count that all processes share; returns it, or None if the cache does not answer.
-
-    The limit is no reason to refuse anybody: whatever is wrong with the cache, it is logged.
-    """
-    try:
-        cache.add(name, 0, 2 * WINDOW)
-        return int(cache.incr(name, number)) if number else int(cache.get(name, 0))
-    except Exception:
-        logger.warning("The cache does not answer: each process limits alone.", exc_info=True)
-        return None

@@ -240,6 +240,17 @@ def test_what_was_not_told_is_told_later() -> None:
     with patch.object(cache, "add", side_effect=OSError("down")):
         here.add("somebody", at=after(1))
 
-    here.add("somebody", at=after(2))
+    here.add("somebody", at=after(12))
 
-    assert there.count("somebody", at=after(2)) == 4
+    assert there.count("somebody", at=after(12)) == 4
+
+
+def test_cache_that_does_not_answer_is_left_alone_for_a_while() -> None:
+    counter = Counter("test")
+    counter.add("somebody", at=NOON)
+
+    with patch.object(cache, "add", side_effect=OSError("down")) as asked:
+        for seconds in range(1, 10):
+            counter.add("somebody", at=after(seconds))
+
+    assert asked.call_count == 1

@@ -1,10 +1,12 @@
 """Several real processes hold one limit, through Redis, through files, or each alone."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,18 @@ def test_process_lets_no_more_than_the_limit_through_before_it_hears_of_others(
     one, other = start(shared), start(shared)
 
     assert [each.refuse(15, second=0) for each in (one, other)] == [5, 5]
+
+
+def test_redis_that_never_answers_is_waited_for_once(start: Start) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        process = start(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        process.refuse(1, second=0)
+        began = time.monotonic()
+
+        for second in range(1, 8):
+            process.refuse(1, second=second)
+
+        assert time.monotonic() - began < 5
 
 
 def test_processes_limit_alone_without_their_redis(start: Start) -> None:
