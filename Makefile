@@ -11,7 +11,8 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test check fix faults bench-notices messages requirements prepare-run prepare-dev
+.PHONY: help run test check fix faults bench bench-notices messages requirements prepare-run prepare-dev \
+	prepare-bench
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -26,6 +27,9 @@ test: prepare-dev ## Run the tests on SQLite and PostgreSQL (make test ARGS="-k 
 faults: prepare-dev ## Kill workers by the hundred: no notice is lost, none comes twice (10 minutes)
 	@$(IN_VENV) -m tests.faults --shape scaled --kills 230
 	@$(IN_VENV) -m tests.faults --shape embedded --kills 40
+
+bench: prepare-dev prepare-bench ## Measure verification beside its peers, into benchmarks/RESULTS.md (10 minutes)
+	@exec $(IN_VENV) -m benchmarks.verify $(ARGS)
 
 bench-notices: prepare-dev ## Measure how fast 10,000 people are told of 100,000 tokens
 	@exec $(IN_VENV) -m benchmarks.notices
@@ -43,7 +47,8 @@ requirements: prepare-dev ## Pin the newest versions that the .in files allow (t
 	$(UV_COMPILE) --upgrade requirements.in -o requirements.txt
 	$(UV_COMPILE) --upgrade requirements-dev.in -o requirements-dev.txt
 	$(UV_COMPILE) --upgrade --no-deps requirements-older-client.in -o requirements-older-client.txt
+	$(UV_COMPILE) --upgrade benchmarks/requirements.in -o benchmarks/requirements.txt
 
-prepare-run prepare-dev: prepare-%:
+prepare-run prepare-dev prepare-bench: prepare-%:
 	@command -v $(PYTHON) >/dev/null || { echo "Permatoken needs Python 3.11 or later: $(PYTHON) is not on the PATH." >&2; exit 1; }
 	@$(PYTHON) scripts/prepare.py $*

@@ -1,11 +1,13 @@
 """Where a request came from."""
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
 
+_parsed = lru_cache(maxsize=4096)(ip_address)
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
@@ -15,7 +17,7 @@ def client_address(request: HttpRequest) -> str | None:
     X-Forwarded-For is read from the right and only as long as the speaker is in
     `settings.TRUSTED_PROXIES`: everything further left is what a stranger claims.
     """
-    claimed = request.headers.get("X-Forwarded-For", "").split(",")
+    claimed = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     address = _parse(request.META.get("REMOTE_ADDR", ""))
     while address and claimed and _is_trusted(address):
         further = _parse(claimed.pop())
@@ -31,6 +33,7 @@ def is_trusted_peer(request: HttpRequest) -> bool:
     return peer is not None and _is_trusted(peer)
 
 
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> str | None:
     """The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]:4711`."""
     text = text.strip()
@@ -45,5 +48,5 @@ def _parse(text: str) -> str | None:
 
 
 def _is_trusted(address: str) -> bool:
-    parsed = ip_address(address)
+    parsed = _parsed(address)
     return any(parsed in network for network in settings.TRUSTED_PROXIES)

@@ -3,7 +3,8 @@
 `member_leaving` and `member_role_changing` are sent inside the transaction that changes the member.
 A receiver that objects raises `PermissionDenied` with the sentence to show.
 
-`standing_changed` is sent when a change of what tokens may do is committed.
+`standing_changed` is sent when a change of what tokens may do is committed: who remembers such
+facts forgets them. A receiver must not fail.
 """
 
 from django.dispatch import Signal

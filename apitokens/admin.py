@@ -180,3 +180,6 @@ def _why_not(number: int) -> str:
         "No more than %(most)d API tokens can be deleted here at once. Select fewer, "
         "or use manage.py revoke_tokens."
     ) % {"most": MOST_AT_ONCE}
+
+
+from apitokens import admin_verifiers  # noqa: E402, F401  # registers its page

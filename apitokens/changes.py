@@ -1,4 +1,5 @@
-"""Tells a person that somebody else created or deleted an API token in their name."""
+"""Tells a person that somebody else created or deleted an API token in their name; and how mails
+about single tokens read."""
 
 from datetime import datetime
 
@@ -10,7 +11,12 @@ from accounts.models import Membership
 from apitokens.expiry import link_to
 from apitokens.models import APIToken
 from notifications import services as notifications
-from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, Channel
+from notifications.kinds import (
+    KINDS,
+    TOKEN_CHANGED_BY_OTHERS,
+    TOKEN_USED_FROM_NEW_ADDRESS,
+    Channel,
+)
 from notifications.mails import Letter, plain_letter, reader_of, writes
 from notifications.models import Mail
 from notifications.preferences import Person, wanted_channels
@@ -42,9 +48,10 @@ def tell_issuer(token: APIToken, *, was_created: bool, by: Actor, at: datetime) 
 
 
 @writes(TOKEN_CHANGED_BY_OTHERS)
+@writes(TOKEN_USED_FROM_NEW_ADDRESS)
 def change_letter(mail: Mail) -> Letter | None:
     """Title, text and link; None if the reader has left or no longer wants such mails."""
     person = reader_of(mail)
     is_member = Membership.objects.of(mail.user).filter(account_id=person.account_id).exists()
-    wanted = wanted_channels([person], TOKEN_CHANGED_BY_OTHERS)[person]
+    wanted = wanted_channels([person], KINDS[mail.kind])[person]
     return plain_letter(mail) if is_member and Channel.EMAIL in wanted else None

@@ -8,7 +8,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import connection
 
-from apitokens.models import APIToken
+from apitokens.models import APIToken, VerifierKey
 
 
 @register(Tags.security, deploy=True)
@@ -33,14 +33,18 @@ def peppers_in_use_are_known(
     databases: Sequence[str] | None = None, **_facts: Any
 ) -> list[CheckMessage]:
     """No token may depend on a pepper that is gone (`manage.py check --database default`)."""
-    if not databases or APIToken._meta.db_table not in connection.introspection.table_names():
+    if not databases or VerifierKey._meta.db_table not in connection.introspection.table_names():
         return []
-    used = APIToken.objects.undeleted().order_by().values_list("pepper", flat=True).distinct()
+    used: set[int | None] = set()
+    for model in (APIToken, VerifierKey):
+        undeleted = model.objects.filter(deleted_at=None).order_by()
+        used.update(undeleted.values_list("pepper", flat=True).distinct())
     missing = sorted({number for number in used if number} - set(settings.TOKEN_PEPPERS))
     return [
         checks.Error(
-            f"API tokens depend on pepper {number}, which TOKEN_PEPPERS lacks: they are refused.",
-            hint="Put the pepper back until its tokens were used once or have ended.",
+            f"Tokens or verifier keys depend on pepper {number}, which TOKEN_PEPPERS lacks: "
+            "they are refused.",
+            hint="Put the pepper back until its keys were used once or have ended.",
             id="apitokens.E001",
         )
         for number in missing

@@ -6,6 +6,10 @@ of id and secret. A CRC notices every single wrong, missing or swapped neighbour
 certainty, and any other damage but for one in four thousand million, before anything is looked up;
 it is no protection against attackers and needs to be none. What protects is the 256 bits: such a
 secret needs no slow hash (OWASP ASVS 5.0, 11.5.1 and 6.5.2), so a keyed one is stored.
+
+A verifier key, by which another system may ask about tokens, is made alike and reads
+`verifier_<id>_<secret>`. The prefix is part of what the checksum and the digest are made from: no
+text is both, and neither becomes the other by cutting.
 """
 
 import hmac
@@ -18,6 +22,9 @@ from hashlib import sha256
 from typing import Literal
 
 Separator = Literal["$", "_"]
+Prefix = Literal["", "verifier_"]
+
+VERIFIER: Prefix = "verifier_"
 
 SECRET_BYTES = 32
 DIGEST_BYTES = 32
@@ -58,21 +65,31 @@ class Key:
 
     id: int
     secret: str = field(repr=False)
+    prefix: Prefix = ""
 
     def spell(self, separator: Separator = "$") -> str:
         """The text a client sends. This is the secret itself: show it once and let it go."""
-        return f"{self.id}{separator}{self.secret}{checksum(self.id, self.secret)}"
+        tail = checksum(self.id, self.secret, self.prefix)
+        return f"{self.prefix}{self.id}{separator}{self.secret}{tail}"
 
 
-def make(token_id: int) -> Key:
+def make(token_id: int, prefix: Prefix = "") -> Key:
     """A new key with 256 bits from the operating system. `token_id` is from 1 to 2**63 - 1."""
     if not 1 <= token_id <= _HIGHEST_ID:
         raise ValueError("A token id is a positive 64-bit number.")
-    return Key(token_id, secrets.token_hex(SECRET_BYTES))
+    return Key(token_id, secrets.token_hex(SECRET_BYTES), prefix)
 
 
-def parse(text: str) -> Key:
-    """Take the text of a token apart, in either spelling. Raises `Malformed`; does no I/O."""
+def parse_verifier(text: str) -> Key:
+    """Take the text of a verifier key apart. Raises `Malformed`; does no I/O."""
+    if not text.startswith(VERIFIER):
+        raise Malformed(Damage.SHAPE)
+    return parse(text[len(VERIFIER) :], VERIFIER)
+
+
+def parse(text: str, prefix: Prefix = "") -> Key:
+    """Take the text of a token (what follows the prefix) apart, in either spelling. Raises
+    `Malformed`; does no I/O."""
     match = _SHAPE.fullmatch(text) if len(text) <= LONGEST else None
     if match is None:
         raise Malformed(
@@ -81,20 +98,20 @@ def parse(text: str) -> Key:
     token_id, secret = int(match[1]), match[2]
     if token_id > _HIGHEST_ID:
         raise Malformed(Damage.SHAPE)
-    if match[3] != checksum(token_id, secret):
+    if match[3] != checksum(token_id, secret, prefix):
         raise Malformed(Damage.CHECKSUM)
-    return Key(token_id, secret)
+    return Key(token_id, secret, prefix)
 
 
-def checksum(token_id: int, secret: str) -> str:
+def checksum(token_id: int, secret: str, prefix: Prefix = "") -> str:
     """CRC-32 of id and secret in 8 hexadecimal digits, whatever the separator."""
-    return f"{zlib.crc32(f'{token_id}:{secret}'.encode()):08x}"
+    return f"{zlib.crc32(f'{prefix}{token_id}:{secret}'.encode()):08x}"
 
 
 def digest(key: Key, pepper: bytes) -> bytes:
     """What is stored: HMAC-SHA-256 under the pepper, 32 bytes. The id is in it, so that a digest
     moved to another row fits nothing."""
-    return hmac.digest(pepper, f"{key.id}:{key.secret}".encode(), sha256)
+    return hmac.digest(pepper, f"{key.prefix}{key.id}:{key.secret}".encode(), sha256)
 
 
 def matches(key: Key, *, stored: bytes, pepper: bytes) -> bool:

@@ -209,3 +209,83 @@ class ExpiryNotice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token_id}: {self.days} days, {self.channel} to {self.user_id}"
+
+
+class TokenAddress(models.Model):
+    """An address that a token was used from, in the last 90 days; the latest of each token."""
+
+    token = models.ForeignKey(APIToken, models.CASCADE, related_name="addresses")
+    address = models.GenericIPAddressField(_("address"))
+    first_seen_at = models.DateTimeField(_("first seen"))
+    last_seen_at = models.DateTimeField(_("last seen"))
+
+    class Meta:
+        verbose_name = _("address of use")
+        verbose_name_plural = _("addresses of use")
+        constraints = [
+            models.UniqueConstraint(fields=["token", "address"], name="token_address_once")
+        ]
+        indexes = [models.Index(fields=["last_seen_at"], name="token_address_to_forget")]
+
+    def __str__(self) -> str:
+        return f"{self.token_id}: {self.address}"
+
+
+class TokenUseDay(models.Model):
+    """How often a token was used on one day, which begins and ends in UTC."""
+
+    token = models.ForeignKey(APIToken, models.CASCADE, related_name="use_days")
+    day = models.DateField(_("day"))
+    count = models.PositiveBigIntegerField(_("uses"))
+
+    class Meta:
+        verbose_name = _("day of use")
+        verbose_name_plural = _("days of use")
+        constraints = [models.UniqueConstraint(fields=["token", "day"], name="token_use_day_once")]
+        indexes = [models.Index(fields=["day"], name="token_use_day_to_forget")]
+
+    def __str__(self) -> str:
+        return f"{self.token_id}: {self.count} on {self.day}"
+
+
+class UseReceipt(models.Model):
+    """Says that uses collected in Redis are written down: who was killed in between must not make
+    the next one count them twice."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VerifierKey(models.Model):
+    """A key by which another system may ask what a token is good for. Stored as tokens are."""
+
+    id = models.BigIntegerField("ID", primary_key=True, default=draw_id, editable=False)
+    name = models.CharField(
+        _("name"),
+        max_length=255,
+        validators=[validate_line, validate_visible],
+        help_text=_("The system that will ask, for example: video storage."),
+    )
+    digest = models.BinaryField(max_length=keys.DIGEST_BYTES, null=True, editable=False)
+    pepper = models.PositiveSmallIntegerField(null=True, editable=False)
+    created_at = models.DateTimeField(_("created"))
+    last_used_at = models.DateTimeField(_("last usage"), null=True, blank=True, editable=False)
+    last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("verifier key")
+        verbose_name_plural = _("verifier keys")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(digest__isnull=False, pepper__isnull=False)
+                | Q(digest__isnull=True, pepper__isnull=True, deleted_at__isnull=False),
+                name="verifier_digest_until_deleted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.pk})"

@@ -24,7 +24,8 @@ from accounts.roles import Role
 from accounts.standing import as_of_now, lock, present
 from apitokens import keys
 from apitokens.changes import tell_issuer
-from apitokens.models import APIToken
+from apitokens.memory import TOKENS
+from apitokens.models import APIToken, VerifierKey
 from apitokens.thresholds import first_notice_due
 
 LONGEST_LIFE = timedelta(days=36_525)
@@ -121,12 +122,12 @@ def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
 
 @transaction.atomic
 def forget_digests(*, by: Actor, at: datetime) -> int:
-    """Drop the digests of tokens deleted long enough ago; their holders are told `unknown` from now
-    on. Returns how many. Dull when run twice."""
-    forgotten = (
-        APIToken.objects.deleted()
-        .filter(digest__isnull=False, deleted_at__lte=at - settings.TOKEN_DIGEST_RETENTION)
-        .update(digest=None, pepper=None)
+    """Drop the digests of tokens and verifier keys deleted long enough ago; their holders are told
+    `unknown` from now on. Returns how many. Dull when run twice."""
+    due = {"digest__isnull": False, "deleted_at__lte": at - settings.TOKEN_DIGEST_RETENTION}
+    forgotten = sum(
+        model.objects.filter(**due).update(digest=None, pepper=None)
+        for model in (APIToken, VerifierKey)
     )
     if forgotten:
         audit.record("token.digests_forgotten", by=by, at=at, count=forgotten)
@@ -190,6 +191,8 @@ def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
     if not deleted.update(deleted_at=at, deleted_by=by.user):
         return False
     token.deleted_at, token.deleted_by = at, by.user
+    token_id = token.pk
+    transaction.on_commit(lambda: TOKENS.forget(token_id))
     tell_issuer(token, was_created=False, by=by, at=at)
     _record("token.deleted", token, by=by, at=at, name=token.name)
     return True

@@ -1,10 +1,11 @@
 """Celery's door to the verbs. Every task may run twice; the second run is dull."""
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from accounts.actors import Actor, Through
-from apitokens import expiry, services
+from apitokens import expiry, services, use_records, use_relay
 from notifications.tasks import deliver_mails
 
 
@@ -21,3 +22,16 @@ def scan_expirations() -> int:
     if done.mails:
         deliver_mails.delay()
     return done.mails
+
+
+@shared_task
+def write_down_uses() -> None:
+    """Write down the uses that wait in Redis, if all who left them there have ended since."""
+    if settings.REDIS_URL:
+        use_relay.write_down_all()
+
+
+@shared_task
+def forget_uses() -> int:
+    """Drop addresses unseen for 90 days, and counts of days that no chart shows."""
+    return use_records.forget(at=timezone.now())

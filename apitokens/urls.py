@@ -6,5 +6,6 @@ app_name = "apitokens"
 urlpatterns = [
     path("", views.list_tokens, name="list"),
     path("create/", views.create, name="create"),
+    path("<int:pk>/", views.token, name="token"),
     path("<int:pk>/delete/", views.delete, name="delete"),
 ]

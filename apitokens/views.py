@@ -1,4 +1,4 @@
-"""The pages of API tokens: list, create (with the one-time dialog) and delete."""
+"""The pages of API tokens: list, one token, create (with the one-time dialog) and delete."""
 
 from typing import Any
 
@@ -20,6 +20,7 @@ from apitokens import services
 from apitokens.forms import FIELDS, TokenForm
 from apitokens.listing import listing, row
 from apitokens.models import APIToken
+from apitokens.story import story
 
 
 @require_safe
@@ -30,6 +31,17 @@ def list_tokens(request: MemberRequest) -> HttpResponse:
     context = _listing(request, request.GET)
     status = 200 if context["filterset"].is_valid() else 400
     return render(request, "apitokens/list.html", context, status=status)
+
+
+@require_safe
+@never_cache
+@member_required
+def token(request: MemberRequest, pk: int) -> HttpResponse:
+    """One API token: what it is, how it is used, and what happened to it."""
+    visible = APIToken.objects.visible_to(request.actor).for_display()
+    found = get_object_or_404(visible, pk=pk)
+    context = story(found, at=timezone.now(), page=request.GET.get("page"))
+    return render(request, "apitokens/token.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

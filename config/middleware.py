@@ -1,15 +1,18 @@
 """What every request meets first: proxies, sizes, and the API's own rules of the road."""
 
 from collections.abc import Callable
+from functools import cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import resolve, reverse
 
 from accounts.addresses import is_trusted_peer
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
+ASKED_BY_MACHINES = ("api-verify", "api-introspect")
 LARGEST_BODY = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 SAY_HTTPS = "Use https: over plain http everybody on the way can read your token. Replace it now."
 
@@ -53,6 +56,24 @@ def api_rules(get_response: Handler) -> Handler:
             response = get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    return handle
+
+
+def straight_to_doors(get_response: Handler) -> Handler:
+    """Machines ask whether tokens are good, thousands of times a second: no session, language or
+    page of the middleware that follows is any of their business."""
+
+    @cache
+    def doors() -> dict[str, Handler]:
+        return {(path := reverse(name)): resolve(path).func for name in ASKED_BY_MACHINES}
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        door = doors().get(request.path_info)
+        if door is None:
+            return get_response(request)
+        request.get_host()  # refuses names that are not ours, as CommonMiddleware does
+        return door(request)
 
     return handle
 

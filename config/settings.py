@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "config.middleware.refuse_large_bodies",
     "config.middleware.api_rules",
     "django.middleware.security.SecurityMiddleware",
+    "config.middleware.straight_to_doors",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -135,7 +136,12 @@ else:
 REDIS_URL = env.str("REDIS_URL", default="")
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            # Seconds. A Redis that does not answer must not stop whoever asks it.
+            "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+        }
         if REDIS_URL
         else {
             "BACKEND": "config.filecache.SharedFileCache",
@@ -338,6 +344,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(timedelta(hours=6)),
         "options": {"expires": 6 * 3600},
     },
+    "write-down-uses": {
+        "task": "apitokens.tasks.write_down_uses",
+        "schedule": schedule(timedelta(minutes=1)),
+        "options": {"expires": 60},
+    },
+    "forget-uses": {
+        "task": "apitokens.tasks.forget_uses",
+        "schedule": schedule(timedelta(hours=1)),
+        "options": {"expires": 3600},
+    },
     "forget-digests": {
         "task": "apitokens.tasks.forget_digests",
         "schedule": schedule(timedelta(hours=1)),
@@ -423,6 +439,19 @@ SPECTACULAR_SETTINGS = {
 # --- The product -------------------------------------------------------------------------------
 
 TOKEN_DIGEST_RETENTION = timedelta(days=90)
+# How long a process may go on believing what it has read of a token. 0: it asks every time.
+VERIFY_STALE_SECONDS = env.float("VERIFY_STALE_SECONDS", default=1.0)
+if not 0 <= VERIFY_STALE_SECONDS <= 1:
+    raise ImproperlyConfigured("VERIFY_STALE_SECONDS must be a number from 0 to 1.")
+# How often in a minute one address may be refused, and one token be used. 0: as often as they like.
+REFUSAL_RATE = env.int("REFUSAL_RATE", default=300)
+TOKEN_RATE = env.int("TOKEN_RATE", default=0)
+if min(REFUSAL_RATE, TOKEN_RATE) < 0:
+    raise ImproperlyConfigured("REFUSAL_RATE and TOKEN_RATE must be numbers from 0 on.")
+# How often uses of tokens are written down; as many seconds of them a process that is killed loses.
+USES_EVERY_SECONDS = env.int("USES_EVERY_SECONDS", default=60)
+if not 1 <= USES_EVERY_SECONDS <= 60:
+    raise ImproperlyConfigured("USES_EVERY_SECONDS must be a whole number from 1 to 60.")
 # What happens to a mail of which nobody can know whether it arrived: "hold", "resend", or
 # "default", which holds the 7-day notice (the 1-day notice follows) and sends the 1-day one again.
 NOTICES_IN_DOUBT = env.str("NOTICES_IN_DOUBT", default="default")

@@ -2,14 +2,16 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+_django = get_wsgi_application()  # before what needs Django's apps
 
-WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+from apitokens.use import end_in_peace_on_sigterm  # noqa: E402
+from config.shortcut import WSGIApplication, shortcut  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
 
@@ -28,4 +30,5 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
     return serve_utf_8
 
 
-application = utf_8_only(get_wsgi_application())
+application = shortcut(utf_8_only(_django))
+end_in_peace_on_sigterm()

@@ -60,6 +60,16 @@ TOKEN_CHANGED_BY_OTHERS = Kind(
     Group.SECURITY,
     ngettext_lazy("Show this token", "Show these tokens", "count"),
 )
+TOKEN_USED_FROM_NEW_ADDRESS = Kind(
+    "token_used_from_new_address",
+    _("Administrators' API token used from a new address"),
+    _(
+        "Notification is sent when an API token with the role Administrators is used from an "
+        "address that it was not used from in the last 90 days."
+    ),
+    Group.SECURITY,
+    ngettext_lazy("Show this token", "Show these tokens", "count"),
+)
 
 EMAIL_ONLY = frozenset({Channel.EMAIL})
 INVITATION = Kind(
@@ -113,6 +123,7 @@ EVERY_KIND = {
     for kind in (
         TOKEN_EXPIRING,
         TOKEN_CHANGED_BY_OTHERS,
+        TOKEN_USED_FROM_NEW_ADDRESS,
         INVITATION,
         CONFIRM_ADDRESS,
         ADDRESS_KNOWN,

@@ -10,14 +10,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv"
-PYTHON = FOLDER / "bin" / "python"
-NOTES = FOLDER / "installed"
-"""Remembers what each requirement file was when it was installed."""
+BENCH_FOLDER = ROOT / "var" / "benchmarks" / "venv"
+"""The peers that are measured beside the portal stay out of its own environment."""
 
 RUN = ROOT / "requirements.txt"
 DEV = ROOT / "requirements-dev.txt"
 OLDER_CLIENT = ROOT / "requirements-older-client.txt"
 OLDER_CLIENT_FOLDER = FOLDER / "clients" / "gcore-0.44.0"
+BENCH = ROOT / "benchmarks" / "requirements.txt"
 
 UNREACHABLE = (
     "Temporary failure in name resolution",
@@ -41,13 +41,17 @@ class Failed(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prepare for `run` or for `dev`; quick, and silent, when there is nothing to do."""
-    if list(arguments) not in (["run"], ["dev"]):
-        sys.stderr.write("Usage: prepare.py run|dev\n")
+    """Prepare for `run`, `dev` or `bench`; quick, and silent, when there is nothing to do."""
+    if list(arguments) not in (["run"], ["dev"], ["bench"]):
+        sys.stderr.write("Usage: prepare.py run|dev|bench\n")
         return 2
     try:
         with _alone():
-            _make_environment()
+            if arguments[0] == "bench":
+                _make_environment(BENCH_FOLDER)
+                _install(BENCH, folder=BENCH_FOLDER)
+                return 0
+            _make_environment(FOLDER)
             if arguments[0] == "run":
                 _install(RUN)
             else:
@@ -69,11 +73,12 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _make_environment() -> None:
-    if _works():
+def _make_environment(folder: Path) -> None:
+    if _works(folder):
         return
-    _say(f"Making the virtual environment in {FOLDER.name} with Python {sys.version.split()[0]}…")
-    made = _call(sys.executable, "-m", "venv", "--clear", str(FOLDER))
+    place = folder.relative_to(ROOT)
+    _say(f"Making the virtual environment in {place} with Python {sys.version.split()[0]}…")
+    made = _call(sys.executable, "-m", "venv", "--clear", str(folder))
     if made.returncode:
         raise Failed(
             "The virtual environment could not be made. On Debian and Ubuntu, "
@@ -81,38 +86,49 @@ def _make_environment() -> None:
         )
 
 
-def _works() -> bool:
+def _works(folder: Path) -> bool:
     """False for an environment that is missing, half made, or whose Python has been removed."""
     try:
-        return _call(str(PYTHON), "-c", _HAS_PIP).returncode == 0
+        return _call(_python(folder), "-c", _HAS_PIP).returncode == 0
     except OSError:
         return False
 
 
-def _install(wanted: Path, *, includes: Path | None = None, into: Path | None = None) -> None:
-    if _is_installed(wanted):
+def _install(
+    wanted: Path,
+    *,
+    folder: Path = FOLDER,
+    includes: Path | None = None,
+    into: Path | None = None,
+) -> None:
+    if _is_installed(wanted, folder):
         return
     long = "" if into else " (about half a minute the first time)"
-    _say(f"Installing packages of {wanted.name}{long}…")
+    _say(f"Installing packages of {wanted.relative_to(ROOT)}{long}…")
     place = ["--no-deps", "--upgrade", "--target", str(into)] if into else []
     done = _call(
-        *(str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input"),
+        *(_python(folder), "-m", "pip", "install", "--quiet", "--no-input"),
         *("--disable-pip-version-check", "--require-hashes", *place, "-r", str(wanted)),
     )
     if done.returncode:
         raise Failed(_explain(done))
     for file in filter(None, (wanted, includes)):
-        _note(file).parent.mkdir(exist_ok=True)
-        _note(file).write_text(_fingerprint(file))
+        _note(file, folder).parent.mkdir(exist_ok=True)
+        _note(file, folder).write_text(_fingerprint(file))
 
 
-def _is_installed(file: Path) -> bool:
-    note = _note(file)
+def _is_installed(file: Path, folder: Path) -> bool:
+    note = _note(file, folder)
     return note.exists() and note.read_text() == _fingerprint(file)
 
 
-def _note(file: Path) -> Path:
-    return NOTES / file.name
+def _note(file: Path, folder: Path) -> Path:
+    """Where an environment remembers what a requirement file was when it was installed."""
+    return folder / "installed" / file.name
+
+
+def _python(folder: Path) -> str:
+    return str(folder / "bin" / "python")
 
 
 def _fingerprint(file: Path) -> str:

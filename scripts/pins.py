@@ -7,7 +7,14 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-COMPILED = ("requirements", "requirements-dev", "requirements-older-client")
+COMPILED = (
+    "requirements",
+    "requirements-dev",
+    "requirements-older-client",
+    "benchmarks/requirements",
+)
+INCLUDING = ("requirements-dev", "benchmarks/requirements")
+"""These also hold what the portal runs on, in the same versions."""
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)")
 _CAUSE = re.compile(r"^    # (?:via)?\s+-r (\S+)$")
@@ -15,27 +22,27 @@ _CAUSE = re.compile(r"^    # (?:via)?\s+-r (\S+)$")
 
 def complaints(root: Path) -> list[str]:
     """Sentences about everything that does not fit; none if all does."""
-    found = [
-        each for name in COMPILED for each in _compare(root / f"{name}.in", root / f"{name}.txt")
-    ]
+    found = [each for name in COMPILED for each in _compare(root, name)]
     run = _pins((root / "requirements.txt").read_text())
-    dev = _pins((root / "requirements-dev.txt").read_text())
-    found += [
-        f"requirements-dev.txt does not pin {name}=={version} as requirements.txt does."
-        for name, version in run.items()
-        if dev.get(name) != version
-    ]
+    for including in INCLUDING:
+        pins = _pins((root / f"{including}.txt").read_text())
+        found += [
+            f"{including}.txt does not pin {name}=={version} as requirements.txt does."
+            for name, version in run.items()
+            if pins.get(name) != version
+        ]
     return [*found, "Run: make requirements"] if found else []
 
 
-def _compare(asked: Path, compiled: Path) -> Iterator[str]:
+def _compare(root: Path, name: str) -> Iterator[str]:
+    asked, compiled = root / f"{name}.in", root / f"{name}.txt"
     wanted = {canonicalize_name(each.name): each for each in _requirements(asked.read_text())}
     pins = _pins(compiled.read_text())
-    for name, requirement in wanted.items():
-        version = pins.get(name)
+    for package, requirement in wanted.items():
+        version = pins.get(package)
         if version is None or not requirement.specifier.contains(version, prereleases=True):
             yield f"{asked.name} asks for {requirement}; {version or 'nothing'} is pinned."
-    for forgotten in _pinned_for(asked.name, compiled.read_text()) - wanted.keys():
+    for forgotten in _pinned_for(f"{name}.in", compiled.read_text()) - wanted.keys():
         yield f"{compiled.name} pins {forgotten}, which {asked.name} does not ask for any more."
     if "--hash=" not in compiled.read_text():
         yield f"{compiled.name} has no hashes."

@@ -1,4 +1,5 @@
-"""Makes the virtual environment ready: `prepare.py run`, or `prepare.py dev` with the tools.
+"""Makes the virtual environment ready: `prepare.py run`, `prepare.py dev` with the tools,
+or `prepare.py bench` with the peers to measure beside the portal.
 
 This file is read by any Python 3, so that one that is too old is told so and not a syntax error.
 """

@@ -20,15 +20,19 @@ from rest_framework.test import APIClient
 from accounts.models import Account, Membership
 from accounts.requests import SESSION_KEY
 from accounts.roles import Role
+from apitokens import limits, use
 from apitokens.keys import Key
+from apitokens.memory import TOKENS, VERIFIERS
 from apitokens.services import Issued
+from apitokens.use import Notebook, Scribe
 from tests import environment, services
 from tests.factories import PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chromium"
-ONE_DATABASE_WILL_DO = ("browser", "contract")
+NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
+ONE_DATABASE_WILL_DO = ("browser", "contract", "nginx")
 
 Issue = Callable[..., Issued]
 SignIn = Callable[[Client, Membership], None]
@@ -64,15 +68,22 @@ def _depends_on_the_database(item: pytest.Item) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Without Chromium the browser tests are skipped, but never in CI."""
+    """Without Chromium and nginx the tests that need them are skipped, but never in CI."""
+    missing = pytest.fail if os.environ.get("CI") else pytest.skip
     if item.get_closest_marker("browser") and chromium_path() is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
         missing(NO_CHROMIUM)
+    if item.get_closest_marker("nginx") and nginx_path() is None:
+        missing(NO_NGINX)
 
 
 def chromium_path() -> str | None:
     """Where Chromium is, or None."""
     return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+def nginx_path() -> str | None:
+    """Where nginx is, or None. Debian keeps it where only root looks."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 @pytest.fixture(scope="session")
@@ -129,8 +140,21 @@ def cheap_passwords(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def fresh_cache() -> None:
-    """Rate limits begin anew with every test."""
+    """Rate limits begin anew with every test, and nothing is remembered of another's tokens."""
     cache.clear()
+    TOKENS.forget_all()
+    VERIFIERS.forget_all()
+    limits.forget()
+
+
+@pytest.fixture(autouse=True)
+def scribe(monkeypatch: pytest.MonkeyPatch) -> Scribe:
+    """Uses of tokens wait in a notebook of the test's own until the test hands them over: no thread
+    writes beside it."""
+    monkeypatch.setattr(Scribe, "start", lambda _self: None)
+    fresh = Scribe(Notebook())
+    monkeypatch.setattr(use, "scribe", fresh)
+    return fresh
 
 
 @pytest.fixture(scope="session")
@@ -218,6 +242,15 @@ def sign_in_now(sign_in: SignIn) -> SignIn:
         client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
 
     return act
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Let what is read inside the test's own transaction be remembered, and for long: a busy
+    machine must not make memory forget in the middle of a test."""
+    settings.VERIFY_STALE_SECONDS = 60
+    monkeypatch.setattr("apitokens.verification.is_in_transaction", lambda: False)
+    monkeypatch.setattr("apitokens.verifiers.is_in_transaction", lambda: False)
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
+GRANIAN = ("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "{port}")
 
 
 class Portal(NamedTuple):
@@ -24,8 +25,16 @@ class Portal(NamedTuple):
 
 
 @contextlib.contextmanager
-def served_portal(data_dir: Path, **environment: str) -> Iterator[Portal]:
-    """Serve a fresh portal with the demo on a free loopback port, until the block ends."""
+def served_portal(
+    data_dir: Path,
+    *,
+    server: Sequence[str] = (*GRANIAN, "config.wsgi:application"),
+    **environment: str,
+) -> Iterator[Portal]:
+    """Serve a fresh portal with the demo on a free loopback port, until the block ends.
+
+    `server` is a Python module that serves WSGI, and its arguments.
+    """
     port = free_port()
     settings = {
         **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
@@ -38,11 +47,8 @@ def served_portal(data_dir: Path, **environment: str) -> Iterator[Portal]:
     _manage(settings, "collectstatic", "--noinput", "-v0")
     demo = _manage(settings, "seed_demo")
     with (data_dir / "web.log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "granian", "--interface", "wsgi"),
-                *("--host", "127.0.0.1", "--port", str(port), "config.wsgi:application"),
-            ],
+        process = subprocess.Popen(
+            [sys.executable, "-m", *(each.replace("{port}", str(port)) for each in server)],
             cwd=ROOT,
             env=settings,
             stdout=log,
@@ -50,11 +56,11 @@ def served_portal(data_dir: Path, **environment: str) -> Iterator[Portal]:
         )
         try:
             url = f"http://localhost:{port}"
-            _wait_for(f"{url}/healthz", server)
+            _wait_for(f"{url}/healthz", process)
             yield Portal(url, data_dir, demo)
         finally:
-            server.terminate()
-            server.wait(timeout=20)
+            process.terminate()
+            process.wait(timeout=20)
 
 
 def free_port() -> int:

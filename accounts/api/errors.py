@@ -9,11 +9,11 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts.api.refusals import TooMany
+from accounts.api.sentences import BAD_REQUEST
 from accounts.ratelimits import TooManyTries
 
 # What the wire calls a refusal that belongs to no single field.
 WHOLE = "errors"
-BAD_REQUEST = "The request is not valid: see errors."
 
 
 class NotFound(exceptions.APIException):

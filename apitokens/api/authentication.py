@@ -1,20 +1,31 @@
 """`Authorization: APIKey <token>` for the REST API."""
 
-from django.utils import timezone
+from http import HTTPStatus
+
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from accounts.actors import Actor
 from accounts.addresses import client_address
 from accounts.api import authentication
-from accounts.api.authentication import ENDED
 from accounts.models import Membership, User
-from apitokens.verification import Refusal, Refused, Verified, verify
+from apitokens.api.answers import told, told_to_wait
+from apitokens.credentials import is_bearer, verify_request
+from apitokens.limits import TooMany
+from apitokens.verification import Refusal, Refused, Verified
 
-# The sentences of the wire; `code` and `hint` beside them say more.
-BAD = "Bad permanent token"
+
+class Busy(APIException):
+    """429 with Retry-After, which REST framework takes from `wait`."""
+
+    status_code = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, too_many: TooMany) -> None:
+        super().__init__(told_to_wait(too_many))
+        self.wait = too_many.retry_after
 
 
 class APITokenAuthentication(BaseAuthentication):
@@ -22,16 +33,17 @@ class APITokenAuthentication(BaseAuthentication):
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
-        header = request.META.get("HTTP_AUTHORIZATION", "")
-        scheme, _, token = header.strip().partition(" ")
-        if scheme.lower() != "apikey":
-            return None
-        address = client_address(request._request)
+        if is_bearer(request.META.get("HTTP_AUTHORIZATION", "")):
+            return None  # another class's: short-lived tokens are no API tokens
         try:
-            verified = verify(presented=token.strip(), at=timezone.now(), address=address)
+            verified = verify_request(request._request)
         except Refused as refused:
-            raise authentication.refused(_told(refused), address) from None
-        actor = _actor(verified, address)
+            if refused.code is Refusal.MISSING:
+                return None
+            raise authentication.Refused(told(refused)) from None
+        except TooMany as too_many:
+            raise Busy(too_many) from None
+        actor = _actor(verified, client_address(request._request))
         assert actor.user is not None
         return actor.user, actor
 
@@ -39,16 +51,8 @@ class APITokenAuthentication(BaseAuthentication):
         return authentication.CHALLENGE
 
 
-def _told(refused: Refused) -> dict[str, str]:
-    is_bad = refused.code in (Refusal.MALFORMED, Refusal.UNKNOWN)
-    return {
-        "message": BAD if is_bad else ENDED,
-        "code": refused.code,
-        "hint": str(refused.sentence),
-    }
-
-
 def _actor(verified: Verified, address: str | None) -> Actor:
+    assert verified.token_id is not None  # short-lived tokens are another class's
     members = Membership.objects.select_related("user", "account")
     return Actor.token(
         members.get(pk=verified.membership_id),

@@ -3,8 +3,12 @@
 from django.urls import path
 
 from apitokens.api import views
+from apitokens.api.introspect import introspect
+from apitokens.api.verify import verify
 
 urlpatterns = [
+    path("auth/verify", verify, name="api-verify"),
+    path("auth/introspect", introspect, name="api-introspect"),
     path("clients/<int:client_id>/tokens", views.Tokens.as_view(), name="api-tokens-v1"),
     path(
         "clients/<int:client_id>/tokens/<int:token_id>",

@@ -16,6 +16,7 @@ from accounts.roles import Role
 from apitokens import keys, services
 from apitokens.keys import Key
 from apitokens.models import APIToken
+from apitokens.use import Scribe, remember
 from apitokens.verification import Refusal, Refused, Verified, verify
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
@@ -46,6 +47,7 @@ def test_good_token_is_accepted_in_both_spellings(
         user_id=engineer.user_id,
         email=engineer.user.email,
         role=Role.USERS,
+        created_at=now,
         expires_at=now + timedelta(days=1),
     )
 
@@ -97,7 +99,7 @@ def test_unknown_id_and_wrong_secret_are_told_alike(
     assert answers[0] == answers[1]
 
 
-def test_unknown_id_costs_one_digest_and_one_query_like_a_wrong_secret(
+def test_unknown_id_costs_as_many_digests_and_queries_as_a_wrong_secret(
     user: Membership, issue: Issue, now: datetime
 ) -> None:
     costs = []
@@ -109,7 +111,7 @@ def test_unknown_id_costs_one_digest_and_one_query_like_a_wrong_secret(
         ):
             assert told(key, now) is Refusal.UNKNOWN
         costs.append((len(queries), digest.call_count, compare.call_count))
-    assert costs == [(1, 1, 1), (1, 1, 1)]
+    assert costs == [(1, 2, 2), (1, 2, 2)]
 
 
 def test_digest_of_nothing_but_zeros_is_no_way_in(db: None, now: datetime) -> None:
@@ -204,6 +206,7 @@ def test_reason_is_told_only_to_who_holds_the_right_secret(
 
 def test_every_refusal_has_a_stable_code() -> None:
     assert [str(code) for code in Refusal] == [
+        "missing",
         "malformed",
         "unknown",
         "expired",
@@ -342,31 +345,16 @@ def test_use_by_an_ipv6_address_is_written_down(key: Key, noon: datetime) -> Non
     assert last_use(key) == (noon, "2001:db8::1")
 
 
-def test_other_uses_of_the_minute_are_not_written(key: Key, noon: datetime) -> None:
+def test_further_uses_are_remembered_without_a_query(key: Key, noon: datetime) -> None:
     verify(presented=key.spell(), at=noon, address="192.0.2.1")
-    verify(presented=key.spell(), at=noon + timedelta(seconds=59), address="192.0.2.2")
-    assert last_use(key) == (noon, "192.0.2.1")
+    with CaptureQueriesContext(connection) as queries:
+        remember(token_id=key.id, at=noon + timedelta(seconds=1), address="192.0.2.2")
+    assert not queries.captured_queries
 
 
-def test_use_in_the_next_minute_is_written(key: Key, noon: datetime) -> None:
-    verify(presented=key.spell(), at=noon + timedelta(seconds=59), address="192.0.2.1")
-    verify(presented=key.spell(), at=noon + timedelta(seconds=60), address="192.0.2.2")
-    assert last_use(key) == (noon + timedelta(seconds=60), "192.0.2.2")
-
-
-def test_last_use_never_goes_back_in_time(key: Key, noon: datetime) -> None:
-    verify(presented=key.spell(), at=noon, address="192.0.2.1")
-    verify(presented=key.spell(), at=noon - timedelta(hours=1), address="192.0.2.2")
-    assert last_use(key) == (noon, "192.0.2.1")
-
-
-def test_late_writer_does_not_overwrite_a_later_use(key: Key, noon: datetime) -> None:
-    """Two requests read "never used"; the earlier one writes last."""
-    from apitokens.verification import record_use
-
-    record_use(token_id=key.id, last=None, at=noon + timedelta(minutes=5), address="192.0.2.5")
-    record_use(token_id=key.id, last=None, at=noon, address="192.0.2.1")
-    assert last_use(key) == (noon + timedelta(minutes=5), "192.0.2.5")
+def test_refused_token_is_not_remembered(dead: Key, now: datetime, scribe: Scribe) -> None:
+    told(dead, now)
+    assert not scribe.notebook.take()
 
 
 def test_use_that_cannot_be_written_down_does_not_fail_authentication(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ADMINISTRATOR, Visits
+from tests.browser.conftest import ADMINISTRATOR, Visit, Visits
 from tests.browser.test_guide import create, row_of
 
 pytestmark = pytest.mark.browser
@@ -27,6 +27,13 @@ PAGES = {
 }
 schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
 Violations = Callable[[Page], list[str]]
+
+
+def open_token(window: Visit, name: str) -> None:
+    """Go to the page of the token whose name begins so, as people do: by the list."""
+    window.go("/profile/api-tokens/?q=" + name.split()[0])
+    window.page.get_by_role("link", name=name).click()
+    expect(window.page.get_by_role("heading", name="Usage in the last 30 days")).to_be_visible()
 
 
 @schemes
@@ -60,6 +67,10 @@ def test_axe_finds_nothing_on_any_page_or_dialog(
     expect(page.get_by_role("dialog")).to_be_visible()
     found["delete dialog"] = violations(page)
 
+    open_token(window, "Automatic cache clearing")
+    page.get_by_text("Show the numbers").click()
+    found["token"] = violations(page)
+
     assert {name: each for name, each in found.items() if each} == {}
 
 
@@ -72,6 +83,17 @@ def test_no_page_scrolls_sideways(visit: Visits, width: int) -> None:
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert sideways <= 0, f"{name} is {sideways} px too wide"
+
+
+@pytest.mark.parametrize("width", [320, 390, 1440])
+def test_page_of_a_token_with_a_long_name_does_not_scroll_sideways(
+    visit: Visits, width: int
+) -> None:
+    window = visit(ADMINISTRATOR, viewport={"width": width, "height": 800})
+    open_token(window, "Nightly export of invoices")
+    assert not window.page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
 
 
 def test_pages_ask_no_other_server_and_obey_their_own_policy(visit: Visits) -> None:

@@ -7,7 +7,13 @@ from django.test import Client
 
 from accounts.models import Membership
 from accounts.requests import SESSION_KEY
-from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
+from notifications.kinds import (
+    KINDS,
+    TOKEN_CHANGED_BY_OTHERS,
+    TOKEN_EXPIRING,
+    TOKEN_USED_FROM_NEW_ADDRESS,
+    Channel,
+)
 from notifications.models import Preference
 from notifications.preferences import Person, settings_of, turn_off
 from tests.conftest import SignIn
@@ -18,7 +24,7 @@ pytestmark = pytest.mark.django_db
 SETTINGS = "/profile/notifications/"
 BOXES = [
     f"{kind.code}-{channel}"
-    for kind in (TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS)
+    for kind in (TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS, TOKEN_USED_FROM_NEW_ADDRESS)
     for channel in Channel
 ]
 
@@ -133,7 +139,7 @@ def test_a_forged_form_saves_nothing(browser: Client, number: str) -> None:
 def test_kinds_that_do_not_exist_are_ignored(browser: Client, user: Membership) -> None:
     save(browser, user, "allows_any", "everything-email", "token_expiring-pigeon")
     kinds = set(Preference.objects.values_list("kind", flat=True))
-    assert kinds == {"", TOKEN_EXPIRING.code, TOKEN_CHANGED_BY_OTHERS.code}
+    assert kinds == {"", *KINDS}
 
 
 def test_saving_needs_the_form_of_the_page(user: Membership, sign_in: SignIn) -> None:

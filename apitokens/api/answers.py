@@ -1,0 +1,161 @@
+"""What `/iam/auth/verify` answers, in parts that any server can send.
+
+The view and the short way in front of Django (`config.shortcut`) say the same because both say
+what `answer` says.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from email.header import Header
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.api.sentences import BAD_REQUEST, FORBIDDEN, MISSING
+from accounts.roles import Role
+from accounts.text import parse_id
+from apitokens.credentials import BEARER, Insufficient, Need, require, verify_header
+from apitokens.limits import TooMany
+from apitokens.verification import Refusal, Refused, Verified, verify
+
+METHODS = ("GET", "HEAD", "POST")
+LONGEST_REMEMBERED = 200
+"""Characters of a query: what proxies are set up to ask is short, and always the same."""
+
+# The sentences of the wire; `code` and `hint` beside them say more.
+BAD = "Bad permanent token"
+ENDED = "Token is invalid or expired"
+TOO_MANY = "Too many requests."
+
+
+class Answer(NamedTuple):
+    """A whole answer, but for what is sent with every answer of the portal."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class BadNeed(ValueError):
+    """The query does not say what a token is to be good for. `errors` is by parameter."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+@sensitive_variables("authorization")
+def answer(
+    *,
+    authorization: str,
+    query: str,
+    at: datetime,
+    address: str | None,
+    ask: Callable[..., Verified | None] = verify,
+) -> Answer | None:
+    """Whether the token in the header is good for what the query asks. None if `ask` says None."""
+    try:
+        need = _remembered_need(query) if len(query) <= LONGEST_REMEMBERED else read_need(query)
+        found = verify_header(authorization, at=at, address=address, ask=ask)
+        if found is None:
+            return None
+        require(found, need)
+    except Refused as refused:
+        return _refused(refused.code, refused.why)
+    except TooMany as too_many:
+        return in_json(429, told_to_wait(too_many), ("Retry-After", str(too_many.retry_after)))
+    except Insufficient as reason:
+        return _insufficient(reason.code, reason.sentence)
+    except BadNeed as bad:
+        return in_json(400, {"message": BAD_REQUEST, "errors": bad.errors})
+    return _good(found)
+
+
+def read_need(query: str) -> Need:
+    """Read `role` (an id or a name) and `account` (an id). Raises `BadNeed`, also for any other
+    parameter: a slip of the pen must not let more people in."""
+    errors: dict[str, list[str]] = {}
+    asked: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in ("role", "account"):
+            errors[name] = ["There is no such parameter: only role and account."]
+        elif name in asked:
+            errors[name] = ["Give this parameter once."]
+        asked[name] = value
+    role, account_id = Role.find(asked.get("role", "")), parse_id(asked.get("account", ""))
+    if "role" in asked and role is None:
+        errors.setdefault("role", [f"Invalid role: {asked['role']}"])
+    if "account" in asked and account_id is None:
+        errors.setdefault("account", [f"Invalid account: {asked['account']}"])
+    if errors:
+        raise BadNeed(errors)
+    return Need(role, account_id)
+
+
+_remembered_need = lru_cache(maxsize=256)(read_need)
+
+
+def told(refused: Refused) -> dict[str, str]:
+    """The body of a 401."""
+    is_bad = refused.why != BEARER and refused.code in (Refusal.MALFORMED, Refusal.UNKNOWN)
+    message = MISSING if refused.code is Refusal.MISSING else BAD if is_bad else ENDED
+    return {"message": message, "code": refused.code, "hint": refused.sentence}
+
+
+def told_to_wait(too_many: TooMany) -> dict[str, str]:
+    """The body of a 429."""
+    return {"message": TOO_MANY, "code": too_many.code, "hint": too_many.sentence}
+
+
+@cache
+def _refused(code: Refusal, why: str) -> Answer:
+    """A 401, worded once. Proxies hand the challenge on, and drop the body."""
+    error = "" if code is Refusal.MISSING else f', error="{code}"'
+    challenge = ("WWW-Authenticate", f'APIKey realm="permatoken"{error}')
+    return in_json(401, told(Refused(code, why)), challenge)
+
+
+def _good(found: Verified) -> Answer:
+    return Answer(
+        200,
+        [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", "0"),
+            ("Cache-Control", "no-store"),
+            *([("X-Auth-Token-Id", str(found.token_id))] if found.token_id else []),
+            ("X-Auth-Account-Id", str(found.account_id)),
+            ("X-Auth-User-Id", str(found.user_id)),
+            ("X-Auth-User-Email", _in_ascii(found.email)),
+            ("X-Auth-Role", found.role.label),
+        ],
+        b"",
+    )
+
+
+@cache
+def _insufficient(code: str, sentence: str) -> Answer:
+    return in_json(403, {"message": FORBIDDEN, "code": code, "hint": sentence})
+
+
+def in_json(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answer:
+    """An answer that no cache keeps."""
+    content = json.dumps(body).encode()
+    return Answer(
+        status,
+        [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(content))),
+            ("Cache-Control", "no-store"),
+            *headers,
+        ],
+        content,
+    )
+
+
+def _in_ascii(text: str) -> str:
+    """A header's value, other alphabets as RFC 2047 has them."""
+    return text if text.isascii() else Header(text, "utf-8", maxlinelen=sys.maxsize).encode()

@@ -1,0 +1,161 @@
+"""`/iam/auth/introspect` (RFC 7662): a resource server asks about a token that it was sent.
+
+The server shows a verifier key of its own, as a Bearer token or as the password of Basic. Of
+whatever is not good it is told `{"active": false}` and nothing more.
+"""
+
+import base64
+import binascii
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.addresses import client_address
+from accounts.api.sentences import BAD_REQUEST, MISSING
+from apitokens import limits
+from apitokens.api.answers import in_json, told_to_wait
+from apitokens.api.verify import as_response, not_allowed
+from apitokens.credentials import verify_bearer
+from apitokens.limits import TooMany
+from apitokens.verification import Refusal, Refused, Verified, verify
+from apitokens.verifiers import recognise
+
+BAD_CALLER = "Bad verifier key"
+FORM = "application/x-www-form-urlencoded"
+INACTIVE = {"active": False}
+MOST_FIELDS = 20
+IN_THE_ADDRESS = (
+    "Send the token in the body: addresses end up in logs. Whoever reads them has this one now."
+)
+
+
+class BadQuestion(ValueError):
+    """The request cannot be understood: `sentence` says what to send."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+
+
+@csrf_exempt
+@sensitive_variables()
+def introspect(request: HttpRequest) -> HttpResponse:
+    """What the token in the form's field `token` is good for, told to a known verifier only."""
+    if request.method != "POST":
+        return not_allowed(request, ("POST",))
+    at = timezone.now()
+    try:
+        _recognise_caller(request, at=at)
+        status, body = 200, _describe(_asked_token(request), at=at)
+    except Refused as refused:
+        return _refused(request, refused)
+    except TooMany as too_many:
+        wait = ("Retry-After", str(too_many.retry_after))
+        return as_response(in_json(429, told_to_wait(too_many), wait), request)
+    except BadQuestion as bad:
+        status, body = bad.status, _error("invalid_request", bad)
+    return as_response(in_json(status, body), request)
+
+
+@sensitive_variables()
+def _recognise_caller(request: HttpRequest, *, at: datetime) -> None:
+    """Raises `Refused` unless a verifier key comes with the request."""
+    scheme, _space, text = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    address = client_address(request)
+    presented = text.strip()
+    if scheme.lower() == "basic":
+        presented = _password(presented)
+    elif scheme.lower() != "bearer":
+        raise Refused(Refusal.MISSING, "verifier_missing")
+    try:
+        recognise(presented=presented, at=at, address=address)
+    except Refused:
+        limits.count_refusal(address, at=at)
+        raise
+
+
+@sensitive_variables()
+def _password(encoded: str) -> str:
+    """What stands after the first colon; the name before it is the caller's own business."""
+    try:
+        pair = base64.b64decode(encoded, validate=True).decode("latin-1")
+    except (binascii.Error, ValueError):
+        return ""
+    return pair.partition(":")[2]
+
+
+@sensitive_variables()
+def _asked_token(request: HttpRequest) -> str:
+    """The one field `token` of the form. Raises `BadQuestion`."""
+    if request.META.get("QUERY_STRING"):
+        raise BadQuestion(400, IN_THE_ADDRESS)
+    if request.content_type != FORM:
+        status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        raise BadQuestion(status, f"Send the field token as a form, with Content-Type: {FORM}.")
+    try:
+        text = request.body.decode(errors="replace")
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise BadQuestion(400, "Send fewer fields: only token is looked at.") from None
+    tokens = [value for name, value in fields if name == "token"]
+    if len(tokens) != 1 or not tokens[0]:
+        raise BadQuestion(400, "Send the token that you ask about in the field token, once.")
+    return tokens[0]
+
+
+@sensitive_variables("token")
+def _describe(token: str, *, at: datetime) -> dict[str, Any]:
+    """The members of RFC 7662, with role and account."""
+    try:
+        # The address of use stays unknown: whoever asks is not who uses the token.
+        found = (verify_bearer if "." in token else verify)(presented=token, at=at, address=None)
+    except Refused:
+        return INACTIVE
+    if found.token_id is not None:
+        limits.count_use(found.token_id, at=at)
+    return _members(found)
+
+
+def _members(found: Verified) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "active": True,
+        "token_type": "APIKey" if found.token_id else "Bearer",
+        "iss": settings.BASE_URL,
+        "sub": str(found.user_id),
+        "username": found.email,
+        "client_id": str(found.account_id),
+        "role": {"id": found.role.value, "name": found.role.label},
+        "account": found.account_id,
+    }
+    if found.token_id is not None:
+        members["jti"] = str(found.token_id)
+    if found.created_at is not None:
+        members["iat"] = int(found.created_at.timestamp())
+    if found.expires_at is not None:
+        members["exp"] = int(found.expires_at.timestamp())
+    return members
+
+
+def _refused(request: HttpRequest, refused: Refused) -> HttpResponse:
+    message = MISSING if refused.code is Refusal.MISSING else BAD_CALLER
+    body = {
+        "error": "invalid_client",
+        "message": message,
+        "code": refused.code,
+        "hint": refused.sentence,
+    }
+    error = "" if refused.code is Refusal.MISSING else ', error="invalid_token"'
+    challenge = ("WWW-Authenticate", f'Bearer realm="permatoken"{error}')
+    return as_response(in_json(401, body, challenge), request)
+
+
+def _error(code: str, bad: BadQuestion) -> dict[str, Any]:
+    return {"error": code, "message": BAD_REQUEST, "errors": {"token": [bad.sentence]}}

@@ -1,0 +1,124 @@
+"""Whose request is this? The one reading of the Authorization header, for every door.
+
+Code of this project that wants to know asks `verify_request`; it needs no middleware, and REST
+framework's views get the same from `apitokens.api.authentication`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.addresses import client_address
+from accounts.jwt import families
+from accounts.jwt.tokens import Invalid
+from accounts.roles import Role
+from apitokens import limits
+from apitokens.verification import Refusal, Refused, Verified, verify
+
+APIKEY, BEARER = "apikey", "bearer"
+FoundOrNone = TypeVar("FoundOrNone", Verified, Verified | None)
+
+
+class Need(NamedTuple):
+    """What a good token must be good for: at least this role, in this account."""
+
+    role: Role | None = None
+    account_id: int | None = None
+
+
+class Insufficient(Exception):
+    """The token is good, but not for this: `code` says why, `sentence` what to do."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sentence = sentence
+
+
+@sensitive_variables()
+def verify_header(
+    header: str,
+    *,
+    at: datetime,
+    address: str | None,
+    ask: Callable[..., FoundOrNone] = verify,
+) -> FoundOrNone:
+    """Tell whose credentials the Authorization header has. Raises `Refused`, and so for none; and
+    `TooMany` for whoever is refused, or uses one token, too often.
+
+    `ask` is the verb for API tokens: `verify`, or `recall` for who must not wait. Such a one hears
+    nothing of short-lived tokens: those are asked of the database each time.
+    """
+    scheme, _space, text = header.strip().partition(" ")
+    scheme = scheme.lower()
+    if scheme not in (APIKEY, BEARER):
+        raise Refused(Refusal.MISSING)
+    try:
+        way = ask if scheme == APIKEY else _way_for_bearers(ask)
+        found = way(presented=text.strip(), at=at, address=address)
+    except Refused:
+        limits.count_refusal(address, at=at)
+        raise
+    if found is not None and found.token_id is not None:
+        limits.count_use(found.token_id, at=at)
+    return found
+
+
+@sensitive_variables("presented")
+def verify_bearer(*, presented: str, at: datetime, address: str | None) -> Verified:
+    """Tell whose short-lived access token this is. Raises `Refused`."""
+    try:
+        access = families.who(presented, at=at, address=address)
+    except Invalid:
+        raise Refused(Refusal.UNKNOWN, BEARER) from None
+    member = access.membership
+    assert member is not None
+    return Verified(
+        token_id=None,
+        account_id=member.account_id,
+        membership_id=member.pk,
+        user_id=member.user_id,
+        email=member.user.email,
+        role=member.held_role,
+        created_at=None,
+        expires_at=None,
+    )
+
+
+def is_bearer(header: str) -> bool:
+    """True for the header of a short-lived token."""
+    return header.strip().partition(" ")[0].lower() == BEARER
+
+
+def _way_for_bearers(ask: Callable[..., FoundOrNone]) -> Callable[..., Any]:
+    """Of short-lived tokens nothing can be said without asking the database."""
+    return verify_bearer if ask is verify else lambda **_facts: None
+
+
+def require(found: Verified, need: Need) -> None:
+    """Raises `Insufficient` unless the token is good for what is needed."""
+    if need.account_id is not None and found.account_id != need.account_id:
+        raise Insufficient("wrong_account", "The API token belongs to another account.")
+    if need.role is not None and not found.role.covers(need.role):
+        raise Insufficient(
+            "role_too_low",
+            "The API token's role is too low for this. Use one with a higher role.",
+        )
+
+
+def verify_request(
+    request: HttpRequest, *, role: Role | None = None, account_id: int | None = None
+) -> Verified:
+    """Tell whose token the request carries. Raises `Refused`; `Insufficient` if it is good but has
+    a weaker role or belongs to another account; `TooMany` if it comes too often."""
+    found = verify_header(
+        request.META.get("HTTP_AUTHORIZATION", ""),
+        at=timezone.now(),
+        address=client_address(request),
+    )
+    require(found, Need(role, account_id))
+    return found

@@ -1,0 +1,37 @@
+"""`manage.py issue_verifier`: make the key by which another system may ask about tokens."""
+
+import argparse
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.actors import Actor, Through
+from accounts.management.terminal import as_command_error, storable
+from apitokens import verifiers
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes a verifier key, by which another system may ask at /iam/auth/introspect what a "
+        "token is good for. The key alone goes to the standard output, this once."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("name", metavar="NAME", help="The system that will ask.")
+
+    @sensitive_variables("issued")
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            issued = verifiers.issue_verifier(
+                name=storable(options["name"]),
+                by=Actor.operator(through=Through.COMMAND),
+                at=timezone.now(),
+            )
+        except ValidationError as refusal:
+            raise as_command_error(refusal) from None
+        self.stderr.write(f"id: {issued.verifier.pk}", self.style.SUCCESS)
+        self.stderr.write(f"name: {issued.verifier.name}", self.style.SUCCESS)
+        self.stdout.write(issued.key.spell("_"))

@@ -1,0 +1,21 @@
+"""What this process remembers between requests. Whoever changes a row forgets it here on commit."""
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from accounts.signals import standing_changed
+from apitokens.leases import Leases
+
+TOKENS: Leases[Any] = Leases(most=10_000)
+"""By the id of the token; see `apitokens.verification`, which alone knows what is in it."""
+
+VERIFIERS: Leases[Any] = Leases(most=1_000)
+"""By the id of the verifier key; see `apitokens.verifiers`."""
+
+
+@receiver(standing_changed)
+def forget_standing(**_facts: Any) -> None:
+    """What tokens may do follows from what people may do. That changes so rarely that nobody needs
+    to know whose tokens are concerned."""
+    TOKENS.forget_all()

@@ -1,0 +1,81 @@
+"""Tells people that an Administrators' token is used from somewhere it never was before."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.models import Membership
+from accounts.roles import Role
+from apitokens.models import APIToken
+from notifications import services as notifications
+from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS
+from notifications.preferences import Person
+from notifications.services import News
+
+ADDRESSES_NAMED = 10
+
+
+def tell_of_new_addresses(
+    token: APIToken, addresses: Sequence[str], *, is_first_use: bool, at: datetime
+) -> None:
+    """Tell the issuer and the Administrators of the account, if the token is an Administrators'
+    token. Part of the transaction that writes the addresses down."""
+    if token.held_role is not Role.ADMINISTRATORS:
+        return
+    members = (
+        Membership.objects.present()
+        .filter(Q(role=Role.ADMINISTRATORS) | Q(pk=token.issuer_id), account_id=token.account_id)
+        .select_related("user")
+        .order_by("pk")
+    )
+    notifications.tell(
+        news=[_news(token, member, addresses, is_first_use) for member in members],
+        kind=TOKEN_USED_FROM_NEW_ADDRESS,
+        at=at,
+    )
+
+
+def _news(
+    token: APIToken, member: Membership, addresses: Sequence[str], is_first_use: bool
+) -> News:
+    with translation.override(member.user.catalogue):
+        if is_first_use:
+            title = _("The Administrators' API token “%(name)s” was used for the first time")
+        else:
+            title = ngettext(
+                "The Administrators' API token “%(name)s” was used from a new address",
+                "The Administrators' API token “%(name)s” was used from new addresses",
+                len(addresses),
+            )
+        return News(
+            person=Person(member.user_id, token.account_id),
+            title=title % {"name": token.name},
+            text=f"{_listed(addresses)}\n{_what_to_do()}",
+            link=_page_of(token),
+            facts={},
+        )
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    named, more = addresses[:ADDRESSES_NAMED], len(addresses[ADDRESSES_NAMED:])
+    words = ngettext("Address: %(list)s", "Addresses: %(list)s", len(addresses))
+    line = words % {"list": ", ".join(named)}
+    if more:
+        line += " " + ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
+    return line
+
+
+def _what_to_do() -> str:
+    return _("If you don't know who uses it there, delete the token and create a new one.")
+
+
+def _page_of(token: APIToken) -> str:
+    """The path of the token's own page, in its account."""
+    page = reverse("apitokens:token", args=[token.pk])
+    return f"{reverse('accounts:open', args=[token.account_id])}?next={quote(page)}"

@@ -1,0 +1,296 @@
+"""Writes down that tokens were used: when last, from where, how often a day.
+
+Uses come collected (`apitokens.use`): what they add to is read and written under the lock of the
+tokens' rows, so that nothing goes backwards and no count is lost, however many write at once.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from ipaddress import ip_address
+from itertools import chain, islice
+from typing import NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from accounts import audit
+from accounts.actors import Actor, Through
+from apitokens.models import APIToken, TokenAddress, TokenUseDay, UseReceipt
+from apitokens.use_news import tell_of_new_addresses
+
+TOKENS_AT_ONCE = 500
+ADDRESSES_OF_A_TOKEN = 100
+"""More are not kept: the one unseen for longest makes room. A token that has so many comes from
+everywhere, and that it comes from somewhere else is no news any more."""
+ADDRESSES_KEPT = timedelta(days=90)
+DAYS_KEPT = 31
+RECEIPTS_KEPT = timedelta(days=7)
+WAIT_FOR_LOCKS = "500ms"
+
+
+class Use(NamedTuple):
+    """Uses of a token from one address, all on the same day in UTC."""
+
+    token_id: int
+    address: str | None
+    first_at: datetime
+    last_at: datetime
+    times: int
+
+    @property
+    def day(self) -> date:
+        return self.last_at.astimezone(UTC).date()
+
+
+class Place(NamedTuple):
+    """A token and an address."""
+
+    token_id: int
+    address: str | None
+
+
+def merged(uses: Iterable[Use]) -> list[Use]:
+    """The same uses, one line for each token, address and day."""
+    lines: dict[tuple[int, str | None, date], Use] = {}
+    for use in uses:
+        key = (use.token_id, use.address, use.day)
+        lines[key] = _joined(lines[key], use) if key in lines else use
+    return list(lines.values())
+
+
+def in_parts(uses: Iterable[Use]) -> Iterator[list[Use]]:
+    """So few tokens at a time that nobody waits long for their rows; the same for the same uses."""
+    by_token: dict[int, list[Use]] = defaultdict(list)
+    for use in merged(uses):
+        by_token[use.token_id].append(use)
+    token_ids = iter(sorted(by_token))
+    while some := list(islice(token_ids, TOKENS_AT_ONCE)):
+        yield [use for token_id in some for use in by_token[token_id]]
+
+
+@transaction.atomic
+def write_down(uses: Collection[Use], *, receipt: str = "") -> None:
+    """Add these uses to what is known. With a `receipt`, a second time is dull.
+
+    A use from an address that the token has never been used from leaves an audit event, and for
+    Administrators' tokens a notice. Raises Django's `Error` if somebody holds the rows.
+    """
+    _give_way()
+    if receipt and not _is_new(receipt):
+        return
+    tokens = _locked(use.token_id for use in uses)
+    uses = [_with_clean_address(use) for use in uses if use.token_id in tokens]
+    unused = {token_id for token_id, token in tokens.items() if token.last_used_at is None}
+    _add_to_days(uses)
+    _advance(uses)
+    for token_id, found in _note_addresses(uses).items():
+        _report(tokens[token_id], found, is_first_use=token_id in unused)
+
+
+def unknown_places(places: Collection[Place]) -> set[Place]:
+    """Those of which nothing is written down."""
+    addresses = {place.address for place in places}
+    known = TokenAddress.objects.filter(
+        token_id__in={place.token_id for place in places}, address__in=addresses
+    )
+    return set(places) - {Place(*each) for each in known.values_list("token_id", "address")}
+
+
+@transaction.atomic
+def forget(*, at: datetime) -> int:
+    """Drop addresses unseen for 90 days and counts that no chart shows. Returns how many rows."""
+    old = (
+        TokenAddress.objects.filter(last_seen_at__lte=at - ADDRESSES_KEPT),
+        TokenUseDay.objects.filter(day__lte=at.astimezone(UTC).date() - timedelta(days=DAYS_KEPT)),
+        UseReceipt.objects.filter(at__lte=at - RECEIPTS_KEPT),
+    )
+    return sum(rows.delete()[0] for rows in old)
+
+
+def _joined(one: Use, other: Use) -> Use:
+    return one._replace(
+        first_at=min(one.first_at, other.first_at),
+        last_at=max(one.last_at, other.last_at),
+        times=one.times + other.times,
+    )
+
+
+def _give_way() -> None:
+    """Whoever scans or deletes goes first: we stop waiting before PostgreSQL looks for deadlocks,
+    so that we are the one who tries again."""
+    if _is_on_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [WAIT_FOR_LOCKS])
+
+
+def _is_on_postgresql() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def _is_new(receipt: str) -> bool:
+    _receipt, is_new = UseReceipt.objects.get_or_create(
+        name=receipt, defaults={"at": timezone.now()}
+    )
+    return is_new
+
+
+def _locked(token_ids: Iterable[int]) -> dict[int, APIToken]:
+    """The tokens, ours until the end of the transaction; everybody locks them in the same order."""
+    rows = APIToken.objects.filter(pk__in=set(token_ids)).order_by("pk")
+    rows = rows.only("name", "role", "account_id", "issuer_id", "last_used_at")
+    return {token.pk: token for token in rows.select_for_update(no_key=True)}
+
+
+def _with_clean_address(use: Use) -> Use:
+    """One spelling for each address; whatever is none is not kept."""
+    try:
+        return use._replace(address=str(ip_address(use.address or "")))
+    except ValueError:
+        return use._replace(address=None)
+
+
+def _add_to_days(uses: Iterable[Use]) -> None:
+    added: Counter[tuple[int, date]] = Counter()
+    for use in uses:
+        added[use.token_id, use.day] += use.times
+    present = TokenUseDay.objects.filter(
+        token_id__in={token_id for token_id, _day in added}, day__in={day for _id, day in added}
+    )
+    before = {
+        (token, day): count for token, day, count in present.values_list("token", "day", "count")
+    }
+    TokenUseDay.objects.bulk_create(
+        [
+            TokenUseDay(token_id=token_id, day=day, count=before.get((token_id, day), 0) + count)
+            for (token_id, day), count in added.items()
+        ],
+        update_conflicts=True,
+        unique_fields=["token", "day"],
+        update_fields=["count"],
+    )
+
+
+def _advance(uses: Iterable[Use]) -> None:
+    """Set the last use of those that were used after it. In one statement by hand: Django's own
+    bulk update took three quarters of all the time that goes into writing uses down."""
+    latest: dict[int, Use] = {}
+    for use in uses:
+        if use.token_id not in latest or latest[use.token_id].last_at < use.last_at:
+            latest[use.token_id] = use
+    if not latest:
+        return
+    adapt = connection.ops
+    values = [
+        (
+            use.token_id,
+            adapt.adapt_datetimefield_value(use.last_at),
+            adapt.adapt_ipaddressfield_value(use.address),
+        )
+        for use in latest.values()
+    ]
+    at, address = _column(2, "timestamp with time zone"), _column(3, "inet")
+    rows = ", ".join(["(%s, %s, %s)"] * len(values))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE apitokens_apitoken SET last_used_at = {at}, last_used_address = {address} "  # noqa: S608  # names of ours
+            f"FROM (VALUES {rows}) AS used WHERE id = used.column1 "
+            f"AND (last_used_at IS NULL OR last_used_at < {at})",
+            list(chain.from_iterable(values)),
+        )
+
+
+def _column(number: int, kind: str) -> str:
+    """A column of the values. PostgreSQL has to be told its type; SQLite must not be."""
+    name = f"used.column{number}"
+    return f"CAST({name} AS {kind})" if _is_on_postgresql() else name
+
+
+def _note_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:
+    """Keep where the tokens were used from. Returns what is news, by token."""
+    seen = _places(uses)
+    known = _known(seen)
+    new: dict[int, list[TokenAddress]] = defaultdict(list)
+    for place, row in seen.items():
+        if place in known:
+            row.first_seen_at = min(row.first_seen_at, known[place].first_seen_at)
+            row.last_seen_at = max(row.last_seen_at, known[place].last_seen_at)
+        else:
+            new[place.token_id].append(row)
+    kept_before = _numbers_of_addresses(new)
+    TokenAddress.objects.bulk_create(
+        seen.values(),
+        update_conflicts=True,
+        unique_fields=["token", "address"],
+        update_fields=["first_seen_at", "last_seen_at"],
+    )
+    for token_id, rows in new.items():
+        if kept_before[token_id] + len(rows) > ADDRESSES_OF_A_TOKEN:
+            _make_room(token_id)
+    return {
+        token_id: sorted(rows, key=lambda row: row.first_seen_at)[: ADDRESSES_OF_A_TOKEN - before]
+        for token_id, rows in new.items()
+        if (before := kept_before[token_id]) < ADDRESSES_OF_A_TOKEN
+    }
+
+
+def _places(uses: Iterable[Use]) -> dict[Place, TokenAddress]:
+    """A row for each token and address; of a token's many addresses the latest."""
+    by_token: dict[int, dict[str, TokenAddress]] = defaultdict(dict)
+    for use in sorted(uses, key=lambda use: use.last_at, reverse=True):
+        rows = by_token[use.token_id]
+        if use.address in rows:
+            rows[use.address].first_seen_at = min(rows[use.address].first_seen_at, use.first_at)
+        elif use.address and len(rows) < ADDRESSES_OF_A_TOKEN:
+            rows[use.address] = TokenAddress(
+                token_id=use.token_id,
+                address=use.address,
+                first_seen_at=use.first_at,
+                last_seen_at=use.last_at,
+            )
+    return {
+        Place(token_id, address): row
+        for token_id, rows in by_token.items()
+        for address, row in rows.items()
+    }
+
+
+def _known(places: Collection[Place]) -> dict[Place, TokenAddress]:
+    rows = TokenAddress.objects.filter(
+        token_id__in={place.token_id for place in places},
+        address__in={place.address for place in places},
+    )
+    return {Place(row.token_id, row.address): row for row in rows}
+
+
+def _numbers_of_addresses(token_ids: Collection[int]) -> Counter[int]:
+    if not token_ids:
+        return Counter()
+    rows = TokenAddress.objects.filter(token_id__in=token_ids).order_by().values_list("token_id")
+    return Counter(dict(rows.annotate(number=Count("pk"))))
+
+
+def _make_room(token_id: int) -> None:
+    rows = TokenAddress.objects.filter(token_id=token_id).order_by("-last_seen_at", "-pk")
+    surplus = list(rows.values_list("pk", flat=True)[ADDRESSES_OF_A_TOKEN:])
+    TokenAddress.objects.filter(pk__in=surplus).delete()
+
+
+def _report(token: APIToken, found: list[TokenAddress], *, is_first_use: bool) -> None:
+    for row in found:
+        audit.record(
+            "token.used_from_new_address",
+            by=Actor(through=Through.API, token_id=token.pk, address=row.address),
+            at=row.first_seen_at,
+            account_id=token.account_id,
+            subject=token,
+            name=token.name,
+            is_first_use=is_first_use and row is found[0],
+        )
+    tell_of_new_addresses(
+        token,
+        [str(row.address) for row in found],
+        is_first_use=is_first_use,
+        at=found[0].first_seen_at,
+    )

@@ -1,0 +1,153 @@
+"""The verbs of verifier keys, by which other systems may ask what a token is good for.
+
+Operators make them; they belong to no account, and open nothing but introspection.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import Error, transaction
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from accounts import audit
+from accounts.actors import Actor
+from accounts.ids import draw_id
+from apitokens import keys, limits
+from apitokens.leases import Leases, is_in_transaction
+from apitokens.memory import VERIFIERS
+from apitokens.models import VerifierKey
+from apitokens.services import newest_pepper
+from apitokens.verification import Refusal, Refused, logger
+
+_NO_DIGEST = bytes(keys.DIGEST_BYTES)
+
+
+class IssuedVerifier(NamedTuple):
+    """A new verifier key: the only time that its secret exists outside its owner's hands."""
+
+    verifier: VerifierKey
+    key: keys.Key
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a verifier key while its lease lasts; an id without one has it too."""
+
+    digest: bytes = _NO_DIGEST
+    pepper: bytes = field(default=_NO_DIGEST, repr=False)
+    row: VerifierKey | None = None
+    was_asked_wrongly: bool = False
+
+
+_NOBODY = _Known()
+_leases: Leases[_Known] = VERIFIERS
+
+
+@sensitive_variables("key")
+@transaction.atomic
+def issue_verifier(*, name: str, by: Actor, at: datetime) -> IssuedVerifier:
+    """Make a verifier key. Operators only. Raises `ValidationError` and `PermissionDenied`."""
+    _operators_only(by)
+    verifier = VerifierKey(name=name.strip(), created_at=at)
+    while VerifierKey.objects.filter(pk=verifier.pk).exists():
+        verifier.pk = draw_id()
+    key = keys.make(verifier.pk, keys.VERIFIER)
+    verifier.pepper = newest_pepper()
+    verifier.digest = keys.digest(key, settings.TOKEN_PEPPERS[verifier.pepper])
+    verifier.clean_fields(exclude=["digest", "pepper"])
+    verifier.save(force_insert=True)
+    audit.record("verifier.issued", by=by, at=at, subject=verifier, name=verifier.name)
+    return IssuedVerifier(verifier, key)
+
+
+@transaction.atomic
+def delete_verifier(*, verifier: VerifierKey, by: Actor, at: datetime) -> bool:
+    """Delete a verifier key: it stops at once. False if somebody was faster. Operators only."""
+    _operators_only(by)
+    present = VerifierKey.objects.filter(pk=verifier.pk, deleted_at=None)
+    if not present.update(deleted_at=at):
+        return False
+    verifier_id = verifier.pk
+    transaction.on_commit(lambda: VERIFIERS.forget(verifier_id))
+    audit.record("verifier.deleted", by=by, at=at, subject=verifier, name=verifier.name)
+    return True
+
+
+@sensitive_variables("presented", "key")
+def recognise(*, presented: str, at: datetime, address: str | None = None) -> int:
+    """The id of the verifier key that this is. Raises `Refused`, or `TooMany`.
+
+    The same promises as `apitokens.verification.verify`: memory for a lease, damaged text without
+    I/O, unknown and wrong alike.
+    """
+    try:
+        key = keys.parse_verifier(presented)
+    except keys.Malformed:
+        raise Refused(Refusal.MALFORMED, "verifier_malformed") from None
+    known = _leases.find(key.id)
+    if not _fits(key, known or _NOBODY):
+        if known is not None and known.was_asked_wrongly:
+            raise Refused(Refusal.UNKNOWN, "verifier_unknown")
+        limits.refuse_busy_address(key, address=address, at=at)
+        known = _look_up(key.id)
+        if not _fits(key, known) or known.row is None:
+            known.was_asked_wrongly = True
+            raise Refused(Refusal.UNKNOWN, "verifier_unknown")
+        if known.row.deleted_at is None:
+            _keep_up(key, known.row, at=at, address=address)
+            limits.vouch(key, at=at)
+    if known is None or known.row is None or known.row.deleted_at is not None:
+        raise Refused(Refusal.DELETED, "verifier_deleted")
+    return known.row.pk
+
+
+def _look_up(verifier_id: int) -> _Known:
+    reading = _leases.begin()
+    row = VerifierKey.objects.filter(pk=verifier_id).first()
+    known = _Known()
+    pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0) if row else None
+    if row is not None and row.digest is not None and pepper is not None:
+        known = _Known(digest=bytes(row.digest), pepper=pepper, row=row)
+    if not is_in_transaction():
+        _leases.keep(verifier_id, known, reading, seconds=settings.VERIFY_STALE_SECONDS)
+    return known
+
+
+@sensitive_variables("key")
+def _fits(key: keys.Key, known: _Known) -> bool:
+    return keys.matches(key, stored=known.digest, pepper=known.pepper)
+
+
+@sensitive_variables("key")
+def _keep_up(key: keys.Key, row: VerifierKey, *, at: datetime, address: str | None) -> None:
+    """Write down the use, once a minute, and the digest under the newest pepper, once."""
+    present = VerifierKey.objects.filter(pk=row.pk, deleted_at=None)
+    minute = at.replace(second=0, microsecond=0)
+    newest = newest_pepper()
+    with _beside_the_answer(row):
+        if row.last_used_at is None or row.last_used_at < minute:
+            present.update(last_used_at=at, last_used_address=address)
+        if row.pepper != newest:
+            renewed = keys.digest(key, settings.TOKEN_PEPPERS[newest])
+            present.filter(pepper=row.pepper).update(pepper=newest, digest=renewed)
+
+
+@contextmanager
+def _beside_the_answer(row: VerifierKey) -> Iterator[None]:
+    """A write that fails is logged; the answer goes on."""
+    try:
+        with transaction.atomic():
+            yield
+    except Error:
+        logger.exception("The use of verifier key %s was not written down.", row.pk)
+
+
+def _operators_only(by: Actor) -> None:
+    if not by.is_operator:
+        raise PermissionDenied(_("Only operators of the portal make and delete verifier keys."))

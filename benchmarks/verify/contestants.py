@@ -1,0 +1,70 @@
+"""Who is measured, and with which requests."""
+
+from typing import Any, NamedTuple
+
+from benchmarks.verify.load import Request
+
+PEERS = {
+    "/floor": "A bare Django view that answers 200",
+    "/drf": "Django REST framework, no authentication",
+    "/drf-token": "Django REST framework, TokenAuthentication",
+    "/knox": "django-rest-knox",
+    "/api-key": "djangorestframework-api-key",
+    "/oauth2": "django-oauth-toolkit, bearer",
+    "/simplejwt": "djangorestframework-simplejwt",
+}
+FLOOR = PEERS["/floor"]
+HOT = "verify, hot"
+COLD = "verify, cold"
+AGAIN = (FLOOR, HOT, COLD)
+"""Measured a second time, with many more tokens in the table."""
+
+
+class Contestant(NamedTuple):
+    """`walk` is true for whoever must not meet a token twice."""
+
+    name: str
+    stall: str
+    requests: list[Request]
+    status: str = "200"
+    walk: bool = False
+
+
+def peers(authorizations: dict[str, str]) -> list[Contestant]:
+    return [
+        Contestant(PEERS[path], "peers", [_get(path, authorization)])
+        for path, authorization in authorizations.items()
+    ]
+
+
+def portal(planted: dict[str, Any]) -> list[Contestant]:
+    """Ours. "Cold" is a token that the process has never seen."""
+    good, wrong, unknown, malformed = (
+        [_verify(planted[each])] for each in ("good", "wrong", "unknown", "malformed")
+    )
+    return [
+        Contestant(HOT, "portal", good),
+        Contestant(COLD, "portal", [_verify(each) for each in planted["walk"]], walk=True),
+        Contestant("verify, asking the database each time", "unleased", good),
+        Contestant("verify, wrong secret", "portal", wrong, status="401"),
+        Contestant("verify, unknown id", "portal", unknown, status="401"),
+        Contestant("verify, malformed", "portal", malformed, status="401"),
+        Contestant("introspect, hot", "portal", [_introspect(planted)]),
+    ]
+
+
+def _get(path: str, authorization: str) -> Request:
+    return {"method": "GET", "path": path, "authorization": authorization}
+
+
+def _verify(token: str) -> Request:
+    return _get("/iam/auth/verify", f"APIKey {token}")
+
+
+def _introspect(planted: dict[str, Any]) -> Request:
+    return {
+        "method": "POST",
+        "path": "/iam/auth/introspect",
+        "authorization": f"Bearer {planted['verifier']}",
+        "body": f"token={planted['good'].replace('$', '%24')}",
+    }

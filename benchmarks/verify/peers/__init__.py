@@ -1,0 +1,1 @@
+"""A Django project of the least that each peer needs: no middleware, its own table, one view."""

@@ -1,0 +1,140 @@
+"""Who asks too often is told to wait, at every door that reads the Authorization header."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from accounts.models import Membership
+from apitokens import keys
+from apitokens.keys import Key
+from tests.conftest import Api, Issue
+
+pytestmark = pytest.mark.django_db
+
+VERIFY, ME = "/iam/auth/verify", "/iam/clients/me"
+DOORS = pytest.mark.parametrize("door", [VERIFY, ME])
+UNKNOWN = keys.make(771_142_358)
+
+
+@pytest.fixture(autouse=True)
+def low_limits(settings: Settings) -> None:
+    settings.REFUSAL_RATE = 3
+
+
+@pytest.fixture(autouse=True)
+def within_one_minute() -> Any:
+    """Begin a minute, so that no test meets the end of one."""
+    with time_machine.travel(datetime(2026, 5, 4, 12, 0, 1, tzinfo=UTC), tick=False):
+        yield
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime(2026, 5, 4, 11, 0, tzinfo=UTC)
+
+
+def be_refused(api: Api, times: int = 3, token: Key | str = UNKNOWN) -> None:
+    for _time in range(times):
+        assert api(token).get(ME).status_code == 401
+
+
+@DOORS
+def test_who_is_refused_too_often_is_told_to_wait(api: Api, door: str) -> None:
+    be_refused(api)
+
+    answer = api(UNKNOWN).get(door)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "59")
+    assert answer.json()["code"] == "too_many"
+
+
+def test_refusals_at_all_doors_count_together(api: Api) -> None:
+    assert [api(UNKNOWN).get(door).status_code for door in (VERIFY, ME, VERIFY)] == [401] * 3
+
+    assert api(UNKNOWN).get(ME).status_code == 429
+
+
+@pytest.mark.parametrize("token", ["nonsense", UNKNOWN.spell()[:-1], "771142358"])
+@DOORS
+def test_damaged_tokens_count_too(api: Api, door: str, token: str) -> None:
+    be_refused(api, token=token)
+
+    assert api(token).get(door).status_code == 429
+
+
+def test_next_minute_begins_anew(api: Api) -> None:
+    be_refused(api)
+
+    with time_machine.travel(datetime(2026, 5, 4, 12, 1, tzinfo=UTC), tick=False):
+        assert api(UNKNOWN).get(ME).status_code == 401
+
+
+@DOORS
+def test_busy_address_costs_no_query(api: Api, door: str) -> None:
+    be_refused(api)
+
+    with CaptureQueriesContext(connection) as queries:
+        api(keys.make(99)).get(door)
+
+    assert len(queries) == 0
+
+
+@DOORS
+def test_who_was_found_good_lately_is_answered_at_a_busy_address(
+    api: Api, engineer: Membership, issue: Issue, settings: Settings, door: str
+) -> None:
+    settings.VERIFY_STALE_SECONDS = 0
+    good = issue(engineer).key
+    api(good).get(door)
+    be_refused(api)
+
+    assert api(good).get(door).status_code == 200
+
+
+@DOORS
+def test_another_address_is_not_concerned(
+    api: Api, engineer: Membership, issue: Issue, door: str
+) -> None:
+    be_refused(api)
+
+    answer = api(issue(engineer).key).get(door, REMOTE_ADDR="192.0.2.8")
+
+    assert answer.status_code == 200
+
+
+def test_requests_without_a_token_are_not_counted(client: Client, api: Api) -> None:
+    for _time in range(5):
+        client.get(VERIFY)
+
+    assert api(UNKNOWN).get(ME).status_code == 401
+
+
+@DOORS
+def test_token_that_is_used_too_often_is_told_to_wait(
+    api: Api, engineer: Membership, issue: Issue, settings: Settings, door: str
+) -> None:
+    settings.TOKEN_RATE = 2
+    good = issue(engineer).key
+    assert [api(good).get(door).status_code for _time in range(2)] == [200] * 2
+
+    answer = api(good).get(door)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "59")
+
+
+@DOORS
+def test_other_tokens_are_not_concerned(
+    api: Api, engineer: Membership, issue: Issue, settings: Settings, door: str
+) -> None:
+    settings.TOKEN_RATE = 1
+    busy, other = issue(engineer).key, issue(engineer).key
+    api(busy).get(door)
+    api(busy).get(door)
+
+    assert api(other).get(door).status_code == 200

@@ -1,0 +1,213 @@
+"""What reverse proxies are told at /iam/auth/verify."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts import services as people
+from accounts.actors import Actor, Through
+from accounts.models import Membership
+from accounts.roles import Role
+from apitokens import keys, services
+from apitokens.api.answers import BadNeed, read_need
+from apitokens.credentials import Need
+from apitokens.keys import Key
+from apitokens.models import APIToken
+from apitokens.verifiers import issue_verifier
+from tests.conftest import Issue
+
+pytestmark = pytest.mark.django_db
+
+VERIFY = "/iam/auth/verify"
+OPERATOR = Actor.operator(through=Through.COMMAND)
+
+
+@pytest.fixture
+def key(engineer: Membership, issue: Issue) -> Key:
+    return issue(engineer, role=Role.PURGE_AND_PREFETCH_API).key
+
+
+def ask(header: str | None, query: dict[str, Any] | None = None, method: str = "GET") -> Any:
+    headers = {} if header is None else {"Authorization": header}
+    address = f"{VERIFY}?{'&'.join(f'{name}={value}' for name, value in (query or {}).items())}"
+    return Client().generic(method, address, headers=headers)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("separator", ["$", "_"])
+def test_good_token_is_told_who_it_is(
+    engineer: Membership, key: Key, method: str, separator: keys.Separator
+) -> None:
+    answer = ask(f"APIKey {key.spell(separator)}", method=method)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert {name: value for name, value in answer.items() if name.startswith("X-Auth-")} == {
+        "X-Auth-Token-Id": str(key.id),
+        "X-Auth-Account-Id": str(engineer.account_id),
+        "X-Auth-User-Id": str(engineer.user_id),
+        "X-Auth-User-Email": engineer.user.email,
+        "X-Auth-Role": "Purge and Prefetch only (API)",
+    }
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_role_is_the_issuers_present_one_if_that_is_weaker(engineer: Membership, key: Key) -> None:
+    Membership.objects.filter(pk=engineer.pk).update(role=Role.USERS)
+    assert ask(f"APIKey {key.spell()}")["X-Auth-Role"] == "Users"
+
+
+@pytest.mark.parametrize("role", ["2", "Users", "3022", "Purge%20and%20Prefetch+only+(API)"])
+def test_role_that_the_token_covers_is_enough(key: Key, role: str) -> None:
+    assert ask(f"APIKey {key.spell()}", {"role": role}).status_code == 200
+
+
+@pytest.mark.parametrize("role", ["1", "Engineers", "3009"])
+def test_role_above_the_tokens_is_forbidden(key: Key, role: str) -> None:
+    answer = ask(f"APIKey {key.spell()}", {"role": role})
+    assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low")
+    assert not [name for name in answer.headers if name.startswith("X-Auth-")]
+
+
+def test_own_account_is_enough(engineer: Membership, key: Key) -> None:
+    assert ask(f"APIKey {key.spell()}", {"account": engineer.account_id}).status_code == 200
+
+
+def test_other_account_is_forbidden_whether_it_exists_or_not(
+    key: Key, stranger: Membership
+) -> None:
+    answers = [
+        ask(f"APIKey {key.spell()}", {"account": account}).json()
+        for account in (stranger.account_id, 999_999)
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0]["code"] == "wrong_account"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "role=Nobody",
+        "role=",
+        "role=1&role=2",
+        "account=x",
+        "account=-1",
+        "account=1&account=1",
+        "rol=1",
+        "role[]=1",
+        "token=x",
+        "role=%00",
+        "role=%FF",
+    ],
+)
+def test_question_that_makes_no_sense_is_told_so_and_lets_nobody_in(key: Key, query: str) -> None:
+    answer = Client().get(f"{VERIFY}?{query}", headers={"Authorization": f"APIKey {key.spell()}"})
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"])
+
+
+def test_long_question_is_read_too() -> None:
+    with pytest.raises(BadNeed):
+        read_need("&".join(f"x{number}=1" for number in range(5000)))
+    assert read_need("role=Users&account=7") == Need(Role.USERS, 7)
+
+
+@pytest.mark.parametrize("header", [None, "", "Basic dXNlcjpwYXNz", "Token x", "APIKey"])
+def test_nobody_is_asked_for_credentials(header: str | None) -> None:
+    answer = ask(header)
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"].startswith('APIKey realm="permatoken"')
+    assert answer.json()["code"] in ("missing", "malformed")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "APIKey {token},APIKey {token}",
+        "APIKey {token}, Basic x",
+        "APIKey\t{token}",
+        "APIKey {token}\0",
+        "APIKey {token}é",
+        "APIKey {token}\r\n x",
+        "APIKey " + "1" * 1_000_000,
+        "APIKey verifier_{token}",
+        "Bearer {token}",
+        "Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+        "{token}",
+    ],
+)
+def test_odd_header_opens_nothing(key: Key, header: str) -> None:
+    assert ask(header.replace("{token}", key.spell())).status_code == 401
+
+
+def test_verifier_key_is_no_token(now: datetime) -> None:
+    verifier = issue_verifier(name="Storage", by=OPERATOR, at=now).key
+    for text in (verifier.spell("_"), verifier.spell("_").removeprefix(keys.VERIFIER)):
+        answer = ask(f"APIKey {text}")
+        assert (answer.status_code, answer.json()["code"]) == (401, "malformed")
+
+
+def test_unknown_and_wrong_are_told_alike(key: Key) -> None:
+    wrong, missing = Key(key.id, "0" * 64), keys.make(771_142_358)
+    answers = [ask(f"APIKey {each.spell()}") for each in (wrong, missing)]
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert answers[0].content == answers[1].content
+    assert answers[0].headers == answers[1].headers
+    assert answers[0].json() == {
+        "message": "Bad permanent token",
+        "code": "unknown",
+        "hint": "There is no such API token.",
+    }
+
+
+@pytest.mark.parametrize("code", ["expired", "deleted", "issuer_inactive"])
+def test_reason_is_told_to_the_holder_and_named_in_the_challenge(
+    engineer: Membership, key: Key, now: datetime, code: str
+) -> None:
+    token = APIToken.objects.get(pk=key.id)
+    if code == "expired":
+        APIToken.objects.filter(pk=key.id).update(
+            created_at=now - timedelta(days=2), expires_at=now - timedelta(days=1)
+        )
+    elif code == "deleted":
+        services.delete(token=token, by=Actor.member(engineer), at=now)
+    else:
+        people.deactivate_user(user=engineer.user, by=OPERATOR, at=now)
+
+    answer = ask(f"APIKey {key.spell()}")
+
+    assert (answer.status_code, answer.json()["code"]) == (401, code)
+    assert answer["WWW-Authenticate"] == f'APIKey realm="permatoken", error="{code}"'
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_other_methods_are_not_for_this_address(key: Key, method: str) -> None:
+    answer = ask(f"APIKey {key.spell()}", method=method)
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD, POST")
+
+
+def test_body_is_not_looked_at(key: Key) -> None:
+    answer = Client().post(
+        VERIFY,
+        data=b"{",
+        content_type="application/json",
+        headers={"Authorization": f"APIKey {key.spell()}"},
+    )
+    assert answer.status_code == 200
+
+
+def test_address_with_other_alphabets_fits_into_a_header(engineer: Membership, key: Key) -> None:
+    type(engineer.user).objects.filter(pk=engineer.user_id).update(email="m@münchen.example")
+    assert ask(f"APIKey {key.spell()}")["X-Auth-User-Email"].isascii()
+
+
+def test_host_that_is_not_ours_is_refused(key: Key) -> None:
+    headers = {"Authorization": f"APIKey {key.spell()}", "Host": "evil.example"}
+    assert Client().get(VERIFY, headers=headers).status_code == 400
+
+
+def test_answer_starts_no_session_and_sets_no_cookie(key: Key) -> None:
+    answer = ask(f"APIKey {key.spell()}")
+    assert not answer.cookies
+    assert "Vary" not in answer.headers

@@ -1,0 +1,256 @@
+"""How often an address may be refused and a token be used: by one process, and by all together."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
+
+import pytest
+from django.core.cache import cache
+from pytest_django import Settings
+
+from apitokens import keys, limits
+from apitokens.limits import Counter, TooMany
+
+NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+ADDRESS = "192.0.2.7"
+KEY = keys.make(771_142_358)
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits(settings: Settings) -> Iterator[None]:
+    settings.REFUSAL_RATE = settings.TOKEN_RATE = 3
+    limits.forget()
+    yield
+    limits.forget()
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def be_refused(times: int, *, address: str = ADDRESS, at: datetime = NOON) -> None:
+    for _time in range(times):
+        limits.count_refusal(address, at=at)
+
+
+def test_address_may_be_refused_as_often_as_the_rate_says() -> None:
+    be_refused(3)
+
+
+def test_address_is_told_to_wait_above_the_rate() -> None:
+    be_refused(3)
+
+    with pytest.raises(TooMany):
+        be_refused(1)
+
+
+def test_work_is_refused_before_it_is_done_for_a_busy_address() -> None:
+    be_refused(3)
+
+    with pytest.raises(TooMany):
+        limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+
+
+def test_work_is_done_for_an_address_below_the_rate() -> None:
+    be_refused(2)
+
+    limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+
+
+def test_other_addresses_are_not_concerned() -> None:
+    be_refused(3)
+
+    limits.refuse_busy_address(KEY, address="192.0.2.8", at=NOON)
+
+
+def test_next_minute_begins_anew() -> None:
+    be_refused(3, at=after(59.9))
+
+    be_refused(3, at=after(60))
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(0, 60), (0.5, 60), (30, 30), (59.9, 1)])
+def test_wait_lasts_to_the_end_of_the_minute(seconds: float, wait: int) -> None:
+    be_refused(3, at=after(seconds))
+
+    with pytest.raises(TooMany) as too_many:
+        be_refused(1, at=after(seconds))
+
+    assert too_many.value.retry_after == wait
+
+
+def test_neighbours_in_an_ipv6_network_count_as_one() -> None:
+    be_refused(3, address="2001:db8::1")
+
+    with pytest.raises(TooMany):
+        be_refused(1, address="2001:db8::ffff:2")
+
+
+def test_another_ipv6_network_is_not_concerned() -> None:
+    be_refused(3, address="2001:db8::1")
+
+    be_refused(3, address="2001:db8:0:1::1")
+
+
+def test_who_was_found_good_is_let_through_from_a_busy_address() -> None:
+    limits.vouch(KEY, at=NOON)
+    be_refused(3)
+
+    limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+
+
+def test_another_secret_of_the_same_token_is_not_let_through() -> None:
+    limits.vouch(KEY, at=NOON)
+    be_refused(3)
+
+    with pytest.raises(TooMany):
+        limits.refuse_busy_address(keys.make(KEY.id), address=ADDRESS, at=NOON)
+
+
+def test_who_is_good_no_longer_is_not_let_through() -> None:
+    limits.vouch(KEY, at=NOON)
+    limits.disown(KEY)
+    be_refused(3)
+
+    with pytest.raises(TooMany):
+        limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+
+
+def test_who_was_found_good_long_ago_is_not_let_through() -> None:
+    limits.vouch(KEY, at=NOON - timedelta(hours=1))
+    be_refused(3)
+
+    with pytest.raises(TooMany):
+        limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+
+
+def test_no_more_tokens_are_vouched_for_than_are_wanted() -> None:
+    with patch.object(limits, "MOST_VOUCHED", 2):
+        for token_id in (101, 102, 103):
+            limits.vouch(keys.Key(token_id, "0" * 64), at=NOON)
+
+    assert not limits.is_vouched(keys.Key(101, "0" * 64), at=NOON)
+    assert limits.is_vouched(keys.Key(103, "0" * 64), at=NOON)
+
+
+def test_token_may_be_used_as_often_as_the_rate_says() -> None:
+    for _time in range(3):
+        limits.count_use(KEY.id, at=NOON)
+
+
+def test_token_is_told_to_wait_above_the_rate() -> None:
+    for _time in range(3):
+        limits.count_use(KEY.id, at=NOON)
+
+    with pytest.raises(TooMany):
+        limits.count_use(KEY.id, at=NOON)
+
+
+def test_zero_is_no_limit(settings: Settings) -> None:
+    settings.REFUSAL_RATE = settings.TOKEN_RATE = 0
+
+    be_refused(1_000)
+    limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+    for _time in range(1_000):
+        limits.count_use(KEY.id, at=NOON)
+
+
+def test_memory_is_bounded() -> None:
+    counter = Counter("test", most=10)
+
+    for number in range(100):
+        counter.add(str(number), at=NOON)
+
+    assert len(counter) == 10
+
+
+def test_nothing_of_the_last_minute_stays_in_memory() -> None:
+    counter = Counter("test")
+    counter.add("somebody", at=NOON)
+
+    counter.add("somebody else", at=after(60))
+
+    assert len(counter) == 1
+
+
+def test_nobody_is_asked_within_the_first_second() -> None:
+    counter = Counter("test")
+
+    with patch.object(limits, "cache", None):
+        for _time in range(100):
+            counter.add("somebody", at=after(0.9))
+
+    assert counter.count("somebody", at=after(0.9)) == 100
+
+
+def test_processes_count_together_after_a_second() -> None:
+    here, there = Counter("test"), Counter("test")
+    for counter in (here, there):
+        for _time in range(5):
+            counter.add("somebody", at=NOON)
+
+    here.add("somebody", at=after(1))
+
+    assert there.add("somebody", at=after(1)) == 12
+
+
+def test_who_is_only_asked_learns_what_others_counted() -> None:
+    here, there = Counter("test"), Counter("test")
+    for counter in (here, there):
+        counter.add("somebody", at=NOON)
+    here.add("somebody", at=after(1))
+
+    assert there.count("somebody", at=after(1)) == 3
+
+
+def test_what_is_told_is_told_once() -> None:
+    here, there = Counter("test"), Counter("test")
+    for counter in (here, there):
+        counter.add("somebody", at=NOON)
+
+    for seconds in range(1, 5):
+        here.count("somebody", at=after(seconds))
+
+    assert there.count("somebody", at=after(5)) == 2
+
+
+def test_refusals_and_uses_are_counted_apart() -> None:
+    here, there = Counter("refusals"), Counter("uses")
+    for counter in (here, there):
+        counter.add("7", at=NOON)
+
+    here.add("7", at=after(1))
+
+    assert there.count("7", at=after(1)) == 1
+
+
+def test_process_limits_alone_while_the_cache_does_not_answer() -> None:
+    be_refused(2)
+
+    with patch.object(cache, "add", side_effect=OSError("down")):
+        be_refused(1, at=after(1))
+        with pytest.raises(TooMany):
+            be_refused(1, at=after(2))
+
+
+def test_what_was_not_told_is_told_later() -> None:
+    here, there = Counter("test"), Counter("test")
+    here.add("somebody", at=NOON)
+    there.add("somebody", at=NOON)
+    with patch.object(cache, "add", side_effect=OSError("down")):
+        here.add("somebody", at=after(1))
+
+    here.add("somebody", at=after(12))
+
+    assert there.count("somebody", at=after(12)) == 4
+
+
+def test_cache_that_does_not_answer_is_left_alone_for_a_while() -> None:
+    counter = Counter("test")
+    counter.add("somebody", at=NOON)
+
+    with patch.object(cache, "add", side_effect=OSError("down")) as asked:
+        for seconds in range(1, 10):
+            counter.add("somebody", at=after(seconds))
+
+    assert asked.call_count == 1

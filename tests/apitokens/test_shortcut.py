@@ -1,0 +1,214 @@
+"""The short way to /iam/auth/verify says what the ordinary way says, and knows its limits."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from accounts.actors import Actor
+from accounts.models import Membership
+from accounts.roles import Role
+from apitokens import keys, services
+from apitokens.keys import Key
+from config import shortcut as short
+from config.networks import parse_networks
+from config.shortcut import shortcut
+from tests.conftest import Issue
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory")]
+
+VERIFY = "/iam/auth/verify"
+
+
+class Said(NamedTuple):
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def say(serve: Any, environ: dict[str, Any]) -> Said:
+    told: list[Any] = []
+    answer = serve(environ, lambda status, headers: told.extend((status, headers)))
+    body = b"".join(answer)
+    if hasattr(answer, "close"):
+        answer.close()
+    return Said(told[0], sorted(told[1]), body)
+
+
+def nobody(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Stands where Django does, and tells that it was asked."""
+    start_response("599 Django was asked", [])
+    return []
+
+
+def environ(header: str | None, query: str = "", method: str = "GET", **facts: str) -> Any:
+    given = {"SERVER_NAME": "localhost", "HTTP_HOST": "localhost", **facts}
+    if header is not None:
+        given["HTTP_AUTHORIZATION"] = header
+    request = RequestFactory().generic(method, VERIFY, QUERY_STRING=query, **given)
+    return request.META
+
+
+@pytest.fixture
+def key(engineer: Membership, issue: Issue) -> Key:
+    """The key of a token that is in memory."""
+    key = issue(engineer, role=Role.PURGE_AND_PREFETCH_API).key
+    warm(key)
+    return key
+
+
+@pytest.fixture(autouse=True)
+def new_dress() -> None:
+    """Headers that follow from settings are asked for anew."""
+    short._worn.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def kept_connection() -> Iterator[None]:
+    """A request's end must not close the connection that the test works on."""
+    ends = (request_started, request_finished)
+    for end in ends:
+        end.disconnect(close_old_connections)
+    yield
+    for end in ends:
+        end.connect(close_old_connections)
+
+
+def warm(key: Key, times: int = 2) -> None:
+    for _time in range(times):
+        say(WSGIHandler(), environ(f"APIKey {key.spell()}"))
+
+
+def both(asked: Any) -> tuple[Said, Said]:
+    return say(shortcut(nobody), dict(asked)), say(WSGIHandler(), dict(asked))
+
+
+HEADERS = {
+    "good": "APIKey {token}",
+    "the other spelling": "apikey {other}",
+    "wrong": "APIKey {wrong}",
+    "unknown": "APIKey {unknown}",
+    "cut": "APIKey {cut}",
+    "id alone": "APIKey 771142358",
+    "empty": "APIKey ",
+    "twice": "APIKey {token},APIKey {token}",
+    "none": None,
+    "basic": "Basic dXNlcjpwYXNz",
+    "bearer": "Bearer {token}",
+}
+QUERIES = ["", "role=3022", "role=Users&account={account}", "role=1", "account=999", "rol=1"]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_both_ways_say_the_same(engineer: Membership, key: Key, header: str) -> None:
+    wrong, unknown = Key(key.id, "0" * 64), keys.make(771_142_358)
+    warm(unknown), warm(wrong), warm(key)
+    form = HEADERS[header]
+    texts = {
+        "token": key.spell(),
+        "other": key.spell("_"),
+        "wrong": wrong.spell(),
+        "unknown": unknown.spell(),
+        "cut": key.spell()[:-1],
+    }
+    sent = form.format(**texts) if form else form
+    for query in QUERIES:
+        for method in ("GET", "HEAD", "POST"):
+            asked = environ(sent, query.format(account=engineer.account_id), method)
+            by_shortcut, by_django = both(asked)
+            assert by_shortcut == by_django, (query, method)
+
+
+@pytest.mark.parametrize("reason", ["expired", "deleted"])
+def test_both_ways_say_the_same_of_an_ended_token(
+    engineer: Membership, issue: Issue, now: Any, reason: str
+) -> None:
+    token, key = issue(engineer, at=now - timedelta(days=2), expires_at=now - timedelta(days=1))
+    if reason == "deleted":
+        services.delete(token=token, by=Actor.member(engineer), at=now)
+    warm(key)
+    by_shortcut, by_django = both(environ(f"APIKey {key.spell()}"))
+    assert by_shortcut == by_django
+    assert reason in by_django.body.decode()
+
+
+def test_both_ways_say_the_same_over_https(key: Key, settings: Settings) -> None:
+    settings.SECURE_HSTS_SECONDS, settings.SECURE_SSL_REDIRECT = 3600, True
+    asked = environ(f"APIKey {key.spell()}", **{"wsgi.url_scheme": "https"})
+
+    by_shortcut, by_django = both(asked)
+
+    assert by_shortcut == by_django
+    assert "Strict-Transport-Security" in dict(by_django.headers)
+
+
+def test_answer_from_memory_asks_no_database(key: Key) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        told = say(shortcut(nobody), environ(f"APIKey {key.spell()}"))
+    assert told.status == "200 OK"
+    assert not queries.captured_queries
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"method": "PUT"},
+        {"HTTP_HOST": "evil.example"},
+        {"HTTP_HOST": ""},
+        {"CONTENT_LENGTH": "5"},
+        {"CONTENT_LENGTH": "-1"},
+        {"HTTP_TRANSFER_ENCODING": "chunked"},
+        {"SCRIPT_NAME": "/below"},
+        {"PATH_INFO": "/iam/auth/verify/"},
+        {"PATH_INFO": "/iam/auth/introspect"},
+        {"HTTP_X_FORWARDED_PROTO": "https"},
+    ],
+)
+def test_what_is_odd_goes_the_ordinary_way(key: Key, odd: dict[str, str]) -> None:
+    asked = environ(f"APIKey {key.spell()}", method=odd.pop("method", "GET"))
+    assert say(shortcut(nobody), {**asked, **odd}).status == "599 Django was asked"
+
+
+def test_plain_http_goes_the_ordinary_way_where_https_is_asked_for(
+    key: Key, settings: Settings
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    asked = environ(f"APIKey {key.spell()}")
+    assert say(shortcut(nobody), asked).status == "599 Django was asked"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "status"), [("127.0.0.1", "200 OK"), ("10.0.0.1", "599 Django was asked")]
+)
+def test_only_our_proxies_tell_that_it_was_https(
+    key: Key, settings: Settings, trusted: str, status: str
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.TRUSTED_PROXIES = parse_networks([trusted])
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    asked = environ(f"APIKey {key.spell()}", HTTP_X_FORWARDED_PROTO="https")
+    assert say(shortcut(nobody), asked).status == status
+
+
+def test_token_that_is_not_in_memory_goes_the_ordinary_way(
+    engineer: Membership, issue: Issue
+) -> None:
+    asked = environ(f"APIKey {issue(engineer).key.spell()}")
+    assert say(shortcut(nobody), asked).status == "599 Django was asked"
+
+
+def test_with_a_bound_of_zero_everything_goes_the_ordinary_way(
+    engineer: Membership, issue: Issue, settings: Settings
+) -> None:
+    settings.VERIFY_STALE_SECONDS = 0
+    key = issue(engineer).key
+    warm(key)
+    told = say(shortcut(nobody), environ(f"APIKey {key.spell()}"))
+    assert told.status == "599 Django was asked"

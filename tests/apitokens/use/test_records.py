@@ -1,0 +1,369 @@
+"""Writing down that tokens are used: last use, days, addresses, and whom it is news for."""
+
+import threading
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import AuditEvent, Membership
+from accounts.roles import Role
+from apitokens import use_records
+from apitokens.models import APIToken, TokenAddress, TokenUseDay
+from apitokens.use_records import Use, in_parts, merged, write_down
+from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS, Channel
+from notifications.mails import in_readers_language, write
+from notifications.models import Mail, Notice
+from notifications.preferences import Person, turn_off
+from tests.conftest import Issue, is_on_postgresql
+from tests.factories import MembershipFactory
+
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+HOME, AWAY = "192.0.2.1", "2001:db8::1"
+
+
+@pytest.fixture
+def token(user: Membership, issue: Issue) -> APIToken:
+    """A token with the role Users that was never used."""
+    return issue(user, at=NOON - timedelta(days=1)).token
+
+
+@pytest.fixture
+def strong(administrator: Membership, issue: Issue) -> APIToken:
+    """An Administrators' token that was never used."""
+    return issue(administrator, name="Root", role=Role.ADMINISTRATORS).token
+
+
+def use(token: APIToken, at: datetime = NOON, address: str | None = HOME, times: int = 1) -> Use:
+    return Use(token.pk, address, at, at, times)
+
+
+def last_use(token: APIToken) -> tuple[datetime | None, str | None]:
+    token.refresh_from_db()
+    return token.last_used_at, token.last_used_address
+
+
+def days(token: APIToken) -> dict[date, int]:
+    return dict(TokenUseDay.objects.filter(token=token).values_list("day", "count"))
+
+
+def addresses(token: APIToken) -> dict[str, tuple[datetime, datetime]]:
+    rows = TokenAddress.objects.filter(token=token)
+    return {row.address: (row.first_seen_at, row.last_seen_at) for row in rows}
+
+
+def news(token: APIToken) -> list[AuditEvent]:
+    events = AuditEvent.objects.filter(kind="token.used_from_new_address", subject_id=token.pk)
+    return list(events.order_by("at", "pk"))
+
+
+# --- Last use ----------------------------------------------------------------------------------
+
+
+def test_latest_of_many_uses_is_the_last_use(token: APIToken) -> None:
+    write_down([use(token, NOON), use(token, NOON + timedelta(seconds=9), AWAY), use(token, NOON)])
+    assert last_use(token) == (NOON + timedelta(seconds=9), AWAY)
+
+
+def test_late_writer_does_not_turn_the_last_use_back(token: APIToken) -> None:
+    write_down([use(token, NOON, HOME)])
+    write_down([use(token, NOON - timedelta(hours=1), AWAY)])
+    assert last_use(token) == (NOON, HOME)
+
+
+def test_use_without_an_address_is_a_use(token: APIToken) -> None:
+    write_down([use(token, address=None)])
+    assert (last_use(token), addresses(token)) == ((NOON, None), {})
+
+
+def test_what_is_no_address_is_not_kept(token: APIToken) -> None:
+    write_down([use(token, address="unix:/run/web.sock")])
+    assert (last_use(token), addresses(token)) == ((NOON, None), {})
+
+
+def test_token_that_is_gone_does_not_keep_others_from_being_written(token: APIToken) -> None:
+    write_down([Use(5, HOME, NOON, NOON, 1), use(token)])
+    assert last_use(token) == (NOON, HOME)
+
+
+def test_many_tokens_are_written_by_as_many_statements_as_one(
+    user: Membership, issue: Issue
+) -> None:
+    costs = []
+    for number in (1, 30):
+        tokens = [issue(user).token for _each in range(number)]
+        first = [use(token, NOON) for token in tokens]
+        write_down(first)  # new addresses have a price of their own
+        with CaptureQueriesContext(connection) as queries:
+            write_down([use(token, NOON + timedelta(minutes=1)) for token in tokens])
+        costs.append(len(queries))
+        last = APIToken.objects.filter(pk__in=[token.pk for token in tokens])
+        assert {each.last_used_at for each in last} == {NOON + timedelta(minutes=1)}
+    assert costs[0] == costs[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writer_gives_way_to_who_holds_the_row(token: APIToken) -> None:
+    """PostgreSQL: it gives up before a deadlock is looked for, in which somebody else could be the
+    one who loses. SQLite has one writer at a time, and no deadlocks: it waits."""
+    begin = "BEGIN" if is_on_postgresql() else "BEGIN IMMEDIATE"
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with closing(connection.copy()) as other, other.cursor() as cursor:
+            cursor.execute(begin)
+            cursor.execute("UPDATE apitokens_apitoken SET name = name WHERE id = %s", [token.pk])
+            is_held.set()
+            is_over.wait(timeout=30 if is_on_postgresql() else 0.3)
+            cursor.execute("ROLLBACK")
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_held.wait(timeout=30)
+    if is_on_postgresql():
+        with pytest.raises(OperationalError, match="lock timeout"):
+            write_down([use(token)])
+        is_over.set()
+    else:
+        write_down([use(token)])
+    holder.join()
+    write_down([use(token)])
+    assert last_use(token) == (NOON, HOME)
+
+
+# --- Days --------------------------------------------------------------------------------------
+
+
+def test_uses_of_a_day_add_up(token: APIToken) -> None:
+    write_down([use(token, times=3), use(token, address=AWAY, times=4)])
+    write_down([use(token, times=5)])
+    assert days(token) == {NOON.date(): 12}
+
+
+def test_days_begin_and_end_in_utc(token: APIToken) -> None:
+    midnight = datetime(2026, 5, 5, tzinfo=UTC)
+    before = midnight - timedelta(microseconds=1)
+    write_down([use(token, before.astimezone()), use(token, midnight, times=2)])
+    assert days(token) == {date(2026, 5, 4): 1, date(2026, 5, 5): 2}
+
+
+def test_counts_of_tokens_do_not_mix(user: Membership, token: APIToken, issue: Issue) -> None:
+    other = issue(user).token
+    write_down([use(token, times=3), use(other, times=5)])
+    assert (days(token), days(other)) == ({NOON.date(): 3}, {NOON.date(): 5})
+
+
+# --- Receipts ----------------------------------------------------------------------------------
+
+
+def test_what_has_a_receipt_is_counted_once(token: APIToken) -> None:
+    for _time in range(2):
+        write_down([use(token, times=3)], receipt="one")
+    write_down([use(token, times=3)], receipt="another")
+    assert days(token) == {NOON.date(): 6}
+
+
+def test_uses_are_merged_by_token_address_and_day(token: APIToken) -> None:
+    early, late = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
+    tomorrow = NOON + timedelta(days=1)
+    assert merged([use(token, late), use(token, early, times=2), use(token, tomorrow)]) == [
+        Use(token.pk, HOME, early, late, 3),
+        use(token, tomorrow),
+    ]
+
+
+def test_parts_are_the_same_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(use_records, "TOKENS_AT_ONCE", 2)
+    uses = [Use(number, HOME, NOON, NOON, 1) for number in (5, 3, 1, 4, 2)]
+    parts = [[each.token_id for each in part] for part in in_parts(uses)]
+    assert parts == [[1, 2], [3, 4], [5]]
+    assert parts == [[each.token_id for each in part] for part in in_parts(reversed(uses))]
+
+
+# --- Addresses ---------------------------------------------------------------------------------
+
+
+def test_first_and_last_time_of_an_address_are_kept(token: APIToken) -> None:
+    write_down([use(token, NOON)])
+    write_down([Use(token.pk, HOME, NOON - timedelta(hours=2), NOON + timedelta(hours=1), 2)])
+    write_down([use(token, NOON - timedelta(hours=1))])
+    assert addresses(token) == {HOME: (NOON - timedelta(hours=2), NOON + timedelta(hours=1))}
+
+
+def test_spellings_of_an_address_are_one_address(token: APIToken) -> None:
+    write_down([use(token, address="2001:0DB8::0001"), use(token, address=AWAY)])
+    assert list(addresses(token)) == [AWAY]
+
+
+def test_first_use_from_an_address_leaves_an_event(token: APIToken) -> None:
+    write_down([use(token, NOON), use(token, NOON + timedelta(minutes=1), AWAY)])
+    told = [(event.at, event.address, event.through_token, event.user) for event in news(token)]
+    assert told == [
+        (NOON, HOME, token.pk, None),
+        (NOON + timedelta(minutes=1), AWAY, token.pk, None),
+    ]
+    assert [event.details["is_first_use"] for event in news(token)] == [True, False]
+    assert news(token)[0].account_id == token.account_id
+
+
+def test_known_address_leaves_no_event(token: APIToken) -> None:
+    write_down([use(token)])
+    write_down([use(token, NOON + timedelta(days=1))])
+    assert len(news(token)) == 1
+
+
+def test_address_of_another_token_is_new_to_this_one(
+    token: APIToken, user: Membership, issue: Issue
+) -> None:
+    write_down([use(token)])
+    other = issue(user).token
+    write_down([use(other)])
+    assert len(news(other)) == 1
+
+
+@pytest.fixture
+def room_for_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(use_records, "ADDRESSES_OF_A_TOKEN", 3)
+
+
+@pytest.mark.usefixtures("room_for_three")
+def test_address_unseen_for_longest_makes_room(token: APIToken) -> None:
+    for number in range(5):
+        write_down([use(token, NOON + timedelta(minutes=number), f"192.0.2.{number}")])
+    assert set(addresses(token)) == {"192.0.2.2", "192.0.2.3", "192.0.2.4"}
+
+
+@pytest.mark.usefixtures("room_for_three")
+def test_token_that_comes_from_everywhere_is_no_news_any_more(token: APIToken) -> None:
+    for number in range(5):
+        write_down([use(token, NOON + timedelta(minutes=number), f"192.0.2.{number}")])
+    assert len(news(token)) == 3
+
+
+@pytest.mark.usefixtures("room_for_three")
+def test_no_more_are_kept_when_they_come_at_once(token: APIToken) -> None:
+    write_down([use(token, NOON + timedelta(minutes=n), f"192.0.2.{n}") for n in range(9)])
+    assert set(addresses(token)) == {"192.0.2.6", "192.0.2.7", "192.0.2.8"}
+    assert len(news(token)) == 3
+
+
+# --- Notices -----------------------------------------------------------------------------------
+
+
+def told(**where: object) -> set[str]:
+    return set(Notice.objects.filter(**where).values_list("user__email", flat=True))
+
+
+def test_new_address_of_an_administrators_token_is_told_to_issuer_and_administrators(
+    strong: APIToken, administrator: Membership, engineer: Membership, stranger: Membership
+) -> None:
+    colleague = MembershipFactory.create(account=strong.account, role=Role.ADMINISTRATORS)
+    write_down([use(strong)])
+    kind = TOKEN_USED_FROM_NEW_ADDRESS.code
+    assert told(kind=kind) == {administrator.user.email, colleague.user.email}
+    assert set(Mail.objects.values_list("user__email", flat=True)) == told(kind=kind)
+
+
+def test_issuer_who_is_no_administrator_any_more_is_told(
+    strong: APIToken, administrator: Membership
+) -> None:
+    Membership.objects.filter(pk=administrator.pk).update(role=Role.USERS)
+    write_down([use(strong)])
+    assert told() == {administrator.user.email}
+
+
+def test_issuer_who_has_left_is_not_told(strong: APIToken, administrator: Membership) -> None:
+    colleague = MembershipFactory.create(account=strong.account, role=Role.ADMINISTRATORS)
+    Membership.objects.filter(pk=administrator.pk).update(removed_at=NOON)
+    write_down([use(strong)])
+    assert told() == {colleague.user.email}
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATORS])
+def test_new_address_of_another_token_is_told_to_nobody(
+    administrator: Membership, issue: Issue, role: Role
+) -> None:
+    token = issue(administrator, role=role).token
+    write_down([use(token)])
+    assert news(token)
+    assert not told()
+
+
+def test_known_address_is_told_to_nobody(strong: APIToken) -> None:
+    write_down([use(strong)])
+    Notice.objects.all().delete()
+    write_down([use(strong, NOON + timedelta(minutes=1))])
+    assert not told()
+
+
+def test_notice_names_the_token_the_addresses_and_what_to_do(strong: APIToken) -> None:
+    write_down([use(strong)])
+    write_down([use(strong, address=AWAY), use(strong, address="192.0.2.2")])
+    first, second = Notice.objects.order_by("pk")
+    assert first.title == "The Administrators' API token “Root” was used for the first time"
+    assert second.title == "The Administrators' API token “Root” was used from new addresses"
+    assert second.text.splitlines() == [
+        f"Addresses: {AWAY}, 192.0.2.2",
+        "If you don't know who uses it there, delete the token and create a new one.",
+    ]
+    assert f"/profile/api-tokens/{strong.pk}/" in second.link
+
+
+def test_notice_of_many_addresses_stays_short(strong: APIToken) -> None:
+    write_down([use(strong, NOON + timedelta(seconds=n), f"192.0.2.{n}") for n in range(25)])
+    assert "192.0.2.9 and 15 more" in Notice.objects.get().text
+
+
+def test_mail_says_the_same(strong: APIToken) -> None:
+    write_down([use(strong)])
+    mail = Mail.objects.get()
+    with in_readers_language(mail):
+        letter = write(mail)
+    assert letter is not None
+    assert letter.subject == "The Administrators' API token “Root” was used for the first time"
+    assert HOME in letter.text
+    assert HOME in letter.html
+
+
+def test_person_who_turned_such_mails_off_gets_none(
+    strong: APIToken, administrator: Membership
+) -> None:
+    person = Person(administrator.user_id, strong.account_id)
+    turn_off(person, TOKEN_USED_FROM_NEW_ADDRESS, Channel.EMAIL)
+    write_down([use(strong)])
+    assert (Mail.objects.count(), Notice.objects.count()) == (0, 1)
+
+
+# --- Forgetting --------------------------------------------------------------------------------
+
+
+def test_address_is_forgotten_after_90_days(token: APIToken) -> None:
+    write_down([use(token, NOON)])
+    use_records.forget(at=NOON + timedelta(days=90) - timedelta(seconds=1))
+    assert set(addresses(token)) == {HOME}
+    use_records.forget(at=NOON + timedelta(days=90))
+    assert not addresses(token)
+
+
+def test_forgotten_address_is_news_again(token: APIToken) -> None:
+    write_down([use(token, NOON)])
+    use_records.forget(at=NOON + timedelta(days=90))
+    write_down([use(token, NOON + timedelta(days=91))])
+    assert [event.details["is_first_use"] for event in news(token)] == [True, False]
+
+
+def test_days_that_no_chart_shows_are_forgotten(token: APIToken) -> None:
+    write_down([use(token, NOON - timedelta(days=before)) for before in (0, 29, 30, 31, 60)])
+    use_records.forget(at=NOON)
+    assert set(days(token)) == {(NOON - timedelta(days=before)).date() for before in (0, 29, 30)}
+
+
+def test_forgetting_twice_is_dull(token: APIToken) -> None:
+    write_down([use(token, NOON)], receipt="one")
+    later = NOON + timedelta(days=100)
+    assert use_records.forget(at=later) == 2
+    assert use_records.forget(at=later) == 0
