@@ -1,0 +1,82 @@
+"""Short-lived access tokens are good where API tokens are: for proxies and resource servers."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts import members
+from accounts.actors import Actor, Through
+from accounts.models import Membership
+from apitokens.api.answers import answer
+from apitokens.verification import recall
+from apitokens.verifiers import issue_verifier
+from tests.accounts.jwt.conftest import log_in
+
+pytestmark = pytest.mark.django_db
+
+OPERATOR = Actor.operator(through=Through.COMMAND)
+
+
+@pytest.fixture
+def access(engineer: Membership) -> str:
+    return str(log_in(engineer.user.email).json()["access"])
+
+
+def verify(access: str, query: str = "") -> Any:
+    return Client(headers={"Authorization": f"bearer {access}"}).get(f"/iam/auth/verify{query}")
+
+
+def introspect(access: str, caller: str) -> dict[str, Any]:
+    told = Client(headers={"Authorization": f"Bearer {caller}"}).post(
+        "/iam/auth/introspect", {"token": access}
+    )
+    return dict(told.json())
+
+
+def test_proxies_are_told_whose_it_is(engineer: Membership, access: str) -> None:
+    told = verify(access)
+
+    assert {name: value for name, value in told.items() if name.startswith("X-Auth-")} == {
+        "X-Auth-Account-Id": str(engineer.account_id),
+        "X-Auth-User-Id": str(engineer.user_id),
+        "X-Auth-User-Email": engineer.user.email,
+        "X-Auth-Role": "Engineers",
+    }
+
+
+def test_role_is_looked_at(access: str) -> None:
+    assert verify(access, "?role=Engineers").status_code == 200
+    assert verify(access, "?role=Administrators").status_code == 403
+
+
+def test_it_ends_with_the_membership(
+    administrator: Membership, engineer: Membership, access: str, now: datetime
+) -> None:
+    members.remove_member(membership=engineer, by=Actor.member(administrator), at=now)
+
+    told = verify(access)
+    assert (told.status_code, told.json()["code"]) == (401, "unknown")
+
+
+def test_what_is_not_ours_is_refused(access: str) -> None:
+    assert verify(access[:-4] + "AAAA").status_code == 401
+
+
+def test_it_is_never_answered_from_memory_alone(access: str, now: datetime) -> None:
+    verify(access)
+    assert (
+        answer(authorization=f"Bearer {access}", query="", at=now, address=None, ask=recall) is None
+    )
+
+
+def test_resource_servers_are_told_whose_it_is(
+    engineer: Membership, access: str, now: datetime
+) -> None:
+    caller = issue_verifier(name="Video storage", by=OPERATOR, at=now).key.spell("_")
+
+    told = introspect(access, caller)
+    assert (told["active"], told["token_type"]) == (True, "Bearer")
+    assert (told["sub"], told["account"]) == (str(engineer.user_id), engineer.account_id)
+    assert introspect(access[:-4] + "AAAA", caller) == {"active": False}
