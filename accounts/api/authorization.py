@@ -16,6 +16,7 @@ from accounts.api.description import (
     NO_ACCOUNT,
     TOO_MANY,
     UNAUTHENTICATED,
+    example,
     invalid,
     refusal,
 )
@@ -67,6 +68,16 @@ NO_REFRESH = refusal("A refresh token that is not good, or was used", message=au
     tags=[AUTHORIZATION],
     auth=[],
     request=CredentialsSerializer,
+    examples=[
+        example(
+            "Signing in",
+            {
+                "username": "maria@example.com",
+                "password": "correct horse battery staple",
+                "one_time_password": "123456",
+            },
+        )
+    ],
     responses={
         200: PairSerializer,
         400: invalid(
@@ -102,6 +113,7 @@ def login(request: Request) -> Response:
     tags=[AUTHORIZATION],
     auth=[],
     request=RefreshSerializer,
+    examples=[example("Refreshing", {"refresh": "<refresh token>"})],
     responses={
         200: PairSerializer,
         400: invalid("No refresh token was sent", refresh=["This field is required."]),
@@ -131,6 +143,7 @@ def refresh(request: Request) -> Response:
     description="A pair of tokens for another account of yours. Works with an access token, and "
     "not with an API token, which stays in its account.",
     tags=[AUTHORIZATION],
+    auth=[{"Bearer": []}],  # type: ignore[list-item]  # copied as it is; the hint is wrong
     parameters=[ACCOUNT_ID],
     responses={
         200: PairSerializer,

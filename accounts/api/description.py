@@ -25,6 +25,11 @@ def refusal(description: str, **example: Any) -> OpenApiResponse:
     )
 
 
+def example(name: str, body: dict[str, Any]) -> OpenApiExample:
+    """A request that would be understood."""
+    return OpenApiExample(name, body, request_only=True)
+
+
 def invalid(description: str, **errors: Any) -> OpenApiResponse:
     return refusal(description, message="The request is not valid: see errors.", errors=errors)
 

@@ -22,6 +22,7 @@ from accounts.api.description import (
     PEOPLE,
     UNAUTHENTICATED,
     USER_ID,
+    example,
     invalid,
     refusal,
 )
@@ -98,6 +99,7 @@ def users(request: Request) -> Response:
     tags=[PEOPLE],
     parameters=[USER_ID],
     request=ChangedUserSerializer,
+    examples=[example("A name", {"name": "Maria Okafor", "phone": "+49 30 901820", "lang": "de"})],
     responses={
         200: UserAndAccountsSerializer,
         400: invalid(
@@ -128,6 +130,18 @@ def user(request: Request, user_id: int) -> Response:
     description="Sends an invitation with a link that is good for 24 hours. For Administrators.",
     tags=[PEOPLE],
     request=InvitationSerializer,
+    examples=[
+        example(
+            "An invitation",
+            {
+                "client_id": 1,
+                "email": "nora@example.com",
+                "user_role": {"id": 2, "name": "Users"},
+                "lang": "en",
+                "name": "Nora",
+            },
+        )
+    ],
     responses={
         200: InvitedSerializer,
         400: invalid(
@@ -168,6 +182,7 @@ def invite_user(request: Request) -> Response:
     tags=[PEOPLE],
     parameters=[ACCOUNT_ID, USER_ID],
     request=UserRoleSerializer,
+    examples=[example("Another role", {"user_role": {"id": 5, "name": "Engineers"}})],
     responses={
         204: None,
         400: invalid("No role, or none of the five", user_role=["Invalid role: Root"]),
