@@ -14,8 +14,10 @@ from accounts.api.description import (
     ACCOUNT_ID,
     AUTHORIZATION,
     NO_ACCOUNT,
+    PAIR,
     TOO_MANY,
     UNAUTHENTICATED,
+    answer,
     example,
     invalid,
     refusal,
@@ -30,7 +32,11 @@ from accounts.jwt.tokens import Invalid, Pair
 
 class CredentialsSerializer(serializers.Serializer[None]):
     username = TextField(max_length=254, help_text="Your e-mail address.")
-    password = TextField(max_length=LONGEST_PASSWORD, trim_whitespace=False)
+    password = TextField(
+        max_length=LONGEST_PASSWORD,
+        trim_whitespace=False,
+        help_text="As you type it at the portal.",
+    )
     one_time_password = TextField(
         max_length=64,
         required=False,
@@ -62,9 +68,9 @@ NO_REFRESH = refusal("A refresh token that is not good, or was used", message=au
 @extend_schema(
     operation_id="sign_in",
     summary="Sign in",
-    description="A pair of tokens for the first of your accounts. Send the access token as "
-    "`Authorization: Bearer <access token>`, wherever an API token would do. Both end at once when "
-    "your password changes, or when you are removed from the account.",
+    description="A pair of tokens for the first of your accounts. Send the access token in "
+    "the header Authorization: Bearer <access token>, wherever an API token would do. Both end at "
+    "once when your password changes, or when you are removed from the account.",
     tags=[AUTHORIZATION],
     auth=[],
     request=CredentialsSerializer,
@@ -79,7 +85,7 @@ NO_REFRESH = refusal("A refresh token that is not good, or was used", message=au
         )
     ],
     responses={
-        200: PairSerializer,
+        200: answer(PairSerializer, "A pair of tokens", PAIR),
         400: invalid(
             "Wrong credentials, or a code is wanted",
             errors=["No active account found with the given credentials."],
@@ -115,7 +121,7 @@ def login(request: Request) -> Response:
     request=RefreshSerializer,
     examples=[example("Refreshing", {"refresh": "<refresh token>"})],
     responses={
-        200: PairSerializer,
+        200: answer(PairSerializer, "A pair of tokens", PAIR),
         400: invalid("No refresh token was sent", refresh=["This field is required."]),
         401: NO_REFRESH,
         429: TOO_MANY,
@@ -146,7 +152,7 @@ def refresh(request: Request) -> Response:
     auth=[{"Bearer": []}],  # type: ignore[list-item]  # copied as it is; the hint is wrong
     parameters=[ACCOUNT_ID],
     responses={
-        200: PairSerializer,
+        200: answer(PairSerializer, "A pair of tokens", PAIR),
         401: UNAUTHENTICATED,
         403: refusal(
             "Asked with an API token",
