@@ -6,6 +6,8 @@ from urllib.parse import urlencode
 
 import django.contrib.auth.admin  # noqa: F401  # registers groups, before they are taken out here
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin
 from django.contrib.auth import update_session_auth_hash
@@ -35,6 +37,8 @@ from accounts.requests import operator_of
 
 # Ways around the verbs: an address belongs to its user, rights come from `make_operator` alone.
 admin.site.unregister(EmailAddress)
+admin.site.unregister(Authenticator)  # its page would show the secrets of second factors
+admin.site.unregister(UserSession)
 admin.site.unregister(Group)
 
 

@@ -2,23 +2,32 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.core.exceptions import BadRequest
-from django.db.models import QuerySet
+from django.db.models import QuerySet, UUIDField
 from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Account, AuditEvent, Membership
+from accounts.models import Account, AuditEvent, Invitation, Membership
 from accounts.text import parse_id
 
 ACCOUNTS_TO_CHOOSE_FROM = 50
 EVENTS_TO_LEARN_KINDS_FROM = 10_000
 LONGEST_SEARCH = 255
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_id(text: str) -> bool:
@@ -74,7 +83,8 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Do to the selected rows what was chosen, unless one of them can be no row."""
-        if not all(map(is_id, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+        is_key = is_uuid if isinstance(self.opts.pk, UUIDField) else is_id
+        if not all(map(is_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
             raise BadRequest("A selected row is no id.")
         return super().response_action(request, queryset)
 
@@ -126,6 +136,26 @@ class RemovedFilter(admin.SimpleListFilter):
         if self.value() not in ("present", "removed"):
             return queryset
         return queryset.filter(removed_at__isnull=self.value() == "present")
+
+
+class InvitationFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return [("open", _("Open")), ("accepted", _("Accepted")), ("withdrawn", _("Withdrawn"))]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Invitation]
+    ) -> QuerySet[Invitation]:
+        match self.value():
+            case "open":
+                return queryset.filter(accepted_at__isnull=True, withdrawn_at__isnull=True)
+            case "accepted":
+                return queryset.filter(accepted_at__isnull=False)
+            case "withdrawn":
+                return queryset.filter(withdrawn_at__isnull=False)
+        return queryset
 
 
 class KindFilter(admin.SimpleListFilter):

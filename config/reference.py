@@ -45,7 +45,7 @@ def _operation(document: Schema, path: str, method: str, operation: Schema) -> S
         "parameters": [_parameter(document, each) for each in operation.get("parameters", [])],
         "body": body,
         "responses": [_response(status, each) for status, each in operation["responses"].items()],
-        "curl": _curl(path, method, body),
+        "curl": _curl(path, method, body, credentials=_credentials(operation)),
     }
 
 
@@ -114,9 +114,19 @@ def _resolve(document: Schema, schema: Schema) -> Schema:
     return {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
 
 
-def _curl(path: str, method: str, body: Schema | None) -> str:
+def _credentials(operation: Schema) -> str | None:
+    """What the header Authorization holds in an example of this call."""
+    schemes = [name for each in operation.get("security", []) for name in each]
+    if "APIKey" in schemes:
+        return "APIKey <token>"
+    return "Bearer <access token>" if schemes else None
+
+
+def _curl(path: str, method: str, body: Schema | None, *, credentials: str | None) -> str:
     """One shell line in single quotes, because shells take `$…` for a variable."""
-    parts = ["curl", "-H 'Authorization: APIKey <token>'"]
+    parts = ["curl"]
+    if credentials:
+        parts.append(f"-H 'Authorization: {credentials}'")
     if method != "get":
         parts.append(f"-X {method.upper()}")
     if body and body["example"]:

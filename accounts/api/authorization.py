@@ -14,8 +14,11 @@ from accounts.api.description import (
     ACCOUNT_ID,
     AUTHORIZATION,
     NO_ACCOUNT,
+    PAIR,
     TOO_MANY,
     UNAUTHENTICATED,
+    answer,
+    example,
     invalid,
     refusal,
 )
@@ -29,7 +32,11 @@ from accounts.jwt.tokens import Invalid, Pair
 
 class CredentialsSerializer(serializers.Serializer[None]):
     username = TextField(max_length=254, help_text="Your e-mail address.")
-    password = TextField(max_length=LONGEST_PASSWORD, trim_whitespace=False)
+    password = TextField(
+        max_length=LONGEST_PASSWORD,
+        trim_whitespace=False,
+        help_text="As you type it at the portal.",
+    )
     one_time_password = TextField(
         max_length=64,
         required=False,
@@ -61,14 +68,24 @@ NO_REFRESH = refusal("A refresh token that is not good, or was used", message=au
 @extend_schema(
     operation_id="sign_in",
     summary="Sign in",
-    description="A pair of tokens for the first of your accounts. Send the access token as "
-    "`Authorization: Bearer <access token>`, wherever an API token would do. Both end at once when "
-    "your password changes, or when you are removed from the account.",
+    description="A pair of tokens for the first of your accounts. Send the access token in "
+    "the header Authorization: Bearer <access token>, wherever an API token would do. Both end at "
+    "once when your password changes, or when you are removed from the account.",
     tags=[AUTHORIZATION],
     auth=[],
     request=CredentialsSerializer,
+    examples=[
+        example(
+            "Signing in",
+            {
+                "username": "maria@example.com",
+                "password": "correct horse battery staple",
+                "one_time_password": "123456",
+            },
+        )
+    ],
     responses={
-        200: PairSerializer,
+        200: answer(PairSerializer, "A pair of tokens", PAIR),
         400: invalid(
             "Wrong credentials, or a code is wanted",
             errors=["No active account found with the given credentials."],
@@ -102,8 +119,9 @@ def login(request: Request) -> Response:
     tags=[AUTHORIZATION],
     auth=[],
     request=RefreshSerializer,
+    examples=[example("Refreshing", {"refresh": "<refresh token>"})],
     responses={
-        200: PairSerializer,
+        200: answer(PairSerializer, "A pair of tokens", PAIR),
         400: invalid("No refresh token was sent", refresh=["This field is required."]),
         401: NO_REFRESH,
         429: TOO_MANY,
@@ -131,9 +149,10 @@ def refresh(request: Request) -> Response:
     description="A pair of tokens for another account of yours. Works with an access token, and "
     "not with an API token, which stays in its account.",
     tags=[AUTHORIZATION],
+    auth=[{"Bearer": []}],  # type: ignore[list-item]  # copied as it is; the hint is wrong
     parameters=[ACCOUNT_ID],
     responses={
-        200: PairSerializer,
+        200: answer(PairSerializer, "A pair of tokens", PAIR),
         401: UNAUTHENTICATED,
         403: refusal(
             "Asked with an API token",

@@ -25,6 +25,18 @@ def refusal(description: str, **example: Any) -> OpenApiResponse:
     )
 
 
+def answer(serializer: Any, description: str, body: Any) -> OpenApiResponse:
+    """A good answer, shown whole."""
+    return OpenApiResponse(
+        serializer, description, [OpenApiExample(description, body, response_only=True)]
+    )
+
+
+def example(name: str, body: dict[str, Any]) -> OpenApiExample:
+    """A request that would be understood."""
+    return OpenApiExample(name, body, request_only=True)
+
+
 def invalid(description: str, **errors: Any) -> OpenApiResponse:
     return refusal(description, message="The request is not valid: see errors.", errors=errors)
 
@@ -46,3 +58,53 @@ ACCOUNT_ID = OpenApiParameter(
     "client_id", int, OpenApiParameter.PATH, description="Your account's id: see Get my account."
 )
 USER_ID = OpenApiParameter("user_id", int, OpenApiParameter.PATH, description="The user's id.")
+
+USER: dict[str, Any] = {
+    "id": 612402195,
+    "email": "maria@example.com",
+    "name": "Maria Okafor",
+    "lang": "en",
+    "phone": "+49 30 901820",
+    "company": "Example Inc.",
+    "reseller": 0,
+    "client": 1,
+    "deleted": False,
+    "groups": [{"id": 2, "name": "Users"}],
+    "activated": True,
+    "sso_auth": False,
+    "two_fa": True,
+    "auth_types": ["password"],
+    "user_type": "common",
+    "is_active": True,
+    "client_and_roles": [
+        {
+            "client_id": 1,
+            "client_company_name": "Example Inc.",
+            "user_id": 612402195,
+            "user_roles": ["2"],
+        }
+    ],
+}
+USERS = {
+    "count": 57,
+    "next": "/iam/users?limit=1&offset=2",
+    "previous": "/iam/users?limit=1&offset=0",
+    "results": [USER],
+}
+SIGN_INS = {
+    "count": 57,
+    "next": "/iam/activity_log/logins?limit=1&offset=1",
+    "previous": None,
+    "result": [
+        {
+            "id": 4711,
+            "login_at": "2026-11-23T09:30:00.000000Z",
+            "ip_address": "192.0.2.7",
+            "user_agent": "Mozilla/5.0 (X11; Linux x86_64)",
+            "is_successful": True,
+            "auth_type": "password",
+            "user": 612402195,
+        }
+    ],
+}
+PAIR = {"access": "<access token>", "refresh": "<refresh token>"}

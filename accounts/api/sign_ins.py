@@ -5,7 +5,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.description import PEOPLE, UNAUTHENTICATED, invalid
+from accounts.api.description import PEOPLE, SIGN_INS, UNAUTHENTICATED, answer, invalid
 from accounts.api.pages import PageSerializer, page
 from accounts.api.serializers import (
     SIGN_IN_REFUSED,
@@ -25,7 +25,7 @@ from accounts.models import AuditEvent
     tags=[PEOPLE],
     parameters=[PageSerializer],
     responses={
-        200: SignInPageSerializer,
+        200: answer(SignInPageSerializer, "The sign-ins, newest first", SIGN_INS),
         400: invalid("A limit that makes no sense", limit=["A valid integer is required."]),
         401: UNAUTHENTICATED,
     },

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import exceptions, status
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
@@ -21,7 +21,11 @@ from accounts.api.description import (
     NO_USER,
     PEOPLE,
     UNAUTHENTICATED,
+    USER,
     USER_ID,
+    USERS,
+    answer,
+    example,
     invalid,
     refusal,
 )
@@ -57,12 +61,12 @@ NOT_ACCEPTED = "The user has not accepted the invitation yet. Remove it, and inv
     operation_id="list_users",
     summary="List users",
     description="Administrators get all users of the account, and after them those who were "
-    "invited and have not accepted yet (`activated` is false); others themselves. With `limit` or "
-    "`offset` the answer is one page; without, an array of everybody.",
+    "invited and have not accepted yet (activated is false); others themselves. With limit or "
+    "offset the answer is one page; without, an array of everybody.",
     tags=[PEOPLE],
     parameters=[PageSerializer],
     responses={
-        200: UserPageSerializer,
+        200: answer(UserPageSerializer, "The users, by the time they joined", USERS),
         400: invalid("A limit that makes no sense", limit=["A valid integer is required."]),
         401: UNAUTHENTICATED,
     },
@@ -86,7 +90,11 @@ def users(request: Request) -> Response:
     description="A user of the account, or somebody who was invited to it.",
     tags=[PEOPLE],
     parameters=[USER_ID],
-    responses={200: UserAndAccountsSerializer, 401: UNAUTHENTICATED, 404: NO_USER},
+    responses={
+        200: answer(UserAndAccountsSerializer, "The user", USER),
+        401: UNAUTHENTICATED,
+        404: NO_USER,
+    },
 )
 @extend_schema(
     methods=["PATCH"],
@@ -98,8 +106,9 @@ def users(request: Request) -> Response:
     tags=[PEOPLE],
     parameters=[USER_ID],
     request=ChangedUserSerializer,
+    examples=[example("A name", {"name": "Maria Okafor", "phone": "+49 30 901820", "lang": "de"})],
     responses={
-        200: UserAndAccountsSerializer,
+        200: answer(UserAndAccountsSerializer, "You, as you are now", USER),
         400: invalid(
             "Something in the request is not valid", lang=["Choose one of: en, de, ru, zh, az."]
         ),
@@ -128,8 +137,20 @@ def user(request: Request, user_id: int) -> Response:
     description="Sends an invitation with a link that is good for 24 hours. For Administrators.",
     tags=[PEOPLE],
     request=InvitationSerializer,
+    examples=[
+        example(
+            "An invitation",
+            {
+                "client_id": 1,
+                "email": "nora@example.com",
+                "user_role": {"id": 2, "name": "Users"},
+                "lang": "en",
+                "name": "Nora",
+            },
+        )
+    ],
     responses={
-        200: InvitedSerializer,
+        200: answer(InvitedSerializer, "Invited", {"status": "sent", "user_id": 612402195}),
         400: invalid(
             "Something in the request is not valid; nobody was invited",
             errors=["User 612402195 has already been invited to client 1"],
@@ -157,7 +178,11 @@ def invite_user(request: Request) -> Response:
     description="The role of the user in the account.",
     tags=[PEOPLE],
     parameters=[ACCOUNT_ID, USER_ID],
-    responses={200: UserRoleSerializer, 401: UNAUTHENTICATED, 404: NO_USER},
+    responses={
+        200: answer(UserRoleSerializer, "The role", {"user_role": {"id": 2, "name": "Users"}}),
+        401: UNAUTHENTICATED,
+        404: NO_USER,
+    },
 )
 @extend_schema(
     methods=["PUT"],
@@ -168,8 +193,9 @@ def invite_user(request: Request) -> Response:
     tags=[PEOPLE],
     parameters=[ACCOUNT_ID, USER_ID],
     request=UserRoleSerializer,
+    examples=[example("Another role", {"user_role": {"id": 5, "name": "Engineers"}})],
     responses={
-        204: None,
+        204: OpenApiResponse(description="Changed"),
         400: invalid("No role, or none of the five", user_role=["Invalid role: Root"]),
         401: UNAUTHENTICATED,
         403: refusal(
@@ -189,7 +215,7 @@ def invite_user(request: Request) -> Response:
     tags=[PEOPLE],
     parameters=[ACCOUNT_ID, USER_ID],
     responses={
-        204: None,
+        204: OpenApiResponse(description="Removed"),
         401: UNAUTHENTICATED,
         403: refusal(
             "Not possible now, or not yours to do",

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.actors import Actor
 from accounts.api import people
-from accounts.api.description import PEOPLE, UNAUTHENTICATED
+from accounts.api.description import PEOPLE, UNAUTHENTICATED, USER, answer
 from accounts.api.serializers import AccountSerializer, UserAndAccountsSerializer
 from accounts.models import Membership
 
@@ -40,7 +40,7 @@ def caller(request: Request) -> Membership:
     description="Facts of the account that you work in. Administrators also get all "
     "its users, others themselves.",
     tags=[PEOPLE],
-    responses={200: AccountSerializer, 401: UNAUTHENTICATED},
+    responses={200: OpenApiResponse(AccountSerializer, "Your account"), 401: UNAUTHENTICATED},
 )
 @api_view(["GET"])
 def my_account(request: Request) -> Response:
@@ -57,7 +57,7 @@ def my_account(request: Request) -> Response:
     description="You, in your account. With an access token also your other accounts, which an API "
     "token knows nothing of.",
     tags=[PEOPLE],
-    responses={200: UserAndAccountsSerializer, 401: UNAUTHENTICATED},
+    responses={200: answer(UserAndAccountsSerializer, "You", USER), 401: UNAUTHENTICATED},
 )
 @api_view(["GET"])
 def my_user(request: Request) -> Response:

@@ -1,0 +1,228 @@
+"""An account with secrets, and everybody who asks for them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import audit, invitations
+from accounts.actors import Actor
+from accounts.models import Account, AuditEvent, Invitation, Membership, User
+from accounts.requests import SESSION_KEY
+from accounts.roles import Role
+from apitokens.models import APIToken
+from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
+from notifications.models import Mail, Notice, State
+from tests.factories import PASSWORD, AccountFactory, MembershipFactory, UserFactory, issue
+
+ASKERS = ("anonymous", "lonely", "stranger", "user", "administrator", "operator")
+"""Nobody; a person without an account; an Administrator of another account; a member with the
+weakest role; an Administrator; an operator of the portal who belongs to no account."""
+
+OUTSIDERS = ("anonymous", "lonely", "stranger", "operator")
+
+ACCOUNT_MARK = "zanzibar"
+"""Stands in every name and address of the account: whoever reads it has seen in."""
+
+ENGINEERS_MARK = "quagga"
+"""Stands in all that is the engineer's: their Administrators see it, other members do not."""
+
+
+@dataclass
+class World:
+    """The account, and its engineer's things, which the addresses of the matrix point to."""
+
+    account: Account
+    engineer: Membership
+    administrator: Membership
+    user: Membership
+    stranger: Membership
+    token: APIToken
+    notice: Notice
+    mail: Mail
+    event: AuditEvent
+    invitation: Invitation
+    session: UserSession
+    passkey: Authenticator
+    clients: dict[str, Client]
+
+    def state(self) -> list[Any]:
+        """Everything of the account that somebody could change, but for what is only written down
+        about trying."""
+        tables: Iterable[Any] = (
+            Account.objects.all(),
+            Membership.objects.all(),
+            Invitation.objects.all(),
+            User.objects.all(),
+            APIToken.objects.all(),
+            Notice.objects.filter(account=self.account),
+            UserSession.objects.filter(pk=self.session.pk),
+            Authenticator.objects.all(),
+        )
+        ignored = {"last_login", "last_used_at", "last_used_address", "last_seen_at", "digest"}
+        return [
+            [
+                {name: value for name, value in row.items() if name not in ignored}
+                for row in table.order_by("pk").values()
+            ]
+            for table in tables
+        ]
+
+    def things(self) -> dict[str, Any]:
+        """What the arguments in addresses stand for, by name; `pk` depends on the route."""
+        return {
+            "account_id": self.account.pk,
+            "client_id": self.account.pk,
+            "user_id": self.engineer.user_id,
+            "token_id": self.token.pk,
+            "invitation_id": self.invitation.pk,
+            "membership_id": self.engineer.pk,
+            "signed": "no:such:signature",
+            "key": "no-such-key",
+            "uidb36": "1",
+            "content_type_id": ContentType.objects.get_for_model(APIToken).pk,
+            "app_label": "accounts",
+            "url": "nowhere",
+        }
+
+
+def build() -> World:
+    """The world, as of now."""
+    at = timezone.now()
+    account = AccountFactory.create(name="Zanzibar Ltd")
+    administrator = _member(account, "adele", Role.ADMINISTRATORS)
+    engineer = _member(account, ENGINEERS_MARK, Role.ENGINEERS)
+    user = _member(account, "umar", Role.USERS)
+    stranger = MembershipFactory.create(account__name="Globex", role=Role.ADMINISTRATORS)
+    keys = {
+        name: issue(member, at=at, name=f"{name} token", role=member.role).key.spell()
+        for name, member in (
+            ("stranger", stranger),
+            ("user", user),
+            ("administrator", administrator),
+        )
+    }
+    clients = {
+        "anonymous": Client(),
+        "lonely": _browser(UserFactory.create()),
+        "stranger": _browser(stranger.user, stranger, keys["stranger"]),
+        "user": _browser(user.user, user, keys["user"]),
+        "administrator": _browser(administrator.user, administrator, keys["administrator"]),
+        "operator": _browser(UserFactory.create(is_staff=True, is_superuser=True)),
+    }
+    world = World(
+        account=account,
+        engineer=engineer,
+        administrator=administrator,
+        user=user,
+        stranger=stranger,
+        token=issue(engineer, at=at, name=f"{ACCOUNT_MARK} {ENGINEERS_MARK} token").token,
+        notice=_notice(engineer, at),
+        mail=_mail(engineer, at),
+        event=audit.record(
+            "sign_in.succeeded", by=Actor.member(engineer), at=at, subject=engineer.user
+        ),
+        invitation=invitations.invite(
+            account=account,
+            email=f"{ENGINEERS_MARK}@{ACCOUNT_MARK}.invited.example",
+            role=Role.USERS,
+            by=Actor.member(administrator),
+            at=at,
+        ),
+        session=_session(engineer),
+        passkey=Authenticator.objects.create(
+            user=engineer.user,
+            type=Authenticator.Type.WEBAUTHN,
+            data={"name": f"{ACCOUNT_MARK} {ENGINEERS_MARK} passkey", "credential": {}},
+        ),
+        clients=clients,
+    )
+    Mail.objects.update(state=State.SENT)  # or /healthz complains that nobody sends them
+    return world
+
+
+def _member(account: Account, name: str, role: Role) -> Membership:
+    return MembershipFactory.create(
+        account=account,
+        role=role,
+        user__email=f"{name}@{ACCOUNT_MARK}.example",
+        user__name=f"{name.capitalize()} of Zanzibar",
+    )
+
+
+def _browser(user: User, member: Membership | None = None, key: str = "") -> Client:
+    """A browser whose person has just given their password, and need not do so again now."""
+    client = Client(headers={"Authorization": f"APIKey {key}"} if key else None)
+    client.force_login(user)
+    if member:
+        session = client.session
+        session[SESSION_KEY] = member.account_id
+        session.save()
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    return client
+
+
+def _notice(member: Membership, at: datetime) -> Notice:
+    return Notice.objects.create(
+        user=member.user,
+        account=member.account,
+        kind=TOKEN_CHANGED_BY_OTHERS.code,
+        title=f"{ACCOUNT_MARK} {ENGINEERS_MARK} notice",
+        created_at=at,
+    )
+
+
+def _mail(member: Membership, at: datetime) -> Mail:
+    return Mail.objects.create(
+        user=member.user,
+        account=member.account,
+        kind=TOKEN_CHANGED_BY_OTHERS.code,
+        created_at=at,
+        next_try_at=at,
+        give_up_at=at,
+    )
+
+
+def _session(member: Membership) -> UserSession:
+    client = _browser(member.user, member)
+    key = client.session.session_key
+    session, _made = UserSession.objects.get_or_create(
+        session_key=key,
+        defaults={
+            "user": member.user,
+            "ip": "192.0.2.1",
+            "user_agent": f"{ENGINEERS_MARK} browser",
+        },
+    )
+    return session
+
+
+Pick = Callable[[World], int | UUID]
+
+PKS: dict[str, Pick] = {
+    "admin:view_on_site": lambda world: world.token.pk,
+    "apitokens:": lambda world: world.token.pk,
+    "notifications:": lambda world: world.notice.pk,
+    "accounts:change_role": lambda world: world.engineer.pk,
+    "accounts:remove": lambda world: world.engineer.pk,
+    "accounts:send_again": lambda world: world.invitation.pk,
+    "accounts:withdraw": lambda world: world.invitation.pk,
+    "accounts:end_session": lambda world: world.session.pk,
+    "mfa_": lambda world: world.passkey.pk,
+    "admin:accounts_user_": lambda world: world.engineer.user_id,
+    "admin:accounts_membership_": lambda world: world.engineer.pk,
+    "admin:accounts_invitation_": lambda world: world.invitation.pk,
+    "admin:accounts_auditevent_": lambda world: world.event.pk,
+    "admin:accounts_account_": lambda world: world.account.pk,
+    "admin:apitokens_apitoken_": lambda world: world.token.pk,
+    "admin:notifications_mail_": lambda world: world.mail.pk,
+}
+"""What `pk` and `object_id` stand for, by how the route's name begins."""
