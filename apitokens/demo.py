@@ -4,7 +4,8 @@ Everything is made by the same verbs that people use, at moments in the past: th
 nothing that the product cannot be.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from apitokens import services
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.use_records import Use, write_down
+from notifications.preferences import Person, Settings, choose, settings_of
 
 PASSWORD = "permatoken-demo"  # noqa: S105  # it is printed on every first start
 OPERATOR = Actor.operator(through=Through.COMMAND)
@@ -170,8 +172,9 @@ def seed(*, at: datetime) -> Demo:
     add_member(
         account=globex, user=users["admin@example.com"], role=Role.USERS, by=OPERATOR, at=began
     )
-    for specimen in sorted(SPECIMENS, key=lambda each: -each.created):
-        _issue(specimen, members, at=at)
+    with _nobody_told(members.values()):
+        for specimen in sorted(SPECIMENS, key=lambda each: -each.created):
+            _issue(specimen, members, at=at)
     administrator = Actor.member(members["admin@example.com"])
     remove_member(
         membership=members["former@example.com"], by=administrator, at=at - timedelta(days=199)
@@ -184,6 +187,18 @@ def _user(email: str, *, at: datetime) -> User:
     return people.create_user(
         email=email, password=PASSWORD, name=name, time_zone=time_zone, by=OPERATOR, at=at
     )
+
+
+@contextmanager
+def _nobody_told(members: Collection[Membership]) -> Iterator[None]:
+    """What happened before the demo began is no news to those who come."""
+    people = [Person(member.user_id, member.account_id) for member in members]
+    chosen = {person: settings_of(person) for person in people}
+    for person in people:
+        choose(person, Settings(allows_any=False, is_on={}))
+    yield
+    for person in people:
+        choose(person, chosen[person])
 
 
 @sensitive_variables("_key")

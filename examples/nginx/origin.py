@@ -9,6 +9,7 @@ asked: Counter[str] = Counter()
 
 class Page(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65_536  # head and body leave together
 
     def do_GET(self) -> None:
         """Every page may be kept for an hour."""

@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account, AuditEvent, Membership, User
-from apitokens.models import APIToken
+from apitokens.models import APIToken, VerifierKey
 from notifications.models import Mail
 from tests.conftest import SignIn
 from tests.factories import PASSWORD
@@ -60,6 +60,7 @@ def test_only_the_products_own_tables_are_there() -> None:
         Mail,
         Membership,
         User,
+        VerifierKey,
     }
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 import time_machine
@@ -13,6 +14,7 @@ from pytest_django import Settings
 from accounts.models import Membership
 from apitokens import keys
 from apitokens.keys import Key
+from config.wsgi import application
 from tests.conftest import Api, Issue
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +44,18 @@ def now() -> datetime:
 def be_refused(api: Api, times: int = 3, token: Key | str = UNKNOWN) -> None:
     for _time in range(times):
         assert api(token).get(ME).status_code == 401
+
+
+def ask_the_wsgi_application(token: Key | str) -> tuple[str, dict[str, str]]:
+    """Ask `/iam/auth/verify` as a server does. Returns status line and headers."""
+    text = token.spell() if isinstance(token, Key) else token
+    environ: dict[str, Any] = {"PATH_INFO": VERIFY, "HTTP_AUTHORIZATION": f"APIKey {text}"}
+    environ |= {"HTTP_HOST": "localhost", "REMOTE_ADDR": "127.0.0.1"}
+    setup_testing_defaults(environ)
+    told: list[Any] = []
+    for _part in application(environ, lambda *facts: told.extend(facts)):
+        pass
+    return told[0], dict(told[1])
 
 
 @DOORS
@@ -126,6 +140,28 @@ def test_token_that_is_used_too_often_is_told_to_wait(
     answer = api(good).get(door)
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "59")
+
+
+@pytest.mark.django_db(transaction=True)  # what a transaction reads is not kept in memory
+def test_short_way_in_front_of_django_counts_uses_too(
+    api: Api, engineer: Membership, issue: Issue, settings: Settings
+) -> None:
+    settings.TOKEN_RATE = 3
+    good = issue(engineer).key
+    api(good).get(VERIFY)  # from now on memory answers
+
+    statuses = [ask_the_wsgi_application(good)[0] for _time in range(3)]
+
+    assert statuses == ["200 OK"] * 2 + ["429 Too Many Requests"]
+
+
+def test_short_way_in_front_of_django_says_how_long_to_wait() -> None:
+    for _time in range(3):
+        assert ask_the_wsgi_application("nonsense")[0] == "401 Unauthorized"
+
+    status, headers = ask_the_wsgi_application("nonsense")
+
+    assert (status, headers["Retry-After"]) == ("429 Too Many Requests", "59")
 
 
 @DOORS

@@ -185,7 +185,8 @@ def test_with_redis_killed_processes_lose_a_moment_and_nothing_is_counted_twice(
 
 def _within(busy: Busy, span: timedelta) -> int:
     """How many uses were in the last moments of a process."""
-    return sum(at > busy.uses[-1] - span for at in busy.uses)
+    uses = busy.uses
+    return sum(at > uses[-1] - span for at in uses)
 
 
 def test_web_server_that_is_stopped_has_written_every_use(tmp_path: Path) -> None:
