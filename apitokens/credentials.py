@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+from accounts import rates
 from accounts.addresses import client_address
 from accounts.jwt import families
 from accounts.jwt.tokens import Invalid
@@ -61,7 +62,7 @@ def verify_header(
         way = ask if scheme == APIKEY else _way_for_bearers(ask)
         found = way(presented=text.strip(), at=at, address=address)
     except Refused:
-        limits.count_refusal(address, at=at)
+        rates.count_refusal(address, at=at)
         raise
     if found is not None and found.token_id is not None:
         limits.count_use(found.token_id, at=at)

@@ -1,34 +1,25 @@
 """`Authorization: Bearer <access token>` for the REST API, and what everybody refused is told."""
 
-import logging
-from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from redis import RedisError
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
-from accounts import ratelimits
+from accounts import rates
 from accounts.actors import Actor
 from accounts.addresses import client_address
-from accounts.api.refusals import TooMany
+from accounts.api.refusals import Busy
 from accounts.jwt import families
 from accounts.jwt.tokens import Invalid
 from accounts.models import User
-from accounts.ratelimits import Limit, TooManyTries
-
-logger = logging.getLogger(__name__)
 
 ENDED = "Token is invalid or expired"
 CHALLENGE = 'APIKey realm="permatoken", Bearer realm="permatoken"'
-FAILURES = Limit("api-failures", 60, timedelta(minutes=1))
-"""Refused credentials from one address. Good ones from there go on working: a program that was
-forgotten in some corner of an office must not stop the others."""
 
 
 class Refused(APIException):
@@ -60,14 +51,11 @@ class BearerAuthentication(BaseAuthentication):
 
 
 def refused(told: dict[str, Any], address: str | None) -> APIException:
-    """The 401 for bad credentials; 429 for an address that sends too many. Without the cache nobody
-    counts: who may come in does not depend on it."""
+    """The 401 for bad credentials; 429 for an address that sends too many."""
     try:
-        ratelimits.take(FAILURES, address or "")
-    except TooManyTries as limit:
-        return TooMany(limit)
-    except (RedisError, OSError):
-        logger.exception("The refused credentials of %s were not counted.", address)
+        rates.count_refusal(address, at=timezone.now())
+    except rates.TooMany as too_many:
+        return Busy(too_many)
     return Refused(told)
 
 

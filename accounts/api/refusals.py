@@ -1,7 +1,9 @@
 """Refusals that authentication needs: what it imports must not import the views of DRF."""
 
-from rest_framework import exceptions
+from rest_framework import exceptions, status
 
+from accounts import rates
+from accounts.api.sentences import told_to_wait
 from accounts.ratelimits import TooManyTries
 
 
@@ -13,3 +15,13 @@ class TooMany(exceptions.Throttled):
 
     def __init__(self, limit: TooManyTries) -> None:
         super().__init__(wait=limit.retry_after, detail="Too many tries.")
+
+
+class Busy(exceptions.APIException):
+    """429 with `Retry-After` for whoever is refused, or uses one token, too often."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+
+    def __init__(self, too_many: rates.TooMany) -> None:
+        super().__init__(told_to_wait(too_many))
+        self.wait = too_many.retry_after  # from which REST framework makes the header

@@ -15,11 +15,11 @@ from urllib.parse import parse_qsl
 
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.api.sentences import BAD_REQUEST, FORBIDDEN, MISSING
+from accounts.api.sentences import BAD_REQUEST, FORBIDDEN, MISSING, told_to_wait
+from accounts.rates import TooMany
 from accounts.roles import Role
 from accounts.text import parse_id
 from apitokens.credentials import BEARER, Insufficient, Need, require, verify_header
-from apitokens.limits import TooMany
 from apitokens.verification import Refusal, Refused, Verified, verify
 
 METHODS = ("GET", "HEAD", "POST")
@@ -29,7 +29,6 @@ LONGEST_REMEMBERED = 200
 # The sentences of the wire; `code` and `hint` beside them say more.
 BAD = "Bad permanent token"
 ENDED = "Token is invalid or expired"
-TOO_MANY = "Too many requests."
 
 
 class Answer(NamedTuple):
@@ -104,11 +103,6 @@ def told(refused: Refused) -> dict[str, str]:
     is_bad = refused.why != BEARER and refused.code in (Refusal.MALFORMED, Refusal.UNKNOWN)
     message = MISSING if refused.code is Refusal.MISSING else BAD if is_bad else ENDED
     return {"message": message, "code": refused.code, "hint": refused.sentence}
-
-
-def told_to_wait(too_many: TooMany) -> dict[str, str]:
-    """The body of a 429."""
-    return {"message": TOO_MANY, "code": too_many.code, "hint": too_many.sentence}
 
 
 @cache

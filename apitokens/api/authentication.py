@@ -1,31 +1,19 @@
 """`Authorization: APIKey <token>` for the REST API."""
 
-from http import HTTPStatus
-
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from accounts.actors import Actor
 from accounts.addresses import client_address
 from accounts.api import authentication
+from accounts.api.refusals import Busy
 from accounts.models import Membership, User
-from apitokens.api.answers import told, told_to_wait
+from accounts.rates import TooMany
+from apitokens.api.answers import told
 from apitokens.credentials import is_bearer, verify_request
-from apitokens.limits import TooMany
 from apitokens.verification import Refusal, Refused, Verified
-
-
-class Busy(APIException):
-    """429 with Retry-After, which REST framework takes from `wait`."""
-
-    status_code = HTTPStatus.TOO_MANY_REQUESTS
-
-    def __init__(self, too_many: TooMany) -> None:
-        super().__init__(told_to_wait(too_many))
-        self.wait = too_many.retry_after
 
 
 class APITokenAuthentication(BaseAuthentication):

@@ -17,13 +17,14 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
+from accounts import rates
 from accounts.addresses import client_address
-from accounts.api.sentences import BAD_REQUEST, MISSING
+from accounts.api.sentences import BAD_REQUEST, MISSING, told_to_wait
+from accounts.rates import TooMany
 from apitokens import limits
-from apitokens.api.answers import in_json, told_to_wait
+from apitokens.api.answers import in_json
 from apitokens.api.verify import as_response, not_allowed
 from apitokens.credentials import verify_bearer
-from apitokens.limits import TooMany
 from apitokens.verification import Refusal, Refused, Verified, verify
 from apitokens.verifiers import recognise
 
@@ -78,7 +79,7 @@ def _recognise_caller(request: HttpRequest, *, at: datetime) -> None:
     try:
         recognise(presented=presented, at=at, address=address)
     except Refused:
-        limits.count_refusal(address, at=at)
+        rates.count_refusal(address, at=at)
         raise
 
 

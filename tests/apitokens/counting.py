@@ -23,11 +23,11 @@ def main() -> None:
 
 
 def _is_told_to_wait(at: datetime) -> bool:
-    from apitokens import limits
+    from accounts import rates
 
     try:
-        limits.count_refusal(ADDRESS, at=at)
-    except limits.TooMany:
+        rates.count_refusal(ADDRESS, at=at)
+    except rates.TooMany:
         return True
     return False
 

@@ -8,8 +8,9 @@ import pytest
 from django.core.cache import cache
 from pytest_django import Settings
 
+from accounts import rates
+from accounts.rates import Counter, TooMany
 from apitokens import keys, limits
-from apitokens.limits import Counter, TooMany
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 ADDRESS = "192.0.2.7"
@@ -30,7 +31,7 @@ def after(seconds: float) -> datetime:
 
 def be_refused(times: int, *, address: str = ADDRESS, at: datetime = NOON) -> None:
     for _time in range(times):
-        limits.count_refusal(address, at=at)
+        rates.count_refusal(address, at=at)
 
 
 def test_address_may_be_refused_as_often_as_the_rate_says() -> None:
@@ -176,7 +177,7 @@ def test_nothing_of_the_last_minute_stays_in_memory() -> None:
 def test_nobody_is_asked_within_the_first_second() -> None:
     counter = Counter("test")
 
-    with patch.object(limits, "cache", None):
+    with patch.object(rates, "cache", None):
         for _time in range(100):
             counter.add("somebody", at=after(0.9))
 

@@ -17,6 +17,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts import members
 from accounts import services as people
 from accounts.actors import Actor, Through
 from accounts.models import Membership
@@ -171,7 +172,7 @@ def test_removed_issuers_token_stops_at_once(
     token, key = issue(user, at=now - timedelta(days=2), expires_at=now + timedelta(days=1))
     verify(presented=key.spell(), at=now)
     APIToken.objects.filter(pk=token.pk).update(expires_at=now - timedelta(hours=1))
-    people.remove_member(membership=user, by=Actor.member(administrator), at=now)
+    members.remove_member(membership=user, by=Actor.member(administrator), at=now)
     APIToken.objects.filter(pk=token.pk).update(expires_at=None)
     assert not is_good(key)
 

@@ -16,6 +16,7 @@ from tests.accounts.jwt.conftest import log_in
 
 pytestmark = pytest.mark.django_db
 
+FORM = "application/x-www-form-urlencoded"
 OPERATOR = Actor.operator(through=Through.COMMAND)
 
 
@@ -30,7 +31,7 @@ def verify(access: str, query: str = "") -> Any:
 
 def introspect(access: str, caller: str) -> dict[str, Any]:
     told = Client(headers={"Authorization": f"Bearer {caller}"}).post(
-        "/iam/auth/introspect", {"token": access}
+        "/iam/auth/introspect", f"token={access}", content_type=FORM
     )
     return dict(told.json())
 
