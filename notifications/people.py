@@ -4,12 +4,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, NamedTuple, ParamSpec
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 
 from notifications.preferences import Person
 
 P = ParamSpec("P")
-View = Callable[Concatenate[Any, P], HttpResponse]
+View = Callable[Concatenate[Any, P], HttpResponseBase]
 
 
 class PersonRequest(HttpRequest):
@@ -23,7 +23,7 @@ class Gate(NamedTuple):
     reached by such people only, and the others are told what to do."""
 
     person_of: Callable[[HttpRequest], Person | None]
-    guard: Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]
+    guard: Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]
 
 
 _gates: list[Gate] = []
@@ -39,15 +39,15 @@ def person_of(request: HttpRequest) -> Person | None:
     return _gates[0].person_of(request)
 
 
-def person_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def person_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Set `request.person`; strangers are asked to sign in."""
 
-    def as_person(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def as_person(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         request.person = person_of(request)  # type: ignore[attr-defined]  # see PersonRequest
         return view(request, *args, **kwargs)
 
     @wraps(view)
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         return _gates[0].guard(as_person)(request, *args, **kwargs)
 
     return guarded
