@@ -27,12 +27,11 @@ from accounts.admin_filters import (
     ClosedFilter,
     KindFilter,
     ListAdmin,
-    RemovedFilter,
     is_id,
     is_moment,
     is_text,
 )
-from accounts.models import Account, AuditEvent, Membership, User
+from accounts.models import Account, AuditEvent, User
 from accounts.requests import operator_of
 
 # Ways around the verbs: an address belongs to its user, rights come from `make_operator` alone.
@@ -116,6 +115,7 @@ class AccountAdmin(ListAdmin):
     def see_also(self, account: Account) -> SafeString:
         return links(
             (_("Members"), "accounts_membership", {"account": account.pk}),
+            (_("Invitations"), "accounts_invitation", {"account": account.pk}),
             (_("Audit events"), "accounts_auditevent", {"account": account.pk}),
         )
 
@@ -208,21 +208,6 @@ class UserAdmin(ListAdmin):
         )
 
 
-@admin.register(Membership)
-class MembershipAdmin(LookOnly, ListAdmin):
-    list_display = ["user", "account", "role", "created_at", "removed_at"]
-    list_filter = [RemovedFilter, "role", AccountFilter]
-    lookups = {
-        "state": is_text,
-        "role__exact": is_id,
-        "account": is_text,
-        "user__id__exact": is_id,  # a link of the user's page
-    }
-    list_select_related = ["user", "account"]
-    search_fields = ["user__email", "user__name", "account__name"]
-    ordering = ["account__name", "user__email"]
-
-
 @admin.register(AuditEvent)
 class AuditEventAdmin(LookOnly, ListAdmin):
     fields = ["time", "kind", "subject", "account", "user", "door", "address", "facts"]
@@ -284,4 +269,4 @@ def links(*targets: tuple[Any, str, dict[str, Any]]) -> SafeString:
     )
 
 
-from accounts import admin_mails  # noqa: E402, F401  # registers its page; needs what stands above
+from accounts import admin_mails, admin_people  # noqa: E402, F401  # their pages need what stands above

@@ -1,4 +1,4 @@
-"""What operators see of the audit log and of memberships."""
+"""What operators see of the audit log."""
 
 from datetime import datetime
 
@@ -96,28 +96,3 @@ def test_events_are_neither_added_changed_nor_deleted(
         assert desk.post(address, {"post": "yes", "kind": "forged"}).status_code == 403
     event.refresh_from_db()
     assert (event.kind, AuditEvent.objects.count()) == ("token.issued", before)
-
-
-def test_memberships_are_looked_at_only(desk: Client, engineer: Membership) -> None:
-    name = "accounts_membership"
-    assert engineer.user.email in shown(desk, page(f"{name}_changelist"), q="example inc")
-
-    for address in (
-        page(f"{name}_add"),
-        page(f"{name}_change", engineer.pk),
-        page(f"{name}_delete", engineer.pk),
-    ):
-        assert desk.post(address, {"post": "yes", "role": 1}).status_code == 403
-    engineer.refresh_from_db()
-    assert engineer.held_role.label == "Engineers"
-
-
-@pytest.mark.parametrize("members", [1, 30])
-def test_memberships_cost_the_same_for_any_number(
-    desk: Client, members: int, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
-    MembershipFactory.create_batch(members)
-
-    # session, operator, the choice of accounts, count, rows
-    with django_assert_num_queries(5):
-        shown(desk, page("accounts_membership_changelist"))

@@ -64,7 +64,7 @@ def test_links_between_pages_lead_to_narrowed_lists(
 
     addresses = {address for each in pages for address in lists_in(shown(desk, each))}
 
-    assert len(addresses) == 7
+    assert len(addresses) == 8
     for address in addresses:
         assert desk.get(address).status_code == 200, address
 

@@ -163,10 +163,15 @@ GET     admin:accounts_user_history            in    in    in    in    in    200
 GET     admin:accounts_user_delete             in    in    in    in    in    403
 GET     admin:accounts_user_change             in    in    in    in    in    200
 GET     admin:accounts_membership_changelist   in    in    in    in    in    200
-GET     admin:accounts_membership_add          in    in    in    in    in    403
+GET     admin:accounts_membership_add          in    in    in    in    in    200
 GET     admin:accounts_membership_history      in    in    in    in    in    200
 GET     admin:accounts_membership_delete       in    in    in    in    in    403
 GET     admin:accounts_membership_change       in    in    in    in    in    200
+GET     admin:accounts_invitation_changelist   in    in    in    in    in    200
+GET     admin:accounts_invitation_add          in    in    in    in    in    200
+GET     admin:accounts_invitation_history      in    in    in    in    in    200
+GET     admin:accounts_invitation_delete       in    in    in    in    in    403
+GET     admin:accounts_invitation_change       in    in    in    in    in    200
 GET     admin:accounts_auditevent_changelist   in    in    in    in    in    200
 GET     admin:accounts_auditevent_add          in    in    in    in    in    403
 GET     admin:accounts_auditevent_history      in    in    in    in    in    200

@@ -1,0 +1,321 @@
+"""What operators do with memberships and invitations: through the verbs, and on the record."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from accounts import invitations
+from accounts.actors import Actor
+from accounts.models import Account, Invitation, Membership, User
+from accounts.roles import Role
+from apitokens.models import APIToken
+from tests.conftest import Issue
+from tests.factories import MembershipFactory, UserFactory
+from tests.operators.conftest import Events, changes, page, shown
+
+MEMBERS, MEMBER = "accounts_membership_changelist", "accounts_membership_change"
+INVITATIONS = "accounts_invitation_changelist"
+
+
+def send(desk: Client, name: str, *args: Any, **fields: Any) -> str:
+    """Send a form; the text of the page that follows."""
+    answer = desk.post(page(name, *args), fields, follow=True)
+    assert answer.status_code == 200, answer.status_code
+    return str(answer.content.decode())
+
+
+# Memberships
+
+
+def test_user_becomes_a_member_on_the_record(
+    desk: Client, account: Account, operator: User, events: Events
+) -> None:
+    newcomer = UserFactory.create()
+    form = {"account": account.pk, "user": newcomer.pk, "role": Role.ENGINEERS.value}
+
+    send(desk, "accounts_membership_add", **form)
+
+    member = Membership.objects.get(account=account, user=newcomer)
+    assert member.held_role is Role.ENGINEERS
+    (event,) = events("member.added", account=account)
+    assert (event.user, event.through, event.subject_id) == (operator, "admin", member.pk)
+
+
+def test_removed_member_is_brought_back(
+    desk: Client, administrator: Membership, user: Membership, now: Any
+) -> None:
+    Membership.objects.filter(pk=user.pk).update(removed_at=now)
+    form = {"account": user.account_id, "user": user.user_id, "role": Role.ENGINEERS.value}
+
+    send(desk, "accounts_membership_add", **form)
+
+    user.refresh_from_db()
+    assert (user.is_removed, user.held_role) == (False, Role.ENGINEERS)
+
+
+def test_present_member_is_not_added_twice(desk: Client, user: Membership) -> None:
+    form = {"account": user.account_id, "user": user.user_id, "role": Role.ADMINISTRATORS.value}
+
+    text = send(desk, "accounts_membership_add", **form)
+
+    assert "The user is a member already." in text
+    user.refresh_from_db()
+    assert user.held_role is Role.USERS
+
+
+@pytest.mark.parametrize("field", ["account", "user", "role"])
+@pytest.mark.parametrize("value", ["", "0", "-1", "x", "9" * 25, "\0"])
+def test_membership_that_makes_no_sense_is_not_made(
+    desk: Client, account: Account, field: str, value: str
+) -> None:
+    form = {"account": account.pk, "user": UserFactory.create().pk, "role": Role.USERS.value}
+
+    answer = desk.post(page("accounts_membership_add"), {**form, field: value})
+
+    assert answer.status_code == 200
+    assert field in answer.context["adminform"].form.errors
+    assert not Membership.objects.exists()
+
+
+def test_role_is_changed_on_the_record(
+    desk: Client, user: Membership, operator: User, events: Events
+) -> None:
+    send(desk, MEMBER, user.pk, role=Role.ENGINEERS.value)
+
+    user.refresh_from_db()
+    assert user.held_role is Role.ENGINEERS
+    (event,) = events("member.role_changed")
+    assert (event.user, event.through) == (operator, "admin")
+    assert (event.details["before"], event.details["after"]) == ("Users", "Engineers")
+
+
+def test_role_below_that_of_an_active_token_is_refused_in_words(
+    desk: Client, engineer: Membership, issue: Issue
+) -> None:
+    issue(engineer, role=Role.ENGINEERS)
+
+    text = send(desk, MEMBER, engineer.pk, role=Role.USERS.value)
+
+    assert "The specified user has issued a token with a higher role." in text
+    assert "was changed successfully" not in text
+    engineer.refresh_from_db()
+    assert engineer.held_role is Role.ENGINEERS
+
+
+def test_last_administrator_is_neither_demoted_nor_removed(
+    desk: Client, administrator: Membership
+) -> None:
+    for form in ({"role": Role.USERS.value}, {"role": Role.ADMINISTRATORS.value, "remove": "on"}):
+        assert "this user is the last one" in send(desk, MEMBER, administrator.pk, **form)
+
+    administrator.refresh_from_db()
+    assert (administrator.held_role, administrator.is_removed) == (Role.ADMINISTRATORS, False)
+
+
+def test_member_is_removed_on_the_record(desk: Client, user: Membership, events: Events) -> None:
+    send(desk, MEMBER, user.pk, role=user.role, remove="on")
+
+    user.refresh_from_db()
+    assert user.is_removed
+    assert len(events("member.removed", subject_id=user.pk)) == 1
+
+
+def test_member_with_active_tokens_is_removed_only_with_them(
+    desk: Client, user: Membership, issue: Issue
+) -> None:
+    token, _key = issue(user)
+
+    refused = send(desk, MEMBER, user.pk, role=user.role, remove="on")
+    assert "have active tokens" in refused
+    assert Membership.objects.filter(pk=user.pk, removed_at=None).exists()
+
+    send(desk, MEMBER, user.pk, role=user.role, remove="on", delete_tokens="on")
+    assert not Membership.objects.filter(pk=user.pk, removed_at=None).exists()
+    assert APIToken.objects.get(pk=token.pk).is_deleted
+
+
+def test_removed_member_is_looked_at_only(desk: Client, user: Membership, now: Any) -> None:
+    Membership.objects.filter(pk=user.pk).update(removed_at=now)
+
+    assert desk.post(page(MEMBER, user.pk), {"role": 1}).status_code == 403
+    user.refresh_from_db()
+    assert user.held_role is Role.USERS
+
+
+def test_account_and_user_of_a_membership_stay(
+    desk: Client, user: Membership, stranger: Membership
+) -> None:
+    send(desk, MEMBER, user.pk, role=user.role, account=stranger.account_id, user=stranger.user_id)
+
+    before = (user.account_id, user.user_id)
+    user.refresh_from_db()
+    assert (user.account_id, user.user_id) == before
+    assert not changes()
+
+
+def test_membership_is_not_deleted(desk: Client, user: Membership) -> None:
+    address = page("accounts_membership_delete", user.pk)
+
+    assert desk.post(address, {"post": "yes"}).status_code == 403
+    assert Membership.objects.filter(pk=user.pk).exists()
+
+
+@pytest.mark.parametrize("members", [1, 30])
+def test_memberships_cost_the_same_for_any_number(
+    desk: Client, members: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    MembershipFactory.create_batch(members)
+
+    # session, operator, the choice of accounts, count, rows
+    with django_assert_num_queries(5):
+        shown(desk, page(MEMBERS))
+
+
+# Invitations
+
+
+@pytest.fixture
+def invitation(administrator: Membership, now: Any) -> Invitation:
+    return invitations.invite(
+        account=administrator.account,
+        email="nora@example.com",
+        role=Role.USERS,
+        by=Actor.member(administrator),
+        at=now,
+    )
+
+
+def do(desk: Client, action: str, *invited: Invitation) -> str:
+    """Choose an action for these rows of the list."""
+    rows = [each.pk for each in invited]
+    return send(desk, INVITATIONS, action=action, _selected_action=rows)
+
+
+def test_operator_invites_on_the_record(
+    desk: Client, account: Account, operator: User, events: Events
+) -> None:
+    form = {"account": account.pk, "email": "Nora@Example.com", "language": "en", "role": 1}
+
+    send(desk, "accounts_invitation_add", **form)
+
+    made = Invitation.objects.get()
+    assert (made.email, made.invited_by, made.given_role) == (
+        "nora@example.com",
+        None,
+        Role.ADMINISTRATORS,
+    )
+    (event,) = events("invitation.sent", account=account)
+    assert (event.user, event.through) == (operator, "admin")
+
+
+def test_member_is_not_invited(desk: Client, user: Membership) -> None:
+    form = {"account": user.account_id, "email": user.user.email, "language": "en", "role": 2}
+
+    text = send(desk, "accounts_invitation_add", **form)
+
+    assert "was added successfully" not in text
+    assert not Invitation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("email", text) for text in ("", "no address", "nul\0@example.com", "a" * 300)),
+        *(("role", text) for text in ("", "4", "x")),
+        *(("account", text) for text in ("", "0", "x", "9" * 25)),
+        ("name", "two\nlines"),
+        ("language", "xx"),
+    ],
+)
+def test_invitation_that_makes_no_sense_is_not_sent(
+    desk: Client, account: Account, field: str, value: str
+) -> None:
+    form = {"account": account.pk, "email": "nora@example.com", "language": "en", "role": 2}
+
+    answer = desk.post(page("accounts_invitation_add"), {**form, field: value})
+
+    assert answer.status_code == 200
+    assert field in answer.context["adminform"].form.errors
+    assert not Invitation.objects.exists()
+
+
+def test_invitation_is_sent_again_with_another_link(
+    desk: Client, invitation: Invitation, events: Events
+) -> None:
+    nonce = invitation.nonce
+
+    assert "Done. (nora@example.com)" in do(desk, "send_again", invitation)
+
+    invitation.refresh_from_db()
+    assert invitation.nonce != nonce
+    assert len(events("invitation.sent_again")) == 1
+
+
+def test_invitation_is_withdrawn_once(desk: Client, invitation: Invitation, events: Events) -> None:
+    assert "Done." in do(desk, "withdraw", invitation)
+    assert "open no more" in do(desk, "withdraw", invitation)
+
+    invitation.refresh_from_db()
+    assert invitation.withdrawn_at is not None
+    assert len(events("invitation.withdrawn")) == 1
+
+
+def test_refusal_of_one_invitation_is_told_and_the_others_go_on(
+    desk: Client, invitation: Invitation, administrator: Membership, now: Any
+) -> None:
+    by = Actor.member(administrator)
+    other = invitations.invite(
+        account=administrator.account, email="omar@example.com", role=Role.USERS, by=by, at=now
+    )
+    invitations.withdraw(invitation=other, by=by, at=now)
+
+    text = do(desk, "send_again", invitation, other)
+
+    assert "Done. (nora@example.com)" in text
+    assert "Done. (omar@example.com)" not in text
+    assert "(omar@example.com)" in text
+
+
+def test_invitation_is_neither_changed_nor_deleted(desk: Client, invitation: Invitation) -> None:
+    for name in ("accounts_invitation_change", "accounts_invitation_delete"):
+        answer = desk.post(page(name, invitation.pk), {"post": "yes", "role": 1})
+        assert answer.status_code == 403
+    invitation.refresh_from_db()
+    assert invitation.given_role is Role.USERS
+
+
+def test_link_of_an_invitation_is_not_shown(desk: Client, invitation: Invitation) -> None:
+    text = shown(desk, page("accounts_invitation_change", invitation.pk))
+
+    assert "nora@example.com" in text
+    assert invitation.nonce not in text
+
+
+def test_filter_tells_open_from_withdrawn(desk: Client, invitation: Invitation) -> None:
+    assert "nora@example.com" in shown(desk, page(INVITATIONS), state="open")
+    assert "nora@example.com" not in shown(desk, page(INVITATIONS), state="withdrawn")
+    assert "nora@example.com" not in shown(desk, page(INVITATIONS), state="accepted")
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_invitations_cost_the_same_for_any_number(
+    desk: Client,
+    administrator: Membership,
+    number: int,
+    now: Any,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for each in range(number):
+        invitations.invite(
+            account=administrator.account,
+            email=f"person{each}@invited.example",
+            role=Role.USERS,
+            by=Actor.member(administrator),
+            at=now,
+        )
+
+    # session, operator, the choice of accounts, count, rows
+    with django_assert_num_queries(5):
+        shown(desk, page(INVITATIONS))
