@@ -17,7 +17,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens import keys, services
 from apitokens.keys import Key
-from config import shortcut as short
+from config.middleware import security_headers
 from config.networks import parse_networks
 from config.shortcut import shortcut
 from tests.conftest import Issue
@@ -49,7 +49,7 @@ def nobody(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 def environ(header: str | None, query: str = "", method: str = "GET", **facts: str) -> Any:
-    given = {"SERVER_NAME": "localhost", "HTTP_HOST": "localhost", **facts}
+    given: dict[str, Any] = {"SERVER_NAME": "localhost", "HTTP_HOST": "localhost", **facts}
     if header is not None:
         given["HTTP_AUTHORIZATION"] = header
     request = RequestFactory().generic(method, VERIFY, QUERY_STRING=query, **given)
@@ -65,9 +65,8 @@ def key(engineer: Membership, issue: Issue) -> Key:
 
 
 @pytest.fixture(autouse=True)
-def new_dress() -> None:
-    """Headers that follow from settings are asked for anew."""
-    short._worn.cache_clear()
+def headers_of_these_settings() -> None:
+    security_headers.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +108,8 @@ QUERIES = ["", "role=3022", "role=Users&account={account}", "role=1", "account=9
 @pytest.mark.parametrize("header", HEADERS)
 def test_both_ways_say_the_same(engineer: Membership, key: Key, header: str) -> None:
     wrong, unknown = Key(key.id, "0" * 64), keys.make(771_142_358)
-    warm(unknown), warm(wrong), warm(key)
+    for each in (unknown, wrong, key):
+        warm(each)
     form = HEADERS[header]
     texts = {
         "token": key.spell(),
