@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from functools import cache
+from io import BytesIO
 
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
 
@@ -73,9 +76,24 @@ def straight_to_doors(get_response: Handler) -> Handler:
         if door is None:
             return get_response(request)
         request.get_host()  # refuses names that are not ours, as CommonMiddleware does
-        return door(request)
+        response = door(request)
+        for name, value in security_headers(request.is_secure()):
+            response.headers[name] = value
+        return response
 
     return handle
+
+
+@cache
+def security_headers(is_secure: bool) -> list[tuple[str, str]]:
+    """The headers that Django's SecurityMiddleware, asked once, puts on every answer."""
+    scheme = "https" if is_secure else "http"
+    request = WSGIRequest(
+        {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme, "wsgi.input": BytesIO()}
+    )
+    security = SecurityMiddleware(lambda _request: HttpResponse())
+    dressed = security.process_response(request, HttpResponse())
+    return [(name, value) for name, value in dressed.items() if name != "Content-Type"]
 
 
 def is_api(request: HttpRequest) -> bool:

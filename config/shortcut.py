@@ -14,13 +14,12 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpResponse
-from django.middleware.security import SecurityMiddleware
 from django.utils import timezone
 
 from accounts.addresses import client_address, is_trusted_peer
 from apitokens.api.answers import METHODS, Answer, answer
 from apitokens.verification import recall
+from config.middleware import security_headers
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -44,7 +43,9 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
         given = _recall(head) if _is_plain(head) else None
         if given is None:
             return serve(environ, start_response)
-        start_response(_status_line(given.status), [*given.headers, *_worn(head.is_secure())])
+        start_response(
+            _status_line(given.status), [*given.headers, *security_headers(head.is_secure())]
+        )
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [given.body]
 
     return serve_or_answer
@@ -81,17 +82,6 @@ def _is_ours(host: str) -> bool:
         return bool(_Head({"HTTP_HOST": host}).get_host()) if host else False
     except DisallowedHost:
         return False
-
-
-@cache
-def _worn(is_secure: bool) -> list[tuple[str, str]]:
-    """The headers that Django's SecurityMiddleware, asked once, puts on every answer."""
-    dress = SecurityMiddleware(lambda _request: HttpResponse())
-    request = _Head({"wsgi.url_scheme": "https" if is_secure else "http"})
-    request.path = PATH
-    worn = dress(request)
-    assert isinstance(worn, HttpResponse)  # no coroutine: the way is synchronous
-    return [(name, value) for name, value in worn.items() if name != "Content-Type"]
 
 
 @cache

@@ -7,8 +7,8 @@ whatever is not good it is told `{"active": false}` and nothing more.
 import base64
 import binascii
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import parse_qsl
 
 from django.conf import settings
@@ -22,7 +22,7 @@ from accounts.addresses import client_address
 from accounts.api.sentences import BAD_REQUEST, MISSING, told_to_wait
 from accounts.rates import TooMany
 from apitokens import limits
-from apitokens.api.answers import in_json
+from apitokens.api.answers import Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
 from apitokens.credentials import verify_bearer
 from apitokens.verification import Refusal, Refused, Verified, verify
@@ -30,7 +30,6 @@ from apitokens.verifiers import recognise
 
 BAD_CALLER = "Bad verifier key"
 FORM = "application/x-www-form-urlencoded"
-INACTIVE = {"active": False}
 MOST_FIELDS = 20
 IN_THE_ADDRESS = (
     "Send the token in the body: addresses end up in logs. Whoever reads them has this one now."
@@ -55,15 +54,16 @@ def introspect(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
     try:
         _recognise_caller(request, at=at)
-        status, body = 200, _describe(_asked_token(request), at=at)
+        return as_response(_describe(_asked_token(request), at=at), request)
     except Refused as refused:
         return _refused(request, refused)
     except TooMany as too_many:
         wait = ("Retry-After", str(too_many.retry_after))
         return as_response(in_json(429, told_to_wait(too_many), wait), request)
     except BadQuestion as bad:
-        status, body = bad.status, _error("invalid_request", bad)
-    return as_response(in_json(status, body), request)
+        errors = {"token": [bad.sentence]}
+        body = {"error": "invalid_request", "message": BAD_REQUEST, "errors": errors}
+        return as_response(in_json(bad.status, body), request)
 
 
 @sensitive_variables()
@@ -113,19 +113,20 @@ def _asked_token(request: HttpRequest) -> str:
 
 
 @sensitive_variables("token")
-def _describe(token: str, *, at: datetime) -> dict[str, Any]:
-    """The members of RFC 7662, with role and account."""
+def _describe(token: str, *, at: datetime) -> Answer:
+    """What a token is good for. The address of its use stays unknown: who asks does not use it."""
     try:
-        # The address of use stays unknown: whoever asks is not who uses the token.
         found = (verify_bearer if "." in token else verify)(presented=token, at=at, address=None)
     except Refused:
-        return INACTIVE
+        return in_json(200, {"active": False})
     if found.token_id is not None:
         limits.count_use(found.token_id, at=at)
-    return _members(found)
+    return _good(found)
 
 
-def _members(found: Verified) -> dict[str, Any]:
+@lru_cache(maxsize=1000)
+def _good(found: Verified) -> Answer:
+    """The members of RFC 7662, with role and account. Worded once for what is found often."""
     members: dict[str, Any] = {
         "active": True,
         "token_type": "APIKey" if found.token_id else "Bearer",
@@ -142,7 +143,7 @@ def _members(found: Verified) -> dict[str, Any]:
         members["iat"] = int(found.created_at.timestamp())
     if found.expires_at is not None:
         members["exp"] = int(found.expires_at.timestamp())
-    return members
+    return in_json(200, members)
 
 
 def _refused(request: HttpRequest, refused: Refused) -> HttpResponse:
@@ -156,7 +157,3 @@ def _refused(request: HttpRequest, refused: Refused) -> HttpResponse:
     error = "" if refused.code is Refusal.MISSING else ', error="invalid_token"'
     challenge = ("WWW-Authenticate", f'Bearer realm="permatoken"{error}')
     return as_response(in_json(401, body, challenge), request)
-
-
-def _error(code: str, bad: BadQuestion) -> dict[str, Any]:
-    return {"error": code, "message": BAD_REQUEST, "errors": {"token": [bad.sentence]}}

@@ -17,7 +17,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens import keys, services
 from apitokens.keys import Key
-from config import shortcut as short
+from config.middleware import security_headers
 from config.networks import parse_networks
 from config.shortcut import shortcut
 from tests.conftest import Issue
@@ -65,9 +65,8 @@ def key(engineer: Membership, issue: Issue) -> Key:
 
 
 @pytest.fixture(autouse=True)
-def new_dress() -> None:
-    """Headers that follow from settings are asked for anew."""
-    short._worn.cache_clear()
+def headers_of_these_settings() -> None:
+    security_headers.cache_clear()
 
 
 @pytest.fixture(autouse=True)
