@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.core.exceptions import BadRequest
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
@@ -23,6 +25,14 @@ LONGEST_SEARCH = 255
 
 def is_id(text: str) -> bool:
     return parse_id(text) is not None
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_text(text: str) -> bool:
@@ -74,7 +84,8 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Do to the selected rows what was chosen, unless one of them can be no row."""
-        if not all(map(is_id, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+        is_key = is_id if isinstance(self.opts.pk, models.IntegerField) else is_uuid
+        if not all(map(is_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
             raise BadRequest("A selected row is no id.")
         return super().response_action(request, queryset)
 
