@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from django.core.paginator import Page, Paginator
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from notifications.kinds import KINDS
 from notifications.models import Notice
@@ -42,5 +42,5 @@ def entry(notice: Notice) -> Entry:
         notice=notice,
         lines=lines[:visible],
         rest=lines[visible:],
-        action=kind.action_for(len(lines)) if kind else _("Open"),
+        action=kind.action_for(len(lines)) if kind else pgettext("verb", "Open"),
     )

@@ -9,6 +9,7 @@ import binascii
 from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qsl
 
 from django.conf import settings

@@ -10,8 +10,8 @@ import pytest
 
 from tests.run.portal import READY, ROOT, have_ended, started, wait_until
 
-EVERYBODY = 6
-"""The web server and its two workers; the worker, its one process and beat."""
+EVERYBODY = 5
+"""The web server and its two workers; the worker and its beat."""
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
