@@ -85,7 +85,11 @@ def test_another_algorithm_with_the_right_key(pair: Pair, algorithm: str) -> Non
     refused(made(claims_of(pair["access"]), algorithm=algorithm))
 
 
-@pytest.mark.parametrize("key", ["", "secret", portal.SECRET_KEY, "0" * 64, KEY.upper()])
+@pytest.mark.parametrize(
+    "key",
+    ["", "secret", portal.SECRET_KEY, "0" * 64, KEY.upper()],
+    ids=["none", "a guess", "the secret itself", "zeros", "in capitals"],
+)
 def test_another_key(pair: Pair, key: str) -> None:
     body = ".".join(pair["access"].split(".")[:2])
     signature = hmac.new(key.encode(), body.encode(), hashlib.sha256).digest()
@@ -292,7 +296,9 @@ def few(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["Bearer nonsense", "APIKey nonsense", f"APIKey {make(5).spell()}"]
+    "header",
+    ["Bearer nonsense", "APIKey nonsense", f"APIKey {make(5).spell()}"],
+    ids=["no JWT", "no API token", "unknown API token"],
 )
 def test_address_that_sends_nothing_but_bad_credentials_is_told_to_wait(
     header: str, db: None
