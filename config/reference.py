@@ -8,6 +8,7 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 
 Schema = dict[str, Any]
+CREDENTIALS = {"APIKey": "APIKey <token>", "VerifierKey": "Bearer <verifier key>"}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -45,7 +46,7 @@ def _operation(document: Schema, path: str, method: str, operation: Schema) -> S
         "parameters": [_parameter(document, each) for each in operation.get("parameters", [])],
         "body": body,
         "responses": [_response(status, each) for status, each in operation["responses"].items()],
-        "curl": _curl(path, method, body),
+        "curl": _curl(path, method, body, scheme=next(iter(operation["security"][0]))),
     }
 
 
@@ -60,12 +61,15 @@ def _parameter(document: Schema, parameter: Schema) -> Schema:
 
 
 def _body(document: Schema, operation: Schema) -> Schema | None:
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    if content is None:
+    contents = operation.get("requestBody", {}).get("content", {})
+    if not contents:
         return None
+    media = "application/json" if "application/json" in contents else next(iter(contents))
+    content = contents[media]
     schema = _resolve(document, content["schema"])
     required = schema.get("required", [])
     return {
+        "media": media,
         "example": _example(content),
         "fields": [
             {
@@ -114,12 +118,19 @@ def _resolve(document: Schema, schema: Schema) -> Schema:
     return {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
 
 
-def _curl(path: str, method: str, body: Schema | None) -> str:
+def _curl(path: str, method: str, body: Schema | None, *, scheme: str) -> str:
     """One shell line in single quotes, because shells take `$…` for a variable."""
-    parts = ["curl", "-H 'Authorization: APIKey <token>'"]
+    parts = ["curl", f"-H 'Authorization: {CREDENTIALS[scheme]}'"]
     if method != "get":
         parts.append(f"-X {method.upper()}")
     if body and body["example"]:
-        compact = json.dumps(json.loads(body["example"]), ensure_ascii=False)
-        parts.append(f"-H 'Content-Type: application/json' -d '{compact}'")
+        parts += _data(body)
     return " ".join([*parts, f"'{settings.BASE_URL}{path}'"])
+
+
+def _data(body: Schema) -> list[str]:
+    facts = json.loads(body["example"])
+    if body["media"] != "application/json":
+        return [f"--data-urlencode '{name}={value}'" for name, value in facts.items()]
+    compact = json.dumps(facts, ensure_ascii=False)
+    return [f"-H 'Content-Type: application/json' -d '{compact}'"]

@@ -347,6 +347,10 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": BASE_URL}],
     "ENUM_NAME_OVERRIDES": {"RoleName": "accounts.roles.ROLE_NAMES"},
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apitokens.api.description_verify.add_verification",
+    ],
     "TAGS": [
         {
             "name": "API tokens, v2",
@@ -361,6 +365,10 @@ SPECTACULAR_SETTINGS = {
         {
             "name": "Account and users",
             "description": "The account and the user that the API token belongs to.",
+        },
+        {
+            "name": "Verification",
+            "description": "Other systems ask whether a token is good, and for what.",
         },
     ],
 }

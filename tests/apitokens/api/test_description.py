@@ -9,6 +9,8 @@ from django.db import DatabaseError, connection
 from django.test import Client
 
 ROUTES = {
+    "/iam/auth/verify": {"get", "post"},
+    "/iam/auth/introspect": {"post"},
     "/iam/clients/me": {"get"},
     "/iam/users/me": {"get"},
     "/iam/clients/{client_id}/tokens": {"get", "post"},
