@@ -74,7 +74,9 @@ def test_refusals_at_all_doors_count_together(api: Api) -> None:
     assert api(UNKNOWN).get(ME).status_code == 429
 
 
-@pytest.mark.parametrize("token", ["nonsense", UNKNOWN.spell()[:-1], "771142358"])
+@pytest.mark.parametrize(
+    "token", ["nonsense", UNKNOWN.spell()[:-1], "771142358"], ids=["nonsense", "cut", "id alone"]
+)
 @DOORS
 def test_damaged_tokens_count_too(api: Api, door: str, token: str) -> None:
     be_refused(api, token=token)
