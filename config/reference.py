@@ -8,6 +8,11 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 
 Schema = dict[str, Any]
+CREDENTIALS = {
+    "APIKey": "APIKey <token>",
+    "Bearer": "Bearer <access token>",
+    "VerifierKey": "Bearer <verifier key>",
+}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -60,12 +65,15 @@ def _parameter(document: Schema, parameter: Schema) -> Schema:
 
 
 def _body(document: Schema, operation: Schema) -> Schema | None:
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    if content is None:
+    contents = operation.get("requestBody", {}).get("content", {})
+    if not contents:
         return None
+    media = "application/json" if "application/json" in contents else next(iter(contents))
+    content = contents[media]
     schema = _resolve(document, content["schema"])
     required = schema.get("required", [])
     return {
+        "media": media,
         "example": _example(content),
         "fields": [
             {
@@ -115,11 +123,9 @@ def _resolve(document: Schema, schema: Schema) -> Schema:
 
 
 def _credentials(operation: Schema) -> str | None:
-    """What the header Authorization holds in an example of this call."""
-    schemes = [name for each in operation.get("security", []) for name in each]
-    if "APIKey" in schemes:
-        return "APIKey <token>"
-    return "Bearer <access token>" if schemes else None
+    """What the header Authorization holds in an example of this call: the first way that it takes."""
+    schemes = {name for each in operation.get("security", []) for name in each}
+    return next((text for scheme, text in CREDENTIALS.items() if scheme in schemes), None)
 
 
 def _curl(path: str, method: str, body: Schema | None, *, credentials: str | None) -> str:
@@ -130,6 +136,13 @@ def _curl(path: str, method: str, body: Schema | None, *, credentials: str | Non
     if method != "get":
         parts.append(f"-X {method.upper()}")
     if body and body["example"]:
-        compact = json.dumps(json.loads(body["example"]), ensure_ascii=False)
-        parts.append(f"-H 'Content-Type: application/json' -d '{compact}'")
+        parts += _data(body)
     return " ".join([*parts, f"'{settings.BASE_URL}{path}'"])
+
+
+def _data(body: Schema) -> list[str]:
+    facts = json.loads(body["example"])
+    if body["media"] != "application/json":
+        return [f"--data-urlencode '{name}={value}'" for name, value in facts.items()]
+    compact = json.dumps(facts, ensure_ascii=False)
+    return [f"-H 'Content-Type: application/json' -d '{compact}'"]

@@ -411,6 +411,10 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": BASE_URL}],
     "ENUM_NAME_OVERRIDES": {"RoleName": "accounts.roles.ROLE_NAMES"},
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apitokens.api.description_verify.add_verification",
+    ],
     "TAGS": [
         {
             "name": "API tokens, v2",
@@ -432,6 +436,10 @@ SPECTACULAR_SETTINGS = {
             "description": "Sign in with e-mail and password for an access token, good for an "
             "hour, and a refresh token, good for a day and once. For programs that run "
             "unattended, an API token is the better choice.",
+        },
+        {
+            "name": "Verification",
+            "description": "Other systems ask whether a token is good, and for what.",
         },
     ],
 }

@@ -14,6 +14,8 @@ ROUTES = {
     "/iam/auth/jwt/login": {"post"},
     "/iam/auth/jwt/refresh": {"post"},
     "/iam/clients/invite_user": {"post"},
+    "/iam/auth/verify": {"get", "post"},
+    "/iam/auth/introspect": {"post"},
     "/iam/clients/me": {"get"},
     "/iam/clients/{client_id}/client-users/{user_id}": {"get", "put", "delete"},
     "/iam/users": {"get"},
