@@ -222,8 +222,6 @@ def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
     except NotTaken as refusal:
         _postpone(mail, sender, refusal)
         return not refusal.server_down
-    except ValueError as error:  # an address that no header can hold
-        _postpone(mail, sender, NotTaken(str(error), is_final=True))
     else:
         sender.outcome.sent += _end(mail, sender, State.SENT, sent_at=sender.clock())
     return True

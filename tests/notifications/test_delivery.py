@@ -146,9 +146,34 @@ def test_address_that_cannot_be_is_given_up_with_the_reason(
     assert server.recipients == [good.user.email]
 
 
+def test_odd_address_never_stops_a_run(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    odd, *others = crowd(4)
+    type(odd.user).objects.filter(pk=odd.user_id).update(email="a@[")
+    outcome = deliver()
+    assert (outcome.sent, outcome.failed) == (3, 1)
+    odd.refresh_from_db()
+    assert (odd.state, odd.reason.count("'a@['")) == (State.FAILED, 1)
+    assert sorted(server.recipients) == sorted(mail.user.email for mail in others)
+
+
+def test_settings_that_cannot_be_postpone_everything(
+    server: MailServer, crowd: Callable[[int], list[Mail]], settings: Settings, at: Any
+) -> None:
+    crowd(3)
+    settings.EMAIL_HOST = "mail..example.com"
+    assert deliver().postponed == 3
+    assert states() == {State.PENDING: 3}
+    settings.EMAIL_HOST = "localhost"
+    assert deliver(clock=at(LATER)).sent == 3
+
+
 @pytest.mark.parametrize(
     "mood",
     [
+        Mood(rcpt="554 5.7.1 Relay access denied"),
+        Mood(body="550 5.7.1 We do not know you"),
         Mood(greeting="421 Closed"),
         Mood(greeting=HANG),
         Mood(mail="451 Later"),
