@@ -631,6 +631,25 @@ def test_task_calls_another_sender_where_that_helps(
     assert len(calls) == (1 if is_on_postgresql() else 0)
 
 
+@pytest.mark.parametrize("mood", [Mood(greeting="421 Closed"), Mood(body=DROP)], ids=str)
+def test_nobody_is_called_to_a_server_that_takes_nothing(
+    server: MailServer,
+    crowd: Callable[[int], list[Mail]],
+    calls: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    mood: Mood,
+) -> None:
+    monkeypatch.setattr(delivery, "needs_help", lambda *, at: Mail.objects.due(at).exists())
+    monkeypatch.setattr(delivery, "CLAIM_AT_ONCE", 2)
+    crowd(6)
+    server.keeper.mood = mood
+    tasks.deliver_mails()
+    assert calls == []
+    server.keeper.mood = Mood()
+    tasks.deliver_mails()
+    assert len(calls) == 1
+
+
 def test_worker_that_shuts_down_ends_the_run(
     server: MailServer, crowd: Callable[[int], list[Mail]]
 ) -> None:
