@@ -13,8 +13,8 @@ from notifications.models import OPEN_STATES, Heartbeat, Mail, State
 
 MISSED_INTERVALS = 3
 HELD_UP_AFTER = timedelta(minutes=15)
-"""For so long no mail may leave without alarm: the first five tries of a mail fall within it, and so
-do a mail server's restart and the usual greylisting."""
+"""For so long no mail may leave without alarm: the first five tries of a mail fall within it, and
+so do a mail server's restart and the usual greylisting."""
 STARTED_AT = timezone.now()
 """When this process started. Until three intervals later nobody can be late for it."""
 
