@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime
-from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -161,7 +160,10 @@ class UnfoldedMail(EmailMultiAlternatives):
 
 def compose(mail: Mail, letter: Letter) -> EmailMessage:
     """The mail as it goes over the wire. Its Message-ID comes from the row, so that a repeat can be
-    recognised; it can be unsubscribed from with one click (RFC 8058)."""
+    recognised; it can be unsubscribed from with one click (RFC 8058).
+
+    It is dated when it goes, which Django does.
+    """
     stop = unsubscribe.link(Person(mail.user_id, mail.account_id), KINDS[mail.kind])
     message = UnfoldedMail(
         subject=letter.subject,
@@ -170,7 +172,6 @@ def compose(mail: Mail, letter: Letter) -> EmailMessage:
         to=[mail.user.email],
         headers={
             "Message-ID": message_id(mail),
-            "Date": formatdate(mail.created_at.timestamp()),
             "List-Unsubscribe": f"<{stop}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             "Auto-Submitted": "auto-generated",
