@@ -95,6 +95,7 @@ def scan(
             logger.info("Another scan is at work.")
             return done
         logger.info("Expirations: %d tokens due, %d mails so far", done.tokens, done.mails)
+        notifications.beat(name=HEARTBEAT, at=timezone.now())  # a long scan is not a silent one
     notifications.beat(name=HEARTBEAT, at=timezone.now())
     return done
 
