@@ -201,8 +201,9 @@ def _claim(sender: Sender) -> bool:
     at = sender.clock()
     found = _keys(Mail.objects.abandoned(at).order_by("lease_until"), CLAIM_AT_ONCE)
     found += _keys(Mail.objects.due(at).order_by("next_try_at"), CLAIM_AT_ONCE - len(found))
-    claimed = Mail.objects.filter(pk__in=found)
-    claimed.update(state=State.CLAIMED, owner=sender.name, lease_until=at + lease())
+    free = Mail.objects.filter(pk__in=found, state__in=[State.PENDING, State.CLAIMED])
+    free.update(state=State.CLAIMED, owner=sender.name, lease_until=at + lease())
+    claimed = Mail.objects.filter(pk__in=found, state=State.CLAIMED, owner=sender.name)
     sender.in_hand = list(claimed.select_related("user", "account").order_by("next_try_at"))
     return bool(found)
 

@@ -94,6 +94,21 @@ def test_who_turned_it_off_is_not_told(
     assert not Mail.objects.exists()
 
 
+def test_who_turns_it_off_while_the_mail_waits_gets_none(
+    user: Membership,
+    administrator: Membership,
+    issue: Issue,
+    now: datetime,
+    mailoutbox: list[EmailMessage],
+) -> None:
+    services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
+    person = Person(user.user_id, user.account_id)
+    preferences.turn_off(person, TOKEN_CHANGED_BY_OTHERS, Channel.EMAIL)
+    delivery.deliver()
+    assert mailoutbox == []
+    assert Mail.objects.get().state == State.DROPPED
+
+
 def test_a_deletion_that_did_not_happen_is_not_told(
     user: Membership, administrator: Membership, issue: Issue, now: datetime
 ) -> None:

@@ -23,6 +23,7 @@ from notifications import delivery, mails, tasks
 from notifications.delivery import IN_DOUBT, deliver, lease, pause
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.models import Heartbeat, Mail, State
+from notifications.services import GIVE_UP_AFTER
 from tests.conftest import Issue, is_on_postgresql
 from tests.factories import MembershipFactory
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, MailServer, Mood
@@ -259,6 +260,15 @@ def test_operator_sends_a_mail_after_all(
     assert server.recipients == [user.user.email]
 
 
+def test_mail_that_an_operator_sends_after_all_has_its_first_pauses_again(
+    mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    failed = mail(user, state=State.FAILED, tries=9, give_up_at=now)
+    delivery.retry(mail=failed, at=now)
+    failed.refresh_from_db()
+    assert (failed.tries, failed.give_up_at) == (0, now + GIVE_UP_AFTER)
+
+
 def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
     server: MailServer,
     crowd: Callable[[int], list[Mail]],
@@ -448,6 +458,39 @@ def test_settling_twice_is_dull(mail: MakeMail, user: Membership, now: datetime)
     mail(user, state=State.HANDING_OVER, lease_until=now)
     assert delivery.settle_doubts(at=now) == 1
     assert delivery.settle_doubts(at=now) == 0
+
+
+def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
+    mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    doubtful = mail(user, state=State.HANDING_OVER, owner="one", lease_until=now)
+    Mail.objects.update(owner="two", lease_until=now + lease())
+    assert delivery._settle_doubt(doubtful, IN_DOUBT, at=now) == 0
+    doubtful.refresh_from_db()
+    assert (doubtful.state, doubtful.owner) == (State.HANDING_OVER, "two")
+
+
+def test_lease_of_a_hand_over_begins_with_it(
+    server: MailServer,
+    mail: MakeMail,
+    user: Membership,
+    monkeypatch: pytest.MonkeyPatch,
+    now: datetime,
+) -> None:
+    taken, minutes, begun = mail(user), count(step=1), []
+    mark = delivery._mark_hand_over
+
+    def clock() -> datetime:
+        return now + timedelta(minutes=next(minutes))
+
+    def marks(mail: Mail, sender: delivery.Sender) -> None:
+        begun.append(clock())
+        mark(mail, sender)
+
+    monkeypatch.setattr(delivery, "_mark_hand_over", marks)
+    is_killed(monkeypatch, "_end", taken, clock)
+    assert taken.lease_until is not None
+    assert taken.lease_until > begun[0] + lease()
 
 
 # --- The end of a run ---

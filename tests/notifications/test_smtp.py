@@ -12,9 +12,9 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from pytest_django import Settings
 
 from notifications import smtp
-from notifications.smtp import InDoubt, NotTaken, SMTPDoor, door
+from notifications.smtp import PATIENCE, InDoubt, NotTaken, SMTPDoor, door
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, TAKE_AND_HANG, MailServer, Mood, mail_server
-from tests.notifications.conftest import send_to
+from tests.notifications.conftest import TIMEOUT, send_to
 
 
 def letter(**facts: object) -> EmailMessage:
@@ -295,6 +295,16 @@ def test_own_address_that_cannot_be_used_waits_for_the_operator(
 
 
 # --- In doubt ---
+
+
+def test_server_may_think_longer_about_a_mail_that_it_has_whole(
+    server: MailServer, mark: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "PATIENCE", PATIENCE)
+    server.keeper.mood = Mood(thinks=3 * TIMEOUT)
+    with SMTPDoor() as open_door:
+        open_door.hand_over(letter(), mark)
+    assert len(server.keeper.taken) == 1
 
 
 @pytest.mark.parametrize("how", [HANG, DROP, TAKE_AND_HANG, TAKE_AND_DROP, "399 What?"])
