@@ -107,6 +107,12 @@ def preview(*, at: datetime, due_by: datetime | None = None) -> Iterator[Digest]
         yield from _digests(_due_tokens(account_ids, moment), moment)
 
 
+def left_out(*, at: datetime, due_by: datetime) -> int:
+    """How many tokens a scan that looks ahead does not tell of, because they end before that."""
+    ending = _waiting(due_by).filter(expires_at__gt=at, expires_at__lte=max(at, due_by))
+    return ending.count()
+
+
 def oldest_due(at: datetime) -> datetime | None:
     """Since when the longest waiting token has been due for a scan."""
     oldest: datetime | None = _waiting(at).aggregate(oldest=Min("notice_due_at"))["oldest"]
