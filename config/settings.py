@@ -121,11 +121,12 @@ DATABASES = {
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # WAL lets readers go on while one writes; IMMEDIATE takes the write lock before reading, so
     # that check-then-act is safe and "database is locked" cannot strike half way (measured, see
-    # docs/decisions).
+    # docs/decisions). FULL costs some milliseconds a commit; with NORMAL a power cut could undo the
+    # last ones, and a deleted token would be back, or a mail that was sent would go again.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 30,
         "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)

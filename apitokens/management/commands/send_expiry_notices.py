@@ -33,8 +33,8 @@ class Command(BaseCommand):
             metavar="TIME",
             type=_moment,
             help="Tell now what falls due until this time (2027-01-31T12:00Z). Nobody will be told "
-            "of it again then. Tokens that expire before this time are left out: people are told of "
-            "them without --at.",
+            "of it again then. Tokens that expire before this time are left out: without --at "
+            "people are told of them.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
