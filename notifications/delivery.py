@@ -118,7 +118,8 @@ def deliver(
     """Send what is due, over one connection, until nothing is left, it is `until`, the process
     `is_stopping`, or the mail server is down. What was claimed and not begun is given back.
 
-    `once_taken` is called after the first mail that was taken: the server is well.
+    `once_taken` is called after the first mail that was taken: the server is well. Raises
+    `RuntimeError` within a transaction, which would void the commits that all of this rests on.
     """
     sender = Sender(clock, once_taken=once_taken)
     sender.outcome.in_doubt += settle_doubts(at=clock())
@@ -157,7 +158,7 @@ def needs_help(*, at: datetime) -> bool:
     return Mail.objects.due(at)[HELP_FROM : HELP_FROM + 1].exists()
 
 
-@transaction.atomic
+@transaction.atomic(durable=True)
 def settle_doubts(*, at: datetime) -> int:
     """Decide about mails whose sender died during the hand-over: hold them, or send them again."""
     doubtful = list(_locked(Mail.objects.in_doubt(at)))
@@ -194,7 +195,7 @@ def pause(tries: int) -> timedelta:
     return longest * random.uniform(0.5, 1.5)  # noqa: S311  # not a secret
 
 
-@transaction.atomic
+@transaction.atomic(durable=True)
 def _claim(sender: Sender) -> bool:
     """Take over what dead senders left, and then what is due; False if there is nothing. The two
     are asked for one by one because each has an index of its own."""

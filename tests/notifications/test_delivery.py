@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from celery.signals import worker_shutting_down
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -491,6 +491,39 @@ def test_lease_of_a_hand_over_begins_with_it(
     is_killed(monkeypatch, "_end", taken, clock)
     assert taken.lease_until is not None
     assert taken.lease_until > begun[0] + lease()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_sent_within_a_transaction(
+    server: MailServer, mail: MakeMail, user: Membership
+) -> None:
+    mail(user)
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        deliver()
+    assert server.keeper.taken == []
+
+
+# --- What the database refuses ---
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"state": "lost"},
+        {"state": State.CLAIMED, "lease_until": None},
+        {"state": State.CLAIMED, "owner": ""},
+        {"state": State.HANDING_OVER, "lease_until": None},
+        {"state": State.HANDING_OVER, "owner": ""},
+        {"state": State.PENDING, "owner": "somebody"},
+        {"state": State.SENT, "lease_until": datetime.max.replace(tzinfo=UTC)},
+    ],
+    ids=str,
+)
+def test_mail_is_in_somebodys_hand_or_in_nobodys(
+    mail: MakeMail, user: Membership, facts: dict[str, Any]
+) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        mail(user, **facts)
 
 
 # --- The end of a run ---

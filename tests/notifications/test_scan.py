@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from django.db import connections
+from django.db import IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import Actor
@@ -18,7 +18,7 @@ from apitokens import expiry, services
 from apitokens.models import APIToken, ExpiryNotice
 from notifications import preferences
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
-from notifications.models import Heartbeat, Mail, Notice, State
+from notifications.models import IN_HAND, Heartbeat, Mail, Notice, State
 from notifications.preferences import Person
 from tests.factories import AccountFactory, MembershipFactory, issue
 
@@ -349,9 +349,21 @@ def test_nothing_joins_a_mail_that_has_begun_or_may_have_arrived(
     expiring(user, 7 * DAY)
     expiring(user, 7 * DAY + MINUTE)
     expiry.scan(at=now)
+    if facts["state"] in IN_HAND:
+        facts = {**facts, "owner": "somebody", "lease_until": now}
     Mail.objects.update(**facts)
     expiry.scan(at=now + MINUTE)
     assert len(mails_to(user)) == 2
+
+
+def test_no_notice_by_email_is_without_its_mail(
+    user: Membership, expiring: Expiring, now: datetime
+) -> None:
+    token = expiring(user, DAY)
+    facts = {"token": token, "expires_at": now, "days": 1, "user": user.user, "created_at": now}
+    ExpiryNotice.objects.create(**facts, channel=Channel.PORTAL)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ExpiryNotice.objects.create(**facts, channel=Channel.EMAIL)
 
 
 @pytest.mark.parametrize(("left", "resends"), [(DAY, True), (7 * DAY, False), (2 * DAY, False)])
