@@ -96,6 +96,7 @@ def scan(
             logger.info("Another scan is at work.")
             return done
         logger.info("Expirations: %d tokens due, %d mails so far", done.tokens, done.mails)
+        notifications.beat(name=HEARTBEAT, at=timezone.now())  # a long scan is not a silent one
     notifications.beat(name=HEARTBEAT, at=timezone.now())
     return done
 
@@ -105,6 +106,12 @@ def preview(*, at: datetime, due_by: datetime | None = None) -> Iterator[Digest]
     moment = Moment(at, due_by or at)
     for account_ids in _batches(moment):
         yield from _digests(_due_tokens(account_ids, moment), moment)
+
+
+def left_out(*, at: datetime, due_by: datetime) -> int:
+    """How many tokens a scan that looks ahead does not tell of, because they end before that."""
+    ending = _waiting(due_by).filter(expires_at__gt=at, expires_at__lte=max(at, due_by))
+    return ending.count()
 
 
 def oldest_due(at: datetime) -> datetime | None:

@@ -2,16 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.html import avoid_wrapping
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from django.utils.timesince import timeuntil
+from django.utils.timesince import TIME_STRINGS
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -206,4 +207,20 @@ def _heading(tokens: list[APIToken], at: datetime) -> str:
 
 
 def _left(token: APIToken, at: datetime) -> str:
-    return timeuntil(token.expires_at, at, depth=1) if token.expires_at else ""
+    return time_left(token.expires_at - at) if token.expires_at else ""
+
+
+def time_left(remaining: timedelta) -> str:
+    """The time that remains, to the nearest day, hour or minute: a notice that is seconds late says
+    7 days, where cutting off would make it 6. The words are Django's, in every language."""
+    minutes = max(1, round(remaining / timedelta(minutes=1)))
+    if minutes < 60:
+        return _of_time("minute", minutes)
+    hours = round(remaining / timedelta(hours=1))
+    if hours < 24:
+        return _of_time("hour", hours)
+    return _of_time("day", round(remaining / timedelta(days=1)))
+
+
+def _of_time(unit: str, number: int) -> str:
+    return avoid_wrapping(TIME_STRINGS[unit] % {"num": number})

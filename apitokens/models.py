@@ -204,7 +204,11 @@ class ExpiryNotice(models.Model):
             models.UniqueConstraint(
                 fields=["token", "expires_at", "days", "user", "channel"],
                 name="expiry_notice_once",
-            )
+            ),
+            models.CheckConstraint(
+                condition=~Q(channel=Channel.EMAIL) | Q(mail__isnull=False),
+                name="expiry_notice_by_email_has_mail",
+            ),
         ]
 
     def __str__(self) -> str:

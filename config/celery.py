@@ -16,5 +16,6 @@ app.autodiscover_tasks()
 @app.on_after_configure.connect
 def make_queue_folders(sender: Celery, **_facts: Any) -> None:
     """The filesystem broker does not make the folders that it keeps its messages in."""
-    for folder in (sender.conf.broker_transport_options or {}).values():
-        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    options = sender.conf.broker_transport_options or {}
+    for name in {"data_folder_in", "data_folder_out", "control_folder"} & options.keys():
+        Path(options[name]).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from redis import Redis, RedisError
 
+from config.addresses import parse_email_url
+
 ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 
 
@@ -121,11 +123,10 @@ def _refuse_odd_urls() -> None:
         )
     if not _is_redis(_given("REDIS_URL", "redis://localhost")):
         raise NotReady("REDIS_URL must look like redis://:password@host:6379/0.")
-    if not _is_mail(_given("EMAIL_URL", "filemail://")):
-        raise NotReady(
-            "EMAIL_URL must look like smtp+tls://user:password@mail.example.com:587 "
-            "(smtp:// without encryption, smtp+ssl:// for port 465)."
-        )
+    try:
+        parse_email_url(_given("EMAIL_URL", "filemail://"))
+    except ImproperlyConfigured as error:
+        raise NotReady(str(error)) from None
 
 
 def _given(name: str, default: str) -> str:
@@ -153,14 +154,6 @@ def _is_redis(url: str) -> bool:
     try:
         Redis.from_url(url).close()
     except ValueError:
-        return False
-    return True
-
-
-def _is_mail(url: str) -> bool:
-    try:
-        environ.Env.email_url_config(url)
-    except (ImproperlyConfigured, ValueError):
         return False
     return True
 

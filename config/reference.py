@@ -123,7 +123,7 @@ def _resolve(document: Schema, schema: Schema) -> Schema:
 
 
 def _credentials(operation: Schema) -> str | None:
-    """What the header Authorization holds in an example of this call: the first way that it takes."""
+    """What the header Authorization holds in an example of this call, in the first way it takes."""
     schemes = {name for each in operation.get("security", []) for name in each}
     return next((text for scheme, text in CREDENTIALS.items() if scheme in schemes), None)
 

@@ -8,7 +8,6 @@ every variable.
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import schedule
@@ -16,8 +15,10 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
+from config.addresses import parse_base_url, parse_email_url, parse_sender
 from config.keyfiles import read_or_make
 from config.networks import parse_networks
+from config.numbers import parse_number
 from config.peppers import parse_peppers
 
 env = environ.Env()
@@ -27,8 +28,8 @@ DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
 PORT = env.int("PORT", default=8000)
 
 # The address people type. Links in mails, cookies and host checks follow from it.
-BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
-_base = urlsplit(BASE_URL)
+_base = parse_base_url(env.str("BASE_URL", default=f"http://localhost:{PORT}"))
+BASE_URL = _base.geturl()
 _is_https = _base.scheme == "https"
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -123,11 +124,12 @@ DATABASES = {
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # WAL lets readers go on while one writes; IMMEDIATE takes the write lock before reading, so
     # that check-then-act is safe and "database is locked" cannot strike half way (measured, see
-    # docs/decisions).
+    # docs/decisions). FULL costs some milliseconds a commit; with NORMAL a power cut could undo the
+    # last ones, and a deleted token would be back, or a mail that was sent would go again.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 30,
         "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
@@ -297,8 +299,10 @@ STORAGES = {
 
 # --- Mail --------------------------------------------------------------------------------------
 
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("FROM_EMAIL", default="Permatoken <noreply@localhost>")
-_mail = env.email_url_config(env.str("EMAIL_URL", default="") or "filemail://")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = parse_sender(
+    env.str("FROM_EMAIL", default="Permatoken <noreply@localhost>")
+)
+_mail = parse_email_url(env.str("EMAIL_URL", default="") or "filemail://")
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
 EMAIL_PORT = _mail["EMAIL_PORT"] or 25
@@ -306,16 +310,23 @@ EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"] or ""
 EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
-EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+EMAIL_TIMEOUT = parse_number("EMAIL_TIMEOUT", env.str("EMAIL_TIMEOUT", default="10"), highest=120)
 EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"] or str(DATA_DIR / "mail")
 
 # --- Background work ---------------------------------------------------------------------------
 
 # How often the worker looks for notices that fall due, and for mails that wait.
-NOTICES_EVERY_SECONDS = env.int("NOTICES_EVERY_SECONDS", default=30)
+NOTICES_EVERY_SECONDS = parse_number(
+    "NOTICES_EVERY_SECONDS", env.str("NOTICES_EVERY_SECONDS", default="30"), highest=3600
+)
 CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_TIME_LIMIT = 300
-CELERY_TASK_SOFT_TIME_LIMIT = 240
+# A run of sending begins no mail after an interval; the last one can take as long as a mail server
+# that answers every step at the last moment, and that must be no reason to cut it off: nobody would
+# know whether the mail has arrived. Up to the body these are 17 steps at the worst, with a
+# connection that turns out to be dead; the answer to the body may take as long as six.
+_hand_over = 24 * EMAIL_TIMEOUT
+CELERY_TASK_SOFT_TIME_LIMIT = NOTICES_EVERY_SECONDS + _hand_over + 60
+CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 60
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -362,9 +373,12 @@ CELERY_BEAT_SCHEDULE = {
 }
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
-    # A message whose worker was killed comes back after this long. The tasks are short, may run
-    # twice, and beat rings again anyway: the ledger in the database remembers, not the broker.
-    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"visibility_timeout": 600}
+    # A message whose worker was killed comes back after this long, which is longer than any task
+    # may run. The tasks may run twice, and beat rings again anyway: the ledger in the database
+    # remembers, not the broker.
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+        "visibility_timeout": 2 * CELERY_TASK_TIME_LIMIT
+    }
 else:
     # Without an event loop the pool's processes share one lock: one that is killed with the lock in
     # hand stops them all for good (seen in tests/faults). Alone, a worker that is killed is gone,

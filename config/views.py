@@ -24,7 +24,7 @@ openapi = SpectacularJSONAPIView.as_view(authentication_classes=[], permission_c
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
     """200 while the database answers and people are being told in time; else 503, with the status
-    "unavailable" or "late"."""
+    "unavailable", "late" (no worker is at work), or "held up" (no mail leaves)."""
     try:
         found = health(at=timezone.now())
     except Error:
@@ -32,10 +32,11 @@ def healthz(_request: HttpRequest) -> HttpResponse:
         return JsonResponse({"status": "unavailable"}, status=503)
     return JsonResponse(
         {
-            "status": "late" if found.is_late else "ok",
+            "status": found.status,
             "last_scan_at": found.last_scan_at,
             "last_delivery_at": found.last_delivery_at,
             "oldest_due_seconds": int(found.oldest_due_age.total_seconds()),
+            "held_up_since": found.held_up_since,
             "waiting": found.waiting,
             "held": found.held,
             "failed": found.failed,

@@ -37,6 +37,8 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 RESENT_WITHIN_TRIES = 8
 """A server that takes mails and never says so must not get copies for days."""
 HEARTBEAT = "mails_delivered"
+HELD_UP = "mails_held_up"
+"""Not a beat, but since when no server has taken a mail; there is none while mails leave."""
 BEAT_EVERY = timedelta(seconds=10)
 READ_AGAIN_AFTER = timedelta(seconds=2)
 IN_DOUBT = "The sender stopped during the hand-over: the mail may have arrived."
@@ -57,6 +59,8 @@ class Outcome:
     postponed: int = 0
     failed: int = 0
     in_doubt: int = 0
+    is_cut_off: bool = False
+    """True if the run ended because the mail server is down, or wants nothing from us."""
 
     @property
     def total(self) -> int:
@@ -71,6 +75,7 @@ class Sender:
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}")
     in_hand: list[Mail] = field(default_factory=list)
     outcome: Outcome = field(default_factory=Outcome)
+    once_taken: Callable[[], None] = lambda: None
     beaten_at: datetime | None = None
     read_at: datetime | None = None
 
@@ -86,12 +91,19 @@ class Sender:
             logger.exception("The mails in hand could not be read for together.")
         self.read_at = at
 
+    def count_sent(self, number: int) -> None:
+        is_first = not self.outcome.sent
+        self.outcome.sent += number
+        if is_first and number:
+            self.once_taken()
+
     def beat(self) -> None:
         """Let it be known from time to time that sending goes on, and hold on to what is in hand:
         a slow mail server must not set the next sender on it."""
         at = self.clock()
         if self.beaten_at is None or at - self.beaten_at >= min(BEAT_EVERY, lease() / 3):
             services.beat(name=HEARTBEAT, at=at)
+            _note_hold_up(self.outcome, at=at)
             _ours(self.in_hand, self).update(lease_until=at + lease())
             self.beaten_at = at
 
@@ -101,10 +113,15 @@ def deliver(
     clock: Clock = timezone.now,
     until: datetime | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
+    once_taken: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Send what is due, over one connection, until nothing is left, it is `until`, the process
-    `is_stopping`, or the mail server is down. What was claimed and not begun is given back."""
-    sender = Sender(clock)
+    `is_stopping`, or the mail server is down. What was claimed and not begun is given back.
+
+    `once_taken` is called after the first mail that was taken: the server is well. Raises
+    `RuntimeError` within a transaction, which would void the commits that all of this rests on.
+    """
+    sender = Sender(clock, once_taken=once_taken)
     sender.outcome.in_doubt += settle_doubts(at=clock())
 
     def goes_on() -> bool:
@@ -118,9 +135,19 @@ def deliver(
         finally:
             _give_back(sender)
     services.beat(name=HEARTBEAT, at=clock())
+    _note_hold_up(sender.outcome, at=clock())
     if sender.outcome.total:
         logger.info("Mails: %s", sender.outcome)
     return sender.outcome
+
+
+def _note_hold_up(outcome: Outcome, *, at: datetime) -> None:
+    """Remember since when no mail leaves. One that waits alone says nothing of the server: its
+    mailbox may be full for days."""
+    if outcome.sent:
+        services.stop_beating(name=HELD_UP)
+    elif outcome.postponed + outcome.in_doubt > 1 or outcome.is_cut_off:
+        services.beat(name=HELD_UP, at=at, only_first=True)
 
 
 def needs_help(*, at: datetime) -> bool:
@@ -131,7 +158,7 @@ def needs_help(*, at: datetime) -> bool:
     return Mail.objects.due(at)[HELP_FROM : HELP_FROM + 1].exists()
 
 
-@transaction.atomic
+@transaction.atomic(durable=True)
 def settle_doubts(*, at: datetime) -> int:
     """Decide about mails whose sender died during the hand-over: hold them, or send them again."""
     doubtful = list(_locked(Mail.objects.in_doubt(at)))
@@ -168,15 +195,16 @@ def pause(tries: int) -> timedelta:
     return longest * random.uniform(0.5, 1.5)  # noqa: S311  # not a secret
 
 
-@transaction.atomic
+@transaction.atomic(durable=True)
 def _claim(sender: Sender) -> bool:
     """Take over what dead senders left, and then what is due; False if there is nothing. The two
     are asked for one by one because each has an index of its own."""
     at = sender.clock()
     found = _keys(Mail.objects.abandoned(at).order_by("lease_until"), CLAIM_AT_ONCE)
     found += _keys(Mail.objects.due(at).order_by("next_try_at"), CLAIM_AT_ONCE - len(found))
-    claimed = Mail.objects.filter(pk__in=found)
-    claimed.update(state=State.CLAIMED, owner=sender.name, lease_until=at + lease())
+    free = Mail.objects.filter(pk__in=found, state__in=[State.PENDING, State.CLAIMED])
+    free.update(state=State.CLAIMED, owner=sender.name, lease_until=at + lease())
+    claimed = Mail.objects.filter(pk__in=found, state=State.CLAIMED, owner=sender.name)
     sender.in_hand = list(claimed.select_related("user", "account").order_by("next_try_at"))
     return bool(found)
 
@@ -200,6 +228,7 @@ def _send_all(sender: Sender, open_door: Door, goes_on: Callable[[], bool]) -> b
         mail = sender.in_hand.pop(0)
         if not _send(mail, sender, open_door):
             _put_off(sender, reason=mail.reason)
+            sender.outcome.is_cut_off = True
             return False
         sender.beat()
     return True
@@ -222,10 +251,8 @@ def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
     except NotTaken as refusal:
         _postpone(mail, sender, refusal)
         return not refusal.server_down
-    except ValueError as error:  # an address that no header can hold
-        _postpone(mail, sender, NotTaken(str(error), is_final=True))
     else:
-        sender.outcome.sent += _end(mail, sender, State.SENT, sent_at=sender.clock())
+        sender.count_sent(_end(mail, sender, State.SENT, sent_at=sender.clock()))
     return True
 
 

@@ -12,6 +12,9 @@ from notifications import delivery
 from notifications.models import OPEN_STATES, Heartbeat, Mail, State
 
 MISSED_INTERVALS = 3
+HELD_UP_AFTER = timedelta(minutes=15)
+"""For so long no mail may leave without alarm: the first five tries of a mail fall within it, and
+so do a mail server's restart and the usual greylisting."""
 STARTED_AT = timezone.now()
 """When this process started. Until three intervals later nobody can be late for it."""
 
@@ -33,10 +36,28 @@ class Health(NamedTuple):
     last_scan_at: datetime | None
     last_delivery_at: datetime | None
     oldest_due_at: datetime | None
+    held_up_since: datetime | None
+    """Since when mails have waited and none has left, because of the mail server."""
     waiting: int
     held: int
     failed: int
-    is_late: bool
+    is_silent: bool
+    """A scan or the delivery has missed three intervals: is there a worker?"""
+
+    @property
+    def is_held_up(self) -> bool:
+        return self.held_up_since is not None and self.at - self.held_up_since > HELD_UP_AFTER
+
+    @property
+    def is_late(self) -> bool:
+        return self.is_silent or self.is_held_up
+
+    @property
+    def status(self) -> str:
+        """One word for machines."""
+        if self.is_silent:
+            return "late"
+        return "held up" if self.is_held_up else "ok"
 
     @property
     def oldest_due_age(self) -> timedelta:
@@ -53,21 +74,23 @@ def watch_scan(heartbeat: str, oldest_due: SinceWhen) -> None:
 
 def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
     """Ask the database how telling people goes. It is late when a scan or the delivery has missed
-    three intervals since it last finished, or since this process started."""
+    three intervals since it last finished, or since this process started; and when mails wait and
+    none has left for a quarter of an hour."""
     beats = dict(Heartbeat.objects.values_list("name", "at"))
     scans = [beats.get(scan.heartbeat) for scan in _scans]
     delivery_at = beats.get(delivery.HEARTBEAT)
     mails = _mails()
-    oldest_mails = [mails[state].oldest for state in OPEN_STATES if state in mails]
+    oldest_mail = _earliest(mails[state].oldest for state in OPEN_STATES if state in mails)
     return Health(
         at=at,
         last_scan_at=_earliest(scans) if all(scans) else None,
         last_delivery_at=delivery_at,
-        oldest_due_at=_earliest([*oldest_mails, *(scan.oldest_due(at) for scan in _scans)]),
+        oldest_due_at=_earliest([oldest_mail, *(scan.oldest_due(at) for scan in _scans)]),
+        held_up_since=_latest_of_all([beats.get(delivery.HELD_UP), oldest_mail]),
         waiting=sum(mails[state].number for state in OPEN_STATES if state in mails),
         held=mails[State.HELD].number if State.HELD in mails else 0,
         failed=mails[State.FAILED].number if State.FAILED in mails else 0,
-        is_late=any(_is_late(beat, started_at, at) for beat in (*scans, delivery_at)),
+        is_silent=any(_is_late(beat, started_at, at) for beat in (*scans, delivery_at)),
     )
 
 
@@ -90,6 +113,12 @@ def _mails() -> dict[str, _Some]:
 
 def _earliest(instants: Iterable[datetime | None]) -> datetime | None:
     return min((instant for instant in instants if instant), default=None)
+
+
+def _latest_of_all(instants: Iterable[datetime | None]) -> datetime | None:
+    """Since when all of them have held; None if one does not."""
+    known = list(instants)
+    return max(filter(None, known)) if all(known) else None
 
 
 def _is_late(beat: datetime | None, started_at: datetime, at: datetime) -> bool:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime
-from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -181,7 +180,10 @@ class UnfoldedMail(EmailMultiAlternatives):
 
 def compose(mail: Mail, letter: Letter) -> EmailMessage:
     """The mail as it goes over the wire. Its Message-ID comes from the row, so that a repeat can be
-    recognised; if it is optional, it can be unsubscribed from with one click (RFC 8058)."""
+    recognised; if it is optional, it can be unsubscribed from with one click (RFC 8058).
+
+    It is dated when it goes, which Django does.
+    """
     message = UnfoldedMail(
         subject=letter.subject,
         body=letter.text,
@@ -189,7 +191,6 @@ def compose(mail: Mail, letter: Letter) -> EmailMessage:
         to=[mail.goes_to],
         headers={
             "Message-ID": message_id(mail),
-            "Date": formatdate(mail.created_at.timestamp()),
             "Auto-Submitted": "auto-generated",
             **_one_click(mail),
         },

@@ -94,7 +94,9 @@ class State(models.TextChoices):
     FAILED = "failed", _("Given up")
 
 
-OPEN_STATES = (State.PENDING, State.CLAIMED, State.HANDING_OVER)
+IN_HAND = (State.CLAIMED, State.HANDING_OVER)
+"""Some sender has it, until its lease is over."""
+OPEN_STATES = (State.PENDING, *IN_HAND)
 
 
 class MailQuerySet(models.QuerySet["Mail"]):
@@ -148,6 +150,14 @@ class Mail(models.Model):
     class Meta:
         verbose_name = _("mail")
         verbose_name_plural = _("mails")
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=State.values), name="mail_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=IN_HAND, lease_until__isnull=False) & ~Q(owner="")
+                | ~Q(state__in=IN_HAND) & Q(lease_until__isnull=True, owner=""),
+                name="mail_in_hand_has_owner",
+            ),
+        ]
         indexes = [
             models.Index(
                 fields=["next_try_at"], condition=Q(state=State.PENDING), name="mail_pending"

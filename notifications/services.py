@@ -108,6 +108,13 @@ def mark_read(*, person: Person, at: datetime, notice_id: int | None = None) -> 
     return unread.order_by().update(read_at=at)
 
 
-def beat(*, name: str, at: datetime) -> None:
-    """Say that a piece of background work has just been finished."""
-    Heartbeat.objects.update_or_create(name=name, defaults={"at": at})
+def beat(*, name: str, at: datetime, only_first: bool = False) -> None:
+    """Say that a piece of background work has just been finished. With `only_first` an earlier word
+    stands: something has been so since then."""
+    change = Heartbeat.objects.get_or_create if only_first else Heartbeat.objects.update_or_create
+    change(name=name, defaults={"at": at})
+
+
+def stop_beating(*, name: str) -> None:
+    """What was so since some instant is so no more."""
+    Heartbeat.objects.filter(name=name).delete()

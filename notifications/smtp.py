@@ -23,6 +23,9 @@ from django.core.mail.utils import DNS_NAME
 
 START_INPUT = 354
 CLOSING = 421
+ENHANCED = re.compile(rb"5\.(\d{1,3}\.\d{1,3})\b")
+OF_SENDERS = {b"1.7", b"1.8"}
+NO_SUCH_RECIPIENT = {550, 551, 553}
 PATIENCE = 6
 """How many times EMAIL_TIMEOUT the server may think about a mail that it has whole. A client that
 leaves early makes doubles (RFC 1047): the server may be about to say yes."""
@@ -46,8 +49,7 @@ class Door(Protocol):
     surely not been taken; if it raises, the mail is not sent."""
 
     def hand_over(self, message: EmailMessage, mark: Callable[[], None]) -> None:
-        """Deliver one mail. Raises `NotTaken` or `InDoubt`; otherwise it is taken. Raises
-        `ValueError` for what cannot be a mail, such as an address with a line break."""
+        """Deliver one mail. Raises `NotTaken` or `InDoubt`; otherwise it is taken."""
 
     def __enter__(self) -> Self: ...
 
@@ -78,6 +80,7 @@ class SMTPDoor:
     def __init__(self) -> None:
         self._smtp: smtplib.SMTP | None = None
         self._is_fresh = True
+        self._has_taken = False
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +102,7 @@ class SMTPDoor:
         code, reply = self._send_body(smtp, wire)
         if not 200 <= code < 300:
             raise self._refused(code, reply)
+        self._has_taken = True
 
     def _announce(self, wire: "_Wire") -> smtplib.SMTP:
         """Say from whom and to whom, up to the point where the server awaits the body. Some servers
@@ -128,7 +132,7 @@ class SMTPDoor:
         if self._smtp is None:
             try:
                 self._smtp, self._is_fresh = _connect(), True
-            except OSError as error:
+            except (OSError, ValueError) as error:  # the second: a host or password that cannot be
                 where = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
                 reason = f"No connection to {where}: {_words(error)}"
                 raise NotTaken(reason, server_down=True) from error
@@ -146,13 +150,20 @@ class SMTPDoor:
             raise self._refused(code, reply)
 
     def _refused(self, code: int, reply: bytes) -> NotTaken:
-        """What the server said, with the connection ready for the next mail."""
+        """What the server said, with the connection ready for the next mail.
+
+        Many servers keep until RCPT what they have against us ("Relay access denied"), and nobody
+        can tell it by the code from what they have against one mail. So a server that has taken
+        nothing from us in this run, and refuses for good, is asked no more in this run.
+        """
         reason = f"{code} {_text(reply)}"
         if code == CLOSING or not 400 <= code < 600:
             self._drop()
             return NotTaken(reason, server_down=True)
         self._reset()
-        return NotTaken(reason, is_final=code >= 500)
+        is_final = is_about_recipient(code, reply)
+        may_be_us = code >= 500 and not is_final and not self._has_taken
+        return NotTaken(reason, is_final=is_final, server_down=may_be_us)
 
     def _send_body(self, smtp: smtplib.SMTP, wire: "_Wire") -> tuple[int, bytes]:
         """The server's verdict, which is to take the mail or to refuse it. Anything else leaves
@@ -183,6 +194,16 @@ class SMTPDoor:
             self._smtp = None
 
 
+def is_about_recipient(code: int, reply: bytes) -> bool:
+    """True if the server refuses for good because of the recipient's address or mailbox, by its
+    enhanced code (RFC 3463) if it says one. All else may be mended: by us, or by them."""
+    if code < 500:
+        return False
+    if enhanced := ENHANCED.match(reply):
+        return enhanced[1] not in OF_SENDERS and enhanced[1].split(b".")[0] in (b"1", b"2")
+    return code in NO_SUCH_RECIPIENT
+
+
 def door() -> Door:
     """The door that the settings ask for."""
     is_smtp = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
@@ -198,9 +219,14 @@ class _Wire(NamedTuple):
 
     @classmethod
     def of(cls, message: EmailMessage) -> "_Wire":
-        """Raises `ValueError` for what cannot go there."""
-        sender, recipient = _sender(message), _address(message.to[0])
-        return cls(sender, recipient, _as_body(_as_bytes(message)))
+        """Raises `NotTaken` for what cannot go there, whatever goes wrong: one odd mail must not
+        end the run, which would begin with it again and again."""
+        sender = _sender(message)
+        try:
+            return cls(sender, _address(message.to[0]), _as_body(_as_bytes(message)))
+        except Exception as error:
+            reason = f"The mail cannot be sent: {_words(error)}"
+            raise NotTaken(reason, is_final=True) from error
 
 
 def _connect() -> smtplib.SMTP:
@@ -217,11 +243,18 @@ def _connect() -> smtplib.SMTP:
             smtp.starttls(context=ssl.create_default_context())
             smtp.ehlo_or_helo_if_needed()
         if settings.EMAIL_HOST_USER:
-            smtp.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
+            _login(smtp)
     except BaseException:
         smtp.close()
         raise
     return smtp
+
+
+def _login(smtp: smtplib.SMTP) -> None:
+    try:
+        smtp.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
+    except UnicodeEncodeError:  # whose own words tell a part of the password
+        raise ValueError("User and password can have ASCII characters only.") from None
 
 
 def _options(smtp: smtplib.SMTP) -> list[str]:
@@ -241,8 +274,12 @@ def _sender(message: EmailMessage) -> str:
 
 
 def _address(written: str) -> str:
-    """The bare address as the wire has it: international domains in ASCII."""
-    address = parseaddr(sanitize_address(written, "utf-8"))[1]
+    """The bare address as the wire has it: international domains in ASCII. Raises `ValueError` for
+    what is none; the standard library has other exceptions for some ("a@[")."""
+    try:
+        address = parseaddr(sanitize_address(written, "utf-8"))[1]
+    except Exception:
+        address = ""
     if not address.isascii() or not address.isprintable() or "@" not in address:
         raise ValueError(f"No mail can be sent to or from {written!r}.")
     return address
@@ -272,7 +309,7 @@ def _as_body(content: bytes) -> bytes:
     return stuffed + b"\r\n.\r\n"
 
 
-def _words(error: OSError) -> str:
+def _words(error: Exception) -> str:
     """What happened, in words; of a refusal, the server's own."""
     if isinstance(error, smtplib.SMTPResponseException):
         reply = error.smtp_error

@@ -35,11 +35,16 @@ def deliver_mails() -> int:
     """Send the mails that are due, until the bell rings again. Returns how many were sent.
 
     A longer run would keep a worker from scanning, however many mails wait. While more wait than
-    one sender is soon done with, it calls another, until all processes of all workers help. One
+    one sender is soon done with, it calls another, until all processes of all workers help; but not
+    before the server has taken a mail, or all of them would run up against one that is down. One
     that is asked to stop finishes the mail in hand.
     """
-    at, interval = timezone.now(), settings.NOTICES_EVERY_SECONDS
-    if delivery.needs_help(at=at):
-        deliver_mails.apply_async(expires=interval)
-    until = at + timedelta(seconds=interval)
-    return delivery.deliver(until=until, is_stopping=lambda: bool(_stopping[0])).sent
+    until = timezone.now() + timedelta(seconds=settings.NOTICES_EVERY_SECONDS)
+    return delivery.deliver(
+        until=until, is_stopping=lambda: bool(_stopping[0]), once_taken=_call_help
+    ).sent
+
+
+def _call_help() -> None:
+    if delivery.needs_help(at=timezone.now()):
+        deliver_mails.apply_async(expires=settings.NOTICES_EVERY_SECONDS)

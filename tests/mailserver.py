@@ -14,7 +14,7 @@ import re
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -39,6 +39,9 @@ class Mood:
     body: str = ""
     thinks: float = 0
     """Seconds between the end of the body and the answer."""
+
+
+NO_SUCH_USER = Mood(rcpt="550 5.1.1 No such user")
 
 
 class Taken(NamedTuple):
@@ -260,6 +263,7 @@ async def _serve(record: IO[str] | None) -> None:
             server.close()
         elif not server.is_serving():
             server = await listen(make, port)
+        keeper.moods_of = dict.fromkeys(order.pop("rejects"), NO_SUCH_USER)
         keeper.mood = Mood(**order)
     os._exit(0)  # whoever started us is gone: nobody waits for connections to end
 
@@ -281,9 +285,9 @@ def _write(record: IO[str] | None, taken: Taken | None) -> None:
     record.flush()
 
 
-def order(mood: Mood, *, refuses: bool = False) -> str:
-    """A mood as the process reads it."""
-    return f"{json.dumps({**asdict(mood), 'refuses': refuses})}\n"
+def order(mood: Mood, *, refuses: bool = False, rejects: Sequence[str] = ()) -> str:
+    """A mood as the process reads it: towards all but some recipients, whom it does not know."""
+    return f"{json.dumps({**asdict(mood), 'refuses': refuses, 'rejects': rejects})}\n"
 
 
 def _say(text: str) -> None:

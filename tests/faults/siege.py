@@ -14,7 +14,7 @@ from typing import IO
 
 from redis import Redis, RedisError
 
-from tests.mailserver import DROP, HANG, TAKE_AND_DROP, Mood, order
+from tests.mailserver import DROP, HANG, TAKE_AND_DROP, TAKE_AND_HANG, Mood, order
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 THINKS = 0.01
@@ -31,9 +31,13 @@ OUTAGES = [
     (Mood(data=DROP), False),
     (Mood(body=DROP), False),
     (Mood(body=TAKE_AND_DROP), False),
+    (Mood(body=HANG), False),
+    (Mood(body=TAKE_AND_HANG), False),
     (Mood(), True),
 ]
 """What the mail server does wrong; the last one refuses connections."""
+REJECTED = "person0-1@example.com"
+"""Whom it never knows."""
 
 
 @dataclass
@@ -50,7 +54,7 @@ class MailServerProcess:
 
     def set(self, mood: Mood, *, refuses: bool = False) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(order(mood, refuses=refuses))
+        self.process.stdin.write(order(mood, refuses=refuses, rejects=[REJECTED]))
         self.process.stdin.flush()
 
 

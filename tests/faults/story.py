@@ -18,6 +18,8 @@ from apitokens.thresholds import first_notice_due
 from notifications.kinds import Channel
 from notifications.mails import message_id
 from notifications.models import Mail, Notice, State
+from tests.faults.siege import REJECTED
+from tests.mailserver import NO_SUCH_USER
 
 ACCOUNTS, PEOPLE_EACH = 12, 3
 LISTED = 40
@@ -68,6 +70,7 @@ class Verdict:
     notices: int = 0
     mails: int = 0
     arrived: int = 0
+    rejected: int = 0
     in_doubt: int = 0
     in_doubt_twice: int = 0
     in_doubt_held_arrived: int = 0
@@ -95,6 +98,12 @@ def _open_mails() -> QuerySet[Mail]:
     return Mail.objects.filter(state__in=[State.PENDING, State.CLAIMED, State.HANDING_OVER])
 
 
+def _failed_for_no_reason() -> QuerySet[Mail]:
+    """Given up, though the server knows whom they are for."""
+    failed = Mail.objects.filter(state=State.FAILED)
+    return failed.exclude(user__email=REJECTED, reason=NO_SUCH_USER.rcpt)
+
+
 def judge(record: Path) -> Verdict:
     """Compare what the portal wanted to tell with what the mail server took."""
     verdict = Verdict()
@@ -105,8 +114,8 @@ def judge(record: Path) -> Verdict:
     numbers = {each["id"]: set(each["numbers"]) for each in taken}
     verdict.arrived = len(taken)
     verdict.undecided = _undecided()
-    verdict.unfinished = _open_mails().count() + Mail.objects.filter(state=State.FAILED).count()
-    for mail in Mail.objects.iterator():
+    verdict.unfinished = _open_mails().count() + _failed_for_no_reason().count()
+    for mail in Mail.objects.select_related("user").iterator():
         _judge_mail(mail, arrivals[message_id(mail)], numbers.get(message_id(mail)), verdict)
     verdict.notices = ExpiryNotice.objects.count()
     return verdict
@@ -118,6 +127,8 @@ def _judge_mail(mail: Mail, times: int, told: set[int] | None, verdict: Verdict)
     if mail.state == State.HELD:
         verdict.in_doubt_held_arrived += times > 0
         verdict.in_doubt_held_not_arrived += times == 0
+    elif mail.user.email == REJECTED and mail.state == State.FAILED:
+        verdict.rejected += 1
     elif times == 0:
         verdict.lost += 1
     if times > 1:

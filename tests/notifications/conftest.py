@@ -10,7 +10,7 @@ from pytest_django import Settings
 from accounts.models import Membership
 from notifications import smtp
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
-from notifications.models import Mail
+from notifications.models import IN_HAND, Mail
 from tests.mailserver import MailServer, mail_server
 
 MakeMail = Callable[..., Mail]
@@ -39,9 +39,11 @@ def send_to(server: MailServer, settings: Settings) -> None:
 
 @pytest.fixture
 def mail(now: datetime) -> MakeMail:
-    """`mail(member, **facts)`: a mail on its way to the member, due at `now`."""
+    """`mail(member, **facts)`: a mail on its way to the member, due at `now`; in somebody's hand if
+    its state says so."""
 
     def act(member: Membership, **facts: Any) -> Mail:
+        in_hand = {"owner": "somebody", "lease_until": now} if facts.get("state") in IN_HAND else {}
         words = {"title": "Look here", "text": "Something happened.", "link": "/tokens/"}
         return Mail.objects.create(
             **{
@@ -52,6 +54,7 @@ def mail(now: datetime) -> MakeMail:
                 "created_at": now,
                 "next_try_at": now,
                 "give_up_at": now + timedelta(days=3),
+                **in_hand,
                 **facts,
             }
         )

@@ -8,12 +8,14 @@ from django.core.mail import EmailMessage
 from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import Membership
+from accounts.roles import Role
 from apitokens import services
 from notifications import delivery, preferences
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, Channel
 from notifications.models import Mail, Notice, State
 from notifications.preferences import Person
 from tests.conftest import Issue
+from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db
 OPERATOR = Actor.operator(through=Through.COMMAND)
@@ -42,6 +44,16 @@ def test_an_issuer_hears_that_an_operator_created_a_token_in_their_name(
     issue(user, name="Backup", by=OPERATOR)
     words = "An operator of the portal created the API token “Backup” in your name"
     assert inbox_of(user) == [words]
+
+
+def test_nobody_but_the_issuer_hears_of_it(
+    user: Membership, administrator: Membership, engineer: Membership, issue: Issue, now: datetime
+) -> None:
+    other = MembershipFactory.create(account=administrator.account, role=Role.ADMINISTRATORS)
+    token = issue(user, by=OPERATOR).token
+    services.delete(token=token, by=Actor.member(administrator), at=now)
+    assert len(inbox_of(user)) == 2
+    assert [inbox_of(each) for each in (other, administrator, engineer)] == [[], [], []]
 
 
 def test_what_people_do_themselves_is_no_news_to_them(
@@ -92,6 +104,21 @@ def test_who_turned_it_off_is_not_told(
     services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
     assert inbox_of(user) == []
     assert not Mail.objects.exists()
+
+
+def test_who_turns_it_off_while_the_mail_waits_gets_none(
+    user: Membership,
+    administrator: Membership,
+    issue: Issue,
+    now: datetime,
+    mailoutbox: list[EmailMessage],
+) -> None:
+    services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
+    person = Person(user.user_id, user.account_id)
+    preferences.turn_off(person, TOKEN_CHANGED_BY_OTHERS, Channel.EMAIL)
+    delivery.deliver()
+    assert mailoutbox == []
+    assert Mail.objects.get().state == State.DROPPED
 
 
 def test_a_deletion_that_did_not_happen_is_not_told(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from celery.signals import worker_shutting_down
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -23,6 +23,7 @@ from notifications import delivery, mails, tasks
 from notifications.delivery import IN_DOUBT, deliver, lease, pause
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.models import Heartbeat, Mail, State
+from notifications.services import GIVE_UP_AFTER
 from tests.conftest import Issue, is_on_postgresql
 from tests.factories import MembershipFactory
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, MailServer, Mood
@@ -146,9 +147,34 @@ def test_address_that_cannot_be_is_given_up_with_the_reason(
     assert server.recipients == [good.user.email]
 
 
+def test_odd_address_never_stops_a_run(
+    server: MailServer, crowd: Callable[[int], list[Mail]]
+) -> None:
+    odd, *others = crowd(4)
+    type(odd.user).objects.filter(pk=odd.user_id).update(email="a@[")
+    outcome = deliver()
+    assert (outcome.sent, outcome.failed) == (3, 1)
+    odd.refresh_from_db()
+    assert (odd.state, odd.reason.count("'a@['")) == (State.FAILED, 1)
+    assert sorted(server.recipients) == sorted(mail.user.email for mail in others)
+
+
+def test_settings_that_cannot_be_postpone_everything(
+    server: MailServer, crowd: Callable[[int], list[Mail]], settings: Settings, at: Any
+) -> None:
+    crowd(3)
+    settings.EMAIL_HOST = "mail..example.com"
+    assert deliver().postponed == 3
+    assert states() == {State.PENDING: 3}
+    settings.EMAIL_HOST = "localhost"
+    assert deliver(clock=at(LATER)).sent == 3
+
+
 @pytest.mark.parametrize(
     "mood",
     [
+        Mood(rcpt="554 5.7.1 Relay access denied"),
+        Mood(body="550 5.7.1 We do not know you"),
         Mood(greeting="421 Closed"),
         Mood(greeting=HANG),
         Mood(mail="451 Later"),
@@ -232,6 +258,15 @@ def test_operator_sends_a_mail_after_all(
     assert deliver(clock=lambda: now).sent == 1
     assert not delivery.retry(mail=failed, at=now)
     assert server.recipients == [user.user.email]
+
+
+def test_mail_that_an_operator_sends_after_all_has_its_first_pauses_again(
+    mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    failed = mail(user, state=State.FAILED, tries=9, give_up_at=now)
+    delivery.retry(mail=failed, at=now)
+    failed.refresh_from_db()
+    assert (failed.tries, failed.give_up_at) == (0, now + GIVE_UP_AFTER)
 
 
 def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
@@ -425,6 +460,72 @@ def test_settling_twice_is_dull(mail: MakeMail, user: Membership, now: datetime)
     assert delivery.settle_doubts(at=now) == 0
 
 
+def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
+    mail: MakeMail, user: Membership, now: datetime
+) -> None:
+    doubtful = mail(user, state=State.HANDING_OVER, owner="one", lease_until=now)
+    Mail.objects.update(owner="two", lease_until=now + lease())
+    assert delivery._settle_doubt(doubtful, IN_DOUBT, at=now) == 0
+    doubtful.refresh_from_db()
+    assert (doubtful.state, doubtful.owner) == (State.HANDING_OVER, "two")
+
+
+def test_lease_of_a_hand_over_begins_with_it(
+    server: MailServer,
+    mail: MakeMail,
+    user: Membership,
+    monkeypatch: pytest.MonkeyPatch,
+    now: datetime,
+) -> None:
+    taken, minutes, begun = mail(user), count(step=1), []
+    mark = delivery._mark_hand_over
+
+    def clock() -> datetime:
+        return now + timedelta(minutes=next(minutes))
+
+    def marks(mail: Mail, sender: delivery.Sender) -> None:
+        begun.append(clock())
+        mark(mail, sender)
+
+    monkeypatch.setattr(delivery, "_mark_hand_over", marks)
+    is_killed(monkeypatch, "_end", taken, clock)
+    assert taken.lease_until is not None
+    assert taken.lease_until > begun[0] + lease()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_sent_within_a_transaction(
+    server: MailServer, mail: MakeMail, user: Membership
+) -> None:
+    mail(user)
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        deliver()
+    assert server.keeper.taken == []
+
+
+# --- What the database refuses ---
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"state": "lost"},
+        {"state": State.CLAIMED, "lease_until": None},
+        {"state": State.CLAIMED, "owner": ""},
+        {"state": State.HANDING_OVER, "lease_until": None},
+        {"state": State.HANDING_OVER, "owner": ""},
+        {"state": State.PENDING, "owner": "somebody"},
+        {"state": State.SENT, "lease_until": datetime.max.replace(tzinfo=UTC)},
+    ],
+    ids=str,
+)
+def test_mail_is_in_somebodys_hand_or_in_nobodys(
+    mail: MakeMail, user: Membership, facts: dict[str, Any]
+) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        mail(user, **facts)
+
+
 # --- The end of a run ---
 
 
@@ -604,6 +705,25 @@ def test_task_calls_another_sender_where_that_helps(
     crowd(3)
     tasks.deliver_mails()
     assert len(calls) == (1 if is_on_postgresql() else 0)
+
+
+@pytest.mark.parametrize("mood", [Mood(greeting="421 Closed"), Mood(body=DROP)], ids=str)
+def test_nobody_is_called_to_a_server_that_takes_nothing(
+    server: MailServer,
+    crowd: Callable[[int], list[Mail]],
+    calls: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    mood: Mood,
+) -> None:
+    monkeypatch.setattr(delivery, "needs_help", lambda *, at: Mail.objects.due(at).exists())
+    monkeypatch.setattr(delivery, "CLAIM_AT_ONCE", 2)
+    crowd(6)
+    server.keeper.mood = mood
+    tasks.deliver_mails()
+    assert calls == []
+    server.keeper.mood = Mood()
+    tasks.deliver_mails()
+    assert len(calls) == 1
 
 
 def test_worker_that_shuts_down_ends_the_run(

@@ -1,6 +1,7 @@
 """A silent mailer is noticed: by /healthz, and by `manage.py status`."""
 
 import io
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,17 +14,18 @@ from pytest_django import Settings
 from accounts.models import Membership
 from apitokens import expiry
 from notifications import delivery, health
-from notifications.health import MISSED_INTERVALS
+from notifications.health import HELD_UP_AFTER, MISSED_INTERVALS
 from notifications.models import State
 from notifications.services import beat
 from tests.conftest import Issue
+from tests.mailserver import MailServer, Mood
 from tests.notifications.conftest import MakeMail
 
 pytestmark = pytest.mark.django_db
 
 INTERVAL = timedelta(seconds=30)
 LIMIT = MISSED_INTERVALS * INTERVAL
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +92,73 @@ def test_health_tells_how_long_the_oldest_notice_has_been_due(
     assert healthz(client, now + 40 * SECOND)[1]["oldest_due_seconds"] == 0
 
 
+# --- A mail server that takes nothing ---
+
+
+def tries(at: datetime) -> None:
+    """All background work is done as if it were then."""
+    with time_machine.travel(at, tick=False):
+        expiry.scan(at=at)
+        delivery.deliver()
+
+
+@pytest.mark.usefixtures("old_process")
+def test_dead_mail_server_turns_health_red_within_a_quarter_of_an_hour(
+    client: Client, server: MailServer, user: Membership, mail: MakeMail, now: datetime
+) -> None:
+    mail(user)
+    server.close()
+    for minutes in range(16):
+        tries(now + minutes * MINUTE)
+    assert healthz(client, now + HELD_UP_AFTER)[1]["status"] == "ok"
+    code, told = healthz(client, now + HELD_UP_AFTER + SECOND)
+    assert (code, told["status"]) == (503, "held up")
+    assert datetime.fromisoformat(told["held_up_since"]) == now.replace(
+        microsecond=now.microsecond // 1000 * 1000
+    )
+
+
+@pytest.mark.usefixtures("old_process")
+def test_health_is_ok_again_as_soon_as_a_mail_has_left(
+    client: Client, server: MailServer, user: Membership, mail: MakeMail, now: datetime
+) -> None:
+    mail(user)
+    server.keeper.mood = Mood(body="451 Disk full")
+    mail(user)
+    tries(now)
+    later = now + timedelta(hours=2)
+    tries(later)
+    assert healthz(client, later)[0] == 503
+    server.keeper.mood = Mood()
+    tries(later + timedelta(hours=2))
+    assert healthz(client, later + timedelta(hours=2))[0] == 200
+
+
+@pytest.mark.usefixtures("old_process")
+def test_one_full_mailbox_does_not_turn_health_red(
+    client: Client, server: MailServer, user: Membership, mail: MakeMail, now: datetime
+) -> None:
+    mail(user)
+    server.keeper.moods_of[user.user.email] = Mood(rcpt="452 4.2.2 Mailbox full")
+    for hours in range(5):
+        tries(now + timedelta(hours=hours))
+    assert healthz(client, now + timedelta(hours=4))[0] == 200
+
+
+@pytest.mark.usefixtures("old_process")
+def test_outage_of_long_ago_is_no_reason_for_alarm_when_a_new_mail_waits(
+    client: Client, server: MailServer, user: Membership, mail: MakeMail, now: datetime
+) -> None:
+    waiting = mail(user)
+    server.close()
+    tries(now)
+    waiting.delete()
+    later = now + timedelta(days=4)
+    tries(later)
+    mail(user, created_at=later)
+    assert healthz(client, later + 20 * SECOND)[0] == 200
+
+
 def test_health_counts_mails_that_wait_are_held_or_were_given_up(
     client: Client, user: Membership, mail: MakeMail, now: datetime
 ) -> None:
@@ -136,6 +205,20 @@ def test_status_tells_a_person_the_same(user: Membership, mail: MakeMail, now: d
     assert told["Last scan finished"] == "20 seconds ago"
     assert told["Oldest due notice"] == "waits since 2 hours"
     assert (told["Mails waiting"], told["Mails held"]) == ("1", "1")
+
+
+def test_status_tells_that_no_mail_leaves(
+    server: MailServer, user: Membership, mail: MakeMail, now: datetime
+) -> None:
+    mail(user)
+    server.close()
+    tries(now)
+    works(now + timedelta(hours=1))
+    with time_machine.travel(now + timedelta(hours=1), tick=False):
+        out, err, code = status()
+    assert re.search(r"^No mail has left +for 1 hour$", out, re.MULTILINE)
+    assert "send_test_email" in err
+    assert code == 1
 
 
 def test_status_ends_with_1_where_no_worker_ever_ran() -> None:

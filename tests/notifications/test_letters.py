@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.db import DataError, transaction
+from django.utils import translation
+from django.utils.timesince import timeuntil
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.actors import Actor
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from apitokens import expiry, services
-from apitokens.expiry_mail import MOST_LINES
+from apitokens.expiry_mail import MOST_LINES, time_left
 from apitokens.models import APIToken
 from notifications import mails, preferences
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
@@ -93,6 +96,52 @@ def test_subject_of_several_says_how_many_and_how_soon_the_first(user: Membershi
 def test_subject_of_a_late_notice_says_the_time_that_really_remains(user: Membership) -> None:
     expiring(user, days=2.1)
     assert letter_to(user).subject == "1 API token of Example Inc. expires in 2 days"
+
+
+@pytest.mark.parametrize(("days", "words"), [(7, "7 days"), (1, "1 day")])
+@pytest.mark.parametrize("late", [0, 1, 20])
+def test_notice_that_is_a_little_late_says_the_days_it_is_about(
+    user: Membership, days: int, words: str, late: int
+) -> None:
+    expiring(user, days=days - late / 86_400)
+    assert letter_to(user).subject.endswith(f" expires in {words}")
+
+
+@pytest.mark.parametrize(
+    ("remaining", "words"),
+    [
+        ({"days": 19}, "19 days"),
+        ({"days": 2, "hours": 13}, "3 days"),
+        ({"hours": 23, "minutes": 31}, "1 day"),
+        ({"hours": 23, "minutes": 29}, "23 hours"),
+        ({"minutes": 59, "seconds": 31}, "1 hour"),
+        ({"minutes": 59, "seconds": 29}, "59 minutes"),
+        ({"seconds": 91}, "2 minutes"),
+        ({"seconds": 61}, "1 minute"),
+        ({"seconds": 1}, "1 minute"),
+    ],
+    ids=str,
+)
+def test_time_left_is_told_to_the_nearest_unit_and_never_as_nothing(
+    remaining: dict[str, int], words: str
+) -> None:
+    assert time_left(timedelta(**remaining)).replace("\xa0", " ") == words
+
+
+@pytest.mark.parametrize("language", [code for code, _name in settings.LANGUAGES])
+def test_time_left_is_told_in_the_plural_forms_of_the_language(language: str) -> None:
+    spans = [timedelta(**{unit: n}) for unit in ("days", "hours", "minutes") for n in (1, 2, 5, 6)]
+    with translation.override(language):
+        assert [time_left(span) for span in spans] == [timeuntil(NOW + span, NOW) for span in spans]
+
+
+def test_it_is_dated_when_it_goes_not_when_it_was_decided(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    with time_machine.travel(NOW + 2 * DAY, tick=False):
+        letter = mails.write(mail)
+        assert letter is not None
+        assert received(mail, letter)["Date"] == "Wed, 25 Nov 2026 12:00:00 -0000"
 
 
 def test_it_greets_the_reader_by_name(user: Membership) -> None:

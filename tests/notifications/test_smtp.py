@@ -12,9 +12,9 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from pytest_django import Settings
 
 from notifications import smtp
-from notifications.smtp import InDoubt, NotTaken, SMTPDoor, door
+from notifications.smtp import PATIENCE, InDoubt, NotTaken, SMTPDoor, door
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, TAKE_AND_HANG, MailServer, Mood, mail_server
-from tests.notifications.conftest import send_to
+from tests.notifications.conftest import TIMEOUT, send_to
 
 
 def letter(**facts: object) -> EmailMessage:
@@ -159,23 +159,49 @@ def test_server_that_fails_before_the_body_took_nothing(
     assert (told.is_final, told.server_down, mark.number) == (False, True, 0)
 
 
+@pytest.mark.parametrize("step", ["rcpt", "body"])
 @pytest.mark.parametrize(
-    ("step", "is_final", "server_down"),
+    "reply", ["550 No such user", "551 Moved", "550 5.1.1 Unknown", "554 5.2.1 Disabled"]
+)
+def test_refusal_of_the_recipient_is_final(
+    server: MailServer, mark: Marks, step: str, reply: str
+) -> None:
+    server.keeper.mood = in_mood(step, reply)
+    told = refusal(letter(), mark)
+    assert (told.is_final, told.server_down) == (True, False)
+    assert reply in str(told)
+
+
+@pytest.mark.parametrize("step", ["greeting", "mail", "rcpt", "data", "body"])
+@pytest.mark.parametrize(
+    "reply",
     [
-        ("greeting", False, True),
-        ("mail", False, True),
-        ("rcpt", True, False),
-        ("data", True, False),
-        ("body", True, False),
+        "554 5.7.1 <ada@example.com>: Relay access denied",
+        "550 5.7.1 Client host rejected",
+        "550 5.1.8 Sender address rejected: Domain not found",
+        "530 Authentication required",
+        "554 No, thank you",
     ],
 )
-def test_refusal_for_good_is_final_where_it_is_about_this_mail(
-    server: MailServer, mark: Marks, step: str, is_final: bool, server_down: bool
+def test_refusal_that_may_be_about_us_ends_the_run_and_nothing_is_given_up(
+    server: MailServer, mark: Marks, step: str, reply: str
 ) -> None:
-    server.keeper.mood = in_mood(step, "554 No, thank you")
+    server.keeper.mood = in_mood(step, reply)
     told = refusal(letter(), mark)
-    assert (told.is_final, told.server_down) == (is_final, server_down)
-    assert "554 No, thank you" in str(told)
+    assert (told.is_final, told.server_down) == (False, True)
+    assert reply in str(told)
+
+
+@pytest.mark.parametrize("step", ["rcpt", "body"])
+def test_server_that_took_others_refuses_only_this_mail(
+    server: MailServer, mark: Marks, step: str
+) -> None:
+    server.keeper.moods_of["odd@example.com"] = in_mood(step, "554 5.7.1 Rejected by policy")
+    with SMTPDoor() as open_door:
+        open_door.hand_over(letter(), mark)
+        with pytest.raises(NotTaken) as caught:
+            open_door.hand_over(letter(to=["odd@example.com"]), mark)
+    assert (caught.value.is_final, caught.value.server_down) == (False, False)
 
 
 @pytest.mark.parametrize("step", ["rcpt", "data", "body"])
@@ -212,14 +238,52 @@ def test_mail_is_not_sent_if_the_mark_cannot_be_made(server: MailServer, mark: M
 
 @pytest.mark.parametrize(
     "address",
-    ["", "nobody", "ada@example.com\nBcc: eve@example.com", "a\x00b@example.com", "ä@b\r.example"],
+    [
+        "",
+        "nobody",
+        "ada@example.com\nBcc: eve@example.com",
+        "a\x00b@example.com",
+        "ä@b\r.example",
+        "a@[",
+        "a@b..c",
+        "a\ud83d@b.example",
+    ],
+    ids=ascii,
 )
-def test_what_is_no_address_never_reaches_the_server(
+def test_what_is_no_address_is_given_up_and_never_reaches_the_server(
     server: MailServer, mark: Marks, address: str
 ) -> None:
-    with SMTPDoor() as open_door, pytest.raises(ValueError, match=r"\w"):
-        open_door.hand_over(letter(to=[address]), mark)
+    told = refusal(letter(to=[address]), mark)
+    assert (told.is_final, told.server_down, mark.number) == (True, False, 0)
+    assert repr(address) in str(told)
     assert server.keeper.commands == []
+
+
+def test_mail_that_no_bytes_can_be_made_of_is_given_up(server: MailServer, mark: Marks) -> None:
+    told = refusal(letter(headers={"List-Unsubscribe": "one\ntwo"}), mark)
+    assert (told.is_final, mark.number) == (True, 0)
+    assert server.keeper.commands == []
+
+
+def test_host_that_cannot_be_waits_for_the_operator(settings: Settings, mark: Marks) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "mail..example.com", 25
+    told = refusal(letter(), mark)
+    assert (told.is_final, told.server_down) == (False, True)
+    assert str(told).startswith("No connection to mail..example.com:25: ")
+
+
+def test_password_that_cannot_be_said_waits_for_the_operator(
+    settings: Settings, mark: Marks
+) -> None:
+    with mail_server(login=("portal", "pässword")) as server:
+        send_to(server, settings)
+        settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "portal", "pässword"
+        told = refusal(letter(), mark)
+    assert (told.is_final, told.server_down) == (False, True)
+    assert "ASCII" in str(told)
+    assert "pässword" not in str(told)
+    assert "xe4" not in str(told)
 
 
 def test_own_address_that_cannot_be_used_waits_for_the_operator(
@@ -231,6 +295,16 @@ def test_own_address_that_cannot_be_used_waits_for_the_operator(
 
 
 # --- In doubt ---
+
+
+def test_server_may_think_longer_about_a_mail_that_it_has_whole(
+    server: MailServer, mark: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "PATIENCE", PATIENCE)
+    server.keeper.mood = Mood(thinks=3 * TIMEOUT)
+    with SMTPDoor() as open_door:
+        open_door.hand_over(letter(), mark)
+    assert len(server.keeper.taken) == 1
 
 
 @pytest.mark.parametrize("how", [HANG, DROP, TAKE_AND_HANG, TAKE_AND_DROP, "399 What?"])

@@ -89,6 +89,7 @@ def test_data_dir_of_somebody_else(tmp_path: Path, port: int) -> None:
         ("REDIS_URL", f"redis://:{SECRET}@localhost:port/0"),
         ("EMAIL_URL", SECRET),
         ("EMAIL_URL", f"smtp://user:{SECRET}@localhost:port"),
+        ("EMAIL_URL", f"smtp+tls://user:{SECRET}@"),
         ("BASE_URL", "tokens.example.com"),
         ("BASE_URL", "https://"),
     ],

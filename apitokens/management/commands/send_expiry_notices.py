@@ -13,6 +13,7 @@ from apitokens import expiry
 from apitokens.expiry import Digest
 from notifications import delivery
 from notifications.kinds import Channel
+from notifications.models import Mail
 
 
 class Command(BaseCommand):
@@ -23,21 +24,25 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "--dry-run", action="store_true", help="Show who would be told, and tell nobody."
+            "--dry-run",
+            action="store_true",
+            help="Show who would be told and how many mails wait already, and tell nobody.",
         )
         parser.add_argument(
             "--at",
             metavar="TIME",
             type=_moment,
             help="Tell now what falls due until this time (2027-01-31T12:00Z). Nobody will be told "
-            "of it again then.",
+            "of it again then. Tokens that expire before this time are left out: without --at "
+            "people are told of them.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
+        self._say_what_is_left_out(at=at, due_by=options["at"])
         if options["dry_run"]:
             told = self._show(expiry.preview(at=at, due_by=options["at"]))
-            self.stdout.write(f"Dry run: {told} would be told.")
+            self.stdout.write(f"Dry run: {told} would be told.{_waiting_words(at)}")
             return
         done = expiry.scan(at=at, due_by=options["at"], report=self._show_one)
         outcome = delivery.deliver()
@@ -46,6 +51,13 @@ class Command(BaseCommand):
             f"Sent: {outcome.sent}, postponed: {outcome.postponed}, given up: {outcome.failed}, "
             f"in doubt: {outcome.in_doubt}, no longer needed: {outcome.dropped}."
         )
+
+    def _say_what_is_left_out(self, *, at: datetime, due_by: datetime | None) -> None:
+        if due_by and (number := expiry.left_out(at=at, due_by=due_by)):
+            self.stdout.write(
+                f"Left out, because they expire before {due_by:%Y-%m-%d %H:%M %Z}: {number} due "
+                "tokens. People are told of them in their own time, or now without --at."
+            )
 
     def _show(self, digests: Iterable[Digest]) -> int:
         number = 0
@@ -61,6 +73,11 @@ class Command(BaseCommand):
             f"{digest.member.user.email} ({digest.member.account.name}), by {channels}: "
             + ", ".join(f"{token.pk} {token.name}" for token in digest.tokens)
         )
+
+
+def _waiting_words(at: datetime) -> str:
+    number = Mail.objects.due(at).count()
+    return f" Mails that wait already, and would be sent: {number}." if number else ""
 
 
 def _moment(text: str) -> datetime:

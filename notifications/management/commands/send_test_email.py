@@ -25,8 +25,10 @@ class Command(BaseCommand):
             _send(address)
         except ValidationError:
             raise CommandError(f"{address!r} is not an e-mail address.") from None
-        except (NotTaken, InDoubt, ValueError) as problem:
+        except NotTaken as problem:
             raise CommandError(f"The mail was not sent. {problem}") from None
+        except InDoubt as problem:
+            raise CommandError(f"The mail may have arrived, or not. {problem}") from None
         self.stdout.write(f"{_destination()} took a mail to {address}.")
 
 

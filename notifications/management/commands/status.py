@@ -10,12 +10,16 @@ from django.utils.timesince import timesince
 from notifications.health import health
 
 LATE = "Late: is the worker running, with beat?"
+HELD_UP = (
+    "Held up: no mail leaves. The reason is with the mails at /operators/notifications/mail/; "
+    "when it is mended, prove it with manage.py send_test_email ADDRESS."
+)
 
 
 class Command(BaseCommand):
     help = (
         "Shows when people were last told of expiring tokens, and what waits. Ends with 1 if that "
-        "is late."
+        "is late, or if no mail leaves."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -25,6 +29,7 @@ class Command(BaseCommand):
             ("Last scan finished", _ago(found.last_scan_at, at)),
             ("Last delivery finished", _ago(found.last_delivery_at, at)),
             ("Oldest due notice", _age(found.oldest_due_at, at)),
+            ("No mail has left", _for(found.held_up_since, at)),
             ("Mails waiting", found.waiting),
             ("Mails held", found.held),
             ("Mails given up", found.failed),
@@ -32,13 +37,19 @@ class Command(BaseCommand):
             self.stdout.write(f"{name:<24}{value}")
         if found.held or found.failed:
             self.stdout.write("Look at /operators/notifications/mail/ and try them again there.")
+        for is_so, words in ((found.is_silent, LATE), (found.is_held_up, HELD_UP)):
+            if is_so:
+                self.stderr.write(self.style.ERROR(words))
         if found.is_late:
-            self.stderr.write(self.style.ERROR(LATE))
             raise SystemExit(1)
 
 
 def _ago(moment: datetime | None, at: datetime) -> str:
     return f"{_since(moment, at)} ago" if moment else "never"
+
+
+def _for(moment: datetime | None, at: datetime) -> str:
+    return f"for {_since(moment, at)}" if moment else "-"
 
 
 def _age(moment: datetime | None, at: datetime) -> str:

@@ -1,0 +1,67 @@
+"""Reads where the portal is, where its mail goes and who sends it, as operators write them.
+
+What is wrong is told at the start of every process: found later, it would hold up people's mails.
+"""
+
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail.message import sanitize_address
+from django.utils.encoding import punycode
+from environ import Env
+
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+
+
+def parse_base_url(url: str) -> SplitResult:
+    """The address of the portal, an international name in the letters that browsers send and mails
+    can carry: https://bücher.example is https://xn--bcher-kva.example."""
+    try:
+        parts = urlsplit(url.rstrip("/"))
+        host, port = parts.hostname or "", parts.port
+        ascii_host = host if host.isascii() else punycode(host)
+    except ValueError:
+        raise ImproperlyConfigured("BASE_URL must look like https://tokens.example.com.") from None
+    if ascii_host == host:
+        return parts
+    return parts._replace(netloc=f"{ascii_host}:{port}" if port else ascii_host)
+
+
+def parse_email_url(url: str) -> dict[str, Any]:
+    """Django's settings for mail. What is refused is not repeated: it may hold a password."""
+    try:
+        facts: dict[str, Any] = Env.email_url_config(url)
+        if facts["EMAIL_BACKEND"] == SMTP:
+            _refuse_odd_server(facts)
+    except (ImproperlyConfigured, ValueError):
+        raise ImproperlyConfigured(
+            "EMAIL_URL must look like smtp+tls://user:password@mail.example.com:587 "
+            "(smtp:// without encryption, smtp+ssl:// for port 465), "
+            "with user and password in ASCII."
+        ) from None
+    return facts
+
+
+def parse_sender(text: str) -> str:
+    """Whom mails come from: an address, with a name before it or not."""
+    try:
+        address = parseaddr(sanitize_address(text, "utf-8"))[1]
+    except Exception:  # the standard library's parser has one for every oddity
+        address = ""
+    name, at, domain = address.rpartition("@")
+    if not (name and at and domain and address.isascii() and address.isprintable()):
+        raise ImproperlyConfigured(
+            f"FROM_EMAIL must look like Permatoken <noreply@example.com>, not {text!r}."
+        )
+    return text
+
+
+def _refuse_odd_server(facts: dict[str, Any]) -> None:
+    """Raises `ValueError` for a name that cannot be looked up, or a login that cannot be said."""
+    if not facts["EMAIL_HOST"]:
+        raise ValueError
+    facts["EMAIL_HOST"].encode("idna")
+    for secret in ("EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD"):
+        (facts[secret] or "").encode("ascii")

@@ -1,0 +1,157 @@
+"""Senders and scans that are at work at the same moment, each with a connection of its own."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from accounts.actors import Actor
+from accounts.models import Membership
+from apitokens import expiry, services
+from apitokens.models import APIToken
+from notifications import delivery
+from notifications.models import Mail, State
+from tests.conftest import Issue, is_on_postgresql
+from tests.mailserver import MailServer
+from tests.notifications.conftest import MakeMail
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not is_on_postgresql(), reason="SQLite has one writer at a time"),
+]
+
+DAY = timedelta(days=1)
+Result = TypeVar("Result")
+Elsewhere = Callable[[Callable[[], Result]], Result]
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere[object]]:
+    """`elsewhere(act)`: what another process does meanwhile. It waits for no lock for long."""
+
+    def alone(act: Callable[[], Result]) -> Result:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '500ms'")
+            return act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        yield lambda act: other.submit(alone, act).result(timeout=30)
+
+
+@pytest.fixture
+def token(user: Membership, issue: Issue, now: datetime) -> APIToken:
+    """A token whose last notice is due."""
+    return issue(user, at=now - 30 * DAY, expires_at=now + DAY).token
+
+
+def meanwhile(
+    monkeypatch: pytest.MonkeyPatch, elsewhere: Elsewhere[Result], act: Callable[[], Result]
+) -> list[Result]:
+    """Let the next scan pause just before its end, with nothing of it committed, while another
+    process acts. Returns what came of that, once the scan has run."""
+    told: list[Result] = []
+    advance = expiry._advance
+
+    def pauses(*arguments: object) -> None:
+        told.append(elsewhere(act))
+        advance(*arguments)  # type: ignore[arg-type]  # whatever it is called with
+
+    monkeypatch.setattr(expiry, "_advance", pauses)
+    return told
+
+
+def test_sender_passes_by_what_another_is_about_to_claim(
+    server: MailServer, mail: MakeMail, user: Membership, elsewhere: Elsewhere[delivery.Outcome]
+) -> None:
+    mail(user)
+    mail(user)
+    first = delivery.Sender()
+    with pytest.MonkeyPatch.context() as patch, transaction.atomic():
+        patch.setattr(delivery, "CLAIM_AT_ONCE", 1)
+        assert delivery._claim.__wrapped__(first)  # type: ignore[attr-defined]  # not committed
+        assert elsewhere(delivery.deliver).sent == 1
+    (held,) = first.in_hand
+    assert Mail.objects.get(state=State.CLAIMED) == held
+    assert len(server.keeper.taken) == 1
+
+
+def test_scan_leaves_all_to_the_one_that_is_at_work(
+    token: APIToken, now: datetime, elsewhere: Elsewhere[expiry.Scan]
+) -> None:
+    with transaction.atomic():
+        assert expiry._is_alone()
+        assert elsewhere(lambda: expiry.scan(at=now)) == expiry.Scan()
+    assert expiry.scan(at=now).tokens == 1
+
+
+def test_mail_that_a_scan_adds_to_is_not_sent_before_the_scan_has_ended(
+    server: MailServer,
+    user: Membership,
+    token: APIToken,
+    issue: Issue,
+    now: datetime,
+    elsewhere: Elsewhere[delivery.Outcome],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expiry.scan(at=now)
+    later = issue(user, at=now - 30 * DAY, expires_at=now + DAY, name="Second").token
+    told = meanwhile(monkeypatch, elsewhere, delivery.deliver)
+    expiry.scan(at=now)
+    assert [outcome.total for outcome in told] == [0]
+    assert delivery.deliver().sent == 1
+    body = server.keeper.taken[0].message.get_body(("plain",))
+    assert body is not None
+    assert all(str(each.pk) in body.get_content() for each in (token, later))
+
+
+def test_scan_adds_to_no_mail_that_a_sender_is_about_to_claim(
+    token: APIToken,
+    user: Membership,
+    issue: Issue,
+    now: datetime,
+    elsewhere: Elsewhere[expiry.Scan],
+) -> None:
+    expiry.scan(at=now)
+    issue(user, at=now - 30 * DAY, expires_at=now + DAY)
+    with transaction.atomic():
+        assert delivery._claim.__wrapped__(delivery.Sender())  # type: ignore[attr-defined]
+        assert elsewhere(lambda: expiry.scan(at=now)).mails == 1
+
+
+def test_token_that_a_scan_tells_of_is_not_deleted_before_the_scan_has_ended(
+    token: APIToken,
+    user: Membership,
+    now: datetime,
+    elsewhere: Elsewhere[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def deletes() -> str:
+        try:
+            services.delete(token=token, by=Actor.member(user), at=now)
+        except OperationalError:
+            return "waits"
+        return "deleted"
+
+    told = meanwhile(monkeypatch, elsewhere, deletes)
+    expiry.scan(at=now)
+    assert told == ["waits"]
+
+
+def test_scan_leaves_a_token_that_somebody_holds_to_the_next(
+    token: APIToken,
+    administrator: Membership,
+    issue: Issue,
+    now: datetime,
+    elsewhere: Elsewhere[expiry.Scan],
+) -> None:
+    issue(administrator, at=now - 30 * DAY, expires_at=now + DAY)
+    with transaction.atomic():
+        APIToken.objects.select_for_update().get(pk=token.pk)
+        assert elsewhere(lambda: expiry.scan(at=now)).tokens == 1
+    assert expiry.scan(at=now).tokens == 1
