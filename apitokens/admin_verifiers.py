@@ -60,6 +60,13 @@ class VerifierKeyAdmin(ListAdmin):
     def deleted(self, verifier: VerifierKey) -> str:
         return moment(verifier.deleted_at)
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """One button is enough: whatever is saved, the key is shown next."""
+        fewer = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**(extra_context or {}), **fewer})
+
     @sensitive_variables("issued")
     def save_model(self, request: HttpRequest, obj: VerifierKey, form: Any, change: bool) -> None:
         by, at = operator_of(request), timezone.now()

@@ -360,7 +360,7 @@ def test_refused_token_is_not_remembered(dead: Key, now: datetime, scribe: Scrib
 def test_use_that_cannot_be_written_down_does_not_fail_authentication(
     key: Key, noon: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with patch("apitokens.models.APITokenQuerySet.update", side_effect=DatabaseError("full")):
+    with patch("apitokens.use.write_down", side_effect=DatabaseError("full")):
         assert verify(presented=key.spell(), at=noon).token_id == key.id
     assert f"The use of API token {key.id}" in caplog.text
     assert key.secret not in caplog.text
