@@ -102,13 +102,14 @@ def _use_second_factor(user: User, code: str, *, at: datetime) -> None:
         raise _bad_code(
             _("Send a code of your authenticator app, or a recovery code, too."), "required"
         )
-    ratelimits.look(CODES, str(user.pk))
+    # Counted before it is looked at: of many codes at once no more than these are.
+    ratelimits.take(CODES, str(user.pk))
     factor = use_code(user=user, code=code, at=at)
     if factor is None:
-        ratelimits.take(CODES, str(user.pk))
         raise _bad_code(
             _("This code is not right, or it was used already. Wait for the next one."), "invalid"
         )
+    ratelimits.forget(CODES, str(user.pk))
     factor.record_usage()
 
 

@@ -179,6 +179,17 @@ def test_codes_cannot_be_tried_out(user: Membership, app_secret: str) -> None:
     assert answer.status_code == 429
 
 
+def test_right_code_gives_its_owner_all_tries_again(user: Membership, app_secret: str) -> None:
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+    told = []
+    for number in range(10):
+        with time_machine.travel(now + timedelta(seconds=29 * number), tick=False):
+            right = code_of(app_secret, timezone.now())
+            code = right if number == 4 else "0"
+            told.append(log_in(user.user.email, one_time_password=code).status_code)
+    assert told == [400] * 4 + [200] + [400] * 5
+
+
 # --- Limits ------------------------------------------------------------------------------------
 
 
