@@ -225,6 +225,11 @@ def test_present_password_cannot_be_guessed_in_an_open_browser(
     assert answers[-1] == 429
 
 
+def test_who_has_tried_too_often_is_told_when_to_come_back(client: Client) -> None:
+    answers = [ask(client, "nobody@example.com") for _try in range(4)]
+    assert (answers[-1].status_code, answers[-1]["Retry-After"]) == (429, "60")
+
+
 def test_strangers_change_nothing(client: Client) -> None:
     assert change(client)["Location"].startswith("/sign-in/")
 
