@@ -33,10 +33,10 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "email_password_mismatch": _("The e-mail address or the password is not correct."),
-        "enter_current_password": _("This is not your present password."),
+        "enter_current_password": _("This is not your current password."),
         "incorrect_code": _("This is not right. Try again."),
         "incorrect_password": _("This is not your password."),
-        "invalid_password_reset": _("This link is good no more. Ask for another one."),
+        "invalid_password_reset": _("This link is no longer valid. Ask for another one."),
         "too_many_login_attempts": _(
             "Too many failed tries. Wait five minutes, then try again, or set a new password."
         ),

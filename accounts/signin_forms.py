@@ -109,7 +109,7 @@ class _NewPasswordMixin:
 class OtherPasswordForm(_NewPasswordMixin, ChangePasswordForm):  # type: ignore[misc]  # as above
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _reword(self, oldpassword=_("Present password"))
+        _reword(self, oldpassword=_("Current password"))
 
 
 class OwnPasswordForm(_NewPasswordMixin, SetPasswordForm):  # type: ignore[misc]  # as above

@@ -1,4 +1,4 @@
-"""Accepting an invitation: new people, known ones, somebody else, links that are good no more."""
+"""Accepting an invitation: new people, known ones, somebody else, links that are no longer valid."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -85,7 +85,7 @@ def test_link_is_good_once(client: Client) -> None:
     sign_up(client)
     path = path_in(letter_to(ANN))
     client.post(path)
-    assert "good no more" in client.get(path).content.decode()
+    assert "no longer valid" in client.get(path).content.decode()
 
 
 def test_link_is_not_good_for_ever(client: Client, time_machine: TimeMachineFixture) -> None:
