@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from accounts import ratelimits
 from accounts.actors import Actor
-from accounts.addresses import client_address
+from accounts.addresses import client_address, network_of
 from accounts.api.refusals import TooMany
 from accounts.jwt import families
 from accounts.jwt.tokens import Invalid
@@ -63,7 +63,7 @@ def refused(told: dict[str, Any], address: str | None) -> APIException:
     """The 401 for bad credentials; 429 for an address that sends too many. Without the cache nobody
     counts: who may come in does not depend on it."""
     try:
-        ratelimits.take(FAILURES, address or "")
+        ratelimits.take(FAILURES, network_of(address))
     except TooManyTries as limit:
         return TooMany(limit)
     except (RedisError, OSError):

@@ -12,6 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit, ratelimits
 from accounts.actors import Actor, Through
+from accounts.addresses import network_of
 from accounts.emails import known_email
 from accounts.jwt import families
 from accounts.jwt.tokens import Pair
@@ -46,7 +47,7 @@ def sign_in(
     """
     known = known_email(email)
     ratelimits.take(BY_EMAIL, known or email)
-    ratelimits.take(BY_ADDRESS, address or "")
+    ratelimits.take(BY_ADDRESS, network_of(address))
     try:
         # The slow part comes first, and outside of the transaction.
         user = _whose(known, password)

@@ -240,6 +240,17 @@ def test_one_address_cannot_try_many_people(user: Membership) -> None:
     assert answer.status_code == 200
 
 
+def test_neighbours_in_one_ipv6_network_are_one_address(user: Membership) -> None:
+    body = {"username": "nobody@example.com", "password": PASSWORD}
+    for number in range(20):
+        post(
+            LOGIN, body | {"username": f"n{number}@example.com"}, REMOTE_ADDR=f"2001:db8::{number}"
+        )
+    body["username"] = user.user.email
+    assert post(LOGIN, body, REMOTE_ADDR="2001:db8::ffff").status_code == 429
+    assert post(LOGIN, body, REMOTE_ADDR="2001:db8:0:1::1").status_code == 200
+
+
 # --- The record --------------------------------------------------------------------------------
 
 
