@@ -32,7 +32,7 @@ def is_trusted_peer(request: HttpRequest) -> bool:
 
 
 def network_of(address: str | None) -> str:
-    """Whom limits take for one client: an IPv4 address, or the /64 in which anybody who has IPv6 has
+    """Whom limits take for one client: an IPv4 address, or the /64 in which everybody with IPv6 has
     as many addresses as they like. Empty if the address is not known."""
     if address is None or ":" not in address:
         return address or ""

@@ -122,7 +122,7 @@ def join(*, account: Account, user: User, role: Role, at: datetime) -> Membershi
     membership, _made = Membership.objects.update_or_create(
         account=account,
         user=user,
-        # Who comes back begins anew: how they signed in meanwhile is none of the account's business.
+        # Who comes back begins anew: how they signed in meanwhile is not the account's business.
         defaults={"role": role, "removed_at": None, "created_at": at},
     )
     standing.announce(user_id=user.pk, account_id=account.pk)

@@ -1,4 +1,4 @@
-"""Accepting an invitation: new people, known ones, somebody else, links that are no longer valid."""
+"""Accepting an invitation: new people, known ones, somebody else, links not valid any more."""
 
 from datetime import datetime, timedelta
 from typing import Any
