@@ -25,6 +25,7 @@ from accounts.actors import Actor, Through
 from accounts.addresses import client_address
 from accounts.emails import known_email, normal_email
 from accounts.models import User
+from accounts.redirects import is_our_path
 
 LONGEST_USER_AGENT = 200
 
@@ -55,6 +56,9 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
 
     def clean_email(self, email: str) -> str:
         return normal_email(email)
+
+    def is_safe_url(self, url: str) -> bool:
+        return is_our_path(url)
 
     def set_password(self, user: User, password: str) -> None:
         services.set_password(
