@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils import timezone
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from accounts import invitations, members, services
 from accounts.actors import Actor, Through
@@ -25,7 +25,7 @@ OPERATOR = Actor.operator(through=Through.COMMAND)
 REFUSED = (PermissionDenied, ValidationError, families.NoSuchAccount, No)
 ACCOUNTS, PEOPLE = (0, 1), "abcd"
 DEEDS = [
-    *("invite", "accept", "send_again", "withdraw"),
+    *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
     *("add", "change_role", "remove", "leave", "delete_token"),
 ]
 T = TypeVar("T")
@@ -51,8 +51,6 @@ class Portal(RuleBasedStateMachine):
     that has begun before everything else happened acts with old ones.
     """
 
-    papers: Bundle[Paper] = Bundle("papers")
-
     def __init__(self) -> None:
         super().__init__()
         self.undo = transaction.atomic()
@@ -61,13 +59,14 @@ class Portal(RuleBasedStateMachine):
         self.at: datetime = timezone.now()
         self.accounts: dict[int, Account] = {}
         self.people: dict[str, User] = {}
+        self.papers: list[Paper] = []
 
     def teardown(self) -> None:
         transaction.set_rollback(True)
         self.undo.__exit__(None, None, None)
 
-    @initialize(target=papers)
-    def open_accounts(self) -> Any:
+    @initialize()
+    def open_accounts(self) -> None:
         self.accounts = {number: AccountFactory.create() for number in ACCOUNTS}
         self.people = {letter: UserFactory.create() for letter in PEOPLE}
         for number, letter, role in BEGINNING:
@@ -79,68 +78,67 @@ class Portal(RuleBasedStateMachine):
                 at=self.at,
             )
             self.model.roles[number, letter] = role
-        return multiple(*(self._portal(number, letter) for number, letter, _role in BEGINNING))
+        self.papers = [self._portal(number, letter) for number, letter, _role in BEGINNING]
 
     # Papers
 
-    @rule(target=papers, data=st.data(), through_api=st.booleans())
-    def sign_in(self, data: st.DataObject, through_api: bool) -> Any:
+    @rule(data=st.data(), through_api=st.booleans())
+    def sign_in(self, data: st.DataObject, through_api: bool) -> None:
         """A member opens the portal, or gets a short-lived token."""
         present = [pair for pair in sorted(self.model.roles) if self.model.is_present(*pair)]
         if not present:
-            return multiple()
+            return
         account, person = data.draw(st.sampled_from(present))
         if not through_api:
-            return self._portal(account, person)
+            self.papers.append(self._portal(account, person))
+            return
         by = Actor.person(self.people[person])
         pair = families.begin(membership=self._member(account, person), by=by, at=self.at)
-        return self._bearer(SignIn(account, person), pair)
+        self.papers.append(self._bearer(SignIn(account, person), pair))
 
-    @rule(target=papers, paper=papers, account=accounts)
-    def switch_account(self, paper: Paper, account: int) -> Any:
+    # Deeds
+
+    @rule(deeds=st.lists(st.sampled_from(DEEDS), min_size=3, max_size=12), data=st.data())
+    def work(self, deeds: list[str], data: st.DataObject) -> None:
+        """Somebody does a few things, mostly in the account that they work in."""
+        who, by = data.draw(st.sampled_from(self.papers))
+        for deed in deeds:
+            account = who.account if data.draw(mostly) else data.draw(accounts)
+            getattr(self, deed)(who, by, account, data)
+
+    def switch_account(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
         """Somebody exchanges a short-lived token for one of another account."""
-        who, by = paper
+        wanted = data.draw(accounts)
         sign_in, pair = self.both(
-            lambda: self.model.switch(who, account),
-            lambda: families.switch(account_id=self.accounts[account].pk, by=by, at=self.at),
+            lambda: self.model.switch(who, wanted),
+            lambda: families.switch(account_id=self.accounts[wanted].pk, by=by, at=self.at),
         )
-        return self._bearer(sign_in, pair) if sign_in and pair else multiple()
+        if sign_in and pair:
+            self.papers.append(self._bearer(sign_in, pair))
 
-    @rule(target=papers, paper=papers, other=people, is_own=mostly, role=roles)
-    def issue(self, paper: Paper, other: str, is_own: bool, role: Role) -> Any:
-        """Somebody issues an API token, for themselves or for another, and it acts from now on."""
-        who, by = paper
-        account, person = who.account, who.person if is_own else other
+    def issue(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+        """Somebody issues an API token, mostly for themselves, and it acts from now on."""
+        person = who.person if data.draw(mostly) else data.draw(people)
+        role = data.draw(roles)
         if (issuer := self._any_member(account, person)) is None:
-            return multiple()
+            return
         expected, issued = self.both(
             lambda: self.model.issue(who, account, person, role),
             lambda: tokens.issue(
                 by=by, issuer=issuer, name="Token", role=role, expires_at=None, at=self.at
             ),
         )
-        if not (expected and issued):
-            return multiple()
-        pk = issued.token.pk
-        self.model.tokens[pk] = expected
-        member = self._member(account, person)
-        return Who(account, person, token=pk), Actor.token(
-            member, token_id=pk, role=role, ends_at=None
-        )
-
-    # Deeds
-
-    @rule(
-        paper=papers, deeds=st.lists(st.sampled_from(DEEDS), min_size=1, max_size=5), data=st.data()
-    )
-    def work(self, paper: Paper, deeds: list[str], data: st.DataObject) -> None:
-        """Somebody does a few things, mostly in the account that they work in."""
-        for deed in deeds:
-            account = paper[0].account if data.draw(mostly) else data.draw(accounts)
-            getattr(self, deed)(*paper, account, data)
+        if expected and issued:
+            pk = issued.token.pk
+            self.model.tokens[pk] = expected
+            actor = Actor.token(self._member(account, person), token_id=pk, role=role, ends_at=None)
+            self.papers.append((Who(account, person, token=pk), actor))
 
     def invite(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
-        person, role = data.draw(people), data.draw(roles)
+        outside = [each for each in PEOPLE if (account, each) not in self.model.roles]
+        wanted = outside if data.draw(mostly) and outside else list(PEOPLE)
+        person = data.draw(st.sampled_from(wanted))
+        role = data.draw(roles)
         expected, made = self.both(
             lambda: self.model.invite(who, account, person, role),
             lambda: invitations.invite(
@@ -227,7 +225,7 @@ class Portal(RuleBasedStateMachine):
     def delete_token(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
         if not self.model.tokens:
             return
-        pk = data.draw(st.sampled_from(sorted(self.model.tokens)))
+        pk = data.draw(st.sampled_from(list(self.model.tokens)))
         self.both(
             lambda: self.model.delete(who, self.model.tokens[pk]),
             lambda: tokens.delete(token=APIToken.objects.get(pk=pk), by=by, at=self.at),
@@ -299,10 +297,14 @@ class Portal(RuleBasedStateMachine):
         return found.filter(account=self.accounts[account], user=self.people[person]).first()
 
     def _choose_invite(self, data: st.DataObject) -> tuple[Invite, Invitation] | None:
-        if not self.model.invites:
+        """Mostly an open one, if there is one."""
+        invites = self.model.invites
+        is_open = [pk for pk in invites if invites[pk].is_open]
+        choice = is_open if data.draw(mostly) and is_open else list(invites)
+        if not choice:
             return None
-        pk = data.draw(st.sampled_from(sorted(self.model.invites)))
-        return self.model.invites[pk], Invitation.objects.get(pk=pk)
+        pk = data.draw(st.sampled_from(choice))
+        return invites[pk], Invitation.objects.get(pk=pk)
 
     def _bearer(self, sign_in: SignIn, pair: Any) -> Paper:
         actor = families.who(pair.access, at=self.at, address=None)

@@ -8,7 +8,7 @@ from pytest_django import Settings as DjangoSettings
 
 from tests.privileges.machine import Portal
 
-EXAMPLES, STEPS = 60, 40
+EXAMPLES, STEPS = 150, 50
 
 
 @pytest.mark.django_db
