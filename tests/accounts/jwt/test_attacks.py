@@ -287,7 +287,9 @@ def test_forged_tokens_leave_no_trace(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["Bearer nonsense", "APIKey nonsense", f"APIKey {make(5).spell()}"]
+    "header",
+    ["Bearer nonsense", "APIKey nonsense", f"APIKey {make(5).spell()}"],
+    ids=["no JWT", "no API token", "unknown API token"],
 )
 def test_address_that_sends_nothing_but_bad_credentials_is_told_to_wait(
     header: str, db: None
