@@ -85,7 +85,11 @@ def test_another_algorithm_with_the_right_key(pair: Pair, algorithm: str) -> Non
     refused(made(claims_of(pair["access"]), algorithm=algorithm))
 
 
-@pytest.mark.parametrize("key", ["", "secret", portal.SECRET_KEY, "0" * 64, KEY.upper()])
+@pytest.mark.parametrize(
+    "key",
+    ["", "secret", portal.SECRET_KEY, "0" * 64, KEY.upper()],
+    ids=["none", "short", "secret key", "zeroes", "other case"],
+)
 def test_another_key(pair: Pair, key: str) -> None:
     body = ".".join(pair["access"].split(".")[:2])
     signature = hmac.new(key.encode(), body.encode(), hashlib.sha256).digest()
