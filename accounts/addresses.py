@@ -2,7 +2,7 @@
 
 import re
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -31,6 +31,14 @@ def is_trusted_peer(request: HttpRequest) -> bool:
     """True if the peer itself, whatever it forwards, is one of `settings.TRUSTED_PROXIES`."""
     peer = _parse(request.META.get("REMOTE_ADDR", ""))
     return peer is not None and _is_trusted(peer)
+
+
+def network_of(address: str | None) -> str:
+    """Whom limits take for one client: an IPv4 address, or the /64 in which everybody with IPv6 has
+    as many addresses as they like. Empty if the address is not known."""
+    if address is None or ":" not in address:
+        return address or ""
+    return str(ip_network(f"{address}/64", strict=False))
 
 
 @lru_cache(maxsize=4096)

@@ -79,7 +79,7 @@ GROUPS: list[Group] = [
 DETAILS: dict[str, Words] = {
     "account_name": _("Account"),
     "after": _("Now"),
-    "auth_type": _("By means of"),
+    "auth_type": _("With"),
     "before": _("Before"),
     "code": _("Reason"),
     "count": _("Number"),

@@ -43,6 +43,9 @@ def sign_up(
     """Make a person, and an account whose first Administrator they are. They cannot sign in before
     they have confirmed the address; the mail that asks for it is the caller's.
 
+    Somebody who was invited, and has not answered, signs up like anybody: otherwise an invitation
+    would keep them from an account of their own.
+
     Raises `ValidationError` by field (code `unique` for an address that is taken), and
     `PermissionDenied` where sign-up is closed.
     """
@@ -50,9 +53,17 @@ def sign_up(
         raise PermissionDenied(_("This portal takes people by invitation only."))
     account = Account(name=account_name, created_at=at)
     _clean(account, "account_name")
-    user = User.objects.create_user(email, password, name=name, language=language, date_joined=at)
+    user = _only_invited(email)
+    if user is None:
+        facts = {"name": name, "language": language, "date_joined": at}
+        user = User.objects.create_user(email, password, **facts)
+        EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
+    else:
+        user.name, user.language = name, language
+        user.set_password(password)
+        user.clean_fields(exclude=["password"])
+        user.save(update_fields=["name", "language", "password"])
     account.save()
-    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
     member = Membership.objects.create(
         account=account, user=user, role=Role.ADMINISTRATORS, created_at=at
     )
@@ -140,6 +151,18 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
         address=before,
         to=user.email,
     )
+
+
+def _only_invited(email: str) -> User | None:
+    """Whoever is here only because others have invited them: nobody has signed in as them ever."""
+    found = User.objects.select_for_update(of=("self",), no_key=True).filter(
+        email=normal_email(email)
+    )
+    user = found.filter(is_active=True, memberships__isnull=True).first()
+    if user is None or user.has_usable_password():
+        return None
+    is_proven = EmailAddress.objects.filter(user=user, verified=True).exists()
+    return None if is_proven else user
 
 
 def _clean(account: Account, field: str) -> None:

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit, standing
 from accounts.actors import Actor
@@ -25,6 +26,7 @@ from accounts.ids import draw_id
 from accounts.members import join, may_manage
 from accounts.models import Account, Invitation, Language, Membership, User, draw_nonce
 from accounts.roles import Role
+from accounts.services import set_password
 from notifications.kinds import INVITATION
 from notifications.services import post
 from notifications.tasks import ring_soon
@@ -135,15 +137,22 @@ def withdraw(*, invitation: Invitation, by: Actor, at: datetime) -> bool:
     return True
 
 
-def accept(*, invitation: Invitation, user: User, by: Actor, at: datetime) -> Membership:
+@sensitive_variables("password")
+def accept(
+    *, invitation: Invitation, user: User, password: str | None = None, by: Actor, at: datetime
+) -> Membership:
     """Join the account, as whom the invitation is for. `invitation` is what `find` has found.
 
-    Whoever has the link reads the mail that goes to the address: it counts as confirmed. Raises
-    `InvitationRefused`, and `PermissionDenied` for another person.
+    Whoever has the link reads the mail that goes to the address: it counts as confirmed, and
+    somebody new signs in with this `password` from now on. Raises `InvitationRefused`,
+    `PermissionDenied` for another person, and `ValidationError` for a weak password.
     """
     try:
         with transaction.atomic():
-            return _accept(invitation, user, by=by, at=at)
+            membership = _accept(invitation, user, by=by, at=at)
+            if password is not None:
+                set_password(user=user, password=password, by=by, at=at)
+            return membership
     except InvitationRefused as refusal:
         _record("invitation.refused", invitation, by=by, at=at, code=str(refusal.code))
         raise

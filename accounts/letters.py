@@ -52,7 +52,7 @@ NEWS: dict[str, tuple[Promise, Promise]] = {
     ),
     "totp_deactivated": (
         gettext_lazy("Your authenticator app was removed"),
-        gettext_lazy("Its codes are good for nothing any more."),
+        gettext_lazy("Its codes no longer work."),
     ),
     "webauthn_added": (
         gettext_lazy("A passkey was added"),
@@ -64,7 +64,7 @@ NEWS: dict[str, tuple[Promise, Promise]] = {
     ),
     "recovery_codes_generated": (
         gettext_lazy("You have new recovery codes"),
-        gettext_lazy("The older ones are good for nothing any more."),
+        gettext_lazy("The older ones no longer work."),
     ),
     "switched_off": (
         gettext_lazy("Your second factors were switched off"),

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from fido2.webauthn import AuthenticationResponse
 
 from accounts.text import validate_line, validate_visible
 
@@ -90,7 +91,19 @@ class PasskeyAgainForm(_UsedMixin, ReauthenticateWebAuthnForm):  # type: ignore[
 
 
 class SignInPasskeyForm(_UsedMixin, LoginWebAuthnForm):  # type: ignore[misc]  # as above
-    pass
+    """Here the passkey is all there is: it must have asked its holder for a PIN or a finger.
+
+    The challenge wants that too, but allauth keeps one challenge a session, and that of a second
+    step, which wants less, would do.
+    """
+
+    def clean_credential(self) -> Authenticator:
+        credential = self.cleaned_data["credential"]
+        authenticator = super().clean_credential()
+        said = AuthenticationResponse.from_dict(credential).response.authenticator_data
+        if not said.is_user_verified():
+            raise ValidationError(REFUSED, code="holder_unknown")
+        return authenticator
 
 
 def _has_shape(credential: object) -> bool:

@@ -44,13 +44,6 @@ def take(limit: Limit, subject: str) -> None:
     raise TooManyTries(_wait(places))
 
 
-def look(limit: Limit, subject: str) -> None:
-    """Count nothing, and raise `TooManyTries` if the next try would."""
-    places = _places(limit, subject)
-    if len(cache.get_many(places)) == len(places):
-        raise TooManyTries(_wait(places))
-
-
 def forget(limit: Limit, subject: str) -> None:
     """Let the subject begin anew."""
     cache.delete_many(_places(limit, subject))

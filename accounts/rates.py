@@ -12,10 +12,11 @@ import logging
 import math
 import threading
 from datetime import datetime
-from ipaddress import ip_network
 
 from django.conf import settings
 from django.core.cache import cache
+
+from accounts.addresses import network_of
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def count_refusal(address: str | None, *, at: datetime) -> None:
     """Somebody was refused. Raises `TooMany` above `REFUSAL_RATE` a minute."""
     if not settings.REFUSAL_RATE or address is None:
         return
-    name = neighbourhood(address)
+    name = network_of(address)
     count = refusals.add(name, at=at)
     if count == settings.REFUSAL_RATE:
         logger.warning("Too many tokens from %s are refused; they wait a minute.", name)
@@ -164,7 +165,7 @@ def refuse_busy_address(address: str | None, *, at: datetime) -> None:
     """Raises `TooMany` before work is done for an address that was refused too often."""
     if not settings.REFUSAL_RATE or address is None:
         return
-    if refusals.count(neighbourhood(address), at=at) >= settings.REFUSAL_RATE:
+    if refusals.count(network_of(address), at=at) >= settings.REFUSAL_RATE:
         raise TooMany(_BUSY_ADDRESS, at)
 
 
@@ -172,8 +173,3 @@ def forget() -> None:
     """Begin anew, as a process that has just started does."""
     refusals.clear()
     _shared.left_alone_until = 0.0
-
-
-def neighbourhood(address: str) -> str:
-    """Whom an address stands for: a host has all of an IPv6 /64 to itself."""
-    return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address

@@ -25,6 +25,7 @@ from accounts.actors import Actor, Through
 from accounts.addresses import client_address
 from accounts.emails import known_email, normal_email
 from accounts.models import User
+from accounts.redirects import is_our_path
 
 LONGEST_USER_AGENT = 200
 
@@ -33,10 +34,10 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "email_password_mismatch": _("The e-mail address or the password is not correct."),
-        "enter_current_password": _("This is not your present password."),
+        "enter_current_password": _("This is not your current password."),
         "incorrect_code": _("This is not right. Try again."),
         "incorrect_password": _("This is not your password."),
-        "invalid_password_reset": _("This link is good no more. Ask for another one."),
+        "invalid_password_reset": _("This link is no longer valid. Ask for another one."),
         "too_many_login_attempts": _(
             "Too many failed tries. Wait five minutes, then try again, or set a new password."
         ),
@@ -55,6 +56,9 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
 
     def clean_email(self, email: str) -> str:
         return normal_email(email)
+
+    def is_safe_url(self, url: str) -> bool:
+        return is_our_path(url)
 
     def set_password(self, user: User, password: str) -> None:
         services.set_password(

@@ -13,7 +13,6 @@ from allauth.account.forms import (
 )
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from django import forms
-from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
@@ -59,17 +58,14 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
             self.fields[field].widget.attrs["autocomplete"] = autocomplete
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
-        """As allauth, and by our verb. Known address or not, it takes one hash of the password."""
-        if not self.account_already_exists:
-            try:
-                return self._sign_up(request), None
-            except (IntegrityError, ValidationError):
-                # Somebody else was quicker with the same address.
-                if not User.objects.filter(email=self.cleaned_data["email"]).exists():
-                    raise
-                self.account_already_exists = True
-        else:
-            make_password(self.cleaned_data["password1"])
+        """As allauth, and by our verb, which knows better who is taken. Known address or not, it
+        takes one hash of the password."""
+        try:
+            return self._sign_up(request), None
+        except (IntegrityError, ValidationError):
+            if not User.objects.filter(email=self.cleaned_data["email"]).exists():
+                raise
+            self.account_already_exists = True
         answer: tuple[User | None, HttpResponse | None] = super().try_save(request)
         return answer
 
@@ -109,7 +105,7 @@ class _NewPasswordMixin:
 class OtherPasswordForm(_NewPasswordMixin, ChangePasswordForm):  # type: ignore[misc]  # as above
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _reword(self, oldpassword=_("Present password"))
+        _reword(self, oldpassword=_("Current password"))
 
 
 class OwnPasswordForm(_NewPasswordMixin, SetPasswordForm):  # type: ignore[misc]  # as above

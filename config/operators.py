@@ -38,7 +38,7 @@ class OperatorsAdminSite(AdminSite):
         who needs a second factor and has none is sent to where they can add one."""
         if super().has_permission(request) and _lacks_second_factor(request):
             messages.warning(
-                request, _("Operators of this portal need a second factor. Add one to go on.")
+                request, _("Operators of this portal need a second factor. Add one to continue.")
             )
             return redirect("mfa_index")
         if request.user.is_authenticated and not self.has_permission(request):

@@ -71,6 +71,13 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return defaults.page_not_found(request, exception)
 
 
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """The limits of signing in forget within minutes; which one was reached is not said."""
+    response = render(request, "429.html", status=429)
+    response.headers["Retry-After"] = "60"
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     if is_api(request):
         return _api_error("Something went wrong on our side. Try again later.", 500)

@@ -28,6 +28,7 @@ from accounts.api.views import actor_of
 from accounts.jwt import families
 from accounts.jwt.sign_in import LONGEST_PASSWORD, sign_in
 from accounts.jwt.tokens import Invalid, Pair
+from accounts.signin import user_agent
 
 
 class CredentialsSerializer(serializers.Serializer[None]):
@@ -106,7 +107,7 @@ def login(request: Request) -> Response:
         one_time_password=asked.validated_data["one_time_password"] or "",
         at=timezone.now(),
         address=client_address(request._request),
-        user_agent=request.headers.get("User-Agent", "")[:256],
+        user_agent=user_agent(request._request),
     )
     return Response(pair._asdict())
 

@@ -241,8 +241,8 @@ def client_user(request: Request, client_id: int, user_id: int) -> Response:
 
 def _find(user_id: int, actor: Actor) -> Membership | Invitation:
     if is_id(user_id):
-        member = people.visible_members(actor).filter(user_id=user_id).first()
-        found = member or people.visible_invitations(actor).filter(user_id=user_id).first()
+        member = people.members(actor).filter(user_id=user_id).first()
+        found = member or people.invitations(actor).filter(user_id=user_id).first()
         if found is not None:
             return found
     raise NotFound("User not found.")

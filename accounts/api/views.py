@@ -47,7 +47,7 @@ def my_account(request: Request) -> Response:
     member, actor = caller(request), actor_of(request)
     present = Membership.objects.present().filter(account_id=member.account_id)
     members = list(present.select_related("user", "account").order_by("pk"))
-    context = {"member": member, "members": members, "visible": people.visible_members(actor)}
+    context = {"member": member, "members": members, "visible": people.members(actor)}
     return Response(AccountSerializer(member.account, context=context).data)
 
 
@@ -62,4 +62,4 @@ def my_account(request: Request) -> Response:
 @api_view(["GET"])
 def my_user(request: Request) -> Response:
     actor = actor_of(request)
-    return Response(as_themselves(people.visible_members(actor).get(pk=caller(request).pk), actor))
+    return Response(as_themselves(people.members(actor).get(pk=caller(request).pk), actor))

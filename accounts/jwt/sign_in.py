@@ -12,6 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit, ratelimits
 from accounts.actors import Actor, Through
+from accounts.addresses import network_of
 from accounts.emails import known_email
 from accounts.jwt import families
 from accounts.jwt.tokens import Pair
@@ -46,7 +47,7 @@ def sign_in(
     """
     known = known_email(email)
     ratelimits.take(BY_EMAIL, known or email)
-    ratelimits.take(BY_ADDRESS, address or "")
+    ratelimits.take(BY_ADDRESS, network_of(address))
     try:
         # The slow part comes first, and outside of the transaction.
         user = _whose(known, password)
@@ -102,13 +103,14 @@ def _use_second_factor(user: User, code: str, *, at: datetime) -> None:
         raise _bad_code(
             _("Send a code of your authenticator app, or a recovery code, too."), "required"
         )
-    ratelimits.look(CODES, str(user.pk))
+    # Counted before it is looked at: of many codes at once no more than these are.
+    ratelimits.take(CODES, str(user.pk))
     factor = use_code(user=user, code=code, at=at)
     if factor is None:
-        ratelimits.take(CODES, str(user.pk))
         raise _bad_code(
             _("This code is not right, or it was used already. Wait for the next one."), "invalid"
         )
+    ratelimits.forget(CODES, str(user.pk))
     factor.record_usage()
 
 

@@ -65,7 +65,10 @@ def leave(request: HttpRequest, account_id: int) -> HttpResponse:
         except PermissionDenied as refused:
             refusal = str(refused)
         else:
-            messages.success(request, _("You have left %(name)s.") % {"name": member.account.name})
+            messages.success(
+                request,
+                _("You do not belong to %(name)s any more.") % {"name": member.account.name},
+            )
             return redirect("accounts:profile")
     tokens = tokenfacts.counts(member.account_id, at).get(member.pk, 0)
     context = {"who": member, "tokens": tokens, "refusal": refusal}
@@ -89,7 +92,7 @@ def switch(request: HttpRequest) -> HttpResponse:
     else:
         request.session[SESSION_KEY] = chosen.account_id
         messages.success(
-            request, _("You now work in %(account)s.") % {"account": chosen.account.name}
+            request, _("You work in %(account)s now.") % {"account": chosen.account.name}
         )
     return HttpResponseRedirect(safe_next(request, fallback="/"))
 

@@ -4,16 +4,15 @@ from allauth.account.internal.flows.login import perform_password_login
 from allauth.account.models import EmailAddress, Login
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts import invitations, services
+from accounts import invitations
 from accounts.invitations import InvitationRefused
 from accounts.models import Invitation, Membership, User
 from accounts.requests import SESSION_KEY
@@ -41,18 +40,20 @@ def _answer(request: HttpRequest, found: Invitation) -> HttpResponse:
         return _page(request, "other_person", found)
     if request.user.is_authenticated:
         return _join(request, found) if request.method == "POST" else _page(request, "join", found)
-    if is_known(found.user):
+    if is_known(found):
         return _page(request, "sign_in", found)
     return _join_as_new(request, found)
 
 
-def is_known(user: User) -> bool:
+def is_known(found: Invitation) -> bool:
     """True for whoever can sign in. A password that a stranger has set at an address which nobody
-    has confirmed since is none: whoever opens the link sets their own."""
+    has confirmed since is none: whoever opens the link sets their own. But a link to an address
+    that the person has given up since proves nothing."""
+    user = found.user
     is_confirmed: bool = EmailAddress.objects.filter(
         user=user, email=user.email, verified=True
     ).exists()
-    return is_confirmed and user.has_usable_password()
+    return found.email != user.email or (is_confirmed and user.has_usable_password())
 
 
 def _join(request: HttpRequest, found: Invitation) -> HttpResponse:
@@ -67,9 +68,14 @@ def _join_as_new(request: HttpRequest, found: Invitation) -> HttpResponse:
     form = FirstPasswordForm(request.POST if request.method == "POST" else None, user=found.user)
     if not form.is_valid():
         return _page(request, "new", found, form=form, status=400 if form.errors else 200)
-    password = form.cleaned_data["password1"]
     try:
-        member = _accept_with_password(request, found, password)
+        member = invitations.accept(
+            invitation=found,
+            user=found.user,
+            password=form.cleaned_data["password1"],
+            by=person(found.user, request),
+            at=timezone.now(),
+        )
     except InvitationRefused:
         raise
     except ValidationError as refusal:
@@ -81,19 +87,10 @@ def _join_as_new(request: HttpRequest, found: Invitation) -> HttpResponse:
     return answer
 
 
-@sensitive_variables("password")
-@transaction.atomic
-def _accept_with_password(request: HttpRequest, found: Invitation, password: str) -> Membership:
-    """The password is set if the invitation is good, and not otherwise."""
-    by, at = person(found.user, request), timezone.now()
-    services.set_password(user=found.user, password=password, by=by, at=at)
-    return invitations.accept(invitation=found, user=found.user, by=by, at=at)
-
-
 def _welcome(request: HttpRequest, member: Membership) -> None:
     request.session[SESSION_KEY] = member.account_id
     messages.success(
-        request, _("Welcome. You now work in %(account)s.") % {"account": member.account.name}
+        request, _("Welcome. You work in %(account)s now.") % {"account": member.account.name}
     )
 
 

@@ -77,7 +77,7 @@ def send_again(request: MemberRequest, pk: int) -> HttpResponse:
     else:
         messages.success(
             request,
-            _("The invitation was sent to %(email)s again. The older link is good no more.")
+            _("The invitation was sent to %(email)s again. The older link no longer works.")
             % {"email": invitation.email},
         )
     return redirect("accounts:people")

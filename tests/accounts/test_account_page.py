@@ -63,7 +63,7 @@ def test_person_without_an_account_is_told_so(
     Membership.objects.update(removed_at=now)
     answer = browser.get(URL)
     assert answer.status_code == 403
-    assert "You don't belong to an account yet" in text(answer)
+    assert "You don't belong to an account" in text(answer)
 
 
 def test_administrator_renames_the_account(
@@ -104,7 +104,7 @@ def test_person_leaves(browser: Client, administrator: Membership, user: Members
     assert "Leave the account" in text(browser.get(leave_url(user)))
     assert is_present(user)
     answer = browser.post(leave_url(user), follow=True)
-    assert "You have left Example Inc." in text(answer)
+    assert "You do not belong to Example Inc. any more" in text(answer)
     assert not is_present(user)
 
 

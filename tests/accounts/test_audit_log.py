@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import audit, audit_log, audit_words
+from accounts import audit, audit_log, audit_words, members
 from accounts.actors import Actor, Through
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
@@ -111,6 +111,17 @@ def test_sign_in_from_after_the_removal_is_not_the_accounts_business(
     personal(user.user, at=now + timedelta(seconds=1), kind="sign_out")
 
     assert kinds(administrator) == ["sign_in.succeeded"]
+
+
+def test_sign_in_from_between_two_memberships_is_not_the_accounts_business(
+    administrator: Membership, user: Membership, now: datetime
+) -> None:
+    Membership.objects.filter(pk=user.pk).update(removed_at=now)
+    personal(user.user, at=now + timedelta(days=1))
+    members.join(account=user.account, user=user.user, role=Role.USERS, at=now + timedelta(days=2))
+    personal(user.user, at=now + timedelta(days=2), kind="sign_out")
+
+    assert kinds(administrator) == ["sign_out"]
 
 
 def test_what_a_member_does_in_their_other_account_stays_there(

@@ -1,4 +1,4 @@
-"""Accepting an invitation: new people, known ones, somebody else, links that are good no more."""
+"""Accepting an invitation: new people, known ones, somebody else, links not valid any more."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from time_machine import TimeMachineFixture
 
-from accounts import invitations, members, services
+from accounts import entry, invitations, members, services
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.requests import SESSION_KEY
@@ -145,7 +145,7 @@ def test_somebody_else_is_told_whose_invitation_it_is(
     sign_in(client, stranger.user.email)
     for answer in (client.get(path), client.post(path, {"password1": PASSWORD})):
         assert NEW in text(answer)
-        assert "Sign out and go on" in text(answer)
+        assert "Sign out and continue" in text(answer)
     assert member(NEW, administrator) is None
     assert member(stranger.user.email, administrator) is None
 
@@ -254,7 +254,42 @@ def test_joining_leaves_events(client: Client, invite: Any) -> None:
     client.post(path_to(), {"password1": PASSWORD})
     joined = User.objects.get(email=NEW)
     kinds = AuditEvent.objects.filter(user=joined).order_by("pk").values_list("kind", flat=True)
-    assert list(kinds) == ["user.password_set", "invitation.accepted", "sign_in.succeeded"]
+    assert list(kinds) == ["invitation.accepted", "user.password_set", "sign_in.succeeded"]
+
+
+def test_link_to_an_address_that_was_given_up_sets_no_password(
+    client: Client, invite: Any, administrator: Membership, now: datetime
+) -> None:
+    """Whoever reads the mail of the former address is somebody else by now."""
+    invite()
+    path = path_to()
+    invited = User.objects.get(email=NEW)
+    entry.change_email(user=invited, email="moved@example.com", by=Actor.person(invited), at=now)
+    client.post(path, {"password1": PASSWORD})
+    invited.refresh_from_db()
+    assert not invited.has_usable_password()
+    assert not is_signed_in(client)
+
+
+def test_invitation_that_is_withdrawn_at_the_last_moment_is_on_the_record(
+    client: Client,
+    invite: Any,
+    administrator: Membership,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    invitation, path = invite(), path_to()
+
+    def find(signed: str, at: datetime) -> Invitation:
+        found = find_first(signed, at)
+        invitations.withdraw(invitation=invitation, by=Actor.member(administrator), at=now)
+        return found
+
+    find_first = invitations.find
+    monkeypatch.setattr(invitations, "find", find)
+    assert client.post(path, {"password1": PASSWORD}).status_code == 410
+    assert AuditEvent.objects.get(kind="invitation.refused").details["code"] == "withdrawn"
+    assert not User.objects.get(email=NEW).has_usable_password()
 
 
 def test_form_of_another_site_is_refused(invite: Any, administrator: Membership) -> None:

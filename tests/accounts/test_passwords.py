@@ -75,7 +75,7 @@ def test_link_is_good_once(client: Client, user: Membership) -> None:
     ask(client, user.user.email)
     path = path_in(letter_to(user.user.email))
     set_password(client, client.get(path)["Location"])
-    assert "good no more" in Client().get(path).content.decode()
+    assert "no longer valid" in Client().get(path).content.decode()
 
 
 def test_link_is_good_for_an_hour(
@@ -85,7 +85,7 @@ def test_link_is_good_for_an_hour(
     ask(client, user.user.email)
     path = path_in(letter_to(user.user.email))
     time_machine.move_to("2026-03-01T13:00:01Z")
-    assert "good no more" in client.get(path).content.decode()
+    assert "no longer valid" in client.get(path).content.decode()
 
 
 def test_older_link_dies_with_a_change_of_password(client: Client, user: Membership) -> None:
@@ -93,7 +93,7 @@ def test_older_link_dies_with_a_change_of_password(client: Client, user: Members
     path = path_in(letter_to(user.user.email))
     sign_in(client, user.user.email, PASSWORD)
     change(client)
-    assert "good no more" in Client().get(path).content.decode()
+    assert "no longer valid" in Client().get(path).content.decode()
 
 
 def test_unknown_address_is_answered_like_a_known_one(user: Membership) -> None:
@@ -225,6 +225,11 @@ def test_present_password_cannot_be_guessed_in_an_open_browser(
     assert answers[-1] == 429
 
 
+def test_who_has_tried_too_often_is_told_when_to_come_back(client: Client) -> None:
+    answers = [ask(client, "nobody@example.com") for _try in range(4)]
+    assert (answers[-1].status_code, answers[-1]["Retry-After"]) == (429, "60")
+
+
 def test_strangers_change_nothing(client: Client) -> None:
     assert change(client)["Location"].startswith("/sign-in/")
 
@@ -246,4 +251,4 @@ def test_link_of_one_person_sets_no_password_of_another(
     ask(client, user.user.email)
     own, other = (user_pk_to_url_str(each.user) for each in (user, administrator))
     forged = path_in(letter_to(user.user.email)).replace(own, other)
-    assert "good no more" in client.get(forged).content.decode()
+    assert "no longer valid" in client.get(forged).content.decode()

@@ -162,7 +162,7 @@ def account_in(browser: Client) -> int:
 def test_person_works_in_another_of_their_accounts(browser: Client, user: Membership) -> None:
     second = MembershipFactory.create(user=user.user, account__name="Second Ltd.")
     answer = browser.post(SWITCH, {"account": second.account_id}, follow=True)
-    assert "You now work in Second Ltd." in text(answer)
+    assert "You work in Second Ltd. now" in text(answer)
     assert account_in(browser) == second.account_id
 
 

@@ -12,7 +12,7 @@ from django.core.cache import caches
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
-from accounts.ratelimits import Limit, TooManyTries, forget, look, take
+from accounts.ratelimits import Limit, TooManyTries, forget, take
 
 FIVE = Limit("tests", 5, timedelta(minutes=1))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -71,21 +71,6 @@ def test_others_are_let() -> None:
         take(FIVE, "192.0.2.1")
     assert is_let("192.0.2.2")
     assert is_let(limit=Limit("others", 5, timedelta(minutes=1)))
-
-
-@pytest.mark.usefixtures("anywhere")
-def test_looking_counts_nothing() -> None:
-    for _look in range(10):
-        look(FIVE, "192.0.2.1")
-    assert [is_let() for _try in range(6)] == [True] * 5 + [False]
-
-
-@pytest.mark.usefixtures("anywhere")
-def test_looking_tells_when_none_is_left() -> None:
-    for _try in range(5):
-        take(FIVE, "192.0.2.1")
-    with pytest.raises(TooManyTries):
-        look(FIVE, "192.0.2.1")
 
 
 @pytest.mark.usefixtures("anywhere")

@@ -166,6 +166,9 @@ def test_page_that_was_asked_for_comes_after_signing_in(client: Client, user: Me
         " //evil.example",
         "\0",
         "\r\nSet-Cookie: a=b",
+        "http://testserver/profile/",
+        "http://127.0.0.1/",
+        "//localhost/",
     ],
 )
 def test_signing_in_leads_to_no_other_site(

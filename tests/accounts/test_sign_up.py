@@ -1,5 +1,6 @@
 """Signing up: an account with its first Administrator, whose address is confirmed first."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -7,7 +8,9 @@ from django.test import Client
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
-from accounts.models import Account, AuditEvent, Membership, User
+from accounts import invitations
+from accounts.actors import Actor
+from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
 from notifications.models import Mail
 from tests.accounts.letters import letter_to, letters_to, path_in
@@ -85,7 +88,7 @@ def test_link_is_good_once(client: Client) -> None:
     sign_up(client)
     path = path_in(letter_to(ANN))
     client.post(path)
-    assert "good no more" in client.get(path).content.decode()
+    assert "no longer valid" in client.get(path).content.decode()
 
 
 def test_link_is_not_good_for_ever(client: Client, time_machine: TimeMachineFixture) -> None:
@@ -175,6 +178,55 @@ def test_somebody_who_was_impersonated_takes_the_address_back(client: Client) ->
     stranger = {"login": ANN, "password": "the password of a stranger"}
     client.post("/sign-in/", stranger)
     assert not is_signed_in(client)
+
+
+@pytest.fixture
+def ann_is_invited(administrator: Membership, now: datetime) -> Invitation:
+    return invitations.invite(
+        account=administrator.account,
+        email=ANN,
+        role=Role.USERS,
+        by=Actor.member(administrator),
+        at=now,
+    )
+
+
+def test_invitation_keeps_nobody_from_an_account_of_their_own(
+    client: Client, ann_is_invited: Invitation
+) -> None:
+    sign_up(client)
+    client.post(path_in(letter_to(ANN)))
+    assert is_signed_in(client)
+    member = Membership.objects.get(user__email=ANN)
+    assert (member.account.name, member.held_role) == ("Globex", Role.ADMINISTRATORS)
+    assert member.user_id == ann_is_invited.user_id
+
+
+def test_invited_person_is_let_in_by_no_password_that_a_stranger_signs_up_with(
+    client: Client, ann_is_invited: Invitation
+) -> None:
+    sign_up(client, password1="the password of a stranger")
+    invitation = next(path_in(each) for each in letters_to(ANN) if "Invitation" in each.subject)
+    Client().post(invitation, {"password1": PASSWORD})
+    client.post("/sign-in/", {"login": ANN, "password": "the password of a stranger"})
+    assert not is_signed_in(client)
+
+
+def test_address_is_signed_up_with_once_however_often_it_is_tried(
+    ann_is_invited: Invitation,
+) -> None:
+    sign_up(Client())
+    sign_up(Client(), account_name="Once more", password1="the password of a stranger")
+    assert Membership.objects.get(user__email=ANN).account.name == "Globex"
+    assert User.objects.get(email=ANN).check_password(PASSWORD)
+
+
+def test_invited_person_who_was_switched_off_is_not_signed_up(
+    client: Client, ann_is_invited: Invitation
+) -> None:
+    User.objects.filter(email=ANN).update(is_active=False)
+    sign_up(client)
+    assert not Membership.objects.filter(user__email=ANN).exists()
 
 
 def test_closed_portal_takes_nobody(client: Client, settings: Settings) -> None:

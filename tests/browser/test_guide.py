@@ -140,7 +140,7 @@ def test_switching_the_account_shows_the_other_tokens(visit: Visits) -> None:
     page = visit(ADMINISTRATOR).page
     page.get_by_text("Example Inc.").first.click()
     page.get_by_role("button", name=re.compile("Globex")).click()
-    expect(page.get_by_text("You now work in Globex")).to_be_visible()
+    expect(page.get_by_text("You work in Globex now")).to_be_visible()
     expect(row_of(page, "Globex production")).to_have_count(0)  # there she is no Administrator
     expect(row_of(page, "Uptime probe")).to_have_count(0)
 

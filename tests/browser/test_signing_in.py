@@ -57,7 +57,7 @@ def sign_up(window: Visit, email: str) -> None:
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password", exact=True).fill(OWN_PASSWORD)
     page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
     page.goto(newest_link(window.portal, email))
     page.get_by_role("button", name="Yes, confirm").click()
     expect(page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
@@ -66,7 +66,7 @@ def sign_up(window: Visit, email: str) -> None:
 def prove(page: Page, password: str = OWN_PASSWORD) -> None:
     expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
 
 
 def sign_out(window: Visit) -> None:

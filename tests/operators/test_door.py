@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Account, AuditEvent, Membership, User
+from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from apitokens.models import APIToken, VerifierKey
 from notifications.models import Mail
 from tests.conftest import SignIn
@@ -57,6 +57,7 @@ def test_only_the_products_own_tables_are_there() -> None:
         Account,
         APIToken,
         AuditEvent,
+        Invitation,
         Mail,
         Membership,
         User,

@@ -310,6 +310,14 @@ def test_address_that_sends_nothing_but_bad_credentials_is_told_to_wait(
     assert 1 <= int(answer["Retry-After"]) <= 60
 
 
+def test_neighbours_in_one_ipv6_network_are_told_to_wait_together() -> None:
+    answers = [
+        with_access("nonsense").get(ME, REMOTE_ADDR=f"2001:db8::{number:x}").status_code
+        for number in range(61)
+    ]
+    assert answers == [401] * 60 + [429]
+
+
 def test_refresh_tokens_that_are_not_good_count_as_well(db: None) -> None:
     assert {turn_in("x").status_code for _try in range(60)} == {401}
     assert turn_in("x").status_code == 429

@@ -1,5 +1,6 @@
 """E-mail and password, with two factors a code too, get a pair of short-lived tokens."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,9 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from django.core.cache import cache
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import AuditEvent, Membership, TokenFamily, User
 from tests.accounts.jwt.conftest import (
@@ -33,6 +36,15 @@ def app_secret(user: Membership) -> str:
     secret: str = generate_totp_secret()
     TOTP.activate(user.user, secret)
     return secret
+
+
+@pytest.fixture
+def travelling_cache(settings: Settings) -> Iterator[None]:
+    """A cache that goes by this process's clock. Redis goes by its own."""
+    backend = "django.core.cache.backends.locmem.LocMemCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "travelling"}}
+    yield
+    cache.clear()
 
 
 def code_of(secret: str, at: datetime) -> str:
@@ -179,6 +191,18 @@ def test_codes_cannot_be_tried_out(user: Membership, app_secret: str) -> None:
     assert answer.status_code == 429
 
 
+@pytest.mark.usefixtures("travelling_cache")
+def test_right_code_gives_its_owner_all_tries_again(user: Membership, app_secret: str) -> None:
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+    told = []
+    for number in range(10):
+        with time_machine.travel(now + timedelta(seconds=29 * number), tick=False):
+            right = code_of(app_secret, timezone.now())
+            code = right if number == 4 else "0"
+            told.append(log_in(user.user.email, one_time_password=code).status_code)
+    assert told == [400] * 4 + [200] + [400] * 5
+
+
 # --- Limits ------------------------------------------------------------------------------------
 
 
@@ -191,6 +215,7 @@ def test_after_five_tries_a_minute_everybody_waits(user: Membership) -> None:
     assert answer.json()["message"].startswith("Too many tries. The next is welcome in ")
 
 
+@pytest.mark.usefixtures("travelling_cache")
 def test_waiting_as_long_as_told_is_enough(user: Membership) -> None:
     now = datetime(2027, 1, 1, tzinfo=UTC)
     with time_machine.travel(now, tick=False):
@@ -227,6 +252,17 @@ def test_one_address_cannot_try_many_people(user: Membership) -> None:
         LOGIN, {"username": user.user.email, "password": PASSWORD}, REMOTE_ADDR="192.0.2.7"
     )
     assert answer.status_code == 200
+
+
+def test_neighbours_in_one_ipv6_network_are_one_address(user: Membership) -> None:
+    body = {"username": "nobody@example.com", "password": PASSWORD}
+    for number in range(20):
+        post(
+            LOGIN, body | {"username": f"n{number}@example.com"}, REMOTE_ADDR=f"2001:db8::{number}"
+        )
+    body["username"] = user.user.email
+    assert post(LOGIN, body, REMOTE_ADDR="2001:db8::ffff").status_code == 429
+    assert post(LOGIN, body, REMOTE_ADDR="2001:db8:0:1::1").status_code == 200
 
 
 # --- The record --------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def test_removed_member_sees_nothing(
     answer = users_browser.get(URL)
     assert answer.status_code == 403
     assert "Secret name" not in text(answer)
-    assert "You don't belong to an account yet" in text(answer)
+    assert "You don't belong to an account" in text(answer)
 
 
 def test_member_of_a_closed_account_sees_nothing(

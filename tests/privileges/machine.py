@@ -1,0 +1,320 @@
+"""Everybody does everything in any order, with papers from any time; the portal must agree with the
+model about every single deed."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils import timezone
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from accounts import invitations, members, services
+from accounts.actors import Actor, Through
+from accounts.jwt import families
+from accounts.models import Account, Invitation, Membership, User
+from accounts.roles import Role
+from apitokens import services as tokens
+from apitokens.models import APIToken
+from tests.factories import AccountFactory, UserFactory
+from tests.privileges.model import Invite, Model, No, SignIn, Who
+
+OPERATOR = Actor.operator(through=Through.COMMAND)
+REFUSED = (PermissionDenied, ValidationError, families.NoSuchAccount, No)
+ACCOUNTS, PEOPLE = (0, 1), "abcd"
+DEEDS = [
+    *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
+    *("add", "change_role", "remove", "leave", "delete_token"),
+]
+T = TypeVar("T")
+Paper = tuple[Who, Actor]
+
+accounts = st.sampled_from(ACCOUNTS)
+people = st.sampled_from(PEOPLE)
+roles = st.sampled_from(Role)
+mostly = st.sampled_from([True, True, True, False])
+
+BEGINNING = [
+    (0, "a", Role.ADMINISTRATORS),
+    (1, "b", Role.ADMINISTRATORS),
+    (0, "b", Role.ADMINISTRATORS),
+    (0, "c", Role.ENGINEERS),
+]
+
+
+class Portal(RuleBasedStateMachine):
+    """Two accounts, two Administrators, one of them in both, an Engineer, one who is nobody.
+
+    `papers` are what somebody acts with. They are drawn once and used at any later time: a request
+    that has begun before everything else happened acts with old ones.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.undo = transaction.atomic()
+        self.undo.__enter__()
+        self.model = Model()
+        self.at: datetime = timezone.now()
+        self.accounts: dict[int, Account] = {}
+        self.people: dict[str, User] = {}
+        self.papers: list[Paper] = []
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.undo.__exit__(None, None, None)
+
+    @initialize()
+    def open_accounts(self) -> None:
+        self.accounts = {number: AccountFactory.create() for number in ACCOUNTS}
+        self.people = {letter: UserFactory.create() for letter in PEOPLE}
+        for number, letter, role in BEGINNING:
+            members.add_member(
+                account=self.accounts[number],
+                user=self.people[letter],
+                role=role,
+                by=OPERATOR,
+                at=self.at,
+            )
+            self.model.roles[number, letter] = role
+        self.papers = [self._portal(number, letter) for number, letter, _role in BEGINNING]
+
+    # Papers
+
+    @rule(data=st.data(), through_api=st.booleans())
+    def sign_in(self, data: st.DataObject, through_api: bool) -> None:
+        """A member opens the portal, or gets a short-lived token."""
+        present = [pair for pair in sorted(self.model.roles) if self.model.is_present(*pair)]
+        if not present:
+            return
+        account, person = data.draw(st.sampled_from(present))
+        if not through_api:
+            self.papers.append(self._portal(account, person))
+            return
+        by = Actor.person(self.people[person])
+        pair = families.begin(membership=self._member(account, person), by=by, at=self.at)
+        self.papers.append(self._bearer(SignIn(account, person), pair))
+
+    # Deeds
+
+    @rule(deeds=st.lists(st.sampled_from(DEEDS), min_size=3, max_size=12), data=st.data())
+    def work(self, deeds: list[str], data: st.DataObject) -> None:
+        """Somebody does a few things, mostly in the account that they work in."""
+        who, by = data.draw(st.sampled_from(self.papers))
+        for deed in deeds:
+            account = who.account if data.draw(mostly) else data.draw(accounts)
+            getattr(self, deed)(who, by, account, data)
+
+    def switch_account(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
+        """Somebody exchanges a short-lived token for one of another account."""
+        wanted = data.draw(accounts)
+        sign_in, pair = self.both(
+            lambda: self.model.switch(who, wanted),
+            lambda: families.switch(account_id=self.accounts[wanted].pk, by=by, at=self.at),
+        )
+        if sign_in and pair:
+            self.papers.append(self._bearer(sign_in, pair))
+
+    def issue(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+        """Somebody issues an API token, mostly for themselves, and it acts from now on."""
+        person = who.person if data.draw(mostly) else data.draw(people)
+        role = data.draw(roles)
+        if (issuer := self._any_member(account, person)) is None:
+            return
+        expected, issued = self.both(
+            lambda: self.model.issue(who, account, person, role),
+            lambda: tokens.issue(
+                by=by, issuer=issuer, name="Token", role=role, expires_at=None, at=self.at
+            ),
+        )
+        if expected and issued:
+            pk = issued.token.pk
+            self.model.tokens[pk] = expected
+            actor = Actor.token(self._member(account, person), token_id=pk, role=role, ends_at=None)
+            self.papers.append((Who(account, person, token=pk), actor))
+
+    def invite(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+        outside = [each for each in PEOPLE if (account, each) not in self.model.roles]
+        wanted = outside if data.draw(mostly) and outside else list(PEOPLE)
+        person = data.draw(st.sampled_from(wanted))
+        role = data.draw(roles)
+        expected, made = self.both(
+            lambda: self.model.invite(who, account, person, role),
+            lambda: invitations.invite(
+                account=self.accounts[account],
+                email=self.people[person].email.upper(),
+                role=role,
+                by=by,
+                at=self.at,
+            ),
+        )
+        if expected and made:
+            self.model.invites[made.pk] = expected
+
+    def accept(self, _who: Who, _by: Actor, _account: int, data: st.DataObject) -> None:
+        """Whoever has a link opens it: mostly the one it was sent to."""
+        if (chosen := self._choose_invite(data)) is None:
+            return
+        invite, invitation = chosen
+        person = invite.person if data.draw(mostly) else data.draw(people)
+        user = self.people[person]
+        self.both(
+            lambda: self.model.accept(invite, person),
+            lambda: invitations.accept(
+                invitation=invitation, user=user, by=Actor.person(user), at=self.at
+            ),
+        )
+
+    def send_again(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
+        if (chosen := self._choose_invite(data)) is not None:
+            self.both(
+                lambda: self.model.send_again(who, chosen[0]),
+                lambda: invitations.send_again(invitation=chosen[1], by=by, at=self.at),
+            )
+
+    def withdraw(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
+        if (chosen := self._choose_invite(data)) is not None:
+            self.both(
+                lambda: self.model.withdraw(who, chosen[0]),
+                lambda: invitations.withdraw(invitation=chosen[1], by=by, at=self.at),
+            )
+
+    def add(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+        person, role = data.draw(people), data.draw(roles)
+        self.both(
+            lambda: self.model.add(who, account, person, role),
+            lambda: members.add_member(
+                account=self.accounts[account],
+                user=self.people[person],
+                role=role,
+                by=by,
+                at=self.at,
+            ),
+        )
+
+    def change_role(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+        person, role = data.draw(people), data.draw(roles)
+        if (member := self._any_member(account, person)) is not None:
+            self.both(
+                lambda: self.model.change_role(who, account, person, role),
+                lambda: members.change_role(membership=member, role=role, by=by, at=self.at),
+            )
+
+    def remove(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+        person, delete_tokens = data.draw(people), data.draw(st.booleans())
+        if (member := self._any_member(account, person)) is not None:
+            self.both(
+                lambda: self.model.remove(who, account, person, delete_tokens=delete_tokens),
+                lambda: members.remove_member(
+                    membership=member, delete_tokens=delete_tokens, by=by, at=self.at
+                ),
+            )
+
+    def leave(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+        person = who.person if data.draw(mostly) else data.draw(people)
+        delete_tokens = data.draw(st.booleans())
+        if (member := self._any_member(account, person)) is not None:
+            self.both(
+                lambda: self.model.leave(who, account, person, delete_tokens=delete_tokens),
+                lambda: members.leave_account(
+                    membership=member, delete_tokens=delete_tokens, by=by, at=self.at
+                ),
+            )
+
+    def delete_token(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
+        if not self.model.tokens:
+            return
+        pk = data.draw(st.sampled_from(list(self.model.tokens)))
+        self.both(
+            lambda: self.model.delete(who, self.model.tokens[pk]),
+            lambda: tokens.delete(token=APIToken.objects.get(pk=pk), by=by, at=self.at),
+        )
+
+    # What operators do
+
+    @rule(person=people, account=accounts, is_user=st.booleans(), is_on=mostly)
+    def switch_something(self, person: str, account: int, is_user: bool, is_on: bool) -> None:
+        """An operator switches a user off or on, or closes an account or opens it again."""
+        if is_user:
+            verb = services.restore_user if is_on else services.deactivate_user
+            verb(user=self.people[person], by=OPERATOR, at=self.at)
+            self.model.switch_user(person, is_on=is_on)
+        else:
+            change = services.reopen_account if is_on else services.close_account
+            change(account=self.accounts[account], by=OPERATOR, at=self.at)
+            self.model.switch_account(account, is_open=is_on)
+
+    # What holds after every deed
+
+    @invariant()
+    def everybody_is_what_the_model_says(self) -> None:
+        number = {account.pk: each for each, account in self.accounts.items()}
+        letter = {user.pk: each for each, user in self.people.items()}
+        present = Membership.objects.filter(removed_at=None)
+        assert {
+            (number[member.account_id], letter[member.user_id]): member.held_role
+            for member in present
+        } == self.model.roles
+
+    @invariant()
+    def tokens_live_as_the_model_says_and_never_above_their_issuer(self) -> None:
+        live = APIToken.objects.active(self.at).select_related("issuer")
+        assert {token.pk for token in live} == {
+            pk for pk, token in self.model.tokens.items() if token.is_live
+        }
+        for token in live:
+            assert not token.issuer.is_removed
+            assert token.issuer.held_role.covers(token.held_role)
+
+    @invariant()
+    def every_account_has_an_administrator(self) -> None:
+        for account in self.accounts.values():
+            assert Membership.objects.filter(
+                account=account, removed_at=None, role=Role.ADMINISTRATORS
+            ).exists()
+
+    # Parts
+
+    def both(self, expected: Callable[[], T], act: Callable[[], Any]) -> tuple[T | None, Any]:
+        """Let the model and the portal do it; they must agree whether it is allowed."""
+        wanted, may = _try(expected)
+        got, did = _try(act)
+        assert may == did, f"the model says {may}, the portal {did}"
+        return wanted, got
+
+    def _portal(self, account: int, person: str) -> Paper:
+        return Who(account, person), Actor.member(self._member(account, person))
+
+    def _member(self, account: int, person: str) -> Membership:
+        return Membership.objects.select_related("user", "account").get(
+            account=self.accounts[account], user=self.people[person]
+        )
+
+    def _any_member(self, account: int, person: str) -> Membership | None:
+        """Also one who was removed: old pages still show them."""
+        found = Membership.objects.select_related("user", "account")
+        return found.filter(account=self.accounts[account], user=self.people[person]).first()
+
+    def _choose_invite(self, data: st.DataObject) -> tuple[Invite, Invitation] | None:
+        """Mostly an open one, if there is one."""
+        invites = self.model.invites
+        is_open = [pk for pk in invites if invites[pk].is_open]
+        choice = is_open if data.draw(mostly) and is_open else list(invites)
+        if not choice:
+            return None
+        pk = data.draw(st.sampled_from(choice))
+        return invites[pk], Invitation.objects.get(pk=pk)
+
+    def _bearer(self, sign_in: SignIn, pair: Any) -> Paper:
+        actor = families.who(pair.access, at=self.at, address=None)
+        number = len(self.model.sign_ins)
+        self.model.sign_ins[number] = sign_in
+        return Who(sign_in.account, sign_in.person, sign_in=number), actor
+
+
+def _try(act: Callable[[], T]) -> tuple[T | None, bool]:
+    try:
+        return act(), True
+    except REFUSED:
+        return None, False

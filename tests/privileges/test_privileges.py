@@ -1,0 +1,30 @@
+"""No order of invitations, role changes, tokens and switching of accounts raises anybody's
+privileges: whatever people do, the portal allows what the rules allow, and nothing else."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from pytest_django import Settings as DjangoSettings
+
+from tests.privileges.machine import Portal
+
+EXAMPLES, STEPS = 150, 50
+
+
+@pytest.mark.django_db
+def test_portal_allows_exactly_what_the_rules_allow(settings_of_django: DjangoSettings) -> None:
+    settings_of_django.INVITATIONS_PER_DAY = STEPS
+    effort = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Portal, settings=effort)
+
+
+@pytest.fixture
+def settings_of_django(settings: DjangoSettings) -> DjangoSettings:
+    """The name `settings` means those of hypothesis here."""
+    return settings
