@@ -220,7 +220,7 @@ def _row(event: AuditEvent, names: _Names) -> Row:
         facts=[
             (audit_words.detail_name(key), _fact(key, value, names))
             for key, value in event.details.items()
-            if value not in (None, "") and not _is_said(key, value, event)
+            if value not in (None, "", False) and not _is_said(key, value, event)
         ],
     )
 
@@ -249,6 +249,8 @@ def _fact(key: str, value: Any, names: _Names) -> str:
     """A value in words: people by name, times in the reader's time zone."""
     if key == "issuer":
         return names.users.get(value, str(value))
+    if value is True:
+        return _t("Yes")
     at = parse_datetime(value) if key.endswith("_at") and isinstance(value, str) else None
     return date_format(timezone.localtime(at), "Y-m-d H:i") if at else str(value)
 

@@ -85,6 +85,7 @@ DETAILS: dict[str, Words] = {
     "count": _("Number"),
     "email": _("E-mail"),
     "expires_at": _("Expiration"),
+    "is_first_use": _("First use"),
     "issuer": _("Issued by"),
     "name": _("Name"),
     "role": _("Role"),

@@ -57,7 +57,7 @@ def _verify(method: str) -> dict[str, Any]:
                 "description": "The account that the token must belong to.",
             },
         ],
-        "security": [{"APIKey": []}],
+        "security": [{"APIKey": []}, {"Bearer": []}],
         "responses": {
             "200": good,
             "400": _answer(

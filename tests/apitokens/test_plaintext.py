@@ -116,7 +116,8 @@ def break_the_portal(portal: Portal, token: str) -> None:
         saboteur.execute("ALTER TABLE apitokens_apitoken RENAME TO hidden")
         saboteur.commit()
         try:
-            assert call(portal, token).status_code == 500
+            good = {"Authorization": f"APIKey {token}"}
+            assert httpx.get(f"{portal.url}/iam/clients/1/tokens", headers=good).status_code == 500
         finally:
             saboteur.execute("ALTER TABLE hidden RENAME TO apitokens_apitoken")
             saboteur.commit()

@@ -16,7 +16,7 @@ from tests.conftest import Issue, SignIn
 from tests.languages import catalogues
 
 LIST, CREATE, PROFILE = "/profile/api-tokens/", "/profile/api-tokens/create/", "/profile/"
-INBOX, SETTINGS = "/notifications/", "/profile/notifications/"
+ACCOUNT, INBOX, SETTINGS = "/profile/account/", "/notifications/", "/profile/notifications/"
 TRANSLATED = [code for code in Language.values if code != "en"]
 every_language = pytest.mark.parametrize("language", TRANSLATED)
 
@@ -34,10 +34,16 @@ WORDS = {
         "az": ["Tokenin adı", "Təsvir", "Müddətsiz", "Bitmə tarixini təyin etmək", "İmtina et"],
     },
     PROFILE: {
-        "de": ["Mein Profil", "Zeitzone", "Sprache", "Speichern", "Meine Konten"],
-        "ru": ["Мой профиль", "Часовой пояс", "Язык", "Сохранить", "Мои аккаунты"],
-        "zh": ["我的资料", "时区", "语言", "保存", "我的账户"],
-        "az": ["Mənim profilim", "Vaxt zonası", "Dil", "Yadda saxla", "Mənim hesablarım"],
+        "de": ["Mein Profil", "Zeitzone", "Sprache", "Speichern"],
+        "ru": ["Мой профиль", "Часовой пояс", "Язык", "Сохранить"],
+        "zh": ["我的资料", "时区", "语言", "保存"],
+        "az": ["Mənim profilim", "Vaxt zonası", "Dil", "Yadda saxla"],
+    },
+    ACCOUNT: {
+        "de": ["Konto", "Meine Konten"],
+        "ru": ["Аккаунт", "Мои аккаунты"],
+        "zh": ["账户", "我的账户"],
+        "az": ["Hesab", "Mənim hesablarım"],
     },
     INBOX: {
         "de": ["Meine Benachrichtigungen", "Keine ungelesenen Benachrichtigungen"],
@@ -56,7 +62,7 @@ WORDS = {
 FOREIGN_LEFTOVERS = ["This field", "required", "Select a valid", "Enter a", "days", "hours", "Jan"]
 ADDRESSES = [
     *(LIST, f"{LIST}?status=all", f"{LIST}?q=nothing+like+it", CREATE, PROFILE),
-    *(INBOX, SETTINGS, "/notifications/unsubscribe/broken/", "/sign-out/"),
+    *(ACCOUNT, INBOX, SETTINGS, "/notifications/unsubscribe/broken/", "/sign-out/"),
 ]
 
 

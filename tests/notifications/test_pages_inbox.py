@@ -307,7 +307,7 @@ def test_a_person_without_an_account_is_told_so(client: Client, db: None) -> Non
         answer = client.get(path)
         assert answer.status_code == 403
         page = answer.content.decode()
-        assert "belong to an account yet" in page
+        assert "belong to an account</h1>" in page
         assert "unread notice" not in page
 
 

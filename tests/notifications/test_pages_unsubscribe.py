@@ -71,12 +71,10 @@ def test_one_click_of_a_mail_program_stops_them(user: Membership, content_type: 
 
 
 def test_only_this_kind_and_channel_stop(client: Client, user: Membership) -> None:
+    before = gets(user)
     client.post(path_for(user), ONE_CLICK)
-    assert gets(user) == [
-        (TOKEN_EXPIRING.code, Channel.PORTAL),
-        (TOKEN_CHANGED_BY_OTHERS.code, Channel.EMAIL),
-        (TOKEN_CHANGED_BY_OTHERS.code, Channel.PORTAL),
-    ]
+    assert set(before) - set(gets(user)) == {(TOKEN_EXPIRING.code, Channel.EMAIL)}
+    assert (TOKEN_CHANGED_BY_OTHERS.code, Channel.EMAIL) in gets(user)
     assert settings_of(person(user)).allows_any
 
 

@@ -121,6 +121,8 @@ POST    notifications:settings                 in    403   go    go    go    403
 GET     apitokens:list                         in    403   200   200   200   403
 GET     apitokens:create                       in    403   200   200   200   403
 POST    apitokens:create                       in    403   400   400   400   403
+GET     apitokens:token                        in    403   404   404   200   403
+POST    apitokens:token                        405   405   405   405   405   405
 GET     apitokens:delete                       in    403   404   404   200   403
 POST    apitokens:delete                       in    403   404   404   go    403
 GET     api-my-account                         401   401   200   200   200   401
@@ -147,6 +149,10 @@ GET     api-tokens-v2                          401   401   404   200   200   401
 POST    api-tokens-v2                          401   401   404   400   400   401
 GET     api-token-v2                           401   401   404   404   200   401
 DELETE  api-token-v2                           401   401   404   404   204   401
+GET     api-verify                             401   401   200   200   200   401
+POST    api-verify                             401   401   200   200   200   401
+GET     api-introspect                         405   405   405   405   405   405
+POST    api-introspect                         401   401   401   401   401   401
 GET     openapi                                200   200   200   200   200   200
 GET     api-docs                               200   200   200   200   200   200
 GET     admin:index                            in    in    in    in    in    200
@@ -187,6 +193,11 @@ GET     admin:apitokens_apitoken_add           in    in    in    in    in    403
 GET     admin:apitokens_apitoken_history       in    in    in    in    in    200
 GET     admin:apitokens_apitoken_delete        in    in    in    in    in    200
 GET     admin:apitokens_apitoken_change        in    in    in    in    in    200
+GET     admin:apitokens_verifierkey_changelist   in    in    in    in    in    200
+GET     admin:apitokens_verifierkey_add          in    in    in    in    in    200
+GET     admin:apitokens_verifierkey_history      in    in    in    in    in    200
+GET     admin:apitokens_verifierkey_delete       in    in    in    in    in    200
+GET     admin:apitokens_verifierkey_change       in    in    in    in    in    200
 GET     admin:accounts_account_changelist      in    in    in    in    in    200
 GET     admin:accounts_account_add             in    in    in    in    in    403
 GET     admin:accounts_account_history         in    in    in    in    in    200

@@ -14,11 +14,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import audit, invitations
-from accounts.actors import Actor
+from accounts.actors import Actor, Through
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.requests import SESSION_KEY
 from accounts.roles import Role
-from apitokens.models import APIToken
+from apitokens.models import APIToken, VerifierKey
+from apitokens.verifiers import issue_verifier
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
 from notifications.models import Mail, Notice, State
 from tests.factories import PASSWORD, AccountFactory, MembershipFactory, UserFactory, issue
@@ -46,6 +47,7 @@ class World:
     user: Membership
     stranger: Membership
     token: APIToken
+    verifier: VerifierKey
     notice: Notice
     mail: Mail
     event: AuditEvent
@@ -63,6 +65,7 @@ class World:
             Invitation.objects.all(),
             User.objects.all(),
             APIToken.objects.all(),
+            VerifierKey.objects.all(),
             Notice.objects.filter(account=self.account),
             UserSession.objects.filter(pk=self.session.pk),
             Authenticator.objects.all(),
@@ -102,6 +105,7 @@ def build() -> World:
     engineer = _member(account, ENGINEERS_MARK, Role.ENGINEERS)
     user = _member(account, "umar", Role.USERS)
     stranger = MembershipFactory.create(account__name="Globex", role=Role.ADMINISTRATORS)
+    operator = UserFactory.create(is_staff=True, is_superuser=True)
     keys = {
         name: issue(member, at=at, name=f"{name} token", role=member.role).key.spell()
         for name, member in (
@@ -116,7 +120,7 @@ def build() -> World:
         "stranger": _browser(stranger.user, stranger, keys["stranger"]),
         "user": _browser(user.user, user, keys["user"]),
         "administrator": _browser(administrator.user, administrator, keys["administrator"]),
-        "operator": _browser(UserFactory.create(is_staff=True, is_superuser=True)),
+        "operator": _browser(operator),
     }
     world = World(
         account=account,
@@ -125,6 +129,7 @@ def build() -> World:
         user=user,
         stranger=stranger,
         token=issue(engineer, at=at, name=f"{ACCOUNT_MARK} {ENGINEERS_MARK} token").token,
+        verifier=issue_verifier(name="nginx", by=Actor.operator(through=Through.COMMAND), at=at).verifier,
         notice=_notice(engineer, at),
         mail=_mail(engineer, at),
         event=audit.record(
@@ -223,6 +228,7 @@ PKS: dict[str, Pick] = {
     "admin:accounts_auditevent_": lambda world: world.event.pk,
     "admin:accounts_account_": lambda world: world.account.pk,
     "admin:apitokens_apitoken_": lambda world: world.token.pk,
+    "admin:apitokens_verifierkey_": lambda world: world.verifier.pk,
     "admin:notifications_mail_": lambda world: world.mail.pk,
 }
 """What `pk` and `object_id` stand for, by how the route's name begins."""

@@ -28,6 +28,7 @@ ROUTES = {
 }
 # What is not taken by both kinds of token.
 TAKES: dict[str, set[str]] = {
+    "/iam/auth/introspect": {"VerifierKey"},
     "/iam/auth/jwt/login": set(),
     "/iam/auth/jwt/refresh": set(),
     "/iam/auth/jwt/clients/{client_id}/login": {"Bearer"},
@@ -103,10 +104,11 @@ def test_every_part_of_a_path_is_described(document: dict[str, Any]) -> None:
 
 @pytest.mark.django_db
 def test_every_call_but_signing_in_takes_both_kinds_of_token(document: dict[str, Any]) -> None:
-    known = set(document["components"]["securitySchemes"])
+    tokens = {"APIKey", "Bearer"}
+    assert set(document["components"]["securitySchemes"]) == {*tokens, "VerifierKey"}
     for path, _method, operation in operations(document):
         required = {name for each in operation.get("security", []) for name in each}
-        assert required == TAKES.get(path, known)
+        assert required == TAKES.get(path, tokens)
 
 
 @pytest.mark.django_db
