@@ -129,7 +129,9 @@ def build() -> World:
         user=user,
         stranger=stranger,
         token=issue(engineer, at=at, name=f"{ACCOUNT_MARK} {ENGINEERS_MARK} token").token,
-        verifier=issue_verifier(name="nginx", by=Actor.operator(through=Through.COMMAND), at=at).verifier,
+        verifier=issue_verifier(
+            name="nginx", by=Actor.operator(through=Through.COMMAND), at=at
+        ).verifier,
         notice=_notice(engineer, at),
         mail=_mail(engineer, at),
         event=audit.record(
