@@ -11,10 +11,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import django
@@ -43,42 +42,43 @@ class Place(NamedTuple):
 
 
 class StopRequest:
-    """True from the first Ctrl-C (or SIGTERM, or the terminal's end) on."""
+    """True from the first Ctrl-C (or SIGTERM, or the terminal's end) on. While nothing is started
+    it leaves at once; but an exception that comes from nowhere may be lost, in a finalizer or in a
+    callback of the database's, so whoever starts something asks first."""
 
     def __init__(self) -> None:
+        self.leaves_at_once = True
         self._is_made = False
-        on_stop(self._make)
+        for each in STOP_SIGNALS:
+            if each is signal.SIGHUP and signal.getsignal(each) is signal.SIG_IGN:
+                continue  # started with nohup: the end of the terminal is not to matter
+            signal.signal(each, self._make)
 
     def __bool__(self) -> bool:
         return self._is_made
 
     def _make(self, _signal: int, _frame: FrameType | None) -> None:
         self._is_made = True
+        if self.leaves_at_once:
+            raise SystemExit(0)
 
 
 def main() -> int:
     """0 after Ctrl-C or SIGTERM; 1, with one sentence, if the portal cannot start or go on."""
-    on_stop(leave)
+    stop_request = StopRequest()
     try:
         place = _place()
         with preflight.claim_data_dir(place.data_dir):
-            _serve(place, welcome=_prepare(place.host))
+            welcome = _prepare(place.host)
+            stop_request.leaves_at_once = False
+            if not stop_request:
+                _serve(place, welcome=welcome, stop_request=stop_request)
     except NotReady as reason:
+        if stop_request:
+            return 0  # what was cut off has failed
         sys.stderr.write(f"{reason}\n")
         return 1
     return 0
-
-
-def on_stop(handler: Callable[[int, FrameType | None], object]) -> None:
-    for each in STOP_SIGNALS:
-        if each is signal.SIGHUP and signal.getsignal(each) is signal.SIG_IGN:
-            continue  # started with nohup: the end of the terminal is not to matter
-        signal.signal(each, handler)
-
-
-def leave(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Nothing is started yet: just go."""
-    raise SystemExit(0)
 
 
 def _place() -> Place:
@@ -135,8 +135,7 @@ def _seed(host: str) -> str:
     )
 
 
-def _serve(place: Place, *, welcome: str) -> None:
-    stop_request = StopRequest()
+def _serve(place: Place, *, welcome: str, stop_request: StopRequest) -> None:
     _say("Starting the web server and the worker…")
     children = [_start_web_server(place), _start_worker()]
     try:

@@ -82,7 +82,7 @@ import os, signal
 if {is_ignored}:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 from config import run
-run.on_stop(run.leave)
+run.StopRequest()
 os.kill(os.getpid(), signal.SIGHUP)
 print("still there")
 """
@@ -98,3 +98,34 @@ def test_end_of_the_terminal_matters_but_not_after_nohup(is_ignored: bool, said:
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
+LOST = """
+import contextlib, os, signal
+from config import run
+
+def prepare(_host):
+    with contextlib.suppress(SystemExit):  # as a finalizer would
+        os.kill(os.getpid(), signal.SIGINT)
+    {then}
+
+run._place = lambda: run.Place("127.0.0.1", 1, run.Path({folder!r}), 1, 1)
+run._prepare = prepare
+run._serve = lambda *_place, **_facts: print("started all the same")
+raise SystemExit(run.main())
+"""
+
+
+@pytest.mark.parametrize("then", ["return ''", "raise run.NotReady('The half of it is missing.')"])
+def test_stop_that_was_lost_on_the_way_is_heard_before_anything_starts(
+    then: str, data_dir: Path
+) -> None:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOST.format(then=then, folder=str(data_dir))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
