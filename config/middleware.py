@@ -31,6 +31,18 @@ def believe_trusted_proxies(get_response: Handler) -> Handler:
     return handle
 
 
+def name_browsers_without_nul(get_response: Handler) -> Handler:
+    """A NUL in `User-Agent` becomes a space (RFC 9110, 5.5): the list of a person's sessions keeps
+    what their browser says, and PostgreSQL keeps no NUL."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        if "\0" in (said := request.META.get("HTTP_USER_AGENT", "")):
+            request.META["HTTP_USER_AGENT"] = said.replace("\0", " ")
+        return get_response(request)
+
+    return handle
+
+
 def refuse_large_bodies(get_response: Handler) -> Handler:
     """No form here takes files. What is too large is not read at all."""
 

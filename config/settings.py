@@ -76,6 +76,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.middleware.believe_trusted_proxies",
+    "config.middleware.name_browsers_without_nul",
     "config.middleware.refuse_large_bodies",
     "config.middleware.api_rules",
     "config.middleware.straight_to_doors",

@@ -114,7 +114,7 @@ def test_refused_sign_in_of_nobody_remembers_no_address_that_was_typed(client: C
 def test_event_tells_how_and_with_which_browser(client: Client, user: Membership) -> None:
     client.post(URL, {"login": user.user.email, "password": PASSWORD}, HTTP_USER_AGENT="Lynx\x00/2")
     event = AuditEvent.objects.get()
-    assert event.details == {"user_agent": "Lynx/2", "auth_type": "password"}
+    assert event.details == {"user_agent": "Lynx /2", "auth_type": "password"}
 
 
 def test_key_that_somebody_has_planted_is_not_signed_in_with(
