@@ -17,7 +17,7 @@ from accounts.emails import normal_email
 from accounts.models import Account, Membership, User
 from accounts.ratelimits import Limit
 from accounts.roles import Role
-from accounts.standing import as_of_now
+from accounts.standing import announce, as_of_now
 
 CHANGES_OF_EMAIL = Limit("change-email", 5, timedelta(hours=1))
 """Whoever is signed in could otherwise have the portal write to any number of strangers."""
@@ -142,6 +142,7 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     user.save(update_fields=["email"])
     EmailAddress.objects.filter(user=user).delete()
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+    announce(user_id=user.pk)  # who asks about their tokens is told the address
     audit.record("email.changed", by=by, at=at, subject=user, before=before, after=user.email)
     letters.warn(
         user=user,

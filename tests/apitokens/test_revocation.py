@@ -17,7 +17,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import members
+from accounts import entry, members
 from accounts import services as people
 from accounts.actors import Actor, Through
 from accounts.models import Membership
@@ -191,6 +191,13 @@ def test_reopened_accounts_token_works_again_at_once(remembered: tuple[APIToken,
     assert not is_good(key)
     people.reopen_account(account=token.account, by=OPERATOR, at=timezone.now())
     assert is_good(key)
+
+
+def test_new_address_of_the_issuer_is_told_at_once(remembered: tuple[APIToken, Key]) -> None:
+    token, key = remembered
+    at = timezone.now()
+    entry.change_email(user=token.issuer.user, email="new@example.com", by=OPERATOR, at=at)
+    assert verify(presented=key.spell(), at=at).email == "new@example.com"
 
 
 def test_expiry_is_compared_at_every_look_into_memory(
