@@ -7,11 +7,13 @@ a burst within one second, the limit times the number of processes. If the cache
 each holds the limit alone. (`accounts.ratelimits` is exact instead, and asks the cache each time.)
 """
 
+import contextlib
 import itertools
 import logging
 import math
 import threading
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
@@ -99,6 +101,13 @@ class _Count:
             self._telling.release()
 
 
+def drop_first(held: dict[Any, Any], *, most: int) -> None:
+    """Drop what came first until no more than `most` are left, whatever other threads do to it."""
+    while len(held) > most:
+        with contextlib.suppress(RuntimeError, StopIteration):  # another thread was faster
+            held.pop(next(iter(held)), None)
+
+
 class Counter:
     """Counts by name within the present minute. Remembers so many names at most; the one that was
     counted first goes."""
@@ -121,8 +130,7 @@ class Counter:
         count = counts.get(name)
         if count is None:
             count = counts.setdefault(name, _Count(now))
-            while len(counts) > self._most:
-                counts.pop(next(iter(counts)), None)
+            drop_first(counts, most=self._most)
         count.add()
         count.exchange(self._shared_name(name), now)
         return count.total

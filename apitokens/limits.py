@@ -7,7 +7,7 @@ from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
 from accounts import rates
-from accounts.rates import Counter, TooMany
+from accounts.rates import Counter, TooMany, drop_first
 from apitokens import keys
 
 VOUCHED_FOR = timedelta(hours=1)
@@ -43,8 +43,7 @@ def vouch(key: keys.Key, *, at: datetime) -> None:
     fingerprint = keys.digest(key, _process_key)
     _vouched.pop(fingerprint, None)
     _vouched[fingerprint] = at
-    while len(_vouched) > MOST_VOUCHED:
-        _vouched.pop(next(iter(_vouched)), None)
+    drop_first(_vouched, most=MOST_VOUCHED)
 
 
 @sensitive_variables("key")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -132,6 +133,33 @@ def test_no_more_tokens_are_vouched_for_than_are_wanted() -> None:
 
     assert not limits.is_vouched(keys.Key(101, "0" * 64), at=NOON)
     assert limits.is_vouched(keys.Key(103, "0" * 64), at=NOON)
+
+
+class Shared(dict[Any, Any]):
+    """A dictionary to which another thread adds something at the worst moment, once."""
+
+    is_quiet = False
+
+    def __iter__(self) -> Iterator[Any]:
+        keys = super().__iter__()
+        if not self.is_quiet:
+            self.is_quiet = True
+            self["from another thread"] = NOON
+        return keys
+
+
+def test_threads_may_vouch_and_count_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_vouched", Shared())
+    monkeypatch.setattr(limits, "MOST_VOUCHED", 1)
+    counter = Counter("test", most=1)
+    counter.add("somebody", at=NOON)
+    counter._counts = Shared(counter._counts)
+
+    for number in (101, 102):
+        limits.vouch(keys.Key(number, "0" * 64), at=NOON)
+        counter.add(str(number), at=NOON)
+
+    assert (len(limits._vouched), len(counter)) == (1, 1)
 
 
 def test_token_may_be_used_as_often_as_the_rate_says() -> None:
