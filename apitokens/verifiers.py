@@ -12,6 +12,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import Error, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -132,7 +133,8 @@ def _keep_up(key: keys.Key, row: VerifierKey, *, at: datetime, address: str | No
     newest = newest_pepper()
     with _beside_the_answer(row):
         if row.last_used_at is None or row.last_used_at < minute:
-            present.update(last_used_at=at, last_used_address=address)
+            earlier = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at)
+            present.filter(earlier).update(last_used_at=at, last_used_address=address)
         if row.pepper != newest:
             renewed = keys.digest(key, settings.TOKEN_PEPPERS[newest])
             present.filter(pepper=row.pepper).update(pepper=newest, digest=renewed)

@@ -1,6 +1,7 @@
 """Verifier keys: made and deleted by operators, stored as tokens are."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -13,7 +14,7 @@ from pytest_django import Settings
 
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
-from apitokens import keys, services
+from apitokens import keys, services, verifiers
 from apitokens.keys import Key
 from apitokens.models import VerifierKey
 from apitokens.verification import Refusal, Refused
@@ -119,6 +120,20 @@ def test_use_is_written_down_once_a_minute(key: Key, now: datetime) -> None:
     recognise(presented=key.spell("_"), at=noon + timedelta(seconds=59), address="192.0.2.2")
     row = VerifierKey.objects.get()
     assert (row.last_used_at, row.last_used_address) == (noon, "192.0.2.1")
+
+
+def test_last_use_never_goes_back(key: Key, now: datetime) -> None:
+    later = now + timedelta(minutes=1)
+
+    def read_and_be_overtaken(verifier_id: int) -> Any:
+        known = look_up(verifier_id)
+        VerifierKey.objects.update(last_used_at=later)
+        return known
+
+    look_up = verifiers._look_up
+    with patch.object(verifiers, "_look_up", read_and_be_overtaken):
+        recognise(presented=key.spell("_"), at=now)
+    assert VerifierKey.objects.get().last_used_at == later
 
 
 def test_use_that_cannot_be_written_down_does_not_matter(key: Key, now: datetime) -> None:
