@@ -23,6 +23,7 @@ from apitokens.credentials import BEARER, Insufficient, Need, require, verify_he
 from apitokens.verification import Refusal, Refused, Verified, verify
 
 METHODS = ("GET", "HEAD", "POST")
+MOST_PARAMETERS = 20
 LONGEST_REMEMBERED = 200
 """Characters of a query: what proxies are set up to ask is short, and always the same."""
 
@@ -79,7 +80,7 @@ def read_need(query: str) -> Need:
     parameter: a slip of the pen must not let more people in."""
     errors: dict[str, list[str]] = {}
     asked: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
+    for name, value in _parameters(query):
         if name not in ("role", "account"):
             errors[name] = ["There is no such parameter: only role and account."]
         elif name in asked:
@@ -93,6 +94,14 @@ def read_need(query: str) -> Need:
     if errors:
         raise BadNeed(errors)
     return Need(role, account_id)
+
+
+def _parameters(query: str) -> list[tuple[str, str]]:
+    """Raises `BadNeed` for so many that naming each in the answer would make it long."""
+    try:
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        raise BadNeed({"errors": ["Send fewer parameters: only role and account."]}) from None
 
 
 _remembered_need = lru_cache(maxsize=256)(read_need)
