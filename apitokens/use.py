@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Iterable, Set
 from datetime import UTC, datetime, timedelta
 from multiprocessing.util import Finalize
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 TICK = 1.0
 """Seconds until Redis knows of a use, and the database of an address it has never seen."""
+ENDS_WITHIN = 5.0
+"""Seconds until a server that has not heard of the end is not waited for any more."""
 MOST_KEPT = 20_000
 """Tokens and addresses that uses are collected of at a time: some 10 MB."""
 MOST_MET = 50_000
@@ -258,7 +261,23 @@ def end_in_peace_on_sigterm() -> None:
     else Python is gone on the spot, with what it has noted."""
     is_undecided = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if is_undecided and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_facts: sys.exit(0))
+        signal.signal(signal.SIGTERM, _end_in_peace)
+
+
+def _end_in_peace(*_facts: object) -> None:
+    # The bare thread: what is interrupted here may hold the locks that `threading` takes.
+    start_new_thread(_end_all_the_same, ())
+    sys.exit(0)
+
+
+def _end_all_the_same() -> None:
+    """Some servers (wsgiref) take what ends the process for the failure of one request, and go on.
+    A process that ends by itself ends this thread too."""
+    time.sleep(ENDS_WITHIN)
+    try:
+        scribe.end()
+    finally:
+        os._exit(0)
 
 
 def _write_first(use: Use) -> None:

@@ -58,7 +58,7 @@ class Busyness:
         self._folder, self._token, self._redis_url = folder, token, redis_url
         self._all: list[Busy] = []
 
-    def start(self) -> Busy:
+    def start(self, *how: str) -> Busy:
         said = self._folder / f"{len(self._all)}.txt"
         environment = {
             **os.environ,
@@ -66,7 +66,7 @@ class Busyness:
             "REDIS_URL": self._redis_url,
             "USES_EVERY_SECONDS": str(EVERY),
         }
-        command = [sys.executable, "-m", "tests.apitokens.use.busy", str(self._token.pk)]
+        command = [sys.executable, "-m", "tests.apitokens.use.busy", str(self._token.pk), *how]
         with said.open("wb") as output:
             busy = Busy(subprocess.Popen(command, env=environment, stdout=output), said)
         self._all.append(busy)
@@ -146,6 +146,13 @@ def test_process_that_is_stopped_loses_nothing(alone: Busyness, token: APIToken)
     busy.end(signal.SIGTERM)
     assert 0 <= counted(token) - len(busy.uses) <= 1  # the last one may have had no time to say so
     assert last_used_at(token) >= busy.uses[-1]
+
+
+def test_process_whose_server_goes_on_is_stopped_too(alone: Busyness, token: APIToken) -> None:
+    busy = alone.start("deaf")
+    busy.end(signal.SIGTERM)
+    assert busy.process.returncode == 0
+    assert counted(token) > 0
 
 
 def test_last_use_never_goes_back_while_processes_come_and_go(
