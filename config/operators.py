@@ -5,20 +5,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite
-from django.contrib.admin.forms import AdminPasswordChangeForm
-from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.views import PasswordChangeView, redirect_to_login
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts import services
 from accounts.models import User
-from accounts.requests import operator_of
 from accounts.secondfactors import has_two_factors
 
 
@@ -46,32 +40,19 @@ class OperatorsAdminSite(AdminSite):
         wanted = request.GET.get("next") or reverse("admin:index")
         return redirect_to_login(wanted)  # the sign-in page goes on to our own addresses only
 
-    def password_change(  # type: ignore[override]  # the stubs know only of Django's own view
+    def password_change(  # type: ignore[override]  # the stubs know only of Django's own page
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponseBase:
-        request.current_app = self.name
-        context = {**self.each_context(request), **(extra_context or {})}
-        return OwnPasswordView.as_view(extra_context=context)(request)
+    ) -> HttpResponse:
+        """Send operators to everybody's page for it: its rate limit guards this door too."""
+        return redirect("account_change_password")
+
+    def password_change_done(  # type: ignore[override]  # as above
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Where Django's own page would have gone on to."""
+        return redirect("account_change_password")
 
 
 def _lacks_second_factor(request: HttpRequest) -> bool:
     assert isinstance(request.user, User)
     return settings.OPERATORS_NEED_TWO_FACTORS and not has_two_factors(request.user)
-
-
-class OwnPasswordView(PasswordChangeView):
-    """The operator's own password, by the same verb as everybody's."""
-
-    form_class = AdminPasswordChangeForm
-
-    def form_valid(self, form: Form) -> HttpResponse:
-        user = self.request.user
-        assert isinstance(user, User)
-        services.set_password(
-            user=user,
-            password=form.cleaned_data["new_password1"],
-            by=operator_of(self.request),
-            at=timezone.now(),
-        )
-        update_session_auth_hash(self.request, user)
-        return redirect("admin:password_change_done")

@@ -158,8 +158,8 @@ GET     api-docs                               200   200   200   200   200   200
 GET     admin:index                            in    in    in    in    in    200
 GET     admin:login                            in    403   403   403   403   in
 GET     admin:logout                           go    go    go    go    go    405
-GET     admin:password_change                  in    in    in    in    in    200
-GET     admin:password_change_done             in    in    in    in    in    200
+GET     admin:password_change                  in    in    in    in    in    go
+GET     admin:password_change_done             in    in    in    in    in    go
 GET     admin:autocomplete                     in    in    in    in    in    403
 GET     admin:jsi18n                           in    in    in    in    in    200
 GET     admin:view_on_site                     in    in    in    in    in    404
