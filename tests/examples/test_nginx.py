@@ -9,7 +9,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import pytest
@@ -252,6 +254,32 @@ def test_pages_with_a_query_are_kept_and_purged_apart(example: Example) -> None:
 
     assert example.ask("GET", "/list?page=1").body == "/list?page=1, version 1\n"
     assert example.ask("GET", "/list?page=2").body == "/list?page=2, version 2\n"
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """An origin that writes into its page by which name it was called."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Cache-Control", "public, max-age=3600")
+        self.end_headers()
+        self.wfile.write(self.headers["Host"].encode())
+
+    def log_message(self, *_facts: object) -> None:
+        """Say nothing."""
+
+
+def test_reader_cannot_have_a_page_made_for_a_strange_name() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as mirror:
+        Thread(target=mirror.serve_forever, daemon=True).start()
+        with cache(free_port(), mirror.server_port) as cache_port:
+            alone = Example(Path(), 0, cache_port)
+
+            strange = alone.ask("GET", "/", Host="evil.example")
+
+            assert (strange.status, strange.body) == (200, "localhost")
+            assert alone.ask("GET", "/").body == "localhost"
+        mirror.shutdown()
 
 
 def test_purging_waits_while_the_portal_is_away() -> None:
