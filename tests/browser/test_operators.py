@@ -26,7 +26,8 @@ PAGES = [
     "/operators/accounts/membership/",
     "/operators/accounts/auditevent/",
     "/operators/apitokens/apitoken/",
-    "/operators/password_change/",
+    "/operators/apitokens/verifierkey/",
+    "/operators/apitokens/verifierkey/add/",
 ]
 
 
@@ -79,6 +80,46 @@ def test_pages_are_accessible(
         found += [f"{address} {each}" for each in violations(page) if DJANGOS_OWN not in each]
 
     assert found == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_life_of_a_verifier_key_is_accessible(
+    visit: Visits,
+    operator: None,
+    scheme: str,
+    width: int,
+    violations: Callable[[Page], list[str]],
+) -> None:
+    window = visit(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = enter(window)
+    found: list[str] = []
+
+    def look(step: str, heading: str) -> None:
+        expect(page.get_by_role("heading", name=heading).first).to_be_visible()
+        found.extend(f"{step} {each}" for each in window.troubles)
+        found.extend(f"{step} {each}" for each in violations(page) if DJANGOS_OWN not in each)
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{step} is wider than the window")
+        window.troubles.clear()  # axe has styles of its own
+
+    window.go("/operators/apitokens/verifierkey/add/")
+    page.get_by_label("Name:").fill("Video storage")
+    page.get_by_role("button", name="Save").click()
+    look("shown", "New verifier key created")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("status")).to_have_text("Copied")
+    page.get_by_role("link", name="OK, I've copied the key").click()
+    look("list", "verifier key to view")
+    page.get_by_role("link", name="Video storage").first.click()
+    look("page", "View verifier key")
+    page.get_by_role("link", name="Delete").click()
+    look("delete", "Delete")
+    page.get_by_role("button", name="Delete verifier key").click()
+    expect(page.get_by_text("was deleted successfully")).to_be_visible()
+    look("deleted", "Accounts, people and tokens")
+
+    assert found == [], "\n".join(found)
 
 
 def test_operator_finds_and_deletes_a_token(visit: Visits, operator: None) -> None:
