@@ -13,7 +13,7 @@ from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
-from apitokens import keys, services
+from apitokens import keys, services, verification
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.use import Scribe, remember
@@ -99,7 +99,7 @@ def test_unknown_id_and_wrong_secret_are_told_alike(
     assert answers[0] == answers[1]
 
 
-def test_unknown_id_costs_as_many_digests_and_queries_as_a_wrong_secret(
+def test_unknown_id_costs_as_much_work_as_a_wrong_secret(
     user: Membership, issue: Issue, now: datetime
 ) -> None:
     costs = []
@@ -108,10 +108,12 @@ def test_unknown_id_costs_as_many_digests_and_queries_as_a_wrong_secret(
             CaptureQueriesContext(connection) as queries,
             patch("apitokens.keys.digest", wraps=keys.digest) as digest,
             patch("apitokens.keys.hmac.compare_digest", return_value=False) as compare,
+            patch.object(verification, "_aware", wraps=verification._aware) as read,
         ):
             assert told(key, now) is Refusal.UNKNOWN
-        costs.append((len(queries), digest.call_count, compare.call_count))
-    assert costs == [(1, 2, 2), (1, 2, 2)]
+        costs.append((len(queries), digest.call_count, compare.call_count, read.call_count))
+    assert costs[0] == costs[1]
+    assert costs[0][:3] == (1, 2, 2)
 
 
 def test_digest_of_nothing_but_zeros_is_no_way_in(db: None, now: datetime) -> None:
