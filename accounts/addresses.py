@@ -56,5 +56,5 @@ def _parse(text: str) -> str | None:
 
 
 def _is_trusted(address: str) -> bool:
-    parsed = _parsed(address)
-    return any(parsed in network for network in settings.TRUSTED_PROXIES)
+    networks = settings.TRUSTED_PROXIES
+    return bool(networks) and any(_parsed(address) in network for network in networks)

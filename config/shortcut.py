@@ -40,12 +40,11 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
         if environ.get("PATH_INFO") != PATH or environ.get("SCRIPT_NAME"):
             return serve(environ, start_response)
         head = _Head(environ)
-        given = _recall(head) if _is_plain(head) else None
+        is_secure = head.is_secure()
+        given = _recall(head) if _is_plain(head, is_secure=is_secure) else None
         if given is None:
             return serve(environ, start_response)
-        start_response(
-            _status_line(given.status), [*given.headers, *security_headers(head.is_secure())]
-        )
+        start_response(_status_line(given.status), [*given.headers, *security_headers(is_secure)])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [given.body]
 
     return serve_or_answer
@@ -61,7 +60,7 @@ def _recall(head: _Head) -> Answer | None:
     )
 
 
-def _is_plain(head: _Head) -> bool:
+def _is_plain(head: _Head, *, is_secure: bool) -> bool:
     """True for a request that no rule of the portal's middleware would stop or change."""
     facts = head.META
     if facts["REQUEST_METHOD"] not in METHODS or "HTTP_TRANSFER_ENCODING" in facts:
@@ -72,7 +71,7 @@ def _is_plain(head: _Head) -> bool:
         return False
     if not _is_ours(facts.get("HTTP_HOST", "")):
         return False
-    return head.is_secure() or not settings.SECURE_SSL_REDIRECT
+    return is_secure or not settings.SECURE_SSL_REDIRECT
 
 
 @lru_cache(maxsize=256)
