@@ -21,6 +21,8 @@ from apitokens.models import APIToken, TokenAddress, TokenUseDay, UseReceipt
 from apitokens.use_news import tell_of_new_addresses
 
 TOKENS_AT_ONCE = 500
+PLACES_AT_ONCE = 5_000
+"""So many are asked for in one query: SQLite takes 32,766 values, where nobody has allowed more."""
 ADDRESSES_OF_A_TOKEN = 100
 """More are not kept: the one unseen for longest makes room. A token that has so many comes from
 everywhere, and that it comes from somewhere else is no news any more."""
@@ -91,11 +93,7 @@ def write_down(uses: Collection[Use], *, receipt: str = "") -> None:
 
 def unknown_places(places: Collection[Place]) -> set[Place]:
     """Those of which nothing is written down."""
-    addresses = {place.address for place in places}
-    known = TokenAddress.objects.filter(
-        token_id__in={place.token_id for place in places}, address__in=addresses
-    )
-    return set(places) - {Place(*each) for each in known.values_list("token_id", "address")}
+    return set(places) - _known(places).keys()
 
 
 @transaction.atomic
@@ -257,11 +255,15 @@ def _places(uses: Iterable[Use]) -> dict[Place, TokenAddress]:
 
 
 def _known(places: Collection[Place]) -> dict[Place, TokenAddress]:
-    rows = TokenAddress.objects.filter(
-        token_id__in={place.token_id for place in places},
-        address__in={place.address for place in places},
-    )
-    return {Place(row.token_id, row.address): row for row in rows}
+    remaining = iter(places)
+    known: dict[Place, TokenAddress] = {}
+    while some := list(islice(remaining, PLACES_AT_ONCE)):
+        rows = TokenAddress.objects.filter(
+            token_id__in={place.token_id for place in some},
+            address__in={place.address for place in some},
+        )
+        known |= {Place(row.token_id, row.address): row for row in rows}
+    return known
 
 
 def _numbers_of_addresses(token_ids: Collection[int]) -> Counter[int]:

@@ -1,5 +1,6 @@
 """Writing down that tokens are used: last use, days, addresses, and whom it is news for."""
 
+import sqlite3
 import threading
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +13,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens import use_records
 from apitokens.models import APIToken, TokenAddress, TokenUseDay
-from apitokens.use_records import Use, in_parts, merged, write_down
+from apitokens.use_records import Place, Use, in_parts, merged, unknown_places, write_down
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS, Channel
 from notifications.mails import in_readers_language, write
 from notifications.models import Mail, Notice
@@ -185,6 +186,18 @@ def test_parts_are_the_same_in_any_order(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 # --- Addresses ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(is_on_postgresql(), reason="PostgreSQL takes as many values as are sent")
+def test_places_are_looked_up_by_so_many_as_sqlite_takes(token: APIToken) -> None:
+    """Python's own builds leave the number of values as SQLite has it."""
+    places = {Place(token.pk, f"2001:db8::{number:x}") for number in range(40_000)}
+    before = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
+    try:
+        assert unknown_places(places) == places
+    finally:
+        connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
 
 
 def test_first_and_last_time_of_an_address_are_kept(token: APIToken) -> None:
