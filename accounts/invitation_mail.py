@@ -1,8 +1,9 @@
 """How an invitation reads. Its link is made when the mail is sent: no secret waits for it."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
@@ -17,7 +18,7 @@ LONGEST_NAME = 60
 
 
 @writes(INVITATION)
-def invitation_letter(mail: Mail) -> Letter | None:
+def invitation_letter(mail: Mail, at: datetime) -> Letter | None:
     """Who asks whom to join what, as which role, until when; None for an invitation that is open no
     more, or was sent again since."""
     invitation = (
@@ -26,7 +27,7 @@ def invitation_letter(mail: Mail) -> Letter | None:
         .filter(pk=mail.facts["invitation"], times_sent=mail.facts["sending"])
         .first()
     )
-    if invitation is None or invitation.is_late(timezone.now()):
+    if invitation is None or invitation.is_late(at):
         return None
     account = _short(invitation.account.name)
     return render(

@@ -131,7 +131,7 @@ def reset_password(*, user: User, at: datetime) -> None:
 
 
 @writes(CONFIRM_ADDRESS)
-def _confirmation(mail: Mail) -> Letter | None:
+def _confirmation(mail: Mail, _at: datetime) -> Letter | None:
     if "email" in mail.facts:
         return _confirmation_of_change(mail)
     address = EmailAddress.objects.filter(pk=mail.facts["address_id"], verified=False).first()
@@ -161,7 +161,7 @@ def _confirmation_of_change(mail: Mail) -> Letter | None:
 
 
 @writes(ADDRESS_KNOWN)
-def _known(mail: Mail) -> Letter | None:
+def _known(mail: Mail, _at: datetime) -> Letter | None:
     return _letter(
         mail,
         _("You have a user already"),
@@ -173,7 +173,7 @@ def _known(mail: Mail) -> Letter | None:
 
 
 @writes(RESET_PASSWORD)
-def _reset(mail: Mail) -> Letter | None:
+def _reset(mail: Mail, _at: datetime) -> Letter | None:
     if not mail.user.is_active:
         return None
     key = default_token_generator.make_token(mail.user)
@@ -189,7 +189,7 @@ def _reset(mail: Mail) -> Letter | None:
 
 
 @writes(SECURITY)
-def _warning(mail: Mail) -> Letter | None:
+def _warning(mail: Mail, _at: datetime) -> Letter | None:
     headline, sentence = NEWS[mail.facts["news"]]
     client, browser = mail.facts["client"], mail.facts["browser"]
     return _letter(

@@ -49,7 +49,7 @@ def tell_issuer(token: APIToken, *, was_created: bool, by: Actor, at: datetime) 
 
 @writes(TOKEN_CHANGED_BY_OTHERS)
 @writes(TOKEN_USED_FROM_NEW_ADDRESS)
-def change_letter(mail: Mail) -> Letter | None:
+def change_letter(mail: Mail, _at: datetime) -> Letter | None:
     """Title, text and link; None if the reader has left or no longer wants such mails."""
     person = reader_of(mail)
     is_member = Membership.objects.of(mail.user).filter(account_id=person.account_id).exists()

@@ -1,20 +1,19 @@
 """How the mail about expiring tokens reads: one digest per person and account."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.utils import timezone
 from django.utils.html import avoid_wrapping
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.timesince import TIME_STRINGS
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from accounts.models import Membership
 from apitokens.expiry import link_to
@@ -24,12 +23,12 @@ from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.mails import (
     Fact,
     Letter,
-    moment,
+    in_utc,
+    in_zone,
     one_line,
     reader_of,
-    reads_ahead,
-    render,
-    writes,
+    render_alike,
+    writes_from,
 )
 from notifications.models import Mail
 from notifications.preferences import Person, wanted_channels
@@ -37,6 +36,9 @@ from notifications.stencils import fill
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 LONGEST_ACCOUNT = 60
+DAYS = sorted(NOTICE_DAYS)
+TOLD = ("account", "issuer", "name", "role", "expires_at", "last_used_at", "deleted_at")
+"""What a mail tells of a token, or goes by."""
 MOST_LINES = 40
 """Mail programs cut long mails off; the link leads to all of them."""
 
@@ -50,10 +52,11 @@ class Line(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Tokens that expire within so many days, soonest first."""
+    """What the digest says of the tokens that expire within so many days."""
 
     days: int
-    lines: list[Line]
+    text: str
+    html: str
 
 
 class Known(NamedTuple):
@@ -63,46 +66,61 @@ class Known(NamedTuple):
     tokens: list[APIToken]
 
 
-@writes(TOKEN_EXPIRING)
-def expiry_letter(mail: Mail) -> Letter | None:
-    """The digest as of now: without tokens that were deleted or have ended since it was decided;
-    None if no token is left, or if the reader left, or no longer wants it."""
-    if not isinstance(mail.known, Known):
-        know([mail])
-    assert isinstance(mail.known, Known)
-    at, member = timezone.now(), mail.known.reader
-    tokens = [token for token in mail.known.tokens if not token.is_expired(at)]
-    if member is None or mail.account is None or not tokens:
-        return None
-    return render(
-        mail,
-        "emails/token_expiring/body",
-        subject=_subject(tokens, mail.account.name, at),
-        heading=_heading(tokens, at),
-        sections=_sections(
-            [_line(token, mail.user.time_zone, at) for token in tokens[:MOST_LINES]]
-        ),
-        count=len(tokens),
-        more=max(0, len(tokens) - MOST_LINES),
-        is_administrator=member.is_administrator,
-        link=settings.BASE_URL + link_to(tokens),
-        action=TOKEN_EXPIRING.action_for(len(tokens)),
-    )
-
-
-@reads_ahead(TOKEN_EXPIRING)
-def know(mails: Collection[Mail]) -> None:
+def know(mails: Collection[Mail], at: datetime) -> dict[UUID, Known]:
     """Who reads these mails, and what is left to tell them."""
     readers = _readers(mails)
     told: dict[UUID, list[int]] = defaultdict(list)
     rows = ExpiryNotice.objects.filter(mail__in=mails).values_list("mail_id", "token_id")
     for mail_id, token_id in rows:
         told[mail_id].append(token_id)
-    tokens = _tokens({token_id for ids in told.values() for token_id in ids})
+    tokens = _tokens({token_id for ids in told.values() for token_id in ids}, at)
+    known = {}
     for mail in mails:
         reader = readers.get(reader_of(mail))
         noticed = {pk: tokens[pk] for pk in told[mail.pk] if pk in tokens}
-        mail.known = Known(reader, _concerning(reader, noticed.values()))
+        known[mail.pk] = Known(reader, _concerning(reader, noticed.values()))
+    return known
+
+
+@writes_from(know, TOKEN_EXPIRING)
+def expiry_letter(mail: Mail, at: datetime, known: Known) -> Letter | None:
+    """The digest as of now: without tokens that were deleted or have ended since it was decided;
+    None if no token is left, or if the reader left, or no longer wants it."""
+    tokens = [token for token in known.tokens if not token.is_expired(at)]
+    if known.reader is None or mail.account is None or not tokens:
+        return None
+    lines = [_line(token, mail.user.time_zone, at) for token in tokens[:MOST_LINES]]
+    return render_alike(
+        mail,
+        "emails/token_expiring/body",
+        subject=_subject(tokens, mail.account.name, at),
+        heading=_heading(tokens, at),
+        words=[settings.BASE_URL + link_to(tokens), *_by_section(lines)],
+        context=_digest,
+        facts=(len(tokens), known.reader.is_administrator),
+    )
+
+
+def _digest(words: Sequence[str], count: int, is_administrator: bool) -> dict[str, object]:
+    """What both templates of the digest know."""
+    link, *said = words
+    sections = map(Section, DAYS, said[::2], said[1::2])
+    return {
+        "link": link,
+        "action": TOKEN_EXPIRING.action_for(count),
+        "sections": [section for section in sections if section.text],
+        "count": count,
+        "more": max(0, count - MOST_LINES),
+        "is_administrator": is_administrator,
+    }
+
+
+def _by_section(lines: Collection[Line]) -> Iterator[SafeString]:
+    """The text and the HTML of each section, the most urgent first."""
+    for days in DAYS:
+        section = [line for line in lines if line.days == days]
+        yield SafeString("".join(line.text for line in section))
+        yield SafeString("".join(line.html for line in section))
 
 
 def _readers(mails: Collection[Mail]) -> dict[Person, Membership]:
@@ -121,10 +139,10 @@ def _readers(mails: Collection[Mail]) -> dict[Person, Membership]:
     }
 
 
-def _tokens(ids: Collection[int]) -> dict[int, APIToken]:
+def _tokens(ids: Collection[int], at: datetime) -> dict[int, APIToken]:
     """Those that are still active. Issuers are asked for once, not once a token."""
-    tokens = APIToken.objects.active(timezone.now()).filter(pk__in=ids)
-    return tokens.defer("digest", "description").prefetch_related("issuer__user").in_bulk()
+    tokens = APIToken.objects.active(at).filter(pk__in=ids)
+    return tokens.only(*TOLD).prefetch_related("issuer__user").in_bulk()
 
 
 def _concerning(reader: Membership | None, tokens: Iterable[APIToken]) -> list[APIToken]:
@@ -139,14 +157,16 @@ def _concerning(reader: Membership | None, tokens: Iterable[APIToken]) -> list[A
 
 def _line(token: APIToken, zone: str, at: datetime) -> Line:
     assert token.expires_at is not None  # tokens that never expire are in no digest
-    facts = (
-        moment(token.expires_at, _("Expiration"), zone=zone),
-        Fact(_("ID"), str(token.pk)),
-        _issuer(token),
-        Fact(_("Role"), str(token.held_role.label)),
+    words = (
+        one_line(token.name),
+        _left(token, at),
+        in_zone(token.expires_at, zone),
+        in_utc(token.expires_at),
+        str(token.pk),
+        *_issuer(token),
+        str(token.held_role.label),
         _last_usage(token, zone),
     )
-    words = [one_line(token.name), _left(token, at), *chain.from_iterable(facts)]
     return Line(
         # None before the first threshold: whoever decided looked ahead, or had a faster clock.
         days=due_threshold(token.expires_at, at=at) or max(NOTICE_DAYS),
@@ -157,32 +177,29 @@ def _line(token: APIToken, zone: str, at: datetime) -> Line:
 
 def _context(words: Sequence[str]) -> dict[str, object]:
     """What both templates of a token know: `left` is the time that really remains ("19 hours")."""
-    name, left, *facts = words
+    name, left, expiration, utc, pk, issuer, gone, role, last_usage = words
     return {
         "name": name,
         "left": left,
-        "facts": [Fact(*facts[start : start + 3]) for start in range(0, len(facts), 3)],
+        "facts": [
+            Fact(_("Expiration"), expiration, utc),
+            Fact(_("ID"), pk),
+            Fact(_("Issued by"), issuer, gone),
+            Fact(_("Role"), role),
+            Fact(_("Last usage"), last_usage),
+        ],
     }
 
 
-def _last_usage(token: APIToken, zone: str) -> Fact:
-    label = _("Last usage")
+def _last_usage(token: APIToken, zone: str) -> str:
     if token.last_used_at is None:
-        return Fact(label, _("Not used yet"))
-    return moment(token.last_used_at, label, zone=zone)._replace(aside="")
+        return _("Not used yet")
+    return in_zone(token.last_used_at, zone)
 
 
-def _issuer(token: APIToken) -> Fact:
+def _issuer(token: APIToken) -> tuple[str, str]:
     gone = _("The user has been deleted") if token.issuer.is_removed else ""
-    return Fact(_("Issued by"), one_line(token.issuer.user.get_full_name()), gone)
-
-
-def _sections(lines: list[Line]) -> list[Section]:
-    """The most urgent first."""
-    sections = [
-        Section(days, [line for line in lines if line.days == days]) for days in sorted(NOTICE_DAYS)
-    ]
-    return [section for section in sections if section.lines]
+    return one_line(token.issuer.user.get_full_name()), gone
 
 
 def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:
@@ -215,12 +232,13 @@ def time_left(remaining: timedelta) -> str:
     7 days, where cutting off would make it 6. The words are Django's, in every language."""
     minutes = max(1, round(remaining / timedelta(minutes=1)))
     if minutes < 60:
-        return _of_time("minute", minutes)
+        return _of_time("minute", minutes, get_language())
     hours = round(remaining / timedelta(hours=1))
     if hours < 24:
-        return _of_time("hour", hours)
-    return _of_time("day", round(remaining / timedelta(days=1)))
+        return _of_time("hour", hours, get_language())
+    return _of_time("day", round(remaining / timedelta(days=1)), get_language())
 
 
-def _of_time(unit: str, number: int) -> str:
+@lru_cache(maxsize=1024)
+def _of_time(unit: str, number: int, _language: str | None) -> str:
     return avoid_wrapping(TIME_STRINGS[unit] % {"num": number})

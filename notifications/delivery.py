@@ -15,7 +15,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -74,6 +74,7 @@ class Sender:
     clock: Clock = timezone.now
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}")
     in_hand: list[Mail] = field(default_factory=list)
+    known: Mapping[UUID, object] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     once_taken: Callable[[], None] = lambda: None
     beaten_at: datetime | None = None
@@ -86,8 +87,9 @@ class Sender:
         if self.read_at is not None and at - self.read_at < READ_AGAIN_AFTER:
             return
         try:
-            mails.read_ahead(self.in_hand)
+            self.known = mails.read_ahead(self.in_hand, at=at)
         except Exception:  # one odd mail must not hold up the others: each is read for alone
+            self.known = {}
             logger.exception("The mails in hand could not be read for together.")
         self.read_at = at
 
@@ -238,7 +240,7 @@ def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
     """Send one claimed mail. False if the server is down, so that the others should wait: one that
     loses a connection half-way would leave them all in doubt."""
     try:
-        message = _compose(mail)
+        message = _compose(mail, sender)
         if message is None:
             sender.outcome.dropped += _end(mail, sender, State.DROPPED)
             return True
@@ -256,14 +258,14 @@ def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
     return True
 
 
-def _compose(mail: Mail) -> EmailMessage | None:
+def _compose(mail: Mail, sender: Sender) -> EmailMessage | None:
     """The mail as of now; None if there is nothing left to tell. A fault in writing one mail is
     logged, kept with the mail, and does not hold up the others."""
     if not mail.user.is_active:
         return None
     try:
         with mails.in_readers_language(mail):
-            letter = mails.write(mail)
+            letter = mails.write(mail, at=sender.clock(), known=sender.known.get(mail.pk))
     except Exception as error:
         logger.exception("Mail %s could not be written.", mail.pk)
         raise NotTaken(f"The mail could not be written: {error!r}") from error

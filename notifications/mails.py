@@ -1,11 +1,13 @@
 """How mails read: each kind has a writer, registered by whoever knows what it is about."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from email.policy import Compat32
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -21,7 +23,7 @@ from notifications import unsubscribe
 from notifications.kinds import EVERY_KIND, Kind
 from notifications.models import Mail
 from notifications.preferences import Person
-from notifications.stencils import without_indentation
+from notifications.stencils import Context, fill, on_few_lines
 
 LONGEST_LINE = 255
 TROUBLESOME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")
@@ -34,10 +36,23 @@ class Letter(NamedTuple):
     subject: str
     text: str
     html: str
+    stop_url: str = ""
+    """What stops mails like this one with one click; "" if nobody can turn them off."""
 
 
-Writer = Callable[[Mail], Letter | None]
-_writers: dict[str, Writer] = {}
+Known = TypeVar("Known")
+Writer = Callable[[Mail, datetime], Letter | None]
+Reader = Callable[[Collection[Mail], datetime], Mapping[UUID, Known]]
+
+
+class _Desk(NamedTuple):
+    """Who writes the mails of a kind, and who finds out what they are written from."""
+
+    write: Callable[[Mail, datetime, Any], Letter | None]
+    read: Reader[Any] | None = None
+
+
+_desks: dict[str, _Desk] = {}
 
 
 def writes(kind: Kind) -> Callable[[Writer], Writer]:
@@ -45,41 +60,44 @@ def writes(kind: Kind) -> Callable[[Writer], Writer]:
     there is nothing left to tell."""
 
     def register(writer: Writer) -> Writer:
-        _writers[kind.code] = writer
+        _desks[kind.code] = _Desk(lambda mail, at, _known: writer(mail, at))
         return writer
 
     return register
 
 
-def write(mail: Mail) -> Letter | None:
-    """The words of this mail as of now, in the reader's language."""
-    writer = _writers.get(mail.kind, plain_letter)
-    return writer(mail)
+def writes_from(
+    reader: Reader[Known], kind: Kind
+) -> Callable[[Callable[[Mail, datetime, Known], Letter | None]], Writer]:
+    """Register the writer of a kind that comes in great numbers: what it needs to know is found out
+    by the reader for many mails at once, in few queries."""
 
-
-Reader = Callable[[Collection[Mail]], None]
-_readers: dict[str, Reader] = {}
-
-
-def reads_ahead(kind: Kind) -> Callable[[Reader], Reader]:
-    """Register what finds out for many mails of a kind, in few queries, what their writer needs,
-    and keeps it with each as `mail.known`."""
-
-    def register(reader: Reader) -> Reader:
-        _readers[kind.code] = reader
-        return reader
+    def register(writer: Callable[[Mail, datetime, Known], Letter | None]) -> Writer:
+        _desks[kind.code] = _Desk(writer, reader)
+        return lambda mail, at: writer(mail, at, reader([mail], at)[mail.pk])
 
     return register
 
 
-def read_ahead(mails: Collection[Mail]) -> None:
-    """Find out what will be needed to write these mails within the next moments."""
-    for code, reader in _readers.items():
-        if of_kind := [mail for mail in mails if mail.kind == code]:
-            reader(of_kind)
+def read_ahead(mails: Collection[Mail], *, at: datetime) -> dict[UUID, object]:
+    """What is needed to write these mails within the next moments."""
+    known: dict[UUID, object] = {}
+    for code, desk in _desks.items():
+        if desk.read and (of_kind := [mail for mail in mails if mail.kind == code]):
+            known.update(desk.read(of_kind, at))
+    return known
 
 
-def plain_letter(mail: Mail) -> Letter | None:
+def write(mail: Mail, *, at: datetime, known: object = None) -> Letter | None:
+    """The words of this mail as of now, in the active language; from what is `known` of it
+    (`read_ahead`), if that was asked for already."""
+    desk = _desks.get(mail.kind, _PLAIN)
+    if desk.read and known is None:
+        known = desk.read([mail], at)[mail.pk]
+    return desk.write(mail, at, known)
+
+
+def plain_letter(mail: Mail) -> Letter:
     """Title, text and link, for kinds that need no more."""
     title, text, path = (str(mail.facts[name]) for name in ("title", "text", "link"))
     return render(
@@ -94,6 +112,9 @@ def plain_letter(mail: Mail) -> Letter | None:
     )
 
 
+_PLAIN = _Desk(lambda mail, _at, _known: plain_letter(mail))
+
+
 class Fact(NamedTuple):
     """A label and what there is to say; `aside` says it once more in another way."""
 
@@ -104,11 +125,16 @@ class Fact(NamedTuple):
 
 def moment(at: datetime, label: str, *, zone: str) -> Fact:
     """A moment in the reader's time zone, and the exact instant in UTC."""
+    return Fact(label, in_zone(at, zone), in_utc(at))
+
+
+def in_zone(at: datetime, zone: str) -> str:
     local = at.astimezone(ZoneInfo(zone))
-    day = _day(local.date(), translation.get_language())
-    return Fact(
-        label, f"{day}, {local:%H:%M} {zone}", f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    )
+    return f"{_day(local.date(), translation.get_language())}, {local:%H:%M} {zone}"
+
+
+def in_utc(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @lru_cache(maxsize=1024)
@@ -116,39 +142,75 @@ def _day(day: date, _language: str | None) -> str:
     return date_format(day, pgettext("date format", "j M Y"))
 
 
+class Frame(NamedTuple):
+    """What every mail shows: for whom, about which account, and how to stop it."""
+
+    heading: str
+    reader_name: str
+    account_name: str
+    settings_url: str
+    unsubscribe_url: str
+    base_url: str
+
+    @classmethod
+    def of(cls, mail: Mail, heading: str) -> Self:
+        person = _stoppable_for(mail)
+        return cls(
+            heading=one_line(heading),
+            reader_name=one_line(mail.user.get_full_name()),
+            account_name=one_line(mail.account.name) if mail.account else "",
+            settings_url=settings.BASE_URL + unsubscribe.settings_path(person) if person else "",
+            unsubscribe_url=unsubscribe.link(person, EVERY_KIND[mail.kind]) if person else "",
+            base_url=settings.BASE_URL,
+        )
+
+
 def render(mail: Mail, template: str, *, subject: str, heading: str, **words: object) -> Letter:
-    """Both parts of a mail, with what every mail shows: for whom, about which account, why, and how
-    to stop it."""
-    context = {
-        **_way_out(mail),
-        "heading": one_line(heading),
-        "reader_name": one_line(mail.user.get_full_name()),
-        "account_name": one_line(mail.account.name) if mail.account else "",
-        "kind": EVERY_KIND[mail.kind],
-        "base_url": settings.BASE_URL,
-        **words,
-    }
+    """Both parts of a mail, in its frame."""
+    frame = Frame.of(mail, heading)
+    context = {**frame._asdict(), "kind": EVERY_KIND[mail.kind], **words}
     return Letter(
         subject=one_line(subject),
         text=render_to_string(f"{template}.txt", context),
-        html=without_indentation(render_to_string(f"{template}.html", context)),
+        html=on_few_lines(render_to_string(f"{template}.html", context)),
+        stop_url=frame.unsubscribe_url,
     )
+
+
+def render_alike(
+    mail: Mail,
+    template: str,
+    *,
+    subject: str,
+    heading: str,
+    words: Sequence[str],
+    context: Context,
+    facts: tuple[Hashable, ...],
+) -> Letter:
+    """As `render`, for mails that come in great numbers and differ in little but their words
+    (`notifications.stencils`)."""
+    frame = Frame.of(mail, heading)
+    filling = ((*frame, *words), _framed, (context, mail.kind, *facts))
+    return Letter(
+        subject=one_line(subject),
+        text=fill(f"{template}.txt", *filling),
+        html=fill(f"{template}.html", *filling),
+        stop_url=frame.unsubscribe_url,
+    )
+
+
+def _framed(
+    words: Sequence[str], context: Context, kind: str, *facts: Hashable
+) -> dict[str, object]:
+    size = len(Frame._fields)
+    frame = Frame(*words[:size])
+    return {**frame._asdict(), "kind": EVERY_KIND[kind], **context(words[size:], *facts)}
 
 
 def reader_of(mail: Mail) -> Person:
     """Whom a mail about an account is for."""
     assert mail.account_id is not None
     return Person(mail.user_id, mail.account_id)
-
-
-def _way_out(mail: Mail) -> dict[str, str]:
-    """How to stop mails of this kind; nothing for those that nobody can turn off."""
-    if (person := _stoppable_for(mail)) is None:
-        return {}
-    return {
-        "settings_url": settings.BASE_URL + unsubscribe.settings_path(person),
-        "unsubscribe_url": unsubscribe.link(person, EVERY_KIND[mail.kind]),
-    }
 
 
 def _stoppable_for(mail: Mail) -> Person | None:
@@ -165,16 +227,35 @@ def one_line(text: str) -> str:
     return Truncator(line).chars(LONGEST_LINE) if len(line) > LONGEST_LINE else line
 
 
-class UnfoldedMail(EmailMultiAlternatives):
-    """A mail whose long headers stay on one line, up to the 998 characters that RFC 5322 allows.
+LONGEST_HEADER = 998
+"""What RFC 5322 allows."""
+
+
+class _Unfolded(Compat32):
+    """Leaves long headers on one line.
 
     The standard library would put an address that is longer than 78 characters on a line of its own
-    below the header's name, which not every mail program takes for a List-Unsubscribe.
+    below the header's name, which not every mail program takes for a List-Unsubscribe. And it takes
+    long to find out that a header fits.
     """
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        line = f"{name}: {value}"
+        if line.isascii() and line.isprintable() and len(line) <= LONGEST_HEADER:
+            return f"{line}{self.linesep}".encode()
+        return super().fold_binary(name, value)
+
+
+UNFOLDED = _Unfolded(max_line_length=LONGEST_HEADER)
+
+
+class UnfoldedMail(EmailMultiAlternatives):
+    """A mail of some parts whose long headers stay on one line."""
 
     def message(self) -> Any:
         message = super().message()
-        message.policy = message.policy.clone(max_line_length=998)
+        message.policy = UNFOLDED
+        message.set_boundary(uuid4().hex)  # or both parts are searched for the one that is drawn
         return message
 
 
@@ -192,18 +273,18 @@ def compose(mail: Mail, letter: Letter) -> EmailMessage:
         headers={
             "Message-ID": message_id(mail),
             "Auto-Submitted": "auto-generated",
-            **_one_click(mail),
+            **_one_click(letter),
         },
     )
     message.attach_alternative(letter.html, "text/html")
     return message
 
 
-def _one_click(mail: Mail) -> dict[str, str]:
-    if (person := _stoppable_for(mail)) is None:
+def _one_click(letter: Letter) -> dict[str, str]:
+    if not letter.stop_url:
         return {}
     return {
-        "List-Unsubscribe": f"<{unsubscribe.link(person, EVERY_KIND[mail.kind])}>",
+        "List-Unsubscribe": f"<{letter.stop_url}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
 

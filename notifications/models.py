@@ -142,9 +142,6 @@ class Mail(models.Model):
     was_in_doubt = models.BooleanField(_("was in doubt"), default=False)
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
 
-    known: object = None
-    """What a writer has found out about many mails at once (`notifications.mails.reads_ahead`)."""
-
     objects = MailQuerySet.as_manager()
 
     class Meta:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from email.generator import BytesGenerator
 from email.utils import parseaddr
+from functools import lru_cache
 from io import BytesIO
 from typing import NamedTuple, Protocol, Self
 
@@ -268,9 +269,14 @@ def _set_timeout(smtp: smtplib.SMTP, seconds: float) -> None:
 
 def _sender(message: EmailMessage) -> str:
     try:
-        return _address(message.from_email)
+        return _own_address(message.from_email)
     except ValueError as error:  # every mail has it, and none should be given up for it
         raise NotTaken(f"FROM_EMAIL cannot be used: {error}", server_down=True) from error
+
+
+@lru_cache(maxsize=1)
+def _own_address(written: str) -> str:
+    return _address(written)
 
 
 def _address(written: str) -> str:

@@ -1,49 +1,66 @@
-"""Small templates that are filled many times with other words.
+"""Templates that are filled many times with other words.
 
-A digest of twenty tokens spends most of its time in rendering the same twenty pieces of HTML. So
-such a template is rendered once for each shape of its words (which of them are there) and each
-language, with marks in place of the words; from then on the words are only put between the pieces.
-That halves the time which a whole mail takes.
+A digest of twenty tokens spends most of its time in rendering the same twenty pieces of HTML, and
+ten thousand digests differ in little else. So such a template is rendered once for each language
+and each shape of its words (which of them are there), with marks in place of the words; from then
+on the words are only put between the pieces. That is a third of what a whole mail costs otherwise.
 """
 
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
-Context = Callable[[Sequence[str]], dict[str, object]]
-"""Makes a template's context of words. The words stay what they are, and "" means that one is not
-there."""
+Context = Callable[..., dict[str, object]]
+"""Makes a template's context of words, and of facts that the template decides by. The words stay
+what they are, and "" means that one is not there."""
 
 MARK = re.compile("\ue000(\\d+)\ue001")
+INDENTED = re.compile(r"\n\s*")
+STARTS_LINE = re.compile(r" (?=<(?:meta|title|style|body|table|tr|h1|h2|p)\b)")
 
 
-def fill(template: str, words: Sequence[str], context: Context) -> SafeString:
-    """What the template says with these words. They are escaped in HTML, as everywhere."""
-    shape = tuple(bool(word) for word in words)
-    pieces, places = _stencil(template, context, shape, get_language())
-    put = html.escape if template.endswith(".html") else str
+def fill(
+    template: str, words: Sequence[str], context: Context, facts: tuple[Hashable, ...] = ()
+) -> SafeString:
+    """What the template says with these words and facts. In HTML the words are escaped, as
+    everywhere, but for those that are HTML."""
+    shape = tuple(map(bool, words))
+    pieces, places = _stencil(template, context, facts, shape, get_language())
+    put = _escaped if template.endswith(".html") else str
     filled = [pieces[0]]
     for place, piece in zip(places, pieces[1:], strict=True):
         filled += (put(words[place]), piece)
     return SafeString("".join(filled))
 
 
-@lru_cache(maxsize=128)
+def _escaped(word: str) -> str:
+    return word if isinstance(word, SafeString) else html.escape(word)
+
+
+@lru_cache(maxsize=512)
 def _stencil(
-    template: str, context: Context, shape: tuple[bool, ...], _language: str | None
+    template: str,
+    context: Context,
+    facts: tuple[Hashable, ...],
+    shape: tuple[bool, ...],
+    _language: str | None,
 ) -> tuple[list[str], list[int]]:
     """The template's text between its words, and which word goes into each gap."""
     marks = [f"\ue000{place}\ue001" if there else "" for place, there in enumerate(shape)]
-    rendered = render_to_string(template, context(marks))
-    cut = MARK.split(without_indentation(rendered) if template.endswith(".html") else rendered)
+    rendered = render_to_string(template, context(marks, *facts))
+    cut = MARK.split(on_few_lines(rendered) if template.endswith(".html") else rendered)
     return cut[::2], [int(place) for place in cut[1::2]]
 
 
-def without_indentation(text: str) -> str:
-    """Some mail programs cut off what is longer than 100 kB: indentation must not count."""
-    return re.sub(r"\n\s*", "\n", text)
+def on_few_lines(page: str) -> str:
+    """HTML without its indentation, and with a line for a row of a table, a paragraph or the like.
+
+    Mail programs cut off what is longer than 100 kB, and everybody on the way looks at each line of
+    a mail: ours has 5 times as many when it is laid out as its templates are.
+    """
+    return STARTS_LINE.sub("\n", INDENTED.sub(" ", page))

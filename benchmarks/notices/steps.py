@@ -49,12 +49,14 @@ def bare(number: int) -> Figures:
 
 
 def _samples(number: int) -> list[tuple[str, str, bytes]]:
+    from django.utils import timezone
+
     from notifications import mails
     from notifications.models import Mail
 
     found = []
     for mail in Mail.objects.select_related("user", "account").order_by("next_try_at")[:number]:
-        letter = mails.write(mail)
+        letter = mails.write(mail, at=timezone.now())
         assert letter is not None
         message = mails.compose(mail, letter)
         content = message.message().as_bytes(linesep="\r\n")

@@ -3,6 +3,7 @@
 import re
 
 from django.conf import settings
+from django.utils import timezone
 
 from notifications.mails import Letter, in_readers_language, write
 from notifications.models import Mail
@@ -14,7 +15,7 @@ def letters_to(address: str) -> list[Letter]:
     for mail in Mail.objects.select_related("user", "account").order_by("created_at"):
         if mail.goes_to == address:
             with in_readers_language(mail):
-                letter = write(mail)
+                letter = write(mail, at=timezone.now())
             if letter is not None:
                 found.append(letter)
     return found

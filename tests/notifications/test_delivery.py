@@ -278,10 +278,10 @@ def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
     odd, good = crowd(2)
     write = mails.write
 
-    def writes(mail: Mail) -> mails.Letter | None:
+    def writes(mail: Mail, **facts: Any) -> mails.Letter | None:
         if mail.pk == odd.pk:
             raise ZeroDivisionError
-        return write(mail)
+        return write(mail, **facts)
 
     monkeypatch.setattr(mails, "write", writes)
     outcome = deliver()
@@ -425,9 +425,9 @@ def test_mail_that_another_sender_has_taken_over_is_left_to_it(
     waiting = mail(user)
     write = mails.write
 
-    def is_slow(mail: Mail) -> mails.Letter | None:
+    def is_slow(mail: Mail, **facts: Any) -> mails.Letter | None:
         Mail.objects.filter(pk=mail.pk).update(owner="another")
-        return write(mail)
+        return write(mail, **facts)
 
     monkeypatch.setattr(mails, "write", is_slow)
     assert deliver().total == 0
@@ -669,7 +669,7 @@ def test_fault_in_reading_for_many_leaves_each_to_itself(
 ) -> None:
     digests(3)
 
-    def fails(_mails: object) -> None:
+    def fails(*_mails: object, **_facts: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(mails, "read_ahead", fails)

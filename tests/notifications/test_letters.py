@@ -55,7 +55,7 @@ def scanned(member: Membership) -> Mail:
 
 
 def letter_to(member: Membership) -> Letter:
-    letter = mails.write(scanned(member))
+    letter = mails.write(scanned(member), at=NOW)
     assert letter is not None
     return letter
 
@@ -139,7 +139,7 @@ def test_it_is_dated_when_it_goes_not_when_it_was_decided(user: Membership) -> N
     expiring(user)
     mail = scanned(user)
     with time_machine.travel(NOW + 2 * DAY, tick=False):
-        letter = mails.write(mail)
+        letter = mails.write(mail, at=NOW + 2 * DAY)
         assert letter is not None
         assert received(mail, letter)["Date"] == "Wed, 25 Nov 2026 12:00:00 -0000"
 
@@ -155,7 +155,7 @@ def test_tokens_are_told_in_sections_the_most_urgent_first(user: Membership) -> 
     expiring(user, days=5, name="Later")
     expiring(user, days=0.9, name="Soon")
     expiring(user, days=0.2, name="Sooner")
-    for part in letter_to(user)[1:]:
+    for part in letter_to(user)[1:3]:
         part = re.sub(r"\s+", " ", part)
         in_order = ["xpires within 1 day", "Sooner", "Soon ", "xpires within 7 days", "Later"]
         found = [part.lower().find(words.lower().strip()) for words in in_order]
@@ -172,7 +172,7 @@ def test_a_token_is_told_with_name_id_issuer_role_and_last_usage(user: Membershi
     token = expiring(user, name="Spreadsheet import")
     used = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
     APIToken.objects.filter(pk=token.pk).update(last_used_at=used)
-    for part in letter_to(user)[1:]:
+    for part in letter_to(user)[1:3]:
         for fact in ("Spreadsheet import", str(token.pk), user.user.name, "Users", "20 Nov 2026"):
             assert fact in part
 
@@ -190,7 +190,7 @@ def test_an_issuer_who_has_left_is_told_as_such(
     expiring(user)
     mail = scanned(administrator)
     Membership.objects.filter(pk=user.pk).update(removed_at=NOW)
-    letter = mails.write(mail)
+    letter = mails.write(mail, at=NOW)
     assert letter is not None
     assert f"{user.user.name} (The user has been deleted)" in letter.text
 
@@ -237,8 +237,7 @@ def test_expiration_is_exact_when_the_clocks_change(
     expiring(user, at=end - 60 * DAY, expires_at=end)
     at = end - timedelta(hours=20)
     expiry.scan(at=at)
-    with time_machine.travel(at, tick=False):
-        letter = mails.write(Mail.objects.get(user=user.user))
+    letter = mails.write(Mail.objects.get(user=user.user), at=at)
     assert letter is not None
     assert f"Expiration: {local}" in letter.text
     assert letter.subject.endswith("expires in 20 hours")
@@ -278,7 +277,7 @@ def test_a_long_digest_tells_the_first_and_counts_the_rest(
 def test_it_says_why_it_came_and_how_to_stop_it(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail)
+    letter = mails.write(mail, at=NOW)
     assert letter is not None
     for part in (letter.text, letter.html):
         assert "You get this mail because you issued this API token." in part
@@ -319,7 +318,7 @@ def test_it_costs_the_same_queries_for_any_number_of_tokens(
         expiring(user)
     mail = Mail.objects.select_related("user", "account").get(pk=scanned(user).pk)
     with django_assert_num_queries(6):  # ledger, settings, membership, tokens, issuers, users
-        assert mails.write(mail)
+        assert mails.write(mail, at=NOW)
 
 
 # --- Who is told what --------------------------------------------------------------------------
@@ -344,7 +343,7 @@ def test_who_is_no_administrator_any_more_is_told_of_own_tokens_only(
     expiring(user, name="Of the user")
     mail = scanned(administrator)
     Membership.objects.filter(pk=administrator.pk).update(role=Role.USERS)
-    letter = mails.write(mail)
+    letter = mails.write(mail, at=NOW)
     assert letter is not None
     assert "Own token" in letter.text
     assert "Of the user" not in letter.text
@@ -355,7 +354,7 @@ def test_a_token_deleted_meanwhile_is_left_out(user: Membership) -> None:
     gone, stays = expiring(user, name="Gone", days=2), expiring(user, name="Stays", days=4)
     mail = scanned(user)
     services.delete(token=gone, by=Actor.member(user), at=NOW)
-    letter = mails.write(mail)
+    letter = mails.write(mail, at=NOW)
     assert letter is not None
     assert letter.subject == "1 API token of Example Inc. expires in 4 days"
     for part in (letter.text, letter.html):
@@ -369,21 +368,20 @@ def test_there_is_no_mail_when_all_tokens_are_gone(user: Membership) -> None:
     token = expiring(user)
     mail = scanned(user)
     services.delete(token=token, by=Actor.member(user), at=NOW)
-    assert mails.write(mail) is None
+    assert mails.write(mail, at=NOW) is None
 
 
 def test_there_is_no_mail_about_what_has_expired_meanwhile(user: Membership) -> None:
     expiring(user, days=0.5)
     mail = scanned(user)
-    with time_machine.travel(NOW + DAY, tick=False):
-        assert mails.write(mail) is None
+    assert mails.write(mail, at=NOW + DAY) is None
 
 
 def test_a_reader_who_left_gets_no_mail(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
     Membership.objects.filter(pk=user.pk).update(removed_at=NOW)
-    assert mails.write(mail) is None
+    assert mails.write(mail, at=NOW) is None
 
 
 def test_a_reader_who_was_switched_off_gets_no_mail(user: Membership) -> None:
@@ -391,14 +389,14 @@ def test_a_reader_who_was_switched_off_gets_no_mail(user: Membership) -> None:
     mail = scanned(user)
     user.user.is_active = False
     user.user.save()
-    assert mails.write(mail) is None
+    assert mails.write(mail, at=NOW) is None
 
 
 def test_nobody_in_a_closed_account_gets_mail(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
     Account.objects.filter(pk=user.account_id).update(closed_at=NOW)
-    assert mails.write(mail) is None
+    assert mails.write(mail, at=NOW) is None
 
 
 def test_a_reader_who_turned_it_off_meanwhile_gets_no_mail(user: Membership) -> None:
@@ -406,7 +404,7 @@ def test_a_reader_who_turned_it_off_meanwhile_gets_no_mail(user: Membership) -> 
     mail = scanned(user)
     person = Person(user.user_id, user.account_id)
     preferences.turn_off(person, TOKEN_EXPIRING, Channel.EMAIL)
-    assert mails.write(mail) is None
+    assert mails.write(mail, at=NOW) is None
 
 
 def test_turning_off_another_kind_or_channel_changes_nothing(user: Membership) -> None:
@@ -415,7 +413,7 @@ def test_turning_off_another_kind_or_channel_changes_nothing(user: Membership) -
     person = Person(user.user_id, user.account_id)
     preferences.turn_off(person, TOKEN_EXPIRING, Channel.PORTAL)
     preferences.turn_off(person, TOKEN_CHANGED_BY_OTHERS, Channel.EMAIL)
-    assert mails.write(mail) is not None
+    assert mails.write(mail, at=NOW) is not None
 
 
 # --- The envelope ------------------------------------------------------------------------------
@@ -424,7 +422,7 @@ def test_turning_off_another_kind_or_channel_changes_nothing(user: Membership) -
 def test_mail_can_be_stopped_with_one_click(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail)
+    letter = mails.write(mail, at=NOW)
     assert letter is not None
     message = received(mail, letter)
     assert re.fullmatch(
@@ -440,7 +438,7 @@ def test_message_id_comes_from_the_row_so_that_a_repeat_can_be_recognised(
     settings.BASE_URL = "https://tokens.example:8443"
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail)
+    letter = mails.write(mail, at=NOW)
     assert letter is not None
     first, second = received(mail, letter), received(mail, letter)
     assert first["Message-ID"] == second["Message-ID"] == f"<{mail.pk.hex}@tokens.example>"
@@ -449,7 +447,7 @@ def test_message_id_comes_from_the_row_so_that_a_repeat_can_be_recognised(
 def test_it_goes_to_the_reader_alone_in_two_parts(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail)
+    letter = mails.write(mail, at=NOW)
     assert letter is not None
     message = received(mail, letter)
     assert message["To"] == user.user.email
@@ -472,7 +470,7 @@ def test_an_account_name_starts_no_other_header(user: Membership, line_break: st
     rename(user.account, name)
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail)
+    letter = mails.write(mail, at=NOW)
     assert letter is not None
     message = received(mail, letter)
     assert message["Bcc"] is None
@@ -523,7 +521,7 @@ def test_names_do_not_turn_the_direction_of_what_follows(user: Membership) -> No
 def test_names_in_other_scripts_arrive_as_they_are(user: Membership, name: str) -> None:
     expiring(user, name=name)
     mail = scanned(user)
-    letter = mails.write(mail)
+    letter = mails.write(mail, at=NOW)
     assert letter is not None
     message = received(mail, letter)
     text, html = message.get_body(("plain",)), message.get_body(("html",))

@@ -335,7 +335,7 @@ def test_mail_says_the_same(strong: APIToken) -> None:
     write_down([use(strong)])
     mail = Mail.objects.get()
     with in_readers_language(mail):
-        letter = write(mail)
+        letter = write(mail, at=NOON)
     assert letter is not None
     assert letter.subject == "The Administrators' API token “Root” was used for the first time"
     assert HOME in letter.text
