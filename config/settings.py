@@ -63,6 +63,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.saml",
     "allauth.usersessions",
     "csp",
     "django_filters",
@@ -70,6 +72,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "notifications",
     "accounts",
+    "sso",
     "apitokens",
     "django.contrib.auth",  # after accounts, whose commands of the same names go first
 ]

@@ -1,0 +1,9 @@
+"""The app of single sign-on."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class SsoConfig(AppConfig):
+    name = "sso"
+    verbose_name = _("Single sign-on")
