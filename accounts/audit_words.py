@@ -35,6 +35,8 @@ GROUPS: list[Group] = [
             "member.role_changed": _("Role changed"),
             "member.removed": _("User removed from the account"),
             "member.left": _("User left the account"),
+            "member.tokens_suspended": _("API tokens of a user suspended"),
+            "member.tokens_resumed": _("API tokens of a user work again"),
             "invitation.sent": _("Invitation sent"),
             "invitation.sent_again": _("Invitation sent again"),
             "invitation.withdrawn": _("Invitation withdrawn"),

@@ -184,6 +184,10 @@ class Membership(models.Model):
             models.CheckConstraint(
                 condition=models.Q(role__in=Role.values), name="membership_role_known"
             ),
+            models.CheckConstraint(
+                condition=Q(tokens_suspended_at__isnull=True) | Q(sso_at__isnull=False),
+                name="membership_suspended_after_sso",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -201,6 +205,11 @@ class Membership(models.Model):
     def uses_sso(self) -> bool:
         """True for whoever has come through the account's identity provider."""
         return self.sso_at is not None
+
+    @property
+    def has_suspended_tokens(self) -> bool:
+        """True while the API tokens of the member are refused, because they stayed away."""
+        return self.tokens_suspended_at is not None
 
     @property
     def is_administrator(self) -> bool:

@@ -4,20 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0004_audit_stays'),
+        ("accounts", "0004_audit_stays"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='membership',
-            name='sso_at',
-            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last single sign-on'),
+            model_name="membership",
+            name="sso_at",
+            field=models.DateTimeField(
+                blank=True, editable=False, null=True, verbose_name="last single sign-on"
+            ),
         ),
         migrations.AddField(
-            model_name='membership',
-            name='tokens_suspended_at',
-            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name='API tokens suspended'),
+            model_name="membership",
+            name="tokens_suspended_at",
+            field=models.DateTimeField(
+                blank=True, editable=False, null=True, verbose_name="API tokens suspended"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="membership",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("tokens_suspended_at__isnull", True),
+                    ("sso_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="membership_suspended_after_sso",
+            ),
         ),
     ]
