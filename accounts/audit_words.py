@@ -92,6 +92,7 @@ DETAILS: dict[str, Words] = {
     "name": _("Name"),
     "role": _("Role"),
     "user_agent": _("Browser or program"),
+    "why": _("In detail"),
 }
 
 DOORS: dict[str, Words] = {

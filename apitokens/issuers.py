@@ -51,8 +51,9 @@ def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_fac
 
 
 def role_of(token_id: int, at: datetime) -> Role | None:
-    """The role of an active token, None for any other."""
-    token = APIToken.objects.active(at).filter(pk=token_id).only("role").first()
+    """The role of a token that is active and not suspended, None for any other."""
+    usable = APIToken.objects.active(at).filter(issuer__tokens_suspended_at=None)
+    token = usable.filter(pk=token_id).only("role").first()
     return token.held_role if token else None
 
 

@@ -34,6 +34,7 @@ REFUSALS: dict[str, Promise] = {
     "deleted": _("Refused, because it is deleted"),
     "expired": _("Refused, because it has expired"),
     "issuer_inactive": _("Refused, because its issuer or the account is not active"),
+    "suspended": _("Refused, because it was suspended"),
 }
 
 
@@ -127,7 +128,8 @@ def _entry(event: AuditEvent) -> Entry:
 
 def _words(event: AuditEvent) -> str:
     if event.kind == "token.refused":
-        return str(REFUSALS.get(event.details.get("code", ""), event.kind))
+        why = event.details.get("why") or event.details.get("code", "")
+        return str(REFUSALS.get(why, event.kind))
     if event.details.get("is_first_use"):
         return str(FIRST_USE)
     return str(EVENTS.get(event.kind, event.kind))
