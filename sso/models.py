@@ -39,8 +39,9 @@ class Connection(models.Model):
     account = models.OneToOneField(Account, models.PROTECT, related_name="connection")
     slug = models.CharField(max_length=16, unique=True, default=draw_slug, editable=False)
     name = models.CharField(_("name"), max_length=150, validators=[validate_line])
-    entity_id = models.CharField(_("entity ID of the provider"), max_length=1024)
-    sso_url = models.URLField(_("address for signing in"), max_length=1024)
+    # Empty until the provider is described: it has to know our addresses first, perhaps.
+    entity_id = models.CharField(_("entity ID of the provider"), max_length=1024, blank=True)
+    sso_url = models.URLField(_("address for signing in"), max_length=1024, blank=True)
     slo_url = models.URLField(_("address for signing out"), max_length=1024, blank=True)
     email_attribute = models.CharField(_("attribute for the e-mail"), max_length=255, blank=True)
     """Empty: the NameID, if its format says that it is an address."""
@@ -54,7 +55,7 @@ class Connection(models.Model):
     may_make_administrators = models.BooleanField(
         _("may make Administrators"),
         default=False,
-        help_text=_("Whether the attribute for the role is believed when it says Administrators."),
+        help_text=_("Without it nobody new becomes an Administrator, whatever the provider says."),
     )
     is_on = models.BooleanField(_("switched on"), default=False)
     is_forced = models.BooleanField(_("forced"), default=False)
@@ -81,6 +82,18 @@ class Connection(models.Model):
             models.CheckConstraint(
                 condition=Q(is_on=True) | Q(is_forced=False), name="connection_forced_if_on"
             ),
+            models.CheckConstraint(
+                condition=Q(is_on=False) | Q(tested_at__isnull=False),
+                name="connection_on_if_tested",
+            ),
+            models.CheckConstraint(
+                condition=Q(tested_at__isnull=True) | ~Q(entity_id="") & ~Q(sso_url=""),
+                name="connection_tested_if_described",
+            ),
+            models.CheckConstraint(
+                condition=Q(may_make_administrators=True) | ~Q(default_role=Role.ADMINISTRATORS),
+                name="connection_administrators_if_chosen",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -90,6 +103,15 @@ class Connection(models.Model):
     def provider_id(self) -> str:
         """What separates its subjects from those of all other accounts' providers."""
         return f"saml:{self.account_id}"
+
+    @property
+    def is_described(self) -> bool:
+        """True once it is known who the provider is."""
+        return bool(self.entity_id)
+
+    @property
+    def given_role(self) -> Role:
+        return Role(self.default_role)
 
 
 class CertificateQuerySet(models.QuerySet["Certificate"]):

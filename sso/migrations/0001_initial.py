@@ -44,11 +44,15 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "entity_id",
-                    models.CharField(max_length=1024, verbose_name="entity ID of the provider"),
+                    models.CharField(
+                        blank=True, max_length=1024, verbose_name="entity ID of the provider"
+                    ),
                 ),
                 (
                     "sso_url",
-                    models.URLField(max_length=1024, verbose_name="address for signing in"),
+                    models.URLField(
+                        blank=True, max_length=1024, verbose_name="address for signing in"
+                    ),
                 ),
                 (
                     "slo_url",
@@ -96,7 +100,7 @@ class Migration(migrations.Migration):
                     "may_make_administrators",
                     models.BooleanField(
                         default=False,
-                        help_text="Whether the attribute for the role is believed when it says Administrators.",
+                        help_text="Without it nobody new becomes an Administrator, whatever the provider says.",
                         verbose_name="may make Administrators",
                     ),
                 ),
@@ -300,6 +304,38 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("is_on", True), ("is_forced", False), _connector="OR"),
                 name="connection_forced_if_on",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="connection",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("is_on", False), ("tested_at__isnull", False), _connector="OR"),
+                name="connection_on_if_tested",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="connection",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("tested_at__isnull", True),
+                    models.Q(
+                        models.Q(("entity_id", ""), _negated=True),
+                        models.Q(("sso_url", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="connection_tested_if_described",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="connection",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("may_make_administrators", True),
+                    models.Q(("default_role", 1), _negated=True),
+                    _connector="OR",
+                ),
+                name="connection_administrators_if_chosen",
             ),
         ),
         migrations.AddConstraint(
