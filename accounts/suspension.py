@@ -51,6 +51,15 @@ def resume_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
     return True
 
 
+@transaction.atomic
+def resume_all(*, account_id: int, by: Actor, at: datetime) -> int:
+    """Let all suspended API tokens of the account work again. Returns of how many members. A part
+    of the verb that ends the policy."""
+    suspended = Membership.objects.filter(account=account_id, tokens_suspended_at__isnull=False)
+    members = list(suspended.order_by("pk"))
+    return sum(resume_tokens(membership=member, by=by, at=at) for member in members)
+
+
 def _tell(kind: str, membership: Membership, *, by: Actor, at: datetime) -> None:
     """Write the event, and say to all who remember tokens that they are another matter now."""
     standing.announce(user_id=membership.user_id, account_id=membership.account_id)

@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts import audit, standing
+from accounts import audit, standing, suspension
 from accounts.actors import Actor
 from accounts.models import Account
 from accounts.roles import Role
@@ -203,7 +203,8 @@ def switch_on(*, connection: Connection, by: Actor, at: datetime) -> None:
     """Let people sign in by it. Dull if they can. Raises `ValidationError` with all obstacles."""
     connection, by = locked(connection, by, at)
     _refuse(obstacles_to_switching_on(connection, at), "not_ready")
-    _switch(connection, "sso.switched_on", is_on=True, by=by, at=at)
+    if _switch(connection, "sso.switched_on", is_on=True, by=by, at=at):
+        _count_absence_anew(connection, at)
 
 
 @transaction.atomic
@@ -245,7 +246,8 @@ def stop_forcing(*, connection: Connection, by: Actor, at: datetime) -> bool:
 
 @transaction.atomic
 def remove(*, connection: Connection, by: Actor, at: datetime) -> None:
-    """Forget the provider, its domains and who is linked to it. The people stay.
+    """Forget the provider, its domains and who is linked to it. The people stay, and API tokens
+    that were suspended until somebody comes through it work again.
 
     Raises `ValidationError` while it is switched on.
     """
@@ -253,6 +255,7 @@ def remove(*, connection: Connection, by: Actor, at: datetime) -> None:
     if connection.is_on:
         _refuse([_("Switch single sign-on off first.")], "is_on")
     _record("sso.removed", connection, by=by, at=at, entity_id=connection.entity_id)
+    suspension.resume_all(account_id=connection.account_id, by=by, at=at)
     connection.delete()
 
 
@@ -331,6 +334,13 @@ def _switch(connection: Connection, kind: str, *, by: Actor, at: datetime, **sta
     connection.save(update_fields=list(states))
     _record(kind, connection, by=by, at=at)
     return True
+
+
+def _count_absence_anew(connection: Connection, at: datetime) -> None:
+    """While it was off nobody could come: that is nobody's absence."""
+    if connection.idle_action_since is not None:
+        connection.idle_action_since = at
+        connection.save(update_fields=["idle_action_since"])
 
 
 def _fact(connection: Connection, field: str) -> Any:

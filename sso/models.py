@@ -231,6 +231,17 @@ class Subject(models.Model):
         return self.name_id
 
 
+class AbsenceNotice(models.Model):
+    """The Administrators were told that this member stays away. Told before the last arrival, or
+    before the account chose its policy, it tells of another absence."""
+
+    membership = models.OneToOneField(Membership, models.CASCADE, related_name="+")
+    told_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.membership_id}: {self.told_at:%Y-%m-%d %H:%M:%S}"
+
+
 class UsedAssertion(models.Model):
     """An assertion that has let somebody in. It does so once; the row stays until it is too old to
     be believed anyway."""
