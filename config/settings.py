@@ -368,6 +368,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(timedelta(hours=1)),
         "options": {"expires": 3600},
     },
+    "watch-absences": {
+        "task": "sso.tasks.watch_absences",
+        "schedule": schedule(timedelta(hours=1)),
+        "options": {"expires": 3600},
+    },
     "forget-digests": {
         "task": "apitokens.tasks.forget_digests",
         "schedule": schedule(timedelta(hours=1)),

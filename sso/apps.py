@@ -7,3 +7,6 @@ from django.utils.translation import gettext_lazy as _
 class SsoConfig(AppConfig):
     name = "sso"
     verbose_name = _("Single sign-on")
+
+    def ready(self) -> None:
+        from sso import idle_news  # noqa: F401  # it registers itself

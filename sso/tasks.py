@@ -1,0 +1,13 @@
+"""Celery's door to what single sign-on does by itself. Every task may run twice."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from accounts.actors import Actor, Through
+from sso import idle
+
+
+@shared_task
+def watch_absences() -> int:
+    """Do what accounts have chosen about API tokens of people who stay away."""
+    return idle.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
