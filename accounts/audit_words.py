@@ -110,6 +110,11 @@ def name_events(title: Words, kinds: Mapping[str, Words]) -> None:
         GROUPS.insert(-1, Group(title, dict(kinds)))
 
 
+def name_details(names: Mapping[str, Words]) -> None:
+    """Add what details of events are called."""
+    DETAILS.update(names)
+
+
 def event_name(kind: str) -> str:
     """What the event is called; its code, if nobody named it."""
     return next((str(group.kinds[kind]) for group in GROUPS if kind in group.kinds), kind)

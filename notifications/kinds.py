@@ -80,6 +80,16 @@ STAYED_AWAY = Kind(
     Group.SECURITY,
     ngettext_lazy("Show the API tokens", "Show the API tokens", "count"),
 )
+CERTIFICATE_ENDING = Kind(
+    "certificate_ending",
+    _("Certificate of single sign-on ends"),
+    _(
+        "Notification is sent to Administrators when the identity provider's certificate is about "
+        "to end: nobody can sign in by it afterwards."
+    ),
+    Group.SECURITY,
+    ngettext_lazy("Show single sign-on", "Show single sign-on", "count"),
+)
 
 EMAIL_ONLY = frozenset({Channel.EMAIL})
 INVITATION = Kind(
@@ -135,6 +145,7 @@ EVERY_KIND = {
         TOKEN_CHANGED_BY_OTHERS,
         TOKEN_USED_FROM_NEW_ADDRESS,
         STAYED_AWAY,
+        CERTIFICATE_ENDING,
         INVITATION,
         CONFIRM_ADDRESS,
         ADDRESS_KNOWN,

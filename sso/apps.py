@@ -9,4 +9,8 @@ class SsoConfig(AppConfig):
     verbose_name = _("Single sign-on")
 
     def ready(self) -> None:
-        from sso import idle_news  # noqa: F401  # it registers itself
+        from sso import (  # noqa: F401  # they register themselves
+            audit_words,
+            certificate_notices,
+            idle_news,
+        )

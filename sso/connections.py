@@ -344,7 +344,12 @@ def _count_absence_anew(connection: Connection, at: datetime) -> None:
 
 
 def _fact(connection: Connection, field: str) -> Any:
-    return connection.given_role.label if field == "default_role" else getattr(connection, field)
+    """What a setting is now, for the audit log, which leaves out what is empty or not so."""
+    return (
+        connection.given_role.label
+        if field == "default_role"
+        else getattr(connection, field) or "-"
+    )
 
 
 def _record(kind: str, connection: Connection, *, by: Actor, at: datetime, **facts: Any) -> None:

@@ -1,0 +1,24 @@
+from django.urls import path
+
+from sso.views import connection
+
+app_name = "sso"
+_page = "profile/account/single-sign-on/"
+urlpatterns = [
+    path(_page, connection.connection, name="connection"),
+    path(f"{_page}set-up/", connection.set_up, name="set_up"),
+    path(f"{_page}provider/", connection.provider, name="provider"),
+    path(f"{_page}settings/", connection.settings, name="settings"),
+    path(f"{_page}domains/", connection.ask_for_domain, name="ask_for_domain"),
+    path(f"{_page}domains/<int:pk>/withdraw/", connection.withdraw_domain, name="withdraw_domain"),
+    path(
+        f"{_page}certificates/<int:pk>/remove/",
+        connection.remove_certificate,
+        name="remove_certificate",
+    ),
+    path(f"{_page}on/", connection.switch_on, name="switch_on"),
+    path(f"{_page}off/", connection.switch_off, name="switch_off"),
+    path(f"{_page}force/", connection.force, name="force"),
+    path(f"{_page}stop-forcing/", connection.stop_forcing, name="stop_forcing"),
+    path(f"{_page}remove/", connection.remove, name="remove"),
+]

@@ -1,0 +1,171 @@
+"""The way to an account's identity provider, and back in."""
+
+from typing import Any
+
+from allauth.account.app_settings import EmailVerificationMethod
+from allauth.account.internal.flows.login import (
+    clear_authentication_records,
+    perform_login,
+    record_authentication,
+)
+from allauth.account.models import Login
+from django.contrib.auth import logout
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts import ratelimits
+from accounts.addresses import client_address, network_of
+from accounts.models import Membership, User
+from accounts.redirects import safe_next
+from accounts.requests import SESSION_KEY
+from accounts.signin import person
+from sso import arrivals, sessions
+from sso.limits import REFUSALS
+from sso.models import Connection
+from sso.parking import park, pick_up
+from sso.providers import ConnectionProvider, wanted_page
+from sso.refusals import Refused
+from sso.responses import Assertion, read
+from sso.saml import our_metadata
+
+
+@require_safe
+@never_cache
+def begin(request: HttpRequest, slug: str) -> HttpResponse:
+    """The direct address: to the provider, and from there back to the page that was asked for."""
+    connection = _connection(slug)
+    if not connection.is_on:
+        raise Http404
+    if request.user.is_authenticated:
+        return redirect(safe_next(request, fallback="/"))
+    answer: HttpResponse = ConnectionProvider(request, connection).redirect(
+        request, "login", next_url=wanted_page(request)
+    )
+    return answer
+
+
+@csrf_exempt  # the signature of the provider says where it comes from
+@require_POST
+@never_cache
+def acs(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the provider has a browser post. Nothing is kept of what it did not sign."""
+    connection, at = _connection(slug), timezone.now()
+    try:
+        return park(connection, read(connection, request.POST.get("SAMLResponse", ""), at=at))
+    except Refused as refusal:
+        return _refused_at_door(request, connection, refusal)
+
+
+@require_safe
+@never_cache
+def finish(request: HttpRequest, slug: str) -> HttpResponse:
+    """Back in our own session, where it is known what this browser had asked for."""
+    connection = _connection(slug)
+    assertion = pick_up(request, connection)
+    if assertion is None:
+        # Reloaded, or gone back to: nothing was claimed.
+        is_in = request.user.is_authenticated
+        return redirect("home") if is_in else refusal_page(request, connection)
+    try:
+        wish = _wish(request, connection, assertion)
+    except Refused as refusal:
+        return _refused_at_door(request, connection, refusal, said=assertion.name_id)
+    return _sign_in(request, connection, assertion, wish)
+
+
+@require_safe
+def metadata(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the provider has to know of us."""
+    return HttpResponse(
+        our_metadata(_connection(slug)), content_type="application/samlmetadata+xml"
+    )
+
+
+def refusal_page(request: HttpRequest, connection: Connection, status: int = 400) -> HttpResponse:
+    """The same words whatever the reason: that is in the account's audit log."""
+    context = {"connection": connection}
+    return render(request, "sso/refused.html", context, status=status)
+
+
+def _connection(slug: str) -> Connection:
+    found = Connection.objects.select_related("account").filter(slug=slug).first()
+    if found is None or not found.is_described or found.account.closed_at is not None:
+        raise Http404
+    return found
+
+
+def _wish(request: HttpRequest, connection: Connection, assertion: Assertion) -> dict[str, Any]:
+    """What this browser had asked for. Raises `Refused` if it was nothing that this answers."""
+    try:
+        wish: dict[str, Any] = ConnectionProvider(request, connection).unstash_redirect_state(
+            request, assertion.in_response_to
+        )
+    except PermissionDenied:
+        raise Refused("other_request") from None
+    return wish
+
+
+def _sign_in(
+    request: HttpRequest, connection: Connection, assertion: Assertion, wish: dict[str, Any]
+) -> HttpResponse:
+    try:
+        member = arrivals.arrive(
+            connection=connection,
+            assertion=assertion,
+            by=person(None, request),
+            at=timezone.now(),
+        )
+    except Refused:
+        return refusal_page(request, connection, status=403)
+    return _enter(request, connection, assertion, member, wish.get("next"))
+
+
+def _enter(
+    request: HttpRequest,
+    connection: Connection,
+    assertion: Assertion,
+    member: Membership,
+    next_url: str | None,
+) -> HttpResponse:
+    """Sign in the member who has come, in the account whose provider it is."""
+    user: User = member.user
+    if request.user.is_authenticated and request.user != user:
+        logout(request)
+    clear_authentication_records(request)
+    sessions.remember(request, connection, assertion)
+    request.session[SESSION_KEY] = member.account_id
+    record_authentication(request, user, method=sessions.METHOD)
+    login = Login(
+        user=user,
+        # The provider has answered for who it is; a mail would ask again.
+        email_verification=EmailVerificationMethod.NONE,
+        redirect_url=next_url,
+        email=user.email,
+    )
+    answer: HttpResponse = perform_login(request, login)
+    return answer
+
+
+def _refused_at_door(
+    request: HttpRequest, connection: Connection, refusal: Refused, *, said: str = ""
+) -> HttpResponse:
+    """Tell nobody why, and keep the reason; but nobody fills the account's audit log."""
+    try:
+        ratelimits.take(REFUSALS, f"{connection.pk} {network_of(client_address(request))}")
+    except ratelimits.TooManyTries as too_many:
+        answer = refusal_page(request, connection, status=429)
+        answer.headers["Retry-After"] = str(too_many.retry_after)
+        return answer
+    arrivals.refuse(
+        connection=connection,
+        refusal=refusal,
+        by=person(None, request),
+        at=timezone.now(),
+        said=said,
+    )
+    return refusal_page(request, connection)
