@@ -1,0 +1,124 @@
+"""The way to a provider and back, in this process: the portal as Django's test client sees it, the
+provider as it is, over HTTP."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.test import Client
+
+from accounts.actors import Actor
+from accounts.models import Membership
+from accounts.roles import Role
+from sso import connections, domains, metadata
+from sso.models import Connection
+from tests.factories import UserFactory
+from tests.idp.samlp import Answer, Person, Provider
+
+STEPS = 10
+"""More redirections than any sign-in needs."""
+
+
+def connect(
+    administrator: Membership, provider: Provider, *, domain: str = "", at: datetime
+) -> Connection:
+    """The account trusts the provider, which may speak for the domain: what an Administrator and
+    an operator do on their pages."""
+    by = Actor.member(administrator)
+    connection = connections.set_up(account=administrator.account, by=by, at=at)
+    connection = connections.describe_provider(
+        connection=connection,
+        metadata=metadata.read(provider.metadata(), base_url=settings.BASE_URL, at=at),
+        by=by,
+        at=at,
+    )
+    connection = connections.change_settings(
+        connection=connection,
+        name="Company sign-in",
+        email_attribute="mail",
+        name_attribute="displayName",
+        role_attribute="role",
+        takes_new_people=True,
+        default_role=Role.USERS,
+        may_make_administrators=False,
+        by=by,
+        at=at,
+    )
+    if domain:
+        asked = domains.ask(connection=connection, name=domain, by=by, at=at)
+        operator = UserFactory.create(is_staff=True, is_superuser=True)
+        domains.approve(domain=asked, by=Actor.operator(operator), at=at)
+    connections.record_test(connection=connection, by=by, at=at)
+    connections.switch_on(connection=connection, by=by, at=at)
+    connection.refresh_from_db()
+    provider.know(Visitor(connection, provider).metadata())
+    return connection
+
+
+class Visitor:
+    """A person's browser, which knows the portal and one provider."""
+
+    def __init__(self, connection: Connection, provider: Provider) -> None:
+        self.connection, self.provider, self.client = connection, provider, Client()
+
+    @property
+    def address(self) -> str:
+        """Of the account's single sign-on at the portal, as a path."""
+        return f"/saml/{self.connection.slug}/"
+
+    @property
+    def acs(self) -> str:
+        """Where the portal awaits responses, as a path."""
+        return f"{self.address}acs/"
+
+    @property
+    def is_in(self) -> bool:
+        """Whether the portal takes the browser for somebody."""
+        return "_auth_user_id" in self.client.session
+
+    @property
+    def user_id(self) -> int:
+        return int(self.client.session["_auth_user_id"])
+
+    def metadata(self) -> bytes:
+        """The portal's own, for the provider."""
+        answer = self.client.get(f"{self.address}metadata/")
+        assert answer.status_code == 200, answer.content
+        return bytes(answer.content)
+
+    def ask(self, *, next_page: str = "") -> str:
+        """Ask to sign in. The address at the provider to which the portal sends the browser."""
+        query = {"next": next_page} if next_page else {}
+        answer = self.client.get(f"{self.address}login/", query)
+        assert answer.status_code == 302, answer.content
+        return str(answer["Location"])
+
+    def fetch(self, person: Person, *, signed: str = "both") -> Answer:
+        """Ask to sign in, and be at the provider who is given: its answer, not yet brought."""
+        return self.provider.answer(self.ask(), person, signed=signed)
+
+    def bring(self, answer: Answer) -> Any:
+        """Carry the answer to the portal; the page where that ends."""
+        assert answer.address == settings.BASE_URL + self.acs
+        return self.post(answer.fields)
+
+    def bring_xml(self, xml: bytes, answer: Answer | None = None) -> Any:
+        """Carry this response instead of the one in the answer."""
+        fields = dict(answer.fields) if answer else {}
+        return self.post({**fields, "SAMLResponse": b64encode(xml).decode()})
+
+    def post(self, fields: dict[str, str], *, acs: str = "") -> Any:
+        """Post a form to where responses are awaited, and follow the portal's own redirections."""
+        answer: Any = self.client.post(acs or self.acs, fields, headers={"origin": "null"})
+        for _step in range(STEPS):
+            if answer.status_code not in (302, 303) or not answer["Location"].startswith("/"):
+                return answer
+            answer = self.client.get(answer["Location"])
+        raise AssertionError("The portal redirects without end.")
+
+    def sign_in(self, person: Person, *, signed: str = "both") -> Any:
+        """The whole way."""
+        return self.bring(self.fetch(person, signed=signed))
