@@ -186,6 +186,12 @@ OPERATORS_NEED_TWO_FACTORS = env.bool("OPERATORS_NEED_TWO_FACTORS", default=Fals
 # Where accounts may have the metadata of their identity providers fetched from. None: they paste
 # them. An address that anybody may name would be a way into the network that the portal stands in.
 SSO_METADATA_ORIGINS = parse_origins(env.list("SSO_METADATA_ORIGINS", default=[]))
+# How many new people an account's identity provider may bring within 24 hours.
+SSO_NEW_PEOPLE_PER_DAY = env.int("SSO_NEW_PEOPLE_PER_DAY", default=100)
+if SSO_NEW_PEOPLE_PER_DAY < 0:
+    raise ImproperlyConfigured("SSO_NEW_PEOPLE_PER_DAY must be a number from 0 on.")
+SOCIALACCOUNT_ADAPTER = "sso.providers.ConnectionAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.arrivals decides
 PASSWORD_RESET_TIMEOUT = int(timedelta(hours=1).total_seconds())
 ACCOUNT_ADAPTER = "accounts.signin.SignInAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}

@@ -38,7 +38,7 @@ from sso.saml import our_metadata
 @never_cache
 def begin(request: HttpRequest, slug: str) -> HttpResponse:
     """The direct address: to the provider, and from there back to the page that was asked for."""
-    connection = _connection(slug)
+    connection = _described(slug)
     if not connection.is_on:
         raise Http404
     if request.user.is_authenticated:
@@ -54,7 +54,7 @@ def begin(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 def acs(request: HttpRequest, slug: str) -> HttpResponse:
     """What the provider has a browser post. Nothing is kept of what it did not sign."""
-    connection, at = _connection(slug), timezone.now()
+    connection, at = _described(slug), timezone.now()
     try:
         return park(connection, read(connection, request.POST.get("SAMLResponse", ""), at=at))
     except Refused as refusal:
@@ -65,7 +65,7 @@ def acs(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 def finish(request: HttpRequest, slug: str) -> HttpResponse:
     """Back in our own session, where it is known what this browser had asked for."""
-    connection = _connection(slug)
+    connection = _described(slug)
     assertion = pick_up(request, connection)
     if assertion is None:
         # Reloaded, or gone back to: nothing was claimed.
@@ -79,7 +79,7 @@ def finish(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-def metadata(request: HttpRequest, slug: str) -> HttpResponse:
+def metadata(_request: HttpRequest, slug: str) -> HttpResponse:
     """What the provider has to know of us."""
     return HttpResponse(
         our_metadata(_connection(slug)), content_type="application/samlmetadata+xml"
@@ -94,9 +94,16 @@ def refusal_page(request: HttpRequest, connection: Connection, status: int = 400
 
 def _connection(slug: str) -> Connection:
     found = Connection.objects.select_related("account").filter(slug=slug).first()
-    if found is None or not found.is_described or found.account.closed_at is not None:
+    if found is None or found.account.closed_at is not None:
         raise Http404
     return found
+
+
+def _described(slug: str) -> Connection:
+    """One that knows its provider."""
+    if not (connection := _connection(slug)).is_described:
+        raise Http404
+    return connection
 
 
 def _wish(request: HttpRequest, connection: Connection, assertion: Assertion) -> dict[str, Any]:
