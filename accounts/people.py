@@ -25,6 +25,10 @@ PAGE_SIZE = 25
 MOST_INVITATIONS = 50
 """Of those that nobody answered, the newest."""
 
+SSO, NOT_SSO = "sso", "other"
+SIGN_IN_CHOICES = [(SSO, _("Single sign-on")), (NOT_SSO, _("No single sign-on"))]
+"""For filters: whether people have come through the account's identity provider."""
+
 
 class Row(NamedTuple):
     """A member as one reader sees them at one moment."""
@@ -57,7 +61,7 @@ def visible_members(actor: Actor) -> QuerySet[Membership]:
 
 
 class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
-    """Search by name and e-mail, and by role."""
+    """Search by name and e-mail, by role, and by how people sign in."""
 
     q = django_filters.CharFilter(
         label=_("Search"),
@@ -67,6 +71,12 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
     )
     role = django_filters.ChoiceFilter(
         label=_("Role"), choices=Role.choices, empty_label=_("All roles")
+    )
+    signs_in_by = django_filters.ChoiceFilter(
+        label=_("Signs in by"),
+        choices=SIGN_IN_CHOICES,
+        method="filter_signs_in_by",
+        empty_label=_("Any way"),
     )
 
     def __init__(self, query: QueryDict, *, actor: Actor) -> None:
@@ -80,6 +90,11 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         self, queryset: QuerySet[Membership], _name: str, value: str
     ) -> QuerySet[Membership]:
         return queryset.filter(Q(user__name__icontains=value) | Q(user__email__icontains=value))
+
+    def filter_signs_in_by(
+        self, queryset: QuerySet[Membership], _name: str, value: str
+    ) -> QuerySet[Membership]:
+        return queryset.filter(sso_at__isnull=value != SSO)
 
 
 def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
@@ -99,7 +114,7 @@ def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
         "page_sizes": PAGE_SIZES,
         "page_size": size,
         "filterset": filterset,
-        "is_filtered": bool(query.get("q") or query.get("role")),
+        "is_filtered": any(query.get(name) for name in ("q", "role", "signs_in_by")),
         "is_administrator": is_administrator,
         "invitations": _invitations(actor, at) if is_administrator else [],
     }
@@ -131,7 +146,11 @@ def _row(member: Membership, actor: Actor, tokens: int) -> Row:
     has_passkeys, has_two_factors = (
         getattr(member, name) for name in ("has_passkeys", "has_two_factors")
     )
-    ways = {_t("Password"): member.user.has_usable_password(), _t("Passkey"): has_passkeys}
+    ways = {
+        _t("Password"): member.user.has_usable_password(),
+        _t("Passkey"): has_passkeys,
+        _t("Single sign-on"): member.uses_sso,
+    }
     at = member.user.last_login
     return Row(
         member=member,

@@ -13,6 +13,7 @@ from accounts.actors import Through
 from accounts.models import AuditEvent
 from apitokens.listing import row
 from apitokens.models import APIToken, TokenAddress
+from sso.idle import rule_of
 
 DAYS_SHOWN = 30
 EVENTS_ON_PAGE = 10
@@ -82,6 +83,7 @@ def story(token: APIToken, *, at: datetime, page: str | None) -> dict[str, Any]:
     return {
         "token": token,
         "row": row(token, at=at),
+        "rule": rule_of(token.account_id),
         "chart": chart(token.use_days.values_list("day", "count"), today=at.astimezone(UTC).date()),
         "addresses": addresses[:ADDRESSES_AT_FIRST],
         "more_addresses": addresses[ADDRESSES_AT_FIRST:],

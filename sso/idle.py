@@ -5,9 +5,11 @@ is seen here: the Administrators are told, or the tokens are suspended until the
 """
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.urls import reverse
 
 from accounts import audit, standing, suspension, tokenfacts
 from accounts.actors import Actor
@@ -16,6 +18,35 @@ from notifications.tasks import ring_soon
 from sso.connections import locked
 from sso.idle_news import Absent, tell_administrators, tell_suspended
 from sso.models import AbsenceNotice, Connection, IdleAction
+
+
+class Rule(NamedTuple):
+    """An account's provider as its people know it, and what is in force about those who stay away.
+
+    `begin` is the path at which one signs in; empty while nobody can. `suspends_after` and
+    `tells_after` are days, one of them or none.
+    """
+
+    provider: str = ""
+    begin: str = ""
+    suspends_after: int | None = None
+    tells_after: int | None = None
+
+
+def rule_of(account_id: int) -> Rule:
+    """What the account's people have to know; of an account without a provider, nothing."""
+    connection = Connection.objects.filter(account=account_id).first()
+    if connection is None:
+        return Rule()
+    if not connection.is_on:
+        return Rule(connection.name)
+    days = connection.idle_days
+    return Rule(
+        provider=connection.name,
+        begin=reverse("sso:begin", args=[connection.slug]),
+        suspends_after=days if connection.idle_action == IdleAction.SUSPEND else None,
+        tells_after=days if connection.idle_action == IdleAction.NOTIFY else None,
+    )
 
 
 @transaction.atomic
