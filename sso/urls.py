@@ -1,10 +1,16 @@
+"""The addresses of single sign-on. Providers know those below `saml/`: they stay as they are."""
+
 from django.urls import path
 
-from sso.views import connection
+from sso.views import arriving, connection
 
 app_name = "sso"
 _page = "profile/account/single-sign-on/"
 urlpatterns = [
+    path("sign-in/sso/<slug:slug>/", arriving.begin, name="begin"),
+    path("saml/<slug:slug>/acs/", arriving.acs, name="acs"),
+    path("saml/<slug:slug>/acs/finish/", arriving.finish, name="finish"),
+    path("saml/<slug:slug>/metadata/", arriving.metadata, name="metadata"),
     path(_page, connection.connection, name="connection"),
     path(f"{_page}set-up/", connection.set_up, name="set_up"),
     path(f"{_page}provider/", connection.provider, name="provider"),
