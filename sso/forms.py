@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.roles import Role
 from sso import metadata
 from sso.fetching import fetch
-from sso.models import Connection
+from sso.models import IDLE_DAYS_HIGHEST, Connection, IdleAction
 
 
 class ProviderForm(forms.Form):
@@ -157,4 +157,25 @@ class DomainForm(forms.Form):
             }
         ),
         help_text=_("Without subdomains: these are domains of their own."),
+    )
+
+
+class AbsenceForm(forms.Form):
+    """What becomes of API tokens of people who stay away from the provider."""
+
+    action = forms.TypedChoiceField(
+        label=_("When somebody with API tokens stays away"),
+        choices=IdleAction.choices,
+        coerce=IdleAction,
+        widget=forms.RadioSelect,
+        error_messages={
+            "required": _("Choose what is to happen."),
+            "invalid_choice": _("Choose what is to happen from the list."),
+        },
+    )
+    days = forms.IntegerField(
+        label=_("After how many days without a sign-in through the provider"),
+        min_value=1,
+        max_value=IDLE_DAYS_HIGHEST,
+        help_text=_("From 1 to 365."),
     )

@@ -136,13 +136,13 @@ def _enforce(account_id: int, *, by: Actor, at: datetime) -> int:
 def _absent(connection: Connection, at: datetime) -> list[Absent]:
     """Those with active API tokens whom the policy applies to now."""
     tokens = tokenfacts.counts(connection.account_id, at)
-    members = _who_came(connection).filter(pk__in=tokens, tokens_suspended_at=None)
+    members = who_came(connection).filter(pk__in=tokens, tokens_suspended_at=None)
     return [
         Absent(member, tokens[member.pk]) for member in members if is_absent(member, connection, at)
     ]
 
 
-def _who_came(connection: Connection) -> QuerySet[Membership]:
+def who_came(connection: Connection) -> QuerySet[Membership]:
     """Present members who have ever come through the provider, the longest away first."""
     members = Membership.objects.present().filter(account=connection.account_id)
     came = members.filter(sso_at__isnull=False).select_related("user", "account")

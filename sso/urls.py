@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sso.views import arriving, connection
+from sso.views import absence, arriving, connection
 
 app_name = "sso"
 _page = "profile/account/single-sign-on/"
@@ -26,5 +26,6 @@ urlpatterns = [
     path(f"{_page}off/", connection.switch_off, name="switch_off"),
     path(f"{_page}force/", connection.force, name="force"),
     path(f"{_page}stop-forcing/", connection.stop_forcing, name="stop_forcing"),
+    path(f"{_page}absence/", absence.absence, name="absence"),
     path(f"{_page}remove/", connection.remove, name="remove"),
 ]
