@@ -168,10 +168,10 @@ def stop_forcing(request: MemberRequest) -> HttpResponse:
 @administrators_page("GET", "HEAD", "POST")
 def remove(request: MemberRequest) -> HttpResponse:
     """Forget the provider: the question, and the answer."""
-    here = _connection(request)
     if request.method == "POST":
         return _switch(request, connections.remove, _("Single sign-on was removed."))
-    return _page(request, DomainForm(), template="sso/remove.html", is_removing=not here.is_on)
+    _connection(request)
+    return _page(request, DomainForm(), template="sso/remove.html")
 
 
 def _page(
@@ -180,10 +180,9 @@ def _page(
     *,
     status: int = 200,
     template: str = "sso/connection.html",
-    **more: Any,
 ) -> HttpResponse:
     here = connection_of(request.member.account_id)
-    context = {**overview(here, by=request.actor, at=timezone.now()), "form": form, **more}
+    context = {**overview(here, by=request.actor, at=timezone.now()), "form": form}
     return render(request, template, context, status=status)
 
 
