@@ -13,7 +13,7 @@ from django.test import Client
 from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
-from sso import connections, domains, metadata
+from sso import addresses, connections, domains, metadata
 from sso.models import Connection
 from tests.factories import UserFactory
 from tests.idp.samlp import Answer, Person, Provider
@@ -65,14 +65,14 @@ class Visitor:
         self.connection, self.provider, self.client = connection, provider, Client()
 
     @property
-    def address(self) -> str:
-        """Of the account's single sign-on at the portal, as a path."""
-        return f"/saml/{self.connection.slug}/"
-
-    @property
     def acs(self) -> str:
         """Where the portal awaits responses, as a path."""
-        return f"{self.address}acs/"
+        return _path(addresses.acs_url(self.connection))
+
+    @property
+    def sls(self) -> str:
+        """Where the portal awaits what is said about signing out, as a path."""
+        return _path(addresses.sls_url(self.connection))
 
     @property
     def is_in(self) -> bool:
@@ -85,14 +85,14 @@ class Visitor:
 
     def metadata(self) -> bytes:
         """The portal's own, for the provider."""
-        answer = self.client.get(f"{self.address}metadata/")
+        answer = self.client.get(_path(addresses.entity_id(self.connection)))
         assert answer.status_code == 200, answer.content
         return bytes(answer.content)
 
     def ask(self, *, next_page: str = "") -> str:
         """Ask to sign in. The address at the provider to which the portal sends the browser."""
         query = {"next": next_page} if next_page else {}
-        answer = self.client.get(f"{self.address}login/", query)
+        answer = self.client.get(_path(addresses.begin_url(self.connection)), query)
         assert answer.status_code == 302, answer.content
         return str(answer["Location"])
 
@@ -122,3 +122,8 @@ class Visitor:
     def sign_in(self, person: Person, *, signed: str = "both") -> Any:
         """The whole way."""
         return self.bring(self.fetch(person, signed=signed))
+
+
+def _path(address: str) -> str:
+    assert address.startswith(settings.BASE_URL)
+    return address.removeprefix(settings.BASE_URL)
