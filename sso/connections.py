@@ -208,10 +208,11 @@ def switch_on(*, connection: Connection, by: Actor, at: datetime) -> None:
 
 
 @transaction.atomic
-def switch_off(*, connection: Connection, by: Actor, at: datetime) -> None:
-    """Nobody signs in by it any more; who has a password uses that, and nobody is forced."""
+def switch_off(*, connection: Connection, by: Actor, at: datetime) -> bool:
+    """Nobody signs in by it any more; who has a password uses that, and nobody is forced. False if
+    it was off."""
     connection, by = locked(connection, by, at, operators_too=True)
-    _switch(connection, "sso.switched_off", is_on=False, is_forced=False, by=by, at=at)
+    return _switch(connection, "sso.switched_off", is_on=False, is_forced=False, by=by, at=at)
 
 
 def obstacles_to_forcing(connection: Connection, by: Actor, at: datetime) -> list[str]:
