@@ -42,6 +42,6 @@ def _is_chosen(request: MemberRequest, here: Connection, form: AbsenceForm) -> b
     try:
         idle.choose_policy(connection=here, **form.cleaned_data, by=by, at=at)
     except ValidationError as refusal:
-        form.add_error(None, refusal)
+        form.add_error(None, ValidationError(refusal.messages))
         return False
     return True
