@@ -16,7 +16,7 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from lxml import html
 
@@ -96,6 +96,18 @@ class Provider(NamedTuple):
     def say(self, service: str, person: Person, *, signed: str = "both") -> Answer:
         """What the provider says of its own accord, nobody having asked."""
         return self._sign_in({"service": service, "signed": signed}, person)
+
+    def sign_out(self) -> str:
+        """Somebody signs out at the provider: the address at the portal that tells it so."""
+        try:
+            _OPENER.open(self.slo_url, timeout=PATIENCE)
+        except urllib.error.HTTPError as answer:
+            return str(answer.headers["Location"])
+        raise AssertionError("The provider knows of nobody who could sign out.")
+
+    def forget_sessions(self) -> None:
+        """Nobody is signed in at the provider any more, and nobody is told."""
+        _ask(urllib.request.Request(f"{self.url}/sessions", method="DELETE"))
 
     def _sign_in(self, fields: Mapping[str, str], person: Person) -> Answer:
         body = urlencode({**fields, **person._asdict()}).encode()
@@ -184,7 +196,9 @@ def _form(page: str) -> Answer:
     return Answer(form.action or "", dict(form.form_values()))
 
 
-def path_of(address: str) -> str:
-    """Path and query of an address: what a client of Django's wants."""
-    parts = urlsplit(address)
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_facts: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)

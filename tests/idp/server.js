@@ -9,6 +9,7 @@
 //   GET  sso        asks who somebody is (with SAMLRequest, or unsolicited)
 //   POST sso        answers the portal with a signed response
 //   GET  slo        ends sessions, at the portal's request or on its own
+//   DELETE sessions forgets who is signed in, and tells nobody
 "use strict";
 
 const fs = require("node:fs");
@@ -101,6 +102,11 @@ app.get("/:provider/slo", (req, res, next) => {
     sessionParticipants: sessions,
     store: storeIn(states),
   })(req, res, next);
+});
+
+app.delete("/:provider/sessions", (req, res) => {
+  req.provider.sessions.length = 0;
+  res.sendStatus(204);
 });
 
 app.use((error, req, res, next) => res.status(400).type("text/plain").send(String(error)));
