@@ -32,7 +32,8 @@ def believe_trusted_proxies(get_response: Handler) -> Handler:
 
 
 def refuse_large_bodies(get_response: Handler) -> Handler:
-    """No form here takes files. What is too large is not read at all."""
+    """Forms are small, and so is the one file that is uploaded here (the metadata of an identity
+    provider). What is too large is not read at all."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         if _content_length(request) <= LARGEST_BODY:
