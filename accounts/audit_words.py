@@ -95,6 +95,11 @@ DETAILS: dict[str, Words] = {
     "why": _("In detail"),
 }
 
+CODES: dict[str, dict[str, Words]] = {
+    "sign_in.refused": {"sso_forced": _("Has to sign in through the identity provider")},
+}
+"""What reasons are called, by the kind of event, where their code is not word enough."""
+
 DOORS: dict[str, Words] = {
     "portal": _("Portal"),
     "api": _("API"),
@@ -115,6 +120,11 @@ def name_details(names: Mapping[str, Words]) -> None:
     DETAILS.update(names)
 
 
+def name_codes(kind: str, names: Mapping[str, Words]) -> None:
+    """Add what reasons of such events are called."""
+    CODES.setdefault(kind, {}).update(names)
+
+
 def event_name(kind: str) -> str:
     """What the event is called; its code, if nobody named it."""
     return next((str(group.kinds[kind]) for group in GROUPS if kind in group.kinds), kind)
@@ -122,6 +132,10 @@ def event_name(kind: str) -> str:
 
 def detail_name(key: str) -> str:
     return str(DETAILS.get(key) or key.replace("_", " ").capitalize())
+
+
+def code_name(kind: str, code: str) -> str:
+    return str(CODES.get(kind, {}).get(code, code))
 
 
 def door_name(through: str) -> str:

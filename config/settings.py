@@ -382,6 +382,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(timedelta(hours=1)),
         "options": {"expires": 3600},
     },
+    "forget-assertions": {
+        "task": "sso.tasks.forget_assertions",
+        "schedule": schedule(timedelta(hours=1)),
+        "options": {"expires": 3600},
+    },
     "warn-of-certificates": {
         "task": "sso.tasks.warn_of_certificates",
         "schedule": schedule(timedelta(hours=1)),

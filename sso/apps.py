@@ -12,5 +12,7 @@ class SsoConfig(AppConfig):
         from sso import (  # noqa: F401  # they register themselves
             audit_words,
             certificate_notices,
+            doors,
+            forcing,
             idle_news,
         )

@@ -59,6 +59,12 @@ def spend(*, connection: Connection, assertion: Assertion) -> None:
         raise Refused("replayed") from None
 
 
+def forget(*, at: datetime) -> int:
+    """Drop assertions that nobody would believe any more. Dull when run twice."""
+    dropped, _by_model = UsedAssertion.objects.filter(forget_at__lte=at).delete()
+    return dropped
+
+
 def refuse(
     *, connection: Connection, refusal: Refused, by: Actor, at: datetime, said: str = ""
 ) -> None:
@@ -70,14 +76,14 @@ def refuse(
         account_id=connection.account_id,
         subject=connection,
         code=refusal.code,
-        **({"name_id": name} if (name := refusal.said or said) else {}),
+        name_id=refusal.said or said,
     )
 
 
 def email_of(connection: Connection, assertion: Assertion) -> str | None:
     """The address that the provider says the person has; None if it says none that can be one."""
     if connection.email_attribute:
-        said = assertion.attributes.get(connection.email_attribute, [])
+        said = _values(assertion, connection.email_attribute)
     else:
         said = [assertion.name_id] if assertion.name_id_format == EMAIL_FORMAT else []
     return known_email(said[0]) if len(said) == 1 else None
@@ -85,7 +91,7 @@ def email_of(connection: Connection, assertion: Assertion) -> str | None:
 
 def name_of(connection: Connection, assertion: Assertion) -> str:
     """What to call the person; "" if the provider does not say, or not in one line."""
-    said = " ".join(assertion.attributes.get(connection.name_attribute, [])).strip()
+    said = " ".join(_values(assertion, connection.name_attribute)).strip()
     try:
         validate_line(said)
     except ValidationError:
@@ -96,11 +102,16 @@ def name_of(connection: Connection, assertion: Assertion) -> str:
 def role_of(connection: Connection, assertion: Assertion) -> Role:
     """What somebody new becomes: the strongest role that the provider names, by name or id, and
     that may be given; else the account's choice."""
-    said = assertion.attributes.get(connection.role_attribute, [])
+    said = _values(assertion, connection.role_attribute)
     named = {role for text in said if (role := Role.find(text)) is not None}
     if not connection.may_make_administrators:
         named.discard(Role.ADMINISTRATORS)
     return min(named, key=lambda role: role.rank, default=connection.given_role)
+
+
+def _values(assertion: Assertion, attribute: str) -> list[str]:
+    """What the provider says there; nothing where the settings name no attribute."""
+    return assertion.attributes.get(attribute, []) if attribute else []
 
 
 def speaks_for(connection: Connection, email: str) -> bool:

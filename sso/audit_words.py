@@ -2,7 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.audit_words import name_details, name_events
+from accounts.audit_words import name_codes, name_details, name_events
+from sso.refusals import REASONS
 
 name_events(
     _("Single sign-on"),
@@ -23,6 +24,9 @@ name_events(
         "sso.domain_withdrawn": _("E-mail domain withdrawn"),
         "sso.domain_approved": _("E-mail domain approved"),
         "sso.domain_refused": _("E-mail domain refused"),
+        "sso.linked": _("User linked with their name at the provider"),
+        "sso.refused": _("Sign-in through the provider refused"),
+        "sso.bypassed": _("Signed in without the provider, though it is forced"),
     },
 )
 name_details(
@@ -33,6 +37,7 @@ name_details(
         "email_attribute": _("Attribute for the e-mail"),
         "entity_id": _("Entity ID"),
         "fingerprint": _("SHA-256 fingerprint"),
+        "name_id": _("Name at the provider"),
         "may_make_administrators": _("New people may become Administrators"),
         "name_attribute": _("Attribute for the name"),
         "role_attribute": _("Attribute for the role"),
@@ -40,3 +45,4 @@ name_details(
         "valid_until": _("Valid until"),
     }
 )
+name_codes("sso.refused", REASONS)

@@ -8,13 +8,16 @@ from allauth.account.utils import get_next_redirect_url
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.saml.provider import SAMLProvider
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from sso.models import Connection
 from sso.saml import conversation
 
+SIGN_IN = "login"
 LONGEST_RELAY_STATE = 80
 """Bytes, says SAML; some providers cut what is longer."""
 
@@ -58,12 +61,11 @@ class ConnectionProvider(SAMLProvider):  # type: ignore[misc]  # allauth has no 
     ) -> HttpResponse:
         """To the provider. For another process than a sign-in it is to ask the person anew."""
         saml = conversation(self.connection, timezone.now())
-        is_sign_in = process == "login"
         # The page to go on to stays here, in the session. What comes back as RelayState is
         # whatever a browser sends, and decides nothing.
         wanted = next_url or ""
         relay = wanted if len(wanted.encode()) <= LONGEST_RELAY_STATE else ""
-        address = saml.login(return_to=relay, force_authn=not is_sign_in)
+        address = saml.login(return_to=relay, force_authn=process != SIGN_IN)
         self.stash_redirect_state(
             request, process, next_url, data, state_id=saml.get_last_request_id(), **facts
         )
@@ -79,6 +81,11 @@ def app_of(connection: Connection) -> SocialApp:
         client_id=connection.slug,
         settings={},
     )
+
+
+def path_to(name: str, wanted: str) -> str:
+    """The address of this name, which goes on to the page that was wanted."""
+    return f"{reverse(name)}?{urlencode({REDIRECT_FIELD_NAME: wanted})}"
 
 
 def wanted_page(request: HttpRequest) -> str | None:

@@ -19,7 +19,7 @@ from sso import addresses
 from sso.models import Connection
 from sso.refusals import Refused
 from sso.saml import request_data, settings_of
-from sso.shape import SAML, assertion_in, parse
+from sso.shape import SAML, assertion_in, parse, text_of
 
 SKEW = timedelta(minutes=2)
 """How far the clocks of provider and portal may be apart."""
@@ -125,7 +125,7 @@ def _refuse_other_audience(connection: Connection, assertion: etree._Element) ->
     """python3-saml takes a missing audience for ours, and one of several restrictions for all."""
     restrictions = assertion.findall(f"{SAML}Conditions/{SAML}AudienceRestriction")
     ours = addresses.entity_id(connection)
-    heard = [{_text(each) for each in one.iter(f"{SAML}Audience")} for one in restrictions]
+    heard = [{text_of(each) for each in one.iter(f"{SAML}Audience")} for one in restrictions]
     if not heard or not all(ours in audiences for audiences in heard):
         raise Refused("audience")
 
@@ -152,7 +152,7 @@ def _confirmation(
 
 def _name(assertion: etree._Element) -> tuple[str, str]:
     node = assertion.find(f"{SAML}Subject/{SAML}NameID")
-    name = "" if node is None else _text(node)
+    name = "" if node is None else text_of(node)
     if node is None or not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise Refused("no_name")
     name_format = node.get("Format", "")
@@ -166,7 +166,7 @@ def _attributes(assertion: etree._Element) -> dict[str, list[str]]:
     named: dict[str, list[str]] = {}
     friendly: dict[str, list[str]] = {}
     for node in assertion.iterfind(f"{SAML}AttributeStatement/{SAML}Attribute"):
-        values = [_text(each) for each in node.iterfind(f"{SAML}AttributeValue")]
+        values = [text_of(each) for each in node.iterfind(f"{SAML}AttributeValue")]
         for names, key in ((named, "Name"), (friendly, "FriendlyName")):
             if node.get(key):
                 names.setdefault(node.get(key, ""), []).extend(filter(None, values))
@@ -174,7 +174,7 @@ def _attributes(assertion: etree._Element) -> dict[str, list[str]]:
 
 
 def _id(assertion: etree._Element) -> str:
-    identity = assertion.get("ID", "")
+    identity: str = assertion.get("ID", "")
     if not identity or len(identity) > LONGEST_ID:
         raise Refused("invalid")
     return identity
@@ -215,7 +215,3 @@ def _instant(node: etree._Element, name: str) -> datetime:
         return datetime.fromtimestamp(seconds, UTC)
     except Exception:  # its own for every oddity
         raise Refused("invalid") from None
-
-
-def _text(node: etree._Element) -> str:
-    return "".join(node.itertext()).strip()

@@ -3,13 +3,12 @@
 from datetime import timedelta
 from typing import NamedTuple
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
 from sso.models import Connection
 from sso.responses import Assertion
 
-METHOD = "sso"
-"""What allauth's record of a sign-in, the audit log and the API call it."""
 LASTS = timedelta(hours=12)
 """What the provider revokes, it does not tell. So a session that it began is no long one."""
 _KEY = "sso"
@@ -30,7 +29,12 @@ def remember(request: HttpRequest, connection: Connection, assertion: Assertion)
     request.session.set_expiry(int(LASTS.total_seconds()))
 
 
-def recall(session: object) -> Came | None:
+def forget(request: HttpRequest) -> None:
+    """What an arrival that came to nothing has left here."""
+    request.session.pop(_KEY, None)
+
+
+def recall(session: SessionBase) -> Came | None:
     """None for a session that began by other means."""
-    facts = session.get(_KEY) if hasattr(session, "get") else None
+    facts = session.get(_KEY)
     return Came(*facts) if facts else None

@@ -72,6 +72,10 @@ def assertion_in(root: etree._Element) -> etree._Element:
     return assertion
 
 
+def text_of(node: etree._Element) -> str:
+    return "".join(node.itertext()).strip()
+
+
 def _decoded(text: str) -> bytes:
     if not text.strip():
         raise Refused("nothing")
@@ -116,7 +120,8 @@ def _refuse_odd_structure(root: etree._Element) -> None:
 
 
 def _is_id(name: str) -> bool:
-    return etree.QName(name).localname.lower() == "id"
+    local: str = etree.QName(name).localname
+    return local.lower() == "id"
 
 
 def _refuse_odd_signature(signature: etree._Element) -> None:

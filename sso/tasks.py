@@ -4,13 +4,19 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.actors import Actor, Through
-from sso import certificate_notices, idle
+from sso import arrivals, certificate_notices, idle
 
 
 @shared_task
 def watch_absences() -> int:
     """Do what accounts have chosen about API tokens of people who stay away."""
     return idle.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
+
+
+@shared_task
+def forget_assertions() -> int:
+    """Drop what is too old to be believed anyway."""
+    return arrivals.forget(at=timezone.now())
 
 
 @shared_task

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sso.views import absence, arriving, connection
+from sso.views import absence, again, arriving, connection, leaving, testing
 
 app_name = "sso"
 _page = "profile/account/single-sign-on/"
@@ -11,6 +11,12 @@ urlpatterns = [
     path("saml/<slug:slug>/acs/", arriving.acs, name="acs"),
     path("saml/<slug:slug>/acs/finish/", arriving.finish, name="finish"),
     path("saml/<slug:slug>/metadata/", arriving.metadata, name="metadata"),
+    path("saml/<slug:slug>/sign-out/", leaving.sign_out, name="sign_out"),
+    path("saml/<slug:slug>/sls/", leaving.sls, name="sls"),
+    path("sign-in/again/sso/", again.again, name="again"),
+    path("sign-in/again/sso/ask/", again.ask_again, name="ask_again"),
+    path(f"{_page}test/", testing.test, name="test"),
+    path(f"{_page}test/result/", testing.tested, name="tested"),
     path(_page, connection.connection, name="connection"),
     path(f"{_page}set-up/", connection.set_up, name="set_up"),
     path(f"{_page}provider/", connection.provider, name="provider"),

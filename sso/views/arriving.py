@@ -12,39 +12,39 @@ from allauth.account.models import Login
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import ratelimits
-from accounts.addresses import client_address, network_of
+from accounts.federation import METHOD
 from accounts.models import Membership, User
 from accounts.redirects import safe_next
 from accounts.requests import SESSION_KEY
 from accounts.signin import person
 from sso import arrivals, sessions
-from sso.limits import REFUSALS
 from sso.models import Connection
 from sso.parking import park, pick_up
-from sso.providers import ConnectionProvider, wanted_page
+from sso.providers import SIGN_IN, ConnectionProvider, wanted_page
 from sso.refusals import Refused
 from sso.responses import Assertion, read
 from sso.saml import our_metadata
+from sso.views import again, testing
+from sso.views.doors import described, known, refusal_page, refused_at_door
 
 
 @require_safe
 @never_cache
 def begin(request: HttpRequest, slug: str) -> HttpResponse:
     """The direct address: to the provider, and from there back to the page that was asked for."""
-    connection = _described(slug)
+    connection = described(slug)
     if not connection.is_on:
         raise Http404
     if request.user.is_authenticated:
         return redirect(safe_next(request, fallback="/"))
     answer: HttpResponse = ConnectionProvider(request, connection).redirect(
-        request, "login", next_url=wanted_page(request)
+        request, SIGN_IN, next_url=wanted_page(request)
     )
     return answer
 
@@ -54,18 +54,18 @@ def begin(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 def acs(request: HttpRequest, slug: str) -> HttpResponse:
     """What the provider has a browser post. Nothing is kept of what it did not sign."""
-    connection, at = _described(slug), timezone.now()
+    connection, at = described(slug), timezone.now()
     try:
         return park(connection, read(connection, request.POST.get("SAMLResponse", ""), at=at))
     except Refused as refusal:
-        return _refused_at_door(request, connection, refusal)
+        return refused_at_door(request, connection, refusal)
 
 
 @require_safe
 @never_cache
 def finish(request: HttpRequest, slug: str) -> HttpResponse:
     """Back in our own session, where it is known what this browser had asked for."""
-    connection = _described(slug)
+    connection = described(slug)
     assertion = pick_up(request, connection)
     if assertion is None:
         # Reloaded, or gone back to: nothing was claimed.
@@ -73,37 +73,19 @@ def finish(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect("home") if is_in else refusal_page(request, connection)
     try:
         wish = _wish(request, connection, assertion)
+        if wish["process"] == again.PROCESS:
+            return again.shown_again(request, connection, assertion, wish)
+        if wish["process"] == testing.PROCESS:
+            return testing.came_back(request, connection, assertion)
     except Refused as refusal:
-        return _refused_at_door(request, connection, refusal, said=assertion.name_id)
+        return refused_at_door(request, connection, refusal, said=assertion.name_id)
     return _sign_in(request, connection, assertion, wish)
 
 
 @require_safe
 def metadata(_request: HttpRequest, slug: str) -> HttpResponse:
     """What the provider has to know of us."""
-    return HttpResponse(
-        our_metadata(_connection(slug)), content_type="application/samlmetadata+xml"
-    )
-
-
-def refusal_page(request: HttpRequest, connection: Connection, status: int = 400) -> HttpResponse:
-    """The same words whatever the reason: that is in the account's audit log."""
-    context = {"connection": connection}
-    return render(request, "sso/refused.html", context, status=status)
-
-
-def _connection(slug: str) -> Connection:
-    found = Connection.objects.select_related("account").filter(slug=slug).first()
-    if found is None or found.account.closed_at is not None:
-        raise Http404
-    return found
-
-
-def _described(slug: str) -> Connection:
-    """One that knows its provider."""
-    if not (connection := _connection(slug)).is_described:
-        raise Http404
-    return connection
+    return HttpResponse(our_metadata(known(slug)), content_type="application/samlmetadata+xml")
 
 
 def _wish(request: HttpRequest, connection: Connection, assertion: Assertion) -> dict[str, Any]:
@@ -146,7 +128,7 @@ def _enter(
     clear_authentication_records(request)
     sessions.remember(request, connection, assertion)
     request.session[SESSION_KEY] = member.account_id
-    record_authentication(request, user, method=sessions.METHOD)
+    record_authentication(request, user, method=METHOD)
     login = Login(
         user=user,
         # The provider has answered for who it is; a mail would ask again.
@@ -156,23 +138,3 @@ def _enter(
     )
     answer: HttpResponse = perform_login(request, login)
     return answer
-
-
-def _refused_at_door(
-    request: HttpRequest, connection: Connection, refusal: Refused, *, said: str = ""
-) -> HttpResponse:
-    """Tell nobody why, and keep the reason; but nobody fills the account's audit log."""
-    try:
-        ratelimits.take(REFUSALS, f"{connection.pk} {network_of(client_address(request))}")
-    except ratelimits.TooManyTries as too_many:
-        answer = refusal_page(request, connection, status=429)
-        answer.headers["Retry-After"] = str(too_many.retry_after)
-        return answer
-    arrivals.refuse(
-        connection=connection,
-        refusal=refusal,
-        by=person(None, request),
-        at=timezone.now(),
-        said=said,
-    )
-    return refusal_page(request, connection)
