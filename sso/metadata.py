@@ -147,7 +147,7 @@ def _instant(text: str) -> datetime | None:
 
 
 def _entity_id(entity: etree._Element, portal: SplitResult) -> str:
-    name = entity.get("entityID", "").strip()
+    name: str = entity.get("entityID", "").strip()
     if not 0 < len(name) <= LONGEST_ADDRESS or _NO_ADDRESS.search(name) or _is_code(name):
         _refuse(
             _("The entity ID of the provider is no address or name. Correct it at the provider."),

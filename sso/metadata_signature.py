@@ -91,7 +91,7 @@ def _verifies(signature: etree._Element, pem: str) -> bool:
     parent = signature.getparent()
     try:
         xmlsec.tree.add_ids(parent, ["ID"])
-        context.key = xmlsec.Key.from_memory(pem.encode(), xmlsec.KeyFormat.CERT_PEM)
+        context.key = xmlsec.Key.from_memory(pem.encode(), xmlsec.constants.KeyDataFormatCertPem)
         context.verify(signature)
     except xmlsec.Error:
         return False

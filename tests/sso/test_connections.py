@@ -99,8 +99,15 @@ VERBS: dict[str, tuple[Verb, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", VERBS)
-@pytest.mark.parametrize("who", ["engineer", "stranger", "token", "operator"])
+MAY_NOT = [
+    (name, who)
+    for name in VERBS
+    for who in ("engineer", "stranger", "token", "operator")
+    if (name, who) not in (("off", "operator"), ("stop", "operator"))
+]
+
+
+@pytest.mark.parametrize(("name", "who"), MAY_NOT)
 def test_only_administrators_in_person_change_a_connection(
     connection: Connection,
     administrator: Membership,
@@ -110,8 +117,6 @@ def test_only_administrators_in_person_change_a_connection(
     who: str,
     now: datetime,
 ) -> None:
-    if who == "operator" and name in ("off", "stop"):
-        pytest.skip("Operators take back.")
     verb, facts = VERBS[name]
     actors = {
         "engineer": lambda: Actor.member(engineer),
@@ -348,16 +353,15 @@ def test_what_is_switched_off_is_on_the_record_too(
     connections.change_settings(connection=connection, **SETTINGS, by=by, at=now)
     off = {**SETTINGS, "takes_new_people": False}
     connections.change_settings(connection=connection, **off, by=by, at=now)
-    assert AuditEvent.objects.filter(kind="sso.settings_changed").order_by("pk").last().details == {
-        "takes_new_people": "-"
-    }
+    _on, event = AuditEvent.objects.filter(kind="sso.settings_changed").order_by("pk")
+    assert event.details == {"takes_new_people": "-"}
 
 
 def test_new_people_are_administrators_only_if_that_is_chosen_too(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     wish = {**SETTINGS, "default_role": Role.ADMINISTRATORS}
-    facts = {"connection": connection, "by": by, "at": now}
+    facts: dict[str, Any] = {"connection": connection, "by": by, "at": now}
     assert code_of(connections.change_settings, **facts, **wish) == "administrators"
     assert reread(connection).given_role is Role.USERS
 
@@ -381,7 +385,7 @@ def test_untested_connection_is_not_switched_on(
     administrator: Membership, by: Actor, now: datetime
 ) -> None:
     made = connections.set_up(account=administrator.account, by=by, at=now)
-    facts = {"connection": made, "by": by, "at": now}
+    facts: dict[str, Any] = {"connection": made, "by": by, "at": now}
     assert code_of(connections.switch_on, **facts) == "not_ready"
     connections.describe_provider(metadata=described(), **facts)
     assert code_of(connections.switch_on, **facts) == "not_ready"
