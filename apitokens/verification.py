@@ -88,6 +88,11 @@ class Refused(Exception):
     def sentence(self) -> str:
         return str(_SENTENCES[self.why])
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the audit log keeps of it."""
+        return {"code": self.code} | ({} if self.why == self.code else {"why": self.why})
+
 
 class Verified(NamedTuple):
     """What a good token may do, and for whom. `role` is the weaker of token's and issuer's. A
@@ -316,8 +321,7 @@ def _tell_refusal(
                 at=at,
                 account_id=known.verified.account_id if known.verified else None,
                 subject=APIToken(pk=token_id),
-                code=refusal.code,
-                **({} if refusal.why == refusal.code else {"why": refusal.why}),
+                **refusal.facts,
             )
         known.refusal_told_at = at
 
