@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from lxml import etree
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as Words
 from onelogin.saml2.settings import OneLogin_Saml2_Settings
@@ -46,8 +47,11 @@ def our_metadata(connection: Connection) -> bytes:
         {"strict": True, "sp": _ourselves(connection), "security": _SECURITY},
         sp_validation_only=True,
     )
-    metadata = told.get_sp_metadata()
-    return metadata if isinstance(metadata, bytes) else str(metadata).encode()
+    root = etree.fromstring(told.get_sp_metadata())
+    # python3-saml lets them end in two days. Most providers are given them once, as a file.
+    for name in ("validUntil", "cacheDuration"):
+        root.attrib.pop(name, None)
+    return etree.tostring(root, xml_declaration=True, encoding="utf-8")
 
 
 def conversation(

@@ -47,6 +47,8 @@ class Answer(NamedTuple):
 
     address: str
     fields: dict[str, str]
+    cookie: str = ""
+    """By which the provider knows the browser again."""
 
     @property
     def xml(self) -> bytes:
@@ -97,21 +99,22 @@ class Provider(NamedTuple):
         """What the provider says of its own accord, nobody having asked."""
         return self._sign_in({"service": service, "signed": signed}, person)
 
-    def sign_out(self) -> str:
-        """Somebody signs out at the provider: the address at the portal that tells it so."""
+    def sign_out(self, answer: Answer) -> str:
+        """Whoever got this answer signs out at the provider: the address at the portal that tells
+        it so."""
+        asked = urllib.request.Request(self.slo_url, headers={"Cookie": answer.cookie})
         try:
-            _OPENER.open(self.slo_url, timeout=PATIENCE)
-        except urllib.error.HTTPError as answer:
-            return str(answer.headers["Location"])
+            _WITHOUT_REDIRECTS.open(asked, timeout=PATIENCE)
+        except urllib.error.HTTPError as told:
+            return str(told.headers["Location"])
         raise AssertionError("The provider knows of nobody who could sign out.")
-
-    def forget_sessions(self) -> None:
-        """Nobody is signed in at the provider any more, and nobody is told."""
-        _ask(urllib.request.Request(f"{self.url}/sessions", method="DELETE"))
 
     def _sign_in(self, fields: Mapping[str, str], person: Person) -> Answer:
         body = urlencode({**fields, **person._asdict()}).encode()
-        return _form(_ask(urllib.request.Request(self.sso_url, data=body)))
+        request = urllib.request.Request(self.sso_url, data=body)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as page:
+            cookie = str(page.headers.get("Set-Cookie", "")).partition(";")[0]
+            return _form(page.read().decode())._replace(cookie=cookie)
 
 
 @contextlib.contextmanager
@@ -201,4 +204,4 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_OPENER = urllib.request.build_opener(_NoRedirects)
+_WITHOUT_REDIRECTS = urllib.request.build_opener(_NoRedirects)

@@ -9,7 +9,6 @@
 //   GET  sso        asks who somebody is (with SAMLRequest, or unsolicited)
 //   POST sso        answers the portal with a signed response
 //   GET  slo        ends sessions, at the portal's request or on its own
-//   DELETE sessions forgets who is signed in, and tells nobody
 "use strict";
 
 const fs = require("node:fs");
@@ -17,6 +16,7 @@ const { randomUUID } = require("node:crypto");
 const { DOMParser } = require("@xmldom/xmldom");
 const express = require("express");
 const samlp = require("samlp");
+const SessionParticipants = require("samlp/lib/sessionParticipants");
 
 const METADATA = "urn:oasis:names:tc:SAML:2.0:metadata";
 const PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
@@ -30,7 +30,7 @@ const SIGNED = {
 const providers = new Map(
   Object.entries(JSON.parse(fs.readFileSync(0, "utf8"))).map(([name, { key, certificate }]) => [
     name,
-    { name, key, cert: certificate, services: new Map(), sessions: [], states: new Map() },
+    { name, key, cert: certificate, services: new Map(), browsers: new Map(), states: new Map() },
   ]),
 );
 
@@ -92,21 +92,16 @@ app.post("/:provider/sso", (req, res, next) => {
 });
 
 app.get("/:provider/slo", (req, res, next) => {
-  const { name, key, cert, sessions, states } = req.provider;
+  const { name, key, cert, states } = req.provider;
   samlp.logout({
     issuer: issuerOf(name),
     key,
     cert,
     deflate: true,
     protocolBinding: REDIRECT,
-    sessionParticipants: sessions,
+    sessionParticipants: sessionsOf(req, res),
     store: storeIn(states),
   })(req, res, next);
-});
-
-app.delete("/:provider/sessions", (req, res) => {
-  req.provider.sessions.length = 0;
-  res.sendStatus(204);
 });
 
 app.use((error, req, res, next) => res.status(400).type("text/plain").send(String(error)));
@@ -122,7 +117,7 @@ function issuerOf(name) {
 }
 
 function answer(service, req, res, next) {
-  const { name, key, cert, sessions } = req.provider;
+  const { name, key, cert } = req.provider;
   const { subject, format, email, name: fullName, role, signed } = req.body;
   const session = {
     serviceProviderId: service.entityId,
@@ -131,7 +126,7 @@ function answer(service, req, res, next) {
     sessionIndex: `_${randomUUID()}`,
     serviceProviderLogoutURL: service.slo,
   };
-  sessions.push(session);
+  sessionsOf(req, res).add(session);
   samlp.auth({
     issuer: issuerOf(name),
     key,
@@ -176,6 +171,22 @@ function serviceOf(xml) {
     acs: location("AssertionConsumerService"),
     slo: location("SingleLogoutService"),
   };
+}
+
+// Where a browser is signed in: it is known by a cookie, as at any provider.
+class Sessions extends SessionParticipants {
+  add(session) {
+    this._participants.push(session);
+  }
+}
+
+function sessionsOf(req, res) {
+  const { name, browsers } = req.provider;
+  const [, known] = new RegExp(`(?:^|; )${name}=([^;]+)`).exec(req.headers.cookie ?? "") ?? [];
+  const browser = known ?? randomUUID();
+  if (!browsers.has(browser)) browsers.set(browser, new Sessions());
+  res.cookie(name, browser, { httpOnly: true, sameSite: "lax" });
+  return browsers.get(browser);
 }
 
 function storeIn(states) {

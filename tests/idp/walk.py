@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.test import Client
 
-from accounts.actors import Actor
+from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
 from sso import addresses, connections, domains, metadata
@@ -49,8 +49,10 @@ def connect(
     )
     if domain:
         asked = domains.ask(connection=connection, name=domain, by=by, at=at)
-        operator = UserFactory.create(is_staff=True, is_superuser=True)
-        domains.approve(domain=asked, by=Actor.operator(operator), at=at)
+        operator = Actor.operator(
+            through=Through.ADMIN, user=UserFactory.create(is_staff=True, is_superuser=True)
+        )
+        domains.approve(domain=asked, by=operator, at=at)
     connections.record_test(connection=connection, by=by, at=at)
     connections.switch_on(connection=connection, by=by, at=at)
     connection.refresh_from_db()

@@ -28,10 +28,10 @@ NAME = "saml:NameID"
 def request_of_provider(visitor: Visitor, example: Provider) -> Message:
     """Maria has come in, and has signed out at the provider, which tells the portal by her browser:
     what that is to carry."""
-    example.forget_sessions()
-    visitor.sign_in(MARIA)
+    answer = visitor.fetch(MARIA)
+    visitor.bring(answer)
     assert visitor.is_in
-    return Message.of(example.sign_out())
+    return Message.of(example.sign_out(answer))
 
 
 def carry(visitor: Visitor, message: Message, *, by: Visitor | None = None) -> Any:
