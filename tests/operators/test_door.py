@@ -7,6 +7,7 @@ from django.urls import reverse
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from apitokens.models import APIToken, VerifierKey
 from notifications.models import Mail
+from sso.models import Connection, Domain
 from tests.conftest import SignIn
 from tests.factories import PASSWORD
 from tests.operators.conftest import Events, page, shown
@@ -57,6 +58,8 @@ def test_only_the_products_own_tables_are_there() -> None:
         Account,
         APIToken,
         AuditEvent,
+        Connection,
+        Domain,
         Invitation,
         Mail,
         Membership,

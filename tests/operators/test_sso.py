@@ -13,6 +13,7 @@ from tests.conftest import SignIn
 from tests.factories import CertificateFactory, ConnectionFactory, DomainFactory
 from tests.operators.conftest import Events, page, shown
 from tests.operators.test_commands import run
+from tests.operators.test_lists import lists_in
 
 DOMAINS, CONNECTIONS = "sso_domain_changelist", "sso_connection_changelist"
 
@@ -101,6 +102,16 @@ def test_connection_can_be_looked_at(desk: Client, connection: Connection) -> No
     assert connection.entity_id in text
     assert connection.certificates.get().fingerprint in text
     assert "Company directory" in shown(desk, page(CONNECTIONS))
+
+
+def test_connection_leads_to_what_else_is_the_accounts(
+    desk: Client, connection: Connection, domain: Domain
+) -> None:
+    text = shown(desk, page("sso_connection_change", connection.pk))
+    addresses = lists_in(text)
+    assert len(addresses) == 3
+    for address in addresses:
+        assert desk.get(address).status_code == 200, address
 
 
 def test_forcing_is_stopped_on_the_record(
