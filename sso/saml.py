@@ -13,6 +13,10 @@ from onelogin.saml2.settings import OneLogin_Saml2_Settings
 from sso import addresses
 from sso.models import Connection
 
+GOOD_FORMATS = (Words.NAMEID_PERSISTENT, Words.NAMEID_EMAIL_ADDRESS)
+"""How people may be named, so that the name is theirs the next time too."""
+_FORMAT = "{urn:oasis:names:tc:SAML:2.0:metadata}NameIDFormat"
+
 
 def settings_of(connection: Connection, at: datetime) -> OneLogin_Saml2_Settings:
     """Its settings, with the certificates that are good `at` this moment and no others."""
@@ -47,11 +51,27 @@ def our_metadata(connection: Connection) -> bytes:
         {"strict": True, "sp": _ourselves(connection), "security": _SECURITY},
         sp_validation_only=True,
     )
-    root = etree.fromstring(told.get_sp_metadata())
-    # python3-saml lets them end in two days. Most providers are given them once, as a file.
+    root: etree._Element = etree.fromstring(told.get_sp_metadata())
+    _let_last(root)
+    _name_good_formats(root)
+    return bytes(etree.tostring(root, xml_declaration=True, encoding="utf-8"))
+
+
+def _let_last(metadata: etree._Element) -> None:
+    """python3-saml lets metadata end in two days. Most providers are given them once, as a file."""
     for name in ("validUntil", "cacheDuration"):
-        root.attrib.pop(name, None)
-    return etree.tostring(root, xml_declaration=True, encoding="utf-8")
+        metadata.attrib.pop(name, None)
+
+
+def _name_good_formats(metadata: Any) -> None:
+    """python3-saml names one format, or any. Providers that look here for how to name people would
+    make up a name that is another the next time."""
+    for unspecified in list(metadata.iter(_FORMAT)):
+        for each in GOOD_FORMATS:
+            good = etree.Element(_FORMAT)
+            good.text = each
+            unspecified.addprevious(good)
+        unspecified.getparent().remove(unspecified)
 
 
 def conversation(

@@ -28,7 +28,8 @@ from apitokens.use import Notebook, Scribe
 from tests import environment, services
 from tests.factories import PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
-from tests.idp import samlp
+from tests.idp import samlp, simplesamlphp
+from tests.idp.simplesamlphp import SimpleSAMLphp
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chromium"
@@ -182,6 +183,21 @@ def providers() -> Iterator[dict[str, samlp.Provider]]:
         give_up(f"needs the identity providers of tests/idp: {reason}")
     with samlp.serve(["example", "globex"]) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def simple_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleSAMLphp]:
+    """SimpleSAMLphp, which knows Maria; it has to be told of the portal."""
+    insist_on_simplesamlphp()
+    with simplesamlphp.serve(tmp_path_factory.mktemp("simplesamlphp")) as running:
+        yield running
+
+
+def insist_on_simplesamlphp() -> None:
+    try:
+        simplesamlphp.insist()
+    except samlp.Unavailable as reason:
+        give_up(f"needs SimpleSAMLphp: {reason}")
 
 
 @pytest.fixture

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from lxml import html
-
+from tests.idp.forms import form_of
 from tests.idp.keys import SigningKey, make_key
 
 FOLDER = Path(__file__).resolve().parent
@@ -92,7 +91,7 @@ class Provider(NamedTuple):
         """What the provider says to the request in this address, to which the portal has sent the
         browser. `signed`: both, assertion or message."""
         assert address.startswith(f"{self.sso_url}?"), address
-        asked = _form(_ask(urllib.request.Request(address)))
+        asked = form_of(_ask(urllib.request.Request(address)))
         return self._sign_in({**asked.fields, "signed": signed}, person)
 
     def say(self, service: str, person: Person, *, signed: str = "both") -> Answer:
@@ -114,7 +113,7 @@ class Provider(NamedTuple):
         request = urllib.request.Request(self.sso_url, data=body)
         with urllib.request.urlopen(request, timeout=PATIENCE) as page:
             cookie = str(page.headers.get("Set-Cookie", "")).partition(";")[0]
-            return _form(page.read().decode())._replace(cookie=cookie)
+            return Answer(*form_of(page.read().decode()), cookie)
 
 
 @contextlib.contextmanager
@@ -191,12 +190,6 @@ def _ask(request: urllib.request.Request) -> str:
             return said.decode()
     except urllib.error.HTTPError as error:
         raise RuntimeError(f"{request.full_url}: {error.read().decode()}") from error
-
-
-def _form(page: str) -> Answer:
-    """The form of a page as a browser would send it, were nothing typed."""
-    form: Any = html.fromstring(page).forms[0]
-    return Answer(form.action or "", dict(form.form_values()))
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -13,6 +13,7 @@ import xmlsec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from lxml import etree
+from xmlsec import constants
 
 from tests.idp.forge import (
     ASSERTION,
@@ -58,8 +59,8 @@ def sign_again(
     signing: SigningKey,
     *,
     paths: Iterable[str] | None = None,
-    method: Any = xmlsec.Transform.RSA_SHA256,
-    digest: Any = xmlsec.Transform.SHA256,
+    method: Any = constants.TransformRsaSha256,
+    digest: Any = constants.TransformSha256,
 ) -> bytes:
     """Signed anew, where it was signed or at these elements, with this key and its certificate."""
     chosen = signed_paths(read(xml)) if paths is None else list(paths)
@@ -71,16 +72,16 @@ def sign_again(
 
 
 def _sign(element: Element, signing: SigningKey, method: Any, digest: Any) -> None:
-    signature = xmlsec.template.create(element, xmlsec.Transform.EXCL_C14N, method, ns="ds")
+    signature = xmlsec.template.create(element, constants.TransformExclC14N, method, ns="ds")
     find(element, "saml:Issuer").addnext(signature)
     reference = xmlsec.template.add_reference(signature, digest, uri=f"#{element.get('ID')}")
-    xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
-    xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
+    xmlsec.template.add_transform(reference, constants.TransformEnveloped)
+    xmlsec.template.add_transform(reference, constants.TransformExclC14N)
     xmlsec.template.add_x509_data(xmlsec.template.ensure_key_info(signature))
     xmlsec.tree.add_ids(element, ["ID"])
     context = xmlsec.SignatureContext()
-    context.key = xmlsec.Key.from_memory(signing.key, xmlsec.KeyFormat.PEM)
-    context.key.load_cert_from_memory(signing.certificate, xmlsec.KeyFormat.PEM)
+    context.key = xmlsec.Key.from_memory(signing.key, constants.KeyDataFormatPem)
+    context.key.load_cert_from_memory(signing.certificate, constants.KeyDataFormatPem)
     context.sign(signature)
 
 
@@ -152,10 +153,10 @@ def _is_good(root: Element, certificate: str, signature: Element) -> bool:
 
 def _verifies(certificate: str, info: Element, value: str) -> bool:
     context = xmlsec.SignatureContext()
-    context.key = xmlsec.Key.from_memory(certificate, xmlsec.KeyFormat.CERT_PEM)
+    context.key = xmlsec.Key.from_memory(certificate, constants.KeyDataFormatCertPem)
     try:
         context.verify_binary(
-            _canonical(info), xmlsec.Transform.RSA_SHA256, b64decode("".join(value.split()))
+            _canonical(info), constants.TransformRsaSha256, b64decode("".join(value.split()))
         )
     except xmlsec.Error:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.test import Client
@@ -22,13 +22,21 @@ STEPS = 10
 """More redirections than any sign-in needs."""
 
 
+class Trusted(Protocol):
+    """A provider as far as setting it up goes."""
+
+    def metadata(self) -> str: ...
+    def know(self, metadata: bytes) -> None: ...
+
+
 def connect(
-    administrator: Membership, provider: Provider, *, domain: str = "", at: datetime
+    administrator: Membership, provider: Trusted, *, domain: str = "", at: datetime
 ) -> Connection:
     """The account trusts the provider, which may speak for the domain: what an Administrator and
     an operator do on their pages."""
     by = Actor.member(administrator)
     connection = connections.set_up(account=administrator.account, by=by, at=at)
+    provider.know(Guest(connection).metadata())
     connection = connections.describe_provider(
         connection=connection,
         metadata=metadata.read(provider.metadata(), base_url=settings.BASE_URL, at=at),
@@ -56,15 +64,14 @@ def connect(
     connections.record_test(connection=connection, by=by, at=at)
     connections.switch_on(connection=connection, by=by, at=at)
     connection.refresh_from_db()
-    provider.know(Visitor(connection, provider).metadata())
     return connection
 
 
-class Visitor:
-    """A person's browser, which knows the portal and one provider."""
+class Guest:
+    """A person's browser at the portal, on the way to an account's provider or back."""
 
-    def __init__(self, connection: Connection, provider: Provider) -> None:
-        self.connection, self.provider, self.client = connection, provider, Client()
+    def __init__(self, connection: Connection) -> None:
+        self.connection, self.client = connection, Client()
 
     @property
     def acs(self) -> str:
@@ -98,10 +105,6 @@ class Visitor:
         assert answer.status_code == 302, answer.content
         return str(answer["Location"])
 
-    def fetch(self, person: Person, *, signed: str = "both") -> Answer:
-        """Ask to sign in, and be at the provider who is given: its answer, not yet brought."""
-        return self.provider.answer(self.ask(), person, signed=signed)
-
     def bring(self, answer: Answer) -> Any:
         """Carry the answer to the portal; the page where that ends."""
         assert answer.address == settings.BASE_URL + self.acs
@@ -120,6 +123,18 @@ class Visitor:
                 return answer
             answer = self.client.get(answer["Location"])
         raise AssertionError("The portal redirects without end.")
+
+
+class Visitor(Guest):
+    """The same, where the provider is one that takes people for whom they say they are."""
+
+    def __init__(self, connection: Connection, provider: Provider) -> None:
+        super().__init__(connection)
+        self.provider = provider
+
+    def fetch(self, person: Person, *, signed: str = "both") -> Answer:
+        """Ask to sign in, and be at the provider who is given: its answer, not yet brought."""
+        return self.provider.answer(self.ask(), person, signed=signed)
 
     def sign_in(self, person: Person, *, signed: str = "both") -> Any:
         """The whole way."""

@@ -17,7 +17,7 @@ from sso.models import Connection
 from sso.refusals import reason
 from tests.idp.keys import make_key
 from tests.idp.samlp import Person, Provider
-from tests.idp.walk import Visitor, connect
+from tests.idp.walk import Guest, Visitor, connect
 
 MARIA = Person("maria-7f3a", "maria@example.com", "Maria", "Users")
 """Whom the provider of Example Inc. truthfully names."""
@@ -51,7 +51,7 @@ def visitor(connection: Connection, example: Provider) -> Visitor:
     return Visitor(connection, example)
 
 
-def assert_refused(visitor: Visitor, page: Any, *codes: str, signed: str = "both") -> None:
+def assert_refused(visitor: Guest, page: Any, *codes: str, signed: str = "both") -> None:
     """A clear page that does not say why, nobody signed in, and an event that tells the account's
     Administrators why: one of these codes. Where only the message was signed, it may be that, too.
     """
