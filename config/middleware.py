@@ -40,7 +40,7 @@ def refuse_large_bodies(get_response: Handler) -> Handler:
             return get_response(request)
         if is_api(request):
             return JsonResponse({"message": "The body is too large."}, status=413)
-        return render(request, "400.html", status=413)
+        return render(request, "413.html", status=413)
 
     return handle
 

@@ -19,6 +19,7 @@ from sso.metadata import LARGEST
 from sso.models import Certificate, Connection, Domain, Subject
 from tests.conftest import SignIn
 from tests.factories import (
+    PASSWORD,
     CertificateFactory,
     ConnectionFactory,
     DomainFactory,
@@ -503,3 +504,21 @@ def test_long_names_are_no_trouble(browser: Client, connection: Connection) -> N
         name="W" * 150, entity_id=f"https://{'w' * 900}.example", tested_at=datetime.now(UTC)
     )
     assert "W" * 150 in text(browser.get(URL))
+
+
+def test_huge_file_is_told_to_be_too_large(browser: Client, connection: Connection) -> None:
+    huge = SimpleUploadedFile("federation.xml", b"<" * 10_000_000)
+    answer = browser.post(PROVIDER, {"file": huge})
+    assert answer.status_code == 413
+    assert "take the part of yours alone" in text(answer)
+    assert reread(connection).is_on
+
+
+def test_asking_again_for_the_password_keeps_what_was_pasted(
+    client: Client, begun: Connection, administrator: Membership, sign_in: SignIn
+) -> None:
+    """Whoever takes longer than a sign-in counts as fresh loses nothing."""
+    sign_in(client, administrator)
+    asked = client.post(PROVIDER, {"text": metadata()})
+    client.post(asked.headers["Location"], {"password": PASSWORD})
+    assert reread(begun).entity_id == ENTITY_ID
