@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from django.db.models import Case
 from django.http import HttpRequest
 
 from accounts.models import User
@@ -19,7 +20,8 @@ class Federation(NamedTuple):
     `is_forced` says whether this person has to come through a provider, and `has_way_back` whether
     they may do without all the same, so that an account stays in somebody's hands. `again` is the
     path on which whoever is signed in can prove at the provider that it is still them, `sign_out`
-    the path that signs them out there as well; None where there is nothing of it.
+    the path that signs them out there as well; None where there is nothing of it. `forced_here`
+    says in a query of memberships which of them their own account forces.
     """
 
     way: Callable[[str], str | None]
@@ -28,6 +30,7 @@ class Federation(NamedTuple):
     has_way_back: Callable[[User], bool]
     again: Callable[[HttpRequest], str | None]
     sign_out: Callable[[HttpRequest], str | None]
+    forced_here: Callable[[], Case]
 
 
 _known: list[Federation] = []
@@ -62,3 +65,9 @@ def again(request: HttpRequest) -> str | None:
 
 def sign_out(request: HttpRequest) -> str | None:
     return _known[0].sign_out(request)
+
+
+def forced_here() -> Case:
+    """For a query of memberships: true for those whose account makes them come through its
+    provider."""
+    return _known[0].forced_here()

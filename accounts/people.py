@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from accounts import tokenfacts
+from accounts import federation, tokenfacts
 from accounts.actors import Actor
 from accounts.invitations import MOST_SENDINGS, still_stands
 from accounts.models import Invitation, Membership
@@ -139,17 +139,18 @@ def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
     return members.annotate(
         has_two_factors=Exists(factors.filter(type__in=FACTORS)),
         has_passkeys=Exists(factors.filter(type=Authenticator.Type.WEBAUTHN)),
+        is_forced=federation.forced_here(),
     ).order_by(name, "pk")
 
 
 def _row(member: Membership, actor: Actor, tokens: int) -> Row:
-    has_passkeys, has_two_factors = (
-        getattr(member, name) for name in ("has_passkeys", "has_two_factors")
+    has_passkeys, has_two_factors, is_forced = (
+        getattr(member, name) for name in ("has_passkeys", "has_two_factors", "is_forced")
     )
     ways = {
-        _t("Password"): member.user.has_usable_password(),
-        _t("Passkey"): has_passkeys,
-        _t("Single sign-on"): member.uses_sso,
+        _t("Password"): member.user.has_usable_password() and not is_forced,
+        _t("Passkey"): has_passkeys and not is_forced,
+        _t("Single sign-on"): member.uses_sso or is_forced,
     }
     at = member.user.last_login
     return Row(

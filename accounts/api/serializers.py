@@ -50,7 +50,9 @@ class IdField(serializers.IntegerField):
 
 
 def auth_types_of(member: Membership) -> list[str]:
-    """How somebody signs in to work in this account."""
+    """How somebody, one of `accounts.api.people`, signs in to work in this account."""
+    if member.is_forced:  # type: ignore[attr-defined]  # what the query tells
+        return ["sso"]
     ways = {"password": member.user.has_usable_password(), "sso": member.uses_sso}
     return [way for way, is_there in ways.items() if is_there]
 
@@ -119,7 +121,7 @@ class UserSerializer(serializers.Serializer[Membership]):
     groups = serializers.SerializerMethodField()
     activated = serializers.BooleanField(source="is_confirmed")
     sso_auth = serializers.SerializerMethodField(
-        help_text="Whether the user has come through the account's identity provider."
+        help_text="Whether the user has come through the account's identity provider, or has to."
     )
     two_fa = serializers.BooleanField(source="has_two_factors")
     auth_types = serializers.SerializerMethodField(help_text="How the user signs in.")
@@ -134,7 +136,7 @@ class UserSerializer(serializers.Serializer[Membership]):
         return [role_as_json(member.held_role)]
 
     def get_sso_auth(self, member: Membership) -> bool:
-        return member.uses_sso
+        return "sso" in auth_types_of(member)
 
     @extend_schema_field({"type": "array", "items": {"type": "string", "enum": list(AUTH_TYPES)}})
     def get_auth_types(self, member: Membership) -> list[str]:

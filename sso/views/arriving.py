@@ -41,12 +41,18 @@ def begin(request: HttpRequest, slug: str) -> HttpResponse:
     connection = described(slug)
     if not connection.is_on:
         raise Http404
-    if request.user.is_authenticated:
+    if isinstance(request.user, User) and not _is_awaited(request.user, connection):
         return redirect(safe_next(request, fallback="/"))
     answer: HttpResponse = ConnectionProvider(request, connection).redirect(
         request, SIGN_IN, next_url=wanted_page(request)
     )
     return answer
+
+
+def _is_awaited(user: User, connection: Connection) -> bool:
+    """True for who is signed in by another way, and whose API tokens wait until they come here."""
+    mine = Membership.objects.of(user).filter(account=connection.account_id)
+    return mine.filter(tokens_suspended_at__isnull=False).exists()
 
 
 @csrf_exempt  # the signature of the provider says where it comes from
