@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils.html import strip_tags
 
 from accounts import suspension
@@ -16,7 +17,7 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from sso.models import Connection, IdleAction
 from tests.conftest import Issue, SignIn
-from tests.factories import ConnectionFactory, MembershipFactory
+from tests.factories import CertificateFactory, ConnectionFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -238,6 +239,17 @@ def test_who_is_concerned_is_told_why_and_offered_the_way(
         said = text(client.get(address))
         assert "Your API tokens are suspended" in said, address
         assert "Sign in through Okta" in said, address
+
+
+def test_way_leads_to_the_provider_also_who_has_signed_in_by_password(
+    client: Client, connection: Connection, comer: Membership, sign_in: SignIn, now: datetime
+) -> None:
+    CertificateFactory.create(connection=connection)
+    sign_in(client, comer)
+    way = reverse("sso:begin", args=[connection.slug])
+    assert client.get(way)["Location"] == "/"
+    suspend(comer, now)
+    assert client.get(way)["Location"].startswith(connection.sso_url)
 
 
 def test_form_is_not_offered_while_a_new_token_would_be_suspended(
