@@ -38,7 +38,7 @@ def arrive(*, connection: Connection, assertion: Assertion, by: Actor, at: datet
     somebody in once. Raises `Refused`; the reason is in the account's audit log then.
     """
     try:
-        spend(connection=connection, assertion=assertion)
+        spend(connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at)
         with transaction.atomic():
             return _admit(connection, assertion, by=by, at=at)
     except Refused as refusal:
@@ -46,14 +46,15 @@ def arrive(*, connection: Connection, assertion: Assertion, by: Actor, at: datet
         raise
 
 
-def spend(*, connection: Connection, assertion: Assertion) -> None:
-    """Use the assertion up, whatever comes of it. Raises `Refused` if it was."""
+def spend(*, connection: Connection, message_id: str, until: datetime) -> None:
+    """Use up what the provider has said, which is believed `until` then, whatever comes of it.
+    Raises `Refused` if it was used before."""
     try:
         with transaction.atomic():
             UsedAssertion.objects.create(
                 connection=connection,
-                assertion_id=assertion.assertion_id,
-                forget_at=assertion.ends_at,
+                assertion_id=message_id,
+                forget_at=until,
             )
     except IntegrityError:
         raise Refused("replayed") from None

@@ -102,7 +102,7 @@ def read(connection: Connection, text: str, *, at: datetime) -> Assertion:
         name_id_format=name_format,
         attributes=_attributes(assertion),
         session_index=_statement(assertion).get("SessionIndex", ""),
-        authenticated_at=_instant(_statement(assertion), "AuthnInstant"),
+        authenticated_at=instant_of(_statement(assertion), "AuthnInstant"),
         ends_at=_end(assertion, confirmation, at),
     )
 
@@ -189,14 +189,14 @@ def _statement(assertion: etree._Element) -> etree._Element:
 
 def _end(assertion: etree._Element, confirmation: etree._Element, at: datetime) -> datetime:
     """Until when it is believed. python3-saml forgives clocks five minutes, and a missing end."""
-    if _instant(assertion, "IssueInstant") > at + SKEW:
+    if instant_of(assertion, "IssueInstant") > at + SKEW:
         raise Refused("too_early")
     conditions = assertion.find(f"{SAML}Conditions")
     assert conditions is not None  # python3-saml insists on one
     for node in (conditions, confirmation):
-        if node.get("NotBefore") and _instant(node, "NotBefore") > at + SKEW:
+        if node.get("NotBefore") and instant_of(node, "NotBefore") > at + SKEW:
             raise Refused("too_early")
-    ends = [_instant(confirmation, "NotOnOrAfter"), *_optional_end(conditions)]
+    ends = [instant_of(confirmation, "NotOnOrAfter"), *_optional_end(conditions)]
     end = min(ends) + SKEW
     if end <= at:
         raise Refused("too_late")
@@ -205,10 +205,10 @@ def _end(assertion: etree._Element, confirmation: etree._Element, at: datetime) 
 
 def _optional_end(conditions: etree._Element) -> Iterator[datetime]:
     if conditions.get("NotOnOrAfter"):
-        yield _instant(conditions, "NotOnOrAfter")
+        yield instant_of(conditions, "NotOnOrAfter")
 
 
-def _instant(node: etree._Element, name: str) -> datetime:
+def instant_of(node: etree._Element, name: str) -> datetime:
     """A time as SAML writes it. Raises `Refused` for none."""
     try:
         seconds = OneLogin_Saml2_Utils.parse_SAML_to_time(node.get(name, ""))

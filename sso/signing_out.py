@@ -7,7 +7,7 @@ each part is there once, and what was inflated is bounded before anybody parses 
 import base64
 import binascii
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -23,6 +23,7 @@ from accounts.sessions import SessionStore
 from sso import addresses, sessions
 from sso.models import Connection, Subject
 from sso.refusals import Refused
+from sso.responses import SKEW, instant_of
 from sso.saml import conversation, request_data, settings_of
 from sso.sessions import Came
 from sso.shape import SAML, SAMLP, SIGNATURES, parse_document, text_of
@@ -31,6 +32,8 @@ REQUEST, ANSWER = "SAMLRequest", "SAMLResponse"
 SALT = "sso.signing-out"
 GOOD_FOR = 300
 """Seconds."""
+LASTS = timedelta(minutes=10)
+"""How long what the provider says is believed."""
 LONGEST = 16 * 1024
 LARGEST = 64 * 1024
 """Characters in an address, and bytes when inflated. Real ones have some hundred."""
@@ -67,8 +70,10 @@ def request_to_sign_out(connection: Connection, signed: str, *, at: datetime) ->
 
 class SignedOut(NamedTuple):
     """Somebody has signed out at the provider, in these sessions of it (none: in all). `answer` is
-    the address that tells it that we have heard."""
+    the address that tells it that we have heard. The message is believed until `ends_at`."""
 
+    message_id: str
+    ends_at: datetime
     name_id: str
     session_indexes: list[str]
     answer: str
@@ -103,7 +108,12 @@ def hear(connection: Connection, query: str, *, at: datetime) -> SignedOut | Non
         raise Refused("destination")
     name = root.find(f"{SAML}NameID")
     answer = _believed(connection, query, parts, at)
+    issued_at = instant_of(root, "IssueInstant")
+    if not at - LASTS < issued_at < at + SKEW:
+        raise Refused("too_late" if issued_at < at else "too_early")
     return SignedOut(
+        message_id=root.get("ID", ""),
+        ends_at=issued_at + LASTS,
         name_id="" if name is None else text_of(name),
         session_indexes=[text_of(each) for each in root.iterfind(f"{SAMLP}SessionIndex")],
         answer=answer,

@@ -11,9 +11,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts import suspension
 from accounts.federation import METHOD
 from accounts.redirects import safe_next
-from accounts.signin import other_ways_to_show_it, was_shown_lately
+from accounts.signin import other_ways_to_show_it, person, was_shown_lately
 from sso import arrivals, sessions
 from sso.models import Connection, Subject
 from sso.providers import ConnectionProvider, path_to
@@ -60,12 +61,17 @@ def shown_again(
     request: HttpRequest, connection: Connection, assertion: Assertion, wish: dict[str, str]
 ) -> HttpResponse:
     """Back from there. Raises `Refused` for somebody else, and if the provider asked nobody."""
-    arrivals.spend(connection=connection, assertion=assertion)
+    arrivals.spend(
+        connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at
+    )
     subject = Subject.objects.filter(connection=connection, name_id=assertion.name_id).first()
     if subject is None or subject.membership.user_id != request.user.pk:
         raise Refused("other_person")
     if assertion.authenticated_at < datetime.fromisoformat(wish["asked_at"]) - SKEW:
         raise Refused("not_fresh")
+    suspension.come_through(
+        membership=subject.membership, by=person(request.user, request), at=timezone.now()
+    )
     record_authentication(request, request.user, method=METHOD, reauthenticated=True)
     return redirect(path_to("sso:again", wish.get("next", "/")))
 

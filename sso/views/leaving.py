@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.signin import person
 from sso import sessions
+from sso.arrivals import spend
 from sso.refusals import Refused
 from sso.signing_out import end_sessions, hear, request_to_sign_out
 from sso.views.doors import described, refused_at_door
@@ -38,6 +39,8 @@ def sls(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404
     try:
         said = hear(connection, request.META.get("QUERY_STRING", ""), at=at)
+        if said is not None:
+            spend(connection=connection, message_id=said.message_id, until=said.ends_at)
     except Refused as refusal:
         return refused_at_door(request, connection, refusal)
     if said is None:
