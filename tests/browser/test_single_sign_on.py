@@ -12,13 +12,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import sso_steps
-from tests.browser.conftest import ADMINISTRATOR, Visit, Visits
+from tests.browser.conftest import Visit, Visits
 from tests.idp.samlp import Person, Provider
 from tests.portal import Portal, served_portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.samlp]
 
-GLOBEX_ADMINISTRATOR = "admin@globex.example"
+ADMINISTRATOR, GLOBEX_ADMINISTRATOR = "admin@acme.example", "admin@globex.example"
 MARIA = Person("maria-7f3a", "maria@staff.example", "Maria Example")
 OTTO = Person("otto-11", "otto@staff.example", "Otto Example")
 SIGN_IN_THERE = re.compile("Sign in at")
@@ -36,18 +36,19 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """One of this module's own: other tests sign in by password."""
     with served_portal(tmp_path_factory.mktemp("portal")) as running:
         sso_steps.make_operator(running)
+        sso_steps.make_account(running, "Acme", ADMINISTRATOR)
         yield running
 
 
 @pytest.fixture
 def company(visit: Visits, portal: Portal, providers: dict[str, Provider]) -> Company:
-    """Example Inc., set up on its pages, once."""
+    """Acme, set up on its pages, once."""
     return set_up(visit, ADMINISTRATOR, providers["example"], "staff.example")
 
 
 def set_up(visit: Visits, administrator: str, provider: Provider, domain: str) -> Company:
     window = visit(administrator)
-    window.go(sso_steps.SINGLE_SIGN_ON)
+    sso_steps.open_page(window)
     if not window.page.get_by_role("button", name="Set up single sign-on").is_visible():
         return Company(provider, sso_steps.direct_address(window))
     tell(provider, sso_steps.begin(window))
@@ -91,7 +92,7 @@ def test_new_person_arrives_by_the_direct_address(visit: Visits, company: Compan
     be(window.page, MARIA)
 
     expect_tokens(window.page)
-    expect(window.page.get_by_text("Example Inc.").first).to_be_visible()
+    expect(window.page.get_by_text("Acme").first).to_be_visible()
     assert window.troubles == []
 
 
@@ -176,7 +177,7 @@ def test_same_subject_and_address_of_another_companys_provider_is_somebody_else(
     be(impostor.page, MARIA._replace(email="maria@globex.example"))
     expect_tokens(impostor.page)
     expect(impostor.page.get_by_text("Globex").first).to_be_visible()
-    expect(impostor.page.get_by_text("Example Inc.")).to_have_count(0)
+    expect(impostor.page.get_by_text("Acme")).to_have_count(0)
 
 
 def test_signing_out_signs_out_at_the_provider_too(visit: Visits, company: Company) -> None:
@@ -217,6 +218,7 @@ def test_axe_finds_nothing_on_the_pages_of_single_sign_on(
 ) -> None:
     window = visit(ADMINISTRATOR, color_scheme=scheme, viewport={"width": width, "height": 900})
     page, found = window.page, {}
+    sso_steps.open_page(window)
     for path in ("", "provider/", "settings/", "test/result/"):
         window.go(f"{sso_steps.SINGLE_SIGN_ON}{path}")
         found[path] = violations(page)

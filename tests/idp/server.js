@@ -36,6 +36,7 @@ const providers = new Map(
 
 const app = express();
 app.disable("x-powered-by");
+app.get("/favicon.ico", (req, res) => res.sendStatus(204));
 app.use("/:provider", (req, res, next) => {
   req.provider = providers.get(req.params.provider);
   return req.provider ? next() : res.sendStatus(404);
