@@ -4,6 +4,7 @@ a provider of its own."""
 from __future__ import annotations
 
 import re
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import sso_steps
 from tests.browser.conftest import Visit, Visits
+from tests.browser.test_guide import create, row_of
 from tests.idp.samlp import Person, Provider
 from tests.portal import Portal, served_portal
 
@@ -80,6 +82,20 @@ def be(page: Page, person: Person, *, signed: str = "both") -> None:
     page.get_by_label("Name", exact=True).fill(person.name)
     page.get_by_label("Signed").select_option(signed)
     page.get_by_role("button", name="Sign in").click()
+
+
+def is_good(portal: Portal, token: str) -> bool:
+    """Whether the API takes the token."""
+    request = urllib.request.Request(
+        f"{portal.url}/iam/clients/me", headers={"Authorization": f"APIKey {token}"}
+    )
+    try:
+        with urllib.request.urlopen(request):
+            return True
+    except urllib.error.HTTPError as refused:
+        if refused.code != 401:
+            raise
+        return False
 
 
 def expect_tokens(page: Page) -> None:
@@ -195,16 +211,28 @@ def test_signing_out_signs_out_at_the_provider_too(visit: Visits, company: Compa
     assert window.troubles == []
 
 
-def test_seed_tells_the_truth_on_the_screen(visit: Visits, company: Company) -> None:
-    """Somebody who came through the provider is told that what it revokes, tokens survive; an
-    Administrator finds such people and their tokens."""
-    window = visit()
-    window.page.goto(company.direct_address)
-    be(window.page, MARIA)
-    expect_tokens(window.page)
-    expect(window.page.get_by_text("single sign-on").first).to_be_visible()
-    window.page.get_by_role("link", name="Create API token").click()
-    expect(window.page.get_by_text("single sign-on").first).to_be_visible()
+def test_what_the_guide_says_of_single_sign_on_is_true_on_the_screen(
+    visit: Visits, company: Company, portal: Portal
+) -> None:
+    """What the provider revokes, tokens survive, and people are told; an Administrator ends it."""
+    otto = visit()
+    otto.page.goto(company.direct_address)
+    be(otto.page, OTTO)
+    expect_tokens(otto.page)
+    expect(otto.page.get_by_text("You are one of these people.")).to_be_visible()
+    otto.page.get_by_role("link", name="Create API token").first.click()
+    expect(otto.page.get_by_text("If it takes your access away, we are not told")).to_be_visible()
+    token = create(otto.page, "Nightly backup", "Users")
+    assert is_good(portal, token)
+
+    administrator = visit(ADMINISTRATOR).page
+    administrator.get_by_role("link", name="Show tokens of people who sign in through SSO").click()
+    administrator.get_by_label("Actions for Nightly backup").click()
+    administrator.get_by_role("link", name="Delete all tokens of this person").click()
+    administrator.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row_of(administrator, "Nightly backup")).to_have_count(0)
+
+    assert not is_good(portal, token)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
