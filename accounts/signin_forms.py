@@ -38,6 +38,8 @@ class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
         _reword(self, login=_("E-mail"), password=_("Password"))
         self.fields["login"].widget.attrs["autocomplete"] = "username"
         self.fields["password"].help_text = ""
+        if self.initial.get("login"):  # the second step: only the password is left to type
+            self.fields["password"].widget.attrs["autofocus"] = True
 
     def clean(self) -> dict[str, Any]:
         """Where a domain is forced, everybody with such an address hears the same: with a right

@@ -42,7 +42,7 @@ def arrive(*, connection: Connection, assertion: Assertion, by: Actor, at: datet
         with transaction.atomic():
             return _admit(connection, assertion, by=by, at=at)
     except Refused as refusal:
-        refuse(connection=connection, refusal=refusal, by=by, at=at, said=assertion.name_id)
+        refuse(connection=connection, refusal=refusal, by=by, at=at, name_id=assertion.name_id)
         raise
 
 
@@ -67,7 +67,7 @@ def forget(*, at: datetime) -> int:
 
 
 def refuse(
-    *, connection: Connection, refusal: Refused, by: Actor, at: datetime, said: str = ""
+    *, connection: Connection, refusal: Refused, by: Actor, at: datetime, name_id: str = ""
 ) -> None:
     """Keep the reason where the account's Administrators can read it, and nobody else."""
     audit.record(
@@ -77,7 +77,8 @@ def refuse(
         account_id=connection.account_id,
         subject=connection,
         code=refusal.code,
-        name_id=refusal.said or said,
+        name_id=refusal.name_id or name_id,
+        email=refusal.email,
     )
 
 
@@ -155,12 +156,12 @@ def _link(
     if email is None:
         raise Refused("no_email")
     if not speaks_for(connection, email):
-        raise Refused("domain", said=email)
+        raise Refused("domain", email=email)
     membership = _member(account, email) or _new_member(
         connection, account, email, assertion, by=by, at=at
     )
     if Subject.objects.filter(membership=membership).exists():
-        raise Refused("other_name", said=email)
+        raise Refused("other_name", email=email)
     Subject.objects.create(
         connection=connection, name_id=assertion.name_id, membership=membership, linked_at=at
     )
@@ -182,7 +183,7 @@ def _member(account: Account, email: str) -> Membership | None:
     found = Membership.objects.filter(account=account, user__email=email)
     membership = found.select_related("user", "account").first()
     if membership is not None and membership.is_removed:
-        raise Refused("removed", said=email)
+        raise Refused("removed", email=email)
     if membership is not None:
         _refuse_operators_and_inactive(membership.user)
     return membership
@@ -202,7 +203,7 @@ def _new_member(
     if user is not None:
         _refuse_operators_and_inactive(user)
         if not _is_only_invited(user):
-            raise Refused("other_account", said=email)
+            raise Refused("other_account", email=email)
     invitation = _invitation(account, user, at)
     if invitation is None:
         _refuse_without_room(connection, email, at)
@@ -254,12 +255,12 @@ def _refuse_without_room(connection: Connection, email: str, at: datetime) -> No
     """An account has room for so many new people a day: a provider that has gone mad, or was taken
     over, must not fill the portal with people. Who was invited is counted there."""
     if not connection.takes_new_people:
-        raise Refused("no_new_people", said=email)
+        raise Refused("no_new_people", email=email)
     arrived = Membership.objects.filter(
         account=connection.account_id, created_at__gt=at - DAY, sso_at__isnull=False
     )
     if arrived.count() >= settings.SSO_NEW_PEOPLE_PER_DAY:
-        raise Refused("no_room", said=email)
+        raise Refused("no_room", email=email)
 
 
 def _make_user(email: str, name: str, *, by: Actor, at: datetime) -> User:
@@ -270,7 +271,7 @@ def _make_user(email: str, name: str, *, by: Actor, at: datetime) -> User:
             user = User.objects.create_user(email, None, name=name, date_joined=at)
     except (IntegrityError, ValidationError):
         # Another account made them at this very moment.
-        raise Refused("other_account", said=email) from None
+        raise Refused("other_account", email=email) from None
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     audit.record("user.created", by=by, at=at, subject=user)
     return user
@@ -278,6 +279,6 @@ def _make_user(email: str, name: str, *, by: Actor, at: datetime) -> User:
 
 def _refuse_operators_and_inactive(user: User) -> None:
     if user.is_staff:
-        raise Refused("operator", said=user.email)
+        raise Refused("operator", email=user.email)
     if not user.is_active:
-        raise Refused("inactive", said=user.email)
+        raise Refused("inactive", email=user.email)

@@ -62,12 +62,13 @@ REASONS: dict[str, Promise] = {
 
 
 class Refused(Exception):
-    """Nobody is let in by this; `code` is one of `REASONS`, `said` whom it was about."""
+    """Nobody is let in by this; `code` is one of `REASONS`. What was claimed, as far as that is
+    known: a name at the provider, an address."""
 
-    def __init__(self, code: str, *, said: str = "") -> None:
+    def __init__(self, code: str, *, name_id: str = "", email: str = "") -> None:
         super().__init__(code)
         assert code in REASONS, code
-        self.code, self.said = code, said
+        self.code, self.name_id, self.email = code, name_id, email
 
 
 def reason(code: str) -> str:

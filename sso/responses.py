@@ -157,7 +157,7 @@ def _name(assertion: etree._Element) -> tuple[str, str]:
         raise Refused("no_name")
     name_format = node.get("Format", "")
     if name_format == TRANSIENT:
-        raise Refused("transient", said=name)
+        raise Refused("transient", name_id=name)
     return name, name_format
 
 

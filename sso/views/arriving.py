@@ -84,7 +84,7 @@ def finish(request: HttpRequest, slug: str) -> HttpResponse:
         if wish["process"] == testing.PROCESS:
             return testing.came_back(request, connection, assertion)
     except Refused as refusal:
-        return refused_at_door(request, connection, refusal, said=assertion.name_id)
+        return refused_at_door(request, connection, refusal, name_id=assertion.name_id)
     return _sign_in(request, connection, assertion, wish)
 
 

@@ -35,7 +35,7 @@ def refusal_page(request: HttpRequest, connection: Connection, status: int = 400
 
 
 def refused_at_door(
-    request: HttpRequest, connection: Connection, refusal: Refused, *, said: str = ""
+    request: HttpRequest, connection: Connection, refusal: Refused, *, name_id: str = ""
 ) -> HttpResponse:
     """Tell nobody why, and keep the reason; but nobody fills the account's audit log."""
     try:
@@ -49,6 +49,6 @@ def refused_at_door(
         refusal=refusal,
         by=person(None, request),
         at=timezone.now(),
-        said=said,
+        name_id=name_id,
     )
     return refusal_page(request, connection)

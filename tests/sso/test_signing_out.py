@@ -9,6 +9,7 @@ import pytest
 import xmlsec
 from django.test import Client
 from django.urls import reverse
+from xmlsec import constants
 
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
@@ -62,8 +63,8 @@ def told(
     packed = b64encode(zlib.compress(xml.encode())[2:-4]).decode()
     query = urlencode({"SAMLRequest": packed, "SigAlg": RSA_SHA256}, quote_via=quote)
     context = xmlsec.SignatureContext()
-    context.key = xmlsec.Key.from_memory(signing.key, xmlsec.KeyFormat.PEM)
-    signature = context.sign_binary(query.encode(), xmlsec.Transform.RSA_SHA256)
+    context.key = xmlsec.Key.from_memory(signing.key, constants.KeyDataFormatPem)
+    signature = context.sign_binary(query.encode(), constants.TransformRsaSha256)
     query += f"&{urlencode({'Signature': b64encode(signature).decode()})}"
     return f"{reverse('sso:sls', args=[connection.slug])}?{query}"
 
