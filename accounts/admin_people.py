@@ -27,6 +27,8 @@ from accounts.models import Invitation, Membership
 from accounts.requests import operator_of
 from accounts.roles import Role
 
+SINCE = ("created_at", "removed_at", "sso_at", "tokens_suspended_at")
+
 
 class NotDone(Exception):
     """A verb has refused what the form asks for; the words say why."""
@@ -104,11 +106,11 @@ class MembershipAdmin(VerbAdmin):
     def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[Any]:
         if obj is None:
             return ["account", "user", "role"]
-        shown = ["user", "account", "role", "created_at", "removed_at"]
+        shown = ["user", "account", "role", *SINCE]
         return shown if obj.is_removed else [*shown, "remove", "delete_tokens"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[str]:
-        return ["user", "account", "created_at", "removed_at"] if obj else []
+        return ["user", "account", *SINCE] if obj else []
 
     def act(
         self, request: HttpRequest, obj: Membership, facts: dict[str, Any], *, change: bool

@@ -218,7 +218,7 @@ def _row(event: AuditEvent, names: _Names) -> Row:
         about=_about(event, names),
         token_id=event.subject_id if event.subject_type == "apitoken" else None,
         facts=[
-            (audit_words.detail_name(key), _fact(key, value, names))
+            (audit_words.detail_name(key), _fact(event.kind, key, value, names))
             for key, value in event.details.items()
             if value not in (None, "", False) and not _is_said(key, value, event)
         ],
@@ -245,10 +245,12 @@ def _about(event: AuditEvent, names: _Names) -> str:
     return ""
 
 
-def _fact(key: str, value: Any, names: _Names) -> str:
-    """A value in words: people by name, times in the reader's time zone."""
+def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
+    """A value in words: people by name, reasons in a sentence, times in the reader's zone."""
     if key == "issuer":
         return names.users.get(value, str(value))
+    if key == "code":
+        return audit_words.code_name(kind, str(value))
     if value is True:
         return _t("Yes")
     at = parse_datetime(value) if key.endswith("_at") and isinstance(value, str) else None

@@ -35,6 +35,8 @@ GROUPS: list[Group] = [
             "member.role_changed": _("Role changed"),
             "member.removed": _("User removed from the account"),
             "member.left": _("User left the account"),
+            "member.tokens_suspended": _("API tokens of a user suspended"),
+            "member.tokens_resumed": _("API tokens of a user work again"),
             "invitation.sent": _("Invitation sent"),
             "invitation.sent_again": _("Invitation sent again"),
             "invitation.withdrawn": _("Invitation withdrawn"),
@@ -90,7 +92,13 @@ DETAILS: dict[str, Words] = {
     "name": _("Name"),
     "role": _("Role"),
     "user_agent": _("Browser or program"),
+    "why": _("In detail"),
 }
+
+CODES: dict[str, dict[str, Words]] = {
+    "sign_in.refused": {"sso_forced": _("Has to sign in through the identity provider")},
+}
+"""What reasons are called, by the kind of event, where their code is not word enough."""
 
 DOORS: dict[str, Words] = {
     "portal": _("Portal"),
@@ -107,6 +115,16 @@ def name_events(title: Words, kinds: Mapping[str, Words]) -> None:
         GROUPS.insert(-1, Group(title, dict(kinds)))
 
 
+def name_details(names: Mapping[str, Words]) -> None:
+    """Add what details of events are called."""
+    DETAILS.update(names)
+
+
+def name_codes(kind: str, names: Mapping[str, Words]) -> None:
+    """Add what reasons of such events are called."""
+    CODES.setdefault(kind, {}).update(names)
+
+
 def event_name(kind: str) -> str:
     """What the event is called; its code, if nobody named it."""
     return next((str(group.kinds[kind]) for group in GROUPS if kind in group.kinds), kind)
@@ -114,6 +132,10 @@ def event_name(kind: str) -> str:
 
 def detail_name(key: str) -> str:
     return str(DETAILS.get(key) or key.replace("_", " ").capitalize())
+
+
+def code_name(kind: str, code: str) -> str:
+    return str(CODES.get(kind, {}).get(code, code))
 
 
 def door_name(through: str) -> str:

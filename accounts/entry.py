@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit, letters
+from accounts import audit, federation, letters
 from accounts.actors import Actor
 from accounts.emails import normal_email
 from accounts.models import Account, Membership, User
@@ -85,10 +85,11 @@ def ask_for_password(*, email: str, by: Actor, at: datetime) -> None:
     """Send the link for a new password to this address, if it is somebody's.
 
     Nobody hears whether it is: known or not, one event is written and one transaction committed.
+    Somebody whom their account makes sign in through its provider gets none: it would lead nowhere.
     """
     user = User.objects.filter(email=email, is_active=True).first()
     audit.record("password.reset_asked", by=by, at=at, subject=user)
-    if user is not None:
+    if user is not None and not federation.refuses(user):
         letters.reset_password(user=user, at=at)
 
 

@@ -1,4 +1,4 @@
-"""The operators' verbs about mails: what `notifications` does, on the record."""
+"""Mails about accounts: whether they are still wanted, and the operators' verbs about them."""
 
 from datetime import datetime
 
@@ -8,8 +8,19 @@ from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actors import Actor
+from accounts.models import Membership
 from notifications import delivery
+from notifications.kinds import KINDS, Channel
+from notifications.mails import reader_of
 from notifications.models import Mail
+from notifications.preferences import wanted_channels
+
+
+def is_wanted(mail: Mail) -> bool:
+    """False if the reader has left the account, or turned off such mails, since it was decided."""
+    person = reader_of(mail)
+    is_member = Membership.objects.of(mail.user).filter(account_id=person.account_id).exists()
+    return is_member and Channel.EMAIL in wanted_channels([person], KINDS[mail.kind])[person]
 
 
 @transaction.atomic

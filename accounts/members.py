@@ -122,8 +122,15 @@ def join(*, account: Account, user: User, role: Role, at: datetime) -> Membershi
     membership, _made = Membership.objects.update_or_create(
         account=account,
         user=user,
-        # Who comes back begins anew: how they signed in meanwhile is not the account's business.
-        defaults={"role": role, "removed_at": None, "created_at": at},
+        # Who comes back begins anew: how they signed in meanwhile is not the account's business,
+        # and what they did here before they were removed is over.
+        defaults={
+            "role": role,
+            "removed_at": None,
+            "created_at": at,
+            "sso_at": None,
+            "tokens_suspended_at": None,
+        },
     )
     standing.announce(user_id=user.pk, account_id=account.pk)
     return membership

@@ -167,6 +167,12 @@ class Membership(models.Model):
     role = models.PositiveSmallIntegerField(_("role"), choices=Role)
     created_at = models.DateTimeField(_("member since"), default=timezone.now, editable=False)
     removed_at = models.DateTimeField(_("removed"), null=True, blank=True, editable=False)
+    sso_at = models.DateTimeField(_("last single sign-on"), null=True, blank=True, editable=False)
+    """When the member last came through the account's identity provider; None: they never did."""
+    tokens_suspended_at = models.DateTimeField(
+        _("API tokens suspended"), null=True, blank=True, editable=False
+    )
+    """Set while the member's API tokens are refused because they stayed away from the provider."""
 
     objects = MembershipQuerySet.as_manager()
 
@@ -177,6 +183,10 @@ class Membership(models.Model):
             models.UniqueConstraint(fields=["account", "user"], name="membership_once_per_account"),
             models.CheckConstraint(
                 condition=models.Q(role__in=Role.values), name="membership_role_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(tokens_suspended_at__isnull=True) | Q(sso_at__isnull=False),
+                name="membership_suspended_after_sso",
             ),
         ]
 
@@ -190,6 +200,16 @@ class Membership(models.Model):
     @property
     def held_role(self) -> Role:
         return Role(self.role)
+
+    @property
+    def uses_sso(self) -> bool:
+        """True for whoever has come through the account's identity provider."""
+        return self.sso_at is not None
+
+    @property
+    def has_suspended_tokens(self) -> bool:
+        """True while the API tokens of the member are refused, because they stayed away."""
+        return self.tokens_suspended_at is not None
 
     @property
     def is_administrator(self) -> bool:

@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from accounts import tokenfacts
+from accounts import federation, tokenfacts
 from accounts.actors import Actor
 from accounts.invitations import MOST_SENDINGS, still_stands
 from accounts.models import Invitation, Membership
@@ -24,6 +24,10 @@ PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
 MOST_INVITATIONS = 50
 """Of those that nobody answered, the newest."""
+
+SSO, NOT_SSO = "sso", "other"
+SIGN_IN_CHOICES = [(SSO, _("Single sign-on")), (NOT_SSO, _("No single sign-on"))]
+"""For filters: whether people have come through the account's identity provider."""
 
 
 class Row(NamedTuple):
@@ -57,7 +61,7 @@ def visible_members(actor: Actor) -> QuerySet[Membership]:
 
 
 class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
-    """Search by name and e-mail, and by role."""
+    """Search by name and e-mail, by role, and by how people sign in."""
 
     q = django_filters.CharFilter(
         label=_("Search"),
@@ -67,6 +71,12 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
     )
     role = django_filters.ChoiceFilter(
         label=_("Role"), choices=Role.choices, empty_label=_("All roles")
+    )
+    signs_in_by = django_filters.ChoiceFilter(
+        label=_("Signs in by"),
+        choices=SIGN_IN_CHOICES,
+        method="filter_signs_in_by",
+        empty_label=_("Any way"),
     )
 
     def __init__(self, query: QueryDict, *, actor: Actor) -> None:
@@ -80,6 +90,11 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         self, queryset: QuerySet[Membership], _name: str, value: str
     ) -> QuerySet[Membership]:
         return queryset.filter(Q(user__name__icontains=value) | Q(user__email__icontains=value))
+
+    def filter_signs_in_by(
+        self, queryset: QuerySet[Membership], _name: str, value: str
+    ) -> QuerySet[Membership]:
+        return queryset.filter(sso_at__isnull=value != SSO)
 
 
 def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
@@ -99,7 +114,7 @@ def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
         "page_sizes": PAGE_SIZES,
         "page_size": size,
         "filterset": filterset,
-        "is_filtered": bool(query.get("q") or query.get("role")),
+        "is_filtered": any(query.get(name) for name in ("q", "role", "signs_in_by")),
         "is_administrator": is_administrator,
         "invitations": _invitations(actor, at) if is_administrator else [],
     }
@@ -124,14 +139,19 @@ def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
     return members.annotate(
         has_two_factors=Exists(factors.filter(type__in=FACTORS)),
         has_passkeys=Exists(factors.filter(type=Authenticator.Type.WEBAUTHN)),
+        is_forced=federation.forced_here(),
     ).order_by(name, "pk")
 
 
 def _row(member: Membership, actor: Actor, tokens: int) -> Row:
-    has_passkeys, has_two_factors = (
-        getattr(member, name) for name in ("has_passkeys", "has_two_factors")
+    has_passkeys, has_two_factors, is_forced = (
+        getattr(member, name) for name in ("has_passkeys", "has_two_factors", "is_forced")
     )
-    ways = {_t("Password"): member.user.has_usable_password(), _t("Passkey"): has_passkeys}
+    ways = {
+        _t("Password"): member.user.has_usable_password() and not is_forced,
+        _t("Passkey"): has_passkeys and not is_forced,
+        _t("Single sign-on"): member.uses_sso or is_forced,
+    }
     at = member.user.last_login
     return Row(
         member=member,

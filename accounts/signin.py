@@ -1,11 +1,15 @@
 """Sign-in as this product wants it: django-allauth does it, this file tells it how."""
 
+import time
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
+from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed, password_reset
+from allauth.core.exceptions import ReauthenticationRequired
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import (
     authentication_failed,
@@ -13,17 +17,20 @@ from allauth.mfa.signals import (
     authenticator_removed,
     authenticator_reset,
 )
+from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts import audit, entry, letters, secondfactors, services
+from accounts import audit, entry, federation, letters, secondfactors, services
 from accounts.actors import Actor, Through
 from accounts.addresses import client_address
 from accounts.emails import known_email, normal_email
+from accounts.federation import METHOD
 from accounts.models import User
 from accounts.redirects import is_our_path
 
@@ -59,6 +66,45 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
 
     def is_safe_url(self, url: str) -> bool:
         return is_our_path(url)
+
+    def pre_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse | None:
+        """Every way of signing in leads through here, once the person has shown who they are."""
+        answer: HttpResponse | None = super().pre_login(request, user, **facts)
+        how = _how(user, request)
+        if answer is None and how["auth_type"] != METHOD and federation.refuses(user):
+            clear_login(request)
+            refuse_forced(user, request, **how)
+            answer = render(request, "account/forced.html", status=403)
+        return answer
+
+    def get_logout_redirect_url(self, request: HttpRequest) -> str:
+        """Who came through a provider that offers it is signed out there, too."""
+        url: str = super().get_logout_redirect_url(request)
+        return federation.sign_out(request) or url
+
+    def is_reauthentication_required(self, *, app: str, **facts: Any) -> bool:
+        """As allauth, which asks nothing of somebody without password and second factor: those go
+        to the provider that they came through."""
+        request = self.request
+        if (
+            request.user.is_authenticated
+            and not get_reauthentication_flows(request.user)
+            and federation.again(request)
+            and not was_shown_lately(request)
+        ):
+            raise ReauthenticationRequired
+        is_required: bool = super().is_reauthentication_required(app=app, **facts)
+        return is_required
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """The provider comes first for who came through it; where it is forced, no password."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        again = federation.again(self.request) if user.is_authenticated else None
+        if again is None:
+            return methods
+        if federation.is_forced(user):
+            methods = [each for each in methods if each["id"] != "reauthenticate"]
+        return [{"id": METHOD, "description": "", "url": again}, *methods]
 
     def set_password(self, user: User, password: str) -> None:
         services.set_password(
@@ -134,6 +180,11 @@ def _refused_second_factor(
     _record_refusal(user, request, auth_type="password", second_factor=authenticator.type)
 
 
+def refuse_forced(user: User, request: HttpRequest, **how: Any) -> None:
+    """Remember that somebody had the right means, and has to come through their provider."""
+    _record_refusal(user, request, **{"auth_type": "password", **how}, code="sso_forced")
+
+
 def _record_refusal(subject: User | None, request: HttpRequest, **how: Any) -> None:
     audit.record(
         "sign_in.refused",
@@ -182,6 +233,20 @@ def _confirmed(request: HttpRequest, email_address: EmailAddress, **_facts: Any)
     audit.record("email.confirmed", by=person(user, request), at=timezone.now(), subject=user)
 
 
+def was_shown_lately(request: HttpRequest) -> bool:
+    """True if the person has shown once more, within minutes, that it is them."""
+    records = get_authentication_records(request, request.user)
+    shown = [record["at"] for record in records if record.get("reauthenticated")]
+    return bool(shown) and time.time() - shown[-1] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def other_ways_to_show_it(request: HttpRequest) -> list[dict[str, Any]]:
+    """What the person can do instead of going to their provider once more."""
+    assert isinstance(request.user, User)
+    methods = SignInAdapter(request).get_reauthentication_methods(request.user)
+    return [each for each in methods if each["id"] != METHOD]
+
+
 def person(user: User | None, request: HttpRequest) -> Actor:
     """Somebody at the portal's doors, signed in or about to."""
     return Actor(through=Through.PORTAL, user=user, address=client_address(request))
@@ -200,6 +265,8 @@ def _how(user: User, request: HttpRequest) -> dict[str, Any]:
     for record in records:
         if record.get("passwordless"):
             how["auth_type"] = "passkey"
+        elif record["method"] == METHOD:
+            how["auth_type"] = METHOD
         elif record["method"] == "mfa":
             how["second_factor"] = record["type"]
     return how

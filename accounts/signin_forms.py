@@ -20,11 +20,11 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from accounts import entry
-from accounts.emails import normal_email
+from accounts import entry, federation
+from accounts.emails import known_email, normal_email
 from accounts.languages import language_for
 from accounts.models import User
-from accounts.signin import person
+from accounts.signin import person, refuse_forced
 from accounts.text import validate_line
 
 GOOD_PASSWORD = _(
@@ -38,6 +38,35 @@ class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
         _reword(self, login=_("E-mail"), password=_("Password"))
         self.fields["login"].widget.attrs["autocomplete"] = "username"
         self.fields["password"].help_text = ""
+        if self.initial.get("login"):  # the second step: only the password is left to type
+            self.fields["password"].widget.attrs["autofocus"] = True
+
+    def clean(self) -> dict[str, Any]:
+        """Where a domain is forced, everybody with such an address hears the same: with a right
+        password or a wrong one, known or not."""
+        email = known_email(self.cleaned_data.get("login", ""))
+        is_forced = email is not None and federation.is_forced_address(email)
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        except ValidationError:
+            if is_forced:
+                raise _forced() from None
+            raise
+        if is_forced and self.user is not None and federation.refuses(self.user):
+            refuse_forced(self.user, self.request)
+            raise _forced()
+        return cleaned
+
+
+class AddressForm(forms.Form):
+    """The first step of signing in: who it is."""
+
+    login = forms.EmailField(
+        label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username"})
+    )
+
+    def clean_login(self) -> str:
+        return normal_email(self.cleaned_data["login"])
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
@@ -143,6 +172,16 @@ class EmailForm(forms.Form):
 
     def clean_email(self) -> str:
         return normal_email(self.cleaned_data["email"])
+
+
+def _forced() -> ValidationError:
+    return ValidationError(
+        _(
+            "People with this address sign in through their company. Go back to the start, enter "
+            "only the address, and continue."
+        ),
+        code="sso_forced",
+    )
 
 
 def _reword(form: forms.Form, **labels: Any) -> None:

@@ -10,11 +10,11 @@ from django.urls import path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
-from accounts.views import security
+from accounts.views import entrance, security
 
 # What changes a second factor is kept together with its audit event, or not at all.
 urlpatterns = [
-    path("sign-in/", account.login, name="account_login"),
+    path("sign-in/", entrance.sign_in, name="account_login"),
     path("sign-in/passkey/", passkeys.login_webauthn, name="mfa_login_webauthn"),
     path("sign-in/second-factor/", mfa.authenticate, name="mfa_authenticate"),
     path("sign-in/again/", account.reauthenticate, name="account_reauthenticate"),

@@ -8,8 +8,8 @@ from accounts.roles import Role
 
 
 class TokenFacts(NamedTuple):
-    """`role_of` an active token by its id, None if it has ended; `counts` the active tokens of an
-    account by the membership that issued them."""
+    """`role_of` an active token by its id, None if it has ended or is suspended; `counts` the
+    active tokens of an account by the membership that issued them."""
 
     role_of: Callable[[int, datetime], Role | None]
     counts: Callable[[int, datetime], dict[int, int]]

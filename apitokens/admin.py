@@ -95,7 +95,8 @@ class APITokenAdmin(ListAdmin):
 
     @admin.display(description=_("status"))
     def status(self, token: APIToken) -> str:
-        return str(token.status(timezone.now()).label)
+        at = timezone.now()
+        return _t("Suspended") if token.is_suspended(at) else str(token.status(at).label)
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, token: APIToken) -> str:

@@ -10,6 +10,7 @@ name_events(
         "token.issued": _("API token created"),
         "token.issue_refused": _("Creating an API token refused"),
         "token.deleted": _("API token deleted"),
+        "token.all_deleted": _("All API tokens of a user deleted"),
         "token.delete_refused": _("Deleting an API token refused"),
         "token.refused": _("API token refused"),
         "token.used_from_new_address": _("API token used from a new address"),

@@ -18,7 +18,7 @@ from accounts.actors import Actor, Through
 from accounts.members import add_member, remove_member
 from accounts.models import Membership, User
 from accounts.roles import Role
-from apitokens import services
+from apitokens import demo_sso, services
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.use_records import Use, write_down
@@ -125,6 +125,20 @@ SPECIMENS = [
         "former@example.com", "Migration of the old shop", Role.ENGINEERS, 330, None, 210, 200
     ),
     Specimen("former@example.com", "Newsletter sync", Role.USERS, 310, 60, 205, 200),
+    Specimen("ines@partners.example", "Shop connector", Role.USERS, 100, 265, 0.02),
+    Specimen(
+        "ines@partners.example",
+        "Monthly price list",
+        Role.USERS,
+        70,
+        None,
+        24,
+        None,
+        "Issued by somebody who signs in through single sign-on: their provider does not tell the "
+        "portal when it takes their access away.",
+    ),
+    Specimen("paul@partners.example", "Stock level feed", Role.USERS, 95, None, 8.01),
+    Specimen("paul@partners.example", "Returns export", Role.USERS, 60, 305, 9),
     Specimen("admin@globex.example", "Globex production", Role.ADMINISTRATORS, 60, None, 0.2),
     Specimen("admin@globex.example", "Globex reporting", Role.USERS, 10, 355),
 ]
@@ -172,9 +186,12 @@ def seed(*, at: datetime) -> Demo:
     add_member(
         account=globex, user=users["admin@example.com"], role=Role.USERS, by=OPERATOR, at=began
     )
+    connection = demo_sso.connect(members["admin@example.com"], at=at - timedelta(days=120))
+    members |= demo_sso.first_arrivals(connection, at=at - timedelta(days=110))
     with _nobody_told(members.values()):
         for specimen in sorted(SPECIMENS, key=lambda each: -each.created):
             _issue(specimen, members, at=at)
+        demo_sso.watch(connection, members["admin@example.com"], at=at)
     administrator = Actor.member(members["admin@example.com"])
     remove_member(
         membership=members["former@example.com"], by=administrator, at=at - timedelta(days=199)
@@ -253,7 +270,7 @@ def _sign_ins(members: dict[str, Membership]) -> list[tuple[str, str]]:
     return [
         (email, f"{member.held_role.label} of {member.account.name}")
         for email, member in members.items()
-        if not member.is_removed
+        if not member.is_removed and member.user.has_usable_password()
     ]
 
 

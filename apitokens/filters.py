@@ -12,13 +12,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor
 from accounts.models import Membership
+from accounts.people import SIGN_IN_CHOICES, SSO
 from accounts.roles import Role
 from accounts.text import parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
 _RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
 NEWEST_FIRST, SOONEST_FIRST = "-created", "expiration"
-ALL, EXPIRING = "all", "expiring"
+ALL, EXPIRING, SUSPENDED = "all", "expiring", "suspended"
 MOST_IDS = 200
 
 SORTS: dict[str, Callable[[], list[OrderBy]]] = {
@@ -88,8 +89,8 @@ class IdsFilter(django_filters.Filter):  # type: ignore[misc]  # django-filter h
 
 
 class PageFilter(TokenFilter):
-    """Issued by, Role, Status (Active unless asked otherwise), search and sorting of the page; and
-    the tokens that a notice names."""
+    """Issued by, how the issuer signs in, Role, Status (Active unless asked otherwise), search and
+    sorting of the page; and the tokens that a notice names."""
 
     issued_by = django_filters.ModelChoiceFilter(
         label=_("Issued by"),
@@ -97,6 +98,12 @@ class PageFilter(TokenFilter):
         queryset=lambda request: Membership.objects.none(),
         to_field_name="user_id",
         empty_label=_("Everybody"),
+    )
+    signs_in_by = django_filters.ChoiceFilter(
+        label=_("Issuer signs in by"),
+        choices=SIGN_IN_CHOICES,
+        method="filter_signs_in_by",
+        empty_label=_("Any way"),
     )
     role = django_filters.ChoiceFilter(
         label=_("Role"), choices=Role.choices, empty_label=_("All roles")
@@ -107,6 +114,7 @@ class PageFilter(TokenFilter):
             (ALL, _("All")),
             *Status.choices,
             (EXPIRING, _("Expiring in 7 days or less")),
+            (SUSPENDED, _("Suspended")),
         ],
         method="filter_status",
         empty_label=None,
@@ -142,7 +150,14 @@ class PageFilter(TokenFilter):
     def filter_status(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         if value == EXPIRING:
             return queryset.expiring(self.at)
+        if value == SUSPENDED:
+            return queryset.suspended(self.at)
         return queryset.with_status(value, self.at)
+
+    def filter_signs_in_by(
+        self, queryset: APITokenQuerySet, _name: str, value: str
+    ) -> APITokenQuerySet:
+        return queryset.filter(issuer__sso_at__isnull=value != SSO)
 
     def ignore(self, queryset: APITokenQuerySet, _name: str, _value: str) -> APITokenQuerySet:
         return queryset

@@ -14,7 +14,7 @@ from accounts.roles import Role
 from accounts.signals import member_leaving, member_role_changing
 from accounts.tokenfacts import TokenFacts, register
 from apitokens.models import APIToken
-from apitokens.services import delete_all
+from apitokens.services import delete_all_of
 
 
 @receiver(member_leaving)
@@ -28,11 +28,9 @@ def delete_or_refuse(
 ) -> None:
     """A member with active tokens stays, unless those go too: what they issued must not go on
     without them."""
-    tokens = list(APIToken.objects.active(at).filter(issuer=membership))
     if delete_tokens:
-        # The one that acts goes last: it would have ended before it has done the others.
-        delete_all(tokens=sorted(tokens, key=lambda token: token.pk == by.token_id), by=by, at=at)
-    elif tokens:
+        delete_all_of(issuer=membership, by=by, at=at)
+    elif APIToken.objects.active(at).filter(issuer=membership).exists():
         raise PermissionDenied(
             _("You can't leave the account while you have active tokens")
             if is_own_wish
@@ -51,8 +49,9 @@ def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_fac
 
 
 def role_of(token_id: int, at: datetime) -> Role | None:
-    """The role of an active token, None for any other."""
-    token = APIToken.objects.active(at).filter(pk=token_id).only("role").first()
+    """The role of a token that is active and not suspended, None for any other."""
+    usable = APIToken.objects.active(at).filter(issuer__tokens_suspended_at=None)
+    token = usable.filter(pk=token_id).only("role").first()
     return token.held_role if token else None
 
 

@@ -14,6 +14,7 @@ from accounts.roles import Role
 from apitokens import services
 from apitokens.filters import NEWEST_FIRST, PageFilter
 from apitokens.models import APIToken, Status
+from sso.idle import rule_of
 
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
@@ -48,6 +49,7 @@ class Row(NamedTuple):
 
     token: APIToken
     status: Status
+    is_suspended: bool
     expires_soon: bool
     expires_in: str
     issuer_removed: bool
@@ -76,6 +78,7 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
         "page_sizes": PAGE_SIZES,
         "page_size": size,
         "usage": services.usage(account, at=at),
+        "rule": rule_of(account.pk),
         "has_tokens": bool(page.object_list) or APIToken.objects.visible_to(actor).exists(),
         "is_administrator": actor.role is Role.ADMINISTRATORS,
     }
@@ -86,6 +89,7 @@ def row(token: APIToken, *, at: datetime) -> Row:
     return Row(
         token=token,
         status=token.status(at),
+        is_suspended=token.is_suspended(at),
         expires_soon=token.expires_soon(at),
         expires_in=timeuntil(token.expires_at, at, depth=1) if token.expires_at else "",
         issuer_removed=token.issuer.is_removed,
@@ -112,5 +116,5 @@ def _page_size(query: QueryDict) -> int:
 
 
 def _is_filtered(query: QueryDict) -> bool:
-    asks = any(query.get(name) for name in ("issued_by", "role", "q", "ids"))
+    asks = any(query.get(name) for name in ("issued_by", "signs_in_by", "role", "q", "ids"))
     return asks or (query.get("status") or Status.ACTIVE) != Status.ACTIVE

@@ -53,6 +53,10 @@ class APITokenQuerySet(models.QuerySet["APIToken"]):
         """Active ones that expire `within` the given span after `at`."""
         return self.undeleted().filter(expires_at__gt=at, expires_at__lte=at + within)
 
+    def suspended(self, at: datetime) -> APITokenQuerySet:
+        """Active ones that are refused until their issuer comes through the identity provider."""
+        return self.active(at).filter(issuer__tokens_suspended_at__isnull=False)
+
     def with_status(self, status: str, at: datetime) -> APITokenQuerySet:
         """Those with this status; all of them for any other word."""
         match status:
@@ -177,6 +181,10 @@ class APIToken(models.Model):
             and self.expires_at is not None
             and at < self.expires_at <= at + EXPIRES_SOON
         )
+
+    def is_suspended(self, at: datetime) -> bool:
+        """True for an active token that is refused, because its issuer stays away."""
+        return self.status(at) is Status.ACTIVE and self.issuer.has_suspended_tokens
 
     def status(self, at: datetime) -> Status:
         if self.is_deleted:

@@ -23,7 +23,7 @@ from accounts.models import Account, Membership
 from accounts.roles import Role
 from accounts.standing import as_of_now, lock, present
 from apitokens import keys
-from apitokens.changes import tell_issuer
+from apitokens.changes import tell_issuer, tell_issuer_of_all
 from apitokens.memory import TOKENS
 from apitokens.models import APIToken, VerifierKey
 from apitokens.thresholds import first_notice_due
@@ -32,7 +32,8 @@ LONGEST_LIFE = timedelta(days=36_525)
 """A hundred years: what is later is a slip of the keyboard or means "never"."""
 
 FORBIDDEN = "forbidden"
-AUDITED_REFUSALS = {"role_too_high", "limit_reached", "outlives_creator", FORBIDDEN}
+SUSPENDED = "suspended"
+AUDITED_REFUSALS = {"role_too_high", "limit_reached", "outlives_creator", SUSPENDED, FORBIDDEN}
 
 
 class Issued(NamedTuple):
@@ -77,8 +78,9 @@ def issue(
 
     A token that acts as `by` gives away no more than its own role and nothing that outlives it.
     Raises `ValidationError` with codes (by field) `role_too_high`, `past`, `too_far`,
-    `outlives_creator`, `limit_reached` (whole form); `AlreadyIssued` if `form_key` was used before;
-    `PermissionDenied` for whoever is not the issuer or an operator, or no longer a member.
+    `outlives_creator`, `limit_reached` and `suspended` (whole form); `AlreadyIssued` if `form_key`
+    was used before; `PermissionDenied` for whoever is not the issuer or an operator, or no longer a
+    member.
     """
     token = APIToken(
         account_id=issuer.account_id,
@@ -121,6 +123,37 @@ def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
 
 
 @transaction.atomic
+def delete_all_of(*, issuer: Membership, by: Actor, at: datetime) -> int:
+    """Delete all active tokens that the member issued, all or none. Returns how many they were.
+
+    Whoever issues one at the same moment waits: either it goes with the others, or it comes after
+    this is done. The issuer gets one notice. Raises `PermissionDenied` for everybody but
+    Administrators of the account, the issuer and operators, and for a token that acts, if one of
+    them has a stronger role.
+    """
+    lock(issuer.account_id)
+    by = as_of_now(by, at)
+    if not (by.is_operator or by.is_administrator_of(issuer.account_id) or by.is_member(issuer)):
+        raise PermissionDenied(_("You do not have permission to delete these API tokens."))
+    active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
+    # The one that acts goes last: it would have ended before it has done the others.
+    tokens = sorted(active, key=lambda token: token.pk == by.token_id)
+    deleted = [token for token in tokens if _delete(token, by=by, at=at, is_told=False)]
+    if deleted:
+        tell_issuer_of_all(deleted, by=by, at=at)
+        audit.record(
+            "token.all_deleted",
+            by=by,
+            at=at,
+            account_id=issuer.account_id,
+            subject=issuer,
+            user=issuer.user_id,
+            count=len(deleted),
+        )
+    return len(deleted)
+
+
+@transaction.atomic
 def forget_digests(*, by: Actor, at: datetime) -> int:
     """Drop the digests of tokens and verifier keys deleted long enough ago; their holders are told
     `unknown` from now on. Returns how many. Dull when run twice."""
@@ -152,6 +185,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     by = as_of_now(by, at)
     issuer = by.membership or present(token.issuer)
     _refuse_second_use(token)
+    _refuse_suspended(issuer)
     _refuse_bad_facts(token, ceiling=_ceiling(by, issuer), ends_at=by.token_ends_at, at=at)
     if usage(account, at=at).is_full:
         raise ValidationError(
@@ -184,7 +218,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     return key
 
 
-def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
+def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -> bool:
     if not _may_delete(token, as_of_now(by, at)):
         raise PermissionDenied(_("You do not have permission to delete this API token."))
     deleted = APIToken.objects.undeleted().filter(pk=token.pk)
@@ -193,7 +227,8 @@ def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
     token.deleted_at, token.deleted_by = at, by.user
     token_id = token.pk
     transaction.on_commit(lambda: TOKENS.forget(token_id))
-    tell_issuer(token, was_created=False, by=by, at=at)
+    if is_told:
+        tell_issuer(token, was_created=False, by=by, at=at)
     _record("token.deleted", token, by=by, at=at, name=token.name)
     return True
 
@@ -210,6 +245,17 @@ def _refuse_second_use(token: APIToken) -> None:
     made = APIToken.objects.filter(issuer_id=token.issuer_id, form_key=token.form_key).first()
     if made is not None:
         raise AlreadyIssued(made)
+
+
+def _refuse_suspended(issuer: Membership) -> None:
+    if issuer.has_suspended_tokens:
+        raise ValidationError(
+            _(
+                "API tokens of this user are suspended, and a new one would be, too. "
+                "They work again after a sign-in through single sign-on; create it then."
+            ),
+            code=SUSPENDED,
+        )
 
 
 def _refuse_bad_facts(

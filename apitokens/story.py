@@ -13,6 +13,7 @@ from accounts.actors import Through
 from accounts.models import AuditEvent
 from apitokens.listing import row
 from apitokens.models import APIToken, TokenAddress
+from sso.idle import rule_of
 
 DAYS_SHOWN = 30
 EVENTS_ON_PAGE = 10
@@ -34,6 +35,7 @@ REFUSALS: dict[str, Promise] = {
     "deleted": _("Refused, because it is deleted"),
     "expired": _("Refused, because it has expired"),
     "issuer_inactive": _("Refused, because its issuer or the account is not active"),
+    "suspended": _("Refused, because it was suspended"),
 }
 
 
@@ -81,6 +83,7 @@ def story(token: APIToken, *, at: datetime, page: str | None) -> dict[str, Any]:
     return {
         "token": token,
         "row": row(token, at=at),
+        "rule": rule_of(token.account_id),
         "chart": chart(token.use_days.values_list("day", "count"), today=at.astimezone(UTC).date()),
         "addresses": addresses[:ADDRESSES_AT_FIRST],
         "more_addresses": addresses[ADDRESSES_AT_FIRST:],
@@ -127,7 +130,8 @@ def _entry(event: AuditEvent) -> Entry:
 
 def _words(event: AuditEvent) -> str:
     if event.kind == "token.refused":
-        return str(REFUSALS.get(event.details.get("code", ""), event.kind))
+        why = event.details.get("why") or event.details.get("code", "")
+        return str(REFUSALS.get(why, event.kind))
     if event.details.get("is_first_use"):
         return str(FIRST_USE)
     return str(EVENTS.get(event.kind, event.kind))

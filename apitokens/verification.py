@@ -29,6 +29,7 @@ from apitokens.use import remember
 logger = logging.getLogger(__name__)
 
 REFUSALS_TOLD_EVERY = timedelta(hours=1)
+SUSPENDED = "suspended"
 _NO_DIGEST = bytes(keys.DIGEST_BYTES)
 
 
@@ -52,6 +53,10 @@ _SENTENCES: dict[str, Promise] = {
     Refusal.ISSUER_INACTIVE: _(
         "The user who issued the API token, or their account, is not active. "
         "Ask an Administrator of the account."
+    ),
+    SUSPENDED: _(
+        "The API token is suspended, because the user who issued it has not come through the "
+        "identity provider of their account for long. It works again once they sign in there."
     ),
     keys.Damage.TRUNCATED: _(
         "Only the id of the API token arrived (token_truncated): your shell took the part after $ "
@@ -83,6 +88,11 @@ class Refused(Exception):
     def sentence(self) -> str:
         return str(_SENTENCES[self.why])
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the audit log keeps of it."""
+        return {"code": self.code} | ({} if self.why == self.code else {"why": self.why})
+
 
 class Verified(NamedTuple):
     """What a good token may do, and for whom. `role` is the weaker of token's and issuer's. A
@@ -111,6 +121,7 @@ class _Row(NamedTuple):
     refusal_told_at: datetime | None
     issuer__role: int
     issuer__removed_at: datetime | None
+    issuer__tokens_suspended_at: datetime | None
     issuer__user_id: int
     issuer__user__email: str
     issuer__user__is_active: bool  # or 0 and 1, in SQLite
@@ -128,6 +139,8 @@ class _Known:
     verified: Verified | None = None
     is_deleted: bool = False
     is_issuer_active: bool = True
+    is_suspended: bool = False
+    """The issuer may sign in, but their tokens may not be used."""
     refusal_told_at: datetime | None = None
     was_unused: bool = False
     is_settled: bool = False
@@ -135,14 +148,16 @@ class _Known:
     was_asked_wrongly: bool = False
     """The read that began the lease was for a secret that does not fit."""
 
-    def refusal(self, at: datetime) -> Refusal | None:
+    def refusal(self, at: datetime) -> Refused | None:
         """Why a token with the right secret is not good at this moment."""
         if self.is_deleted:
-            return Refusal.DELETED
+            return Refused(Refusal.DELETED)
         ends = self.verified.expires_at if self.verified else None
         if ends is not None and ends <= at:
-            return Refusal.EXPIRED
-        return None if self.is_issuer_active else Refusal.ISSUER_INACTIVE
+            return Refused(Refusal.EXPIRED)
+        if not self.is_issuer_active:
+            return Refused(Refusal.ISSUER_INACTIVE)
+        return Refused(Refusal.ISSUER_INACTIVE, SUSPENDED) if self.is_suspended else None
 
     def has_told_refusal(self, at: datetime) -> bool:
         """True if an event of the last hour tells that the token is refused."""
@@ -196,7 +211,7 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     if refusal is not None:
         limits.disown(key)
         _tell_refusal(key.id, known, refusal, at=at, address=address)
-        raise Refused(refusal)
+        raise refusal
     _renew_digest(key, known, at)
     remember(token_id=key.id, at=at, address=address, is_first=known.was_unused)
     known.is_settled = True
@@ -219,7 +234,7 @@ def recall(*, presented: str, at: datetime, address: str | None = None) -> Verif
         return None
     refusal = known.refusal(at)
     if refusal is not None and known.has_told_refusal(at):
-        raise Refused(refusal)
+        raise refusal
     if refusal is not None or not known.is_settled:
         return None
     remember(token_id=key.id, at=at, address=address)
@@ -301,6 +316,7 @@ def _known(token_id: int, values: _Values) -> _Known:
         is_issuer_active=row.issuer__removed_at is None
         and bool(row.issuer__user__is_active)
         and row.account__closed_at is None,
+        is_suspended=row.issuer__tokens_suspended_at is not None,
         refusal_told_at=row.refusal_told_at,
         was_unused=row.last_used_at is None,
     )
@@ -313,7 +329,7 @@ def _fits(key: keys.Key, known: _Known) -> bool:
 
 
 def _tell_refusal(
-    token_id: int, known: _Known, refusal: Refusal, *, at: datetime, address: str | None
+    token_id: int, known: _Known, refusal: Refused, *, at: datetime, address: str | None
 ) -> None:
     """Write the audit event, once an hour and token: a busy dead client must not fill the log."""
     if known.has_told_refusal(at):
@@ -328,7 +344,7 @@ def _tell_refusal(
                 at=at,
                 account_id=known.verified.account_id if known.verified else None,
                 subject=APIToken(pk=token_id),
-                code=refusal,
+                **refusal.facts,
             )
         known.refusal_told_at = at
 

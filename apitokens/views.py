@@ -5,22 +5,28 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import F
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts import people
+from accounts.models import Membership
 from accounts.redirects import safe_next
 from accounts.requests import MemberRequest, member_required
+from accounts.text import HIGHEST_ID
 from apitokens import services
 from apitokens.forms import FIELDS, TokenForm
 from apitokens.listing import listing, row
 from apitokens.models import APIToken
 from apitokens.story import story
+from sso.idle import rule_of
 
 
 @require_safe
@@ -62,6 +68,7 @@ def create(request: MemberRequest) -> HttpResponse:
     context = {
         "form": form,
         "usage": services.usage(request.member.account, at=timezone.now()),
+        "rule": rule_of(request.member.account_id),
         "time_zone": timezone.get_current_timezone_name(),
     }
     status = 400 if form.is_bound else 200
@@ -88,6 +95,37 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
         "next": back,
     }
     return render(request, "apitokens/delete.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+def delete_all(request: MemberRequest, user_id: int) -> HttpResponse:
+    """Delete all API tokens of a person: the question, and the answer."""
+    visible = people.visible_members(request.actor)
+    issuer = get_object_or_404(visible, user_id=min(user_id, HIGHEST_ID))
+    back = safe_next(request, fallback=reverse("apitokens:list"))
+    at = timezone.now()
+    if request.method == "POST":
+        count = services.delete_all_of(issuer=issuer, by=request.actor, at=at)
+        messages.success(request, _deleted(issuer, count))
+        return HttpResponseRedirect(back)
+    tokens = APIToken.objects.active(at).filter(issuer=issuer).for_display()
+    context = _listing(request, QueryDict(f"issued_by={issuer.user_id}")) | {
+        "who": issuer,
+        "tokens": tokens.order_by(F("last_used_at").desc(nulls_last=True), "pk"),
+        "next": back,
+    }
+    return render(request, "apitokens/delete_all.html", context)
+
+
+def _deleted(issuer: Membership, count: int) -> str:
+    words = ngettext(
+        "%(count)d API token of %(name)s was deleted.",
+        "%(count)d API tokens of %(name)s were deleted.",
+        count,
+    )
+    return words % {"count": count, "name": issuer.user.get_full_name()}
 
 
 @sensitive_variables()

@@ -58,6 +58,27 @@ def parse_sender(text: str) -> str:
     return text
 
 
+def parse_origins(texts: list[str]) -> list[str]:
+    """Read places that may be asked: "https://idp.example.com", "https://idp.example.com:8443"."""
+    for text in texts:
+        if not _is_origin(text):
+            raise ImproperlyConfigured(
+                "SSO_METADATA_ORIGINS must be addresses without a path such as "
+                f"https://idp.example.com, separated by commas, not {text!r}."
+            )
+    return texts
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    is_bare = parts.path in ("", "/") and not parts.query and not parts.fragment
+    return bool(host) and parts.scheme in ("https", "http") and is_bare and "@" not in parts.netloc
+
+
 def _refuse_odd_server(facts: dict[str, Any]) -> None:
     """Raises `ValueError` for a name that cannot be looked up, or a login that cannot be said."""
     if not facts["EMAIL_HOST"]:

@@ -44,14 +44,15 @@ def name_browsers_without_nul(get_response: Handler) -> Handler:
 
 
 def refuse_large_bodies(get_response: Handler) -> Handler:
-    """No form here takes files. What is too large is not read at all."""
+    """Forms are small, and so is the one file that is uploaded here (the metadata of an identity
+    provider). What is too large is not read at all."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         if _content_length(request) <= LARGEST_BODY:
             return get_response(request)
         if is_api(request):
             return JsonResponse({"message": "The body is too large."}, status=413)
-        return render(request, "400.html", status=413)
+        return render(request, "413.html", status=413)
 
     return handle
 

@@ -15,7 +15,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from config.addresses import parse_base_url, parse_email_url, parse_sender
+from config.addresses import parse_base_url, parse_email_url, parse_origins, parse_sender
 from config.keyfiles import read_or_make
 from config.networks import parse_networks
 from config.numbers import parse_number
@@ -63,6 +63,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.saml",
     "allauth.usersessions",
     "csp",
     "django_filters",
@@ -70,6 +72,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "notifications",
     "accounts",
+    "sso",
     "apitokens",
     "django.contrib.auth",  # after accounts, whose commands of the same names go first
 ]
@@ -181,6 +184,15 @@ if SIGN_UP not in ("open", "closed"):
 INVITATIONS_PER_DAY = env.int("INVITATIONS_PER_DAY", default=5)
 # Whether the operators' pages open only to those who sign in with a second factor.
 OPERATORS_NEED_TWO_FACTORS = env.bool("OPERATORS_NEED_TWO_FACTORS", default=False)
+# Where accounts may have the metadata of their identity providers fetched from. None: they paste
+# them. An address that anybody may name would be a way into the network that the portal stands in.
+SSO_METADATA_ORIGINS = parse_origins(env.list("SSO_METADATA_ORIGINS", default=[]))
+# How many new people an account's identity provider may bring within 24 hours.
+SSO_NEW_PEOPLE_PER_DAY = env.int("SSO_NEW_PEOPLE_PER_DAY", default=100)
+if SSO_NEW_PEOPLE_PER_DAY < 0:
+    raise ImproperlyConfigured("SSO_NEW_PEOPLE_PER_DAY must be a number from 0 on.")
+SOCIALACCOUNT_ADAPTER = "sso.providers.ConnectionAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.arrivals decides
 PASSWORD_RESET_TIMEOUT = int(timedelta(hours=1).total_seconds())
 ACCOUNT_ADAPTER = "accounts.signin.SignInAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -363,6 +375,21 @@ CELERY_BEAT_SCHEDULE = {
     },
     "forget-uses": {
         "task": "apitokens.tasks.forget_uses",
+        "schedule": schedule(timedelta(hours=1)),
+        "options": {"expires": 3600},
+    },
+    "watch-absences": {
+        "task": "sso.tasks.watch_absences",
+        "schedule": schedule(timedelta(hours=1)),
+        "options": {"expires": 3600},
+    },
+    "forget-assertions": {
+        "task": "sso.tasks.forget_assertions",
+        "schedule": schedule(timedelta(hours=1)),
+        "options": {"expires": 3600},
+    },
+    "warn-of-certificates": {
+        "task": "sso.tasks.warn_of_certificates",
         "schedule": schedule(timedelta(hours=1)),
         "options": {"expires": 3600},
     },

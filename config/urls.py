@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="apitokens:list"), name="home"),
     path("healthz", views.healthz, name="healthz"),
     path("", include("accounts.signin_urls")),
+    path("", include("sso.urls")),
     path("", include("accounts.urls")),
     path("", include("notifications.urls")),
     path("profile/api-tokens/", include("apitokens.urls")),

@@ -70,6 +70,26 @@ TOKEN_USED_FROM_NEW_ADDRESS = Kind(
     Group.SECURITY,
     ngettext_lazy("Show this token", "Show these tokens", "count"),
 )
+STAYED_AWAY = Kind(
+    "stayed_away",
+    _("API tokens of people who stay away from single sign-on"),
+    _(
+        "Notification is sent when an account's rule about people who no longer sign in through "
+        "its provider applies: to Administrators, and to you if your API tokens are suspended."
+    ),
+    Group.SECURITY,
+    ngettext_lazy("Show the API tokens", "Show the API tokens", "count"),
+)
+CERTIFICATE_ENDING = Kind(
+    "certificate_ending",
+    _("Certificate of single sign-on ends"),
+    _(
+        "Notification is sent to Administrators when the identity provider's certificate is about "
+        "to end: nobody can sign in by it afterwards."
+    ),
+    Group.SECURITY,
+    ngettext_lazy("Show single sign-on", "Show single sign-on", "count"),
+)
 
 EMAIL_ONLY = frozenset({Channel.EMAIL})
 INVITATION = Kind(
@@ -124,6 +144,8 @@ EVERY_KIND = {
         TOKEN_EXPIRING,
         TOKEN_CHANGED_BY_OTHERS,
         TOKEN_USED_FROM_NEW_ADDRESS,
+        STAYED_AWAY,
+        CERTIFICATE_ENDING,
         INVITATION,
         CONFIRM_ADDRESS,
         ADDRESS_KNOWN,

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.core.cache import cache
@@ -28,11 +28,13 @@ from apitokens.use import Notebook, Scribe
 from tests import environment, services
 from tests.factories import PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
+from tests.idp import samlp, simplesamlphp
+from tests.idp.simplesamlphp import SimpleSAMLphp
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chromium"
 NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
-ONE_DATABASE_WILL_DO = ("browser", "contract", "nginx")
+ONE_DATABASE_WILL_DO = ("browser", "contract", "nginx", "samlp", "simplesamlphp")
 
 Issue = Callable[..., Issued]
 SignIn = Callable[[Client, Membership], None]
@@ -69,11 +71,16 @@ def _depends_on_the_database(item: pytest.Item) -> bool:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Without Chromium and nginx the tests that need them are skipped, but never in CI."""
-    missing = pytest.fail if os.environ.get("CI") else pytest.skip
     if item.get_closest_marker("browser") and chromium_path() is None:
-        missing(NO_CHROMIUM)
+        give_up(NO_CHROMIUM)
     if item.get_closest_marker("nginx") and nginx_path() is None:
-        missing(NO_NGINX)
+        give_up(NO_NGINX)
+
+
+def give_up(reason: str) -> NoReturn:
+    """Something is missing that the test needs: on a person's machine it is skipped, in CI it
+    fails."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 def chromium_path() -> str | None:
@@ -165,6 +172,32 @@ def redis_server() -> Iterator[str]:
         return
     with services.redis() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def providers() -> Iterator[dict[str, samlp.Provider]]:
+    """Two identity providers made by others: `example` and `globex`."""
+    try:
+        samlp.install()
+    except samlp.Unavailable as reason:
+        give_up(f"needs the identity providers of tests/idp: {reason}")
+    with samlp.serve(["example", "globex"]) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def simple_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleSAMLphp]:
+    """SimpleSAMLphp, which knows Maria; it has to be told of the portal."""
+    insist_on_simplesamlphp()
+    with simplesamlphp.serve(tmp_path_factory.mktemp("simplesamlphp")) as running:
+        yield running
+
+
+def insist_on_simplesamlphp() -> None:
+    try:
+        simplesamlphp.insist()
+    except samlp.Unavailable as reason:
+        give_up(f"needs SimpleSAMLphp: {reason}")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Makes people, accounts and tokens for tests. Tokens come from the verb, like everybody's."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import factory
@@ -12,6 +12,7 @@ from accounts.roles import Role
 from apitokens import services
 from apitokens.models import APIToken
 from apitokens.services import Issued
+from sso.models import Certificate, Connection, Domain, Subject
 
 PASSWORD = "correct horse battery staple"
 
@@ -52,6 +53,64 @@ class MembershipFactory(factory.django.DjangoModelFactory[Membership]):
     account = factory.SubFactory(AccountFactory)
     user = factory.SubFactory(UserFactory)
     role = Role.ADMINISTRATORS
+
+
+class ConnectionFactory(factory.django.DjangoModelFactory[Connection]):
+    """A connection that is tested and switched on. It has no certificate yet, and no domain."""
+
+    class Meta:
+        model = Connection
+
+    account = factory.SubFactory(AccountFactory)
+    name = "Company directory"
+    entity_id = factory.Sequence(lambda number: f"https://idp{number}.example.com/metadata")
+    sso_url = factory.Sequence(lambda number: f"https://idp{number}.example.com/sso")
+    tested_at = factory.LazyFunction(lambda: datetime.now(UTC))
+    is_on = True
+
+
+class CertificateFactory(factory.django.DjangoModelFactory[Certificate]):
+    """A row that says of itself that it is good for a year; its text is no certificate, unless a
+    `pem` is given."""
+
+    class Meta:
+        model = Certificate
+
+    connection = factory.SubFactory(ConnectionFactory)
+    pem = "-----BEGIN CERTIFICATE-----"
+    fingerprint = factory.Sequence(lambda number: f"{number:064x}")
+    not_before = factory.LazyFunction(lambda: datetime.now(UTC) - timedelta(days=1))
+    not_after = factory.LazyFunction(lambda: datetime.now(UTC) + timedelta(days=365))
+    added_at = factory.SelfAttribute("not_before")
+
+
+class DomainFactory(factory.django.DjangoModelFactory[Domain]):
+    """A domain that an operator has approved."""
+
+    class Meta:
+        model = Domain
+
+    connection = factory.SubFactory(ConnectionFactory)
+    name = factory.Sequence(lambda number: f"company{number}.example")
+    asked_at = factory.LazyFunction(lambda: datetime.now(UTC))
+    asked_by = factory.SubFactory(
+        MembershipFactory, account=factory.SelfAttribute("..connection.account")
+    )
+    approved_at = factory.SelfAttribute("asked_at")
+
+
+class SubjectFactory(factory.django.DjangoModelFactory[Subject]):
+    """A member whom the provider of their account knows."""
+
+    class Meta:
+        model = Subject
+
+    connection = factory.SubFactory(ConnectionFactory)
+    membership = factory.SubFactory(
+        MembershipFactory, account=factory.SelfAttribute("..connection.account")
+    )
+    name_id = factory.Sequence(lambda number: f"subject-{number}")
+    linked_at = factory.LazyFunction(lambda: datetime.now(UTC))
 
 
 def issue(member: Membership, *, at: datetime, **facts: Any) -> Issued:

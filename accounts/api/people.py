@@ -4,7 +4,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.db.models import Exists, OuterRef, QuerySet
 
-from accounts import people
+from accounts import federation, people
 from accounts.actors import Actor
 from accounts.models import Invitation, Membership, User
 from accounts.secondfactors import FACTORS
@@ -12,12 +12,16 @@ from accounts.secondfactors import FACTORS
 
 def members(actor: Actor) -> QuerySet[Membership]:
     """Those whom the caller may see, with what else is told of a user: whether the address is
-    confirmed, and two factors."""
+    confirmed, two factors, and whether they have to come through the identity provider."""
     addresses = EmailAddress.objects.filter(user=OuterRef("user"), verified=True)
     factors = Authenticator.objects.filter(user=OuterRef("user"), type__in=FACTORS)
     return (
         people.visible_members(actor)
-        .annotate(is_confirmed=Exists(addresses), has_two_factors=Exists(factors))
+        .annotate(
+            is_confirmed=Exists(addresses),
+            has_two_factors=Exists(factors),
+            is_forced=federation.forced_here(),
+        )
         .order_by("pk")
     )
 
@@ -37,7 +41,8 @@ def as_member(invitation: Invitation) -> Membership:
         language=invitation.language,
     )
     member = Membership(account=invitation.account, user=user, role=invitation.role)
-    member.is_confirmed = member.has_two_factors = False  # type: ignore[attr-defined]
+    for name in ("is_confirmed", "has_two_factors", "is_forced"):
+        setattr(member, name, False)
     return member
 
 

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.models import Account, AuditEvent, Language, Membership, User
+from accounts.models import Account, AuditEvent, Language, Membership
 from accounts.roles import ROLE_NAMES, Role
 
 AUTH_TYPES = ("password", "sso", "github", "google-oauth2")
@@ -49,8 +49,12 @@ class IdField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-def auth_types_of(user: User) -> list[str]:
-    return ["password"] if user.has_usable_password() else []
+def auth_types_of(member: Membership) -> list[str]:
+    """How somebody, one of `accounts.api.people`, signs in to work in this account."""
+    if member.is_forced:  # type: ignore[attr-defined]  # what the query tells
+        return ["sso"]
+    ways = {"password": member.user.has_usable_password(), "sso": member.uses_sso}
+    return [way for way, is_there in ways.items() if is_there]
 
 
 def role_as_json(role: Role) -> dict[str, Any]:
@@ -116,7 +120,9 @@ class UserSerializer(serializers.Serializer[Membership]):
     deleted = serializers.BooleanField(source="is_removed")
     groups = serializers.SerializerMethodField()
     activated = serializers.BooleanField(source="is_confirmed")
-    sso_auth = serializers.SerializerMethodField()
+    sso_auth = serializers.SerializerMethodField(
+        help_text="Whether the user has come through the account's identity provider, or has to."
+    )
     two_fa = serializers.BooleanField(source="has_two_factors")
     auth_types = serializers.SerializerMethodField(help_text="How the user signs in.")
     user_type = serializers.SerializerMethodField()
@@ -130,11 +136,11 @@ class UserSerializer(serializers.Serializer[Membership]):
         return [role_as_json(member.held_role)]
 
     def get_sso_auth(self, member: Membership) -> bool:
-        return False
+        return "sso" in auth_types_of(member)
 
     @extend_schema_field({"type": "array", "items": {"type": "string", "enum": list(AUTH_TYPES)}})
     def get_auth_types(self, member: Membership) -> list[str]:
-        return auth_types_of(member.user)
+        return auth_types_of(member)
 
     def get_user_type(self, member: Membership) -> str:
         return "common"

@@ -294,7 +294,7 @@ def _change(found: Membership | Invitation, request: Request, actor: Actor) -> N
     if isinstance(found, Invitation) or found.user != actor.user:
         raise PermissionDenied
     user, facts, at = found.user, asked.validated_data, timezone.now()
-    _refuse_other_auth_types(facts.get("auth_types"), user)
+    _refuse_other_auth_types(facts.get("auth_types"), found)
     try:
         with transaction.atomic():
             _ask_for_email(user, facts.get("email"), by=actor, at=at)
@@ -331,7 +331,7 @@ def _ask_for_email(user: User, email: str | None, *, by: Actor, at: datetime) ->
     entry.ask_for_email(user=user, email=wanted, by=by, at=at)
 
 
-def _refuse_other_auth_types(asked: list[str] | None, user: User) -> None:
-    if asked is not None and set(asked) != set(auth_types_of(user)):
+def _refuse_other_auth_types(asked: list[str] | None, member: Membership) -> None:
+    if asked is not None and set(asked) != set(auth_types_of(member)):
         sentence = "How you sign in follows from what you have set up in the portal."
         raise exceptions.ValidationError({"auth_types": [sentence]})

@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit
+from accounts import audit, federation
 from accounts.actors import Actor, Through
 from accounts.jwt import tokens
 from accounts.jwt.tokens import Claims, Invalid, Pair
@@ -95,7 +95,11 @@ def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
     A refresh token that comes a second time ends all families of its sign-in.
     """
     claims = tokens.read(presented, tokens.Refresh)
-    if not Membership.objects.present().filter(pk=claims.membership).exists():
+    member = (
+        Membership.objects.present().filter(pk=claims.membership).select_related("user").first()
+    )
+    # A sign-in by password must not go on for ever where single sign-on is forced since.
+    if member is None or federation.is_forced(member.user):
         raise Invalid
     if (family := _turn(claims, at=at)) is not None:
         return tokens.sign(family, at=at)

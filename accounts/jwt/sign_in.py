@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit, ratelimits
+from accounts import audit, federation, ratelimits
 from accounts.actors import Actor, Through
 from accounts.addresses import network_of
 from accounts.emails import known_email
@@ -43,6 +43,7 @@ def sign_in(
 
     Raises `ValidationError`: code `bad_credentials`, the same for everything that may be wrong with
     them; for who has two factors by field `one_time_password`, codes `required` and `invalid`.
+    Whoever has to come through their account's identity provider has no good credentials here.
     Raises `TooManyTries` after 5 tries a minute for one e-mail, 20 from one address.
     """
     known = known_email(email)
@@ -51,7 +52,7 @@ def sign_in(
     try:
         # The slow part comes first, and outside of the transaction.
         user = _whose(known, password)
-        if user is None:
+        if user is None or federation.is_forced(user):
             raise _bad_credentials()
         return _begin(user, one_time_password, at=at, address=address, user_agent=user_agent)
     except ValidationError as refusal:

@@ -94,6 +94,51 @@ def test_who_is_switched_off_is_listed_as_such(browser: Client, user: Membership
 @pytest.mark.parametrize(
     ("query", "found"),
     [
+        ({"signs_in_by": "sso"}, ["ada@example.com"]),
+        ({"signs_in_by": "other"}, ["charles@babbage.example"]),
+        ({"signs_in_by": "sso", "q": "charles"}, []),
+        ({"signs_in_by": "magic"}, []),
+    ],
+)
+def test_people_are_found_by_how_they_sign_in(
+    browser: Client,
+    administrator: Membership,
+    now: datetime,
+    query: dict[str, str],
+    found: list[str],
+) -> None:
+    account = administrator.account
+    MembershipFactory.create(account=account, user__email="ada@example.com", sso_at=now)
+    MembershipFactory.create(account=account, user__email="charles@babbage.example")
+    listed = names(browser.get(LIST, query))
+    assert [email for email in listed if email != administrator.user.email] == found
+
+
+def test_administrators_see_when_somebody_last_came_through_the_provider(
+    browser: Client, user: Membership, now: datetime
+) -> None:
+    assert "Last through the provider" not in text(browser.get(LIST))
+    Membership.objects.filter(pk=user.pk).update(
+        sso_at=datetime.fromisoformat("2026-03-04T05:06:07Z")
+    )
+    answer = browser.get(LIST)
+    assert "Password, Single sign-on" in text(answer)
+    assert "2026-03-04 05:06:07 UTC" in answer.content.decode()
+
+
+def test_whose_tokens_are_suspended_is_marked(
+    browser: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(user)
+    Membership.objects.filter(pk=user.pk).update(sso_at=now)
+    assert "Suspended" not in text(browser.get(LIST))
+    Membership.objects.filter(pk=user.pk).update(tokens_suspended_at=now)
+    assert "Suspended" in text(browser.get(LIST))
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
         ({"q": "ADA"}, ["ada@example.com"]),
         ({"q": "babbage.example"}, ["charles@babbage.example"]),
         ({"q": "nobody"}, []),

@@ -19,8 +19,9 @@ import django
 
 Deed = dict[str, Any]
 """`member`: its key; `does`: "issue", "leave", "demote" or "remove" (then `target`: the key of the
-other), "accept" (then `invitation`), "invite" (then `email`) or "refresh" (then `refresh`, the
-token to turn in); `times` (1); to issue, `form_key` (the same each time) and `role`."""
+other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invite" (then `email`),
+"refresh" (then `refresh`, the token to turn in), "come" (through the identity provider) or "watch"
+(for those who do not); `times` (1); to issue, `form_key` (the same each time) and `role`."""
 
 
 def outcomes(deeds: list[Deed]) -> Counter[str]:
@@ -163,6 +164,38 @@ def _refresh(deed: Deed, _member: Any) -> str:
     return "refreshed"
 
 
+def _delete_all(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.actors import Actor
+    from accounts.models import Membership
+    from apitokens import services
+
+    target = Membership.objects.get(pk=deed["target"])
+    services.delete_all_of(issuer=target, by=Actor.member(member), at=timezone.now())
+    return "deleted all"
+
+
+def _come(_deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts import suspension
+    from accounts.actors import Actor
+
+    suspension.come_through(membership=member, by=Actor.member(member), at=timezone.now())
+    return "came"
+
+
+def _watch(_deed: Deed, _member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.actors import Actor, Through
+    from sso import idle
+
+    found = idle.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
+    return f"dealt with {found}"
+
+
 DEEDS = {
     "issue": _issue,
     "leave": _leave,
@@ -171,6 +204,9 @@ DEEDS = {
     "invite": _invite,
     "accept": _accept,
     "refresh": _refresh,
+    "delete_all": _delete_all,
+    "come": _come,
+    "watch": _watch,
 }
 
 

@@ -54,6 +54,23 @@ def test_nobody_leaves_an_active_token_behind(
     assert has_left is not has_tokens
 
 
+@pytest.mark.parametrize("round_number", range(3))
+def test_token_issued_while_all_are_deleted_is_gone_or_came_after(
+    administrator: Membership, user: Membership, issue: Issue, round_number: int
+) -> None:
+    for _number in range(3):
+        issue(user)
+    deeds = [
+        {"does": "delete_all", "member": administrator.pk, "target": user.pk},
+        *[{"does": "issue", "member": user.pk}] * 3,
+    ]
+    assert outcomes(deeds) == {"deleted all": 1, "issued": 3}
+    (event,) = AuditEvent.objects.filter(kind="token.all_deleted")
+    tokens = APIToken.objects.filter(issuer=user)
+    assert tokens.deleted().count() == event.details["count"] >= 3
+    assert tokens.count() == 6
+
+
 def test_last_two_administrators_do_not_both_leave(administrator: Membership) -> None:
     other = MembershipFactory.create(account=administrator.account, role=administrator.role)
     deeds = [{"does": "leave", "member": member.pk} for member in (administrator, other)]

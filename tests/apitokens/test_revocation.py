@@ -17,7 +17,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import entry, members
+from accounts import entry, members, suspension
 from accounts import services as people
 from accounts.actors import Actor, Through
 from accounts.models import Membership
@@ -80,6 +80,14 @@ def close_account(token: APIToken) -> None:
     people.close_account(account=token.account, by=OPERATOR, at=timezone.now())
 
 
+def suspend(token: APIToken) -> None:
+    """Its issuer has stayed away from their account's identity provider for too long."""
+    at = timezone.now()
+    Membership.objects.filter(pk=token.issuer_id).update(sso_at=at)
+    issuer = Membership.objects.get(pk=token.issuer_id)
+    suspension.suspend_tokens(membership=issuer, by=OPERATOR, at=at)
+
+
 def end_by_hand(token: APIToken) -> None:
     """Somebody writes to the database past all verbs."""
     APIToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now())
@@ -102,7 +110,7 @@ def test_no_process_finds_an_ended_token_good_for_longer_than_a_second(
     assert max(each["good_until"] - ended_at for each in seen) < 1
 
 
-@pytest.mark.parametrize("end", [close_account, end_by_hand])
+@pytest.mark.parametrize("end", [close_account, suspend, end_by_hand])
 def test_however_a_token_ends_the_bound_is_the_same(
     user: Membership, issue: Issue, end: End
 ) -> None:

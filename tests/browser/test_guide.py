@@ -152,7 +152,7 @@ def test_signing_out_closes_the_door(visit: Visits, scripts: bool) -> None:
     page.locator("summary", has_text="Your menu").click()
     page.get_by_role("button", name="Sign out").click()
     window.go("/profile/api-tokens/")
-    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
 @both_ways

@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ADMINISTRATOR, ENGINEER, USER, Visit, Visits
+from tests.browser.conftest import (
+    ADMINISTRATOR,
+    ENGINEER,
+    PASSWORD,
+    USER,
+    Visit,
+    Visits,
+    sign_in_by_password,
+)
 from tests.browser.test_guide import both_ways, row_of
 from tests.portal import ROOT, Portal
 
@@ -137,9 +145,7 @@ def test_the_link_of_a_mail_stops_such_mails_without_a_sign_in(
 
 def sign_in_here(window: Visit, email: str) -> None:
     """Sign in on the page that asks for it, and go on to where it leads."""
-    window.page.get_by_label("E-mail").fill(email)
-    window.page.get_by_label("Password", exact=True).fill("permatoken-demo")
-    window.page.get_by_role("button", name="Sign in", exact=True).click()
+    sign_in_by_password(window.page, email, PASSWORD)
 
 
 def test_the_link_of_a_mail_leads_to_its_tokens(

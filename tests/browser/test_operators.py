@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit, Visits
+from tests.browser.conftest import Visit, Visits, sign_in_by_password
 from tests.portal import ROOT, Portal
 
 pytestmark = pytest.mark.browser
@@ -46,9 +46,7 @@ def operator(portal: Portal) -> None:
 
 def enter(window: Visit) -> Page:
     window.go("/operators/")
-    window.page.get_by_label("E-mail").fill(OPERATOR)
-    window.page.get_by_label("Password", exact=True).fill(PASSWORD)
-    window.page.get_by_role("button", name="Sign in", exact=True).click()
+    sign_in_by_password(window.page, OPERATOR, PASSWORD)
     expect(window.page.get_by_role("heading", name="Accounts, people and tokens")).to_be_visible()
     return window.page
 

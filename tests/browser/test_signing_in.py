@@ -11,7 +11,7 @@ import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ADMINISTRATOR, PASSWORD, Visit, Visits
+from tests.browser.conftest import ADMINISTRATOR, PASSWORD, Visit, Visits, sign_in_by_password
 from tests.portal import ROOT, Portal
 
 pytestmark = pytest.mark.browser
@@ -107,9 +107,7 @@ def test_person_signs_up_and_in_with_an_app_and_with_its_recovery_codes(visit: V
     expect(page.get_by_text("10 unused codes left")).to_be_visible()
 
     sign_out(window)
-    page.get_by_label("E-mail").fill("app@globex.example")
-    page.get_by_label("Password", exact=True).fill(OWN_PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    sign_in_by_password(page, "app@globex.example", OWN_PASSWORD)
     page.get_by_label("Code").fill(code)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("used already")
@@ -138,9 +136,7 @@ def test_person_signs_in_with_a_passkey_alone(visit: Visits) -> None:
     expect(page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
 
     sign_out(window)
-    page.get_by_label("E-mail").fill("passkey@globex.example")
-    page.get_by_label("Password", exact=True).fill(OWN_PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    sign_in_by_password(page, "passkey@globex.example", OWN_PASSWORD)
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.addresses import parse_base_url, parse_email_url, parse_sender
+from config.addresses import parse_base_url, parse_email_url, parse_origins, parse_sender
 from notifications.smtp import PATIENCE
 from tests.run.portal import ROOT, environment_of
 
@@ -173,3 +173,39 @@ def test_no_time_limit_strikes_within_a_hand_over(
     assert hard > soft
     assert isinstance(broker, dict)
     assert broker["visibility_timeout"] > hard
+
+
+# --- SSO_METADATA_ORIGINS ---
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://idp.example.com",
+        "https://idp.example.com/",
+        "http://10.0.0.7:8080",
+        "https://[::1]:8443",
+    ],
+)
+def test_origin_may_be_asked(origin: str) -> None:
+    assert parse_origins([origin]) == [origin]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "*", "idp.example.com", "//idp.example.com", "https://", "file:///etc"),
+        *("https://idp.example.com/saml", "https://idp.example.com?x", "https://idp.example.com#x"),
+        *("https://me@idp.example.com", "https://idp.example.com:port", "https://[::1"),
+    ],
+)
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"^SSO_METADATA_ORIGINS must be "):
+        parse_origins(["https://idp.example.com", text])
+
+
+def test_origins_come_from_the_environment(tmp_path: Path) -> None:
+    written = "https://idp.example.com,https://login.example.org:8443"
+    assert settings_of(tmp_path, "SSO_METADATA_ORIGINS", SSO_METADATA_ORIGINS=written) == [
+        written.split(",")
+    ]

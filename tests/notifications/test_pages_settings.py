@@ -8,7 +8,9 @@ from django.test import Client
 from accounts.models import Membership
 from accounts.requests import SESSION_KEY
 from notifications.kinds import (
+    CERTIFICATE_ENDING,
     KINDS,
+    STAYED_AWAY,
     TOKEN_CHANGED_BY_OTHERS,
     TOKEN_EXPIRING,
     TOKEN_USED_FROM_NEW_ADDRESS,
@@ -24,7 +26,13 @@ pytestmark = pytest.mark.django_db
 SETTINGS = "/profile/notifications/"
 BOXES = [
     f"{kind.code}-{channel}"
-    for kind in (TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS, TOKEN_USED_FROM_NEW_ADDRESS)
+    for kind in (
+        TOKEN_EXPIRING,
+        TOKEN_CHANGED_BY_OTHERS,
+        TOKEN_USED_FROM_NEW_ADDRESS,
+        STAYED_AWAY,
+        CERTIFICATE_ENDING,
+    )
     for channel in Channel
 ]
 

@@ -27,7 +27,7 @@ def test_readme_lists_every_variable_and_no_other() -> None:
 def test_readme_lists_every_command_of_ours() -> None:
     commands = {
         file.stem
-        for app in ("accounts", "apitokens", "notifications")
+        for app in ("accounts", "apitokens", "notifications", "sso")
         for file in (ROOT / app).glob("management/commands/[a-z]*.py")
     }
 

@@ -8,6 +8,7 @@ from pytest_django.asserts import assertRedirects
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from apitokens.models import APIToken, VerifierKey
 from notifications.models import Mail
+from sso.models import Connection, Domain
 from tests.conftest import SignIn
 from tests.factories import PASSWORD
 from tests.operators.conftest import page, shown
@@ -58,6 +59,8 @@ def test_only_the_products_own_tables_are_there() -> None:
         Account,
         APIToken,
         AuditEvent,
+        Connection,
+        Domain,
         Invitation,
         Mail,
         Membership,

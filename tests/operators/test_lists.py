@@ -19,6 +19,8 @@ LISTS = [
     "accounts_membership_changelist",
     "accounts_user_changelist",
     "apitokens_apitoken_changelist",
+    "sso_connection_changelist",
+    "sso_domain_changelist",
 ]
 TOKENS = "apitokens_apitoken_changelist"
 EVENTS = "accounts_auditevent_changelist"

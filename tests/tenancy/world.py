@@ -22,7 +22,18 @@ from apitokens.models import APIToken, VerifierKey
 from apitokens.verifiers import issue_verifier
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
 from notifications.models import Mail, Notice, State
-from tests.factories import PASSWORD, AccountFactory, MembershipFactory, UserFactory, issue
+from sso.models import Certificate, Connection, Domain, Subject
+from tests.factories import (
+    PASSWORD,
+    AccountFactory,
+    CertificateFactory,
+    ConnectionFactory,
+    DomainFactory,
+    MembershipFactory,
+    SubjectFactory,
+    UserFactory,
+    issue,
+)
 
 ASKERS = ("anonymous", "lonely", "stranger", "user", "administrator", "operator")
 """Nobody; a person without an account; an Administrator of another account; a member with the
@@ -54,6 +65,9 @@ class World:
     invitation: Invitation
     session: UserSession
     passkey: Authenticator
+    connection: Connection
+    certificate: Certificate
+    domain: Domain
     clients: dict[str, Client]
 
     def state(self) -> list[Any]:
@@ -66,6 +80,10 @@ class World:
             User.objects.all(),
             APIToken.objects.all(),
             VerifierKey.objects.all(),
+            Connection.objects.filter(account=self.account),
+            Certificate.objects.all(),
+            Domain.objects.all(),
+            Subject.objects.all(),
             Notice.objects.filter(account=self.account),
             UserSession.objects.filter(pk=self.session.pk),
             Authenticator.objects.all(),
@@ -88,6 +106,7 @@ class World:
             "token_id": self.token.pk,
             "invitation_id": self.invitation.pk,
             "membership_id": self.engineer.pk,
+            "slug": self.connection.slug,
             "signed": "no:such:signature",
             "key": "no-such-key",
             "uidb36": "1",
@@ -122,6 +141,7 @@ def build() -> World:
         "administrator": _browser(administrator.user, administrator, keys["administrator"]),
         "operator": _browser(operator),
     }
+    connection = _connection(administrator, engineer)
     world = World(
         account=account,
         engineer=engineer,
@@ -150,6 +170,9 @@ def build() -> World:
             type=Authenticator.Type.WEBAUTHN,
             data={"name": f"{ACCOUNT_MARK} {ENGINEERS_MARK} passkey", "credential": {}},
         ),
+        connection=connection,
+        certificate=connection.certificates.get(),
+        domain=connection.domains.get(),
         clients=clients,
     )
     Mail.objects.update(state=State.SENT)  # or /healthz complains that nobody sends them
@@ -175,6 +198,25 @@ def _browser(user: User, member: Membership | None = None, key: str = "") -> Cli
         session.save()
     client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
     return client
+
+
+def _connection(administrator: Membership, engineer: Membership) -> Connection:
+    """A provider through which the engineer has come once."""
+    connection = ConnectionFactory.create(
+        account=administrator.account,
+        name=f"{ACCOUNT_MARK} directory",
+        entity_id=f"https://idp.{ACCOUNT_MARK}.example/metadata",
+    )
+    CertificateFactory.create(connection=connection)
+    DomainFactory.create(
+        connection=connection, name=f"{ACCOUNT_MARK}.example", asked_by=administrator
+    )
+    SubjectFactory.create(
+        connection=connection, membership=engineer, name_id=f"{ENGINEERS_MARK}-{ACCOUNT_MARK}"
+    )
+    Membership.objects.filter(pk=engineer.pk).update(sso_at=timezone.now())
+    engineer.refresh_from_db(fields=["sso_at"])
+    return connection
 
 
 def _notice(member: Membership, at: datetime) -> Notice:
@@ -223,6 +265,8 @@ PKS: dict[str, Pick] = {
     "accounts:send_again": lambda world: world.invitation.pk,
     "accounts:withdraw": lambda world: world.invitation.pk,
     "accounts:end_session": lambda world: world.session.pk,
+    "sso:withdraw_domain": lambda world: world.domain.pk,
+    "sso:remove_certificate": lambda world: world.certificate.pk,
     "mfa_": lambda world: world.passkey.pk,
     "admin:accounts_user_": lambda world: world.engineer.user_id,
     "admin:accounts_membership_": lambda world: world.engineer.pk,
@@ -231,6 +275,8 @@ PKS: dict[str, Pick] = {
     "admin:accounts_account_": lambda world: world.account.pk,
     "admin:apitokens_apitoken_": lambda world: world.token.pk,
     "admin:apitokens_verifierkey_": lambda world: world.verifier.pk,
+    "admin:sso_connection_": lambda world: world.connection.pk,
+    "admin:sso_domain_": lambda world: world.domain.pk,
     "admin:notifications_mail_": lambda world: world.mail.pk,
 }
 """What `pk` and `object_id` stand for, by how the route's name begins."""

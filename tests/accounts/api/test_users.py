@@ -84,6 +84,26 @@ def test_list_costs_the_same_for_many_as_for_few(
         assert len(client.get("/iam/users").json()) == 21
 
 
+def test_whoever_comes_through_the_provider_is_told_so(
+    as_administrator: APIClient, user: Membership, now: datetime
+) -> None:
+    Membership.objects.filter(pk=user.pk).update(sso_at=now)
+    told = as_administrator.get(f"/iam/users/{user.user_id}").json()
+    assert (told["sso_auth"], told["auth_types"]) == (True, ["password", "sso"])
+    user.user.set_unusable_password()
+    user.user.save()
+    told = as_administrator.get(f"/iam/users/{user.user_id}").json()
+    assert (told["sso_auth"], told["auth_types"]) == (True, ["sso"])
+
+
+def test_way_in_of_another_account_is_not_told_here(
+    as_administrator: APIClient, user: Membership, now: datetime
+) -> None:
+    MembershipFactory.create(user=user.user, sso_at=now)
+    told = as_administrator.get(f"/iam/users/{user.user_id}").json()
+    assert (told["sso_auth"], told["auth_types"]) == (False, ["password"])
+
+
 def test_user_is_told_whole(as_administrator: APIClient, user: Membership) -> None:
     User.objects.filter(pk=user.user_id).update(phone="+44 20 7946 0018", language="de")
     Authenticator.objects.create(user=user.user, type=Authenticator.Type.TOTP, data={})

@@ -480,7 +480,7 @@ def many(member: Membership, count: int, now: datetime, **facts: Any) -> None:
     )
 
 
-QUERIES = 9
+QUERIES = 10
 """The session, the person, their memberships, the issuers to choose from, how many rows, the rows,
 the use of the limit, the badge and the bell."""
 

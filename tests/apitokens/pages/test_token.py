@@ -296,7 +296,7 @@ def test_page_costs_the_same_however_much_there_is_to_tell(
         with CaptureQueriesContext(connection) as queries:
             page(browser, token)
         costs.append(len(queries))
-    assert costs == [10, 10]
+    assert costs == [11, 11]
 
 
 def test_chart_does_not_depend_on_the_readers_time_zone(

@@ -1,0 +1,73 @@
+"""What signing in needs to know of accounts' identity providers; whoever keeps those answers."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from django.db.models import Case
+from django.http import HttpRequest
+
+from accounts.models import User
+
+METHOD = "sso"
+"""What the session's record of a sign-in, the audit log and the API call coming through one."""
+
+
+class Federation(NamedTuple):
+    """The answers.
+
+    `way` is the path that leads people with this e-mail to their provider, `is_forced_address` says
+    whether all with such an address are to take it; neither tells whether it is anybody's.
+    `is_forced` says whether this person has to come through a provider, and `has_way_back` whether
+    they may do without all the same, so that an account stays in somebody's hands. `again` is the
+    path on which whoever is signed in can prove at the provider that it is still them, `sign_out`
+    the path that signs them out there as well; None where there is nothing of it. `forced_here`
+    says in a query of memberships which of them their own account forces.
+    """
+
+    way: Callable[[str], str | None]
+    is_forced_address: Callable[[str], bool]
+    is_forced: Callable[[User], bool]
+    has_way_back: Callable[[User], bool]
+    again: Callable[[HttpRequest], str | None]
+    sign_out: Callable[[HttpRequest], str | None]
+    forced_here: Callable[[], Case]
+
+
+_known: list[Federation] = []
+
+
+def register(federation: Federation) -> None:
+    """Called once at start, when the apps are ready."""
+    _known[:] = [federation]
+
+
+def way(email: str) -> str | None:
+    return _known[0].way(email)
+
+
+def is_forced_address(email: str) -> bool:
+    return _known[0].is_forced_address(email)
+
+
+def is_forced(user: User) -> bool:
+    """True if this person signs in through a provider, and by nothing else at any door."""
+    return _known[0].is_forced(user)
+
+
+def refuses(user: User) -> bool:
+    """True if the portal's own ways of signing in are closed to this person."""
+    return _known[0].is_forced(user) and not _known[0].has_way_back(user)
+
+
+def again(request: HttpRequest) -> str | None:
+    return _known[0].again(request)
+
+
+def sign_out(request: HttpRequest) -> str | None:
+    return _known[0].sign_out(request)
+
+
+def forced_here() -> Case:
+    """For a query of memberships: true for those whose account makes them come through its
+    provider."""
+    return _known[0].forced_here()

@@ -1,0 +1,114 @@
+"""The demo's single sign-on: a provider, two people who come through it, and one who stays away.
+
+No such provider exists: what it would have said and signed goes to the verbs directly.
+"""
+
+from datetime import datetime, timedelta
+
+from accounts.actors import Actor, Through
+from accounts.models import Membership
+from accounts.roles import Role
+from sso import connections, domains, idle
+from sso.arrivals import arrive
+from sso.certificates import read_certificate
+from sso.metadata import Metadata
+from sso.models import Connection, IdleAction
+from sso.responses import Assertion
+
+OPERATOR = Actor.operator(through=Through.COMMAND)
+DOMAIN = "partners.example"
+ENTITY_ID = "https://login.example.com/metadata"
+RULE_DAYS = 30
+AWAY = timedelta(days=38)
+PEOPLE = {
+    "ines@partners.example": ("Ines Duarte", timedelta(hours=5)),
+    "paul@partners.example": ("Paul Verhoeven", AWAY),
+}
+"""E-mail, name, and how long ago they came through the provider the last time."""
+
+# Its key was thrown away: nobody signs anything with it.
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBJzCBzaADAgECAgEBMAoGCCqGSM49BAMCMBwxGjAYBgNVBAMMEWxvZ2luLmV4
+YW1wbGUuY29tMCAXDTI0MDEwMTAwMDAwMFoYDzIxMjQwMTAxMDAwMDAwWjAcMRow
+GAYDVQQDDBFsb2dpbi5leGFtcGxlLmNvbTBZMBMGByqGSM49AgEGCCqGSM49AwEH
+A0IABDoy6PqQnVHyHPgcJRcNl1PqWHezN2e7HpaOh4sgWY0yxHlnShfNOwfPUKtr
+zTtOOk7DL6Jvq+1yKgKEBHGYll0wCgYIKoZIzj0EAwIDSQAwRgIhAKl38ENPBIZA
++sJFJpzHddw0o2daEiehiDQit0ui8TvfAiEAsaAz5FzLS41C2wqVjoBasufSLIAi
+I3TDO/CSwznU4+8=
+-----END CERTIFICATE-----
+"""
+
+
+def connect(administrator: Membership, *, at: datetime) -> Connection:
+    """Set the provider up as an Administrator does, and let it speak for the domain."""
+    by = Actor.member(administrator)
+    connection = connections.set_up(account=administrator.account, by=by, at=at)
+    connection = connections.describe_provider(
+        connection=connection,
+        metadata=Metadata(
+            entity_id=ENTITY_ID,
+            sso_url="https://login.example.com/sign-in",
+            slo_url="",
+            signers=(read_certificate(CERTIFICATE),),
+        ),
+        by=by,
+        at=at,
+    )
+    connection = connections.change_settings(
+        connection=connection,
+        name="Example Login",
+        email_attribute="email",
+        name_attribute="displayName",
+        role_attribute="",
+        takes_new_people=True,
+        default_role=Role.USERS,
+        may_make_administrators=False,
+        by=by,
+        at=at,
+    )
+    domain = domains.ask(connection=connection, name=DOMAIN, by=by, at=at)
+    domains.approve(domain=domain, by=OPERATOR, at=at)
+    connections.record_test(connection=connection, by=by, at=at)
+    connections.switch_on(connection=connection, by=by, at=at)
+    return connection
+
+
+def first_arrivals(connection: Connection, *, at: datetime) -> dict[str, Membership]:
+    """Everybody comes through the provider for the first time, and so becomes a member."""
+    return {email: _arrive(connection, email, at=at) for email in PEOPLE}
+
+
+def watch(connection: Connection, administrator: Membership, *, at: datetime) -> None:
+    """Suspend tokens of whoever stays away for thirty days, which somebody has done by now."""
+    idle.choose_policy(
+        connection=connection,
+        action=IdleAction.SUSPEND,
+        days=RULE_DAYS,
+        by=Actor.member(administrator),
+        at=at - timedelta(days=90),
+    )
+    for email, (_name, ago) in PEOPLE.items():
+        _arrive(connection, email, at=at - ago)
+    lapsed = at - AWAY + timedelta(days=RULE_DAYS)
+    idle.enforce(by=Actor.operator(through=Through.SYSTEM), at=lapsed + timedelta(minutes=20))
+
+
+def _arrive(connection: Connection, email: str, *, at: datetime) -> Membership:
+    by = Actor(through=Through.PORTAL, address="203.0.113.24")
+    return arrive(connection=connection, assertion=_said(email, at), by=by, at=at)
+
+
+def _said(email: str, at: datetime) -> Assertion:
+    """What the provider would say of a person."""
+    name, _ago = PEOPLE[email]
+    return Assertion(
+        assertion_id=f"_{email}-{at:%Y%m%d}",
+        in_response_to="_demo",
+        name_id=email.partition("@")[0],
+        name_id_format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
+        attributes={"email": [email], "displayName": [name]},
+        session_index="",
+        authenticated_at=at,
+        ends_at=at + timedelta(minutes=5),
+    )

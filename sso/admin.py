@@ -1,0 +1,183 @@
+"""The operators' pages of single sign-on: to answer who asks for domains, to look, to take back."""
+
+from collections.abc import Callable
+from typing import Any
+
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from accounts.admin import LookOnly, links, moment
+from accounts.admin_filters import AccountFilter, ListAdmin, is_text
+from accounts.admin_people import words
+from accounts.models import Account
+from accounts.requests import operator_of
+from sso import connections, domains
+from sso.models import Connection, Domain
+
+# Connections are what stands in our own tables: these rows would be ways around their verbs.
+for _model in (SocialAccount, SocialApp, SocialToken):
+    admin.site.unregister(_model)
+
+
+class AnswerFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return [
+            ("waiting", _("Waits for an answer")),
+            ("approved", _("Approved")),
+            ("refused", _("Refused")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Domain]) -> QuerySet[Domain]:
+        match self.value():
+            case "waiting":
+                return queryset.filter(approved_at__isnull=True, refused_at__isnull=True)
+            case "approved":
+                return queryset.filter(approved_at__isnull=False)
+            case "refused":
+                return queryset.filter(refused_at__isnull=False)
+        return queryset
+
+
+class OfAccountFilter(AccountFilter):
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(connection__account=self._asked()) if self.value() else queryset
+
+
+class VerbsOnly(LookOnly, ListAdmin):
+    """A list whose rows are changed by the verbs of its actions alone."""
+
+    def _each(
+        self, request: HttpRequest, queryset: QuerySet[Any], verb: Callable[..., object]
+    ) -> None:
+        """Do it to every selected row, and say of each what came of it."""
+        for row in queryset:
+            try:
+                done = verb(row)
+            except (PermissionDenied, ValidationError) as refusal:
+                told, level = words(refusal), messages.ERROR
+            else:
+                told = _t("Nothing was to be done.") if done is False else _t("Done.")
+                level = messages.WARNING if done is False else messages.SUCCESS
+            self.message_user(request, f"{told} ({row})", level)
+
+
+@admin.register(Domain)
+class DomainAdmin(VerbsOnly):
+    """Before one is approved, somebody makes sure that the domain is the account's: from then on
+    its provider says who owns which address of it."""
+
+    actions = ["approve", "refuse"]
+    fields = ["name", "account", "asked", "asked_by", "state", "approved", "approved_by"]
+    list_display = ["name", "account", "state", "asked", "asked_by"]
+    list_filter = [AnswerFilter, OfAccountFilter]
+    lookups = {"state": is_text, "account": is_text}
+    list_select_related = ["connection__account", "asked_by__user", "asked_by__account"]
+    search_fields = ["name", "connection__account__name"]
+    ordering = ["-asked_at", "-pk"]
+
+    @admin.action(permissions=["view"], description=_("Approve the selected domains"))
+    def approve(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
+        by, at = operator_of(request), timezone.now()
+        self._each(request, queryset, lambda each: domains.approve(domain=each, by=by, at=at))
+
+    @admin.action(
+        permissions=["view"], description=_("Refuse the selected domains, or take approval back")
+    )
+    def refuse(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
+        by, at = operator_of(request), timezone.now()
+        self._each(request, queryset, lambda each: domains.refuse(domain=each, by=by, at=at))
+
+    @admin.display(description=_("account"), ordering="connection__account__name")
+    def account(self, domain: Domain) -> Account:
+        return domain.connection.account
+
+    @admin.display(description=_("state"))
+    def state(self, domain: Domain) -> str:
+        if domain.refused_at:
+            return _t("Refused")
+        return _t("Approved") if domain.is_approved else _t("Waits for an answer")
+
+    @admin.display(description=_("asked for"), ordering="asked_at")
+    def asked(self, domain: Domain) -> str:
+        return moment(domain.asked_at)
+
+    @admin.display(description=_("approved"))
+    def approved(self, domain: Domain) -> str:
+        return moment(domain.approved_at)
+
+
+@admin.register(Connection)
+class ConnectionAdmin(VerbsOnly):
+    """What an account has set up. Its Administrators change it; operators can only take back."""
+
+    actions = ["stop_forcing", "switch_off"]
+    fields = [
+        *("name", "account", "entity_id", "sso_url", "slo_url", "is_on", "is_forced", "tested"),
+        *("takes_new_people", "default_role", "may_make_administrators", "certificates"),
+        *("created", "see_also"),
+    ]
+    list_display = ["account", "name", "entity_id", "is_on", "is_forced", "tested"]
+    list_display_links = ["account", "name"]
+    list_filter = ["is_on", "is_forced", AccountFilter]
+    lookups = {"is_on__exact": is_text, "is_forced__exact": is_text, "account": is_text}
+    list_select_related = ["account"]
+    search_fields = ["name", "account__name", "entity_id"]
+    ordering = ["account__name", "pk"]
+
+    @admin.action(
+        permissions=["view"], description=_("Stop forcing single sign-on: passwords work again")
+    )
+    def stop_forcing(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        by, at = operator_of(request), timezone.now()
+        self._each(
+            request,
+            queryset,
+            lambda each: connections.stop_forcing(connection=each, by=by, at=at),
+        )
+
+    @admin.action(permissions=["view"], description=_("Switch single sign-on off"))
+    def switch_off(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        by, at = operator_of(request), timezone.now()
+        self._each(
+            request, queryset, lambda each: connections.switch_off(connection=each, by=by, at=at)
+        )
+
+    @admin.display(description=_("tested"), ordering="tested_at")
+    def tested(self, connection: Connection) -> str:
+        return moment(connection.tested_at)
+
+    @admin.display(description=_("created"))
+    def created(self, connection: Connection) -> str:
+        return moment(connection.created_at)
+
+    @admin.display(description=_("certificates"))
+    def certificates(self, connection: Connection) -> SafeString | str:
+        rows = connection.certificates.order_by("not_after", "pk")
+        return (
+            format_html_join(
+                "",
+                "{} – {}: {}<br>",
+                ((moment(c.not_before), moment(c.not_after), c) for c in rows),
+            )
+            or "-"
+        )
+
+    @admin.display(description=_("see also"))
+    def see_also(self, connection: Connection) -> SafeString:
+        account = {"account": connection.account_id}
+        return links(
+            (_("E-mail domains"), "sso_domain", account),
+            (_("Members"), "accounts_membership", account),
+            (_("Audit events"), "accounts_auditevent", account),
+        )

@@ -1,0 +1,69 @@
+"""What a provider signs with, as far as the portal has to understand it."""
+
+import base64
+from datetime import datetime
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+LEAST_RSA_BITS = 2048
+LEAST_CURVE_BITS = 256
+
+
+class Signer(NamedTuple):
+    """A certificate: PEM, SHA-256 in lower-case hexadecimal digits, and from when until when."""
+
+    pem: str
+    fingerprint: str
+    not_before: datetime
+    not_after: datetime
+
+    def is_good(self, at: datetime) -> bool:
+        return self.not_before <= at < self.not_after
+
+
+def read_certificate(text: str) -> Signer:
+    """Read a certificate in base64, as metadata hold it, or in PEM.
+
+    Raises `ValidationError` for what is none, or has a key that is too weak to believe.
+    """
+    try:
+        certificate = x509.load_der_x509_certificate(_der(text))
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise ValidationError(
+            _("A certificate in it cannot be read. Export the metadata from the provider again."),
+            code="certificate_unreadable",
+        ) from None
+    if not _is_strong(key):
+        raise ValidationError(
+            _(
+                "The provider signs with a key that is too weak. Let it sign with RSA of at least "
+                "%(bits)d bits."
+            ),
+            code="certificate_weak",
+            params={"bits": LEAST_RSA_BITS},
+        )
+    return Signer(
+        pem=certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+    )
+
+
+def _der(text: str) -> bytes:
+    lines = (line.strip() for line in text.splitlines())
+    body = "".join(line for line in lines if not line.startswith("-----"))
+    return base64.b64decode("".join(body.split()), validate=True)
+
+
+def _is_strong(key: object) -> bool:
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= LEAST_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= LEAST_CURVE_BITS

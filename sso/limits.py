@@ -1,0 +1,8 @@
+"""How often strangers may try something at the doors of single sign-on."""
+
+from datetime import timedelta
+
+from accounts.ratelimits import Limit
+
+REFUSALS = Limit("sso-refusals", 30, timedelta(minutes=1))
+"""Refused answers of one connection, from one network. Each leaves an event."""

@@ -1,0 +1,32 @@
+"""`manage.py stop_forcing_sso`: let the people of an account in again whose provider fails."""
+
+import argparse
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from accounts.actors import Actor, Through
+from accounts.management.terminal import find_account
+from sso import connections
+
+
+class Command(BaseCommand):
+    help = (
+        "Stops an account's single sign-on from being the only way in: its people may use their "
+        "passwords and passkeys again. Single sign-on itself stays as it is."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("account", metavar="ACCOUNT", help="The account's id or name.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        account = find_account(options["account"])
+        connection = connections.connection_of(account.pk)
+        if connection is None:
+            raise CommandError(f"The account “{account.name}” has no single sign-on.")
+        by = Actor.operator(through=Through.COMMAND)
+        if connections.stop_forcing(connection=connection, by=by, at=timezone.now()):
+            self.stdout.write(f"The people of “{account.name}” may use their passwords again.")
+        else:
+            self.stdout.write(f"Nobody in “{account.name}” was forced. Nothing was changed.")

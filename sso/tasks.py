@@ -1,0 +1,26 @@
+"""Celery's door to what single sign-on does by itself. Every task may run twice."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from accounts.actors import Actor, Through
+from sso import arrivals, certificate_notices, idle
+
+
+@shared_task
+def watch_absences() -> int:
+    """Do what accounts have chosen about API tokens of people who stay away."""
+    return idle.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
+
+
+@shared_task
+def forget_assertions() -> int:
+    """Drop what is too old to be believed anyway."""
+    return arrivals.forget(at=timezone.now())
+
+
+@shared_task
+def warn_of_certificates() -> int:
+    """Tell Administrators that their provider's last certificate ends."""
+    by = Actor.operator(through=Through.SYSTEM)
+    return certificate_notices.warn_of_ending(by=by, at=timezone.now())

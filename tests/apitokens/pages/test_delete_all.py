@@ -1,0 +1,127 @@
+"""The question "Delete all API tokens of this person" and its answer."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.html import strip_tags
+
+from accounts.models import Membership
+from apitokens.models import APIToken
+from tests.conftest import Issue, SignIn
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/profile/api-tokens/"
+PEOPLE = "/profile/users/"
+
+
+@pytest.fixture
+def browser(client: Client, administrator: Membership, sign_in: SignIn) -> Client:
+    """The browser of an Administrator."""
+    sign_in(client, administrator)
+    return client
+
+
+def url_of(member: Membership) -> str:
+    return f"{LIST}of/{member.user_id}/delete/"
+
+
+def text(answer: Any) -> str:
+    return re.sub(r"\s+", " ", unescape(strip_tags(answer.content.decode())))
+
+
+def undeleted() -> int:
+    return APIToken.objects.undeleted().count()
+
+
+def test_question_names_the_person_their_tokens_and_the_number(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    issue(user, name="Backup")
+    issue(user, name="Report <b>of</b> May")
+    said = text(browser.get(url_of(user)))
+    assert f"all 2 active API tokens of {user.user.name}" in said
+    assert "Backup" in said
+    assert "Report <b>of</b> May" in said
+    assert "remove the user" in said
+    assert "Delete 2 API tokens" in said
+
+
+def test_asking_deletes_nothing(browser: Client, user: Membership, issue: Issue) -> None:
+    issue(user)
+    browser.get(url_of(user))
+    assert undeleted() == 1
+
+
+def test_answer_deletes_all_of_the_person_and_no_other_s(
+    browser: Client, user: Membership, engineer: Membership, issue: Issue
+) -> None:
+    issue(user)
+    issue(user)
+    issue(engineer)
+    answer = browser.post(url_of(user), {"next": f"{PEOPLE}?q=x"}, follow=True)
+    assert answer.redirect_chain == [(f"{PEOPLE}?q=x", 302)]
+    assert f"2 API tokens of {user.user.name} were deleted." in text(answer)
+    assert APIToken.objects.undeleted().get().issuer == engineer
+
+
+def test_it_leads_to_no_other_host(browser: Client, user: Membership, issue: Issue) -> None:
+    issue(user)
+    answer = browser.post(url_of(user), {"next": "https://evil.example/"})
+    assert answer["Location"] == LIST
+
+
+def test_person_without_tokens_has_nothing_to_confirm(browser: Client, user: Membership) -> None:
+    said = browser.get(url_of(user))
+    assert f"{user.user.name} has no active API tokens." in text(said)
+    assert "button--danger" not in said.content.decode().partition("<dialog")[2]
+
+
+def test_everybody_may_delete_all_their_own(
+    client: Client, user: Membership, issue: Issue, sign_in: SignIn
+) -> None:
+    issue(user)
+    sign_in(client, user)
+    assert "remove the user" not in text(client.get(url_of(user)))
+    client.post(url_of(user))
+    assert undeleted() == 0
+
+
+@pytest.mark.parametrize("who", ["engineer", "stranger"])
+def test_for_everybody_else_there_is_no_such_page(
+    client: Client,
+    user: Membership,
+    issue: Issue,
+    sign_in: SignIn,
+    who: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    issue(user)
+    sign_in(client, request.getfixturevalue(who))
+    assert client.get(url_of(user)).status_code == 404
+    assert client.post(url_of(user)).status_code == 404
+    assert undeleted() == 1
+
+
+def test_id_longer_than_any_is_nobody_s(browser: Client) -> None:
+    assert browser.get(f"{LIST}of/{10**30}/delete/").status_code == 404
+
+
+def test_lists_of_people_and_of_tokens_lead_there(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    assert url_of(user) not in browser.get(PEOPLE).content.decode()
+    issue(user)
+    for address in (PEOPLE, LIST):
+        assert url_of(user) in browser.get(address).content.decode(), address
+
+
+def test_others_are_not_led_there_from_the_tokens(
+    client: Client, user: Membership, issue: Issue, sign_in: SignIn
+) -> None:
+    issue(user)
+    sign_in(client, user)
+    assert url_of(user) not in client.get(LIST).content.decode()

@@ -1,0 +1,123 @@
+"""How an Administrator and an operator set single sign-on up, step by step on their pages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PASSWORD, Visit, sign_in_by_password
+from tests.portal import ROOT, Portal
+
+OPERATOR, OPERATORS_PASSWORD = "ops@operators.example", "a long password of operators"
+SINGLE_SIGN_ON = "/profile/account/single-sign-on/"
+
+
+def make_operator(portal: Portal) -> None:
+    """Somebody who lets domains in: no member of any account."""
+    _manage(portal, "create_operator", OPERATOR, password=OPERATORS_PASSWORD)
+
+
+def make_account(portal: Portal, name: str, administrator: str) -> None:
+    """An account with nobody in it but an Administrator, whose password is everybody's."""
+    _manage(portal, "create_account", name, "--administrator", administrator, password=PASSWORD)
+
+
+def _manage(portal: Portal, *command: str, password: str) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", *command, "--password-stdin"],
+        cwd=ROOT,
+        env={
+            **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
+            "DATA_DIR": str(portal.data_dir),
+            "PORT": portal.url.rpartition(":")[2],
+        },
+        input=f"{password}\n",
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+
+def sign_in_as_operator(window: Visit) -> None:
+    window.go("/operators/")
+    sign_in_by_password(window.page, OPERATOR, OPERATORS_PASSWORD)
+    expect(window.page.get_by_role("link", name="E-mail domains").first).to_be_visible()
+
+
+def open_page(window: Visit) -> None:
+    """Account → Single sign-on. Who was not asked lately has to show once more who they are."""
+    window.go("/profile/account/")
+    window.page.get_by_role("link", name="Single sign-on").click()
+    password = window.page.get_by_label("Password", exact=True)
+    heading = window.page.get_by_role("heading", name="Single sign-on", level=1)
+    expect(password.or_(heading)).to_be_visible()
+    if password.is_visible():
+        password.fill(PASSWORD)
+        window.page.get_by_role("button", name="Continue").click()
+    expect(heading).to_be_visible()
+
+
+def begin(window: Visit) -> str:
+    """Set up single sign-on; where the portal's metadata are."""
+    open_page(window)
+    window.page.get_by_role("button", name="Set up single sign-on").click()
+    return window.page.locator("#entity-id").inner_text().strip()
+
+
+def bring_metadata(window: Visit, metadata: str) -> None:
+    open_page(window)
+    window.page.get_by_role("link", name="Bring the metadata").click()
+    window.page.get_by_label("Metadata, as text").fill(metadata)
+    save(window.page)
+
+
+def choose_attributes(window: Visit, *, email: str, name: str, takes_new_people: bool) -> None:
+    open_page(window)
+    page = window.page
+    page.get_by_role("link", name="Change the settings").click()
+    page.get_by_label("Attribute for the e-mail").fill(email)
+    page.get_by_label("Attribute for the name").fill(name)
+    page.get_by_label("may join the account by signing in").set_checked(takes_new_people)
+    save(page)
+
+
+def ask_for_domain(window: Visit, name: str) -> None:
+    open_page(window)
+    window.page.get_by_role("textbox", name="Domain").fill(name)
+    window.page.get_by_role("button", name="Ask for this domain").click()
+    expect(window.page.get_by_text("Waits for the operator")).to_be_visible()
+
+
+def approve_domain(window: Visit, name: str) -> None:
+    """By the operator, in a window of theirs."""
+    window.go("/operators/sso/domain/")
+    page = window.page
+    page.get_by_role("row").filter(has_text=name).get_by_role("checkbox").check()
+    page.get_by_role("combobox", name="Action").select_option(label="Approve the selected domains")
+    page.get_by_role("button", name="Go").click()
+    expect(page.get_by_text("Done.")).to_be_visible()
+
+
+def begin_test(window: Visit) -> None:
+    """As far as the provider."""
+    open_page(window)
+    window.page.get_by_role("button", name="Test one sign-in").click()
+
+
+def switch_on(window: Visit) -> None:
+    open_page(window)
+    window.page.get_by_role("button", name="Switch on").click()
+    expect(window.page.get_by_text("People can sign in through the provider.")).to_be_visible()
+
+
+def direct_address(window: Visit) -> str:
+    open_page(window)
+    return window.page.locator("#direct").inner_text().strip()
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Single sign-on", level=1)).to_be_visible()

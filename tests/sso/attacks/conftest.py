@@ -1,0 +1,98 @@
+"""Two accounts, each with a provider of its own, and the browser of somebody at the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from accounts.actors import Actor
+from accounts.models import AuditEvent, Membership
+from sso import connections, metadata
+from sso.models import Connection
+from sso.refusals import reason
+from tests.idp.keys import make_key
+from tests.idp.samlp import Person, Provider
+from tests.idp.walk import Guest, Visitor, connect
+
+MARIA = Person("maria-7f3a", "maria@example.com", "Maria", "Users")
+"""Whom the provider of Example Inc. truthfully names."""
+ATTACKER = Person("mallory-01", "mallory@example.com", "Mallory", "Users")
+
+
+@pytest.fixture
+def example(providers: dict[str, Provider]) -> Provider:
+    """The provider of Example Inc."""
+    return providers["example"]
+
+
+@pytest.fixture
+def globex(providers: dict[str, Provider]) -> Provider:
+    """The provider of another account."""
+    return providers["globex"]
+
+
+@pytest.fixture
+def connection(administrator: Membership, example: Provider, now: datetime) -> Connection:
+    return connect(administrator, example, domain="example.com", at=now)
+
+
+@pytest.fixture
+def other_connection(stranger: Membership, globex: Provider, now: datetime) -> Connection:
+    return connect(stranger, globex, domain="globex.example", at=now)
+
+
+@pytest.fixture
+def visitor(connection: Connection, example: Provider) -> Visitor:
+    return Visitor(connection, example)
+
+
+def assert_refused(visitor: Guest, page: Any, *codes: str, signed: str = "both") -> None:
+    """A clear page that does not say why, nobody signed in, and an event that tells the account's
+    Administrators why: one of these codes. Where only the message was signed, it may be that, too.
+    """
+    assert HTTPStatus.BAD_REQUEST <= page.status_code < HTTPStatus.INTERNAL_SERVER_ERROR, page
+    text = page.content.decode()
+    assert "<h1" in text, text
+    assert not visitor.is_in
+    event = AuditEvent.objects.filter(kind="sso.refused").newest_first().first()
+    assert event is not None
+    assert event.account_id == visitor.connection.account_id
+    assert event.details["code"] in (*codes, *(["unsigned"] if signed == "message" else []))
+    assert reason(event.details["code"]) not in text
+
+
+@pytest.fixture
+def roll_over(
+    connection: Connection, administrator: Membership, example: Provider, now: datetime
+) -> Callable[[], Provider]:
+    """Let a second certificate stand beside the provider's first; gives it with the new key."""
+
+    def act() -> Provider:
+        rolled = example._replace(signing=make_key("example, next"))
+        text = _without_breaks(example.metadata())
+        old, new = (_without_breaks(_body(each.signing.certificate)) for each in (example, rolled))
+        assert old in text
+        connections.describe_provider(
+            connection=connection,
+            metadata=metadata.read(text.replace(old, new), base_url=settings.BASE_URL, at=now),
+            keep_certificates=True,
+            by=Actor.member(administrator),
+            at=now,
+        )
+        return rolled
+
+    return act
+
+
+def _body(certificate: str) -> str:
+    """The letters of a certificate, without the lines before and after."""
+    return "".join(certificate.strip().splitlines()[1:-1])
+
+
+def _without_breaks(text: str) -> str:
+    return text.replace("\r", "").replace("\n", "")

@@ -1,0 +1,196 @@
+"""What is sent to the addresses of single sign-on, and is no message of SAML at all."""
+
+from __future__ import annotations
+
+import socket
+import time
+import tracemalloc
+from base64 import b64encode
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.idp import forge
+from tests.idp.redirects import deflated
+from tests.idp.walk import Visitor
+from tests.sso.attacks.conftest import MARIA, assert_refused
+
+pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
+
+MEGABYTE = 1024 * 1024
+
+
+def encoded(raw: bytes) -> str:
+    return b64encode(raw).decode()
+
+
+EMPTY = b'<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"/>'
+BODIES: dict[str, tuple[str, dict[str, str]]] = {
+    "nothing": ("nothing", {}),
+    "empty": ("nothing", {"SAMLResponse": ""}),
+    "a request": ("nothing", {"SAMLRequest": encoded(b"<a/>")}),
+    "not base64": ("not_base64", {"SAMLResponse": "<samlp:Response/>"}),
+    "bits of base64": ("not_base64", {"SAMLResponse": "PHNhbWxw!"}),
+    "not ASCII": ("not_base64", {"SAMLResponse": "Ответ"}),
+    "no text": ("encoding", {"SAMLResponse": encoded(bytes(range(256)))}),
+    "UTF-16": ("encoding", {"SAMLResponse": encoded("<?xml version='1.0'?><a/>".encode("utf-16"))}),
+    "UTF-7": (
+        "encoding",
+        {"SAMLResponse": encoded(b"<?xml version='1.0' encoding='UTF-7'?>+ADw-a/+AD4-")},
+    ),
+    "deflate bomb": ("encoding", {"SAMLResponse": encoded(deflated(bytes(20 * MEGABYTE)))}),
+    "not XML": ("not_xml", {"SAMLResponse": encoded(b"Let me in.")}),
+    "half of XML": ("not_xml", {"SAMLResponse": encoded(b"<samlp:Response")}),
+    "deep": ("not_xml", {"SAMLResponse": encoded(b"<a>" * 10_000 + b"</a>" * 10_000)}),
+    "other XML": ("not_a_response", {"SAMLResponse": encoded(b"<html><body/></html>")}),
+    "empty response": ("not_a_response", {"SAMLResponse": encoded(EMPTY)}),
+    "many attributes": (
+        "not_a_response",
+        {"SAMLResponse": encoded(b"<a %s/>" % b" ".join(b'a%d=""' % n for n in range(5000)))},
+    ),
+    "long relay state": (
+        "not_a_response",
+        {"SAMLResponse": encoded(b"<a/>"), "RelayState": "r" * 100_000},
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "body"), BODIES.values(), ids=BODIES)
+def test_body_that_is_no_response_is_refused(
+    visitor: Visitor, code: str, body: dict[str, str]
+) -> None:
+    visitor.ask()
+
+    assert_refused(visitor, visitor.post(body), code)
+
+
+@pytest.mark.parametrize(("code", "body"), BODIES.values(), ids=BODIES)
+def test_body_that_nobody_awaits_is_refused(
+    visitor: Visitor, code: str, body: dict[str, str]
+) -> None:
+    assert_refused(visitor, visitor.post(body), code)
+
+
+@pytest.mark.parametrize("field", ["SAMLResponse", "RelayState", "more"])
+def test_body_of_ten_megabytes_is_refused(visitor: Visitor, field: str) -> None:
+    visitor.ask()
+
+    page = visitor.post({"SAMLResponse": "", field: "A" * 10 * MEGABYTE})
+
+    assert page.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    assert not visitor.is_in
+
+
+def test_file_of_ten_megabytes_is_refused(visitor: Visitor) -> None:
+    page = visitor.client.post(
+        visitor.acs,
+        b"A" * 10 * MEGABYTE,
+        content_type="multipart/form-data; boundary=x",
+    )
+
+    assert page.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options"])
+def test_responses_come_by_post_only(visitor: Visitor, method: str) -> None:
+    answer = visitor.fetch(MARIA)
+
+    page = getattr(visitor.client, method)(f"{visitor.acs}?{urlencode(answer.fields)}")
+
+    assert page.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    assert not visitor.is_in
+
+
+def test_address_of_nobodys_provider_is_not_found(visitor: Visitor) -> None:
+    answer = visitor.fetch(MARIA)
+
+    page = visitor.post(
+        answer.fields, acs=visitor.acs.replace(visitor.connection.slug, "0123456789abcdef")
+    )
+
+    assert page.status_code == HTTPStatus.NOT_FOUND
+
+
+# --- Documents that carry more than a message ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        forge.with_doctype,
+        lambda xml: forge.with_doctype(xml, ' PUBLIC "x" "http://elsewhere.example/x.dtd"'),
+        lambda xml: forge.with_entity(xml, MARIA.subject),
+        lambda xml: forge.with_outside_entity(xml, "file:///etc/hostname"),
+        forge.with_many_entities,
+    ],
+    ids=["doctype", "doctype elsewhere", "entity", "file", "many entities"],
+)
+@pytest.mark.parametrize("signed", ["both", "assertion", "message"])
+def test_document_type_is_refused(
+    visitor: Visitor, signed: str, disguise: Callable[[bytes], bytes]
+) -> None:
+    answer = visitor.fetch(MARIA, signed=signed)
+
+    assert_refused(visitor, visitor.bring_xml(disguise(answer.xml), answer), "doctype")
+
+
+def test_nothing_is_fetched_for_a_document(visitor: Visitor) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        answer = visitor.fetch(MARIA)
+
+        visitor.bring_xml(forge.with_outside_entity(answer.xml, address), answer)
+
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+# --- Signing out -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["SAMLRequest", "SAMLResponse"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "!",
+        "Ответ",
+        encoded(b"not deflated"),
+        encoded(deflated(b"not XML")),
+        encoded(deflated(b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")),
+        encoded(deflated(b"<a/>")),
+    ],
+    ids=["empty", "bits", "not ASCII", "not deflated", "not XML", "entity", "other XML"],
+)
+def test_signing_out_with_what_is_no_message_is_refused(
+    visitor: Visitor, name: str, text: str
+) -> None:
+    visitor.sign_in(MARIA)
+
+    page = visitor.client.get(visitor.sls, {name: text})
+
+    assert HTTPStatus.BAD_REQUEST <= page.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    assert visitor.is_in
+
+
+@pytest.mark.parametrize("megabytes", [10, 200])
+@pytest.mark.parametrize("name", ["SAMLRequest", "SAMLResponse"])
+def test_deflate_bomb_costs_neither_time_nor_memory(
+    visitor: Visitor, name: str, megabytes: int
+) -> None:
+    """Little that becomes much: a thousandth is sent."""
+    bomb = encoded(deflated(bytes(megabytes * MEGABYTE)))
+    tracemalloc.start()
+    began = time.monotonic()
+
+    page = visitor.client.get(visitor.sls, {name: bomb})
+
+    seconds = time.monotonic() - began
+    _now, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert HTTPStatus.BAD_REQUEST <= page.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    assert most < 5 * MEGABYTE
+    assert seconds < 5

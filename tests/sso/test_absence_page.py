@@ -1,0 +1,188 @@
+"""Single sign-on → people who stay away: the rule, and whom it is about."""
+
+import re
+from datetime import datetime, timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.html import strip_tags
+
+from accounts import suspension
+from accounts.actors import Actor, Through
+from accounts.models import Membership
+from accounts.roles import Role
+from sso import absences
+from sso.models import Connection, IdleAction
+from tests.conftest import Issue, SignIn
+from tests.factories import ConnectionFactory, MembershipFactory
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/profile/account/single-sign-on/absence/"
+FORM = {"action": "suspend", "days": "14"}
+
+
+@pytest.fixture
+def connection(administrator: Membership) -> Connection:
+    return ConnectionFactory.create(account=administrator.account, name="Okta")
+
+
+@pytest.fixture
+def browser(
+    client: Client, connection: Connection, administrator: Membership, sign_in_now: SignIn
+) -> Client:
+    """The browser of an Administrator who has just signed in."""
+    sign_in_now(client, administrator)
+    return client
+
+
+@pytest.fixture
+def comer(user: Membership, now: datetime, issue: Issue) -> Membership:
+    """A member with an API token who came through the provider 40 days ago."""
+    user.sso_at = now - timedelta(days=40)
+    user.save()
+    issue(user)
+    return user
+
+
+def text(answer: Any) -> str:
+    return re.sub(r"\s+", " ", unescape(strip_tags(answer.content.decode())))
+
+
+def decide(connection: Connection, action: IdleAction, since: datetime) -> None:
+    connection.idle_action, connection.idle_action_since = action, since
+    connection.save()
+
+
+def test_rule_is_off_until_somebody_chooses_one(browser: Client) -> None:
+    form = browser.get(PAGE).context["form"]
+    assert (form["action"].value(), form["days"].value()) == ("nothing", 30)
+
+
+def test_administrator_chooses_a_rule(browser: Client, connection: Connection) -> None:
+    answer = browser.post(PAGE, FORM, follow=True)
+    assert answer.redirect_chain == [(PAGE, 302)]
+    assert "The rule was saved." in text(answer)
+    connection.refresh_from_db()
+    assert (connection.idle_action, connection.idle_days) == ("suspend", 14)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"action": ""}, "Choose what is to happen."),
+        ({"action": "delete"}, "Choose what is to happen from the list."),
+        ({"days": "0"}, "greater than or equal to 1"),
+        ({"days": "366"}, "less than or equal to 365"),
+        ({"days": "x"}, "Enter a whole number."),
+        ({"days": ""}, "This field is required."),
+    ],
+)
+def test_bad_choice_is_refused_in_words(
+    browser: Client, connection: Connection, change: dict[str, str], sentence: str
+) -> None:
+    answer = browser.post(PAGE, FORM | change)
+    assert answer.status_code == 400
+    assert sentence in text(answer)
+    connection.refresh_from_db()
+    assert connection.idle_action == IdleAction.NOTHING
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATORS])
+def test_it_is_for_administrators_only(
+    client: Client, connection: Connection, sign_in_now: SignIn, role: Role
+) -> None:
+    member = MembershipFactory.create(account=connection.account, role=role)
+    sign_in_now(client, member)
+    assert client.get(PAGE).status_code == 403
+    assert client.post(PAGE, FORM).status_code == 403
+    connection.refresh_from_db()
+    assert connection.idle_action == IdleAction.NOTHING
+
+
+def test_who_signed_in_a_while_ago_shows_once_more_who_they_are(
+    client: Client, connection: Connection, administrator: Membership, sign_in: SignIn
+) -> None:
+    sign_in(client, administrator)
+    assert client.get(PAGE)["Location"].startswith("/sign-in/again/")
+
+
+def test_account_without_a_provider_has_no_such_page(
+    client: Client, administrator: Membership, sign_in_now: SignIn
+) -> None:
+    sign_in_now(client, administrator)
+    assert client.get(PAGE).status_code == 404
+
+
+def test_it_shows_when_each_last_came_and_what_will_become_of_their_tokens(
+    browser: Client, connection: Connection, comer: Membership, now: datetime
+) -> None:
+    assert "To be suspended" not in text(browser.get(PAGE))
+    decide(connection, IdleAction.SUSPEND, now)
+    assert "To be suspended:" in text(browser.get(PAGE))
+    decide(connection, IdleAction.SUSPEND, now - timedelta(days=90))
+    said = text(browser.get(PAGE))
+    assert comer.user.name in said
+    assert "To be suspended within the hour" in said
+
+
+def test_it_says_which_tokens_are_suspended(
+    browser: Client, connection: Connection, comer: Membership, now: datetime
+) -> None:
+    decide(connection, IdleAction.SUSPEND, now - timedelta(days=90))
+    by = Actor.operator(through=Through.SYSTEM)
+    suspension.suspend_tokens(membership=comer, by=by, at=now)
+    assert "Suspended Refused since" in text(browser.get(PAGE))
+
+
+def test_it_leads_to_deleting_all_tokens_of_a_person(browser: Client, comer: Membership) -> None:
+    assert f"/profile/api-tokens/of/{comer.user_id}/delete/" in browser.get(PAGE).content.decode()
+
+
+def test_it_warns_while_nobody_could_come(browser: Client, connection: Connection) -> None:
+    assert "nobody can come through the provider" not in text(browser.get(PAGE))
+    connection.is_on = False
+    connection.save()
+    assert "nobody can come through the provider" in text(browser.get(PAGE))
+
+
+def test_whoever_never_came_has_no_tokens_or_belongs_elsewhere_is_not_listed(
+    connection: Connection,
+    comer: Membership,
+    engineer: Membership,
+    stranger: Membership,
+    issue: Issue,
+    now: datetime,
+) -> None:
+    issue(engineer)
+    issue(stranger)
+    Membership.objects.filter(pk=stranger.pk).update(sso_at=now)
+    MembershipFactory.create(account=comer.account, sso_at=now)
+    rows = absences.listing(connection, at=now)["rows"]
+    assert [row.member for row in rows] == [comer]
+
+
+def test_longest_away_come_first(
+    connection: Connection, comer: Membership, engineer: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(engineer)
+    Membership.objects.filter(pk=engineer.pk).update(sso_at=now - timedelta(days=90))
+    rows = absences.listing(connection, at=now)["rows"]
+    assert [row.member for row in rows] == [engineer, comer]
+
+
+@pytest.mark.parametrize("people", [1, 5])
+def test_list_costs_the_same_for_any_number_of_people(
+    connection: Connection,
+    issue: Issue,
+    now: datetime,
+    people: int,
+    django_assert_num_queries: Any,
+) -> None:
+    for _number in range(people):
+        issue(MembershipFactory.create(account=connection.account, sso_at=now))
+    with django_assert_num_queries(4):
+        context = absences.listing(connection, at=now)
+        assert len([str(row.member.user) for row in context["rows"]]) == people
