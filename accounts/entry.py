@@ -11,9 +11,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit, letters
+from accounts import audit, letters, ratelimits
 from accounts.actors import Actor
 from accounts.emails import normal_email
+from accounts.jwt import families
 from accounts.models import Account, Membership, User
 from accounts.ratelimits import Limit
 from accounts.roles import Role
@@ -115,13 +116,18 @@ def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) ->
 def ask_for_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     """Send a link to the address that the person wants to sign in with from now on.
 
-    Nobody hears whether another user has it; whoever reads mail there does. Raises
-    `ValidationError`.
+    Only they ask for it, and have just signed in (in a browser, its door has seen to that): whoever
+    finds an open browser or a token must not get the person's mail. Nobody hears whether another
+    user has the address; whoever reads mail there does.
+
+    Raises `PermissionDenied`, `ValidationError` by field, and `TooManyTries`.
     """
-    as_of_now(by, at)
-    wanted = normal_email(email)
+    by = as_of_now(by, at)
+    _refuse_all_but_themselves(user, by=by, at=at)
+    wanted = _wanted(email)
     if wanted == user.email:
         raise ValidationError({"email": _("This is your address already. Enter another one.")})
+    ratelimits.take(CHANGES_OF_EMAIL, str(user.pk))
     audit.record("email.change_asked", by=by, at=at, subject=user)
     if (other := User.objects.filter(email=wanted).first()) is not None:
         letters.address_is_known(user=other, at=at)
@@ -151,6 +157,29 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
         address=before,
         to=user.email,
     )
+
+
+def _refuse_all_but_themselves(user: User, *, by: Actor, at: datetime) -> None:
+    if by.user != user or by.is_operator:
+        raise PermissionDenied(_("Everybody changes their own e-mail address only."))
+    if by.token_id is not None:
+        raise PermissionDenied(
+            _("An API token cannot change your e-mail address. Sign in, and change it yourself.")
+        )
+    if by.family_id is not None and not families.has_just_signed_in(by.family_id, at=at):
+        raise PermissionDenied(
+            _(
+                "You signed in too long ago to change your e-mail address. Sign in again, and ask "
+                "within 5 minutes with the new access token."
+            )
+        )
+
+
+def _wanted(email: str) -> str:
+    try:
+        return normal_email(email)
+    except ValidationError as refusal:
+        raise ValidationError({"email": refusal.error_list}) from None
 
 
 def _only_invited(email: str) -> User | None:
