@@ -19,8 +19,9 @@ import django
 
 Deed = dict[str, Any]
 """`member`: its key; `does`: "issue", "leave", "demote" or "remove" (then `target`: the key of the
-other), "accept" (then `invitation`), "invite" (then `email`) or "refresh" (then `refresh`, the
-token to turn in); `times` (1); to issue, `form_key` (the same each time) and `role`."""
+other), "accept" (then `invitation`), "invite" (then `email`), "open" (an account of their own) or
+"refresh" (then `refresh`, the token to turn in); `times` (1); to issue,
+`form_key` (the same each time) and `role`."""
 
 
 def outcomes(deeds: list[Deed]) -> Counter[str]:
@@ -151,6 +152,18 @@ def _accept(deed: Deed, _member: Any) -> str:
     return "accepted"
 
 
+def _open(_deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts import entry
+    from accounts.actors import Actor
+
+    entry.open_own_account(
+        user=member.user, account_name="Globex", by=Actor.person(member.user), at=timezone.now()
+    )
+    return "opened"
+
+
 def _refresh(deed: Deed, _member: Any) -> str:
     from django.utils import timezone
 
@@ -170,6 +183,7 @@ DEEDS = {
     "remove": _remove,
     "invite": _invite,
     "accept": _accept,
+    "open": _open,
     "refresh": _refresh,
 }
 
