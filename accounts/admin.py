@@ -1,8 +1,6 @@
 """The operators' pages about accounts, people and the audit log. Every change goes to a verb."""
 
-from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 import django.contrib.auth.admin  # noqa: F401  # registers groups, before they are taken out here
 from allauth.account.models import EmailAddress
@@ -15,13 +13,16 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from accounts import services
+from accounts import (
+    admin_mails,  # noqa: F401  # registers its pages
+    admin_people,  # noqa: F401  # registers its pages
+    services,
+)
 from accounts.admin_filters import (
     AccountFilter,
     ClosedFilter,
@@ -31,6 +32,7 @@ from accounts.admin_filters import (
     is_moment,
     is_text,
 )
+from accounts.admin_parts import LookOnly, links, moment
 from accounts.models import Account, AuditEvent, User
 from accounts.requests import operator_of
 
@@ -39,19 +41,6 @@ admin.site.unregister(EmailAddress)
 admin.site.unregister(Authenticator)  # its page would show the secrets of second factors
 admin.site.unregister(UserSession)
 admin.site.unregister(Group)
-
-
-class LookOnly:
-    """Rows that operators look at here, and do nothing else with."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -248,25 +237,3 @@ class AuditEventAdmin(LookOnly, ListAdmin):
     @admin.display(description=_("details"))
     def facts(self, event: AuditEvent) -> SafeString:
         return format_html_join("", "{}: {}<br>", event.details.items())
-
-
-def moment(at: datetime | None, *, seconds: bool = False) -> str:
-    """A time where the operator is, narrow enough for a column; a dash for none."""
-    if at is None:
-        return "-"
-    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
-
-
-def links(*targets: tuple[Any, str, dict[str, Any]]) -> SafeString:
-    """Links to lists of the admin, each as (text, `app_model`, query)."""
-    return format_html_join(
-        " · ",
-        '<a href="{}?{}">{}</a>',
-        (
-            (reverse(f"admin:{name}_changelist"), urlencode(query), text)
-            for text, name, query in targets
-        ),
-    )
-
-
-from accounts import admin_mails, admin_people  # noqa: E402, F401  # their pages need what stands above

@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts import mailing
-from accounts.admin import LookOnly, moment
 from accounts.admin_filters import ListAdmin, is_text
+from accounts.admin_parts import LookOnly, moment
 from accounts.requests import operator_of
 from notifications.models import Mail
 

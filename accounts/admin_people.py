@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts import invitations, members
-from accounts.admin import LookOnly, moment
 from accounts.admin_filters import (
     AccountFilter,
     InvitationFilter,
@@ -23,6 +22,7 @@ from accounts.admin_filters import (
     is_id,
     is_text,
 )
+from accounts.admin_parts import LookOnly, moment
 from accounts.models import Invitation, Membership
 from accounts.requests import operator_of
 from accounts.roles import Role

@@ -11,9 +11,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit, federation, letters
-from accounts.actors import Actor
+from accounts import audit, federation, letters, ratelimits
+from accounts.actors import Actor, Through
 from accounts.emails import normal_email
+from accounts.jwt import families
 from accounts.models import Account, Membership, User
 from accounts.ratelimits import Limit
 from accounts.roles import Role
@@ -49,8 +50,7 @@ def sign_up(
     Raises `ValidationError` by field (code `unique` for an address that is taken), and
     `PermissionDenied` where sign-up is closed.
     """
-    if not is_open_for_sign_up():
-        raise PermissionDenied(_("This portal takes people by invitation only."))
+    _refuse_unless_open()
     account = Account(name=account_name, created_at=at)
     _clean(account, "account_name")
     user = _only_invited(email)
@@ -63,21 +63,33 @@ def sign_up(
         user.set_password(password)
         user.clean_fields(exclude=["password"])
         user.save(update_fields=["name", "language", "password"])
-    account.save()
-    member = Membership.objects.create(
-        account=account, user=user, role=Role.ADMINISTRATORS, created_at=at
-    )
     audit.record("user.signed_up", by=by, at=at, subject=user)
-    audit.record("account.opened", by=by, at=at, account=account, subject=account)
-    audit.record(
-        "member.added",
-        by=by,
-        at=at,
-        account=account,
-        subject=member,
-        role=Role.ADMINISTRATORS.label,
-    )
+    _open(account, user, by=by, at=at)
     return user
+
+
+@transaction.atomic
+def open_own_account(*, user: User, account_name: str, by: Actor, at: datetime) -> Membership:
+    """Open an account for somebody who belongs to none: they have left, were removed, or came by an
+    invitation that lapsed. As by `sign_up`, they are its first Administrator.
+
+    Raises `ValidationError` by field, and `PermissionDenied` where sign-up is closed, for who has
+    an account (a closed one, too: operators open it again), for who has not confirmed their
+    address, and for everybody but themselves in person.
+    """
+    _refuse_unless_open()
+    # Whoever sends the form twice queues here, and has an account the second time.
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    as_of_now(by, at)
+    if by.user != user or by.through is not Through.PORTAL:
+        raise PermissionDenied(_("Everybody opens an account for themselves only, in the portal."))
+    if Membership.objects.filter(user=user, removed_at=None).exists():
+        raise PermissionDenied(_("You belong to an account already, and can't open another one."))
+    if not EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists():
+        raise PermissionDenied(_("Confirm your e-mail address first."))
+    account = Account(name=account_name, created_at=at)
+    _clean(account, "account_name")
+    return _open(account, user, by=by, at=at)
 
 
 @transaction.atomic
@@ -116,13 +128,18 @@ def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) ->
 def ask_for_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     """Send a link to the address that the person wants to sign in with from now on.
 
-    Nobody hears whether another user has it; whoever reads mail there does. Raises
-    `ValidationError`.
+    Only they ask for it, and have just signed in (in a browser, its door has seen to that): whoever
+    finds an open browser or a token must not get the person's mail. Nobody hears whether another
+    user has the address; whoever reads mail there does.
+
+    Raises `PermissionDenied`, `ValidationError` by field, and `TooManyTries`.
     """
-    as_of_now(by, at)
-    wanted = normal_email(email)
+    by = as_of_now(by, at)
+    _refuse_all_but_themselves(user, by=by, at=at)
+    wanted = _wanted(email)
     if wanted == user.email:
         raise ValidationError({"email": _("This is your address already. Enter another one.")})
+    ratelimits.take(CHANGES_OF_EMAIL, str(user.pk))
     audit.record("email.change_asked", by=by, at=at, subject=user)
     if (other := User.objects.filter(email=wanted).first()) is not None:
         letters.address_is_known(user=other, at=at)
@@ -153,6 +170,56 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
         address=before,
         to=user.email,
     )
+
+
+def _refuse_unless_open() -> None:
+    if not is_open_for_sign_up():
+        raise PermissionDenied(
+            _(
+                "This portal takes people by invitation only. Ask an Administrator of your "
+                "account to invite you."
+            )
+        )
+
+
+def _open(account: Account, user: User, *, by: Actor, at: datetime) -> Membership:
+    account.save()
+    member = Membership.objects.create(
+        account=account, user=user, role=Role.ADMINISTRATORS, created_at=at
+    )
+    audit.record("account.opened", by=by, at=at, account=account, subject=account)
+    audit.record(
+        "member.added",
+        by=by,
+        at=at,
+        account=account,
+        subject=member,
+        role=Role.ADMINISTRATORS.label,
+    )
+    return member
+
+
+def _refuse_all_but_themselves(user: User, *, by: Actor, at: datetime) -> None:
+    if by.user != user or by.is_operator:
+        raise PermissionDenied(_("Everybody changes their own e-mail address only."))
+    if by.token_id is not None:
+        raise PermissionDenied(
+            _("An API token cannot change your e-mail address. Sign in, and change it yourself.")
+        )
+    if by.family_id is not None and not families.has_just_signed_in(by.family_id, at=at):
+        raise PermissionDenied(
+            _(
+                "You signed in too long ago to change your e-mail address. Sign in again, and ask "
+                "within 5 minutes with the new access token."
+            )
+        )
+
+
+def _wanted(email: str) -> str:
+    try:
+        return normal_email(email)
+    except ValidationError as refusal:
+        raise ValidationError({"email": refusal.error_list}) from None
 
 
 def _only_invited(email: str) -> User | None:

@@ -8,6 +8,7 @@ from accounts.emails import normal_email
 from accounts.languages import catalogue_for
 from accounts.models import Account, Language, User
 from accounts.roles import Role
+from accounts.text import validate_line
 
 
 def time_zone_choices() -> list[tuple[str, str]]:
@@ -118,6 +119,18 @@ class RemovalForm(forms.Form):
     """What becomes of the API tokens of somebody who goes."""
 
     delete_tokens = forms.BooleanField(required=False)
+
+
+class OwnAccountForm(forms.Form):
+    """The account that somebody opens who belongs to none."""
+
+    account_name = forms.CharField(
+        label=_("Company name"),
+        max_length=150,
+        validators=[validate_line],
+        error_messages={"required": _("Enter the name of the company.")},
+        widget=forms.TextInput({"autocomplete": "organization"}),
+    )
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only

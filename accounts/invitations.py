@@ -5,6 +5,7 @@ is made at once, without a password, and what the inviter sees of somebody known
 wrote themselves.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,12 +20,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit, standing
+from accounts import audit, ratelimits, standing
 from accounts.actors import Actor
 from accounts.emails import normal_email
 from accounts.ids import draw_id
 from accounts.members import join, may_manage
 from accounts.models import Account, Invitation, Language, Membership, User, draw_nonce
+from accounts.ratelimits import Limit, TooManyTries
 from accounts.roles import Role
 from accounts.services import set_password
 from notifications.kinds import INVITATION
@@ -35,6 +37,9 @@ GOOD_FOR = timedelta(hours=24)
 MOST_SENDINGS = 5
 """An inviter must not be able to fill the mailbox of somebody who does not answer."""
 SALT = "accounts.invitations"
+TURNED_AWAY = Limit("invitation-refused", 5, timedelta(days=1))
+"""Events that one invitation may leave in a day for one reason."""
+OTHER_PERSON = "other_person"
 
 REFUSALS: dict[str, Promise] = {
     "unknown": gettext_lazy(
@@ -154,15 +159,16 @@ def accept(
                 set_password(user=user, password=password, by=by, at=at)
             return membership
     except InvitationRefused as refusal:
-        _record("invitation.refused", invitation, by=by, at=at, code=str(refusal.code))
+        turn_away(invitation=invitation, why=str(refusal.code), by=by, at=at)
         raise
     except PermissionDenied:
-        _record("invitation.refused", invitation, by=by, at=at, code="forbidden")
+        turn_away(invitation=invitation, why=OTHER_PERSON, by=by, at=at)
         raise
 
 
-def find(signed: str, at: datetime) -> Invitation:
-    """The invitation of a link, if it is good. Raises `InvitationRefused`."""
+def find(signed: str, *, by: Actor, at: datetime) -> Invitation:
+    """The invitation of a link, if it is good. Raises `InvitationRefused`, and the account can read
+    in its audit log that its link was refused."""
     try:
         pk, nonce = signing.loads(signed, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError):
@@ -170,8 +176,28 @@ def find(signed: str, at: datetime) -> Invitation:
     invitation = _with_people().filter(pk=pk).first()
     if invitation is None:
         raise InvitationRefused("unknown")
-    _refuse_unless_good(invitation, nonce=nonce, at=at)
+    try:
+        _refuse_unless_good(invitation, nonce=nonce, at=at)
+    except InvitationRefused as refusal:
+        turn_away(invitation=invitation, why=str(refusal.code), by=by, at=at)
+        raise
     return invitation
+
+
+def turn_away(*, invitation: Invitation, why: str, by: Actor, at: datetime) -> None:
+    """Remember that somebody with a link was turned away. `why` is one of the `REFUSALS`, or
+    `OTHER_PERSON`. Whoever opens it again and again fills no audit log: see `TURNED_AWAY`.
+
+    Who else has opened it stays unsaid: that a person has another address, or another account, is
+    none of this account's business.
+    """
+    try:
+        ratelimits.take(TURNED_AWAY, f"{invitation.pk} {why}")
+    except TooManyTries:
+        return
+    if by.user != invitation.user:
+        by = replace(by, user=None, membership=None)
+    _record("invitation.refused", invitation, by=by, at=at, code=why)
 
 
 def still_stands(invitation: Invitation) -> bool:

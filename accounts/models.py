@@ -315,6 +315,7 @@ class TokenFamily(models.Model):
     user = models.ForeignKey(User, models.PROTECT, related_name="token_families")
     membership = models.ForeignKey(Membership, models.PROTECT, related_name="token_families")
     created_at = models.DateTimeField(_("created"))
+    """When the person signed in; refreshing, and changing to another account, make it no later."""
     expires_at = models.DateTimeField(_("expires"))
     current_refresh = models.UUIDField(default=uuid4, editable=False)
     """The `jti` of the refresh token that is good."""

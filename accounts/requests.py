@@ -5,12 +5,14 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from accounts.actors import Actor, Through
 from accounts.addresses import client_address
-from accounts.models import Membership, User
+from accounts.entry import is_open_for_sign_up
+from accounts.forms import OwnAccountForm
+from accounts.models import Account, Membership, User
 
 SESSION_KEY = "account"
 P = ParamSpec("P")
@@ -49,6 +51,19 @@ def operator_of(request: HttpRequest) -> Actor:
     return Actor.operator(through=Through.ADMIN, user=request.user, address=client_address(request))
 
 
+def without_account(request: HttpRequest, form: OwnAccountForm, *, status: int) -> HttpResponse:
+    """What there is to do for a person who belongs to no account that is open."""
+    assert isinstance(request.user, User)
+    closed = list(
+        Account.objects.filter(memberships__user=request.user, memberships__removed_at=None)
+    )
+    context = {
+        "closed": closed,
+        "form": form if is_open_for_sign_up() and not closed else None,
+    }
+    return render(request, "accounts/no_account.html", context, status=status)
+
+
 def member_required(
     view: Callable[Concatenate[Any, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
@@ -58,7 +73,7 @@ def member_required(
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         member = current_member(request)
         if member is None:
-            return render(request, "accounts/no_account.html", status=403)
+            return without_account(request, OwnAccountForm(), status=403)
         # One user object a request: the membership's is the one that signed in.
         assert isinstance(request.user, User)
         member.user = request.user

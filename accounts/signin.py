@@ -9,17 +9,14 @@ from allauth.account.internal.flows.reauthentication import get_reauthentication
 from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed, password_reset
+from allauth.core import context
 from allauth.core.exceptions import ReauthenticationRequired
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import (
-    authentication_failed,
-    authenticator_added,
-    authenticator_removed,
-    authenticator_reset,
-)
+from allauth.mfa.signals import authentication_failed, authenticator_removed
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import PermissionDenied
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -196,21 +193,23 @@ def _record_refusal(subject: User | None, request: HttpRequest, **how: Any) -> N
     )
 
 
-@receiver(authenticator_added)
-def _added(request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any) -> None:
-    _record_factor("two_factor.added", request, user, authenticator)
-    if authenticator.type == Authenticator.Type.TOTP:
-        secondfactors.spend_first_code(user)
+@receiver(post_save, sender=Authenticator)
+def _added(instance: Authenticator, created: bool, **_facts: Any) -> None:
+    """A factor came: in the transaction that keeps it. allauth's own signal, `authenticator_added`,
+    is sent after that, when the event could be lost."""
+    request = context.request
+    if not created or request is None:
+        return
+    is_renewal = request.resolver_match.view_name == "mfa_generate_recovery_codes"
+    kind = "two_factor.codes_renewed" if is_renewal else "two_factor.added"
+    _record_factor(kind, request, instance.user, instance)
+    if instance.type == Authenticator.Type.TOTP:
+        secondfactors.spend_first_code(instance.user)
 
 
 @receiver(authenticator_removed)
 def _removed(request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any) -> None:
     _record_factor("two_factor.removed", request, user, authenticator)
-
-
-@receiver(authenticator_reset)
-def _renewed(request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any) -> None:
-    _record_factor("two_factor.codes_renewed", request, user, authenticator)
 
 
 def _record_factor(

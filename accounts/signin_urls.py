@@ -12,7 +12,8 @@ from django.views.generic import RedirectView
 
 from accounts.views import entrance, security
 
-# What changes a second factor is kept together with its audit event, or not at all.
+# What changes a second factor is kept together with its audit event, or not at all (the events are
+# written in `signin`).
 urlpatterns = [
     path("sign-in/", entrance.sign_in, name="account_login"),
     path("sign-in/passkey/", passkeys.login_webauthn, name="mfa_login_webauthn"),

@@ -19,6 +19,7 @@ urlpatterns = [
     path("profile/users/invitations/<int:pk>/withdraw/", people.withdraw, name="withdraw"),
     path("profile/users/<int:user_id>/role/", people.change_role, name="change_role"),
     path("profile/users/<int:user_id>/remove/", people.remove, name="remove"),
+    path("accounts/new/", account.new_account, name="new_account"),
     path("accounts/switch/", account.switch, name="switch"),
     path("accounts/<int:account_id>/leave/", account.leave, name="leave"),
     path("accounts/<int:account_id>/open/", account.open_account, name="open"),

@@ -15,11 +15,15 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin import AccountAdmin, links, moment
+from accounts.admin import AccountAdmin
 from accounts.admin_filters import AccountFilter, ListAdmin, is_id, is_text
+from accounts.admin_parts import links, moment
 from accounts.models import Account
 from accounts.requests import operator_of
-from apitokens import services
+from apitokens import (
+    admin_verifiers,  # noqa: F401  # registers its page
+    services,
+)
 from apitokens.filters import id_in
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
@@ -181,6 +185,3 @@ def _why_not(number: int) -> str:
         "No more than %(most)d API tokens can be deleted here at once. Select fewer, "
         "or use manage.py revoke_tokens."
     ) % {"most": MOST_AT_ONCE}
-
-
-from apitokens import admin_verifiers  # noqa: E402, F401  # registers its page

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.admin import moment
 from accounts.admin_filters import ListAdmin
+from accounts.admin_parts import moment
 from accounts.requests import operator_of
 from apitokens import verifiers
 from apitokens.models import VerifierKey

@@ -5,7 +5,7 @@ two who come with the same one only one gets a pair. The other holds a copy, nob
 them the thief is, and so everything that followed from that sign-in ends.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -30,16 +30,22 @@ class NoSuchAccount(Exception):
     """The person does not belong to an account with this id."""
 
 
-def begin(*, membership: Membership, by: Actor, at: datetime, sign_in: UUID | None = None) -> Pair:
-    """Begin a family, inside the caller's transaction, which holds the user's row (`hold`)."""
+def begin(
+    *, membership: Membership, by: Actor, at: datetime, after: TokenFamily | None = None
+) -> Pair:
+    """Begin a family, inside the caller's transaction, which holds the user's row (`hold`).
+
+    One that comes `after` another belongs to the same sign-in, and is as old.
+    """
     family = TokenFamily(
         user_id=membership.user_id,
         membership=membership,
-        created_at=at,
+        created_at=after.created_at if after else at,
         expires_at=at + settings.JWT_REFRESH_LIFETIME,
         address=by.address,
     )
-    family.sign_in = sign_in or family.sign_in
+    if after is not None:
+        family.sign_in = after.sign_in
     family.save(force_insert=True)
     audit.record(
         "jwt.issued",
@@ -88,6 +94,12 @@ def who(presented: str, *, at: datetime, address: str | None) -> Actor:
     return Actor.bearer(family.membership, family_id=family.pk, address=address)
 
 
+def has_just_signed_in(family_id: UUID, *, at: datetime) -> bool:
+    """True as long as the portal itself would not ask the person to sign in once more."""
+    lately = at - timedelta(seconds=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
+    return TokenFamily.objects.filter(pk=family_id, created_at__gt=lately).exists()
+
+
 @sensitive_variables("presented")
 def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
     """A new pair for a refresh token, which is good no more. Raises `Invalid`.
@@ -121,8 +133,7 @@ def switch(*, account_id: int, by: Actor, at: datetime) -> Pair:
     membership = present_member(wanted, user=user)
     if membership is None:
         raise NoSuchAccount
-    sign_in = TokenFamily.objects.values_list("sign_in", flat=True).get(pk=family_id)
-    return begin(membership=membership, by=by, at=at, sign_in=sign_in)
+    return begin(membership=membership, by=by, at=at, after=TokenFamily.objects.get(pk=family_id))
 
 
 @transaction.atomic

@@ -11,13 +11,19 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import members, services, tokenfacts
+from accounts import entry, members, services, tokenfacts
 from accounts.actors import Actor
 from accounts.addresses import client_address
-from accounts.forms import AccountForm, RemovalForm
-from accounts.models import Account, Membership
+from accounts.forms import AccountForm, OwnAccountForm, RemovalForm
+from accounts.models import Account, Membership, User
 from accounts.redirects import safe_next
-from accounts.requests import SESSION_KEY, MemberRequest, member_required, memberships_of
+from accounts.requests import (
+    SESSION_KEY,
+    MemberRequest,
+    member_required,
+    memberships_of,
+    without_account,
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -73,6 +79,32 @@ def leave(request: HttpRequest, account_id: int) -> HttpResponse:
     tokens = tokenfacts.counts(member.account_id, at).get(member.pk, 0)
     context = {"who": member, "tokens": tokens, "refusal": refusal}
     return render(request, "accounts/leave.html", context, status=403 if refusal else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def new_account(request: HttpRequest) -> HttpResponse:
+    """Open an account of one's own, for who belongs to none."""
+    assert isinstance(request.user, User)
+    if memberships_of(request):
+        return redirect("accounts:account")
+    form = OwnAccountForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return without_account(request, form, status=400 if form.errors else 200)
+    try:
+        member = entry.open_own_account(
+            user=request.user,
+            account_name=form.cleaned_data["account_name"],
+            by=Actor.person(request.user, address=client_address(request)),
+            at=timezone.now(),
+        )
+    except PermissionDenied as refusal:
+        form.add_error(None, str(refusal))
+        return without_account(request, form, status=403)
+    request.session[SESSION_KEY] = member.account_id
+    messages.success(request, _("The account is open. You are its first Administrator."))
+    return redirect("apitokens:list")
 
 
 @login_required

@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts import invitations
+from accounts.actors import Actor
 from accounts.invitations import InvitationRefused
 from accounts.models import Invitation, Membership, User
 from accounts.requests import SESSION_KEY
@@ -27,7 +28,7 @@ def invitation(request: HttpRequest, signed: str) -> HttpResponse:
     """Whoever has the link reads the mail to the address: a new person sets a password, a known one
     signs in, somebody else is told whose invitation it is."""
     try:
-        found = invitations.find(signed, timezone.now())
+        found = invitations.find(signed, by=_reader(request), at=timezone.now())
         return _answer(request, found)
     except (InvitationRefused, PermissionDenied) as refusal:
         return _refused(request, refusal)
@@ -37,12 +38,23 @@ def _answer(request: HttpRequest, found: Invitation) -> HttpResponse:
     if not found.user.is_active:
         return redirect("account_inactive")
     if isinstance(request.user, User) and request.user != found.user:
+        invitations.turn_away(
+            invitation=found,
+            why=invitations.OTHER_PERSON,
+            by=_reader(request),
+            at=timezone.now(),
+        )
         return _page(request, "other_person", found)
     if request.user.is_authenticated:
         return _join(request, found) if request.method == "POST" else _page(request, "join", found)
     if is_known(found):
         return _page(request, "sign_in", found)
     return _join_as_new(request, found)
+
+
+def _reader(request: HttpRequest) -> Actor:
+    """Whoever opens the link, signed in or not."""
+    return person(request.user if isinstance(request.user, User) else None, request)
 
 
 def is_known(found: Invitation) -> bool:

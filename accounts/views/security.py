@@ -120,7 +120,6 @@ def confirm_email(request: HttpRequest, signed: str) -> HttpResponse:
 def _is_asked(request: HttpRequest, user: User, form: EmailForm) -> bool:
     """True if the mail is on its way; else the form says why not."""
     try:
-        ratelimits.take(entry.CHANGES_OF_EMAIL, str(user.pk))
         entry.ask_for_email(
             user=user,
             email=form.cleaned_data["email"],

@@ -22,6 +22,7 @@ from tests.factories import MembershipFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 OPERATOR = Actor.operator(through=Through.COMMAND)
+SOMEBODY = Actor(through=Through.PORTAL)
 
 
 def invite(administrator: Membership, at: datetime, **facts: Any) -> Invitation:
@@ -77,7 +78,7 @@ def test_link_opens_the_invitation_at_the_configured_address(
         link = link_in(part)
         assert link.startswith("https://tokens.example/invitations/")
         signed = urlsplit(link).path.split("/")[2]
-        assert invitations.find(signed, now) == invitation
+        assert invitations.find(signed, by=SOMEBODY, at=now) == invitation
 
 
 def test_nothing_secret_waits_in_the_database(administrator: Membership, now: datetime) -> None:

@@ -280,8 +280,8 @@ def test_invitation_that_is_withdrawn_at_the_last_moment_is_on_the_record(
 ) -> None:
     invitation, path = invite(), path_to()
 
-    def find(signed: str, at: datetime) -> Invitation:
-        found = find_first(signed, at)
+    def find(signed: str, **facts: Any) -> Invitation:
+        found = find_first(signed, **facts)
         invitations.withdraw(invitation=invitation, by=Actor.member(administrator), at=now)
         return found
 
@@ -290,6 +290,85 @@ def test_invitation_that_is_withdrawn_at_the_last_moment_is_on_the_record(
     assert client.post(path, {"password1": PASSWORD}).status_code == 410
     assert AuditEvent.objects.get(kind="invitation.refused").details["code"] == "withdrawn"
     assert not User.objects.get(email=NEW).has_usable_password()
+
+
+# --- What the account can read about links that were refused -----------------------------------
+
+
+def refusals() -> list[AuditEvent]:
+    return list(AuditEvent.objects.filter(kind="invitation.refused").order_by("pk"))
+
+
+def test_late_link_is_on_the_record_of_the_account(
+    client: Client,
+    invite: Any,
+    administrator: Membership,
+    now: datetime,
+    time_machine: TimeMachineFixture,
+) -> None:
+    invitation, path = invite(), path_to()
+    time_machine.move_to(now + timedelta(hours=24))
+    client.get(path, REMOTE_ADDR="203.0.113.9")
+    event = refusals()[0]
+    assert (event.account, event.user, event.address) == (
+        administrator.account,
+        None,
+        "203.0.113.9",
+    )
+    assert (event.subject_id, event.details) == (
+        invitation.pk,
+        {"email": NEW, "role": "Engineers", "code": "late"},
+    )
+
+
+def test_each_opening_of_a_withdrawn_link_is_on_the_record_once(
+    client: Client, invite: Any, administrator: Membership, now: datetime
+) -> None:
+    invitation, path = invite(), path_to()
+    invitations.withdraw(invitation=invitation, by=Actor.member(administrator), at=now)
+    client.get(path)
+    client.post(path, {"password1": PASSWORD})
+    assert [event.details["code"] for event in refusals()] == ["withdrawn", "withdrawn"]
+
+
+def test_link_that_is_opened_without_end_does_not_fill_the_audit_log(
+    client: Client, invite: Any, administrator: Membership, now: datetime
+) -> None:
+    invitation, path = invite(), path_to()
+    invitations.withdraw(invitation=invitation, by=Actor.member(administrator), at=now)
+    for _ in range(8):
+        assert client.get(path).status_code == 410
+    assert len(refusals()) == 5
+
+
+def test_opening_by_somebody_else_is_on_the_record_and_who_it_was_is_not(
+    client: Client, invite: Any, stranger: Membership
+) -> None:
+    """Their other address, or the account they work in, is none of the inviter's business."""
+    invite()
+    path = path_to()
+    sign_in(client, stranger.user.email)
+    client.get(path)
+    [event] = refusals()
+    assert (event.details["code"], event.user) == ("other_person", None)
+
+
+def test_invited_person_who_comes_late_is_named(
+    client: Client, invite: Any, stranger: Membership, now: datetime, time_machine: Any
+) -> None:
+    invite(stranger.user.email)
+    path = path_to(stranger.user.email)
+    time_machine.move_to(now + timedelta(hours=25))
+    sign_in(client, stranger.user.email)
+    client.get(path)
+    assert refusals()[-1].user == stranger.user
+
+
+def test_good_link_and_a_damaged_one_leave_no_refusal(client: Client, invite: Any) -> None:
+    invite()
+    client.get(path_to())
+    client.get("/invitations/WzEsMl0:1xVdK7:forged/")
+    assert refusals() == []
 
 
 def test_form_of_another_site_is_refused(invite: Any, administrator: Membership) -> None:

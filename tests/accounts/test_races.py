@@ -87,3 +87,10 @@ def test_invitation_that_is_accepted_8_times_at_once_is_used_once(
     deed = {"does": "accept", "member": administrator.pk, "invitation": invitation.pk}
     assert outcomes([deed] * 8) == {"accepted": 1, "used": 7}
     assert AuditEvent.objects.filter(kind="invitation.accepted").count() == 1
+
+
+def test_person_who_opens_an_account_8_times_at_once_gets_one(user: Membership) -> None:
+    Membership.objects.filter(pk=user.pk).update(removed_at=timezone.now())
+    told = outcomes([{"does": "open", "member": user.pk}] * 8)
+    assert told["opened"] == 1
+    assert Membership.objects.of(user.user).count() == 1

@@ -16,6 +16,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from accounts import audit
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership, User
 from accounts.secondfactors import SecondFactorAdapter, has_two_factors, switch_off, use_code
@@ -44,6 +45,10 @@ def give_app(user: User, secret: str = SECRET) -> Authenticator:
         user=user, type=Authenticator.Type.TOTP, data=data
     )
     return found
+
+
+def kept_factors(member: Membership) -> list[Any]:
+    return list(Authenticator.objects.filter(user=member.user).order_by("pk").values("pk", "data"))
 
 
 def sign_in(client: Client, member: Membership) -> Any:
@@ -105,6 +110,37 @@ def test_adding_leaves_events_and_a_mail(browser: Client, user: Membership) -> N
     events = AuditEvent.objects.filter(kind="two_factor.added", user=user.user)
     assert {event.details["factor"] for event in events} == {"totp", "recovery_codes"}
     assert letter_to(user.user.email).subject == "An authenticator app was added"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("does", "kind"),
+    [
+        ("add", "two_factor.added"),
+        ("remove", "two_factor.removed"),
+        ("renew", "two_factor.codes_renewed"),
+    ],
+)
+def test_factor_changes_together_with_its_event_or_not_at_all(
+    browser: Client, user: Membership, monkeypatch: pytest.MonkeyPatch, does: str, kind: str
+) -> None:
+    if does != "add":
+        switch_on(browser)
+    before = kept_factors(user)
+    record = audit.record
+
+    def fail(kind_now: str, **facts: Any) -> AuditEvent:
+        if kind_now == kind:
+            raise RuntimeError("The audit log cannot be written.")
+        return record(kind_now, **facts)
+
+    monkeypatch.setattr(audit, "record", fail)
+    browser.raise_request_exception = False
+    if does == "add":
+        switch_on(browser)
+    else:
+        browser.post(f"{APP}remove/" if does == "remove" else f"{CODES}new/")
+    assert kept_factors(user) == before
 
 
 def test_each_use_encrypts_with_the_newest_key(settings: Settings, user: Membership) -> None:

@@ -20,8 +20,9 @@ import django
 Deed = dict[str, Any]
 """`member`: its key; `does`: "issue", "leave", "demote" or "remove" (then `target`: the key of the
 other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invite" (then `email`),
-"refresh" (then `refresh`, the token to turn in), "come" (through the identity provider) or "watch"
-(for those who do not); `times` (1); to issue, `form_key` (the same each time) and `role`."""
+"open" (an account of their own), "refresh" (then `refresh`, the token to turn in), "come" (through
+the identity provider) or "watch" (for those who do not); `times` (1); to issue, `form_key` (the
+same each time) and `role`."""
 
 
 def outcomes(deeds: list[Deed]) -> Counter[str]:
@@ -152,6 +153,18 @@ def _accept(deed: Deed, _member: Any) -> str:
     return "accepted"
 
 
+def _open(_deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts import entry
+    from accounts.actors import Actor
+
+    entry.open_own_account(
+        user=member.user, account_name="Globex", by=Actor.person(member.user), at=timezone.now()
+    )
+    return "opened"
+
+
 def _refresh(deed: Deed, _member: Any) -> str:
     from django.utils import timezone
 
@@ -203,6 +216,7 @@ DEEDS = {
     "remove": _remove,
     "invite": _invite,
     "accept": _accept,
+    "open": _open,
     "refresh": _refresh,
     "delete_all": _delete_all,
     "come": _come,

@@ -100,6 +100,8 @@ GET     accounts:change_role                   in    403   404   403   200   403
 POST    accounts:change_role                   in    403   404   403   400   403
 GET     accounts:remove                        in    403   404   403   200   403
 POST    accounts:remove                        in    403   404   403   403   403
+GET     accounts:new_account                   in    200   go    go    go    200
+POST    accounts:new_account                   in    400   go    go    go    400
 GET     accounts:switch                        in    405   405   405   405   405
 POST    accounts:switch                        in    go    go    go    go    go
 GET     accounts:leave                         in    404   404   200   200   404

@@ -1,12 +1,14 @@
 """Who sees which users through the API, and who changes what about them."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.test import Client
 from rest_framework.test import APIClient
+from time_machine import TimeMachineFixture
 
 from accounts import invitations
 from accounts.actors import Actor
@@ -14,11 +16,14 @@ from accounts.models import AuditEvent, Membership, User
 from accounts.roles import Role
 from notifications.models import Mail
 from tests.accounts.api.conftest import InPerson
+from tests.accounts.jwt.conftest import log_in, turn_in, with_access
+from tests.accounts.letters import letter_to, path_in
 from tests.conftest import Api, Issue
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
+SIGNED_IN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOT_FOUND = (404, {"message": "User not found."})
 FORBIDDEN = (403, {"message": "You do not have permission to perform this action."})
 
@@ -347,6 +352,97 @@ def test_api_token_cannot_change_the_address_of_its_issuer(
     assert not Mail.objects.filter(address="mallory@example.com").exists()
     user.user.refresh_from_db()
     assert user.user.name != "Mallory"
+
+
+def test_asking_changes_nothing_until_the_new_address_is_confirmed(
+    user: Membership, in_person: InPerson
+) -> None:
+    email = user.user.email
+    patch(in_person(user), user, email="new@example.com")
+    user.user.refresh_from_db()
+    assert user.user.email == email
+    Client().post(path_in(letter_to("new@example.com")))
+    user.user.refresh_from_db()
+    assert user.user.email == "new@example.com"
+
+
+def test_old_address_is_told_of_a_change_through_the_api(
+    user: Membership, in_person: InPerson
+) -> None:
+    email = user.user.email
+    patch(in_person(user), user, email="new@example.com")
+    Client().post(path_in(letter_to("new@example.com")))
+    assert letter_to(email).subject == "Your address was changed"
+
+
+@pytest.mark.parametrize(("age", "status"), [(299, 200), (300, 403)])
+def test_address_changes_only_shortly_after_signing_in(
+    user: Membership, in_person: InPerson, time_machine: TimeMachineFixture, age: int, status: int
+) -> None:
+    """Who has stolen an access token must not take the person over."""
+    time_machine.move_to(SIGNED_IN, tick=False)
+    client = in_person(user)
+    time_machine.move_to(SIGNED_IN + timedelta(seconds=age), tick=False)
+    assert patch(client, user, email="new@example.com").status_code == status
+    assert Mail.objects.filter(address="new@example.com").exists() is (status == 200)
+
+
+def test_whoever_signed_in_too_long_ago_is_told_what_to_do(
+    user: Membership, in_person: InPerson, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(SIGNED_IN, tick=False)
+    client = in_person(user)
+    time_machine.move_to(SIGNED_IN + timedelta(minutes=6), tick=False)
+    assert told(patch(client, user, email="new@example.com", name="Mallory")) == (
+        403,
+        {
+            "message": "You signed in too long ago to change your e-mail address. Sign in again, "
+            "and ask within 5 minutes with the new access token."
+        },
+    )
+    user.user.refresh_from_db()
+    assert user.user.name != "Mallory"
+
+
+def test_everything_else_of_the_profile_needs_no_fresh_sign_in(
+    user: Membership, in_person: InPerson, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(SIGNED_IN, tick=False)
+    client = in_person(user)
+    time_machine.move_to(SIGNED_IN + timedelta(minutes=50), tick=False)
+    email = user.user.email
+    answer = patch(client, user, name="Maria", email=email)
+    assert (answer.status_code, answer.json()["name"]) == (200, "Maria")
+
+
+@pytest.mark.parametrize("detour", ["refresh", "another account"])
+def test_no_detour_makes_a_sign_in_younger(
+    user: Membership, time_machine: TimeMachineFixture, detour: str
+) -> None:
+    elsewhere = MembershipFactory.create(user=user.user)
+    time_machine.move_to(SIGNED_IN, tick=False)
+    pair = log_in(user.user.email).json()
+    time_machine.move_to(SIGNED_IN + timedelta(minutes=10), tick=False)
+    if detour == "refresh":
+        pair = turn_in(pair["refresh"]).json()
+    else:
+        there = f"/iam/auth/jwt/clients/{elsewhere.account_id}/login"
+        pair = with_access(pair["access"]).get(there).json()
+    answer = patch(with_access(pair["access"]), user, email="new@example.com")
+    assert answer.status_code == 403
+    assert not Mail.objects.filter(address="new@example.com").exists()
+
+
+def test_refused_wishes_do_not_use_up_the_wishes_of_an_hour(
+    user: Membership, in_person: InPerson, time_machine: TimeMachineFixture
+) -> None:
+    """A thief could otherwise keep the person from changing their address."""
+    time_machine.move_to(SIGNED_IN, tick=False)
+    stolen = in_person(user)
+    time_machine.move_to(SIGNED_IN + timedelta(minutes=6), tick=False)
+    for _ in range(6):
+        patch(stolen, user, email="mallory@example.com")
+    assert patch(in_person(user), user, email="new@example.com").status_code == 200
 
 
 @pytest.mark.parametrize("email", ["", "x", "a@b", "märia@example.com", "mаria@example.com"])

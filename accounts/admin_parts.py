@@ -1,0 +1,43 @@
+"""What the operators' pages have in common."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+
+class LookOnly:
+    """Rows that operators look at here, and do nothing else with."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def moment(at: datetime | None, *, seconds: bool = False) -> str:
+    """A time where the operator is, narrow enough for a column; a dash for none."""
+    if at is None:
+        return "-"
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def links(*targets: tuple[Any, str, dict[str, Any]]) -> SafeString:
+    """Links to lists of the admin, each as (text, `app_model`, query)."""
+    return format_html_join(
+        " · ",
+        '<a href="{}?{}">{}</a>',
+        (
+            (reverse(f"admin:{name}_changelist"), urlencode(query), text)
+            for text, name, query in targets
+        ),
+    )
