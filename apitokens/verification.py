@@ -178,6 +178,7 @@ _NO_ROW: _Values = _Row(
     refusal_told_at=None,
     issuer__role=Role.USERS,
     issuer__removed_at=None,
+    issuer__tokens_suspended_at=None,
     issuer__user_id=0,
     issuer__user__email="",
     issuer__user__is_active=True,

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin import LookOnly, links, moment
 from accounts.admin_filters import AccountFilter, ListAdmin, is_text
+from accounts.admin_parts import LookOnly, links, moment
 from accounts.admin_people import words
 from accounts.models import Account
 from accounts.requests import operator_of

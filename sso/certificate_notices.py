@@ -114,7 +114,7 @@ def _page_of(account_id: int) -> str:
 
 
 @writes(CERTIFICATE_ENDING)
-def certificate_letter(mail: Mail) -> Letter | None:
+def certificate_letter(mail: Mail, _at: datetime) -> Letter | None:
     """Title, text and link; None if it is over: the certificate is gone or followed by another, the
     reader is no Administrator any more, or does not want such mails."""
     person = reader_of(mail)

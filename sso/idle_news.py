@@ -122,6 +122,6 @@ def _news(reader: Membership, title: str, text: str, *, link: str) -> News:
 
 
 @writes(STAYED_AWAY)
-def absence_letter(mail: Mail) -> Letter | None:
+def absence_letter(mail: Mail, _at: datetime) -> Letter | None:
     """Title, text and link; None if the reader has left or no longer wants such mails."""
     return plain_letter(mail) if is_wanted(mail) else None

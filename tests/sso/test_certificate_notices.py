@@ -75,7 +75,7 @@ def test_notice_says_when_where_and_what_to_do(
 
 def test_mail_reads_as_the_notice_does(certificate: Certificate, now: datetime) -> None:
     warn(now)
-    letter = write(Mail.objects.get())
+    letter = write(Mail.objects.get(), at=now)
     assert letter is not None
     assert "ends on" in letter.subject
     assert "Company directory" in letter.text
@@ -143,7 +143,7 @@ def test_who_wants_no_such_mails_gets_none(
     person = Person(administrator.user_id, administrator.account_id)
     warn(now)
     turn_off(person, CERTIFICATE_ENDING, Channel.EMAIL)
-    assert write(Mail.objects.get()) is None
+    assert write(Mail.objects.get(), at=now) is None
 
 
 @pytest.mark.parametrize("what", ["demoted", "removed", "renewed"])
@@ -158,7 +158,7 @@ def test_mail_that_is_outdated_is_not_sent(
             certificate.delete()
         case "renewed":
             CertificateFactory.create(connection=certificate.connection)
-    assert write(Mail.objects.get()) is None
+    assert write(Mail.objects.get(), at=now) is None
 
 
 def test_beat_rings_for_it(certificate: Certificate) -> None:
