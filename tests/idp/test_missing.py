@@ -1,4 +1,4 @@
-"""A machine without the identity providers: CI fails, and everybody else is told what to install."""
+"""A machine without the identity providers: CI fails, people are told what to install."""
 
 import shutil
 from pathlib import Path
@@ -50,5 +50,5 @@ def test_without_php_the_second_provider_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
 
-    with pytest.raises(samlp.Unavailable, match="apt-get install .* simplesamlphp"):
+    with pytest.raises(samlp.Unavailable, match=r"apt-get install .* simplesamlphp"):
         simplesamlphp.insist()
