@@ -1,4 +1,4 @@
-"""A machine without the identity providers: CI fails, others are told what to install."""
+"""A machine without the identity providers: CI fails, people are told what to install."""
 
 import shutil
 from pathlib import Path

@@ -31,7 +31,7 @@ class Arrival(NamedTuple):
 
 @pytest.fixture
 def arrival(administrator: Membership, simple_provider: SimpleSAMLphp, now: datetime) -> Arrival:
-    guest = Guest(connect(administrator, simple_provider, domain="example.com", at=now))
+    guest = Guest(connect(administrator, simple_provider, domain="globex.example", at=now))
     certificate = (simple_provider.folder / "provider.crt").read_text()
     return Arrival(guest, simple_provider.answer(guest.ask()), certificate)
 
@@ -41,7 +41,7 @@ def test_true_response_lets_somebody_in(arrival: Arrival) -> None:
 
     assert arrival.guest.is_in
     member = Membership.objects.get(user=arrival.guest.user_id)
-    assert (member.user.email, member.user.name) == ("maria@example.com", "Maria Example")
+    assert (member.user.email, member.user.name) == ("maria@globex.example", "Maria Example")
 
 
 def test_it_signs_message_and_assertion(arrival: Arrival) -> None:
