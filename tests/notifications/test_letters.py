@@ -21,11 +21,12 @@ from accounts.roles import Role
 from apitokens import expiry, services
 from apitokens.expiry_mail import MOST_LINES, time_left
 from apitokens.models import APIToken
-from notifications import mails, preferences
+from notifications import mails, preferences, stencils
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.mails import Letter, one_line
 from notifications.models import Mail
 from notifications.preferences import Person
+from notifications.smtp import _as_bytes
 from tests.conftest import is_on_postgresql
 from tests.factories import issue
 
@@ -274,6 +275,44 @@ def test_a_long_digest_tells_the_first_and_counts_the_rest(
     assert len(letter.html.encode()) < 100_000, "mail programs cut off longer ones"
 
 
+def test_html_is_not_indented_and_has_a_line_for_a_row(user: Membership) -> None:
+    def lines_with(tokens: int) -> int:
+        for _ in range(tokens):
+            expiring(user)
+        html = letter_to(user).html
+        Mail.objects.all().delete()
+        assert not re.search(r"\n\s", html)
+        return html.count("\n")
+
+    first = lines_with(1)
+    assert lines_with(2) - first <= 2 * 8, "name, five facts, and the tables around them"
+
+
+@pytest.mark.parametrize("language", [code for code, _name in settings.LANGUAGES])
+def test_what_was_rendered_for_others_tells_nobody_their_words(
+    administrator: Membership, user: Membership, settings: Settings, language: str
+) -> None:
+    expiring(administrator, name="Backup", days=0.5)
+    expiring(user, name="<b>Import</b>")
+    expiry.scan(at=NOW)
+    waiting = list(Mail.objects.all())
+    assert len(waiting) == 2
+
+    def written(base_url: str, mail: Mail) -> list[str]:
+        settings.BASE_URL = base_url
+        with translation.override(language):
+            letter = mails.write(mail, at=NOW)
+        assert letter is not None
+        return [letter.subject, letter.text, letter.html]
+
+    hosts = ["https://one.example", "https://two.example"]
+    each = [(host, mail) for host in hosts for mail in waiting]
+    one_after_the_other = [written(*one) for one in each]
+    for one, said in zip(each, one_after_the_other, strict=True):
+        stencils._stencil.cache_clear()
+        assert said == written(*one)
+
+
 def test_it_says_why_it_came_and_how_to_stop_it(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
@@ -430,6 +469,35 @@ def test_mail_can_be_stopped_with_one_click(user: Membership) -> None:
     )
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert message["Auto-Submitted"] == "auto-generated"
+
+
+def test_long_headers_stay_on_one_line(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    letter = mails.write(mail, at=NOW)
+    assert letter is not None
+    raw = _as_bytes(mails.compose(mail, letter)).decode()
+    assert f"\r\nList-Unsubscribe: <{letter.stop_url}>\r\n" in raw
+
+
+def test_headers_beyond_ascii_are_encoded(user: Membership) -> None:
+    rename(user.account, "Übermäßig lang " * 4)
+    expiring(user)
+    mail = scanned(user)
+    letter = mails.write(mail, at=NOW)
+    assert letter is not None
+    head = _as_bytes(mails.compose(mail, letter)).split(b"\r\n\r\n")[0]
+    assert head.isascii()
+    assert received(mail, letter)["Subject"] == letter.subject
+
+
+def test_no_two_mails_divide_their_parts_alike(user: Membership) -> None:
+    expiring(user)
+    mail = scanned(user)
+    letter = mails.write(mail, at=NOW)
+    assert letter is not None
+    one, other = (received(mail, letter).get_boundary() for _time in range(2))
+    assert one != other
 
 
 def test_message_id_comes_from_the_row_so_that_a_repeat_can_be_recognised(
