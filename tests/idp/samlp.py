@@ -135,14 +135,14 @@ def serve(names: Sequence[str]) -> Iterator[dict[str, Provider]]:
     assert server.stdin is not None
     assert server.stdout is not None
     try:
-        server.stdin.write(facts)
-        server.stdin.close()
+        server.stdin.write(f"{facts}\n")
+        server.stdin.flush()
         url = server.stdout.readline().strip()
         if not url:
             raise RuntimeError("tests/idp/server.js did not start")
         yield {name: Provider(f"{url}/{name}", signing[name]) for name in names}
     finally:
-        server.terminate()
+        server.stdin.close()
         server.wait(PATIENCE)
         server.stdout.close()
 

@@ -2,7 +2,8 @@
 // this server only asks people who they want to be. It believes every word: whoever runs a
 // provider can make it claim what they like, and the portal has to live with that.
 //
-// Standard input: {"name": {"key": "PEM", "certificate": "PEM"}, …}, then its end.
+// Standard input: one line, {"name": {"key": "PEM", "certificate": "PEM"}, …}. Its end is the end of
+// the server, too: nothing outlives tests that were killed.
 // Standard output: the address, once it answers. Provider `name` is below /name/:
 //   GET  metadata   what the portal must know of it
 //   PUT  service    the portal's metadata: what it must know of the portal
@@ -11,8 +12,8 @@
 //   GET  slo        ends sessions, at the portal's request or on its own
 "use strict";
 
-const fs = require("node:fs");
 const { randomUUID } = require("node:crypto");
+const readline = require("node:readline");
 const { DOMParser } = require("@xmldom/xmldom");
 const express = require("express");
 const samlp = require("samlp");
@@ -27,12 +28,7 @@ const SIGNED = {
   message: { signAssertion: false, signResponse: true },
 };
 
-const providers = new Map(
-  Object.entries(JSON.parse(fs.readFileSync(0, "utf8"))).map(([name, { key, certificate }]) => [
-    name,
-    { name, key, cert: certificate, services: new Map(), browsers: new Map(), states: new Map() },
-  ]),
-);
+const providers = new Map();
 
 const app = express();
 app.disable("x-powered-by");
@@ -107,7 +103,16 @@ app.get("/:provider/slo", (req, res, next) => {
 
 app.use((error, req, res, next) => res.status(400).type("text/plain").send(String(error)));
 
-const server = app.listen(0, "127.0.0.1", () => console.log(address()));
+let server;
+const input = readline.createInterface({ input: process.stdin });
+input.once("line", (line) => {
+  for (const [name, { key, certificate: cert }] of Object.entries(JSON.parse(line))) {
+    const known = { services: new Map(), browsers: new Map(), states: new Map() };
+    providers.set(name, { name, key, cert, ...known });
+  }
+  server = app.listen(0, "127.0.0.1", () => console.log(address()));
+});
+input.once("close", () => process.exit());
 
 function address() {
   return `http://127.0.0.1:${server.address().port}`;
