@@ -218,7 +218,7 @@ def _row(event: AuditEvent, names: _Names) -> Row:
         about=_about(event, names),
         token_id=event.subject_id if event.subject_type == "apitoken" else None,
         facts=[
-            (audit_words.detail_name(key), _fact(key, value, names))
+            (audit_words.detail_name(key), _fact(event.kind, key, value, names))
             for key, value in event.details.items()
             if value not in (None, "", False) and not _is_said(key, value, event)
         ],
@@ -226,8 +226,10 @@ def _row(event: AuditEvent, names: _Names) -> Row:
 
 
 def _is_said(key: str, value: Any, event: AuditEvent) -> bool:
-    """True for people whom the row names anyway."""
-    return key == "user" or (key == "issuer" and value == event.user_id)
+    """True for people whom the row names anyway, and for what only the API's users ask about."""
+    if key == "email":
+        return event.subject_type == "invitation"
+    return key in ("user", "family") or (key == "issuer" and value == event.user_id)
 
 
 def _about(event: AuditEvent, names: _Names) -> str:
@@ -245,14 +247,18 @@ def _about(event: AuditEvent, names: _Names) -> str:
     return ""
 
 
-def _fact(key: str, value: Any, names: _Names) -> str:
-    """A value in words: people by name, times in the reader's time zone."""
+def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
+    """A value in words: people by name, reasons in a sentence, times in the reader's zone."""
+    if key == "code":
+        return audit_words.code_name(kind, str(value))
     if key == "issuer":
         return names.users.get(value, str(value))
     if value is True:
         return _t("Yes")
     at = parse_datetime(value) if key.endswith("_at") and isinstance(value, str) else None
-    return date_format(timezone.localtime(at), "Y-m-d H:i") if at else str(value)
+    if at is None:
+        return audit_words.value_name(key, str(value))
+    return date_format(timezone.localtime(at), "Y-m-d H:i")
 
 
 def _midnight(day: date) -> datetime:
