@@ -226,8 +226,10 @@ def _row(event: AuditEvent, names: _Names) -> Row:
 
 
 def _is_said(key: str, value: Any, event: AuditEvent) -> bool:
-    """True for people whom the row names anyway."""
-    return key == "user" or (key == "issuer" and value == event.user_id)
+    """True for people whom the row names anyway, and for what only the API's users ask about."""
+    if key == "email":
+        return event.subject_type == "invitation"
+    return key in ("user", "family") or (key == "issuer" and value == event.user_id)
 
 
 def _about(event: AuditEvent, names: _Names) -> str:
@@ -254,7 +256,9 @@ def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
     if value is True:
         return _t("Yes")
     at = parse_datetime(value) if key.endswith("_at") and isinstance(value, str) else None
-    return date_format(timezone.localtime(at), "Y-m-d H:i") if at else str(value)
+    if at is None:
+        return audit_words.value_name(key, str(value))
+    return date_format(timezone.localtime(at), "Y-m-d H:i")
 
 
 def _midnight(day: date) -> datetime:

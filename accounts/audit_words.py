@@ -51,11 +51,11 @@ GROUPS: list[Group] = [
             "email.change_asked": _("Change of e-mail asked for"),
             "email.changed": _("E-mail changed"),
             "email.confirmed": _("E-mail confirmed"),
-            "password.changed": _("Password changed"),
             "password.reset_asked": _("Password reset asked for"),
-            "password.reset": _("Password reset"),
             "user.password_set": _("Password set"),
-            "two_factor.switched_on": _("Two-factor sign-in switched on"),
+            "two_factor.added": _("Second factor added"),
+            "two_factor.removed": _("Second factor removed"),
+            "two_factor.codes_renewed": _("Recovery codes renewed"),
             "two_factor.switched_off": _("Two-factor sign-in switched off"),
             "user.signed_up": _("User signed up"),
             "user.created": _("User created"),
@@ -87,16 +87,51 @@ DETAILS: dict[str, Words] = {
     "count": _("Number"),
     "email": _("E-mail"),
     "expires_at": _("Expiration"),
+    "factor": _("Second factor"),
     "is_first_use": _("First use"),
     "issuer": _("Issued by"),
     "name": _("Name"),
+    "of": _("Where"),
     "role": _("Role"),
+    "second_factor": _("Second factor"),
     "user_agent": _("Browser or program"),
     "why": _("In detail"),
 }
 
+_FACTORS: dict[str, Words] = {
+    "totp": _("Authenticator app"),
+    "webauthn": _("Passkey"),
+    "recovery_codes": _("Recovery codes"),
+}
+
+VALUES: dict[str, dict[str, Words]] = {
+    "auth_type": {
+        "password": _("Password"),
+        "passkey": _("Passkey"),
+        "jwt": _("Password, through the API"),
+        "sso": _("Single sign-on"),
+    },
+    "factor": _FACTORS,
+    "second_factor": _FACTORS,
+}
+"""What values of a detail are called that are codes."""
+
 CODES: dict[str, dict[str, Words]] = {
-    "sign_in.refused": {"sso_forced": _("Has to sign in through the identity provider")},
+    "sign_in.refused": {
+        "bad_credentials": _("Wrong e-mail or password"),
+        "one_time_password": _("No code, or a wrong one"),
+        "sso_forced": _("Has to sign in through the identity provider"),
+    },
+    "invitation.refused": {
+        "too_many_invitations": _("Too many invitations within 24 hours"),
+        "used": _("Accepted already"),
+        "withdrawn": _("Withdrawn"),
+        "replaced": _("Link of an older mail"),
+        "late": _("Opened after its 24 hours"),
+        "inviter_left": _("Whoever sent it is no Administrator any more"),
+        "closed": _("The account is closed"),
+        "other_person": _("Opened by somebody else who is signed in"),
+    },
 }
 """What reasons are called, by the kind of event, where their code is not word enough."""
 
@@ -136,6 +171,10 @@ def detail_name(key: str) -> str:
 
 def code_name(kind: str, code: str) -> str:
     return str(CODES.get(kind, {}).get(code, code))
+
+
+def value_name(key: str, value: str) -> str:
+    return str(VALUES.get(key, {}).get(value, value))
 
 
 def door_name(through: str) -> str:

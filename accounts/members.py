@@ -177,7 +177,12 @@ def _reread(membership: Membership) -> Role:
 
 def _refuse_last_administrator(membership: Membership) -> None:
     if membership.is_administrator and not _has_other_administrator(membership):
-        raise PermissionDenied(_("The account needs an Administrator: this user is the last one."))
+        raise PermissionDenied(
+            _(
+                "This is the last Administrator of the account, and it needs one. "
+                "Make somebody else an Administrator first."
+            )
+        )
 
 
 def _has_other_administrator(membership: Membership) -> bool:

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.audit_words import name_events
+from accounts.audit_words import name_codes, name_events
 
 name_events(
     _("API tokens"),
@@ -17,5 +17,23 @@ name_events(
         "token.digests_forgotten": _("Digests of deleted API tokens forgotten"),
         "verifier.issued": _("Verifier key created"),
         "verifier.deleted": _("Verifier key deleted"),
+    },
+)
+name_codes(
+    "token.issue_refused",
+    {
+        "role_too_high": _("Role above their own"),
+        "limit_reached": _("Limit of active API tokens reached"),
+        "outlives_creator": _("It would have outlived the API token that asked for it"),
+        "forbidden": _("No permission"),
+    },
+)
+name_codes("token.delete_refused", {"forbidden": _("No permission")})
+name_codes(
+    "token.refused",
+    {
+        "deleted": _("Deleted"),
+        "expired": _("Expired"),
+        "issuer_inactive": _("Its issuer or the account is not active"),
     },
 )

@@ -197,7 +197,7 @@ def test_tokens_in_another_account_hold_nobody_back(
 def test_last_administrator_stays(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
-    with pytest.raises(PermissionDenied, match="the last one"):
+    with pytest.raises(PermissionDenied, match="the last Administrator"):
         members.remove_member(membership=administrator, by=Actor.member(administrator), at=now)
     assert is_present(administrator)
 
@@ -253,7 +253,7 @@ def test_tokens_stay_when_the_removal_is_refused(
 ) -> None:
     token = issue(administrator).token
     by = Actor.member(administrator)
-    with pytest.raises(PermissionDenied, match="the last one"):
+    with pytest.raises(PermissionDenied, match="the last Administrator"):
         members.remove_member(membership=administrator, delete_tokens=True, by=by, at=now)
     token.refresh_from_db()
     assert not token.is_deleted
@@ -341,7 +341,7 @@ def test_nobody_leaves_for_somebody_else(
 def test_last_administrator_does_not_leave(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
-    with pytest.raises(PermissionDenied, match="the last one"):
+    with pytest.raises(PermissionDenied, match="the last Administrator"):
         members.leave_account(membership=administrator, by=Actor.member(administrator), at=now)
     assert is_present(administrator)
 
@@ -444,7 +444,7 @@ def test_last_administrator_is_not_demoted(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
     for by in (Actor.member(administrator), OPERATOR):
-        with pytest.raises(PermissionDenied, match="the last one"):
+        with pytest.raises(PermissionDenied, match="the last Administrator"):
             members.change_role(membership=administrator, role=Role.ENGINEERS, by=by, at=now)
     administrator.refresh_from_db()
     assert administrator.is_administrator

@@ -373,7 +373,7 @@ def test_refusal_is_told_word_for_word(browser: Client, engineer: Membership, is
 def test_last_administrator_cannot_step_down(browser: Client, administrator: Membership) -> None:
     answer = browser.post(role_url(administrator), {"role": str(Role.USERS)})
     assert answer.status_code == 400
-    assert "this user is the last one" in text(answer)
+    assert "This is the last Administrator" in text(answer)
 
 
 @pytest.mark.parametrize("role", ["", "7", "Users", "\0", "9" * 30])

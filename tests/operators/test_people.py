@@ -108,7 +108,7 @@ def test_last_administrator_is_neither_demoted_nor_removed(
     desk: Client, administrator: Membership
 ) -> None:
     for form in ({"role": Role.USERS.value}, {"role": Role.ADMINISTRATORS.value, "remove": "on"}):
-        assert "this user is the last one" in send(desk, MEMBER, administrator.pk, **form)
+        assert "This is the last Administrator" in send(desk, MEMBER, administrator.pk, **form)
 
     administrator.refresh_from_db()
     assert (administrator.held_role, administrator.is_removed) == (Role.ADMINISTRATORS, False)

@@ -1,0 +1,185 @@
+"""A company gets its people together, with pages and mails alone; and axe looks at each of them."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Visit, Visits
+from tests.browser.test_guide import both_ways, create
+from tests.browser.test_signing_in import OWN_PASSWORD, newest_link, prove, sign_up
+
+pytestmark = pytest.mark.browser
+
+Violations = Callable[[Page], list[str]]
+USERS = "/profile/users/"
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.get_by_role("row").filter(has_text=name)
+
+
+def invite(window: Visit, email: str, role: str) -> None:
+    page = window.page
+    window.go(USERS)
+    page.get_by_role("link", name="Invite a user").click()
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_role("radio", name=role, exact=True).check()
+    page.get_by_role("button", name="Send the invitation").click()
+    expect(page.get_by_text(f"An invitation is on its way to {email}")).to_be_visible()
+
+
+def accept(window: Visit, email: str) -> None:
+    """Open the link of the mail, choose a password, and be in."""
+    window.page.goto(newest_link(window.portal, email))
+    window.page.get_by_label("Choose a password").fill(OWN_PASSWORD)
+    window.page.get_by_role("button", name="Set the password and join").click()
+    expect(window.page.get_by_text("Welcome. You work in Globex now.")).to_be_visible()
+
+
+def create_token(window: Visit, name: str, role: str) -> str:
+    """Create a token by the pages, from wherever the person is. Returns its text."""
+    window.go("/profile/")
+    token = create(window.page, name, role)
+    window.page.get_by_role("link", name="OK, I've copied token").click()
+    return token
+
+
+def choose(page: Page, name: str, action: str) -> None:
+    """Choose from the menu of somebody's row."""
+    row(page, name).get_by_label(re.compile("^Actions for")).click()
+    row(page, name).get_by_role("link", name=action).click()
+
+
+@both_ways
+def test_company_grows_to_three_people_with_tokens_and_shrinks_again(
+    visit: Visits, scripts: bool
+) -> None:
+    ann, bob, cyd = (visit(java_script_enabled=scripts) for _ in range(3))
+    domain = "team.example" if scripts else "plain-team.example"
+    sign_up(ann, f"ann@{domain}")
+    invite(ann, f"bob@{domain}", "Engineers")
+    invite(ann, f"cyd@{domain}", "Users")
+    accept(bob, f"bob@{domain}")
+    accept(cyd, f"cyd@{domain}")
+    for window, name, role in (
+        (ann, "Backup", "Administrators"),
+        (bob, "Deploy", "Engineers"),
+        (cyd, "Probe", "Users"),
+    ):
+        assert "$" in create_token(window, name, role)
+
+    ann.go("/profile/api-tokens/")
+    for name in ("Backup", "Deploy", "Probe"):
+        expect(row(ann.page, name)).to_be_visible()
+    bob.go("/profile/api-tokens/")
+    expect(row(bob.page, "Deploy")).to_be_visible()
+    expect(row(bob.page, "Backup")).to_have_count(0)
+
+    ann.go(USERS)
+    choose(ann.page, f"bob@{domain}", "Change role")
+    ann.page.get_by_role("radio", name="Users", exact=True).check()
+    ann.page.get_by_role("button", name="Save").click()
+    refusal = "The specified user has issued a token with a higher role. Try using another role."
+    expect(ann.page.get_by_text(refusal).first).to_be_visible()
+
+    ann.go(USERS)
+    choose(ann.page, f"bob@{domain}", "Remove user")
+    prove(ann.page)
+    ann.page.get_by_role("button", name="Remove user").click()
+    refusal = "You can't remove the user as they have active tokens"
+    expect(ann.page.get_by_text(refusal)).to_be_visible()
+    ann.page.get_by_label(re.compile("Delete this API token too")).check()
+    ann.page.get_by_role("button", name="Remove user").click()
+    expect(row(ann.page, f"bob@{domain}")).to_have_count(0)
+    ann.go("/profile/api-tokens/?status=deleted")
+    expect(row(ann.page, "Deploy").locator("s")).to_have_text(f"bob@{domain}")
+
+    bob.go("/profile/api-tokens/")
+    bob.page.get_by_label("Company name").fill("Bob's own")
+    bob.page.get_by_role("button", name="Open an account").click()
+    expect(bob.page.get_by_text("You are its first Administrator")).to_be_visible()
+
+
+LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (390, 1440)]
+
+
+class Looks:
+    """Lets axe look at a page in light and dark, narrow and wide, and keeps what it finds."""
+
+    def __init__(self, violations: Violations) -> None:
+        self.violations = violations
+        self.found: dict[str, list[str]] = {}
+
+    def at(self, page: Page, name: str) -> None:
+        for scheme, width in LOOKS:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            page.set_viewport_size({"width": width, "height": 900})
+            found = self.violations(page)
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                found.append("scrolls sideways")
+            if found:
+                self.found[f"{name}, {scheme}, {width} px"] = found
+        page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_axe_finds_nothing_on_any_page_about_people(visit: Visits, violations: Violations) -> None:
+    looks = Looks(violations)
+    ann, bob, stranger = visit(), visit(), visit()
+    sign_up(ann, "ann@looks.example")
+    ann.go(USERS)
+    looks.at(ann.page, "users, alone")
+    invite(ann, "bob@looks.example", "Engineers")
+    looks.at(ann.page, "users, one invited")
+    link = newest_link(ann.portal, "bob@looks.example")
+    ann.page.goto(link)
+    looks.at(ann.page, "invitation of somebody else")
+    bob.page.goto(link)
+    looks.at(bob.page, "invitation")
+    accept(bob, "bob@looks.example")
+    create_token(bob, "Deploy", "Engineers")
+    stranger.page.goto(link)
+    looks.at(stranger.page, "invitation that was used")
+    bob.go(USERS)
+    looks.at(bob.page, "users, seen by one of them")
+
+    ann.go(USERS)
+    row(ann.page, "bob@looks.example").get_by_label(re.compile("^Actions for")).click()
+    looks.at(ann.page, "menu of a user")
+    ann.go(USERS)
+    choose(ann.page, "bob@looks.example", "Change role")
+    looks.at(ann.page, "role")
+    ann.page.get_by_role("radio", name="Users", exact=True).check()
+    ann.page.get_by_role("button", name="Save").click()
+    looks.at(ann.page, "role refused")
+    ann.go(USERS)
+    choose(ann.page, "bob@looks.example", "Remove user")
+    prove(ann.page)
+    looks.at(ann.page, "removal")
+    ann.page.get_by_role("button", name="Remove user").click()
+    looks.at(ann.page, "removal refused")
+    ann.page.get_by_label(re.compile("Delete this API token too")).check()
+    ann.page.get_by_role("button", name="Remove user").click()
+    bob.go(USERS)
+    looks.at(bob.page, "no account")
+    bob.page.get_by_role("button", name="Open an account").click()
+    looks.at(bob.page, "account without a name")
+
+    ann.go("/profile/account/")
+    looks.at(ann.page, "account")
+    ann.page.get_by_role("link", name="Leave").click()
+    looks.at(ann.page, "leaving")
+    ann.page.get_by_role("button", name="Leave the account").click()
+    looks.at(ann.page, "leaving refused")
+    ann.go("/profile/email/")
+    ann.page.get_by_label("New e-mail").fill("ann@moved.example")
+    ann.page.get_by_role("button", name="Send the link").click()
+    looks.at(ann.page, "new address asked for")
+    ann.page.goto(newest_link(ann.portal, "ann@moved.example"))
+    looks.at(ann.page, "new address")
+    for path in ("/profile/audit-log/", "/profile/audit-log/?person=zz", "/profile/security/",
+                 "/profile/security/recovery-codes/new/", "/sign-out/"):  # fmt: skip
+        ann.go(path)
+        looks.at(ann.page, path)
+    assert looks.found == {}
