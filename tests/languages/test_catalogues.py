@@ -87,7 +87,8 @@ def test_placeholders_are_those_of_the_source(locale: str) -> None:
 
 @every_locale
 def test_plurals_say_the_number(locale: str) -> None:
-    """Each form has the placeholders of the plural; only the form for 1 alone may do without."""
+    """Each form has the placeholders of the plural; only the form for 1 alone may do without, or
+    have those of the singular."""
     for entry in of(locale):
         if entry.plural:
             wanted = sorted(_PLACEHOLDER.findall(entry.plural))
