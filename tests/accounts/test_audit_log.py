@@ -20,7 +20,7 @@ from tests.factories import MembershipFactory, UserFactory, acting
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "accounts:audit_log"
-DONE = "[a-z]+ed|set|sent|left|made|forgotten|withdrawn"
+DONE = "[a-z]+ed|ending|set|sent|left|made|forgotten|withdrawn"
 
 
 def kinds(member: Membership) -> list[str]:
@@ -397,7 +397,7 @@ def recorded_kinds() -> set[str]:
     pattern = re.compile(rf"({about})\.([a-z]+_)*({DONE})(_[a-z]+)*")
     texts = (
         node.value
-        for app in ("accounts", "apitokens", "notifications", "config")
+        for app in ("accounts", "apitokens", "sso", "notifications", "config")
         for path in (ROOT / app).rglob("*.py")
         if path.name != "audit_words.py" and "migrations" not in path.parts
         for node in ast.walk(ast.parse(path.read_text()))

@@ -92,7 +92,8 @@ def test_plurals_say_the_number(locale: str) -> None:
     for entry in of(locale):
         if entry.plural:
             wanted = sorted(_PLACEHOLDER.findall(entry.plural))
-            alone = [wanted, []] if FORMS[locale] == 2 else [wanted]
+            singular = sorted(_PLACEHOLDER.findall(entry.source))
+            alone = [wanted, singular, []] if FORMS[locale] == 2 else [wanted]
             first, *others = (sorted(_PLACEHOLDER.findall(text)) for text in entry.texts)
             assert first in alone, entry.source
             assert all(other == wanted for other in others), entry.source

@@ -13,11 +13,11 @@ from tests.languages.catalogues import ROOT
 from tests.languages.test_pages import TRANSLATED, english_in, visible
 
 SIGN_IN = {
-    "en": "Keep me signed in on this device",
-    "de": "Auf diesem Gerät angemeldet bleiben",
-    "ru": "Оставаться в системе на этом устройстве",
-    "zh-hans": "在此设备上保持登录",
-    "az": "Bu cihazda daxil olmuş qalım",
+    "en": "Use a password",
+    "de": "Passwort verwenden",
+    "ru": "Войти с паролем",
+    "zh-hans": "使用密码",
+    "az": "Şifrədən istifadə et",
 }
 
 
