@@ -24,7 +24,13 @@ PAGES = [
     "/operators/accounts/user/add/",
     "/operators/accounts/user/2/change/",
     "/operators/accounts/membership/",
+    "/operators/accounts/membership/add/",
+    "/operators/accounts/membership/1/change/",
+    "/operators/accounts/invitation/",
+    "/operators/accounts/invitation/add/",
     "/operators/accounts/auditevent/",
+    "/operators/accounts/auditevent/1/change/",
+    "/operators/notifications/mail/",
     "/operators/apitokens/apitoken/",
     "/operators/password_change/",
 ]
