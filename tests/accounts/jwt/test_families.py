@@ -188,6 +188,16 @@ def test_removal_ends_it_for_good(
     assert all_is_over(pair)
 
 
+def test_access_token_of_somebody_who_is_no_member_is_good_for_nothing(
+    user: Membership, pair_of: PairOf, now: datetime
+) -> None:
+    """Whatever has ended the membership: also if it did not think of these tokens."""
+    pair = pair_of(user)
+    Membership.objects.filter(pk=user.pk).update(removed_at=now)
+    assert not is_good(pair)
+    assert turn_in(pair["refresh"]).status_code == 401
+
+
 def test_removal_from_one_account_does_not_end_it_in_another(
     user: Membership, administrator: Membership, pair_of: PairOf, now: datetime
 ) -> None:
