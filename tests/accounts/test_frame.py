@@ -1,0 +1,67 @@
+"""What stands around every page: the sidebar says where the reader is."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.test import Client, RequestFactory
+
+from accounts.context import section_of
+from accounts.models import Membership
+from config.views import permission_denied
+from tests.conftest import SignIn
+
+
+@pytest.mark.parametrize(
+    ("path", "section"),
+    [
+        ("/profile/", "profile"),
+        ("/profile/security/password/", "profile"),
+        ("/profile/account/", "account"),
+        ("/profile/account/single-sign-on/settings/", "account"),
+        ("/profile/users/invite/", "users"),
+        ("/profile/api-tokens/12/", "api-tokens"),
+        ("/profile/audit-log/", "audit-log"),
+        ("/profile/notifications/", "notifications"),
+        ("/notifications/", ""),
+        ("/accounts/3/leave/", ""),
+        ("/", ""),
+        ("", ""),
+    ],
+)
+def test_page_belongs_to_an_entry_of_the_sidebar(path: str, section: str) -> None:
+    assert section_of(path) == section
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "entry", "how"),
+    [
+        ("/profile/", "My profile", "page"),
+        ("/profile/security/", "My profile", "true"),
+        ("/profile/users/invite/", "All users", "true"),
+        ("/profile/api-tokens/", "API tokens", "page"),
+        ("/profile/api-tokens/create/", "API tokens", "true"),
+        ("/iam/docs", "API documentation", "page"),
+    ],
+)
+def test_sidebar_marks_one_entry(
+    client: Client, administrator: Membership, sign_in: SignIn, path: str, entry: str, how: str
+) -> None:
+    sign_in(client, administrator)
+    page = client.get(path).content.decode()
+    marked = re.findall(r'nav__item"[^>]*aria-current="(\w+)".*?<span>([^<]+)</span>', page, re.S)
+    assert marked == [(how, entry)]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [("The account is closed. Ask <i>an operator</i>.", "Ask &lt;i&gt;an operator"), ("", "role")],
+)
+def test_refusal_says_why_where_the_verb_does(rf: RequestFactory, said: str, shown: str) -> None:
+    request = rf.get("/profile/")
+    request.user = AnonymousUser()
+    answer = permission_denied(request, PermissionDenied(said))
+    assert answer.status_code == 403
+    assert shown in answer.content.decode()
