@@ -69,7 +69,10 @@ _SENTENCES: dict[str, Promise] = {
         "Send your own verifier key in the header Authorization: Bearer <verifier key>, or as the "
         "password of Authorization: Basic."
     ),
-    "bearer": _("The short-lived token is not good or has ended. Get another one."),
+    "bearer": _(
+        "The short-lived token is not good or has ended: get another one. "
+        "API tokens are sent as Authorization: APIKey <token>."
+    ),
 }
 
 
