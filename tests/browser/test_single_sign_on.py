@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import sso_steps
 from tests.browser.conftest import Visit, Visits
+from tests.browser.looks import Looks, Violations
 from tests.browser.test_guide import create, row_of
 from tests.idp.samlp import Person, Provider
 from tests.portal import Portal, served_portal
@@ -235,25 +236,18 @@ def test_what_the_guide_says_of_single_sign_on_is_true_on_the_screen(
     assert not is_good(portal, token)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
 def test_axe_finds_nothing_on_the_pages_of_single_sign_on(
-    visit: Visits,
-    company: Company,
-    violations: Callable[[Page], list[str]],
-    scheme: str,
-    width: int,
+    visit: Visits, company: Company, violations: Violations
 ) -> None:
-    window = visit(ADMINISTRATOR, color_scheme=scheme, viewport={"width": width, "height": 900})
-    page, found = window.page, {}
+    looks = Looks(violations)
+    window = visit(ADMINISTRATOR)
     sso_steps.open_page(window)
     for path in ("", "provider/", "settings/", "test/result/"):
         window.go(f"{sso_steps.SINGLE_SIGN_ON}{path}")
-        found[path] = violations(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-    stranger: Visit = visit(color_scheme=scheme, viewport={"width": width, "height": 900})
+        looks.at(window.page, path)
+    stranger: Visit = visit()
     stranger.page.goto(company.direct_address)
     be(stranger.page, Person("eve", "eve@elsewhere.example"))
     expect(stranger.page.get_by_role("heading", name="You are not signed in")).to_be_visible()
-    found["refused"] = violations(stranger.page)
-    assert {name: each for name, each in found.items() if each} == {}
+    looks.at(stranger.page, "refused")
+    assert looks.found == {}

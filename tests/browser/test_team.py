@@ -1,18 +1,17 @@
 """A company gets its people together, with pages and mails alone; and axe looks at each of them."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit, Visits
+from tests.browser.looks import Looks, Violations
 from tests.browser.test_guide import both_ways, create
 from tests.browser.test_signing_in import OWN_PASSWORD, newest_link, prove, sign_up
 
 pytestmark = pytest.mark.browser
 
-Violations = Callable[[Page], list[str]]
 USERS = "/profile/users/"
 
 
@@ -100,28 +99,6 @@ def test_company_grows_to_three_people_with_tokens_and_shrinks_again(
     bob.page.get_by_label("Company name").fill("Bob's own")
     bob.page.get_by_role("button", name="Open an account").click()
     expect(bob.page.get_by_text("You are its first Administrator")).to_be_visible()
-
-
-LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (390, 1440)]
-
-
-class Looks:
-    """Lets axe look at a page in light and dark, narrow and wide, and keeps what it finds."""
-
-    def __init__(self, violations: Violations) -> None:
-        self.violations = violations
-        self.found: dict[str, list[str]] = {}
-
-    def at(self, page: Page, name: str) -> None:
-        for scheme, width in LOOKS:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            page.set_viewport_size({"width": width, "height": 900})
-            found = self.violations(page)
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                found.append("scrolls sideways")
-            if found:
-                self.found[f"{name}, {scheme}, {width} px"] = found
-        page.set_viewport_size({"width": 1440, "height": 900})
 
 
 def test_axe_finds_nothing_on_any_page_about_people(visit: Visits, violations: Violations) -> None:
