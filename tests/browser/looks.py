@@ -9,8 +9,12 @@ Violations = Callable[[Page], list[str]]
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (390, 1440)]
 
 
-DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-"""Comes back when the page has been drawn anew."""
+DRAWN = """async () => {
+    for (let frame = 0; frame < 5; frame++) await new Promise(requestAnimationFrame);
+    await Promise.all(document.getAnimations().map(each => each.finished.catch(() => null)));
+    await new Promise(done => setTimeout(done, 150));
+}"""
+"""Comes back when the page has been drawn anew, and colours stand still."""
 
 
 class Looks:
