@@ -162,18 +162,10 @@ def test_person_without_scripts_arrives_too(visit: Visits, company: Company) -> 
     window.go("/sign-in/")
     window.page.get_by_label("E-mail").fill(MARIA.email)
     window.page.get_by_role("button", name="Continue").click()
-    leave_by_hand(window.page)
     be(window.page, MARIA)
     window.page.get_by_role("button", name="Submit").click()  # samlp's own page
 
     expect_tokens(window.page)
-
-
-def leave_by_hand(page: Page) -> None:
-    """Where the way on is not taken by itself."""
-    link = page.get_by_role("link", name="Continue")
-    if link.is_visible():
-        link.click()
 
 
 def test_same_subject_and_address_of_another_companys_provider_is_somebody_else(
