@@ -36,6 +36,7 @@ class RunningPortal:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_hear_the_end_of_a_terminal,
             )
 
     @property
@@ -76,6 +77,11 @@ class RunningPortal:
         """Send the signal and return the exit code."""
         self.process.send_signal(by)
         return self.process.wait(PATIENCE)
+
+
+def _hear_the_end_of_a_terminal() -> None:
+    """Children inherit what `nohup make test` ignores, and the portal respects that."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @contextmanager

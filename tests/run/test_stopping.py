@@ -79,8 +79,7 @@ def test_killed_portal_leaves_no_orphans(data_dir: Path, port: int) -> None:
 
 HANG_UP = """
 import os, signal
-if {is_ignored}:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if {is_ignored} else signal.SIG_DFL)
 from config import run
 run.StopRequest()
 os.kill(os.getpid(), signal.SIGHUP)
