@@ -94,7 +94,8 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
     def filter_signs_in_by(
         self, queryset: QuerySet[Membership], _name: str, value: str
     ) -> QuerySet[Membership]:
-        return queryset.filter(sso_at__isnull=value != SSO)
+        by_sso = Q(sso_at__isnull=False) | Q(is_forced=True)
+        return queryset.filter(by_sso if value == SSO else ~by_sso)
 
 
 def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:

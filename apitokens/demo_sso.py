@@ -111,4 +111,5 @@ def _said(email: str, at: datetime) -> Assertion:
         session_index="",
         authenticated_at=at,
         ends_at=at + timedelta(minutes=5),
+        message_is_signed=True,
     )

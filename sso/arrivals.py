@@ -21,7 +21,7 @@ from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.text import validate_line
 from sso.domains import domain_of
-from sso.models import Connection, Subject, UsedAssertion
+from sso.models import Connection, Domain, Subject, UsedAssertion
 from sso.refusals import Refused
 from sso.responses import Assertion
 
@@ -38,12 +38,20 @@ def arrive(*, connection: Connection, assertion: Assertion, by: Actor, at: datet
     somebody in once. Raises `Refused`; the reason is in the account's audit log then.
     """
     try:
-        spend(connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at)
+        take(connection=connection, assertion=assertion)
         with transaction.atomic():
             return _admit(connection, assertion, by=by, at=at)
     except Refused as refusal:
         refuse(connection=connection, refusal=refusal, by=by, at=at, name_id=assertion.name_id)
         raise
+
+
+def take(*, connection: Connection, assertion: Assertion) -> None:
+    """Use up an assertion that is signed as the provider's answer to the test was: where it signs
+    messages, too, taking such a signature away gains nothing. Raises `Refused`."""
+    if connection.signs_messages and not assertion.message_is_signed:
+        raise Refused("unsigned_response")
+    spend(connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at)
 
 
 def spend(*, connection: Connection, message_id: str, until: datetime) -> None:
@@ -131,6 +139,7 @@ def _admit(connection: Connection, assertion: Assertion, *, by: Actor, at: datet
     if membership is None:
         membership = _link(connection, account, assertion, by=by, at=at)
     _refuse_operators_and_inactive(membership.user)
+    _refuse_forced_elsewhere(connection, membership.user)
     suspension.come_through(membership=membership, by=replace(by, user=membership.user), at=at)
     return membership
 
@@ -275,6 +284,18 @@ def _make_user(email: str, name: str, *, by: Actor, at: datetime) -> User:
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     audit.record("user.created", by=by, at=at, subject=user)
     return user
+
+
+def _refuse_forced_elsewhere(connection: Connection, user: User) -> None:
+    """Who is in, is in all their accounts: one account's provider is no way around another's that
+    has to be taken."""
+    others = Domain.objects.in_force().filter(
+        name=domain_of(user.email),
+        connection__is_forced=True,
+        connection__account__in=Membership.objects.of(user).values("account"),
+    )
+    if others.exclude(connection=connection).exists():
+        raise Refused("other_provider", email=user.email)
 
 
 def _refuse_operators_and_inactive(user: User) -> None:

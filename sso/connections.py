@@ -173,15 +173,19 @@ def change_settings(
 
 
 @transaction.atomic
-def record_test(*, connection: Connection, by: Actor, at: datetime) -> bool:
+def record_test(
+    *, connection: Connection, signs_messages: bool = False, by: Actor, at: datetime
+) -> bool:
     """Somebody has walked through a sign-in with the provider as `connection` says it is, and all
-    was well. False if the provider was changed meanwhile: the test says nothing then."""
+    was well. False if the provider was changed meanwhile: the test says nothing then.
+
+    From now on the provider has to sign messages if it did so there (`signs_messages`)."""
     walked = (connection.entity_id, connection.sso_url)
     connection, by = locked(connection, by, at)
     if not connection.is_described or walked != (connection.entity_id, connection.sso_url):
         return False
-    connection.tested_at = at
-    connection.save(update_fields=["tested_at"])
+    connection.tested_at, connection.signs_messages = at, signs_messages
+    connection.save(update_fields=["tested_at", "signs_messages"])
     _record("sso.tested", connection, by=by, at=at)
     return True
 

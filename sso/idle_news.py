@@ -56,18 +56,10 @@ def _for_administrator(
     }
     with translation.override(reader.user.catalogue):
         if is_suspended:
-            title = ngettext(
-                "The API tokens of %(name)s are suspended",
-                "The API tokens of %(count)d people are suspended",
-                len(absent),
-            )
+            title = _suspended_title(len(absent))
             rest = _("Their tokens work again as soon as they sign in there.")
         else:
-            title = ngettext(
-                "%(name)s stays away, with active API tokens",
-                "%(count)d people stay away, with active API tokens",
-                len(absent),
-            )
+            title = _away_title(len(absent))
             rest = _("Their tokens keep working. If somebody has left, delete their tokens.")
         why = ngettext(
             "Not signed in through %(provider)s for %(days)d day:",
@@ -77,6 +69,27 @@ def _for_administrator(
         text = f"{why % words} {_listed(absent)}.\n{rest}"
         query = "?status=suspended" if is_suspended else "?signs_in_by=sso"
     return _news(reader, title % words, text, link=reverse("apitokens:list") + query)
+
+
+def _suspended_title(count: int) -> str:
+    """One person is named. (No plural of gettext's: in some languages 21 has the form of 1.)"""
+    if count == 1:
+        return _("The API tokens of %(name)s are suspended")
+    return ngettext(
+        "The API tokens of %(count)d person are suspended",
+        "The API tokens of %(count)d people are suspended",
+        count,
+    )
+
+
+def _away_title(count: int) -> str:
+    if count == 1:
+        return _("%(name)s stays away, with active API tokens")
+    return ngettext(
+        "%(count)d person stays away, with active API tokens",
+        "%(count)d people stay away, with active API tokens",
+        count,
+    )
 
 
 def tell_suspended(connection: Connection, absent: Sequence[Absent], at: datetime) -> None:

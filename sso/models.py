@@ -62,6 +62,8 @@ class Connection(models.Model):
     """Whether members of its domains can sign in through the provider only."""
     tested_at = models.DateTimeField(_("tested"), null=True, blank=True, editable=False)
     """When a test with the provider as it stands here last went well."""
+    signs_messages = models.BooleanField(default=False, editable=False)
+    """Whether it did in that test, beside the assertion: then it always has to."""
     idle_days = models.PositiveSmallIntegerField(
         _("days"),
         default=30,

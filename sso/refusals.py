@@ -21,6 +21,10 @@ REASONS: dict[str, Promise] = {
     ),
     # Whether it comes from the provider.
     "unsigned": _("The assertion was not signed. Let the provider sign assertions."),
+    "unsigned_response": _(
+        "The response around the assertion was not signed, as it was in the test. If the provider "
+        "was changed, test it again."
+    ),
     "signature_shape": _("A signature in the response did not sign what it should."),
     "algorithm": _(
         "The response was signed by a method that is not safe. Let the provider sign with RSA or "
@@ -55,6 +59,7 @@ REASONS: dict[str, Promise] = {
     "inactive": _("The user is switched off."),
     "removed": _("The user was removed from the account. Invite them again."),
     "other_account": _("The user belongs to other accounts only. Invite them."),
+    "other_provider": _("Another account has the user sign in through its own provider only."),
     "other_name": _("The user is linked with another name at the provider."),
     "no_new_people": _("The account takes no new people through the provider."),
     "no_room": _("Too many new people came within 24 hours."),

@@ -19,7 +19,7 @@ from sso import addresses
 from sso.models import Connection
 from sso.refusals import Refused
 from sso.saml import request_data, settings_of
-from sso.shape import SAML, assertion_in, parse, text_of
+from sso.shape import SAML, assertion_in, is_signed, parse, text_of
 
 SKEW = timedelta(minutes=2)
 """How far the clocks of provider and portal may be apart."""
@@ -64,6 +64,8 @@ class Assertion(NamedTuple):
     authenticated_at: datetime
     ends_at: datetime
     """It is believed no longer than that."""
+    message_is_signed: bool
+    """Whether the response around it is signed, too."""
 
     def facts(self) -> dict[str, Any]:
         """For keeping in a session: JSON values."""
@@ -104,6 +106,7 @@ def read(connection: Connection, text: str, *, at: datetime) -> Assertion:
         session_index=_statement(assertion).get("SessionIndex", ""),
         authenticated_at=instant_of(_statement(assertion), "AuthnInstant"),
         ends_at=_end(assertion, confirmation, at),
+        message_is_signed=is_signed(root),
     )
 
 

@@ -45,6 +45,7 @@ def parse(text: str) -> etree._Element:
     document = _decoded(text)
     root = parse_document(document)
     _refuse_odd_structure(root)
+    _refuse_unsigned(assertion_in(root))
     for signature in root.iter(f"{DS}Signature"):
         _refuse_odd_signature(signature)
     return root
@@ -70,6 +71,11 @@ def assertion_in(root: etree._Element) -> etree._Element:
     assertion = root.find(f"{SAML}Assertion")
     assert assertion is not None
     return assertion
+
+
+def is_signed(node: etree._Element) -> bool:
+    """True if the element has a signature of its own. Whether that is good is for others to see."""
+    return node.find(f"{DS}Signature") is not None
 
 
 def text_of(node: etree._Element) -> str:
@@ -115,7 +121,11 @@ def _refuse_odd_structure(root: etree._Element) -> None:
     ids = [value for node in root.iter() for name, value in node.items() if _is_id(name)]
     if len(ids) != len(set(ids)):
         raise Refused("duplicate_id")
-    if assertions[0].find(f"{DS}Signature") is None:
+
+
+def _refuse_unsigned(assertion: etree._Element) -> None:
+    """Assertions are what is kept and believed: a signature around one is not enough."""
+    if not is_signed(assertion):
         raise Refused("unsigned")
 
 

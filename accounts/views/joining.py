@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts import invitations
+from accounts import federation, invitations
 from accounts.actors import Actor
 from accounts.invitations import InvitationRefused
 from accounts.models import Invitation, Membership, User
@@ -58,14 +58,16 @@ def _reader(request: HttpRequest) -> Actor:
 
 
 def is_known(found: Invitation) -> bool:
-    """True for whoever can sign in. A password that a stranger has set at an address which nobody
-    has confirmed since is none: whoever opens the link sets their own. But a link to an address
-    that the person has given up since proves nothing."""
+    """True for whoever can sign in, be it only through the provider of another account, which
+    lets them have no password. A password that a stranger has set at an address which nobody has
+    confirmed since is none: whoever opens the link sets their own. But a link to an address that
+    the person has given up since proves nothing."""
     user = found.user
     is_confirmed: bool = EmailAddress.objects.filter(
         user=user, email=user.email, verified=True
     ).exists()
-    return found.email != user.email or (is_confirmed and user.has_usable_password())
+    has_a_way_in = user.has_usable_password() or federation.is_forced(user)
+    return found.email != user.email or (is_confirmed and has_a_way_in)
 
 
 def _join(request: HttpRequest, found: Invitation) -> HttpResponse:

@@ -61,9 +61,7 @@ def shown_again(
     request: HttpRequest, connection: Connection, assertion: Assertion, wish: dict[str, str]
 ) -> HttpResponse:
     """Back from there. Raises `Refused` for somebody else, and if the provider asked nobody."""
-    arrivals.spend(
-        connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at
-    )
+    arrivals.take(connection=connection, assertion=assertion)
     subject = Subject.objects.filter(connection=connection, name_id=assertion.name_id).first()
     if subject is None or subject.membership.user_id != request.user.pk:
         raise Refused("other_person")

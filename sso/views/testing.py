@@ -69,12 +69,18 @@ def came_back(request: HttpRequest, connection: Connection, assertion: Assertion
     request.session[_FOUND] = list(found)
     if found.is_well:
         by = Actor.member(member, address=client_address(request))
-        _pass(request, connection, by=by)
+        _pass(request, connection, assertion, by=by)
     return redirect("sso:tested")
 
 
-def _pass(request: HttpRequest, connection: Connection, *, by: Actor) -> None:
-    if connections.record_test(connection=connection, by=by, at=timezone.now()):
+def _pass(request: HttpRequest, connection: Connection, assertion: Assertion, *, by: Actor) -> None:
+    is_recorded = connections.record_test(
+        connection=connection,
+        signs_messages=assertion.message_is_signed,
+        by=by,
+        at=timezone.now(),
+    )
+    if is_recorded:
         messages.success(request, _("The test went well."))
     else:
         messages.error(request, _("The provider was changed meanwhile. Test once more."))

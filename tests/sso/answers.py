@@ -37,6 +37,7 @@ def said(
             "session_index": "",
             "authenticated_at": at,
             "ends_at": at + timedelta(minutes=5),
+            "message_is_signed": True,
             **facts,
             "attributes": {**attributes, **facts.get("attributes", {})},
         }

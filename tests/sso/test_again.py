@@ -12,6 +12,7 @@ from sso.models import Connection
 from tests.factories import MembershipFactory
 from tests.idp.keys import SigningKey
 from tests.sso import walk
+from tests.sso.answers import BOTH
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +97,25 @@ def test_sign_in_of_before_is_not_enough(
 
     assert page.status_code == 400
     assert AuditEvent.objects.get(kind="sso.refused").details["code"] == "not_fresh"
+    assert client.get(DANGEROUS).status_code == 302
+
+
+def test_unsigned_response_is_not_enough_where_it_was_signed_in_the_test(
+    client: Client, trusted: Connection, signing: SigningKey, newcomer: Membership
+) -> None:
+    Connection.objects.update(signs_messages=True)
+
+    refused = walk.come_back(
+        client,
+        trusted,
+        signing,
+        ask_again(client),
+        signed=BOTH[:1],
+        name_id="otto-11",
+        email="otto@example.com",
+    )
+
+    assert refused.status_code == 400
     assert client.get(DANGEROUS).status_code == 302
 
 

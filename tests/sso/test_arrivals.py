@@ -15,7 +15,13 @@ from accounts.roles import Role
 from sso import arrivals
 from sso.models import Connection, Domain, Subject, UsedAssertion
 from sso.refusals import Refused
-from tests.factories import DomainFactory, MembershipFactory, SubjectFactory, UserFactory
+from tests.factories import (
+    ConnectionFactory,
+    DomainFactory,
+    MembershipFactory,
+    SubjectFactory,
+    UserFactory,
+)
 from tests.sso.answers import EMAIL_FORMAT, said
 
 pytestmark = pytest.mark.django_db
@@ -253,6 +259,56 @@ def test_nobody_comes_into_a_closed_account(
 
 
 @pytest.mark.both
+def test_message_has_to_be_signed_where_it_was_in_the_test(
+    arrive: Arrive, maria: Membership, trusted: Connection
+) -> None:
+    trusted.signs_messages = True
+
+    assert_refused("unsigned_response", lambda: arrive(message_is_signed=False))
+    assert arrive(message_is_signed=True) == maria
+
+
+def test_signed_assertion_is_enough_where_messages_were_not_signed_in_the_test(
+    arrive: Arrive, maria: Membership
+) -> None:
+    assert arrive(message_is_signed=False) == maria
+
+
+@pytest.fixture
+def elsewhere(maria: Membership) -> Connection:
+    """Another account's provider, to which her new address belongs; she is a member there, too."""
+    connection = ConnectionFactory.create()
+    DomainFactory.create(connection=connection, name="globex.example")
+    MembershipFactory.create(account=connection.account, user=maria.user)
+    return connection
+
+
+@pytest.mark.parametrize("is_forced", [True, False])
+def test_provider_is_no_way_around_another_one_that_is_forced(
+    arrive: Arrive, maria: Membership, elsewhere: Connection, is_forced: bool
+) -> None:
+    """She is linked here since before. Who is in, is in all their accounts."""
+    arrive()
+    User.objects.filter(pk=maria.user_id).update(email="maria@globex.example")
+    Connection.objects.filter(pk=elsewhere.pk).update(is_forced=is_forced)
+
+    if is_forced:
+        assert_refused("other_provider", arrive)
+    else:
+        assert arrive() == maria
+
+
+def test_provider_that_is_forced_elsewhere_does_not_concern_who_is_no_member_there(
+    arrive: Arrive, maria: Membership, elsewhere: Connection, now: datetime
+) -> None:
+    arrive()
+    User.objects.filter(pk=maria.user_id).update(email="maria@globex.example")
+    Connection.objects.filter(pk=elsewhere.pk).update(is_forced=True)
+    Membership.objects.filter(account=elsewhere.account).update(removed_at=now)
+
+    assert arrive() == maria
+
+
 def test_assertion_lets_somebody_in_once(arrive: Arrive, maria: Membership) -> None:
     arrive(assertion_id="_once")
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from accounts import entry, federation
+from accounts import entry, federation, invitations
 from accounts.actors import Actor, Through
 from accounts.jwt import families, sign_in
 from accounts.jwt.tokens import Invalid
@@ -20,6 +20,7 @@ from accounts.models import AuditEvent, Membership, User
 from accounts.roles import Role
 from notifications.models import Mail
 from sso.models import Connection, Domain
+from tests.accounts.letters import letters_to, path_in
 from tests.factories import PASSWORD, MembershipFactory, SubjectFactory
 from tests.idp.keys import SigningKey
 from tests.sso import walk
@@ -277,6 +278,33 @@ def test_page_for_a_forgotten_password_answers_the_same(
     stranger = client.post(path, {"email": "nobody@elsewhere.example"})
 
     assert (known.status_code, known["Location"]) == (stranger.status_code, stranger["Location"])
+
+
+@pytest.mark.parametrize("is_forced", [True, False])
+def test_invitation_to_another_account_asks_for_no_password_that_could_not_be_used(
+    client: Client,
+    trusted: Connection,
+    signing: SigningKey,
+    stranger: Membership,
+    now: datetime,
+    is_forced: bool,
+) -> None:
+    """Otto has come through the provider, and has no password."""
+    walk.sign_in(client, trusted, signing, name_id="otto-11", email="otto@example.com")
+    Connection.objects.update(is_forced=is_forced)
+    invitations.invite(
+        account=stranger.account,
+        email="otto@example.com",
+        role=Role.USERS,
+        by=Actor.member(stranger),
+        at=now,
+    )
+    client.logout()
+
+    page = client.get(path_in(letters_to("otto@example.com")[-1])).content.decode()
+
+    assert ("/sign-in/?next=" in page) is is_forced
+    assert ('name="password1"' in page) is not is_forced
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 
 from accounts import suspension
 from accounts.actors import Actor, Through
-from accounts.models import Account, AuditEvent, Membership
+from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from apitokens.verification import Refusal, Refused, verify
 from notifications.models import Mail, Notice
@@ -208,6 +208,17 @@ def test_administrators_are_told_once_and_the_tokens_go_on(
     assert titles(administrator) == [f"{away.user.name} stays away, with active API tokens"]
     assert titles(away) == []
     assert verify(presented=key.spell(), at=now)
+
+
+@pytest.mark.parametrize("language", ["de", "ru", "zh", "az"])
+def test_one_person_is_named_in_every_language(
+    choose: Choose, away: Membership, administrator: Membership, now: datetime, language: str
+) -> None:
+    User.objects.filter(pk=administrator.user_id).update(language=language)
+    choose(IdleAction.NOTIFY)
+    enforce(now)
+    (title,) = titles(administrator)
+    assert away.user.name in title
 
 
 def test_another_absence_is_told_again(

@@ -11,6 +11,7 @@ from tests.conftest import SignIn
 from tests.factories import MembershipFactory
 from tests.idp.keys import SigningKey, make_key
 from tests.sso import walk
+from tests.sso.answers import BOTH
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +62,27 @@ def test_test_that_went_well_is_kept(
     untested.refresh_from_db()
     assert untested.tested_at is not None
     assert AuditEvent.objects.filter(kind="sso.tested").exists()
+
+
+@pytest.mark.parametrize("signed", [BOTH, BOTH[:1]], ids=["both", "assertion"])
+def test_test_remembers_whether_the_provider_signs_messages(
+    tester: Client, untested: Connection, signing: SigningKey, signed: tuple[str, ...]
+) -> None:
+    walk.come_back(tester, untested, signing, begin(tester), signed=signed)
+
+    untested.refresh_from_db()
+    assert untested.signs_messages is (signed == BOTH)
+
+
+def test_test_is_how_a_provider_may_stop_to_sign_messages(
+    tester: Client, untested: Connection, signing: SigningKey
+) -> None:
+    Connection.objects.update(signs_messages=True)
+
+    walk.come_back(tester, untested, signing, begin(tester), signed=BOTH[:1])
+
+    untested.refresh_from_db()
+    assert (untested.tested_at is not None, untested.signs_messages) == (True, False)
 
 
 def test_test_signs_nobody_in_and_makes_nobody(

@@ -112,3 +112,21 @@ def test_all_users_shows_the_same(
     forced = member(connection.account, "forced@example.com")
     rows = {row.member.pk: row for row in client.get(PEOPLE).context["rows"]}
     assert rows[forced.pk].signs_in_by == ["Single sign-on"]
+
+
+@pytest.mark.parametrize(("way", "is_found"), [("sso", True), ("other", False)])
+def test_filter_of_all_users_finds_who_has_to_come_through_the_provider(
+    client: Client,
+    connection: Connection,
+    administrator: Membership,
+    sign_in: SignIn,
+    way: str,
+    is_found: bool,
+) -> None:
+    """Also who never has yet."""
+    Connection.objects.update(is_forced=False)
+    sign_in(client, administrator)
+    Connection.objects.update(is_forced=True)
+    forced = member(connection.account, "forced@example.com")
+    rows = client.get(PEOPLE, {"signs_in_by": way}).context["rows"]
+    assert (forced.pk in [row.member.pk for row in rows]) is is_found

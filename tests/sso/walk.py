@@ -14,7 +14,7 @@ from lxml import etree
 
 from sso.models import Connection
 from tests.idp.keys import SigningKey
-from tests.sso.answers import document, posted
+from tests.sso.answers import BOTH, document, posted
 
 
 def asked(address: str) -> etree._Element:
@@ -33,7 +33,13 @@ def begin(client: Client, connection: Connection, *, wanted: str = "") -> str:
 
 
 def come_back(
-    client: Client, connection: Connection, signing: SigningKey, address: str, **facts: Any
+    client: Client,
+    connection: Connection,
+    signing: SigningKey,
+    address: str,
+    *,
+    signed: tuple[str, ...] = BOTH,
+    **facts: Any,
 ) -> Any:
     """Be let in at the provider, and carry its answer back; the page where that ends."""
     request = asked(address).get("ID", "")
@@ -41,7 +47,8 @@ def come_back(
     # Each answer is another one.
     xml = xml.replace(b'"_assertion"', f'"_a{request}"'.encode())
     answer = client.post(
-        reverse("sso:acs", args=[connection.slug]), {"SAMLResponse": posted(xml, signing)}
+        reverse("sso:acs", args=[connection.slug]),
+        {"SAMLResponse": posted(xml, signing, paths=signed)},
     )
     return client.get(answer["Location"]) if answer.status_code == 302 else answer
 

@@ -127,7 +127,6 @@ def test_address_of_nobodys_provider_is_not_found(visitor: Visitor) -> None:
     ],
     ids=["doctype", "doctype elsewhere", "entity", "file", "many entities"],
 )
-@pytest.mark.parametrize("signed", ["both", "assertion", "message"])
 def test_document_type_is_refused(
     visitor: Visitor, signed: str, disguise: Callable[[bytes], bytes]
 ) -> None:

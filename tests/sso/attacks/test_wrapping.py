@@ -13,8 +13,6 @@ from tests.sso.attacks.conftest import ATTACKER, MARIA, assert_refused
 
 pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
 
-ALL = ("both", "assertion", "message")
-
 
 def be_maria(root: Element) -> None:
     """Say Maria's name and address wherever the attacker's own stand."""
@@ -23,17 +21,15 @@ def be_maria(root: Element) -> None:
 
 
 @pytest.mark.parametrize("shape", Shape)
-@pytest.mark.parametrize("signed", ALL)
 def test_wrapped_response_is_refused(visitor: Visitor, signed: str, shape: Shape) -> None:
     answer = visitor.fetch(ATTACKER, signed=signed)
 
     page = visitor.bring_xml(wrapping.wrap(answer.xml, shape, be_maria), answer)
 
-    assert_refused(visitor, page, "shape", signed=signed)
+    assert_refused(visitor, page, "shape")
 
 
 @pytest.mark.parametrize("shape", Shape)
-@pytest.mark.parametrize("signed", ALL)
 def test_wrapped_response_would_fool_a_careless_portal(
     visitor: Visitor, example: Provider, signed: str, shape: Shape
 ) -> None:
@@ -46,7 +42,6 @@ def test_wrapped_response_would_fool_a_careless_portal(
     assert signatures.careless_subject(wrapped) == MARIA.subject
 
 
-@pytest.mark.parametrize("signed", ALL)
 def test_two_assertions_of_one_id_are_refused(visitor: Visitor, signed: str) -> None:
     answer = visitor.fetch(ATTACKER, signed=signed)
 
@@ -55,7 +50,6 @@ def test_two_assertions_of_one_id_are_refused(visitor: Visitor, signed: str) -> 
     assert_refused(visitor, page, "shape", "duplicate_id")
 
 
-@pytest.mark.parametrize("signed", ALL)
 def test_response_inside_a_response_is_refused(visitor: Visitor, signed: str) -> None:
     answer = visitor.fetch(ATTACKER, signed=signed)
 
@@ -75,7 +69,6 @@ def test_response_inside_a_response_is_refused(visitor: Visitor, signed: str) ->
     ],
     ids=["subject", "e-mail"],
 )
-@pytest.mark.parametrize("signed", ALL)
 def test_comment_inside_a_name_is_refused(
     visitor: Visitor, example: Provider, signed: str, path: str, person: Person
 ) -> None:
