@@ -33,6 +33,7 @@ from accounts.admin_filters import (
     is_text,
 )
 from accounts.admin_parts import LookOnly, links, moment
+from accounts.emails import normal_email
 from accounts.models import Account, AuditEvent, User
 from accounts.requests import operator_of
 
@@ -122,6 +123,9 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
     class Meta:
         model = User
         fields = ["email", "name", "is_active"]
+
+    def clean_email(self) -> str:
+        return normal_email(self.cleaned_data["email"])
 
     def _post_clean(self) -> None:
         """Judge the password beside the name and address that the form gives the user."""

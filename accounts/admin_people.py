@@ -23,6 +23,7 @@ from accounts.admin_filters import (
     is_text,
 )
 from accounts.admin_parts import LookOnly, moment
+from accounts.emails import normal_email
 from accounts.models import Invitation, Membership
 from accounts.requests import operator_of
 from accounts.roles import Role
@@ -128,10 +129,16 @@ class MembershipAdmin(VerbAdmin):
             members.change_role(membership=obj, role=role, by=by, at=at)
 
 
+class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    def clean_email(self) -> str:
+        return normal_email(self.cleaned_data["email"])
+
+
 @admin.register(Invitation)
 class InvitationAdmin(LookOnly, VerbAdmin):
     """Invitations are sent, sent again and withdrawn; their links are in the mails alone."""
 
+    form = InvitationForm
     actions = ["send_again", "withdraw"]
     raw_id_fields = ["account"]
     list_display = ["email", "account", "role", "inviter", "sent", "valid_until", "state"]

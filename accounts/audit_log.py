@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from accounts import audit_words
 from accounts.actors import OPERATORS_DOORS, Actor
@@ -258,7 +259,8 @@ def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
     at = parse_datetime(value) if key.endswith("_at") and isinstance(value, str) else None
     if at is None:
         return audit_words.value_name(key, str(value))
-    return date_format(timezone.localtime(at), "Y-m-d H:i")
+    local = timezone.localtime(at)
+    return f"{date_format(local, pgettext('date format', 'j M Y'))} {local:%H:%M}"
 
 
 def _midnight(day: date) -> datetime:

@@ -7,7 +7,7 @@ from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -157,7 +157,12 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     before, user.email = user.email, normal_email(email)
     user.clean_fields(exclude=["password"])
     user.validate_unique()
-    user.save(update_fields=["email"])
+    try:
+        with transaction.atomic():
+            user.save(update_fields=["email"])
+    except IntegrityError:
+        user.validate_unique()  # somebody else got the address at this very moment
+        raise
     EmailAddress.objects.filter(user=user).delete()
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     announce(user_id=user.pk)  # who asks about their tokens is told the address

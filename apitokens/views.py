@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -101,9 +102,16 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
 @never_cache
 @member_required
 def delete_all(request: MemberRequest, user_id: int) -> HttpResponse:
-    """Delete all API tokens of a person: the question, and the answer."""
+    """Delete all API tokens of a person, for who may and has just shown that it is them."""
     visible = people.visible_members(request.actor)
     issuer = get_object_or_404(visible, user_id=min(user_id, HIGHEST_ID))
+    answer: HttpResponse = _delete_all(request, issuer)
+    return answer
+
+
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
+def _delete_all(request: MemberRequest, issuer: Membership) -> HttpResponse:
+    """The question, and the answer."""
     back = safe_next(request, fallback=reverse("apitokens:list"))
     at = timezone.now()
     if request.method == "POST":

@@ -182,6 +182,8 @@ if SIGN_UP not in ("open", "closed"):
     raise ImproperlyConfigured("SIGN_UP must be open or closed.")
 # How many people an account may invite within 24 hours.
 INVITATIONS_PER_DAY = env.int("INVITATIONS_PER_DAY", default=5)
+if INVITATIONS_PER_DAY < 0:
+    raise ImproperlyConfigured("INVITATIONS_PER_DAY must be a number from 0 on.")
 # Whether the operators' pages open only to those who sign in with a second factor.
 OPERATORS_NEED_TWO_FACTORS = env.bool("OPERATORS_NEED_TWO_FACTORS", default=False)
 # Where accounts may have the metadata of their identity providers fetched from. None: they paste

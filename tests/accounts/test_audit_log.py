@@ -431,6 +431,19 @@ def test_reasons_and_ways_are_told_in_words(
     assert "Opened after its 24 hours" in told
 
 
+def test_times_are_told_as_everywhere_in_the_readers_zone(
+    client: Client, user: Membership, now: datetime
+) -> None:
+    User.objects.filter(pk=user.user_id).update(time_zone="Asia/Kolkata")
+    ends_at = "2031-03-05T22:59:59+00:00"
+    audit.record(
+        "token.issued", by=Actor.member(user), at=now, account=user.account, expires_at=ends_at
+    )
+    client.force_login(user.user)
+    (facts,) = [row.facts for row in page(client, kind="token.issued").context["rows"]]
+    assert [fact for _name, fact in facts] == ["6 Mar 2031 04:29"]
+
+
 def test_event_without_a_name_shows_its_code() -> None:
     assert audit_words.event_name("later.invention") == "later.invention"
 

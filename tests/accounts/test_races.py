@@ -89,6 +89,12 @@ def test_invitation_that_is_accepted_8_times_at_once_is_used_once(
     assert AuditEvent.objects.filter(kind="invitation.accepted").count() == 1
 
 
+def test_address_that_8_people_take_at_once_is_one_s(administrator: Membership) -> None:
+    people = [administrator, *MembershipFactory.create_batch(7)]
+    deeds = [{"does": "be", "member": each.pk, "email": "wanted@example.com"} for each in people]
+    assert outcomes(deeds) == {"changed": 1, "unique": 7}
+
+
 def test_person_who_opens_an_account_8_times_at_once_gets_one(user: Membership) -> None:
     Membership.objects.filter(pk=user.pk).update(removed_at=timezone.now())
     told = outcomes([{"does": "open", "member": user.pk}] * 8)

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.django_db
 SECURITY = "/profile/security/"
 APP = "/profile/security/app/"
 CODES = "/profile/security/recovery-codes/"
+PASSKEYS = "/profile/security/passkeys/"
 SECOND_STEP = "/sign-in/second-factor/"
 LIST = "/profile/api-tokens/"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -337,7 +338,7 @@ def test_removing_the_app_takes_the_codes_along(browser: Client, user: Membershi
     assert AuditEvent.objects.filter(kind="two_factor.removed", user=user.user).count() == 2
 
 
-@pytest.mark.parametrize("path", [APP, f"{APP}remove/", f"{CODES}new/"])
+@pytest.mark.parametrize("path", [APP, f"{APP}remove/", f"{CODES}new/", f"{PASSKEYS}add/"])
 def test_open_browser_is_not_enough(client: Client, user: Membership, path: str) -> None:
     sign_in(client, user)
     Authenticator.objects.create(
@@ -349,6 +350,17 @@ def test_open_browser_is_not_enough(client: Client, user: Membership, path: str)
         give_app(user.user)
     for answer in (client.get(path), client.post(path)):
         assert answer["Location"].startswith("/sign-in/again/")
+
+
+def test_open_browser_is_not_enough_to_remove_a_passkey(client: Client, user: Membership) -> None:
+    sign_in(client, user)
+    key = Authenticator.objects.create(
+        user=user.user, type=Authenticator.Type.WEBAUTHN, data={"name": "Phone"}
+    )
+    url = f"{PASSKEYS}{key.pk}/remove/"
+    for answer in (client.get(url), client.post(url)):
+        assert answer["Location"].startswith("/sign-in/again/")
+    assert Authenticator.objects.filter(pk=key.pk).exists()
 
 
 def test_proof_is_good_for_five_minutes(browser: Client, time_machine: Any) -> None:

@@ -73,6 +73,17 @@ def test_every_process_speaks_of_an_international_portal_in_ascii(tmp_path: Path
     assert origins == [base_url]
 
 
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_where_there_is_https_cookies_travel_by_it_alone(scheme: str, tmp_path: Path) -> None:
+    is_https = scheme == "https"
+    for cookie in ("SESSION_COOKIE", "CSRF_COOKIE"):
+        is_secure, name = settings_of(
+            tmp_path, f"{cookie}_SECURE", f"{cookie}_NAME", BASE_URL=f"{scheme}://tokens.example"
+        )
+        assert is_secure is is_https
+        assert str(name).startswith("__Host-") is is_https
+
+
 # --- EMAIL_URL ---
 
 
@@ -143,6 +154,7 @@ def test_sender_without_an_address_is_refused(text: str) -> None:
         ("EMAIL_TIMEOUT", "-1"),
         ("FROM_EMAIL", "Permatoken"),
         ("NOTICES_EVERY_SECONDS", "0"),
+        ("INVITATIONS_PER_DAY", "-1"),
     ],
 )
 def test_every_process_refuses_to_start_with_nonsense(

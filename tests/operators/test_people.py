@@ -223,6 +223,7 @@ def test_member_is_not_invited(desk: Client, user: Membership) -> None:
     ("field", "value"),
     [
         *(("email", text) for text in ("", "no address", "nul\0@example.com", "a" * 300)),
+        ("email", "nora@ex\u0430mple.com"),
         *(("role", text) for text in ("", "4", "x")),
         *(("account", text) for text in ("", "0", "x", "9" * 25)),
         ("name", "two\nlines"),

@@ -113,6 +113,7 @@ def test_new_user_is_no_operator_whatever_the_form_says(desk: Client) -> None:
         {"email": "OPERATOR@example.com"},
         {"email": "a" * 250 + "@example.com"},
         {"email": "nul\0@example.com"},
+        {"email": "nora@ex\u0430mple.com"},
         {"email": "new@example.com", "new_password": "short"},
         {"email": "gabriella.montgomery@example.com", "new_password": "Gabriella.Montgomery"},
         {"email": "new@example.com", "name": "two\nlines"},

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
@@ -20,7 +21,9 @@ def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         transaction.atomic(),
         pytest.MonkeyPatch.context() as patch,
     ):
-        # However long the tests take, /healthz does not complain that no worker is at work.
+        # However long the tests take, /healthz does not complain that no worker is at work, and
+        # nobody has to show once more that it is them.
         patch.setattr(health.health, "__kwdefaults__", {"started_at": tomorrow})
+        patch.setattr(settings, "ACCOUNT_REAUTHENTICATION_TIMEOUT", 24 * 3600)
         yield build()
         transaction.set_rollback(True)

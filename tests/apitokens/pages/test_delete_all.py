@@ -11,6 +11,7 @@ from django.utils.html import strip_tags
 from accounts.models import Membership
 from apitokens.models import APIToken
 from tests.conftest import Issue, SignIn
+from tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
@@ -19,9 +20,9 @@ PEOPLE = "/profile/users/"
 
 
 @pytest.fixture
-def browser(client: Client, administrator: Membership, sign_in: SignIn) -> Client:
-    """The browser of an Administrator."""
-    sign_in(client, administrator)
+def browser(client: Client, administrator: Membership, sign_in_now: SignIn) -> Client:
+    """The browser of an Administrator who has just signed in."""
+    sign_in_now(client, administrator)
     return client
 
 
@@ -81,12 +82,41 @@ def test_person_without_tokens_has_nothing_to_confirm(browser: Client, user: Mem
 
 
 def test_everybody_may_delete_all_their_own(
-    client: Client, user: Membership, issue: Issue, sign_in: SignIn
+    client: Client, user: Membership, issue: Issue, sign_in_now: SignIn
 ) -> None:
     issue(user)
-    sign_in(client, user)
+    sign_in_now(client, user)
     assert "remove the user" not in text(client.get(url_of(user)))
     client.post(url_of(user))
+    assert undeleted() == 0
+
+
+@pytest.mark.parametrize("who", ["administrator", "user"])
+def test_open_browser_is_not_enough(
+    client: Client,
+    user: Membership,
+    issue: Issue,
+    sign_in: SignIn,
+    who: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    issue(user)
+    sign_in(client, request.getfixturevalue(who))
+    for answer in (client.get(url_of(user)), client.post(url_of(user))):
+        assert answer["Location"].startswith("/sign-in/again/")
+    assert undeleted() == 1
+
+
+def test_deletion_goes_on_after_signing_in_again(
+    client: Client, administrator: Membership, user: Membership, issue: Issue, sign_in: SignIn
+) -> None:
+    issue(user)
+    sign_in(client, administrator)
+    asked = f"{url_of(user)}?next={PEOPLE}"
+    again = client.get(asked)["Location"]
+    answer = client.post(again, {"password": PASSWORD})
+    assert answer["Location"] == asked
+    client.post(asked)
     assert undeleted() == 0
 
 
