@@ -191,7 +191,7 @@ _NOBODY = _Known()
 _leases: Leases[_Known] = TOKENS
 
 
-@sensitive_variables("presented", "key")
+@sensitive_variables()  # and of all that they call: Django looks up the stack
 def verify(*, presented: str, at: datetime, address: str | None = None) -> Verified:
     """Tell whose token this is and what it may do; remember that it was used. Raises `Refused`, and
     `TooMany` instead of looking anything up for an address that was refused too often.
@@ -223,7 +223,7 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     return known.verified
 
 
-@sensitive_variables("presented", "key")
+@sensitive_variables()
 def recall(*, presented: str, at: datetime, address: str | None = None) -> Verified | None:
     """`verify` from memory alone, without any I/O: None where that takes a look at the database."""
     key = _parse(presented)
@@ -245,7 +245,6 @@ def recall(*, presented: str, at: datetime, address: str | None = None) -> Verif
     return known.verified
 
 
-@sensitive_variables("presented")
 def _parse(presented: str) -> keys.Key:
     try:
         return keys.parse(presented)
@@ -326,7 +325,6 @@ def _known(token_id: int, values: _Values) -> _Known:
     )
 
 
-@sensitive_variables("key")
 def _fits(key: keys.Key, known: _Known) -> bool:
     """Compare once and in constant time, whether there is a token or not."""
     return keys.matches(key, stored=known.digest, pepper=known.pepper)
