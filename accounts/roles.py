@@ -19,7 +19,7 @@ class Role(models.IntegerChoices):
     @property
     def rank(self) -> int:
         """0 for the strongest role."""
-        return list(Role).index(self)
+        return _RANKS[self]
 
     @property
     def explanation(self) -> str:
@@ -45,6 +45,8 @@ class Role(models.IntegerChoices):
         wanted = text.strip()
         return next((role for role in cls if wanted in (str(role.value), role.label)), None)
 
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
 
 _EXPLANATIONS = {
     Role.ADMINISTRATORS: _(

@@ -44,6 +44,8 @@ class _Known:
     pepper: bytes = field(default=_NO_DIGEST, repr=False)
     row: VerifierKey | None = None
     was_asked_wrongly: bool = False
+    is_settled: bool = False
+    """Its use is written down, for this lease."""
 
 
 _NOBODY = _Known()
@@ -100,11 +102,12 @@ def recognise(*, presented: str, at: datetime, address: str | None = None) -> in
         if not _fits(key, known) or known.row is None:
             known.was_asked_wrongly = True
             raise Refused(Refusal.UNKNOWN, "verifier_unknown")
-        if known.row.deleted_at is None:
-            _keep_up(key, known.row, at=at, address=address)
-            limits.vouch(key, at=at)
     if known is None or known.row is None or known.row.deleted_at is not None:
         raise Refused(Refusal.DELETED, "verifier_deleted")
+    if not known.is_settled:
+        _keep_up(key, known.row, at=at, address=address)
+        limits.vouch(key, at=at)
+        known.is_settled = True
     return known.row.pk
 
 

@@ -163,7 +163,9 @@ def _start_web_server(place: Place) -> processes.Child:
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
             *("--host", place.host, "--port", str(place.port)),
             *("--workers", str(place.workers), "--blocking-threads", str(place.threads)),
-            *("--respawn-failed-workers", "--log-level", "warning"),
+            # A warning would say that there are more threads than processors. They are for those
+            # who wait: for the database, a password's hash, or a slow client.
+            *("--respawn-failed-workers", "--log-level", "error"),
             "config.wsgi:application",
         ],
         folder=ROOT,

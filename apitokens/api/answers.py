@@ -122,7 +122,9 @@ def _refused(code: Refusal, why: str) -> Answer:
     return in_json(401, told(Refused(code, why)), challenge)
 
 
+@lru_cache(maxsize=1000)
 def _good(found: Verified) -> Answer:
+    """Worded once for what is found often."""
     return Answer(
         200,
         [

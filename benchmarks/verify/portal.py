@@ -16,6 +16,7 @@ from apitokens import keys
 
 ON_THE_USER = 50
 AT_ONCE = 5_000
+HERE = "127.0.0.1"
 
 FILLER = """
     INSERT INTO apitokens_apitoken
@@ -99,10 +100,11 @@ def _shares(members: list[Any], tokens: int) -> list[tuple[int, Any]]:
 
 
 def _write(part: list[tuple[int, Any]], at: datetime, role: int) -> list[str]:
-    """Write these tokens as the verb would, but by thousands. They have been used before."""
+    """Write these tokens as the verb would, but by thousands. They have been used before, from the
+    address that they are used from now."""
     from django.conf import settings
 
-    from apitokens.models import APIToken
+    from apitokens.models import APIToken, TokenAddress
     from apitokens.services import newest_pepper
 
     pepper = newest_pepper()
@@ -118,9 +120,13 @@ def _write(part: list[tuple[int, Any]], at: datetime, role: int) -> list[str]:
             digest=keys.digest(key, settings.TOKEN_PEPPERS[pepper]),
             pepper=pepper,
             last_used_at=at,
-            last_used_address="127.0.0.1",
+            last_used_address=HERE,
         )
         for key, member in made
+    )
+    TokenAddress.objects.bulk_create(
+        TokenAddress(token_id=key.id, address=HERE, first_seen_at=at, last_seen_at=at)
+        for key, _member in made
     )
     return [key.spell() for key, _member in made]
 

@@ -3,6 +3,7 @@
 import hmac
 import pickle
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import pytest
@@ -234,6 +235,14 @@ def test_refusal_does_not_repeat_the_text(damaged: str) -> None:
 def test_digest_is_hmac_sha256_of_id_and_secret_under_the_pepper() -> None:
     message = f"{EXAMPLE.id}:{EXAMPLE.secret}".encode()
     assert keys.digest(EXAMPLE, PEPPER) == hmac.new(PEPPER, message, sha256).digest()
+
+
+def test_threads_digest_at_once_without_mixing_up() -> None:
+    made = [keys.make(number) for number in range(1, 201)]
+    with ThreadPoolExecutor(8) as pool:
+        digests = list(pool.map(lambda key: keys.digest(key, PEPPER), made * 5))
+    told = [hmac.digest(PEPPER, f"{key.id}:{key.secret}".encode(), sha256) for key in made]
+    assert digests == told * 5
 
 
 def test_digest_fits_its_column() -> None:

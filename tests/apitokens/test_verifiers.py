@@ -122,6 +122,14 @@ def test_use_is_written_down_once_a_minute(key: Key, now: datetime) -> None:
     assert (row.last_used_at, row.last_used_address) == (noon, "192.0.2.1")
 
 
+def test_wrong_secrets_do_not_keep_the_use_of_the_right_one_from_being_written_down(
+    memory: None, key: Key, now: datetime
+) -> None:
+    assert told(Key(key.id, "0" * 64, keys.VERIFIER), now) is Refusal.UNKNOWN
+    recognise(presented=key.spell("_"), at=now)
+    assert VerifierKey.objects.get().last_used_at == now
+
+
 def test_last_use_never_goes_back(key: Key, now: datetime) -> None:
     later = now + timedelta(minutes=1)
 

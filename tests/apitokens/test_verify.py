@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
+from django.views.debug import ExceptionReporter
 from pytest_django import Settings
 
 from accounts import members
@@ -230,6 +231,20 @@ def test_refusal_does_not_repeat_the_token(
         with pytest.raises(Refused) as refused:
             verify(presented=presented, at=now)
         assert key.secret[:16] not in shown(refused.value)
+
+
+def test_report_of_an_unexpected_fault_does_not_repeat_the_token(
+    user: Membership, issue: Issue, now: datetime
+) -> None:
+    text = issue(user).key.spell()
+    for place in ("keys.checksum", "keys.hmac.compare_digest"):
+        fault = patch(f"apitokens.{place}", side_effect=RuntimeError)
+        with fault, pytest.raises(RuntimeError) as raised:
+            verify(presented=text, at=now)
+        report = ExceptionReporter(None, raised.type, raised.value, raised.tb.tb_next)
+        told = report.get_traceback_html()
+        assert "apitokens/keys.py" in told
+        assert text.partition("$")[2][:32] not in told
 
 
 def test_good_token_costs_one_query_but_for_the_minutes_first_use(
