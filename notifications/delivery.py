@@ -15,7 +15,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -74,22 +74,28 @@ class Sender:
     clock: Clock = timezone.now
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}")
     in_hand: list[Mail] = field(default_factory=list)
-    known: Mapping[UUID, object] = field(default_factory=dict)
+    known: dict[UUID, object] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     once_taken: Callable[[], None] = lambda: None
     beaten_at: datetime | None = None
     read_at: datetime | None = None
+    reach: int = CLAIM_AT_ONCE
 
     def read_ahead(self) -> None:
-        """Ask at once what all mails in hand are written from, and again when that is old: a token
-        may be deleted meanwhile, and a mail server may be slow."""
+        """Ask at once what the next mails in hand are written from, and again when that is old: a
+        token may be deleted meanwhile. For fewer mails if the server is slow, or most of what is
+        read would be too old before its mail is sent."""
         at = self.clock()
-        if self.read_at is not None and at - self.read_at < READ_AGAIN_AFTER:
-            return
+        if self.read_at is not None:
+            is_fresh = at - self.read_at < READ_AGAIN_AFTER
+            if is_fresh and self.in_hand[0].pk in self.known:
+                return
+            self.reach = min(2 * self.reach, CLAIM_AT_ONCE) if is_fresh else self.reach // 2 or 1
+        some = self.in_hand[: self.reach]
+        self.known = dict.fromkeys(mail.pk for mail in some)
         try:
-            self.known = mails.read_ahead(self.in_hand, at=at)
+            self.known |= mails.read_ahead(some, at=at)
         except Exception:  # one odd mail must not hold up the others: each is read for alone
-            self.known = {}
             logger.exception("The mails in hand could not be read for together.")
         self.read_at = at
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import pytest
 import time_machine
@@ -662,6 +663,31 @@ def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
     of_digests = Mail.objects.filter(kind=TOKEN_EXPIRING.code)
     assert of_digests.filter(state=State.DROPPED).count() >= 2
     assert of_digests.exclude(state__in=[State.SENT, State.DROPPED]).count() == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "most"), [(0.001, 12), (1.5, 60)], ids=["fast server", "slow server"]
+)
+def test_little_is_read_that_is_too_old_before_it_is_used(
+    server: MailServer,
+    crowd: Callable[[int], list[Mail]],
+    monkeypatch: pytest.MonkeyPatch,
+    now: datetime,
+    step: float,
+    most: int,
+) -> None:
+    """Read for all in hand each time, the slow server's twelve mails would be read for 78 times."""
+    crowd(12)
+    read: list[int] = []
+    seconds = count(step=step)
+
+    def reads(some: list[Mail], *, at: datetime) -> dict[UUID, object]:
+        read.append(len(some))
+        return {}
+
+    monkeypatch.setattr(mails, "read_ahead", reads)
+    assert deliver(clock=lambda: now + timedelta(seconds=next(seconds))).sent == 12
+    assert sum(read) <= most, read
 
 
 def test_fault_in_reading_for_many_leaves_each_to_itself(
