@@ -647,6 +647,21 @@ def test_each_more_mail_costs_two_queries(
     assert queries_for(30) - queries_for(10) == 2 * 20
 
 
+def test_only_the_hand_over_waits_for_the_disk(
+    server: MailServer, mail: MakeMail, user: Membership
+) -> None:
+    if not is_on_postgresql():
+        pytest.skip("SQLite always waits")
+    mail(user)
+    with CaptureQueriesContext(connections["default"]) as queries:
+        assert deliver().sent == 1
+    marks = [sql for each in queries if (sql := each["sql"]).startswith("UPDATE") and "id" in sql]
+    handing_over = next(sql for sql in marks if "SET \"state\" = 'handing_over'" in sql)
+    sent = next(sql for sql in marks if "SET \"state\" = 'sent'" in sql)
+    assert "synchronous_commit" not in handing_over
+    assert "set_config('synchronous_commit', 'off', true)" in sent.replace("::bool", "")
+
+
 def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
     server: MailServer, digests: Callable[[int], list[APIToken]], now: datetime
 ) -> None:
