@@ -11,13 +11,14 @@ from django.db.models import QuerySet
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from apitokens import keys
+from apitokens import expiry, keys
 from apitokens.models import APIToken, ExpiryNotice
 from apitokens.services import newest_pepper
 from apitokens.thresholds import first_notice_due
+from notifications import delivery
 from notifications.kinds import Channel
 from notifications.mails import message_id
-from notifications.models import Mail, Notice, State
+from notifications.models import Heartbeat, Mail, Notice, State
 from tests.faults.siege import REJECTED
 from tests.mailserver import NO_SUCH_USER
 
@@ -86,6 +87,11 @@ class Verdict:
             f"  {each.name.replace('_', ' '):<28}{getattr(self, each.name)}"
             for each in fields(self)
         )
+
+
+def is_at_work() -> bool:
+    """True when a worker has scanned and sent, even if there was nothing to tell."""
+    return Heartbeat.objects.filter(name__in=[expiry.HEARTBEAT, delivery.HEARTBEAT]).count() == 2
 
 
 def is_over(at: datetime) -> bool:
