@@ -7,8 +7,14 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    try:
+        settings.INSTALLED_APPS  # noqa: B018  # reads all of them
+    except ImproperlyConfigured as problem:
+        sys.exit(f"The settings cannot be used: {problem}")
     execute_from_command_line(sys.argv)
 
 

@@ -14,7 +14,7 @@ from apitokens.expiry import MOST_IDS_IN_LINK, link_to
 from apitokens.models import APIToken
 from notifications import services as notifications
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_USED_FROM_NEW_ADDRESS
-from notifications.mails import Letter, plain_letter, writes
+from notifications.mails import Letter, one_name, plain_letter, writes
 from notifications.models import Mail
 from notifications.preferences import Person
 from notifications.services import News
@@ -28,7 +28,7 @@ def tell_issuer(token: APIToken, *, was_created: bool, by: Actor, at: datetime) 
             if was_created
             else _("%(who)s deleted your API token “%(name)s”")
         )
-        title = words % {"who": _who(by), "name": token.name}
+        title = words % {"who": _who(by), "name": one_name(token.name)}
     _tell(token.issuer, title, [token], by=by, at=at)
 
 
@@ -49,7 +49,7 @@ def tell_issuer_of_all(deleted: list[APIToken], *, by: Actor, at: datetime) -> N
 
 
 def _who(by: Actor) -> str:
-    return by.user.get_full_name() if by.user else _("An operator of the portal")
+    return one_name(by.user.get_full_name()) if by.user else _("An operator of the portal")
 
 
 def _tell(

@@ -10,7 +10,6 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.html import avoid_wrapping
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
 from django.utils.timesince import TIME_STRINGS
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
@@ -204,7 +203,7 @@ def _issuer(token: APIToken) -> tuple[str, str]:
 
 def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:
     """How many, how soon, and where."""
-    count, account = len(tokens), Truncator(one_line(account)).chars(LONGEST_ACCOUNT)
+    count, account = len(tokens), one_line(account, LONGEST_ACCOUNT)
     words = ngettext(
         "%(count)d API token of %(account)s expires in %(left)s",
         "%(count)d API tokens of %(account)s expire, the first in %(left)s",

@@ -15,6 +15,7 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from notifications import services as notifications
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS
+from notifications.mails import one_name
 from notifications.preferences import Person
 from notifications.services import News
 
@@ -55,7 +56,7 @@ def _news(
             )
         return News(
             person=Person(member.user_id, token.account_id),
-            title=title % {"name": token.name},
+            title=title % {"name": one_name(token.name)},
             text=f"{_listed(addresses)}\n{_what_to_do()}",
             link=_page_of(token),
             facts={},

@@ -25,7 +25,7 @@ from notifications.models import Mail
 from notifications.preferences import Person
 from notifications.stencils import Context, fill, on_few_lines
 
-LONGEST_LINE = 255
+LONGEST_LINE, LONGEST_NAME = 255, 100
 TROUBLESOME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")
 """Control characters, halves of characters, ends of lines and paragraphs, marks of direction."""
 
@@ -220,11 +220,16 @@ def _stoppable_for(mail: Mail) -> Person | None:
     return reader_of(mail)
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, longest: int = LONGEST_LINE) -> str:
     """Text for a header, or for a place among other texts: one line of a bearable length, without
     characters that start another line or turn the direction of what follows."""
     line = " ".join(TROUBLESOME.sub(" ", text).split())
-    return Truncator(line).chars(LONGEST_LINE) if len(line) > LONGEST_LINE else line
+    return Truncator(line).chars(longest) if len(line) > longest else line
+
+
+def one_name(name: str) -> str:
+    """The name of somebody or something within a title, whose other words must stay in sight."""
+    return one_line(name, LONGEST_NAME)
 
 
 LONGEST_HEADER = 998

@@ -166,6 +166,20 @@ def test_every_process_refuses_to_start_with_nonsense(
     assert last.startswith(f"django.core.exceptions.ImproperlyConfigured: {name} must ")
 
 
+def test_commands_say_in_one_sentence_what_is_wrong(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "status"],
+        cwd=ROOT,
+        env=environment_of(tmp_path, port=8000, EMAIL_URL=f"smtp://user:{SECRET}@localhost:port"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("The settings cannot be used: EMAIL_URL must look like ")
+    assert done.stderr.count("\n") == 1
+    assert SECRET not in done.stderr
+
+
 @pytest.mark.parametrize(("interval", "timeout"), [(30, 10), (3600, 120), (1, 1)])
 def test_no_time_limit_strikes_within_a_hand_over(
     interval: int, timeout: int, tmp_path: Path

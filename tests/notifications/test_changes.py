@@ -46,6 +46,13 @@ def test_an_issuer_hears_that_an_operator_created_a_token_in_their_name(
     assert inbox_of(user) == [words]
 
 
+def test_a_long_name_does_not_hide_what_happened(user: Membership, issue: Issue) -> None:
+    issue(user, name="B" * 255, by=OPERATOR)
+    (title,) = inbox_of(user)
+    assert title.startswith("An operator of the portal created the API token “BBB")
+    assert title.endswith("B…” in your name")
+
+
 def test_nobody_but_the_issuer_hears_of_it(
     user: Membership, administrator: Membership, engineer: Membership, issue: Issue, now: datetime
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import pytest
 import time_machine
@@ -646,6 +647,21 @@ def test_each_more_mail_costs_two_queries(
     assert queries_for(30) - queries_for(10) == 2 * 20
 
 
+def test_only_the_hand_over_waits_for_the_disk(
+    server: MailServer, mail: MakeMail, user: Membership
+) -> None:
+    if not is_on_postgresql():
+        pytest.skip("SQLite always waits")
+    mail(user)
+    with CaptureQueriesContext(connections["default"]) as queries:
+        assert deliver().sent == 1
+    marks = [sql for each in queries if (sql := each["sql"]).startswith("UPDATE") and "id" in sql]
+    handing_over = next(sql for sql in marks if "SET \"state\" = 'handing_over'" in sql)
+    sent = next(sql for sql in marks if "SET \"state\" = 'sent'" in sql)
+    assert "synchronous_commit" not in handing_over
+    assert "set_config('synchronous_commit', 'off', true)" in sent.replace("::bool", "")
+
+
 def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
     server: MailServer, digests: Callable[[int], list[APIToken]], now: datetime
 ) -> None:
@@ -662,6 +678,31 @@ def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
     of_digests = Mail.objects.filter(kind=TOKEN_EXPIRING.code)
     assert of_digests.filter(state=State.DROPPED).count() >= 2
     assert of_digests.exclude(state__in=[State.SENT, State.DROPPED]).count() == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "most"), [(0.001, 12), (1.5, 60)], ids=["fast server", "slow server"]
+)
+def test_little_is_read_that_is_too_old_before_it_is_used(
+    server: MailServer,
+    crowd: Callable[[int], list[Mail]],
+    monkeypatch: pytest.MonkeyPatch,
+    now: datetime,
+    step: float,
+    most: int,
+) -> None:
+    """Read for all in hand each time, the slow server's twelve mails would be read for 78 times."""
+    crowd(12)
+    read: list[int] = []
+    seconds = count(step=step)
+
+    def reads(some: list[Mail], *, at: datetime) -> dict[UUID, object]:
+        read.append(len(some))
+        return {}
+
+    monkeypatch.setattr(mails, "read_ahead", reads)
+    assert deliver(clock=lambda: now + timedelta(seconds=next(seconds))).sent == 12
+    assert sum(read) <= most, read
 
 
 def test_fault_in_reading_for_many_leaves_each_to_itself(

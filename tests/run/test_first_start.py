@@ -68,6 +68,23 @@ def test_worker_carries_out_a_task(portal: RunningPortal, servers: dict[str, str
     wait_until(lambda: _shell(portal, servers, ask) == "1")
 
 
+@pytest.mark.both
+def test_notices_of_the_demo_arrive_by_mail_and_in_inboxes(
+    portal: RunningPortal, servers: dict[str, str]
+) -> None:
+    told = ["admin@example.com", "engineer@example.com", "purge@example.com"]
+    ask = "print(*sorted(notice.user.email for notice in Notice.objects.all()))"
+
+    wait_until(lambda: _recipients(portal) == told)
+
+    assert _shell(portal, servers, ask).split() == told
+
+
+def test_first_notices_wait_for_no_interval(data_dir: Path, port: int) -> None:
+    with started(data_dir, port=port, NOTICES_EVERY_SECONDS="3600") as portal:
+        wait_until(lambda: len(_recipients(portal)) == 3)
+
+
 def test_only_the_owner_can_read_what_the_portal_writes(portal: RunningPortal) -> None:
     """All but the static files, which everybody is sent anyway."""
     written = [portal.data_dir, *portal.data_dir.rglob("*")]
@@ -92,6 +109,12 @@ def test_second_portal_is_kept_from_the_same_data(portal: RunningPortal, port: i
 
     assert second.output.startswith(f"Another portal runs on the data in {portal.data_dir}.")
     assert portal.get("/healthz")[0] == 200
+
+
+def _recipients(portal: RunningPortal) -> list[str]:
+    """Whom the mails are for that lie in the portal's folder."""
+    mails = (file.read_text() for file in (portal.data_dir / "mail").glob("*.log"))
+    return sorted(to for mail in mails for to in re.findall("^To: (.*)$", mail, re.MULTILINE))
 
 
 def _shell(portal: RunningPortal, servers: dict[str, str], code: str) -> str:
