@@ -25,7 +25,15 @@ from accounts.actors import Actor
 from accounts.emails import normal_email
 from accounts.ids import draw_id
 from accounts.members import join, may_manage
-from accounts.models import Account, Invitation, Language, Membership, User, draw_nonce
+from accounts.models import (
+    Account,
+    Invitation,
+    Language,
+    Membership,
+    User,
+    draw_nonce,
+    validate_time_zone,
+)
 from accounts.ratelimits import Limit, TooManyTries
 from accounts.roles import Role
 from accounts.services import set_password
@@ -144,19 +152,28 @@ def withdraw(*, invitation: Invitation, by: Actor, at: datetime) -> bool:
 
 @sensitive_variables("password")
 def accept(
-    *, invitation: Invitation, user: User, password: str | None = None, by: Actor, at: datetime
+    *,
+    invitation: Invitation,
+    user: User,
+    password: str | None = None,
+    time_zone: str = "UTC",
+    by: Actor,
+    at: datetime,
 ) -> Membership:
     """Join the account, as whom the invitation is for. `invitation` is what `find` has found.
 
     Whoever has the link reads the mail that goes to the address: it counts as confirmed, and
-    somebody new signs in with this `password` from now on. Raises `InvitationRefused`,
-    `PermissionDenied` for another person, and `ValidationError` for a weak password.
+    somebody new signs in with this `password` from now on, and reads times in `time_zone`.
+
+    Raises `InvitationRefused`, `PermissionDenied` for another person, and `ValidationError` for a
+    weak password.
     """
     try:
         with transaction.atomic():
             membership = _accept(invitation, user, by=by, at=at)
             if password is not None:
                 set_password(user=user, password=password, by=by, at=at)
+                _read_times_in(time_zone, user)
             return membership
     except InvitationRefused as refusal:
         turn_away(invitation=invitation, why=str(refusal.code), by=by, at=at)
@@ -164,6 +181,12 @@ def accept(
     except PermissionDenied:
         turn_away(invitation=invitation, why=OTHER_PERSON, by=by, at=at)
         raise
+
+
+def _read_times_in(time_zone: str, user: User) -> None:
+    validate_time_zone(time_zone)
+    user.time_zone = time_zone
+    user.save(update_fields=["time_zone"])
 
 
 def find(signed: str, *, by: Actor, at: datetime) -> Invitation:

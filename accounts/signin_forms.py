@@ -23,13 +23,32 @@ from django.utils.translation import gettext_lazy as _
 from accounts import entry, federation
 from accounts.emails import known_email, normal_email
 from accounts.languages import language_for
-from accounts.models import User
+from accounts.models import User, validate_time_zone
 from accounts.signin import person, refuse_forced
 from accounts.text import validate_line
 
 GOOD_PASSWORD = _(
     "At least 12 characters, nothing that many people use, and not like your name or address."
 )
+
+
+class BrowserTimeZone(forms.CharField):
+    """The time zone that a script reads off the browser; UTC without one, or from an odd one. My
+    profile has it to change."""
+
+    widget = forms.HiddenInput
+
+    def __init__(self) -> None:
+        super().__init__(required=False)
+        self.widget.attrs["data-time-zone"] = True
+
+    def clean(self, value: Any) -> str:
+        try:
+            name: str = super().clean(value)
+            validate_time_zone(name)
+        except ValidationError:
+            return "UTC"
+        return name
 
 
 class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
@@ -76,6 +95,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
     name = forms.CharField(
         label=_("Your name"), max_length=150, required=False, validators=[validate_line]
     )
+    time_zone = BrowserTimeZone()
     field_order = ["account_name", "name", "email", "password1"]
     account_already_exists: bool
 
@@ -105,6 +125,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
             account_name=self.cleaned_data["account_name"],
             name=self.cleaned_data["name"],
             language=language_for(get_language()),
+            time_zone=self.cleaned_data["time_zone"],
             by=person(None, request),
             at=timezone.now(),
         )
@@ -149,6 +170,7 @@ class FirstPasswordForm(forms.Form):
     """The password that an invited person chooses."""
 
     password1 = SetPasswordField(label=_("Choose a password"), help_text=GOOD_PASSWORD)
+    time_zone = BrowserTimeZone()
 
     def __init__(self, data: Any = None, *, user: User) -> None:
         super().__init__(data)

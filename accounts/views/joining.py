@@ -87,6 +87,7 @@ def _join_as_new(request: HttpRequest, found: Invitation) -> HttpResponse:
             invitation=found,
             user=found.user,
             password=form.cleaned_data["password1"],
+            time_zone=form.cleaned_data["time_zone"],
             by=person(found.user, request),
             at=timezone.now(),
         )

@@ -75,6 +75,12 @@ def test_new_person_sets_a_password_and_is_in(
     assert client.session[SESSION_KEY] == administrator.account_id
 
 
+def test_new_person_reads_times_in_the_zone_of_the_browser(client: Client, invite: Any) -> None:
+    invite()
+    client.post(path_to(), {"password1": PASSWORD, "time_zone": "Asia/Baku"})
+    assert User.objects.get(email=NEW).time_zone == "Asia/Baku"
+
+
 def test_new_person_signs_in_with_that_password_later(client: Client, invite: Any) -> None:
     invite()
     client.post(path_to(), {"password1": PASSWORD})

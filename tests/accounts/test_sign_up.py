@@ -49,6 +49,15 @@ def test_signing_up_opens_an_account_with_its_first_administrator(client: Client
     )
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [("Asia/Baku", "Asia/Baku"), ("Moon/Base", "UTC"), ("\x00", "UTC"), ("", "UTC")],
+)
+def test_times_are_told_in_the_zone_of_the_browser(client: Client, told: str, kept: str) -> None:
+    assert sign_up(client, time_zone=told).status_code == 302
+    assert User.objects.get().time_zone == kept
+
+
 def test_events_tell_of_the_sign_up(client: Client) -> None:
     sign_up(client)
     kinds = set(AuditEvent.objects.values_list("kind", flat=True))

@@ -37,6 +37,11 @@ def accept(window: Visit, email: str) -> None:
     expect(window.page.get_by_text("Welcome. You work in Globex now.")).to_be_visible()
 
 
+def time_zone(window: Visit) -> str:
+    window.go("/profile/")
+    return window.page.get_by_label("Time zone").input_value()
+
+
 def create_token(window: Visit, name: str, role: str) -> str:
     """Create a token by the pages, from wherever the person is. Returns its text."""
     window.go("/profile/")
@@ -55,13 +60,15 @@ def choose(page: Page, name: str, action: str) -> None:
 def test_company_grows_to_three_people_with_tokens_and_shrinks_again(
     visit: Visits, scripts: bool
 ) -> None:
-    ann, bob, cyd = (visit(java_script_enabled=scripts) for _ in range(3))
+    ann, bob, cyd = (visit(java_script_enabled=scripts, timezone_id="Asia/Baku") for _ in range(3))
     domain = "team.example" if scripts else "plain-team.example"
     sign_up(ann, f"ann@{domain}")
     invite(ann, f"bob@{domain}", "Engineers")
     invite(ann, f"cyd@{domain}", "Users")
     accept(bob, f"bob@{domain}")
     accept(cyd, f"cyd@{domain}")
+    for window in (ann, bob):
+        assert time_zone(window) == ("Asia/Baku" if scripts else "UTC")
     for window, name, role in (
         (ann, "Backup", "Administrators"),
         (bob, "Deploy", "Engineers"),
