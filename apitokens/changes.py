@@ -1,6 +1,7 @@
-"""Tells a person that somebody else created or deleted an API token in their name; and how mails
-about single tokens read."""
+"""Tells of tokens that somebody created or deleted: the person in whose name it was done, and those
+Administrators who want to hear of every token; and how mails about single tokens read."""
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from django.utils import translation
@@ -10,63 +11,129 @@ from django.utils.translation import ngettext
 from accounts.actors import Actor
 from accounts.mailing import is_wanted
 from accounts.models import Membership
+from accounts.roles import Role
 from apitokens.expiry import MOST_IDS_IN_LINK, link_to
 from apitokens.models import APIToken
 from notifications import services as notifications
-from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_USED_FROM_NEW_ADDRESS
+from notifications.kinds import (
+    TOKEN_CHANGED_BY_OTHERS,
+    TOKEN_CHANGED_IN_ACCOUNT,
+    TOKEN_USED_FROM_NEW_ADDRESS,
+    Kind,
+)
 from notifications.mails import Letter, one_name, plain_letter, writes
 from notifications.models import Mail
 from notifications.preferences import Person
 from notifications.services import News
 
+Words = Callable[[], tuple[str, str]]
+"""Title and text, in the language of the moment."""
 
-def tell_issuer(token: APIToken, *, was_created: bool, by: Actor, at: datetime) -> None:
-    """Tell the issuer, unless they did it or have left. Part of the verb's transaction."""
-    with translation.override(token.issuer.user.catalogue):
+
+def tell_of(token: APIToken, *, was_created: bool, by: Actor, at: datetime) -> None:
+    """Tell of one token. Part of the verb's transaction."""
+
+    def for_issuer() -> tuple[str, str]:
         words = (
             _("%(who)s created the API token “%(name)s” in your name")
             if was_created
             else _("%(who)s deleted your API token “%(name)s”")
         )
-        title = words % {"who": _who(by), "name": one_name(token.name)}
-    _tell(token.issuer, title, [token], by=by, at=at)
+        return words % facts(), _what_to_do()
+
+    def for_administrators() -> tuple[str, str]:
+        words = (
+            _("%(who)s created the API token “%(name)s”")
+            if was_created
+            else _("%(who)s deleted the API token “%(name)s”")
+        )
+        return words % facts(), _issuer_and_role(token)
+
+    def facts() -> dict[str, str]:
+        return {"who": _who(by), "name": one_name(token.name)}
+
+    _tell_issuer([token], for_issuer, by=by, at=at)
+    _tell_administrators([token], for_administrators, by=by, at=at)
 
 
-def tell_issuer_of_all(deleted: list[APIToken], *, by: Actor, at: datetime) -> None:
-    """The same about all tokens of one issuer, in one notice."""
-    issuer = deleted[0].issuer
+def tell_of_all(deleted: list[APIToken], *, by: Actor, at: datetime) -> None:
+    """Tell that all tokens of one issuer were deleted, in one notice."""
     if len(deleted) == 1:
-        tell_issuer(deleted[0], was_created=False, by=by, at=at)
+        tell_of(deleted[0], was_created=False, by=by, at=at)
         return
-    with translation.override(issuer.user.catalogue):
+
+    def for_issuer() -> tuple[str, str]:
         words = ngettext(
             "%(who)s deleted your %(count)d API token",
             "%(who)s deleted all your %(count)d API tokens",
             len(deleted),
         )
-        title = words % {"who": _who(by), "count": len(deleted)}
-    _tell(issuer, title, deleted, by=by, at=at)
+        return words % facts(), _what_to_do()
+
+    def for_administrators() -> tuple[str, str]:
+        words = ngettext(
+            "%(who)s deleted %(count)d API token of %(issuer)s",
+            "%(who)s deleted all %(count)d API tokens of %(issuer)s",
+            len(deleted),
+        )
+        return words % facts(), ""
+
+    def facts() -> dict[str, object]:
+        issuer = one_name(deleted[0].issuer.user.get_full_name())
+        return {"who": _who(by), "count": len(deleted), "issuer": issuer}
+
+    _tell_issuer(deleted, for_issuer, by=by, at=at)
+    _tell_administrators(deleted, for_administrators, by=by, at=at)
 
 
 def _who(by: Actor) -> str:
     return one_name(by.user.get_full_name()) if by.user else _("An operator of the portal")
 
 
-def _tell(
-    issuer: Membership, title: str, tokens: list[APIToken], *, by: Actor, at: datetime
-) -> None:
+def _what_to_do() -> str:
+    return _("If you did not expect this, ask an Administrator of the account.")
+
+
+def _issuer_and_role(token: APIToken) -> str:
+    words = _("Issued by %(issuer)s, with the role %(role)s.")
+    issuer = one_name(token.issuer.user.get_full_name())
+    return words % {"issuer": issuer, "role": token.held_role.label}
+
+
+def _tell_issuer(tokens: list[APIToken], words: Words, *, by: Actor, at: datetime) -> None:
+    """Tell the issuer, unless they did it or have left."""
+    issuer = tokens[0].issuer
     if by.user == issuer.user or issuer.is_removed:
         return
-    with translation.override(issuer.user.catalogue):
-        text = _("If you did not expect this, ask an Administrator of the account.")
-    news = News(
-        person=Person(issuer.user_id, issuer.account_id),
-        title=title,
-        text=text,
-        link=link_to(tokens[:MOST_IDS_IN_LINK]),
-        facts={},
+    _tell([issuer], tokens, words, kind=TOKEN_CHANGED_BY_OTHERS, at=at)
+
+
+def _tell_administrators(tokens: list[APIToken], words: Words, *, by: Actor, at: datetime) -> None:
+    """Tell Administrators who want it, but for who did it, and the issuer, who hears anyhow."""
+    issuer = tokens[0].issuer
+    others = (
+        Membership.objects.present()
+        .filter(account=issuer.account_id, role=Role.ADMINISTRATORS)
+        .exclude(user__in=[issuer.user_id, by.user.pk if by.user else issuer.user_id])
+        .select_related("user")
+        .order_by("pk")
     )
-    notifications.tell(news=[news], kind=TOKEN_CHANGED_BY_OTHERS, at=at)
+    _tell(others, tokens, words, kind=TOKEN_CHANGED_IN_ACCOUNT, at=at)
+
+
+def _tell(
+    readers: Iterable[Membership], tokens: list[APIToken], words: Words, *, kind: Kind, at: datetime
+) -> None:
+    link = link_to(tokens[:MOST_IDS_IN_LINK])
+    news = [_news(reader, words, link) for reader in readers]
+    notifications.tell(news=news, kind=kind, at=at)
+
+
+def _news(reader: Membership, words: Words, link: str) -> News:
+    with translation.override(reader.user.catalogue):
+        title, text = words()
+    person = Person(reader.user_id, reader.account_id)
+    return News(person=person, title=title, text=text, link=link, facts={})
 
 
 @writes(TOKEN_CHANGED_BY_OTHERS)
@@ -74,3 +141,11 @@ def _tell(
 def change_letter(mail: Mail, _at: datetime) -> Letter | None:
     """Title, text and link; None if the reader has left or no longer wants such mails."""
     return plain_letter(mail) if is_wanted(mail) else None
+
+
+@writes(TOKEN_CHANGED_IN_ACCOUNT)
+def account_letter(mail: Mail, at: datetime) -> Letter | None:
+    """The same; None, too, for who is no Administrator any more and may not see others' tokens."""
+    administrators = Membership.objects.of(mail.user).filter(role=Role.ADMINISTRATORS)
+    is_one = administrators.filter(account=mail.account_id).exists()
+    return change_letter(mail, at) if is_one else None

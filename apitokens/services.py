@@ -23,7 +23,7 @@ from accounts.models import Account, Membership
 from accounts.roles import Role
 from accounts.standing import as_of_now, lock, present
 from apitokens import keys
-from apitokens.changes import tell_issuer, tell_issuer_of_all
+from apitokens.changes import tell_of, tell_of_all
 from apitokens.memory import TOKENS
 from apitokens.models import APIToken, VerifierKey
 from apitokens.thresholds import first_notice_due
@@ -140,7 +140,7 @@ def delete_all_of(*, issuer: Membership, by: Actor, at: datetime) -> int:
     tokens = sorted(active, key=lambda token: token.pk == by.token_id)
     deleted = [token for token in tokens if _delete(token, by=by, at=at, is_told=False)]
     if deleted:
-        tell_issuer_of_all(deleted, by=by, at=at)
+        tell_of_all(deleted, by=by, at=at)
         audit.record(
             "token.all_deleted",
             by=by,
@@ -203,7 +203,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     token.digest = keys.digest(key, settings.TOKEN_PEPPERS[token.pepper])
     token.notice_due_at = first_notice_due(token.expires_at, created_at=at)
     token.save(force_insert=True)
-    tell_issuer(token, was_created=True, by=by, at=at)
+    tell_of(token, was_created=True, by=by, at=at)
     audit.record(
         "token.issued",
         by=by,
@@ -228,7 +228,7 @@ def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -
     token_id = token.pk
     transaction.on_commit(lambda: TOKENS.forget(token_id))
     if is_told:
-        tell_issuer(token, was_created=False, by=by, at=at)
+        tell_of(token, was_created=False, by=by, at=at)
     _record("token.deleted", token, by=by, at=at, name=token.name)
     return True
 

@@ -60,6 +60,17 @@ TOKEN_CHANGED_BY_OTHERS = Kind(
     Group.SECURITY,
     ngettext_lazy("Show this token", "Show these tokens", "count"),
 )
+TOKEN_CHANGED_IN_ACCOUNT = Kind(
+    "token_changed_in_account",
+    _("Any API token created or deleted"),
+    _(
+        "Notification is sent to Administrators when anybody else creates or deletes an API token "
+        "of the account."
+    ),
+    Group.SECURITY,
+    ngettext_lazy("Show this token", "Show these tokens", "count"),
+    default_channels=frozenset(),
+)
 TOKEN_USED_FROM_NEW_ADDRESS = Kind(
     "token_used_from_new_address",
     _("Administrators' API token used from a new address"),
@@ -143,6 +154,7 @@ EVERY_KIND = {
     for kind in (
         TOKEN_EXPIRING,
         TOKEN_CHANGED_BY_OTHERS,
+        TOKEN_CHANGED_IN_ACCOUNT,
         TOKEN_USED_FROM_NEW_ADDRESS,
         STAYED_AWAY,
         CERTIFICATE_ENDING,

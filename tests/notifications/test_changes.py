@@ -11,7 +11,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens import services
 from notifications import delivery, preferences
-from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, Channel
+from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_CHANGED_IN_ACCOUNT, Channel
 from notifications.models import Mail, Notice, State
 from notifications.preferences import Person
 from tests.conftest import Issue
@@ -61,6 +61,70 @@ def test_nobody_but_the_issuer_hears_of_it(
     services.delete(token=token, by=Actor.member(administrator), at=now)
     assert len(inbox_of(user)) == 2
     assert [inbox_of(each) for each in (other, administrator, engineer)] == [[], [], []]
+
+
+@pytest.fixture
+def watcher(administrator: Membership) -> Membership:
+    """Another Administrator of the account, who wants to hear of every token."""
+    member = MembershipFactory.create(account=administrator.account, role=Role.ADMINISTRATORS)
+    person = Person(member.user_id, member.account_id)
+    chosen = preferences.settings_of(person)
+    wanted = {(TOKEN_CHANGED_IN_ACCOUNT.code, channel): True for channel in Channel}
+    preferences.choose(person, chosen._replace(is_on=chosen.is_on | wanted))
+    return member
+
+
+def test_administrators_who_want_it_hear_of_every_token(
+    watcher: Membership, administrator: Membership, user: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(user, name="Backup").token
+    services.delete(token=token, by=Actor.member(administrator), at=now)
+    issuer, deleter = user.user.get_full_name(), administrator.user.get_full_name()
+    assert sorted(inbox_of(watcher)) == sorted(
+        [
+            f"{issuer} created the API token “Backup”",
+            f"{deleter} deleted the API token “Backup”",
+        ]
+    )
+    assert Notice.objects.filter(user=watcher.user, text__contains=f"Issued by {issuer}").exists()
+
+
+def test_all_tokens_of_a_person_are_one_notice_to_them(
+    watcher: Membership, administrator: Membership, user: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(user), issue(user)
+    Notice.objects.all().delete()
+    services.delete_all_of(issuer=user, by=Actor.member(administrator), at=now)
+    who, whose = administrator.user.get_full_name(), user.user.get_full_name()
+    assert inbox_of(watcher) == [f"{who} deleted all 2 API tokens of {whose}"]
+
+
+def test_what_they_do_or_issue_themselves_comes_once_or_not_at_all(
+    watcher: Membership, administrator: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(watcher, name="Backup").token
+    assert inbox_of(watcher) == []
+    services.delete(token=token, by=Actor.member(administrator), at=now)
+    who = administrator.user.get_full_name()
+    assert inbox_of(watcher) == [f"{who} deleted your API token “Backup”"]
+
+
+def test_who_is_no_administrator_any_more_gets_no_mail_of_others_tokens(
+    watcher: Membership,
+    administrator: Membership,
+    user: Membership,
+    issue: Issue,
+    now: datetime,
+    mailoutbox: list[EmailMessage],
+) -> None:
+    issue(user)
+    members.change_role(
+        membership=watcher, role=Role.ENGINEERS, by=Actor.member(administrator), at=now
+    )
+    issue(user)
+    delivery.deliver()
+    assert mailoutbox == []
+    assert Mail.objects.get().state == State.DROPPED
 
 
 def test_what_people_do_themselves_is_no_news_to_them(

@@ -4,7 +4,13 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Membership
-from notifications.kinds import KINDS, TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
+from notifications.kinds import (
+    KINDS,
+    TOKEN_CHANGED_BY_OTHERS,
+    TOKEN_CHANGED_IN_ACCOUNT,
+    TOKEN_EXPIRING,
+    Channel,
+)
 from notifications.models import Preference
 from notifications.preferences import (
     Person,
@@ -23,11 +29,12 @@ def person(member: Membership) -> Person:
     return Person(member.user_id, member.account_id)
 
 
-def test_everything_is_on_until_somebody_chooses(user: Membership) -> None:
+def test_kinds_are_on_or_off_by_default_until_somebody_chooses(user: Membership) -> None:
     present = settings_of(person(user))
     assert present.allows_any
     assert set(present.is_on) == {(kind, channel) for kind in KINDS for channel in Channel}
-    assert all(present.is_on.values())
+    off = {kind for (kind, _channel), is_on in present.is_on.items() if not is_on}
+    assert off == {TOKEN_CHANGED_IN_ACCOUNT.code}
 
 
 def test_a_choice_is_kept_and_can_be_changed_again(user: Membership) -> None:
