@@ -76,13 +76,13 @@ def tell(provider: Provider, metadata_url: str) -> None:
         provider.know(answer.read())
 
 
-def be(page: Page, person: Person, *, signed: str = "both") -> None:
+def be(page: Page, person: Person) -> None:
     """At the provider, say who one is."""
     expect(page.get_by_role("heading", name=SIGN_IN_THERE)).to_be_visible()
     page.get_by_label("User name").fill(person.subject)
     page.get_by_label("E-mail").fill(person.email)
     page.get_by_label("Name", exact=True).fill(person.name)
-    page.get_by_label("Signed").select_option(signed)
+    page.get_by_label("Signed").select_option("both")
     page.get_by_role("button", name="Sign in").click()
 
 
@@ -119,7 +119,7 @@ def test_address_of_the_domain_leads_to_the_provider(visit: Visits, company: Com
     window.go("/sign-in/")
     window.page.get_by_label("E-mail").fill(OTTO.email)
     window.page.get_by_role("button", name="Continue").click()
-    be(window.page, OTTO, signed="assertion")
+    be(window.page, OTTO)
 
     expect_tokens(window.page)
     assert window.troubles == []
