@@ -50,7 +50,7 @@ ratios travel, the absolute figures do not.
   the measured user has 50 of them, wherever a library lets a user have several.
 - The peers are Django projects without any middleware. The portal is as it is shipped, but for its
   limit on refusals of one address, which would be what is measured.
-- *Cold* is a token that the process has never seen.
+- *Cold* is a token that the process has never seen, from an address that it was used from before.
 {again}
 ## The machine
 
