@@ -13,7 +13,7 @@ from accounts.models import Account, User
 from accounts.roles import Role
 from apitokens import services
 from apitokens.filters import NEWEST_FIRST, PageFilter
-from apitokens.models import APIToken, Status
+from apitokens.models import APIToken, APITokenQuerySet, Status
 from sso.idle import rule_of
 
 PAGE_SIZES = (10, 25, 50, 100)
@@ -44,6 +44,17 @@ class Column(NamedTuple):
     aria_sort: str
 
 
+class TokenPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
+    """Finds a page by ids alone, and reads its rows then: sorting a hundred thousand whole rows to
+    show the last of them would take several times as long."""
+
+    def _get_page(
+        self, found: APITokenQuerySet, number: int, paginator: "TokenPaginator"
+    ) -> "Page[APIToken]":
+        rows = APIToken.objects.filter(pk__in=found.values("pk")).for_display()
+        return Page(rows.order_by(*found.query.order_by), number, paginator)
+
+
 class Row(NamedTuple):
     """A token as one reader sees it at one moment. `expires_in` is "3 days", while it has them."""
 
@@ -63,9 +74,7 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
     is_valid = filterset.is_valid()
     tokens = filterset.qs if is_valid else APIToken.objects.none()
     size = _page_size(query)
-    page: Page[APIToken] = Paginator(tokens.for_display() if is_valid else tokens, size).get_page(
-        query.get("page")
-    )
+    page: Page[APIToken] = TokenPaginator(tokens, size).get_page(query.get("page"))
     sort = filterset.form.cleaned_data.get("sort") or NEWEST_FIRST
     return {
         "rows": [row(token, at=at) for token in page],
