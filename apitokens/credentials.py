@@ -40,7 +40,6 @@ class Insufficient(Exception):
         self.sentence = sentence
 
 
-@sensitive_variables()
 def verify_header(
     header: str,
     *,
@@ -111,6 +110,7 @@ def require(found: Verified, need: Need) -> None:
         )
 
 
+@sensitive_variables()  # and of all that it calls
 def verify_request(
     request: HttpRequest, *, role: Role | None = None, account_id: int | None = None
 ) -> Verified:

@@ -9,7 +9,7 @@ answer by `apitokens.api.answers`, and the tests compare them.
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
@@ -17,13 +17,29 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.utils import timezone
 
 from accounts.addresses import client_address, is_trusted_peer
-from apitokens.api.answers import METHODS, Answer, answer
+from apitokens.api.answers import METHODS, BadNeed, answer_need, read_need
+from apitokens.credentials import Need
 from apitokens.verification import recall
 from config.middleware import security_headers
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 PATH = "/iam/auth/verify"
+FRAME = (
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "QUERY_STRING",
+    "CONTENT_LENGTH",
+    "HTTP_HOST",
+    "REMOTE_ADDR",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_PROTO",
+    "wsgi.url_scheme",
+)
+LONGEST_FRAME = 500
+"""Characters. What is longer goes the ordinary way."""
+MOST_FRAMES = 4_096
+"""Frames are remembered, in 2 KB each: 8 MB at the most."""
 
 
 class _Head(WSGIRequest):
@@ -33,52 +49,78 @@ class _Head(WSGIRequest):
         self.environ = self.META = environ
 
 
+class _Frame(NamedTuple):
+    """All that a request says, but for the Authorization header: from where it comes, what a token
+    is to be good for, and with which headers it is answered."""
+
+    address: str | None
+    need: Need
+    headers: list[tuple[str, str]]
+
+
 def shortcut(serve: WSGIApplication) -> WSGIApplication:
     """Answer from memory where that is possible; leave everything else to `serve`."""
 
     def serve_or_answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") != PATH or environ.get("SCRIPT_NAME"):
+        frame = _frame(environ) if environ.get("PATH_INFO") == PATH else None
+        if frame is None:
             return serve(environ, start_response)
-        head = _Head(environ)
-        is_secure = head.is_secure()
-        given = _recall(head) if _is_plain(head, is_secure=is_secure) else None
+        given = answer_need(
+            frame.need,
+            authorization=environ.get("HTTP_AUTHORIZATION", ""),
+            at=timezone.now(),
+            address=frame.address,
+            ask=recall,
+        )
         if given is None:
             return serve(environ, start_response)
-        start_response(_status_line(given.status), [*given.headers, *security_headers(is_secure)])
+        start_response(_status_line(given.status), given.headers + frame.headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [given.body]
 
     return serve_or_answer
 
 
-def _recall(head: _Head) -> Answer | None:
-    return answer(
-        authorization=head.META.get("HTTP_AUTHORIZATION", ""),
-        query=head.META.get("QUERY_STRING", ""),
-        at=timezone.now(),
-        address=client_address(head),
-        ask=recall,
-    )
+def _frame(environ: dict[str, Any]) -> _Frame | None:
+    """None for what is odd: it goes the ordinary way."""
+    texts = tuple([environ.get(name, "") for name in FRAME])
+    if len("".join(texts)) > LONGEST_FRAME or "HTTP_TRANSFER_ENCODING" in environ:
+        return None
+    return _read_frame(texts)
+
+
+@lru_cache(maxsize=MOST_FRAMES)
+def _read_frame(texts: tuple[str, ...]) -> _Frame | None:
+    """Proxies ask the same again and again, so what they ask is read once."""
+    facts = {name: text for name, text in zip(FRAME, texts, strict=True) if text}
+    head = _Head(facts)
+    is_secure = head.is_secure()
+    if not _is_plain(head, is_secure=is_secure):
+        return None
+    try:
+        need = read_need(facts.get("QUERY_STRING", ""))
+    except BadNeed:
+        return None
+    return _Frame(client_address(head), need, security_headers(is_secure))
 
 
 def _is_plain(head: _Head, *, is_secure: bool) -> bool:
     """True for a request that no rule of the portal's middleware would stop or change."""
     facts = head.META
-    if facts["REQUEST_METHOD"] not in METHODS or "HTTP_TRANSFER_ENCODING" in facts:
+    if facts["REQUEST_METHOD"] not in METHODS or facts.get("SCRIPT_NAME"):
         return False
-    if facts.get("CONTENT_LENGTH") not in (None, "", "0"):
+    if facts.get("CONTENT_LENGTH", "0") != "0":
         return False
     if "HTTP_X_FORWARDED_PROTO" in facts and not is_trusted_peer(head):
         return False
-    if not _is_ours(facts.get("HTTP_HOST", "")):
+    if not _is_ours(head):
         return False
     return is_secure or not settings.SECURE_SSL_REDIRECT
 
 
-@lru_cache(maxsize=256)
-def _is_ours(host: str) -> bool:
+def _is_ours(head: _Head) -> bool:
     """True for a Host header that Django would accept."""
     try:
-        return bool(_Head({"HTTP_HOST": host}).get_host()) if host else False
+        return bool(head.get_host()) if "HTTP_HOST" in head.META else False
     except DisallowedHost:
         return False
 

@@ -13,8 +13,6 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from django.views.decorators.debug import sensitive_variables
-
 from accounts.api.sentences import BAD_REQUEST, FORBIDDEN, MISSING, told_to_wait
 from accounts.rates import TooMany
 from accounts.roles import Role
@@ -24,8 +22,6 @@ from apitokens.verification import Refusal, Refused, Verified, verify
 
 METHODS = ("GET", "HEAD", "POST")
 MOST_PARAMETERS = 20
-LONGEST_REMEMBERED = 200
-"""Characters of a query: what proxies are set up to ask is short, and always the same."""
 
 # The sentences of the wire; `code` and `hint` beside them say more.
 BAD = "Bad permanent token"
@@ -48,18 +44,27 @@ class BadNeed(ValueError):
         self.errors = errors
 
 
-@sensitive_variables("authorization")
-def answer(
+def answer(*, authorization: str, query: str, at: datetime, address: str | None) -> Answer:
+    """Whether the token in the header is good for what the query asks."""
+    try:
+        need = read_need(query)
+    except BadNeed as bad:
+        return in_json(400, {"message": BAD_REQUEST, "errors": bad.errors})
+    given = answer_need(need, authorization=authorization, at=at, address=address)
+    assert given is not None  # the verb always knows
+    return given
+
+
+def answer_need(
+    need: Need,
     *,
     authorization: str,
-    query: str,
     at: datetime,
     address: str | None,
     ask: Callable[..., Verified | None] = verify,
 ) -> Answer | None:
-    """Whether the token in the header is good for what the query asks. None if `ask` says None."""
+    """Whether the token in the header is good for what is needed. None if `ask` says None."""
     try:
-        need = _remembered_need(query) if len(query) <= LONGEST_REMEMBERED else read_need(query)
         found = verify_header(authorization, at=at, address=address, ask=ask)
         if found is None:
             return None
@@ -70,8 +75,6 @@ def answer(
         return in_json(429, told_to_wait(too_many), ("Retry-After", str(too_many.retry_after)))
     except Insufficient as reason:
         return _insufficient(reason.code, reason.sentence)
-    except BadNeed as bad:
-        return in_json(400, {"message": BAD_REQUEST, "errors": bad.errors})
     return _good(found)
 
 
@@ -102,9 +105,6 @@ def _parameters(query: str) -> list[tuple[str, str]]:
         return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
     except ValueError:
         raise BadNeed({"errors": ["Send fewer parameters: only role and account."]}) from None
-
-
-_remembered_need = lru_cache(maxsize=256)(read_need)
 
 
 def told(refused: Refused) -> dict[str, str]:

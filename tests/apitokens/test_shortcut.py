@@ -17,9 +17,10 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens import keys, services
 from apitokens.keys import Key
+from apitokens.use import Scribe
 from config.middleware import security_headers
 from config.networks import parse_networks
-from config.shortcut import shortcut
+from config.shortcut import FRAME, LONGEST_FRAME, _read_frame, shortcut
 from tests.conftest import Issue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory")]
@@ -65,8 +66,9 @@ def key(engineer: Membership, issue: Issue) -> Key:
 
 
 @pytest.fixture(autouse=True)
-def headers_of_these_settings() -> None:
+def nothing_of_other_settings() -> None:
     security_headers.cache_clear()
+    _read_frame.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +103,7 @@ HEADERS = {
     "none": None,
     "basic": "Basic dXNlcjpwYXNz",
 }
-QUERIES = ["", "role=3022", "role=Users&account={account}", "role=1", "account=999", "rol=1"]
+QUERIES = ["", "role=3022", "role=Users&account={account}", "role=1", "account=999"]
 
 
 @pytest.mark.parametrize("header", HEADERS)
@@ -173,6 +175,10 @@ def test_answer_from_memory_asks_no_database(key: Key) -> None:
         {"PATH_INFO": "/iam/auth/verify/"},
         {"PATH_INFO": "/iam/auth/introspect"},
         {"HTTP_X_FORWARDED_PROTO": "https"},
+        {"QUERY_STRING": "rol=1"},
+        {"QUERY_STRING": "role=nobody"},
+        {"QUERY_STRING": "role=Users&" + "account=1&" * 50},
+        {"HTTP_X_FORWARDED_FOR": "192.0.2.7, " * 50},
     ],
 )
 def test_what_is_odd_goes_the_ordinary_way(key: Key, odd: dict[str, str]) -> None:
@@ -216,3 +222,48 @@ def test_with_a_bound_of_zero_everything_goes_the_ordinary_way(
     warm(key)
     told = say(shortcut(nobody), environ(f"APIKey {key.spell()}"))
     assert told.status == "599 Django was asked"
+
+
+def test_nothing_long_is_remembered(key: Key) -> None:
+    asked = environ(f"APIKey {key.spell()}")
+    for number in range(20):
+        say(shortcut(nobody), {**asked, "QUERY_STRING": f"role={number}" + " " * LONGEST_FRAME})
+    assert _read_frame.cache_info().currsize == 0
+
+
+def test_token_is_no_part_of_what_is_remembered_of_a_request(key: Key) -> None:
+    assert "HTTP_AUTHORIZATION" not in FRAME
+    say(shortcut(nobody), environ(f"APIKey {key.spell()}"))
+    say(shortcut(nobody), environ(f"APIKey {key.spell('_')}"))
+    assert _read_frame.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("REQUEST_METHOD", "GET", "PUT"),
+        ("QUERY_STRING", "role=Users", "role=1"),
+        ("HTTP_HOST", "localhost", "evil.example"),
+        ("HTTP_X_FORWARDED_PROTO", "", "https"),
+        ("CONTENT_LENGTH", "0", "5"),
+        ("HTTP_TRANSFER_ENCODING", None, "chunked"),
+    ],
+)
+def test_what_is_remembered_of_one_request_is_not_said_of_another(
+    key: Key, name: str, one: str | None, other: str
+) -> None:
+    plain = environ(f"APIKey {key.spell()}")
+    asked = plain if one is None else {**plain, name: one}
+    for _time in range(2):
+        assert say(shortcut(nobody), asked).status == "200 OK"
+        assert say(shortcut(nobody), {**plain, name: other}).status != "200 OK"
+
+
+def test_every_use_is_noted_with_its_address(key: Key, scribe: Scribe, settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1"])
+    scribe.notebook.take()
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
+        asked = environ(f"APIKey {key.spell()}", HTTP_X_FORWARDED_FOR=address)
+        assert say(shortcut(nobody), asked).status == "200 OK"
+    used = {use.address: use.times for use in scribe.notebook.take()}
+    assert used == {"192.0.2.1": 2, "192.0.2.2": 1}

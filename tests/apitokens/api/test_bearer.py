@@ -9,7 +9,8 @@ from django.test import Client
 from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import Membership
-from apitokens.api.answers import answer
+from apitokens.api.answers import answer_need
+from apitokens.credentials import Need
 from apitokens.verification import recall
 from apitokens.verifiers import issue_verifier
 from tests.accounts.jwt.conftest import log_in
@@ -67,9 +68,8 @@ def test_what_is_not_ours_is_refused(access: str) -> None:
 
 def test_it_is_never_answered_from_memory_alone(access: str, now: datetime) -> None:
     verify(access)
-    assert (
-        answer(authorization=f"Bearer {access}", query="", at=now, address=None, ask=recall) is None
-    )
+    header = f"Bearer {access}"
+    assert answer_need(Need(), authorization=header, at=now, address=None, ask=recall) is None
 
 
 def test_resource_servers_are_told_whose_it_is(
