@@ -19,7 +19,7 @@ import zlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Literal
 
 Separator = Literal["$", "_"]
@@ -31,6 +31,7 @@ SECRET_BYTES = 32
 DIGEST_BYTES = 32
 LONGEST = 19 + 1 + 72
 """No token is longer, in characters: a 64-bit id, the separator, secret and checksum."""
+_AFTER_ID = 1 + 72
 
 _SHAPE = re.compile(r"([1-9][0-9]{0,18})[$_]([0-9a-f]{64})([0-9a-f]{8})")
 _ID_ALONE = re.compile(r"[1-9][0-9]{0,18}[$_]?")
@@ -41,6 +42,7 @@ _ANYWHERE = re.compile(
     re.IGNORECASE,
 )
 _HIGHEST_ID = 2**63 - 1
+_PROCESS_KEY = secrets.token_bytes(32)
 
 
 class Damage(StrEnum):
@@ -91,16 +93,23 @@ def parse_verifier(text: str) -> Key:
 def parse(text: str, prefix: Prefix = "") -> Key:
     """Take the text of a token (what follows the prefix) apart, in either spelling. Raises
     `Malformed`; does no I/O."""
+    key = read(text, prefix)
+    if isinstance(key, Damage):
+        raise Malformed(key)
+    return key
+
+
+def read(text: str, prefix: Prefix = "") -> Key | Damage:
+    """`parse` for who is sent much that is no token: tells the damage instead of raising it."""
     match = _SHAPE.fullmatch(text) if len(text) <= LONGEST else None
     if match is None:
-        raise Malformed(
-            Damage.TRUNCATED if len(text) <= LONGEST and _ID_ALONE.fullmatch(text) else Damage.SHAPE
-        )
+        is_id = len(text) <= LONGEST and _ID_ALONE.fullmatch(text)
+        return Damage.TRUNCATED if is_id else Damage.SHAPE
     token_id, secret = int(match[1]), match[2]
     if token_id > _HIGHEST_ID:
-        raise Malformed(Damage.SHAPE)
+        return Damage.SHAPE
     if match[3] != checksum(token_id, secret, prefix):
-        raise Malformed(Damage.CHECKSUM)
+        return Damage.CHECKSUM
     return Key(token_id, secret, prefix)
 
 
@@ -127,6 +136,23 @@ def _begun(pepper: bytes) -> hmac.HMAC:
 def matches(key: Key, *, stored: bytes, pepper: bytes) -> bool:
     """True if `stored` is the digest of this key; takes the same time either way."""
     return hmac.compare_digest(digest(key, pepper), stored)
+
+
+def fingerprint(text: str) -> bytes:
+    """What this process, and no other, calls the text: 32 bytes, the same for the same text only.
+    By it a text is known again that was taken apart and compared before, for a fifth of the time
+    and with no secret kept."""
+    octets = text.encode("utf-8", "surrogatepass")
+    return blake2b(octets, key=_PROCESS_KEY, digest_size=DIGEST_BYTES).digest()
+
+
+def peek_id(text: str) -> int:
+    """The id that the text begins with if it is a token, without a look at the rest of it; else
+    anything. Only for who compares the whole text afterwards."""
+    try:
+        return int(text[:-_AFTER_ID]) if len(text) <= LONGEST else 0
+    except ValueError:
+        return 0
 
 
 def redact(text: str) -> str:

@@ -150,6 +150,23 @@ class _Known:
     """Nothing needs to be written down before memory may answer."""
     was_asked_wrongly: bool = False
     """The read that began the lease was for a secret that does not fit."""
+    last_fit: bytes = field(default=b"", repr=False)
+    last_misfit: bytes = field(default=b"", repr=False)
+    """Fingerprints of what was compared with the digest: the same text is not compared again."""
+
+    def is_fit_by(self, presented: str) -> bool:
+        """True if the text is this token's. Raises `Refused` if it is no token's."""
+        fingerprint = keys.fingerprint(presented)
+        if fingerprint == self.last_fit:
+            return True
+        if fingerprint == self.last_misfit:
+            return False
+        fits = _fits(_parse(presented), self)
+        if fits:
+            self.last_fit = fingerprint
+        else:
+            self.last_misfit = fingerprint
+        return fits
 
     def refusal(self, at: datetime) -> Refused | None:
         """Why a token with the right secret is not good at this moment."""
@@ -187,11 +204,10 @@ _NO_ROW: _Values = _Row(
     issuer__user__is_active=True,
     account__closed_at=None,
 )
-_NOBODY = _Known()
 _leases: Leases[_Known] = TOKENS
 
 
-@sensitive_variables()  # and of all that they call: Django looks up the stack
+@sensitive_variables()  # and of all that it calls: Django looks up the stack
 def verify(*, presented: str, at: datetime, address: str | None = None) -> Verified:
     """Tell whose token this is and what it may do; remember that it was used. Raises `Refused`, and
     `TooMany` instead of looking anything up for an address that was refused too often.
@@ -223,34 +239,34 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     return known.verified
 
 
-@sensitive_variables()
 def recall(*, presented: str, at: datetime, address: str | None = None) -> Verified | None:
     """`verify` from memory alone, without any I/O: None where that takes a look at the database."""
-    key = _parse(presented)
-    known = _leases.find(key.id)
-    if not _fits(key, known or _NOBODY):
+    token_id = keys.peek_id(presented)
+    known = _leases.find(token_id)
+    if known is None:
+        _parse(presented)
+        return None
+    if not known.is_fit_by(presented):
         # The first wrong secret of a lease is looked up even for a token in memory: how long the
         # answer takes must not tell whether somebody uses a token with this id.
-        if known is not None and known.was_asked_wrongly:
+        if known.was_asked_wrongly:
             raise Refused(Refusal.UNKNOWN)
-        return None
-    if known is None:
         return None
     refusal = known.refusal(at)
     if refusal is not None and known.has_told_refusal(at):
         raise refusal
     if refusal is not None or not known.is_settled:
         return None
-    remember(token_id=key.id, at=at, address=address)
+    remember(token_id=token_id, at=at, address=address)
     return known.verified
 
 
 def _parse(presented: str) -> keys.Key:
-    try:
-        return keys.parse(presented)
-    except keys.Malformed as malformed:
-        truncated = malformed.damage is keys.Damage.TRUNCATED
-        raise Refused(Refusal.MALFORMED, malformed.damage if truncated else None) from None
+    key = keys.read(presented)
+    if isinstance(key, keys.Damage):
+        truncated = key is keys.Damage.TRUNCATED
+        raise Refused(Refusal.MALFORMED, key if truncated else None)
+    return key
 
 
 @contextmanager
