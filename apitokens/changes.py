@@ -124,7 +124,7 @@ def _tell_administrators(tokens: list[APIToken], words: Words, *, by: Actor, at:
 def _tell(
     readers: Iterable[Membership], tokens: list[APIToken], words: Words, *, kind: Kind, at: datetime
 ) -> None:
-    link = link_to(tokens[:MOST_IDS_IN_LINK])
+    link = link_to([token.pk for token in tokens[:MOST_IDS_IN_LINK]], tokens[0].account_id)
     news = [_news(reader, words, link) for reader in readers]
     notifications.tell(news=news, kind=kind, at=at)
 

@@ -7,7 +7,7 @@ at once, is dull.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -328,19 +328,19 @@ def _news(digest: Digest, moment: Moment) -> News:
         person=digest.person,
         title=title % {"count": count},
         text="\n".join(token.name for token in digest.tokens[:MOST_IDS_IN_LINK]),
-        link=link_to(digest.tokens),
+        link=link_to([token.pk for token in digest.tokens], digest.person.account_id),
         facts={},
         resend_in_doubt=_is_urgent(digest, moment),
     )
 
 
-def link_to(tokens: list[APIToken]) -> str:
+def link_to(token_ids: Collection[int], account_id: int) -> str:
     """The path of the page filtered to these tokens, in their account; to all that expire soon if
     they are too many for an address."""
-    ids = [str(token.pk) for token in tokens]
-    query = {"ids": ",".join(ids)} if len(ids) <= MOST_IDS_IN_LINK else {"status": "expiring"}
+    is_short = len(token_ids) <= MOST_IDS_IN_LINK
+    query = {"ids": ",".join(map(str, token_ids))} if is_short else {"status": "expiring"}
     page = f"{reverse('apitokens:list')}?{urlencode(query, safe=',')}"
-    return f"{reverse('accounts:open', args=[tokens[0].account_id])}?next={quote(page)}"
+    return f"{reverse('accounts:open', args=[account_id])}?next={quote(page)}"
 
 
 def _advance(tokens: list[APIToken], account_ids: list[int], moment: Moment) -> None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
@@ -15,6 +15,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from accounts.models import Membership
+from accounts.roles import Role
 from apitokens.expiry import link_to
 from apitokens.models import APIToken, ExpiryNotice
 from apitokens.thresholds import NOTICE_DAYS, due_threshold
@@ -31,23 +32,33 @@ from notifications.mails import (
 )
 from notifications.models import Mail
 from notifications.preferences import Person, wanted_channels
-from notifications.stencils import fill
+from notifications.stencils import Parts, fill_both
 
-NEVER = datetime.max.replace(tzinfo=UTC)
 LONGEST_ACCOUNT = 60
 DAYS = sorted(NOTICE_DAYS)
-TOLD = ("account", "issuer", "name", "role", "expires_at", "last_used_at", "deleted_at")
-"""What a mail tells of a token, or goes by."""
 MOST_LINES = 40
 """Mail programs cut long mails off; the link leads to all of them."""
+LINES_KEPT = 1_000
+"""Everybody who is told of a token in the same language and time zone reads the same of it, and
+mostly within moments. Some 3 KB each."""
 
 
-class Line(NamedTuple):
-    """What the digest says of one token, for both parts of the mail."""
+class Told(NamedTuple):
+    """What a mail tells of a token, or goes by. Fields are named as the ORM finds them."""
 
-    days: int
-    text: SafeString
-    html: SafeString
+    pk: int
+    issuer_id: int
+    name: str
+    role: int
+    expires_at: datetime
+    last_used_at: datetime | None
+    issuer__removed_at: datetime | None
+    issuer__user__name: str
+    issuer__user__email: str
+
+    @property
+    def issuer_name(self) -> str:
+        return self.issuer__user__name or self.issuer__user__email
 
 
 class Section(NamedTuple):
@@ -62,7 +73,7 @@ class Known(NamedTuple):
     """What the digest is written from."""
 
     reader: Membership | None
-    tokens: list[APIToken]
+    tokens: list[Told]
 
 
 def know(mails: Collection[Mail], at: datetime) -> dict[UUID, Known]:
@@ -85,16 +96,19 @@ def know(mails: Collection[Mail], at: datetime) -> dict[UUID, Known]:
 def expiry_letter(mail: Mail, at: datetime, known: Known) -> Letter | None:
     """The digest as of now: without tokens that were deleted or have ended since it was decided;
     None if no token is left, or if the reader left, or no longer wants it."""
-    tokens = [token for token in known.tokens if not token.is_expired(at)]
+    tokens = [token for token in known.tokens if token.expires_at > at]
     if known.reader is None or mail.account is None or not tokens:
         return None
-    lines = [_line(token, mail.user.time_zone, at) for token in tokens[:MOST_LINES]]
+    link = link_to([token.pk for token in tokens], mail.account.pk)
     return render_alike(
         mail,
         "emails/token_expiring/body",
         subject=_subject(tokens, mail.account.name, at),
         heading=_heading(tokens, at),
-        words=[settings.BASE_URL + link_to(tokens), *_by_section(lines)],
+        words=[
+            settings.BASE_URL + link,
+            *_by_section(tokens[:MOST_LINES], mail.user.time_zone, at),
+        ],
         context=_digest,
         facts=(len(tokens), known.reader.is_administrator),
     )
@@ -114,12 +128,17 @@ def _digest(words: Sequence[str], count: int, is_administrator: bool) -> dict[st
     }
 
 
-def _by_section(lines: Collection[Line]) -> Iterator[SafeString]:
+def _by_section(tokens: Iterable[Told], zone: str, at: datetime) -> Iterator[SafeString]:
     """The text and the HTML of each section, the most urgent first."""
+    language = get_language()
+    sections: dict[int, list[Parts]] = defaultdict(list)
+    for token in tokens:
+        # None before the first threshold: whoever decided looked ahead, or had a faster clock.
+        days = due_threshold(token.expires_at, at=at) or max(NOTICE_DAYS)
+        sections[days].append(_line(token, zone, time_left(token.expires_at - at), language))
     for days in DAYS:
-        section = [line for line in lines if line.days == days]
-        yield SafeString("".join(line.text for line in section))
-        yield SafeString("".join(line.html for line in section))
+        yield SafeString("".join(line.text for line in sections[days]))
+        yield SafeString("".join(line.html for line in sections[days]))
 
 
 def _readers(mails: Collection[Mail]) -> dict[Person, Membership]:
@@ -138,40 +157,36 @@ def _readers(mails: Collection[Mail]) -> dict[Person, Membership]:
     }
 
 
-def _tokens(ids: Collection[int], at: datetime) -> dict[int, APIToken]:
-    """Those that are still active. Issuers are asked for once, not once a token."""
-    tokens = APIToken.objects.active(at).filter(pk__in=ids)
-    return tokens.only(*TOLD).prefetch_related("issuer__user").in_bulk()
+def _tokens(ids: Collection[int], at: datetime) -> dict[int, Told]:
+    """Those that are still active."""
+    tokens = APIToken.objects.active(at).filter(pk__in=ids, expires_at__isnull=False).order_by()
+    return {row[0]: Told._make(row) for row in tokens.values_list(*Told._fields)}
 
 
-def _concerning(reader: Membership | None, tokens: Iterable[APIToken]) -> list[APIToken]:
+def _concerning(reader: Membership | None, tokens: Iterable[Told]) -> list[Told]:
     """The soonest first; for who is no Administrator any more, their own."""
     if reader is None:
         return []
     concerning = [
         token for token in tokens if reader.is_administrator or token.issuer_id == reader.pk
     ]
-    return sorted(concerning, key=lambda token: (token.expires_at or NEVER, token.pk))
+    return sorted(concerning, key=lambda token: (token.expires_at, token.pk))
 
 
-def _line(token: APIToken, zone: str, at: datetime) -> Line:
-    assert token.expires_at is not None  # tokens that never expire are in no digest
+@lru_cache(maxsize=LINES_KEPT)
+def _line(token: Told, zone: str, left: str, _language: str | None) -> Parts:
+    """What the digest says of one token."""
     words = (
         one_line(token.name),
-        _left(token, at),
+        left,
         in_zone(token.expires_at, zone),
         in_utc(token.expires_at),
         str(token.pk),
         *_issuer(token),
-        str(token.held_role.label),
+        str(Role(token.role).label),
         _last_usage(token, zone),
     )
-    return Line(
-        # None before the first threshold: whoever decided looked ahead, or had a faster clock.
-        days=due_threshold(token.expires_at, at=at) or max(NOTICE_DAYS),
-        text=fill("emails/token_expiring/token.txt", words, _context),
-        html=fill("emails/token_expiring/token.html", words, _context),
-    )
+    return fill_both("emails/token_expiring/token", words, _context)
 
 
 def _context(words: Sequence[str]) -> dict[str, object]:
@@ -190,18 +205,18 @@ def _context(words: Sequence[str]) -> dict[str, object]:
     }
 
 
-def _last_usage(token: APIToken, zone: str) -> str:
+def _last_usage(token: Told, zone: str) -> str:
     if token.last_used_at is None:
         return _("Not used yet")
     return in_zone(token.last_used_at, zone)
 
 
-def _issuer(token: APIToken) -> tuple[str, str]:
-    gone = _("The user has been deleted") if token.issuer.is_removed else ""
-    return one_line(token.issuer.user.get_full_name()), gone
+def _issuer(token: Told) -> tuple[str, str]:
+    gone = _("The user has been deleted") if token.issuer__removed_at else ""
+    return one_line(token.issuer_name), gone
 
 
-def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:
+def _subject(tokens: list[Told], account: str, at: datetime) -> str:
     """How many, how soon, and where."""
     count, account = len(tokens), one_line(account, LONGEST_ACCOUNT)
     words = ngettext(
@@ -209,21 +224,21 @@ def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:
         "%(count)d API tokens of %(account)s expire, the first in %(left)s",
         count,
     )
-    return words % {"count": count, "account": account, "left": _left(tokens[0], at)}
+    return words % {
+        "count": count,
+        "account": account,
+        "left": time_left(tokens[0].expires_at - at),
+    }
 
 
-def _heading(tokens: list[APIToken], at: datetime) -> str:
+def _heading(tokens: list[Told], at: datetime) -> str:
     count = len(tokens)
     words = ngettext(
         "%(count)d API token expires in %(left)s",
         "%(count)d API tokens expire, the first in %(left)s",
         count,
     )
-    return words % {"count": count, "left": _left(tokens[0], at)}
-
-
-def _left(token: APIToken, at: datetime) -> str:
-    return time_left(token.expires_at - at) if token.expires_at else ""
+    return words % {"count": count, "left": time_left(tokens[0].expires_at - at)}
 
 
 def time_left(remaining: timedelta) -> str:

@@ -23,7 +23,7 @@ from notifications import unsubscribe
 from notifications.kinds import EVERY_KIND, Kind
 from notifications.models import Mail
 from notifications.preferences import Person
-from notifications.stencils import Context, fill, on_few_lines
+from notifications.stencils import Context, fill_both, on_few_lines
 
 LONGEST_LINE, LONGEST_NAME = 255, 100
 TROUBLESOME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")
@@ -190,13 +190,8 @@ def render_alike(
     """As `render`, for mails that come in great numbers and differ in little but their words
     (`notifications.stencils`)."""
     frame = Frame.of(mail, heading)
-    filling = ((*frame, *words), _framed, (context, mail.kind, *facts))
-    return Letter(
-        subject=one_line(subject),
-        text=fill(f"{template}.txt", *filling),
-        html=fill(f"{template}.html", *filling),
-        stop_url=frame.unsubscribe_url,
-    )
+    text, html = fill_both(template, (*frame, *words), _framed, (context, mail.kind, *facts))
+    return Letter(one_line(subject), text, html, stop_url=frame.unsubscribe_url)
 
 
 def _framed(

@@ -10,6 +10,7 @@ import html
 import re
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
@@ -19,22 +20,36 @@ Context = Callable[..., dict[str, object]]
 """Makes a template's context of words, and of facts that the template decides by. The words stay
 what they are, and "" means that one is not there."""
 
+_Stencil = tuple[list[str], list[int]]
+
 MARK = re.compile("\ue000(\\d+)\ue001")
 INDENTED = re.compile(r"\n\s*")
 STARTS_LINE = re.compile(r" (?=<(?:meta|title|style|body|table|tr|h1|h2|p)\b)")
 
 
-def fill(
+class Parts(NamedTuple):
+    """The same words in plain text and in HTML."""
+
+    text: SafeString
+    html: SafeString
+
+
+def fill_both(
     template: str, words: Sequence[str], context: Context, facts: tuple[Hashable, ...] = ()
-) -> SafeString:
-    """What the template says with these words and facts. In HTML the words are escaped, as
-    everywhere, but for those that are HTML."""
-    shape = tuple(map(bool, words))
-    pieces, places = _stencil(template, context, facts, shape, get_language())
-    put = _escaped if template.endswith(".html") else str
+) -> Parts:
+    """What `template.txt` and `template.html` say with these words and facts. In HTML the words are
+    escaped, as everywhere, but for those that are HTML."""
+    shape, language = tuple(map(bool, words)), get_language()
+    text = _stencil(f"{template}.txt", context, facts, shape, language)
+    page = _stencil(f"{template}.html", context, facts, shape, language)
+    return Parts(_fill(text, words), _fill(page, [_escaped(word) for word in words]))
+
+
+def _fill(stencil: _Stencil, words: Sequence[str]) -> SafeString:
+    pieces, places = stencil
     filled = [pieces[0]]
     for place, piece in zip(places, pieces[1:], strict=True):
-        filled += (put(words[place]), piece)
+        filled += (words[place], piece)
     return SafeString("".join(filled))
 
 
@@ -49,7 +64,7 @@ def _stencil(
     facts: tuple[Hashable, ...],
     shape: tuple[bool, ...],
     _language: str | None,
-) -> tuple[list[str], list[int]]:
+) -> _Stencil:
     """The template's text between its words, and which word goes into each gap."""
     marks = [f"\ue000{place}\ue001" if there else "" for place, there in enumerate(shape)]
     rendered = render_to_string(template, context(marks, *facts))

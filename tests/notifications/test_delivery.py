@@ -341,7 +341,7 @@ def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
     settings.NOTICES_IN_DOUBT = policy
     taken = mail(user, resend_in_doubt=is_urgent)
     untouched = mail(administrator, next_try_at=at(timedelta(seconds=1))())
-    is_killed(monkeypatch, "_end", taken, at(timedelta(seconds=1)))
+    is_killed(monkeypatch, "_mark_taken", taken, at(timedelta(seconds=1)))
     assert taken.state == State.HANDING_OVER
     assert deliver(clock=at(lease())).total == 0
 
@@ -441,13 +441,13 @@ def test_late_answer_settles_the_doubt_of_others(
     server: MailServer, mail: MakeMail, user: Membership, at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = mail(user)
-    end = delivery._end
+    mark = delivery._mark_taken
 
-    def is_late(mail: Mail, sender: delivery.Sender, state: State, **facts: object) -> int:
+    def is_late(mail: Mail, sender: delivery.Sender) -> int:
         assert delivery.settle_doubts(at=at(LATER)()) == 1
-        return end(mail, sender, state, **facts)
+        return mark(mail, sender)
 
-    monkeypatch.setattr(delivery, "_end", is_late)
+    monkeypatch.setattr(delivery, "_mark_taken", is_late)
     assert deliver().sent == 1
     monkeypatch.undo()
     waiting.refresh_from_db()
@@ -489,7 +489,7 @@ def test_lease_of_a_hand_over_begins_with_it(
         mark(mail, sender)
 
     monkeypatch.setattr(delivery, "_mark_hand_over", marks)
-    is_killed(monkeypatch, "_end", taken, clock)
+    is_killed(monkeypatch, "_mark_taken", taken, clock)
     assert taken.lease_until is not None
     assert taken.lease_until > begun[0] + lease()
 
