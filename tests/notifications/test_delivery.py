@@ -655,7 +655,9 @@ def test_only_the_hand_over_waits_for_the_disk(
     mail(user)
     with CaptureQueriesContext(connections["default"]) as queries:
         assert deliver().sent == 1
-    marks = [sql for each in queries if (sql := each["sql"]).startswith("UPDATE") and "id" in sql]
+    marks = [
+        sql for each in queries if (sql := each["sql"].strip()).startswith("UPDATE") and "id" in sql
+    ]
     handing_over = next(sql for sql in marks if "SET \"state\" = 'handing_over'" in sql)
     sent = next(sql for sql in marks if "SET \"state\" = 'sent'" in sql)
     assert "synchronous_commit" not in handing_over
