@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from django.conf import settings
@@ -59,6 +59,26 @@ class Told(NamedTuple):
     @property
     def issuer_name(self) -> str:
         return self.issuer__user__name or self.issuer__user__email
+
+
+class Left(NamedTuple):
+    """The time that remains, to the nearest day, hour or minute: a notice that is seconds late says
+    7 days, where cutting off would make it 6. The words are Django's, in every language."""
+
+    unit: str
+    number: int
+
+    @classmethod
+    def of(cls, remaining: timedelta) -> Self:
+        if (minutes := max(1, round(remaining / timedelta(minutes=1)))) < 60:
+            return cls("minute", minutes)
+        if (hours := round(remaining / timedelta(hours=1))) < 24:
+            return cls("hour", hours)
+        return cls("day", round(remaining / timedelta(days=1)))
+
+    @property
+    def words(self) -> str:
+        return _of_time(*self, get_language())
 
 
 class Section(NamedTuple):
@@ -135,7 +155,7 @@ def _by_section(tokens: Iterable[Told], zone: str, at: datetime) -> Iterator[Saf
     for token in tokens:
         # None before the first threshold: whoever decided looked ahead, or had a faster clock.
         days = due_threshold(token.expires_at, at=at) or max(NOTICE_DAYS)
-        sections[days].append(_line(token, zone, time_left(token.expires_at - at), language))
+        sections[days].append(_line(token, zone, Left.of(token.expires_at - at), language))
     for days in DAYS:
         yield SafeString("".join(line.text for line in sections[days]))
         yield SafeString("".join(line.html for line in sections[days]))
@@ -174,11 +194,11 @@ def _concerning(reader: Membership | None, tokens: Iterable[Told]) -> list[Told]
 
 
 @lru_cache(maxsize=LINES_KEPT)
-def _line(token: Told, zone: str, left: str, _language: str | None) -> Parts:
+def _line(token: Told, zone: str, left: Left, _language: str | None) -> Parts:
     """What the digest says of one token."""
     words = (
         one_line(token.name),
-        left,
+        left.words,
         in_zone(token.expires_at, zone),
         in_utc(token.expires_at),
         str(token.pk),
@@ -242,15 +262,8 @@ def _heading(tokens: list[Told], at: datetime) -> str:
 
 
 def time_left(remaining: timedelta) -> str:
-    """The time that remains, to the nearest day, hour or minute: a notice that is seconds late says
-    7 days, where cutting off would make it 6. The words are Django's, in every language."""
-    minutes = max(1, round(remaining / timedelta(minutes=1)))
-    if minutes < 60:
-        return _of_time("minute", minutes, get_language())
-    hours = round(remaining / timedelta(hours=1))
-    if hours < 24:
-        return _of_time("hour", hours, get_language())
-    return _of_time("day", round(remaining / timedelta(days=1)), get_language())
+    """The time that remains, in words."""
+    return Left.of(remaining).words
 
 
 @lru_cache(maxsize=1024)

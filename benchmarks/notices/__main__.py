@@ -109,11 +109,13 @@ def _deliver(senders: int) -> dict[str, Any]:
 
 
 def _parts() -> list[list[Any]]:
-    """All mails, in parts: the machine may be busier with one than with the next."""
+    """All mails, in parts: the machine may be busier with one than with the next. Those of an
+    account stay together, as the scan leaves them."""
     from notifications.models import Mail
 
-    keys = list(Mail.objects.order_by("pk").values_list("pk", flat=True))
-    return [keys[number::PARTS] for number in range(PARTS)]
+    keys = list(Mail.objects.order_by("account_id", "pk").values_list("pk", flat=True))
+    size = -(-len(keys) // PARTS)
+    return [keys[first : first + size] for first in range(0, len(keys), size)]
 
 
 def _let_wait(part: list[Any]) -> None:
