@@ -139,7 +139,7 @@ def matches(key: Key, *, stored: bytes, pepper: bytes) -> bool:
 
 
 def fingerprint(text: str) -> bytes:
-    """What this process, and no other, calls the text: 32 bytes, the same for the same text only.
+    """32 bytes, the same for the same text only, under a key that is drawn when the process starts.
     By it a text is known again that was taken apart and compared before, for a fifth of the time
     and with no secret kept."""
     octets = text.encode("utf-8", "surrogatepass")

@@ -245,7 +245,9 @@ def recall(*, presented: str, at: datetime, address: str | None = None) -> Verif
     token_id = keys.peek_id(presented)
     known = _leases.find(token_id)
     if known is None:
-        _fits(_parse(presented), _NOBODY)  # takes as long as if there were something to compare
+        # Takes as long as if there were something to compare with.
+        keys.fingerprint(presented)
+        _fits(_parse(presented), _NOBODY)
         return None
     if not known.is_fit_by(presented):
         # The first wrong secret of a lease is looked up even for a token in memory: how long the

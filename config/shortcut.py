@@ -82,33 +82,40 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
 
 def _frame(environ: dict[str, Any]) -> _Frame | None:
     """None for what is odd: it goes the ordinary way."""
-    texts = tuple([environ.get(name, "") for name in FRAME])
-    if len("".join(texts)) > LONGEST_FRAME or "HTTP_TRANSFER_ENCODING" in environ:
+    texts = tuple([environ.get(name) for name in FRAME])
+    if len("".join(filter(None, texts))) > LONGEST_FRAME or "HTTP_TRANSFER_ENCODING" in environ:
         return None
-    return _read_frame(texts)
+    try:
+        return _read_frame(texts)
+    except (_Odd, BadNeed):
+        return None
+
+
+class _Odd(Exception):
+    """Some rule of the portal's middleware would stop or change this request."""
 
 
 @lru_cache(maxsize=MOST_FRAMES)
-def _read_frame(texts: tuple[str, ...]) -> _Frame | None:
-    """Proxies ask the same again and again, so what they ask is read once."""
-    facts = {name: text for name, text in zip(FRAME, texts, strict=True) if text}
-    head = _Head(facts)
+def _read_frame(texts: tuple[str | None, ...]) -> _Frame:
+    """Proxies ask the same again and again, so what they ask is read once.
+
+    Raises `_Odd` or `BadNeed`, so that nothing is remembered of what is odd: somebody may have put
+    a token into the address.
+    """
+    head = _Head({name: text for name, text in zip(FRAME, texts, strict=True) if text is not None})
+    need = read_need(head.META.get("QUERY_STRING", ""))
     is_secure = head.is_secure()
     if not _is_plain(head, is_secure=is_secure):
-        return None
-    try:
-        need = read_need(facts.get("QUERY_STRING", ""))
-    except BadNeed:
-        return None
+        raise _Odd
     return _Frame(client_address(head), need, security_headers(is_secure))
 
 
 def _is_plain(head: _Head, *, is_secure: bool) -> bool:
     """True for a request that no rule of the portal's middleware would stop or change."""
     facts = head.META
-    if facts["REQUEST_METHOD"] not in METHODS or facts.get("SCRIPT_NAME"):
+    if facts.get("REQUEST_METHOD") not in METHODS or facts.get("SCRIPT_NAME"):
         return False
-    if facts.get("CONTENT_LENGTH", "0") != "0":
+    if facts.get("CONTENT_LENGTH") not in (None, "", "0"):
         return False
     if "HTTP_X_FORWARDED_PROTO" in facts and not is_trusted_peer(head):
         return False
@@ -120,7 +127,7 @@ def _is_plain(head: _Head, *, is_secure: bool) -> bool:
 def _is_ours(head: _Head) -> bool:
     """True for a Host header that Django would accept."""
     try:
-        return bool(head.get_host()) if "HTTP_HOST" in head.META else False
+        return bool(head.get_host()) if head.META.get("HTTP_HOST") else False
     except DisallowedHost:
         return False
 

@@ -66,9 +66,12 @@ def key(engineer: Membership, issue: Issue) -> Key:
 
 
 @pytest.fixture(autouse=True)
-def nothing_of_other_settings() -> None:
-    security_headers.cache_clear()
-    _read_frame.cache_clear()
+def nothing_of_other_settings() -> Iterator[None]:
+    for remembered in (security_headers, _read_frame):
+        remembered.cache_clear()
+    yield
+    for remembered in (security_headers, _read_frame):
+        remembered.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +234,14 @@ def test_nothing_long_is_remembered(key: Key) -> None:
     assert _read_frame.cache_info().currsize == 0
 
 
+@pytest.mark.parametrize("query", ["token={token}", "role={token}", "account={token}", "{token}"])
+def test_nothing_is_remembered_of_a_token_in_the_address(key: Key, query: str) -> None:
+    for host in ("localhost", "evil.example"):
+        asked = environ(None, query.format(token=key.spell()), HTTP_HOST=host)
+        assert say(shortcut(nobody), asked).status == "599 Django was asked"
+    assert _read_frame.cache_info().currsize == 0
+
+
 def test_token_is_no_part_of_what_is_remembered_of_a_request(key: Key) -> None:
     assert "HTTP_AUTHORIZATION" not in FRAME
     say(shortcut(nobody), environ(f"APIKey {key.spell()}"))
@@ -244,7 +255,8 @@ def test_token_is_no_part_of_what_is_remembered_of_a_request(key: Key) -> None:
         ("REQUEST_METHOD", "GET", "PUT"),
         ("QUERY_STRING", "role=Users", "role=1"),
         ("HTTP_HOST", "localhost", "evil.example"),
-        ("HTTP_X_FORWARDED_PROTO", "", "https"),
+        ("HTTP_X_FORWARDED_PROTO", None, "https"),
+        ("HTTP_X_FORWARDED_PROTO", None, ""),
         ("CONTENT_LENGTH", "0", "5"),
         ("HTTP_TRANSFER_ENCODING", None, "chunked"),
     ],

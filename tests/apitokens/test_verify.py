@@ -302,6 +302,24 @@ def test_wrong_secret_of_a_token_in_memory_costs_as_much_work_as_an_unknown_id(
 
 
 @pytest.mark.usefixtures("memory")
+def test_malformed_text_costs_the_same_whether_its_id_is_in_memory(
+    user: Membership, issue: Issue, now: datetime
+) -> None:
+    key = issue(user).key
+    for _time in range(2):
+        verify(presented=key.spell(), at=now)
+    costs = []
+    for token_id in (key.id, key.id + 1):
+        with (
+            patch("apitokens.keys.fingerprint", wraps=keys.fingerprint) as fingerprint,
+            patch("apitokens.keys.read", wraps=keys.read) as read,
+        ):
+            assert told(f"{token_id}${'z' * 72}", now) is Refusal.MALFORMED
+        costs.append((fingerprint.call_count, read.call_count))
+    assert costs[0] == costs[1]
+
+
+@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("separator", ["$", "_"])
 def test_known_text_makes_no_other_text_good(
     user: Membership, issue: Issue, now: datetime, separator: keys.Separator
