@@ -14,7 +14,7 @@ from django.utils.timesince import TIME_STRINGS
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
-from accounts.models import Membership
+from accounts.models import Membership, User
 from accounts.roles import Role
 from apitokens.expiry import link_to
 from apitokens.models import APIToken, ExpiryNotice
@@ -55,10 +55,6 @@ class Told(NamedTuple):
     issuer__removed_at: datetime | None
     issuer__user__name: str
     issuer__user__email: str
-
-    @property
-    def issuer_name(self) -> str:
-        return self.issuer__user__name or self.issuer__user__email
 
 
 class Left(NamedTuple):
@@ -232,8 +228,9 @@ def _last_usage(token: Told, zone: str) -> str:
 
 
 def _issuer(token: Told) -> tuple[str, str]:
+    issuer = User(name=token.issuer__user__name, email=token.issuer__user__email)
     gone = _("The user has been deleted") if token.issuer__removed_at else ""
-    return one_line(token.issuer_name), gone
+    return one_line(issuer.get_full_name()), gone
 
 
 def _subject(tokens: list[Told], account: str, at: datetime) -> str:

@@ -48,15 +48,15 @@ Clock = Callable[[], datetime]
 # The two marks of every mail. The ORM would take longer to write them, anew each time, than the
 # database to carry them out: a fifth of what a mail costs a sender.
 HAND_OVER = f"""
-    UPDATE "{Mail._meta.db_table}" SET "state" = '{State.HANDING_OVER}', "lease_until" = %s
-    WHERE "id" = %s AND "state" = '{State.CLAIMED}' AND "owner" = %s
-"""  # noqa: S608  # all that is put in is ours
-TAKEN = f"""
+    UPDATE "{Mail._meta.db_table}" SET "state" = %s, "lease_until" = %s
+    WHERE "id" = %s AND "owner" = %s AND "state" = '{State.CLAIMED}'
+""".strip()  # noqa: S608  # all that is put in is ours
+END = f"""
     UPDATE "{Mail._meta.db_table}"
-    SET "state" = '{State.SENT}', "sent_at" = %s, "lease_until" = NULL, "owner" = '', "reason" = ''
+    SET "state" = %s, "sent_at" = %s, "lease_until" = NULL, "owner" = '', "reason" = ''
     WHERE "id" = %s AND "owner" = %s
-"""  # noqa: S608
-COMMIT_SOON = "AND set_config('synchronous_commit', 'off', true) = 'off'"
+""".strip()  # noqa: S608
+COMMIT_SOON = " AND set_config('synchronous_commit', 'off', true) = 'off'"
 """PostgreSQL ends the transaction that asks for it without waiting for the disk."""
 
 
@@ -262,7 +262,7 @@ def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
     try:
         message = _compose(mail, sender)
         if message is None:
-            sender.outcome.dropped += _drop(mail, sender)
+            sender.outcome.dropped += _end(mail, sender, State.DROPPED)
             return True
         open_door.hand_over(message, lambda: _mark_hand_over(mail, sender))
     except LostClaim:
@@ -274,7 +274,7 @@ def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
         _postpone(mail, sender, refusal)
         return not refusal.server_down
     else:
-        sender.count_sent(_mark_taken(mail, sender))
+        sender.count_sent(_end(mail, sender, State.SENT, sent_at=sender.clock()))
     return True
 
 
@@ -297,41 +297,36 @@ def _mark_hand_over(mail: Mail, sender: Sender) -> None:
 
     The owner decides, not the lease: as long as nobody else took the mail, it is ours.
     """
-    if not _mark(HAND_OVER, mail, sender, sender.clock() + lease()):
+    if not _mark(HAND_OVER, mail, sender, State.HANDING_OVER, sender.clock() + lease()):
         raise LostClaim
 
 
-def _mark_taken(mail: Mail, sender: Sender) -> int:
-    """The mail is sent. That holds even if our answer came so late that others had begun to doubt,
-    as long as none of them has taken it in hand: what is sent needs no second try.
+def _end(mail: Mail, sender: Sender, state: State, sent_at: datetime | None = None) -> int:
+    """The mail's story is over. That holds even if our answer came so late that others had begun to
+    doubt, as long as none of them has taken it in hand: what is sent needs no second try.
 
     The mark need not have reached the disk before we go on. No death of a process undoes it. A
     power cut may, for the last mail of each sender, which is in doubt then, as if its sender had
     died a moment sooner: the `handing_over` of the next mail waits for the disk, and takes along
     all that was committed before it.
     """
-    at = sender.clock()
-    taken = TAKEN + COMMIT_SOON if connection.vendor == "postgresql" else TAKEN
-    if _mark(taken, mail, sender, at):
-        return 1
-    doubted = Mail.objects.filter(pk=mail.pk, owner="", was_in_doubt=True)
-    ended = doubted.filter(state__in=[State.PENDING, State.HELD])
-    return ended.update(state=State.SENT, sent_at=at, reason="")
+    statement = END + COMMIT_SOON if connection.vendor == "postgresql" else END
+    ended = _mark(statement, mail, sender, state, sent_at)
+    if not ended and state == State.SENT:
+        doubted = Mail.objects.filter(pk=mail.pk, owner="", was_in_doubt=True)
+        still = doubted.filter(state__in=[State.PENDING, State.HELD])
+        ended = still.update(state=state, sent_at=sent_at, reason="")
+    return ended
 
 
-def _mark(statement: str, mail: Mail, sender: Sender, at: datetime) -> int:
-    """Carry out one of the marks, and commit. Returns how many mails it was about: 1, or none."""
+def _mark(statement: str, mail: Mail, sender: Sender, state: State, moment: datetime | None) -> int:
+    """Carry out one of the two statements. Returns how many mails it was about: 1, or none."""
+    moment_value = connection.ops.adapt_datetimefield_value(moment)
     pk = Mail._meta.pk.get_db_prep_value(mail.pk, connection)
     with connection.cursor() as cursor:
-        cursor.execute(statement, [connection.ops.adapt_datetimefield_value(at), pk, sender.name])
+        cursor.execute(statement, [state.value, moment_value, pk, sender.name])
         number: int = cursor.rowcount
     return number
-
-
-def _drop(mail: Mail, sender: Sender) -> int:
-    """There is nothing left to tell."""
-    end = {"state": State.DROPPED, "lease_until": None, "owner": "", "reason": ""}
-    return _ours([mail], sender).update(**end)
 
 
 def _postpone(mail: Mail, sender: Sender, refusal: NotTaken) -> None:

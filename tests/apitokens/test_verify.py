@@ -1,6 +1,7 @@
 """Telling whether a token is good, and to whom the reason is told when it is not."""
 
 import traceback
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from unittest.mock import patch
 
@@ -267,6 +268,28 @@ def test_report_of_a_fault_within_a_request_does_not_repeat_the_token(
 # --- What is known again -----------------------------------------------------------------------
 
 
+@pytest.fixture
+def known(memory: None, user: Membership, issue: Issue, now: datetime) -> Key:
+    """The key of a token that is in memory, and was recalled from there."""
+    key = issue(user).key
+    for _time in range(3):
+        verify(presented=key.spell(), at=now)
+    return key
+
+
+def work(presented: Key | str, at: datetime, *steps: str) -> tuple[Refusal, list[int]]:
+    """The reason of a refusal, and what it takes: how many queries, and how often each of these
+    steps in `apitokens.keys`."""
+    with ExitStack() as stack:
+        queries = stack.enter_context(CaptureQueriesContext(connection))
+        counted = [
+            stack.enter_context(patch.object(keys, step, wraps=getattr(keys, step)))
+            for step in steps
+        ]
+        reason = told(presented, at)
+    return reason, [len(queries), *(each.call_count for each in counted)]
+
+
 @pytest.mark.usefixtures("memory")
 def test_text_that_was_compared_is_known_again(
     user: Membership, issue: Issue, now: datetime
@@ -283,68 +306,41 @@ def test_text_that_was_compared_is_known_again(
     assert not digest.called
 
 
-@pytest.mark.usefixtures("memory")
 def test_wrong_secret_of_a_token_in_memory_costs_as_much_work_as_an_unknown_id(
-    user: Membership, issue: Issue, now: datetime
+    known: Key, now: datetime
 ) -> None:
-    key = issue(user).key
-    for _time in range(2):
-        verify(presented=key.spell(), at=now)
-    costs = []
-    for wrong in (with_wrong_secret(key), keys.make(5)):
-        with (
-            CaptureQueriesContext(connection) as queries,
-            patch("apitokens.keys.digest", wraps=keys.digest) as digest,
-        ):
-            assert told(wrong, now) is Refusal.UNKNOWN
-        costs.append((len(queries), digest.call_count))
+    costs = [work(each, now, "digest") for each in (with_wrong_secret(known), keys.make(5))]
     assert costs[0] == costs[1]
+    assert costs[0][0] is Refusal.UNKNOWN
 
 
-@pytest.mark.usefixtures("memory")
 def test_malformed_text_costs_the_same_whether_its_id_is_in_memory(
-    user: Membership, issue: Issue, now: datetime
+    known: Key, now: datetime
 ) -> None:
-    key = issue(user).key
-    for _time in range(2):
-        verify(presented=key.spell(), at=now)
-    costs = []
-    for token_id in (key.id, key.id + 1):
-        with (
-            patch("apitokens.keys.fingerprint", wraps=keys.fingerprint) as fingerprint,
-            patch("apitokens.keys.read", wraps=keys.read) as read,
-        ):
-            assert told(f"{token_id}${'z' * 72}", now) is Refusal.MALFORMED
-        costs.append((fingerprint.call_count, read.call_count))
+    texts = [f"{token_id}${'z' * 72}" for token_id in (known.id, known.id + 1)]
+    costs = [work(text, now, "fingerprint", "read") for text in texts]
     assert costs[0] == costs[1]
+    assert costs[0][0] is Refusal.MALFORMED
 
 
-@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("separator", ["$", "_"])
 def test_known_text_makes_no_other_text_good(
-    user: Membership, issue: Issue, now: datetime, separator: keys.Separator
+    known: Key, now: datetime, separator: keys.Separator
 ) -> None:
-    key = issue(user).key
-    text = key.spell(separator)
+    text = known.spell(separator)
     for _time in range(3):
         verify(presented=text, at=now)
     shifted = text[:-1] + ("0" if text[-1] != "0" else "1")
     for damaged in (shifted, text + " ", text[1:], f"0{text}", f"+{text}", text.upper(), text * 2):
         assert told(damaged, now) in (Refusal.MALFORMED, Refusal.UNKNOWN)
-    assert told(with_wrong_secret(key), now) is Refusal.UNKNOWN
-    assert verify(presented=text, at=now).token_id == key.id
+    assert told(with_wrong_secret(known), now) is Refusal.UNKNOWN
+    assert verify(presented=text, at=now).token_id == known.id
 
 
-@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("tail", ["\ud800" * 72, "é" * 72, "٣" * 72, "\0" * 72])
-def test_odd_text_behind_a_known_id_is_malformed(
-    user: Membership, issue: Issue, now: datetime, tail: str
-) -> None:
-    key = issue(user).key
-    verify(presented=key.spell(), at=now)
-    verify(presented=key.spell(), at=now)
+def test_odd_text_behind_a_known_id_is_malformed(known: Key, now: datetime, tail: str) -> None:
     for sign in ("$", "_", "%"):
-        assert told(f"{key.id}{sign}{tail}", now) is Refusal.MALFORMED
+        assert told(f"{known.id}{sign}{tail}", now) is Refusal.MALFORMED
 
 
 @pytest.mark.usefixtures("memory")
@@ -359,14 +355,11 @@ def test_known_text_expires_and_is_deleted(user: Membership, issue: Issue, now: 
     assert told(key, now) is Refusal.DELETED
 
 
-@pytest.mark.usefixtures("memory")
-def test_memory_holds_no_secret(user: Membership, issue: Issue, now: datetime) -> None:
-    key = issue(user).key
-    for _time in range(3):
-        verify(presented=key.spell(), at=now)
-        told(with_wrong_secret(key), now)
+def test_memory_holds_no_secret(known: Key, now: datetime) -> None:
+    told(with_wrong_secret(known), now)
+    verify(presented=known.spell(), at=now)
     (held,) = (fact for _until, fact in TOKENS._held.values())
-    assert key.secret[:16] not in repr([getattr(held, name) for name in held.__slots__])
+    assert known.secret[:16] not in repr([getattr(held, name) for name in held.__slots__])
 
 
 def test_good_token_costs_one_query_but_for_the_minutes_first_use(

@@ -341,7 +341,7 @@ def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
     settings.NOTICES_IN_DOUBT = policy
     taken = mail(user, resend_in_doubt=is_urgent)
     untouched = mail(administrator, next_try_at=at(timedelta(seconds=1))())
-    is_killed(monkeypatch, "_mark_taken", taken, at(timedelta(seconds=1)))
+    is_killed(monkeypatch, "_end", taken, at(timedelta(seconds=1)))
     assert taken.state == State.HANDING_OVER
     assert deliver(clock=at(lease())).total == 0
 
@@ -441,13 +441,13 @@ def test_late_answer_settles_the_doubt_of_others(
     server: MailServer, mail: MakeMail, user: Membership, at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = mail(user)
-    mark = delivery._mark_taken
+    end = delivery._end
 
-    def is_late(mail: Mail, sender: delivery.Sender) -> int:
+    def is_late(mail: Mail, sender: delivery.Sender, state: State, sent_at: datetime) -> int:
         assert delivery.settle_doubts(at=at(LATER)()) == 1
-        return mark(mail, sender)
+        return end(mail, sender, state, sent_at)
 
-    monkeypatch.setattr(delivery, "_mark_taken", is_late)
+    monkeypatch.setattr(delivery, "_end", is_late)
     assert deliver().sent == 1
     monkeypatch.undo()
     waiting.refresh_from_db()
@@ -489,7 +489,7 @@ def test_lease_of_a_hand_over_begins_with_it(
         mark(mail, sender)
 
     monkeypatch.setattr(delivery, "_mark_hand_over", marks)
-    is_killed(monkeypatch, "_mark_taken", taken, clock)
+    is_killed(monkeypatch, "_end", taken, clock)
     assert taken.lease_until is not None
     assert taken.lease_until > begun[0] + lease()
 
@@ -655,9 +655,7 @@ def test_only_the_hand_over_waits_for_the_disk(
     mail(user)
     with CaptureQueriesContext(connections["default"]) as queries:
         assert deliver().sent == 1
-    marks = [
-        sql for each in queries if (sql := each["sql"].strip()).startswith("UPDATE") and "id" in sql
-    ]
+    marks = [sql for each in queries if (sql := each["sql"]).startswith("UPDATE") and "id" in sql]
     handing_over = next(sql for sql in marks if "SET \"state\" = 'handing_over'" in sql)
     sent = next(sql for sql in marks if "SET \"state\" = 'sent'" in sql)
     assert "synchronous_commit" not in handing_over
