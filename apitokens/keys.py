@@ -148,9 +148,9 @@ def fingerprint(text: str) -> bytes:
 
 def peek_id(text: str) -> int:
     """The id that the text begins with if it is a token, without a look at the rest of it; else
-    anything. Only for who compares the whole text afterwards."""
+    anything. Only for text of bearable length, and who compares the whole of it afterwards."""
     try:
-        return int(text[:-_AFTER_ID]) if len(text) <= LONGEST else 0
+        return int(text[:-_AFTER_ID])
     except ValueError:
         return 0
 

@@ -18,6 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit
 from accounts.actors import Actor, Through
+from accounts.rates import drop_first
 from accounts.roles import Role
 from apitokens import keys, limits
 from apitokens.leases import Leases, is_in_transaction
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 REFUSALS_TOLD_EVERY = timedelta(hours=1)
 SUSPENDED = "suspended"
+MOST_DAMAGED = 1_000
 _NO_DIGEST = bytes(keys.DIGEST_BYTES)
 
 
@@ -154,14 +156,13 @@ class _Known:
     last_misfit: bytes = field(default=b"", repr=False)
     """Fingerprints of what was compared with the digest: the same text is not compared again."""
 
-    def is_fit_by(self, presented: str) -> bool:
+    def is_fit_by(self, presented: str, fingerprint: bytes) -> bool:
         """True if the text is this token's. Raises `Refused` if it is no token's."""
-        fingerprint = keys.fingerprint(presented)
         if fingerprint == self.last_fit:
             return True
         if fingerprint == self.last_misfit:
             return False
-        fits = _fits(_parse(presented), self)
+        fits = _fits(_parse(presented, fingerprint), self)
         if fits:
             self.last_fit = fingerprint
         else:
@@ -205,6 +206,8 @@ _NO_ROW: _Values = _Row(
     account__closed_at=None,
 )
 _NOBODY = _Known()
+_damaged: dict[bytes, str | None] = {}
+"""By fingerprint, the `why` of texts that are no token's."""
 _leases: Leases[_Known] = TOKENS
 
 
@@ -220,12 +223,12 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     found = recall(presented=presented, at=at, address=address)
     if found is not None:
         return found
-    key = keys.parse(presented)
+    key, fingerprint = keys.parse(presented), keys.fingerprint(presented)
     known = _leases.find(key.id)
-    if known is None or not known.is_fit_by(presented):
+    if known is None or not known.is_fit_by(presented, fingerprint):
         limits.refuse_busy_address(key, address=address, at=at)
         known = _look_up(key.id)
-    if not known.is_fit_by(presented) or known.verified is None:
+    if not known.is_fit_by(presented, fingerprint) or known.verified is None:
         known.was_asked_wrongly = True
         raise Refused(Refusal.UNKNOWN)
     refusal = known.refusal(at)
@@ -242,14 +245,18 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
 
 def recall(*, presented: str, at: datetime, address: str | None = None) -> Verified | None:
     """`verify` from memory alone, without any I/O: None where that takes a look at the database."""
+    if len(presented) > keys.LONGEST:
+        raise Refused(Refusal.MALFORMED)
+    fingerprint = keys.fingerprint(presented)
+    if fingerprint in _damaged:
+        raise Refused(Refusal.MALFORMED, _damaged[fingerprint])
     token_id = keys.peek_id(presented)
     known = _leases.find(token_id)
     if known is None:
         # Takes as long as if there were something to compare with.
-        keys.fingerprint(presented)
-        _fits(_parse(presented), _NOBODY)
+        _fits(_parse(presented, fingerprint), _NOBODY)
         return None
-    if not known.is_fit_by(presented):
+    if not known.is_fit_by(presented, fingerprint):
         # The first wrong secret of a lease is looked up even for a token in memory: how long the
         # answer takes must not tell whether somebody uses a token with this id.
         if known.was_asked_wrongly:
@@ -264,11 +271,14 @@ def recall(*, presented: str, at: datetime, address: str | None = None) -> Verif
     return known.verified
 
 
-def _parse(presented: str) -> keys.Key:
+def _parse(presented: str, fingerprint: bytes) -> keys.Key:
+    """The token in parts. Raises `Refused`, and keeps in mind what it was for."""
     key = keys.read(presented)
     if isinstance(key, keys.Damage):
-        truncated = key is keys.Damage.TRUNCATED
-        raise Refused(Refusal.MALFORMED, key if truncated else None)
+        why = key if key is keys.Damage.TRUNCATED else None
+        _damaged[fingerprint] = why
+        drop_first(_damaged, most=MOST_DAMAGED)
+        raise Refused(Refusal.MALFORMED, why)
     return key
 
 

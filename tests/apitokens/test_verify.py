@@ -323,6 +323,26 @@ def test_malformed_text_costs_the_same_whether_its_id_is_in_memory(
     assert costs[0][0] is Refusal.MALFORMED
 
 
+@pytest.mark.parametrize("token_id", [5, None], ids=["unknown id", "id in memory"])
+def test_damaged_text_is_refused_again_for_the_same_reason_without_parsing(
+    known: Key, now: datetime, token_id: int | None
+) -> None:
+    for text in (f"{token_id or known.id}${'z' * 72}", f"{token_id or known.id}$"):
+        sentences = set()
+        for _time in range(2):
+            with pytest.raises(Refused) as refused:
+                verify(presented=text, at=now)
+            sentences.add((refused.value.code, refused.value.why, refused.value.sentence))
+        assert len(sentences) == 1
+        assert work(text, now, "read") == (Refusal.MALFORMED, [0, 0])
+
+
+def test_few_damaged_texts_are_remembered(db: None, now: datetime) -> None:
+    for number in range(verification.MOST_DAMAGED + 5):
+        assert told(f"{number}$nonsense", now) is Refusal.MALFORMED
+    assert len(verification._damaged) == verification.MOST_DAMAGED
+
+
 @pytest.mark.parametrize("separator", ["$", "_"])
 def test_known_text_makes_no_other_text_good(
     known: Key, now: datetime, separator: keys.Separator
