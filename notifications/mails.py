@@ -3,15 +3,14 @@
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from email.policy import Compat32
 from functools import lru_cache
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.formats import date_format
@@ -21,6 +20,7 @@ from django.utils.translation import pgettext
 
 from notifications import unsubscribe
 from notifications.kinds import EVERY_KIND, Kind
+from notifications.mime import TwoPartMail
 from notifications.models import Mail
 from notifications.preferences import Person
 from notifications.stencils import Context, fill_both, on_few_lines
@@ -227,57 +227,20 @@ def one_name(name: str) -> str:
     return one_line(name, LONGEST_NAME)
 
 
-LONGEST_HEADER = 998
-"""What RFC 5322 allows."""
-
-
-class _Unfolded(Compat32):
-    """Leaves long headers on one line.
-
-    The standard library would put an address that is longer than 78 characters on a line of its own
-    below the header's name, which not every mail program takes for a List-Unsubscribe. And it takes
-    long to find out that a header fits.
-    """
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        line = f"{name}: {value}"
-        if line.isascii() and line.isprintable() and len(line) <= LONGEST_HEADER:
-            return f"{line}{self.linesep}".encode()
-        return super().fold_binary(name, value)
-
-
-UNFOLDED = _Unfolded(max_line_length=LONGEST_HEADER)
-
-
-class UnfoldedMail(EmailMultiAlternatives):
-    """A mail of some parts whose long headers stay on one line."""
-
-    def message(self) -> Any:
-        message = super().message()
-        message.policy = UNFOLDED
-        message.set_boundary(uuid4().hex)  # or both parts are searched for the one that is drawn
-        return message
-
-
 def compose(mail: Mail, letter: Letter) -> EmailMessage:
     """The mail as it goes over the wire. Its Message-ID comes from the row, so that a repeat can be
     recognised; if it is optional, it can be unsubscribed from with one click (RFC 8058).
 
     It is dated when it goes, which Django does.
     """
-    message = UnfoldedMail(
+    return TwoPartMail(
         subject=letter.subject,
-        body=letter.text,
-        from_email=settings.DEFAULT_FROM_EMAIL,
-        to=[mail.goes_to],
-        headers={
-            "Message-ID": message_id(mail),
-            "Auto-Submitted": "auto-generated",
-            **_one_click(letter),
-        },
+        text=letter.text,
+        html=letter.html,
+        to=mail.goes_to,
+        message_id=message_id(mail),
+        headers={"Auto-Submitted": "auto-generated", **_one_click(letter)},
     )
-    message.attach_alternative(letter.html, "text/html")
-    return message
 
 
 def _one_click(letter: Letter) -> dict[str, str]:

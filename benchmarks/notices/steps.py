@@ -52,6 +52,7 @@ def _samples(number: int) -> list[tuple[str, str, bytes]]:
     from django.utils import timezone
 
     from notifications import mails
+    from notifications.mime import as_bytes
     from notifications.models import Mail
 
     found = []
@@ -59,8 +60,7 @@ def _samples(number: int) -> list[tuple[str, str, bytes]]:
         letter = mails.write(mail, at=timezone.now())
         assert letter is not None
         message = mails.compose(mail, letter)
-        content = message.message().as_bytes(linesep="\r\n")
-        found.append((message.from_email, mail.user.email, content))
+        found.append((message.from_email, mail.user.email, as_bytes(message)))
     return found
 
 

@@ -24,9 +24,9 @@ from apitokens.models import APIToken
 from notifications import mails, preferences, stencils
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.mails import Letter, one_line
+from notifications.mime import as_bytes
 from notifications.models import Mail
 from notifications.preferences import Person
-from notifications.smtp import _as_bytes
 from tests.conftest import is_on_postgresql
 from tests.factories import issue
 
@@ -63,7 +63,7 @@ def letter_to(member: Membership) -> Letter:
 
 def received(mail: Mail, letter: Letter) -> EmailMessage:
     """The mail as a mail program reads it off the wire."""
-    raw = mails.compose(mail, letter).message().as_bytes(linesep="\r\n")
+    raw = as_bytes(mails.compose(mail, letter))
     parsed = message_from_bytes(raw, policy=policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed
@@ -476,7 +476,7 @@ def test_long_headers_stay_on_one_line(user: Membership) -> None:
     mail = scanned(user)
     letter = mails.write(mail, at=NOW)
     assert letter is not None
-    raw = _as_bytes(mails.compose(mail, letter)).decode()
+    raw = as_bytes(mails.compose(mail, letter)).decode()
     assert f"\r\nList-Unsubscribe: <{letter.stop_url}>\r\n" in raw
 
 
@@ -486,7 +486,7 @@ def test_headers_beyond_ascii_are_encoded(user: Membership) -> None:
     mail = scanned(user)
     letter = mails.write(mail, at=NOW)
     assert letter is not None
-    head = _as_bytes(mails.compose(mail, letter)).split(b"\r\n\r\n")[0]
+    head = as_bytes(mails.compose(mail, letter)).split(b"\r\n\r\n")[0]
     assert head.isascii()
     assert received(mail, letter)["Subject"] == letter.subject
 
