@@ -118,7 +118,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_full_name(self) -> str:
         """What to call the person: their name, or their address while they have none."""
-        return self.name or self.email
+        return full_name(self.name, self.email)
+
+
+def full_name(name: str, email: str) -> str:
+    """What to call a person of whom only this is known."""
+    return name or email
 
 
 class Account(models.Model):

@@ -14,7 +14,7 @@ from django.utils.timesince import TIME_STRINGS
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
-from accounts.models import Membership, User
+from accounts.models import Membership, full_name
 from accounts.roles import Role
 from apitokens.expiry import link_to
 from apitokens.models import APIToken, ExpiryNotice
@@ -71,10 +71,6 @@ class Left(NamedTuple):
         if (hours := round(remaining / timedelta(hours=1))) < 24:
             return cls("hour", hours)
         return cls("day", round(remaining / timedelta(days=1)))
-
-    @property
-    def words(self) -> str:
-        return _of_time(*self, get_language())
 
 
 class Section(NamedTuple):
@@ -190,19 +186,19 @@ def _concerning(reader: Membership | None, tokens: Iterable[Told]) -> list[Told]
 
 
 @lru_cache(maxsize=LINES_KEPT)
-def _line(token: Told, zone: str, left: Left, _language: str | None) -> Parts:
-    """What the digest says of one token."""
+def _line(token: Told, zone: str, left: Left, language: str | None) -> Parts:
+    """What the digest says of one token, in the active language."""
     words = (
         one_line(token.name),
-        left.words,
-        in_zone(token.expires_at, zone),
+        _of_time(*left, language),
+        in_zone(token.expires_at, zone, language),
         in_utc(token.expires_at),
         str(token.pk),
         *_issuer(token),
         str(Role(token.role).label),
-        _last_usage(token, zone),
+        _last_usage(token, zone, language),
     )
-    return fill_both("emails/token_expiring/token", words, _context)
+    return fill_both("emails/token_expiring/token", words, _context, language)
 
 
 def _context(words: Sequence[str]) -> dict[str, object]:
@@ -221,16 +217,16 @@ def _context(words: Sequence[str]) -> dict[str, object]:
     }
 
 
-def _last_usage(token: Told, zone: str) -> str:
+def _last_usage(token: Told, zone: str, language: str | None) -> str:
     if token.last_used_at is None:
         return _("Not used yet")
-    return in_zone(token.last_used_at, zone)
+    return in_zone(token.last_used_at, zone, language)
 
 
 def _issuer(token: Told) -> tuple[str, str]:
-    issuer = User(name=token.issuer__user__name, email=token.issuer__user__email)
+    issuer = full_name(token.issuer__user__name, token.issuer__user__email)
     gone = _("The user has been deleted") if token.issuer__removed_at else ""
-    return one_line(issuer.get_full_name()), gone
+    return one_line(issuer), gone
 
 
 def _subject(tokens: list[Told], account: str, at: datetime) -> str:
@@ -260,7 +256,7 @@ def _heading(tokens: list[Told], at: datetime) -> str:
 
 def time_left(remaining: timedelta) -> str:
     """The time that remains, in words."""
-    return Left.of(remaining).words
+    return _of_time(*Left.of(remaining), get_language())
 
 
 @lru_cache(maxsize=1024)

@@ -125,12 +125,13 @@ class Fact(NamedTuple):
 
 def moment(at: datetime, label: str, *, zone: str) -> Fact:
     """A moment in the reader's time zone, and the exact instant in UTC."""
-    return Fact(label, in_zone(at, zone), in_utc(at))
+    return Fact(label, in_zone(at, zone, translation.get_language()), in_utc(at))
 
 
-def in_zone(at: datetime, zone: str) -> str:
+def in_zone(at: datetime, zone: str, language: str | None) -> str:
+    """A moment by the clock there, in the active language, which whoever asks often knows."""
     local = at.astimezone(ZoneInfo(zone))
-    return f"{_day(local.date(), translation.get_language())}, {local:%H:%M} {zone}"
+    return f"{_day(local.date(), language)}, {local:%H:%M} {zone}"
 
 
 def in_utc(at: datetime) -> str:
@@ -190,7 +191,13 @@ def render_alike(
     """As `render`, for mails that come in great numbers and differ in little but their words
     (`notifications.stencils`)."""
     frame = Frame.of(mail, heading)
-    text, html = fill_both(template, (*frame, *words), _framed, (context, mail.kind, *facts))
+    text, html = fill_both(
+        template,
+        (*frame, *words),
+        _framed,
+        translation.get_language(),
+        (context, mail.kind, *facts),
+    )
     return Letter(one_line(subject), text, html, stop_url=frame.unsubscribe_url)
 
 

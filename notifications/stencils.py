@@ -14,14 +14,23 @@ from typing import NamedTuple
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 
 Context = Callable[..., dict[str, object]]
 """Makes a template's context of words, and of facts that the template decides by. The words stay
 what they are, and "" means that one is not there."""
 
-_Stencil = tuple[list[str], list[int]]
 
+class _Stencil(NamedTuple):
+    """A template's text as a format, and which word goes into each of its gaps."""
+
+    format: str
+    places: list[int]
+
+    def fill(self, words: Sequence[str]) -> SafeString:
+        return SafeString(self.format % tuple([words[place] for place in self.places]))
+
+
+MARKUP = re.compile("[&<>\"']")
 MARK = re.compile("\ue000(\\d+)\ue001")
 INDENTED = re.compile(r"\n\s*")
 STARTS_LINE = re.compile(r" (?=<(?:meta|title|style|body|table|tr|h1|h2|p)\b)")
@@ -35,41 +44,42 @@ class Parts(NamedTuple):
 
 
 def fill_both(
-    template: str, words: Sequence[str], context: Context, facts: tuple[Hashable, ...] = ()
+    template: str,
+    words: Sequence[str],
+    context: Context,
+    language: str | None,
+    facts: tuple[Hashable, ...] = (),
 ) -> Parts:
-    """What `template.txt` and `template.html` say with these words and facts. In HTML the words are
-    escaped, as everywhere, but for those that are HTML."""
-    shape, language = tuple(map(bool, words)), get_language()
-    text = _stencil(f"{template}.txt", context, facts, shape, language)
-    page = _stencil(f"{template}.html", context, facts, shape, language)
-    return Parts(_fill(text, words), _fill(page, [_escaped(word) for word in words]))
-
-
-def _fill(stencil: _Stencil, words: Sequence[str]) -> SafeString:
-    pieces, places = stencil
-    filled = [pieces[0]]
-    for place, piece in zip(places, pieces[1:], strict=True):
-        filled += (words[place], piece)
-    return SafeString("".join(filled))
+    """What `template.txt` and `template.html` say with these words and facts, in the active
+    language. In HTML the words are escaped, as everywhere, but for those that are HTML."""
+    shape = tuple(map(bool, words))
+    text, page = _stencils(template, context, facts, shape, language)
+    return Parts(text.fill(words), page.fill([_escaped(word) for word in words]))
 
 
 def _escaped(word: str) -> str:
-    return word if isinstance(word, SafeString) else html.escape(word)
+    is_html = isinstance(word, SafeString) or not MARKUP.search(word)
+    return word if is_html else html.escape(word)
 
 
-@lru_cache(maxsize=512)
-def _stencil(
+@lru_cache(maxsize=256)
+def _stencils(
     template: str,
     context: Context,
     facts: tuple[Hashable, ...],
     shape: tuple[bool, ...],
     _language: str | None,
-) -> _Stencil:
-    """The template's text between its words, and which word goes into each gap."""
+) -> tuple[_Stencil, _Stencil]:
+    """Of the plain text and of the HTML."""
     marks = [f"\ue000{place}\ue001" if there else "" for place, there in enumerate(shape)]
-    rendered = render_to_string(template, context(marks, *facts))
-    cut = MARK.split(on_few_lines(rendered) if template.endswith(".html") else rendered)
-    return cut[::2], [int(place) for place in cut[1::2]]
+    said = context(marks, *facts)
+    text, page = (render_to_string(f"{template}.{end}", said) for end in ("txt", "html"))
+    return _cut(text), _cut(on_few_lines(page))
+
+
+def _cut(rendered: str) -> _Stencil:
+    places = [int(place) for place in MARK.findall(rendered)]
+    return _Stencil(MARK.sub("%s", rendered.replace("%", "%%")), places)
 
 
 def on_few_lines(page: str) -> str:

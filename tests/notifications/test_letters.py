@@ -309,7 +309,7 @@ def test_what_was_rendered_for_others_tells_nobody_their_words(
     each = [(host, mail) for host in hosts for mail in waiting]
     one_after_the_other = [written(*one) for one in each]
     for one, said in zip(each, one_after_the_other, strict=True):
-        stencils._stencil.cache_clear()
+        stencils._stencils.cache_clear()
         assert said == written(*one)
 
 
