@@ -11,12 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from urllib.parse import quote, urlencode
 
 from django.db import connection, transaction
 from django.db.models import Case, Count, F, Min, Q, QuerySet, When
 from django.db.models.expressions import CombinedExpression
-from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import ngettext
 
@@ -27,6 +25,7 @@ from apitokens.thresholds import NOTICE_DAYS, due_threshold
 from notifications import delivery, health
 from notifications import services as notifications
 from notifications.kinds import TOKEN_EXPIRING, Channel
+from notifications.links import path_to, within
 from notifications.mails import reader_of
 from notifications.models import Mail, State
 from notifications.preferences import Person, wanted_channels
@@ -338,9 +337,8 @@ def link_to(token_ids: Collection[int], account_id: int) -> str:
     """The path of the page filtered to these tokens, in their account; to all that expire soon if
     they are too many for an address."""
     is_short = len(token_ids) <= MOST_IDS_IN_LINK
-    query = {"ids": ",".join(map(str, token_ids))} if is_short else {"status": "expiring"}
-    page = f"{reverse('apitokens:list')}?{urlencode(query, safe=',')}"
-    return f"{reverse('accounts:open', args=[account_id])}?next={quote(page)}"
+    query = f"ids={','.join(map(str, token_ids))}" if is_short else "status=expiring"
+    return within(account_id, f"{path_to('apitokens:list')}?{query}")
 
 
 def _advance(tokens: list[APIToken], account_ids: list[int], moment: Moment) -> None:

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from urllib.parse import quote
 
 from django.db.models import Q
-from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -15,6 +13,7 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from notifications import services as notifications
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS
+from notifications.links import path_to, within
 from notifications.mails import one_name
 from notifications.preferences import Person
 from notifications.services import News
@@ -78,5 +77,4 @@ def _what_to_do() -> str:
 
 def _page_of(token: APIToken) -> str:
     """The path of the token's own page, in its account."""
-    page = reverse("apitokens:token", args=[token.pk])
-    return f"{reverse('accounts:open', args=[token.account_id])}?next={quote(page)}"
+    return within(token.account_id, path_to("apitokens:token", token.pk))

@@ -16,6 +16,8 @@ from django.core.mail.message import forbid_multi_line_headers
 LONGEST_LINE = 998
 """What RFC 5322 allows, of headers and bodies."""
 CHARSET = "utf-8"
+USUAL_VALUE = re.compile(r"[!-~]{1,70}|[!-~](?:[!-~]| (?! )){0,68}[!-~]")
+"""Of a header: words in ASCII, short enough for a line whatever the header."""
 
 
 class _Unfolded(Compat32):
@@ -103,6 +105,8 @@ def _part(subtype: str, content: bytes) -> bytes:
 
 
 def _header(name: str, value: str) -> bytes:
+    if USUAL_VALUE.fullmatch(value):
+        return f"{name}: {value}\r\n".encode()
     return UNFOLDED.fold_binary(*forbid_multi_line_headers(name, value, CHARSET))
 
 

@@ -54,12 +54,13 @@ def fill_both(
     language. In HTML the words are escaped, as everywhere, but for those that are HTML."""
     shape = tuple(map(bool, words))
     text, page = _stencils(template, context, facts, shape, language)
-    return Parts(text.fill(words), page.fill([_escaped(word) for word in words]))
+    return Parts(text.fill(words), page.fill(_escaped(words)))
 
 
-def _escaped(word: str) -> str:
-    is_html = isinstance(word, SafeString) or not MARKUP.search(word)
-    return word if is_html else html.escape(word)
+def _escaped(words: Sequence[str]) -> Sequence[str]:
+    if not MARKUP.search("".join(words)):
+        return words
+    return [word if isinstance(word, SafeString) else html.escape(word) for word in words]
 
 
 @lru_cache(maxsize=256)

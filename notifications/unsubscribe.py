@@ -11,6 +11,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.urls import reverse
 
 from notifications.kinds import KINDS, Kind
+from notifications.links import path_to, within
 from notifications.preferences import Person
 
 SALT = "notifications.unsubscribe"
@@ -30,8 +31,7 @@ def link(person: Person, kind: Kind) -> str:
 
 def settings_path(person: Person) -> str:
     """The way to this person's settings for this account, whichever they work in now."""
-    way_in = reverse("accounts:open", args=[person.account_id])
-    return f"{way_in}?next={reverse('notifications:settings')}"
+    return within(person.account_id, path_to("notifications:settings"))
 
 
 class Stop(NamedTuple):

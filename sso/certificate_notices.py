@@ -1,11 +1,9 @@
 """Tells Administrators that the last certificate of their provider ends: nobody signs in then."""
 
 from datetime import datetime, timedelta
-from urllib.parse import quote
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -17,6 +15,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
 from notifications.kinds import CERTIFICATE_ENDING, Channel
+from notifications.links import path_to, within
 from notifications.mails import Letter, plain_letter, reader_of, writes
 from notifications.models import Mail
 from notifications.preferences import Person, wanted_channels
@@ -109,8 +108,7 @@ def _news(certificate: Certificate, reader: Membership, at: datetime) -> News:
 
 def _page_of(account_id: int) -> str:
     """The path of the page of single sign-on, in its account."""
-    page = reverse("sso:connection")
-    return f"{reverse('accounts:open', args=[account_id])}?next={quote(page)}"
+    return within(account_id, path_to("sso:connection"))
 
 
 @writes(CERTIFICATE_ENDING)

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
-from urllib.parse import quote
 
-from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -15,6 +13,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
 from notifications.kinds import STAYED_AWAY
+from notifications.links import path_to, within
 from notifications.mails import Letter, plain_letter, writes
 from notifications.models import Mail
 from notifications.preferences import Person
@@ -68,7 +67,7 @@ def _for_administrator(
         )
         text = f"{why % words} {_listed(absent)}.\n{rest}"
         query = "?status=suspended" if is_suspended else "?signs_in_by=sso"
-    return _news(reader, title % words, text, link=reverse("apitokens:list") + query)
+    return _news(reader, title % words, text, link=path_to("apitokens:list") + query)
 
 
 def _suspended_title(count: int) -> str:
@@ -109,7 +108,7 @@ def _for_suspended(member: Membership, connection: Connection) -> News:
         what_to_do = _("Sign in there once, and they work again at once.")
         title = _("Your API tokens are suspended")
         text = f"{why % words}\n{what_to_do}"
-    return _news(member, title, text, link=reverse("apitokens:list"))
+    return _news(member, title, text, link=path_to("apitokens:list"))
 
 
 def _listed(absent: Sequence[Absent]) -> str:
@@ -124,12 +123,11 @@ def _listed(absent: Sequence[Absent]) -> str:
 
 
 def _news(reader: Membership, title: str, text: str, *, link: str) -> News:
-    way_in = reverse("accounts:open", args=[reader.account_id])
     return News(
         person=Person(reader.user_id, reader.account_id),
         title=title,
         text=text,
-        link=f"{way_in}?next={quote(link)}",
+        link=within(reader.account_id, link),
         facts={},
     )
 
