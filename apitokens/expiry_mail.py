@@ -18,7 +18,7 @@ from accounts.models import Membership, full_name
 from accounts.roles import Role
 from apitokens.expiry import link_to
 from apitokens.models import APIToken, ExpiryNotice
-from apitokens.thresholds import NOTICE_DAYS, due_threshold
+from apitokens.thresholds import DAY, NOTICE_DAYS, due_threshold
 from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.mails import (
     Fact,
@@ -36,6 +36,7 @@ from notifications.stencils import Parts, fill_both
 
 LONGEST_ACCOUNT = 60
 DAYS = sorted(NOTICE_DAYS)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MOST_LINES = 40
 """Mail programs cut long mails off; the link leads to all of them."""
 LINES_KEPT = 1_000
@@ -66,11 +67,11 @@ class Left(NamedTuple):
 
     @classmethod
     def of(cls, remaining: timedelta) -> Self:
-        if (minutes := max(1, round(remaining / timedelta(minutes=1)))) < 60:
+        if (minutes := max(1, round(remaining / MINUTE))) < 60:
             return cls("minute", minutes)
-        if (hours := round(remaining / timedelta(hours=1))) < 24:
+        if (hours := round(remaining / HOUR)) < 24:
             return cls("hour", hours)
-        return cls("day", round(remaining / timedelta(days=1)))
+        return cls("day", round(remaining / DAY))
 
 
 class Section(NamedTuple):
@@ -194,16 +195,17 @@ def _line(token: Told, zone: str, left: Left, language: str | None) -> Parts:
         in_zone(token.expires_at, zone, language),
         in_utc(token.expires_at),
         str(token.pk),
-        *_issuer(token),
-        str(Role(token.role).label),
-        _last_usage(token, zone, language),
+        one_line(full_name(token.issuer__user__name, token.issuer__user__email)),
+        in_zone(token.last_used_at, zone, language) if token.last_used_at else "",
     )
-    return fill_both("emails/token_expiring/token", words, _context, language)
+    facts = token.role, token.issuer__removed_at is not None
+    return fill_both("emails/token_expiring/token", words, _context, language, facts)
 
 
-def _context(words: Sequence[str]) -> dict[str, object]:
+def _context(words: Sequence[str], role: int, is_gone: bool) -> dict[str, object]:
     """What both templates of a token know: `left` is the time that really remains ("19 hours")."""
-    name, left, expiration, utc, pk, issuer, gone, role, last_usage = words
+    name, left, expiration, utc, pk, issuer, last_usage = words
+    gone = _("The user has been deleted") if is_gone else ""
     return {
         "name": name,
         "left": left,
@@ -211,22 +213,10 @@ def _context(words: Sequence[str]) -> dict[str, object]:
             Fact(_("Expiration"), expiration, utc),
             Fact(_("ID"), pk),
             Fact(_("Issued by"), issuer, gone),
-            Fact(_("Role"), role),
-            Fact(_("Last usage"), last_usage),
+            Fact(_("Role"), str(Role(role).label)),
+            Fact(_("Last usage"), last_usage or _("Not used yet")),
         ],
     }
-
-
-def _last_usage(token: Told, zone: str, language: str | None) -> str:
-    if token.last_used_at is None:
-        return _("Not used yet")
-    return in_zone(token.last_used_at, zone, language)
-
-
-def _issuer(token: Told) -> tuple[str, str]:
-    issuer = full_name(token.issuer__user__name, token.issuer__user__email)
-    gone = _("The user has been deleted") if token.issuer__removed_at else ""
-    return one_line(issuer), gone
 
 
 def _subject(tokens: list[Told], account: str, at: datetime) -> str:

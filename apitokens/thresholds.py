@@ -6,6 +6,7 @@ Python reckons within one time zone by the clock on the wall: a day around a clo
 
 from datetime import UTC, datetime, timedelta
 
+DAY = timedelta(days=1)
 NOTICE_DAYS = (7, 1)
 """How many days before the expiration people are told, the earliest first."""
 
@@ -22,8 +23,7 @@ def first_notice_due(expires_at: datetime | None, *, created_at: datetime) -> da
 
 def due_threshold(expires_at: datetime, *, at: datetime) -> int | None:
     """The most urgent threshold passed at `at`, in days; None before all and after the end."""
-    end, moment = expires_at.astimezone(UTC), at.astimezone(UTC)
-    if moment >= end:
+    remaining = expires_at.astimezone(UTC) - at.astimezone(UTC)
+    if remaining <= timedelta(0):
         return None
-    passed = [days for days in NOTICE_DAYS if end - timedelta(days=days) <= moment]
-    return min(passed, default=None)
+    return min((days for days in NOTICE_DAYS if remaining <= DAY * days), default=None)

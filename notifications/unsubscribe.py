@@ -24,7 +24,7 @@ class BadLink(Exception):
 
 def link(person: Person, kind: Kind) -> str:
     """The address that a mail carries; good for a year."""
-    signed: str = signing.dumps([*person, kind.code], salt=SALT, compress=True)
+    signed: str = signing.dumps([*person, kind.code], salt=SALT)
     path = reverse("notifications:unsubscribe", args=[signed])
     return f"{settings.BASE_URL}{path}"
 
