@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, Self, TypeVar
@@ -79,18 +80,22 @@ def writes_from(
     return register
 
 
-def read_ahead(mails: Collection[Mail], *, at: datetime) -> dict[UUID, object]:
-    """What is needed to write these mails within the next moments."""
-    known: dict[UUID, object] = {}
+def write_ahead(mails: Collection[Mail], *, at: datetime) -> dict[UUID, Letter | None]:
+    """The words of those mails that come in great numbers. Not of one that cannot be written:
+    whoever writes it alone (`write`) will be told why."""
+    letters = {}
     for code, desk in _desks.items():
         if desk.read and (of_kind := [mail for mail in mails if mail.kind == code]):
-            known.update(desk.read(of_kind, at))
-    return known
+            known = desk.read(of_kind, at)
+            for mail in of_kind:
+                with suppress(Exception), in_readers_language(mail):
+                    letters[mail.pk] = write(mail, at=at, known=known[mail.pk])
+    return letters
 
 
 def write(mail: Mail, *, at: datetime, known: object = None) -> Letter | None:
-    """The words of this mail as of now, in the active language; from what is `known` of it
-    (`read_ahead`), if that was asked for already."""
+    """The words of this mail as of now, in the active language; from what is `known` of it, if that
+    was asked for already."""
     desk = _desks.get(mail.kind, _PLAIN)
     if desk.read and known is None:
         known = desk.read([mail], at)[mail.pk]

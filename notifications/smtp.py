@@ -123,8 +123,8 @@ class SMTPDoor:
     def _try_to_announce(self, wire: "_Wire") -> smtplib.SMTP:
         smtp = self._open()
         try:
-            self._expect_sender(*smtp.mail(wire.sender, _options(smtp)))
-            self._expect(250, *smtp.rcpt(wire.recipient))
+            self._expect_sender(*smtp.docmd("MAIL", f"FROM:<{wire.sender}>{_options(smtp)}"))
+            self._expect(250, *smtp.docmd("RCPT", f"TO:<{wire.recipient}>"))
             self._expect(START_INPUT, *smtp.docmd("DATA"))
         except OSError as error:  # as are all exceptions of smtplib
             self._drop()
@@ -262,8 +262,8 @@ def _login(smtp: smtplib.SMTP) -> None:
         raise ValueError("User and password can have ASCII characters only.") from None
 
 
-def _options(smtp: smtplib.SMTP) -> list[str]:
-    return ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") else []
+def _options(smtp: smtplib.SMTP) -> str:
+    return " BODY=8BITMIME" if smtp.has_extn("8bitmime") else ""
 
 
 def _set_timeout(smtp: smtplib.SMTP, seconds: float) -> None:

@@ -700,7 +700,7 @@ def test_little_is_read_that_is_too_old_before_it_is_used(
         read.append(len(some))
         return {}
 
-    monkeypatch.setattr(mails, "read_ahead", reads)
+    monkeypatch.setattr(mails, "write_ahead", reads)
     assert deliver(clock=lambda: now + timedelta(seconds=next(seconds))).sent == 12
     assert sum(read) <= most, read
 
@@ -713,7 +713,7 @@ def test_fault_in_reading_for_many_leaves_each_to_itself(
     def fails(*_mails: object, **_facts: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(mails, "read_ahead", fails)
+    monkeypatch.setattr(mails, "write_ahead", fails)
     assert deliver().sent == 3
 
 
