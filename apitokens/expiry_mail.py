@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple, Self
 from uuid import UUID
@@ -18,7 +18,7 @@ from accounts.models import Membership, full_name
 from accounts.roles import Role
 from apitokens.expiry import link_to
 from apitokens.models import APIToken, ExpiryNotice
-from apitokens.thresholds import DAY, NOTICE_DAYS, due_threshold
+from apitokens.thresholds import DAY, NOTICE_DAYS, threshold_within
 from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.mails import (
     Fact,
@@ -36,6 +36,7 @@ from notifications.stencils import Parts, fill_both
 
 LONGEST_ACCOUNT = 60
 DAYS = sorted(NOTICE_DAYS)
+LONGEST = max(NOTICE_DAYS)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MOST_LINES = 40
 """Mail programs cut long mails off; the link leads to all of them."""
@@ -67,6 +68,8 @@ class Left(NamedTuple):
 
     @classmethod
     def of(cls, remaining: timedelta) -> Self:
+        if remaining >= DAY:
+            return cls("day", round(remaining / DAY))
         if (minutes := max(1, round(remaining / MINUTE))) < 60:
             return cls("minute", minutes)
         if (hours := round(remaining / HOUR)) < 24:
@@ -143,12 +146,13 @@ def _digest(words: Sequence[str], count: int, is_administrator: bool) -> dict[st
 
 def _by_section(tokens: Iterable[Told], zone: str, at: datetime) -> Iterator[SafeString]:
     """The text and the HTML of each section, the most urgent first."""
-    language = get_language()
+    language, at = get_language(), at.astimezone(UTC)
     sections: dict[int, list[Parts]] = defaultdict(list)
     for token in tokens:
+        remaining = token.expires_at.astimezone(UTC) - at
         # None before the first threshold: whoever decided looked ahead, or had a faster clock.
-        days = due_threshold(token.expires_at, at=at) or max(NOTICE_DAYS)
-        sections[days].append(_line(token, zone, Left.of(token.expires_at - at), language))
+        days = threshold_within(remaining) or LONGEST
+        sections[days].append(_line(token, zone, Left.of(remaining), language))
     for days in DAYS:
         yield SafeString("".join(line.text for line in sections[days]))
         yield SafeString("".join(line.html for line in sections[days]))
@@ -162,7 +166,10 @@ def _readers(mails: Collection[Mail]) -> dict[Person, Membership]:
         user_id__in={person.user_id for person in people},
         account_id__in={person.account_id for person in people},
     )
-    found = {Person(member.user_id, member.account_id): member for member in members}
+    found = {
+        Person(member.user_id, member.account_id): member
+        for member in members.only("user", "account", "role")
+    }
     return {
         person: member
         for person, member in found.items()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 DAY = timedelta(days=1)
 NOTICE_DAYS = (7, 1)
 """How many days before the expiration people are told, the earliest first."""
+SPANS = [(days, DAY * days) for days in sorted(NOTICE_DAYS)]
 
 
 def first_notice_due(expires_at: datetime | None, *, created_at: datetime) -> datetime | None:
@@ -23,7 +24,11 @@ def first_notice_due(expires_at: datetime | None, *, created_at: datetime) -> da
 
 def due_threshold(expires_at: datetime, *, at: datetime) -> int | None:
     """The most urgent threshold passed at `at`, in days; None before all and after the end."""
-    remaining = expires_at.astimezone(UTC) - at.astimezone(UTC)
+    return threshold_within(expires_at.astimezone(UTC) - at.astimezone(UTC))
+
+
+def threshold_within(remaining: timedelta) -> int | None:
+    """The same for a token with so much time left."""
     if remaining <= timedelta(0):
         return None
-    return min((days for days in NOTICE_DAYS if remaining <= DAY * days), default=None)
+    return next((days for days, span in SPANS if remaining <= span), None)

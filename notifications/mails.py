@@ -136,11 +136,11 @@ def moment(at: datetime, label: str, *, zone: str) -> Fact:
 def in_zone(at: datetime, zone: str, language: str | None) -> str:
     """A moment by the clock there, in the active language, which whoever asks often knows."""
     local = at.astimezone(ZoneInfo(zone))
-    return f"{_day(local.date(), language)}, {local:%H:%M} {zone}"
+    return f"{_day(local.date(), language)}, {local.hour:02}:{local.minute:02} {zone}"
 
 
 def in_utc(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"
 
 
 @lru_cache(maxsize=1024)
