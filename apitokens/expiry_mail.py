@@ -1,7 +1,7 @@
 """How the mail about expiring tokens reads: one digest per person and account."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple, Self
@@ -40,9 +40,6 @@ LONGEST = max(NOTICE_DAYS)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MOST_LINES = 40
 """Mail programs cut long mails off; the link leads to all of them."""
-LINES_KEPT = 1_000
-"""Everybody who is told of a token in the same language and time zone reads the same of it, and
-mostly within moments. Some 3 KB each."""
 
 
 class Told(NamedTuple):
@@ -85,11 +82,18 @@ class Section(NamedTuple):
     html: str
 
 
+Lines = dict[Hashable, Parts]
+"""What was said of a token already: everybody who reads the same language by the same clock reads
+the same of it."""
+
+
 class Known(NamedTuple):
     """What the digest is written from."""
 
     reader: Membership | None
     tokens: list[Told]
+    lines: Lines
+    """Of all mails that are written together."""
 
 
 def know(mails: Collection[Mail], at: datetime) -> dict[UUID, Known]:
@@ -100,11 +104,11 @@ def know(mails: Collection[Mail], at: datetime) -> dict[UUID, Known]:
     for mail_id, token_id in rows:
         told[mail_id].append(token_id)
     tokens = _tokens({token_id for ids in told.values() for token_id in ids}, at)
-    known = {}
+    known, lines = {}, Lines()
     for mail in mails:
         reader = readers.get(reader_of(mail))
         noticed = {pk: tokens[pk] for pk in told[mail.pk] if pk in tokens}
-        known[mail.pk] = Known(reader, _concerning(reader, noticed.values()))
+        known[mail.pk] = Known(reader, _concerning(reader, noticed.values()), lines)
     return known
 
 
@@ -123,7 +127,7 @@ def expiry_letter(mail: Mail, at: datetime, known: Known) -> Letter | None:
         heading=_heading(tokens, at),
         words=[
             settings.BASE_URL + link,
-            *_by_section(tokens[:MOST_LINES], mail.user.time_zone, at),
+            *_by_section(tokens[:MOST_LINES], mail.user.time_zone, at, known.lines),
         ],
         context=_digest,
         facts=(len(tokens), known.reader.is_administrator),
@@ -144,15 +148,21 @@ def _digest(words: Sequence[str], count: int, is_administrator: bool) -> dict[st
     }
 
 
-def _by_section(tokens: Iterable[Told], zone: str, at: datetime) -> Iterator[SafeString]:
+def _by_section(
+    tokens: Iterable[Told], zone: str, at: datetime, lines: Lines
+) -> Iterator[SafeString]:
     """The text and the HTML of each section, the most urgent first."""
     language, at = get_language(), at.astimezone(UTC)
     sections: dict[int, list[Parts]] = defaultdict(list)
     for token in tokens:
         remaining = token.expires_at.astimezone(UTC) - at
+        left = Left.of(remaining)
         # None before the first threshold: whoever decided looked ahead, or had a faster clock.
         days = threshold_within(remaining) or LONGEST
-        sections[days].append(_line(token, zone, Left.of(remaining), language))
+        key = token.pk, left, zone, language
+        if key not in lines:
+            lines[key] = _line(token, left, zone, language)
+        sections[days].append(lines[key])
     for days in DAYS:
         yield SafeString("".join(line.text for line in sections[days]))
         yield SafeString("".join(line.html for line in sections[days]))
@@ -193,8 +203,7 @@ def _concerning(reader: Membership | None, tokens: Iterable[Told]) -> list[Told]
     return sorted(concerning, key=lambda token: (token.expires_at, token.pk))
 
 
-@lru_cache(maxsize=LINES_KEPT)
-def _line(token: Told, zone: str, left: Left, language: str | None) -> Parts:
+def _line(token: Told, left: Left, zone: str, language: str | None) -> Parts:
     """What the digest says of one token, in the active language."""
     words = (
         one_line(token.name),
