@@ -197,10 +197,9 @@ def _concerning(reader: Membership | None, tokens: Iterable[Told]) -> list[Told]
     """The soonest first; for who is no Administrator any more, their own."""
     if reader is None:
         return []
-    concerning = [
-        token for token in tokens if reader.is_administrator or token.issuer_id == reader.pk
-    ]
-    return sorted(concerning, key=lambda token: (token.expires_at, token.pk))
+    if not reader.is_administrator:
+        tokens = [token for token in tokens if token.issuer_id == reader.pk]
+    return sorted(tokens, key=lambda token: (token.expires_at, token.pk))
 
 
 def _line(token: Told, left: Left, zone: str, language: str | None) -> Parts:

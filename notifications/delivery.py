@@ -324,7 +324,8 @@ def _end(mail: Mail, sender: Sender, state: State, sent_at: datetime | None = No
     died a moment sooner: the `handing_over` of the next mail waits for the disk, and takes along
     all that was committed before it.
     """
-    statement = END + COMMIT_SOON if connection.vendor == "postgresql" else END
+    is_on_postgresql = sender.marks.db.vendor == "postgresql"
+    statement = END + COMMIT_SOON if is_on_postgresql else END
     ended = _mark(statement, mail, sender, state, sent_at)
     if not ended and state == State.SENT:
         doubted = Mail.objects.filter(pk=mail.pk, owner="", was_in_doubt=True)
@@ -335,8 +336,9 @@ def _end(mail: Mail, sender: Sender, state: State, sent_at: datetime | None = No
 
 def _mark(statement: str, mail: Mail, sender: Sender, state: State, moment: datetime | None) -> int:
     """Carry out one of the two statements. Returns how many mails it was about: 1, or none."""
-    moment_value = connection.ops.adapt_datetimefield_value(moment)
-    pk = Mail._meta.pk.get_db_prep_value(mail.pk, connection)
+    database = sender.marks.db
+    moment_value = database.ops.adapt_datetimefield_value(moment)
+    pk = Mail._meta.pk.get_db_prep_value(mail.pk, database)
     sender.marks.execute(statement, [state.value, moment_value, pk, sender.name])
     number: int = sender.marks.rowcount
     return number

@@ -8,10 +8,9 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import signing
 from django.core.exceptions import ObjectDoesNotExist
-from django.urls import reverse
 
 from notifications.kinds import KINDS, Kind
-from notifications.links import path_to, within
+from notifications.links import path_to, path_with, within
 from notifications.preferences import Person
 
 SALT = "notifications.unsubscribe"
@@ -25,8 +24,7 @@ class BadLink(Exception):
 def link(person: Person, kind: Kind) -> str:
     """The address that a mail carries; good for a year."""
     signed: str = signing.dumps([*person, kind.code], salt=SALT)
-    path = reverse("notifications:unsubscribe", args=[signed])
-    return f"{settings.BASE_URL}{path}"
+    return settings.BASE_URL + path_with("notifications:unsubscribe", signed)
 
 
 def settings_path(person: Person) -> str:
