@@ -91,7 +91,7 @@ class Sender:
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}")
     in_hand: list[Mail] = field(default_factory=list)
     looked_at: set[UUID] = field(default_factory=set)
-    letters: dict[UUID, mails.Letter | None] = field(default_factory=dict)
+    ready: dict[UUID, EmailMessage | None] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     once_taken: Callable[[], None] = lambda: None
     beaten_at: datetime | None = None
@@ -114,19 +114,12 @@ class Sender:
                 return
             self.reach = min(2 * self.reach, CLAIM_AT_ONCE) if is_fresh else self.reach // 2 or 1
         some = self.in_hand[: self.reach]
-        self.looked_at, self.letters = {mail.pk for mail in some}, {}
+        self.looked_at, self.ready = {mail.pk for mail in some}, {}
         try:
-            self.letters = mails.write_ahead(some, at=at)
+            self.ready = mails.write_ahead(some, at=at)
         except Exception:  # one odd mail must not hold up the others: each is read for alone
             logger.exception("The mails in hand could not be read for together.")
         self.written_at = at
-
-    def letter(self, mail: Mail) -> mails.Letter | None:
-        """What this mail says; written now, if it could not be written with the others."""
-        if mail.pk in self.letters:
-            return self.letters[mail.pk]
-        with mails.in_readers_language(mail):
-            return mails.write(mail, at=self.clock())
 
     def count_sent(self, number: int) -> None:
         is_first = not self.outcome.sent
@@ -298,8 +291,11 @@ def _compose(mail: Mail, sender: Sender) -> EmailMessage | None:
     logged, kept with the mail, and does not hold up the others."""
     if not mail.user.is_active:
         return None
+    if mail.pk in sender.ready:
+        return sender.ready[mail.pk]
     try:
-        letter = sender.letter(mail)
+        with mails.in_readers_language(mail):
+            letter = mails.write(mail, at=sender.clock())
     except Exception as error:
         logger.exception("Mail %s could not be written.", mail.pk)
         raise NotTaken(f"The mail could not be written: {error!r}") from error

@@ -80,17 +80,25 @@ def writes_from(
     return register
 
 
-def write_ahead(mails: Collection[Mail], *, at: datetime) -> dict[UUID, Letter | None]:
-    """The words of those mails that come in great numbers. Not of one that cannot be written:
-    whoever writes it alone (`write`) will be told why."""
-    letters = {}
+def write_ahead(mails: Collection[Mail], *, at: datetime) -> dict[UUID, EmailMessage | None]:
+    """Those of these mails that come in great numbers, ready to be sent; None instead of what has
+    nothing left to tell. Without any that cannot be written: who writes it alone (`write`) will be
+    told why."""
+    ready: dict[UUID, EmailMessage | None] = {}
     for code, desk in _desks.items():
         if desk.read and (of_kind := [mail for mail in mails if mail.kind == code]):
             known = desk.read(of_kind, at)
             for mail in of_kind:
                 with suppress(Exception), in_readers_language(mail):
-                    letters[mail.pk] = write(mail, at=at, known=known[mail.pk])
-    return letters
+                    letter = write(mail, at=at, known=known[mail.pk])
+                    ready[mail.pk] = _put_together(mail, letter) if letter else None
+    return ready
+
+
+def _put_together(mail: Mail, letter: Letter) -> EmailMessage:
+    message = compose(mail, letter)
+    message.put_together()
+    return message
 
 
 def write(mail: Mail, *, at: datetime, known: object = None) -> Letter | None:
@@ -239,11 +247,11 @@ def one_name(name: str) -> str:
     return one_line(name, LONGEST_NAME)
 
 
-def compose(mail: Mail, letter: Letter) -> EmailMessage:
+def compose(mail: Mail, letter: Letter) -> TwoPartMail:
     """The mail as it goes over the wire. Its Message-ID comes from the row, so that a repeat can be
     recognised; if it is optional, it can be unsubscribed from with one click (RFC 8058).
 
-    It is dated when it goes, which Django does.
+    It is dated when it goes, or is put together to go within moments.
     """
     return TwoPartMail(
         subject=letter.subject,

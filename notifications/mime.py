@@ -15,6 +15,7 @@ from django.core.mail.message import forbid_multi_line_headers
 
 LONGEST_LINE = 998
 """What RFC 5322 allows, of headers and bodies."""
+LINE_END, BARE_END = re.compile(r"\r\n|\r|\n"), re.compile(rb"\r(?!\n)|(?<!\r)\n")
 CHARSET = "utf-8"
 USUAL_VALUE = re.compile(r"[!-~]{1,70}|[!-~](?:[!-~]| (?! )){0,68}[!-~]")
 """Of a header: words in ASCII, short enough for a line whatever the header."""
@@ -54,6 +55,11 @@ class TwoPartMail(EmailMultiAlternatives):
         super().__init__(subject, text, to=[to], headers={"Message-ID": message_id, **headers})
         self.attach_alternative(html, "text/html")
         self.html = html
+        self.bytes: bytes | None = None
+
+    def put_together(self) -> None:
+        """Work out the bytes now, among others like it."""
+        self.bytes = _put_together(self)
 
     def message(self) -> Any:
         message = super().message()
@@ -63,8 +69,9 @@ class TwoPartMail(EmailMultiAlternatives):
 
 
 def as_bytes(message: EmailMessage) -> bytes:
-    """The mail with CRLF line ends, as Django would write it."""
-    plain = _put_together(message) if isinstance(message, TwoPartMail) else None
+    """The mail as Django would write it. Every line ends with CRLF, whatever is in it: to a server
+    that takes other ends of lines as well, somebody could tell of another mail."""
+    plain = message.bytes or _put_together(message) if isinstance(message, TwoPartMail) else None
     return plain or _generated(message)
 
 
@@ -114,10 +121,10 @@ class _Generator(BytesGenerator):
     """Writes a part at once, where the standard library writes it line by line."""
 
     def _write_lines(self, lines: str) -> None:
-        self.write(re.sub(r"\r\n|\r|\n", "\r\n", lines))
+        self.write(LINE_END.sub("\r\n", lines))
 
 
 def _generated(message: EmailMessage) -> bytes:
     written = BytesIO()
     _Generator(written, mangle_from_=False).flatten(message.message(), linesep="\r\n")
-    return written.getvalue()
+    return BARE_END.sub(b"\r\n", written.getvalue())

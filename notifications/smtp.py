@@ -298,9 +298,9 @@ def _address(written: str) -> str:
 
 
 def _as_body(content: bytes) -> bytes:
-    """With CRLF line ends, leading dots doubled, and the dot that ends it (RFC 5321, 4.5.2)."""
-    lines = b"\r\n".join(content.splitlines())
-    stuffed = lines.replace(b"\r\n.", b"\r\n..")
+    """Lines that end with CRLF, with leading dots doubled, and the dot that ends it (RFC 5321,
+    4.5.2)."""
+    stuffed = content.removesuffix(b"\r\n").replace(b"\r\n.", b"\r\n..")
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed
     return stuffed + b"\r\n.\r\n"
