@@ -9,7 +9,7 @@ import contextlib
 import re
 import smtplib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from email.utils import parseaddr
 from functools import lru_cache
 from typing import NamedTuple, Protocol, Self
@@ -34,6 +34,9 @@ USUAL_ADDRESS = re.compile(
 PATIENCE = 6
 """How many times EMAIL_TIMEOUT the server may think about a mail that it has whole. A client that
 leaves early makes doubles (RFC 1047): the server may be about to say yes."""
+
+
+Reply = tuple[int, bytes]
 
 
 class NotTaken(Exception):
@@ -122,16 +125,38 @@ class SMTPDoor:
 
     def _try_to_announce(self, wire: "_Wire") -> smtplib.SMTP:
         smtp = self._open()
+        mail, rcpt = f"MAIL FROM:<{wire.sender}>{_options(smtp)}", f"RCPT TO:<{wire.recipient}>"
         try:
-            self._expect_sender(*smtp.docmd("MAIL", f"FROM:<{wire.sender}>{_options(smtp)}"))
-            self._expect(250, *smtp.docmd("RCPT", f"TO:<{wire.recipient}>"))
-            self._expect(START_INPUT, *smtp.docmd("DATA"))
+            replies = self._replies(smtp, [mail, rcpt, "DATA"])
+            self._expect_sender(*next(replies))
+            self._expect(250, *next(replies))
+            self._expect(START_INPUT, *next(replies))
         except OSError as error:  # as are all exceptions of smtplib
             self._drop()
             reason = f"The mail server went away: {_words(error)}"
             raise NotTaken(reason, server_down=True) from error
         self._is_fresh = False
         return smtp
+
+    def _replies(self, smtp: smtplib.SMTP, commands: Sequence[str]) -> Iterator[Reply]:
+        """What the server answers to each command, which is given when its answer is asked for; to
+        a server that takes them together (RFC 2920) all are given at once, which saves two of the
+        journeys that a mail takes."""
+        if not smtp.has_extn("pipelining"):
+            yield from map(smtp.docmd, commands)
+            return
+        smtp.send("".join(f"{command}\r\n" for command in commands))
+        replies: list[Reply] = []
+        for _command in commands:
+            try:
+                replies.append(smtp.getreply())
+            except OSError:
+                if not any(map(_refuses, replies)):
+                    raise
+                break  # it has said why it went away
+        if replies[-1][0] == START_INPUT and any(map(_refuses, replies)):
+            self._drop()  # it waits for a body that nobody should get
+        yield from replies
 
     def _open(self) -> smtplib.SMTP:
         if self._smtp is None:
@@ -260,6 +285,10 @@ def _login(smtp: smtplib.SMTP) -> None:
         smtp.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
     except UnicodeEncodeError:  # whose own words tell a part of the password
         raise ValueError("User and password can have ASCII characters only.") from None
+
+
+def _refuses(reply: Reply) -> bool:
+    return reply[0] >= 400
 
 
 def _options(smtp: smtplib.SMTP) -> str:

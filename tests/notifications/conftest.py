@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from pytest_django import Settings
@@ -15,6 +15,12 @@ from tests.mailserver import MailServer, mail_server
 
 MakeMail = Callable[..., Mail]
 TIMEOUT = 0.4
+
+
+class HasPort(Protocol):
+    """A server of this machine, of whatever sort."""
+
+    port: int
 
 
 @pytest.fixture
@@ -31,7 +37,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp, "PATIENCE", 1)
 
 
-def send_to(server: MailServer, settings: Settings) -> None:
+def send_to(server: HasPort, settings: Settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "localhost", server.port
     settings.EMAIL_TIMEOUT = TIMEOUT

@@ -1,11 +1,14 @@
 """The mail server's every answer means: taken, surely not taken, or in doubt."""
 
+import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import parseaddr
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from typing import Self
 
 import pytest
 from django.core.mail import EmailMessage
@@ -50,6 +53,46 @@ class Marks:
 @pytest.fixture
 def mark() -> Marks:
     return Marks()
+
+
+@pytest.fixture(params=[True, False], ids=["at once", "step by step"])
+def server(server: MailServer, request: pytest.FixtureRequest) -> MailServer:
+    """A server that takes commands together, and one that does not."""
+    server.keeper.pipelines = request.param
+    return server
+
+
+class Script:
+    """A server that answers to the envelope, once it has all of it, as it is told, and keeps what
+    comes after it."""
+
+    def __init__(self, *answers: bytes, closes: bool = False) -> None:
+        self.answers, self.closes, self.rest = answers, closes, b""
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.listening.settimeout(TIMEOUT)
+        self.port: int = self.listening.getsockname()[1]
+        self.thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.thread.join()
+        self.listening.close()
+
+    def _run(self) -> None:
+        connection, _peer = self.listening.accept()
+        connection.settimeout(5 * TIMEOUT)
+        with connection, connection.makefile("rb") as lines:
+            connection.sendall(b"220 mail.example\r\n")
+            lines.readline()
+            connection.sendall(b"250-mail.example\r\n250 PIPELINING\r\n")
+            while lines.readline() not in (b"DATA\r\n", b""):
+                pass
+            connection.sendall(b"".join(answer + b"\r\n" for answer in self.answers))
+            if not self.closes:
+                self.rest = lines.read()
 
 
 def refusal(message: EmailMessage, mark: Callable[[], None]) -> NotTaken:
@@ -123,6 +166,42 @@ def test_usual_address_is_what_the_library_makes_of_it(address: str) -> None:
 
 
 # --- Surely not taken ---
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_final", "reason"),
+    [
+        ([b"250 OK", b"550 5.1.1 Unknown", b"354 Go on"], True, "550 5.1.1 Unknown"),
+        ([b"550 5.7.1 Not you", b"250 OK", b"354 Go on"], False, "550 5.7.1 Not you"),
+        ([b"250 OK", b"451 Later", b"354 Go on"], False, "451 Later"),
+    ],
+)
+def test_body_is_kept_from_a_server_that_refused_and_awaits_it(
+    settings: Settings, mark: Marks, answers: list[bytes], is_final: bool, reason: str
+) -> None:
+    with Script(*answers) as script:
+        send_to(script, settings)
+        told = refusal(letter(), mark)
+    assert (told.is_final, str(told), mark.number, script.rest) == (is_final, reason, 0, b"")
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ([b"421 Closing"], "421 Closing"),
+        ([b"250 OK", b"421 Closing"], "421 Closing"),
+        ([b"250 OK", b"250 OK"], "The mail server went away: "),
+        ([], "The mail server went away: "),
+    ],
+)
+def test_server_that_closes_among_its_answers_took_nothing(
+    settings: Settings, mark: Marks, answers: list[bytes], reason: str
+) -> None:
+    with Script(*answers, closes=True) as script:
+        send_to(script, settings)
+        told = refusal(letter(), mark)
+    assert (told.is_final, told.server_down, mark.number) == (False, True, 0)
+    assert str(told).startswith(reason)
 
 
 def test_refused_connection_takes_nothing(server: MailServer, mark: Marks) -> None:
