@@ -57,8 +57,8 @@ _desks: dict[str, _Desk] = {}
 
 
 def writes(kind: Kind) -> Callable[[Writer], Writer]:
-    """Register the writer of a kind. It is called just before the mail is sent, and answers None if
-    there is nothing left to tell."""
+    """Register the writer of a kind. It is called moments before the mail is sent, and answers None
+    if there is nothing left to tell."""
 
     def register(writer: Writer) -> Writer:
         _desks[kind.code] = _Desk(lambda mail, at, _known: writer(mail, at))
