@@ -321,7 +321,8 @@ def _address(written: str) -> str:
         address = parseaddr(sanitize_address(written, "utf-8"))[1]
     except Exception:
         address = ""
-    if not address.isascii() or not address.isprintable() or "@" not in address:
+    is_bare = smtplib.quoteaddr(address) == f"<{address}>"  # nothing in it ends its brackets
+    if not is_bare or not address.isascii() or not address.isprintable() or "@" not in address:
         raise ValueError(f"No mail can be sent to or from {written!r}.")
     return address
 

@@ -1,9 +1,10 @@
 """Templates that are filled many times with other words.
 
 A digest of twenty tokens spends most of its time in rendering the same twenty pieces of HTML, and
-ten thousand digests differ in little else. So such a template is rendered once for each language
-and each shape of its words (which of them are there), with marks in place of the words; from then
-on the words are only put between the pieces. That is a third of what a whole mail costs otherwise.
+ten thousand digests differ in little else. So such a template is rendered once for each language,
+the facts that it decides by, and each shape of its words (which of them are there), with marks in
+place of the words; from then on the words are only put between the pieces. That is a third of what
+a whole mail costs otherwise.
 """
 
 import html
@@ -63,7 +64,7 @@ def _escaped(words: Sequence[str]) -> Sequence[str]:
     return [word if isinstance(word, SafeString) else html.escape(word) for word in words]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _stencils(
     template: str,
     context: Context,

@@ -24,7 +24,7 @@ from apitokens.models import APIToken
 from notifications import mails, preferences, stencils
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.mails import Letter, one_line
-from notifications.mime import as_bytes
+from notifications.mime import TwoPartMail, as_bytes
 from notifications.models import Mail
 from notifications.preferences import Person
 from tests.conftest import is_on_postgresql
@@ -311,6 +311,39 @@ def test_what_was_rendered_for_others_tells_nobody_their_words(
     for one, said in zip(each, one_after_the_other, strict=True):
         stencils._stencils.cache_clear()
         assert said == written(*one)
+
+
+def test_mails_written_together_say_what_each_would_alone(
+    administrator: Membership, user: Membership, engineer: Membership
+) -> None:
+    """All are told of the same tokens, each in their language and by their clock."""
+    for member, language, zone in (
+        (administrator, "de", "Europe/Berlin"),
+        (user, "ru", "Asia/Baku"),
+        (engineer, "de", "Asia/Baku"),
+    ):
+        User.objects.filter(pk=member.user_id).update(language=language, time_zone=zone)
+        Membership.objects.filter(pk=member.pk).update(role=Role.ADMINISTRATORS)
+    expiring(administrator, name="Backup", days=0.5)
+    expiring(user, name="<b>Import</b>")
+    expiry.scan(at=NOW)
+    waiting = list(Mail.objects.select_related("user", "account"))
+    assert len(waiting) == 3
+    together = mails.write_ahead(waiting, at=NOW)
+    for mail in waiting:
+        with mails.in_readers_language(mail):
+            letter = mails.write(mail, at=NOW)
+        ready = together[mail.pk]
+        assert letter is not None
+        assert isinstance(ready, TwoPartMail)
+        assert ready.subject == letter.subject
+        assert _unsigned(str(ready.body)) == _unsigned(letter.text)
+        # but for the moment at which the link to unsubscribe was signed
+        assert _unsigned(ready.html) == _unsigned(letter.html)
+
+
+def _unsigned(page: str) -> str:
+    return re.sub(r"(unsubscribe/)[\w:-]+", r"\1", page)
 
 
 def test_it_says_why_it_came_and_how_to_stop_it(user: Membership) -> None:

@@ -309,6 +309,7 @@ def test_mail_is_not_sent_if_the_mark_cannot_be_made(server: MailServer, mark: M
         "a@[",
         "a@b..c",
         "a\ud83d@b.example",
+        '"v@evil.example> NOTIFY=NEVER <a"b',
     ],
     ids=ascii,
 )
