@@ -36,7 +36,6 @@ from notifications.stencils import Parts, fill_both
 
 LONGEST_ACCOUNT = 60
 DAYS = sorted(NOTICE_DAYS)
-LONGEST = max(NOTICE_DAYS)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MOST_LINES = 40
 """Mail programs cut long mails off; the link leads to all of them."""
@@ -158,7 +157,7 @@ def _by_section(
         remaining = token.expires_at.astimezone(UTC) - at
         left = Left.of(remaining)
         # None before the first threshold: whoever decided looked ahead, or had a faster clock.
-        days = threshold_within(remaining) or LONGEST
+        days = threshold_within(remaining) or DAYS[-1]
         key = token.pk, left, zone, language
         if key not in lines:
             lines[key] = _line(token, left, zone, language)

@@ -21,7 +21,7 @@ from django.utils.translation import pgettext
 
 from notifications import unsubscribe
 from notifications.kinds import EVERY_KIND, Kind
-from notifications.mime import TwoPartMail
+from notifications.mime import TwoPartMail, as_bytes
 from notifications.models import Mail
 from notifications.preferences import Person
 from notifications.stencils import Context, fill_both, on_few_lines
@@ -91,14 +91,11 @@ def write_ahead(mails: Collection[Mail], *, at: datetime) -> dict[UUID, EmailMes
             for mail in of_kind:
                 with suppress(Exception), in_readers_language(mail):
                     letter = write(mail, at=at, known=known[mail.pk])
-                    ready[mail.pk] = _put_together(mail, letter) if letter else None
+                    message = compose(mail, letter) if letter else None
+                    if message:
+                        as_bytes(message)  # which it keeps
+                    ready[mail.pk] = message
     return ready
-
-
-def _put_together(mail: Mail, letter: Letter) -> EmailMessage:
-    message = compose(mail, letter)
-    message.put_together()
-    return message
 
 
 def write(mail: Mail, *, at: datetime, known: object = None) -> Letter | None:

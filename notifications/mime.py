@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from email.generator import BytesGenerator
 from email.policy import Compat32
 from email.utils import formatdate
+from functools import cached_property
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -13,12 +14,12 @@ from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.message import forbid_multi_line_headers
 
-LONGEST_LINE = 998
+LONGEST_ON_WIRE = 998
 """What RFC 5322 allows, of headers and bodies."""
-LINE_END, BARE_END = re.compile(r"\r\n|\r|\n"), re.compile(rb"\r(?!\n)|(?<!\r)\n")
+BARE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 CHARSET = "utf-8"
-USUAL_VALUE = re.compile(r"[!-~]{1,70}|[!-~](?:[!-~]| (?! )){0,68}[!-~]")
-"""Of a header: words in ASCII, short enough for a line whatever the header."""
+WORDS, LONGEST_WORDS = re.compile(r"[!-~]+(?: [!-~]+)*"), 70
+"""A header that says this, and no more, is written as it is, whatever the header."""
 
 
 class _Unfolded(Compat32):
@@ -31,12 +32,12 @@ class _Unfolded(Compat32):
 
     def fold_binary(self, name: str, value: Any) -> bytes:
         line = f"{name}: {value}"
-        if line.isascii() and line.isprintable() and len(line) <= LONGEST_LINE:
+        if line.isascii() and line.isprintable() and len(line) <= LONGEST_ON_WIRE:
             return f"{line}{self.linesep}".encode()
         return super().fold_binary(name, value)
 
 
-UNFOLDED = _Unfolded(max_line_length=LONGEST_LINE, linesep="\r\n")
+UNFOLDED = _Unfolded(max_line_length=LONGEST_ON_WIRE, linesep="\r\n")
 
 
 class TwoPartMail(EmailMultiAlternatives):
@@ -55,11 +56,11 @@ class TwoPartMail(EmailMultiAlternatives):
         super().__init__(subject, text, to=[to], headers={"Message-ID": message_id, **headers})
         self.attach_alternative(html, "text/html")
         self.html = html
-        self.bytes: bytes | None = None
 
-    def put_together(self) -> None:
-        """Work out the bytes now, among others like it."""
-        self.bytes = _put_together(self)
+    @cached_property
+    def in_bytes(self) -> bytes:
+        """As it was when first asked for."""
+        return _put_together(self) or _generated(self)
 
     def message(self) -> Any:
         message = super().message()
@@ -71,8 +72,7 @@ class TwoPartMail(EmailMultiAlternatives):
 def as_bytes(message: EmailMessage) -> bytes:
     """The mail as Django would write it. Every line ends with CRLF, whatever is in it: to a server
     that takes other ends of lines as well, somebody could tell of another mail."""
-    plain = message.bytes or _put_together(message) if isinstance(message, TwoPartMail) else None
-    return plain or _generated(message)
+    return message.in_bytes if isinstance(message, TwoPartMail) else _generated(message)
 
 
 def _put_together(mail: TwoPartMail) -> bytes | None:
@@ -98,7 +98,7 @@ def _put_together(mail: TwoPartMail) -> bytes | None:
 
 
 def _goes_as_it_is(content: bytes) -> bool:
-    is_short = max(map(len, content.split(b"\n"))) <= LONGEST_LINE
+    is_short = max(map(len, content.split(b"\n"))) <= LONGEST_ON_WIRE
     return is_short and bool(content) and b"\r" not in content
 
 
@@ -112,16 +112,17 @@ def _part(subtype: str, content: bytes) -> bytes:
 
 
 def _header(name: str, value: str) -> bytes:
-    if USUAL_VALUE.fullmatch(value):
+    if len(value) <= LONGEST_WORDS and WORDS.fullmatch(value):
         return f"{name}: {value}\r\n".encode()
     return UNFOLDED.fold_binary(*forbid_multi_line_headers(name, value, CHARSET))
 
 
 class _Generator(BytesGenerator):
-    """Writes a part at once, where the standard library writes it line by line."""
+    """Writes a part at once, where the standard library writes it line by line. The ends
+    of lines are mended once, in the whole."""
 
     def _write_lines(self, lines: str) -> None:
-        self.write(LINE_END.sub("\r\n", lines))
+        self.write(lines)
 
 
 def _generated(message: EmailMessage) -> bytes:
