@@ -3,8 +3,8 @@
 from django.http import HttpRequest
 
 from accounts.requests import current_member, member_required
-from notifications.people import Gate, register
-from notifications.preferences import Person
+from notifications.preferences.services import Person
+from notifications.recipients import Gate, register
 
 
 def reader(request: HttpRequest) -> Person | None:

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 
 from accounts.invitations import signed_id
 from accounts.models import Invitation
+from notifications.email.rendering import Fact, Letter, moment, one_line, render, writes
 from notifications.kinds import INVITATION
-from notifications.mails import Fact, Letter, moment, one_line, render, writes
 from notifications.models import Mail
 
 LONGEST_NAME = 60

@@ -18,8 +18,8 @@ from django.utils.translation import gettext_lazy
 from accounts import changeofemail
 from accounts.models import User
 from notifications import services
+from notifications.email.rendering import Letter, moment, render, writes
 from notifications.kinds import ADDRESS_KNOWN, CONFIRM_ADDRESS, EVERY_KIND, RESET_PASSWORD, SECURITY
-from notifications.mails import Letter, moment, render, writes
 from notifications.models import Mail
 from notifications.tasks import ring_soon
 

@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.actors import Actor
 from accounts.models import Membership
-from notifications import delivery
+from notifications.email import delivery
+from notifications.email.rendering import reader_of
 from notifications.kinds import KINDS, Channel
-from notifications.mails import reader_of
 from notifications.models import Mail
-from notifications.preferences import wanted_channels
+from notifications.preferences.services import wanted_channels
 
 
 def is_wanted(mail: Mail) -> bool:

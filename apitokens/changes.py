@@ -15,15 +15,15 @@ from accounts.roles import Role
 from apitokens.expiry import MOST_IDS_IN_LINK, link_to
 from apitokens.models import APIToken
 from notifications import services as notifications
+from notifications.email.rendering import Letter, one_name, plain_letter, writes
 from notifications.kinds import (
     TOKEN_CHANGED_BY_OTHERS,
     TOKEN_CHANGED_IN_ACCOUNT,
     TOKEN_USED_FROM_NEW_ADDRESS,
     Kind,
 )
-from notifications.mails import Letter, one_name, plain_letter, writes
 from notifications.models import Mail
-from notifications.preferences import Person
+from notifications.preferences.services import Person
 from notifications.services import News
 
 Words = Callable[[], tuple[str, str]]

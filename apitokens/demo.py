@@ -22,7 +22,7 @@ from apitokens import demo_sso, services
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.use_records import Use, write_down
-from notifications.preferences import Person, Settings, choose, settings_of
+from notifications.preferences.services import Person, Settings, choose, settings_of
 
 PASSWORD = "permatoken-demo"  # noqa: S105  # it is printed on every first start
 OPERATOR = Actor.operator(through=Through.COMMAND)

@@ -1,8 +1,8 @@
 """Tells people in time that their tokens expire: finds what is due, for everybody at once.
 
 A scan writes the ledger (`ExpiryNotice`), the inbox entries and the mails of some accounts in one
-transaction; sending is another story (`notifications.delivery`). Running it twice, or in two places
-at once, is dull.
+transaction; sending is another story (`notifications.email.delivery`). Running it twice, or in two
+places at once, is dull.
 """
 
 import logging
@@ -22,13 +22,14 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken, APITokenQuerySet, ExpiryNotice
 from apitokens.thresholds import NOTICE_DAYS, due_threshold
-from notifications import delivery, health
+from notifications import health
 from notifications import services as notifications
+from notifications.email import delivery
+from notifications.email.rendering import reader_of
 from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.links import path_to, within
-from notifications.mails import reader_of
 from notifications.models import Mail, State
-from notifications.preferences import Person, wanted_channels
+from notifications.preferences.services import Person, wanted_channels
 from notifications.services import News
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,7 @@ from accounts.roles import Role
 from apitokens.expiry import link_to
 from apitokens.models import APIToken, ExpiryNotice
 from apitokens.thresholds import DAY, NOTICE_DAYS, threshold_within
-from notifications.kinds import TOKEN_EXPIRING, Channel
-from notifications.mails import (
+from notifications.email.rendering import (
     Fact,
     Letter,
     in_utc,
@@ -30,9 +29,10 @@ from notifications.mails import (
     render_alike,
     writes_from,
 )
+from notifications.email.stencils import Parts, fill_both
+from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.models import Mail
-from notifications.preferences import Person, wanted_channels
-from notifications.stencils import Parts, fill_both
+from notifications.preferences.services import Person, wanted_channels
 
 LONGEST_ACCOUNT = 60
 DAYS = sorted(NOTICE_DAYS)

@@ -12,10 +12,10 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
 from notifications import services as notifications
+from notifications.email.rendering import one_name
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS
 from notifications.links import path_to, within
-from notifications.mails import one_name
-from notifications.preferences import Person
+from notifications.preferences.services import Person
 from notifications.services import News
 
 ADDRESSES_NAMED = 10

@@ -112,7 +112,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.messages.context_processors.messages",
                 "accounts.context.shell",
                 "apitokens.context.expiring_badge",
-                "notifications.context.bell",
+                "notifications.inbox.context_processors.bell",
             ],
         },
     },

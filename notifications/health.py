@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
-from notifications import delivery
+from notifications.email import delivery
 from notifications.models import OPEN_STATES, Heartbeat, Mail, State
 
 MISSED_INTERVALS = 3

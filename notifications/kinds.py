@@ -1,5 +1,5 @@
 """The kinds of notices a person can get. A new kind is one entry here, and whoever has news of that
-kind registers how a mail about it reads (`notifications.mails.writes`)."""
+kind registers how a mail about it reads (`notifications.email.rendering.writes`)."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from notifications import delivery
+from notifications.email import delivery
 
 _stopping = mmap.mmap(-1, 1)
 """A byte that the worker shares with the processes it has forked. An event would have a lock, and a

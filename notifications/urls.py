@@ -1,13 +1,14 @@
 from django.urls import path
 
-from notifications import views
+from notifications.inbox import views as inbox
+from notifications.preferences import views as preferences
 
 app_name = "notifications"
 urlpatterns = [
-    path("notifications/", views.inbox, name="inbox"),
-    path("notifications/read/", views.read_all, name="read-all"),
-    path("notifications/<int:pk>/", views.follow, name="follow"),
-    path("notifications/<int:pk>/read/", views.read, name="read"),
-    path("notifications/unsubscribe/<str:signed>/", views.stop_mails, name="unsubscribe"),
-    path("profile/notifications/", views.settings, name="settings"),
+    path("notifications/", inbox.inbox, name="inbox"),
+    path("notifications/read/", inbox.read_all, name="read-all"),
+    path("notifications/<int:pk>/", inbox.follow, name="follow"),
+    path("notifications/<int:pk>/read/", inbox.read, name="read"),
+    path("notifications/unsubscribe/<str:signed>/", preferences.stop_mails, name="unsubscribe"),
+    path("profile/notifications/", preferences.settings, name="settings"),
 ]

@@ -14,11 +14,11 @@ from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
+from notifications.email.rendering import Letter, plain_letter, reader_of, writes
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.links import path_to, within
-from notifications.mails import Letter, plain_letter, reader_of, writes
 from notifications.models import Mail
-from notifications.preferences import Person, wanted_channels
+from notifications.preferences.services import Person, wanted_channels
 from notifications.services import News
 from sso.models import Certificate
 

@@ -12,11 +12,11 @@ from accounts.mailing import is_wanted
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
+from notifications.email.rendering import Letter, plain_letter, writes
 from notifications.kinds import STAYED_AWAY
 from notifications.links import path_to, within
-from notifications.mails import Letter, plain_letter, writes
 from notifications.models import Mail
-from notifications.preferences import Person
+from notifications.preferences.services import Person
 from notifications.services import News
 from sso.models import Connection, IdleAction
 

@@ -28,7 +28,7 @@ def scan() -> Figures:
 
 
 def deliver() -> Figures:
-    from notifications import delivery
+    from notifications.email import delivery
 
     outcome = delivery.deliver()
     assert outcome.sent == outcome.total, outcome
@@ -51,15 +51,15 @@ def bare(number: int) -> Figures:
 def _samples(number: int) -> list[tuple[str, str, bytes]]:
     from django.utils import timezone
 
-    from notifications import mails
-    from notifications.mime import as_bytes
+    from notifications.email import rendering
+    from notifications.email.mime import as_bytes
     from notifications.models import Mail
 
     found = []
     for mail in Mail.objects.select_related("user", "account").order_by("next_try_at")[:number]:
-        letter = mails.write(mail, at=timezone.now())
+        letter = rendering.write(mail, at=timezone.now())
         assert letter is not None
-        message = mails.compose(mail, letter)
+        message = rendering.compose(mail, letter)
         found.append((message.from_email, mail.user.email, as_bytes(message)))
     return found
 

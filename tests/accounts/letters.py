@@ -5,7 +5,7 @@ import re
 from django.conf import settings
 from django.utils import timezone
 
-from notifications.mails import Letter, in_readers_language, write
+from notifications.email.rendering import Letter, in_readers_language, write
 from notifications.models import Mail
 
 

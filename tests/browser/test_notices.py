@@ -30,7 +30,7 @@ PURGER = "purge@example.com"
 INBOX, SETTINGS = "/notifications/", "/profile/notifications/"
 SCAN_AND_SEND = (
     "from django.utils import timezone; from apitokens import expiry; "
-    "from notifications.delivery import deliver; expiry.scan(at=timezone.now()); deliver()"
+    "from notifications.email.delivery import deliver; expiry.scan(at=timezone.now()); deliver()"
 )
 Violations = Callable[[Page], list[str]]
 

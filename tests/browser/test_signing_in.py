@@ -25,7 +25,7 @@ def mails(portal: Portal) -> str:
     """All mails that the portal has sent, after sending those that wait."""
     subprocess.run(
         [sys.executable, "manage.py", "shell", "-v0", "-c",
-         "from notifications.delivery import deliver; deliver()"],
+         "from notifications.email.delivery import deliver; deliver()"],
         cwd=ROOT,
         env={
             **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},

@@ -15,7 +15,7 @@ LEASE = timedelta(seconds=4)
 
 
 def _hurry() -> None:
-    from notifications import delivery, smtp
+    from notifications.email import delivery, smtp
 
     delivery.FIRST_PAUSE, delivery.LONGEST_PAUSE = timedelta(seconds=0.3), timedelta(seconds=1)
     delivery.lease = lambda: LEASE

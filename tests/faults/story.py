@@ -15,9 +15,9 @@ from apitokens import expiry, keys
 from apitokens.models import APIToken, ExpiryNotice
 from apitokens.services import newest_pepper
 from apitokens.thresholds import first_notice_due
-from notifications import delivery
+from notifications.email import delivery
+from notifications.email.rendering import message_id
 from notifications.kinds import Channel
-from notifications.mails import message_id
 from notifications.models import Heartbeat, Mail, Notice, State
 from tests.faults.siege import REJECTED
 from tests.mailserver import NO_SUCH_USER

@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import Membership
-from notifications import smtp
+from notifications.email import smtp
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
 from notifications.models import IN_HAND, Mail
 from tests.mailserver import MailServer, mail_server

@@ -10,10 +10,11 @@ from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens import services
-from notifications import delivery, preferences
+from notifications.email import delivery
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_CHANGED_IN_ACCOUNT, Channel
 from notifications.models import Mail, Notice, State
-from notifications.preferences import Person
+from notifications.preferences import services as preferences
+from notifications.preferences.services import Person
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
 

@@ -20,8 +20,9 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens import expiry, services
 from apitokens.models import APIToken
-from notifications import delivery, mails, tasks
-from notifications.delivery import IN_DOUBT, deliver, lease, pause
+from notifications import tasks
+from notifications.email import delivery, rendering
+from notifications.email.delivery import IN_DOUBT, deliver, lease, pause
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.models import Heartbeat, Mail, State
 from notifications.services import GIVE_UP_AFTER
@@ -92,7 +93,7 @@ def test_mail_is_sent_once_and_marked(
     assert sent.state == State.SENT
     assert sent.sent_at is not None
     assert sent.sent_at >= now
-    assert server.keeper.taken[0].message["Message-ID"] == mails.message_id(sent)
+    assert server.keeper.taken[0].message["Message-ID"] == rendering.message_id(sent)
 
 
 def test_a_hundred_and_twenty_mails_share_a_connection(
@@ -277,14 +278,14 @@ def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     odd, good = crowd(2)
-    write = mails.write
+    write = rendering.write
 
-    def writes(mail: Mail, **facts: Any) -> mails.Letter | None:
+    def writes(mail: Mail, **facts: Any) -> rendering.Letter | None:
         if mail.pk == odd.pk:
             raise ZeroDivisionError
         return write(mail, **facts)
 
-    monkeypatch.setattr(mails, "write", writes)
+    monkeypatch.setattr(rendering, "write", writes)
     outcome = deliver()
     assert (outcome.sent, outcome.postponed) == (1, 1)
     assert server.recipients == [good.user.email]
@@ -424,13 +425,13 @@ def test_mail_that_another_sender_has_taken_over_is_left_to_it(
     server: MailServer, mail: MakeMail, user: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = mail(user)
-    write = mails.write
+    write = rendering.write
 
-    def is_slow(mail: Mail, **facts: Any) -> mails.Letter | None:
+    def is_slow(mail: Mail, **facts: Any) -> rendering.Letter | None:
         Mail.objects.filter(pk=mail.pk).update(owner="another")
         return write(mail, **facts)
 
-    monkeypatch.setattr(mails, "write", is_slow)
+    monkeypatch.setattr(rendering, "write", is_slow)
     assert deliver().total == 0
     waiting.refresh_from_db()
     assert (waiting.state, waiting.owner) == (State.CLAIMED, "another")
@@ -700,7 +701,7 @@ def test_little_is_read_that_is_too_old_before_it_is_used(
         read.append(len(some))
         return {}
 
-    monkeypatch.setattr(mails, "write_ahead", reads)
+    monkeypatch.setattr(rendering, "write_ahead", reads)
     assert deliver(clock=lambda: now + timedelta(seconds=next(seconds))).sent == 12
     assert sum(read) <= most, read
 
@@ -713,7 +714,7 @@ def test_fault_in_reading_for_many_leaves_each_to_itself(
     def fails(*_mails: object, **_facts: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(mails, "write_ahead", fails)
+    monkeypatch.setattr(rendering, "write_ahead", fails)
     assert deliver().sent == 3
 
 

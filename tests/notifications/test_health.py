@@ -13,7 +13,8 @@ from pytest_django import Settings
 
 from accounts.models import Membership
 from apitokens import expiry
-from notifications import delivery, health
+from notifications import health
+from notifications.email import delivery
 from notifications.health import HELD_UP_AFTER, MISSED_INTERVALS
 from notifications.models import State
 from notifications.services import beat

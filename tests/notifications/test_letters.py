@@ -21,12 +21,13 @@ from accounts.roles import Role
 from apitokens import expiry, services
 from apitokens.expiry_mail import MOST_LINES, time_left
 from apitokens.models import APIToken
-from notifications import mails, preferences, stencils
+from notifications.email import rendering, stencils
+from notifications.email.mime import TwoPartMail, as_bytes
+from notifications.email.rendering import Letter, one_line
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
-from notifications.mails import Letter, one_line
-from notifications.mime import TwoPartMail, as_bytes
 from notifications.models import Mail
-from notifications.preferences import Person
+from notifications.preferences import services as preferences
+from notifications.preferences.services import Person
 from tests.conftest import is_on_postgresql
 from tests.factories import issue
 
@@ -56,14 +57,14 @@ def scanned(member: Membership) -> Mail:
 
 
 def letter_to(member: Membership) -> Letter:
-    letter = mails.write(scanned(member), at=NOW)
+    letter = rendering.write(scanned(member), at=NOW)
     assert letter is not None
     return letter
 
 
 def received(mail: Mail, letter: Letter) -> EmailMessage:
     """The mail as a mail program reads it off the wire."""
-    raw = as_bytes(mails.compose(mail, letter))
+    raw = as_bytes(rendering.compose(mail, letter))
     parsed = message_from_bytes(raw, policy=policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed
@@ -140,7 +141,7 @@ def test_it_is_dated_when_it_goes_not_when_it_was_decided(user: Membership) -> N
     expiring(user)
     mail = scanned(user)
     with time_machine.travel(NOW + 2 * DAY, tick=False):
-        letter = mails.write(mail, at=NOW + 2 * DAY)
+        letter = rendering.write(mail, at=NOW + 2 * DAY)
         assert letter is not None
         assert received(mail, letter)["Date"] == "Wed, 25 Nov 2026 12:00:00 -0000"
 
@@ -191,7 +192,7 @@ def test_an_issuer_who_has_left_is_told_as_such(
     expiring(user)
     mail = scanned(administrator)
     Membership.objects.filter(pk=user.pk).update(removed_at=NOW)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     assert f"{user.user.name} (The user has been deleted)" in letter.text
 
@@ -238,7 +239,7 @@ def test_expiration_is_exact_when_the_clocks_change(
     expiring(user, at=end - 60 * DAY, expires_at=end)
     at = end - timedelta(hours=20)
     expiry.scan(at=at)
-    letter = mails.write(Mail.objects.get(user=user.user), at=at)
+    letter = rendering.write(Mail.objects.get(user=user.user), at=at)
     assert letter is not None
     assert f"Expiration: {local}" in letter.text
     assert letter.subject.endswith("expires in 20 hours")
@@ -301,7 +302,7 @@ def test_what_was_rendered_for_others_tells_nobody_their_words(
     def written(base_url: str, mail: Mail) -> list[str]:
         settings.BASE_URL = base_url
         with translation.override(language):
-            letter = mails.write(mail, at=NOW)
+            letter = rendering.write(mail, at=NOW)
         assert letter is not None
         return [letter.subject, letter.text, letter.html]
 
@@ -329,10 +330,10 @@ def test_mails_written_together_say_what_each_would_alone(
     expiry.scan(at=NOW)
     waiting = list(Mail.objects.select_related("user", "account"))
     assert len(waiting) == 3
-    together = mails.write_ahead(waiting, at=NOW)
+    together = rendering.write_ahead(waiting, at=NOW)
     for mail in waiting:
-        with mails.in_readers_language(mail):
-            letter = mails.write(mail, at=NOW)
+        with rendering.in_readers_language(mail):
+            letter = rendering.write(mail, at=NOW)
         ready = together[mail.pk]
         assert letter is not None
         assert isinstance(ready, TwoPartMail)
@@ -349,7 +350,7 @@ def _unsigned(page: str) -> str:
 def test_it_says_why_it_came_and_how_to_stop_it(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     for part in (letter.text, letter.html):
         assert "You get this mail because you issued this API token." in part
@@ -390,7 +391,7 @@ def test_it_costs_the_same_queries_for_any_number_of_tokens(
         expiring(user)
     mail = Mail.objects.select_related("user", "account").get(pk=scanned(user).pk)
     with django_assert_num_queries(4):  # ledger, settings, membership, tokens
-        assert mails.write(mail, at=NOW)
+        assert rendering.write(mail, at=NOW)
 
 
 # --- Who is told what --------------------------------------------------------------------------
@@ -415,7 +416,7 @@ def test_who_is_no_administrator_any_more_is_told_of_own_tokens_only(
     expiring(user, name="Of the user")
     mail = scanned(administrator)
     Membership.objects.filter(pk=administrator.pk).update(role=Role.USERS)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     assert "Own token" in letter.text
     assert "Of the user" not in letter.text
@@ -426,7 +427,7 @@ def test_a_token_deleted_meanwhile_is_left_out(user: Membership) -> None:
     gone, stays = expiring(user, name="Gone", days=2), expiring(user, name="Stays", days=4)
     mail = scanned(user)
     services.delete(token=gone, by=Actor.member(user), at=NOW)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     assert letter.subject == "1 API token of Example Inc. expires in 4 days"
     for part in (letter.text, letter.html):
@@ -440,20 +441,20 @@ def test_there_is_no_mail_when_all_tokens_are_gone(user: Membership) -> None:
     token = expiring(user)
     mail = scanned(user)
     services.delete(token=token, by=Actor.member(user), at=NOW)
-    assert mails.write(mail, at=NOW) is None
+    assert rendering.write(mail, at=NOW) is None
 
 
 def test_there_is_no_mail_about_what_has_expired_meanwhile(user: Membership) -> None:
     expiring(user, days=0.5)
     mail = scanned(user)
-    assert mails.write(mail, at=NOW + DAY) is None
+    assert rendering.write(mail, at=NOW + DAY) is None
 
 
 def test_a_reader_who_left_gets_no_mail(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
     Membership.objects.filter(pk=user.pk).update(removed_at=NOW)
-    assert mails.write(mail, at=NOW) is None
+    assert rendering.write(mail, at=NOW) is None
 
 
 def test_a_reader_who_was_switched_off_gets_no_mail(user: Membership) -> None:
@@ -461,14 +462,14 @@ def test_a_reader_who_was_switched_off_gets_no_mail(user: Membership) -> None:
     mail = scanned(user)
     user.user.is_active = False
     user.user.save()
-    assert mails.write(mail, at=NOW) is None
+    assert rendering.write(mail, at=NOW) is None
 
 
 def test_nobody_in_a_closed_account_gets_mail(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
     Account.objects.filter(pk=user.account_id).update(closed_at=NOW)
-    assert mails.write(mail, at=NOW) is None
+    assert rendering.write(mail, at=NOW) is None
 
 
 def test_a_reader_who_turned_it_off_meanwhile_gets_no_mail(user: Membership) -> None:
@@ -476,7 +477,7 @@ def test_a_reader_who_turned_it_off_meanwhile_gets_no_mail(user: Membership) -> 
     mail = scanned(user)
     person = Person(user.user_id, user.account_id)
     preferences.turn_off(person, TOKEN_EXPIRING, Channel.EMAIL)
-    assert mails.write(mail, at=NOW) is None
+    assert rendering.write(mail, at=NOW) is None
 
 
 def test_turning_off_another_kind_or_channel_changes_nothing(user: Membership) -> None:
@@ -485,7 +486,7 @@ def test_turning_off_another_kind_or_channel_changes_nothing(user: Membership) -
     person = Person(user.user_id, user.account_id)
     preferences.turn_off(person, TOKEN_EXPIRING, Channel.PORTAL)
     preferences.turn_off(person, TOKEN_CHANGED_BY_OTHERS, Channel.EMAIL)
-    assert mails.write(mail, at=NOW) is not None
+    assert rendering.write(mail, at=NOW) is not None
 
 
 # --- The envelope ------------------------------------------------------------------------------
@@ -494,7 +495,7 @@ def test_turning_off_another_kind_or_channel_changes_nothing(user: Membership) -
 def test_mail_can_be_stopped_with_one_click(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     message = received(mail, letter)
     assert re.fullmatch(
@@ -507,9 +508,9 @@ def test_mail_can_be_stopped_with_one_click(user: Membership) -> None:
 def test_long_headers_stay_on_one_line(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
-    raw = as_bytes(mails.compose(mail, letter)).decode()
+    raw = as_bytes(rendering.compose(mail, letter)).decode()
     assert f"\r\nList-Unsubscribe: <{letter.stop_url}>\r\n" in raw
 
 
@@ -517,9 +518,9 @@ def test_headers_beyond_ascii_are_encoded(user: Membership) -> None:
     rename(user.account, "Übermäßig lang " * 4)
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
-    head = as_bytes(mails.compose(mail, letter)).split(b"\r\n\r\n")[0]
+    head = as_bytes(rendering.compose(mail, letter)).split(b"\r\n\r\n")[0]
     assert head.isascii()
     assert received(mail, letter)["Subject"] == letter.subject
 
@@ -527,7 +528,7 @@ def test_headers_beyond_ascii_are_encoded(user: Membership) -> None:
 def test_no_two_mails_divide_their_parts_alike(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     one, other = (received(mail, letter).get_boundary() for _time in range(2))
     assert one != other
@@ -539,7 +540,7 @@ def test_message_id_comes_from_the_row_so_that_a_repeat_can_be_recognised(
     settings.BASE_URL = "https://tokens.example:8443"
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     first, second = received(mail, letter), received(mail, letter)
     assert first["Message-ID"] == second["Message-ID"] == f"<{mail.pk.hex}@tokens.example>"
@@ -548,7 +549,7 @@ def test_message_id_comes_from_the_row_so_that_a_repeat_can_be_recognised(
 def test_it_goes_to_the_reader_alone_in_two_parts(user: Membership) -> None:
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     message = received(mail, letter)
     assert message["To"] == user.user.email
@@ -571,7 +572,7 @@ def test_an_account_name_starts_no_other_header(user: Membership, line_break: st
     rename(user.account, name)
     expiring(user)
     mail = scanned(user)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     message = received(mail, letter)
     assert message["Bcc"] is None
@@ -622,7 +623,7 @@ def test_names_do_not_turn_the_direction_of_what_follows(user: Membership) -> No
 def test_names_in_other_scripts_arrive_as_they_are(user: Membership, name: str) -> None:
     expiring(user, name=name)
     mail = scanned(user)
-    letter = mails.write(mail, at=NOW)
+    letter = rendering.write(mail, at=NOW)
     assert letter is not None
     message = received(mail, letter)
     text, html = message.get_body(("plain",)), message.get_body(("html",))
@@ -652,7 +653,7 @@ def changed(member: Membership, **facts: str) -> Mail:
 
 def test_plain_mail_has_title_text_time_and_link(user: Membership) -> None:
     user.user.time_zone = "Asia/Tokyo"
-    letter = mails.plain_letter(changed(user))
+    letter = rendering.plain_letter(changed(user))
     assert letter is not None
     assert letter.subject == "Maria deleted it"
     for part in (letter.text, letter.html):
@@ -665,7 +666,7 @@ def test_plain_mail_has_title_text_time_and_link(user: Membership) -> None:
 def test_plain_mail_is_as_careful_with_names(user: Membership) -> None:
     title = f"Maria\r\nBcc: x@example.com deleted <b>{EXECUTABLE}</b>" + "x" * 10_000
     mail = changed(user, title=title, text="<i>one</i>\r\ntwo\x00")
-    letter = mails.plain_letter(mail)
+    letter = rendering.plain_letter(mail)
     assert letter is not None
     message = received(mail, letter)
     assert message["Bcc"] is None

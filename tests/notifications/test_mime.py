@@ -13,7 +13,7 @@ from django.core.mail.message import BadHeaderError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifications.mime import TwoPartMail, as_bytes
+from notifications.email.mime import TwoPartMail, as_bytes
 
 BOUNDARY = "0" * 31 + "1"
 
@@ -57,7 +57,7 @@ def told(write: Callable[[], bytes]) -> bytes | str:
     """What it wrote, or which error it ended with."""
     with (
         time_machine.travel("2026-11-27T12:00:00Z", tick=False),
-        mock.patch("notifications.mime.uuid4", return_value=UUID(BOUNDARY)),
+        mock.patch("notifications.email.mime.uuid4", return_value=UUID(BOUNDARY)),
     ):
         try:
             return write()
@@ -70,7 +70,7 @@ def by_django(mail: TwoPartMail) -> bytes | str:
 
 
 def is_put_together(mail: TwoPartMail) -> bool:
-    with mock.patch("notifications.mime._generated", side_effect=AssertionError):
+    with mock.patch("notifications.email.mime._generated", side_effect=AssertionError):
         try:
             as_bytes(mail)
         except AssertionError:

@@ -17,7 +17,7 @@ from notifications.kinds import (
     Channel,
 )
 from notifications.models import Preference
-from notifications.preferences import Person, settings_of, turn_off
+from notifications.preferences.services import Person, settings_of, turn_off
 from tests.conftest import SignIn
 from tests.factories import MembershipFactory
 

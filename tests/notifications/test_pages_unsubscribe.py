@@ -9,10 +9,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import Membership
-from notifications import unsubscribe
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import Preference
-from notifications.preferences import Person, settings_of
+from notifications.preferences import unsubscribe
+from notifications.preferences.services import Person, settings_of
 from tests.conftest import SignIn
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from notifications.kinds import (
     Channel,
 )
 from notifications.models import Preference
-from notifications.preferences import (
+from notifications.preferences.services import (
     Person,
     Settings,
     choose,

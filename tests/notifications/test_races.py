@@ -12,7 +12,7 @@ from accounts.actors import Actor
 from accounts.models import Membership
 from apitokens import expiry, services
 from apitokens.models import APIToken
-from notifications import delivery
+from notifications.email import delivery
 from notifications.models import Mail, State
 from tests.conftest import Issue, is_on_postgresql
 from tests.mailserver import MailServer

@@ -16,10 +16,10 @@ from accounts.models import Account, Membership
 from accounts.roles import Role
 from apitokens import expiry, services
 from apitokens.models import APIToken, ExpiryNotice
-from notifications import preferences
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import IN_HAND, Heartbeat, Mail, Notice, State
-from notifications.preferences import Person
+from notifications.preferences import services as preferences
+from notifications.preferences.services import Person
 from tests.factories import AccountFactory, MembershipFactory, issue
 
 pytestmark = pytest.mark.django_db

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from notifications import smtp
-from notifications.smtp import PATIENCE, USUAL_ADDRESS, InDoubt, NotTaken, SMTPDoor, door
+from notifications.email import smtp
+from notifications.email.smtp import PATIENCE, USUAL_ADDRESS, InDoubt, NotTaken, SMTPDoor, door
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, TAKE_AND_HANG, MailServer, Mood, mail_server
 from tests.notifications.conftest import TIMEOUT, send_to
 

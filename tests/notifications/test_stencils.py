@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from accounts.roles import Role
 from apitokens.expiry_mail import _context
-from notifications.stencils import fill_both, on_few_lines
+from notifications.email.stencils import fill_both, on_few_lines
 
 TEMPLATE = "emails/token_expiring/token"
 FACTS = (Role.USERS.value, True)

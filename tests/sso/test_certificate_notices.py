@@ -7,10 +7,10 @@ import pytest
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
+from notifications.email.rendering import write
 from notifications.kinds import CERTIFICATE_ENDING, Channel
-from notifications.mails import write
 from notifications.models import Mail, Notice
-from notifications.preferences import Person, turn_off
+from notifications.preferences.services import Person, turn_off
 from sso.certificate_notices import warn_of_ending
 from sso.models import Certificate, Connection
 from sso.tasks import warn_of_certificates

@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 
 from apitokens import expiry
 from apitokens.expiry import Digest
-from notifications import delivery
+from notifications.email import delivery
 from notifications.kinds import Channel
 from notifications.models import Mail
 

@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 
-from notifications.smtp import InDoubt, NotTaken, door
+from notifications.email.smtp import InDoubt, NotTaken, door
 
 
 class Command(BaseCommand):

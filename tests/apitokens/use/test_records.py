@@ -14,10 +14,10 @@ from accounts.roles import Role
 from apitokens import use_records
 from apitokens.models import APIToken, TokenAddress, TokenUseDay
 from apitokens.use_records import Place, Use, in_parts, merged, unknown_places, write_down
+from notifications.email.rendering import in_readers_language, write
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS, Channel
-from notifications.mails import in_readers_language, write
 from notifications.models import Mail, Notice
-from notifications.preferences import Person, turn_off
+from notifications.preferences.services import Person, turn_off
 from tests.conftest import Issue, is_on_postgresql
 from tests.factories import MembershipFactory
 

@@ -6,7 +6,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from django.http import HttpRequest, HttpResponseBase
 
-from notifications.preferences import Person
+from notifications.preferences.services import Person
 
 P = ParamSpec("P")
 View = Callable[Concatenate[Any, P], HttpResponseBase]

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from notifications.models import Notice
-from notifications.people import person_of
+from notifications.recipients import person_of
 
 MOST_COUNTED = 100
 """The bell says "99+" for these and more; nobody counts further, nor does the database."""

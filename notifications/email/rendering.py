@@ -19,12 +19,12 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from notifications import unsubscribe
+from notifications.email.mime import TwoPartMail, as_bytes
+from notifications.email.stencils import Context, fill_both, on_few_lines
 from notifications.kinds import EVERY_KIND, Kind
-from notifications.mime import TwoPartMail, as_bytes
 from notifications.models import Mail
-from notifications.preferences import Person
-from notifications.stencils import Context, fill_both, on_few_lines
+from notifications.preferences import unsubscribe
+from notifications.preferences.services import Person
 
 LONGEST_LINE, LONGEST_NAME = 255, 100
 TROUBLESOME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")
@@ -199,7 +199,7 @@ def render_alike(
     facts: tuple[Hashable, ...],
 ) -> Letter:
     """As `render`, for mails that come in great numbers and differ in little but their words
-    (`notifications.stencils`)."""
+    (`notifications.email.stencils`)."""
     frame = Frame.of(mail, heading)
     text, html = fill_both(
         template,

@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from notifications.kinds import GROUP_NAMES, KINDS, Channel, Group, Kind
-from notifications.preferences import Person, Settings
+from notifications.preferences.services import Person, Settings
 
 
 class Boxes(NamedTuple):

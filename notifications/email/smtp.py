@@ -20,7 +20,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.message import sanitize_address
 from django.core.mail.utils import DNS_NAME
 
-from notifications.mime import as_bytes
+from notifications.email.mime import as_bytes
 
 START_INPUT = 354
 CLOSING = 421

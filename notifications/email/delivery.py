@@ -28,9 +28,10 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from notifications import mails, services
+from notifications import services
+from notifications.email import rendering
+from notifications.email.smtp import Door, InDoubt, NotTaken, door
 from notifications.models import Mail, State
-from notifications.smtp import Door, InDoubt, NotTaken, door
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class Sender:
         some = self.in_hand[: self.reach]
         self.looked_at, self.ready = {mail.pk for mail in some}, {}
         try:
-            self.ready = mails.write_ahead(some, at=at)
+            self.ready = rendering.write_ahead(some, at=at)
         except Exception:  # one odd mail must not hold up the others: each is read for alone
             logger.exception("The mails in hand could not be read for together.")
         self.written_at = at
@@ -294,12 +295,12 @@ def _compose(mail: Mail, sender: Sender) -> EmailMessage | None:
     if mail.pk in sender.ready:
         return sender.ready[mail.pk]
     try:
-        with mails.in_readers_language(mail):
-            letter = mails.write(mail, at=sender.clock())
+        with rendering.in_readers_language(mail):
+            letter = rendering.write(mail, at=sender.clock())
     except Exception as error:
         logger.exception("Mail %s could not be written.", mail.pk)
         raise NotTaken(f"The mail could not be written: {error!r}") from error
-    return mails.compose(mail, letter) if letter else None
+    return rendering.compose(mail, letter) if letter else None
 
 
 def _mark_hand_over(mail: Mail, sender: Sender) -> None:

@@ -1,0 +1,1 @@
+"""Notices by e-mail: rendering, and delivery exactly once."""

@@ -1,0 +1,68 @@
+"""The pages of the inbox."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from notifications import services
+from notifications.inbox.listing import inbox_of
+from notifications.models import Notice
+from notifications.recipients import PersonRequest, person_required
+
+
+@require_safe
+@never_cache
+@person_required
+def inbox(request: PersonRequest) -> HttpResponse:
+    """Notices: what the portal has told this person about this account."""
+    context = inbox_of(request.person, page=request.GET.get("page"))
+    return render(request, "notifications/inbox.html", context)
+
+
+@require_safe
+@never_cache
+@person_required
+def follow(request: PersonRequest, pk: int) -> HttpResponse:
+    """Go where something can be done about a notice; whoever does so has read it."""
+    notice = _own_notice(request, pk)
+    services.mark_read(person=request.person, notice_id=notice.pk, at=timezone.now())
+    return HttpResponseRedirect(notice.link or reverse("notifications:inbox"))
+
+
+@require_POST
+@person_required
+def read(request: PersonRequest, pk: int) -> HttpResponse:
+    """Mark one notice as read."""
+    notice = _own_notice(request, pk)
+    services.mark_read(person=request.person, notice_id=notice.pk, at=timezone.now())
+    messages.success(request, _("The notice was marked as read."))
+    return redirect(_same_page(request))
+
+
+@require_POST
+@person_required
+def read_all(request: PersonRequest) -> HttpResponse:
+    """Mark all notices of this account as read."""
+    count = services.mark_read(person=request.person, at=timezone.now())
+    words = ngettext(
+        "%(count)d notice was marked as read.", "%(count)d notices were marked as read.", count
+    )
+    messages.success(request, words % {"count": count})
+    return redirect(_same_page(request))
+
+
+def _own_notice(request: PersonRequest, pk: int) -> Notice:
+    person = request.person
+    own = Notice.objects.to(user_id=person.user_id, account_id=person.account_id)
+    return get_object_or_404(own, pk=pk)
+
+
+def _same_page(request: HttpRequest) -> str:
+    page = request.POST.get("page", "")
+    return reverse("notifications:inbox") + (f"?page={page}" if page.isdecimal() else "")

@@ -1,0 +1,58 @@
+"""Notifications: the settings page, and the page that stops mails of one kind."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from notifications.kinds import Channel
+from notifications.preferences import services as preferences
+from notifications.preferences import unsubscribe
+from notifications.preferences.forms import SettingsForm
+from notifications.recipients import PersonRequest, person_required
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@person_required
+def settings(request: PersonRequest) -> HttpResponse:
+    """Notifications: what this person wants to be told about this account, and how."""
+    present = preferences.settings_of(request.person)
+    form = SettingsForm(request.POST or None, person=request.person, present=present)
+    if request.method != "POST":
+        return render(request, "notifications/settings.html", {"form": form})
+    if form.is_valid():
+        preferences.choose(request.person, form.chosen)
+        messages.success(request, _("Your notification settings were saved."))
+    else:
+        messages.error(
+            request,
+            _(
+                "Nothing was saved, because you have switched to another account meanwhile. "
+                "These are your settings for that account."
+            ),
+        )
+    return redirect("notifications:settings")
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def stop_mails(request: HttpRequest, signed: str) -> HttpResponse:
+    """Stop one kind of mails, without a sign-in: the signature of the link is the permission.
+
+    Only a POST changes anything, because mail filters open links. It comes from the page's button
+    or, with one click and no page, from a mail program (RFC 8058): neither can have a CSRF token.
+    """
+    try:
+        stop = unsubscribe.read(signed)
+    except unsubscribe.BadLink:
+        return render(request, "notifications/bad_link.html", status=400)
+    if request.method == "POST":
+        preferences.turn_off(stop.person, stop.kind, Channel.EMAIL)
+    wanted = preferences.wanted_channels([stop.person], stop.kind)[stop.person]
+    page = "unsubscribe" if Channel.EMAIL in wanted else "stopped"
+    return render(request, f"notifications/{page}.html", {"stop": stop})
