@@ -19,7 +19,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 run: prepare-run ## Start the portal; PORT and DATA_DIR may be set (make run PORT=8001 DATA_DIR=var-2)
-	@exec $(IN_VENV) -m config.run
+	@exec $(IN_VENV) -m config.launcher
 
 test: prepare-dev ## Run the tests on SQLite and PostgreSQL (make test ARGS="-k promise")
 	@exec $(IN_VENV) -m tests $(ARGS)

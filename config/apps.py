@@ -4,4 +4,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class OperatorsSite(AdminConfig):
-    default_site = "config.operators.OperatorsAdminSite"
+    default_site = "config.admin_site.OperatorsAdminSite"

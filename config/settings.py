@@ -15,11 +15,11 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from config.addresses import parse_base_url, parse_email_url, parse_origins, parse_sender
-from config.keyfiles import read_or_make
-from config.networks import parse_networks
-from config.numbers import parse_number
-from config.peppers import parse_peppers
+from config.env.networks import parse_networks
+from config.env.numbers import parse_number
+from config.env.peppers import parse_peppers
+from config.env.secret_files import read_or_make
+from config.env.urls import parse_base_url, parse_email_url, parse_origins, parse_sender
 
 env = environ.Env()
 
@@ -150,7 +150,7 @@ CACHES: dict[str, dict[str, Any]] = {
         }
         if REDIS_URL
         else {
-            "BACKEND": "config.filecache.SharedFileCache",
+            "BACKEND": "config.file_cache.SharedFileCache",
             "LOCATION": DATA_DIR / "cache",
             # Rate limits live here: what is forgotten too early would let somebody try again.
             "OPTIONS": {"MAX_ENTRIES": 10_000},

@@ -11,8 +11,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from config.api_docs.page import reference
 from config.middleware import is_api
-from config.reference import reference
 from notifications.health import health
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """What `/iam/auth/verify` answers, in parts that any server can send.
 
-The view and the short way in front of Django (`config.shortcut`) say the same because both say
-what `answer_need` says.
+The view and the short way in front of Django (`config.verify_fast_path`) say the same because both
+say what `answer_need` says.
 """
 
 import json

@@ -18,9 +18,9 @@ from accounts.roles import Role
 from apitokens import keys, services
 from apitokens.keys import Key
 from apitokens.use import Scribe
+from config.env.networks import parse_networks
 from config.middleware import security_headers
-from config.networks import parse_networks
-from config.shortcut import FRAME, LONGEST_FRAME, _read_frame, shortcut
+from config.verify_fast_path import FRAME, LONGEST_FRAME, _read_frame, shortcut
 from tests.conftest import Issue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory")]

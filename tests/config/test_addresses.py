@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.addresses import parse_base_url, parse_email_url, parse_origins, parse_sender
+from config.env.urls import parse_base_url, parse_email_url, parse_origins, parse_sender
 from notifications.email.smtp import PATIENCE
 from tests.run.portal import ROOT, environment_of
 

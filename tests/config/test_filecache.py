@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from config.filecache import SharedFileCache
+from config.file_cache import SharedFileCache
 
 PROCESSES, KEYS = 8, 100
 fork = multiprocessing.get_context("fork")
@@ -24,7 +24,7 @@ def add_all(directory: str, barrier: Barrier, won: "multiprocessing.Queue[int]")
 
 
 def test_portal_uses_it() -> None:
-    assert settings.CACHES["default"]["BACKEND"] == "config.filecache.SharedFileCache"
+    assert settings.CACHES["default"]["BACKEND"] == "config.file_cache.SharedFileCache"
 
 
 def test_of_all_processes_that_add_a_key_at_once_one_does(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from config.keyfiles import read_or_make
+from config.env.secret_files import read_or_make
 
 
 def test_secret_is_made_on_first_start(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import Membership
-from config.networks import parse_networks
+from config.env.networks import parse_networks
 from tests.conftest import SignIn
 
 pytestmark = pytest.mark.django_db

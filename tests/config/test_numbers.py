@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.numbers import parse_number
+from config.env.numbers import parse_number
 
 
 @pytest.mark.parametrize("text", ["1", "10", "120"])

@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.peppers import parse_peppers
+from config.env.peppers import parse_peppers
 
 OLD, NEW = "0a" * 32, "f5" * 32
 

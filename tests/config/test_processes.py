@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from config import processes
-from config.processes import Child
+from config.launcher import processes
+from config.launcher.processes import Child
 
 Start = Callable[..., Child]
 

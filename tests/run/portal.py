@@ -1,4 +1,4 @@
-"""The portal as a newcomer starts it: `python -m config.run` in a process of its own."""
+"""The portal as a newcomer starts it: `python -m config.launcher` in a process of its own."""
 
 import http.client
 import os
@@ -29,7 +29,7 @@ class RunningPortal:
         self.log = data_dir.with_name(f"{data_dir.name}-{port}.log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "config.run"],
+                [sys.executable, "-m", "config.launcher"],
                 cwd=ROOT,
                 env=environment_of(data_dir, port=port, **environment),
                 stdin=subprocess.DEVNULL,

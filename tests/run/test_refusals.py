@@ -16,7 +16,7 @@ SECRET = "swordfish"
 def refusal(data_dir: Path, *, port: int, **environment: str) -> str:
     """Start the portal, expect that it refuses, and return what it says."""
     done = subprocess.run(
-        [sys.executable, "-m", "config.run"],
+        [sys.executable, "-m", "config.launcher"],
         cwd=ROOT,
         env=environment_of(data_dir, port=port, **environment),
         stdin=subprocess.DEVNULL,

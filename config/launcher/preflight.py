@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from redis import Redis, RedisError
 
-from config.addresses import parse_email_url
+from config.env.urls import parse_email_url
 
 ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 

@@ -1,4 +1,4 @@
-"""`python -m config.run`: the whole portal in the foreground, until Ctrl-C.
+"""`python -m config.launcher`: the whole portal in the foreground, until Ctrl-C.
 
 Looks first whether everything is there, prepares the database, fills an empty one with the demo,
 and starts the web server and a worker with beat. PORT, HOST, DATA_DIR, WEB_WORKERS and WEB_THREADS
@@ -22,10 +22,10 @@ from django.core import checks
 from django.core.management import call_command
 from django.db import DatabaseError, connections
 
-from config import preflight, processes
-from config.preflight import NotReady
+from config.launcher import preflight, processes
+from config.launcher.preflight import NotReady
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ANSWERS_WITHIN = 60
 """Seconds until the web server has to answer."""

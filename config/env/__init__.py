@@ -1,0 +1,1 @@
+"""Parsers of what operators set in the environment."""

@@ -1,0 +1,1 @@
+"""Starts the whole portal in the foreground."""
