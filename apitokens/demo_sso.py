@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
-from sso import connections, domains, idle
-from sso.arrivals import arrive
-from sso.certificates import read_certificate
-from sso.metadata import Metadata
+from sso.connections import domains
+from sso.connections import services as connections
+from sso.inactivity import services as inactivity
+from sso.login.services import arrive
 from sso.models import Connection, IdleAction
-from sso.responses import Assertion
+from sso.saml.certificates import read_certificate
+from sso.saml.metadata import Metadata
+from sso.saml.responses import Assertion
 
 OPERATOR = Actor.operator(through=Through.COMMAND)
 DOMAIN = "partners.example"
@@ -81,7 +83,7 @@ def first_arrivals(connection: Connection, *, at: datetime) -> dict[str, Members
 
 def watch(connection: Connection, administrator: Membership, *, at: datetime) -> None:
     """Suspend tokens of whoever stays away for thirty days, which somebody has done by now."""
-    idle.choose_policy(
+    inactivity.choose_policy(
         connection=connection,
         action=IdleAction.SUSPEND,
         days=RULE_DAYS,
@@ -91,7 +93,7 @@ def watch(connection: Connection, administrator: Membership, *, at: datetime) ->
     for email, (_name, ago) in PEOPLE.items():
         _arrive(connection, email, at=at - ago)
     lapsed = at - AWAY + timedelta(days=RULE_DAYS)
-    idle.enforce(by=Actor.operator(through=Through.SYSTEM), at=lapsed + timedelta(minutes=20))
+    inactivity.enforce(by=Actor.operator(through=Through.SYSTEM), at=lapsed + timedelta(minutes=20))
 
 
 def _arrive(connection: Connection, email: str, *, at: datetime) -> Membership:

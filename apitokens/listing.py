@@ -14,7 +14,7 @@ from accounts.roles import Role
 from apitokens import services
 from apitokens.filters import NEWEST_FIRST, PageFilter
 from apitokens.models import APIToken, APITokenQuerySet, Status
-from sso.idle import rule_of
+from sso.inactivity.services import rule_of
 
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25

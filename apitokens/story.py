@@ -13,7 +13,7 @@ from accounts.actors import Through
 from accounts.models import AuditEvent
 from apitokens.listing import row
 from apitokens.models import APIToken, TokenAddress
-from sso.idle import rule_of
+from sso.inactivity.services import rule_of
 
 DAYS_SHOWN = 30
 EVENTS_ON_PAGE = 10

@@ -27,7 +27,7 @@ from apitokens.forms import FIELDS, TokenForm
 from apitokens.listing import listing, row
 from apitokens.models import APIToken
 from apitokens.story import story
-from sso.idle import rule_of
+from sso.inactivity.services import rule_of
 
 
 @require_safe

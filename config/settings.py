@@ -193,8 +193,8 @@ SSO_METADATA_ORIGINS = parse_origins(env.list("SSO_METADATA_ORIGINS", default=[]
 SSO_NEW_PEOPLE_PER_DAY = env.int("SSO_NEW_PEOPLE_PER_DAY", default=100)
 if SSO_NEW_PEOPLE_PER_DAY < 0:
     raise ImproperlyConfigured("SSO_NEW_PEOPLE_PER_DAY must be a number from 0 on.")
-SOCIALACCOUNT_ADAPTER = "sso.providers.ConnectionAdapter"
-SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.arrivals decides
+SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login.services decides
 PASSWORD_RESET_TIMEOUT = int(timedelta(hours=1).total_seconds())
 ACCOUNT_ADAPTER = "accounts.signin.SignInAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}

@@ -19,7 +19,8 @@ from accounts.admin_parts import LookOnly, links, moment
 from accounts.admin_people import words
 from accounts.models import Account
 from accounts.requests import operator_of
-from sso import connections, domains
+from sso.connections import domains
+from sso.connections import services as connections
 from sso.models import Connection, Domain
 
 # Connections are what stands in our own tables: these rows would be ways around their verbs.

@@ -9,10 +9,7 @@ class SsoConfig(AppConfig):
     verbose_name = _("Single sign-on")
 
     def ready(self) -> None:
-        from sso import (  # noqa: F401  # they register themselves
-            audit_words,
-            certificate_notices,
-            doors,
-            forcing,
-            idle_news,
-        )
+        from sso import audit_labels  # noqa: F401  # registers itself, as the others do
+        from sso.connections import certificate_notices  # noqa: F401
+        from sso.enforcement import services, signals  # noqa: F401
+        from sso.inactivity import notifications  # noqa: F401

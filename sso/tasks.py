@@ -4,19 +4,21 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.actors import Actor, Through
-from sso import arrivals, certificate_notices, idle
+from sso.connections import certificate_notices
+from sso.inactivity import services as inactivity
+from sso.login import services as login
 
 
 @shared_task
 def watch_absences() -> int:
     """Do what accounts have chosen about API tokens of people who stay away."""
-    return idle.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
+    return inactivity.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
 
 
 @shared_task
 def forget_assertions() -> int:
     """Drop what is too old to be believed anyway."""
-    return arrivals.forget(at=timezone.now())
+    return login.forget(at=timezone.now())
 
 
 @shared_task

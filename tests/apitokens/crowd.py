@@ -221,9 +221,9 @@ def _watch(_deed: Deed, _member: Any) -> str:
     from django.utils import timezone
 
     from accounts.actors import Actor, Through
-    from sso import idle
+    from sso.inactivity import services as inactivity
 
-    found = idle.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
+    found = inactivity.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
     return f"dealt with {found}"
 
 

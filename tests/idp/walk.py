@@ -13,8 +13,10 @@ from django.test import Client
 from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
-from sso import addresses, connections, domains, metadata
+from sso.connections import domains
+from sso.connections import services as connections
 from sso.models import Connection
+from sso.saml import endpoints, metadata
 from tests.factories import UserFactory
 from tests.idp.samlp import Answer, Person, Provider
 
@@ -76,12 +78,12 @@ class Guest:
     @property
     def acs(self) -> str:
         """Where the portal awaits responses, as a path."""
-        return _path(addresses.acs_url(self.connection))
+        return _path(endpoints.acs_url(self.connection))
 
     @property
     def sls(self) -> str:
         """Where the portal awaits what is said about signing out, as a path."""
-        return _path(addresses.sls_url(self.connection))
+        return _path(endpoints.sls_url(self.connection))
 
     @property
     def is_in(self) -> bool:
@@ -94,14 +96,14 @@ class Guest:
 
     def metadata(self) -> bytes:
         """The portal's own, for the provider."""
-        answer = self.client.get(_path(addresses.entity_id(self.connection)))
+        answer = self.client.get(_path(endpoints.entity_id(self.connection)))
         assert answer.status_code == 200, answer.content
         return bytes(answer.content)
 
     def ask(self, *, next_page: str = "") -> str:
         """Ask to sign in. The address at the provider to which the portal sends the browser."""
         query = {"next": next_page} if next_page else {}
-        answer = self.client.get(_path(addresses.begin_url(self.connection)), query)
+        answer = self.client.get(_path(endpoints.begin_url(self.connection)), query)
         assert answer.status_code == 302, answer.content
         return str(answer["Location"])
 

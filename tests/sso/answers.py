@@ -6,9 +6,9 @@ from base64 import b64encode
 from datetime import datetime, timedelta
 from typing import Any
 
-from sso import addresses
 from sso.models import Connection
-from sso.responses import Assertion
+from sso.saml import endpoints
+from sso.saml.responses import Assertion
 from tests.idp import forge, signatures
 from tests.idp.keys import SigningKey
 
@@ -56,7 +56,7 @@ def document(
 ) -> bytes:
     """A response that nobody has signed yet."""
     now, soon = forge.instant(at), forge.instant(at + timedelta(minutes=5))
-    acs, issuer = addresses.acs_url(connection), connection.entity_id
+    acs, issuer = endpoints.acs_url(connection), connection.entity_id
     return (
         f'<samlp:Response xmlns:samlp="{SP}:protocol" xmlns:saml="{SP}:assertion" ID="_response" '
         f'Version="2.0" IssueInstant="{now}" Destination="{acs}" InResponseTo="{request}">'
@@ -69,7 +69,7 @@ def document(
         f'NotOnOrAfter="{soon}" Recipient="{acs}" InResponseTo="{request}"/>'
         "</saml:SubjectConfirmation></saml:Subject>"
         f'<saml:Conditions NotBefore="{now}" NotOnOrAfter="{soon}"><saml:AudienceRestriction>'
-        f"<saml:Audience>{addresses.entity_id(connection)}</saml:Audience>"
+        f"<saml:Audience>{endpoints.entity_id(connection)}</saml:Audience>"
         "</saml:AudienceRestriction></saml:Conditions>"
         f'<saml:AuthnStatement AuthnInstant="{forge.instant(authenticated_at or at)}" '
         f'SessionIndex="_session"><saml:AuthnContext><saml:AuthnContextClassRef>'

@@ -13,7 +13,7 @@ from accounts import suspension
 from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
-from sso import absences
+from sso.inactivity import listing
 from sso.models import Connection, IdleAction
 from tests.conftest import Issue, SignIn
 from tests.factories import ConnectionFactory, MembershipFactory
@@ -160,7 +160,7 @@ def test_whoever_never_came_has_no_tokens_or_belongs_elsewhere_is_not_listed(
     issue(stranger)
     Membership.objects.filter(pk=stranger.pk).update(sso_at=now)
     MembershipFactory.create(account=comer.account, sso_at=now)
-    rows = absences.listing(connection, at=now)["rows"]
+    rows = listing.listing(connection, at=now)["rows"]
     assert [row.member for row in rows] == [comer]
 
 
@@ -169,7 +169,7 @@ def test_longest_away_come_first(
 ) -> None:
     issue(engineer)
     Membership.objects.filter(pk=engineer.pk).update(sso_at=now - timedelta(days=90))
-    rows = absences.listing(connection, at=now)["rows"]
+    rows = listing.listing(connection, at=now)["rows"]
     assert [row.member for row in rows] == [engineer, comer]
 
 
@@ -184,5 +184,5 @@ def test_list_costs_the_same_for_any_number_of_people(
     for _number in range(people):
         issue(MembershipFactory.create(account=connection.account, sso_at=now))
     with django_assert_num_queries(4):
-        context = absences.listing(connection, at=now)
+        context = listing.listing(connection, at=now)
         assert len([str(row.member.user) for row in context["rows"]]) == people

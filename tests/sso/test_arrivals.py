@@ -12,9 +12,9 @@ from accounts import invitations, members, services, suspension
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
-from sso import arrivals
+from sso.login import services as login
 from sso.models import Connection, Domain, Subject, UsedAssertion
-from sso.refusals import Refused
+from sso.saml.errors import Refused
 from tests.factories import (
     ConnectionFactory,
     DomainFactory,
@@ -39,7 +39,7 @@ def arrive(trusted: Connection, now: datetime) -> Arrive:
 
     def act(connection: Connection = trusted, at: datetime = now, **facts: Any) -> Membership:
         assertion = said(at=at, **{"assertion_id": f"_{next(number)}", **facts})
-        return arrivals.arrive(connection=connection, assertion=assertion, by=BY, at=at)
+        return login.arrive(connection=connection, assertion=assertion, by=BY, at=at)
 
     return act
 
@@ -328,8 +328,8 @@ def test_assertions_are_forgotten_when_nobody_would_believe_them(
 ) -> None:
     arrive(ends_at=now + timedelta(minutes=5))
 
-    assert arrivals.forget(at=now + timedelta(minutes=4)) == 0
-    assert arrivals.forget(at=now + timedelta(minutes=5)) == 1
+    assert login.forget(at=now + timedelta(minutes=4)) == 0
+    assert login.forget(at=now + timedelta(minutes=5)) == 1
     assert not UsedAssertion.objects.exists()
 
 

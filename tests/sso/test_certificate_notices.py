@@ -11,7 +11,7 @@ from notifications.email.rendering import write
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.models import Mail, Notice
 from notifications.preferences.services import Person, turn_off
-from sso.certificate_notices import warn_of_ending
+from sso.connections.certificate_notices import warn_of_ending
 from sso.models import Certificate, Connection
 from sso.tasks import warn_of_certificates
 from tests.factories import CertificateFactory, ConnectionFactory, MembershipFactory

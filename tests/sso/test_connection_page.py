@@ -15,8 +15,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from sso.metadata import LARGEST
 from sso.models import Certificate, Connection, Domain, Subject
+from sso.saml.metadata import LARGEST
 from tests.conftest import SignIn
 from tests.factories import (
     PASSWORD,

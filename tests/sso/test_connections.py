@@ -11,9 +11,9 @@ from django.db import IntegrityError, transaction
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from sso import connections
-from sso.metadata import Metadata, read
+from sso.connections import services as connections
 from sso.models import Certificate, Connection, Domain, Subject
+from sso.saml.metadata import Metadata, read
 from tests.factories import (
     CertificateFactory,
     ConnectionFactory,

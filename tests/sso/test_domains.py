@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from sso import domains
+from sso.connections import domains
 from sso.models import Connection, Domain
 from tests.factories import (
     ConnectionFactory,

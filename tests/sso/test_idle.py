@@ -12,7 +12,9 @@ from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from apitokens.verification import Refusal, Refused, verify
 from notifications.models import Mail, Notice
-from sso import connections, idle, tasks
+from sso import tasks
+from sso.connections import services as connections
+from sso.inactivity import services as inactivity
 from sso.models import AbsenceNotice, Connection, IdleAction
 from tests.accounts.letters import letter_to
 from tests.conftest import Issue
@@ -45,7 +47,7 @@ def choose(connection: Connection, administrator: Membership, now: datetime) -> 
     """`choose(action, days=30, at=…)`: as the Administrator; a hundred days ago unless told."""
 
     def act(action: IdleAction, days: int = DAYS, at: datetime | None = None) -> bool:
-        return idle.choose_policy(
+        return inactivity.choose_policy(
             connection=connection,
             action=action,
             days=days,
@@ -57,7 +59,7 @@ def choose(connection: Connection, administrator: Membership, now: datetime) -> 
 
 
 def enforce(at: datetime) -> int:
-    return idle.enforce(by=SYSTEM, at=at)
+    return inactivity.enforce(by=SYSTEM, at=at)
 
 
 def is_suspended(member: Membership) -> bool:
@@ -350,7 +352,7 @@ def test_nobody_but_administrators_of_the_account_chooses(
 ) -> None:
     member: Membership = request.getfixturevalue(who)
     with pytest.raises(PermissionDenied):
-        idle.choose_policy(
+        inactivity.choose_policy(
             connection=connection,
             action=IdleAction.SUSPEND,
             days=DAYS,
@@ -363,7 +365,7 @@ def test_administrators_token_does_not_choose(
     connection: Connection, administrator: Membership, now: datetime
 ) -> None:
     with pytest.raises(PermissionDenied):
-        idle.choose_policy(
+        inactivity.choose_policy(
             connection=connection,
             action=IdleAction.SUSPEND,
             days=DAYS,

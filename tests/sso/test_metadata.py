@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as Words
 
-from sso.metadata import LARGEST, Metadata, read
+from sso.saml.metadata import LARGEST, Metadata, read
 from tests.idp.keys import certify_again
 from tests.sso.documents import (
     BASE_URL,

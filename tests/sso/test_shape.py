@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from sso.refusals import Refused
-from sso.shape import LONGEST, parse, parse_document
+from sso.saml.errors import Refused
+from sso.saml.structure import LONGEST, parse, parse_document
 
 SP = "urn:oasis:names:tc:SAML:2.0"
 NAMES = f'xmlns:samlp="{SP}:protocol" xmlns:saml="{SP}:assertion"'

@@ -11,9 +11,9 @@ from django.urls import reverse
 from accounts.models import AuditEvent, Membership
 from accounts.requests import SESSION_KEY
 from accounts.roles import Role
-from sso import addresses, saml
 from sso.models import Connection
-from sso.refusals import REASONS
+from sso.saml import endpoints, toolkit
+from sso.saml.errors import REASONS
 from tests.conftest import SignIn
 from tests.factories import ConnectionFactory, MembershipFactory
 from tests.idp.keys import SigningKey, make_key
@@ -111,7 +111,7 @@ def test_who_is_signed_in_already_is_not_sent_to_the_provider(
 ) -> None:
     sign_in(client, administrator)
 
-    answer = client.get(addresses.begin_url(trusted), {"next": "/profile/"})
+    answer = client.get(endpoints.begin_url(trusted), {"next": "/profile/"})
 
     assert answer["Location"] == "/profile/"
 
@@ -140,7 +140,7 @@ def test_direct_address_of_what_is_switched_off_is_not_there(
     tested_at = None if "entity_id" in facts else trusted.tested_at
     Connection.objects.filter(pk=trusted.pk).update(**facts, tested_at=tested_at)
 
-    assert client.get(addresses.begin_url(trusted)).status_code == 404
+    assert client.get(endpoints.begin_url(trusted)).status_code == 404
 
 
 def test_arrival_is_picked_up_once(
@@ -168,7 +168,7 @@ def test_cookie_of_the_arrival_is_for_the_way_back_only(
 ) -> None:
     xml = document(trusted, at=datetime.now(UTC))
 
-    answer = client.post(addresses.acs_url(trusted), {"SAMLResponse": posted(xml, signing)})
+    answer = client.post(endpoints.acs_url(trusted), {"SAMLResponse": posted(xml, signing)})
 
     (cookie,) = answer.cookies.values()
     assert cookie["path"] == reverse("sso:finish", args=[trusted.slug])
@@ -182,7 +182,7 @@ def test_nothing_is_kept_of_what_the_provider_did_not_sign(
     xml = document(trusted, at=datetime.now(UTC))
 
     answer = client.post(
-        addresses.acs_url(trusted), {"SAMLResponse": posted(xml, make_key("mallory"))}
+        endpoints.acs_url(trusted), {"SAMLResponse": posted(xml, make_key("mallory"))}
     )
 
     assert answer.status_code == 400
@@ -202,7 +202,7 @@ def test_refusal_says_the_same_whatever_the_reason(
 
 
 def test_refusals_of_one_network_stop_filling_the_log(client: Client, trusted: Connection) -> None:
-    answers = [client.post(addresses.acs_url(trusted)) for _each in range(31)]
+    answers = [client.post(endpoints.acs_url(trusted)) for _each in range(31)]
 
     assert [answer.status_code for answer in answers] == [400] * 30 + [429]
     assert AuditEvent.objects.filter(kind="sso.refused").count() == 30
@@ -211,16 +211,16 @@ def test_refusals_of_one_network_stop_filling_the_log(client: Client, trusted: C
 def test_metadata_can_be_had_before_the_provider_is_known(client: Client) -> None:
     connection = ConnectionFactory.create(entity_id="", sso_url="", tested_at=None, is_on=False)
 
-    answer = client.get(addresses.entity_id(connection))
+    answer = client.get(endpoints.entity_id(connection))
 
     assert answer.status_code == 200
-    assert addresses.acs_url(connection) in answer.content.decode()
+    assert endpoints.acs_url(connection) in answer.content.decode()
 
 
 def test_addresses_follow_from_base_url_and_not_from_the_request(
     client: Client, trusted: Connection
 ) -> None:
-    answer = client.get(addresses.entity_id(trusted), headers={"host": "127.0.0.1:9"})
+    answer = client.get(endpoints.entity_id(trusted), headers={"host": "127.0.0.1:9"})
 
     assert b"127.0.0.1:9" not in answer.content
 
@@ -228,7 +228,7 @@ def test_addresses_follow_from_base_url_and_not_from_the_request(
 def test_provider_is_asked_by_the_portals_own_name(client: Client, trusted: Connection) -> None:
     request = walk.asked(walk.begin(client, trusted))
 
-    assert request.get("AssertionConsumerServiceURL") == addresses.acs_url(trusted)
+    assert request.get("AssertionConsumerServiceURL") == endpoints.acs_url(trusted)
     assert request.get("Destination") == trusted.sso_url
     assert request.get("ForceAuthn") is None
 
@@ -237,7 +237,7 @@ def test_only_certificates_that_are_good_now_are_believed(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     trusted.certificates.update(not_after=datetime.now(UTC) - timedelta(minutes=1))
-    assert saml.settings_of(trusted, datetime.now(UTC)).get_idp_data()["x509certMulti"] == {
+    assert toolkit.settings_of(trusted, datetime.now(UTC)).get_idp_data()["x509certMulti"] == {
         "signing": []
     }
 

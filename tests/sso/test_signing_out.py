@@ -13,8 +13,8 @@ from xmlsec import constants
 
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from sso import addresses
 from sso.models import Connection
+from sso.saml import endpoints
 from tests.conftest import SignIn
 from tests.factories import MembershipFactory
 from tests.idp.forge import instant
@@ -56,7 +56,7 @@ def told(
     xml = (
         f'<samlp:LogoutRequest xmlns:samlp="{SP}:protocol" xmlns:saml="{SP}:assertion" '
         f'ID="{message_id}" Version="2.0" IssueInstant="{instant(issued_at or datetime.now(UTC))}" '
-        f'Destination="{addresses.sls_url(connection)}">'
+        f'Destination="{endpoints.sls_url(connection)}">'
         f"<saml:Issuer>{connection.entity_id}</saml:Issuer>"
         f"<saml:NameID>{name_id}</saml:NameID>{index}</samlp:LogoutRequest>"
     )
@@ -121,7 +121,7 @@ def test_provider_that_has_signed_somebody_out_leads_back_to_the_sign_in_page(
     xml = f'<samlp:LogoutResponse xmlns:samlp="{SP}:protocol"/>'
     packed = b64encode(zlib.compress(xml.encode())[2:-4]).decode()
 
-    answer = client.get(addresses.sls_url(leaving), {"SAMLResponse": packed})
+    answer = client.get(endpoints.sls_url(leaving), {"SAMLResponse": packed})
 
     assert answer["Location"] == "/sign-in/"
 

@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts import federation
 from accounts.models import Account, Membership, User
-from sso.forcing import is_forced
+from sso.enforcement.services import is_forced
 from sso.models import Connection
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import (

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.actors import Actor, Through
 from accounts.management.terminal import find_account
-from sso import connections
+from sso.connections import services as connections
 
 
 class Command(BaseCommand):

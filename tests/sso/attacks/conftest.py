@@ -12,9 +12,10 @@ from django.conf import settings
 
 from accounts.actors import Actor
 from accounts.models import AuditEvent, Membership
-from sso import connections, metadata, saml, shape
+from sso.connections import services as connections
 from sso.models import Connection
-from sso.refusals import reason
+from sso.saml import metadata, structure, toolkit
+from sso.saml.errors import reason
 from tests.idp.keys import make_key
 from tests.idp.samlp import Person, Provider
 from tests.idp.walk import Guest, Visitor, connect
@@ -60,8 +61,8 @@ def signed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     there by itself, and the true portal has one reason more to refuse.
     """
     if request.param == "message":
-        monkeypatch.setattr(shape, "_refuse_unsigned", lambda _assertion: None)
-        monkeypatch.setitem(saml._SECURITY, "wantAssertionsSigned", False)
+        monkeypatch.setattr(structure, "_refuse_unsigned", lambda _assertion: None)
+        monkeypatch.setitem(toolkit._SECURITY, "wantAssertionsSigned", False)
     return str(request.param)
 
 

@@ -11,7 +11,7 @@ from xmlsec import constants
 
 from accounts.actors import Actor
 from accounts.models import Membership
-from sso import connections
+from sso.connections import services as connections
 from sso.models import Certificate, Connection
 from tests.idp import forge, signatures
 from tests.idp.forge import ASSERTION, RESPONSE, Change

@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 
 from accounts.models import Membership
-from sso import addresses
 from sso.models import Connection
+from sso.saml import endpoints
 from tests.idp import forge, signatures
 from tests.idp.forge import ASSERTION, AUDIENCE, CONDITIONS, CONFIRMATION, RESPONSE, Change
 from tests.idp.samlp import Provider
@@ -218,7 +218,7 @@ def test_message_cannot_be_turned_to_another_request(visitor: Visitor) -> None:
 
 
 def test_unsolicited_response_is_refused(visitor: Visitor, signed: str) -> None:
-    service = addresses.entity_id(visitor.connection)
+    service = endpoints.entity_id(visitor.connection)
     answer = visitor.provider.say(service, MARIA, signed=signed)
     assert forge.read(answer.xml).get("InResponseTo") is None
 
@@ -229,7 +229,7 @@ def test_unsolicited_response_is_refused_while_another_is_awaited(
     visitor: Visitor, signed: str
 ) -> None:
     visitor.ask()
-    service = addresses.entity_id(visitor.connection)
+    service = endpoints.entity_id(visitor.connection)
 
     page = visitor.bring(visitor.provider.say(service, MARIA, signed=signed))
 

@@ -1,0 +1,1 @@
+"""An account's identity provider: its settings, domains and certificates."""

@@ -1,0 +1,160 @@
+"""The forms of single sign-on. What they ask for is decided by the verbs."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from accounts.roles import Role
+from sso.models import Connection
+from sso.saml import metadata
+from sso.saml.metadata_fetch import fetch
+
+
+class ProviderForm(forms.Form):
+    """The provider's metadata, in one of three ways. Once valid, `metadata` is what they say."""
+
+    text = forms.CharField(
+        label=_("Metadata, as text"),
+        required=False,
+        max_length=metadata.LARGEST,
+        widget=forms.Textarea(
+            {"rows": "10", "spellcheck": "false", "autocomplete": "off", "wrap": "off"}
+        ),
+        help_text=_("The whole XML document. It begins with EntityDescriptor."),
+        error_messages={
+            "max_length": _(
+                "This is too large for the metadata of one provider. Paste its part alone."
+            )
+        },
+    )
+    file = forms.FileField(
+        label=_("Or as a file"),
+        required=False,
+        allow_empty_file=True,
+        widget=forms.FileInput({"accept": ".xml,application/xml,text/xml"}),
+    )
+    url = forms.CharField(
+        label=_("Or from an address"),
+        required=False,
+        max_length=metadata.LONGEST_ADDRESS,
+        widget=forms.TextInput({"type": "url", "autocomplete": "off", "placeholder": "https://"}),
+    )
+    keep_certificates = forms.BooleanField(
+        label=_("Keep the present certificates beside the new ones, until they end"),
+        required=False,
+    )
+
+    def __init__(
+        self, *args: Any, has_certificates: bool, asked_at: datetime, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.asked_at = asked_at
+        if not settings.SSO_METADATA_ORIGINS:
+            del self.fields["url"]
+        else:
+            origins = ", ".join(settings.SSO_METADATA_ORIGINS)
+            self.fields["url"].help_text = _t("Read now, once. Allowed are: %(origins)s") % {
+                "origins": origins
+            }
+        if not has_certificates:
+            del self.fields["keep_certificates"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return cleaned
+        given = [name for name in ("text", "file", "url") if cleaned.get(name)]
+        if len(given) != 1:
+            self.add_error(given[-1] if given else "text", self._how_many(given))
+            return cleaned
+        try:
+            self.metadata = metadata.read(
+                self._document(given[0], cleaned), base_url=settings.BASE_URL, at=self.asked_at
+            )
+        except ValidationError as refusal:
+            self.add_error(given[0], refusal)
+        return cleaned
+
+    def _how_many(self, given: list[str]) -> ValidationError:
+        if given:
+            return ValidationError(
+                _("Bring the metadata in one way only: empty the other fields."), code="several"
+            )
+        return ValidationError(
+            _("Paste the metadata of your identity provider, or choose a file."), code="required"
+        )
+
+    def _document(self, name: str, cleaned: dict[str, Any]) -> str | bytes:
+        if name == "text":
+            return str(cleaned["text"])
+        if name == "url":
+            return fetch(cleaned["url"])
+        document: bytes = cleaned["file"].read(metadata.LARGEST + 1)
+        return document
+
+
+class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """How the provider's words are understood, and what becomes of new people."""
+
+    default_role = forms.TypedChoiceField(
+        label=_("Role of new people"),
+        choices=Role.choices,
+        coerce=lambda value: Role(int(value)),
+        help_text=_("What they become if the provider names no role. You can change it later."),
+    )
+
+    class Meta:
+        model = Connection
+        fields = [
+            *("name", "email_attribute", "name_attribute", "role_attribute"),
+            *("takes_new_people", "default_role", "may_make_administrators"),
+        ]
+        labels = {
+            "name": _("Name"),
+            "takes_new_people": _("People of approved domains may join the account by signing in"),
+            "may_make_administrators": _("New people may become Administrators"),
+        }
+        help_texts = {
+            "name": _("What the provider is called on these pages and when people sign in."),
+            "email_attribute": _("Empty: the NameID, if the provider says that it is an address."),
+            "name_attribute": _("Empty: people write their name themselves."),
+            "role_attribute": _(
+                "Its values are names or IDs of roles. It is read when somebody comes for the "
+                "first time; later you change roles here."
+            ),
+            "may_make_administrators": "",
+        }
+        error_messages = {"name": {"required": _("Enter a name for the provider.")}}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("name", "email_attribute", "name_attribute", "role_attribute"):
+            self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+
+    def _post_clean(self) -> None:
+        """Leave the instance alone: the verb changes a row of its own, and judges it."""
+
+
+class DomainForm(forms.Form):
+    """A domain to ask the operator for."""
+
+    name = forms.CharField(
+        label=_("Domain"),
+        max_length=260,
+        error_messages={"required": _("Enter a domain, such as example.com.")},
+        widget=forms.TextInput(
+            {
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+                "placeholder": "example.com",
+                "inputmode": "url",
+            }
+        ),
+        help_text=_("Without subdomains: these are domains of their own."),
+    )

@@ -1,0 +1,57 @@
+"""What the page of single sign-on shows."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from accounts.actors import Actor
+from sso.connections.services import obstacles_to_forcing, obstacles_to_switching_on
+from sso.models import Certificate, Connection, Domain
+from sso.saml import endpoints
+
+ENDS_SOON = timedelta(days=30)
+
+
+class CertificateRow(NamedTuple):
+    """A certificate at one moment, with its fingerprint as people compare it: `AB:CD:…`."""
+
+    certificate: Certificate
+    fingerprint: str
+    has_ended: bool
+    ends_soon: bool
+    is_early: bool
+
+
+def overview(connection: Connection | None, *, by: Actor, at: datetime) -> dict[str, Any]:
+    """The context of the page; with no connection, that there is none."""
+    if connection is None:
+        return {"connection": None}
+    domains = list(Domain.objects.filter(connection=connection).order_by("name"))
+    return {
+        "connection": connection,
+        "entity_id": endpoints.entity_id(connection),
+        "acs_url": endpoints.acs_url(connection),
+        "sls_url": endpoints.sls_url(connection),
+        "direct_url": endpoints.begin_url(connection),
+        "certificates": [
+            _row(each, at) for each in connection.certificates.order_by("not_after", "pk")
+        ],
+        "domains": domains,
+        "has_approved_domain": any(domain.is_approved for domain in domains),
+        "obstacles": [] if connection.is_on else obstacles_to_switching_on(connection, at),
+        "obstacles_to_forcing": (
+            [] if connection.is_forced else obstacles_to_forcing(connection, by, at)
+        ),
+        "linked_people": connection.subjects.filter(membership__removed_at__isnull=True).count(),
+    }
+
+
+def _row(certificate: Certificate, at: datetime) -> CertificateRow:
+    digits = certificate.fingerprint.upper()
+    has_ended = certificate.not_after <= at
+    return CertificateRow(
+        certificate=certificate,
+        fingerprint=":".join(digits[start : start + 2] for start in range(0, len(digits), 2)),
+        has_ended=has_ended,
+        ends_soon=not has_ended and certificate.not_after <= at + ENDS_SOON,
+        is_early=at < certificate.not_before,
+    )

@@ -1,0 +1,1 @@
+"""Accounts that make their people sign in through the identity provider."""

@@ -1,0 +1,104 @@
+"""Who has to come through the account's identity provider, and who may do without all the same."""
+
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Concat, Length, Right
+from django.http import HttpRequest
+from django.urls import reverse
+
+from accounts import federation
+from accounts.federation import Federation
+from accounts.models import Membership, User
+from accounts.roles import Role
+from accounts.secondfactors import has_two_factors
+from sso.connections.domains import domain_of
+from sso.login import sso_session
+from sso.logout.services import sign_out_path
+from sso.models import Connection, Domain
+
+
+def way(email: str) -> str | None:
+    """The path to the provider that speaks for the domain of this address."""
+    domain = Domain.objects.in_force().filter(name=domain_of(email)).select_related("connection")
+    found = domain.first()
+    return reverse("sso:begin", args=[found.connection.slug]) if found else None
+
+
+def is_forced_address(email: str) -> bool:
+    """True if members with such an address have to take that path."""
+    domains = Domain.objects.in_force().filter(connection__is_forced=True)
+    return domains.filter(name=domain_of(email)).exists()
+
+
+def is_forced(user: User) -> bool:
+    """True for a present member of an account that forces it, if their address is in one of its
+    approved domains, or they are linked with its provider: another address is no way around.
+
+    Never for operators, whom no provider lets in.
+    """
+    return not user.is_staff and forcing(user).exists()
+
+
+def has_way_back(user: User) -> bool:
+    """True for who looks after all accounts that force them: an Administrator whose password is not
+    all it takes, or who is the last one. A provider that is down must not shut an account for good.
+    """
+    return all(_looks_after(user, member) for member in forcing(user))
+
+
+def again(request: HttpRequest) -> str | None:
+    """Where somebody who has come through a provider shows it once more."""
+    came = sso_session.recall(request.session)
+    if came is None or not Connection.objects.filter(pk=came.connection_id, is_on=True).exists():
+        return None
+    return reverse("sso:again")
+
+
+def forcing(user: User) -> QuerySet[Membership]:
+    """The memberships that force this person."""
+    domains = Domain.objects.in_force().filter(
+        connection__account=OuterRef("account"), name=Value(domain_of(user.email))
+    )
+    is_linked = Q(subject__connection__account=F("account"))
+    return (
+        Membership.objects.of(user)
+        .filter(account__connection__is_on=True, account__connection__is_forced=True)
+        .filter(Exists(domains) | is_linked)
+    )
+
+
+def forced_here() -> Case:
+    """The same as `forcing`, of one account, for many of its memberships in their own query."""
+    domains = (
+        Domain.objects.in_force()
+        .filter(connection__account=OuterRef("account"))
+        .alias(end=Right(OuterRef("user__email"), Length("name") + 1))
+        .filter(end=Concat(Value("@"), F("name")))
+    )
+    forces = Q(account__connection__is_on=True, account__connection__is_forced=True)
+    is_concerned = Exists(domains) | Q(subject__connection__account=F("account"))
+    return Case(
+        When(forces & Q(user__is_staff=False) & is_concerned, then=Value(True)),
+        default=Value(False),
+    )
+
+
+def _looks_after(user: User, member: Membership) -> bool:
+    if not member.is_administrator:
+        return False
+    others = Membership.objects.present().filter(
+        account=member.account_id, role=Role.ADMINISTRATORS
+    )
+    return has_two_factors(user) or not others.exclude(pk=member.pk).exists()
+
+
+federation.register(
+    Federation(
+        way=way,
+        is_forced_address=is_forced_address,
+        is_forced=is_forced,
+        has_way_back=has_way_back,
+        again=again,
+        sign_out=sign_out_path,
+        forced_here=forced_here,
+    )
+)

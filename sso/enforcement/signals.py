@@ -1,0 +1,43 @@
+"""What single sign-on has to say when people sign in by other means, or leave."""
+
+from typing import Any
+
+from allauth.account.internal.flows.login import get_authentication_records
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts import audit
+from accounts.federation import METHOD
+from accounts.models import Membership, User
+from accounts.signals import member_leaving
+from accounts.signin import person
+from sso.enforcement.services import forcing
+from sso.login import sso_session
+from sso.models import Subject
+
+
+@receiver(user_logged_in)
+def tell_of_bypass(user: User, request: HttpRequest, **_facts: Any) -> None:
+    """Whoever has signed in all the same, where single sign-on is forced, is seen to have."""
+    records = get_authentication_records(request, user)
+    if any(record["method"] == METHOD for record in records):
+        return
+    sso_session.forget(request)
+    if user.is_staff:
+        return
+    for member in forcing(user):
+        audit.record(
+            "sso.bypassed",
+            by=person(user, request),
+            at=timezone.now(),
+            account_id=member.account_id,
+            subject=member,
+        )
+
+
+@receiver(member_leaving)
+def unlink(membership: Membership, **_facts: Any) -> None:
+    """Who is removed and invited again begins anew, at the provider too."""
+    Subject.objects.filter(membership=membership).delete()

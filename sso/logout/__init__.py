@@ -1,0 +1,1 @@
+"""Signing out at the identity provider, too."""
