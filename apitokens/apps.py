@@ -7,9 +7,6 @@ class APITokensConfig(AppConfig):
     verbose_name = _("API tokens")
 
     def ready(self) -> None:
-        from apitokens import (  # noqa: F401  # they register themselves
-            audit_words,
-            checks,
-            expiry_mail,
-            issuers,
-        )
+        from apitokens import audit_labels, checks  # noqa: F401  # register themselves, as below
+        from apitokens.expiry import emails  # noqa: F401
+        from apitokens.tokens import signals  # noqa: F401

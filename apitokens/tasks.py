@@ -5,14 +5,18 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.actors import Actor, Through
-from apitokens import expiry, services, use_records, use_relay
+from apitokens.expiry import scan as expiry
+from apitokens.tokens import services as token_services
+from apitokens.usage import redis_relay, store
 from notifications.tasks import deliver_mails
 
 
 @shared_task
 def forget_digests() -> int:
     """Drop the digests of tokens that were deleted 90 days ago."""
-    return services.forget_digests(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
+    return token_services.forget_digests(
+        by=Actor.operator(through=Through.SYSTEM), at=timezone.now()
+    )
 
 
 @shared_task
@@ -28,10 +32,10 @@ def scan_expirations() -> int:
 def write_down_uses() -> None:
     """Write down the uses that wait in Redis, if all who left them there have ended since."""
     if settings.REDIS_URL:
-        use_relay.write_down_all()
+        redis_relay.write_down_all()
 
 
 @shared_task
 def forget_uses() -> int:
     """Drop addresses unseen for 90 days, and counts of days that no chart shows."""
-    return use_records.forget(at=timezone.now())
+    return store.forget(at=timezone.now())

@@ -1,12 +1,12 @@
 from django.urls import path
 
-from apitokens import views
+from apitokens.pages import views as pages
 
 app_name = "apitokens"
 urlpatterns = [
-    path("", views.list_tokens, name="list"),
-    path("create/", views.create, name="create"),
-    path("of/<int:user_id>/delete/", views.delete_all, name="delete_all"),
-    path("<int:pk>/", views.token, name="token"),
-    path("<int:pk>/delete/", views.delete, name="delete"),
+    path("", pages.list_tokens, name="list"),
+    path("create/", pages.create, name="create"),
+    path("of/<int:user_id>/delete/", pages.delete_all, name="delete_all"),
+    path("<int:pk>/", pages.token, name="token"),
+    path("<int:pk>/delete/", pages.delete, name="delete"),
 ]

@@ -111,7 +111,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "accounts.context.shell",
-                "apitokens.context.expiring_badge",
+                "apitokens.pages.context_processors.expiring_badge",
                 "notifications.inbox.context_processors.bell",
             ],
         },
@@ -457,7 +457,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "apitokens.api.description_verify.add_verification",
+        "apitokens.api.schema_verify.add_verification",
     ],
     "TAGS": [
         {
@@ -515,7 +515,7 @@ if NOTICES_IN_DOUBT not in ("default", "hold", "resend"):
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"redact_tokens": {"()": "apitokens.logs.RedactTokens"}},
+    "filters": {"redact_tokens": {"()": "apitokens.log_redaction.RedactTokens"}},
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {
         "stderr": {

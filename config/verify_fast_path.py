@@ -3,7 +3,7 @@
 An empty request costs Django several times what it takes to check a token. So what needs no I/O is
 answered here: a token that was looked up less than `VERIFY_STALE_SECONDS` ago, and a refusal that
 looks nothing up. Everything else, and everything odd, goes the ordinary way. Both ways word their
-answer by `apitokens.api.answers`, and the tests compare them.
+answer by `apitokens.api.responses`, and the tests compare them.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,9 +17,9 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.utils import timezone
 
 from accounts.addresses import client_address, is_trusted_peer
-from apitokens.api.answers import METHODS, BadNeed, answer_need, read_need
-from apitokens.credentials import Need
-from apitokens.verification import recall
+from apitokens.api.responses import METHODS, BadNeed, answer_need, read_need
+from apitokens.verification.authorization_header import Need
+from apitokens.verification.verify import recall
 from config.middleware import security_headers
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]

@@ -20,11 +20,13 @@ from rest_framework.test import APIClient
 from accounts.models import Account, Membership
 from accounts.requests import SESSION_KEY
 from accounts.roles import Role
-from apitokens import limits, use
+from apitokens.cache.instances import TOKENS, VERIFIERS
 from apitokens.keys import Key
-from apitokens.memory import TOKENS, VERIFIERS
-from apitokens.services import Issued
-from apitokens.use import Notebook, Scribe
+from apitokens.tokens.services import Issued
+from apitokens.usage import flusher
+from apitokens.usage.buffer import Notebook
+from apitokens.usage.flusher import Scribe
+from apitokens.verification import throttling
 from tests import environment, services
 from tests.factories import PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
@@ -151,7 +153,7 @@ def fresh_cache() -> None:
     cache.clear()
     TOKENS.forget_all()
     VERIFIERS.forget_all()
-    limits.forget()
+    throttling.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +162,7 @@ def scribe(monkeypatch: pytest.MonkeyPatch) -> Scribe:
     writes beside it."""
     monkeypatch.setattr(Scribe, "start", lambda _self: None)
     fresh = Scribe(Notebook())
-    monkeypatch.setattr(use, "scribe", fresh)
+    monkeypatch.setattr(flusher, "scribe", fresh)
     return fresh
 
 
@@ -282,8 +284,8 @@ def memory(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """Let what is read inside the test's own transaction be remembered, and for long: a busy
     machine must not make memory forget in the middle of a test."""
     settings.VERIFY_STALE_SECONDS = 60
-    monkeypatch.setattr("apitokens.verification.is_in_transaction", lambda: False)
-    monkeypatch.setattr("apitokens.verifiers.is_in_transaction", lambda: False)
+    monkeypatch.setattr("apitokens.verification.verify.is_in_transaction", lambda: False)
+    monkeypatch.setattr("apitokens.verification.verifier_keys.is_in_transaction", lambda: False)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from allauth.account.models import EmailAddress
 from accounts.actors import Actor
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from apitokens import services
 from apitokens.models import APIToken
-from apitokens.services import Issued
+from apitokens.tokens import services as token_services
+from apitokens.tokens.services import Issued
 from sso.models import Certificate, Connection, Domain, Subject
 
 PASSWORD = "correct horse battery staple"
@@ -115,7 +115,7 @@ class SubjectFactory(factory.django.DjangoModelFactory[Subject]):
 
 def issue(member: Membership, *, at: datetime, **facts: Any) -> Issued:
     """Let the member issue a token. Any argument of the verb can be given; the rest is dull."""
-    return services.issue(
+    return token_services.issue(
         **{
             "by": Actor.member(member),
             "issuer": member,

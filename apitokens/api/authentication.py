@@ -11,9 +11,9 @@ from accounts.api import authentication
 from accounts.api.refusals import Busy
 from accounts.models import Membership, User
 from accounts.rates import TooMany
-from apitokens.api.answers import told
-from apitokens.credentials import is_bearer, verify_request
-from apitokens.verification import Refusal, Refused, Verified
+from apitokens.api.responses import told
+from apitokens.verification.authorization_header import is_bearer, verify_request
+from apitokens.verification.refusals import Refusal, Refused, Verified
 
 
 class APITokenAuthentication(BaseAuthentication):

@@ -22,12 +22,13 @@ from accounts import rates
 from accounts.addresses import client_address
 from accounts.api.sentences import BAD_REQUEST, MISSING, told_to_wait
 from accounts.rates import TooMany
-from apitokens import limits
-from apitokens.api.answers import Answer, in_json
+from apitokens.api.responses import Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
-from apitokens.credentials import verify_bearer
-from apitokens.verification import Refusal, Refused, Verified, verify
-from apitokens.verifiers import recognise
+from apitokens.verification import throttling
+from apitokens.verification.authorization_header import verify_bearer
+from apitokens.verification.refusals import Refusal, Refused, Verified
+from apitokens.verification.verifier_keys import recognise
+from apitokens.verification.verify import verify
 
 BAD_CALLER = "Bad verifier key"
 FORM = "application/x-www-form-urlencoded"
@@ -121,7 +122,7 @@ def _describe(token: str, *, at: datetime) -> Answer:
     except Refused:
         return in_json(200, {"active": False})
     if found.token_id is not None:
-        limits.count_use(found.token_id, at=at)
+        throttling.count_use(found.token_id, at=at)
     return _good(found)
 
 

@@ -6,7 +6,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.addresses import client_address
-from apitokens.api.answers import METHODS, Answer, answer
+from apitokens.api.responses import METHODS, Answer, answer
 
 
 @csrf_exempt

@@ -13,8 +13,7 @@ from rest_framework.views import APIView
 from accounts.actors import Actor
 from accounts.api.errors import NotFound, as_errors
 from accounts.api.views import actor_of, caller
-from apitokens import services
-from apitokens.api import description as described
+from apitokens.api import schema as described
 from apitokens.api.serializers import (
     FIELDS,
     IssuedSerializer,
@@ -24,6 +23,7 @@ from apitokens.api.serializers import (
 from apitokens.filters import APIFilter
 from apitokens.keys import Separator
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 
 
 class AccountView(APIView):
@@ -67,7 +67,7 @@ class Token(AccountView):
 
     def delete(self, request: Request, client_id: int, token_id: int) -> Response:
         actor = actor_of(request)
-        services.delete(token=_find(token_id, actor), by=actor, at=timezone.now())
+        token_services.delete(token=_find(token_id, actor), by=actor, at=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -89,11 +89,11 @@ def _find(token_id: int, actor: Actor) -> APIToken:
     return token
 
 
-def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> services.Issued:
+def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> token_services.Issued:
     member, role = actor.membership, asked["client_user"].get("role", actor.role)
     assert member is not None
     try:
-        return services.issue(
+        return token_services.issue(
             by=actor,
             issuer=member,
             name=asked["name"],

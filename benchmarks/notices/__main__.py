@@ -127,7 +127,7 @@ def _explain() -> None:
     """The plan of the question that every scan begins with."""
     from django.utils import timezone
 
-    from apitokens import expiry
+    from apitokens.expiry import scan as expiry
 
     plan = expiry.counted(timezone.now())[: expiry.ACCOUNTS_LOOKED_AHEAD].explain(analyze=True)
     _say(f"\nThe due scan:\n{plan}")

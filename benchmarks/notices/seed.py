@@ -7,7 +7,7 @@ from django.db import connection
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from apitokens import keys
-from apitokens.services import newest_pepper
+from apitokens.peppers import newest_pepper
 
 PEOPLE_EACH = 2
 """An Administrator and an Engineer; the first hears of the tokens of both."""

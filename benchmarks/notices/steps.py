@@ -21,7 +21,7 @@ Figures = dict[str, Any]
 def scan() -> Figures:
     from django.utils import timezone
 
-    from apitokens import expiry
+    from apitokens.expiry import scan as expiry
 
     done = expiry.scan(at=timezone.now())
     return {"tokens": done.tokens, "notices": done.notices, "mails": done.mails}

@@ -65,8 +65,9 @@ def _designs(redis_url: str) -> Iterator[Design]:
     from django.utils import timezone
     from redis import Redis
 
-    from apitokens import keys, verification
-    from apitokens.leases import Leases, clock
+    from apitokens import keys
+    from apitokens.cache.lease_cache import Leases, clock
+    from apitokens.verification import verify as verification
     from tests.factories import MembershipFactory, issue
 
     _token, key = issue(MembershipFactory.create(), at=timezone.now())

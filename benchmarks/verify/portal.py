@@ -74,7 +74,7 @@ def more(tokens: int) -> dict[str, Any]:
 def _make_verifier(at: datetime) -> str:
     """The key of a resource server that asks about tokens."""
     from accounts.actors import Actor, Through
-    from apitokens.verifiers import issue_verifier
+    from apitokens.verification.verifier_keys import issue_verifier
 
     operator = Actor.operator(through=Through.COMMAND)
     return issue_verifier(name="Shop", by=operator, at=at).key.spell("_")
@@ -105,7 +105,7 @@ def _write(part: list[tuple[int, Any]], at: datetime, role: int) -> list[str]:
     from django.conf import settings
 
     from apitokens.models import APIToken, TokenAddress
-    from apitokens.services import newest_pepper
+    from apitokens.peppers import newest_pepper
 
     pepper = newest_pepper()
     made = [(keys.make(token_id), member) for token_id, member in part]

@@ -13,8 +13,8 @@ from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership, TokenFamily
 from accounts.roles import Role
 from accounts.signals import standing_changed
-from apitokens import services as tokens
 from apitokens.models import APIToken
+from apitokens.tokens import services as tokens
 from tests.conftest import Issue
 from tests.factories import MembershipFactory, UserFactory, acting
 

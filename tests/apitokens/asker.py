@@ -36,7 +36,8 @@ def main() -> None:
 def _ask(presented: str, story: dict[str, Any]) -> None:
     from django.utils import timezone
 
-    from apitokens.verification import Refused, verify
+    from apitokens.verification.refusals import Refused
+    from apitokens.verification.verify import verify
 
     began = time.monotonic()
     try:

@@ -200,10 +200,10 @@ def _delete_all(deed: Deed, member: Any) -> str:
 
     from accounts.actors import Actor
     from accounts.models import Membership
-    from apitokens import services
+    from apitokens.tokens import services as token_services
 
     target = Membership.objects.get(pk=deed["target"])
-    services.delete_all_of(issuer=target, by=Actor.member(member), at=timezone.now())
+    token_services.delete_all_of(issuer=target, by=Actor.member(member), at=timezone.now())
     return "deleted all"
 
 

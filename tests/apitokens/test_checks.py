@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from accounts.actors import Actor
 from accounts.models import Membership
-from apitokens import services
+from apitokens.tokens import services as token_services
 from tests.conftest import Issue
 
 OLD, NEW = b"o" * 32, b"n" * 32
@@ -46,7 +46,7 @@ def test_pepper_that_only_deleted_tokens_need_may_be_missing(
 ) -> None:
     settings.TOKEN_PEPPERS = {4: OLD}
     token = issue(user).token
-    services.delete(token=token, by=Actor.member(user), at=token.created_at)
+    token_services.delete(token=token, by=Actor.member(user), at=token.created_at)
     settings.TOKEN_PEPPERS = {5: NEW}
     assert not said("apitokens.E001")
 

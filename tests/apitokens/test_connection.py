@@ -9,9 +9,9 @@ from django.db import OperationalError, close_old_connections, connections
 from pytest_django import Settings
 
 from accounts.models import Membership
-from apitokens import verification
 from apitokens.keys import Key
-from apitokens.verification import verify
+from apitokens.verification import verify as verification
+from apitokens.verification.verify import verify
 from tests.conftest import Issue, is_on_postgresql
 
 pytestmark = [

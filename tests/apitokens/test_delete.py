@@ -8,8 +8,8 @@ from django.core.exceptions import PermissionDenied
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from apitokens import services
 from apitokens.models import APIToken, Status
+from apitokens.tokens import services as token_services
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
 from tests.factories import acting as acting_token
@@ -25,14 +25,14 @@ SYSTEM = Actor.operator(through=Through.SYSTEM)
 
 def test_member_deletes_a_token_they_issued(user: Membership, issue: Issue, now: datetime) -> None:
     token = issue(user).token
-    assert services.delete(token=token, by=Actor.member(user), at=now)
+    assert token_services.delete(token=token, by=Actor.member(user), at=now)
     assert token.status(now) is Status.DELETED
 
 
 def test_administrator_deletes_any_token_of_the_account(
     administrator: Membership, user: Membership, issue: Issue, now: datetime
 ) -> None:
-    assert services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
+    assert token_services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATORS])
@@ -42,7 +42,7 @@ def test_others_may_not_delete_what_they_did_not_issue(
     token = issue(user).token
     colleague = MembershipFactory.create(account=user.account, role=role)
     with pytest.raises(PermissionDenied):
-        services.delete(token=token, by=Actor.member(colleague), at=now)
+        token_services.delete(token=token, by=Actor.member(colleague), at=now)
     assert APIToken.objects.undeleted().filter(pk=token.pk).exists()
 
 
@@ -51,7 +51,7 @@ def test_administrator_of_another_account_may_not_delete(
 ) -> None:
     token = issue(user).token
     with pytest.raises(PermissionDenied):
-        services.delete(token=token, by=Actor.member(stranger), at=now)
+        token_services.delete(token=token, by=Actor.member(stranger), at=now)
     assert APIToken.objects.undeleted().filter(pk=token.pk).exists()
 
 
@@ -60,12 +60,12 @@ def test_person_deletes_nothing_as_a_member_of_another_account(
 ) -> None:
     elsewhere = MembershipFactory.create(user=administrator.user, role=Role.ADMINISTRATORS)
     with pytest.raises(PermissionDenied):
-        services.delete(token=issue(administrator).token, by=Actor.member(elsewhere), at=now)
+        token_services.delete(token=issue(administrator).token, by=Actor.member(elsewhere), at=now)
 
 
 def test_operator_deletes_any_token(user: Membership, issue: Issue, now: datetime) -> None:
     operator = Actor.operator(through=Through.ADMIN)
-    assert services.delete(token=issue(user).token, by=operator, at=now)
+    assert token_services.delete(token=issue(user).token, by=operator, at=now)
 
 
 @pytest.mark.parametrize(("acting", "other"), COVERED)
@@ -73,7 +73,7 @@ def test_token_deletes_tokens_of_equal_or_lower_role(
     administrator: Membership, issue: Issue, now: datetime, acting: Role, other: Role
 ) -> None:
     by = acting_token(administrator, acting, at=now)
-    assert services.delete(token=issue(administrator, role=other).token, by=by, at=now)
+    assert token_services.delete(token=issue(administrator, role=other).token, by=by, at=now)
 
 
 @pytest.mark.parametrize(("acting", "other"), STRONGER)
@@ -83,7 +83,7 @@ def test_token_may_not_delete_stronger_tokens_even_of_its_own_issuer(
     token = issue(administrator, role=other).token
     by = acting_token(administrator, acting, at=now)
     with pytest.raises(PermissionDenied):
-        services.delete(token=token, by=by, at=now)
+        token_services.delete(token=token, by=by, at=now)
     assert APIToken.objects.undeleted().filter(pk=token.pk).exists()
 
 
@@ -92,20 +92,20 @@ def test_token_below_administrators_may_not_delete_other_peoples_tokens(
 ) -> None:
     by = acting_token(administrator, Role.ENGINEERS, at=now)
     with pytest.raises(PermissionDenied):
-        services.delete(token=issue(user).token, by=by, at=now)
+        token_services.delete(token=issue(user).token, by=by, at=now)
 
 
 def test_token_may_delete_itself(user: Membership, issue: Issue, now: datetime) -> None:
     token = issue(user).token
     by = Actor.token(user, token_id=token.pk, role=Role.USERS, ends_at=None)
-    assert services.delete(token=token, by=by, at=now)
+    assert token_services.delete(token=token, by=by, at=now)
 
 
 def test_deletion_keeps_the_row_with_who_and_when(
     administrator: Membership, user: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(user).token
-    services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
     row = APIToken.objects.get(pk=token.pk)
     assert (row.deleted_at, row.deleted_by) == (now, administrator.user)
 
@@ -114,10 +114,10 @@ def test_second_deletion_is_told_and_changes_nothing(
     administrator: Membership, user: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(user).token
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     later = now + timedelta(days=1)
     again = APIToken.objects.get(pk=token.pk)
-    assert not services.delete(token=again, by=Actor.member(administrator), at=later)
+    assert not token_services.delete(token=again, by=Actor.member(administrator), at=later)
     row = APIToken.objects.get(pk=token.pk)
     assert (row.deleted_at, row.deleted_by) == (now, user.user)
     assert AuditEvent.objects.filter(kind="token.deleted").count() == 1
@@ -126,7 +126,7 @@ def test_second_deletion_is_told_and_changes_nothing(
 def test_expired_token_can_be_deleted(user: Membership, issue: Issue, now: datetime) -> None:
     token = issue(user, expires_at=now + timedelta(days=1)).token
     later = now + timedelta(days=2)
-    assert services.delete(token=token, by=Actor.member(user), at=later)
+    assert token_services.delete(token=token, by=Actor.member(user), at=later)
     assert token.status(later) is Status.DELETED
 
 
@@ -134,7 +134,7 @@ def test_deletion_leaves_an_event(
     administrator: Membership, user: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(user, name="CI").token
-    services.delete(token=token, by=Actor.member(administrator, address="192.0.2.7"), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator, address="192.0.2.7"), at=now)
     event = AuditEvent.objects.get(kind="token.deleted")
     assert (event.user, event.account, event.subject_id, event.address, event.at) == (
         administrator.user,
@@ -155,7 +155,7 @@ def test_deletion_whose_event_cannot_be_written_did_not_happen(
     token = issue(user).token
     monkeypatch.setattr("accounts.audit.record", fail)
     with pytest.raises(RuntimeError):
-        services.delete(token=token, by=Actor.member(user), at=now)
+        token_services.delete(token=token, by=Actor.member(user), at=now)
     assert APIToken.objects.undeleted().filter(pk=token.pk).exists()
 
 
@@ -163,8 +163,8 @@ def test_many_are_deleted_and_counted(
     administrator: Membership, user: Membership, issue: Issue, now: datetime
 ) -> None:
     tokens = [issue(user).token for _each in range(3)]
-    services.delete(token=tokens[0], by=Actor.member(user), at=now)
-    assert services.delete_all(tokens=tokens, by=Actor.member(administrator), at=now) == 2
+    token_services.delete(token=tokens[0], by=Actor.member(user), at=now)
+    assert token_services.delete_all(tokens=tokens, by=Actor.member(administrator), at=now) == 2
 
 
 def test_many_are_deleted_all_or_none(
@@ -172,14 +172,14 @@ def test_many_are_deleted_all_or_none(
 ) -> None:
     tokens = [issue(user).token, issue(administrator).token]
     with pytest.raises(PermissionDenied):
-        services.delete_all(tokens=tokens, by=Actor.member(user), at=now)
+        token_services.delete_all(tokens=tokens, by=Actor.member(user), at=now)
     assert APIToken.objects.undeleted().count() == 2
     assert not AuditEvent.objects.filter(kind="token.deleted").exists()
 
 
 def deleted(issue: Issue, member: Membership, at: datetime) -> APIToken:
     token = issue(member).token
-    services.delete(token=token, by=Actor.member(member), at=at)
+    token_services.delete(token=token, by=Actor.member(member), at=at)
     return token
 
 
@@ -187,14 +187,14 @@ def test_digest_is_forgotten_90_days_after_deletion(
     user: Membership, issue: Issue, now: datetime
 ) -> None:
     token = deleted(issue, user, now)
-    assert services.forget_digests(by=SYSTEM, at=now + timedelta(days=90)) == 1
+    assert token_services.forget_digests(by=SYSTEM, at=now + timedelta(days=90)) == 1
     row = APIToken.objects.get(pk=token.pk)
     assert (row.digest, row.pepper) == (None, None)
 
 
 def test_digest_is_kept_until_then(user: Membership, issue: Issue, now: datetime) -> None:
     token = deleted(issue, user, now)
-    assert services.forget_digests(by=SYSTEM, at=now + timedelta(days=89, hours=23)) == 0
+    assert token_services.forget_digests(by=SYSTEM, at=now + timedelta(days=89, hours=23)) == 0
     assert APIToken.objects.get(pk=token.pk).digest
 
 
@@ -203,7 +203,7 @@ def test_digests_of_active_and_expired_tokens_are_never_forgotten(
 ) -> None:
     issue(user)
     issue(user, expires_at=now + timedelta(days=1))
-    assert services.forget_digests(by=SYSTEM, at=now + timedelta(days=10_000)) == 0
+    assert token_services.forget_digests(by=SYSTEM, at=now + timedelta(days=10_000)) == 0
 
 
 def test_forgetting_leaves_one_event_and_the_second_run_is_dull(
@@ -212,7 +212,7 @@ def test_forgetting_leaves_one_event_and_the_second_run_is_dull(
     deleted(issue, user, now)
     deleted(issue, user, now)
     for _run in range(2):
-        services.forget_digests(by=SYSTEM, at=now + timedelta(days=100))
+        token_services.forget_digests(by=SYSTEM, at=now + timedelta(days=100))
     event = AuditEvent.objects.get(kind="token.digests_forgotten")
     assert (event.through, event.details) == ("system", {"count": 2})
 

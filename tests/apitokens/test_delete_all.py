@@ -10,8 +10,9 @@ from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
-from apitokens.services import delete, delete_all_of
-from apitokens.verification import Refusal, Refused, verify
+from apitokens.tokens.services import delete, delete_all_of
+from apitokens.verification.refusals import Refusal, Refused
+from apitokens.verification.verify import verify
 from notifications.models import Mail, Notice
 from tests.conftest import Issue
 from tests.factories import MembershipFactory, acting

@@ -11,8 +11,9 @@ from pytest_django import Settings
 from accounts.actors import Actor, Through
 from accounts.models import Account, AuditEvent, Membership
 from accounts.roles import Role
-from apitokens import keys, services
+from apitokens import keys
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Issue
 from tests.factories import MembershipFactory, acting
 
@@ -208,7 +209,7 @@ def test_token_may_expire_a_moment_from_now(user: Membership, issue: Issue, now:
 
 
 def test_token_may_expire_in_a_hundred_years(user: Membership, issue: Issue, now: datetime) -> None:
-    assert issue(user, expires_at=now + services.LONGEST_LIFE)
+    assert issue(user, expires_at=now + token_services.LONGEST_LIFE)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,7 @@ def test_drawn_id_that_is_taken_is_drawn_again(
 ) -> None:
     taken = issue(user).token.pk
     draws = iter([taken, taken, 555_555_555])
-    monkeypatch.setattr("apitokens.services.draw_id", lambda: next(draws))
+    monkeypatch.setattr("apitokens.tokens.services.draw_id", lambda: next(draws))
     monkeypatch.setattr(APIToken._meta.pk, "_get_default", lambda: taken)
     assert issue(user).token.pk == 555_555_555
 
@@ -332,7 +333,7 @@ def test_drawn_id_that_is_taken_is_drawn_again(
 def test_form_is_good_for_one_token(user: Membership, issue: Issue) -> None:
     form_key = uuid4()
     first = issue(user, form_key=form_key)
-    with pytest.raises(services.AlreadyIssued) as refused:
+    with pytest.raises(token_services.AlreadyIssued) as refused:
         issue(user, form_key=form_key, name="Other")
     assert refused.value.token == first.token
     assert APIToken.objects.count() == 1
@@ -342,8 +343,8 @@ def test_form_stays_used_after_its_token_was_deleted(
     user: Membership, issue: Issue, now: datetime
 ) -> None:
     form_key = uuid4()
-    services.delete(token=issue(user, form_key=form_key).token, by=Actor.member(user), at=now)
-    with pytest.raises(services.AlreadyIssued):
+    token_services.delete(token=issue(user, form_key=form_key).token, by=Actor.member(user), at=now)
+    with pytest.raises(token_services.AlreadyIssued):
         issue(user, form_key=form_key)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from apitokens.leases import Leases
+from apitokens.cache.lease_cache import Leases
 
 
 class Clock:
@@ -26,7 +26,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def leases(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Leases[str]:
-    monkeypatch.setattr("apitokens.leases.clock", clock)
+    monkeypatch.setattr("apitokens.cache.lease_cache.clock", clock)
     return Leases(most=3)
 
 

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 
 from accounts.actors import Actor
 from accounts.models import Account, AuditEvent, Membership
-from apitokens import services
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Issue
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +63,7 @@ def test_deleted_token_makes_room(
     small: Account, user: Membership, issue: Issue, now: datetime
 ) -> None:
     tokens = [issue(user).token for _each in range(3)]
-    services.delete(token=tokens[0], by=Actor.member(user), at=now)
+    token_services.delete(token=tokens[0], by=Actor.member(user), at=now)
     assert issue(user)
 
 
@@ -121,11 +121,11 @@ def test_usage_counts_what_the_limit_counts(
     issue(user, expires_at=now + timedelta(days=1))
     issue(stranger)
     later = now + timedelta(days=2)
-    assert services.usage(small, at=now) == (2, 3)
-    assert services.usage(small, at=later) == (1, 3)
+    assert token_services.usage(small, at=now) == (2, 3)
+    assert token_services.usage(small, at=later) == (1, 3)
 
 
 def test_account_is_full_at_the_limit_and_above_it() -> None:
-    assert not services.Usage(49, 50).is_full
-    assert services.Usage(50, 50).is_full
-    assert services.Usage(51, 50).is_full
+    assert not token_services.Usage(49, 50).is_full
+    assert token_services.Usage(50, 50).is_full
+    assert token_services.Usage(51, 50).is_full

@@ -11,7 +11,8 @@ from pytest_django import Settings
 
 from accounts import rates
 from accounts.rates import Counter, TooMany
-from apitokens import keys, limits
+from apitokens import keys
+from apitokens.verification import throttling
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 ADDRESS = "192.0.2.7"
@@ -21,9 +22,9 @@ KEY = keys.make(771_142_358)
 @pytest.fixture(autouse=True)
 def fresh_limits(settings: Settings) -> Iterator[None]:
     settings.REFUSAL_RATE = settings.TOKEN_RATE = 3
-    limits.forget()
+    throttling.forget()
     yield
-    limits.forget()
+    throttling.forget()
 
 
 def after(seconds: float) -> datetime:
@@ -50,19 +51,19 @@ def test_work_is_refused_before_it_is_done_for_a_busy_address() -> None:
     be_refused(3)
 
     with pytest.raises(TooMany):
-        limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+        throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
 
 
 def test_work_is_done_for_an_address_below_the_rate() -> None:
     be_refused(2)
 
-    limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+    throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
 
 
 def test_other_addresses_are_not_concerned() -> None:
     be_refused(3)
 
-    limits.refuse_busy_address(KEY, address="192.0.2.8", at=NOON)
+    throttling.refuse_busy_address(KEY, address="192.0.2.8", at=NOON)
 
 
 def test_next_minute_begins_anew() -> None:
@@ -95,44 +96,44 @@ def test_another_ipv6_network_is_not_concerned() -> None:
 
 
 def test_who_was_found_good_is_let_through_from_a_busy_address() -> None:
-    limits.vouch(KEY, at=NOON)
+    throttling.vouch(KEY, at=NOON)
     be_refused(3)
 
-    limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+    throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
 
 
 def test_another_secret_of_the_same_token_is_not_let_through() -> None:
-    limits.vouch(KEY, at=NOON)
+    throttling.vouch(KEY, at=NOON)
     be_refused(3)
 
     with pytest.raises(TooMany):
-        limits.refuse_busy_address(keys.make(KEY.id), address=ADDRESS, at=NOON)
+        throttling.refuse_busy_address(keys.make(KEY.id), address=ADDRESS, at=NOON)
 
 
 def test_who_is_good_no_longer_is_not_let_through() -> None:
-    limits.vouch(KEY, at=NOON)
-    limits.disown(KEY)
+    throttling.vouch(KEY, at=NOON)
+    throttling.disown(KEY)
     be_refused(3)
 
     with pytest.raises(TooMany):
-        limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+        throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
 
 
 def test_who_was_found_good_long_ago_is_not_let_through() -> None:
-    limits.vouch(KEY, at=NOON - timedelta(hours=1))
+    throttling.vouch(KEY, at=NOON - timedelta(hours=1))
     be_refused(3)
 
     with pytest.raises(TooMany):
-        limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+        throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
 
 
 def test_no_more_tokens_are_vouched_for_than_are_wanted() -> None:
-    with patch.object(limits, "MOST_VOUCHED", 2):
+    with patch.object(throttling, "MOST_VOUCHED", 2):
         for token_id in (101, 102, 103):
-            limits.vouch(keys.Key(token_id, "0" * 64), at=NOON)
+            throttling.vouch(keys.Key(token_id, "0" * 64), at=NOON)
 
-    assert not limits.is_vouched(keys.Key(101, "0" * 64), at=NOON)
-    assert limits.is_vouched(keys.Key(103, "0" * 64), at=NOON)
+    assert not throttling.is_vouched(keys.Key(101, "0" * 64), at=NOON)
+    assert throttling.is_vouched(keys.Key(103, "0" * 64), at=NOON)
 
 
 class Shared(dict[Any, Any]):
@@ -149,39 +150,39 @@ class Shared(dict[Any, Any]):
 
 
 def test_threads_may_vouch_and_count_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_vouched", Shared())
-    monkeypatch.setattr(limits, "MOST_VOUCHED", 1)
+    monkeypatch.setattr(throttling, "_vouched", Shared())
+    monkeypatch.setattr(throttling, "MOST_VOUCHED", 1)
     counter = Counter("test", most=1)
     counter.add("somebody", at=NOON)
     counter._counts = Shared(counter._counts)
 
     for number in (101, 102):
-        limits.vouch(keys.Key(number, "0" * 64), at=NOON)
+        throttling.vouch(keys.Key(number, "0" * 64), at=NOON)
         counter.add(str(number), at=NOON)
 
-    assert (len(limits._vouched), len(counter)) == (1, 1)
+    assert (len(throttling._vouched), len(counter)) == (1, 1)
 
 
 def test_token_may_be_used_as_often_as_the_rate_says() -> None:
     for _time in range(3):
-        limits.count_use(KEY.id, at=NOON)
+        throttling.count_use(KEY.id, at=NOON)
 
 
 def test_token_is_told_to_wait_above_the_rate() -> None:
     for _time in range(3):
-        limits.count_use(KEY.id, at=NOON)
+        throttling.count_use(KEY.id, at=NOON)
 
     with pytest.raises(TooMany):
-        limits.count_use(KEY.id, at=NOON)
+        throttling.count_use(KEY.id, at=NOON)
 
 
 def test_zero_is_no_limit(settings: Settings) -> None:
     settings.REFUSAL_RATE = settings.TOKEN_RATE = 0
 
     be_refused(1_000)
-    limits.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+    throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
     for _time in range(1_000):
-        limits.count_use(KEY.id, at=NOON)
+        throttling.count_use(KEY.id, at=NOON)
 
 
 def test_memory_is_bounded() -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from apitokens import keys
-from apitokens.logs import RedactTokens
+from apitokens.log_redaction import RedactTokens
 
 KEY = keys.make(771142358)
 TOKEN = KEY.spell()

@@ -9,8 +9,8 @@ from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from apitokens import services
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Issue
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ def test_a_token_deleted_meanwhile_leaves_no_successor(
 ) -> None:
     token = issue(administrator, role=Role.ADMINISTRATORS).token
     by = acting(token)
-    services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
     with pytest.raises(PermissionDenied):
         issue(administrator, by=by)
     assert APIToken.objects.count() == 1
@@ -40,7 +40,7 @@ def test_a_token_that_expired_meanwhile_deletes_nothing(
     victim = issue(administrator).token
     by = acting(issue(administrator, expires_at=now + timedelta(minutes=1)).token)
     with pytest.raises(PermissionDenied):
-        services.delete(token=victim, by=by, at=now + timedelta(minutes=2))
+        token_services.delete(token=victim, by=by, at=now + timedelta(minutes=2))
     victim.refresh_from_db()
     assert not victim.is_deleted
 
@@ -58,7 +58,7 @@ def test_a_member_removed_meanwhile_deletes_nothing(
     victim, by = issue(engineer).token, Actor.member(second)
     members.remove_member(membership=second, by=Actor.member(administrator), at=now)
     with pytest.raises(PermissionDenied):
-        services.delete(token=victim, by=by, at=now)
+        token_services.delete(token=victim, by=by, at=now)
 
 
 def test_an_administrator_demoted_meanwhile_acts_with_the_new_role(
@@ -67,7 +67,7 @@ def test_an_administrator_demoted_meanwhile_acts_with_the_new_role(
     victim, by = issue(engineer).token, Actor.member(administrator)
     Membership.objects.filter(pk=administrator.pk).update(role=Role.USERS)
     with pytest.raises(PermissionDenied):
-        services.delete(token=victim, by=by, at=now)
+        token_services.delete(token=victim, by=by, at=now)
 
 
 def test_a_refused_deletion_is_on_the_record(
@@ -76,7 +76,7 @@ def test_a_refused_deletion_is_on_the_record(
     strong = issue(administrator, role=Role.ADMINISTRATORS).token
     weak = issue(administrator, role=Role.USERS).token
     with pytest.raises(PermissionDenied):
-        services.delete(token=strong, by=acting(weak), at=now)
+        token_services.delete(token=strong, by=acting(weak), at=now)
     event = AuditEvent.objects.get(kind="token.delete_refused")
     assert (event.through_token, event.subject_id) == (weak.pk, strong.pk)
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from apitokens import keys
-from apitokens.demo import PASSWORD
+from apitokens.demo.seed import PASSWORD
 from tests.portal import Portal
 
 pytestmark = pytest.mark.contract

@@ -21,11 +21,12 @@ from accounts import entry, members, suspension
 from accounts import services as people
 from accounts.actors import Actor, Through
 from accounts.models import Membership
-from apitokens import services
+from apitokens.cache.instances import TOKENS
 from apitokens.keys import Key
-from apitokens.memory import TOKENS
 from apitokens.models import APIToken
-from apitokens.verification import Refused, recall, verify
+from apitokens.tokens import services as token_services
+from apitokens.verification.refusals import Refused
+from apitokens.verification.verify import recall, verify
 from tests.apitokens.crowd import shared_database_url
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
@@ -69,7 +70,7 @@ def asking(key: Key, **environment: str) -> Iterator[list[dict[str, Any]]]:
 
 
 def delete(token: APIToken) -> None:
-    services.delete(token=token, by=OPERATOR, at=timezone.now())
+    token_services.delete(token=token, by=OPERATOR, at=timezone.now())
 
 
 def deactivate_issuer(token: APIToken) -> None:

@@ -15,9 +15,10 @@ from pytest_django import Settings
 from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens import keys, services
+from apitokens import keys
 from apitokens.keys import Key
-from apitokens.use import Scribe
+from apitokens.tokens import services as token_services
+from apitokens.usage.flusher import Scribe
 from config.env.networks import parse_networks
 from config.middleware import security_headers
 from config.verify_fast_path import FRAME, LONGEST_FRAME, _read_frame, shortcut
@@ -141,7 +142,7 @@ def test_both_ways_say_the_same_of_an_ended_token(
 ) -> None:
     token, key = issue(engineer, at=now - timedelta(days=2), expires_at=now - timedelta(days=1))
     if reason == "deleted":
-        services.delete(token=token, by=Actor.member(engineer), at=now)
+        token_services.delete(token=token, by=Actor.member(engineer), at=now)
     warm(key)
     by_shortcut, by_django = both(environ(f"APIKey {key.spell()}"))
     assert by_shortcut == by_django

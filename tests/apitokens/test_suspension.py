@@ -13,12 +13,13 @@ from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from accounts.standing import as_of_now
-from apitokens import services
+from apitokens.cache.instances import TOKENS
 from apitokens.keys import Key
-from apitokens.memory import TOKENS
 from apitokens.models import APIToken
-from apitokens.story import story
-from apitokens.verification import Refusal, Refused, verify
+from apitokens.pages.detail import story
+from apitokens.tokens import services as token_services
+from apitokens.verification.refusals import Refusal, Refused
+from apitokens.verification.verify import verify
 from tests.conftest import Api, Issue
 from tests.factories import MembershipFactory
 
@@ -99,7 +100,7 @@ def test_deleted_and_expired_come_before_suspended(
 ) -> None:
     deleted, expiring = issue(away), issue(away, expires_at=now + timedelta(days=1))
     suspend(away, now)
-    services.delete(token=deleted.token, by=Actor.member(away), at=now)
+    token_services.delete(token=deleted.token, by=Actor.member(away), at=now)
     assert refusal(deleted.key, now).code is Refusal.DELETED
     assert refusal(expiring.key, now + timedelta(days=2)).code is Refusal.EXPIRED
 
@@ -164,7 +165,7 @@ def test_suspended_tokens_can_be_deleted(
 ) -> None:
     token = issue(away).token
     suspend(away, now)
-    assert services.delete(token=token, by=Actor.member(administrator), at=now)
+    assert token_services.delete(token=token, by=Actor.member(administrator), at=now)
 
 
 def test_both_ends_of_a_suspension_are_in_the_account_s_log(

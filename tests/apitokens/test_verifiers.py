@@ -14,11 +14,13 @@ from pytest_django import Settings
 
 from accounts.actors import Actor, Through
 from accounts.models import AuditEvent, Membership
-from apitokens import keys, services, verifiers
+from apitokens import keys
 from apitokens.keys import Key
 from apitokens.models import VerifierKey
-from apitokens.verification import Refusal, Refused
-from apitokens.verifiers import delete_verifier, issue_verifier, recognise
+from apitokens.tokens import services as token_services
+from apitokens.verification import verifier_keys
+from apitokens.verification.refusals import Refusal, Refused
+from apitokens.verification.verifier_keys import delete_verifier, issue_verifier, recognise
 
 pytestmark = pytest.mark.django_db
 
@@ -86,7 +88,7 @@ def test_second_deletion_is_dull(key: Key, now: datetime) -> None:
 def test_digest_of_a_deleted_key_goes_after_90_days(key: Key, now: datetime) -> None:
     delete_verifier(verifier=VerifierKey.objects.get(), by=OPERATOR, at=now)
     later = now + timedelta(days=90)
-    services.forget_digests(by=Actor.operator(through=Through.SYSTEM), at=later)
+    token_services.forget_digests(by=Actor.operator(through=Through.SYSTEM), at=later)
     assert told(key, later) is Refusal.UNKNOWN
 
 
@@ -138,8 +140,8 @@ def test_last_use_never_goes_back(key: Key, now: datetime) -> None:
         VerifierKey.objects.update(last_used_at=later)
         return known
 
-    look_up = verifiers._look_up
-    with patch.object(verifiers, "_look_up", read_and_be_overtaken):
+    look_up = verifier_keys._look_up
+    with patch.object(verifier_keys, "_look_up", read_and_be_overtaken):
         recognise(presented=key.spell("_"), at=now)
     assert VerifierKey.objects.get().last_used_at == later
 

@@ -16,13 +16,16 @@ from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
-from apitokens import keys, services, verification
-from apitokens.credentials import verify_request
+from apitokens import keys
+from apitokens.cache.instances import TOKENS
 from apitokens.keys import Key
-from apitokens.memory import TOKENS
 from apitokens.models import APIToken
-from apitokens.use import Scribe, remember
-from apitokens.verification import Refusal, Refused, Verified, verify
+from apitokens.tokens import services as token_services
+from apitokens.usage.flusher import Scribe, remember
+from apitokens.verification import verify as verification
+from apitokens.verification.authorization_header import verify_request
+from apitokens.verification.refusals import Refusal, Refused, Verified
+from apitokens.verification.verify import verify
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
 
@@ -138,7 +141,7 @@ def test_token_is_good_until_its_last_instant(
 
 def test_deleted_token_stops_at_once(user: Membership, issue: Issue, now: datetime) -> None:
     token, key = issue(user)
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     assert told(key, now) is Refusal.DELETED
 
 
@@ -147,7 +150,7 @@ def test_token_that_expired_and_was_deleted_is_told_deleted(
 ) -> None:
     token, key = issue(user, expires_at=now + timedelta(days=1))
     later = now + timedelta(days=2)
-    services.delete(token=token, by=Actor.member(user), at=later)
+    token_services.delete(token=token, by=Actor.member(user), at=later)
     assert told(key, later) is Refusal.DELETED
 
 
@@ -155,9 +158,9 @@ def test_digest_that_was_forgotten_makes_a_deleted_token_unknown(
     user: Membership, issue: Issue, now: datetime
 ) -> None:
     token, key = issue(user)
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     later = now + timedelta(days=90)
-    services.forget_digests(by=Actor.operator(through=Through.SYSTEM), at=later)
+    token_services.forget_digests(by=Actor.operator(through=Through.SYSTEM), at=later)
     assert told(key, later) is Refusal.UNKNOWN
 
 
@@ -204,7 +207,7 @@ def test_reason_is_told_only_to_who_holds_the_right_secret(
     token, key = issue(user, expires_at=now + timedelta(days=1))
     later = now + timedelta(days=2 if ending == "expired" else 0)
     if ending == "deleted":
-        services.delete(token=token, by=Actor.member(user), at=now)
+        token_services.delete(token=token, by=Actor.member(user), at=now)
     if ending == "inactive":
         User.objects.update(is_active=False)
     assert told(key, later) is not Refusal.UNKNOWN
@@ -230,7 +233,7 @@ def test_refusal_does_not_repeat_the_token(
 ) -> None:
     assert callable(shown)
     token, key = issue(user)
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     for presented in (key.spell(), key.spell()[:-1], with_wrong_secret(key).spell()):
         with pytest.raises(Refused) as refused:
             verify(presented=presented, at=now)
@@ -261,7 +264,7 @@ def test_report_of_a_fault_within_a_request_does_not_repeat_the_token(
         verify_request(request)
     report = ExceptionReporter(None, raised.type, raised.value, raised.traceback[1]._rawentry)
     told = report.get_traceback_html()
-    assert "apitokens/credentials.py" in told
+    assert "apitokens/verification/authorization_header.py" in told
     assert text.partition("$")[2][:32] not in told
 
 
@@ -370,7 +373,7 @@ def test_known_text_expires_and_is_deleted(user: Membership, issue: Issue, now: 
     for _time in range(3):
         verify(presented=key.spell(), at=now)
     assert told(key, ends) is Refusal.EXPIRED
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     TOKENS.forget(token.pk)
     assert told(key, now) is Refusal.DELETED
 
@@ -413,7 +416,7 @@ def refusals() -> list[AuditEvent]:
 def dead(user: Membership, issue: Issue, now: datetime) -> Key:
     """The key of a deleted token."""
     token, key = issue(user)
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     return key
 
 
@@ -512,7 +515,7 @@ def test_refused_token_is_not_remembered(dead: Key, now: datetime, scribe: Scrib
 def test_use_that_cannot_be_written_down_does_not_fail_authentication(
     key: Key, noon: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with patch("apitokens.use.write_down", side_effect=DatabaseError("full")):
+    with patch("apitokens.usage.flusher.write_down", side_effect=DatabaseError("full")):
         assert verify(presented=key.spell(), at=noon).token_id == key.id
     assert f"The use of API token {key.id}" in caplog.text
     assert key.secret not in caplog.text
@@ -555,7 +558,7 @@ def test_wrong_secret_is_never_digested_again(key: Key, noon: datetime, settings
 def test_token_deleted_meanwhile_is_not_digested_again(
     key: Key, user: Membership, noon: datetime, settings: Settings
 ) -> None:
-    services.delete(token=APIToken.objects.get(pk=key.id), by=Actor.member(user), at=noon)
+    token_services.delete(token=APIToken.objects.get(pk=key.id), by=Actor.member(user), at=noon)
     settings.TOKEN_PEPPERS = {7: b"n" * 32, **settings.TOKEN_PEPPERS}
     assert told(key, noon) is Refusal.DELETED
     assert APIToken.objects.get(pk=key.id).pepper == 1

@@ -9,9 +9,10 @@ import pytest
 from accounts.actors import Actor
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from apitokens import keys, services
+from apitokens import keys
 from apitokens.keys import Key
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Issue
 from tests.contract.conftest import OfficialClient, Outcome
 
@@ -114,7 +115,7 @@ def test_token_that_was_never_used_and_whose_issuer_has_no_name_passes_strict_va
 def test_list_is_filtered_by_deletion(
     client: OfficialClient, client_id: int, user: Membership, issue: Issue, now: datetime
 ) -> None:
-    services.delete(token=issue(user, name="Gone").token, by=Actor.member(user), at=now)
+    token_services.delete(token=issue(user, name="Gone").token, by=Actor.member(user), at=now)
     assert names(client.call("iam.api_tokens.list", client_id, deleted=True)) == ["Gone"]
     assert names(client.call("iam.api_tokens.list", client_id, deleted=False)) == ["Caller"]
 
@@ -313,7 +314,7 @@ def test_token_that_was_deleted(
     official: OfficialClient, user: Membership, issue: Issue, now: datetime
 ) -> None:
     token, key = issue(user)
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     official.use(key)
     told = official.call("iam.get_account_overview")
     unauthenticated(told, "Token is invalid or expired", "deleted")

@@ -11,10 +11,11 @@ from django.db.models import QuerySet
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from apitokens import expiry, keys
+from apitokens import keys
+from apitokens.expiry import scan as expiry
+from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, ExpiryNotice
-from apitokens.services import newest_pepper
-from apitokens.thresholds import first_notice_due
+from apitokens.peppers import newest_pepper
 from notifications.email import delivery
 from notifications.email.rendering import message_id
 from notifications.kinds import Channel

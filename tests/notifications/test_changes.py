@@ -9,7 +9,7 @@ from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens import services
+from apitokens.tokens import services as token_services
 from notifications.email import delivery
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_CHANGED_IN_ACCOUNT, Channel
 from notifications.models import Mail, Notice, State
@@ -33,7 +33,7 @@ def test_an_issuer_hears_that_an_administrator_deleted_their_token(
     user: Membership, administrator: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(user, name="Backup").token
-    services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
     who = administrator.user.get_full_name()
     assert inbox_of(user) == [f"{who} deleted your API token “Backup”"]
     assert inbox_of(administrator) == []
@@ -59,7 +59,7 @@ def test_nobody_but_the_issuer_hears_of_it(
 ) -> None:
     other = MembershipFactory.create(account=administrator.account, role=Role.ADMINISTRATORS)
     token = issue(user, by=OPERATOR).token
-    services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
     assert len(inbox_of(user)) == 2
     assert [inbox_of(each) for each in (other, administrator, engineer)] == [[], [], []]
 
@@ -79,7 +79,7 @@ def test_administrators_who_want_it_hear_of_every_token(
     watcher: Membership, administrator: Membership, user: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(user, name="Backup").token
-    services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
     issuer, deleter = user.user.get_full_name(), administrator.user.get_full_name()
     assert sorted(inbox_of(watcher)) == sorted(
         [
@@ -95,7 +95,7 @@ def test_all_tokens_of_a_person_are_one_notice_to_them(
 ) -> None:
     issue(user), issue(user)
     Notice.objects.all().delete()
-    services.delete_all_of(issuer=user, by=Actor.member(administrator), at=now)
+    token_services.delete_all_of(issuer=user, by=Actor.member(administrator), at=now)
     who, whose = administrator.user.get_full_name(), user.user.get_full_name()
     assert inbox_of(watcher) == [f"{who} deleted all 2 API tokens of {whose}"]
 
@@ -105,7 +105,7 @@ def test_what_they_do_or_issue_themselves_comes_once_or_not_at_all(
 ) -> None:
     token = issue(watcher, name="Backup").token
     assert inbox_of(watcher) == []
-    services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
     who = administrator.user.get_full_name()
     assert inbox_of(watcher) == [f"{who} deleted your API token “Backup”"]
 
@@ -132,7 +132,7 @@ def test_what_people_do_themselves_is_no_news_to_them(
     user: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(user).token
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     assert inbox_of(user) == []
     assert not Mail.objects.exists()
 
@@ -145,7 +145,7 @@ def test_the_mail_goes_to_the_issuer_and_says_the_same(
     mailoutbox: list[EmailMessage],
 ) -> None:
     token = issue(user, name="Backup").token
-    services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
     delivery.deliver()
     (letter,) = mailoutbox
     assert letter.to == [user.user.email]
@@ -160,7 +160,7 @@ def test_who_left_the_account_gets_no_mail(
     mailoutbox: list[EmailMessage],
 ) -> None:
     token = issue(user).token
-    services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
     members.remove_member(membership=user, by=Actor.member(administrator), at=now)
     delivery.deliver()
     assert mailoutbox == []
@@ -173,7 +173,7 @@ def test_who_turned_it_off_is_not_told(
     person = Person(user.user_id, user.account_id)
     for channel in Channel:
         preferences.turn_off(person, TOKEN_CHANGED_BY_OTHERS, channel)
-    services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
     assert inbox_of(user) == []
     assert not Mail.objects.exists()
 
@@ -185,7 +185,7 @@ def test_who_turns_it_off_while_the_mail_waits_gets_none(
     now: datetime,
     mailoutbox: list[EmailMessage],
 ) -> None:
-    services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
     person = Person(user.user_id, user.account_id)
     preferences.turn_off(person, TOKEN_CHANGED_BY_OTHERS, Channel.EMAIL)
     delivery.deliver()
@@ -197,6 +197,6 @@ def test_a_deletion_that_did_not_happen_is_not_told(
     user: Membership, administrator: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(user).token
-    services.delete(token=token, by=Actor.member(administrator), at=now)
-    services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator), at=now)
     assert len(inbox_of(user)) == 1

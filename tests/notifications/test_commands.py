@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from accounts.models import Membership
-from apitokens import expiry
+from apitokens.expiry import scan as expiry
 from notifications.models import Mail, Notice, State
 from tests.conftest import Issue
 from tests.mailserver import DROP, HANG, MailServer, Mood

@@ -18,8 +18,9 @@ from pytest_django import Settings
 from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens import expiry, services
+from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from notifications import tasks
 from notifications.email import delivery, rendering
 from notifications.email.delivery import IN_DOUBT, deliver, lease, pause
@@ -672,7 +673,7 @@ def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
     def looks() -> bool:
         if len(server.keeper.taken) == 2:
             at, by = now + timedelta(seconds=1), Actor.operator(through=Through.COMMAND)
-            services.delete_all(tokens=tokens, by=by, at=at)
+            token_services.delete_all(tokens=tokens, by=by, at=at)
         return False
 
     deliver(clock=lambda: now + timedelta(seconds=next(seconds)), is_stopping=looks)

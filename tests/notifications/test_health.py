@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import Membership
-from apitokens import expiry
+from apitokens.expiry import scan as expiry
 from notifications import health
 from notifications.email import delivery
 from notifications.health import HELD_UP_AFTER, MISSED_INTERVALS

@@ -18,9 +18,10 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.actors import Actor
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from apitokens import expiry, services
-from apitokens.expiry_mail import MOST_LINES, time_left
+from apitokens.expiry import scan as expiry
+from apitokens.expiry.emails import MOST_LINES, time_left
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from notifications.email import rendering, stencils
 from notifications.email.mime import TwoPartMail, as_bytes
 from notifications.email.rendering import Letter, one_line
@@ -426,7 +427,7 @@ def test_who_is_no_administrator_any_more_is_told_of_own_tokens_only(
 def test_a_token_deleted_meanwhile_is_left_out(user: Membership) -> None:
     gone, stays = expiring(user, name="Gone", days=2), expiring(user, name="Stays", days=4)
     mail = scanned(user)
-    services.delete(token=gone, by=Actor.member(user), at=NOW)
+    token_services.delete(token=gone, by=Actor.member(user), at=NOW)
     letter = rendering.write(mail, at=NOW)
     assert letter is not None
     assert letter.subject == "1 API token of Example Inc. expires in 4 days"
@@ -440,7 +441,7 @@ def test_a_token_deleted_meanwhile_is_left_out(user: Membership) -> None:
 def test_there_is_no_mail_when_all_tokens_are_gone(user: Membership) -> None:
     token = expiring(user)
     mail = scanned(user)
-    services.delete(token=token, by=Actor.member(user), at=NOW)
+    token_services.delete(token=token, by=Actor.member(user), at=NOW)
     assert rendering.write(mail, at=NOW) is None
 
 

@@ -8,8 +8,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.actors import Actor
 from accounts.models import Membership
-from apitokens import services
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Issue, SignIn
 from tests.factories import MembershipFactory
 
@@ -65,7 +65,7 @@ def test_they_are_shown_whatever_has_become_of_them_since(
     browser: Client, administrator: Membership, issue: Issue, now: datetime
 ) -> None:
     deleted = issue(administrator).token
-    services.delete(token=deleted, by=Actor.member(administrator), at=now)
+    token_services.delete(token=deleted, by=Actor.member(administrator), at=now)
     expired = issue(administrator, at=now - 9 * DAY, expires_at=now - DAY).token
     ids = f"{deleted.pk},{expired.pk}"
     assert set(shown(browser, ids=ids)) == {deleted, expired}

@@ -10,8 +10,9 @@ from django.db import OperationalError, connection, transaction
 
 from accounts.actors import Actor
 from accounts.models import Membership
-from apitokens import expiry, services
+from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from notifications.email import delivery
 from notifications.models import Mail, State
 from tests.conftest import Issue, is_on_postgresql
@@ -133,7 +134,7 @@ def test_token_that_a_scan_tells_of_is_not_deleted_before_the_scan_has_ended(
 ) -> None:
     def deletes() -> str:
         try:
-            services.delete(token=token, by=Actor.member(user), at=now)
+            token_services.delete(token=token, by=Actor.member(user), at=now)
         except OperationalError:
             return "waits"
         return "deleted"

@@ -14,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from accounts.actors import Actor
 from accounts.models import Account, Membership
 from accounts.roles import Role
-from apitokens import expiry, services
+from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken, ExpiryNotice
+from apitokens.tokens import services as token_services
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import IN_HAND, Heartbeat, Mail, Notice, State
 from notifications.preferences import services as preferences
@@ -255,7 +256,7 @@ def test_nobody_is_told_of_expired_deleted_or_permanent_tokens(
     expiring(user, timedelta(0))
     expiring(user, -DAY)
     deleted = expiring(user, DAY)
-    services.delete(token=deleted, by=Actor.member(user), at=now)
+    token_services.delete(token=deleted, by=Actor.member(user), at=now)
     issue(user, at=now - 30 * DAY, expires_at=None)
     assert expiry.scan(at=now) == expiry.Scan()
     assert told() == []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.roles import Role
-from apitokens.expiry_mail import _context
+from apitokens.expiry.emails import _context
 from notifications.email.stencils import fill_both, on_few_lines
 
 TEMPLATE = "emails/token_expiring/token"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apitokens.thresholds import NOTICE_DAYS, due_threshold, first_notice_due
+from apitokens.expiry.schedule import NOTICE_DAYS, due_threshold, first_notice_due
 
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)

@@ -8,7 +8,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Account, Membership, User
-from apitokens.verification import Refusal, Refused, verify
+from apitokens.verification.refusals import Refusal, Refused
+from apitokens.verification.verify import verify
 from tests.conftest import Issue
 from tests.factories import AccountFactory, MembershipFactory
 from tests.operators.conftest import Events, changes, page, shown

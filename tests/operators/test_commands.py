@@ -14,9 +14,9 @@ from django.urls import reverse
 from accounts.actors import Actor
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
-from apitokens import services
 from apitokens.models import APIToken
-from apitokens.verification import verify
+from apitokens.tokens import services as token_services
+from apitokens.verification.verify import verify
 from tests.conftest import Issue, SignIn
 from tests.factories import PASSWORD, AccountFactory, MembershipFactory, UserFactory
 from tests.operators.conftest import Events
@@ -318,7 +318,7 @@ def test_several_options_narrow_the_selection(
 
 def test_tombstones_stay_as_they_are(engineer: Membership, issue: Issue, now: datetime) -> None:
     token, _key = issue(engineer)
-    services.delete(token=token, by=Actor.member(engineer), at=now)
+    token_services.delete(token=token, by=Actor.member(engineer), at=now)
 
     assert "Nothing to delete" in run("revoke_tokens", "--id", token.pk, "--yes").out
 

@@ -12,8 +12,9 @@ from accounts import admin_filters
 from accounts.actors import Actor
 from accounts.models import Membership, User
 from accounts.roles import Role
-from apitokens import admin, services
+from apitokens.admin import tokens as tokens_admin
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
 from tests.operators.conftest import Events, page, shown
@@ -117,7 +118,7 @@ def test_tombstones_among_the_selected_are_left_alone(
     desk: Client, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
     gone, _key = issue(engineer, name="Long gone")
-    services.delete(token=gone, by=Actor.member(engineer), at=now)
+    token_services.delete(token=gone, by=Actor.member(engineer), at=now)
     fresh, _key = issue(engineer)
 
     _status, text = select(desk, gone, fresh, post="yes")
@@ -131,7 +132,7 @@ def test_only_tombstones_selected_is_said(
     desk: Client, engineer: Membership, issue: Issue, now: datetime, events: Events
 ) -> None:
     gone, _key = issue(engineer)
-    services.delete(token=gone, by=Actor.member(engineer), at=now)
+    token_services.delete(token=gone, by=Actor.member(engineer), at=now)
 
     _status, text = select(desk, gone, post="yes")
 
@@ -142,7 +143,7 @@ def test_only_tombstones_selected_is_said(
 def test_more_than_a_form_can_hold_are_refused(
     desk: Client, engineer: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(tokens_admin, "MOST_AT_ONCE", 1)
     tokens = [issue(engineer).token for _number in range(2)]
 
     _status, text = select(desk, *tokens, post="yes")
@@ -155,7 +156,7 @@ def test_tombstone_is_not_deleted_again(
     desk: Client, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
     token, _key = issue(engineer)
-    services.delete(token=token, by=Actor.member(engineer), at=now)
+    token_services.delete(token=token, by=Actor.member(engineer), at=now)
 
     assert desk.post(page(DELETE, token.pk), {"post": "yes"}).status_code == 403
     token.refresh_from_db()
@@ -200,7 +201,7 @@ def test_filter_by_status(
     issue(engineer, name="A1")
     issue(engineer, name="E1", at=now - timedelta(days=9), expires_at=now - timedelta(days=1))
     gone, _key = issue(engineer, name="D1")
-    services.delete(token=gone, by=Actor.member(engineer), at=now)
+    token_services.delete(token=gone, by=Actor.member(engineer), at=now)
 
     text = shown(desk, page(LIST), status=status)
 

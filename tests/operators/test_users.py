@@ -9,7 +9,8 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Membership, User
-from apitokens.verification import Refusal, Refused, verify
+from apitokens.verification.refusals import Refusal, Refused
+from apitokens.verification.verify import verify
 from tests.conftest import Issue, SignIn
 from tests.factories import PASSWORD, UserFactory
 from tests.operators.conftest import Events, changes, page, shown

@@ -8,7 +8,7 @@ from django.test import Client
 from accounts.actors import Actor, Through
 from accounts.models import Membership, User
 from apitokens.models import VerifierKey
-from apitokens.verifiers import issue_verifier, recognise
+from apitokens.verification.verifier_keys import issue_verifier, recognise
 from tests.conftest import SignIn
 from tests.operators.conftest import Events, page, shown
 

@@ -16,8 +16,8 @@ from accounts.actors import Actor, Through
 from accounts.jwt import families
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
-from apitokens import services as tokens
 from apitokens.models import APIToken
+from apitokens.tokens import services as tokens
 from tests.factories import AccountFactory, UserFactory
 from tests.privileges.model import Invite, Model, No, SignIn, Who
 

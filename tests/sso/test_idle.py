@@ -10,7 +10,8 @@ from accounts import suspension
 from accounts.actors import Actor, Through
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
-from apitokens.verification import Refusal, Refused, verify
+from apitokens.verification.refusals import Refusal, Refused
+from apitokens.verification.verify import verify
 from notifications.models import Mail, Notice
 from sso import tasks
 from sso.connections import services as connections

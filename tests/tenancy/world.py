@@ -19,7 +19,7 @@ from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.requests import SESSION_KEY
 from accounts.roles import Role
 from apitokens.models import APIToken, VerifierKey
-from apitokens.verifiers import issue_verifier
+from apitokens.verification.verifier_keys import issue_verifier
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
 from notifications.models import Mail, Notice, State
 from sso.models import Certificate, Connection, Domain, Subject

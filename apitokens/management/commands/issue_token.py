@@ -15,9 +15,9 @@ from accounts.actors import Actor, Through
 from accounts.management.terminal import as_command_error, find_account, storable
 from accounts.models import Account, Membership
 from accounts.roles import ROLE_NAMES, Role
-from apitokens import services
-from apitokens.forms import a_year_after, end_of_day
-from apitokens.services import Issued
+from apitokens.pages.forms import a_year_after, end_of_day
+from apitokens.tokens import services as token_services
+from apitokens.tokens.services import Issued
 
 NEVER = "never"
 
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         if role is None:
             raise CommandError(f"There is no such role. The roles are: {', '.join(ROLE_NAMES)}.")
         try:
-            issued = services.issue(
+            issued = token_services.issue(
                 by=Actor.operator(through=Through.COMMAND),
                 issuer=issuer,
                 name=options["name"],

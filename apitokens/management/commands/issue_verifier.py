@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.actors import Actor, Through
 from accounts.management.terminal import as_command_error, storable
-from apitokens import verifiers
+from apitokens.verification import verifier_keys
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
     @sensitive_variables("issued")
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            issued = verifiers.issue_verifier(
+            issued = verifier_keys.issue_verifier(
                 name=storable(options["name"]),
                 by=Actor.operator(through=Through.COMMAND),
                 at=timezone.now(),

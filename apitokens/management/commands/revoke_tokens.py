@@ -12,8 +12,8 @@ from accounts.actors import Actor, Through
 from accounts.management.terminal import find_account, is_interactive, storable
 from accounts.models import User
 from accounts.text import parse_id
-from apitokens import services
 from apitokens.models import APIToken, APITokenQuerySet
+from apitokens.tokens import services as token_services
 
 SELECTIONS = ("account", "issuer", "ids", "older_than", "unused_for")
 OLDEST = 36_525
@@ -66,7 +66,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was deleted.")
             return
         operator = Actor.operator(through=Through.COMMAND)
-        deleted = services.delete_all(tokens=tokens, by=operator, at=timezone.now())
+        deleted = token_services.delete_all(tokens=tokens, by=operator, at=timezone.now())
         self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
 
     def _show(self, tokens: list[APIToken], *, at: datetime) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from apitokens import demo
+from apitokens.demo import seed
 
 
 class Command(BaseCommand):
@@ -21,15 +21,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            made = demo.seed(at=timezone.now())
-        except demo.NotEmpty:
+            made = seed.seed(at=timezone.now())
+        except seed.NotEmpty:
             if options["if_empty"]:
                 return
             raise CommandError(
                 "The database has users. The demo is for an empty one: "
                 "set DATA_DIR or DATABASE_URL to a new place."
             ) from None
-        self.stdout.write(f"\nSign in with the password {demo.PASSWORD} as")
+        self.stdout.write(f"\nSign in with the password {seed.PASSWORD} as")
         for email, role in made.sign_ins:
             self.stdout.write(f"  {email:<24}{role}")
-        self.stdout.write(f"\nTry the API:\n  {demo.curl_line(made)}")
+        self.stdout.write(f"\nTry the API:\n  {seed.curl_line(made)}")

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from apitokens import expiry
-from apitokens.expiry import Digest
+from apitokens.expiry import scan as expiry
+from apitokens.expiry.scan import Digest
 from notifications.email import delivery
 from notifications.kinds import Channel
 from notifications.models import Mail

@@ -10,7 +10,7 @@ from accounts import invitations
 from accounts.actors import Actor
 from accounts.models import Invitation, Membership, User
 from accounts.roles import Role
-from apitokens import services
+from apitokens.tokens import services as token_services
 from tests.accounts.api.conftest import InPerson
 from tests.conftest import Api, Issue
 from tests.factories import MembershipFactory
@@ -212,7 +212,7 @@ def test_role_can_be_lowered_when_that_token_has_been_deleted(
     as_administrator: APIClient, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(engineer, role=Role.ENGINEERS).token
-    services.delete(token=token, by=Actor.member(engineer), at=now)
+    token_services.delete(token=token, by=Actor.member(engineer), at=now)
     assert put(as_administrator, engineer, None, USERS).status_code == 204
 
 

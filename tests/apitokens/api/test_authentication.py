@@ -9,9 +9,10 @@ from rest_framework.test import APIClient
 
 from accounts.actors import Actor
 from accounts.models import AuditEvent, Membership, User
-from apitokens import keys, services
+from apitokens import keys
 from apitokens.keys import Key
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Api, Issue, SignIn
 
 pytestmark = pytest.mark.django_db
@@ -134,7 +135,7 @@ def test_expired_token_is_told_so(user: Membership, issue: Issue, now: datetime)
 
 def test_deleted_token_is_told_so(user: Membership, key: Key, now: datetime) -> None:
     token = APIToken.objects.get(pk=key.id)
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     answer = ask(f"APIKey {key.spell()}")
     assert answer.status_code == 401
     assert answer.json() == {
@@ -157,7 +158,7 @@ def test_wrong_secret_of_an_ended_token_is_told_unknown(
 ) -> None:
     token, key = issue(user, at=now - timedelta(days=2), expires_at=now - timedelta(days=1))
     if ending == "deleted":
-        services.delete(token=token, by=Actor.member(user), at=now)
+        token_services.delete(token=token, by=Actor.member(user), at=now)
     assert ask(f"APIKey {Key(key.id, '0' * 64).spell()}").json()["code"] == "unknown"
 
 

@@ -9,10 +9,10 @@ from django.test import Client
 from accounts import members
 from accounts.actors import Actor, Through
 from accounts.models import Membership
-from apitokens.api.answers import answer_need
-from apitokens.credentials import Need
-from apitokens.verification import recall
-from apitokens.verifiers import issue_verifier
+from apitokens.api.responses import answer_need
+from apitokens.verification.authorization_header import Need
+from apitokens.verification.verifier_keys import issue_verifier
+from apitokens.verification.verify import recall
 from tests.accounts.jwt.conftest import log_in
 
 pytestmark = pytest.mark.django_db

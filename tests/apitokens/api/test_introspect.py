@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens import keys, services
+from apitokens import keys
 from apitokens.keys import Key
 from apitokens.models import APIToken, VerifierKey
-from apitokens.verifiers import delete_verifier, issue_verifier
+from apitokens.tokens import services as token_services
+from apitokens.verification.verifier_keys import delete_verifier, issue_verifier
 from tests.conftest import Issue
 
 pytestmark = pytest.mark.django_db
@@ -100,7 +101,7 @@ def test_whatever_is_not_good_is_inactive_and_nothing_more(
     engineer: Membership, issue: Issue, caller: str, now: datetime, key: Key
 ) -> None:
     deleted, deleted_key = issue(engineer)
-    services.delete(token=deleted, by=Actor.member(engineer), at=now)
+    token_services.delete(token=deleted, by=Actor.member(engineer), at=now)
     _expired, expired_key = issue(
         engineer, at=now - timedelta(days=2), expires_at=now - timedelta(days=1)
     )

@@ -10,8 +10,8 @@ from rest_framework.test import APIClient
 from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens import services
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Api, Issue
 from tests.factories import MembershipFactory
 
@@ -127,7 +127,7 @@ def test_list_leaves_deleted_tokens_out_and_keeps_expired_ones(
     past = now - timedelta(days=9)
     issue(user, name="Expired", at=past, expires_at=now - timedelta(days=1))
     gone = issue(user, name="Deleted", at=past).token
-    services.delete(token=gone, by=Actor.member(user), at=now)
+    token_services.delete(token=gone, by=Actor.member(user), at=now)
     listed = admin_api.get(tokens_url).json()
     assert [(each["name"], each["expired"]) for each in listed] == [
         ("Expired", True),
@@ -151,7 +151,7 @@ def test_deleted_chooses_between_deleted_tokens_and_the_rest(
     word: str,
     expected: list[str],
 ) -> None:
-    services.delete(token=issue(user, name="Gone").token, by=Actor.member(user), at=now)
+    token_services.delete(token=issue(user, name="Gone").token, by=Actor.member(user), at=now)
     assert names(admin_api.get(tokens_url, {"deleted": word})) == expected
 
 
@@ -198,7 +198,7 @@ def test_filters_go_together(
     admin_api: APIClient, tokens_url: str, user: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(user, name="Alive")
-    services.delete(token=issue(user, name="Gone").token, by=Actor.member(user), at=now)
+    token_services.delete(token=issue(user, name="Gone").token, by=Actor.member(user), at=now)
     asked = {"issued_by": str(user.user_id), "deleted": "true", "role": "Users"}
     assert names(admin_api.get(tokens_url, asked)) == ["Gone"]
 
@@ -455,7 +455,7 @@ def test_get_tells_of_a_deleted_token(
     admin_api: APIClient, tokens_url: str, user: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(user).token
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     assert admin_api.get(f"{tokens_url}/{token.pk}").json()["deleted"] is True
 
 

@@ -10,12 +10,13 @@ from accounts import services as people
 from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens import keys, services
-from apitokens.api.answers import BadNeed, read_need
-from apitokens.credentials import Need
+from apitokens import keys
+from apitokens.api.responses import BadNeed, read_need
 from apitokens.keys import Key
 from apitokens.models import APIToken
-from apitokens.verifiers import issue_verifier
+from apitokens.tokens import services as token_services
+from apitokens.verification.authorization_header import Need
+from apitokens.verification.verifier_keys import issue_verifier
 from tests.conftest import Issue
 
 pytestmark = pytest.mark.django_db
@@ -175,7 +176,7 @@ def test_reason_is_told_to_the_holder_and_named_in_the_challenge(
             created_at=now - timedelta(days=2), expires_at=now - timedelta(days=1)
         )
     elif code == "deleted":
-        services.delete(token=token, by=Actor.member(engineer), at=now)
+        token_services.delete(token=token, by=Actor.member(engineer), at=now)
     else:
         people.deactivate_user(user=engineer.user, by=OPERATOR, at=now)
 

@@ -16,8 +16,8 @@ from time_machine import TimeMachineFixture
 
 from accounts.models import Account, Membership
 from accounts.roles import Role
-from apitokens import services
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import MembershipFactory
 
@@ -446,12 +446,12 @@ def test_removed_member_creates_nothing(
 def test_member_who_is_removed_while_the_form_is_on_its_way_creates_nothing(
     browser: Client, monkeypatch: pytest.MonkeyPatch, now: datetime
 ) -> None:
-    issue = services.issue
+    issue = token_services.issue
 
-    def removed_meanwhile(**facts: Any) -> services.Issued:
+    def removed_meanwhile(**facts: Any) -> token_services.Issued:
         Membership.objects.update(removed_at=now)
         return issue(**facts)
 
-    monkeypatch.setattr(services, "issue", removed_meanwhile)
+    monkeypatch.setattr(token_services, "issue", removed_meanwhile)
     assert browser.post(URL, filled_in()).status_code == 403
     assert not APIToken.objects.exists()

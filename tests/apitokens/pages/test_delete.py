@@ -12,9 +12,9 @@ from django.utils.html import strip_tags
 from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens import services
 from apitokens.models import APIToken
-from apitokens.verification import verify
+from apitokens.tokens import services as token_services
+from apitokens.verification.verify import verify
 from tests.conftest import Api, Issue, SignIn
 
 pytestmark = pytest.mark.django_db
@@ -164,7 +164,7 @@ def test_deleted_token_is_not_offered_for_deletion_again(
     browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
     token = issue(user, role=Role.USERS).token
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     assert f"/{token.pk}/delete/" not in browser.get(f"{LIST}?status=all").content.decode()
 
 

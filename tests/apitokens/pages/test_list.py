@@ -12,8 +12,8 @@ from django.utils.html import strip_tags
 from accounts.actors import Actor
 from accounts.models import Account, Membership
 from accounts.roles import Role
-from apitokens import services
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Issue, SignIn
 from tests.factories import MembershipFactory
 
@@ -151,7 +151,7 @@ def test_deleted_token_tells_who_deleted_it(
     issue: Issue,
     now: datetime,
 ) -> None:
-    services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
+    token_services.delete(token=issue(user).token, by=Actor.member(administrator), at=now)
     assert f"by {administrator.user.name}" in text(admins_browser.get(URL, {"status": "deleted"}))
 
 
@@ -159,7 +159,7 @@ def test_deleted_token_has_no_menu_and_an_active_one_has(
     users_browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
     active, gone = issue(user).token, issue(user).token
-    services.delete(token=gone, by=Actor.member(user), at=now)
+    token_services.delete(token=gone, by=Actor.member(user), at=now)
     page = users_browser.get(URL, {"status": "all"}).content.decode()
     assert f"/profile/api-tokens/{active.pk}/delete/" in page
     assert f"/profile/api-tokens/{gone.pk}/delete/" not in page
@@ -223,7 +223,7 @@ def four(user: Membership, issue: Issue, now: datetime) -> None:
     issue(user, name="Soon", at=past, expires_at=now + timedelta(days=2))
     issue(user, name="Expired", at=past, expires_at=now - timedelta(days=2))
     gone = issue(user, name="Deleted", at=past, expires_at=now - timedelta(days=1)).token
-    services.delete(token=gone, by=Actor.member(user), at=now)
+    token_services.delete(token=gone, by=Actor.member(user), at=now)
 
 
 @pytest.mark.parametrize(

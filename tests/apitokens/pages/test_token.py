@@ -14,11 +14,12 @@ from django.utils.html import strip_tags
 from accounts.actors import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens import services
 from apitokens.models import APIToken
-from apitokens.story import CHART_HEIGHT, DAYS_SHOWN, chart
-from apitokens.use_records import Use, write_down
-from apitokens.verification import Refused, verify
+from apitokens.pages.detail import CHART_HEIGHT, DAYS_SHOWN, chart
+from apitokens.tokens import services as token_services
+from apitokens.usage.store import Use, write_down
+from apitokens.verification.refusals import Refused
+from apitokens.verification.verify import verify
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import MembershipFactory
 
@@ -124,7 +125,7 @@ def test_deleted_token_has_its_page_but_nothing_to_delete(
     browser: Client, token: APIToken, user: Membership, now: datetime
 ) -> None:
     assert "Delete API token" in page(browser, token)
-    services.delete(token=token, by=Actor.member(user), at=now)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
     text = page(browser, token)
     assert "Deleted" in text
     assert "Delete API token" not in text
@@ -229,7 +230,7 @@ def test_life_of_a_token_is_told_the_latest_first(
     token, key = issue(user)
     verify(presented=key.spell(), at=now, address="192.0.2.1")
     use(token, now + timedelta(minutes=1), address="192.0.2.2")
-    services.delete(token=token, by=Actor.member(user), at=now + timedelta(minutes=2))
+    token_services.delete(token=token, by=Actor.member(user), at=now + timedelta(minutes=2))
     with pytest.raises(Refused):
         verify(presented=key.spell(), at=now + timedelta(minutes=3))
     assert told(browser, token) == [
@@ -244,7 +245,7 @@ def test_life_of_a_token_is_told_the_latest_first(
 def test_who_did_it_is_told(
     browser: Client, token: APIToken, administrator: Membership, now: datetime
 ) -> None:
-    services.delete(token=token, by=Actor.member(administrator, address="192.0.2.9"), at=now)
+    token_services.delete(token=token, by=Actor.member(administrator, address="192.0.2.9"), at=now)
     assert f"{administrator.user.name} 192.0.2.9" in page(browser, token)
 
 
@@ -259,7 +260,7 @@ def test_token_that_did_it_for_somebody_is_named(
 
 def test_operator_is_not_named(browser: Client, token: APIToken, now: datetime) -> None:
     operator = Actor.operator(through=Through.COMMAND)
-    services.delete(token=token, by=operator, at=now)
+    token_services.delete(token=token, by=operator, at=now)
     assert "An operator of the portal" in page(browser, token)
 
 

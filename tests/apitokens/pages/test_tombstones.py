@@ -14,9 +14,9 @@ from pytest_django import DjangoDbBlocker
 from accounts.actors import Actor
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens import services
 from apitokens.filters import PageFilter
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from tests.conftest import Api, SignIn
 from tests.factories import MembershipFactory, issue
 
@@ -133,4 +133,4 @@ def test_count_of_the_limit_does_not_look_at_the_tombstones(old_hand: Membership
     counted = APIToken.objects.active(NOW).filter(account=old_hand.account)
     plan = counted.explain()
     assert "token_undeleted" in plan or "token_expiring" in plan, plan
-    assert services.usage(old_hand.account, at=NOW).in_use == 12
+    assert token_services.usage(old_hand.account, at=NOW).in_use == 12

@@ -14,7 +14,7 @@ def main(token_id: int, *, is_deaf: bool) -> None:
     django.setup()
     from django.utils import timezone
 
-    from apitokens.use import end_in_peace_on_sigterm, remember
+    from apitokens.usage.flusher import end_in_peace_on_sigterm, remember
 
     end_in_peace_on_sigterm()
     unheard = (SystemExit,) if is_deaf else ()

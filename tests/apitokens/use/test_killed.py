@@ -22,8 +22,8 @@ from django.db.models import Sum
 from pytest_django import Settings
 
 from accounts.models import Membership
-from apitokens import use_relay
 from apitokens.models import APIToken, TokenUseDay
+from apitokens.usage import redis_relay
 from tests.apitokens.crowd import shared_database_url
 from tests.conftest import Issue
 from tests.portal import served_portal
@@ -183,7 +183,7 @@ def test_with_redis_killed_processes_lose_a_moment_and_nothing_is_counted_twice(
         busy.append(together.start())
     for each in busy:
         each.end(signal.SIGTERM)
-    use_relay.write_down_all(is_our_turn=True)
+    redis_relay.write_down_all(is_our_turn=True)
     said = sum(len(each.uses) for each in ended + busy)
     lost_at_most = sum(_within(each, AT_MOST_LOST) for each in ended)
     assert said - lost_at_most <= counted(token) <= said + len(ended + busy)

@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from apitokens import use_records
 from apitokens.models import APIToken, TokenAddress, TokenUseDay
-from apitokens.use_records import Place, Use, in_parts, merged, unknown_places, write_down
+from apitokens.usage import store
+from apitokens.usage.store import Place, Use, in_parts, merged, unknown_places, write_down
 from notifications.email.rendering import in_readers_language, write
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS, Channel
 from notifications.models import Mail, Notice
@@ -178,7 +178,7 @@ def test_uses_are_merged_by_token_address_and_day(token: APIToken) -> None:
 
 
 def test_parts_are_the_same_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(use_records, "TOKENS_AT_ONCE", 2)
+    monkeypatch.setattr(store, "TOKENS_AT_ONCE", 2)
     uses = [Use(number, HOME, NOON, NOON, 1) for number in (5, 3, 1, 4, 2)]
     parts = [[each.token_id for each in part] for part in in_parts(uses)]
     assert parts == [[1, 2], [3, 4], [5]]
@@ -240,7 +240,7 @@ def test_address_of_another_token_is_new_to_this_one(
 
 @pytest.fixture
 def room_for_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(use_records, "ADDRESSES_OF_A_TOKEN", 3)
+    monkeypatch.setattr(store, "ADDRESSES_OF_A_TOKEN", 3)
 
 
 @pytest.mark.usefixtures("room_for_three")
@@ -356,27 +356,27 @@ def test_person_who_turned_such_mails_off_gets_none(
 
 def test_address_is_forgotten_after_90_days(token: APIToken) -> None:
     write_down([use(token, NOON)])
-    use_records.forget(at=NOON + timedelta(days=90) - timedelta(seconds=1))
+    store.forget(at=NOON + timedelta(days=90) - timedelta(seconds=1))
     assert set(addresses(token)) == {HOME}
-    use_records.forget(at=NOON + timedelta(days=90))
+    store.forget(at=NOON + timedelta(days=90))
     assert not addresses(token)
 
 
 def test_forgotten_address_is_news_again(token: APIToken) -> None:
     write_down([use(token, NOON)])
-    use_records.forget(at=NOON + timedelta(days=90))
+    store.forget(at=NOON + timedelta(days=90))
     write_down([use(token, NOON + timedelta(days=91))])
     assert [event.details["is_first_use"] for event in news(token)] == [True, False]
 
 
 def test_days_that_no_chart_shows_are_forgotten(token: APIToken) -> None:
     write_down([use(token, NOON - timedelta(days=before)) for before in (0, 29, 30, 31, 60)])
-    use_records.forget(at=NOON)
+    store.forget(at=NOON)
     assert set(days(token)) == {(NOON - timedelta(days=before)).date() for before in (0, 29, 30)}
 
 
 def test_forgetting_twice_is_dull(token: APIToken) -> None:
     write_down([use(token, NOON)], receipt="one")
     later = NOON + timedelta(days=100)
-    assert use_records.forget(at=later) == 2
-    assert use_records.forget(at=later) == 0
+    assert store.forget(at=later) == 2
+    assert store.forget(at=later) == 0

@@ -11,10 +11,12 @@ from pytest_django import Settings
 from redis import Redis
 
 from accounts.models import Membership
-from apitokens import tasks, use_relay
+from apitokens import tasks
 from apitokens.models import APIToken, TokenUseDay
-from apitokens.use import Notebook, Scribe
-from apitokens.use_records import Use, write_down
+from apitokens.usage import redis_relay
+from apitokens.usage.buffer import Notebook
+from apitokens.usage.flusher import Scribe
+from apitokens.usage.store import Use, write_down
 from tests import services
 from tests.conftest import Issue
 
@@ -60,18 +62,18 @@ def known(token: APIToken) -> tuple[datetime | None, int]:
 
 
 def is_empty(redis: Redis) -> bool:
-    return set(redis.keys("permatoken:uses*")) <= {use_relay.TURN}
+    return set(redis.keys("permatoken:uses*")) <= {redis_relay.TURN}
 
 
 def test_uses_of_all_processes_are_written_by_one(
     token: APIToken, processes: list[Scribe], redis: Redis
 ) -> None:
-    redis.set(use_relay.TURN, 1)
+    redis.set(redis_relay.TURN, 1)
     for second, process in enumerate(processes):
         process.notebook.note(token.pk, HOME, NOON + timedelta(seconds=second))
         process.hand_over()
     assert known(token) == (YESTERDAY, 0)
-    redis.delete(use_relay.TURN)
+    redis.delete(redis_relay.TURN)
     processes[0].hand_over()
     assert known(token) == (NOON + timedelta(seconds=2), 3)
     assert is_empty(redis)
@@ -80,19 +82,19 @@ def test_uses_of_all_processes_are_written_by_one(
 def test_they_are_written_once_a_minute_however_many_processes_there_are(
     token: APIToken, processes: list[Scribe], redis: Redis
 ) -> None:
-    with patch.object(use_relay, "write_down", wraps=write_down) as written:
+    with patch.object(redis_relay, "write_down", wraps=write_down) as written:
         for second in range(5):
             for process in processes:
                 process.notebook.note(token.pk, HOME, NOON + timedelta(seconds=second))
                 process.hand_over()
     assert written.call_count == 1
-    assert 50 < redis.ttl(use_relay.TURN) <= 60
+    assert 50 < redis.ttl(redis_relay.TURN) <= 60
 
 
 def test_process_that_ends_leaves_nothing_behind(
     token: APIToken, processes: list[Scribe], redis: Redis
 ) -> None:
-    redis.set(use_relay.TURN, 1)
+    redis.set(redis_relay.TURN, 1)
     processes[0].notebook.note(token.pk, HOME, NOON)
     processes[0].end()
     assert known(token) == (NOON, 1)
@@ -100,15 +102,15 @@ def test_process_that_ends_leaves_nothing_behind(
 
 
 def test_beat_writes_what_processes_left_that_are_gone(token: APIToken, redis: Redis) -> None:
-    use_relay.leave("one", [use(token)])
+    redis_relay.leave("one", [use(token)])
     tasks.write_down_uses()
     assert known(token) == (NOON, 1)
 
 
 def test_beat_running_twice_is_dull(token: APIToken, redis: Redis) -> None:
-    use_relay.leave("one", [use(token)])
+    redis_relay.leave("one", [use(token)])
     for _time in range(2):
-        redis.delete(use_relay.TURN)
+        redis.delete(redis_relay.TURN)
         tasks.write_down_uses()
     assert known(token) == (NOON, 1)
 
@@ -116,18 +118,18 @@ def test_beat_running_twice_is_dull(token: APIToken, redis: Redis) -> None:
 def test_batch_that_was_left_twice_is_counted_once(token: APIToken) -> None:
     """The answer of Redis was lost, and the batch left again."""
     for name in ("one", "one", "two"):
-        use_relay.leave(name, [use(token)])
-    use_relay.write_down_all()
+        redis_relay.leave(name, [use(token)])
+    redis_relay.write_down_all()
     assert known(token) == (NOON, 2)
 
 
 def test_writer_killed_before_it_wrote_loses_nothing(token: APIToken, redis: Redis) -> None:
-    use_relay.leave("one", [use(token)])
-    killed = patch.object(use_relay, "write_down", side_effect=KeyboardInterrupt)
+    redis_relay.leave("one", [use(token)])
+    killed = patch.object(redis_relay, "write_down", side_effect=KeyboardInterrupt)
     with killed, pytest.raises(KeyboardInterrupt):
-        use_relay.write_down_all(is_our_turn=True)
-    use_relay.leave("two", [use(token, second=1)])
-    use_relay.write_down_all(is_our_turn=True)
+        redis_relay.write_down_all(is_our_turn=True)
+    redis_relay.leave("two", [use(token, second=1)])
+    redis_relay.write_down_all(is_our_turn=True)
     assert known(token) == (NOON + timedelta(seconds=1), 2)
     assert is_empty(redis)
 
@@ -135,39 +137,39 @@ def test_writer_killed_before_it_wrote_loses_nothing(token: APIToken, redis: Red
 def test_writer_killed_after_it_wrote_makes_nobody_count_twice(
     token: APIToken, redis: Redis
 ) -> None:
-    use_relay.leave("one", [use(token)])
+    redis_relay.leave("one", [use(token)])
 
     def write_and_die(*args: object, **options: object) -> None:
         write_down(*args, **options)  # type: ignore[arg-type]  # whatever it was called with
         raise KeyboardInterrupt
 
-    with patch.object(use_relay, "write_down", write_and_die), pytest.raises(KeyboardInterrupt):
-        use_relay.write_down_all(is_our_turn=True)
-    use_relay.write_down_all(is_our_turn=True)
+    with patch.object(redis_relay, "write_down", write_and_die), pytest.raises(KeyboardInterrupt):
+        redis_relay.write_down_all(is_our_turn=True)
+    redis_relay.write_down_all(is_our_turn=True)
     assert known(token) == (NOON, 1)
     assert is_empty(redis)
 
 
 def test_database_that_does_not_answer_keeps_them_in_redis(token: APIToken, redis: Redis) -> None:
-    use_relay.leave("one", [use(token)])
-    gone = patch.object(use_relay, "write_down", side_effect=DatabaseError("gone"))
+    redis_relay.leave("one", [use(token)])
+    gone = patch.object(redis_relay, "write_down", side_effect=DatabaseError("gone"))
     with gone, pytest.raises(DatabaseError):
-        use_relay.write_down_all(is_our_turn=True)
-    use_relay.write_down_all(is_our_turn=True)
+        redis_relay.write_down_all(is_our_turn=True)
+    redis_relay.write_down_all(is_our_turn=True)
     assert known(token) == (NOON, 1)
 
 
 def test_what_waits_in_redis_is_bounded(
     token: APIToken, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_relay, "MOST_BATCHES", 3)
-    taken = [use_relay.leave(str(number), [use(token)]) for number in range(5)]
+    monkeypatch.setattr(redis_relay, "MOST_BATCHES", 3)
+    taken = [redis_relay.leave(str(number), [use(token)]) for number in range(5)]
     assert taken == [True, True, True, False, False]
 
 
 def test_tokens_travel_as_their_numbers(token: APIToken, redis: Redis) -> None:
-    use_relay.leave("one", [use(token)])
-    (line,) = redis.lrange(use_relay.LEFT, 0, -1)
+    redis_relay.leave("one", [use(token)])
+    (line,) = redis.lrange(redis_relay.LEFT, 0, -1)
     moment = NOON.isoformat()
     assert json.loads(line) == {"name": "one", "uses": [[token.pk, HOME, moment, moment, 1]]}
 

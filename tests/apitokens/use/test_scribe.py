@@ -11,10 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts.models import AuditEvent, Membership
-from apitokens import use, use_records
 from apitokens.models import APIToken, TokenUseDay
-from apitokens.use import Notebook, Scribe, remember
-from apitokens.use_records import Use, write_down
+from apitokens.usage import flusher, store
+from apitokens.usage.buffer import Notebook
+from apitokens.usage.flusher import Scribe, remember
+from apitokens.usage.store import Use, write_down
 from tests.conftest import Issue
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +44,7 @@ def no_redis(settings: Settings) -> None:
 def watch(monkeypatch: pytest.MonkeyPatch, scribe: Scribe) -> Watch:
     """The scribe's clock; it has just handed everything over."""
     watch = Watch()
-    monkeypatch.setattr(use, "time", watch)
+    monkeypatch.setattr(flusher, "time", watch)
     scribe._handed_over = watch.now
     return watch
 
@@ -102,7 +103,7 @@ def test_midnight_in_utc_begins_a_new_line() -> None:
 
 
 def test_notebook_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(use, "MOST_KEPT", 10)
+    monkeypatch.setattr(flusher, "MOST_KEPT", 10)
     notebook = Notebook()
     for number in range(50):
         notebook.note(number, HOME, NOON)
@@ -110,7 +111,7 @@ def test_notebook_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_put_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(use, "MOST_KEPT", 10)
+    monkeypatch.setattr(flusher, "MOST_KEPT", 10)
     notebook = Notebook()
     for _time in range(3):
         notebook.put_back(Use(number, HOME, NOON, NOON, 1) for number in range(50))
@@ -118,7 +119,7 @@ def test_what_is_put_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_the_process_has_met_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(use, "MOST_MET", 10)
+    monkeypatch.setattr(flusher, "MOST_MET", 10)
     notebook = Notebook()
     for number in range(50):
         notebook.note(number, HOME, NOON)
@@ -173,7 +174,7 @@ def test_nothing_used_costs_no_query(scribe: Scribe, watch: Watch) -> None:
 def test_notebook_that_fills_is_written_before_its_time(
     token: APIToken, scribe: Scribe, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use, "MOST_KEPT", 2)
+    monkeypatch.setattr(flusher, "MOST_KEPT", 2)
     remembered(token)
     remembered(token, address=None)
     scribe.hand_over()
@@ -242,7 +243,7 @@ def test_uses_wait_while_the_database_does_not_answer(
 ) -> None:
     remembered(token)
     watch.now += 60
-    with patch.object(use, "write_down", side_effect=DatabaseError("gone")):
+    with patch.object(flusher, "write_down", side_effect=DatabaseError("gone")):
         scribe.hand_over()
     assert "Uses of API tokens wait" in caplog.text
     remembered(token, NOON + timedelta(seconds=1))
@@ -255,7 +256,7 @@ def test_stranger_is_looked_up_again_when_the_database_is_back(
     token: APIToken, scribe: Scribe, watch: Watch
 ) -> None:
     remembered(token, address=AWAY)
-    with patch.object(use, "unknown_places", side_effect=DatabaseError("gone")):
+    with patch.object(flusher, "unknown_places", side_effect=DatabaseError("gone")):
         scribe.hand_over()
     scribe.hand_over()
     assert AuditEvent.objects.filter(address=AWAY).exists()
@@ -265,7 +266,7 @@ def test_first_use_that_cannot_be_written_waits(
     user: Membership, issue: Issue, scribe: Scribe, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = issue(user).token
-    with patch.object(use, "write_down", side_effect=DatabaseError("gone")):
+    with patch.object(flusher, "write_down", side_effect=DatabaseError("gone")):
         remember(token_id=token.pk, at=NOON, address=HOME, is_first=True)
     assert f"The use of API token {token.pk}" in caplog.text
     scribe.end()
@@ -275,11 +276,11 @@ def test_first_use_that_cannot_be_written_waits(
 def test_part_that_fails_does_not_count_the_others_twice(
     user: Membership, issue: Issue, scribe: Scribe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_records, "TOKENS_AT_ONCE", 1)
+    monkeypatch.setattr(store, "TOKENS_AT_ONCE", 1)
     tokens = sorted((issue(user).token for _each in range(3)), key=lambda token: token.pk)
     for token in tokens:
         remembered(token, address=None)
-    with patch.object(use, "write_down", side_effect=[write_down([]), DatabaseError("gone")]):
+    with patch.object(flusher, "write_down", side_effect=[write_down([]), DatabaseError("gone")]):
         scribe.end()
     kept = scribe.notebook.take()
     assert [each.token_id for each in kept] == [token.pk for token in tokens[1:]]

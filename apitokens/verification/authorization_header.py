@@ -17,8 +17,9 @@ from accounts.addresses import client_address
 from accounts.jwt import families
 from accounts.jwt.tokens import Invalid
 from accounts.roles import Role
-from apitokens import limits
-from apitokens.verification import Refusal, Refused, Verified, verify
+from apitokens.verification import throttling
+from apitokens.verification.refusals import Refusal, Refused, Verified
+from apitokens.verification.verify import verify
 
 APIKEY, BEARER = "apikey", "bearer"
 FoundOrNone = TypeVar("FoundOrNone", Verified, Verified | None)
@@ -64,7 +65,7 @@ def verify_header(
         rates.count_refusal(address, at=at)
         raise
     if found is not None and found.token_id is not None:
-        limits.count_use(found.token_id, at=at)
+        throttling.count_use(found.token_id, at=at)
     return found
 
 

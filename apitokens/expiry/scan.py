@@ -20,8 +20,8 @@ from django.utils.translation import ngettext
 
 from accounts.models import Membership
 from accounts.roles import Role
+from apitokens.expiry.schedule import NOTICE_DAYS, due_threshold
 from apitokens.models import APIToken, APITokenQuerySet, ExpiryNotice
-from apitokens.thresholds import NOTICE_DAYS, due_threshold
 from notifications import health
 from notifications import services as notifications
 from notifications.email import delivery

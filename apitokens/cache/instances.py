@@ -5,13 +5,13 @@ from typing import Any
 from django.dispatch import receiver
 
 from accounts.signals import standing_changed
-from apitokens.leases import Leases
+from apitokens.cache.lease_cache import Leases
 
 TOKENS: Leases[Any] = Leases(most=10_000)
-"""By the id of the token; see `apitokens.verification`, which alone knows what is in it."""
+"""By the id of the token; see `apitokens.verification.verify`, which alone knows what is in it."""
 
 VERIFIERS: Leases[Any] = Leases(most=1_000)
-"""By the id of the verifier key; see `apitokens.verifiers`."""
+"""By the id of the verifier key; see `apitokens.verification.verifier_keys`."""
 
 
 @receiver(standing_changed)

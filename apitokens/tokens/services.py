@@ -23,10 +23,11 @@ from accounts.models import Account, Membership
 from accounts.roles import Role
 from accounts.standing import as_of_now, lock, present
 from apitokens import keys
-from apitokens.changes import tell_of, tell_of_all
-from apitokens.memory import TOKENS
+from apitokens.cache.instances import TOKENS
+from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, VerifierKey
-from apitokens.thresholds import first_notice_due
+from apitokens.peppers import newest_pepper
+from apitokens.tokens.notifications import tell_of, tell_of_all
 
 LONGEST_LIFE = timedelta(days=36_525)
 """A hundred years: what is later is a slip of the keyboard or means "never"."""
@@ -170,11 +171,6 @@ def forget_digests(*, by: Actor, at: datetime) -> int:
 def usage(account: Account, *, at: datetime) -> Usage:
     """How much of its limit the account uses."""
     return Usage(APIToken.objects.active(at).filter(account=account).count(), account.token_limit)
-
-
-def newest_pepper() -> int:
-    """The number of the pepper that new digests use."""
-    return next(iter(settings.TOKEN_PEPPERS))
 
 
 @sensitive_variables("key")

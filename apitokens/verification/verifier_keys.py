@@ -19,12 +19,14 @@ from django.views.decorators.debug import sensitive_variables
 from accounts import audit
 from accounts.actors import Actor
 from accounts.ids import draw_id
-from apitokens import keys, limits
-from apitokens.leases import Leases, is_in_transaction
-from apitokens.memory import VERIFIERS
+from apitokens import keys
+from apitokens.cache.instances import VERIFIERS
+from apitokens.cache.lease_cache import Leases, is_in_transaction
 from apitokens.models import VerifierKey
-from apitokens.services import newest_pepper
-from apitokens.verification import Refusal, Refused, logger
+from apitokens.peppers import newest_pepper
+from apitokens.verification import throttling
+from apitokens.verification.refusals import Refusal, Refused
+from apitokens.verification.verify import logger
 
 _NO_DIGEST = bytes(keys.DIGEST_BYTES)
 
@@ -86,8 +88,8 @@ def delete_verifier(*, verifier: VerifierKey, by: Actor, at: datetime) -> bool:
 def recognise(*, presented: str, at: datetime, address: str | None = None) -> int:
     """The id of the verifier key that this is. Raises `Refused`, or `TooMany`.
 
-    The same promises as `apitokens.verification.verify`: memory for a lease, damaged text without
-    I/O, unknown and wrong alike.
+    The same promises as `apitokens.verification.verify.verify`: memory for a lease, damaged text
+    without I/O, unknown and wrong alike.
     """
     try:
         key = keys.parse_verifier(presented)
@@ -97,7 +99,7 @@ def recognise(*, presented: str, at: datetime, address: str | None = None) -> in
     if not _fits(key, known or _NOBODY):
         if known is not None and known.was_asked_wrongly:
             raise Refused(Refusal.UNKNOWN, "verifier_unknown")
-        limits.refuse_busy_address(key, address=address, at=at)
+        throttling.refuse_busy_address(key, address=address, at=at)
         known = _look_up(key.id)
         if not _fits(key, known) or known.row is None:
             known.was_asked_wrongly = True
@@ -106,7 +108,7 @@ def recognise(*, presented: str, at: datetime, address: str | None = None) -> in
         raise Refused(Refusal.DELETED, "verifier_deleted")
     if not known.is_settled:
         _keep_up(key, known.row, at=at, address=address)
-        limits.vouch(key, at=at)
+        throttling.vouch(key, at=at)
         known.is_settled = True
     return known.row.pk
 

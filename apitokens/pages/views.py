@@ -22,11 +22,11 @@ from accounts.models import Membership
 from accounts.redirects import safe_next
 from accounts.requests import MemberRequest, member_required
 from accounts.text import HIGHEST_ID
-from apitokens import services
-from apitokens.forms import FIELDS, TokenForm
-from apitokens.listing import listing, row
 from apitokens.models import APIToken
-from apitokens.story import story
+from apitokens.pages.detail import story
+from apitokens.pages.forms import FIELDS, TokenForm
+from apitokens.pages.listing import listing, row
+from apitokens.tokens import services as token_services
 from sso.inactivity.services import rule_of
 
 
@@ -61,14 +61,14 @@ def create(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         try:
             return _issue(request, form)
-        except services.AlreadyIssued as already:
+        except token_services.AlreadyIssued as already:
             page = "apitokens/already_created.html"
             return render(request, page, {"token": already.token}, status=409)
         except ValidationError as refusal:
             _word(refusal, form)
     context = {
         "form": form,
-        "usage": services.usage(request.member.account, at=timezone.now()),
+        "usage": token_services.usage(request.member.account, at=timezone.now()),
         "rule": rule_of(request.member.account_id),
         "time_zone": timezone.get_current_timezone_name(),
     }
@@ -85,7 +85,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
     token = get_object_or_404(visible, pk=pk)
     back = safe_next(request, fallback=reverse("apitokens:list"))
     if request.method == "POST":
-        if services.delete(token=token, by=request.actor, at=timezone.now()):
+        if token_services.delete(token=token, by=request.actor, at=timezone.now()):
             messages.success(request, _("“%(name)s” was deleted.") % {"name": token.name})
         else:
             messages.info(request, _("“%(name)s” was deleted before.") % {"name": token.name})
@@ -115,7 +115,7 @@ def _delete_all(request: MemberRequest, issuer: Membership) -> HttpResponse:
     back = safe_next(request, fallback=reverse("apitokens:list"))
     at = timezone.now()
     if request.method == "POST":
-        count = services.delete_all_of(issuer=issuer, by=request.actor, at=at)
+        count = token_services.delete_all_of(issuer=issuer, by=request.actor, at=at)
         messages.success(request, _deleted(issuer, count))
         return HttpResponseRedirect(back)
     tokens = APIToken.objects.active(at).filter(issuer=issuer).for_display()
@@ -140,7 +140,7 @@ def _deleted(issuer: Membership, count: int) -> str:
 def _issue(request: MemberRequest, form: TokenForm) -> HttpResponse:
     """Answer with the token itself: it is kept nowhere, so there is no page to redirect to."""
     cleaned = form.cleaned_data
-    token, key = services.issue(
+    token, key = token_services.issue(
         by=request.actor,
         issuer=request.member,
         name=cleaned["name"],

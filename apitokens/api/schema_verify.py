@@ -3,8 +3,8 @@
 from typing import Any
 
 from accounts.api.sentences import BAD_REQUEST, FORBIDDEN
-from apitokens.api.answers import BAD
 from apitokens.api.introspect import BAD_CALLER, FORM
+from apitokens.api.responses import BAD
 
 TAG = "Verification"
 

@@ -18,10 +18,11 @@ from accounts.actors import Actor, Through
 from accounts.members import add_member, remove_member
 from accounts.models import Membership, User
 from accounts.roles import Role
-from apitokens import demo_sso, services
+from apitokens.demo import sso as demo_sso
 from apitokens.keys import Key
 from apitokens.models import APIToken
-from apitokens.use_records import Use, write_down
+from apitokens.tokens import services as token_services
+from apitokens.usage.store import Use, write_down
 from notifications.preferences.services import Person, Settings, choose, settings_of
 
 PASSWORD = "permatoken-demo"  # noqa: S105  # it is printed on every first start
@@ -221,7 +222,7 @@ def _nobody_told(members: Collection[Membership]) -> Iterator[None]:
 @sensitive_variables("_key")
 def _issue(specimen: Specimen, members: dict[str, Membership], *, at: datetime) -> APIToken:
     issuer = members[specimen.issuer]
-    token, _key = services.issue(
+    token, _key = token_services.issue(
         by=Actor.member(issuer),
         issuer=issuer,
         name=specimen.name,
@@ -233,7 +234,7 @@ def _issue(specimen: Specimen, members: dict[str, Membership], *, at: datetime) 
     if specimen.used is not None:
         write_down(list(_uses(token, last=at - timedelta(days=specimen.used), at=at)))
     if specimen.deleted is not None:
-        services.delete(
+        token_services.delete(
             token=token,
             by=Actor.member(issuer),
             at=at - timedelta(days=specimen.deleted),
@@ -254,7 +255,7 @@ def _uses(token: APIToken, *, last: datetime, at: datetime) -> Iterator[Use]:
 
 def _shown_token(member: Membership, at: datetime) -> Key:
     """A weak token for the first curl line, gone again after a day."""
-    _token, key = services.issue(
+    _token, key = token_services.issue(
         by=Actor.member(member),
         issuer=member,
         name="First steps",

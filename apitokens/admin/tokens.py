@@ -20,12 +20,9 @@ from accounts.admin_filters import AccountFilter, ListAdmin, is_id, is_text
 from accounts.admin_parts import links, moment
 from accounts.models import Account
 from accounts.requests import operator_of
-from apitokens import (
-    admin_verifiers,  # noqa: F401  # registers its page
-    services,
-)
 from apitokens.filters import id_in
 from apitokens.models import APIToken, APITokenQuerySet, Status
+from apitokens.tokens import services as token_services
 
 MOST_AT_ONCE = 500
 """A browser's form holds no more; `manage.py revoke_tokens` does."""
@@ -132,10 +129,10 @@ class APITokenAdmin(ListAdmin):
         return names, {str(self.opts.verbose_name_plural): len(names)}, lacking, []
 
     def delete_model(self, request: HttpRequest, obj: APIToken) -> None:
-        services.delete(token=obj, by=operator_of(request), at=timezone.now())
+        token_services.delete(token=obj, by=operator_of(request), at=timezone.now())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[APIToken]) -> None:
-        services.delete_all(tokens=queryset, by=operator_of(request), at=timezone.now())
+        token_services.delete_all(tokens=queryset, by=operator_of(request), at=timezone.now())
 
     @admin.action(permissions=["delete"], description=_("Delete selected API tokens"))
     def delete_selected(

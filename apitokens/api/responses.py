@@ -17,8 +17,15 @@ from accounts.api.sentences import BAD_REQUEST, FORBIDDEN, MISSING, told_to_wait
 from accounts.rates import TooMany
 from accounts.roles import Role
 from accounts.text import parse_id
-from apitokens.credentials import BEARER, Insufficient, Need, require, verify_header
-from apitokens.verification import Refusal, Refused, Verified, verify
+from apitokens.verification.authorization_header import (
+    BEARER,
+    Insufficient,
+    Need,
+    require,
+    verify_header,
+)
+from apitokens.verification.refusals import Refusal, Refused, Verified
+from apitokens.verification.verify import verify
 
 METHODS = ("GET", "HEAD", "POST")
 MOST_PARAMETERS = 20

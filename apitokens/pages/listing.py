@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actors import Actor
 from accounts.models import Account, User
 from accounts.roles import Role
-from apitokens import services
 from apitokens.filters import NEWEST_FIRST, PageFilter
 from apitokens.models import APIToken, APITokenQuerySet, Status
+from apitokens.tokens import services as token_services
 from sso.inactivity.services import rule_of
 
 PAGE_SIZES = (10, 25, 50, 100)
@@ -86,7 +86,7 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
         "columns": [_column(key, str(label), sort) for key, label in COLUMNS],
         "page_sizes": PAGE_SIZES,
         "page_size": size,
-        "usage": services.usage(account, at=at),
+        "usage": token_services.usage(account, at=at),
         "rule": rule_of(account.pk),
         "has_tokens": bool(page.object_list) or APIToken.objects.visible_to(actor).exists(),
         "is_administrator": actor.role is Role.ADMINISTRATORS,

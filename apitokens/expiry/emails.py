@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Membership, full_name
 from accounts.roles import Role
-from apitokens.expiry import link_to
+from apitokens.expiry.scan import link_to
+from apitokens.expiry.schedule import DAY, NOTICE_DAYS, threshold_within
 from apitokens.models import APIToken, ExpiryNotice
-from apitokens.thresholds import DAY, NOTICE_DAYS, threshold_within
 from notifications.email.rendering import (
     Fact,
     Letter,

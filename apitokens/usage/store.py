@@ -1,7 +1,8 @@
 """Writes down that tokens were used: when last, from where, how often a day.
 
-Uses come collected (`apitokens.use`): what they add to is read and written under the lock of the
-tokens' rows, so that nothing goes backwards and no count is lost, however many write at once.
+Uses come collected (`apitokens.usage.flusher`): what they add to is read and written under the lock
+of the tokens' rows, so that nothing goes backwards and no count is lost, however many write at
+once.
 """
 
 from collections import Counter, defaultdict
@@ -18,7 +19,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actors import Actor, Through
 from apitokens.models import APIToken, TokenAddress, TokenUseDay, UseReceipt
-from apitokens.use_news import tell_of_new_addresses
+from apitokens.usage.notifications import tell_of_new_addresses
 
 TOKENS_AT_ONCE = 500
 PLACES_AT_ONCE = 5_000

@@ -16,7 +16,7 @@ from uuid import uuid4
 from django.conf import settings
 from redis import Redis, RedisError
 
-from apitokens.use_records import Use, in_parts, write_down
+from apitokens.usage.store import Use, in_parts, write_down
 
 logger = logging.getLogger(__name__)
 

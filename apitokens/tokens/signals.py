@@ -14,7 +14,7 @@ from accounts.roles import Role
 from accounts.signals import member_leaving, member_role_changing
 from accounts.tokenfacts import TokenFacts, register
 from apitokens.models import APIToken
-from apitokens.services import delete_all_of
+from apitokens.tokens.services import delete_all_of
 
 
 @receiver(member_leaving)

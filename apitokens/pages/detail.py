@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Through
 from accounts.models import AuditEvent
-from apitokens.listing import row
 from apitokens.models import APIToken, TokenAddress
+from apitokens.pages.listing import row
 from sso.inactivity.services import rule_of
 
 DAYS_SHOWN = 30

@@ -12,7 +12,7 @@ from accounts.actors import Actor
 from accounts.mailing import is_wanted
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens.expiry import MOST_IDS_IN_LINK, link_to
+from apitokens.expiry.scan import MOST_IDS_IN_LINK, link_to
 from apitokens.models import APIToken
 from notifications import services as notifications
 from notifications.email.rendering import Letter, one_name, plain_letter, writes

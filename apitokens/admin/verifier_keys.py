@@ -15,9 +15,9 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.admin_filters import ListAdmin
 from accounts.admin_parts import moment
 from accounts.requests import operator_of
-from apitokens import verifiers
 from apitokens.models import VerifierKey
-from apitokens.verifiers import IssuedVerifier
+from apitokens.verification import verifier_keys
+from apitokens.verification.verifier_keys import IssuedVerifier
 
 
 @admin.register(VerifierKey)
@@ -70,7 +70,7 @@ class VerifierKeyAdmin(ListAdmin):
     @sensitive_variables("issued")
     def save_model(self, request: HttpRequest, obj: VerifierKey, form: Any, change: bool) -> None:
         by, at = operator_of(request), timezone.now()
-        issued = verifiers.issue_verifier(name=obj.name, by=by, at=at)
+        issued = verifier_keys.issue_verifier(name=obj.name, by=by, at=at)
         obj.pk = issued.verifier.pk
         request._issued = issued  # type: ignore[attr-defined]  # for the answer to this request
 
@@ -101,7 +101,7 @@ class VerifierKeyAdmin(ListAdmin):
         return names, {str(self.opts.verbose_name_plural): len(names)}, lacking, []
 
     def delete_model(self, request: HttpRequest, obj: VerifierKey) -> None:
-        verifiers.delete_verifier(verifier=obj, by=operator_of(request), at=timezone.now())
+        verifier_keys.delete_verifier(verifier=obj, by=operator_of(request), at=timezone.now())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[VerifierKey]) -> None:
         for verifier in queryset:

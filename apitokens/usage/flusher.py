@@ -13,16 +13,16 @@ import sys
 import threading
 import time
 from _thread import start_new_thread
-from collections.abc import Iterable, Set
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from multiprocessing.util import Finalize
 from uuid import uuid4
 
 from django.conf import settings
 from django.db import Error, close_old_connections
 
-from apitokens import use_relay
-from apitokens.use_records import Place, Use, in_parts, merged, unknown_places, write_down
+from apitokens.usage import redis_relay
+from apitokens.usage.buffer import Notebook
+from apitokens.usage.store import Place, Use, in_parts, merged, unknown_places, write_down
 
 logger = logging.getLogger(__name__)
 
@@ -30,104 +30,6 @@ TICK = 1.0
 """Seconds until Redis knows of a use, and the database of an address it has never seen."""
 ENDS_WITHIN = 5.0
 """Seconds until a server that has not heard of the end is not waited for any more."""
-MOST_KEPT = 20_000
-"""Tokens and addresses that uses are collected of at a time: some 10 MB."""
-MOST_MET = 50_000
-"""Tokens and addresses that the process recalls having met: another 10 MB at the most."""
-
-Key = tuple[int, str | None]
-
-
-class _Line:
-    """Uses of one token from one address; `ends_at` is the end of their day in UTC."""
-
-    __slots__ = ("ends_at", "first_at", "last_at", "times")
-
-    def __init__(self, at: datetime) -> None:
-        midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        self.first_at = self.last_at = at
-        self.ends_at = midnight + timedelta(days=1)
-        self.times = 0
-
-
-class Notebook:
-    """The uses that this process has not handed over yet."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lines: dict[Key, _Line] = {}
-        self._kept: list[Use] = []
-        self._met: set[Key] = set()
-        self._strangers: set[Key] = set()
-
-    def note(self, token_id: int, address: str | None, at: datetime) -> None:
-        """Note one use. The hot path: measured, half a microsecond."""
-        key = (token_id, address)
-        with self._lock:
-            line = self._lines.get(key)
-            if line is None or at >= line.ends_at:
-                line = self._begin(key, at)
-            line.times += 1
-            if at > line.last_at:
-                line.last_at = at
-
-    @property
-    def is_filling(self) -> bool:
-        """True if it should be emptied before its time."""
-        return len(self._lines) > MOST_KEPT // 2
-
-    def has_met(self, token_id: int, address: str | None) -> bool:
-        return (token_id, address) in self._met
-
-    def meet(self, token_id: int, address: str | None) -> None:
-        """What the database knows already is no stranger."""
-        with self._lock:
-            self._recall((token_id, address))
-
-    def take(self) -> list[Use]:
-        """All uses; the notebook is empty afterwards."""
-        with self._lock:
-            uses = self._kept + [_use(key, line) for key, line in self._lines.items()]
-            self._kept, self._lines = [], {}
-        return uses
-
-    def take_of(self, keys: Set[Key]) -> list[Use]:
-        """The uses of these tokens from these addresses."""
-        with self._lock:
-            return [_use(key, self._lines.pop(key)) for key in keys & self._lines.keys()]
-
-    def put_back(self, uses: Iterable[Use]) -> None:
-        """Keep uses that could not be handed over; of too many those noted first."""
-        with self._lock:
-            self._kept = merged([*self._kept, *uses])[:MOST_KEPT]
-
-    def take_strangers(self) -> set[Key]:
-        """What was met for the first time in this process since the last call."""
-        with self._lock:
-            strangers, self._strangers = self._strangers, set()
-        return strangers
-
-    def ask_again(self, keys: Iterable[Key]) -> None:
-        """It could not be found out whether these are strangers."""
-        with self._lock:
-            self._strangers.update(keys)
-
-    def _begin(self, key: Key, at: datetime) -> _Line:
-        ended = self._lines.get(key)
-        if ended is not None:
-            self._kept.append(_use(key, ended))
-        line = _Line(at)
-        if len(self._lines) < MOST_KEPT:
-            self._lines[key] = line
-            if key not in self._met:
-                self._recall(key)
-                self._strangers.add(key)
-        return line
-
-    def _recall(self, key: Key) -> None:
-        if len(self._met) >= MOST_MET:
-            self._met.clear()
-        self._met.add(key)
 
 
 class Scribe:
@@ -206,12 +108,12 @@ class Scribe:
             if not self._leave():
                 return False
         self._handed_over = time.monotonic()
-        use_relay.write_down_all(is_our_turn=is_last)
+        redis_relay.write_down_all(is_our_turn=is_last)
         return True
 
     def _leave(self) -> bool:
         """Leave the batch in hand; what Redis does not take stays in hand, under the same name."""
-        if self._batch is not None and not use_relay.leave(*self._batch):
+        if self._batch is not None and not redis_relay.leave(*self._batch):
             return False
         self._batch = None
         return True
@@ -289,10 +191,6 @@ def _write_first(use: Use) -> None:
         notebook.put_back([use])
         scribe.start()
     notebook.meet(use.token_id, use.address)
-
-
-def _use(key: Key, line: _Line) -> Use:
-    return Use(*key, first_at=line.first_at, last_at=line.last_at, times=line.times)
 
 
 def _begin_anew() -> None:

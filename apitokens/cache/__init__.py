@@ -1,0 +1,1 @@
+"""What processes remember of tokens and verifier keys, for a moment."""

@@ -1,0 +1,1 @@
+"""The demo: an account with people, tokens and single sign-on."""

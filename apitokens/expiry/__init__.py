@@ -1,0 +1,1 @@
+"""Notices that API tokens expire: when, to whom, in which words."""

@@ -1,0 +1,1 @@
+"""Issuing and deleting API tokens, and telling people of it."""

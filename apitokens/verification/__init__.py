@@ -1,0 +1,1 @@
+"""Whether a token is good."""

@@ -1,0 +1,91 @@
+"""Why a token is not good, and what a good one may do."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.roles import Role
+from apitokens import keys
+
+SUSPENDED = "suspended"
+
+
+class Refusal(StrEnum):
+    """Why a token is not good. The last three are told only to who holds the right secret."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+    ISSUER_INACTIVE = "issuer_inactive"
+
+
+_SENTENCES: dict[str, Promise] = {
+    Refusal.MISSING: _("Send an API token in the header Authorization: APIKey <token>."),
+    Refusal.MALFORMED: _("This is not an API token: check that it was copied whole."),
+    Refusal.UNKNOWN: _("There is no such API token."),
+    Refusal.EXPIRED: _("The API token has expired. Create a new one."),
+    Refusal.DELETED: _("The API token was deleted. Create a new one."),
+    Refusal.ISSUER_INACTIVE: _(
+        "The user who issued the API token, or their account, is not active. "
+        "Ask an Administrator of the account."
+    ),
+    SUSPENDED: _(
+        "The API token is suspended, because the user who issued it has not come through the "
+        "identity provider of their account for long. It works again once they sign in there."
+    ),
+    keys.Damage.TRUNCATED: _(
+        "Only the id of the API token arrived (token_truncated): your shell took the part after $ "
+        "for a variable. Put the header in single quotes."
+    ),
+    "verifier_malformed": _("This is not a verifier key: check that it was copied whole."),
+    "verifier_unknown": _("There is no such verifier key."),
+    "verifier_deleted": _("The verifier key was deleted. Ask an operator for another."),
+    "verifier_missing": _(
+        "Send your own verifier key in the header Authorization: Bearer <verifier key>, or as the "
+        "password of Authorization: Basic."
+    ),
+    "bearer": _(
+        "The short-lived token is not good or has ended: get another one. "
+        "API tokens are sent as Authorization: APIKey <token>."
+    ),
+}
+
+
+class Refused(Exception):
+    """The token is not good: `code` says why, `sentence` what to do. Never repeats the token.
+
+    `why` names the sentence where a code has more than one.
+    """
+
+    def __init__(self, code: Refusal, why: str | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.why = why or code
+
+    @property
+    def sentence(self) -> str:
+        return str(_SENTENCES[self.why])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the audit log keeps of it."""
+        return {"code": self.code} | ({} if self.why == self.code else {"why": self.why})
+
+
+class Verified(NamedTuple):
+    """What a good token may do, and for whom. `role` is the weaker of token's and issuer's. A
+    short-lived token has no id."""
+
+    token_id: int | None
+    account_id: int
+    membership_id: int
+    user_id: int
+    email: str
+    role: Role
+    created_at: datetime | None
+    expires_at: datetime | None
