@@ -7,9 +7,7 @@ class AccountsConfig(AppConfig):
     verbose_name = _("People and accounts")
 
     def ready(self) -> None:
-        from accounts import (  # noqa: F401  # they register themselves
-            inbox,
-            invitation_mail,
-            letters,
-            signin,
-        )
+        from accounts.invitations import emails  # noqa: F401  # registers itself, as the others do
+        from accounts.sign_in import adapter  # noqa: F401
+        from accounts.sign_in import emails as security_emails  # noqa: F401
+        from accounts.tenancy import notification_hooks  # noqa: F401

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.core.management import call_command
 from django.utils import timezone
 
-from accounts.jwt import families
+from accounts.jwt import token_families
 
 
 @shared_task
@@ -16,4 +16,4 @@ def clear_sessions() -> None:
 @shared_task
 def forget_token_families() -> None:
     """Drop what is kept of sign-ins through the API none of whose tokens can be good any more."""
-    families.forget(at=timezone.now())
+    token_families.forget(at=timezone.now())

@@ -10,11 +10,11 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.expressions import OrderBy
 from django.utils.translation import gettext_lazy as _
 
-from accounts.actors import Actor
+from accounts.all_users.listing import SIGN_IN_CHOICES, SSO
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
-from accounts.people import SIGN_IN_CHOICES, SSO
 from accounts.roles import Role
-from accounts.text import parse_id
+from accounts.validators import parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
 _RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))

@@ -9,11 +9,11 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.actors import Actor
-from accounts.ids import draw_id
+from accounts.authorization.actor import Actor
 from accounts.models import Account, Membership
+from accounts.random_ids import draw_id
 from accounts.roles import Role
-from accounts.text import validate_line, validate_paragraphs, validate_visible
+from accounts.validators import validate_line, validate_paragraphs, validate_visible
 from apitokens import keys
 from notifications.kinds import Channel
 from notifications.models import Mail

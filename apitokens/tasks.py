@@ -4,7 +4,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from apitokens.expiry import scan as expiry
 from apitokens.tokens import services as token_services
 from apitokens.usage import redis_relay, store

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from accounts.secondfactors import has_two_factors
+from accounts.sign_in.mfa import has_two_factors
 
 
 class OperatorsAdminSite(AdminSite):

@@ -11,7 +11,7 @@ from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
 
-from accounts.addresses import is_trusted_peer
+from accounts.http.client_ip import is_trusted_peer
 
 Handler = Callable[[HttpRequest], HttpResponse]
 

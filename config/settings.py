@@ -93,7 +93,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "accounts.middleware.personal_settings",
+    "accounts.http.middleware.personal_settings",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -110,7 +110,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "accounts.context.shell",
+                "accounts.tenancy.context_processors.shell",
                 "apitokens.pages.context_processors.expiring_badge",
                 "notifications.inbox.context_processors.bell",
             ],
@@ -196,7 +196,7 @@ if SSO_NEW_PEOPLE_PER_DAY < 0:
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login.services decides
 PASSWORD_RESET_TIMEOUT = int(timedelta(hours=1).total_seconds())
-ACCOUNT_ADAPTER = "accounts.signin.SignInAdapter"
+ACCOUNT_ADAPTER = "accounts.sign_in.adapter.SignInAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -210,12 +210,12 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = None  # the form asks
 ACCOUNT_REAUTHENTICATION_TIMEOUT = int(timedelta(minutes=5).total_seconds())
 ACCOUNT_FORMS = {
-    "login": "accounts.signin_forms.SignInForm",
-    "signup": "accounts.signin_forms.SignUpForm",
-    "reset_password": "accounts.signin_forms.ForgottenPasswordForm",
-    "reset_password_from_key": "accounts.signin_forms.ForgottenPasswordKeyForm",
-    "change_password": "accounts.signin_forms.OtherPasswordForm",
-    "set_password": "accounts.signin_forms.OwnPasswordForm",
+    "login": "accounts.sign_in.forms.SignInForm",
+    "signup": "accounts.sign_in.forms.SignUpForm",
+    "reset_password": "accounts.sign_in.forms.ForgottenPasswordForm",
+    "reset_password_from_key": "accounts.sign_in.forms.ForgottenPasswordKeyForm",
+    "change_password": "accounts.sign_in.forms.OtherPasswordForm",
+    "set_password": "accounts.sign_in.forms.OwnPasswordForm",
 }
 # Tries by one address ("ip"), by one user, or with one e-mail ("key"), in all processes together.
 ACCOUNT_RATE_LIMITS = {
@@ -228,21 +228,21 @@ ACCOUNT_RATE_LIMITS = {
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
 }
-MFA_ADAPTER = "accounts.secondfactors.SecondFactorAdapter"
+MFA_ADAPTER = "accounts.sign_in.mfa.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_TOTP_ISSUER = "Permatoken"
 MFA_TOTP_TOLERANCE = 1  # clocks of phones are up to half a minute off
 MFA_FORMS = {
-    "authenticate": "accounts.secondfactors.SecondFactorForm",
-    "reauthenticate": "accounts.secondfactors.SecondFactorAgainForm",
-    "activate_totp": "accounts.signin_forms.AppForm",
-    "add_webauthn": "accounts.passkey_forms.PasskeyForm",
-    "edit_webauthn": "accounts.passkey_forms.PasskeyNameForm",
-    "authenticate_webauthn": "accounts.passkey_forms.SecondStepPasskeyForm",
-    "reauthenticate_webauthn": "accounts.passkey_forms.PasskeyAgainForm",
-    "login_webauthn": "accounts.passkey_forms.SignInPasskeyForm",
+    "authenticate": "accounts.sign_in.mfa.SecondFactorForm",
+    "reauthenticate": "accounts.sign_in.mfa.SecondFactorAgainForm",
+    "activate_totp": "accounts.sign_in.forms.AppForm",
+    "add_webauthn": "accounts.sign_in.passkey_forms.PasskeyForm",
+    "edit_webauthn": "accounts.sign_in.passkey_forms.PasskeyNameForm",
+    "authenticate_webauthn": "accounts.sign_in.passkey_forms.SecondStepPasskeyForm",
+    "reauthenticate_webauthn": "accounts.sign_in.passkey_forms.PasskeyAgainForm",
+    "login_webauthn": "accounts.sign_in.passkey_forms.SignInPasskeyForm",
 }
 
 # Whose X-Forwarded-For and X-Forwarded-Proto are believed.
@@ -258,7 +258,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
     ("__Host-session", "__Host-csrf") if _is_https else (f"session-{PORT}", f"csrf-{PORT}")
 )
-SESSION_ENGINE = "accounts.sessions"
+SESSION_ENGINE = "accounts.http.session_backend"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None

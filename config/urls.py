@@ -9,7 +9,7 @@ from config import views
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="apitokens:list"), name="home"),
     path("healthz", views.healthz, name="healthz"),
-    path("", include("accounts.signin_urls")),
+    path("", include("accounts.sign_in.urls")),
     path("", include("sso.urls")),
     path("", include("accounts.urls")),
     path("", include("notifications.urls")),

@@ -16,7 +16,7 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import WSGIRequest
 from django.utils import timezone
 
-from accounts.addresses import client_address, is_trusted_peer
+from accounts.http.client_ip import client_address, is_trusted_peer
 from apitokens.api.responses import METHODS, BadNeed, answer_need, read_need
 from apitokens.verification.authorization_header import Need
 from apitokens.verification.verify import recall

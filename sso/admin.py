@@ -14,11 +14,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin_filters import AccountFilter, ListAdmin, is_text
-from accounts.admin_parts import LookOnly, links, moment
-from accounts.admin_people import words
+from accounts.admin.filters import AccountFilter, ListAdmin, is_text
+from accounts.admin.members import words
+from accounts.admin.mixins import LookOnly, links, moment
 from accounts.models import Account
-from accounts.requests import operator_of
+from accounts.tenancy.decorators import operator_of
 from sso.connections import domains
 from sso.connections import services as connections
 from sso.models import Connection, Domain

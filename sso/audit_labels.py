@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.audit_words import name_codes, name_details, name_events
+from accounts.audit.labels import name_codes, name_details, name_events
 from sso.saml.errors import REASONS
 
 name_events(

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from accounts.text import validate_line
+from accounts.validators import validate_line
 
 IDLE_DAYS_HIGHEST = 365
 

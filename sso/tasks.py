@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from sso.connections import certificate_notices
 from sso.inactivity import services as inactivity
 from sso.login import services as login

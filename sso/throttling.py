@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from accounts.ratelimits import Limit
+from accounts.throttling.rate_limits import Limit
 
 REFUSALS = Limit("sso-refusals", 30, timedelta(minutes=1))
 """Refused answers of one connection, from one network. Each leaves an event."""

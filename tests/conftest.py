@@ -18,8 +18,8 @@ from redis import Redis
 from rest_framework.test import APIClient
 
 from accounts.models import Account, Membership
-from accounts.requests import SESSION_KEY
 from accounts.roles import Role
+from accounts.tenancy.decorators import SESSION_KEY
 from apitokens.cache.instances import TOKENS, VERIFIERS
 from apitokens.keys import Key
 from apitokens.tokens.services import Issued

@@ -6,7 +6,7 @@ from typing import Any
 import factory
 from allauth.account.models import EmailAddress
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from apitokens.models import APIToken

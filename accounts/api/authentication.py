@@ -10,13 +10,13 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
-from accounts import rates
-from accounts.actors import Actor
-from accounts.addresses import client_address
-from accounts.api.refusals import Busy
-from accounts.jwt import families
+from accounts.api.throttled import Busy
+from accounts.authorization.actor import Actor
+from accounts.http.client_ip import client_address
+from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid
 from accounts.models import User
+from accounts.throttling import process_counters
 
 ENDED = "Token is invalid or expired"
 CHALLENGE = 'APIKey realm="permatoken", Bearer realm="permatoken"'
@@ -40,7 +40,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         address = client_address(request._request)
         try:
-            actor = families.who(token.strip(), at=timezone.now(), address=address)
+            actor = token_families.who(token.strip(), at=timezone.now(), address=address)
         except Invalid:
             raise refused({"message": ENDED}, address) from None
         assert actor.user is not None
@@ -53,8 +53,8 @@ class BearerAuthentication(BaseAuthentication):
 def refused(told: dict[str, Any], address: str | None) -> APIException:
     """The 401 for bad credentials; 429 for an address that sends too many."""
     try:
-        rates.count_refusal(address, at=timezone.now())
-    except rates.TooMany as too_many:
+        process_counters.count_refusal(address, at=timezone.now())
+    except process_counters.TooMany as too_many:
         return Busy(too_many)
     return Refused(told)
 

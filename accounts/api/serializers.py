@@ -50,7 +50,7 @@ class IdField(serializers.IntegerField):
 
 
 def auth_types_of(member: Membership) -> list[str]:
-    """How somebody, one of `accounts.api.people`, signs in to work in this account."""
+    """How somebody, one of `accounts.api.representations`, signs in to work in this account."""
     if member.is_forced:  # type: ignore[attr-defined]  # what the query tells
         return ["sso"]
     ways = {"password": member.user.has_usable_password(), "sso": member.uses_sso}
@@ -103,7 +103,7 @@ class AccountRoleSerializer(serializers.Serializer[Membership]):
 
 
 class UserSerializer(serializers.Serializer[Membership]):
-    """A user as a member of one account: one of `accounts.api.people`.
+    """A user as a member of one account: one of `accounts.api.representations`.
 
     `activated` is false for an address that was not confirmed, and for somebody who was invited and
     has not accepted yet.

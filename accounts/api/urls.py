@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.api import authorization, sign_ins, users, views
+from accounts.api import jwt_views, sign_in_history, users, views
 
 urlpatterns = [
     path("clients/me", views.my_account, name="api-my-account"),
@@ -15,12 +15,12 @@ urlpatterns = [
         users.client_user,
         name="api-client-user",
     ),
-    path("activity_log/logins", sign_ins.sign_ins, name="api-sign-ins"),
-    path("auth/jwt/login", authorization.login, name="api-login"),
-    path("auth/jwt/refresh", authorization.refresh, name="api-refresh"),
+    path("activity_log/logins", sign_in_history.sign_ins, name="api-sign-ins"),
+    path("auth/jwt/login", jwt_views.login, name="api-login"),
+    path("auth/jwt/refresh", jwt_views.refresh, name="api-refresh"),
     path(
         "auth/jwt/clients/<int:client_id>/login",
-        authorization.login_to_account,
+        jwt_views.login_to_account,
         name="api-login-to-account",
     ),
 ]

@@ -12,10 +12,10 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import entry, invitations, members, services
-from accounts.actors import Actor
-from accounts.api import people
-from accounts.api.description import (
+from accounts.api import representations
+from accounts.api.errors import NotFound, as_errors
+from accounts.api.pagination import PageSerializer, page
+from accounts.api.schema import (
     ACCOUNT_ID,
     NO_ACCOUNT,
     NO_USER,
@@ -29,8 +29,6 @@ from accounts.api.description import (
     invalid,
     refusal,
 )
-from accounts.api.errors import NotFound, as_errors
-from accounts.api.pages import PageSerializer, page
 from accounts.api.serializers import (
     ChangedUserSerializer,
     InvitationSerializer,
@@ -41,9 +39,14 @@ from accounts.api.serializers import (
     auth_types_of,
 )
 from accounts.api.views import actor_of, as_themselves, caller
-from accounts.emails import known_email
+from accounts.authorization.actor import Actor
+from accounts.email_addresses import known_email
+from accounts.invitations import services as invitations
+from accounts.members import services as members
 from accounts.models import Account, Invitation, Membership, User
-from accounts.text import is_id
+from accounts.sign_in import services as sign_in_services
+from accounts.users import services as user_services
+from accounts.validators import is_id
 
 
 class AlreadyInvited(exceptions.ValidationError):
@@ -75,11 +78,14 @@ def users(request: Request) -> Response:
     actor = actor_of(request)
 
     def part(start: int, stop: int | None) -> list[Any]:
-        return [UserAndAccountsSerializer(each).data for each in people.part(actor, start, stop)]
+        return [
+            UserAndAccountsSerializer(each).data
+            for each in representations.part(actor, start, stop)
+        ]
 
     if not {"limit", "offset"} & set(request.query_params):
         return Response(part(0, None))
-    return Response(page(request, count=people.count(actor), part=part))
+    return Response(page(request, count=representations.count(actor), part=part))
 
 
 @extend_schema(
@@ -124,7 +130,7 @@ def user(request: Request, user_id: int) -> Response:
         _change(found, request, actor)
         found = _find(user_id, actor)
     if isinstance(found, Invitation):
-        return Response(UserAndAccountsSerializer(people.as_member(found)).data)
+        return Response(UserAndAccountsSerializer(representations.as_member(found)).data)
     if found.user_id == caller(request).user_id:
         return Response(as_themselves(found, actor))
     return Response(UserAndAccountsSerializer(found).data)
@@ -240,8 +246,8 @@ def client_user(request: Request, client_id: int, user_id: int) -> Response:
 
 def _find(user_id: int, actor: Actor) -> Membership | Invitation:
     if is_id(user_id):
-        member = people.members(actor).filter(user_id=user_id).first()
-        found = member or people.invitations(actor).filter(user_id=user_id).first()
+        member = representations.members(actor).filter(user_id=user_id).first()
+        found = member or representations.invitations(actor).filter(user_id=user_id).first()
         if found is not None:
             return found
     raise NotFound("User not found.")
@@ -305,7 +311,7 @@ def _change(found: Membership | Invitation, request: Request, actor: Actor) -> N
 def _keep(user: User, facts: dict[str, Any], *, by: Actor, at: datetime) -> None:
     if not {"name", "phone", "lang"} & set(facts):
         return
-    services.change_profile(
+    user_services.change_profile(
         user=user,
         name=facts.get("name", user.name) or "",
         phone=facts.get("phone", user.phone) or "",
@@ -319,7 +325,7 @@ def _keep(user: User, facts: dict[str, Any], *, by: Actor, at: datetime) -> None
 def _ask_for_email(user: User, email: str | None, *, by: Actor, at: datetime) -> None:
     """Have another address confirmed."""
     if email is not None and known_email(email) != user.email:
-        entry.ask_for_email(user=user, email=email, by=by, at=at)
+        sign_in_services.ask_for_email(user=user, email=email, by=by, at=at)
 
 
 def _refuse_other_auth_types(asked: list[str] | None, member: Membership) -> None:

@@ -7,10 +7,10 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.actors import Actor
-from accounts.api import people
-from accounts.api.description import PEOPLE, UNAUTHENTICATED, USER, answer
+from accounts.api import representations
+from accounts.api.schema import PEOPLE, UNAUTHENTICATED, USER, answer
 from accounts.api.serializers import AccountSerializer, UserAndAccountsSerializer
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 
 
@@ -47,7 +47,7 @@ def my_account(request: Request) -> Response:
     member, actor = caller(request), actor_of(request)
     present = Membership.objects.present().filter(account_id=member.account_id)
     members = list(present.select_related("user", "account").order_by("pk"))
-    context = {"member": member, "members": members, "visible": people.members(actor)}
+    context = {"member": member, "members": members, "visible": representations.members(actor)}
     return Response(AccountSerializer(member.account, context=context).data)
 
 
@@ -62,4 +62,4 @@ def my_account(request: Request) -> Response:
 @api_view(["GET"])
 def my_user(request: Request) -> Response:
     actor = actor_of(request)
-    return Response(as_themselves(people.members(actor).get(pk=caller(request).pk), actor))
+    return Response(as_themselves(representations.members(actor).get(pk=caller(request).pk), actor))

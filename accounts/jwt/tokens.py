@@ -17,7 +17,7 @@ from rest_framework_simplejwt.exceptions import (
 from rest_framework_simplejwt.tokens import Token
 
 from accounts.models import TokenFamily
-from accounts.text import is_id
+from accounts.validators import is_id
 
 LONGEST = 512
 """Characters; ours have some 330. What is longer is not even parsed: its header is JSON that

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import Account
-from accounts.text import parse_id
+from accounts.validators import parse_id
 
 
 def is_interactive() -> bool:

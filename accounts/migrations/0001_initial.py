@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import accounts.models
-import accounts.text
+import accounts.validators
 
 
 class Migration(migrations.Migration):
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                     "name",
                     models.CharField(
                         max_length=150,
-                        validators=[accounts.text.validate_line],
+                        validators=[accounts.validators.validate_line],
                         verbose_name="company name",
                     ),
                 ),
@@ -105,7 +105,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=150,
-                        validators=[accounts.text.validate_line],
+                        validators=[accounts.validators.validate_line],
                         verbose_name="name",
                     ),
                 ),

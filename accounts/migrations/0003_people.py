@@ -6,9 +6,9 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.ids
 import accounts.models
-import accounts.text
+import accounts.random_ids
+import accounts.validators
 
 
 class Migration(migrations.Migration):
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 blank=True,
                 max_length=32,
-                validators=[accounts.text.validate_phone],
+                validators=[accounts.validators.validate_phone],
                 verbose_name="phone",
             ),
         ),
@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
             model_name="user",
             name="id",
             field=models.BigIntegerField(
-                default=accounts.ids.draw_id,
+                default=accounts.random_ids.draw_id,
                 editable=False,
                 primary_key=True,
                 serialize=False,
@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=150,
-                        validators=[accounts.text.validate_line],
+                        validators=[accounts.validators.validate_line],
                         verbose_name="name",
                     ),
                 ),

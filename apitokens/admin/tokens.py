@@ -15,11 +15,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin import AccountAdmin
-from accounts.admin_filters import AccountFilter, ListAdmin, is_id, is_text
-from accounts.admin_parts import links, moment
+from accounts.admin.accounts import AccountAdmin
+from accounts.admin.filters import AccountFilter, ListAdmin, is_id, is_text
+from accounts.admin.mixins import links, moment
 from accounts.models import Account
-from accounts.requests import operator_of
+from accounts.tenancy.decorators import operator_of
 from apitokens.filters import id_in
 from apitokens.models import APIToken, APITokenQuerySet, Status
 from apitokens.tokens import services as token_services

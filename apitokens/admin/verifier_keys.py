@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.admin_filters import ListAdmin
-from accounts.admin_parts import moment
-from accounts.requests import operator_of
+from accounts.admin.filters import ListAdmin
+from accounts.admin.mixins import moment
+from accounts.tenancy.decorators import operator_of
 from apitokens.models import VerifierKey
 from apitokens.verification import verifier_keys
 from apitokens.verification.verifier_keys import IssuedVerifier

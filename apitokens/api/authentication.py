@@ -5,12 +5,12 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts.actors import Actor
-from accounts.addresses import client_address
 from accounts.api import authentication
-from accounts.api.refusals import Busy
+from accounts.api.throttled import Busy
+from accounts.authorization.actor import Actor
+from accounts.http.client_ip import client_address
 from accounts.models import Membership, User
-from accounts.rates import TooMany
+from accounts.throttling.process_counters import TooMany
 from apitokens.api.responses import told
 from apitokens.verification.authorization_header import is_bearer, verify_request
 from apitokens.verification.refusals import Refusal, Refused, Verified

@@ -18,10 +18,10 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import rates
-from accounts.addresses import client_address
-from accounts.api.sentences import BAD_REQUEST, MISSING, told_to_wait
-from accounts.rates import TooMany
+from accounts.api.messages import BAD_REQUEST, MISSING, told_to_wait
+from accounts.http.client_ip import client_address
+from accounts.throttling import process_counters
+from accounts.throttling.process_counters import TooMany
 from apitokens.api.responses import Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
 from apitokens.verification import throttling
@@ -81,7 +81,7 @@ def _recognise_caller(request: HttpRequest, *, at: datetime) -> None:
     try:
         recognise(presented=presented, at=at, address=address)
     except Refused:
-        rates.count_refusal(address, at=at)
+        process_counters.count_refusal(address, at=at)
         raise
 
 

@@ -13,10 +13,10 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from accounts.api.sentences import BAD_REQUEST, FORBIDDEN, MISSING, told_to_wait
-from accounts.rates import TooMany
+from accounts.api.messages import BAD_REQUEST, FORBIDDEN, MISSING, told_to_wait
 from accounts.roles import Role
-from accounts.text import parse_id
+from accounts.throttling.process_counters import TooMany
+from accounts.validators import parse_id
 from apitokens.verification.authorization_header import (
     BEARER,
     Insufficient,

@@ -10,7 +10,7 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
-from accounts.api.description import ACCOUNT_ID, UNAUTHENTICATED, refusal
+from accounts.api.schema import ACCOUNT_ID, UNAUTHENTICATED, refusal
 from apitokens.api.serializers import IssuedSerializer, NewTokenSerializer, TokenSerializer
 from apitokens.keys import Separator
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.addresses import client_address
+from accounts.http.client_ip import client_address
 from apitokens.api.responses import METHODS, Answer, answer
 
 

@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.actors import Actor
 from accounts.api.errors import NotFound, as_errors
 from accounts.api.views import actor_of, caller
+from accounts.authorization.actor import Actor
 from apitokens.api import schema as described
 from apitokens.api.serializers import (
     FIELDS,

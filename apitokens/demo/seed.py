@@ -13,11 +13,12 @@ from django.conf import settings
 from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import services as people
-from accounts.actors import Actor, Through
-from accounts.members import add_member, remove_member
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, Through
+from accounts.members.services import add_member, remove_member
 from accounts.models import Membership, User
 from accounts.roles import Role
+from accounts.users import services as people
 from apitokens.demo import sso as demo_sso
 from apitokens.keys import Key
 from apitokens.models import APIToken
@@ -165,8 +166,8 @@ def seed(*, at: datetime) -> Demo:
         raise NotEmpty
     began = at - timedelta(days=500)
     users = {email: _user(email, at=began) for email in PEOPLE}
-    example = people.open_account(name="Example Inc.", by=OPERATOR, at=began)
-    globex = people.open_account(name="Globex", by=OPERATOR, at=began)
+    example = account_services.open_account(name="Example Inc.", by=OPERATOR, at=began)
+    globex = account_services.open_account(name="Globex", by=OPERATOR, at=began)
     members = {
         email: add_member(account=example, user=users[email], role=role, by=OPERATOR, at=began)
         for email, role in (

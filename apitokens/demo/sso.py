@@ -5,7 +5,7 @@ No such provider exists: what it would have said and signed goes to the verbs di
 
 from datetime import datetime, timedelta
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
 from sso.connections import domains

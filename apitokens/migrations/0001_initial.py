@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.text
+import accounts.validators
 import apitokens.models
 
 
@@ -34,7 +34,10 @@ class Migration(migrations.Migration):
                     "name",
                     models.CharField(
                         max_length=255,
-                        validators=[accounts.text.validate_line, accounts.text.validate_visible],
+                        validators=[
+                            accounts.validators.validate_line,
+                            accounts.validators.validate_visible,
+                        ],
                         verbose_name="token name",
                     ),
                 ),
@@ -43,7 +46,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=2000,
-                        validators=[accounts.text.validate_paragraphs],
+                        validators=[accounts.validators.validate_paragraphs],
                         verbose_name="description",
                     ),
                 ),

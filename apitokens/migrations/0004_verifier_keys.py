@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import accounts.text
+import accounts.validators
 import apitokens.models
 
 
@@ -30,7 +30,10 @@ class Migration(migrations.Migration):
                     models.CharField(
                         help_text="The system that will ask, for example: video storage.",
                         max_length=255,
-                        validators=[accounts.text.validate_line, accounts.text.validate_visible],
+                        validators=[
+                            accounts.validators.validate_line,
+                            accounts.validators.validate_visible,
+                        ],
                         verbose_name="name",
                     ),
                 ),

@@ -6,8 +6,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.actors import Actor
-from accounts.requests import current_member
+from accounts.authorization.actor import Actor
+from accounts.tenancy.decorators import current_member
 from apitokens.models import APIToken
 
 

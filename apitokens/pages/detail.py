@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.actors import Through
+from accounts.authorization.actor import Through
 from accounts.models import AuditEvent
 from apitokens.models import APIToken, TokenAddress
 from apitokens.pages.listing import row

@@ -8,7 +8,7 @@ from django.http import QueryDict
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Account, User
 from accounts.roles import Role
 from apitokens.filters import NEWEST_FIRST, PageFilter

@@ -17,11 +17,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import people
+from accounts.all_users import listing as all_users
+from accounts.http.redirects import safe_next
 from accounts.models import Membership
-from accounts.redirects import safe_next
-from accounts.requests import MemberRequest, member_required
-from accounts.text import HIGHEST_ID
+from accounts.tenancy.decorators import MemberRequest, member_required
+from accounts.validators import HIGHEST_ID
 from apitokens.models import APIToken
 from apitokens.pages.detail import story
 from apitokens.pages.forms import FIELDS, TokenForm
@@ -103,7 +103,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
 @member_required
 def delete_all(request: MemberRequest, user_id: int) -> HttpResponse:
     """Delete all API tokens of a person, for who may and has just shown that it is them."""
-    visible = people.visible_members(request.actor)
+    visible = all_users.visible_members(request.actor)
     issuer = get_object_or_404(visible, user_id=min(user_id, HIGHEST_ID))
     answer: HttpResponse = _delete_all(request, issuer)
     return answer

@@ -8,8 +8,8 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.actors import Actor
-from accounts.mailing import is_wanted
+from accounts.authorization.actor import Actor
+from accounts.members.mail_policy import is_wanted
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.expiry.scan import MOST_IDS_IN_LINK, link_to

@@ -16,12 +16,12 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit
-from accounts.actors import Actor
-from accounts.ids import draw_id
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import as_of_now, lock, present
 from accounts.models import Account, Membership
+from accounts.random_ids import draw_id
 from accounts.roles import Role
-from accounts.standing import as_of_now, lock, present
 from apitokens import keys
 from apitokens.cache.instances import TOKENS
 from apitokens.expiry.schedule import first_notice_due

@@ -8,11 +8,11 @@ from django.db.models import Count
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
+from accounts.authorization.token_hooks import TokenFacts, register
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.signals import member_leaving, member_role_changing
-from accounts.tokenfacts import TokenFacts, register
 from apitokens.models import APIToken
 from apitokens.tokens.services import delete_all_of
 

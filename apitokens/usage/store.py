@@ -16,8 +16,8 @@ from django.db import connection, transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from accounts import audit
-from accounts.actors import Actor, Through
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor, Through
 from apitokens.models import APIToken, TokenAddress, TokenUseDay, UseReceipt
 from apitokens.usage.notifications import tell_of_new_addresses
 

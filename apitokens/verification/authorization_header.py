@@ -12,11 +12,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import rates
-from accounts.addresses import client_address
-from accounts.jwt import families
+from accounts.http.client_ip import client_address
+from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid
 from accounts.roles import Role
+from accounts.throttling import process_counters
 from apitokens.verification import throttling
 from apitokens.verification.refusals import Refusal, Refused, Verified
 from apitokens.verification.verify import verify
@@ -62,7 +62,7 @@ def verify_header(
         way = ask if scheme == APIKEY else _way_for_bearers(ask)
         found = way(presented=text.strip(), at=at, address=address)
     except Refused:
-        rates.count_refusal(address, at=at)
+        process_counters.count_refusal(address, at=at)
         raise
     if found is not None and found.token_id is not None:
         throttling.count_use(found.token_id, at=at)
@@ -73,7 +73,7 @@ def verify_header(
 def verify_bearer(*, presented: str, at: datetime, address: str | None) -> Verified:
     """Tell whose short-lived access token this is. Raises `Refused`."""
     try:
-        access = families.who(presented, at=at, address=address)
+        access = token_families.who(presented, at=at, address=address)
     except Invalid:
         raise Refused(Refusal.UNKNOWN, BEARER) from None
     member = access.membership

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import rates
-from accounts.rates import Counter, TooMany, drop_first
+from accounts.throttling import process_counters
+from accounts.throttling.process_counters import Counter, TooMany, drop_first
 from apitokens import keys
 
 VOUCHED_FOR = timedelta(hours=1)
@@ -34,7 +34,7 @@ def refuse_busy_address(key: keys.Key, *, address: str | None, at: datetime) -> 
     other users of a proxy or an office.
     """
     if not is_vouched(key, at=at):
-        rates.refuse_busy_address(address, at=at)
+        process_counters.refuse_busy_address(address, at=at)
 
 
 @sensitive_variables("key")
@@ -61,6 +61,6 @@ def is_vouched(key: keys.Key, *, at: datetime) -> bool:
 
 def forget() -> None:
     """Begin anew, as a process that has just started does."""
-    rates.forget()
+    process_counters.forget()
     uses.clear()
     _vouched.clear()

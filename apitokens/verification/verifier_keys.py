@@ -16,9 +16,9 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit
-from accounts.actors import Actor
-from accounts.ids import draw_id
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.random_ids import draw_id
 from apitokens import keys
 from apitokens.cache.instances import VERIFIERS
 from apitokens.cache.lease_cache import Leases, is_in_transaction

@@ -13,10 +13,10 @@ from django.db import Error, InterfaceError, OperationalError, connection, trans
 from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit
-from accounts.actors import Actor, Through
-from accounts.rates import drop_first
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor, Through
 from accounts.roles import Role
+from accounts.throttling.process_counters import drop_first
 from apitokens import keys
 from apitokens.cache.instances import TOKENS
 from apitokens.cache.lease_cache import Leases, is_in_transaction

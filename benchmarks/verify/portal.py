@@ -73,7 +73,7 @@ def more(tokens: int) -> dict[str, Any]:
 
 def _make_verifier(at: datetime) -> str:
     """The key of a resource server that asks about tokens."""
-    from accounts.actors import Actor, Through
+    from accounts.authorization.actor import Actor, Through
     from apitokens.verification.verifier_keys import issue_verifier
 
     operator = Actor.operator(through=Through.COMMAND)

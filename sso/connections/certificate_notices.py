@@ -9,8 +9,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from accounts import audit
-from accounts.actors import Actor
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications

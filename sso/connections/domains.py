@@ -11,8 +11,9 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from accounts import audit, standing
-from accounts.actors import Actor
+from accounts.audit import recorder as audit
+from accounts.authorization import recheck
+from accounts.authorization.actor import Actor
 from sso.connections.services import locked
 from sso.models import Connection, Domain
 
@@ -119,11 +120,11 @@ def refuse(*, domain: Domain, by: Actor, at: datetime) -> bool:
 def _for_operator(domain: Domain, by: Actor, at: datetime) -> tuple[Domain, Actor]:
     if not by.is_operator:
         raise PermissionDenied(_("Only operators of the portal do this."))
-    standing.lock(domain.connection.account_id)
+    recheck.lock(domain.connection.account_id)
     found = Domain.objects.filter(pk=domain.pk).select_related("connection").first()
     if found is None:
         raise ValidationError(_("The account does not ask for it any more."), code="withdrawn")
-    return found, standing.as_of_now(by, at)
+    return found, recheck.as_of_now(by, at)
 
 
 def _refuse_taken(name: str, connection: Connection) -> None:

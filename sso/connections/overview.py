@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from sso.connections.services import obstacles_to_forcing, obstacles_to_switching_on
 from sso.models import Certificate, Connection, Domain
 from sso.saml import endpoints

@@ -12,8 +12,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts import audit, standing, suspension
-from accounts.actors import Actor
+from accounts.audit import recorder as audit
+from accounts.authorization import recheck
+from accounts.authorization.actor import Actor
+from accounts.members import suspension
 from accounts.models import Account
 from accounts.roles import Role
 from sso.models import Certificate, Connection, Subject
@@ -35,7 +37,7 @@ def connection_of(account_id: int) -> Connection | None:
 def set_up(*, account: Account, by: Actor, at: datetime) -> Connection:
     """Begin: from now on the account has addresses that a provider can be told. Nobody can sign in
     by it yet. Dull if there is a connection already."""
-    standing.lock(account.pk)
+    recheck.lock(account.pk)
     by = _in_person(account.pk, by, at)
     connection, made = Connection.objects.get_or_create(
         account=account, defaults={"name": account.name, "created_at": at}
@@ -272,9 +274,9 @@ def locked(
     Raises `PermissionDenied` unless an Administrator of the account asks in person, or an operator
     where they may, and `ValidationError` if the connection was removed.
     """
-    account = standing.lock(connection.account_id)
+    account = recheck.lock(connection.account_id)
     if operators_too and by.is_operator:
-        by = standing.as_of_now(by, at)
+        by = recheck.as_of_now(by, at)
     else:
         by = _in_person(account.pk, by, at)
     found = Connection.objects.filter(pk=connection.pk).select_related("account").first()
@@ -284,7 +286,7 @@ def locked(
 
 
 def _in_person(account_id: int, by: Actor, at: datetime) -> Actor:
-    by = standing.as_of_now(by, at)
+    by = recheck.as_of_now(by, at)
     is_person = by.token_id is None and by.family_id is None
     if not (is_person and by.is_administrator_of(account_id)):
         raise PermissionDenied(_("Only Administrators look after single sign-on, in person."))

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.requests import MemberRequest, member_required
-from accounts.text import HIGHEST_ID
+from accounts.tenancy.decorators import MemberRequest, member_required
+from accounts.validators import HIGHEST_ID
 from sso.connections import domains
 from sso.connections import services as connections
 from sso.connections.forms import DomainForm, ProviderForm, SettingsForm

@@ -5,11 +5,11 @@ from django.db.models.functions import Concat, Length, Right
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts import federation
-from accounts.federation import Federation
+from accounts.authorization import sso_hooks
+from accounts.authorization.sso_hooks import Federation
 from accounts.models import Membership, User
 from accounts.roles import Role
-from accounts.secondfactors import has_two_factors
+from accounts.sign_in.mfa import has_two_factors
 from sso.connections.domains import domain_of
 from sso.login import sso_session
 from sso.logout.services import sign_out_path
@@ -91,7 +91,7 @@ def _looks_after(user: User, member: Membership) -> bool:
     return has_two_factors(user) or not others.exclude(pk=member.pk).exists()
 
 
-federation.register(
+sso_hooks.register(
     Federation(
         way=way,
         is_forced_address=is_forced_address,

@@ -8,11 +8,11 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import audit
-from accounts.federation import METHOD
+from accounts.audit import recorder as audit
+from accounts.authorization.sso_hooks import METHOD
 from accounts.models import Membership, User
+from accounts.sign_in.adapter import person
 from accounts.signals import member_leaving
-from accounts.signin import person
 from sso.enforcement.services import forcing
 from sso.login import sso_session
 from sso.models import Subject

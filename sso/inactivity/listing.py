@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from accounts import tokenfacts
+from accounts.authorization import token_hooks
 from accounts.models import Membership
 from sso.inactivity.services import absence_begins_to_count, who_came
 from sso.models import Connection, IdleAction
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 def listing(connection: Connection, *, at: datetime) -> dict[str, Any]:
     """The context of the page; it costs the same number of queries for any number of people."""
-    tokens = tokenfacts.counts(connection.account_id, at)
+    tokens = token_hooks.counts(connection.account_id, at)
     people = who_came(connection).filter(pk__in=tokens)
     return {
         "rows": [_row(member, tokens[member.pk], connection, at) for member in people[:MOST]],

@@ -11,8 +11,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from accounts import audit, standing, suspension, tokenfacts
-from accounts.actors import Actor
+from accounts.audit import recorder as audit
+from accounts.authorization import recheck, token_hooks
+from accounts.authorization.actor import Actor
+from accounts.members import suspension
 from accounts.models import Membership
 from notifications.tasks import ring_soon
 from sso.connections.services import locked
@@ -114,7 +116,7 @@ def enforce(*, by: Actor, at: datetime) -> int:
 
 @transaction.atomic
 def _enforce(account_id: int, *, by: Actor, at: datetime) -> int:
-    standing.lock(account_id)
+    recheck.lock(account_id)
     connection = Connection.objects.filter(account=account_id, is_on=True).first()
     if connection is None:
         return 0
@@ -135,7 +137,7 @@ def _enforce(account_id: int, *, by: Actor, at: datetime) -> int:
 
 def _absent(connection: Connection, at: datetime) -> list[Absent]:
     """Those with active API tokens whom the policy applies to now."""
-    tokens = tokenfacts.counts(connection.account_id, at)
+    tokens = token_hooks.counts(connection.account_id, at)
     members = who_came(connection).filter(pk__in=tokens, tokens_suspended_at=None)
     return [
         Absent(member, tokens[member.pk]) for member in members if is_absent(member, connection, at)

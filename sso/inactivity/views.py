@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.requests import MemberRequest
+from accounts.tenancy.decorators import MemberRequest
 from sso.connections.services import connection_of
 from sso.connections.views import administrators_page
 from sso.inactivity import listing

@@ -9,10 +9,10 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
-from accounts.actors import Actor
-from accounts.addresses import client_address
+from accounts.authorization.actor import Actor
+from accounts.http.client_ip import client_address
 from accounts.models import AuditEvent
-from accounts.requests import MemberRequest, current_member
+from accounts.tenancy.decorators import MemberRequest, current_member
 from sso.connections import services as connections
 from sso.connections.views import administrators_page
 from sso.login import services as login

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
-from accounts.sessions import SessionStore
+from accounts.http.session_backend import SessionStore
 from sso.models import Connection
 from sso.saml.responses import Assertion
 

@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts import suspension
-from accounts.federation import METHOD
-from accounts.redirects import safe_next
-from accounts.signin import other_ways_to_show_it, person, was_shown_lately
+from accounts.authorization.sso_hooks import METHOD
+from accounts.http.redirects import safe_next
+from accounts.members import suspension
+from accounts.sign_in.adapter import other_ways_to_show_it, person, was_shown_lately
 from sso.login import services as login
 from sso.login import sso_session
 from sso.login.allauth_provider import ConnectionProvider, path_to

@@ -4,9 +4,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from accounts import ratelimits
-from accounts.addresses import client_address, network_of
-from accounts.signin import person
+from accounts.http.client_ip import client_address, network_of
+from accounts.sign_in.adapter import person
+from accounts.throttling import rate_limits
 from sso.login import services as login
 from sso.models import Connection
 from sso.saml.errors import Refused
@@ -39,8 +39,8 @@ def refused_at_door(
 ) -> HttpResponse:
     """Tell nobody why, and keep the reason; but nobody fills the account's audit log."""
     try:
-        ratelimits.take(REFUSALS, f"{connection.pk} {network_of(client_address(request))}")
-    except ratelimits.TooManyTries as too_many:
+        rate_limits.take(REFUSALS, f"{connection.pk} {network_of(client_address(request))}")
+    except rate_limits.TooManyTries as too_many:
         answer = refusal_page(request, connection, status=429)
         answer.headers["Retry-After"] = str(too_many.retry_after)
         return answer

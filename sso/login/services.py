@@ -12,14 +12,16 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts import audit, standing, suspension
-from accounts.actors import Actor
-from accounts.emails import known_email
-from accounts.invitations import still_stands
-from accounts.members import join
+from accounts.audit import recorder as audit
+from accounts.authorization import recheck
+from accounts.authorization.actor import Actor
+from accounts.email_addresses import known_email
+from accounts.invitations.services import still_stands
+from accounts.members import suspension
+from accounts.members.services import join
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
-from accounts.text import validate_line
+from accounts.validators import validate_line
 from sso.connections.domains import domain_of
 from sso.models import Connection, Domain, Subject, UsedAssertion
 from sso.saml.errors import Refused
@@ -131,7 +133,7 @@ def speaks_for(connection: Connection, email: str) -> bool:
 
 
 def _admit(connection: Connection, assertion: Assertion, *, by: Actor, at: datetime) -> Membership:
-    account = standing.lock(connection.account_id)
+    account = recheck.lock(connection.account_id)
     connection = Connection.objects.get(pk=connection.pk)
     if not connection.is_on or account.closed_at is not None:
         raise Refused("switched_off")

@@ -18,11 +18,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.federation import METHOD
+from accounts.authorization.sso_hooks import METHOD
+from accounts.http.redirects import safe_next
 from accounts.models import Membership, User
-from accounts.redirects import safe_next
-from accounts.requests import SESSION_KEY
-from accounts.signin import person
+from accounts.sign_in.adapter import person
+from accounts.tenancy.decorators import SESSION_KEY
 from sso.login import dry_run_views as dry_run
 from sso.login import reauthentication, sso_session
 from sso.login.allauth_provider import SIGN_IN, ConnectionProvider, wanted_page

@@ -17,9 +17,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 
-from accounts import entry
-from accounts.actors import Actor
-from accounts.sessions import SessionStore
+from accounts.authorization.actor import Actor
+from accounts.http.session_backend import SessionStore
+from accounts.sign_in import services as sign_in_services
 from sso.login import sso_session
 from sso.login.sso_session import Came
 from sso.models import Connection, Subject
@@ -136,7 +136,7 @@ def end_sessions(connection: Connection, said: SignedOut, *, by: Actor, at: date
         for session in UserSession.objects.filter(user=subject.membership.user)
         if said.is_about(sso_session.recall(SessionStore(session.session_key)), connection)
     ]
-    return entry.end_sessions(sessions=theirs, by=by, at=at)
+    return sign_in_services.end_sessions(sessions=theirs, by=by, at=at)
 
 
 def _believed(connection: Connection, query: str, parts: dict[str, str], at: datetime) -> str:

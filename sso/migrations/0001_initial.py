@@ -6,7 +6,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.text
+import accounts.validators
 import sso.models
 
 
@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                     "name",
                     models.CharField(
                         max_length=150,
-                        validators=[accounts.text.validate_line],
+                        validators=[accounts.validators.validate_line],
                         verbose_name="name",
                     ),
                 ),

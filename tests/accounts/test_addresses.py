@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from accounts.addresses import client_address
+from accounts.http.client_ip import client_address
 
 PEER = "192.0.2.10"
 

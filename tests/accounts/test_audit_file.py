@@ -11,9 +11,10 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from accounts import audit, audit_log
-from accounts.actors import Actor
-from accounts.audit_file import COLUMNS, harmless
+from accounts.audit import listing as audit_listing
+from accounts.audit import recorder as audit
+from accounts.audit.csv_export import COLUMNS, harmless
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from tests.conftest import Issue, SignIn
 
@@ -53,7 +54,7 @@ def test_file_goes_on_beyond_a_page_and_a_part(
     now: datetime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(audit_log, "PART", 10)
+    monkeypatch.setattr(audit_listing, "PART", 10)
     for number in range(31):
         at = now - timedelta(minutes=number)
         audit.record("account.renamed", by=Actor.member(user), at=at, account=user.account)

@@ -11,8 +11,12 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import audit, audit_log, audit_words, members
-from accounts.actors import Actor, Through
+from accounts.audit import labels
+from accounts.audit import listing as audit_listing
+from accounts.audit import recorder as audit
+from accounts.audit.visibility import events_visible_to
+from accounts.authorization.actor import Actor, Through
+from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from tests.conftest import Issue, SignIn
@@ -25,7 +29,7 @@ DONE = "[a-z]+ed|ending|set|sent|left|made|forgotten|withdrawn"
 
 def kinds(member: Membership) -> list[str]:
     """The kinds of all events that the member may see, oldest first."""
-    visible = AuditEvent.objects.visible_to(Actor.member(member))
+    visible = events_visible_to(Actor.member(member))
     return list(visible.order_by("pk").values_list("kind", flat=True))
 
 
@@ -161,7 +165,7 @@ def test_weak_token_of_an_administrator_sees_only_what_its_issuer_did(
     issue(user)
     token = acting(administrator, Role.USERS, at=now)
 
-    seen = AuditEvent.objects.visible_to(token)
+    seen = events_visible_to(token)
 
     assert {event.user_id for event in seen} == {administrator.user_id}
 
@@ -174,7 +178,7 @@ def test_operators_and_strangers_without_account_see_nothing_here(
         Actor.operator(through=Through.ADMIN, user=UserFactory.create()),
         Actor(through=Through.PORTAL, user=UserFactory.create()),
     ):
-        assert not AuditEvent.objects.visible_to(actor).exists()
+        assert not events_visible_to(actor).exists()
 
 
 def test_page_says_neither_which_operator_nor_from_where(
@@ -392,14 +396,14 @@ def test_page_that_is_not_there_shows_one_that_is(
 def recorded_kinds() -> set[str]:
     """Every text of the code that reads like the name of an event: `user.created`, which tells of
     something done."""
-    named = {kind for group in audit_words.GROUPS for kind in group.kinds}
+    named = {kind for group in labels.GROUPS for kind in group.kinds}
     about = "|".join(sorted({kind.partition(".")[0] for kind in named if "." in kind}))
     pattern = re.compile(rf"({about})\.([a-z]+_)*({DONE})(_[a-z]+)*")
     texts = (
         node.value
         for app in ("accounts", "apitokens", "sso", "notifications", "config")
         for path in (ROOT / app).rglob("*.py")
-        if path.name != "audit_words.py" and "migrations" not in path.parts
+        if path.name not in ("labels.py", "audit_labels.py") and "migrations" not in path.parts
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
@@ -408,11 +412,11 @@ def recorded_kinds() -> set[str]:
 
 def test_every_event_has_a_name() -> None:
     assert len(recorded_kinds()) > 30
-    assert {kind for kind in recorded_kinds() if audit_words.event_name(kind) == kind} == set()
+    assert {kind for kind in recorded_kinds() if labels.event_name(kind) == kind} == set()
 
 
 def test_every_name_is_of_an_event_that_comes_about() -> None:
-    named = {kind for group in audit_words.GROUPS for kind in group.kinds if "." in kind}
+    named = {kind for group in labels.GROUPS for kind in group.kinds if "." in kind}
     ended = {"member.removed", "member.left"}  # the verb puts their names together
     assert named - recorded_kinds() == ended
 
@@ -445,17 +449,17 @@ def test_times_are_told_as_everywhere_in_the_readers_zone(
 
 
 def test_event_without_a_name_shows_its_code() -> None:
-    assert audit_words.event_name("later.invention") == "later.invention"
+    assert labels.event_name("later.invention") == "later.invention"
 
 
 @pytest.mark.both
 def test_parts_hold_every_event_once_in_order(
     user: Membership, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_log, "PART", 3)
+    monkeypatch.setattr(audit_listing, "PART", 3)
     for number in range(10):
         at = now + timedelta(seconds=number // 4)  # several at one instant
         audit.record("sign_out", by=Actor.member(user), at=at, account=user.account)
     events = AuditEvent.objects.newest_first()
 
-    assert [event for part in audit_log.in_parts(events) for event in part] == list(events)
+    assert [event for part in audit_listing.in_parts(events) for event in part] == list(events)

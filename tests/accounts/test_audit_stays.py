@@ -12,8 +12,9 @@ from django.db import DatabaseError, connection, models, transaction
 from django.db.models.deletion import Collector
 from django.db.models.sql import DeleteQuery
 
-from accounts import audit, pruning
-from accounts.actors import Actor, Through
+from accounts.audit import recorder as audit
+from accounts.audit import retention
+from accounts.authorization.actor import Actor, Through
 from accounts.models import AuditEvent, AuditPruning, Membership
 
 OPERATOR = Actor.operator(through=Through.COMMAND)
@@ -103,7 +104,7 @@ def test_the_whole_table_is_not_emptied_at_once(transactional_db: None, event: A
 def test_old_events_go_and_young_ones_stay(event: AuditEvent, now: datetime) -> None:
     young = audit.record("sign_out", by=OPERATOR, at=now - timedelta(days=364))
 
-    pruned = pruning.prune(before=now - timedelta(days=365), by=OPERATOR, at=now)
+    pruned = retention.prune(before=now - timedelta(days=365), by=OPERATOR, at=now)
 
     assert pruned == 1
     assert AuditEvent.objects.exclude(kind="audit.pruned").get() == young
@@ -113,18 +114,18 @@ def test_old_events_go_and_young_ones_stay(event: AuditEvent, now: datetime) -> 
 def test_more_events_than_a_part_go_too(
     db: None, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "PART", 3)
+    monkeypatch.setattr(retention, "PART", 3)
     for days in range(400, 410):
         audit.record("sign_out", by=OPERATOR, at=now - timedelta(days=days))
 
-    assert pruning.prune(before=now - timedelta(days=365), by=OPERATOR, at=now) == 10
+    assert retention.prune(before=now - timedelta(days=365), by=OPERATOR, at=now) == 10
     assert AuditEvent.objects.get().details["count"] == 10
 
 
 def test_pruning_leaves_an_event_that_tells_what_went(event: AuditEvent, now: datetime) -> None:
     before = now - timedelta(days=365)
 
-    pruning.prune(before=before, by=OPERATOR, at=now)
+    retention.prune(before=before, by=OPERATOR, at=now)
 
     told = AuditEvent.objects.get()
     assert (told.kind, told.through, told.at) == ("audit.pruned", "command", now)
@@ -133,10 +134,10 @@ def test_pruning_leaves_an_event_that_tells_what_went(event: AuditEvent, now: da
 
 @pytest.mark.both
 def test_the_event_of_a_pruning_is_never_pruned(event: AuditEvent, now: datetime) -> None:
-    pruning.prune(before=now - timedelta(days=365), by=OPERATOR, at=now)
+    retention.prune(before=now - timedelta(days=365), by=OPERATOR, at=now)
     later = now + timedelta(days=4000)
 
-    assert pruning.prune(before=later - timedelta(days=365), by=OPERATOR, at=later) == 0
+    assert retention.prune(before=later - timedelta(days=365), by=OPERATOR, at=later) == 0
     AuditPruning.objects.create(before=later)
     with pytest.raises(DatabaseError), transaction.atomic():
         sql(f"DELETE FROM {TABLE}")
@@ -145,14 +146,14 @@ def test_the_event_of_a_pruning_is_never_pruned(event: AuditEvent, now: datetime
 
 def test_second_pruning_is_dull(event: AuditEvent, now: datetime) -> None:
     for _time in range(2):
-        pruning.prune(before=now - timedelta(days=365), by=OPERATOR, at=now)
+        retention.prune(before=now - timedelta(days=365), by=OPERATOR, at=now)
 
     assert AuditEvent.objects.count() == 1
 
 
 @pytest.mark.both
 def test_leave_to_delete_ends_with_the_pruning(event: AuditEvent, now: datetime) -> None:
-    pruning.prune(before=now - timedelta(days=365), by=OPERATOR, at=now)
+    retention.prune(before=now - timedelta(days=365), by=OPERATOR, at=now)
     audit.record("sign_out", by=OPERATOR, at=now - timedelta(days=500))
 
     with pytest.raises(DatabaseError), transaction.atomic():
@@ -163,7 +164,7 @@ def test_leave_to_delete_ends_with_the_pruning(event: AuditEvent, now: datetime)
 
 def test_events_of_this_month_are_not_pruned(event: AuditEvent, now: datetime) -> None:
     with pytest.raises(ValidationError, match="last 30 days"):
-        pruning.prune(before=now - timedelta(days=29), by=OPERATOR, at=now)
+        retention.prune(before=now - timedelta(days=29), by=OPERATOR, at=now)
 
     assert AuditEvent.objects.get() == event
 
@@ -171,7 +172,7 @@ def test_events_of_this_month_are_not_pruned(event: AuditEvent, now: datetime) -
 def test_an_administrator_does_not_prune(administrator: Membership, event: AuditEvent) -> None:
     now = event.at + timedelta(days=400)
     with pytest.raises(PermissionDenied):
-        pruning.prune(before=now - timedelta(days=365), by=Actor.member(administrator), at=now)
+        retention.prune(before=now - timedelta(days=365), by=Actor.member(administrator), at=now)
 
     assert AuditEvent.objects.get() == event
 

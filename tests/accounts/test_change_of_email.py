@@ -9,9 +9,9 @@ from django.test import Client
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
-from accounts import services
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership
+from accounts.users import services as user_services
 from notifications.models import Mail
 from tests.accounts.letters import letter_to, letters_to, path_in
 from tests.factories import PASSWORD, MembershipFactory
@@ -108,7 +108,7 @@ def test_older_wish_dies_with_another_password(
 ) -> None:
     ask(browser)
     path = path_in(letter_to(NEW))
-    services.set_password(
+    user_services.set_password(
         user=user.user, password="another long password", by=Actor.person(user.user), at=now
     )
     assert Client().post(path).status_code == 410

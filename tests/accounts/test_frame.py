@@ -7,8 +7,8 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.test import Client, RequestFactory
 
-from accounts.context import section_of
 from accounts.models import Membership
+from accounts.tenancy.context_processors import section_of
 from config.views import permission_denied
 from tests.conftest import SignIn
 

@@ -10,8 +10,8 @@ import pytest
 from django.utils import translation
 from pytest_django import Settings
 
-from accounts import invitations
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
+from accounts.invitations import services as invitations
 from accounts.models import Invitation, Membership
 from accounts.roles import Role
 from notifications.email import rendering

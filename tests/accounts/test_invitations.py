@@ -9,11 +9,14 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from pytest_django import Settings
 
-from accounts import invitations, members, services
-from accounts.actors import Actor, Through
-from accounts.invitations import InvitationRefused
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, Through
+from accounts.invitations import services as invitations
+from accounts.invitations.services import InvitationRefused
+from accounts.members import services as members
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
+from accounts.users import services as user_services
 from notifications.models import Mail
 from tests.factories import MembershipFactory, UserFactory, acting
 
@@ -110,7 +113,7 @@ def test_administrator_who_was_demoted_meanwhile_may_not_invite(
 
 
 def test_nobody_is_invited_to_a_closed_account(administrator: Membership, now: datetime) -> None:
-    services.close_account(account=administrator.account, by=OPERATOR, at=now)
+    account_services.close_account(account=administrator.account, by=OPERATOR, at=now)
     with pytest.raises(InvitationRefused, match="is closed"):
         invite(administrator, now, by=OPERATOR)
 
@@ -431,7 +434,7 @@ def test_api_token_accepts_nothing_in_the_name_of_its_issuer(
 
 def test_person_who_is_switched_off_does_not_join(administrator: Membership, now: datetime) -> None:
     invitation = invite(administrator, now)
-    services.deactivate_user(user=invitation.user, by=OPERATOR, at=now)
+    user_services.deactivate_user(user=invitation.user, by=OPERATOR, at=now)
     with pytest.raises(PermissionDenied):
         accept(invitation, now)
     assert not Membership.objects.filter(user=invitation.user).exists()
@@ -450,7 +453,7 @@ def test_invitation_dies_with_the_inviters_right_to_invite(
         case "demoted":
             members.change_role(membership=inviter, role=Role.ENGINEERS, by=by, at=now)
         case "switched off":
-            services.deactivate_user(user=inviter.user, by=OPERATOR, at=now)
+            user_services.deactivate_user(user=inviter.user, by=OPERATOR, at=now)
     with pytest.raises(InvitationRefused, match="no Administrator of the account any more"):
         accept(invitation, now)
     again = invitations.send_again(invitation=invitation, by=by, at=now)
@@ -461,7 +464,7 @@ def test_invitation_to_an_account_that_was_closed_is_refused(
     administrator: Membership, now: datetime
 ) -> None:
     invitation = invite(administrator, now)
-    services.close_account(account=administrator.account, by=OPERATOR, at=now)
+    account_services.close_account(account=administrator.account, by=OPERATOR, at=now)
     with pytest.raises(InvitationRefused, match="closed"):
         accept(invitation, now)
 

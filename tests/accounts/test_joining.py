@@ -7,11 +7,14 @@ import pytest
 from django.test import Client
 from time_machine import TimeMachineFixture
 
-from accounts import entry, invitations, members, services
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
+from accounts.invitations import services as invitations
+from accounts.members import services as members
 from accounts.models import AuditEvent, Invitation, Membership, User
-from accounts.requests import SESSION_KEY
 from accounts.roles import Role
+from accounts.sign_in import services as sign_in_services
+from accounts.tenancy.decorators import SESSION_KEY
+from accounts.users import services as user_services
 from tests.accounts.letters import letters_to, path_in
 from tests.factories import PASSWORD, MembershipFactory
 
@@ -243,7 +246,7 @@ def test_switched_off_person_does_not_join(
     invite()
     path = path_to()
     operator = Actor.operator(through=Through.COMMAND)
-    services.deactivate_user(user=User.objects.get(email=NEW), by=operator, at=now)
+    user_services.deactivate_user(user=User.objects.get(email=NEW), by=operator, at=now)
     client.post(path, {"password1": PASSWORD})
     assert member(NEW, administrator) is None
 
@@ -270,7 +273,9 @@ def test_link_to_an_address_that_was_given_up_sets_no_password(
     invite()
     path = path_to()
     invited = User.objects.get(email=NEW)
-    entry.change_email(user=invited, email="moved@example.com", by=Actor.person(invited), at=now)
+    sign_in_services.change_email(
+        user=invited, email="moved@example.com", by=Actor.person(invited), at=now
+    )
     client.post(path, {"password1": PASSWORD})
     invited.refresh_from_db()
     assert not invited.has_usable_password()

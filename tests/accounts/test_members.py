@@ -8,11 +8,13 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts import members, services
-from accounts.actors import Actor, Through
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, Through
+from accounts.members import services as members
 from accounts.models import AuditEvent, Membership, TokenFamily
 from accounts.roles import Role
 from accounts.signals import standing_changed
+from accounts.users import services as user_services
 from apitokens.models import APIToken
 from apitokens.tokens import services as tokens
 from tests.conftest import Issue
@@ -297,7 +299,7 @@ def test_ended_sign_in_through_the_api_removes_nobody_any_more(
         expires_at=now + timedelta(hours=1),
     )
     by = Actor.bearer(administrator, family_id=family.pk)
-    services.set_password(
+    user_services.set_password(
         user=administrator.user,
         password="a new and long pass phrase",
         by=Actor.member(administrator),
@@ -312,7 +314,7 @@ def test_operator_who_was_switched_off_does_nothing_any_more(
 ) -> None:
     operator = UserFactory.create(is_staff=True, is_superuser=True)
     by = Actor.operator(through=Through.ADMIN, user=operator)
-    services.deactivate_user(user=operator, by=OPERATOR, at=now)
+    user_services.deactivate_user(user=operator, by=OPERATOR, at=now)
     with pytest.raises(PermissionDenied):
         members.remove_member(membership=user, by=by, at=now)
     assert is_present(user)
@@ -473,10 +475,10 @@ CHANGES: dict[str, Change] = {
         membership=member, role=Role.ENGINEERS, by=by, at=at
     ),
     "removal": lambda member, by, at: members.remove_member(membership=member, by=by, at=at),
-    "deactivation": lambda member, by, at: services.deactivate_user(
+    "deactivation": lambda member, by, at: user_services.deactivate_user(
         user=member.user, by=OPERATOR, at=at
     ),
-    "closing": lambda member, by, at: services.close_account(
+    "closing": lambda member, by, at: account_services.close_account(
         account=member.account, by=OPERATOR, at=at
     ),
 }

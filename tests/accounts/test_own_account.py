@@ -9,11 +9,13 @@ from django.core.exceptions import PermissionDenied
 from django.test import Client
 from pytest_django import Settings
 
-from accounts import entry, members, services
-from accounts.actors import Actor, Through
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, Through
+from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, User
-from accounts.requests import SESSION_KEY
 from accounts.roles import Role
+from accounts.sign_in import registration
+from accounts.tenancy.decorators import SESSION_KEY
 from tests.conftest import Issue
 from tests.factories import MembershipFactory, UserFactory
 
@@ -89,7 +91,7 @@ def test_form_sent_twice_opens_one_account(browser: Client, ann: User) -> None:
 
 def test_member_opens_no_second_account(user: Membership, now: datetime) -> None:
     with pytest.raises(PermissionDenied, match="You belong to an account already"):
-        entry.open_own_account(
+        registration.open_own_account(
             user=user.user, account_name="Second", by=Actor.person(user.user), at=now
         )
 
@@ -97,7 +99,7 @@ def test_member_opens_no_second_account(user: Membership, now: datetime) -> None
 def test_closing_an_account_is_not_got_around_by_opening_another(
     client: Client, user: Membership, now: datetime
 ) -> None:
-    services.close_account(account=user.account, by=OPERATOR, at=now)
+    account_services.close_account(account=user.account, by=OPERATOR, at=now)
     client.force_login(user.user)
     page = text(client.get(LIST))
     assert f"{user.account.name} is closed. Ask an operator" in page
@@ -129,12 +131,12 @@ def test_where_sign_up_is_closed_nobody_opens_an_account(
 def test_address_is_confirmed_first(ann: User, now: datetime) -> None:
     EmailAddress.objects.filter(user=ann).update(verified=False)
     with pytest.raises(PermissionDenied, match="Confirm your e-mail address first"):
-        entry.open_own_account(user=ann, account_name="Globex", by=Actor.person(ann), at=now)
+        registration.open_own_account(user=ann, account_name="Globex", by=Actor.person(ann), at=now)
 
 
 def test_nobody_opens_one_for_somebody_else(ann: User, now: datetime) -> None:
     with pytest.raises(PermissionDenied):
-        entry.open_own_account(
+        registration.open_own_account(
             user=ann, account_name="Globex", by=Actor.person(UserFactory.create()), at=now
         )
 
@@ -144,7 +146,7 @@ def test_token_opens_none(user: Membership, issue: Issue, now: datetime) -> None
     by = Actor.token(user, token_id=token.pk, role=Role.USERS, ends_at=None)
     Membership.objects.filter(pk=user.pk).update(removed_at=now)
     with pytest.raises(PermissionDenied):
-        entry.open_own_account(user=user.user, account_name="Globex", by=by, at=now)
+        registration.open_own_account(user=user.user, account_name="Globex", by=by, at=now)
 
 
 def test_stranger_is_asked_to_sign_in(client: Client, db: None) -> None:

@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts import invitations
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
+from accounts.invitations import services as invitations
 from accounts.models import AuditEvent, Invitation, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken

@@ -3,8 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from accounts import invitations
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
+from accounts.invitations import services as invitations
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
 from tests.apitokens.crowd import outcomes

@@ -12,7 +12,7 @@ from django.core.cache import caches
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
-from accounts.ratelimits import Limit, TooManyTries, forget, take
+from accounts.throttling.rate_limits import Limit, TooManyTries, forget, take
 
 FIVE = Limit("tests", 5, timedelta(minutes=1))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -16,10 +16,10 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from accounts import audit
-from accounts.actors import Actor, Through
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor, Through
 from accounts.models import AuditEvent, Membership, User
-from accounts.secondfactors import SecondFactorAdapter, has_two_factors, switch_off, use_code
+from accounts.sign_in.mfa import SecondFactorAdapter, has_two_factors, switch_off, use_code
 from tests.accounts.letters import letter_to
 from tests.factories import PASSWORD
 

@@ -4,7 +4,7 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.test import Client
 
-from accounts.browsers import browser_name
+from accounts.http.user_agents import browser_name
 from accounts.models import AuditEvent, Membership
 from tests.factories import PASSWORD
 

@@ -8,8 +8,8 @@ from django.test import Client
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
-from accounts import invitations
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
+from accounts.invitations import services as invitations
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
 from notifications.models import Mail

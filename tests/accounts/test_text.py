@@ -7,7 +7,13 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.text import HIGHEST_ID, parse_id, validate_line, validate_paragraphs, validate_visible
+from accounts.validators import (
+    HIGHEST_ID,
+    parse_id,
+    validate_line,
+    validate_paragraphs,
+    validate_visible,
+)
 
 DIRECTIONS = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 LETTERS = [

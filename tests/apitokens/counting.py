@@ -23,11 +23,11 @@ def main() -> None:
 
 
 def _is_told_to_wait(at: datetime) -> bool:
-    from accounts import rates
+    from accounts.throttling import process_counters
 
     try:
-        rates.count_refusal(ADDRESS, at=at)
-    except rates.TooMany:
+        process_counters.count_refusal(ADDRESS, at=at)
+    except process_counters.TooMany:
         return True
     return False
 

@@ -95,8 +95,8 @@ def _issue(deed: Deed, member: Any) -> str:
 def _leave(_deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
-    from accounts import members
-    from accounts.actors import Actor, Through
+    from accounts.authorization.actor import Actor, Through
+    from accounts.members import services as members
 
     operator = Actor.operator(through=Through.COMMAND)
     members.remove_member(membership=member, by=operator, at=timezone.now())
@@ -106,8 +106,8 @@ def _leave(_deed: Deed, member: Any) -> str:
 def _demote(deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
-    from accounts import members
-    from accounts.actors import Actor
+    from accounts.authorization.actor import Actor
+    from accounts.members import services as members
     from accounts.models import Membership
     from accounts.roles import Role
 
@@ -121,8 +121,8 @@ def _demote(deed: Deed, member: Any) -> str:
 def _remove(deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
-    from accounts import members
-    from accounts.actors import Actor
+    from accounts.authorization.actor import Actor
+    from accounts.members import services as members
     from accounts.models import Membership
 
     target = Membership.objects.get(pk=deed["target"])
@@ -133,8 +133,8 @@ def _remove(deed: Deed, member: Any) -> str:
 def _invite(deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
-    from accounts import invitations
-    from accounts.actors import Actor
+    from accounts.authorization.actor import Actor
+    from accounts.invitations import services as invitations
     from accounts.roles import Role
 
     invitations.invite(
@@ -150,8 +150,8 @@ def _invite(deed: Deed, member: Any) -> str:
 def _accept(deed: Deed, _member: Any) -> str:
     from django.utils import timezone
 
-    from accounts import invitations
-    from accounts.actors import Actor
+    from accounts.authorization.actor import Actor
+    from accounts.invitations import services as invitations
     from accounts.models import Invitation
 
     invitation = Invitation.objects.get(pk=deed["invitation"])
@@ -163,10 +163,10 @@ def _accept(deed: Deed, _member: Any) -> str:
 def _open(_deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
-    from accounts import entry
-    from accounts.actors import Actor
+    from accounts.authorization.actor import Actor
+    from accounts.sign_in import registration
 
-    entry.open_own_account(
+    registration.open_own_account(
         user=member.user, account_name="Globex", by=Actor.person(member.user), at=timezone.now()
     )
     return "opened"
@@ -175,21 +175,21 @@ def _open(_deed: Deed, member: Any) -> str:
 def _be(deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
-    from accounts import entry
-    from accounts.actors import Actor
+    from accounts.authorization.actor import Actor
+    from accounts.sign_in import services as sign_in_services
 
     by = Actor.person(member.user)
-    entry.change_email(user=member.user, email=deed["email"], by=by, at=timezone.now())
+    sign_in_services.change_email(user=member.user, email=deed["email"], by=by, at=timezone.now())
     return "changed"
 
 
 def _refresh(deed: Deed, _member: Any) -> str:
     from django.utils import timezone
 
-    from accounts.jwt import families, tokens
+    from accounts.jwt import token_families, tokens
 
     try:
-        families.refresh(presented=deed["refresh"], at=timezone.now(), address=None)
+        token_families.refresh(presented=deed["refresh"], at=timezone.now(), address=None)
     except tokens.Invalid:
         return "invalid"
     return "refreshed"
@@ -198,7 +198,7 @@ def _refresh(deed: Deed, _member: Any) -> str:
 def _delete_all(deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
-    from accounts.actors import Actor
+    from accounts.authorization.actor import Actor
     from accounts.models import Membership
     from apitokens.tokens import services as token_services
 
@@ -210,8 +210,8 @@ def _delete_all(deed: Deed, member: Any) -> str:
 def _come(_deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
-    from accounts import suspension
-    from accounts.actors import Actor
+    from accounts.authorization.actor import Actor
+    from accounts.members import suspension
 
     suspension.come_through(membership=member, by=Actor.member(member), at=timezone.now())
     return "came"
@@ -220,7 +220,7 @@ def _come(_deed: Deed, member: Any) -> str:
 def _watch(_deed: Deed, _member: Any) -> str:
     from django.utils import timezone
 
-    from accounts.actors import Actor, Through
+    from accounts.authorization.actor import Actor, Through
     from sso.inactivity import services as inactivity
 
     found = inactivity.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())

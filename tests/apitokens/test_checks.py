@@ -6,7 +6,7 @@ import pytest
 from django.core.checks import CheckMessage, run_checks
 from pytest_django import Settings
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from apitokens.tokens import services as token_services
 from tests.conftest import Issue

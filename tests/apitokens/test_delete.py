@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken, Status
@@ -153,7 +153,7 @@ def test_deletion_whose_event_cannot_be_written_did_not_happen(
         raise RuntimeError
 
     token = issue(user).token
-    monkeypatch.setattr("accounts.audit.record", fail)
+    monkeypatch.setattr("accounts.audit.recorder.record", fail)
     with pytest.raises(RuntimeError):
         token_services.delete(token=token, by=Actor.member(user), at=now)
     assert APIToken.objects.undeleted().filter(pk=token.pk).exists()

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from accounts import members
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
+from accounts.members import services as members
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from pytest_django import Settings
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.models import Account, AuditEvent, Membership
 from accounts.roles import Role
 from apitokens import keys
@@ -408,7 +408,7 @@ def test_token_whose_event_cannot_be_written_is_not_issued(
     def fail(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("accounts.audit.record", fail)
+    monkeypatch.setattr("accounts.audit.recorder.record", fail)
     with pytest.raises(RuntimeError):
         issue(engineer)
     assert not APIToken.objects.exists()

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Account, AuditEvent, Membership
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services

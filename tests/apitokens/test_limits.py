@@ -9,8 +9,8 @@ import pytest
 from django.core.cache import cache
 from pytest_django import Settings
 
-from accounts import rates
-from accounts.rates import Counter, TooMany
+from accounts.throttling import process_counters
+from accounts.throttling.process_counters import Counter, TooMany
 from apitokens import keys
 from apitokens.verification import throttling
 
@@ -33,7 +33,7 @@ def after(seconds: float) -> datetime:
 
 def be_refused(times: int, *, address: str = ADDRESS, at: datetime = NOON) -> None:
     for _time in range(times):
-        rates.count_refusal(address, at=at)
+        process_counters.count_refusal(address, at=at)
 
 
 def test_address_may_be_refused_as_often_as_the_rate_says() -> None:
@@ -206,7 +206,7 @@ def test_nothing_of_the_last_minute_stays_in_memory() -> None:
 def test_nobody_is_asked_within_the_first_second() -> None:
     counter = Counter("test")
 
-    with patch.object(rates, "cache", None):
+    with patch.object(process_counters, "cache", None):
         for _time in range(100):
             counter.add("somebody", at=after(0.9))
 

@@ -17,10 +17,13 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import entry, members, suspension
-from accounts import services as people
-from accounts.actors import Actor, Through
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, Through
+from accounts.members import services as members
+from accounts.members import suspension
 from accounts.models import Membership
+from accounts.sign_in import services as sign_in_services
+from accounts.users import services as people
 from apitokens.cache.instances import TOKENS
 from apitokens.keys import Key
 from apitokens.models import APIToken
@@ -78,7 +81,7 @@ def deactivate_issuer(token: APIToken) -> None:
 
 
 def close_account(token: APIToken) -> None:
-    people.close_account(account=token.account, by=OPERATOR, at=timezone.now())
+    account_services.close_account(account=token.account, by=OPERATOR, at=timezone.now())
 
 
 def suspend(token: APIToken) -> None:
@@ -198,14 +201,16 @@ def test_reopened_accounts_token_works_again_at_once(remembered: tuple[APIToken,
     token, key = remembered
     close_account(token)
     assert not is_good(key)
-    people.reopen_account(account=token.account, by=OPERATOR, at=timezone.now())
+    account_services.reopen_account(account=token.account, by=OPERATOR, at=timezone.now())
     assert is_good(key)
 
 
 def test_new_address_of_the_issuer_is_told_at_once(remembered: tuple[APIToken, Key]) -> None:
     token, key = remembered
     at = timezone.now()
-    entry.change_email(user=token.issuer.user, email="new@example.com", by=OPERATOR, at=at)
+    sign_in_services.change_email(
+        user=token.issuer.user, email="new@example.com", by=OPERATOR, at=at
+    )
     assert verify(presented=key.spell(), at=at).email == "new@example.com"
 
 

@@ -8,11 +8,12 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from accounts import members, suspension
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
+from accounts.authorization.recheck import as_of_now
+from accounts.members import services as members
+from accounts.members import suspension
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from accounts.standing import as_of_now
 from apitokens.cache.instances import TOKENS
 from apitokens.keys import Key
 from apitokens.models import APIToken

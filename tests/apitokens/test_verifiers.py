@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.models import AuditEvent, Membership
 from apitokens import keys
 from apitokens.keys import Key

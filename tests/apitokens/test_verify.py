@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.views.debug import ExceptionReporter
 from pytest_django import Settings
 
-from accounts import members
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
+from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from apitokens import keys
@@ -462,7 +462,7 @@ def test_refused_token_is_not_counted_as_used(dead: Key, now: datetime) -> None:
 def test_event_of_a_refusal_that_cannot_be_written_does_not_let_the_token_in(
     dead: Key, now: datetime
 ) -> None:
-    with patch("accounts.audit.record", side_effect=DatabaseError):
+    with patch("accounts.audit.recorder.record", side_effect=DatabaseError):
         assert told(dead, now) is Refusal.DELETED
 
 

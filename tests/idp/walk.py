@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.test import Client
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
 from sso.connections import domains

@@ -7,8 +7,8 @@ import pytest
 from django.conf import settings
 from django.utils.translation import to_locale
 
-from accounts.forms import language_choices
 from accounts.models import Language
+from accounts.users.forms import language_choices
 from tests.languages import catalogues
 from tests.languages.catalogues import Entry
 from tests.languages.sources import all_sources, in_python, in_template

@@ -5,8 +5,8 @@ from datetime import datetime
 import pytest
 from django.core.mail import EmailMessage
 
-from accounts import members
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
+from accounts.members import services as members
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.tokens import services as token_services

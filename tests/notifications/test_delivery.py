@@ -15,7 +15,7 @@ from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.expiry import scan as expiry

@@ -15,7 +15,7 @@ from django.utils import translation
 from django.utils.timesince import timeuntil
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from apitokens.expiry import scan as expiry

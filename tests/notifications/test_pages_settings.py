@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Membership
-from accounts.requests import SESSION_KEY
+from accounts.tenancy.decorators import SESSION_KEY
 from notifications.kinds import (
     CERTIFICATE_ENDING,
     KINDS,

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken

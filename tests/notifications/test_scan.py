@@ -11,7 +11,7 @@ import pytest
 from django.db import IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Account, Membership
 from accounts.roles import Role
 from apitokens.expiry import scan as expiry

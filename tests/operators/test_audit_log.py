@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import audit
-from accounts.actors import Actor, Through
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor, Through
 from accounts.models import AuditEvent, Membership
 from tests.conftest import Issue
 from tests.factories import MembershipFactory

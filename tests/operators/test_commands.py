@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from apitokens.models import APIToken

@@ -17,7 +17,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 def test_readme_lists_every_variable_and_no_other() -> None:
     read = READ_BY_SETTINGS.findall((ROOT / "config" / "settings.py").read_text())
-    read += READ_AT_START.findall((ROOT / "config" / "run.py").read_text())
+    read += READ_AT_START.findall((ROOT / "config" / "launcher" / "__main__.py").read_text())
     table = README.partition("### Settings")[2].partition("### Two shapes")[0]
     listed = re.findall(r"`([A-Z_]+)`", "".join(row.split("|")[1] for row in _rows(table)))
 

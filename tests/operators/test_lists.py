@@ -7,7 +7,7 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 
-from accounts.admin_filters import LONGEST_SEARCH, ListAdmin
+from accounts.admin.filters import LONGEST_SEARCH, ListAdmin
 from accounts.models import AuditEvent, Membership, User
 from apitokens.models import APIToken
 from tests.conftest import Issue

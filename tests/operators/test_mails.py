@@ -7,8 +7,8 @@ from django.core.exceptions import PermissionDenied
 from django.test import Client
 from django.urls import reverse
 
-from accounts import mailing
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
+from accounts.members import mail_policy
 from accounts.models import AuditEvent, Membership, User
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.models import Mail, State
@@ -74,7 +74,7 @@ def test_administrators_of_accounts_may_not_try_mails_again(
     administrator: Membership, mail: Mail, now: datetime
 ) -> None:
     with pytest.raises(PermissionDenied):
-        mailing.retry_mail(mail=mail, by=Actor.member(administrator), at=now)
+        mail_policy.retry_mail(mail=mail, by=Actor.member(administrator), at=now)
 
 
 def test_mails_can_be_neither_made_nor_changed_nor_deleted_by_hand(

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import admin_filters
-from accounts.actors import Actor
+from accounts.admin import filters
+from accounts.authorization.actor import Actor
 from accounts.models import Membership, User
 from accounts.roles import Role
 from apitokens.admin import tokens as tokens_admin
@@ -249,7 +249,7 @@ def test_token_that_is_not_there_is_no_fault(desk: Client, token_id: str) -> Non
 def test_account_asked_for_stands_among_the_choices_however_many_there_are(
     desk: Client, stranger: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin_filters, "ACCOUNTS_TO_CHOOSE_FROM", 0)
+    monkeypatch.setattr(filters, "ACCOUNTS_TO_CHOOSE_FROM", 0)
 
     assert "Globex" in shown(desk, page(LIST), account=stranger.account_id)
     assert "Globex" not in shown(desk, page(LIST))

@@ -8,9 +8,10 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 
-from accounts import services
-from accounts.actors import Actor, Through
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, Through
 from accounts.models import Account, AuditEvent, Membership, User
+from accounts.users import services as user_services
 from tests.factories import PASSWORD, UserFactory
 
 OPERATOR = Actor.operator(through=Through.COMMAND)
@@ -18,23 +19,31 @@ NEW_PASSWORD = "another long pass phrase"
 
 Act = Callable[[Membership, Actor, datetime], Any]
 OPERATORS_VERBS: dict[str, Act] = {
-    "rename": lambda member, by, at: services.rename_account(
+    "rename": lambda member, by, at: account_services.rename_account(
         account=member.account, name="Other", by=by, at=at
     ),
-    "change_limit": lambda member, by, at: services.change_token_limit(
+    "change_limit": lambda member, by, at: account_services.change_token_limit(
         account=member.account, limit=1000, by=by, at=at
     ),
-    "close": lambda member, by, at: services.close_account(account=member.account, by=by, at=at),
-    "reopen": lambda member, by, at: services.reopen_account(account=member.account, by=by, at=at),
-    "create_user": lambda member, by, at: services.create_user(
+    "close": lambda member, by, at: account_services.close_account(
+        account=member.account, by=by, at=at
+    ),
+    "reopen": lambda member, by, at: account_services.reopen_account(
+        account=member.account, by=by, at=at
+    ),
+    "create_user": lambda member, by, at: user_services.create_user(
         email="new@example.com", password=None, by=by, at=at
     ),
-    "set_password": lambda member, by, at: services.set_password(
+    "set_password": lambda member, by, at: user_services.set_password(
         user=member.user, password=NEW_PASSWORD, by=by, at=at
     ),
-    "make_operator": lambda member, by, at: services.make_operator(user=member.user, by=by, at=at),
-    "deactivate": lambda member, by, at: services.deactivate_user(user=member.user, by=by, at=at),
-    "restore": lambda member, by, at: services.restore_user(user=member.user, by=by, at=at),
+    "make_operator": lambda member, by, at: user_services.make_operator(
+        user=member.user, by=by, at=at
+    ),
+    "deactivate": lambda member, by, at: user_services.deactivate_user(
+        user=member.user, by=by, at=at
+    ),
+    "restore": lambda member, by, at: user_services.restore_user(user=member.user, by=by, at=at),
 }
 
 
@@ -50,7 +59,7 @@ def test_administrator_of_the_account_is_refused(
 
 def test_administrator_renames_the_account(administrator: Membership, now: datetime) -> None:
     by = Actor.member(administrator)
-    services.rename_account(account=administrator.account, name="Other", by=by, at=now)
+    account_services.rename_account(account=administrator.account, name="Other", by=by, at=now)
 
     administrator.account.refresh_from_db()
     assert administrator.account.name == "Other"
@@ -66,7 +75,7 @@ def test_others_do_not_rename_it(
 ) -> None:
     by = Actor.member(engineer if whose == "own" else stranger)
     with pytest.raises(PermissionDenied):
-        services.rename_account(account=administrator.account, name="Other", by=by, at=now)
+        account_services.rename_account(account=administrator.account, name="Other", by=by, at=now)
 
     assert not AuditEvent.objects.exists()
 
@@ -112,25 +121,25 @@ def test_event_goes_when_the_deed_is_rolled_back(
 @pytest.mark.parametrize("limit", [-1, 10_001, 2**63])
 def test_limit_out_of_range_is_refused(account: Account, now: datetime, limit: int) -> None:
     with pytest.raises(ValidationError):
-        services.change_token_limit(account=account, limit=limit, by=OPERATOR, at=now)
+        account_services.change_token_limit(account=account, limit=limit, by=OPERATOR, at=now)
 
     account.refresh_from_db()
     assert account.token_limit == 50
 
 
 def test_nobody_switches_themselves_off(engineer: Membership, now: datetime) -> None:
-    services.make_operator(user=engineer.user, by=OPERATOR, at=now)
+    user_services.make_operator(user=engineer.user, by=OPERATOR, at=now)
     oneself = Actor.operator(through=Through.ADMIN, user=engineer.user)
 
     with pytest.raises(PermissionDenied):
-        services.deactivate_user(user=engineer.user, by=oneself, at=now)
+        user_services.deactivate_user(user=engineer.user, by=oneself, at=now)
 
     engineer.user.refresh_from_db()
     assert engineer.user.is_active
 
 
 def test_person_sets_their_own_password(engineer: Membership, now: datetime) -> None:
-    services.set_password(
+    user_services.set_password(
         user=engineer.user, password=NEW_PASSWORD, by=Actor.member(engineer), at=now
     )
 
@@ -143,7 +152,7 @@ def test_weak_password_is_refused(password: str, now: datetime, db: None) -> Non
     user = UserFactory.create(email="engineer@example.com")
 
     with pytest.raises(ValidationError) as refusal:
-        services.set_password(user=user, password=password, by=OPERATOR, at=now)
+        user_services.set_password(user=user, password=password, by=OPERATOR, at=now)
 
     assert set(refusal.value.error_dict) == {"password"}
     user.refresh_from_db()
@@ -151,8 +160,10 @@ def test_weak_password_is_refused(password: str, now: datetime, db: None) -> Non
 
 
 def test_password_is_in_no_event(now: datetime, db: None) -> None:
-    user = services.create_user(email="new@example.com", password=NEW_PASSWORD, by=OPERATOR, at=now)
-    services.set_password(user=user, password=NEW_PASSWORD + "!", by=OPERATOR, at=now)
+    user = user_services.create_user(
+        email="new@example.com", password=NEW_PASSWORD, by=OPERATOR, at=now
+    )
+    user_services.set_password(user=user, password=NEW_PASSWORD + "!", by=OPERATOR, at=now)
 
     assert not [event for event in AuditEvent.objects.all() if NEW_PASSWORD in str(vars(event))]
 
@@ -161,7 +172,7 @@ def test_second_user_with_the_address_is_refused(now: datetime, db: None) -> Non
     UserFactory.create(email="new@example.com")
 
     with pytest.raises(ValidationError) as refusal:
-        services.create_user(email=" NEW@example.com", password=None, by=OPERATOR, at=now)
+        user_services.create_user(email=" NEW@example.com", password=None, by=OPERATOR, at=now)
 
     assert "email" in refusal.value.error_dict
     assert User.objects.count() == 1

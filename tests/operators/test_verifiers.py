@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from django.test import Client
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.models import Membership, User
 from apitokens.models import VerifierKey
 from apitokens.verification.verifier_keys import issue_verifier, recognise

@@ -11,18 +11,21 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from accounts import invitations, members, services
-from accounts.actors import Actor, Through
-from accounts.jwt import families
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, Through
+from accounts.invitations import services as invitations
+from accounts.jwt import token_families
+from accounts.members import services as members
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
+from accounts.users import services as user_services
 from apitokens.models import APIToken
 from apitokens.tokens import services as tokens
 from tests.factories import AccountFactory, UserFactory
 from tests.privileges.model import Invite, Model, No, SignIn, Who
 
 OPERATOR = Actor.operator(through=Through.COMMAND)
-REFUSED = (PermissionDenied, ValidationError, families.NoSuchAccount, No)
+REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, No)
 ACCOUNTS, PEOPLE = (0, 1), "abcd"
 DEEDS = [
     *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
@@ -93,7 +96,7 @@ class Portal(RuleBasedStateMachine):
             self.papers.append(self._portal(account, person))
             return
         by = Actor.person(self.people[person])
-        pair = families.begin(membership=self._member(account, person), by=by, at=self.at)
+        pair = token_families.begin(membership=self._member(account, person), by=by, at=self.at)
         self.papers.append(self._bearer(SignIn(account, person), pair))
 
     # Deeds
@@ -111,7 +114,7 @@ class Portal(RuleBasedStateMachine):
         wanted = data.draw(accounts)
         sign_in, pair = self.both(
             lambda: self.model.switch(who, wanted),
-            lambda: families.switch(account_id=self.accounts[wanted].pk, by=by, at=self.at),
+            lambda: token_families.switch(account_id=self.accounts[wanted].pk, by=by, at=self.at),
         )
         if sign_in and pair:
             self.papers.append(self._bearer(sign_in, pair))
@@ -237,11 +240,11 @@ class Portal(RuleBasedStateMachine):
     def switch_something(self, person: str, account: int, is_user: bool, is_on: bool) -> None:
         """An operator switches a user off or on, or closes an account or opens it again."""
         if is_user:
-            verb = services.restore_user if is_on else services.deactivate_user
+            verb = user_services.restore_user if is_on else user_services.deactivate_user
             verb(user=self.people[person], by=OPERATOR, at=self.at)
             self.model.switch_user(person, is_on=is_on)
         else:
-            change = services.reopen_account if is_on else services.close_account
+            change = account_services.reopen_account if is_on else account_services.close_account
             change(account=self.accounts[account], by=OPERATOR, at=self.at)
             self.model.switch_account(account, is_open=is_on)
 
@@ -307,7 +310,7 @@ class Portal(RuleBasedStateMachine):
         return invites[pk], Invitation.objects.get(pk=pk)
 
     def _bearer(self, sign_in: SignIn, pair: Any) -> Paper:
-        actor = families.who(pair.access, at=self.at, address=None)
+        actor = token_families.who(pair.access, at=self.at, address=None)
         number = len(self.model.sign_ins)
         self.model.sign_ins[number] = sign_in
         return Who(sign_in.account, sign_in.person, sign_in=number), actor

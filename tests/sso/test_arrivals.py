@@ -8,10 +8,14 @@ import pytest
 from allauth.account.models import EmailAddress
 from pytest_django import Settings
 
-from accounts import invitations, members, services, suspension
-from accounts.actors import Actor, Through
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, Through
+from accounts.invitations import services as invitations
+from accounts.members import services as members
+from accounts.members import suspension
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
+from accounts.users import services as user_services
 from sso.login import services as login
 from sso.models import Connection, Domain, Subject, UsedAssertion
 from sso.saml.errors import Refused
@@ -209,7 +213,7 @@ def test_member_who_was_switched_off_stays_out(
     arrive: Arrive, maria: Membership, now: datetime
 ) -> None:
     arrive()
-    services.deactivate_user(user=maria.user, by=OPERATOR, at=now)
+    user_services.deactivate_user(user=maria.user, by=OPERATOR, at=now)
 
     assert_refused("inactive", arrive)
 
@@ -253,7 +257,7 @@ def test_nobody_comes_in_while_it_is_switched_off(
 def test_nobody_comes_into_a_closed_account(
     arrive: Arrive, maria: Membership, now: datetime
 ) -> None:
-    services.close_account(account=maria.account, by=OPERATOR, at=now)
+    account_services.close_account(account=maria.account, by=OPERATOR, at=now)
 
     assert_refused("switched_off", arrive)
 

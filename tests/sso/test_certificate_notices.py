@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from notifications.email.rendering import write

@@ -12,12 +12,15 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from accounts import entry, federation, invitations
-from accounts.actors import Actor, Through
-from accounts.jwt import families, sign_in
+from accounts.authorization import sso_hooks
+from accounts.authorization.actor import Actor, Through
+from accounts.invitations import services as invitations
+from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid
 from accounts.models import AuditEvent, Membership, User
 from accounts.roles import Role
+from accounts.sign_in import jwt_login
+from accounts.sign_in import services as sign_in_services
 from notifications.models import Mail
 from sso.models import Connection, Domain
 from tests.accounts.letters import letters_to, path_in
@@ -65,11 +68,11 @@ def is_in(client: Client) -> bool:
 def test_member_with_an_address_of_the_domain_is_forced(
     forced: Connection, maria: Membership
 ) -> None:
-    assert federation.refuses(maria.user)
+    assert sso_hooks.refuses(maria.user)
 
 
 def test_nobody_is_forced_where_it_is_not(trusted: Connection, maria: Membership) -> None:
-    assert not federation.refuses(maria.user)
+    assert not sso_hooks.refuses(maria.user)
 
 
 def test_member_with_another_address_is_not_forced(forced: Connection) -> None:
@@ -77,7 +80,7 @@ def test_member_with_another_address_is_not_forced(forced: Connection) -> None:
     paul.user.email = "paul@elsewhere.example"
     paul.user.save()
 
-    assert not federation.refuses(paul.user)
+    assert not sso_hooks.refuses(paul.user)
 
 
 def test_another_address_is_no_way_around_for_who_is_linked(
@@ -87,31 +90,31 @@ def test_another_address_is_no_way_around_for_who_is_linked(
     User.objects.filter(pk=maria.user_id).update(email="maria@elsewhere.example")
     maria.user.refresh_from_db()
 
-    assert federation.refuses(maria.user)
+    assert sso_hooks.refuses(maria.user)
 
 
 def test_user_of_other_accounts_with_such_an_address_is_not_forced(forced: Connection) -> None:
     other = MembershipFactory.create(user__email="other@example.com")
 
-    assert not federation.refuses(other.user)
+    assert not sso_hooks.refuses(other.user)
 
 
 def test_member_of_another_account_too_is_forced(forced: Connection, maria: Membership) -> None:
     MembershipFactory.create(user=maria.user)
 
-    assert federation.refuses(maria.user)
+    assert sso_hooks.refuses(maria.user)
 
 
 def test_removed_member_is_not_forced(forced: Connection, maria: Membership, now: datetime) -> None:
     Membership.objects.filter(pk=maria.pk).update(removed_at=now)
 
-    assert not federation.refuses(maria.user)
+    assert not sso_hooks.refuses(maria.user)
 
 
 def test_domain_that_was_taken_back_forces_nobody(forced: Connection, maria: Membership) -> None:
     Domain.objects.update(approved_at=None, approved_by=None)
 
-    assert not federation.refuses(maria.user)
+    assert not sso_hooks.refuses(maria.user)
 
 
 def test_operator_whom_no_provider_lets_in_is_not_forced(
@@ -120,7 +123,7 @@ def test_operator_whom_no_provider_lets_in_is_not_forced(
     maria.user.is_staff = True
     maria.user.save()
 
-    assert not federation.refuses(maria.user)
+    assert not sso_hooks.refuses(maria.user)
 
 
 # --- The way back ------------------------------------------------------------------------------
@@ -131,19 +134,19 @@ def test_administrator_with_a_second_factor_may_do_without(
 ) -> None:
     TOTP.activate(boss.user, generate_totp_secret())
 
-    assert not federation.refuses(boss.user)
+    assert not sso_hooks.refuses(boss.user)
 
 
 def test_administrator_without_one_may_not(
     forced: Connection, administrator: Membership, boss: Membership
 ) -> None:
-    assert federation.refuses(boss.user)
+    assert sso_hooks.refuses(boss.user)
 
 
 def test_second_factor_opens_nothing_to_others(forced: Connection, maria: Membership) -> None:
     TOTP.activate(maria.user, generate_totp_secret())
 
-    assert federation.refuses(maria.user)
+    assert sso_hooks.refuses(maria.user)
 
 
 def test_last_administrator_may_do_without(
@@ -151,7 +154,7 @@ def test_last_administrator_may_do_without(
 ) -> None:
     Membership.objects.filter(pk=administrator.pk).update(removed_at=now)
 
-    assert not federation.refuses(boss.user)
+    assert not sso_hooks.refuses(boss.user)
 
 
 def test_way_back_into_one_account_is_none_into_another(
@@ -162,7 +165,7 @@ def test_way_back_into_one_account_is_none_into_another(
     Membership.objects.filter(pk=boss.pk).update(role=Role.USERS)
     MembershipFactory.create(user=boss.user)
 
-    assert federation.refuses(boss.user)
+    assert sso_hooks.refuses(boss.user)
 
 
 def test_who_goes_back_is_seen(
@@ -252,7 +255,7 @@ def test_linked_member_with_another_address_is_told_on_a_page(
 
 
 def ask_for_password(member: Membership, now: datetime) -> int:
-    entry.ask_for_password(email=member.user.email, by=BY, at=now)
+    sign_in_services.ask_for_password(email=member.user.email, by=BY, at=now)
     return Mail.objects.filter(user=member.user).count()
 
 
@@ -312,7 +315,7 @@ def log_in(now: datetime) -> Callable[[Membership], Any]:
     """`log_in(member)`: a pair of short-lived tokens for their password."""
 
     def act(member: Membership) -> Any:
-        return sign_in.sign_in(
+        return jwt_login.sign_in(
             email=member.user.email, password=PASSWORD, at=now, address="192.0.2.7"
         )
 
@@ -346,7 +349,7 @@ def test_short_lived_tokens_end_when_it_is_forced(
     Connection.objects.update(is_forced=True)
 
     with pytest.raises(Invalid):
-        families.refresh(presented=pair.refresh, at=now, address=None)
+        token_families.refresh(presented=pair.refresh, at=now, address=None)
 
 
 def test_short_lived_tokens_go_on_where_it_is_not(
@@ -354,4 +357,4 @@ def test_short_lived_tokens_go_on_where_it_is_not(
 ) -> None:
     pair = log_in(maria)
 
-    assert families.refresh(presented=pair.refresh, at=now, address=None).access
+    assert token_families.refresh(presented=pair.refresh, at=now, address=None).access

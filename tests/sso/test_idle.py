@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
-from accounts import suspension
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
+from accounts.members import suspension
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from apitokens.verification.refusals import Refusal, Refused

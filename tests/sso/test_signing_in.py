@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AuditEvent, Membership
-from accounts.requests import SESSION_KEY
 from accounts.roles import Role
+from accounts.tenancy.decorators import SESSION_KEY
 from sso.models import Connection
 from sso.saml import endpoints, toolkit
 from sso.saml.errors import REASONS

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import federation
+from accounts.authorization import sso_hooks
 from accounts.models import Account, Membership, User
 from sso.enforcement.services import is_forced
 from sso.models import Connection
@@ -37,7 +37,7 @@ def member(account: Account, email: str, **facts: Any) -> Membership:
 
 
 def told(member: Membership) -> bool:
-    found = Membership.objects.filter(pk=member.pk).annotate(told=federation.forced_here())
+    found = Membership.objects.filter(pk=member.pk).annotate(told=sso_hooks.forced_here())
     return bool(found.values_list("told", flat=True).get())
 
 

@@ -13,11 +13,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import audit, invitations
-from accounts.actors import Actor, Through
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor, Through
+from accounts.invitations import services as invitations
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
-from accounts.requests import SESSION_KEY
 from accounts.roles import Role
+from accounts.tenancy.decorators import SESSION_KEY
 from apitokens.models import APIToken, VerifierKey
 from apitokens.verification.verifier_keys import issue_verifier
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS

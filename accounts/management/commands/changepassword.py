@@ -8,10 +8,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import services
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.management.terminal import as_command_error, read_password, storable
 from accounts.models import User
+from accounts.users import services as user_services
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         password = read_password(from_stdin=options["password_stdin"])
         by, at = Actor.operator(through=Through.COMMAND), timezone.now()
         try:
-            services.set_password(user=user, password=password, by=by, at=at)
+            user_services.set_password(user=user, password=password, by=by, at=at)
         except ValidationError as refusal:
             raise as_command_error(refusal) from None
         self.stdout.write(f"{email} has another password. Their sessions have ended.")

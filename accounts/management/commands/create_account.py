@@ -9,11 +9,13 @@ from django.db import transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import members, services
-from accounts.actors import Actor, Through
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, Through
 from accounts.management.terminal import as_command_error, read_password, storable
+from accounts.members import services as members
 from accounts.models import Account, User
 from accounts.roles import Role
+from accounts.users import services as user_services
 
 OPERATOR = Actor.operator(through=Through.COMMAND)
 
@@ -57,7 +59,9 @@ def _open(
 ) -> Account:
     at = timezone.now()
     if user is None:
-        user = services.create_user(email=email, password=password, name=person, by=OPERATOR, at=at)
-    account = services.open_account(name=name.strip(), by=OPERATOR, at=at)
+        user = user_services.create_user(
+            email=email, password=password, name=person, by=OPERATOR, at=at
+        )
+    account = account_services.open_account(name=name.strip(), by=OPERATOR, at=at)
     members.add_member(account=account, user=user, role=Role.ADMINISTRATORS, by=OPERATOR, at=at)
     return account

@@ -9,10 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import services
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.management.terminal import as_command_error, read_password, storable
 from accounts.models import User
+from accounts.users import services as user_services
 
 OPERATOR = Actor.operator(through=Through.COMMAND)
 
@@ -46,5 +46,7 @@ class Command(BaseCommand):
 def _make(email: str, password: str | None, *, name: str, user: User | None) -> None:
     at = timezone.now()
     if user is None:
-        user = services.create_user(email=email, password=password, name=name, by=OPERATOR, at=at)
-    services.make_operator(user=user, by=OPERATOR, at=at)
+        user = user_services.create_user(
+            email=email, password=password, name=name, by=OPERATOR, at=at
+        )
+    user_services.make_operator(user=user, by=OPERATOR, at=at)

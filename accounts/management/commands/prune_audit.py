@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from accounts import pruning
-from accounts.actors import Actor, Through
+from accounts.audit import retention
+from accounts.authorization.actor import Actor, Through
 from accounts.management.terminal import as_command_error
 
 LONGEST = 36_525
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         at = timezone.now()
         operator = Actor.operator(through=Through.COMMAND)
         try:
-            pruned = pruning.prune(before=at - options["older_than"], by=operator, at=at)
+            pruned = retention.prune(before=at - options["older_than"], by=operator, at=at)
         except ValidationError as refusal:
             raise as_command_error(refusal) from None
         self.stdout.write(self.style.SUCCESS(f"Deleted audit events: {pruned}."))

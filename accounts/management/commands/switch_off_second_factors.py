@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounts import secondfactors
-from accounts.actors import Actor, Through
-from accounts.emails import known_email
+from accounts.authorization.actor import Actor, Through
+from accounts.email_addresses import known_email
 from accounts.models import User
+from accounts.sign_in import mfa
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError("There is no user with this e-mail.")
         by = Actor.operator(through=Through.COMMAND)
-        if secondfactors.switch_off(user=user, by=by, at=timezone.now()):
+        if mfa.switch_off(user=user, by=by, at=timezone.now()):
             self.stdout.write(f"{email} signs in with their password alone, and was told so.")
         else:
             self.stdout.write(f"{email} had no second factor. Nothing was changed.")

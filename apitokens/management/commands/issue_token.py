@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.management.terminal import as_command_error, find_account, storable
 from accounts.models import Account, Membership
 from accounts.roles import ROLE_NAMES, Role

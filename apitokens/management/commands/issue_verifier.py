@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.management.terminal import as_command_error, storable
 from apitokens.verification import verifier_keys
 

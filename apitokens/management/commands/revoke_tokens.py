@@ -8,10 +8,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.management.terminal import find_account, is_interactive, storable
 from accounts.models import User
-from accounts.text import parse_id
+from accounts.validators import parse_id
 from apitokens.models import APIToken, APITokenQuerySet
 from apitokens.tokens import services as token_services
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.management.terminal import find_account
 from sso.connections import services as connections
 

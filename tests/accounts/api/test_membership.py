@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from accounts import invitations
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
+from accounts.invitations import services as invitations
 from accounts.models import Invitation, Membership, User
 from accounts.roles import Role
 from apitokens.tokens import services as token_services

@@ -10,8 +10,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 from time_machine import TimeMachineFixture
 
-from accounts import invitations
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
+from accounts.invitations import services as invitations
 from accounts.models import AuditEvent, Membership, User
 from accounts.roles import Role
 from notifications.models import Mail

@@ -9,11 +9,12 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts import members, services
-from accounts.actors import Actor, Through
-from accounts.jwt import families
+from accounts.authorization.actor import Actor, Through
+from accounts.jwt import token_families
+from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, TokenFamily
 from accounts.roles import Role
+from accounts.users import services as user_services
 from tests.accounts.jwt.conftest import (
     ENDED,
     ME,
@@ -153,7 +154,7 @@ def test_families_that_nobody_can_use_any_more_are_forgotten(
     TokenFamily.objects.create(
         user=user.user, membership=user, created_at=now, expires_at=now - timedelta(seconds=1)
     )
-    assert [families.forget(at=timezone.now()) for _time in range(2)] == [1, 0]
+    assert [token_families.forget(at=timezone.now()) for _time in range(2)] == [1, 0]
     assert is_good(pair)
 
 
@@ -166,15 +167,15 @@ def all_is_over(pair: dict[str, str]) -> bool:
 
 def test_another_password_ends_it(user: Membership, pair_of: PairOf, now: datetime) -> None:
     pair = pair_of(user)
-    services.set_password(user=user.user, password="a whole new horse", by=OPERATOR, at=now)
+    user_services.set_password(user=user.user, password="a whole new horse", by=OPERATOR, at=now)
     assert all_is_over(pair)
 
 
 def test_deactivation_ends_it_for_good(user: Membership, pair_of: PairOf, now: datetime) -> None:
     pair = pair_of(user)
-    services.deactivate_user(user=user.user, by=OPERATOR, at=now)
+    user_services.deactivate_user(user=user.user, by=OPERATOR, at=now)
     assert all_is_over(pair)
-    services.restore_user(user=user.user, by=OPERATOR, at=now)
+    user_services.restore_user(user=user.user, by=OPERATOR, at=now)
     assert all_is_over(pair)
 
 
@@ -342,7 +343,7 @@ def test_authentication_costs_one_query(
 ) -> None:
     pair = pair_of(user)
     with django_assert_num_queries(1):
-        families.who(pair["access"], at=timezone.now(), address=None)
+        token_families.who(pair["access"], at=timezone.now(), address=None)
 
 
 def test_scheme_is_read_in_any_case(user: Membership, pair_of: PairOf) -> None:
@@ -359,7 +360,7 @@ def test_pages_do_not_take_tokens(user: Membership, pair_of: PairOf) -> None:
 def test_sign_in_that_ended_meanwhile_decides_nothing(
     administrator: Membership, user: Membership, pair_of: PairOf, now: datetime
 ) -> None:
-    by = families.who(pair_of(administrator)["access"], at=timezone.now(), address=None)
+    by = token_families.who(pair_of(administrator)["access"], at=timezone.now(), address=None)
     TokenFamily.objects.update(ended_at=now)
     with pytest.raises(PermissionDenied):
         members.remove_member(membership=user, by=by, at=timezone.now())

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership, User
 from apitokens import keys
 from apitokens.keys import Key

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import members
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
+from accounts.members import services as members
 from accounts.models import Membership
 from apitokens.api.responses import answer_need
 from apitokens.verification.authorization_header import Need

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import services as people
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.users import services as people
 from apitokens import keys
 from apitokens.api.responses import BadNeed, read_need
 from apitokens.keys import Key

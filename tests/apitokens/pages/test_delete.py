@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils.html import strip_tags
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken

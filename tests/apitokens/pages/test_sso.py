@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 
-from accounts import suspension
-from accounts.actors import Actor, Through
+from accounts.authorization.actor import Actor, Through
+from accounts.members import suspension
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken

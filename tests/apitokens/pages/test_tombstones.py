@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.filters import PageFilter

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership
 from sso.connections import services as connections
 from sso.models import Connection

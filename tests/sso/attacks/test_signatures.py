@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from xmlsec import constants
 
-from accounts.actors import Actor
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from sso.connections import services as connections
 from sso.models import Certificate, Connection

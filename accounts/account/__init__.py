@@ -1,0 +1,1 @@
+"""The page Account: the tenant a person works in."""

@@ -1,0 +1,77 @@
+"""The services of accounts: the only writers of their table."""
+
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import announce, as_of_now, operators_only
+from accounts.models import Account
+
+
+@transaction.atomic
+def open_account(*, name: str, by: Actor, at: datetime) -> Account:
+    """Open an account with the default token limit. Raises `ValidationError`."""
+    account = Account(name=name, created_at=at)
+    account.full_clean()
+    account.save()
+    audit.record("account.opened", by=by, at=at, account=account, subject=account, name=name)
+    return account
+
+
+@transaction.atomic
+def rename_account(*, account: Account, name: str, by: Actor, at: datetime) -> None:
+    """Give the account another name. Dull if it has this name.
+
+    Raises `ValidationError`, and `PermissionDenied` unless an operator or an Administrator asks.
+    """
+    by = as_of_now(by, at)
+    if not (by.is_operator or by.is_administrator_of(account.pk)):
+        raise PermissionDenied(_("Only Administrators change the company name."))
+    _change_account(account, "name", name.strip(), kind="account.renamed", by=by, at=at)
+
+
+@transaction.atomic
+def change_token_limit(*, account: Account, limit: int, by: Actor, at: datetime) -> None:
+    """Let the account have up to `limit` active API tokens. Those it has beyond stay as they are.
+
+    Raises `ValidationError`; dull if this is the limit already.
+    """
+    by = operators_only(by, at)
+    _change_account(account, "token_limit", limit, kind="account.limit_changed", by=by, at=at)
+
+
+@transaction.atomic
+def close_account(*, account: Account, by: Actor, at: datetime) -> None:
+    """Close the account: nobody works in it and its API tokens are refused, at once."""
+    by = operators_only(by, at)
+    if Account.objects.filter(pk=account.pk, closed_at=None).update(closed_at=at):
+        announce(account_id=account.pk)
+        audit.record("account.closed", by=by, at=at, account=account, subject=account)
+
+
+@transaction.atomic
+def reopen_account(*, account: Account, by: Actor, at: datetime) -> None:
+    """Open a closed account again, with its people and its tokens as they were."""
+    by = operators_only(by, at)
+    if Account.objects.filter(pk=account.pk, closed_at__isnull=False).update(closed_at=None):
+        announce(account_id=account.pk)
+        audit.record("account.reopened", by=by, at=at, account=account, subject=account)
+
+
+def _change_account(
+    account: Account, field: str, value: Any, *, kind: str, by: Actor, at: datetime
+) -> None:
+    """Set one field, and record what it was and is. Dull if it says so already."""
+    present = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    before = getattr(present, field)
+    if before == value:
+        return
+    setattr(present, field, value)
+    present.clean_fields()
+    present.save(update_fields=[field])
+    audit.record(kind, by=by, at=at, account=present, subject=present, before=before, after=value)

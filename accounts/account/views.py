@@ -1,0 +1,153 @@
+"""The account a person works in, and the others they belong to."""
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.account import services as account_services
+from accounts.account.forms import AccountForm
+from accounts.authorization import token_hooks
+from accounts.authorization.actor import Actor
+from accounts.http.client_ip import client_address
+from accounts.http.redirects import safe_next
+from accounts.members import services as members
+from accounts.members.forms import RemovalForm
+from accounts.models import Account, Membership, User
+from accounts.sign_in import registration
+from accounts.tenancy.decorators import (
+    SESSION_KEY,
+    MemberRequest,
+    member_required,
+    memberships_of,
+    without_account,
+)
+from accounts.tenancy.forms import OwnAccountForm
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+def account(request: MemberRequest) -> HttpResponse:
+    """Account: its name, id and limits, and the accounts that the person belongs to."""
+    current, at = Account.objects.get(pk=request.member.account_id), timezone.now()
+    form = AccountForm(request.POST if request.method == "POST" else None, instance=current)
+    if request.method == "POST" and not request.member.is_administrator:
+        raise PermissionDenied(_("Only Administrators change the company name."))
+    if form.is_valid():
+        name = form.cleaned_data["name"]
+        account_services.rename_account(account=current, name=name, by=request.actor, at=at)
+        messages.success(request, _("The company name was saved."))
+        return redirect("accounts:account")
+    context = {
+        "form": form,
+        "usage": {
+            "in_use": sum(token_hooks.counts(current.pk, at).values()),
+            "limit": current.token_limit,
+        },
+    }
+    status = 400 if form.errors else 200
+    return render(request, "accounts/account.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
+def leave(request: HttpRequest, account_id: int) -> HttpResponse:
+    """Leave one of my accounts: the question, and the answer."""
+    member = _own_membership(request, account_id)
+    form, at = RemovalForm(request.POST), timezone.now()
+    refusal = ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            members.leave_account(
+                membership=member,
+                delete_tokens=form.cleaned_data["delete_tokens"],
+                by=Actor.member(member, address=client_address(request)),
+                at=at,
+            )
+        except PermissionDenied as refused:
+            refusal = str(refused)
+        else:
+            messages.success(
+                request,
+                _("You do not belong to %(name)s any more.") % {"name": member.account.name},
+            )
+            return redirect("accounts:profile")
+    tokens = token_hooks.counts(member.account_id, at).get(member.pk, 0)
+    context = {"who": member, "tokens": tokens, "refusal": refusal}
+    return render(request, "accounts/leave.html", context, status=403 if refusal else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def new_account(request: HttpRequest) -> HttpResponse:
+    """Open an account of one's own, for who belongs to none."""
+    assert isinstance(request.user, User)
+    if memberships_of(request):
+        return redirect("accounts:account")
+    form = OwnAccountForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return without_account(request, form, status=400 if form.errors else 200)
+    try:
+        member = registration.open_own_account(
+            user=request.user,
+            account_name=form.cleaned_data["account_name"],
+            by=Actor.person(request.user, address=client_address(request)),
+            at=timezone.now(),
+        )
+    except PermissionDenied as refusal:
+        form.add_error(None, str(refusal))
+        return without_account(request, form, status=403)
+    request.session[SESSION_KEY] = member.account_id
+    messages.success(request, _("The account is open. You are its first Administrator."))
+    return redirect("apitokens:list")
+
+
+@login_required
+@require_POST
+def switch(request: HttpRequest) -> HttpResponse:
+    """Work in another of my accounts."""
+    chosen = next(
+        (
+            member
+            for member in memberships_of(request)
+            if str(member.account_id) == request.POST.get("account")
+        ),
+        None,
+    )
+    if chosen is None:
+        messages.error(request, _("You do not belong to that account. Choose one from the list."))
+    else:
+        request.session[SESSION_KEY] = chosen.account_id
+        messages.success(
+            request, _("You work in %(account)s now.") % {"account": chosen.account.name}
+        )
+    return HttpResponseRedirect(safe_next(request, fallback="/"))
+
+
+@login_required
+@require_safe
+def open_account(request: HttpRequest, account_id: int) -> HttpResponse:
+    """The way in from a mail: go on to a page in the account that the mail was about."""
+    if any(member.account_id == account_id for member in memberships_of(request)):
+        request.session[SESSION_KEY] = account_id
+    else:
+        messages.error(request, _("You do not belong to that account any more."))
+    return HttpResponseRedirect(safe_next(request, fallback="/"))
+
+
+def _own_membership(request: HttpRequest, account_id: int) -> Membership:
+    mine = (member for member in memberships_of(request) if member.account_id == account_id)
+    member = next(mine, None)
+    if member is None:
+        raise Http404
+    return member

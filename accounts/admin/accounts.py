@@ -1,0 +1,246 @@
+"""The operators' pages about accounts, people and the audit log. Every change goes to a verb."""
+
+from typing import Any
+
+import django.contrib.auth.admin  # noqa: F401  # registers groups, before they are taken out here
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts.account import services as account_services
+from accounts.admin.filters import (
+    AccountFilter,
+    ClosedFilter,
+    KindFilter,
+    ListAdmin,
+    is_id,
+    is_moment,
+    is_text,
+)
+from accounts.admin.mixins import LookOnly, links, moment
+from accounts.email_addresses import normal_email
+from accounts.models import Account, AuditEvent, User
+from accounts.tenancy.decorators import operator_of
+from accounts.users import services as user_services
+
+# Ways around the verbs: an address belongs to its user, rights come from `make_operator` alone.
+admin.site.unregister(EmailAddress)
+admin.site.unregister(Authenticator)  # its page would show the secrets of second factors
+admin.site.unregister(UserSession)
+admin.site.unregister(Group)
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    closed = forms.BooleanField(
+        label=_("Closed"),
+        required=False,
+        help_text=Account._meta.get_field("closed_at").help_text,
+    )
+
+    class Meta:
+        model = Account
+        fields = ["name", "token_limit"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["closed"].initial = self.instance.closed_at is not None
+
+
+@admin.register(Account)
+class AccountAdmin(ListAdmin):
+    """Accounts are opened with their first Administrator, by `manage.py create_account`."""
+
+    form = AccountForm
+    fields = [
+        *("name", "token_limit", "closed", "closed_since"),
+        *("id", "created_at", "see_also"),
+    ]
+    readonly_fields = ["closed_since", "id", "created_at", "see_also"]
+    list_display = ["name", "id", "token_limit", "is_open", "created_at"]
+    list_filter = [ClosedFilter]
+    lookups = {"state": is_text}
+    search_fields = ["name", "id__exact"]
+    ordering = ["name", "pk"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        by, at, facts = operator_of(request), timezone.now(), form.cleaned_data
+        if "name" in form.changed_data:
+            account_services.rename_account(account=obj, name=facts["name"], by=by, at=at)
+        if "token_limit" in form.changed_data:
+            limit = facts["token_limit"]
+            account_services.change_token_limit(account=obj, limit=limit, by=by, at=at)
+        if "closed" in form.changed_data:
+            switch = (
+                account_services.close_account
+                if facts["closed"]
+                else account_services.reopen_account
+            )
+            switch(account=obj, by=by, at=at)
+
+    @admin.display(description=_("open"), boolean=True, ordering="closed_at")
+    def is_open(self, account: Account) -> bool:
+        return account.closed_at is None
+
+    @admin.display(description=_("closed since"))
+    def closed_since(self, account: Account) -> str:
+        return moment(account.closed_at)
+
+    @admin.display(description=_("see also"))
+    def see_also(self, account: Account) -> SafeString:
+        return links(
+            (_("Members"), "accounts_membership", {"account": account.pk}),
+            (_("Invitations"), "accounts_invitation", {"account": account.pk}),
+            (_("Audit events"), "accounts_auditevent", {"account": account.pk}),
+        )
+
+
+class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    new_password = forms.CharField(
+        label=_("New password"),
+        required=False,
+        strip=False,
+        empty_value=None,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+        help_text=_("Empty: the password stays as it is, and a new user has none."),
+    )
+
+    class Meta:
+        model = User
+        fields = ["email", "name", "is_active"]
+
+    def clean_email(self) -> str:
+        return normal_email(self.cleaned_data["email"])
+
+    def _post_clean(self) -> None:
+        """Judge the password beside the name and address that the form gives the user."""
+        super()._post_clean()  # type: ignore[misc]  # Django's own place for this, not in the stubs
+        password = self.cleaned_data.get("new_password")
+        if password is None:
+            return
+        try:
+            validate_password(password, self.instance)
+        except ValidationError as refusal:
+            self.add_error("new_password", refusal)
+
+
+@admin.register(User)
+class UserAdmin(ListAdmin):
+    form = UserForm
+    add_fieldsets = [(None, {"fields": ["email", "name", "new_password"]})]
+    fieldsets = [
+        (None, {"fields": ["email", "name", "is_active", "new_password"]}),
+        (
+            _("About the user"),
+            {
+                "fields": [
+                    *("id", "language", "time_zone", "is_staff", "date_joined", "last_login"),
+                    "see_also",
+                ]
+            },
+        ),
+    ]
+    list_display = ["email", "name", "is_active", "is_staff", "date_joined", "last_login"]
+    list_filter = ["is_active", "is_staff"]
+    lookups = {"is_active__exact": is_text, "is_staff__exact": is_text}
+    search_fields = ["email", "name"]
+    ordering = ["email"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        return self.fieldsets if obj else self.add_fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        if obj is None:
+            return []
+        fixed = ["email", "name", *self.fieldsets[1][1]["fields"]]
+        return [*fixed, "is_active"] if obj == request.user else fixed
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        by, at, facts = operator_of(request), timezone.now(), form.cleaned_data
+        if not change:
+            made = user_services.create_user(
+                email=facts["email"],
+                name=facts["name"],
+                password=facts["new_password"],
+                by=by,
+                at=at,
+            )
+            obj.pk = made.pk
+            return
+        if "is_active" in form.changed_data:
+            switch = (
+                user_services.restore_user if facts["is_active"] else user_services.deactivate_user
+            )
+            switch(user=obj, by=by, at=at)
+        if facts["new_password"]:
+            user_services.set_password(user=obj, password=facts["new_password"], by=by, at=at)
+            if obj == request.user:
+                update_session_auth_hash(request, obj)
+
+    @admin.display(description=_("see also"))
+    def see_also(self, user: User) -> SafeString:
+        return links(
+            (_("Memberships"), "accounts_membership", {"user__id__exact": user.pk}),
+            (_("What the user did"), "accounts_auditevent", {"user__id__exact": user.pk}),
+        )
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(LookOnly, ListAdmin):
+    fields = ["time", "kind", "subject", "account", "user", "door", "address", "facts"]
+    list_display = ["time", "kind", "subject", "account", "user", "door", "address"]
+    list_filter = ["at", KindFilter, AccountFilter]
+    lookups = {
+        "at__gte": is_moment,
+        "at__lt": is_moment,
+        "kind": is_text,
+        "account": is_text,
+        "user__id__exact": is_id,  # a link of the user's page
+        "subject_type": is_text,  # this and those below: links of the token's
+        "subject_id": is_id,
+        "through_token": is_id,
+    }
+    list_select_related = ["account", "user"]
+    search_fields = [
+        *("kind", "user__email", "account__name"),
+        *("subject_id__exact", "through_token__exact", "address__startswith"),
+    ]
+    search_help_text = _("Event, e-mail, account, address, or the id of the subject or the token.")
+    ordering = ["-at", "-pk"]
+
+    @admin.display(description=_("time"), ordering="at")
+    def time(self, event: AuditEvent) -> str:
+        return moment(event.at, seconds=True)
+
+    @admin.display(description=_("about"))
+    def subject(self, event: AuditEvent) -> str:
+        return f"{event.subject_type} {event.subject_id}" if event.subject_id else "-"
+
+    @admin.display(description=_("through"), ordering="through")
+    def door(self, event: AuditEvent) -> str:
+        if event.through_token is None:
+            return event.through
+        return _("%(door)s, token %(id)d") % {"door": event.through, "id": event.through_token}
+
+    @admin.display(description=_("details"))
+    def facts(self, event: AuditEvent) -> SafeString:
+        return format_html_join("", "{}: {}<br>", event.details.items())

@@ -1,0 +1,175 @@
+"""What lists of the operators' pages can be narrowed to."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
+from django.core.exceptions import BadRequest
+from django.db.models import QuerySet, UUIDField
+from django.http import HttpRequest, HttpResponse
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Account, AuditEvent, Invitation, Membership
+from accounts.validators import parse_id
+
+ACCOUNTS_TO_CHOOSE_FROM = 50
+EVENTS_TO_LEARN_KINDS_FROM = 10_000
+LONGEST_SEARCH = 255
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_id(text: str) -> bool:
+    return parse_id(text) is not None
+
+
+def is_text(text: str) -> bool:
+    """False for what no column holds: PostgreSQL takes a NUL for a fault."""
+    return "\0" not in text
+
+
+def is_moment(text: str) -> bool:
+    """True for a time that is one in every time zone: the calendar's first and last are not."""
+    try:
+        at = parse_datetime(text)
+    except ValueError:
+        return False
+    return at is not None and 1 < at.year < 9999
+
+
+class SearchForm(ChangeListSearchForm):
+    """Refuses what has more words than SQLite can look for at once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[SEARCH_VAR] = forms.CharField(
+            required=False, strip=False, max_length=LONGEST_SEARCH
+        )
+
+
+class SearchedList(ChangeList):
+    search_form_class = SearchForm
+
+
+class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """A list that answers what its own filters, links and boxes ask, and 400 to anything else.
+
+    The Django admin lets an address look into any column by any means: `?password__startswith=`
+    feels its way to a secret, `?name__regex=(` is a fault of the database.
+    """
+
+    lookups: ClassVar[Mapping[str, Callable[[str], bool]]] = {}
+    """What may be asked in the list's address, with what a value must be."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
+        return lookup in self.lookups and self.lookups[lookup](value)
+
+    def get_changelist(self, request: HttpRequest, **_facts: Any) -> type[ChangeList]:
+        return SearchedList
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Do to the selected rows what was chosen, unless one of them can be no row."""
+        is_key = is_uuid if isinstance(self.opts.pk, UUIDField) else is_id
+        if not all(map(is_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise BadRequest("A selected row is no id.")
+        return super().response_action(request, queryset)
+
+
+class AccountFilter(admin.SimpleListFilter):
+    """Accounts by name: no more than one can read, and always the one that was asked for."""
+
+    title = _("account")
+    parameter_name = "account"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        named = list(Account.objects.order_by("name", "pk")[:ACCOUNTS_TO_CHOOSE_FROM])
+        if self.value():
+            known = [account.pk for account in named]
+            named += Account.objects.filter(pk=self._asked()).exclude(pk__in=known)
+        return [(str(account.pk), account.name) for account in named]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(account=self._asked()) if self.value() else queryset
+
+    def _asked(self) -> int:
+        """The id of the account; 0, which nobody has, for anything else that stands there."""
+        return parse_id(self.value() or "") or 0
+
+
+class ClosedFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return [("open", _("Open")), ("closed", _("Closed"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        if self.value() not in ("open", "closed"):
+            return queryset
+        return queryset.filter(closed_at__isnull=self.value() == "open")
+
+
+class RemovedFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return [("present", _("Present")), ("removed", _("Removed"))]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Membership]
+    ) -> QuerySet[Membership]:
+        if self.value() not in ("present", "removed"):
+            return queryset
+        return queryset.filter(removed_at__isnull=self.value() == "present")
+
+
+class InvitationFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return [("open", _("Open")), ("accepted", _("Accepted")), ("withdrawn", _("Withdrawn"))]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Invitation]
+    ) -> QuerySet[Invitation]:
+        match self.value():
+            case "open":
+                return queryset.filter(accepted_at__isnull=True, withdrawn_at__isnull=True)
+            case "accepted":
+                return queryset.filter(accepted_at__isnull=False)
+            case "withdrawn":
+                return queryset.filter(withdrawn_at__isnull=False)
+        return queryset
+
+
+class KindFilter(admin.SimpleListFilter):
+    """Kinds of events, as the latest ones show them: a whole log takes too long to ask."""
+
+    title = _("event")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        latest = AuditEvent.objects.order_by("-pk").values("pk")[:EVENTS_TO_LEARN_KINDS_FROM]
+        kinds = AuditEvent.objects.filter(pk__in=latest).values_list("kind", flat=True)
+        return [(kind, kind) for kind in kinds.distinct().order_by("kind")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent]
+    ) -> QuerySet[AuditEvent]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset

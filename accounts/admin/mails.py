@@ -1,0 +1,63 @@
+"""The operators' page about mails: what waits, what was given up and why, and to try again."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from accounts.admin.filters import ListAdmin, is_text
+from accounts.admin.mixins import LookOnly, moment
+from accounts.members import mail_policy
+from accounts.tenancy.decorators import operator_of
+from notifications.models import Mail
+
+
+@admin.register(Mail)
+class MailAdmin(LookOnly, ListAdmin):
+    """Mails are written and sent by the portal; operators look, and try again what got stuck."""
+
+    actions = ["try_again"]
+    fields = [
+        *("id", "kind", "user", "account", "state", "reason", "tries", "was_in_doubt"),
+        *("created", "next_try", "give_up", "sent"),
+    ]
+    list_display = ["created", "user", "account", "kind", "state", "tries", "next_try", "reason"]
+    list_filter = ["state", "was_in_doubt", "kind"]
+    lookups = {"state__exact": is_text, "was_in_doubt__exact": is_text, "kind": is_text}
+    list_select_related = ["user", "account"]
+    search_fields = ["user__email", "account__name", "reason"]
+    search_help_text = _("E-mail, account, or words of the reason.")
+    ordering = ["-created_at", "-pk"]
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, mail: Mail) -> str:
+        return moment(mail.created_at)
+
+    @admin.display(description=_("next try"), ordering="next_try_at")
+    def next_try(self, mail: Mail) -> str:
+        return moment(mail.next_try_at) if mail.is_open else "-"
+
+    @admin.display(description=_("give up after"))
+    def give_up(self, mail: Mail) -> str:
+        return moment(mail.give_up_at)
+
+    @admin.display(description=_("sent"), ordering="sent_at")
+    def sent(self, mail: Mail) -> str:
+        return moment(mail.sent_at)
+
+    @admin.action(permissions=["view"], description=_("Try the selected mails again"))
+    def try_again(self, request: HttpRequest, queryset: QuerySet[Mail]) -> None:
+        """Send what was held or given up; whatever else is selected stays as it is."""
+        by, at = operator_of(request), timezone.now()
+        number = sum(mail_policy.retry_mail(mail=mail, by=by, at=at) for mail in queryset)
+        if number == 0:
+            words = _t("Only mails that are held or given up can be tried again.")
+            self.message_user(request, words, messages.WARNING)
+            return
+        words = ngettext(
+            "%(number)d mail will be tried again.", "%(number)d mails will be tried again.", number
+        )
+        self.message_user(request, words % {"number": number}, messages.SUCCESS)

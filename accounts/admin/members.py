@@ -1,0 +1,228 @@
+"""The operators' pages about who belongs to which account. Every change goes to a verb."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from accounts.admin.filters import (
+    AccountFilter,
+    InvitationFilter,
+    ListAdmin,
+    RemovedFilter,
+    is_id,
+    is_text,
+)
+from accounts.admin.mixins import LookOnly, moment
+from accounts.email_addresses import normal_email
+from accounts.invitations import services as invitations
+from accounts.members import services as members
+from accounts.models import Invitation, Membership
+from accounts.roles import Role
+from accounts.tenancy.decorators import operator_of
+
+SINCE = ("created_at", "removed_at", "sso_at", "tokens_suspended_at")
+
+
+class NotDone(Exception):
+    """A verb has refused what the form asks for; the words say why."""
+
+
+class VerbAdmin(ListAdmin):
+    """A page whose form is carried out by verbs, and shown again with the verb's words if refused.
+
+    Subclasses say in `act` which verb it is.
+    """
+
+    def act(self, request: HttpRequest, obj: Any, facts: dict[str, Any], *, change: bool) -> None:
+        """Call the verb. The row it makes or changes is `obj`, by its key."""
+        raise NotImplementedError
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        try:
+            self.act(request, obj, form.cleaned_data, change=change)
+        except (PermissionDenied, ValidationError) as refusal:
+            raise NotDone(words(refusal)) from refusal
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except NotDone as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
+            return redirect(request.path)
+
+
+class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    remove = forms.BooleanField(
+        label=_("Remove from the account"),
+        required=False,
+        help_text=_("The row stays, because API tokens name it as their issuer."),
+    )
+    delete_tokens = forms.BooleanField(
+        label=_("And delete the active API tokens of this user in the account"),
+        required=False,
+        help_text=_("Without it, a user with active tokens cannot be removed."),
+    )
+
+    class Meta:
+        model = Membership
+        fields = ["account", "user", "role"]
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """Without the constraint on account and user: the verb looks for a member who is there
+        already, and brings back one who was removed."""
+        fields: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # Django's own place for this, not in the stubs
+        return fields | {"user"}
+
+
+@admin.register(Membership)
+class MembershipAdmin(VerbAdmin):
+    form = MembershipForm
+    raw_id_fields = ["account", "user"]
+    list_display = ["user", "account", "role", "created_at", "removed_at"]
+    list_filter = [RemovedFilter, "role", AccountFilter]
+    lookups = {
+        "state": is_text,
+        "role__exact": is_id,
+        "account": is_text,
+        "user__id__exact": is_id,  # a link of the user's page
+    }
+    list_select_related = ["user", "account"]
+    search_fields = ["user__email", "user__name", "account__name"]
+    ordering = ["account__name", "user__email"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj and obj.is_removed)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[Any]:
+        if obj is None:
+            return ["account", "user", "role"]
+        shown = ["user", "account", "role", *SINCE]
+        return shown if obj.is_removed else [*shown, "remove", "delete_tokens"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[str]:
+        return ["user", "account", *SINCE] if obj else []
+
+    def act(
+        self, request: HttpRequest, obj: Membership, facts: dict[str, Any], *, change: bool
+    ) -> None:
+        by, at, role = operator_of(request), timezone.now(), Role(facts["role"])
+        if not change:
+            obj.pk = members.add_member(
+                account=facts["account"], user=facts["user"], role=role, by=by, at=at
+            ).pk
+        elif facts["remove"]:
+            members.remove_member(
+                membership=obj, delete_tokens=facts["delete_tokens"], by=by, at=at
+            )
+        else:
+            members.change_role(membership=obj, role=role, by=by, at=at)
+
+
+class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    def clean_email(self) -> str:
+        return normal_email(self.cleaned_data["email"])
+
+
+@admin.register(Invitation)
+class InvitationAdmin(LookOnly, VerbAdmin):
+    """Invitations are sent, sent again and withdrawn; their links are in the mails alone."""
+
+    form = InvitationForm
+    actions = ["send_again", "withdraw"]
+    raw_id_fields = ["account"]
+    list_display = ["email", "account", "role", "inviter", "sent", "valid_until", "state"]
+    list_filter = [InvitationFilter, "role", AccountFilter]
+    lookups = {"state": is_text, "role__exact": is_id, "account": is_text}
+    list_select_related = ["account", "invited_by__user"]
+    search_fields = ["email", "account__name"]
+    ordering = ["-sent_at", "-pk"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> list[Any]:
+        asked = ["account", "email", "name", "language", "role"]
+        told = ["inviter", "sent", "times_sent", "valid_until", "state"]
+        return [*asked, *told] if obj else asked
+
+    def act(
+        self, request: HttpRequest, obj: Invitation, facts: dict[str, Any], *, change: bool
+    ) -> None:
+        obj.pk = invitations.invite(
+            account=facts["account"],
+            email=facts["email"],
+            name=facts["name"],
+            language=facts["language"],
+            role=Role(facts["role"]),
+            by=operator_of(request),
+            at=timezone.now(),
+        ).pk
+
+    @admin.action(permissions=["add"], description=_("Send the selected invitations again"))
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        by, at = operator_of(request), timezone.now()
+        self._each(
+            request, queryset, lambda each: invitations.send_again(invitation=each, by=by, at=at)
+        )
+
+    @admin.action(permissions=["add"], description=_("Withdraw the selected invitations"))
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        by, at = operator_of(request), timezone.now()
+        self._each(
+            request, queryset, lambda each: invitations.withdraw(invitation=each, by=by, at=at)
+        )
+
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Invitation],
+        verb: Callable[[Invitation], object],
+    ) -> None:
+        """Do it to every selected row, and say of each what came of it."""
+        for invitation in queryset:
+            try:
+                done = verb(invitation)
+            except (PermissionDenied, ValidationError) as refusal:
+                told, level = words(refusal), messages.ERROR
+            else:
+                told = _t("Done.") if done else _t("It was open no more.")
+                level = messages.SUCCESS if done else messages.WARNING
+            self.message_user(request, f"{told} ({invitation.email})", level)
+
+    @admin.display(description=_("invited by"))
+    def inviter(self, invitation: Invitation) -> str:
+        by = invitation.invited_by
+        return by.user.email if by else _t("An operator of the portal")
+
+    @admin.display(description=_("sent"), ordering="sent_at")
+    def sent(self, invitation: Invitation) -> str:
+        return moment(invitation.sent_at)
+
+    @admin.display(description=_("link valid until"), ordering="expires_at")
+    def valid_until(self, invitation: Invitation) -> str:
+        return moment(invitation.expires_at)
+
+    @admin.display(description=_("state"))
+    def state(self, invitation: Invitation) -> str:
+        if invitation.accepted_at:
+            return _t("Accepted")
+        if invitation.withdrawn_at:
+            return _t("Withdrawn")
+        return _t("Too late") if invitation.is_late(timezone.now()) else _t("Open")
+
+
+def words(refusal: PermissionDenied | ValidationError) -> str:
+    """A verb's refusal in its own sentences."""
+    return " ".join(refusal.messages) if isinstance(refusal, ValidationError) else str(refusal)

@@ -1,0 +1,1 @@
+"""The page All users: members and invitations."""

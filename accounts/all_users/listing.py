@@ -1,0 +1,183 @@
+"""Profile → All users: what can be asked, and what a row says."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import django_filters
+from allauth.mfa.models import Authenticator
+from django import forms
+from django.core.paginator import Page, Paginator
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Lower, NullIf
+from django.http import QueryDict
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from accounts.authorization import sso_hooks, token_hooks
+from accounts.authorization.actor import Actor
+from accounts.invitations.services import MOST_SENDINGS, still_stands
+from accounts.models import Invitation, Membership
+from accounts.roles import Role
+from accounts.sign_in.mfa import FACTORS
+
+PAGE_SIZES = (10, 25, 50, 100)
+PAGE_SIZE = 25
+MOST_INVITATIONS = 50
+"""Of those that nobody answered, the newest."""
+
+SSO, NOT_SSO = "sso", "other"
+SIGN_IN_CHOICES = [(SSO, _("Single sign-on")), (NOT_SSO, _("No single sign-on"))]
+"""For filters: whether people have come through the account's identity provider."""
+
+
+class Row(NamedTuple):
+    """A member as one reader sees them at one moment."""
+
+    member: Membership
+    signs_in_by: list[str]
+    has_two_factors: bool
+    tokens: int
+    last_sign_in: datetime | None
+    is_reader: bool
+
+
+class InvitationRow(NamedTuple):
+    """An open invitation: whether its link is `late`, whether the inviter `stands` by it still."""
+
+    invitation: Invitation
+    is_late: bool
+    stands: bool
+    can_be_sent: bool
+
+
+def visible_members(actor: Actor) -> QuerySet[Membership]:
+    """All of the account for its Administrators, also who is switched off; others themselves."""
+    member = actor.membership
+    assert member is not None
+    present = Membership.objects.filter(account=member.account_id, removed_at=None)
+    if not actor.is_administrator_of(member.account_id):
+        present = present.filter(pk=member.pk)
+    return present.select_related("user", "account")
+
+
+class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+    """Search by name and e-mail, by role, and by how people sign in."""
+
+    q = django_filters.CharFilter(
+        label=_("Search"),
+        method="search",
+        max_length=255,
+        widget=forms.TextInput({"type": "search"}),
+    )
+    role = django_filters.ChoiceFilter(
+        label=_("Role"), choices=Role.choices, empty_label=_("All roles")
+    )
+    signs_in_by = django_filters.ChoiceFilter(
+        label=_("Signs in by"),
+        choices=SIGN_IN_CHOICES,
+        method="filter_signs_in_by",
+        empty_label=_("Any way"),
+    )
+
+    def __init__(self, query: QueryDict, *, actor: Actor) -> None:
+        super().__init__(query, queryset=_with_sign_in(visible_members(actor)))
+
+    class Meta:
+        model = Membership
+        fields: list[str] = []
+
+    def search(
+        self, queryset: QuerySet[Membership], _name: str, value: str
+    ) -> QuerySet[Membership]:
+        return queryset.filter(Q(user__name__icontains=value) | Q(user__email__icontains=value))
+
+    def filter_signs_in_by(
+        self, queryset: QuerySet[Membership], _name: str, value: str
+    ) -> QuerySet[Membership]:
+        by_sso = Q(sso_at__isnull=False) | Q(is_forced=True)
+        return queryset.filter(by_sso if value == SSO else ~by_sso)
+
+
+def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
+    """The context of the page; it costs the same number of queries for any number of people."""
+    filterset = PeopleFilter(query, actor=actor)
+    is_valid = filterset.is_valid()
+    people = filterset.qs if is_valid else Membership.objects.none()
+    size = _page_size(query)
+    page: Page[Membership] = Paginator(people, size).get_page(query.get("page"))
+    assert actor.membership is not None
+    is_administrator = actor.is_administrator_of(actor.membership.account_id)
+    tokens = token_hooks.counts(actor.membership.account_id, at)
+    return {
+        "rows": [_row(member, actor, tokens.get(member.pk, 0)) for member in page],
+        "page": page,
+        "page_range": list(page.paginator.get_elided_page_range(page.number)),
+        "page_sizes": PAGE_SIZES,
+        "page_size": size,
+        "filterset": filterset,
+        "is_filtered": any(query.get(name) for name in ("q", "role", "signs_in_by")),
+        "is_administrator": is_administrator,
+        "invitations": _invitations(actor, at) if is_administrator else [],
+    }
+
+
+def invitations_of(actor: Actor) -> QuerySet[Invitation]:
+    """The open ones of the account, for its Administrators."""
+    member = actor.membership
+    if member is None or not actor.is_administrator_of(member.account_id):
+        return Invitation.objects.none()
+    return (
+        Invitation.objects.open()
+        .filter(account=member.account_id)
+        .select_related("account", "invited_by__user", "invited_by__account")
+    )
+
+
+def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
+    """In the order of names, with what is known of how each signs in."""
+    factors = Authenticator.objects.filter(user=OuterRef("user"))
+    name = Lower(Coalesce(NullIf("user__name", Value("")), F("user__email")))
+    return members.annotate(
+        has_two_factors=Exists(factors.filter(type__in=FACTORS)),
+        has_passkeys=Exists(factors.filter(type=Authenticator.Type.WEBAUTHN)),
+        is_forced=sso_hooks.forced_here(),
+    ).order_by(name, "pk")
+
+
+def _row(member: Membership, actor: Actor, tokens: int) -> Row:
+    has_passkeys, has_two_factors, is_forced = (
+        getattr(member, name) for name in ("has_passkeys", "has_two_factors", "is_forced")
+    )
+    ways = {
+        _t("Password"): member.user.has_usable_password() and not is_forced,
+        _t("Passkey"): has_passkeys and not is_forced,
+        _t("Single sign-on"): member.uses_sso or is_forced,
+    }
+    at = member.user.last_login
+    return Row(
+        member=member,
+        signs_in_by=[way for way, is_there in ways.items() if is_there],
+        has_two_factors=has_two_factors,
+        tokens=tokens,
+        # What somebody did before they belonged to this account is none of its business.
+        last_sign_in=at if at is not None and at >= member.created_at else None,
+        is_reader=actor.is_member(member),
+    )
+
+
+def _invitations(actor: Actor, at: datetime) -> list[InvitationRow]:
+    newest = invitations_of(actor).order_by("-sent_at", "-pk")[:MOST_INVITATIONS]
+    return [
+        InvitationRow(
+            invitation=each,
+            is_late=each.is_late(at),
+            stands=still_stands(each),
+            can_be_sent=each.times_sent < MOST_SENDINGS,
+        )
+        for each in newest
+    ]
+
+
+def _page_size(query: QueryDict) -> int:
+    wanted = query.get("page_size", "")
+    return next((size for size in PAGE_SIZES if str(size) == wanted), PAGE_SIZE)

@@ -1,0 +1,193 @@
+"""All users: the people of the account, who is invited, and what Administrators do about them."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.all_users import listing as all_users
+from accounts.authorization import token_hooks
+from accounts.invitations import services as invitations
+from accounts.invitations.forms import InvitationForm
+from accounts.members import services as members
+from accounts.members.forms import RemovalForm, RoleForm
+from accounts.models import Membership
+from accounts.tenancy.decorators import MemberRequest, member_required
+from accounts.validators import HIGHEST_ID
+
+P = ParamSpec("P")
+View = Callable[Concatenate[Any, P], HttpResponse]
+
+
+def administrators_only(view: View[P]) -> View[P]:
+    """Below `member_required`: turn everybody else away, before they are asked for a password."""
+
+    @wraps(view)
+    def guarded(request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not request.actor.is_administrator_of(request.member.account_id):
+            raise PermissionDenied(_("Only Administrators manage the users of the account."))
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+@require_safe
+@never_cache
+@member_required
+def list_people(request: MemberRequest) -> HttpResponse:
+    """All users; for who is no Administrator, themselves."""
+    context = all_users.listing(request.GET, actor=request.actor, at=timezone.now())
+    status = 200 if context["filterset"].is_valid() else 400
+    return render(request, "accounts/people.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+@administrators_only
+def invite(request: MemberRequest) -> HttpResponse:
+    """Invite somebody by mail."""
+    sent = request.POST if request.method == "POST" else None
+    form = InvitationForm(sent, initial={"language": request.user.language})
+    if form.is_valid() and _is_invited(request, form):
+        messages.success(
+            request,
+            _("An invitation is on its way to %(email)s. Its link is good for 24 hours.")
+            % {"email": form.cleaned_data["email"]},
+        )
+        return redirect("accounts:people")
+    status = 400 if form.errors else 200
+    return render(request, "accounts/invite.html", {"form": form}, status=status)
+
+
+@require_POST
+@member_required
+def send_again(request: MemberRequest, pk: int) -> HttpResponse:
+    """Send an invitation once more."""
+    invitation = get_object_or_404(all_users.invitations_of(request.actor), pk=_bearable(pk))
+    try:
+        invitations.send_again(invitation=invitation, by=request.actor, at=timezone.now())
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    else:
+        messages.success(
+            request,
+            _("The invitation was sent to %(email)s again. The older link no longer works.")
+            % {"email": invitation.email},
+        )
+    return redirect("accounts:people")
+
+
+@require_POST
+@member_required
+def withdraw(request: MemberRequest, pk: int) -> HttpResponse:
+    """Take an invitation back."""
+    invitation = get_object_or_404(all_users.invitations_of(request.actor), pk=_bearable(pk))
+    if invitations.withdraw(invitation=invitation, by=request.actor, at=timezone.now()):
+        messages.success(
+            request, _("The invitation of %(email)s was withdrawn.") % {"email": invitation.email}
+        )
+    return redirect("accounts:people")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+@administrators_only
+def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
+    """Give a user another role."""
+    member = _member(request, user_id)
+    sent = request.POST if request.method == "POST" else None
+    form = RoleForm(sent, initial={"role": member.role})
+    if form.is_valid() and _is_changed(request, member, form):
+        messages.success(
+            request,
+            _("%(name)s has the role %(role)s now.")
+            % {"name": member.user.get_full_name(), "role": member.held_role.label},
+        )
+        return redirect("accounts:people")
+    status = 400 if form.errors else 200
+    return render(request, "accounts/role.html", {"form": form, "who": member}, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+@administrators_only
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
+def remove(request: MemberRequest, user_id: int) -> HttpResponse:
+    """Remove a user: the question, and the answer."""
+    member, at = _member(request, user_id), timezone.now()
+    form = RemovalForm(request.POST)
+    refusal = ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            members.remove_member(
+                membership=member,
+                delete_tokens=form.cleaned_data["delete_tokens"],
+                by=request.actor,
+                at=at,
+            )
+        except PermissionDenied as refused:
+            refusal = str(refused)
+        else:
+            name = member.user.get_full_name()
+            messages.success(request, _("%(name)s was removed.") % {"name": name})
+            return redirect("accounts:people")
+    context = all_users.listing(request.GET, actor=request.actor, at=at) | {
+        "who": member,
+        "tokens": token_hooks.counts(member.account_id, at).get(member.pk, 0),
+        "refusal": refusal,
+    }
+    return render(request, "accounts/remove.html", context, status=403 if refusal else 200)
+
+
+def _is_invited(request: MemberRequest, form: InvitationForm) -> bool:
+    """Invite; False if the verb refuses, with its words at the fields of the form."""
+    cleaned: dict[str, Any] = form.cleaned_data
+    try:
+        invitations.invite(
+            account=request.member.account,
+            email=cleaned["email"],
+            role=cleaned["role"],
+            name=cleaned["name"],
+            language=cleaned["language"],
+            by=request.actor,
+            at=timezone.now(),
+        )
+    except ValidationError as refusal:
+        form.add_error(None, refusal)
+        return False
+    return True
+
+
+def _is_changed(request: MemberRequest, member: Membership, form: RoleForm) -> bool:
+    """Change the role; False if the verb refuses, with its sentence in the form."""
+    role, by = form.cleaned_data["role"], request.actor
+    try:
+        members.change_role(membership=member, role=role, by=by, at=timezone.now())
+    except PermissionDenied as refusal:
+        form.add_error("role", str(refusal))
+    except ValidationError as refusal:
+        form.add_error(None, refusal)
+    return not form.errors
+
+
+def _member(request: MemberRequest, user_id: int) -> Membership:
+    """A user of the account; for somebody of another one there is no such page."""
+    visible = all_users.visible_members(request.actor)
+    return get_object_or_404(visible, user_id=_bearable(user_id))
+
+
+def _bearable(number: int) -> int:
+    """An id as long as databases know them: addresses may hold any number."""
+    return min(number, HIGHEST_ID)

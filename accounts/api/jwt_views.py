@@ -1,0 +1,172 @@
+"""Standard authorization: short-lived tokens for a password, a refresh token, another account."""
+
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api import authentication
+from accounts.api.errors import NotFound
+from accounts.api.schema import (
+    ACCOUNT_ID,
+    AUTHORIZATION,
+    NO_ACCOUNT,
+    PAIR,
+    TOO_MANY,
+    UNAUTHENTICATED,
+    answer,
+    example,
+    invalid,
+    refusal,
+)
+from accounts.api.serializers import TextField
+from accounts.api.views import actor_of
+from accounts.http.client_ip import client_address
+from accounts.jwt import token_families
+from accounts.jwt.tokens import Invalid, Pair
+from accounts.sign_in.adapter import user_agent
+from accounts.sign_in.jwt_login import LONGEST_PASSWORD, sign_in
+
+
+class CredentialsSerializer(serializers.Serializer[None]):
+    username = TextField(max_length=254, help_text="Your e-mail address.")
+    password = TextField(
+        max_length=LONGEST_PASSWORD,
+        trim_whitespace=False,
+        help_text="As you type it at the portal.",
+    )
+    one_time_password = TextField(
+        max_length=64,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        default="",
+        help_text="With two factors: a code of your authenticator app, or a recovery code.",
+    )
+
+
+class RefreshSerializer(serializers.Serializer[None]):
+    refresh = TextField(required=False, help_text="The refresh token of the latest pair.")
+    token = TextField(required=False, help_text="The same, as older clients call it.")
+
+    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
+        if not attrs:
+            raise serializers.ValidationError({"refresh": ["This field is required."]})
+        return attrs
+
+
+class PairSerializer(serializers.Serializer[Pair]):
+    access = serializers.CharField(help_text="Good for an hour.")
+    refresh = serializers.CharField(help_text="Good for a day, and once.")
+
+
+NO_REFRESH = refusal("A refresh token that is not good, or was used", message=authentication.ENDED)
+
+
+@extend_schema(
+    operation_id="sign_in",
+    summary="Sign in",
+    description="A pair of tokens for the first of your accounts. Send the access token in "
+    "the header Authorization: Bearer <access token>, wherever an API token would do. Both end at "
+    "once when your password changes, or when you are removed from the account.",
+    tags=[AUTHORIZATION],
+    auth=[],
+    request=CredentialsSerializer,
+    examples=[
+        example(
+            "Signing in",
+            {
+                "username": "maria@example.com",
+                "password": "correct horse battery staple",
+                "one_time_password": "123456",
+            },
+        )
+    ],
+    responses={
+        200: answer(PairSerializer, "A pair of tokens", PAIR),
+        400: invalid(
+            "Wrong credentials, or a code is wanted",
+            errors=["No active account found with the given credentials."],
+        ),
+        429: TOO_MANY,
+    },
+)
+@api_view(["POST"])
+@authentication_classes([])
+@permission_classes([])
+@sensitive_variables()
+def login(request: Request) -> Response:
+    asked = CredentialsSerializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    pair = sign_in(
+        email=asked.validated_data["username"],
+        password=asked.validated_data["password"],
+        one_time_password=asked.validated_data["one_time_password"] or "",
+        at=timezone.now(),
+        address=client_address(request._request),
+        user_agent=user_agent(request._request),
+    )
+    return Response(pair._asdict())
+
+
+@extend_schema(
+    operation_id="refresh_tokens",
+    summary="Refresh my tokens",
+    description="A new pair for a refresh token. Each works once: if one comes a second time "
+    "somebody has copied it, and everything that followed from its sign-in ends.",
+    tags=[AUTHORIZATION],
+    auth=[],
+    request=RefreshSerializer,
+    examples=[example("Refreshing", {"refresh": "<refresh token>"})],
+    responses={
+        200: answer(PairSerializer, "A pair of tokens", PAIR),
+        400: invalid("No refresh token was sent", refresh=["This field is required."]),
+        401: NO_REFRESH,
+        429: TOO_MANY,
+    },
+)
+@api_view(["POST"])
+@authentication_classes([])
+@permission_classes([])
+@sensitive_variables()
+def refresh(request: Request) -> Response:
+    asked = RefreshSerializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    presented = asked.validated_data.get("refresh") or asked.validated_data["token"]
+    address = client_address(request._request)
+    try:
+        pair = token_families.refresh(presented=presented, at=timezone.now(), address=address)
+    except Invalid:
+        raise authentication.refused({"message": authentication.ENDED}, address) from None
+    return Response(pair._asdict())
+
+
+@extend_schema(
+    operation_id="sign_in_to_account",
+    summary="Change to another account",
+    description="A pair of tokens for another account of yours. Works with an access token, and "
+    "not with an API token, which stays in its account.",
+    tags=[AUTHORIZATION],
+    auth=[{"Bearer": []}],  # type: ignore[list-item]  # copied as it is; the hint is wrong
+    parameters=[ACCOUNT_ID],
+    responses={
+        200: answer(PairSerializer, "A pair of tokens", PAIR),
+        401: UNAUTHENTICATED,
+        403: refusal(
+            "Asked with an API token",
+            message="Only short-lived tokens can be exchanged for another account.",
+        ),
+        404: NO_ACCOUNT,
+    },
+)
+@api_view(["GET"])
+@sensitive_variables()
+def login_to_account(request: Request, client_id: int) -> Response:
+    try:
+        pair = token_families.switch(account_id=client_id, by=actor_of(request), at=timezone.now())
+    except token_families.NoSuchAccount:
+        raise NotFound("Account not found.") from None
+    return Response(pair._asdict())

@@ -1,0 +1,60 @@
+"""The people of an account, as the API shows them to a caller."""
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.db.models import Exists, OuterRef, QuerySet
+
+from accounts.all_users import listing as all_users
+from accounts.authorization import sso_hooks
+from accounts.authorization.actor import Actor
+from accounts.models import Invitation, Membership, User
+from accounts.sign_in.mfa import FACTORS
+
+
+def members(actor: Actor) -> QuerySet[Membership]:
+    """Those whom the caller may see, with what else is told of a user: whether the address is
+    confirmed, two factors, and whether they have to come through the identity provider."""
+    addresses = EmailAddress.objects.filter(user=OuterRef("user"), verified=True)
+    factors = Authenticator.objects.filter(user=OuterRef("user"), type__in=FACTORS)
+    return (
+        all_users.visible_members(actor)
+        .annotate(
+            is_confirmed=Exists(addresses),
+            has_two_factors=Exists(factors),
+            is_forced=sso_hooks.forced_here(),
+        )
+        .order_by("pk")
+    )
+
+
+def invitations(actor: Actor) -> QuerySet[Invitation]:
+    """Who was invited and has not answered yet, for Administrators."""
+    return all_users.invitations_of(actor).order_by("pk")
+
+
+def as_member(invitation: Invitation) -> Membership:
+    """Somebody who was invited, as the member they may become. It holds what the inviter wrote and
+    nothing else: whether the portal knows the person already is not for them to learn."""
+    user = User(
+        pk=invitation.user_id,
+        email=invitation.email,
+        name=invitation.name,
+        language=invitation.language,
+    )
+    member = Membership(account=invitation.account, user=user, role=invitation.role)
+    for name in ("is_confirmed", "has_two_factors", "is_forced"):
+        setattr(member, name, False)
+    return member
+
+
+def part(actor: Actor, start: int, stop: int | None) -> list[Membership]:
+    """Some of the people: members first, and then who is invited."""
+    present, invited = members(actor), invitations(actor)
+    found = list(present[start:stop])
+    before = present.count()
+    rest = invited[max(0, start - before) : None if stop is None else max(0, stop - before)]
+    return [*found, *map(as_member, rest)]
+
+
+def count(actor: Actor) -> int:
+    return members(actor).count() + invitations(actor).count()

@@ -1,0 +1,274 @@
+"""Profile → Audit log: what can be asked, and what a row says. One for the page and the file."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+from django import forms
+from django.core.paginator import Page, Paginator
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
+
+from accounts.audit import labels
+from accounts.audit.visibility import events_visible_to
+from accounts.authorization.actor import OPERATORS_DOORS, Actor
+from accounts.models import AuditEvent, AuditEventQuerySet, Invitation, Membership, User
+from accounts.validators import parse_id
+
+PAGE_SIZES = (25, 50, 100)
+PART = 1_000
+"""Events read at once for the file: no query stays open while somebody's line is slow."""
+
+
+class PersonField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
+    """A member, by the id of the user."""
+
+    def to_python(self, value: Any) -> Any:
+        """Refuse what is no id before the database has to."""
+        if value and parse_id(str(value)) is None:
+            raise forms.ValidationError(
+                self.error_messages["invalid_choice"], "invalid_choice", {"value": value}
+            )
+        return super().to_python(value)
+
+    def label_from_instance(self, member: Membership) -> str:
+        return str(member.user.get_full_name())
+
+
+class DayField(forms.DateField):
+    """A day that begins and ends in every time zone: the calendar's first and last do not."""
+
+    default_validators = [MinValueValidator(date(1970, 1, 1)), MaxValueValidator(date(9000, 1, 1))]
+    input_formats = ["%Y-%m-%d"]
+    widget = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+
+
+class AuditFilter(forms.Form):
+    """Who, what, when and which token."""
+
+    person = PersonField(
+        label=_("Person"),
+        queryset=Membership.objects.none(),
+        to_field_name="user_id",
+        required=False,
+        empty_label=_("Everybody"),
+    )
+    kind = forms.ChoiceField(label=_("Event"), required=False)
+    since = DayField(label=_("From"), required=False)
+    until = DayField(label=_("Up to"), required=False)
+    token = forms.CharField(
+        label=_("API token"),
+        required=False,
+        max_length=255,
+        widget=forms.TextInput({"inputmode": "numeric", "placeholder": _("ID")}),
+    )
+
+    def __init__(self, query: QueryDict, *, actor: Actor) -> None:
+        super().__init__(query)
+        self.actor = actor
+        if actor.membership and actor.is_administrator_of(actor.membership.account_id):
+            self.fields["person"].queryset = (  # type: ignore[attr-defined]  # a PersonField
+                Membership.objects.filter(account=actor.membership.account_id)
+                .select_related("user")
+                .order_by("user__name", "user__email")
+            )
+        else:
+            del self.fields["person"]
+        self.fields["kind"].choices = [("", _("All events")), *labels.choices()]  # type: ignore[attr-defined]  # a ChoiceField
+
+    def clean_token(self) -> int | None:
+        """The id in what people copy: `123456789`, `123456789$…`, `123456789_…`."""
+        text = self.cleaned_data["token"].strip().split("$")[0].split("_")[0]
+        token_id = parse_id(text)
+        if text and token_id is None:
+            raise forms.ValidationError(
+                _("Enter the ID of an API token: the number before the $."), code="token"
+            )
+        return token_id
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and since > until:
+            self.add_error("until", _("Choose a day that is not before the first."))
+        return cleaned
+
+    def events(self) -> AuditEventQuerySet:
+        """What was asked for, of what the reader may see, newest first; nothing if it is wrong."""
+        visible = events_visible_to(self.actor)
+        if not self.is_valid():
+            return visible.none()
+        wanted = [self._condition(name) for name in self.fields if self._asked(name)]
+        return visible.filter(*wanted).select_related("user").newest_first()
+
+    @property
+    def is_narrow(self) -> bool:
+        return any(self._asked(name) for name in self.fields)
+
+    def _asked(self, name: str) -> bool:
+        return bool(self.data.get(name) if self.errors else self.cleaned_data[name])
+
+    def _condition(self, name: str) -> Q:
+        value = self.cleaned_data[name]
+        match name:
+            case "person":
+                return (
+                    Q(user=value.user_id)
+                    | Q(subject_type="user", subject_id=value.user_id)
+                    | Q(subject_type="membership", subject_id=value.pk)
+                )
+            case "since":
+                return Q(at__gte=_midnight(value))
+            case "until":
+                return Q(at__lt=_midnight(value + timedelta(days=1)))
+            case "token":
+                return Q(through_token=value) | Q(subject_type="apitoken", subject_id=value)
+        return Q(kind=value)
+
+
+class Row(NamedTuple):
+    """An event as people of an account may know it. Empty texts where there is nothing to say."""
+
+    event: AuditEvent
+    name: str
+    who: str
+    email: str
+    door: str
+    address: str
+    about: str
+    token_id: int | None
+    """The API token that it is about."""
+    facts: list[tuple[str, str]]
+
+
+def listing(query: QueryDict, *, actor: Actor) -> dict[str, Any]:
+    """The context of the page; it costs the same number of queries for any number of events."""
+    form = AuditFilter(query, actor=actor)
+    size = _page_size(query)
+    page: Page[AuditEvent] = Paginator(form.events(), size).get_page(query.get("page"))
+    return {
+        "form": form,
+        "rows": rows(page.object_list),
+        "page": page,
+        "page_range": list(page.paginator.get_elided_page_range(page.number)),
+        "page_sizes": PAGE_SIZES,
+        "page_size": size,
+        "is_narrow": form.is_narrow,
+        "is_administrator": "person" in form.fields,
+    }
+
+
+def rows(events: Iterable[AuditEvent]) -> list[Row]:
+    """What to say about these events; three queries for all of them."""
+    known = list(events)
+    names = _names(known)
+    return [_row(event, names) for event in known]
+
+
+def in_parts(events: AuditEventQuerySet) -> Iterator[list[AuditEvent]]:
+    """The events, which must be newest first, in lists; each is asked for when its turn comes."""
+    part = list(events[:PART])
+    while part:
+        yield part
+        last = part[-1]
+        part = list(events.filter(Q(at__lt=last.at) | Q(at=last.at, pk__lt=last.pk))[:PART])
+
+
+class _Names(NamedTuple):
+    users: dict[int, str]
+    members: dict[int, str]
+    invitations: dict[int, str]
+
+
+def _names(events: list[AuditEvent]) -> _Names:
+    """Everybody whom these events are about."""
+
+    def ids(subject_type: str) -> set[int | None]:
+        return {event.subject_id for event in events if event.subject_type == subject_type}
+
+    issuers = {event.details.get("issuer") for event in events} - {None}
+    people: QuerySet[User] = User.objects.filter(pk__in=ids("user") | issuers)
+    members = Membership.objects.filter(pk__in=ids("membership")).select_related("user")
+    invitations = Invitation.objects.filter(pk__in=ids("invitation"))
+    return _Names(
+        users={user.pk: user.get_full_name() for user in people},
+        members={member.pk: member.user.get_full_name() for member in members},
+        invitations=dict(invitations.values_list("pk", "email")),
+    )
+
+
+def _row(event: AuditEvent, names: _Names) -> Row:
+    is_operator = event.through in OPERATORS_DOORS
+    user = None if is_operator else event.user
+    who = user.get_full_name() if user else ""
+    if is_operator and event.through != "system":
+        who = _t("An operator of the portal")  # who they are and where they sit is not told
+    return Row(
+        event=event,
+        name=labels.event_name(event.kind),
+        who=who,
+        email=user.email if user else "",
+        door=labels.door_name(event.through),
+        address="" if is_operator else (event.address or ""),
+        about=_about(event, names),
+        token_id=event.subject_id if event.subject_type == "apitoken" else None,
+        facts=[
+            (labels.detail_name(key), _fact(event.kind, key, value, names))
+            for key, value in event.details.items()
+            if value not in (None, "", False) and not _is_said(key, value, event)
+        ],
+    )
+
+
+def _is_said(key: str, value: Any, event: AuditEvent) -> bool:
+    """True for people whom the row names anyway, and for what only the API's users ask about."""
+    if key == "email":
+        return event.subject_type == "invitation"
+    return key in ("user", "family") or (key == "issuer" and value == event.user_id)
+
+
+def _about(event: AuditEvent, names: _Names) -> str:
+    """Whom the event is about, unless that is who did it."""
+    subject_id = event.subject_id or 0
+    match event.subject_type:
+        case "user" if subject_id == event.user_id:
+            return ""
+        case "user":
+            return names.users.get(subject_id, "")
+        case "membership":
+            return names.members.get(subject_id, "")
+        case "invitation":
+            return names.invitations.get(subject_id, "")
+    return ""
+
+
+def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
+    """A value in words: people by name, reasons in a sentence, times in the reader's zone."""
+    if key == "issuer":
+        return names.users.get(value, str(value))
+    if key == "code":
+        return labels.code_name(kind, str(value))
+    if value is True:
+        return _t("Yes")
+    at = parse_datetime(value) if key.endswith("_at") and isinstance(value, str) else None
+    if at is None:
+        return labels.value_name(key, str(value))
+    local = timezone.localtime(at)
+    return f"{date_format(local, pgettext('date format', 'j M Y'))} {local:%H:%M}"
+
+
+def _midnight(day: date) -> datetime:
+    """When the day begins where the reader is."""
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def _page_size(query: QueryDict) -> int:
+    wanted = query.get("page_size", "")
+    return next((size for size in PAGE_SIZES if str(size) == wanted), PAGE_SIZES[0])

@@ -1,0 +1,40 @@
+"""The one way to write an audit event: inside the transaction of what it tells."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+
+from accounts.authorization.actor import Actor
+from accounts.models import Account, AuditEvent
+
+
+def record(
+    kind: str,
+    *,
+    by: Actor,
+    at: datetime,
+    account: Account | None = None,
+    account_id: int | None = None,
+    subject: models.Model | None = None,
+    **details: Any,
+) -> AuditEvent:
+    """Write one event. `details` must be JSON values, and never a secret.
+
+    What an API token does belongs to the token's account, whatever it is about: Administrators of
+    the person's other accounts must not learn of the token.
+    """
+    if account is None and account_id is None and by.token_id is not None:
+        account = by.account
+    return AuditEvent.objects.create(
+        at=at,
+        kind=kind,
+        account_id=account.pk if account else account_id,
+        user=by.user,
+        through=by.through,
+        through_token=by.token_id,
+        address=by.address,
+        subject_type=subject._meta.model_name or "" if subject else "",
+        subject_id=subject.pk if subject else None,
+        details=details,
+    )

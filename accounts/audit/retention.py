@@ -1,0 +1,64 @@
+"""The one way out of the audit log: old age."""
+
+from datetime import datetime, timedelta
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.models import AuditEvent, AuditPruning
+
+SHORTEST_KEPT = timedelta(days=30)
+"""Nobody covers their tracks of this month."""
+
+PART = 5_000
+"""Events a transaction, so that others write in between."""
+
+PRUNED = "audit.pruned"
+
+
+def prune(*, before: datetime, by: Actor, at: datetime) -> int:
+    """Delete the events older than `before`; returns how many. Dull when there are none.
+
+    Goes in parts, each a transaction. The first writes the event that tells how many there were, so
+    no event is ever gone untold; these events themselves stay for good. Raises `PermissionDenied`
+    for all but operators and `ValidationError` for events of the last 30 days.
+    """
+    if not by.is_operator:
+        raise PermissionDenied(_("Only operators of the portal do this."))
+    if before > at - SHORTEST_KEPT:
+        raise ValidationError(
+            _("Events of the last %(days)d days stay. Choose an earlier day."),
+            code="too_recent",
+            params={"days": SHORTEST_KEPT.days},
+        )
+    pruned = _first_part(before, by=by, at=at)
+    while part := _part(before):
+        pruned += part
+    return pruned
+
+
+@transaction.atomic
+def _first_part(before: datetime, *, by: Actor, at: datetime) -> int:
+    count = _old(before).count()
+    if not count:
+        return 0
+    audit.record(PRUNED, by=by, at=at, before=before.isoformat(), count=count)
+    return _part(before)
+
+
+@transaction.atomic
+def _part(before: datetime) -> int:
+    leave = AuditPruning.objects.create(before=before)
+    part = _old(before).order_by("at").values("pk")[:PART]
+    # A plain QuerySet, because the model's own deletes nothing; the database still asks for leave.
+    gone: int = QuerySet(AuditEvent).filter(pk__in=part)._raw_delete("default")
+    leave.delete()
+    return gone
+
+
+def _old(before: datetime) -> QuerySet[AuditEvent]:
+    return AuditEvent.objects.filter(at__lt=before).exclude(kind=PRUNED)

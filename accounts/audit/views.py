@@ -1,0 +1,38 @@
+"""Profile → Audit log: the page and the file."""
+
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.audit.csv_export import lines
+from accounts.audit.listing import AuditFilter, listing
+from accounts.tenancy.decorators import MemberRequest, member_required
+
+
+@require_safe
+@never_cache
+@member_required
+def audit_log(request: MemberRequest) -> HttpResponse:
+    """Who did what, through which token, from where, when."""
+    context = listing(request.GET, actor=request.actor)
+    status = 200 if context["form"].is_valid() else 400
+    return render(request, "accounts/audit_log.html", context, status=status)
+
+
+@require_safe
+@never_cache
+@member_required
+def download(request: MemberRequest) -> HttpResponseBase:
+    """The same events, all pages of them, as a file."""
+    form = AuditFilter(request.GET, actor=request.actor)
+    if not form.is_valid():
+        return audit_log(request)
+    return StreamingHttpResponse(
+        lines(form.events()),
+        content_type="text/csv; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="audit-log-{timezone.now():%Y-%m-%d}.csv"'
+        },
+    )

@@ -1,0 +1,84 @@
+"""What an actor still is: asked again inside the transaction in which they act."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.authorization import token_hooks
+from accounts.authorization.actor import Actor
+from accounts.models import Account, Membership, TokenFamily, User
+from accounts.roles import Role
+from accounts.signals import standing_changed
+
+
+def lock(account_id: int) -> Account:
+    """Queue for the account: whoever holds its row decides alone who is what in it.
+
+    `no_key` lets others insert rows that refer to it meanwhile. (On SQLite the transaction itself
+    is the queue.)
+    """
+    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
+
+
+def as_of_now(by: Actor, at: datetime) -> Actor:
+    """The actor as they are inside this transaction: what they were when the request began may have
+    ended since. Raises `PermissionDenied` if they may not act at all any more."""
+    if by.membership is None:
+        _refuse_ended_person(by)
+        return by
+    membership = present(by.membership)
+    role = membership.held_role
+    if by.token_id is not None:
+        role = Role.weaker(role, _role_of_token(by.token_id, at))
+    if by.family_id is not None:
+        _refuse_ended_family(by.family_id, membership, at)
+    return replace(by, membership=membership, role=role)
+
+
+def present(member: Membership) -> Membership:
+    """The member as they are now. Raises `PermissionDenied` if they are none any more."""
+    found = Membership.objects.present().select_related("user", "account").filter(pk=member.pk)
+    if (membership := found.first()) is None:
+        raise PermissionDenied(_("You do not belong to this account any more."))
+    return membership
+
+
+def operators_only(by: Actor, at: datetime) -> Actor:
+    """The operator as of now. Raises `PermissionDenied` for everybody else."""
+    if not by.is_operator:
+        raise PermissionDenied(_("Only operators of the portal do this."))
+    return as_of_now(by, at)
+
+
+def announce(*, user_id: int | None = None, account_id: int | None = None) -> None:
+    """Once this transaction is committed, say that tokens may do other things than before: those
+    that this user issued, in this account (None: in all, of everybody)."""
+    transaction.on_commit(
+        lambda: standing_changed.send(Membership, user_id=user_id, account_id=account_id) and None
+    )
+
+
+def _refuse_ended_person(by: Actor) -> None:
+    if by.user is None:
+        return
+    people = User.objects.filter(pk=by.user.pk, is_active=True)
+    if by.is_operator:
+        people = people.filter(is_staff=True)
+    if not people.exists():
+        raise PermissionDenied(_("You may not do this any more. Sign in again."))
+
+
+def _role_of_token(token_id: int, at: datetime) -> Role:
+    role = token_hooks.role_of(token_id, at)
+    if role is None:
+        raise PermissionDenied(_("The API token you act with has ended."))
+    return role
+
+
+def _refuse_ended_family(family_id: UUID, membership: Membership, at: datetime) -> None:
+    if not TokenFamily.objects.live(at).filter(pk=family_id, membership=membership).exists():
+        raise PermissionDenied(_("Your sign-in has ended. Sign in again."))

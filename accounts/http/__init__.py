@@ -1,0 +1,1 @@
+"""What requests say: addresses, browsers, where to go next."""

@@ -1,0 +1,60 @@
+"""How an invitation reads. Its link is made when the mail is sent: no secret waits for it."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+
+from accounts.invitations.services import signed_id
+from accounts.models import Invitation
+from notifications.email.rendering import Fact, Letter, moment, one_line, render, writes
+from notifications.kinds import INVITATION
+from notifications.models import Mail
+
+LONGEST_NAME = 60
+"""Names are what strangers wrote: long enough to be known by, too short for a letter of theirs."""
+
+
+@writes(INVITATION)
+def invitation_letter(mail: Mail, at: datetime) -> Letter | None:
+    """Who asks whom to join what, as which role, until when; None for an invitation that is open no
+    more, or was sent again since."""
+    invitation = (
+        Invitation.objects.open()
+        .select_related("account", "invited_by__user")
+        .filter(pk=mail.facts["invitation"], times_sent=mail.facts["sending"])
+        .first()
+    )
+    if invitation is None or invitation.is_late(at):
+        return None
+    account = _short(invitation.account.name)
+    return render(
+        mail,
+        "emails/invitation/body",
+        subject=_("Invitation to %(account)s") % {"account": account},
+        heading=_("You are invited to %(account)s") % {"account": account},
+        inviter=_inviter(invitation),
+        inviting_account=account,
+        facts=[
+            Fact(_("Account"), account),
+            Fact(_("Role"), invitation.given_role.label, invitation.given_role.explanation),
+            moment(invitation.expires_at, _("Link valid until"), zone=mail.user.time_zone),
+        ],
+        email=invitation.email,
+        link=f"{settings.BASE_URL}{reverse('accounts:invitation', args=[signed_id(invitation)])}",
+        action=INVITATION.action_for(1),
+    )
+
+
+def _inviter(invitation: Invitation) -> str:
+    """Name and address: the name alone could be anybody's."""
+    if invitation.invited_by is None:
+        return _("An operator of the portal")
+    user = invitation.invited_by.user
+    return f"{_short(user.name)} ({user.email})" if user.name else user.email
+
+
+def _short(name: str) -> str:
+    return Truncator(one_line(name)).chars(LONGEST_NAME)

@@ -1,0 +1,37 @@
+"""The form of an invitation."""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.email_addresses import normal_email
+from accounts.members.forms import RoleForm
+from accounts.users.forms import language_choices
+
+
+class InvitationForm(RoleForm):
+    """Whom to invite, and as what."""
+
+    email = forms.CharField(
+        label=_("E-mail"),
+        max_length=254,
+        error_messages={"required": _("Enter the e-mail address of the person.")},
+        widget=forms.TextInput(
+            {"type": "email", "autocomplete": "off", "autocapitalize": "off", "autofocus": True}
+        ),
+    )
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=150,
+        required=False,
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    language = forms.ChoiceField(
+        label=_("Language"),
+        choices=language_choices,
+        help_text=_("The mail is in this language, if the person is new here."),
+    )
+
+    field_order = ["email", "name", "language", "role"]
+
+    def clean_email(self) -> str:
+        return normal_email(self.cleaned_data["email"])

@@ -1,0 +1,419 @@
+"""The verbs of invitations: an address is asked to join an account with a role.
+
+The answers are the same whether the portal knows the address or not. So the person behind a new one
+is made at once, without a password, and what the inviter sees of somebody known is only what they
+wrote themselves.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.core import signing
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.audit import recorder as audit
+from accounts.authorization import recheck
+from accounts.authorization.actor import Actor
+from accounts.email_addresses import normal_email
+from accounts.members.services import join, may_manage
+from accounts.models import (
+    Account,
+    Invitation,
+    Language,
+    Membership,
+    User,
+    draw_nonce,
+    validate_time_zone,
+)
+from accounts.random_ids import draw_id
+from accounts.roles import Role
+from accounts.throttling import rate_limits
+from accounts.throttling.rate_limits import Limit, TooManyTries
+from accounts.users.services import set_password
+from notifications.kinds import INVITATION
+from notifications.services import post
+from notifications.tasks import ring_soon
+
+GOOD_FOR = timedelta(hours=24)
+MOST_SENDINGS = 5
+"""An inviter must not be able to fill the mailbox of somebody who does not answer."""
+SALT = "accounts.invitations"
+TURNED_AWAY = Limit("invitation-refused", 5, timedelta(days=1))
+"""Events that one invitation may leave in a day for one reason."""
+OTHER_PERSON = "other_person"
+
+REFUSALS: dict[str, Promise] = {
+    "unknown": gettext_lazy(
+        "This link is damaged or incomplete. Open it from the mail again, or ask to be invited "
+        "again."
+    ),
+    "replaced": gettext_lazy(
+        "The invitation was sent again, and this link is the older one. Use the newest mail."
+    ),
+    "used": gettext_lazy("This invitation was accepted already. Sign in to work in the account."),
+    "withdrawn": gettext_lazy(
+        "This invitation was withdrawn. Ask an Administrator of the account to invite you again."
+    ),
+    "late": gettext_lazy(
+        "This link was good for 24 hours. Ask an Administrator of the account to send the "
+        "invitation again."
+    ),
+    "inviter_left": gettext_lazy(
+        "Whoever invited you is no Administrator of the account any more. Ask one of the account "
+        "to send the invitation again."
+    ),
+    "closed": gettext_lazy("The account that you were invited to is closed."),
+}
+
+
+class InvitationRefused(ValidationError):
+    """The invitation is good no more; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(str(REFUSALS[code]), code=code)
+
+
+def invite(
+    *,
+    account: Account,
+    email: str,
+    role: Role,
+    name: str = "",
+    language: str = Language.ENGLISH,
+    by: Actor,
+    at: datetime,
+) -> Invitation:
+    """Ask an address to join the account with this role; the mail follows.
+
+    Raises `PermissionDenied` unless an operator or an Administrator of the account asks, and
+    `ValidationError` by field, with codes `already_member`, `already_invited` (params: `user`,
+    `account`) and `too_many_invitations`. A late invitation gives way to the new one.
+    """
+    try:
+        with transaction.atomic():
+            return _invite(account, email, role, name, language, by=by, at=at)
+    except ValidationError as refusal:
+        if any(error.code == "too_many_invitations" for error in _errors(refusal)):
+            audit.record(
+                "invitation.refused", by=by, at=at, account=account, code="too_many_invitations"
+            )
+        raise
+
+
+@transaction.atomic
+def send_again(*, invitation: Invitation, by: Actor, at: datetime) -> Invitation:
+    """Send an open invitation once more: good for another 24 hours, by a new link; the older one
+    dies. Whoever sends it is the inviter from now on.
+
+    Raises `PermissionDenied` as `invite`, and `ValidationError` with code `sent_too_often`, or for
+    an invitation that is not open.
+    """
+    by, current = _managed(invitation, by=by, at=at)
+    if not current.is_open:
+        raise InvitationRefused("used" if current.accepted_at else "withdrawn")
+    if current.times_sent >= MOST_SENDINGS:
+        raise ValidationError(
+            _(
+                "This invitation was sent %(count)d times already. Ask the person by other means, "
+                "or withdraw it and invite them anew."
+            ),
+            code="sent_too_often",
+            params={"count": MOST_SENDINGS},
+        )
+    current.invited_by, current.nonce = by.membership, draw_nonce()
+    current.sent_at, current.expires_at = at, at + GOOD_FOR
+    current.times_sent += 1
+    current.save(update_fields=["invited_by", "nonce", "sent_at", "expires_at", "times_sent"])
+    _record("invitation.sent_again", current, by=by, at=at)
+    _post(current, at=at)
+    return current
+
+
+@transaction.atomic
+def withdraw(*, invitation: Invitation, by: Actor, at: datetime) -> bool:
+    """Take an invitation back: its link is good no more. False if it is not open.
+
+    Raises `PermissionDenied` as `invite`.
+    """
+    by, current = _managed(invitation, by=by, at=at)
+    if not current.is_open:
+        return False
+    _close(current, at=at)
+    _record("invitation.withdrawn", current, by=by, at=at)
+    return True
+
+
+@sensitive_variables("password")
+def accept(
+    *,
+    invitation: Invitation,
+    user: User,
+    password: str | None = None,
+    time_zone: str = "UTC",
+    by: Actor,
+    at: datetime,
+) -> Membership:
+    """Join the account, as whom the invitation is for. `invitation` is what `find` has found.
+
+    Whoever has the link reads the mail that goes to the address: it counts as confirmed, and
+    somebody new signs in with this `password` from now on, and reads times in `time_zone`.
+
+    Raises `InvitationRefused`, `PermissionDenied` for another person, and `ValidationError` for a
+    weak password.
+    """
+    try:
+        with transaction.atomic():
+            membership = _accept(invitation, user, by=by, at=at)
+            if password is not None:
+                set_password(user=user, password=password, by=by, at=at)
+                _read_times_in(time_zone, user)
+            return membership
+    except InvitationRefused as refusal:
+        turn_away(invitation=invitation, why=str(refusal.code), by=by, at=at)
+        raise
+    except PermissionDenied:
+        turn_away(invitation=invitation, why=OTHER_PERSON, by=by, at=at)
+        raise
+
+
+def _read_times_in(time_zone: str, user: User) -> None:
+    validate_time_zone(time_zone)
+    user.time_zone = time_zone
+    user.save(update_fields=["time_zone"])
+
+
+def find(signed: str, *, by: Actor, at: datetime) -> Invitation:
+    """The invitation of a link, if it is good. Raises `InvitationRefused`, and the account can read
+    in its audit log that its link was refused."""
+    try:
+        pk, nonce = signing.loads(signed, salt=SALT)
+    except (signing.BadSignature, ValueError, TypeError):
+        raise InvitationRefused("unknown") from None
+    invitation = _with_people().filter(pk=pk).first()
+    if invitation is None:
+        raise InvitationRefused("unknown")
+    try:
+        _refuse_unless_good(invitation, nonce=nonce, at=at)
+    except InvitationRefused as refusal:
+        turn_away(invitation=invitation, why=str(refusal.code), by=by, at=at)
+        raise
+    return invitation
+
+
+def turn_away(*, invitation: Invitation, why: str, by: Actor, at: datetime) -> None:
+    """Remember that somebody with a link was turned away. `why` is one of the `REFUSALS`, or
+    `OTHER_PERSON`. Whoever opens it again and again fills no audit log: see `TURNED_AWAY`.
+
+    Who else has opened it stays unsaid: that a person has another address, or another account, is
+    none of this account's business.
+    """
+    try:
+        rate_limits.take(TURNED_AWAY, f"{invitation.pk} {why}")
+    except TooManyTries:
+        return
+    if by.user != invitation.user:
+        by = replace(by, user=None, membership=None)
+    _record("invitation.refused", invitation, by=by, at=at, code=why)
+
+
+def still_stands(invitation: Invitation) -> bool:
+    """True while whoever sent it could send it again."""
+    inviter = invitation.invited_by
+    return inviter is None or (
+        inviter.is_administrator and not inviter.is_removed and inviter.user.is_active
+    )
+
+
+def signed_id(invitation: Invitation) -> str:
+    """What the link of the newest mail names the invitation by."""
+    return signing.dumps([invitation.pk, invitation.nonce], salt=SALT)
+
+
+def _invite(
+    account: Account, email: str, role: Role, name: str, language: str, *, by: Actor, at: datetime
+) -> Invitation:
+    account = recheck.lock(account.pk)
+    by = recheck.as_of_now(by, at)
+    if not may_manage(by, account.pk):
+        raise PermissionDenied(_("Only Administrators invite users to the account."))
+    invitation = Invitation(
+        account=account,
+        email=_address(email),
+        name=name.strip(),
+        language=language,
+        role=role,
+        invited_by=by.membership,
+        created_at=at,
+        sent_at=at,
+        expires_at=at + GOOD_FOR,
+    )
+    invitation.clean_fields(exclude=["user"])
+    if account.closed_at is not None:
+        raise InvitationRefused("closed")
+    _refuse_known_to_account(invitation, at=at)
+    if not by.is_operator:
+        _refuse_too_many(account, at=at)
+    invitation.user = _person(invitation, at=at)
+    invitation.save(force_insert=True)
+    _record("invitation.sent", invitation, by=by, at=at)
+    _post(invitation, at=at)
+    return invitation
+
+
+def _address(email: str) -> str:
+    try:
+        return normal_email(email)
+    except ValidationError as refusal:
+        raise ValidationError({"email": refusal.error_list}) from None
+
+
+def _refuse_known_to_account(invitation: Invitation, *, at: datetime) -> None:
+    account, email = invitation.account, invitation.email
+    if Membership.objects.filter(account=account, user__email=email, removed_at=None).exists():
+        raise ValidationError(
+            {
+                "email": ValidationError(
+                    _("This person belongs to the account already."), code="already_member"
+                )
+            }
+        )
+    waiting = Invitation.objects.open().filter(account=account, user__email=email).first()
+    if waiting is None:
+        return
+    if waiting.is_late(at):
+        _close(waiting, at=at)
+        return
+    raise ValidationError(
+        {
+            "email": ValidationError(
+                _("This person is invited already. You can send the invitation again."),
+                code="already_invited",
+                params={"user": waiting.user_id, "account": account.pk},
+            )
+        }
+    )
+
+
+def _refuse_too_many(account: Account, *, at: datetime) -> None:
+    """Known people count like new ones: what counts otherwise would tell who is known."""
+    limit = settings.INVITATIONS_PER_DAY
+    since = at - timedelta(days=1)
+    if Invitation.objects.filter(account=account, created_at__gt=since).count() >= limit:
+        raise ValidationError(
+            _(
+                "An account can invite %(limit)d people within 24 hours, and this one has. "
+                "Invite more of them tomorrow."
+            ),
+            code="too_many_invitations",
+            params={"limit": limit},
+        )
+
+
+def _person(invitation: Invitation, *, at: datetime) -> User:
+    """Whoever has the address; made now if nobody has. Two accounts may invite somebody at the same
+    moment: the database lets one make them, and the other finds them."""
+    new = User(
+        email=invitation.email,
+        name=invitation.name,
+        language=invitation.language,
+        date_joined=at,
+    )
+    new.set_unusable_password()
+    while User.objects.filter(pk=new.pk).exists():
+        new.pk = draw_id()
+    User.objects.bulk_create([new], ignore_conflicts=True)
+    person = User.objects.get(email=invitation.email)
+    if person.pk == new.pk:
+        EmailAddress.objects.create(user=person, email=person.email, primary=True, verified=False)
+    return person
+
+
+def _accept(invitation: Invitation, user: User, *, by: Actor, at: datetime) -> Membership:
+    account = recheck.lock(invitation.account_id)
+    by = recheck.as_of_now(by, at)
+    current = _with_people().get(pk=invitation.pk)
+    _refuse_unless_good(current, nonce=invitation.nonce, at=at)
+    if not (by.user == user == current.user) or by.token_id is not None:
+        raise PermissionDenied(
+            _("This invitation is for another person. Sign out, then open its link again.")
+        )
+    membership = join(account=account, user=user, role=current.given_role, at=at)
+    current.accepted_at = at
+    current.save(update_fields=["accepted_at"])
+    # Of the address that was invited, and no other.
+    EmailAddress.objects.filter(user=user, email=current.email).update(verified=True)
+    _record("invitation.accepted", current, by=by, at=at)
+    return membership
+
+
+def _refuse_unless_good(invitation: Invitation, *, nonce: str, at: datetime) -> None:
+    if invitation.accepted_at is not None:
+        raise InvitationRefused("used")
+    if invitation.withdrawn_at is not None:
+        raise InvitationRefused("withdrawn")
+    if invitation.nonce != nonce:
+        raise InvitationRefused("replaced")
+    if invitation.is_late(at):
+        raise InvitationRefused("late")
+    if invitation.account.closed_at is not None:
+        raise InvitationRefused("closed")
+    if not still_stands(invitation):
+        raise InvitationRefused("inviter_left")
+
+
+def _managed(invitation: Invitation, *, by: Actor, at: datetime) -> tuple[Actor, Invitation]:
+    """The actor, who may manage this invitation, and the invitation, both as of now and locked."""
+    recheck.lock(invitation.account_id)
+    by = recheck.as_of_now(by, at)
+    if not may_manage(by, invitation.account_id):
+        raise PermissionDenied(_("Only Administrators manage the invitations of the account."))
+    return by, _with_people().get(pk=invitation.pk)
+
+
+def _with_people() -> QuerySet[Invitation]:
+    return Invitation.objects.select_related("account", "user", "invited_by__user")
+
+
+def _close(invitation: Invitation, *, at: datetime) -> None:
+    invitation.withdrawn_at = at
+    invitation.save(update_fields=["withdrawn_at"])
+
+
+def _post(invitation: Invitation, *, at: datetime) -> None:
+    post(
+        user_id=invitation.user_id,
+        account_id=invitation.account_id,
+        kind=INVITATION,
+        facts={"invitation": invitation.pk, "sending": invitation.times_sent},
+        at=at,
+        give_up_after=GOOD_FOR,
+    )
+    ring_soon()
+
+
+def _record(kind: str, invitation: Invitation, *, by: Actor, at: datetime, **details: Any) -> None:
+    audit.record(
+        kind,
+        by=by,
+        at=at,
+        account_id=invitation.account_id,
+        subject=invitation,
+        email=invitation.email,
+        role=invitation.given_role.label,
+        **details,
+    )
+
+
+def _errors(refusal: ValidationError) -> list[ValidationError]:
+    if hasattr(refusal, "error_dict"):
+        return [error for errors in refusal.error_dict.values() for error in errors]
+    return list(refusal.error_list)

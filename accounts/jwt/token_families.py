@@ -1,0 +1,197 @@
+"""The verbs of token families: the only writers of their table.
+
+A refresh token is good once. Turning it in is one conditional UPDATE whose row count decides, so of
+two who come with the same one only one gets a pair. The other holds a copy, nobody can tell who of
+them the thief is, and so everything that followed from that sign-in ends.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.audit import recorder as audit
+from accounts.authorization import sso_hooks
+from accounts.authorization.actor import Actor, Through
+from accounts.authorization.recheck import as_of_now
+from accounts.jwt import tokens
+from accounts.jwt.tokens import Claims, Invalid, Pair
+from accounts.models import Membership, TokenFamily, User
+from accounts.validators import is_id
+
+REUSED = "reused"
+
+
+class NoSuchAccount(Exception):
+    """The person does not belong to an account with this id."""
+
+
+def begin(
+    *, membership: Membership, by: Actor, at: datetime, after: TokenFamily | None = None
+) -> Pair:
+    """Begin a family, inside the caller's transaction, which holds the user's row (`hold`).
+
+    One that comes `after` another belongs to the same sign-in, and is as old.
+    """
+    family = TokenFamily(
+        user_id=membership.user_id,
+        membership=membership,
+        created_at=after.created_at if after else at,
+        expires_at=at + settings.JWT_REFRESH_LIFETIME,
+        address=by.address,
+    )
+    if after is not None:
+        family.sign_in = after.sign_in
+    family.save(force_insert=True)
+    audit.record(
+        "jwt.issued",
+        by=by,
+        at=at,
+        account_id=membership.account_id,
+        subject=membership,
+        family=str(family.pk),
+    )
+    return tokens.sign(family, at=at)
+
+
+def hold(user_id: int) -> User:
+    """Queue for the user: whoever holds their row begins or ends their families alone."""
+    return User.objects.select_for_update(no_key=True).get(pk=user_id)
+
+
+def present_member(memberships: Q, *, user: User) -> Membership | None:
+    """The first of the user's present memberships that fits; it cannot be ended until the caller's
+    transaction is over."""
+    return (
+        Membership.objects.of(user)
+        .filter(memberships)
+        .select_for_update(of=("self",), no_key=True)
+        .first()
+    )
+
+
+def who(presented: str, *, at: datetime, address: str | None) -> Actor:
+    """The person behind an access token, asked of the database in one query. Raises `Invalid`."""
+    claims = tokens.read(presented, tokens.Access)
+    family = (
+        TokenFamily.objects.live(at)
+        .filter(
+            pk=claims.family,
+            membership_id=claims.membership,
+            membership__removed_at=None,
+            membership__user__is_active=True,
+            membership__account__closed_at=None,
+        )
+        .select_related("membership__user", "membership__account")
+        .first()
+    )
+    if family is None:
+        raise Invalid
+    return Actor.bearer(family.membership, family_id=family.pk, address=address)
+
+
+def has_just_signed_in(family_id: UUID, *, at: datetime) -> bool:
+    """True as long as the portal itself would not ask the person to sign in once more."""
+    lately = at - timedelta(seconds=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
+    return TokenFamily.objects.filter(pk=family_id, created_at__gt=lately).exists()
+
+
+@sensitive_variables("presented")
+def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
+    """A new pair for a refresh token, which is good no more. Raises `Invalid`.
+
+    A refresh token that comes a second time ends all families of its sign-in.
+    """
+    claims = tokens.read(presented, tokens.Refresh)
+    member = (
+        Membership.objects.present().filter(pk=claims.membership).select_related("user").first()
+    )
+    # A sign-in by password must not go on for ever where single sign-on is forced since.
+    if member is None or sso_hooks.is_forced(member.user):
+        raise Invalid
+    if (family := _turn(claims, at=at)) is not None:
+        return tokens.sign(family, at=at)
+    _end_reused(claims, at=at, address=address)
+    raise Invalid
+
+
+@transaction.atomic
+def switch(*, account_id: int, by: Actor, at: datetime) -> Pair:
+    """A pair for another account of the same person. Raises `NoSuchAccount`, and `PermissionDenied`
+    for everybody who does not act through a short-lived token: an API token stays in its account.
+    """
+    family_id = by.family_id
+    if family_id is None or by.user is None:
+        raise PermissionDenied(_("Only short-lived tokens can be exchanged for another account."))
+    user = hold(by.user.pk)
+    by = as_of_now(by, at)
+    wanted = Q(account_id=account_id) if is_id(account_id) else Q(pk=None)
+    membership = present_member(wanted, user=user)
+    if membership is None:
+        raise NoSuchAccount
+    return begin(membership=membership, by=by, at=at, after=TokenFamily.objects.get(pk=family_id))
+
+
+@transaction.atomic
+def end_all(
+    *, user: User | None = None, membership: Membership | None = None, why: str, at: datetime
+) -> int:
+    """End the families of a person, or those of one membership, and with them every access and
+    refresh token, at once. Returns how many were live. The caller writes the event.
+
+    `why` is a stable code: password, deactivated, removed, left.
+    """
+    if user is not None:
+        hold(user.pk)
+    families = TokenFamily.objects.live(at)
+    whose = families.filter(user=user) if user else families.filter(membership=membership)
+    return whose.update(ended_at=at, ended_why=why)
+
+
+def forget(*, at: datetime) -> int:
+    """Drop families none of whose tokens can be good any more. Dull when run twice."""
+    dropped, _by_model = TokenFamily.objects.filter(expires_at__lte=at).delete()
+    return dropped
+
+
+@transaction.atomic
+def _turn(claims: Claims, *, at: datetime) -> TokenFamily | None:
+    """Turn the refresh token in. None if it is not the current one of a live family.
+
+    The UPDATE asks columns of its own table only: PostgreSQL looks at those again when it has
+    waited for another process, but not at what it has read from others. And it is a transaction by
+    itself: PostgreSQL keeps a row locked that it has waited for and then found not to fit, which
+    must not go on while the user's row is waited for.
+    """
+    current = TokenFamily.objects.live(at).filter(
+        pk=claims.family, membership_id=claims.membership, current_refresh=claims.jti
+    )
+    ends_at = at + settings.JWT_REFRESH_LIFETIME
+    if not current.update(current_refresh=uuid4(), expires_at=ends_at):
+        return None
+    return TokenFamily.objects.get(pk=claims.family)
+
+
+@transaction.atomic
+def _end_reused(claims: Claims, *, at: datetime, address: str | None) -> None:
+    known = TokenFamily.objects.live(at).filter(pk=claims.family, membership_id=claims.membership)
+    family = known.exclude(current_refresh=claims.jti).select_related("membership__user").first()
+    if family is None:
+        return
+    hold(family.user_id)
+    ended = TokenFamily.objects.live(at).filter(sign_in=family.sign_in)
+    if not ended.update(ended_at=at, ended_why=REUSED):
+        return
+    audit.record(
+        "jwt.reused",
+        by=Actor(through=Through.API, user=family.membership.user, address=address),
+        at=at,
+        account_id=family.membership.account_id,
+        subject=family.membership,
+        family=str(family.pk),
+    )

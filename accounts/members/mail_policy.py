@@ -1,0 +1,45 @@
+"""Mails about accounts: whether they are still wanted, and the operators' verbs about them."""
+
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.models import Membership
+from notifications.email import delivery
+from notifications.email.rendering import reader_of
+from notifications.kinds import KINDS, Channel
+from notifications.models import Mail
+from notifications.preferences.services import wanted_channels
+
+
+def is_wanted(mail: Mail) -> bool:
+    """False if the reader has left the account, or turned off such mails, since it was decided."""
+    person = reader_of(mail)
+    is_member = Membership.objects.of(mail.user).filter(account_id=person.account_id).exists()
+    return is_member and Channel.EMAIL in wanted_channels([person], KINDS[mail.kind])[person]
+
+
+@transaction.atomic
+def retry_mail(*, mail: Mail, by: Actor, at: datetime) -> bool:
+    """Send a mail after all that was held or given up. False if it is neither.
+
+    Raises `PermissionDenied` for everybody but operators.
+    """
+    if not by.is_operator:
+        raise PermissionDenied(_("Only operators of the portal do this."))
+    if not delivery.retry(mail=mail, at=at):
+        return False
+    audit.record(
+        "mail.retried",
+        by=by,
+        at=at,
+        account_id=mail.account_id,
+        mail=str(mail.pk),
+        kind_of_notice=mail.kind,
+        to=mail.user_id,
+    )
+    return True

@@ -1,0 +1,200 @@
+"""The verbs of members: who belongs to an account, and as what.
+
+Each locks the account's row first and looks at the actor again after that: two Administrators who
+demote each other at the same moment queue here, and the second finds that they are none any more.
+"""
+
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization import recheck
+from accounts.authorization.actor import Actor
+from accounts.jwt import token_families
+from accounts.models import Account, Invitation, Membership, User
+from accounts.roles import Role
+from accounts.signals import member_leaving, member_role_changing
+
+
+@transaction.atomic
+def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datetime) -> Membership:
+    """Make the user a member of the account, or bring a removed member back with this role.
+
+    Raises `PermissionDenied` unless an operator or an Administrator of the account asks, and
+    `ValidationError` for a present member: another role is another story.
+    """
+    recheck.lock(account.pk)
+    by = recheck.as_of_now(by, at)
+    if not may_manage(by, account.pk):
+        raise PermissionDenied(_("Only Administrators add users to the account."))
+    membership = join(account=account, user=user, role=role, at=at)
+    # What an open invitation asked for has come about.
+    Invitation.objects.open().filter(account=account, user=user).update(withdrawn_at=at)
+    audit.record(
+        "member.added",
+        by=by,
+        at=at,
+        account=account,
+        subject=membership,
+        user=user.pk,
+        role=role.label,
+    )
+    return membership
+
+
+@transaction.atomic
+def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) -> bool:
+    """Give a member another role. False if they have it already.
+
+    Raises `PermissionDenied` unless an operator or an Administrator of the account asks, for the
+    last Administrator, for a role below that of an active token that the member issued, and
+    `ValidationError` for somebody who has been removed.
+    """
+    recheck.lock(membership.account_id)
+    by = recheck.as_of_now(by, at)
+    if not may_manage(by, membership.account_id):
+        raise PermissionDenied(_("Only Administrators change roles."))
+    before = _reread(membership)
+    if before is role:
+        return False
+    _refuse_last_administrator(membership)
+    member_role_changing.send(Membership, membership=membership, role=role, by=by, at=at)
+    membership.role = role
+    membership.save(update_fields=["role"])
+    audit.record(
+        "member.role_changed",
+        by=by,
+        at=at,
+        account_id=membership.account_id,
+        subject=membership,
+        user=membership.user_id,
+        before=before.label,
+        after=role.label,
+    )
+    recheck.announce(user_id=membership.user_id, account_id=membership.account_id)
+    return True
+
+
+@transaction.atomic
+def remove_member(
+    *, membership: Membership, delete_tokens: bool = False, by: Actor, at: datetime
+) -> bool:
+    """End a membership; its row stays, because tokens name it as their issuer. False if somebody
+    was faster.
+
+    Raises `PermissionDenied` unless an operator or an Administrator of the account asks, for the
+    last Administrator, and for members with active tokens unless those are to be deleted too.
+    """
+    recheck.lock(membership.account_id)
+    by = recheck.as_of_now(by, at)
+    if not may_manage(by, membership.account_id):
+        raise PermissionDenied(_("Only Administrators remove users from the account."))
+    return _end(membership, "removed", delete_tokens=delete_tokens, by=by, at=at)
+
+
+@transaction.atomic
+def leave_account(
+    *, membership: Membership, delete_tokens: bool = False, by: Actor, at: datetime
+) -> bool:
+    """End one's own membership, as `remove_member`. Raises `PermissionDenied` for the last
+    Administrator, for who has active tokens and does not want them deleted, for everybody else, and
+    for API tokens: only the person decides this."""
+    recheck.lock(membership.account_id)
+    by = recheck.as_of_now(by, at)
+    if not by.is_member(membership) or by.token_id is not None:
+        raise PermissionDenied(_("Everybody leaves an account for themselves only."))
+    return _end(membership, "left", delete_tokens=delete_tokens, by=by, at=at)
+
+
+def may_manage(by: Actor, account_id: int) -> bool:
+    """True for operators, and for Administrators (in person or by token) of exactly this account:
+    these decide who belongs to it, and as what."""
+    return by.is_operator or by.is_administrator_of(account_id)
+
+
+def join(*, account: Account, user: User, role: Role, at: datetime) -> Membership:
+    """The part that all ways into an account have in common; the caller holds the account's lock,
+    has asked who may, and writes the event. Raises `ValidationError` for a present member."""
+    if Membership.objects.filter(account=account, user=user, removed_at=None).exists():
+        raise ValidationError(_("The user is a member already."), code="already_member")
+    membership, _made = Membership.objects.update_or_create(
+        account=account,
+        user=user,
+        # Who comes back begins anew: how they signed in meanwhile is not the account's business,
+        # and what they did here before they were removed is over.
+        defaults={
+            "role": role,
+            "removed_at": None,
+            "created_at": at,
+            "sso_at": None,
+            "tokens_suspended_at": None,
+        },
+    )
+    recheck.announce(user_id=user.pk, account_id=account.pk)
+    return membership
+
+
+def _end(membership: Membership, why: str, *, delete_tokens: bool, by: Actor, at: datetime) -> bool:
+    if not Membership.objects.filter(pk=membership.pk, removed_at=None).exists():
+        return False
+    _reread(membership)
+    _refuse_last_administrator(membership)
+    member_leaving.send(
+        Membership,
+        membership=membership,
+        delete_tokens=delete_tokens,
+        is_own_wish=why == "left",
+        by=by,
+        at=at,
+    )
+    membership.removed_at = at
+    membership.save(update_fields=["removed_at"])
+    token_families.end_all(membership=membership, why=why, at=at)
+    audit.record(
+        f"member.{why}",
+        by=by,
+        at=at,
+        account_id=membership.account_id,
+        subject=membership,
+        user=membership.user_id,
+        role=membership.held_role.label,
+    )
+    recheck.announce(user_id=membership.user_id, account_id=membership.account_id)
+    return True
+
+
+def _reread(membership: Membership) -> Role:
+    """Bring the member up to now, under the lock. Raises `ValidationError` if they were removed."""
+    membership.refresh_from_db(fields=["role", "removed_at"])
+    if membership.is_removed:
+        raise ValidationError(
+            _("The user does not belong to this account any more."), code="not_member"
+        )
+    return membership.held_role
+
+
+def _refuse_last_administrator(membership: Membership) -> None:
+    if membership.is_administrator and not _has_other_administrator(membership):
+        raise PermissionDenied(
+            _(
+                "This is the last Administrator of the account, and it needs one. "
+                "Make somebody else an Administrator first."
+            )
+        )
+
+
+def _has_other_administrator(membership: Membership) -> bool:
+    # Of a closed account, too, for operators: `present` would find nobody there.
+    return (
+        Membership.objects.filter(
+            account_id=membership.account_id,
+            role=Role.ADMINISTRATORS,
+            removed_at=None,
+            user__is_active=True,
+        )
+        .exclude(pk=membership.pk)
+        .exists()
+    )

@@ -1,0 +1,74 @@
+"""The verbs of members who come through their account's identity provider, or stay away from it."""
+
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization import recheck
+from accounts.authorization.actor import Actor
+from accounts.models import Membership
+
+
+@transaction.atomic
+def come_through(*, membership: Membership, by: Actor, at: datetime) -> None:
+    """Note that the member has just come through the identity provider, and let their API tokens
+    work again if they were suspended. A part of the verb that lets them in."""
+    Membership.objects.filter(pk=membership.pk).update(sso_at=at)
+    membership.sso_at = at
+    resume_tokens(membership=membership, by=by, at=at)
+
+
+@transaction.atomic
+def suspend_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
+    """Have the member's API tokens in the account refused until they come through the provider.
+
+    False if somebody was faster: they have come since `membership` was read, were removed, or are
+    suspended already. Raises `PermissionDenied` for all but operators: it is the account's policy
+    that suspends, and nobody's mood.
+    """
+    if not by.is_operator:
+        raise PermissionDenied(_("Only operators of the portal do this."))
+    as_it_was_read = Membership.objects.filter(
+        pk=membership.pk, sso_at=membership.sso_at, removed_at=None, tokens_suspended_at=None
+    )
+    if not as_it_was_read.update(tokens_suspended_at=at):
+        return False
+    membership.tokens_suspended_at = at
+    _tell("member.tokens_suspended", membership, by=by, at=at)
+    return True
+
+
+@transaction.atomic
+def resume_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
+    """Let the member's API tokens work again. False if they were not suspended."""
+    suspended = Membership.objects.filter(pk=membership.pk, tokens_suspended_at__isnull=False)
+    if not suspended.update(tokens_suspended_at=None):
+        return False
+    membership.tokens_suspended_at = None
+    _tell("member.tokens_resumed", membership, by=by, at=at)
+    return True
+
+
+@transaction.atomic
+def resume_all(*, account_id: int, by: Actor, at: datetime) -> int:
+    """Let all suspended API tokens of the account work again. Returns of how many members. A part
+    of the verb that ends the policy."""
+    suspended = Membership.objects.filter(account=account_id, tokens_suspended_at__isnull=False)
+    members = list(suspended.order_by("pk"))
+    return sum(resume_tokens(membership=member, by=by, at=at) for member in members)
+
+
+def _tell(kind: str, membership: Membership, *, by: Actor, at: datetime) -> None:
+    """Write the event, and say to all who remember tokens that they are another matter now."""
+    recheck.announce(user_id=membership.user_id, account_id=membership.account_id)
+    audit.record(
+        kind,
+        by=by,
+        at=at,
+        account_id=membership.account_id,
+        subject=membership,
+        user=membership.user_id,
+    )

@@ -1,0 +1,34 @@
+"""People, accounts, and what a person is in an account."""
+
+from accounts.models.account import (
+    TOKEN_LIMIT_DEFAULT,
+    TOKEN_LIMIT_HIGHEST,
+    Account,
+    Membership,
+    MembershipQuerySet,
+)
+from accounts.models.audit_event import AuditEvent, AuditEventQuerySet, AuditPruning
+from accounts.models.invitation import Invitation, InvitationQuerySet, draw_nonce
+from accounts.models.token_family import TokenFamily, TokenFamilyQuerySet
+from accounts.models.user import Language, User, UserManager, full_name, validate_time_zone
+
+__all__ = [
+    "TOKEN_LIMIT_DEFAULT",
+    "TOKEN_LIMIT_HIGHEST",
+    "Account",
+    "AuditEvent",
+    "AuditEventQuerySet",
+    "AuditPruning",
+    "Invitation",
+    "InvitationQuerySet",
+    "Language",
+    "Membership",
+    "MembershipQuerySet",
+    "TokenFamily",
+    "TokenFamilyQuerySet",
+    "User",
+    "UserManager",
+    "draw_nonce",
+    "full_name",
+    "validate_time_zone",
+]

@@ -1,0 +1,113 @@
+"""Accounts, and what a person is in one."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models.user import User
+from accounts.roles import Role
+from accounts.validators import validate_line
+
+TOKEN_LIMIT_DEFAULT = 50
+
+
+TOKEN_LIMIT_HIGHEST = 10_000
+
+
+class Account(models.Model):
+    """A tenant (the API calls it *client*)."""
+
+    name = models.CharField(_("company name"), max_length=150, validators=[validate_line])
+    token_limit = models.PositiveSmallIntegerField(
+        _("token limit"),
+        default=TOKEN_LIMIT_DEFAULT,
+        validators=[MinValueValidator(0), MaxValueValidator(TOKEN_LIMIT_HIGHEST)],
+        help_text=_("How many active API tokens the account may have."),
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    closed_at = models.DateTimeField(
+        _("closed"),
+        null=True,
+        blank=True,
+        help_text=_("While set, nobody can work in the account and its API tokens are refused."),
+    )
+
+    class Meta:
+        verbose_name = _("account")
+        verbose_name_plural = _("accounts")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def present(self) -> MembershipQuerySet:
+        """Those who may act: not removed, the user not switched off, the account not closed."""
+        return self.filter(
+            removed_at__isnull=True, user__is_active=True, account__closed_at__isnull=True
+        )
+
+    def of(self, user: User) -> MembershipQuerySet:
+        """The user's present memberships with their accounts, oldest first."""
+        return self.present().filter(user=user).select_related("account").order_by("pk")
+
+
+class Membership(models.Model):
+    """What a user is in an account. A removed member's row stays: their tokens name them."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="memberships")
+    user = models.ForeignKey(User, models.PROTECT, related_name="memberships")
+    role = models.PositiveSmallIntegerField(_("role"), choices=Role)
+    created_at = models.DateTimeField(_("member since"), default=timezone.now, editable=False)
+    removed_at = models.DateTimeField(_("removed"), null=True, blank=True, editable=False)
+    sso_at = models.DateTimeField(_("last single sign-on"), null=True, blank=True, editable=False)
+    """When the member last came through the account's identity provider; None: they never did."""
+    tokens_suspended_at = models.DateTimeField(
+        _("API tokens suspended"), null=True, blank=True, editable=False
+    )
+    """Set while the member's API tokens are refused because they stayed away from the provider."""
+
+    objects = MembershipQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [
+            models.UniqueConstraint(fields=["account", "user"], name="membership_once_per_account"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="membership_role_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(tokens_suspended_at__isnull=True) | Q(sso_at__isnull=False),
+                name="membership_suspended_after_sso",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.account}"
+
+    @property
+    def is_removed(self) -> bool:
+        return self.removed_at is not None
+
+    @property
+    def held_role(self) -> Role:
+        return Role(self.role)
+
+    @property
+    def uses_sso(self) -> bool:
+        """True for whoever has come through the account's identity provider."""
+        return self.sso_at is not None
+
+    @property
+    def has_suspended_tokens(self) -> bool:
+        """True while the API tokens of the member are refused, because they stayed away."""
+        return self.tokens_suspended_at is not None
+
+    @property
+    def is_administrator(self) -> bool:
+        return self.held_role is Role.ADMINISTRATORS

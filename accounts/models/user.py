@@ -1,0 +1,114 @@
+"""People."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.email_addresses import normal_email
+from accounts.languages import catalogue_for
+from accounts.random_ids import draw_id
+from accounts.validators import validate_line, validate_phone
+
+
+class Language(models.TextChoices):
+    """Languages a person may choose; the values are the API's `lang`."""
+
+    ENGLISH = "en", "English"
+    GERMAN = "de", "Deutsch"
+    RUSSIAN = "ru", "Русский"
+    CHINESE = "zh", "中文"
+    AZERBAIJANI = "az", "Azərbaycanca"
+
+
+def validate_time_zone(name: str) -> None:
+    """Refuse a name that is not in the IANA time zone database."""
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(_("Choose a time zone from the list."), code="time_zone")
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **facts: Any) -> User:
+        """Make a user; the address is kept in lower case, because people type it both ways."""
+        user = self.model(email=normal_email(email), **facts)
+        while self.filter(pk=user.pk).exists():
+            user.pk = draw_id()
+        user.set_password(password)
+        user.full_clean(exclude=["password"])
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **facts: Any) -> User:
+        """Make an operator, who may use the Django admin."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **facts)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. Signs in by e-mail; is somebody in an account only through a membership."""
+
+    # Drawn: an invitation answers the user's id, and a counted one would tell whether the address
+    # was known before.
+    id = models.BigIntegerField("ID", primary_key=True, default=draw_id, editable=False)
+    email = models.EmailField(
+        _("e-mail"),
+        unique=True,
+        error_messages={"unique": _("There is a user with this e-mail already.")},
+    )
+    name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_line])
+    phone = models.CharField(_("phone"), max_length=32, blank=True, validators=[validate_phone])
+    language = models.CharField(
+        _("language"), max_length=2, choices=Language, default=Language.ENGLISH
+    )
+    time_zone = models.CharField(
+        _("time zone"), max_length=64, default="UTC", validators=[validate_time_zone]
+    )
+    is_active = models.BooleanField(
+        _("active"),
+        default=True,
+        help_text=_("Switched off, the user cannot sign in and their API tokens stop at once."),
+    )
+    is_staff = models.BooleanField(
+        _("operator"), default=False, help_text=_("May use the Django admin.")
+    )
+    date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_unique_in_any_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def catalogue(self) -> str:
+        """The translation catalogue that this person reads."""
+        return catalogue_for(self.language)
+
+    def get_full_name(self) -> str:
+        """What to call the person: their name, or their address while they have none."""
+        return full_name(self.name, self.email)
+
+
+def full_name(name: str, email: str) -> str:
+    """What to call a person of whom only this is known."""
+    return name or email

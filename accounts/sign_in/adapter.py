@@ -1,0 +1,277 @@
+"""Sign-in as this product wants it: django-allauth does it, this file tells it how."""
+
+import time
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
+from allauth.account.internal.stagekit import clear_login
+from allauth.account.models import EmailAddress
+from allauth.account.signals import email_confirmed, password_reset
+from allauth.core import context
+from allauth.core.exceptions import ReauthenticationRequired
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authentication_failed, authenticator_removed
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.core.exceptions import PermissionDenied
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization import sso_hooks
+from accounts.authorization.actor import Actor, Through
+from accounts.authorization.sso_hooks import METHOD
+from accounts.email_addresses import known_email, normal_email
+from accounts.http.client_ip import client_address
+from accounts.http.redirects import is_our_path
+from accounts.models import User
+from accounts.sign_in import emails as security_emails
+from accounts.sign_in import mfa
+from accounts.sign_in import services as sign_in_services
+from accounts.tenancy import registration_policy
+from accounts.users import services as user_services
+
+LONGEST_USER_AGENT = 200
+
+
+class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": _("The e-mail address or the password is not correct."),
+        "enter_current_password": _("This is not your current password."),
+        "incorrect_code": _("This is not right. Try again."),
+        "incorrect_password": _("This is not your password."),
+        "invalid_password_reset": _("This link is no longer valid. Ask for another one."),
+        "too_many_login_attempts": _(
+            "Too many failed tries. Wait five minutes, then try again, or set a new password."
+        ),
+        "rate_limited": _("Too many tries in a short time. Wait a minute, then try again."),
+        "email_taken": _("There is a user with this e-mail already."),
+    }
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return registration_policy.is_open_for_sign_up()
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        address = client_address(request)
+        if address is None:
+            raise PermissionDenied("The address of the client is not known.")
+        return address
+
+    def clean_email(self, email: str) -> str:
+        return normal_email(email)
+
+    def is_safe_url(self, url: str) -> bool:
+        return is_our_path(url)
+
+    def pre_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse | None:
+        """Every way of signing in leads through here, once the person has shown who they are."""
+        answer: HttpResponse | None = super().pre_login(request, user, **facts)
+        how = _how(user, request)
+        if answer is None and how["auth_type"] != METHOD and sso_hooks.refuses(user):
+            clear_login(request)
+            refuse_forced(user, request, **how)
+            answer = render(request, "account/forced.html", status=403)
+        return answer
+
+    def get_logout_redirect_url(self, request: HttpRequest) -> str:
+        """Who came through a provider that offers it is signed out there, too."""
+        url: str = super().get_logout_redirect_url(request)
+        return sso_hooks.sign_out(request) or url
+
+    def is_reauthentication_required(self, *, app: str, **facts: Any) -> bool:
+        """As allauth, which asks nothing of somebody without password and second factor: those go
+        to the provider that they came through."""
+        request = self.request
+        if (
+            request.user.is_authenticated
+            and not get_reauthentication_flows(request.user)
+            and sso_hooks.again(request)
+            and not was_shown_lately(request)
+        ):
+            raise ReauthenticationRequired
+        is_required: bool = super().is_reauthentication_required(app=app, **facts)
+        return is_required
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """The provider comes first for who came through it; where it is forced, no password."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        again = sso_hooks.again(self.request) if user.is_authenticated else None
+        if again is None:
+            return methods
+        if sso_hooks.is_forced(user):
+            methods = [each for each in methods if each["id"] != "reauthenticate"]
+        return [{"id": METHOD, "description": "", "url": again}, *methods]
+
+    def set_password(self, user: User, password: str) -> None:
+        user_services.set_password(
+            user=user, password=password, by=person(user, self.request), at=timezone.now()
+        )
+
+    def send_confirmation_mail(
+        self, request: HttpRequest, emailconfirmation: Any, signup: bool
+    ) -> None:
+        security_emails.confirm_sign_up(address=emailconfirmation.email_address, at=timezone.now())
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        user = User.objects.filter(email=email).first()
+        if user is not None:
+            security_emails.address_is_known(user=user, at=timezone.now())
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Tell the person what has changed; allauth names it by a template ("mfa/email/…")."""
+        security_emails.warn(
+            user=user,
+            news=template_prefix.rpartition("/")[2],
+            at=timezone.now(),
+            client=client_address(self.request) or "",
+            browser=user_agent(self.request),
+            address=email or "",
+        )
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Mails are written by `letters`; one that allauth adds must not go out unread."""
+        raise NotImplementedError(f"There is no letter for {template_prefix}.")
+
+
+@receiver(user_logged_in)
+def _signed_in(user: User, request: HttpRequest, **_facts: Any) -> None:
+    audit.record(
+        "sign_in.succeeded",
+        by=person(user, request),
+        at=timezone.now(),
+        subject=user,
+        user_agent=user_agent(request),
+        **_how(user, request),
+    )
+
+
+@receiver(user_logged_out)
+def _signed_out(user: User | None, request: HttpRequest, **_facts: Any) -> None:
+    if user is not None:
+        audit.record("sign_out", by=person(user, request), at=timezone.now(), subject=user)
+
+
+@receiver(user_login_failed)
+def _refused(
+    credentials: dict[str, Any], request: HttpRequest | None = None, **_facts: Any
+) -> None:
+    """Remember a refused sign-in by the user it was tried for, and say nothing about strangers."""
+    if request is None:
+        return
+    email = known_email(str(credentials.get("email") or ""))
+    subject = User.objects.filter(email=email).first() if email else None
+    _record_refusal(subject, request, auth_type="password")
+
+
+@receiver(authentication_failed)
+def _refused_second_factor(
+    request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any
+) -> None:
+    _record_refusal(user, request, auth_type="password", second_factor=authenticator.type)
+
+
+def refuse_forced(user: User, request: HttpRequest, **how: Any) -> None:
+    """Remember that somebody had the right means, and has to come through their provider."""
+    _record_refusal(user, request, **{"auth_type": "password", **how}, code="sso_forced")
+
+
+def _record_refusal(subject: User | None, request: HttpRequest, **how: Any) -> None:
+    audit.record(
+        "sign_in.refused",
+        by=person(None, request),
+        at=timezone.now(),
+        subject=subject,
+        user_agent=user_agent(request),
+        **how,
+    )
+
+
+@receiver(post_save, sender=Authenticator)
+def _added(instance: Authenticator, created: bool, **_facts: Any) -> None:
+    """A factor came: in the transaction that keeps it. allauth's own signal, `authenticator_added`,
+    is sent after that, when the event could be lost."""
+    request = context.request
+    if not created or request is None:
+        return
+    is_renewal = request.resolver_match.view_name == "mfa_generate_recovery_codes"
+    kind = "two_factor.codes_renewed" if is_renewal else "two_factor.added"
+    _record_factor(kind, request, instance.user, instance)
+    if instance.type == Authenticator.Type.TOTP:
+        mfa.spend_first_code(instance.user)
+
+
+@receiver(authenticator_removed)
+def _removed(request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any) -> None:
+    _record_factor("two_factor.removed", request, user, authenticator)
+
+
+def _record_factor(
+    kind: str, request: HttpRequest, user: User, authenticator: Authenticator
+) -> None:
+    audit.record(
+        kind, by=person(user, request), at=timezone.now(), subject=user, factor=authenticator.type
+    )
+
+
+@receiver(password_reset)
+def _reset(request: HttpRequest, user: User, **_facts: Any) -> None:
+    """The link came by mail: the address is proven."""
+    sign_in_services.confirm_address(user=user, by=person(user, request), at=timezone.now())
+
+
+@receiver(email_confirmed)
+def _confirmed(request: HttpRequest, email_address: EmailAddress, **_facts: Any) -> None:
+    user = email_address.user
+    audit.record("email.confirmed", by=person(user, request), at=timezone.now(), subject=user)
+
+
+def was_shown_lately(request: HttpRequest) -> bool:
+    """True if the person has shown once more, within minutes, that it is them."""
+    records = get_authentication_records(request, request.user)
+    shown = [record["at"] for record in records if record.get("reauthenticated")]
+    return bool(shown) and time.time() - shown[-1] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def other_ways_to_show_it(request: HttpRequest) -> list[dict[str, Any]]:
+    """What the person can do instead of going to their provider once more."""
+    assert isinstance(request.user, User)
+    methods = SignInAdapter(request).get_reauthentication_methods(request.user)
+    return [each for each in methods if each["id"] != METHOD]
+
+
+def person(user: User | None, request: HttpRequest) -> Actor:
+    """Somebody at the portal's doors, signed in or about to."""
+    return Actor(through=Through.PORTAL, user=user, address=client_address(request))
+
+
+def user_agent(request: HttpRequest) -> str:
+    """What the browser says about itself: printable, of a bearable length."""
+    said = request.headers.get("User-Agent", "")
+    return "".join(letter for letter in said if letter.isprintable())[:LONGEST_USER_AGENT]
+
+
+def _how(user: User, request: HttpRequest) -> dict[str, Any]:
+    """By which means a person has signed in, as the audit log and the API name it."""
+    records = get_authentication_records(request, user)
+    how = {"auth_type": "password"}
+    for record in records:
+        if record.get("passwordless"):
+            how["auth_type"] = "passkey"
+        elif record["method"] == METHOD:
+            how["auth_type"] = METHOD
+        elif record["method"] == "mfa":
+            how["second_factor"] = record["type"]
+    return how

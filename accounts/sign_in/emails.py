@@ -1,0 +1,220 @@
+"""The mails about signing in: links that somebody has asked for, and warnings about changes.
+
+Nothing secret waits in the database: a link is made when its mail is sent. All links begin with
+BASE_URL, whatever host a request names.
+"""
+
+from datetime import datetime, timedelta
+
+from allauth.account.forms import default_token_generator
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.utils import user_pk_to_url_str
+from django.conf import settings
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.models import User
+from accounts.sign_in import email_change
+from notifications import services
+from notifications.email.rendering import Letter, moment, render, writes
+from notifications.kinds import ADDRESS_KNOWN, CONFIRM_ADDRESS, EVERY_KIND, RESET_PASSWORD, SECURITY
+from notifications.models import Mail
+from notifications.tasks import ring_soon
+
+LINKS_WAIT = timedelta(hours=6)
+"""A link that comes later than this is not expected any more."""
+
+NEWS: dict[str, tuple[Promise, Promise]] = {
+    "password_changed": (
+        gettext_lazy("Your password was changed"),
+        gettext_lazy("All other browsers were signed out. Your permanent API tokens keep working."),
+    ),
+    "password_reset": (
+        gettext_lazy("You have a new password"),
+        gettext_lazy(
+            "It was set with a link from a mail to this address. All browsers were signed out. "
+            "Your permanent API tokens keep working."
+        ),
+    ),
+    "password_set": (
+        gettext_lazy("You have a password now"),
+        gettext_lazy("You can sign in with your address and this password."),
+    ),
+    "email_changed": (
+        gettext_lazy("Your address was changed"),
+        gettext_lazy("From now on you sign in with %(to)s, and mails go there."),
+    ),
+    "totp_activated": (
+        gettext_lazy("An authenticator app was added"),
+        gettext_lazy("Signing in takes a code of the app from now on."),
+    ),
+    "totp_deactivated": (
+        gettext_lazy("Your authenticator app was removed"),
+        gettext_lazy("Its codes no longer work."),
+    ),
+    "webauthn_added": (
+        gettext_lazy("A passkey was added"),
+        gettext_lazy("You can sign in with it from now on."),
+    ),
+    "webauthn_removed": (
+        gettext_lazy("A passkey was removed"),
+        gettext_lazy("Nobody can sign in with it any more."),
+    ),
+    "recovery_codes_generated": (
+        gettext_lazy("You have new recovery codes"),
+        gettext_lazy("The older ones no longer work."),
+    ),
+    "switched_off": (
+        gettext_lazy("Your second factors were switched off"),
+        gettext_lazy(
+            "An operator of the portal did this, because you asked for it. Your password alone "
+            "lets you in: add a second factor again."
+        ),
+    ),
+}
+"""What can have happened to how somebody signs in: a headline and a sentence."""
+
+
+def warn(
+    *,
+    user: User,
+    news: str,
+    at: datetime,
+    client: str = "",
+    browser: str = "",
+    address: str = "",
+    **words: str,
+) -> None:
+    """Tell a person what has happened to their sign-in, and from where (the `client`'s address)."""
+    facts = {"news": news, "client": client, "browser": browser[:200], "words": words}
+    services.post(user_id=user.pk, kind=SECURITY, at=at, facts=facts, address=address)
+    ring_soon()
+
+
+def confirm_sign_up(*, address: EmailAddress, at: datetime) -> None:
+    """Ask whoever reads mail to this address whether they have signed up."""
+    services.post(
+        user_id=address.user_id,
+        kind=CONFIRM_ADDRESS,
+        at=at,
+        facts={"address_id": address.pk},
+        give_up_after=LINKS_WAIT,
+    )
+    ring_soon()
+
+
+def confirm_change(*, user: User, email: str, at: datetime) -> None:
+    """Ask whoever reads mail to this address whether it is this user's from now on."""
+    services.post(
+        user_id=user.pk,
+        kind=CONFIRM_ADDRESS,
+        at=at,
+        address=email,
+        facts={"email": email, "before": user.email},
+        give_up_after=LINKS_WAIT,
+    )
+    ring_soon()
+
+
+def address_is_known(*, user: User, at: datetime) -> None:
+    """Tell a person that somebody, perhaps they, wants to use their address once more."""
+    services.post(user_id=user.pk, kind=ADDRESS_KNOWN, at=at, give_up_after=LINKS_WAIT)
+    ring_soon()
+
+
+def reset_password(*, user: User, at: datetime) -> None:
+    """Send a person the link with which they set a new password."""
+    services.post(user_id=user.pk, kind=RESET_PASSWORD, at=at, give_up_after=LINKS_WAIT)
+    ring_soon()
+
+
+@writes(CONFIRM_ADDRESS)
+def _confirmation(mail: Mail, _at: datetime) -> Letter | None:
+    if "email" in mail.facts:
+        return _confirmation_of_change(mail)
+    address = EmailAddress.objects.filter(pk=mail.facts["address_id"], verified=False).first()
+    if address is None:
+        return None
+    path = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
+    return _letter(
+        mail,
+        _("Confirm your address"),
+        _("Somebody has signed up to this portal with your address."),
+        _("If it was you, open the link within 24 hours to finish. If it was not, do nothing."),
+        path=path,
+    )
+
+
+def _confirmation_of_change(mail: Mail) -> Letter | None:
+    if mail.user.email != mail.facts["before"]:
+        return None
+    words = {"before": mail.facts["before"]}
+    return _letter(
+        mail,
+        _("Confirm your new address"),
+        _("The user %(before)s of this portal wants to sign in with your address.") % words,
+        _("If it was you, open the link within 24 hours. If it was not, do nothing."),
+        path=email_change.path(mail.user, mail.facts["email"]),
+    )
+
+
+@writes(ADDRESS_KNOWN)
+def _known(mail: Mail, _at: datetime) -> Letter | None:
+    return _letter(
+        mail,
+        _("You have a user already"),
+        _("Somebody, perhaps you, wants to use this address for another user of this portal."),
+        _("You need no other one: sign in with this address. If you have forgotten the password, "
+          "the link lets you set another."),
+        path=reverse("account_reset_password"),
+    )  # fmt: skip
+
+
+@writes(RESET_PASSWORD)
+def _reset(mail: Mail, _at: datetime) -> Letter | None:
+    if not mail.user.is_active:
+        return None
+    key = default_token_generator.make_token(mail.user)
+    path = reverse("account_reset_password_from_key", args=[user_pk_to_url_str(mail.user), key])
+    return _letter(
+        mail,
+        _("Set a new password"),
+        _("Somebody, perhaps you, has said that you forgot your password."),
+        _("The link is good once, for one hour. If you did not ask for it, do nothing: your "
+          "password stays as it is."),
+        path=path,
+    )  # fmt: skip
+
+
+@writes(SECURITY)
+def _warning(mail: Mail, _at: datetime) -> Letter | None:
+    headline, sentence = NEWS[mail.facts["news"]]
+    client, browser = mail.facts["client"], mail.facts["browser"]
+    return _letter(
+        mail,
+        str(headline),
+        str(sentence) % mail.facts["words"],
+        *([_("From the address %(client)s.") % {"client": client}] if client else []),
+        *([_("With the browser %(browser)s.") % {"browser": browser}] if browser else []),
+        _("If you know nothing of it, set another password at once and ask the operator of the "
+          "portal for help."),
+        path=reverse("mfa_index"),
+    )  # fmt: skip
+
+
+def _letter(mail: Mail, headline: str, *lines: str, path: str) -> Letter:
+    """Plain words and a link. The reader is called by their address: a name may be anything that a
+    stranger has typed at sign-up."""
+    return render(
+        mail,
+        "emails/plain/body",
+        subject=headline,
+        heading=headline,
+        reader_name=mail.goes_to,
+        lines=lines,
+        when=moment(mail.created_at, _("Time"), zone=mail.user.time_zone),
+        link=settings.BASE_URL + path,
+        action=EVERY_KIND[mail.kind].action_for(1),
+    )

@@ -1,0 +1,216 @@
+"""The forms of getting in. django-allauth runs them (ACCOUNT_FORMS); the words are ours."""
+
+from typing import Any
+
+from allauth.account.fields import SetPasswordField
+from allauth.account.forms import (
+    ChangePasswordForm,
+    LoginForm,
+    ResetPasswordForm,
+    ResetPasswordKeyForm,
+    SetPasswordForm,
+    SignupForm,
+)
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from accounts.authorization import sso_hooks
+from accounts.email_addresses import known_email, normal_email
+from accounts.languages import language_for
+from accounts.models import User, validate_time_zone
+from accounts.sign_in import registration
+from accounts.sign_in import services as sign_in_services
+from accounts.sign_in.adapter import person, refuse_forced
+from accounts.validators import validate_line
+
+GOOD_PASSWORD = _(
+    "At least 12 characters, nothing that many people use, and not like your name or address."
+)
+
+
+class BrowserTimeZone(forms.CharField):
+    """The time zone that a script reads off the browser; UTC without one, or from an odd one. My
+    profile has it to change."""
+
+    widget = forms.HiddenInput
+
+    def __init__(self) -> None:
+        super().__init__(required=False)
+        self.widget.attrs["data-time-zone"] = True
+
+    def clean(self, value: Any) -> str:
+        try:
+            name: str = super().clean(value)
+            validate_time_zone(name)
+        except ValidationError:
+            return "UTC"
+        return name
+
+
+class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, login=_("E-mail"), password=_("Password"))
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
+        self.fields["password"].help_text = ""
+        if self.initial.get("login"):  # the second step: only the password is left to type
+            self.fields["password"].widget.attrs["autofocus"] = True
+
+    def clean(self) -> dict[str, Any]:
+        """Where a domain is forced, everybody with such an address hears the same: with a right
+        password or a wrong one, known or not."""
+        email = known_email(self.cleaned_data.get("login", ""))
+        is_forced = email is not None and sso_hooks.is_forced_address(email)
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        except ValidationError:
+            if is_forced:
+                raise _forced() from None
+            raise
+        if is_forced and self.user is not None and sso_hooks.refuses(self.user):
+            refuse_forced(self.user, self.request)
+            raise _forced()
+        return cleaned
+
+
+class AddressForm(forms.Form):
+    """The first step of signing in: who it is."""
+
+    login = forms.EmailField(
+        label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username"})
+    )
+
+    def clean_login(self) -> str:
+        return normal_email(self.cleaned_data["login"])
+
+
+class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
+    account_name = forms.CharField(
+        label=_("Company name"), max_length=150, validators=[validate_line]
+    )
+    name = forms.CharField(
+        label=_("Your name"), max_length=150, required=False, validators=[validate_line]
+    )
+    time_zone = BrowserTimeZone()
+    field_order = ["account_name", "name", "email", "password1"]
+    account_already_exists: bool
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, email=_("E-mail"), password1=_("Password"))
+        self.fields["password1"].help_text = GOOD_PASSWORD
+        for field, autocomplete in (("account_name", "organization"), ("name", "name")):
+            self.fields[field].widget.attrs["autocomplete"] = autocomplete
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """As allauth, and by our verb, which knows better who is taken. Known address or not, it
+        takes one hash of the password."""
+        try:
+            return self._sign_up(request), None
+        except (IntegrityError, ValidationError):
+            if not User.objects.filter(email=self.cleaned_data["email"]).exists():
+                raise
+            self.account_already_exists = True
+        answer: tuple[User | None, HttpResponse | None] = super().try_save(request)
+        return answer
+
+    def _sign_up(self, request: HttpRequest) -> User:
+        return registration.sign_up(
+            email=self.cleaned_data["email"],
+            password=self.cleaned_data["password1"],
+            account_name=self.cleaned_data["account_name"],
+            name=self.cleaned_data["name"],
+            language=language_for(get_language()),
+            time_zone=self.cleaned_data["time_zone"],
+            by=person(None, request),
+            at=timezone.now(),
+        )
+
+
+class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]  # allauth has no types
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, email=_("E-mail"))
+
+    def save(self, request: HttpRequest, **_kwargs: Any) -> str:
+        email: str = normal_email(self.cleaned_data["email"])
+        sign_in_services.ask_for_password(email=email, by=person(None, request), at=timezone.now())
+        return email
+
+
+class _NewPasswordMixin:
+    """Our words for the two fields of a new password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        assert isinstance(self, forms.Form)
+        _reword(self, password1=_("New password"), password2=_("New password, once more"))
+        self.fields["password1"].help_text = GOOD_PASSWORD
+
+
+class OtherPasswordForm(_NewPasswordMixin, ChangePasswordForm):  # type: ignore[misc]  # as above
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, oldpassword=_("Current password"))
+
+
+class OwnPasswordForm(_NewPasswordMixin, SetPasswordForm):  # type: ignore[misc]  # as above
+    pass
+
+
+class ForgottenPasswordKeyForm(_NewPasswordMixin, ResetPasswordKeyForm):  # type: ignore[misc]  # as above
+    pass
+
+
+class FirstPasswordForm(forms.Form):
+    """The password that an invited person chooses."""
+
+    password1 = SetPasswordField(label=_("Choose a password"), help_text=GOOD_PASSWORD)
+    time_zone = BrowserTimeZone()
+
+    def __init__(self, data: Any = None, *, user: User) -> None:
+        super().__init__(data)
+        _reword(self, password1=_("Choose a password"))
+        self.fields["password1"].user = user  # type: ignore[attr-defined]  # allauth's field
+
+
+class AppForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth has no types
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _reword(self, code=_("Code of the app"))
+        self.fields["code"].widget.attrs["inputmode"] = "numeric"
+
+
+class EmailForm(forms.Form):
+    """Which address the person wants to sign in with."""
+
+    email = forms.EmailField(
+        label=_("New e-mail"), widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+
+    def clean_email(self) -> str:
+        return normal_email(self.cleaned_data["email"])
+
+
+def _forced() -> ValidationError:
+    return ValidationError(
+        _(
+            "People with this address sign in through their company. Go back to the start, enter "
+            "only the address, and continue."
+        ),
+        code="sso_forced",
+    )
+
+
+def _reword(form: forms.Form, **labels: Any) -> None:
+    """Our labels, and no words inside the fields: they vanish when they are needed."""
+    for name, label in labels.items():
+        field = form.fields[name]
+        field.label = label
+        field.widget.attrs.pop("placeholder", None)

@@ -1,0 +1,148 @@
+"""Signing in with e-mail and password for a pair of short-lived tokens."""
+
+from datetime import datetime, timedelta
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth import authenticate
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.audit import recorder as audit
+from accounts.authorization import sso_hooks
+from accounts.authorization.actor import Actor, Through
+from accounts.email_addresses import known_email
+from accounts.http.client_ip import network_of
+from accounts.jwt import token_families
+from accounts.jwt.tokens import Pair
+from accounts.models import User
+from accounts.sign_in.mfa import has_two_factors, use_code
+from accounts.throttling import rate_limits
+from accounts.throttling.rate_limits import Limit
+
+MINUTE = timedelta(minutes=1)
+BY_EMAIL = Limit("jwt-login-email", 5, MINUTE)
+BY_ADDRESS = Limit("jwt-login-address", 20, MINUTE)
+CODES = Limit("jwt-login-codes", 5, timedelta(minutes=5))
+"""Wrong codes of one person. Six digits are few: at 5 a minute they would be guessed in months."""
+
+LONGEST_PASSWORD = 4096
+
+
+@sensitive_variables()
+def sign_in(
+    *,
+    email: str,
+    password: str,
+    one_time_password: str = "",
+    at: datetime,
+    address: str | None,
+    user_agent: str = "",
+) -> Pair:
+    """A pair for the first account of the person with this e-mail and password.
+
+    Raises `ValidationError`: code `bad_credentials`, the same for everything that may be wrong with
+    them; for who has two factors by field `one_time_password`, codes `required` and `invalid`.
+    Whoever has to come through their account's identity provider has no good credentials here.
+    Raises `TooManyTries` after 5 tries a minute for one e-mail, 20 from one address.
+    """
+    known = known_email(email)
+    rate_limits.take(BY_EMAIL, known or email)
+    rate_limits.take(BY_ADDRESS, network_of(address))
+    try:
+        # The slow part comes first, and outside of the transaction.
+        user = _whose(known, password)
+        if user is None or sso_hooks.is_forced(user):
+            raise _bad_credentials()
+        return _begin(user, one_time_password, at=at, address=address, user_agent=user_agent)
+    except ValidationError as refusal:
+        _tell_refusal(known, refusal, at=at, address=address, user_agent=user_agent)
+        raise
+
+
+@transaction.atomic
+@sensitive_variables("code")
+def _begin(checked: User, code: str, *, at: datetime, address: str | None, user_agent: str) -> Pair:
+    user = token_families.hold(checked.pk)
+    membership = token_families.present_member(Q(), user=user)
+    if user.password != checked.password or not user.is_active or membership is None:
+        raise _bad_credentials()
+    _use_second_factor(user, code, at=at)
+    by = Actor(through=Through.API, user=user, address=address)
+    user.last_login = at
+    user.save(update_fields=["last_login"])
+    audit.record(
+        "sign_in.succeeded",
+        by=by,
+        at=at,
+        subject=user,
+        auth_type="jwt",
+        user_agent=user_agent,
+    )
+    return token_families.begin(membership=membership, by=by, at=at)
+
+
+@sensitive_variables("password")
+def _whose(email: str | None, password: str) -> User | None:
+    """The person, if the address is confirmed and the password is theirs. For nobody's address it
+    takes as long."""
+    if email is None or not 0 < len(password) <= LONGEST_PASSWORD:
+        return None
+    user = authenticate(None, email=email, password=password)
+    if not isinstance(user, User):
+        return None
+    confirmed = EmailAddress.objects.filter(user=user, email__iexact=user.email, verified=True)
+    return user if confirmed.exists() else None
+
+
+@sensitive_variables("code")
+def _use_second_factor(user: User, code: str, *, at: datetime) -> None:
+    """Spend a code of the authenticator app or a recovery code, if the person has two factors."""
+    if not has_two_factors(user):
+        return
+    if not code:
+        raise _bad_code(
+            _("Send a code of your authenticator app, or a recovery code, too."), "required"
+        )
+    # Counted before it is looked at: of many codes at once no more than these are.
+    rate_limits.take(CODES, str(user.pk))
+    factor = use_code(user=user, code=code, at=at)
+    if factor is None:
+        raise _bad_code(
+            _("This code is not right, or it was used already. Wait for the next one."), "invalid"
+        )
+    rate_limits.forget(CODES, str(user.pk))
+    factor.record_usage()
+
+
+def _bad_code(sentence: str, code: str) -> ValidationError:
+    return ValidationError({"one_time_password": ValidationError(sentence, code=code)})
+
+
+def _bad_credentials() -> ValidationError:
+    return ValidationError(
+        _("No active account found with the given credentials."), code="bad_credentials"
+    )
+
+
+def _tell_refusal(
+    email: str | None,
+    refusal: ValidationError,
+    *,
+    at: datetime,
+    address: str | None,
+    user_agent: str,
+) -> None:
+    """Remember the refusal by the user it was tried for, and say nothing about strangers."""
+    is_code = hasattr(refusal, "error_dict")
+    audit.record(
+        "sign_in.refused",
+        by=Actor(through=Through.API, address=address),
+        at=at,
+        subject=User.objects.filter(email=email).first() if email else None,
+        auth_type="jwt",
+        user_agent=user_agent,
+        code="one_time_password" if is_code else "bad_credentials",
+    )

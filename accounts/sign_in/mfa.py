@@ -1,0 +1,212 @@
+"""Second factors: codes of an app, passkeys, recovery codes.
+
+django-allauth keeps them; here is what this product wants to be otherwise: secrets are encrypted, a
+code is good once, and the portal's name follows from BASE_URL, not from what a request says.
+"""
+
+import base64
+import logging
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.base.internal.flows import check_rate_limit
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from allauth.mfa.utils import decrypt
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import as_of_now
+from accounts.models import User
+from accounts.sign_in import emails as security_emails
+
+logger = logging.getLogger(__name__)
+Type = Authenticator.Type
+FACTORS = (Type.TOTP, Type.WEBAUTHN)
+"""What makes a second factor; recovery codes only stand in for one."""
+
+
+def has_two_factors(user: User) -> bool:
+    """True if this person's password alone lets nobody in."""
+    return bool(Authenticator.objects.filter(user=user, type__in=FACTORS).exists())
+
+
+@transaction.atomic
+def use_code(*, user: User, code: str, at: datetime) -> Authenticator | None:
+    """The factor that this code is of, and the code is used up; None if it is no good.
+
+    Codes of the app are good once and never out of their order, recovery codes once. Of two who
+    send the same code at once, one is let in.
+    """
+    typed = "".join(code.split())
+    factors = (
+        Authenticator.objects.select_for_update().filter(user=user).exclude(type=Type.WEBAUTHN)
+    )
+    for factor in factors.order_by("-type"):
+        if _uses(factor, typed, at):
+            factor.user = user
+            return factor
+    return None
+
+
+@transaction.atomic
+def switch_off(*, user: User, by: Actor, at: datetime) -> bool:
+    """Let somebody in with their password alone who has lost everything else: for operators, who
+    have made sure whom they talk to. False if there is nothing to switch off.
+
+    Raises `PermissionDenied` for everybody but operators.
+    """
+    by = as_of_now(by, at)
+    if not by.is_operator:
+        raise PermissionDenied(_("Only operators of the portal do this."))
+    gone, _counts = Authenticator.objects.filter(user=user).delete()
+    if gone:
+        audit.record("two_factor.switched_off", by=by, at=at, subject=user)
+        security_emails.warn(user=user, news="switched_off", at=at)
+    return bool(gone)
+
+
+def codes_left(factor: Authenticator) -> int:
+    """How many recovery codes are unused; 0 if the key that they are encrypted with is lost."""
+    try:
+        return len(RecoveryCodes(factor).get_unused_codes())
+    except InvalidToken:
+        _complain(factor)
+        return 0
+
+
+def _uses(factor: Authenticator, code: str, at: datetime) -> bool:
+    try:
+        if factor.type == Type.RECOVERY_CODES:
+            return _uses_recovery_code(factor, code)
+        return _uses_app(factor, code, at)
+    except InvalidToken:
+        _complain(factor)
+        return False
+
+
+def _uses_app(factor: Authenticator, code: str, at: datetime) -> bool:
+    """Time in steps of 30 seconds is the counter; one step early or late is forgiven."""
+    secret, present = decrypt(factor.data["secret"]), int(at.timestamp()) // 30
+    for counter in (present - 1, present, present + 1):
+        right = format_hotp_value(hotp_value(secret, counter))
+        if constant_time_compare(right, code) and counter > factor.data.get("last_counter", 0):
+            factor.data["last_counter"] = counter
+            _keep(factor, "secret")
+            return True
+    return False
+
+
+def _uses_recovery_code(factor: Authenticator, code: str) -> bool:
+    codes = RecoveryCodes(factor)
+    if not codes.validate_code(code):
+        return False
+    _keep(codes.instance, "seed")
+    return True
+
+
+def _keep(factor: Authenticator, secret: str) -> None:
+    """Write what has changed, and encrypt the secret with the newest key: older ones retire."""
+    factor.data[secret] = _cipher().rotate(factor.data[secret].encode()).decode()
+    factor.save(update_fields=["data"])
+
+
+def _complain(factor: Authenticator) -> None:
+    logger.error(
+        "Second factor %s of user %s was encrypted with a key that is neither SECRET_KEY nor among "
+        "SECRET_KEY_FALLBACKS: it lets nobody in.",
+        factor.pk,
+        factor.user_id,
+    )
+
+
+class _CodeMixin:
+    """Checks a typed code by the rules above, and no more often than the limit lets anybody."""
+
+    user: User
+    cleaned_data: dict[str, Any]
+
+    def clean_code(self) -> str:
+        forget_tries = check_rate_limit(self.user)
+        code: str = self.cleaned_data["code"]
+        factor = use_code(user=self.user, code=code, at=timezone.now())
+        if factor is None:
+            self._tell_of_failure()
+            raise SecondFactorAdapter().validation_error("incorrect_code")
+        self.authenticator = factor
+        forget_tries()
+        return code
+
+    def _tell_of_failure(self) -> None:
+        factor = Authenticator.objects.filter(user=self.user).exclude(type=Type.WEBAUTHN).first()
+        if factor is not None:
+            self._emit_authentication_failed(factor)  # type: ignore[attr-defined]  # allauth's
+
+
+class SecondFactorForm(_CodeMixin, AuthenticateForm):  # type: ignore[misc]  # allauth has no types
+    pass
+
+
+class SecondFactorAgainForm(_CodeMixin, ReauthenticateForm):  # type: ignore[misc]  # as above
+    pass
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": gettext_lazy(
+            "This code is not right, or it was used already. Wait for the next one and type that."
+        ),
+        "cannot_generate_recovery_codes": gettext_lazy(
+            "Recovery codes stand in for a second factor. Add an authenticator app or a passkey "
+            "first."
+        ),
+        "unverified_email": gettext_lazy("Confirm your e-mail address first."),
+    }
+
+    def encrypt(self, text: str) -> str:
+        return _cipher().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return _cipher().decrypt(encrypted_text.encode()).decode()
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        return {"id": urlsplit(settings.BASE_URL).hostname or "localhost", "name": "Permatoken"}
+
+    def _get_site_name(self) -> str:
+        return "Permatoken"
+
+    def generate_authenticator_name(self, user: User, type: str) -> str:  # noqa: A002  # allauth's
+        count = Authenticator.objects.filter(user=user, type=type).count()
+        return _("Passkey %(number)d") % {"number": count + 1}
+
+
+def _cipher() -> MultiFernet:
+    """Encrypts with SECRET_KEY, and reads what older keys have encrypted."""
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return MultiFernet([Fernet(_key(secret)) for secret in keys])
+
+
+def _key(secret: str) -> bytes:
+    digest = salted_hmac("accounts.secondfactors", "", secret=secret, algorithm="sha256").digest()
+    return base64.urlsafe_b64encode(digest)
+
+
+def spend_first_code(user: User) -> None:
+    """The code that has switched the app on is used up like any other."""
+    request = context.request
+    if request is not None:
+        use_code(user=user, code=request.POST.get("code", ""), at=timezone.now())

@@ -1,0 +1,110 @@
+"""The forms that passkeys come in. What a browser sends is a small tree of JSON with bytes in it;
+what a stranger sends may be any, and is told so instead of being a fault of ours."""
+
+import struct
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    EditWebAuthnForm,
+    LoginWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from fido2.webauthn import AuthenticationResponse
+
+from accounts.validators import validate_line, validate_visible
+
+LONGEST_CREDENTIAL = 64 * 1024
+UNREADABLE = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    struct.error,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+)
+"""What decoding JSON, base64, CBOR and keys of a stranger's choice may end in."""
+REFUSED = _("This passkey was not accepted. Try again, or choose another way.")
+
+
+class CredentialField(forms.JSONField):
+    """JSON as far as it has the shape of a credential: an object with a response that is one."""
+
+    widget = forms.HiddenInput
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and len(value) > LONGEST_CREDENTIAL:
+            raise ValidationError(REFUSED, code="too_long")
+        try:
+            credential = super().to_python(value)
+        except RecursionError:
+            raise ValidationError(REFUSED, code="too_deep") from None
+        if credential is not None and not _has_shape(credential):
+            raise ValidationError(REFUSED, code="shape")
+        return credential
+
+
+class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+    name = forms.CharField(
+        required=False, max_length=60, label=_("Name"), validators=[validate_line]
+    )
+    credential = CredentialField(error_messages={"required": REFUSED, "invalid": REFUSED})
+
+    def clean(self) -> dict[str, Any]:
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        except UNREADABLE:
+            raise ValidationError(REFUSED, code="unreadable") from None
+        return cleaned
+
+
+class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+    name = forms.CharField(
+        max_length=60, label=_("Name"), validators=[validate_line, validate_visible]
+    )
+
+
+class _UsedMixin(forms.Form):
+    credential = CredentialField(error_messages={"required": REFUSED, "invalid": REFUSED})
+
+    def clean_credential(self) -> Authenticator:
+        try:
+            return super().clean_credential()  # type: ignore[misc]  # allauth's
+        except UNREADABLE:
+            raise ValidationError(REFUSED, code="unreadable") from None
+
+
+class SecondStepPasskeyForm(_UsedMixin, AuthenticateWebAuthnForm):  # type: ignore[misc]  # as above
+    pass
+
+
+class PasskeyAgainForm(_UsedMixin, ReauthenticateWebAuthnForm):  # type: ignore[misc]  # as above
+    pass
+
+
+class SignInPasskeyForm(_UsedMixin, LoginWebAuthnForm):  # type: ignore[misc]  # as above
+    """Here the passkey is all there is: it must have asked its holder for a PIN or a finger.
+
+    The challenge wants that too, but allauth keeps one challenge a session, and that of a second
+    step, which wants less, would do.
+    """
+
+    def clean_credential(self) -> Authenticator:
+        credential = self.cleaned_data["credential"]
+        authenticator = super().clean_credential()
+        said = AuthenticationResponse.from_dict(credential).response.authenticator_data
+        if not said.is_user_verified():
+            raise ValidationError(REFUSED, code="holder_unknown")
+        return authenticator
+
+
+def _has_shape(credential: object) -> bool:
+    return isinstance(credential, dict) and isinstance(credential.get("response"), dict)

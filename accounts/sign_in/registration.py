@@ -1,0 +1,128 @@
+"""Services of sign-up: a person and an account of their own."""
+
+from datetime import datetime
+
+from allauth.account.models import EmailAddress
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor, Through
+from accounts.authorization.recheck import as_of_now
+from accounts.email_addresses import normal_email
+from accounts.models import Account, Membership, User
+from accounts.roles import Role
+from accounts.tenancy.registration_policy import is_open_for_sign_up
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def sign_up(
+    *,
+    email: str,
+    password: str,
+    account_name: str,
+    name: str = "",
+    language: str = "en",
+    time_zone: str = "UTC",
+    by: Actor,
+    at: datetime,
+) -> User:
+    """Make a person, and an account whose first Administrator they are. They cannot sign in before
+    they have confirmed the address; the mail that asks for it is the caller's.
+
+    Somebody who was invited, and has not answered, signs up like anybody: otherwise an invitation
+    would keep them from an account of their own.
+
+    Raises `ValidationError` by field (code `unique` for an address that is taken), and
+    `PermissionDenied` where sign-up is closed.
+    """
+    _refuse_unless_open()
+    account = Account(name=account_name, created_at=at)
+    _clean(account, "account_name")
+    facts = {"name": name, "language": language, "time_zone": time_zone}
+    user = _only_invited(email)
+    if user is None:
+        user = User.objects.create_user(email, password, **facts, date_joined=at)
+        EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
+    else:
+        user.name, user.language, user.time_zone = name, language, time_zone
+        user.set_password(password)
+        user.clean_fields(exclude=["password"])
+        user.save(update_fields=[*facts, "password"])
+    audit.record("user.signed_up", by=by, at=at, subject=user)
+    _open(account, user, by=by, at=at)
+    return user
+
+
+@transaction.atomic
+def open_own_account(*, user: User, account_name: str, by: Actor, at: datetime) -> Membership:
+    """Open an account for somebody who belongs to none: they have left, were removed, or came by an
+    invitation that lapsed. As by `sign_up`, they are its first Administrator.
+
+    Raises `ValidationError` by field, and `PermissionDenied` where sign-up is closed, for who has
+    an account (a closed one, too: operators open it again), for who has not confirmed their
+    address, and for everybody but themselves in person.
+    """
+    _refuse_unless_open()
+    # Whoever sends the form twice queues here, and has an account the second time.
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    as_of_now(by, at)
+    if by.user != user or by.through is not Through.PORTAL:
+        raise PermissionDenied(_("Everybody opens an account for themselves only, in the portal."))
+    if Membership.objects.filter(user=user, removed_at=None).exists():
+        raise PermissionDenied(_("You belong to an account already, and can't open another one."))
+    if not EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists():
+        raise PermissionDenied(_("Confirm your e-mail address first."))
+    account = Account(name=account_name, created_at=at)
+    _clean(account, "account_name")
+    return _open(account, user, by=by, at=at)
+
+
+def _refuse_unless_open() -> None:
+    if not is_open_for_sign_up():
+        raise PermissionDenied(
+            _(
+                "This portal takes people by invitation only. Ask an Administrator of your "
+                "account to invite you."
+            )
+        )
+
+
+def _open(account: Account, user: User, *, by: Actor, at: datetime) -> Membership:
+    account.save()
+    member = Membership.objects.create(
+        account=account, user=user, role=Role.ADMINISTRATORS, created_at=at
+    )
+    audit.record("account.opened", by=by, at=at, account=account, subject=account)
+    audit.record(
+        "member.added",
+        by=by,
+        at=at,
+        account=account,
+        subject=member,
+        role=Role.ADMINISTRATORS.label,
+    )
+    return member
+
+
+def _only_invited(email: str) -> User | None:
+    """Whoever is here only because others have invited them: nobody has signed in as them ever."""
+    found = User.objects.select_for_update(of=("self",), no_key=True).filter(
+        email=normal_email(email)
+    )
+    user = found.filter(is_active=True, memberships__isnull=True).first()
+    if user is None or user.has_usable_password():
+        return None
+    is_proven = EmailAddress.objects.filter(user=user, verified=True).exists()
+    return None if is_proven else user
+
+
+def _clean(account: Account, field: str) -> None:
+    """Validate, and tell what is wrong with the name by the name of the form's field."""
+    try:
+        account.full_clean()
+    except ValidationError as refusal:
+        raise ValidationError({field: refusal.message_dict["name"]}) from None

@@ -1,0 +1,167 @@
+"""How a person signs in: address, password, second factors, and where they are signed in."""
+
+from typing import NamedTuple
+
+from allauth.account.decorators import reauthentication_required
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.http.user_agents import browser_name
+from accounts.models import User
+from accounts.sign_in import email_change
+from accounts.sign_in import services as sign_in_services
+from accounts.sign_in.adapter import person
+from accounts.sign_in.forms import EmailForm
+from accounts.sign_in.mfa import codes_left
+from accounts.throttling import rate_limits
+
+Type = Authenticator.Type
+
+
+class SignedIn(NamedTuple):
+    """A browser in which the person is signed in."""
+
+    session: UserSession
+    browser: str
+    is_this: bool
+
+
+@login_required
+@require_safe
+@never_cache
+def overview(request: HttpRequest) -> HttpResponse:
+    """Everything about one's own sign-in, with ways to change it."""
+    user = _user(request)
+    factors = list(Authenticator.objects.filter(user=user).order_by("created_at"))
+    recovery_codes = next((each for each in factors if each.type == Type.RECOVERY_CODES), None)
+    context = {
+        "app": next((each for each in factors if each.type == Type.TOTP), None),
+        "passkeys": [each for each in factors if each.type == Type.WEBAUTHN],
+        "codes_left": codes_left(recovery_codes) if recovery_codes else None,
+        "browsers": _browsers(request, user),
+    }
+    return render(request, "accounts/security.html", context)
+
+
+@login_required
+@require_POST
+def end_session(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sign out in one other browser."""
+    user = _user(request)
+    others = UserSession.objects.exclude(session_key=request.session.session_key)
+    session = get_object_or_404(others, pk=pk, user=user)
+    sign_in_services.end_sessions(sessions=[session], by=person(user, request), at=timezone.now())
+    messages.success(request, _("You are signed out there."))
+    return redirect("mfa_index")
+
+
+@login_required
+@require_POST
+def end_other_sessions(request: HttpRequest) -> HttpResponse:
+    """Sign out everywhere but here."""
+    user = _user(request)
+    others = UserSession.objects.filter(user=user).exclude(session_key=request.session.session_key)
+    ended = sign_in_services.end_sessions(
+        sessions=others, by=person(user, request), at=timezone.now()
+    )
+    messages.success(
+        request,
+        ngettext(
+            "You are signed out in %(count)d other browser.",
+            "You are signed out in %(count)d other browsers.",
+            ended,
+        )
+        % {"count": ended},
+    )
+    return redirect("mfa_index")
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]  # allauth has none
+def change_email(request: HttpRequest) -> HttpResponse:
+    """Ask for another address. Whether somebody else has it is told to nobody."""
+    user = _user(request)
+    form = EmailForm(request.POST if request.method == "POST" else None)
+    if form.is_valid() and _is_asked(request, user, form):
+        return render(request, "accounts/email_sent.html", {"email": form.cleaned_data["email"]})
+    status = 400 if form.errors else 200
+    return render(request, "accounts/email.html", {"form": form}, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def confirm_email(request: HttpRequest, signed: str) -> HttpResponse:
+    """The way in from the mail to the new address. Opening it changes nothing: mail programs do."""
+    try:
+        wish = email_change.read(signed)
+    except email_change.BadLink:
+        return render(request, "accounts/email_bad_link.html", status=410)
+    refusal = _changed(request, wish) if request.method == "POST" else None
+    if request.method != "POST" or refusal:
+        status = 400 if refusal else 200
+        return render(
+            request,
+            "accounts/email_confirm.html",
+            {"wish": wish, "refusal": refusal},
+            status=status,
+        )
+    messages.success(request, _("From now on you sign in with %(email)s.") % {"email": wish.email})
+    return redirect("mfa_index")
+
+
+def _is_asked(request: HttpRequest, user: User, form: EmailForm) -> bool:
+    """True if the mail is on its way; else the form says why not."""
+    try:
+        sign_in_services.ask_for_email(
+            user=user,
+            email=form.cleaned_data["email"],
+            by=person(user, request),
+            at=timezone.now(),
+        )
+    except ValidationError as refusal:
+        form.add_error(None, refusal)
+    except rate_limits.TooManyTries:
+        form.add_error(None, _("You have asked for this often. Wait an hour, then try again."))
+    return not form.errors
+
+
+def _changed(request: HttpRequest, wish: email_change.Wish) -> str:
+    """Change the address. Returns why it could not be changed, or "" if it was."""
+    user, email = wish
+    try:
+        sign_in_services.change_email(
+            user=user, email=email, by=person(user, request), at=timezone.now()
+        )
+    except ValidationError:
+        return _("Another user has this address meanwhile. Ask an operator of the portal.")
+    return ""
+
+
+def _browsers(request: HttpRequest, user: User) -> list[SignedIn]:
+    """Newest first, after this one."""
+    found = [
+        SignedIn(
+            session,
+            browser_name(session.user_agent),
+            session.session_key == request.session.session_key,
+        )
+        for session in UserSession.objects.purge_and_list(user)
+    ]
+    return sorted(found, key=lambda each: (not each.is_this, -each.session.created_at.timestamp()))
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user

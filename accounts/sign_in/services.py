@@ -1,0 +1,132 @@
+"""The verbs of getting in: sign-up, a forgotten password, another address."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization import sso_hooks
+from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import announce, as_of_now
+from accounts.email_addresses import normal_email
+from accounts.jwt import token_families
+from accounts.models import User
+from accounts.sign_in import emails as security_emails
+from accounts.throttling import rate_limits
+from accounts.throttling.rate_limits import Limit
+
+CHANGES_OF_EMAIL = Limit("change-email", 5, timedelta(hours=1))
+"""Whoever is signed in could otherwise have the portal write to any number of strangers."""
+
+
+@transaction.atomic
+def ask_for_password(*, email: str, by: Actor, at: datetime) -> None:
+    """Send the link for a new password to this address, if it is somebody's.
+
+    Nobody hears whether it is: known or not, one event is written and one transaction committed.
+    Somebody whom their account makes sign in through its provider gets none: it would lead nowhere.
+    """
+    user = User.objects.filter(email=email, is_active=True).first()
+    audit.record("password.reset_asked", by=by, at=at, subject=user)
+    if user is not None and not sso_hooks.refuses(user):
+        security_emails.reset_password(user=user, at=at)
+
+
+@transaction.atomic
+def confirm_address(*, user: User, by: Actor, at: datetime) -> None:
+    """Take the user's address as theirs: they have opened a link that was sent to it."""
+    rows = EmailAddress.objects.filter(user=user, email=user.email, verified=False)
+    if rows.update(verified=True, primary=True):
+        audit.record("email.confirmed", by=by, at=at, subject=user)
+
+
+@transaction.atomic
+def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) -> int:
+    """Sign the person out of these browsers. Returns of how many."""
+    ended = 0
+    for session in sessions:
+        session.end()
+        audit.record("session.ended", by=by, at=at, subject=session.user, of=session.ip)
+        ended += 1
+    return ended
+
+
+@transaction.atomic
+def ask_for_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
+    """Send a link to the address that the person wants to sign in with from now on.
+
+    Only they ask for it, and have just signed in (in a browser, its door has seen to that): whoever
+    finds an open browser or a token must not get the person's mail. Nobody hears whether another
+    user has the address; whoever reads mail there does.
+
+    Raises `PermissionDenied`, `ValidationError` by field, and `TooManyTries`.
+    """
+    by = as_of_now(by, at)
+    _refuse_all_but_themselves(user, by=by, at=at)
+    wanted = _wanted(email)
+    if wanted == user.email:
+        raise ValidationError({"email": _("This is your address already. Enter another one.")})
+    rate_limits.take(CHANGES_OF_EMAIL, str(user.pk))
+    audit.record("email.change_asked", by=by, at=at, subject=user)
+    if (other := User.objects.filter(email=wanted).first()) is not None:
+        security_emails.address_is_known(user=other, at=at)
+    else:
+        security_emails.confirm_change(user=user, email=wanted, at=at)
+
+
+@transaction.atomic
+def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
+    """Give the user this address, which they have proven to be theirs, and tell the one before.
+
+    Raises `ValidationError` if somebody else has it meanwhile.
+    """
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    before, user.email = user.email, normal_email(email)
+    user.clean_fields(exclude=["password"])
+    user.validate_unique()
+    try:
+        with transaction.atomic():
+            user.save(update_fields=["email"])
+    except IntegrityError:
+        user.validate_unique()  # somebody else got the address at this very moment
+        raise
+    EmailAddress.objects.filter(user=user).delete()
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+    announce(user_id=user.pk)  # who asks about their tokens is told the address
+    audit.record("email.changed", by=by, at=at, subject=user, before=before, after=user.email)
+    security_emails.warn(
+        user=user,
+        news="email_changed",
+        at=at,
+        client=by.address or "",
+        address=before,
+        to=user.email,
+    )
+
+
+def _refuse_all_but_themselves(user: User, *, by: Actor, at: datetime) -> None:
+    if by.user != user or by.is_operator:
+        raise PermissionDenied(_("Everybody changes their own e-mail address only."))
+    if by.token_id is not None:
+        raise PermissionDenied(
+            _("An API token cannot change your e-mail address. Sign in, and change it yourself.")
+        )
+    if by.family_id is not None and not token_families.has_just_signed_in(by.family_id, at=at):
+        raise PermissionDenied(
+            _(
+                "You signed in too long ago to change your e-mail address. Sign in again, and ask "
+                "within 5 minutes with the new access token."
+            )
+        )
+
+
+def _wanted(email: str) -> str:
+    try:
+        return normal_email(email)
+    except ValidationError as refusal:
+        raise ValidationError({"email": refusal.error_list}) from None

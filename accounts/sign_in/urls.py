@@ -1,0 +1,85 @@
+"""The addresses of signing in. The names are django-allauth's, which looks them up by them."""
+
+from allauth.account import views as account
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as passkeys
+from django.db.transaction import atomic
+from django.urls import path, re_path
+from django.views.decorators.cache import never_cache
+from django.views.generic import RedirectView
+
+from accounts.sign_in import security_views as security
+from accounts.sign_in import views as sign_in
+
+# What changes a second factor is kept together with its audit event, or not at all (the events are
+# written in `signin`).
+urlpatterns = [
+    path("sign-in/", sign_in.sign_in, name="account_login"),
+    path("sign-in/passkey/", passkeys.login_webauthn, name="mfa_login_webauthn"),
+    path("sign-in/second-factor/", mfa.authenticate, name="mfa_authenticate"),
+    path("sign-in/again/", account.reauthenticate, name="account_reauthenticate"),
+    path("sign-in/again/code/", mfa.reauthenticate, name="mfa_reauthenticate"),
+    path(
+        "sign-in/again/passkey/",
+        passkeys.reauthenticate_webauthn,
+        name="mfa_reauthenticate_webauthn",
+    ),
+    path("sign-in/inactive/", account.account_inactive, name="account_inactive"),
+    path("sign-out/", account.logout, name="account_logout"),
+    path("sign-up/", account.signup, name="account_signup"),
+    path("sign-up/sent/", account.email_verification_sent, name="account_email_verification_sent"),
+    re_path(
+        r"^sign-up/confirm/(?P<key>[-:\w]+)/$", account.confirm_email, name="account_confirm_email"
+    ),
+    path("password/forgotten/", account.password_reset, name="account_reset_password"),
+    path(
+        "password/forgotten/sent/",
+        account.password_reset_done,
+        name="account_reset_password_done",
+    ),
+    path(
+        "password/new/done/",
+        account.password_reset_from_key_done,
+        name="account_reset_password_from_key_done",
+    ),
+    re_path(
+        r"^password/new/(?P<uidb36>[0-9A-Za-z]{1,13})-(?P<key>[-\w]{1,200})/$",
+        account.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path("profile/security/", security.overview, name="mfa_index"),
+    path("profile/security/password/", account.password_change, name="account_change_password"),
+    path("profile/security/password/set/", account.password_set, name="account_set_password"),
+    path(
+        "profile/security/app/", never_cache(atomic(totp.activate_totp)), name="mfa_activate_totp"
+    ),
+    path("profile/security/app/remove/", atomic(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path(
+        "profile/security/recovery-codes/",
+        never_cache(codes.view_recovery_codes),
+        name="mfa_view_recovery_codes",
+    ),
+    path(
+        "profile/security/recovery-codes/new/",
+        atomic(codes.generate_recovery_codes),
+        name="mfa_generate_recovery_codes",
+    ),
+    path(
+        "profile/security/passkeys/",
+        RedirectView.as_view(pattern_name="mfa_index"),
+        name="mfa_list_webauthn",
+    ),
+    path("profile/security/passkeys/add/", atomic(passkeys.add_webauthn), name="mfa_add_webauthn"),
+    path(
+        "profile/security/passkeys/<int:pk>/rename/",
+        passkeys.edit_webauthn,
+        name="mfa_edit_webauthn",
+    ),
+    path(
+        "profile/security/passkeys/<int:pk>/remove/",
+        atomic(passkeys.remove_webauthn),
+        name="mfa_remove_webauthn",
+    ),
+]

@@ -1,0 +1,51 @@
+"""The sign-in page: one field first."""
+
+from allauth.account import views as account
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from accounts.authorization import sso_hooks
+from accounts.http.redirects import safe_next
+from accounts.sign_in.forms import AddressForm, SignInForm
+
+
+@sensitive_post_parameters("password")
+@never_cache
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """The address leads on: to the provider of its domain, or to the password. Which of them tells
+    nothing about the person: all addresses of a domain lead the same way."""
+    is_address = request.method == "POST" and "password" not in request.POST
+    if is_address and not request.user.is_authenticated:
+        return _lead_on(request)
+    answer: HttpResponse = account.login(request)
+    return answer
+
+
+def _lead_on(request: HttpRequest) -> HttpResponse:
+    form = AddressForm(request.POST)
+    if not form.is_valid():
+        return _page(request, form, status=400)
+    email: str = form.cleaned_data["login"]
+    way = None if request.POST.get("way") == "password" else sso_hooks.way(email)
+    if way is None:
+        return _page(request, SignInForm(initial={"login": email}, request=request))
+    wanted = safe_next(request, fallback="")
+    if wanted:
+        way = f"{way}?{urlencode({REDIRECT_FIELD_NAME: wanted})}"
+    # Browsers let no form lead to another site, not even by way of ours: the page goes on itself.
+    return render(request, "account/to_provider.html", {"way": way})
+
+
+def _page(
+    request: HttpRequest, form: AddressForm | SignInForm, *, status: int = 200
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "redirect_field_name": REDIRECT_FIELD_NAME,
+        "redirect_field_value": safe_next(request, fallback=""),
+    }
+    return render(request, "account/login.html", context, status=status)

@@ -1,0 +1,1 @@
+"""Which account a request is about, and who may see it."""

@@ -1,0 +1,15 @@
+"""Tells the pages of notices who reads them: the member, in the account they have chosen."""
+
+from django.http import HttpRequest
+
+from accounts.tenancy.decorators import current_member, member_required
+from notifications.preferences.services import Person
+from notifications.recipients import Gate, register
+
+
+def reader(request: HttpRequest) -> Person | None:
+    member = current_member(request)
+    return Person(member.user_id, member.account_id) if member else None
+
+
+register(Gate(person_of=reader, guard=member_required))

@@ -1,0 +1,121 @@
+"""The services of people: the only writers of their table."""
+
+from datetime import datetime
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import announce, as_of_now, operators_only
+from accounts.jwt import token_families
+from accounts.models import User
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def create_user(
+    *,
+    email: str,
+    password: str | None,
+    name: str = "",
+    time_zone: str = "UTC",
+    by: Actor,
+    at: datetime,
+) -> User:
+    """Make a person who can sign in with this password; with None nobody can until one is set.
+
+    They belong to no account yet. Raises `ValidationError` by field.
+    """
+    by = operators_only(by, at)
+    if password is not None:
+        _refuse_weak_password(password, User(email=email, name=name))
+    user = User.objects.create_user(email, password, name=name, time_zone=time_zone, date_joined=at)
+    # The address is taken as proven: the operator vouches for it.
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+    audit.record("user.created", by=by, at=at, subject=user)
+    return user
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def set_password(*, user: User, password: str, by: Actor, at: datetime) -> None:
+    """Give the user another password, which ends their sessions and their short-lived tokens.
+
+    By themselves, in person, or an operator. Raises `ValidationError`.
+    """
+    if by.user != user or by.token_id is not None:
+        by = operators_only(by, at)
+    _refuse_weak_password(password, user)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    token_families.end_all(user=user, why="password", at=at)
+    audit.record("user.password_set", by=by, at=at, subject=user)
+
+
+@transaction.atomic
+def make_operator(*, user: User, by: Actor, at: datetime) -> None:
+    """Let the user into the Django admin, with every right there."""
+    by = operators_only(by, at)
+    others = User.objects.exclude(is_staff=True, is_superuser=True)
+    if others.filter(pk=user.pk).update(is_staff=True, is_superuser=True):
+        audit.record("user.made_operator", by=by, at=at, subject=user)
+
+
+@transaction.atomic
+def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
+    """Switch a user off: no sign-in, no session, and all their tokens stop at once.
+
+    Raises `PermissionDenied` for somebody who would lock themselves out.
+    """
+    by = operators_only(by, at)
+    if by.user == user:
+        raise PermissionDenied(_("You can't switch yourself off. Ask another operator."))
+    if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+        token_families.end_all(user=user, why="deactivated", at=at)
+        announce(user_id=user.pk)
+        audit.record("user.deactivated", by=by, at=at, subject=user)
+
+
+@transaction.atomic
+def restore_user(*, user: User, by: Actor, at: datetime) -> None:
+    """Switch a user on again; their API tokens work as before."""
+    by = operators_only(by, at)
+    if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
+        announce(user_id=user.pk)
+        audit.record("user.restored", by=by, at=at, subject=user)
+
+
+@transaction.atomic
+def change_profile(
+    *,
+    user: User,
+    name: str,
+    time_zone: str,
+    language: str,
+    phone: str,
+    by: Actor,
+    at: datetime,
+) -> User:
+    """Keep what a person says about themselves. Raises `ValidationError`, and `PermissionDenied`
+    for everybody but themselves and operators."""
+    by = as_of_now(by, at)
+    if by.user != user:
+        by = operators_only(by, at)
+    user.name, user.time_zone, user.language, user.phone = name, time_zone, language, phone
+    user.clean_fields(exclude=["password", "email"])
+    user.save(update_fields=["name", "time_zone", "language", "phone"])
+    audit.record("profile.changed", by=by, at=at, subject=user)
+    return user
+
+
+@sensitive_variables("password")
+def _refuse_weak_password(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as refusal:
+        raise ValidationError({"password": refusal.error_list}) from None
