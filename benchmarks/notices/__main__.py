@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import environment, services
-from tests.faults import siege
+from tests.faults import chaos
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROUNDS = 3
@@ -32,7 +32,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="permatoken-bench-") as name,
         services.postgresql() as database,
-        siege.mail_server(None) as server,
+        chaos.mail_server(None) as server,
     ):
         port = server.port
         os.environ.update(

@@ -7,7 +7,7 @@ from accounts.authorization.actor import Actor
 from accounts.invitations import services as invitations
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
-from tests.apitokens.crowd import outcomes
+from tests.concurrency import outcomes
 from tests.factories import MembershipFactory
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db(transaction=True)]

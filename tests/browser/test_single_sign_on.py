@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import sso_steps
+from tests.browser.axe import Looks, Violations
 from tests.browser.conftest import PASSWORD, Visit, Visits
-from tests.browser.looks import Looks, Violations
 from tests.browser.test_guide import create, row_of
 from tests.browser.test_signing_in import prove
 from tests.idp.samlp import Person, Provider

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.axe import Looks, Violations
 from tests.browser.conftest import Visit, Visits
-from tests.browser.looks import Looks, Violations
 from tests.browser.test_guide import both_ways, create
 from tests.browser.test_signing_in import OWN_PASSWORD, newest_link, prove, sign_up
 

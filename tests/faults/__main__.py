@@ -48,24 +48,26 @@ def _environment(shape: str, folder: Path) -> Iterator[str | None]:
 
 
 def _besiege(shape: str, folder: Path, redis_url: str | None, *, kills: int) -> int:
-    from tests.faults import siege
+    from tests.faults import chaos
 
     record = folder / "taken.jsonl"
-    with siege.mail_server(record) as server:
+    with chaos.mail_server(record) as server:
         os.environ["EMAIL_URL"] = f"smtp://127.0.0.1:{server.port}"
-        server.set(siege.WELL)
-        story = _prepare()
+        server.set(chaos.WELL)
+        scenario = _prepare()
         every = SECONDS_BETWEEN_KILLS[shape]
         lasts = timedelta(seconds=kills * every * 1.1 + 5)
-        with siege.programs(folder) as (workers, beats):
+        with chaos.programs(folder) as (workers, beats):
             # On a busy machine whole sieges have passed before anybody was there to be killed.
-            assert siege.wait_until(story.is_at_work, within=90)
-            story.begin(at=_now(), lasts=lasts, tokens_each=int(lasts.total_seconds()))
+            assert chaos.wait_until(scenario.is_at_work, within=90)
+            scenario.begin(at=_now(), lasts=lasts, tokens_each=int(lasts.total_seconds()))
             began = time.monotonic()
-            attack = siege.Siege(workers, beats, server, redis_url)
+            attack = chaos.Siege(workers, beats, server, redis_url)
             attack.go_on(kills=kills, every=every)
-            siege.wait_until(lambda: story.is_over(_now()) and _is_past(began, lasts), within=150)
-        verdict = story.judge(record)
+            chaos.wait_until(
+                lambda: scenario.is_over(_now()) and _is_past(began, lasts), within=150
+            )
+        verdict = scenario.judge(record)
     _say(
         f"{shape}: {attack.kills} kills, {attack.outages} SMTP outages, {attack.flushes} Redis "
         f"flushes in {time.monotonic() - began:.0f} s\n{verdict}"
@@ -84,10 +86,10 @@ def _prepare() -> ModuleType:
     django.setup()
     from django.core.management import call_command
 
-    from tests.faults import story
+    from tests.faults import scenario
 
     call_command("migrate", verbosity=0, interactive=False)
-    return story
+    return scenario
 
 
 def _is_past(began: float, lasts: timedelta) -> bool:

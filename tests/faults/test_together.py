@@ -13,10 +13,10 @@ from pytest_django import Settings
 from accounts.models import Membership
 from apitokens.models import ExpiryNotice
 from notifications.models import Mail, Notice, State
-from tests.apitokens.crowd import shared_database_url
+from tests.concurrency import shared_database_url
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
-from tests.faults.siege import ROOT
+from tests.faults.chaos import ROOT
 from tests.mailserver import MailServer, mail_server
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db(transaction=True)]

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from lxml import etree
 from xmlsec import constants
 
-from tests.idp.forge import (
+from tests.idp.keys import SigningKey
+from tests.idp.mutations import (
     ASSERTION,
     NAMES,
     RESPONSE,
@@ -27,7 +28,6 @@ from tests.idp.forge import (
     say,
     write,
 )
-from tests.idp.keys import SigningKey
 
 SIGNED = (ASSERTION, RESPONSE)
 """What can be signed, the inner one first."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from lxml import etree
 
-from tests.idp.forge import (
+from tests.idp.mutations import (
     ASSERTION,
     NAMES,
     RESPONSE,

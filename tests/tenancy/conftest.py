@@ -8,7 +8,7 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from notifications import health
-from tests.tenancy.world import World, build
+from tests.tenancy.accounts import World, build
 
 
 @pytest.fixture(scope="module")

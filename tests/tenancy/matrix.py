@@ -9,7 +9,7 @@ another page. Requests say nothing (an empty form, `{}`), so 200 and 400 to a PO
 form is shown again. A call of the API refuses the methods that are not named with it.
 """
 
-from tests.tenancy.world import ASKERS
+from tests.tenancy.accounts import ASKERS
 
 TABLE = """
 method  route                                  anon. lonely other user admin operator

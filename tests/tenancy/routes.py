@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from tests.tenancy.world import PKS, World
+from tests.tenancy.accounts import PKS, World
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 METHODS_OF_PAGES = ("GET", "POST")

@@ -3,9 +3,9 @@
 import pytest
 from django.test import Client
 
+from tests.tenancy.accounts import World
 from tests.tenancy.answers import ask, forgotten, word
 from tests.tenancy.routes import Route, routes
-from tests.tenancy.world import World
 
 pytestmark = pytest.mark.django_db
 

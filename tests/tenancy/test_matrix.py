@@ -3,10 +3,10 @@ every route by everybody."""
 
 import pytest
 
+from tests.tenancy.accounts import ACCOUNT_MARK, ASKERS, ENGINEERS_MARK, OUTSIDERS, World
 from tests.tenancy.answers import REFUSED, ask, forgotten, text, word
 from tests.tenancy.matrix import MATRIX, NAMELESS
 from tests.tenancy.routes import Route, is_id, nameless, routes
-from tests.tenancy.world import ACCOUNT_MARK, ASKERS, ENGINEERS_MARK, OUTSIDERS, World
 
 pytestmark = pytest.mark.django_db
 

@@ -17,9 +17,9 @@ from accounts.roles import Role
 from notifications.models import Mail
 from tests.accounts.api.conftest import InPerson
 from tests.accounts.jwt.conftest import log_in, turn_in, with_access
-from tests.accounts.letters import letter_to, path_in
 from tests.conftest import Api, Issue
 from tests.factories import MembershipFactory
+from tests.outbox import letter_to, path_in
 
 pytestmark = pytest.mark.django_db
 

@@ -17,8 +17,8 @@ from sso.models import Connection
 from sso.saml import metadata, structure, toolkit
 from sso.saml.errors import reason
 from tests.idp.keys import make_key
+from tests.idp.login import Guest, Visitor, connect
 from tests.idp.samlp import Person, Provider
-from tests.idp.walk import Guest, Visitor, connect
 
 MARIA = Person("maria-7f3a", "maria@example.com", "Maria", "Users")
 """Whom the provider of Example Inc. truthfully names."""

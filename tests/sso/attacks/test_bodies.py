@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.idp import forge
+from tests.idp import mutations
+from tests.idp.login import Visitor
 from tests.idp.redirects import deflated
-from tests.idp.walk import Visitor
 from tests.sso.attacks.conftest import MARIA, assert_refused
 
 pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
@@ -119,11 +119,11 @@ def test_address_of_nobodys_provider_is_not_found(visitor: Visitor) -> None:
 @pytest.mark.parametrize(
     "disguise",
     [
-        forge.with_doctype,
-        lambda xml: forge.with_doctype(xml, ' PUBLIC "x" "http://elsewhere.example/x.dtd"'),
-        lambda xml: forge.with_entity(xml, MARIA.subject),
-        lambda xml: forge.with_outside_entity(xml, "file:///etc/hostname"),
-        forge.with_many_entities,
+        mutations.with_doctype,
+        lambda xml: mutations.with_doctype(xml, ' PUBLIC "x" "http://elsewhere.example/x.dtd"'),
+        lambda xml: mutations.with_entity(xml, MARIA.subject),
+        lambda xml: mutations.with_outside_entity(xml, "file:///etc/hostname"),
+        mutations.with_many_entities,
     ],
     ids=["doctype", "doctype elsewhere", "entity", "file", "many entities"],
 )
@@ -141,7 +141,7 @@ def test_nothing_is_fetched_for_a_document(visitor: Visitor) -> None:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         answer = visitor.fetch(MARIA)
 
-        visitor.bring_xml(forge.with_outside_entity(answer.xml, address), answer)
+        visitor.bring_xml(mutations.with_outside_entity(answer.xml, address), answer)
 
         with pytest.raises(TimeoutError):
             listener.accept()

@@ -13,11 +13,11 @@ from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from sso.connections import services as connections
 from sso.models import Certificate, Connection
-from tests.idp import forge, signatures
-from tests.idp.forge import ASSERTION, RESPONSE, Change
+from tests.idp import mutations, signatures
 from tests.idp.keys import make_key
+from tests.idp.login import Visitor
+from tests.idp.mutations import ASSERTION, RESPONSE, Change
 from tests.idp.samlp import Provider
-from tests.idp.walk import Visitor
 from tests.sso.attacks.conftest import ATTACKER, MARIA, assert_refused
 
 pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
@@ -25,13 +25,13 @@ pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
 SHA1: dict[str, Any] = {"method": constants.TransformRsaSha1, "digest": constants.TransformSha1}
 
 EDITS: dict[str, Change] = {
-    "subject": forge.say_subject(MARIA.subject),
-    "e-mail": forge.say_attribute("mail", MARIA.email),
-    "role": forge.say_attribute("role", "Administrators"),
-    "audience": forge.say(forge.AUDIENCE, "http://localhost:8000/"),
-    "issuer": forge.say(f"{ASSERTION}/saml:Issuer", "https://idp.example/"),
-    "in response to": forge.put(forge.CONFIRMATION, "InResponseTo", "_other"),
-    "end": forge.put(forge.CONDITIONS, "NotOnOrAfter", "2999-01-01T00:00:00Z"),
+    "subject": mutations.say_subject(MARIA.subject),
+    "e-mail": mutations.say_attribute("mail", MARIA.email),
+    "role": mutations.say_attribute("role", "Administrators"),
+    "audience": mutations.say(mutations.AUDIENCE, "http://localhost:8000/"),
+    "issuer": mutations.say(f"{ASSERTION}/saml:Issuer", "https://idp.example/"),
+    "in response to": mutations.put(mutations.CONFIRMATION, "InResponseTo", "_other"),
+    "end": mutations.put(mutations.CONDITIONS, "NotOnOrAfter", "2999-01-01T00:00:00Z"),
 }
 
 
@@ -108,7 +108,9 @@ def test_edited_message_is_refused_although_its_assertion_is_whole(visitor: Visi
     """A message may come unsigned. A signature that it has must be good."""
     answer = visitor.fetch(MARIA, signed="both")
 
-    xml = forge.changed(answer.xml, forge.put(RESPONSE, "IssueInstant", "2026-01-01T00:00:00Z"))
+    xml = mutations.changed(
+        answer.xml, mutations.put(RESPONSE, "IssueInstant", "2026-01-01T00:00:00Z")
+    )
 
     assert_refused(visitor, visitor.bring_xml(xml, answer), "signature")
 
@@ -117,7 +119,7 @@ def test_edited_message_is_refused_although_its_assertion_is_whole(visitor: Visi
 def test_edited_response_is_refused(visitor: Visitor, signed: str, edit: Change) -> None:
     answer = visitor.fetch(ATTACKER, signed=signed)
 
-    page = visitor.bring_xml(forge.changed(answer.xml, edit), answer)
+    page = visitor.bring_xml(mutations.changed(answer.xml, edit), answer)
 
     # Other words may be noticed before the signature is looked at.
     assert_refused(visitor, page, "signature", "audience", "issuer", "recipient")
@@ -126,7 +128,7 @@ def test_edited_response_is_refused(visitor: Visitor, signed: str, edit: Change)
 def test_edited_response_without_its_signatures_is_refused(visitor: Visitor, signed: str) -> None:
     answer = visitor.fetch(ATTACKER, signed=signed)
 
-    edited = forge.changed(answer.xml, forge.say_subject(MARIA.subject))
+    edited = mutations.changed(answer.xml, mutations.say_subject(MARIA.subject))
 
     assert_refused(visitor, visitor.bring_xml(signatures.unsigned(edited), answer), "unsigned")
 
@@ -158,7 +160,7 @@ def test_public_key_is_no_secret_to_sign_with(
     visitor: Visitor, example: Provider, signed: str, form: str
 ) -> None:
     answer = visitor.fetch(ATTACKER, signed=signed)
-    edited = forge.changed(answer.xml, forge.say_subject(MARIA.subject))
+    edited = mutations.changed(answer.xml, mutations.say_subject(MARIA.subject))
 
     xml = signatures.sign_with_public_key(
         edited, signatures.public_forms(example.signing.certificate)[form]

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import pytest
 
 from accounts.models import Membership
-from tests.idp import forge, signatures, wrapping
-from tests.idp.forge import ASSERTION, RESPONSE, SUBJECT
+from tests.idp import mutations, signatures, wrapping
+from tests.idp.login import Guest, connect
+from tests.idp.mutations import ASSERTION, RESPONSE, SUBJECT
 from tests.idp.samlp import Answer
 from tests.idp.simplesamlphp import SimpleSAMLphp
-from tests.idp.walk import Guest, connect
 from tests.idp.wrapping import Shape
 from tests.sso.attacks.conftest import assert_refused
 
@@ -46,14 +46,14 @@ def test_true_response_lets_somebody_in(arrival: Arrival) -> None:
 
 def test_it_signs_message_and_assertion(arrival: Arrival) -> None:
     """So that the attacks below have both signatures against them."""
-    root = forge.read(arrival.answer.xml)
+    root = mutations.read(arrival.answer.xml)
 
     assert signatures.signed_paths(root) == [ASSERTION, RESPONSE]
 
 
 @pytest.mark.parametrize("shape", Shape)
 def test_wrapped_response_is_refused(arrival: Arrival, shape: Shape) -> None:
-    xml = wrapping.wrap(arrival.answer.xml, shape, forge.say_subject(BOSS))
+    xml = wrapping.wrap(arrival.answer.xml, shape, mutations.say_subject(BOSS))
     assert signatures.fools_the_careless(xml, arrival.certificate)
     assert signatures.careless_subject(xml) == BOSS
 
@@ -72,14 +72,14 @@ def test_stripped_response_is_refused(arrival: Arrival, paths: list[str]) -> Non
 @pytest.mark.parametrize("path", [SUBJECT, ".//saml:AttributeValue"], ids=["subject", "attribute"])
 def test_edited_response_is_refused(arrival: Arrival, path: str) -> None:
     page = arrival.guest.bring_xml(
-        forge.changed(arrival.answer.xml, forge.say(path, BOSS)), arrival.answer
+        mutations.changed(arrival.answer.xml, mutations.say(path, BOSS)), arrival.answer
     )
 
     assert_refused(arrival.guest, page, "signature")
 
 
 def test_comment_inside_the_subject_is_refused(arrival: Arrival) -> None:
-    xml = forge.changed(arrival.answer.xml, forge.comment_inside(SUBJECT, before="-7f3a"))
+    xml = mutations.changed(arrival.answer.xml, mutations.comment_inside(SUBJECT, before="-7f3a"))
     assert signatures.fools_the_careless(xml, arrival.certificate)
 
     assert_refused(arrival.guest, arrival.guest.bring_xml(xml, arrival.answer), "odd_node")

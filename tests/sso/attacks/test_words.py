@@ -11,10 +11,10 @@ from django.conf import settings
 from accounts.models import Membership
 from sso.models import Connection
 from sso.saml import endpoints
-from tests.idp import forge, signatures
-from tests.idp.forge import ASSERTION, AUDIENCE, CONDITIONS, CONFIRMATION, RESPONSE, Change
+from tests.idp import mutations, signatures
+from tests.idp.login import Visitor
+from tests.idp.mutations import ASSERTION, AUDIENCE, CONDITIONS, CONFIRMATION, RESPONSE, Change
 from tests.idp.samlp import Provider
-from tests.idp.walk import Visitor
 from tests.sso.attacks.conftest import MARIA, assert_refused
 
 pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
@@ -30,7 +30,7 @@ FAILED = "urn:oasis:names:tc:SAML:2.0:status:Responder"
 
 def answers(request: str | None, *paths: str) -> list[Change]:
     """It says that it answers this request, or none."""
-    return [forge.put(path, "InResponseTo", request) for path in paths]
+    return [mutations.put(path, "InResponseTo", request) for path in paths]
 
 
 WRONG: dict[str, tuple[str, list[Change]]] = {
@@ -40,38 +40,38 @@ WRONG: dict[str, tuple[str, list[Change]]] = {
     "in response to nothing": ("unsolicited", answers(None, RESPONSE, CONFIRMATION)),
     "message in response to nothing": ("unsolicited", answers(None, RESPONSE)),
     "assertion in response to nothing": ("other_request", answers(None, CONFIRMATION)),
-    "destination elsewhere": ("destination", [forge.put(RESPONSE, "Destination", ELSEWHERE)]),
-    "destination below": ("destination", [forge.put(RESPONSE, "Destination", f"{ACS}more/")]),
-    "destination empty": ("destination", [forge.put(RESPONSE, "Destination", "")]),
-    "no destination": ("destination", [forge.put(RESPONSE, "Destination", None)]),
-    "recipient elsewhere": ("recipient", [forge.put(CONFIRMATION, "Recipient", ELSEWHERE)]),
+    "destination elsewhere": ("destination", [mutations.put(RESPONSE, "Destination", ELSEWHERE)]),
+    "destination below": ("destination", [mutations.put(RESPONSE, "Destination", f"{ACS}more/")]),
+    "destination empty": ("destination", [mutations.put(RESPONSE, "Destination", "")]),
+    "no destination": ("destination", [mutations.put(RESPONSE, "Destination", None)]),
+    "recipient elsewhere": ("recipient", [mutations.put(CONFIRMATION, "Recipient", ELSEWHERE)]),
     "recipient that names us": (
         "recipient",
-        [forge.put(CONFIRMATION, "Recipient", f"{ELSEWHERE}?{ACS}")],
+        [mutations.put(CONFIRMATION, "Recipient", f"{ELSEWHERE}?{ACS}")],
     ),
-    "no recipient": ("recipient", [forge.put(CONFIRMATION, "Recipient", None)]),
-    "no confirmation": ("recipient", [forge.drop(SUBJECT_CONFIRMATION)]),
-    "confirmation by key": ("recipient", [forge.put(SUBJECT_CONFIRMATION, "Method", BY_KEY)]),
-    "other audience": ("audience", [forge.say(AUDIENCE, ELSEWHERE)]),
-    "empty audience": ("audience", [forge.say(AUDIENCE, "")]),
-    "no audience": ("audience", [forge.drop(f"{CONDITIONS}/saml:AudienceRestriction")]),
-    "no conditions": ("invalid", [forge.drop(CONDITIONS)]),
-    "no end": ("invalid", [forge.put(CONFIRMATION, "NotOnOrAfter", None)]),
-    "end that is none": ("invalid", [forge.put(CONFIRMATION, "NotOnOrAfter", "tomorrow")]),
-    "issued by another": ("issuer", [forge.say(f"{ASSERTION}/saml:Issuer", ELSEWHERE)]),
-    "message issued by another": ("issuer", [forge.say("saml:Issuer", ELSEWHERE)]),
-    "no subject": ("recipient", [forge.drop(f"{ASSERTION}/saml:Subject")]),
-    "empty subject": ("no_name", [forge.say_subject("")]),
-    "blank subject": ("no_name", [forge.say_subject(" \n ")]),
-    "endless subject": ("no_name", [forge.say_subject("m" * 300)]),
-    "subject of two lines": ("no_name", [forge.say_subject("maria\n7f3a")]),
-    "no statement": ("invalid", [forge.drop(f"{ASSERTION}/saml:AuthnStatement")]),
-    "two assertions": ("shape", [forge.double(ASSERTION)]),
+    "no recipient": ("recipient", [mutations.put(CONFIRMATION, "Recipient", None)]),
+    "no confirmation": ("recipient", [mutations.drop(SUBJECT_CONFIRMATION)]),
+    "confirmation by key": ("recipient", [mutations.put(SUBJECT_CONFIRMATION, "Method", BY_KEY)]),
+    "other audience": ("audience", [mutations.say(AUDIENCE, ELSEWHERE)]),
+    "empty audience": ("audience", [mutations.say(AUDIENCE, "")]),
+    "no audience": ("audience", [mutations.drop(f"{CONDITIONS}/saml:AudienceRestriction")]),
+    "no conditions": ("invalid", [mutations.drop(CONDITIONS)]),
+    "no end": ("invalid", [mutations.put(CONFIRMATION, "NotOnOrAfter", None)]),
+    "end that is none": ("invalid", [mutations.put(CONFIRMATION, "NotOnOrAfter", "tomorrow")]),
+    "issued by another": ("issuer", [mutations.say(f"{ASSERTION}/saml:Issuer", ELSEWHERE)]),
+    "message issued by another": ("issuer", [mutations.say("saml:Issuer", ELSEWHERE)]),
+    "no subject": ("recipient", [mutations.drop(f"{ASSERTION}/saml:Subject")]),
+    "empty subject": ("no_name", [mutations.say_subject("")]),
+    "blank subject": ("no_name", [mutations.say_subject(" \n ")]),
+    "endless subject": ("no_name", [mutations.say_subject("m" * 300)]),
+    "subject of two lines": ("no_name", [mutations.say_subject("maria\n7f3a")]),
+    "no statement": ("invalid", [mutations.drop(f"{ASSERTION}/saml:AuthnStatement")]),
+    "two assertions": ("shape", [mutations.double(ASSERTION)]),
     "status of a failure": (
         "status",
-        [forge.put("samlp:Status/samlp:StatusCode", "Value", FAILED)],
+        [mutations.put("samlp:Status/samlp:StatusCode", "Value", FAILED)],
     ),
-    "other version": ("not_a_response", [forge.put(RESPONSE, "Version", "1.1")]),
+    "other version": ("not_a_response", [mutations.put(RESPONSE, "Version", "1.1")]),
 }
 
 
@@ -86,7 +86,7 @@ def test_signed_response_with_wrong_words_is_refused(
 ) -> None:
     answer = visitor.fetch(MARIA, signed=signed)
 
-    lie = at_portal(visitor, forge.changed(answer.xml, *changes))
+    lie = at_portal(visitor, mutations.changed(answer.xml, *changes))
     page = visitor.bring_xml(signatures.sign_again(lie, example.signing), answer)
 
     assert_refused(visitor, page, code)
@@ -97,9 +97,9 @@ def test_response_that_is_too_late_is_refused(
     visitor: Visitor, example: Provider, now: datetime, signed: str, minutes: int
 ) -> None:
     answer = visitor.fetch(MARIA, signed=signed)
-    late = forge.move_times(not_on_or_after=now - timedelta(minutes=minutes))
+    late = mutations.move_times(not_on_or_after=now - timedelta(minutes=minutes))
 
-    xml = signatures.sign_again(forge.changed(answer.xml, late), example.signing)
+    xml = signatures.sign_again(mutations.changed(answer.xml, late), example.signing)
 
     assert_refused(visitor, visitor.bring_xml(xml, answer), "too_late", "recipient")
 
@@ -109,9 +109,9 @@ def test_one_end_that_has_passed_is_enough(
     visitor: Visitor, example: Provider, now: datetime, path: str
 ) -> None:
     answer = visitor.fetch(MARIA)
-    ended = forge.instant(now - timedelta(minutes=3))
+    ended = mutations.instant(now - timedelta(minutes=3))
 
-    xml = forge.changed(answer.xml, forge.put(path, "NotOnOrAfter", ended))
+    xml = mutations.changed(answer.xml, mutations.put(path, "NotOnOrAfter", ended))
 
     page = visitor.bring_xml(signatures.sign_again(xml, example.signing), answer)
 
@@ -123,18 +123,18 @@ def test_response_that_is_too_early_is_refused(
     visitor: Visitor, example: Provider, now: datetime, signed: str, minutes: int
 ) -> None:
     answer = visitor.fetch(MARIA, signed=signed)
-    early = forge.move_times(not_before=now + timedelta(minutes=minutes))
+    early = mutations.move_times(not_before=now + timedelta(minutes=minutes))
 
-    xml = signatures.sign_again(forge.changed(answer.xml, early), example.signing)
+    xml = signatures.sign_again(mutations.changed(answer.xml, early), example.signing)
 
     assert_refused(visitor, visitor.bring_xml(xml, answer), "too_early")
 
 
 def test_clocks_may_differ_by_a_minute(visitor: Visitor, example: Provider, now: datetime) -> None:
     answer = visitor.fetch(MARIA)
-    early = forge.move_times(not_before=now + timedelta(minutes=1))
+    early = mutations.move_times(not_before=now + timedelta(minutes=1))
 
-    xml = signatures.sign_again(forge.changed(answer.xml, early), example.signing)
+    xml = signatures.sign_again(mutations.changed(answer.xml, early), example.signing)
     visitor.bring_xml(xml, answer)
 
     assert visitor.is_in
@@ -179,7 +179,7 @@ def test_assertion_is_good_once_in_another_message_too(visitor: Visitor, example
     session.save()
     visitor.bring(answer)
 
-    xml = forge.changed(answer.xml, forge.put(RESPONSE, "ID", "_another-message"))
+    xml = mutations.changed(answer.xml, mutations.put(RESPONSE, "ID", "_another-message"))
 
     assert_refused(thief, thief.bring_xml(xml, answer), "replayed")
 
@@ -209,10 +209,10 @@ def test_message_cannot_be_turned_to_another_request(visitor: Visitor) -> None:
     """Only the assertion is signed: the message's own InResponseTo can be edited."""
     victim = Visitor(visitor.connection, visitor.provider)
     own = victim.fetch(MARIA, signed="assertion")
-    waited_for = forge.read(own.xml).get("InResponseTo")
+    waited_for = mutations.read(own.xml).get("InResponseTo")
     foreign = visitor.fetch(MARIA, signed="assertion")
 
-    xml = forge.changed(foreign.xml, forge.put(RESPONSE, "InResponseTo", waited_for))
+    xml = mutations.changed(foreign.xml, mutations.put(RESPONSE, "InResponseTo", waited_for))
 
     assert_refused(victim, victim.bring_xml(xml, own), "recipient")
 
@@ -220,7 +220,7 @@ def test_message_cannot_be_turned_to_another_request(visitor: Visitor) -> None:
 def test_unsolicited_response_is_refused(visitor: Visitor, signed: str) -> None:
     service = endpoints.entity_id(visitor.connection)
     answer = visitor.provider.say(service, MARIA, signed=signed)
-    assert forge.read(answer.xml).get("InResponseTo") is None
+    assert mutations.read(answer.xml).get("InResponseTo") is None
 
     assert_refused(visitor, visitor.bring(answer), "unsolicited")
 
@@ -255,10 +255,10 @@ def test_provider_cannot_answer_for_another_accounts_provider(
     """Even one that is known to the portal, and says in all other words what is awaited."""
     answer = visitor.fetch(MARIA, signed=signed)
 
-    lie = forge.changed(
+    lie = mutations.changed(
         answer.xml,
-        forge.say("saml:Issuer", globex.entity_id),
-        forge.say(f"{ASSERTION}/saml:Issuer", globex.entity_id),
+        mutations.say("saml:Issuer", globex.entity_id),
+        mutations.say(f"{ASSERTION}/saml:Issuer", globex.entity_id),
     )
 
     page = visitor.bring_xml(signatures.sign_again(lie, globex.signing), answer)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.idp import forge, signatures, wrapping
-from tests.idp.forge import SUBJECT, Element
+from tests.idp import mutations, signatures, wrapping
+from tests.idp.login import Visitor
+from tests.idp.mutations import SUBJECT, Element
 from tests.idp.samlp import Person, Provider
-from tests.idp.walk import Visitor
 from tests.idp.wrapping import Shape
 from tests.sso.attacks.conftest import ATTACKER, MARIA, assert_refused
 
@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
 
 def be_maria(root: Element) -> None:
     """Say Maria's name and address wherever the attacker's own stand."""
-    forge.say_subject(MARIA.subject)(root)
-    forge.say_attribute("mail", MARIA.email)(root)
+    mutations.say_subject(MARIA.subject)(root)
+    mutations.say_attribute("mail", MARIA.email)(root)
 
 
 @pytest.mark.parametrize("shape", Shape)
@@ -74,7 +74,7 @@ def test_comment_inside_a_name_is_refused(
 ) -> None:
     """No signature covers comments: what stands before one could pass for the whole."""
     answer = visitor.fetch(person, signed=signed)
-    xml = forge.changed(answer.xml, forge.comment_inside(path, before=".evil"))
+    xml = mutations.changed(answer.xml, mutations.comment_inside(path, before=".evil"))
     assert signatures.fools_the_careless(xml, example.signing.certificate)
 
     assert_refused(visitor, visitor.bring_xml(xml, answer), "odd_node")

@@ -1,0 +1,188 @@
+"""Another address: confirmed at the new one, told to the old one."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.test import Client
+from pytest_django import Settings
+from time_machine import TimeMachineFixture
+
+from accounts.authorization.actor import Actor
+from accounts.models import AuditEvent, Membership
+from accounts.users import services as user_services
+from notifications.models import Mail
+from tests.factories import PASSWORD, MembershipFactory
+from tests.outbox import letter_to, letters_to, path_in
+
+pytestmark = pytest.mark.django_db
+
+URL = "/profile/email/"
+AGAIN = "/sign-in/again/"
+NEW = "new@example.net"
+
+
+@pytest.fixture
+def browser(client: Client, user: Membership) -> Client:
+    """Signed in as the user, a moment ago once more."""
+    client.post("/sign-in/", {"login": user.user.email, "password": PASSWORD})
+    client.post(AGAIN, {"password": PASSWORD})
+    return client
+
+
+def ask(browser: Client, email: str = NEW) -> Any:
+    return browser.post(URL, {"email": email})
+
+
+def email_of(member: Membership) -> str:
+    member.user.refresh_from_db()
+    return member.user.email
+
+
+def test_address_changes_when_the_link_is_confirmed(browser: Client, user: Membership) -> None:
+    assert ask(browser, NEW.upper()).status_code == 200
+    path = path_in(letter_to(NEW))
+    assert email_of(user) != NEW
+    browser.post(path)
+    assert email_of(user) == NEW
+
+
+def test_person_signs_in_with_the_new_address_and_not_with_the_old(
+    browser: Client, user: Membership
+) -> None:
+    old = user.user.email
+    ask(browser)
+    browser.post(path_in(letter_to(NEW)))
+    fresh = Client()
+    fresh.post("/sign-in/", {"login": old, "password": PASSWORD})
+    assert fresh.get(URL).status_code == 302
+    fresh.post("/sign-in/", {"login": NEW, "password": PASSWORD})
+    assert fresh.get(URL).status_code == 200
+    assert EmailAddress.objects.get(user=user.user).email == NEW
+
+
+def test_old_address_is_told(browser: Client, user: Membership) -> None:
+    old = user.user.email
+    ask(browser)
+    assert not letters_to(old)
+    browser.post(path_in(letter_to(NEW)))
+    letter = letter_to(old)
+    assert letter.subject == "Your address was changed"
+    assert NEW in letter.text
+
+
+def test_change_leaves_an_event(browser: Client, user: Membership) -> None:
+    old = user.user.email
+    ask(browser)
+    browser.post(path_in(letter_to(NEW)))
+    event = AuditEvent.objects.get(kind="email.changed")
+    assert (event.user, event.details) == (user.user, {"before": old, "after": NEW})
+
+
+def test_opening_the_link_changes_nothing(browser: Client, user: Membership) -> None:
+    ask(browser)
+    assert NEW in browser.get(path_in(letter_to(NEW))).content.decode()
+    assert email_of(user) != NEW
+
+
+def test_link_is_good_once(browser: Client, user: Membership) -> None:
+    ask(browser)
+    path = path_in(letter_to(NEW))
+    browser.post(path)
+    assert browser.get(path).status_code == browser.post(path).status_code == 410
+
+
+def test_link_is_good_for_a_day(
+    browser: Client, user: Membership, now: datetime, time_machine: TimeMachineFixture
+) -> None:
+    ask(browser)
+    path = path_in(letter_to(NEW))
+    time_machine.move_to(now + timedelta(hours=24, minutes=1))
+    assert browser.post(path).status_code == 410
+    assert email_of(user) != NEW
+
+
+def test_older_wish_dies_with_another_password(
+    browser: Client, user: Membership, now: datetime
+) -> None:
+    ask(browser)
+    path = path_in(letter_to(NEW))
+    user_services.set_password(
+        user=user.user, password="another long password", by=Actor.person(user.user), at=now
+    )
+    assert Client().post(path).status_code == 410
+    assert email_of(user) != NEW
+
+
+def test_of_two_wishes_one_comes_true(browser: Client, user: Membership) -> None:
+    ask(browser, "first@example.net")
+    ask(browser, "second@example.net")
+    browser.post(path_in(letter_to("second@example.net")))
+    assert not letters_to("first@example.net")
+    assert email_of(user) == "second@example.net"
+
+
+def test_forged_link_is_refused(client: Client) -> None:
+    assert client.post(f"{URL}WzEsMl0:1xVdK7:forged/").status_code == 410
+
+
+def test_address_of_somebody_else_is_answered_like_any_other(
+    browser: Client, administrator: Membership
+) -> None:
+    taken, free = ask(browser, administrator.user.email), ask(browser)
+    assert taken.status_code == free.status_code == 200
+    assert letter_to(administrator.user.email).subject == "You have a user already"
+
+
+def test_address_that_is_taken_meanwhile_is_refused(browser: Client, user: Membership) -> None:
+    ask(browser)
+    path = path_in(letter_to(NEW))
+    MembershipFactory.create(user__email=NEW)
+    answer = browser.post(path)
+    assert answer.status_code == 400
+    assert "Another user has this address" in answer.content.decode()
+    assert email_of(user) != NEW
+
+
+def test_own_address_is_refused(browser: Client, user: Membership) -> None:
+    assert ask(browser, user.user.email).status_code == 400
+    assert not Mail.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "email",
+    ["", "x", "nеw@example.net", "new@exämple.net", "a\0@example.net", "x" * 300 + "@e.org"],
+)
+def test_bad_address_is_told_and_written_to_by_nobody(browser: Client, email: str) -> None:
+    assert ask(browser, email).status_code == 400
+    assert not Mail.objects.exists()
+
+
+def test_open_browser_is_not_enough(client: Client, user: Membership) -> None:
+    client.post("/sign-in/", {"login": user.user.email, "password": PASSWORD})
+    assert ask(client)["Location"].startswith(AGAIN)
+    assert not Mail.objects.exists()
+
+
+def test_wish_goes_on_after_signing_in_again(client: Client, user: Membership) -> None:
+    client.post("/sign-in/", {"login": user.user.email, "password": PASSWORD})
+    again = ask(client)["Location"]
+    client.post(again, {"password": PASSWORD, "next": URL})
+    assert path_in(letter_to(NEW))
+
+
+def test_portal_writes_to_few_strangers(browser: Client) -> None:
+    answers = [ask(browser, f"stranger{number}@example.net") for number in range(7)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [400] * 2
+    assert Mail.objects.count() == 5
+
+
+def test_link_goes_to_the_configured_address(browser: Client, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    browser.post(URL, {"email": NEW}, HTTP_X_FORWARDED_HOST="evil.example")
+    assert "evil.example" not in letter_to(NEW).text
+
+
+def test_strangers_ask_for_nothing(client: Client) -> None:
+    assert ask(client)["Location"].startswith("/sign-in/")

@@ -1,0 +1,261 @@
+"""A crowd of real processes that all act at the same moment, on a database that is really shared.
+
+`python -m tests.concurrency` reads a JSON list of deeds from standard input, gives each a
+process of its own, and prints how often each outcome came about.
+"""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections import Counter
+from multiprocessing.synchronize import Barrier
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import django
+
+Deed = dict[str, Any]
+"""`member`: its key; `does`: "issue", "leave", "demote" or "remove" (then `target`: the key of the
+other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invite" (then `email`),
+"open" (an account of their own), "be" (then `email`, the address that is theirs from now on),
+"refresh" (then `refresh`, the token to turn in), "come" (through the identity provider) or "watch"
+(for those who do not); `times` (1); to issue, `form_key` (the same each time) and `role`."""
+
+
+def outcomes(deeds: list[Deed]) -> Counter[str]:
+    """Let the crowd loose on the test database; returns how often each outcome came about."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.concurrency"],
+        input=json.dumps(deeds),
+        env={**os.environ, "DATABASE_URL": shared_database_url()},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=240,
+    )
+    return Counter(json.loads(done.stdout))
+
+
+def shared_database_url() -> str:
+    """The address of the database that this test uses, for other processes."""
+    from django.db import connection
+
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def _act(deed: Deed, start: Barrier, told: Any) -> None:
+    from accounts.models import Membership
+
+    try:
+        member = Membership.objects.select_related("user", "account").get(pk=deed["member"])
+        start.wait(timeout=60)
+        told.put([_try(deed, member) for _time in range(deed.get("times", 1))])
+    except Exception as fault:  # whatever it is, the test must hear of it
+        told.put([repr(fault)])
+
+
+def _try(deed: Deed, member: Any) -> str:
+    from django.core.exceptions import PermissionDenied, ValidationError
+
+    try:
+        return DEEDS[deed["does"]](deed, member)
+    except ValidationError as refusal:
+        return _code(refusal)
+    except PermissionDenied as refusal:
+        return str(refusal)
+    except Exception as fault:  # whatever else happens is what the test looks for
+        return repr(fault)
+
+
+def _code(refusal: Any) -> str:
+    """Of a `ValidationError`: the first reason, of whatever field."""
+    by_field = getattr(refusal, "error_dict", None)
+    errors = next(iter(by_field.values())) if by_field else refusal.error_list
+    return str(errors[0].code)
+
+
+def _issue(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.roles import Role
+    from tests.factories import issue
+
+    form_key = UUID(deed["form_key"]) if "form_key" in deed else None
+    role = Role(deed.get("role", Role.USERS))
+    issue(member, at=timezone.now(), form_key=form_key, role=role)
+    return "issued"
+
+
+def _leave(_deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor, Through
+    from accounts.members import services as members
+
+    operator = Actor.operator(through=Through.COMMAND)
+    members.remove_member(membership=member, by=operator, at=timezone.now())
+    return "left"
+
+
+def _demote(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from accounts.members import services as members
+    from accounts.models import Membership
+    from accounts.roles import Role
+
+    target = Membership.objects.get(pk=deed["target"])
+    members.change_role(
+        membership=target, role=Role.USERS, by=Actor.member(member), at=timezone.now()
+    )
+    return "demoted"
+
+
+def _remove(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from accounts.members import services as members
+    from accounts.models import Membership
+
+    target = Membership.objects.get(pk=deed["target"])
+    members.remove_member(membership=target, by=Actor.member(member), at=timezone.now())
+    return "removed"
+
+
+def _invite(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from accounts.invitations import services as invitations
+    from accounts.roles import Role
+
+    invitations.invite(
+        account=member.account,
+        email=deed["email"],
+        role=Role.USERS,
+        by=Actor.member(member),
+        at=timezone.now(),
+    )
+    return "invited"
+
+
+def _accept(deed: Deed, _member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from accounts.invitations import services as invitations
+    from accounts.models import Invitation
+
+    invitation = Invitation.objects.get(pk=deed["invitation"])
+    by = Actor.person(invitation.user)
+    invitations.accept(invitation=invitation, user=invitation.user, by=by, at=timezone.now())
+    return "accepted"
+
+
+def _open(_deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from accounts.sign_in import registration
+
+    registration.open_own_account(
+        user=member.user, account_name="Globex", by=Actor.person(member.user), at=timezone.now()
+    )
+    return "opened"
+
+
+def _be(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from accounts.sign_in import services as sign_in_services
+
+    by = Actor.person(member.user)
+    sign_in_services.change_email(user=member.user, email=deed["email"], by=by, at=timezone.now())
+    return "changed"
+
+
+def _refresh(deed: Deed, _member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.jwt import token_families, tokens
+
+    try:
+        token_families.refresh(presented=deed["refresh"], at=timezone.now(), address=None)
+    except tokens.Invalid:
+        return "invalid"
+    return "refreshed"
+
+
+def _delete_all(deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from accounts.models import Membership
+    from apitokens.tokens import services as token_services
+
+    target = Membership.objects.get(pk=deed["target"])
+    token_services.delete_all_of(issuer=target, by=Actor.member(member), at=timezone.now())
+    return "deleted all"
+
+
+def _come(_deed: Deed, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from accounts.members import suspension
+
+    suspension.come_through(membership=member, by=Actor.member(member), at=timezone.now())
+    return "came"
+
+
+def _watch(_deed: Deed, _member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor, Through
+    from sso.inactivity import services as inactivity
+
+    found = inactivity.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
+    return f"dealt with {found}"
+
+
+DEEDS = {
+    "issue": _issue,
+    "leave": _leave,
+    "demote": _demote,
+    "remove": _remove,
+    "invite": _invite,
+    "accept": _accept,
+    "open": _open,
+    "be": _be,
+    "refresh": _refresh,
+    "delete_all": _delete_all,
+    "come": _come,
+    "watch": _watch,
+}
+
+
+def main() -> None:
+    django.setup()
+    deeds: list[Deed] = json.load(sys.stdin)
+    fork = multiprocessing.get_context("fork")
+    start, told = fork.Barrier(len(deeds)), fork.Queue()
+    crowd = [fork.Process(target=_act, args=(deed, start, told)) for deed in deeds]
+    for process in crowd:
+        process.start()
+    counted = Counter(outcome for _process in crowd for outcome in told.get(timeout=180))
+    for process in crowd:
+        process.join()
+    json.dump(counted, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""What a newcomer finds after the first start, in the embedded and in the scaled shape."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.launcher.portal import (
+    READY,
+    ROOT,
+    RunningPortal,
+    environment_of,
+    send,
+    started,
+    wait_until,
+)
+
+
+@pytest.mark.both
+def test_portal_says_that_it_is_well(portal: RunningPortal) -> None:
+    status, body = portal.get("/healthz")
+    assert (status, json.loads(body)["status"]) == (200, "ok")
+
+
+@pytest.mark.both
+def test_newcomer_is_told_address_and_sign_ins(portal: RunningPortal) -> None:
+    assert f"Permatoken is ready: http://localhost:{portal.port}" in portal.output
+    assert "password permatoken-demo" in portal.output
+    assert "admin@example.com " in portal.output
+
+
+def test_address_is_told_only_when_the_portal_answers(portal: RunningPortal) -> None:
+    lines = portal.output.splitlines()
+
+    assert lines.index("Starting the web server and the worker…") < lines.index(
+        f"Permatoken is ready: http://localhost:{portal.port}"
+    )
+
+
+@pytest.mark.both
+def test_curl_line_works_as_it_is_printed(portal: RunningPortal) -> None:
+    status, body = send(portal.curl_line)
+
+    assert status == 200
+    assert "First steps" in [token["name"] for token in json.loads(body)]
+
+
+def test_sign_in_page_comes_with_its_style(portal: RunningPortal) -> None:
+    status, page = portal.get("/sign-in/")
+    sheet = re.search(r'rel="stylesheet" href="([^"]+)"', page.decode())
+
+    assert status == 200
+    assert sheet is not None
+    assert portal.get(sheet[1])[0] == 200
+
+
+@pytest.mark.both
+def test_worker_carries_out_a_task(portal: RunningPortal, servers: dict[str, str]) -> None:
+    """The demo has digests that are to be forgotten; that leaves an audit event."""
+    ask = "print(AuditEvent.objects.filter(kind='token.digests_forgotten').count())"
+    assert _shell(portal, servers, ask) == "0"
+
+    _shell(portal, servers, "from apitokens.tasks import forget_digests; forget_digests.delay()")
+
+    wait_until(lambda: _shell(portal, servers, ask) == "1")
+
+
+@pytest.mark.both
+def test_notices_of_the_demo_arrive_by_mail_and_in_inboxes(
+    portal: RunningPortal, servers: dict[str, str]
+) -> None:
+    told = ["admin@example.com", "engineer@example.com", "purge@example.com"]
+    ask = "print(*sorted(notice.user.email for notice in Notice.objects.all()))"
+
+    wait_until(lambda: _recipients(portal) == told)
+
+    assert _shell(portal, servers, ask).split() == told
+
+
+def test_first_notices_wait_for_no_interval(data_dir: Path, port: int) -> None:
+    with started(data_dir, port=port, NOTICES_EVERY_SECONDS="3600") as portal:
+        wait_until(lambda: len(_recipients(portal)) == 3)
+
+
+def test_only_the_owner_can_read_what_the_portal_writes(portal: RunningPortal) -> None:
+    """All but the static files, which everybody is sent anyway."""
+    written = [portal.data_dir, *portal.data_dir.rglob("*")]
+    private = [path for path in written if portal.data_dir / "static" not in path.parents]
+
+    assert portal.data_dir / "permatoken.sqlite3" in private
+    assert [path for path in private if path.stat().st_mode & 0o077] == []
+
+
+def test_second_portal_runs_beside_it_on_its_own_data(
+    portal: RunningPortal, data_dir: Path, port: int
+) -> None:
+    with started(data_dir, port=port) as second:
+        second.wait_for(READY)
+
+        assert portal.get("/healthz")[0] == second.get("/healthz")[0] == 200
+
+
+def test_second_portal_is_kept_from_the_same_data(portal: RunningPortal, port: int) -> None:
+    with started(portal.data_dir, port=port) as second:
+        assert second.process.wait(60) == 1
+
+    assert second.output.startswith(f"Another portal runs on the data in {portal.data_dir}.")
+    assert portal.get("/healthz")[0] == 200
+
+
+def _recipients(portal: RunningPortal) -> list[str]:
+    """Whom the mails are for that lie in the portal's folder."""
+    mails = (file.read_text() for file in (portal.data_dir / "mail").glob("*.log"))
+    return sorted(to for mail in mails for to in re.findall("^To: (.*)$", mail, re.MULTILINE))
+
+
+def _shell(portal: RunningPortal, servers: dict[str, str], code: str) -> str:
+    """Run code beside the portal, in its environment."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", code],
+        cwd=ROOT,
+        env=environment_of(portal.data_dir, port=portal.port, **servers),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()

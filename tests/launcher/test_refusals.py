@@ -1,0 +1,137 @@
+"""What keeps the portal from starting is told in one sentence."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.launcher.portal import ROOT, environment_of
+
+SECRET = "swordfish"
+
+
+def refusal(data_dir: Path, *, port: int, **environment: str) -> str:
+    """Start the portal, expect that it refuses, and return what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "config.launcher"],
+        cwd=ROOT,
+        env=environment_of(data_dir, port=port, **environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert SECRET not in done.stderr
+    return done.stderr
+
+
+def test_port_in_use(data_dir: Path, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        assert refusal(data_dir, port=port).startswith(f"Port {port} is in use. Choose another: ")
+
+
+@pytest.mark.parametrize("wrong", ["http", "0", "65536", "-1", "8000.5", "٨٠٠٠", "9" * 40])
+def test_port_that_is_none(wrong: str, data_dir: Path) -> None:
+    said = refusal(data_dir, port=0, PORT=wrong)
+
+    assert said == f"PORT must be a number from 1 to 65535, not {wrong!r}.\n"
+
+
+@pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS"])
+def test_number_that_is_none(name: str, data_dir: Path, port: int) -> None:
+    assert refusal(data_dir, port=port, **{name: "many"}).startswith(f"{name} must be a number")
+
+
+@pytest.mark.parametrize("wrong", ["192.0.2.1", "no such host"])
+def test_host_of_another_machine(wrong: str, data_dir: Path, port: int) -> None:
+    said = refusal(data_dir, port=port, HOST=wrong)
+
+    assert said == f"HOST must be an address of this machine, not {wrong!r}.\n"
+
+
+@pytest.mark.parametrize("below", ["", "deeper/var"])
+def test_data_dir_that_is_a_file_or_below_one(below: str, tmp_path: Path, port: int) -> None:
+    (tmp_path / "file").touch()
+
+    said = refusal(tmp_path / "file" / below, port=port)
+
+    assert said.startswith(f"DATA_DIR {tmp_path / 'file' / below} cannot be written to (")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_data_dir_in_a_place_that_nobody_can_write_to(port: int) -> None:
+    assert refusal(Path("/proc/permatoken"), port=port).startswith(
+        "DATA_DIR /proc/permatoken cannot be written to ("
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not stop root")
+def test_data_dir_of_somebody_else(tmp_path: Path, port: int) -> None:
+    tmp_path.chmod(0o500)
+
+    assert "cannot be written to (Permission denied)" in refusal(tmp_path / "var", port=port)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("DATABASE_URL", SECRET),
+        ("DATABASE_URL", f"mysql://user:{SECRET}@localhost/tokens"),
+        ("DATABASE_URL", f"postgres://user:{SECRET}@localhost:port/tokens"),
+        ("DATABASE_URL", f"postgres://user:{SECRET}@localhost"),
+        ("REDIS_URL", SECRET),
+        ("REDIS_URL", f"redis://:{SECRET}@localhost:port/0"),
+        ("EMAIL_URL", SECRET),
+        ("EMAIL_URL", f"smtp://user:{SECRET}@localhost:port"),
+        ("EMAIL_URL", f"smtp+tls://user:{SECRET}@"),
+        ("BASE_URL", "tokens.example.com"),
+        ("BASE_URL", "https://"),
+    ],
+)
+def test_url_that_cannot_be_read(name: str, wrong: str, data_dir: Path, port: int) -> None:
+    assert refusal(data_dir, port=port, **{name: wrong}).startswith(f"{name} must look like ")
+
+
+def test_database_that_does_not_answer(data_dir: Path, port: int) -> None:
+    said = refusal(
+        data_dir, port=port, DATABASE_URL=f"postgres://user:{SECRET}@127.0.0.1:{port}/tokens"
+    )
+
+    assert said.startswith("The database does not answer: ")
+    assert said.endswith("Connection refused. Check DATABASE_URL.\n")
+
+
+def test_database_file_that_cannot_be_opened(data_dir: Path, port: int) -> None:
+    said = refusal(data_dir, port=port, DATABASE_URL="sqlite:////nowhere/tokens.sqlite3")
+
+    assert said.startswith("The database does not answer: unable to open database file.")
+
+
+def test_database_file_that_is_none(data_dir: Path, port: int) -> None:
+    data_dir.mkdir()
+    (data_dir / "permatoken.sqlite3").write_text("These are not the tables you are looking for.")
+
+    assert refusal(data_dir, port=port).startswith(
+        "The database does not answer: file is not a database."
+    )
+
+
+def test_redis_that_does_not_answer(data_dir: Path, port: int) -> None:
+    said = refusal(data_dir, port=port, REDIS_URL=f"redis://:{SECRET}@127.0.0.1:{port}/0")
+
+    assert said.startswith("Redis does not answer: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("TOKEN_PEPPERS", SECRET), ("TRUSTED_PROXIES", "everybody")]
+)
+def test_setting_that_cannot_be_used(name: str, wrong: str, data_dir: Path, port: int) -> None:
+    said = refusal(data_dir, port=port, **{name: wrong})
+
+    assert said.startswith(f"The settings cannot be used: {name} must be ")

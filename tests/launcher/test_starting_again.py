@@ -1,0 +1,19 @@
+"""A second start on the same data."""
+
+from pathlib import Path
+
+from tests.launcher.portal import READY, started
+
+
+def test_second_start_keeps_the_data_and_tells_no_demo(data_dir: Path, port: int) -> None:
+    with started(data_dir, port=port) as first:
+        first.wait_for(READY)
+    database = (data_dir / "permatoken.sqlite3").stat().st_ino
+
+    with started(data_dir, port=port) as second:
+        second.wait_for(READY)
+
+    assert f"Permatoken is ready: http://localhost:{port}" in second.output
+    assert "permatoken-demo" not in second.output
+    assert second.curl_line[2] == "Authorization: APIKey <token>"
+    assert (data_dir / "permatoken.sqlite3").stat().st_ino == database

@@ -1,0 +1,131 @@
+"""However the portal ends, all of it ends, and says no more than a sentence about it."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.launcher.portal import READY, ROOT, have_ended, started, wait_until
+
+EVERYBODY = 5
+"""The web server and its two workers; the worker and its beat."""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_one_signal_stops_everything_quietly(
+    how: signal.Signals, data_dir: Path, port: int
+) -> None:
+    with started(data_dir, port=port) as portal:
+        portal.wait_for(READY)
+        wait_until(lambda: len(portal.family()) == EVERYBODY)
+        family = portal.family()
+
+        assert portal.stop(how) == 0
+
+    assert have_ended(family)
+    assert "Traceback" not in portal.output
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_idle_browser_does_not_hold_up_the_stop(data_dir: Path, port: int) -> None:
+    with started(data_dir, port=port) as portal:
+        portal.wait_for(READY)
+        with socket.create_connection(("127.0.0.1", port)) as browser:
+            browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert browser.recv(4096).startswith(b"HTTP/1.1 200")
+
+            assert portal.stop() == 0
+
+    assert "Traceback" not in portal.output
+
+
+def test_stop_during_the_start_is_quiet_too(data_dir: Path, port: int) -> None:
+    with started(data_dir, port=port) as portal:
+        portal.wait_for("Preparing the database…")
+
+        assert portal.stop() == 0
+
+    assert "Traceback" not in portal.output
+    assert READY not in portal.output
+
+
+@pytest.mark.parametrize(("program", "name"), [("granian", "web server"), ("celery", "worker")])
+def test_all_stop_when_one_dies(program: str, name: str, data_dir: Path, port: int) -> None:
+    with started(data_dir, port=port) as portal:
+        portal.wait_for(READY)
+        family = portal.family()
+
+        portal.child(program).kill()
+
+        assert portal.process.wait(60) == 1
+    assert f"The {name} ended by itself (exit code -9)." in portal.output
+    assert have_ended(family)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of such a death")
+def test_killed_portal_leaves_no_orphans(data_dir: Path, port: int) -> None:
+    with started(data_dir, port=port) as portal:
+        portal.wait_for(READY)
+        family = portal.family()
+
+        portal.process.kill()
+
+        wait_until(lambda: have_ended(family))
+
+
+HANG_UP = """
+import os, signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN if {is_ignored} else signal.SIG_DFL)
+from config import run
+run.StopRequest()
+os.kill(os.getpid(), signal.SIGHUP)
+print("still there")
+"""
+
+
+@pytest.mark.parametrize(("is_ignored", "said"), [(False, ""), (True, "still there\n")])
+def test_end_of_the_terminal_matters_but_not_after_nohup(is_ignored: bool, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANG_UP.format(is_ignored=is_ignored)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
+LOST = """
+import os, signal
+from config import run
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        return None  # what a signal raises here is lost
+
+def prepare(_host):
+    Finalized()
+    return ""
+
+run._place = lambda: run.Place("127.0.0.1", 1, run.Path({folder!r}), 1, 1)
+run._prepare = prepare
+run._serve = lambda *_place, **_facts: print("started all the same")
+raise SystemExit(run.main())
+"""
+
+
+def test_stop_in_a_finalizer_is_heard_and_quiet(data_dir: Path) -> None:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOST.format(folder=str(data_dir))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,360 @@
+"""Where single sign-on is forced, people with its addresses come in by no other door. And every
+account stays in somebody's hands."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.core.exceptions import ValidationError
+from django.test import Client
+from django.urls import reverse
+
+from accounts.authorization import sso_hooks
+from accounts.authorization.actor import Actor, Through
+from accounts.invitations import services as invitations
+from accounts.jwt import token_families
+from accounts.jwt.tokens import Invalid
+from accounts.models import AuditEvent, Membership, User
+from accounts.roles import Role
+from accounts.sign_in import jwt_login
+from accounts.sign_in import services as sign_in_services
+from notifications.models import Mail
+from sso.models import Connection, Domain
+from tests.factories import PASSWORD, MembershipFactory, SubjectFactory
+from tests.idp.keys import SigningKey
+from tests.outbox import letters_to, path_in
+from tests.sso import login_steps
+
+pytestmark = pytest.mark.django_db
+
+BY = Actor(through=Through.PORTAL, address="192.0.2.7")
+SIGN_IN = "/sign-in/"
+
+
+@pytest.fixture
+def forced(trusted: Connection) -> Connection:
+    Connection.objects.update(is_forced=True)
+    trusted.refresh_from_db()
+    return trusted
+
+
+@pytest.fixture
+def maria(trusted: Connection) -> Membership:
+    return MembershipFactory.create(
+        account=trusted.account, user__email="maria@example.com", role=Role.ENGINEERS
+    )
+
+
+@pytest.fixture
+def boss(trusted: Connection) -> Membership:
+    """A second Administrator of the account, with an address of the domain."""
+    return MembershipFactory.create(account=trusted.account, user__email="boss@example.com")
+
+
+def enter(client: Client, member: Membership, password: str = PASSWORD) -> Any:
+    return client.post(SIGN_IN, {"login": member.user.email, "password": password})
+
+
+def is_in(client: Client) -> bool:
+    return "_auth_user_id" in client.session
+
+
+# --- Who is forced -----------------------------------------------------------------------------
+
+
+def test_member_with_an_address_of_the_domain_is_forced(
+    forced: Connection, maria: Membership
+) -> None:
+    assert sso_hooks.refuses(maria.user)
+
+
+def test_nobody_is_forced_where_it_is_not(trusted: Connection, maria: Membership) -> None:
+    assert not sso_hooks.refuses(maria.user)
+
+
+def test_member_with_another_address_is_not_forced(forced: Connection) -> None:
+    paul = MembershipFactory.create(account=forced.account, role=Role.USERS)
+    paul.user.email = "paul@elsewhere.example"
+    paul.user.save()
+
+    assert not sso_hooks.refuses(paul.user)
+
+
+def test_another_address_is_no_way_around_for_who_is_linked(
+    forced: Connection, maria: Membership
+) -> None:
+    SubjectFactory.create(connection=forced, membership=maria)
+    User.objects.filter(pk=maria.user_id).update(email="maria@elsewhere.example")
+    maria.user.refresh_from_db()
+
+    assert sso_hooks.refuses(maria.user)
+
+
+def test_user_of_other_accounts_with_such_an_address_is_not_forced(forced: Connection) -> None:
+    other = MembershipFactory.create(user__email="other@example.com")
+
+    assert not sso_hooks.refuses(other.user)
+
+
+def test_member_of_another_account_too_is_forced(forced: Connection, maria: Membership) -> None:
+    MembershipFactory.create(user=maria.user)
+
+    assert sso_hooks.refuses(maria.user)
+
+
+def test_removed_member_is_not_forced(forced: Connection, maria: Membership, now: datetime) -> None:
+    Membership.objects.filter(pk=maria.pk).update(removed_at=now)
+
+    assert not sso_hooks.refuses(maria.user)
+
+
+def test_domain_that_was_taken_back_forces_nobody(forced: Connection, maria: Membership) -> None:
+    Domain.objects.update(approved_at=None, approved_by=None)
+
+    assert not sso_hooks.refuses(maria.user)
+
+
+def test_operator_whom_no_provider_lets_in_is_not_forced(
+    forced: Connection, maria: Membership
+) -> None:
+    maria.user.is_staff = True
+    maria.user.save()
+
+    assert not sso_hooks.refuses(maria.user)
+
+
+# --- The way back ------------------------------------------------------------------------------
+
+
+def test_administrator_with_a_second_factor_may_do_without(
+    forced: Connection, administrator: Membership, boss: Membership
+) -> None:
+    TOTP.activate(boss.user, generate_totp_secret())
+
+    assert not sso_hooks.refuses(boss.user)
+
+
+def test_administrator_without_one_may_not(
+    forced: Connection, administrator: Membership, boss: Membership
+) -> None:
+    assert sso_hooks.refuses(boss.user)
+
+
+def test_second_factor_opens_nothing_to_others(forced: Connection, maria: Membership) -> None:
+    TOTP.activate(maria.user, generate_totp_secret())
+
+    assert sso_hooks.refuses(maria.user)
+
+
+def test_last_administrator_may_do_without(
+    forced: Connection, administrator: Membership, boss: Membership, now: datetime
+) -> None:
+    Membership.objects.filter(pk=administrator.pk).update(removed_at=now)
+
+    assert not sso_hooks.refuses(boss.user)
+
+
+def test_way_back_into_one_account_is_none_into_another(
+    forced: Connection, administrator: Membership, boss: Membership, now: datetime
+) -> None:
+    """An Administrator here is forced by the account in which they are none."""
+    TOTP.activate(boss.user, generate_totp_secret())
+    Membership.objects.filter(pk=boss.pk).update(role=Role.USERS)
+    MembershipFactory.create(user=boss.user)
+
+    assert sso_hooks.refuses(boss.user)
+
+
+def test_who_goes_back_is_seen(
+    client: Client, forced: Connection, administrator: Membership, boss: Membership, now: datetime
+) -> None:
+    Membership.objects.filter(pk=administrator.pk).update(removed_at=now)
+
+    enter(client, boss)
+
+    assert is_in(client)
+    event = AuditEvent.objects.get(kind="sso.bypassed")
+    assert (event.account_id, event.user_id) == (forced.account_id, boss.user_id)
+
+
+def test_who_comes_through_goes_around_nothing(
+    client: Client, forced: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    login_steps.sign_in(client, forced, signing)
+
+    assert is_in(client)
+    assert not AuditEvent.objects.filter(kind="sso.bypassed").exists()
+
+
+# --- The doors ---------------------------------------------------------------------------------
+
+
+def test_password_opens_the_portal_where_nothing_is_forced(
+    client: Client, trusted: Connection, maria: Membership
+) -> None:
+    enter(client, maria)
+
+    assert is_in(client)
+
+
+def test_password_does_not_open_the_portal(
+    client: Client, forced: Connection, maria: Membership
+) -> None:
+    enter(client, maria)
+
+    assert not is_in(client)
+    assert AuditEvent.objects.get(kind="sign_in.refused").details["code"] == "sso_forced"
+
+
+def test_everybody_of_the_domain_hears_the_same(
+    client: Client,
+    forced: Connection,
+    maria: Membership,
+    administrator: Membership,
+    boss: Membership,
+) -> None:
+    """With the right password or not, known or not, an Administrator with a way back or not."""
+    TOTP.activate(boss.user, generate_totp_secret())
+    nobody = {"login": "nobody@example.com", "password": PASSWORD}
+
+    answers = [
+        enter(client, maria),
+        enter(client, maria, "wrong"),
+        enter(client, boss, "wrong"),
+        client.post(SIGN_IN, nobody),
+    ]
+
+    errors = [answer.context["form"].errors.as_json() for answer in answers]
+    assert len(set(errors)) == 1
+    assert "sso_forced" in errors[0]
+
+
+def test_wrong_password_of_another_domain_is_a_wrong_password(
+    client: Client, forced: Connection
+) -> None:
+    answer = client.post(SIGN_IN, {"login": "a@elsewhere.example", "password": "wrong"})
+
+    assert "sso_forced" not in answer.context["form"].errors.as_json()
+
+
+def test_linked_member_with_another_address_is_told_on_a_page(
+    client: Client, forced: Connection, maria: Membership
+) -> None:
+    SubjectFactory.create(connection=forced, membership=maria)
+    User.objects.filter(pk=maria.user_id).update(email="maria@elsewhere.example")
+    maria.user.refresh_from_db()
+    EmailAddress.objects.filter(user=maria.user).update(email="maria@elsewhere.example")
+
+    answer = enter(client, maria)
+
+    assert answer.status_code == 403
+    assert not is_in(client)
+
+
+def ask_for_password(member: Membership, now: datetime) -> int:
+    sign_in_services.ask_for_password(email=member.user.email, by=BY, at=now)
+    return Mail.objects.filter(user=member.user).count()
+
+
+def test_link_for_a_new_password_is_sent_where_nothing_is_forced(
+    trusted: Connection, maria: Membership, now: datetime
+) -> None:
+    assert ask_for_password(maria, now) == 1
+
+
+def test_link_for_a_new_password_is_not_sent(
+    forced: Connection, maria: Membership, now: datetime
+) -> None:
+    assert ask_for_password(maria, now) == 0
+    assert AuditEvent.objects.filter(kind="password.reset_asked").exists()
+
+
+def test_page_for_a_forgotten_password_answers_the_same(
+    client: Client, forced: Connection, maria: Membership
+) -> None:
+    path = reverse("account_reset_password")
+
+    known = client.post(path, {"email": maria.user.email})
+    stranger = client.post(path, {"email": "nobody@elsewhere.example"})
+
+    assert (known.status_code, known["Location"]) == (stranger.status_code, stranger["Location"])
+
+
+@pytest.mark.parametrize("is_forced", [True, False])
+def test_invitation_to_another_account_asks_for_no_password_that_could_not_be_used(
+    client: Client,
+    trusted: Connection,
+    signing: SigningKey,
+    stranger: Membership,
+    now: datetime,
+    is_forced: bool,
+) -> None:
+    """Otto has come through the provider, and has no password."""
+    login_steps.sign_in(client, trusted, signing, name_id="otto-11", email="otto@example.com")
+    Connection.objects.update(is_forced=is_forced)
+    invitations.invite(
+        account=stranger.account,
+        email="otto@example.com",
+        role=Role.USERS,
+        by=Actor.member(stranger),
+        at=now,
+    )
+    client.logout()
+
+    page = client.get(path_in(letters_to("otto@example.com")[-1])).content.decode()
+
+    assert ("/sign-in/?next=" in page) is is_forced
+    assert ('name="password1"' in page) is not is_forced
+
+
+@pytest.fixture
+def log_in(now: datetime) -> Callable[[Membership], Any]:
+    """`log_in(member)`: a pair of short-lived tokens for their password."""
+
+    def act(member: Membership) -> Any:
+        return jwt_login.sign_in(
+            email=member.user.email, password=PASSWORD, at=now, address="192.0.2.7"
+        )
+
+    return act
+
+
+def test_password_gives_no_short_lived_tokens(
+    forced: Connection, maria: Membership, log_in: Callable[[Membership], Any]
+) -> None:
+    with pytest.raises(ValidationError, match="No active account found"):
+        log_in(maria)
+
+
+def test_way_back_leads_to_the_portal_and_not_to_short_lived_tokens(
+    forced: Connection,
+    administrator: Membership,
+    boss: Membership,
+    log_in: Callable[[Membership], Any],
+    now: datetime,
+) -> None:
+    Membership.objects.filter(pk=administrator.pk).update(removed_at=now)
+
+    with pytest.raises(ValidationError, match="No active account found"):
+        log_in(boss)
+
+
+def test_short_lived_tokens_end_when_it_is_forced(
+    trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
+) -> None:
+    pair = log_in(maria)
+    Connection.objects.update(is_forced=True)
+
+    with pytest.raises(Invalid):
+        token_families.refresh(presented=pair.refresh, at=now, address=None)
+
+
+def test_short_lived_tokens_go_on_where_it_is_not(
+    trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
+) -> None:
+    pair = log_in(maria)
+
+    assert token_families.refresh(presented=pair.refresh, at=now, address=None).access

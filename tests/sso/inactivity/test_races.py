@@ -1,0 +1,63 @@
+"""The rule about people who stay away, while several watch and people come: real processes."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from accounts.models import AuditEvent, Membership
+from accounts.roles import Role
+from notifications.models import Notice
+from sso.models import IdleAction
+from tests.concurrency import outcomes
+from tests.conftest import Issue
+from tests.factories import ConnectionFactory, MembershipFactory
+
+pytestmark = [pytest.mark.both, pytest.mark.django_db(transaction=True)]
+
+LONG_AGO = timedelta(days=100)
+
+
+def away(administrator: Membership, issue: Issue, now: datetime, count: int) -> list[Membership]:
+    """Members with a token each, who have not come through the provider for a hundred days."""
+    people: list[Membership] = MembershipFactory.create_batch(
+        count, account=administrator.account, role=Role.USERS, sso_at=now - LONG_AGO
+    )
+    for member in people:
+        issue(member)
+    return people
+
+
+@pytest.mark.parametrize("action", [IdleAction.NOTIFY, IdleAction.SUSPEND])
+def test_each_absence_is_dealt_with_once_however_many_watch(
+    administrator: Membership, issue: Issue, now: datetime, action: IdleAction
+) -> None:
+    away(administrator, issue, now, 3)
+    ConnectionFactory.create(
+        account=administrator.account, idle_action=action, idle_action_since=now - LONG_AGO
+    )
+    told = outcomes([{"does": "watch", "member": administrator.pk}] * 6)
+    assert told == {"dealt with 3": 1, "dealt with 0": 5}
+    assert Notice.objects.filter(user=administrator.user).count() == 1
+
+
+@pytest.mark.parametrize("round_number", range(4))
+def test_whoever_comes_is_not_suspended_by_those_who_watch_meanwhile(
+    administrator: Membership, issue: Issue, now: datetime, round_number: int
+) -> None:
+    (member,) = away(administrator, issue, now, 1)
+    ConnectionFactory.create(
+        account=administrator.account,
+        idle_action=IdleAction.SUSPEND,
+        idle_action_since=now - LONG_AGO,
+    )
+    come = {"does": "come", "member": member.pk}
+    watch = {"does": "watch", "member": administrator.pk}
+    told = outcomes([come, watch, watch, watch])
+    assert told["came"] == 1
+    member.refresh_from_db()
+    assert not member.has_suspended_tokens
+    suspended, resumed = (
+        AuditEvent.objects.filter(kind=f"member.tokens_{word}").count()
+        for word in ("suspended", "resumed")
+    )
+    assert suspended == resumed == told["dealt with 1"]

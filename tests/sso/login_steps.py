@@ -1,0 +1,58 @@
+"""A browser and a provider in this process: what the portal asks is answered, signed, at once."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64decode
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.test import Client
+from django.urls import reverse
+from lxml import etree
+
+from sso.models import Connection
+from tests.idp.keys import SigningKey
+from tests.sso.saml_responses import BOTH, document, posted
+
+
+def asked(address: str) -> etree._Element:
+    """The message that an address carries to the provider."""
+    query = parse_qs(urlsplit(address).query)
+    (text,) = query.get("SAMLRequest") or query["SAMLResponse"]
+    return etree.fromstring(zlib.decompress(b64decode(text), -15))
+
+
+def begin(client: Client, connection: Connection, *, wanted: str = "") -> str:
+    """Ask to sign in: the address at the provider."""
+    path = reverse("sso:begin", args=[connection.slug])
+    answer = client.get(path, {"next": wanted} if wanted else {})
+    assert answer.status_code == 302
+    return str(answer["Location"])
+
+
+def come_back(
+    client: Client,
+    connection: Connection,
+    signing: SigningKey,
+    address: str,
+    *,
+    signed: tuple[str, ...] = BOTH,
+    **facts: Any,
+) -> Any:
+    """Be let in at the provider, and carry its answer back; the page where that ends."""
+    request = asked(address).get("ID", "")
+    xml = document(connection, **{"at": datetime.now(UTC), "request": request, **facts})
+    # Each answer is another one.
+    xml = xml.replace(b'"_assertion"', f'"_a{request}"'.encode())
+    answer = client.post(
+        reverse("sso:acs", args=[connection.slug]),
+        {"SAMLResponse": posted(xml, signing, paths=signed)},
+    )
+    return client.get(answer["Location"]) if answer.status_code == 302 else answer
+
+
+def sign_in(client: Client, connection: Connection, signing: SigningKey, **facts: Any) -> Any:
+    """The whole way."""
+    return come_back(client, connection, signing, begin(client, connection), **facts)

@@ -1,0 +1,230 @@
+"""Signing out here and at the provider."""
+
+import zlib
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlencode
+
+import pytest
+import xmlsec
+from django.test import Client
+from django.urls import reverse
+from xmlsec import constants
+
+from accounts.models import AuditEvent, Membership
+from accounts.roles import Role
+from sso.models import Connection
+from sso.saml import endpoints
+from tests.conftest import SignIn
+from tests.factories import MembershipFactory
+from tests.idp.keys import SigningKey, make_key
+from tests.idp.mutations import instant
+from tests.sso import login_steps
+
+pytestmark = pytest.mark.django_db
+
+RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+SP = "urn:oasis:names:tc:SAML:2.0"
+
+
+@pytest.fixture
+def leaving(trusted: Connection) -> Connection:
+    """The provider offers single logout."""
+    Connection.objects.update(slo_url="https://idp.example.com/slo")
+    trusted.refresh_from_db()
+    return trusted
+
+
+@pytest.fixture
+def maria(trusted: Connection) -> Membership:
+    return MembershipFactory.create(
+        account=trusted.account, user__email="maria@example.com", role=Role.USERS
+    )
+
+
+def told(
+    connection: Connection,
+    signing: SigningKey,
+    *,
+    name_id: str = "maria-7f3a",
+    session: str = "_session",
+    issued_at: datetime | None = None,
+    message_id: str = "_out",
+) -> str:
+    """Where the provider sends a browser to say that somebody has signed out there."""
+    index = f"<samlp:SessionIndex>{session}</samlp:SessionIndex>" if session else ""
+    xml = (
+        f'<samlp:LogoutRequest xmlns:samlp="{SP}:protocol" xmlns:saml="{SP}:assertion" '
+        f'ID="{message_id}" Version="2.0" IssueInstant="{instant(issued_at or datetime.now(UTC))}" '
+        f'Destination="{endpoints.sls_url(connection)}">'
+        f"<saml:Issuer>{connection.entity_id}</saml:Issuer>"
+        f"<saml:NameID>{name_id}</saml:NameID>{index}</samlp:LogoutRequest>"
+    )
+    packed = b64encode(zlib.compress(xml.encode())[2:-4]).decode()
+    query = urlencode({"SAMLRequest": packed, "SigAlg": RSA_SHA256}, quote_via=quote)
+    context = xmlsec.SignatureContext()
+    context.key = xmlsec.Key.from_memory(signing.key, constants.KeyDataFormatPem)
+    signature = context.sign_binary(query.encode(), constants.TransformRsaSha256)
+    query += f"&{urlencode({'Signature': b64encode(signature).decode()})}"
+    return f"{reverse('sso:sls', args=[connection.slug])}?{query}"
+
+
+def is_in(client: Client) -> bool:
+    return bool(client.get("/profile/").status_code == 200)
+
+
+# --- Here first --------------------------------------------------------------------------------
+
+
+def test_signing_out_here_leads_to_the_provider(
+    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    login_steps.sign_in(client, leaving, signing)
+
+    answer = client.post(reverse("account_logout"))
+
+    assert not is_in(client)
+    way = client.get(answer["Location"]).context["way"]
+    assert way.startswith("https://idp.example.com/slo?")
+    request = login_steps.asked(way)
+    assert [each.text for each in request.iter("{*}NameID")] == ["maria-7f3a"]
+    assert [each.text for each in request.iter("{*}SessionIndex")] == ["_session"]
+
+
+def test_signing_out_ends_here_where_the_provider_does_not_offer_it(
+    client: Client, trusted: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    login_steps.sign_in(client, trusted, signing)
+
+    assert client.post(reverse("account_logout"))["Location"] == "/sign-in/"
+    assert not is_in(client)
+
+
+def test_who_signed_in_by_password_is_not_sent_to_the_provider(
+    client: Client, leaving: Connection, maria: Membership, sign_in: SignIn
+) -> None:
+    sign_in(client, maria)
+
+    assert client.post(reverse("account_logout"))["Location"] == "/sign-in/"
+
+
+@pytest.mark.parametrize("who", ["", "forged", "WzFd:1abc:def"])
+def test_way_out_cannot_be_forged(client: Client, leaving: Connection, who: str) -> None:
+    answer = client.get(reverse("sso:sign_out", args=[leaving.slug]), {"who": who})
+
+    assert answer["Location"] == "/sign-in/"
+
+
+def test_provider_that_has_signed_somebody_out_leads_back_to_the_sign_in_page(
+    client: Client, leaving: Connection
+) -> None:
+    xml = f'<samlp:LogoutResponse xmlns:samlp="{SP}:protocol"/>'
+    packed = b64encode(zlib.compress(xml.encode())[2:-4]).decode()
+
+    answer = client.get(endpoints.sls_url(leaving), {"SAMLResponse": packed})
+
+    assert answer["Location"] == "/sign-in/"
+
+
+# --- At the provider first ---------------------------------------------------------------------
+
+
+def test_who_signs_out_at_the_provider_is_signed_out_here(
+    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    login_steps.sign_in(client, leaving, signing)
+
+    answer = client.get(told(leaving, signing))
+
+    assert answer["Location"].startswith("https://idp.example.com/slo?SAMLResponse=")
+    assert not is_in(client)
+
+
+def test_provider_may_tell_it_by_another_browser(
+    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    """Or in a frame, in which a browser shows none of our cookies."""
+    login_steps.sign_in(client, leaving, signing)
+
+    Client().get(told(leaving, signing))
+
+    assert not is_in(client)
+    assert AuditEvent.objects.filter(kind="session.ended").count() == 1
+
+
+def test_sign_out_of_no_session_in_particular_ends_all_that_it_began(
+    leaving: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    browsers = [Client(), Client()]
+    for each in browsers:
+        login_steps.sign_in(each, leaving, signing)
+
+    Client().get(told(leaving, signing, session=""))
+
+    assert not any(is_in(each) for each in browsers)
+
+
+def test_sign_out_of_another_session_leaves_this_one(
+    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    login_steps.sign_in(client, leaving, signing)
+
+    client.get(told(leaving, signing, session="_another"))
+
+    assert is_in(client)
+
+
+def test_session_that_began_by_password_goes_on(
+    leaving: Connection, signing: SigningKey, maria: Membership, sign_in: SignIn
+) -> None:
+    by_password = Client()
+    login_steps.sign_in(Client(), leaving, signing)
+    sign_in(by_password, maria)
+
+    Client().get(told(leaving, signing, session=""))
+
+    assert is_in(by_password)
+
+
+def test_sign_out_of_somebody_unknown_is_heard_politely(
+    client: Client, leaving: Connection, signing: SigningKey
+) -> None:
+    assert client.get(told(leaving, signing, name_id="nobody")).status_code == 302
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=11), timedelta(minutes=-3)])
+def test_sign_out_of_another_time_is_refused(
+    client: Client, leaving: Connection, signing: SigningKey, maria: Membership, age: timedelta
+) -> None:
+    login_steps.sign_in(client, leaving, signing)
+
+    answer = client.get(told(leaving, signing, issued_at=datetime.now(UTC) - age))
+
+    assert answer.status_code == 400
+    assert is_in(client)
+
+
+def test_sign_out_is_told_once(
+    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    message = told(leaving, signing, session="")
+    client.get(message)
+    login_steps.sign_in(client, leaving, signing)
+
+    assert client.get(message).status_code == 400
+    assert is_in(client)
+
+
+def test_stranger_signs_nobody_out(
+    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    login_steps.sign_in(client, leaving, signing)
+
+    assert client.get(told(leaving, make_key("mallory"))).status_code == 400
+    assert is_in(client)
+
+
+def test_there_is_no_signing_out_where_the_provider_does_not_offer_it(
+    client: Client, trusted: Connection, signing: SigningKey
+) -> None:
+    assert client.get(told(trusted, signing)).status_code == 404
