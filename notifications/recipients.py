@@ -6,10 +6,15 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from django.http import HttpRequest, HttpResponseBase
 
-from notifications.preferences.services import Person
-
 P = ParamSpec("P")
 View = Callable[Concatenate[Any, P], HttpResponseBase]
+
+
+class Person(NamedTuple):
+    """Somebody in one account: settings and inboxes are by both."""
+
+    user_id: int
+    account_id: int
 
 
 class PersonRequest(HttpRequest):

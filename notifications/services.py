@@ -8,7 +8,8 @@ from django.db import transaction
 
 from notifications.kinds import Channel, Kind
 from notifications.models import Heartbeat, Mail, Notice
-from notifications.preferences.services import Person, wanted_channels
+from notifications.preferences.services import wanted_channels
+from notifications.recipients import Person
 
 BATCH = 2_000
 GIVE_UP_AFTER = timedelta(days=3)

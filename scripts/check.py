@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,6 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CI")
 """What tools need of the environment. Settings of a portal of one's own stay outside."""
+
+APPS = ("config", "apitokens", "sso", "accounts", "notifications")
+MOST_MODULES = 12
 
 Step = Callable[[dict[str, str]], str]
 """Takes an environment; returns what is wrong, or nothing."""
@@ -31,6 +35,7 @@ def main() -> int:
         "Who may know whom": _tool("lint-imports"),
         "Migrations are complete": _manage("makemigrations", "--check", "--dry-run"),
         "Safe to deploy": _deployment,
+        "Folders are small": _small_folders,
         "Requirements are pinned": lambda _environment: "\n".join(complaints(ROOT)),
     }
     with tempfile.TemporaryDirectory(prefix="permatoken-check-") as folder:
@@ -71,6 +76,22 @@ def _deployment(environment: dict[str, str]) -> str:
     }
     check = _manage("check", "--deploy", "--fail-level", "WARNING")
     return check({**environment, **production})
+
+
+def _small_folders(_environment: dict[str, str]) -> str:
+    """No folder of an app holds more modules than somebody takes in at a glance."""
+    counts = Counter(
+        path.parent
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if path.name != "__init__.py" and "migrations" not in path.parts
+    )
+    return "\n".join(
+        f"{folder.relative_to(ROOT)} holds {count} modules, and may hold {MOST_MODULES}: "
+        "give those that belong together a folder of their own."
+        for folder, count in sorted(counts.items())
+        if count > MOST_MODULES
+    )
 
 
 def _call(command: Iterable[str], environment: dict[str, str]) -> str:

@@ -8,8 +8,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from accounts.api.messages import BAD_REQUEST
-from accounts.api.throttled import TooMany
+from accounts.api.refusals import BAD_REQUEST, TooMany
 from accounts.throttling.rate_limits import TooManyTries
 
 # What the wire calls a refusal that belongs to no single field.

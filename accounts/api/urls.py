@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.api import jwt_views, sign_in_history, users, views
+from accounts.api import jwt_views, users, views
 
 urlpatterns = [
     path("clients/me", views.my_account, name="api-my-account"),
@@ -15,7 +15,7 @@ urlpatterns = [
         users.client_user,
         name="api-client-user",
     ),
-    path("activity_log/logins", sign_in_history.sign_ins, name="api-sign-ins"),
+    path("activity_log/logins", views.sign_ins, name="api-sign-ins"),
     path("auth/jwt/login", jwt_views.login, name="api-login"),
     path("auth/jwt/refresh", jwt_views.refresh, name="api-refresh"),
     path(

@@ -3,8 +3,7 @@
 from django.http import HttpRequest
 
 from accounts.tenancy.decorators import current_member, member_required
-from notifications.preferences.services import Person
-from notifications.recipients import Gate, register
+from notifications.recipients import Gate, Person, register
 
 
 def reader(request: HttpRequest) -> Person | None:

@@ -6,7 +6,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts.api import authentication
-from accounts.api.throttled import Busy
+from accounts.api.refusals import Busy
 from accounts.authorization.actor import Actor
 from accounts.http.client_ip import client_address
 from accounts.models import Membership, User

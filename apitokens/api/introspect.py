@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.api.messages import BAD_REQUEST, MISSING, told_to_wait
+from accounts.api.refusals import BAD_REQUEST, MISSING, told_to_wait
 from accounts.http.client_ip import client_address
 from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from accounts.api.messages import BAD_REQUEST, FORBIDDEN, MISSING, told_to_wait
+from accounts.api.refusals import BAD_REQUEST, FORBIDDEN, MISSING, told_to_wait
 from accounts.roles import Role
 from accounts.throttling.process_counters import TooMany
 from accounts.validators import parse_id

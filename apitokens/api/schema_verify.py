@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from accounts.api.messages import BAD_REQUEST, FORBIDDEN
+from accounts.api.refusals import BAD_REQUEST, FORBIDDEN
 from apitokens.api.introspect import BAD_CALLER, FORM
 from apitokens.api.responses import BAD
 

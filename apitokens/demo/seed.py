@@ -24,7 +24,8 @@ from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.usage.store import Use, write_down
-from notifications.preferences.services import Person, Settings, choose, settings_of
+from notifications.preferences.services import Settings, choose, settings_of
+from notifications.recipients import Person
 
 PASSWORD = "permatoken-demo"  # noqa: S105  # it is printed on every first start
 OPERATOR = Actor.operator(through=Through.COMMAND)

@@ -32,7 +32,8 @@ from notifications.email.rendering import (
 from notifications.email.stencils import Parts, fill_both
 from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.models import Mail
-from notifications.preferences.services import Person, wanted_channels
+from notifications.preferences.services import wanted_channels
+from notifications.recipients import Person
 
 LONGEST_ACCOUNT = 60
 DAYS = sorted(NOTICE_DAYS)

@@ -29,7 +29,8 @@ from notifications.email.rendering import reader_of
 from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.links import path_to, within
 from notifications.models import Mail, State
-from notifications.preferences.services import Person, wanted_channels
+from notifications.preferences.services import wanted_channels
+from notifications.recipients import Person
 from notifications.services import News
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from notifications.kinds import (
     Kind,
 )
 from notifications.models import Mail
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 from notifications.services import News
 
 Words = Callable[[], tuple[str, str]]

@@ -15,7 +15,7 @@ from notifications import services as notifications
 from notifications.email.rendering import one_name
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS
 from notifications.links import path_to, within
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 from notifications.services import News
 
 ADDRESSES_NAMED = 10

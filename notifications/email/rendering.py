@@ -24,7 +24,7 @@ from notifications.email.stencils import Context, fill_both, on_few_lines
 from notifications.kinds import EVERY_KIND, Kind
 from notifications.models import Mail
 from notifications.preferences import unsubscribe
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 
 LONGEST_LINE, LONGEST_NAME = 255, 100
 TROUBLESOME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")

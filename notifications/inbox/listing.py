@@ -7,7 +7,7 @@ from django.utils.translation import pgettext
 
 from notifications.kinds import KINDS
 from notifications.models import Notice
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 
 PAGE_SIZE = 25
 LINES_AT_ONCE = 5

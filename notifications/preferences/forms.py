@@ -8,7 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from notifications.kinds import GROUP_NAMES, KINDS, Channel, Group, Kind
-from notifications.preferences.services import Person, Settings
+from notifications.preferences.services import Settings
+from notifications.recipients import Person
 
 
 class Boxes(NamedTuple):

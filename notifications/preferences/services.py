@@ -8,13 +8,7 @@ from django.db import transaction
 
 from notifications.kinds import KINDS, Channel, Kind
 from notifications.models import ALL_KINDS, Preference
-
-
-class Person(NamedTuple):
-    """Somebody in one account: settings and inboxes are by both."""
-
-    user_id: int
-    account_id: int
+from notifications.recipients import Person
 
 
 def wanted_channels(people: Collection[Person], kind: Kind) -> dict[Person, set[Channel]]:

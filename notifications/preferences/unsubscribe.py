@@ -11,7 +11,7 @@ from django.core.exceptions import ObjectDoesNotExist
 
 from notifications.kinds import KINDS, Kind
 from notifications.links import path_to, path_with, within
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 
 SALT = "notifications.unsubscribe"
 GOOD_FOR = timedelta(days=365)

@@ -18,7 +18,8 @@ from notifications.email.rendering import Letter, plain_letter, reader_of, write
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.links import path_to, within
 from notifications.models import Mail
-from notifications.preferences.services import Person, wanted_channels
+from notifications.preferences.services import wanted_channels
+from notifications.recipients import Person
 from notifications.services import News
 from sso.models import Certificate
 

@@ -16,7 +16,7 @@ from notifications.email.rendering import Letter, plain_letter, writes
 from notifications.kinds import STAYED_AWAY
 from notifications.links import path_to, within
 from notifications.models import Mail
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 from notifications.services import News
 from sso.models import Connection, IdleAction
 

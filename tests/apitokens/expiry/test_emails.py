@@ -28,7 +28,7 @@ from notifications.email.rendering import Letter, one_line
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import Mail
 from notifications.preferences import services as preferences
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 from tests.conftest import is_on_postgresql
 from tests.factories import issue
 

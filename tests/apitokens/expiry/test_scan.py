@@ -20,7 +20,7 @@ from apitokens.tokens import services as token_services
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import IN_HAND, Heartbeat, Mail, Notice, State
 from notifications.preferences import services as preferences
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 from tests.factories import AccountFactory, MembershipFactory, issue
 
 pytestmark = pytest.mark.django_db

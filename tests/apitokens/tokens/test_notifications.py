@@ -14,7 +14,7 @@ from notifications.email import delivery
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_CHANGED_IN_ACCOUNT, Channel
 from notifications.models import Mail, Notice, State
 from notifications.preferences import services as preferences
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
 

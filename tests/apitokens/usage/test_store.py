@@ -17,7 +17,8 @@ from apitokens.usage.store import Place, Use, in_parts, merged, unknown_places, 
 from notifications.email.rendering import in_readers_language, write
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS, Channel
 from notifications.models import Mail, Notice
-from notifications.preferences.services import Person, turn_off
+from notifications.preferences.services import turn_off
+from notifications.recipients import Person
 from tests.conftest import Issue, is_on_postgresql
 from tests.factories import MembershipFactory
 

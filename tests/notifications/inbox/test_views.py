@@ -13,7 +13,7 @@ from accounts.models import Membership
 from notifications import services
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Kind
 from notifications.models import Notice
-from notifications.preferences.services import Person
+from notifications.recipients import Person
 from notifications.services import News
 from tests.conftest import SignIn
 from tests.factories import MembershipFactory, UserFactory

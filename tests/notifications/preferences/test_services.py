@@ -13,13 +13,13 @@ from notifications.kinds import (
 )
 from notifications.models import Preference
 from notifications.preferences.services import (
-    Person,
     Settings,
     choose,
     settings_of,
     turn_off,
     wanted_channels,
 )
+from notifications.recipients import Person
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,8 @@ from accounts.models import Membership
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import Preference
 from notifications.preferences import unsubscribe
-from notifications.preferences.services import Person, settings_of
+from notifications.preferences.services import settings_of
+from notifications.recipients import Person
 from tests.conftest import SignIn
 
 pytestmark = pytest.mark.django_db

@@ -17,7 +17,8 @@ from notifications.kinds import (
     Channel,
 )
 from notifications.models import Preference
-from notifications.preferences.services import Person, settings_of, turn_off
+from notifications.preferences.services import settings_of, turn_off
+from notifications.recipients import Person
 from tests.conftest import SignIn
 from tests.factories import MembershipFactory
 

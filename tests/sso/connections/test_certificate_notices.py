@@ -10,7 +10,8 @@ from accounts.roles import Role
 from notifications.email.rendering import write
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.models import Mail, Notice
-from notifications.preferences.services import Person, turn_off
+from notifications.preferences.services import turn_off
+from notifications.recipients import Person
 from sso.connections.certificate_notices import warn_of_ending
 from sso.models import Certificate, Connection
 from sso.tasks import warn_of_certificates

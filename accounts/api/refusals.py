@@ -1,10 +1,23 @@
-"""Refusals that authentication needs: what it imports must not import the views of DRF."""
+"""Refusals that several entry points of the API share. The sentences are the wire's, and not
+translated.
+
+Authentication needs these: what is imported here must not import the views of REST framework.
+"""
 
 from rest_framework import exceptions, status
 
-from accounts.api.messages import told_to_wait
 from accounts.throttling import process_counters
 from accounts.throttling.rate_limits import TooManyTries
+
+BAD_REQUEST = "The request is not valid: see errors."
+FORBIDDEN = "You do not have permission to perform this action."
+MISSING = "Authentication credentials were not provided."
+TOO_MANY = "Too many requests."
+
+
+def told_to_wait(too_many: process_counters.TooMany) -> dict[str, str]:
+    """The body of a 429."""
+    return {"message": TOO_MANY, "code": too_many.code, "hint": too_many.sentence}
 
 
 class TooMany(exceptions.Throttled):
