@@ -146,7 +146,7 @@ def fingerprint(text: str) -> bytes:
     return blake2b(octets, key=_PROCESS_KEY, digest_size=DIGEST_BYTES).digest()
 
 
-def peek_id(text: str) -> int:
+def extract_id(text: str) -> int:
     """The id that the text begins with if it is a token, without a look at the rest of it; else
     anything. Only for text of bearable length, and who compares the whole of it afterwards."""
     try:

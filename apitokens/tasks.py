@@ -4,7 +4,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from apitokens.expiry import scan as expiry
 from apitokens.tokens import services as token_services
 from apitokens.usage import redis_relay, store
@@ -15,7 +15,7 @@ from notifications.tasks import deliver_mails
 def forget_digests() -> int:
     """Drop the digests of tokens that were deleted 90 days ago."""
     return token_services.forget_digests(
-        by=Actor.operator(through=Through.SYSTEM), at=timezone.now()
+        by=Actor.operator(through=EntryPoint.SYSTEM), at=timezone.now()
     )
 
 

@@ -76,7 +76,7 @@ def api_rules(get_response: Handler) -> Handler:
     return handle
 
 
-def straight_to_doors(get_response: Handler) -> Handler:
+def skip_middleware_for_verification(get_response: Handler) -> Handler:
     """Machines ask whether tokens are good, thousands of times a second: no session, language or
     page of the middleware that follows is any of their business."""
 

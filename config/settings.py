@@ -82,7 +82,7 @@ MIDDLEWARE = [
     "config.middleware.name_browsers_without_nul",
     "config.middleware.refuse_large_bodies",
     "config.middleware.api_rules",
-    "config.middleware.straight_to_doors",
+    "config.middleware.skip_middleware_for_verification",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -110,7 +110,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "accounts.tenancy.context_processors.shell",
+                "accounts.tenancy.context_processors.layout",
                 "apitokens.pages.context_processors.expiring_badge",
                 "notifications.inbox.context_processors.bell",
             ],
@@ -492,23 +492,23 @@ SPECTACULAR_SETTINGS = {
 
 TOKEN_DIGEST_RETENTION = timedelta(days=90)
 # How long a process may go on believing what it has read of a token. 0: it asks every time.
-VERIFY_STALE_SECONDS = env.float("VERIFY_STALE_SECONDS", default=1.0)
-if not 0 <= VERIFY_STALE_SECONDS <= 1:
-    raise ImproperlyConfigured("VERIFY_STALE_SECONDS must be a number from 0 to 1.")
+VERIFY_CACHE_SECONDS = env.float("VERIFY_CACHE_SECONDS", default=1.0)
+if not 0 <= VERIFY_CACHE_SECONDS <= 1:
+    raise ImproperlyConfigured("VERIFY_CACHE_SECONDS must be a number from 0 to 1.")
 # How often in a minute one address may be refused, and one token be used. 0: as often as they like.
 REFUSAL_RATE = env.int("REFUSAL_RATE", default=300)
 TOKEN_RATE = env.int("TOKEN_RATE", default=0)
 if min(REFUSAL_RATE, TOKEN_RATE) < 0:
     raise ImproperlyConfigured("REFUSAL_RATE and TOKEN_RATE must be numbers from 0 on.")
 # How often uses of tokens are written down; as many seconds of them a process that is killed loses.
-USES_EVERY_SECONDS = env.int("USES_EVERY_SECONDS", default=60)
-if not 1 <= USES_EVERY_SECONDS <= 60:
-    raise ImproperlyConfigured("USES_EVERY_SECONDS must be a whole number from 1 to 60.")
+USAGE_FLUSH_SECONDS = env.int("USAGE_FLUSH_SECONDS", default=60)
+if not 1 <= USAGE_FLUSH_SECONDS <= 60:
+    raise ImproperlyConfigured("USAGE_FLUSH_SECONDS must be a whole number from 1 to 60.")
 # What happens to a mail of which nobody can know whether it arrived: "hold", "resend", or
 # "default", which holds the 7-day notice (the 1-day notice follows) and sends the 1-day one again.
-NOTICES_IN_DOUBT = env.str("NOTICES_IN_DOUBT", default="default")
-if NOTICES_IN_DOUBT not in ("default", "hold", "resend"):
-    raise ImproperlyConfigured("NOTICES_IN_DOUBT must be default, hold or resend.")
+UNCERTAIN_DELIVERY = env.str("UNCERTAIN_DELIVERY", default="default")
+if UNCERTAIN_DELIVERY not in ("default", "hold", "resend"):
+    raise ImproperlyConfigured("UNCERTAIN_DELIVERY must be default, hold or resend.")
 
 # --- Logging -----------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The short way to `/iam/auth/verify`, in front of Django, for what memory can answer.
 
 An empty request costs Django several times what it takes to check a token. So what needs no I/O is
-answered here: a token that was looked up less than `VERIFY_STALE_SECONDS` ago, and a refusal that
+answered here: a token that was looked up less than `VERIFY_CACHE_SECONDS` ago, and a refusal that
 looks nothing up. Everything else, and everything odd, goes the ordinary way. Both ways word their
 answer by `apitokens.api.responses`, and the tests compare them.
 """
@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from accounts.http.client_ip import client_address, is_trusted_peer
 from apitokens.api.responses import METHODS, BadNeed, answer_need, read_need
-from apitokens.verification.authorization_header import Need
-from apitokens.verification.verify import recall
+from apitokens.verification.authorization_header import Requirement
+from apitokens.verification.verify import verify_from_cache
 from config.middleware import security_headers
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -49,12 +49,12 @@ class _Head(WSGIRequest):
         self.environ = self.META = environ
 
 
-class _Frame(NamedTuple):
+class _RequestKey(NamedTuple):
     """All that a request says, but for the Authorization header: from where it comes, what a token
     is to be good for, and with which headers it is answered."""
 
     address: str | None
-    need: Need
+    need: Requirement
     headers: list[tuple[str, str]]
 
 
@@ -70,7 +70,7 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
             authorization=environ.get("HTTP_AUTHORIZATION", ""),
             at=timezone.now(),
             address=frame.address,
-            ask=recall,
+            ask=verify_from_cache,
         )
         if given is None:
             return serve(environ, start_response)
@@ -80,34 +80,34 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
     return serve_or_answer
 
 
-def _frame(environ: dict[str, Any]) -> _Frame | None:
+def _frame(environ: dict[str, Any]) -> _RequestKey | None:
     """None for what is odd: it goes the ordinary way."""
     texts = tuple([environ.get(name) for name in FRAME])
     if len("".join(filter(None, texts))) > LONGEST_FRAME or "HTTP_TRANSFER_ENCODING" in environ:
         return None
     try:
         return _read_frame(texts)
-    except (_Odd, BadNeed):
+    except (_NotCacheable, BadNeed):
         return None
 
 
-class _Odd(Exception):
+class _NotCacheable(Exception):
     """Some rule of the portal's middleware would stop or change this request."""
 
 
 @lru_cache(maxsize=MOST_FRAMES)
-def _read_frame(texts: tuple[str | None, ...]) -> _Frame:
+def _read_frame(texts: tuple[str | None, ...]) -> _RequestKey:
     """Proxies ask the same again and again, so what they ask is read once.
 
-    Raises `_Odd` or `BadNeed`, so that nothing is remembered of what is odd: somebody may have put
-    a token into the address.
+    Raises `_NotCacheable` or `BadNeed`, so that nothing is remembered of what is odd: somebody may
+    have put a token into the address.
     """
     head = _Head({name: text for name, text in zip(FRAME, texts, strict=True) if text is not None})
     need = read_need(head.META.get("QUERY_STRING", ""))
     is_secure = head.is_secure()
     if not _is_plain(head, is_secure=is_secure):
-        raise _Odd
-    return _Frame(client_address(head), need, security_headers(is_secure))
+        raise _NotCacheable
+    return _RequestKey(client_address(head), need, security_headers(is_secure))
 
 
 def _is_plain(head: _Head, *, is_secure: bool) -> bool:

@@ -10,7 +10,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()  # before what needs Django's apps
 
-from apitokens.usage.flusher import end_in_peace_on_sigterm  # noqa: E402
+from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
 from config.verify_fast_path import WSGIApplication, shortcut  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
@@ -31,4 +31,4 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
 
 
 application = shortcut(utf_8_only(_django))
-end_in_peace_on_sigterm()
+install_sigterm_flush()

@@ -23,7 +23,7 @@ class PersonRequest(HttpRequest):
     person: Person
 
 
-class Gate(NamedTuple):
+class RecipientBackend(NamedTuple):
     """`person_of` names the person behind a request, if any; `guard` wraps a view so that it is
     reached by such people only, and the others are told what to do."""
 
@@ -31,10 +31,10 @@ class Gate(NamedTuple):
     guard: Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]
 
 
-_gates: list[Gate] = []
+_gates: list[RecipientBackend] = []
 
 
-def register(gate: Gate) -> None:
+def register(gate: RecipientBackend) -> None:
     """Called once at start, when the apps are ready."""
     _gates[:] = [gate]
 

@@ -109,7 +109,7 @@ def mark_read(*, person: Person, at: datetime, notice_id: int | None = None) -> 
     return unread.order_by().update(read_at=at)
 
 
-def beat(*, name: str, at: datetime, only_first: bool = False) -> None:
+def record_heartbeat(*, name: str, at: datetime, only_first: bool = False) -> None:
     """Say that a piece of background work has just been finished. With `only_first` an earlier word
     stands: something has been so since then."""
     change = Heartbeat.objects.get_or_create if only_first else Heartbeat.objects.update_or_create

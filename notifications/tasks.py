@@ -21,7 +21,7 @@ def _stop(**_facts: object) -> None:
     _stopping[0] = 1
 
 
-def ring_soon() -> None:
+def enqueue_delivery_on_commit() -> None:
     """Have mails sent as soon as what is being written is kept, and not only at the next interval.
 
     A broker that is down delays them until then, and hinders nobody.

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.filters import AccountFilter, ListAdmin, is_text
 from accounts.admin.members import words
-from accounts.admin.mixins import LookOnly, links, moment
+from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.models import Account
 from accounts.tenancy.decorators import operator_of
 from sso.connections import domains
@@ -55,7 +55,7 @@ class OfAccountFilter(AccountFilter):
         return queryset.filter(connection__account=self._asked()) if self.value() else queryset
 
 
-class VerbsOnly(LookOnly, ListAdmin):
+class VerbsOnly(ReadOnlyAdminMixin, ListAdmin):
     """A list whose rows are changed by the verbs of its actions alone."""
 
     def _each(

@@ -95,10 +95,10 @@ def _issue(deed: Deed, member: Any) -> str:
 def _leave(_deed: Deed, member: Any) -> str:
     from django.utils import timezone
 
-    from accounts.authorization.actor import Actor, Through
+    from accounts.authorization.actor import Actor, EntryPoint
     from accounts.members import services as members
 
-    operator = Actor.operator(through=Through.COMMAND)
+    operator = Actor.operator(through=EntryPoint.COMMAND)
     members.remove_member(membership=member, by=operator, at=timezone.now())
     return "left"
 
@@ -213,17 +213,17 @@ def _come(_deed: Deed, member: Any) -> str:
     from accounts.authorization.actor import Actor
     from accounts.members import suspension
 
-    suspension.come_through(membership=member, by=Actor.member(member), at=timezone.now())
+    suspension.record_sso_sign_in(membership=member, by=Actor.member(member), at=timezone.now())
     return "came"
 
 
 def _watch(_deed: Deed, _member: Any) -> str:
     from django.utils import timezone
 
-    from accounts.authorization.actor import Actor, Through
+    from accounts.authorization.actor import Actor, EntryPoint
     from sso.inactivity import services as inactivity
 
-    found = inactivity.enforce(by=Actor.operator(through=Through.SYSTEM), at=timezone.now())
+    found = inactivity.enforce(by=Actor.operator(through=EntryPoint.SYSTEM), at=timezone.now())
     return f"dealt with {found}"
 
 

@@ -24,8 +24,8 @@ from apitokens.cache.instances import TOKENS, VERIFIERS
 from apitokens.keys import Key
 from apitokens.tokens.services import Issued
 from apitokens.usage import flusher
-from apitokens.usage.buffer import Notebook
-from apitokens.usage.flusher import Scribe
+from apitokens.usage.buffer import UsageBuffer
+from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification import throttling
 from tests import environment, services
 from tests.factories import PASSWORD, AccountFactory, MembershipFactory
@@ -157,12 +157,12 @@ def fresh_cache() -> None:
 
 
 @pytest.fixture(autouse=True)
-def scribe(monkeypatch: pytest.MonkeyPatch) -> Scribe:
+def scribe(monkeypatch: pytest.MonkeyPatch) -> UsageFlusher:
     """Uses of tokens wait in a notebook of the test's own until the test hands them over: no thread
     writes beside it."""
-    monkeypatch.setattr(Scribe, "start", lambda _self: None)
-    fresh = Scribe(Notebook())
-    monkeypatch.setattr(flusher, "scribe", fresh)
+    monkeypatch.setattr(UsageFlusher, "start", lambda _self: None)
+    fresh = UsageFlusher(UsageBuffer())
+    monkeypatch.setattr(flusher, "usage_flusher", fresh)
     return fresh
 
 
@@ -283,7 +283,7 @@ def sign_in_now(sign_in: SignIn) -> SignIn:
 def memory(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """Let what is read inside the test's own transaction be remembered, and for long: a busy
     machine must not make memory forget in the middle of a test."""
-    settings.VERIFY_STALE_SECONDS = 60
+    settings.VERIFY_CACHE_SECONDS = 60
     monkeypatch.setattr("apitokens.verification.verify.is_in_transaction", lambda: False)
     monkeypatch.setattr("apitokens.verification.verifier_keys.is_in_transaction", lambda: False)
 

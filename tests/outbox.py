@@ -5,11 +5,11 @@ import re
 from django.conf import settings
 from django.utils import timezone
 
-from notifications.email.rendering import Letter, in_readers_language, write
+from notifications.email.rendering import RenderedEmail, in_readers_language, write
 from notifications.models import Mail
 
 
-def letters_to(address: str) -> list[Letter]:
+def letters_to(address: str) -> list[RenderedEmail]:
     """All mails to this address, oldest first, as they would be sent now."""
     found = []
     for mail in Mail.objects.select_related("user", "account").order_by("created_at"):
@@ -21,12 +21,12 @@ def letters_to(address: str) -> list[Letter]:
     return found
 
 
-def letter_to(address: str) -> Letter:
+def letter_to(address: str) -> RenderedEmail:
     """The newest mail to this address."""
     return letters_to(address)[-1]
 
 
-def path_in(letter: Letter) -> str:
+def path_in(letter: RenderedEmail) -> str:
     """The path that the mail leads to."""
     links = re.findall(r"^" + re.escape(settings.BASE_URL) + r"(/\S+)$", letter.text, re.MULTILINE)
     assert len(links) == 1, letter.text

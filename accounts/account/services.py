@@ -9,7 +9,11 @@ from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import announce, as_of_now, operators_only
+from accounts.authorization.recheck import (
+    invalidate_token_cache_on_commit,
+    operators_only,
+    reauthorize,
+)
 from accounts.models import Account
 
 
@@ -29,7 +33,7 @@ def rename_account(*, account: Account, name: str, by: Actor, at: datetime) -> N
 
     Raises `ValidationError`, and `PermissionDenied` unless an operator or an Administrator asks.
     """
-    by = as_of_now(by, at)
+    by = reauthorize(by, at)
     if not (by.is_operator or by.is_administrator_of(account.pk)):
         raise PermissionDenied(_("Only Administrators change the company name."))
     _change_account(account, "name", name.strip(), kind="account.renamed", by=by, at=at)
@@ -50,7 +54,7 @@ def close_account(*, account: Account, by: Actor, at: datetime) -> None:
     """Close the account: nobody works in it and its API tokens are refused, at once."""
     by = operators_only(by, at)
     if Account.objects.filter(pk=account.pk, closed_at=None).update(closed_at=at):
-        announce(account_id=account.pk)
+        invalidate_token_cache_on_commit(account_id=account.pk)
         audit.record("account.closed", by=by, at=at, account=account, subject=account)
 
 
@@ -59,7 +63,7 @@ def reopen_account(*, account: Account, by: Actor, at: datetime) -> None:
     """Open a closed account again, with its people and its tokens as they were."""
     by = operators_only(by, at)
     if Account.objects.filter(pk=account.pk, closed_at__isnull=False).update(closed_at=None):
-        announce(account_id=account.pk)
+        invalidate_token_cache_on_commit(account_id=account.pk)
         audit.record("account.reopened", by=by, at=at, account=account, subject=account)
 
 

@@ -28,7 +28,7 @@ from accounts.admin.filters import (
     is_moment,
     is_text,
 )
-from accounts.admin.mixins import LookOnly, links, moment
+from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.email_addresses import normal_email
 from accounts.models import Account, AuditEvent, User
 from accounts.tenancy.decorators import operator_of
@@ -205,7 +205,7 @@ class UserAdmin(ListAdmin):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(LookOnly, ListAdmin):
+class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
     fields = ["time", "kind", "subject", "account", "user", "door", "address", "facts"]
     list_display = ["time", "kind", "subject", "account", "user", "door", "address"]
     list_filter = ["at", KindFilter, AccountFilter]

@@ -9,14 +9,14 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts.admin.filters import ListAdmin, is_text
-from accounts.admin.mixins import LookOnly, moment
+from accounts.admin.mixins import ReadOnlyAdminMixin, moment
 from accounts.members import mail_policy
 from accounts.tenancy.decorators import operator_of
 from notifications.models import Mail
 
 
 @admin.register(Mail)
-class MailAdmin(LookOnly, ListAdmin):
+class MailAdmin(ReadOnlyAdminMixin, ListAdmin):
     """Mails are written and sent by the portal; operators look, and try again what got stuck."""
 
     actions = ["try_again"]

@@ -21,7 +21,7 @@ from accounts.admin.filters import (
     is_id,
     is_text,
 )
-from accounts.admin.mixins import LookOnly, moment
+from accounts.admin.mixins import ReadOnlyAdminMixin, moment
 from accounts.email_addresses import normal_email
 from accounts.invitations import services as invitations
 from accounts.members import services as members
@@ -136,7 +136,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
 
 
 @admin.register(Invitation)
-class InvitationAdmin(LookOnly, VerbAdmin):
+class InvitationAdmin(ReadOnlyAdminMixin, VerbAdmin):
     """Invitations are sent, sent again and withdrawn; their links are in the mails alone."""
 
     form = InvitationForm

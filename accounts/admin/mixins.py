@@ -11,7 +11,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 
-class LookOnly:
+class ReadOnlyAdminMixin:
     """Rows that operators look at here, and do nothing else with."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

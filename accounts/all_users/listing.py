@@ -140,7 +140,7 @@ def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
     return members.annotate(
         has_two_factors=Exists(factors.filter(type__in=FACTORS)),
         has_passkeys=Exists(factors.filter(type=Authenticator.Type.WEBAUTHN)),
-        is_forced=sso_hooks.forced_here(),
+        is_forced=sso_hooks.sso_required_expression(),
     ).order_by(name, "pk")
 
 

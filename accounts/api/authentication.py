@@ -40,7 +40,9 @@ class BearerAuthentication(BaseAuthentication):
             return None
         address = client_address(request._request)
         try:
-            actor = token_families.who(token.strip(), at=timezone.now(), address=address)
+            actor = token_families.authenticate_access_token(
+                token.strip(), at=timezone.now(), address=address
+            )
         except Invalid:
             raise refused({"message": ENDED}, address) from None
         assert actor.user is not None

@@ -15,7 +15,7 @@ MISSING = "Authentication credentials were not provided."
 TOO_MANY = "Too many requests."
 
 
-def told_to_wait(too_many: process_counters.TooMany) -> dict[str, str]:
+def throttled_body(too_many: process_counters.TooMany) -> dict[str, str]:
     """The body of a 429."""
     return {"message": TOO_MANY, "code": too_many.code, "hint": too_many.sentence}
 
@@ -36,5 +36,5 @@ class Busy(exceptions.APIException):
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
 
     def __init__(self, too_many: process_counters.TooMany) -> None:
-        super().__init__(told_to_wait(too_many))
+        super().__init__(throttled_body(too_many))
         self.wait = too_many.retry_after  # from which REST framework makes the header

@@ -21,7 +21,7 @@ def members(actor: Actor) -> QuerySet[Membership]:
         .annotate(
             is_confirmed=Exists(addresses),
             has_two_factors=Exists(factors),
-            is_forced=sso_hooks.forced_here(),
+            is_forced=sso_hooks.sso_required_expression(),
         )
         .order_by("pk")
     )

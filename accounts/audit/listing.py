@@ -18,7 +18,7 @@ from django.utils.translation import pgettext
 
 from accounts.audit import labels
 from accounts.audit.visibility import events_visible_to
-from accounts.authorization.actor import OPERATORS_DOORS, Actor
+from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
 from accounts.models import AuditEvent, AuditEventQuerySet, Invitation, Membership, User
 from accounts.validators import parse_id
 
@@ -205,7 +205,7 @@ def _names(events: list[AuditEvent]) -> _Names:
 
 
 def _row(event: AuditEvent, names: _Names) -> Row:
-    is_operator = event.through in OPERATORS_DOORS
+    is_operator = event.through in OPERATOR_ENTRY_POINTS
     user = None if is_operator else event.user
     who = user.get_full_name() if user else ""
     if is_operator and event.through != "system":

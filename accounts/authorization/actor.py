@@ -11,7 +11,7 @@ from accounts.models import Account, Membership, User
 from accounts.roles import Role
 
 
-class Through(StrEnum):
+class EntryPoint(StrEnum):
     """The door an actor came through, as the audit log names it."""
 
     PORTAL = "portal"
@@ -21,7 +21,7 @@ class Through(StrEnum):
     SYSTEM = "system"
 
 
-OPERATORS_DOORS = frozenset({Through.ADMIN, Through.COMMAND, Through.SYSTEM})
+OPERATOR_ENTRY_POINTS = frozenset({EntryPoint.ADMIN, EntryPoint.COMMAND, EntryPoint.SYSTEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Actor:
     `family_id` is set for whoever acts through a short-lived token (JWT).
     """
 
-    through: Through
+    through: EntryPoint
     user: User | None = None
     membership: Membership | None = None
     role: Role | None = None
@@ -46,7 +46,7 @@ class Actor:
     def member(cls, membership: Membership, *, address: str | None = None) -> Actor:
         """A person at the portal."""
         return cls(
-            through=Through.PORTAL,
+            through=EntryPoint.PORTAL,
             user=membership.user,
             membership=membership,
             role=membership.held_role,
@@ -56,7 +56,7 @@ class Actor:
     @classmethod
     def person(cls, user: User, *, address: str | None = None) -> Actor:
         """A signed-in person at the portal, whichever account they work in, if any."""
-        return cls(through=Through.PORTAL, user=user, address=address)
+        return cls(through=EntryPoint.PORTAL, user=user, address=address)
 
     @classmethod
     def token(
@@ -70,7 +70,7 @@ class Actor:
     ) -> Actor:
         """An API token, acting for its issuer and never beyond them."""
         return cls(
-            through=Through.API,
+            through=EntryPoint.API,
             user=membership.user,
             membership=membership,
             role=Role.weaker(role, membership.held_role),
@@ -85,7 +85,7 @@ class Actor:
     ) -> Actor:
         """A person who acts through a short-lived token (JWT): with their own role."""
         return cls(
-            through=Through.API,
+            through=EntryPoint.API,
             user=membership.user,
             membership=membership,
             role=membership.held_role,
@@ -95,10 +95,10 @@ class Actor:
 
     @classmethod
     def operator(
-        cls, *, through: Through, user: User | None = None, address: str | None = None
+        cls, *, through: EntryPoint, user: User | None = None, address: str | None = None
     ) -> Actor:
         """Somebody who runs the portal: a staff user in the Django admin, or the command line."""
-        if through not in OPERATORS_DOORS:
+        if through not in OPERATOR_ENTRY_POINTS:
             raise ValueError(f"Operators do not come through the door {through}.")
         return cls(through=through, user=user, address=address)
 
@@ -109,7 +109,7 @@ class Actor:
     @property
     def is_operator(self) -> bool:
         """True behind the operators' doors only: a person who has no account yet is no operator."""
-        return self.membership is None and self.through in OPERATORS_DOORS
+        return self.membership is None and self.through in OPERATOR_ENTRY_POINTS
 
     def is_administrator_of(self, account_id: int) -> bool:
         """True for an Administrator (or Administrators token) of exactly this account."""

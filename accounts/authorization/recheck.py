@@ -15,7 +15,7 @@ from accounts.roles import Role
 from accounts.signals import standing_changed
 
 
-def lock(account_id: int) -> Account:
+def lock_account(account_id: int) -> Account:
     """Queue for the account: whoever holds its row decides alone who is what in it.
 
     `no_key` lets others insert rows that refer to it meanwhile. (On SQLite the transaction itself
@@ -24,7 +24,7 @@ def lock(account_id: int) -> Account:
     return Account.objects.select_for_update(no_key=True).get(pk=account_id)
 
 
-def as_of_now(by: Actor, at: datetime) -> Actor:
+def reauthorize(by: Actor, at: datetime) -> Actor:
     """The actor as they are inside this transaction: what they were when the request began may have
     ended since. Raises `PermissionDenied` if they may not act at all any more."""
     if by.membership is None:
@@ -51,10 +51,12 @@ def operators_only(by: Actor, at: datetime) -> Actor:
     """The operator as of now. Raises `PermissionDenied` for everybody else."""
     if not by.is_operator:
         raise PermissionDenied(_("Only operators of the portal do this."))
-    return as_of_now(by, at)
+    return reauthorize(by, at)
 
 
-def announce(*, user_id: int | None = None, account_id: int | None = None) -> None:
+def invalidate_token_cache_on_commit(
+    *, user_id: int | None = None, account_id: int | None = None
+) -> None:
     """Once this transaction is committed, say that tokens may do other things than before: those
     that this user issued, in this account (None: in all, of everybody)."""
     transaction.on_commit(

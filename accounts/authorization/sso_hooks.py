@@ -12,31 +12,31 @@ METHOD = "sso"
 """What the session's record of a sign-in, the audit log and the API call coming through one."""
 
 
-class Federation(NamedTuple):
+class SSOHooks(NamedTuple):
     """The answers.
 
     `way` is the path that leads people with this e-mail to their provider, `is_forced_address` says
     whether all with such an address are to take it; neither tells whether it is anybody's.
-    `is_forced` says whether this person has to come through a provider, and `has_way_back` whether
-    they may do without all the same, so that an account stays in somebody's hands. `again` is the
-    path on which whoever is signed in can prove at the provider that it is still them, `sign_out`
-    the path that signs them out there as well; None where there is nothing of it. `forced_here`
-    says in a query of memberships which of them their own account forces.
+    `is_forced` says whether this person has to come through a provider, and `may_bypass_sso`
+    whether they may do without all the same, so that an account stays in somebody's hands. `again`
+    is the path on which whoever is signed in can prove at the provider that it is still them,
+    `sign_out` the path that signs them out there as well; None where there is nothing of it.
+    `sso_required_expression` says in a query of memberships which of them their own account forces.
     """
 
     way: Callable[[str], str | None]
     is_forced_address: Callable[[str], bool]
     is_forced: Callable[[User], bool]
-    has_way_back: Callable[[User], bool]
+    may_bypass_sso: Callable[[User], bool]
     again: Callable[[HttpRequest], str | None]
     sign_out: Callable[[HttpRequest], str | None]
-    forced_here: Callable[[], Case]
+    sso_required_expression: Callable[[], Case]
 
 
-_known: list[Federation] = []
+_known: list[SSOHooks] = []
 
 
-def register(federation: Federation) -> None:
+def register(federation: SSOHooks) -> None:
     """Called once at start, when the apps are ready."""
     _known[:] = [federation]
 
@@ -56,7 +56,7 @@ def is_forced(user: User) -> bool:
 
 def refuses(user: User) -> bool:
     """True if the portal's own ways of signing in are closed to this person."""
-    return _known[0].is_forced(user) and not _known[0].has_way_back(user)
+    return _known[0].is_forced(user) and not _known[0].may_bypass_sso(user)
 
 
 def again(request: HttpRequest) -> str | None:
@@ -67,7 +67,7 @@ def sign_out(request: HttpRequest) -> str | None:
     return _known[0].sign_out(request)
 
 
-def forced_here() -> Case:
+def sso_required_expression() -> Case:
     """For a query of memberships: true for those whose account makes them come through its
     provider."""
-    return _known[0].forced_here()
+    return _known[0].sso_required_expression()

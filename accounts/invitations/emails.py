@@ -9,7 +9,14 @@ from django.utils.translation import gettext as _
 
 from accounts.invitations.services import signed_id
 from accounts.models import Invitation
-from notifications.email.rendering import Fact, Letter, moment, one_line, render, writes
+from notifications.email.rendering import (
+    Fact,
+    RenderedEmail,
+    moment,
+    one_line,
+    register_renderer,
+    render,
+)
 from notifications.kinds import INVITATION
 from notifications.models import Mail
 
@@ -17,8 +24,8 @@ LONGEST_NAME = 60
 """Names are what strangers wrote: long enough to be known by, too short for a letter of theirs."""
 
 
-@writes(INVITATION)
-def invitation_letter(mail: Mail, at: datetime) -> Letter | None:
+@register_renderer(INVITATION)
+def invitation_letter(mail: Mail, at: datetime) -> RenderedEmail | None:
     """Who asks whom to join what, as which role, until when; None for an invitation that is open no
     more, or was sent again since."""
     invitation = (

@@ -41,7 +41,7 @@ from accounts.throttling.rate_limits import Limit, TooManyTries
 from accounts.users.services import set_password
 from notifications.kinds import INVITATION
 from notifications.services import post
-from notifications.tasks import ring_soon
+from notifications.tasks import enqueue_delivery_on_commit
 
 GOOD_FOR = timedelta(hours=24)
 MOST_SENDINGS = 5
@@ -217,7 +217,7 @@ def turn_away(*, invitation: Invitation, why: str, by: Actor, at: datetime) -> N
     none of this account's business.
     """
     try:
-        rate_limits.take(TURNED_AWAY, f"{invitation.pk} {why}")
+        rate_limits.acquire(TURNED_AWAY, f"{invitation.pk} {why}")
     except TooManyTries:
         return
     if by.user != invitation.user:
@@ -241,8 +241,8 @@ def signed_id(invitation: Invitation) -> str:
 def _invite(
     account: Account, email: str, role: Role, name: str, language: str, *, by: Actor, at: datetime
 ) -> Invitation:
-    account = recheck.lock(account.pk)
-    by = recheck.as_of_now(by, at)
+    account = recheck.lock_account(account.pk)
+    by = recheck.reauthorize(by, at)
     if not may_manage(by, account.pk):
         raise PermissionDenied(_("Only Administrators invite users to the account."))
     invitation = Invitation(
@@ -338,8 +338,8 @@ def _person(invitation: Invitation, *, at: datetime) -> User:
 
 
 def _accept(invitation: Invitation, user: User, *, by: Actor, at: datetime) -> Membership:
-    account = recheck.lock(invitation.account_id)
-    by = recheck.as_of_now(by, at)
+    account = recheck.lock_account(invitation.account_id)
+    by = recheck.reauthorize(by, at)
     current = _with_people().get(pk=invitation.pk)
     _refuse_unless_good(current, nonce=invitation.nonce, at=at)
     if not (by.user == user == current.user) or by.token_id is not None:
@@ -372,8 +372,8 @@ def _refuse_unless_good(invitation: Invitation, *, nonce: str, at: datetime) -> 
 
 def _managed(invitation: Invitation, *, by: Actor, at: datetime) -> tuple[Actor, Invitation]:
     """The actor, who may manage this invitation, and the invitation, both as of now and locked."""
-    recheck.lock(invitation.account_id)
-    by = recheck.as_of_now(by, at)
+    recheck.lock_account(invitation.account_id)
+    by = recheck.reauthorize(by, at)
     if not may_manage(by, invitation.account_id):
         raise PermissionDenied(_("Only Administrators manage the invitations of the account."))
     return by, _with_people().get(pk=invitation.pk)
@@ -397,7 +397,7 @@ def _post(invitation: Invitation, *, at: datetime) -> None:
         at=at,
         give_up_after=GOOD_FOR,
     )
-    ring_soon()
+    enqueue_delivery_on_commit()
 
 
 def _record(kind: str, invitation: Invitation, *, by: Actor, at: datetime, **details: Any) -> None:

@@ -17,8 +17,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
 from accounts.authorization import sso_hooks
-from accounts.authorization.actor import Actor, Through
-from accounts.authorization.recheck import as_of_now
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.authorization.recheck import reauthorize
 from accounts.jwt import tokens
 from accounts.jwt.tokens import Claims, Invalid, Pair
 from accounts.models import Membership, TokenFamily, User
@@ -34,7 +34,7 @@ class NoSuchAccount(Exception):
 def begin(
     *, membership: Membership, by: Actor, at: datetime, after: TokenFamily | None = None
 ) -> Pair:
-    """Begin a family, inside the caller's transaction, which holds the user's row (`hold`).
+    """Begin a family, inside the caller's transaction, which holds the user's row (`lock_user`).
 
     One that comes `after` another belongs to the same sign-in, and is as old.
     """
@@ -59,7 +59,7 @@ def begin(
     return tokens.sign(family, at=at)
 
 
-def hold(user_id: int) -> User:
+def lock_user(user_id: int) -> User:
     """Queue for the user: whoever holds their row begins or ends their families alone."""
     return User.objects.select_for_update(no_key=True).get(pk=user_id)
 
@@ -75,7 +75,7 @@ def present_member(memberships: Q, *, user: User) -> Membership | None:
     )
 
 
-def who(presented: str, *, at: datetime, address: str | None) -> Actor:
+def authenticate_access_token(presented: str, *, at: datetime, address: str | None) -> Actor:
     """The person behind an access token, asked of the database in one query. Raises `Invalid`."""
     claims = tokens.read(presented, tokens.Access)
     family = (
@@ -114,7 +114,7 @@ def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
     # A sign-in by password must not go on for ever where single sign-on is forced since.
     if member is None or sso_hooks.is_forced(member.user):
         raise Invalid
-    if (family := _turn(claims, at=at)) is not None:
+    if (family := _rotate_refresh_token(claims, at=at)) is not None:
         return tokens.sign(family, at=at)
     _end_reused(claims, at=at, address=address)
     raise Invalid
@@ -128,8 +128,8 @@ def switch(*, account_id: int, by: Actor, at: datetime) -> Pair:
     family_id = by.family_id
     if family_id is None or by.user is None:
         raise PermissionDenied(_("Only short-lived tokens can be exchanged for another account."))
-    user = hold(by.user.pk)
-    by = as_of_now(by, at)
+    user = lock_user(by.user.pk)
+    by = reauthorize(by, at)
     wanted = Q(account_id=account_id) if is_id(account_id) else Q(pk=None)
     membership = present_member(wanted, user=user)
     if membership is None:
@@ -147,7 +147,7 @@ def end_all(
     `why` is a stable code: password, deactivated, removed, left.
     """
     if user is not None:
-        hold(user.pk)
+        lock_user(user.pk)
     families = TokenFamily.objects.live(at)
     whose = families.filter(user=user) if user else families.filter(membership=membership)
     return whose.update(ended_at=at, ended_why=why)
@@ -160,7 +160,7 @@ def forget(*, at: datetime) -> int:
 
 
 @transaction.atomic
-def _turn(claims: Claims, *, at: datetime) -> TokenFamily | None:
+def _rotate_refresh_token(claims: Claims, *, at: datetime) -> TokenFamily | None:
     """Turn the refresh token in. None if it is not the current one of a live family.
 
     The UPDATE asks columns of its own table only: PostgreSQL looks at those again when it has
@@ -183,13 +183,13 @@ def _end_reused(claims: Claims, *, at: datetime, address: str | None) -> None:
     family = known.exclude(current_refresh=claims.jti).select_related("membership__user").first()
     if family is None:
         return
-    hold(family.user_id)
+    lock_user(family.user_id)
     ended = TokenFamily.objects.live(at).filter(sign_in=family.sign_in)
     if not ended.update(ended_at=at, ended_why=REUSED):
         return
     audit.record(
         "jwt.reused",
-        by=Actor(through=Through.API, user=family.membership.user, address=address),
+        by=Actor(through=EntryPoint.API, user=family.membership.user, address=address),
         at=at,
         account_id=family.membership.account_id,
         subject=family.membership,

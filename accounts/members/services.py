@@ -26,8 +26,8 @@ def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datet
     Raises `PermissionDenied` unless an operator or an Administrator of the account asks, and
     `ValidationError` for a present member: another role is another story.
     """
-    recheck.lock(account.pk)
-    by = recheck.as_of_now(by, at)
+    recheck.lock_account(account.pk)
+    by = recheck.reauthorize(by, at)
     if not may_manage(by, account.pk):
         raise PermissionDenied(_("Only Administrators add users to the account."))
     membership = join(account=account, user=user, role=role, at=at)
@@ -53,8 +53,8 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
     last Administrator, for a role below that of an active token that the member issued, and
     `ValidationError` for somebody who has been removed.
     """
-    recheck.lock(membership.account_id)
-    by = recheck.as_of_now(by, at)
+    recheck.lock_account(membership.account_id)
+    by = recheck.reauthorize(by, at)
     if not may_manage(by, membership.account_id):
         raise PermissionDenied(_("Only Administrators change roles."))
     before = _reread(membership)
@@ -74,7 +74,9 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
         before=before.label,
         after=role.label,
     )
-    recheck.announce(user_id=membership.user_id, account_id=membership.account_id)
+    recheck.invalidate_token_cache_on_commit(
+        user_id=membership.user_id, account_id=membership.account_id
+    )
     return True
 
 
@@ -88,8 +90,8 @@ def remove_member(
     Raises `PermissionDenied` unless an operator or an Administrator of the account asks, for the
     last Administrator, and for members with active tokens unless those are to be deleted too.
     """
-    recheck.lock(membership.account_id)
-    by = recheck.as_of_now(by, at)
+    recheck.lock_account(membership.account_id)
+    by = recheck.reauthorize(by, at)
     if not may_manage(by, membership.account_id):
         raise PermissionDenied(_("Only Administrators remove users from the account."))
     return _end(membership, "removed", delete_tokens=delete_tokens, by=by, at=at)
@@ -102,8 +104,8 @@ def leave_account(
     """End one's own membership, as `remove_member`. Raises `PermissionDenied` for the last
     Administrator, for who has active tokens and does not want them deleted, for everybody else, and
     for API tokens: only the person decides this."""
-    recheck.lock(membership.account_id)
-    by = recheck.as_of_now(by, at)
+    recheck.lock_account(membership.account_id)
+    by = recheck.reauthorize(by, at)
     if not by.is_member(membership) or by.token_id is not None:
         raise PermissionDenied(_("Everybody leaves an account for themselves only."))
     return _end(membership, "left", delete_tokens=delete_tokens, by=by, at=at)
@@ -133,7 +135,7 @@ def join(*, account: Account, user: User, role: Role, at: datetime) -> Membershi
             "tokens_suspended_at": None,
         },
     )
-    recheck.announce(user_id=user.pk, account_id=account.pk)
+    recheck.invalidate_token_cache_on_commit(user_id=user.pk, account_id=account.pk)
     return membership
 
 
@@ -162,7 +164,9 @@ def _end(membership: Membership, why: str, *, delete_tokens: bool, by: Actor, at
         user=membership.user_id,
         role=membership.held_role.label,
     )
-    recheck.announce(user_id=membership.user_id, account_id=membership.account_id)
+    recheck.invalidate_token_cache_on_commit(
+        user_id=membership.user_id, account_id=membership.account_id
+    )
     return True
 
 

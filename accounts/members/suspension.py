@@ -13,7 +13,7 @@ from accounts.models import Membership
 
 
 @transaction.atomic
-def come_through(*, membership: Membership, by: Actor, at: datetime) -> None:
+def record_sso_sign_in(*, membership: Membership, by: Actor, at: datetime) -> None:
     """Note that the member has just come through the identity provider, and let their API tokens
     work again if they were suspended. A part of the verb that lets them in."""
     Membership.objects.filter(pk=membership.pk).update(sso_at=at)
@@ -63,7 +63,9 @@ def resume_all(*, account_id: int, by: Actor, at: datetime) -> int:
 
 def _tell(kind: str, membership: Membership, *, by: Actor, at: datetime) -> None:
     """Write the event, and say to all who remember tokens that they are another matter now."""
-    recheck.announce(user_id=membership.user_id, account_id=membership.account_id)
+    recheck.invalidate_token_cache_on_commit(
+        user_id=membership.user_id, account_id=membership.account_id
+    )
     audit.record(
         kind,
         by=by,

@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization import sso_hooks
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.authorization.sso_hooks import METHOD
 from accounts.email_addresses import known_email, normal_email
 from accounts.http.client_ip import client_address
@@ -93,7 +93,7 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
             request.user.is_authenticated
             and not get_reauthentication_flows(request.user)
             and sso_hooks.again(request)
-            and not was_shown_lately(request)
+            and not recently_reauthenticated(request)
         ):
             raise ReauthenticationRequired
         is_required: bool = super().is_reauthentication_required(app=app, **facts)
@@ -132,7 +132,7 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         email: str | None = None,
     ) -> None:
         """Tell the person what has changed; allauth names it by a template ("mfa/email/…")."""
-        security_emails.warn(
+        security_emails.send_security_email(
             user=user,
             news=template_prefix.rpartition("/")[2],
             at=timezone.now(),
@@ -238,14 +238,14 @@ def _confirmed(request: HttpRequest, email_address: EmailAddress, **_facts: Any)
     audit.record("email.confirmed", by=person(user, request), at=timezone.now(), subject=user)
 
 
-def was_shown_lately(request: HttpRequest) -> bool:
+def recently_reauthenticated(request: HttpRequest) -> bool:
     """True if the person has shown once more, within minutes, that it is them."""
     records = get_authentication_records(request, request.user)
     shown = [record["at"] for record in records if record.get("reauthenticated")]
     return bool(shown) and time.time() - shown[-1] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
-def other_ways_to_show_it(request: HttpRequest) -> list[dict[str, Any]]:
+def other_reauthentication_methods(request: HttpRequest) -> list[dict[str, Any]]:
     """What the person can do instead of going to their provider once more."""
     assert isinstance(request.user, User)
     methods = SignInAdapter(request).get_reauthentication_methods(request.user)
@@ -254,7 +254,7 @@ def other_ways_to_show_it(request: HttpRequest) -> list[dict[str, Any]]:
 
 def person(user: User | None, request: HttpRequest) -> Actor:
     """Somebody at the portal's doors, signed in or about to."""
-    return Actor(through=Through.PORTAL, user=user, address=client_address(request))
+    return Actor(through=EntryPoint.PORTAL, user=user, address=client_address(request))
 
 
 def user_agent(request: HttpRequest) -> str:

@@ -18,15 +18,15 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from accounts.sign_in import email_change
 from notifications import services
-from notifications.email.rendering import Letter, moment, render, writes
+from notifications.email.rendering import RenderedEmail, moment, register_renderer, render
 from notifications.kinds import ADDRESS_KNOWN, CONFIRM_ADDRESS, EVERY_KIND, RESET_PASSWORD, SECURITY
 from notifications.models import Mail
-from notifications.tasks import ring_soon
+from notifications.tasks import enqueue_delivery_on_commit
 
 LINKS_WAIT = timedelta(hours=6)
 """A link that comes later than this is not expected any more."""
 
-NEWS: dict[str, tuple[Promise, Promise]] = {
+SECURITY_EVENTS: dict[str, tuple[Promise, Promise]] = {
     "password_changed": (
         gettext_lazy("Your password was changed"),
         gettext_lazy("All other browsers were signed out. Your permanent API tokens keep working."),
@@ -77,7 +77,7 @@ NEWS: dict[str, tuple[Promise, Promise]] = {
 """What can have happened to how somebody signs in: a headline and a sentence."""
 
 
-def warn(
+def send_security_email(
     *,
     user: User,
     news: str,
@@ -90,7 +90,7 @@ def warn(
     """Tell a person what has happened to their sign-in, and from where (the `client`'s address)."""
     facts = {"news": news, "client": client, "browser": browser[:200], "words": words}
     services.post(user_id=user.pk, kind=SECURITY, at=at, facts=facts, address=address)
-    ring_soon()
+    enqueue_delivery_on_commit()
 
 
 def confirm_sign_up(*, address: EmailAddress, at: datetime) -> None:
@@ -102,7 +102,7 @@ def confirm_sign_up(*, address: EmailAddress, at: datetime) -> None:
         facts={"address_id": address.pk},
         give_up_after=LINKS_WAIT,
     )
-    ring_soon()
+    enqueue_delivery_on_commit()
 
 
 def confirm_change(*, user: User, email: str, at: datetime) -> None:
@@ -115,23 +115,23 @@ def confirm_change(*, user: User, email: str, at: datetime) -> None:
         facts={"email": email, "before": user.email},
         give_up_after=LINKS_WAIT,
     )
-    ring_soon()
+    enqueue_delivery_on_commit()
 
 
 def address_is_known(*, user: User, at: datetime) -> None:
     """Tell a person that somebody, perhaps they, wants to use their address once more."""
     services.post(user_id=user.pk, kind=ADDRESS_KNOWN, at=at, give_up_after=LINKS_WAIT)
-    ring_soon()
+    enqueue_delivery_on_commit()
 
 
 def reset_password(*, user: User, at: datetime) -> None:
     """Send a person the link with which they set a new password."""
     services.post(user_id=user.pk, kind=RESET_PASSWORD, at=at, give_up_after=LINKS_WAIT)
-    ring_soon()
+    enqueue_delivery_on_commit()
 
 
-@writes(CONFIRM_ADDRESS)
-def _confirmation(mail: Mail, _at: datetime) -> Letter | None:
+@register_renderer(CONFIRM_ADDRESS)
+def _confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
     if "email" in mail.facts:
         return _confirmation_of_change(mail)
     address = EmailAddress.objects.filter(pk=mail.facts["address_id"], verified=False).first()
@@ -147,7 +147,7 @@ def _confirmation(mail: Mail, _at: datetime) -> Letter | None:
     )
 
 
-def _confirmation_of_change(mail: Mail) -> Letter | None:
+def _confirmation_of_change(mail: Mail) -> RenderedEmail | None:
     if mail.user.email != mail.facts["before"]:
         return None
     words = {"before": mail.facts["before"]}
@@ -160,8 +160,8 @@ def _confirmation_of_change(mail: Mail) -> Letter | None:
     )
 
 
-@writes(ADDRESS_KNOWN)
-def _known(mail: Mail, _at: datetime) -> Letter | None:
+@register_renderer(ADDRESS_KNOWN)
+def _known(mail: Mail, _at: datetime) -> RenderedEmail | None:
     return _letter(
         mail,
         _("You have a user already"),
@@ -172,8 +172,8 @@ def _known(mail: Mail, _at: datetime) -> Letter | None:
     )  # fmt: skip
 
 
-@writes(RESET_PASSWORD)
-def _reset(mail: Mail, _at: datetime) -> Letter | None:
+@register_renderer(RESET_PASSWORD)
+def _reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
     if not mail.user.is_active:
         return None
     key = default_token_generator.make_token(mail.user)
@@ -188,9 +188,9 @@ def _reset(mail: Mail, _at: datetime) -> Letter | None:
     )  # fmt: skip
 
 
-@writes(SECURITY)
-def _warning(mail: Mail, _at: datetime) -> Letter | None:
-    headline, sentence = NEWS[mail.facts["news"]]
+@register_renderer(SECURITY)
+def _warning(mail: Mail, _at: datetime) -> RenderedEmail | None:
+    headline, sentence = SECURITY_EVENTS[mail.facts["news"]]
     client, browser = mail.facts["client"], mail.facts["browser"]
     return _letter(
         mail,
@@ -204,7 +204,7 @@ def _warning(mail: Mail, _at: datetime) -> Letter | None:
     )  # fmt: skip
 
 
-def _letter(mail: Mail, headline: str, *lines: str, path: str) -> Letter:
+def _letter(mail: Mail, headline: str, *lines: str, path: str) -> RenderedEmail:
     """Plain words and a link. The reader is called by their address: a name may be anything that a
     stranger has typed at sign-up."""
     return render(

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
 from accounts.authorization import sso_hooks
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.email_addresses import known_email
 from accounts.http.client_ip import network_of
 from accounts.jwt import token_families
@@ -49,8 +49,8 @@ def sign_in(
     Raises `TooManyTries` after 5 tries a minute for one e-mail, 20 from one address.
     """
     known = known_email(email)
-    rate_limits.take(BY_EMAIL, known or email)
-    rate_limits.take(BY_ADDRESS, network_of(address))
+    rate_limits.acquire(BY_EMAIL, known or email)
+    rate_limits.acquire(BY_ADDRESS, network_of(address))
     try:
         # The slow part comes first, and outside of the transaction.
         user = _whose(known, password)
@@ -65,12 +65,12 @@ def sign_in(
 @transaction.atomic
 @sensitive_variables("code")
 def _begin(checked: User, code: str, *, at: datetime, address: str | None, user_agent: str) -> Pair:
-    user = token_families.hold(checked.pk)
+    user = token_families.lock_user(checked.pk)
     membership = token_families.present_member(Q(), user=user)
     if user.password != checked.password or not user.is_active or membership is None:
         raise _bad_credentials()
     _use_second_factor(user, code, at=at)
-    by = Actor(through=Through.API, user=user, address=address)
+    by = Actor(through=EntryPoint.API, user=user, address=address)
     user.last_login = at
     user.save(update_fields=["last_login"])
     audit.record(
@@ -107,7 +107,7 @@ def _use_second_factor(user: User, code: str, *, at: datetime) -> None:
             _("Send a code of your authenticator app, or a recovery code, too."), "required"
         )
     # Counted before it is looked at: of many codes at once no more than these are.
-    rate_limits.take(CODES, str(user.pk))
+    rate_limits.acquire(CODES, str(user.pk))
     factor = use_code(user=user, code=code, at=at)
     if factor is None:
         raise _bad_code(
@@ -139,7 +139,7 @@ def _tell_refusal(
     is_code = hasattr(refusal, "error_dict")
     audit.record(
         "sign_in.refused",
-        by=Actor(through=Through.API, address=address),
+        by=Actor(through=EntryPoint.API, address=address),
         at=at,
         subject=User.objects.filter(email=email).first() if email else None,
         auth_type="jwt",

@@ -29,7 +29,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import as_of_now
+from accounts.authorization.recheck import reauthorize
 from accounts.models import User
 from accounts.sign_in import emails as security_emails
 
@@ -69,13 +69,13 @@ def switch_off(*, user: User, by: Actor, at: datetime) -> bool:
 
     Raises `PermissionDenied` for everybody but operators.
     """
-    by = as_of_now(by, at)
+    by = reauthorize(by, at)
     if not by.is_operator:
         raise PermissionDenied(_("Only operators of the portal do this."))
     gone, _counts = Authenticator.objects.filter(user=user).delete()
     if gone:
         audit.record("two_factor.switched_off", by=by, at=at, subject=user)
-        security_emails.warn(user=user, news="switched_off", at=at)
+        security_emails.send_security_email(user=user, news="switched_off", at=at)
     return bool(gone)
 
 

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
-from accounts.authorization.actor import Actor, Through
-from accounts.authorization.recheck import as_of_now
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.authorization.recheck import reauthorize
 from accounts.email_addresses import normal_email
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
@@ -69,8 +69,8 @@ def open_own_account(*, user: User, account_name: str, by: Actor, at: datetime) 
     _refuse_unless_open()
     # Whoever sends the form twice queues here, and has an account the second time.
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    as_of_now(by, at)
-    if by.user != user or by.through is not Through.PORTAL:
+    reauthorize(by, at)
+    if by.user != user or by.through is not EntryPoint.PORTAL:
         raise PermissionDenied(_("Everybody opens an account for themselves only, in the portal."))
     if Membership.objects.filter(user=user, removed_at=None).exists():
         raise PermissionDenied(_("You belong to an account already, and can't open another one."))

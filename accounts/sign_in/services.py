@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.audit import recorder as audit
 from accounts.authorization import sso_hooks
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import announce, as_of_now
+from accounts.authorization.recheck import invalidate_token_cache_on_commit, reauthorize
 from accounts.email_addresses import normal_email
 from accounts.jwt import token_families
 from accounts.models import User
@@ -66,12 +66,12 @@ def ask_for_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
 
     Raises `PermissionDenied`, `ValidationError` by field, and `TooManyTries`.
     """
-    by = as_of_now(by, at)
+    by = reauthorize(by, at)
     _refuse_all_but_themselves(user, by=by, at=at)
     wanted = _wanted(email)
     if wanted == user.email:
         raise ValidationError({"email": _("This is your address already. Enter another one.")})
-    rate_limits.take(CHANGES_OF_EMAIL, str(user.pk))
+    rate_limits.acquire(CHANGES_OF_EMAIL, str(user.pk))
     audit.record("email.change_asked", by=by, at=at, subject=user)
     if (other := User.objects.filter(email=wanted).first()) is not None:
         security_emails.address_is_known(user=other, at=at)
@@ -97,9 +97,11 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
         raise
     EmailAddress.objects.filter(user=user).delete()
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
-    announce(user_id=user.pk)  # who asks about their tokens is told the address
+    invalidate_token_cache_on_commit(
+        user_id=user.pk
+    )  # who asks about their tokens is told the address
     audit.record("email.changed", by=by, at=at, subject=user, before=before, after=user.email)
-    security_emails.warn(
+    security_emails.send_security_email(
         user=user,
         news="email_changed",
         at=at,

@@ -12,7 +12,7 @@ SECTIONS = ("account", "users", "api-tokens", "audit-log", "notifications")
 """Parts of the profile that have an entry of their own in the sidebar, by their addresses."""
 
 
-def shell(request: HttpRequest) -> dict[str, Any]:
+def layout(request: HttpRequest) -> dict[str, Any]:
     """`section`, the entry of the sidebar that the page belongs to; `member` and `memberships`,
     read from the database only when the page shows them."""
     return {"section": section_of(request.path_info), **_who(request)}

@@ -8,7 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.http.client_ip import client_address
 from accounts.models import Account, Membership, User
 from accounts.tenancy.forms import OwnAccountForm
@@ -48,7 +48,9 @@ def current_member(request: HttpRequest) -> Membership | None:
 def operator_of(request: HttpRequest) -> Actor:
     """The operator behind a request of the Django admin."""
     assert isinstance(request.user, User)
-    return Actor.operator(through=Through.ADMIN, user=request.user, address=client_address(request))
+    return Actor.operator(
+        through=EntryPoint.ADMIN, user=request.user, address=client_address(request)
+    )
 
 
 def without_account(request: HttpRequest, form: OwnAccountForm, *, status: int) -> HttpResponse:

@@ -3,7 +3,7 @@
 from django.http import HttpRequest
 
 from accounts.tenancy.decorators import current_member, member_required
-from notifications.recipients import Gate, Person, register
+from notifications.recipients import Person, RecipientBackend, register
 
 
 def reader(request: HttpRequest) -> Person | None:
@@ -11,4 +11,4 @@ def reader(request: HttpRequest) -> Person | None:
     return Person(member.user_id, member.account_id) if member else None
 
 
-register(Gate(person_of=reader, guard=member_required))
+register(RecipientBackend(person_of=reader, guard=member_required))

@@ -32,9 +32,9 @@ class TooManyTries(Exception):
         self.retry_after = retry_after
 
 
-def take(limit: Limit, subject: str) -> None:
+def acquire(limit: Limit, subject: str) -> None:
     """Count one try of the subject (an address, an e-mail, an id). Raises `TooManyTries`."""
-    places = _places(limit, subject)
+    places = _slots(limit, subject)
     seconds = limit.per.total_seconds()
     taken = cache.get_many(places)
     ends_at = time() + seconds
@@ -46,10 +46,10 @@ def take(limit: Limit, subject: str) -> None:
 
 def forget(limit: Limit, subject: str) -> None:
     """Let the subject begin anew."""
-    cache.delete_many(_places(limit, subject))
+    cache.delete_many(_slots(limit, subject))
 
 
-def _places(limit: Limit, subject: str) -> list[str]:
+def _slots(limit: Limit, subject: str) -> list[str]:
     """The keys of the places. The subject may be long or odd, and is nobody's business."""
     digest = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()
     return [f"limit:{limit.name}:{digest}:{number}" for number in range(limit.times)]

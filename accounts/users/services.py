@@ -11,7 +11,11 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import announce, as_of_now, operators_only
+from accounts.authorization.recheck import (
+    invalidate_token_cache_on_commit,
+    operators_only,
+    reauthorize,
+)
 from accounts.jwt import token_families
 from accounts.models import User
 
@@ -77,7 +81,7 @@ def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
         raise PermissionDenied(_("You can't switch yourself off. Ask another operator."))
     if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
         token_families.end_all(user=user, why="deactivated", at=at)
-        announce(user_id=user.pk)
+        invalidate_token_cache_on_commit(user_id=user.pk)
         audit.record("user.deactivated", by=by, at=at, subject=user)
 
 
@@ -86,7 +90,7 @@ def restore_user(*, user: User, by: Actor, at: datetime) -> None:
     """Switch a user on again; their API tokens work as before."""
     by = operators_only(by, at)
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
-        announce(user_id=user.pk)
+        invalidate_token_cache_on_commit(user_id=user.pk)
         audit.record("user.restored", by=by, at=at, subject=user)
 
 
@@ -103,7 +107,7 @@ def change_profile(
 ) -> User:
     """Keep what a person says about themselves. Raises `ValidationError`, and `PermissionDenied`
     for everybody but themselves and operators."""
-    by = as_of_now(by, at)
+    by = reauthorize(by, at)
     if by.user != user:
         by = operators_only(by, at)
     user.name, user.time_zone, user.language, user.phone = name, time_zone, language, phone

@@ -11,7 +11,7 @@ from accounts.authorization.actor import Actor
 from accounts.http.client_ip import client_address
 from accounts.models import Membership, User
 from accounts.throttling.process_counters import TooMany
-from apitokens.api.responses import told
+from apitokens.api.responses import error_body
 from apitokens.verification.authorization_header import is_bearer, verify_request
 from apitokens.verification.refusals import Refusal, Refused, Verified
 
@@ -28,7 +28,7 @@ class APITokenAuthentication(BaseAuthentication):
         except Refused as refused:
             if refused.code is Refusal.MISSING:
                 return None
-            raise authentication.Refused(told(refused)) from None
+            raise authentication.Refused(error_body(refused)) from None
         except TooMany as too_many:
             raise Busy(too_many) from None
         actor = _actor(verified, client_address(request._request))

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.api.refusals import BAD_REQUEST, MISSING, told_to_wait
+from accounts.api.refusals import BAD_REQUEST, MISSING, throttled_body
 from accounts.http.client_ip import client_address
 from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany
@@ -27,7 +27,7 @@ from apitokens.api.verify import as_response, not_allowed
 from apitokens.verification import throttling
 from apitokens.verification.authorization_header import verify_bearer
 from apitokens.verification.refusals import Refusal, Refused, Verified
-from apitokens.verification.verifier_keys import recognise
+from apitokens.verification.verifier_keys import authenticate_verifier
 from apitokens.verification.verify import verify
 
 BAD_CALLER = "Bad verifier key"
@@ -61,7 +61,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
         return _refused(request, refused)
     except TooMany as too_many:
         wait = ("Retry-After", str(too_many.retry_after))
-        return as_response(in_json(429, told_to_wait(too_many), wait), request)
+        return as_response(in_json(429, throttled_body(too_many), wait), request)
     except BadQuestion as bad:
         errors = {"token": [bad.sentence]}
         body = {"error": "invalid_request", "message": BAD_REQUEST, "errors": errors}
@@ -79,7 +79,7 @@ def _recognise_caller(request: HttpRequest, *, at: datetime) -> None:
     elif scheme.lower() != "bearer":
         raise Refused(Refusal.MISSING, "verifier_missing")
     try:
-        recognise(presented=presented, at=at, address=address)
+        authenticate_verifier(presented=presented, at=at, address=address)
     except Refused:
         process_counters.count_refusal(address, at=at)
         raise

@@ -13,14 +13,14 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from accounts.api.refusals import BAD_REQUEST, FORBIDDEN, MISSING, told_to_wait
+from accounts.api.refusals import BAD_REQUEST, FORBIDDEN, MISSING, throttled_body
 from accounts.roles import Role
 from accounts.throttling.process_counters import TooMany
 from accounts.validators import parse_id
 from apitokens.verification.authorization_header import (
     BEARER,
     Insufficient,
-    Need,
+    Requirement,
     require,
     verify_header,
 )
@@ -63,7 +63,7 @@ def answer(*, authorization: str, query: str, at: datetime, address: str | None)
 
 
 def answer_need(
-    need: Need,
+    need: Requirement,
     *,
     authorization: str,
     at: datetime,
@@ -79,13 +79,13 @@ def answer_need(
     except Refused as refused:
         return _refused(refused.code, refused.why)
     except TooMany as too_many:
-        return in_json(429, told_to_wait(too_many), ("Retry-After", str(too_many.retry_after)))
+        return in_json(429, throttled_body(too_many), ("Retry-After", str(too_many.retry_after)))
     except Insufficient as reason:
         return _insufficient(reason.code, reason.sentence)
     return _good(found)
 
 
-def read_need(query: str) -> Need:
+def read_need(query: str) -> Requirement:
     """Read `role` (an id or a name) and `account` (an id). Raises `BadNeed`, also for any other
     parameter: a slip of the pen must not let more people in."""
     errors: dict[str, list[str]] = {}
@@ -103,7 +103,7 @@ def read_need(query: str) -> Need:
         errors.setdefault("account", [f"Invalid account: {asked['account']}"])
     if errors:
         raise BadNeed(errors)
-    return Need(role, account_id)
+    return Requirement(role, account_id)
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:
@@ -114,7 +114,7 @@ def _parameters(query: str) -> list[tuple[str, str]]:
         raise BadNeed({"errors": ["Send fewer parameters: only role and account."]}) from None
 
 
-def told(refused: Refused) -> dict[str, str]:
+def error_body(refused: Refused) -> dict[str, str]:
     """The body of a 401."""
     is_bad = refused.why != BEARER and refused.code in (Refusal.MALFORMED, Refusal.UNKNOWN)
     message = MISSING if refused.code is Refusal.MISSING else BAD if is_bad else ENDED
@@ -126,7 +126,7 @@ def _refused(code: Refusal, why: str) -> Answer:
     """A 401, worded once. Proxies hand the challenge on, and drop the body."""
     error = "" if code is Refusal.MISSING else f', error="{code}"'
     challenge = ("WWW-Authenticate", f'APIKey realm="permatoken"{error}')
-    return in_json(401, told(Refused(code, why)), challenge)
+    return in_json(401, error_body(Refused(code, why)), challenge)
 
 
 @lru_cache(maxsize=1000)

@@ -5,12 +5,12 @@ from typing import Any
 from django.dispatch import receiver
 
 from accounts.signals import standing_changed
-from apitokens.cache.lease_cache import Leases
+from apitokens.cache.lease_cache import ReadLeaseCache
 
-TOKENS: Leases[Any] = Leases(most=10_000)
+TOKENS: ReadLeaseCache[Any] = ReadLeaseCache(most=10_000)
 """By the id of the token; see `apitokens.verification.verify`, which alone knows what is in it."""
 
-VERIFIERS: Leases[Any] = Leases(most=1_000)
+VERIFIERS: ReadLeaseCache[Any] = ReadLeaseCache(most=1_000)
 """By the id of the verifier key; see `apitokens.verification.verifier_keys`."""
 
 

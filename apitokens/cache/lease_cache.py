@@ -1,7 +1,7 @@
 """What one process remembers of what it has read, each fact for a lease of at most a second.
 
 The promise: whatever is found here was so in the database at some moment of the last
-`VERIFY_STALE_SECONDS`, in this process, however threads, commits and slow reads fall together.
+`VERIFY_CACHE_SECONDS`, in this process, however threads, commits and slow reads fall together.
 
 - A lease counts from before its read began, by a clock that also runs while the machine sleeps.
   The read has seen what was committed before; so nothing outlives its end by more than a lease.
@@ -36,7 +36,7 @@ class Reading(NamedTuple):
     generation: object
 
 
-class Leases(Generic[V]):
+class ReadLeaseCache(Generic[V]):
     """Facts by the id of their row; no more than `most`, the one whose lease ends first goes."""
 
     def __init__(self, *, most: int) -> None:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.account import services as account_services
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members.services import add_member, remove_member
 from accounts.models import Membership, User
 from accounts.roles import Role
@@ -23,12 +23,12 @@ from apitokens.demo import sso as demo_sso
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
-from apitokens.usage.store import Use, write_down
+from apitokens.usage.store import Use, store_usage
 from notifications.preferences.services import Settings, choose, settings_of
 from notifications.recipients import Person
 
 PASSWORD = "permatoken-demo"  # noqa: S105  # it is printed on every first start
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 # e-mail, name, time zone
 PEOPLE = {
@@ -234,7 +234,7 @@ def _issue(specimen: Specimen, members: dict[str, Membership], *, at: datetime) 
         at=at - timedelta(days=specimen.created),
     )
     if specimen.used is not None:
-        write_down(list(_uses(token, last=at - timedelta(days=specimen.used), at=at)))
+        store_usage(list(_uses(token, last=at - timedelta(days=specimen.used), at=at)))
     if specimen.deleted is not None:
         token_services.delete(
             token=token,

@@ -5,19 +5,19 @@ No such provider exists: what it would have said and signed goes to the verbs di
 
 from datetime import datetime, timedelta
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
 from sso.connections import domains
 from sso.connections import services as connections
 from sso.inactivity import services as inactivity
-from sso.login.services import arrive
+from sso.login.services import log_in_with_assertion
 from sso.models import Connection, IdleAction
 from sso.saml.certificates import read_certificate
 from sso.saml.metadata import Metadata
 from sso.saml.responses import Assertion
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 DOMAIN = "partners.example"
 ENTITY_ID = "https://login.example.com/metadata"
 RULE_DAYS = 30
@@ -93,12 +93,14 @@ def watch(connection: Connection, administrator: Membership, *, at: datetime) ->
     for email, (_name, ago) in PEOPLE.items():
         _arrive(connection, email, at=at - ago)
     lapsed = at - AWAY + timedelta(days=RULE_DAYS)
-    inactivity.enforce(by=Actor.operator(through=Through.SYSTEM), at=lapsed + timedelta(minutes=20))
+    inactivity.enforce(
+        by=Actor.operator(through=EntryPoint.SYSTEM), at=lapsed + timedelta(minutes=20)
+    )
 
 
 def _arrive(connection: Connection, email: str, *, at: datetime) -> Membership:
-    by = Actor(through=Through.PORTAL, address="203.0.113.24")
-    return arrive(connection=connection, assertion=_said(email, at), by=by, at=at)
+    by = Actor(through=EntryPoint.PORTAL, address="203.0.113.24")
+    return log_in_with_assertion(connection=connection, assertion=_said(email, at), by=by, at=at)
 
 
 def _said(email: str, at: datetime) -> Assertion:

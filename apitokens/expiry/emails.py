@@ -21,13 +21,13 @@ from apitokens.expiry.schedule import DAY, NOTICE_DAYS, threshold_within
 from apitokens.models import APIToken, ExpiryNotice
 from notifications.email.rendering import (
     Fact,
-    Letter,
+    RenderedEmail,
     in_utc,
     in_zone,
     one_line,
     reader_of,
+    register_bulk_renderer,
     render_alike,
-    writes_from,
 )
 from notifications.email.stencils import Parts, fill_both
 from notifications.kinds import TOKEN_EXPIRING, Channel
@@ -42,7 +42,7 @@ MOST_LINES = 40
 """Mail programs cut long mails off; the link leads to all of them."""
 
 
-class Told(NamedTuple):
+class DigestToken(NamedTuple):
     """What a mail tells of a token, or goes by. Fields are named as the ORM finds them."""
 
     pk: int
@@ -91,12 +91,12 @@ class Known(NamedTuple):
     """What the digest is written from."""
 
     reader: Membership | None
-    tokens: list[Told]
+    tokens: list[DigestToken]
     lines: Lines
     """Of all mails that are written together."""
 
 
-def know(mails: Collection[Mail], at: datetime) -> dict[UUID, Known]:
+def prefetch(mails: Collection[Mail], at: datetime) -> dict[UUID, Known]:
     """Who reads these mails, and what is left to tell them."""
     readers = _readers(mails)
     told: dict[UUID, list[int]] = defaultdict(list)
@@ -112,8 +112,8 @@ def know(mails: Collection[Mail], at: datetime) -> dict[UUID, Known]:
     return known
 
 
-@writes_from(know, TOKEN_EXPIRING)
-def expiry_letter(mail: Mail, at: datetime, known: Known) -> Letter | None:
+@register_bulk_renderer(prefetch, TOKEN_EXPIRING)
+def expiry_letter(mail: Mail, at: datetime, known: Known) -> RenderedEmail | None:
     """The digest as of now: without tokens that were deleted or have ended since it was decided;
     None if no token is left, or if the reader left, or no longer wants it."""
     tokens = [token for token in known.tokens if token.expires_at > at]
@@ -149,7 +149,7 @@ def _digest(words: Sequence[str], count: int, is_administrator: bool) -> dict[st
 
 
 def _by_section(
-    tokens: Iterable[Told], zone: str, at: datetime, lines: Lines
+    tokens: Iterable[DigestToken], zone: str, at: datetime, lines: Lines
 ) -> Iterator[SafeString]:
     """The text and the HTML of each section, the most urgent first."""
     language, at = get_language(), at.astimezone(UTC)
@@ -187,13 +187,13 @@ def _readers(mails: Collection[Mail]) -> dict[Person, Membership]:
     }
 
 
-def _tokens(ids: Collection[int], at: datetime) -> dict[int, Told]:
+def _tokens(ids: Collection[int], at: datetime) -> dict[int, DigestToken]:
     """Those that are still active."""
     tokens = APIToken.objects.active(at).filter(pk__in=ids, expires_at__isnull=False).order_by()
-    return {row[0]: Told._make(row) for row in tokens.values_list(*Told._fields)}
+    return {row[0]: DigestToken._make(row) for row in tokens.values_list(*DigestToken._fields)}
 
 
-def _concerning(reader: Membership | None, tokens: Iterable[Told]) -> list[Told]:
+def _concerning(reader: Membership | None, tokens: Iterable[DigestToken]) -> list[DigestToken]:
     """The soonest first; for who is no Administrator any more, their own."""
     if reader is None:
         return []
@@ -202,7 +202,7 @@ def _concerning(reader: Membership | None, tokens: Iterable[Told]) -> list[Told]
     return sorted(tokens, key=lambda token: (token.expires_at, token.pk))
 
 
-def _line(token: Told, left: Left, zone: str, language: str | None) -> Parts:
+def _line(token: DigestToken, left: Left, zone: str, language: str | None) -> Parts:
     """What the digest says of one token, in the active language."""
     words = (
         one_line(token.name),
@@ -234,7 +234,7 @@ def _context(words: Sequence[str], role: int, is_gone: bool) -> dict[str, object
     }
 
 
-def _subject(tokens: list[Told], account: str, at: datetime) -> str:
+def _subject(tokens: list[DigestToken], account: str, at: datetime) -> str:
     """How many, how soon, and where."""
     count, account = len(tokens), one_line(account, LONGEST_ACCOUNT)
     words = ngettext(
@@ -249,7 +249,7 @@ def _subject(tokens: list[Told], account: str, at: datetime) -> str:
     }
 
 
-def _heading(tokens: list[Told], at: datetime) -> str:
+def _heading(tokens: list[DigestToken], at: datetime) -> str:
     count = len(tokens)
     words = ngettext(
         "%(count)d API token expires in %(left)s",

@@ -45,7 +45,7 @@ MOST_IDS_IN_LINK = 50
 
 
 @dataclass
-class Digest:
+class NotificationDigest:
     """What one person is told about one account, and where."""
 
     member: Membership
@@ -79,7 +79,7 @@ class Scan:
     mails: int = 0
 
 
-Report = Callable[[Digest], None]
+Report = Callable[[NotificationDigest], None]
 
 
 def scan(
@@ -97,12 +97,14 @@ def scan(
             logger.info("Another scan is at work.")
             return done
         logger.info("Expirations: %d tokens due, %d mails so far", done.tokens, done.mails)
-        notifications.beat(name=HEARTBEAT, at=timezone.now())  # a long scan is not a silent one
-    notifications.beat(name=HEARTBEAT, at=timezone.now())
+        notifications.record_heartbeat(
+            name=HEARTBEAT, at=timezone.now()
+        )  # a long scan is not a silent one
+    notifications.record_heartbeat(name=HEARTBEAT, at=timezone.now())
     return done
 
 
-def preview(*, at: datetime, due_by: datetime | None = None) -> Iterator[Digest]:
+def preview(*, at: datetime, due_by: datetime | None = None) -> Iterator[NotificationDigest]:
     """Who would be told what by a scan. Changes nothing."""
     moment = Moment(at, due_by or at)
     for account_ids in _batches(moment):
@@ -205,7 +207,7 @@ def _locked(tokens: APITokenQuerySet) -> list[APIToken]:
     return list(tokens)
 
 
-def _digests(tokens: Iterable[APIToken], moment: Moment) -> list[Digest]:
+def _digests(tokens: Iterable[APIToken], moment: Moment) -> list[NotificationDigest]:
     """For each person who has to be told: their tokens, soonest first.
 
     The issuer is told of their own tokens, every Administrator of all; nobody twice.
@@ -213,13 +215,13 @@ def _digests(tokens: Iterable[APIToken], moment: Moment) -> list[Digest]:
     tokens = list(tokens)
     members = _members_by_account(tokens)
     told = _told_already(tokens)
-    digests: dict[int, Digest] = {}
+    digests: dict[int, NotificationDigest] = {}
     for token in tokens:
         key = (token.pk, token.expires_at, _days(token, moment))
         for member in members[token.account_id]:
             concerned = member.pk == token.issuer_id or member.is_administrator
             if concerned and (*key, member.user_id) not in told:
-                digests.setdefault(member.pk, Digest(member)).tokens.append(token)
+                digests.setdefault(member.pk, NotificationDigest(member)).tokens.append(token)
     wanted = wanted_channels([digest.person for digest in digests.values()], TOKEN_EXPIRING)
     for digest in digests.values():
         digest.channels = wanted[digest.person]
@@ -249,7 +251,7 @@ def _told_already(tokens: list[APIToken]) -> set[tuple[int, datetime, int, int]]
     return set(rows.values_list("token_id", "expires_at", "days", "user_id").distinct())
 
 
-def _tell(digests: list[Digest], moment: Moment, done: Scan) -> None:
+def _tell(digests: list[NotificationDigest], moment: Moment, done: Scan) -> None:
     waiting = _mails_still_waiting([digest.person for digest in digests])
     told = notifications.tell(
         news=[_news(digest, moment) for digest in digests],
@@ -287,7 +289,9 @@ def _mails_still_waiting(people: list[Person]) -> dict[Person, Mail]:
     return {person: found[person] for person in people if person in found}
 
 
-def _write_ledger(digests: list[Digest], mails: dict[Person, Mail], moment: Moment) -> int:
+def _write_ledger(
+    digests: list[NotificationDigest], mails: dict[Person, Mail], moment: Moment
+) -> int:
     rows = (
         ExpiryNotice(
             token=token,
@@ -309,7 +313,7 @@ def _write_ledger(digests: list[Digest], mails: dict[Person, Mail], moment: Mome
     return number
 
 
-def _news(digest: Digest, moment: Moment) -> News:
+def _news(digest: NotificationDigest, moment: Moment) -> News:
     """The inbox entry, in the reader's language."""
     count = len(digest.tokens)
     with translation.override(digest.member.user.catalogue):
@@ -359,7 +363,7 @@ def _before_the_end(days: int) -> CombinedExpression:
     return F("expires_at") - timedelta(days=days)
 
 
-def _is_urgent(digest: Digest, moment: Moment) -> bool:
+def _is_urgent(digest: NotificationDigest, moment: Moment) -> bool:
     """True if the last notice before the end is among these."""
     return _days(digest.tokens[0], moment) == min(NOTICE_DAYS)
 

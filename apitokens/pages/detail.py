@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.authorization.actor import Through
+from accounts.authorization.actor import EntryPoint
 from accounts.models import AuditEvent
 from apitokens.models import APIToken, TokenAddress
 from apitokens.pages.listing import row
@@ -73,7 +73,7 @@ class Entry(NamedTuple):
     is_operator: bool
 
 
-def story(token: APIToken, *, at: datetime, page: str | None) -> dict[str, Any]:
+def token_detail(token: APIToken, *, at: datetime, page: str | None) -> dict[str, Any]:
     """The context of the page; it costs the same number of queries however much there is to tell.
 
     The token must be one that the reader may see.
@@ -124,7 +124,7 @@ def _entry(event: AuditEvent) -> Entry:
         event=event,
         words=_words(event),
         actor=event.user.get_full_name() if event.user else "",
-        is_operator=event.user is None and event.through != Through.API,
+        is_operator=event.user is None and event.through != EntryPoint.API,
     )
 
 

@@ -23,7 +23,7 @@ from accounts.models import Membership
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID
 from apitokens.models import APIToken
-from apitokens.pages.detail import story
+from apitokens.pages.detail import token_detail
 from apitokens.pages.forms import FIELDS, TokenForm
 from apitokens.pages.listing import listing, row
 from apitokens.tokens import services as token_services
@@ -47,7 +47,7 @@ def token(request: MemberRequest, pk: int) -> HttpResponse:
     """One API token: what it is, how it is used, and what happened to it."""
     visible = APIToken.objects.visible_to(request.actor).for_display()
     found = get_object_or_404(visible, pk=pk)
-    context = story(found, at=timezone.now(), page=request.GET.get("page"))
+    context = token_detail(found, at=timezone.now(), page=request.GET.get("page"))
     return render(request, "apitokens/token.html", context)
 
 

@@ -15,7 +15,7 @@ from accounts.roles import Role
 from apitokens.expiry.scan import MOST_IDS_IN_LINK, link_to
 from apitokens.models import APIToken
 from notifications import services as notifications
-from notifications.email.rendering import Letter, one_name, plain_letter, writes
+from notifications.email.rendering import RenderedEmail, one_name, plain_letter, register_renderer
 from notifications.kinds import (
     TOKEN_CHANGED_BY_OTHERS,
     TOKEN_CHANGED_IN_ACCOUNT,
@@ -30,7 +30,7 @@ Words = Callable[[], tuple[str, str]]
 """Title and text, in the language of the moment."""
 
 
-def tell_of(token: APIToken, *, was_created: bool, by: Actor, at: datetime) -> None:
+def notify_token_changed(token: APIToken, *, was_created: bool, by: Actor, at: datetime) -> None:
     """Tell of one token. Part of the verb's transaction."""
 
     def for_issuer() -> tuple[str, str]:
@@ -56,10 +56,10 @@ def tell_of(token: APIToken, *, was_created: bool, by: Actor, at: datetime) -> N
     _tell_administrators([token], for_administrators, by=by, at=at)
 
 
-def tell_of_all(deleted: list[APIToken], *, by: Actor, at: datetime) -> None:
+def notify_tokens_deleted(deleted: list[APIToken], *, by: Actor, at: datetime) -> None:
     """Tell that all tokens of one issuer were deleted, in one notice."""
     if len(deleted) == 1:
-        tell_of(deleted[0], was_created=False, by=by, at=at)
+        notify_token_changed(deleted[0], was_created=False, by=by, at=at)
         return
 
     def for_issuer() -> tuple[str, str]:
@@ -136,15 +136,15 @@ def _news(reader: Membership, words: Words, link: str) -> News:
     return News(person=person, title=title, text=text, link=link, facts={})
 
 
-@writes(TOKEN_CHANGED_BY_OTHERS)
-@writes(TOKEN_USED_FROM_NEW_ADDRESS)
-def change_letter(mail: Mail, _at: datetime) -> Letter | None:
+@register_renderer(TOKEN_CHANGED_BY_OTHERS)
+@register_renderer(TOKEN_USED_FROM_NEW_ADDRESS)
+def change_letter(mail: Mail, _at: datetime) -> RenderedEmail | None:
     """Title, text and link; None if the reader has left or no longer wants such mails."""
     return plain_letter(mail) if is_wanted(mail) else None
 
 
-@writes(TOKEN_CHANGED_IN_ACCOUNT)
-def account_letter(mail: Mail, at: datetime) -> Letter | None:
+@register_renderer(TOKEN_CHANGED_IN_ACCOUNT)
+def account_letter(mail: Mail, at: datetime) -> RenderedEmail | None:
     """The same; None, too, for who is no Administrator any more and may not see others' tokens."""
     administrators = Membership.objects.of(mail.user).filter(role=Role.ADMINISTRATORS)
     is_one = administrators.filter(account=mail.account_id).exists()

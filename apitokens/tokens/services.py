@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import as_of_now, lock, present
+from accounts.authorization.recheck import lock_account, present, reauthorize
 from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
@@ -27,7 +27,7 @@ from apitokens.cache.instances import TOKENS
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, VerifierKey
 from apitokens.peppers import newest_pepper
-from apitokens.tokens.notifications import tell_of, tell_of_all
+from apitokens.tokens.notifications import notify_token_changed, notify_tokens_deleted
 
 LONGEST_LIFE = timedelta(days=36_525)
 """A hundred years: what is later is a slip of the keyboard or means "never"."""
@@ -132,8 +132,8 @@ def delete_all_of(*, issuer: Membership, by: Actor, at: datetime) -> int:
     Administrators of the account, the issuer and operators, and for a token that acts, if one of
     them has a stronger role.
     """
-    lock(issuer.account_id)
-    by = as_of_now(by, at)
+    lock_account(issuer.account_id)
+    by = reauthorize(by, at)
     if not (by.is_operator or by.is_administrator_of(issuer.account_id) or by.is_member(issuer)):
         raise PermissionDenied(_("You do not have permission to delete these API tokens."))
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
@@ -141,7 +141,7 @@ def delete_all_of(*, issuer: Membership, by: Actor, at: datetime) -> int:
     tokens = sorted(active, key=lambda token: token.pk == by.token_id)
     deleted = [token for token in tokens if _delete(token, by=by, at=at, is_told=False)]
     if deleted:
-        tell_of_all(deleted, by=by, at=at)
+        notify_tokens_deleted(deleted, by=by, at=at)
         audit.record(
             "token.all_deleted",
             by=by,
@@ -175,10 +175,10 @@ def usage(account: Account, *, at: datetime) -> Usage:
 
 @sensitive_variables("key")
 def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
-    account = lock(token.account_id)  # whoever holds it counts alone
+    account = lock_account(token.account_id)  # whoever holds it counts alone
     if not (by.is_operator or by.is_member(token.issuer)):
         raise PermissionDenied(_("You can create API tokens for yourself only."))
-    by = as_of_now(by, at)
+    by = reauthorize(by, at)
     issuer = by.membership or present(token.issuer)
     _refuse_second_use(token)
     _refuse_suspended(issuer)
@@ -199,7 +199,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     token.digest = keys.digest(key, settings.TOKEN_PEPPERS[token.pepper])
     token.notice_due_at = first_notice_due(token.expires_at, created_at=at)
     token.save(force_insert=True)
-    tell_of(token, was_created=True, by=by, at=at)
+    notify_token_changed(token, was_created=True, by=by, at=at)
     audit.record(
         "token.issued",
         by=by,
@@ -215,7 +215,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
 
 
 def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -> bool:
-    if not _may_delete(token, as_of_now(by, at)):
+    if not _may_delete(token, reauthorize(by, at)):
         raise PermissionDenied(_("You do not have permission to delete this API token."))
     deleted = APIToken.objects.undeleted().filter(pk=token.pk)
     if not deleted.update(deleted_at=at, deleted_by=by.user):
@@ -224,7 +224,7 @@ def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -
     token_id = token.pk
     transaction.on_commit(lambda: TOKENS.forget(token_id))
     if is_told:
-        tell_of(token, was_created=False, by=by, at=at)
+        notify_token_changed(token, was_created=False, by=by, at=at)
     _record("token.deleted", token, by=by, at=at, name=token.name)
     return True
 

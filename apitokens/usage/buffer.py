@@ -17,7 +17,7 @@ MOST_MET = 50_000
 Key = tuple[int, str | None]
 
 
-class _Line:
+class _BufferedUse:
     """Uses of one token from one address; `ends_at` is the end of their day in UTC."""
 
     __slots__ = ("ends_at", "first_at", "last_at", "times")
@@ -29,12 +29,12 @@ class _Line:
         self.times = 0
 
 
-class Notebook:
+class UsageBuffer:
     """The uses that this process has not handed over yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lines: dict[Key, _Line] = {}
+        self._lines: dict[Key, _BufferedUse] = {}
         self._kept: list[Use] = []
         self._met: set[Key] = set()
         self._strangers: set[Key] = set()
@@ -55,10 +55,10 @@ class Notebook:
         """True if it should be emptied before its time."""
         return len(self._lines) > MOST_KEPT // 2
 
-    def has_met(self, token_id: int, address: str | None) -> bool:
+    def is_known(self, token_id: int, address: str | None) -> bool:
         return (token_id, address) in self._met
 
-    def meet(self, token_id: int, address: str | None) -> None:
+    def mark_known(self, token_id: int, address: str | None) -> None:
         """What the database knows already is no stranger."""
         with self._lock:
             self._recall((token_id, address))
@@ -80,22 +80,22 @@ class Notebook:
         with self._lock:
             self._kept = merged([*self._kept, *uses])[:MOST_KEPT]
 
-    def take_strangers(self) -> set[Key]:
+    def pop_unseen_addresses(self) -> set[Key]:
         """What was met for the first time in this process since the last call."""
         with self._lock:
             strangers, self._strangers = self._strangers, set()
         return strangers
 
-    def ask_again(self, keys: Iterable[Key]) -> None:
+    def requeue(self, keys: Iterable[Key]) -> None:
         """It could not be found out whether these are strangers."""
         with self._lock:
             self._strangers.update(keys)
 
-    def _begin(self, key: Key, at: datetime) -> _Line:
+    def _begin(self, key: Key, at: datetime) -> _BufferedUse:
         ended = self._lines.get(key)
         if ended is not None:
             self._kept.append(_use(key, ended))
-        line = _Line(at)
+        line = _BufferedUse(at)
         if len(self._lines) < MOST_KEPT:
             self._lines[key] = line
             if key not in self._met:
@@ -109,5 +109,5 @@ class Notebook:
         self._met.add(key)
 
 
-def _use(key: Key, line: _Line) -> Use:
+def _use(key: Key, line: _BufferedUse) -> Use:
     return Use(*key, first_at=line.first_at, last_at=line.last_at, times=line.times)

@@ -21,8 +21,8 @@ from django.conf import settings
 from django.db import Error, close_old_connections
 
 from apitokens.usage import redis_relay
-from apitokens.usage.buffer import Notebook
-from apitokens.usage.store import Place, Use, in_parts, merged, unknown_places, write_down
+from apitokens.usage.buffer import UsageBuffer
+from apitokens.usage.store import UsageSource, Use, in_parts, merged, store_usage, unknown_sources
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ ENDS_WITHIN = 5.0
 """Seconds until a server that has not heard of the end is not waited for any more."""
 
 
-class Scribe:
+class UsageFlusher:
     """Hands over what the notebook holds, in a thread of its own and when the process ends."""
 
-    def __init__(self, notebook: Notebook) -> None:
+    def __init__(self, notebook: UsageBuffer) -> None:
         self.notebook = notebook
         self._work = threading.Lock()
         self._starting = threading.Lock()
@@ -60,9 +60,9 @@ class Scribe:
     def end(self) -> None:
         """The process ends: hand over everything."""
         self._ending.set()
-        self.hand_over(is_last=True)
+        self.flush(is_last=True)
 
-    def hand_over(self, *, is_last: bool = False) -> None:
+    def flush(self, *, is_last: bool = False) -> None:
         """Hand over what is due; before the end, everything. What fails is kept for the next time,
         and is logged."""
         with self._work:
@@ -77,7 +77,7 @@ class Scribe:
         while not self._ending.wait(TICK):
             close_old_connections()
             try:
-                self.hand_over()
+                self.flush()
             except Exception:  # this thread has to live as long as the process, whatever happens
                 logger.exception("Uses of API tokens wait.")
             close_old_connections()
@@ -85,13 +85,13 @@ class Scribe:
     def _write_strangers(self, _is_last: bool) -> bool:
         """An address that the token was never used from is written down within a tick: somebody
         may have to be told."""
-        strangers = self.notebook.take_strangers()
+        strangers = self.notebook.pop_unseen_addresses()
         if not strangers:
             return False
         try:
-            places = unknown_places([Place(*key) for key in strangers if key[1] is not None])
+            places = unknown_sources([UsageSource(*key) for key in strangers if key[1] is not None])
         except Error:
-            self.notebook.ask_again(strangers)
+            self.notebook.requeue(strangers)
             raise
         self._write_down(self.notebook.take_of(places))
         return False
@@ -120,7 +120,7 @@ class Scribe:
 
     def _write(self, is_last: bool) -> bool:
         """Write to the database ourselves, once a minute."""
-        next_at = self._handed_over + settings.USES_EVERY_SECONDS
+        next_at = self._handed_over + settings.USAGE_FLUSH_SECONDS
         if not (is_last or self.notebook.is_filling or time.monotonic() >= next_at):
             return False
         _name, left = self._batch or ("", [])
@@ -133,70 +133,70 @@ class Scribe:
         parts = list(in_parts(uses))
         while parts:
             try:
-                write_down(parts[0])
+                store_usage(parts[0])
             except Error:
                 self.notebook.put_back(use for part in parts for use in part)
                 raise
             parts.pop(0)
 
 
-scribe = Scribe(Notebook())
+usage_flusher = UsageFlusher(UsageBuffer())
 
 
-def remember(*, token_id: int, at: datetime, address: str | None, is_first: bool = False) -> None:
+def record_use(*, token_id: int, at: datetime, address: str | None, is_first: bool = False) -> None:
     """Remember a use of a good token. Never fails, and is no I/O.
 
     But for the first use ever (`is_first`: the row said so), which is written down before this
     returns, so that "not used yet" is never wrong.
     """
-    notebook = scribe.notebook
-    if is_first and not notebook.has_met(token_id, address):
+    notebook = usage_flusher.notebook
+    if is_first and not notebook.is_known(token_id, address):
         _write_first(Use(token_id, address, at, at, 1))
         return
     notebook.note(token_id, address, at)
-    if not scribe.is_started:
-        scribe.start()
+    if not usage_flusher.is_started:
+        usage_flusher.start()
 
 
-def end_in_peace_on_sigterm() -> None:
+def install_sigterm_flush() -> None:
     """Let SIGTERM end this process as Ctrl-C does, if its server has not decided what it means:
     else Python is gone on the spot, with what it has noted."""
     is_undecided = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if is_undecided and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end_in_peace)
+        signal.signal(signal.SIGTERM, _exit_on_sigterm)
 
 
-def _end_in_peace(*_facts: object) -> None:
+def _exit_on_sigterm(*_facts: object) -> None:
     # The bare thread: what is interrupted here may hold the locks that `threading` takes.
-    start_new_thread(_end_all_the_same, ())
+    start_new_thread(_exit_after_grace, ())
     sys.exit(0)
 
 
-def _end_all_the_same() -> None:
+def _exit_after_grace() -> None:
     """Some servers (wsgiref) take what ends the process for the failure of one request, and go on.
     A process that ends by itself ends this thread too."""
     time.sleep(ENDS_WITHIN)
     try:
-        scribe.end()
+        usage_flusher.end()
     finally:
         os._exit(0)
 
 
 def _write_first(use: Use) -> None:
-    notebook = scribe.notebook
+    notebook = usage_flusher.notebook
     try:
-        write_down([use])
+        store_usage([use])
     except Error:
         logger.exception("The use of API token %s at %s has to wait.", use.token_id, use.last_at)
         notebook.put_back([use])
-        scribe.start()
-    notebook.meet(use.token_id, use.address)
+        usage_flusher.start()
+    notebook.mark_known(use.token_id, use.address)
 
 
-def _begin_anew() -> None:
+def _reset_after_fork() -> None:
     """A forked process has no thread, and its parent writes down what the parent has noted."""
-    global scribe
-    scribe = Scribe(Notebook())
+    global usage_flusher
+    usage_flusher = UsageFlusher(UsageBuffer())
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_reset_after_fork)

@@ -21,7 +21,7 @@ from notifications.services import News
 ADDRESSES_NAMED = 10
 
 
-def tell_of_new_addresses(
+def notify_new_addresses(
     token: APIToken, addresses: Sequence[str], *, is_first_use: bool, at: datetime
 ) -> None:
     """Tell the issuer and the Administrators of the account, if the token is an Administrators'

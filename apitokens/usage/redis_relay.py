@@ -16,7 +16,7 @@ from uuid import uuid4
 from django.conf import settings
 from redis import Redis, RedisError
 
-from apitokens.usage.store import Use, in_parts, write_down
+from apitokens.usage.store import Use, in_parts, store_usage
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def write_down_all(*, is_our_turn: bool = False) -> None:
     Raises Django's `Error` if the database does not take it; then it is tried again.
     """
     try:
-        if is_our_turn or _redis().set(TURN, 1, nx=True, ex=settings.USES_EVERY_SECONDS):
+        if is_our_turn or _redis().set(TURN, 1, nx=True, ex=settings.USAGE_FLUSH_SECONDS):
             _take()
             for name in _taken():
                 _write_down(name)
@@ -76,7 +76,7 @@ def _taken() -> list[str]:
 
 def _write_down(name: str) -> None:
     for number, part in enumerate(in_parts(_uses(name))):
-        write_down(part, receipt=f"{name.removeprefix(TAKEN)[1:]}:{number}")
+        store_usage(part, receipt=f"{name.removeprefix(TAKEN)[1:]}:{number}")
     with _redis().pipeline(transaction=True) as steps:
         steps.delete(name)
         steps.srem(TAKEN, name)

@@ -17,9 +17,9 @@ from django.db.models import Count
 from django.utils import timezone
 
 from accounts.audit import recorder as audit
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from apitokens.models import APIToken, TokenAddress, TokenUseDay, UseReceipt
-from apitokens.usage.notifications import tell_of_new_addresses
+from apitokens.usage.notifications import notify_new_addresses
 
 TOKENS_AT_ONCE = 500
 PLACES_AT_ONCE = 5_000
@@ -47,7 +47,7 @@ class Use(NamedTuple):
         return self.last_at.astimezone(UTC).date()
 
 
-class Place(NamedTuple):
+class UsageSource(NamedTuple):
     """A token and an address."""
 
     token_id: int
@@ -74,13 +74,13 @@ def in_parts(uses: Iterable[Use]) -> Iterator[list[Use]]:
 
 
 @transaction.atomic
-def write_down(uses: Collection[Use], *, receipt: str = "") -> None:
+def store_usage(uses: Collection[Use], *, receipt: str = "") -> None:
     """Add these uses to what is known. With a `receipt`, a second time is dull.
 
     A use from an address that the token has never been used from leaves an audit event, and for
     Administrators' tokens a notice. Raises Django's `Error` if somebody holds the rows.
     """
-    _give_way()
+    _set_lock_timeout()
     if receipt and not _is_new(receipt):
         return
     tokens = _locked(use.token_id for use in uses)
@@ -92,7 +92,7 @@ def write_down(uses: Collection[Use], *, receipt: str = "") -> None:
         _report(tokens[token_id], found, is_first_use=token_id in unused)
 
 
-def unknown_places(places: Collection[Place]) -> set[Place]:
+def unknown_sources(places: Collection[UsageSource]) -> set[UsageSource]:
     """Those of which nothing is written down."""
     return set(places) - _known(places).keys()
 
@@ -116,7 +116,7 @@ def _joined(one: Use, other: Use) -> Use:
     )
 
 
-def _give_way() -> None:
+def _set_lock_timeout() -> None:
     """Whoever scans or deletes goes first: we stop waiting before PostgreSQL looks for deadlocks,
     so that we are the one who tries again."""
     if _is_on_postgresql():
@@ -208,7 +208,7 @@ def _column(number: int, kind: str) -> str:
 
 def _note_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:
     """Keep where the tokens were used from. Returns what is news, by token."""
-    seen = _places(uses)
+    seen = _sources(uses)
     known = _known(seen)
     new: dict[int, list[TokenAddress]] = defaultdict(list)
     for place, row in seen.items():
@@ -234,7 +234,7 @@ def _note_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:
     }
 
 
-def _places(uses: Iterable[Use]) -> dict[Place, TokenAddress]:
+def _sources(uses: Iterable[Use]) -> dict[UsageSource, TokenAddress]:
     """A row for each token and address; of a token's many addresses the latest."""
     by_token: dict[int, dict[str, TokenAddress]] = defaultdict(dict)
     for use in sorted(uses, key=lambda use: use.last_at, reverse=True):
@@ -249,21 +249,21 @@ def _places(uses: Iterable[Use]) -> dict[Place, TokenAddress]:
                 last_seen_at=use.last_at,
             )
     return {
-        Place(token_id, address): row
+        UsageSource(token_id, address): row
         for token_id, rows in by_token.items()
         for address, row in rows.items()
     }
 
 
-def _known(places: Collection[Place]) -> dict[Place, TokenAddress]:
+def _known(places: Collection[UsageSource]) -> dict[UsageSource, TokenAddress]:
     remaining = iter(places)
-    known: dict[Place, TokenAddress] = {}
+    known: dict[UsageSource, TokenAddress] = {}
     while some := list(islice(remaining, PLACES_AT_ONCE)):
         rows = TokenAddress.objects.filter(
             token_id__in={place.token_id for place in some},
             address__in={place.address for place in some},
         )
-        known |= {Place(row.token_id, row.address): row for row in rows}
+        known |= {UsageSource(row.token_id, row.address): row for row in rows}
     return known
 
 
@@ -284,14 +284,14 @@ def _report(token: APIToken, found: list[TokenAddress], *, is_first_use: bool) -
     for row in found:
         audit.record(
             "token.used_from_new_address",
-            by=Actor(through=Through.API, token_id=token.pk, address=row.address),
+            by=Actor(through=EntryPoint.API, token_id=token.pk, address=row.address),
             at=row.first_seen_at,
             account_id=token.account_id,
             subject=token,
             name=token.name,
             is_first_use=is_first_use and row is found[0],
         )
-    tell_of_new_addresses(
+    notify_new_addresses(
         token,
         [str(row.address) for row in found],
         is_first_use=is_first_use,

@@ -25,7 +25,7 @@ APIKEY, BEARER = "apikey", "bearer"
 FoundOrNone = TypeVar("FoundOrNone", Verified, Verified | None)
 
 
-class Need(NamedTuple):
+class Requirement(NamedTuple):
     """What a good token must be good for: at least this role, in this account."""
 
     role: Role | None = None
@@ -73,7 +73,7 @@ def verify_header(
 def verify_bearer(*, presented: str, at: datetime, address: str | None) -> Verified:
     """Tell whose short-lived access token this is. Raises `Refused`."""
     try:
-        access = token_families.who(presented, at=at, address=address)
+        access = token_families.authenticate_access_token(presented, at=at, address=address)
     except Invalid:
         raise Refused(Refusal.UNKNOWN, BEARER) from None
     member = access.membership
@@ -100,7 +100,7 @@ def _way_for_bearers(ask: Callable[..., FoundOrNone]) -> Callable[..., Any]:
     return verify_bearer if ask is verify else lambda **_facts: None
 
 
-def require(found: Verified, need: Need) -> None:
+def require(found: Verified, need: Requirement) -> None:
     """Raises `Insufficient` unless the token is good for what is needed."""
     if need.account_id is not None and found.account_id != need.account_id:
         raise Insufficient("wrong_account", "The API token belongs to another account.")
@@ -122,5 +122,5 @@ def verify_request(
         at=timezone.now(),
         address=client_address(request),
     )
-    require(found, Need(role, account_id))
+    require(found, Requirement(role, account_id))
     return found

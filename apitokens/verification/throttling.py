@@ -10,8 +10,8 @@ from accounts.throttling import process_counters
 from accounts.throttling.process_counters import Counter, TooMany, drop_first
 from apitokens import keys
 
-VOUCHED_FOR = timedelta(hours=1)
-MOST_VOUCHED = 10_000
+RECENTLY_VALID_FOR = timedelta(hours=1)
+MOST_RECENTLY_VALID = 10_000
 
 _BUSY_TOKEN = "This API token is used too often. Wait, then send fewer requests a minute."  # noqa: S105
 
@@ -33,30 +33,30 @@ def refuse_busy_address(key: keys.Key, *, address: str | None, at: datetime) -> 
     Whoever was found good here lately is let through: the limit must not be a means to shut out the
     other users of a proxy or an office.
     """
-    if not is_vouched(key, at=at):
+    if not is_recently_valid(key, at=at):
         process_counters.refuse_busy_address(address, at=at)
 
 
 @sensitive_variables("key")
-def vouch(key: keys.Key, *, at: datetime) -> None:
+def mark_recently_valid(key: keys.Key, *, at: datetime) -> None:
     """This token was found good. Remembered by a digest under a key that dies with the process."""
     fingerprint = keys.digest(key, _process_key)
     _vouched.pop(fingerprint, None)
     _vouched[fingerprint] = at
-    drop_first(_vouched, most=MOST_VOUCHED)
+    drop_first(_vouched, most=MOST_RECENTLY_VALID)
 
 
 @sensitive_variables("key")
-def disown(key: keys.Key) -> None:
+def forget_recently_valid(key: keys.Key) -> None:
     """This token is good no longer."""
     _vouched.pop(keys.digest(key, _process_key), None)
 
 
 @sensitive_variables("key")
-def is_vouched(key: keys.Key, *, at: datetime) -> bool:
+def is_recently_valid(key: keys.Key, *, at: datetime) -> bool:
     """True if this process has found the token good within the last hour."""
     since = _vouched.get(keys.digest(key, _process_key)) if _vouched else None
-    return since is not None and at - since < VOUCHED_FOR
+    return since is not None and at - since < RECENTLY_VALID_FOR
 
 
 def forget() -> None:

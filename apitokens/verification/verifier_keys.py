@@ -21,7 +21,7 @@ from accounts.authorization.actor import Actor
 from accounts.random_ids import draw_id
 from apitokens import keys
 from apitokens.cache.instances import VERIFIERS
-from apitokens.cache.lease_cache import Leases, is_in_transaction
+from apitokens.cache.lease_cache import ReadLeaseCache, is_in_transaction
 from apitokens.models import VerifierKey
 from apitokens.peppers import newest_pepper
 from apitokens.verification import throttling
@@ -39,19 +39,19 @@ class IssuedVerifier(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Known:
+class _CachedVerifier:
     """What is known of a verifier key while its lease lasts; an id without one has it too."""
 
     digest: bytes = _NO_DIGEST
     pepper: bytes = field(default=_NO_DIGEST, repr=False)
     row: VerifierKey | None = None
-    was_asked_wrongly: bool = False
-    is_settled: bool = False
+    saw_wrong_secret: bool = False
+    side_effects_done: bool = False
     """Its use is written down, for this lease."""
 
 
-_NOBODY = _Known()
-_leases: Leases[_Known] = VERIFIERS
+_NOBODY = _CachedVerifier()
+_leases: ReadLeaseCache[_CachedVerifier] = VERIFIERS
 
 
 @sensitive_variables("key")
@@ -85,7 +85,7 @@ def delete_verifier(*, verifier: VerifierKey, by: Actor, at: datetime) -> bool:
 
 
 @sensitive_variables("presented", "key")
-def recognise(*, presented: str, at: datetime, address: str | None = None) -> int:
+def authenticate_verifier(*, presented: str, at: datetime, address: str | None = None) -> int:
     """The id of the verifier key that this is. Raises `Refused`, or `TooMany`.
 
     The same promises as `apitokens.verification.verify.verify`: memory for a lease, damaged text
@@ -97,36 +97,36 @@ def recognise(*, presented: str, at: datetime, address: str | None = None) -> in
         raise Refused(Refusal.MALFORMED, "verifier_malformed") from None
     known = _leases.find(key.id)
     if not _fits(key, known or _NOBODY):
-        if known is not None and known.was_asked_wrongly:
+        if known is not None and known.saw_wrong_secret:
             raise Refused(Refusal.UNKNOWN, "verifier_unknown")
         throttling.refuse_busy_address(key, address=address, at=at)
         known = _look_up(key.id)
         if not _fits(key, known) or known.row is None:
-            known.was_asked_wrongly = True
+            known.saw_wrong_secret = True
             raise Refused(Refusal.UNKNOWN, "verifier_unknown")
     if known is None or known.row is None or known.row.deleted_at is not None:
         raise Refused(Refusal.DELETED, "verifier_deleted")
-    if not known.is_settled:
+    if not known.side_effects_done:
         _keep_up(key, known.row, at=at, address=address)
-        throttling.vouch(key, at=at)
-        known.is_settled = True
+        throttling.mark_recently_valid(key, at=at)
+        known.side_effects_done = True
     return known.row.pk
 
 
-def _look_up(verifier_id: int) -> _Known:
+def _look_up(verifier_id: int) -> _CachedVerifier:
     reading = _leases.begin()
     row = VerifierKey.objects.filter(pk=verifier_id).first()
-    known = _Known()
+    known = _CachedVerifier()
     pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0) if row else None
     if row is not None and row.digest is not None and pepper is not None:
-        known = _Known(digest=bytes(row.digest), pepper=pepper, row=row)
+        known = _CachedVerifier(digest=bytes(row.digest), pepper=pepper, row=row)
     if not is_in_transaction():
-        _leases.keep(verifier_id, known, reading, seconds=settings.VERIFY_STALE_SECONDS)
+        _leases.keep(verifier_id, known, reading, seconds=settings.VERIFY_CACHE_SECONDS)
     return known
 
 
 @sensitive_variables("key")
-def _fits(key: keys.Key, known: _Known) -> bool:
+def _fits(key: keys.Key, known: _CachedVerifier) -> bool:
     return keys.matches(key, stored=known.digest, pepper=known.pepper)
 
 
@@ -136,7 +136,7 @@ def _keep_up(key: keys.Key, row: VerifierKey, *, at: datetime, address: str | No
     present = VerifierKey.objects.filter(pk=row.pk, deleted_at=None)
     minute = at.replace(second=0, microsecond=0)
     newest = newest_pepper()
-    with _beside_the_answer(row):
+    with _best_effort_write(row):
         if row.last_used_at is None or row.last_used_at < minute:
             earlier = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at)
             present.filter(earlier).update(last_used_at=at, last_used_address=address)
@@ -146,7 +146,7 @@ def _keep_up(key: keys.Key, row: VerifierKey, *, at: datetime, address: str | No
 
 
 @contextmanager
-def _beside_the_answer(row: VerifierKey) -> Iterator[None]:
+def _best_effort_write(row: VerifierKey) -> Iterator[None]:
     """A write that fails is logged; the answer goes on."""
     try:
         with transaction.atomic():

@@ -14,22 +14,22 @@ from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.roles import Role
 from accounts.throttling.process_counters import drop_first
 from apitokens import keys
 from apitokens.cache.instances import TOKENS
-from apitokens.cache.lease_cache import Leases, is_in_transaction
+from apitokens.cache.lease_cache import ReadLeaseCache, is_in_transaction
 from apitokens.models import APIToken
 from apitokens.peppers import newest_pepper
-from apitokens.usage.flusher import remember
+from apitokens.usage.flusher import record_use
 from apitokens.verification import throttling
 from apitokens.verification.refusals import SUSPENDED, Refusal, Refused, Verified
 
 logger = logging.getLogger(__name__)
 
 REFUSALS_TOLD_EVERY = timedelta(hours=1)
-MOST_DAMAGED = 1_000
+MOST_MALFORMED = 1_000
 _NO_DIGEST = bytes(keys.DIGEST_BYTES)
 
 
@@ -54,7 +54,7 @@ class _Row(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Known:
+class _CachedToken:
     """What is known of a token while its lease lasts. An id without a token has one too, which no
     secret fits."""
 
@@ -68,9 +68,9 @@ class _Known:
     """The issuer may sign in, but their tokens may not be used."""
     refusal_told_at: datetime | None = None
     was_unused: bool = False
-    is_settled: bool = False
+    side_effects_done: bool = False
     """Nothing needs to be written down before memory may answer."""
-    was_asked_wrongly: bool = False
+    saw_wrong_secret: bool = False
     """The read that began the lease was for a secret that does not fit."""
     last_fit: bytes = field(default=b"", repr=False)
     last_misfit: bytes = field(default=b"", repr=False)
@@ -125,10 +125,10 @@ _NO_ROW: _Values = _Row(
     issuer__user__is_active=True,
     account__closed_at=None,
 )
-_NOBODY = _Known()
-_damaged: dict[bytes, str | None] = {}
+_NOBODY = _CachedToken()
+_malformed_cache: dict[bytes, str | None] = {}
 """By fingerprint, the `why` of texts that are no token's."""
-_leases: Leases[_Known] = TOKENS
+_leases: ReadLeaseCache[_CachedToken] = TOKENS
 
 
 @sensitive_variables()  # and of all that it calls: Django looks up the stack
@@ -136,11 +136,11 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     """Tell whose token this is and what it may do; remember that it was used. Raises `Refused`, and
     `TooMany` instead of looking anything up for an address that was refused too often.
 
-    Damaged text is refused with no I/O. What was read less than `VERIFY_STALE_SECONDS` ago is not
+    Damaged text is refused with no I/O. What was read less than `VERIFY_CACHE_SECONDS` ago is not
     read again. An unknown id costs the same as a wrong secret, and neither can be told from the
     other.
     """
-    found = recall(presented=presented, at=at, address=address)
+    found = verify_from_cache(presented=presented, at=at, address=address)
     if found is not None:
         return found
     key, fingerprint = keys.parse(presented), keys.fingerprint(presented)
@@ -149,28 +149,30 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
         throttling.refuse_busy_address(key, address=address, at=at)
         known = _look_up(key.id)
     if not known.is_fit_by(presented, fingerprint) or known.verified is None:
-        known.was_asked_wrongly = True
+        known.saw_wrong_secret = True
         raise Refused(Refusal.UNKNOWN)
     refusal = known.refusal(at)
     if refusal is not None:
-        throttling.disown(key)
-        _tell_refusal(key.id, known, refusal, at=at, address=address)
+        throttling.forget_recently_valid(key)
+        _audit_denial(key.id, known, refusal, at=at, address=address)
         raise refusal
     _renew_digest(key, known, at)
-    remember(token_id=key.id, at=at, address=address, is_first=known.was_unused)
-    known.is_settled = True
-    throttling.vouch(key, at=at)
+    record_use(token_id=key.id, at=at, address=address, is_first=known.was_unused)
+    known.side_effects_done = True
+    throttling.mark_recently_valid(key, at=at)
     return known.verified
 
 
-def recall(*, presented: str, at: datetime, address: str | None = None) -> Verified | None:
+def verify_from_cache(
+    *, presented: str, at: datetime, address: str | None = None
+) -> Verified | None:
     """`verify` from memory alone, without any I/O: None where that takes a look at the database."""
     if len(presented) > keys.LONGEST:
         raise Refused(Refusal.MALFORMED)
     fingerprint = keys.fingerprint(presented)
-    if fingerprint in _damaged:
-        raise Refused(Refusal.MALFORMED, _damaged[fingerprint])
-    token_id = keys.peek_id(presented)
+    if fingerprint in _malformed_cache:
+        raise Refused(Refusal.MALFORMED, _malformed_cache[fingerprint])
+    token_id = keys.extract_id(presented)
     known = _leases.find(token_id)
     if known is None:
         # Takes as long as if there were something to compare with.
@@ -179,15 +181,15 @@ def recall(*, presented: str, at: datetime, address: str | None = None) -> Verif
     if not known.is_fit_by(presented, fingerprint):
         # The first wrong secret of a lease is looked up even for a token in memory: how long the
         # answer takes must not tell whether somebody uses a token with this id.
-        if known.was_asked_wrongly:
+        if known.saw_wrong_secret:
             raise Refused(Refusal.UNKNOWN)
         return None
     refusal = known.refusal(at)
     if refusal is not None and known.has_told_refusal(at):
         raise refusal
-    if refusal is not None or not known.is_settled:
+    if refusal is not None or not known.side_effects_done:
         return None
-    remember(token_id=token_id, at=at, address=address)
+    record_use(token_id=token_id, at=at, address=address)
     return known.verified
 
 
@@ -196,14 +198,14 @@ def _parse(presented: str, fingerprint: bytes) -> keys.Key:
     key = keys.read(presented)
     if isinstance(key, keys.Damage):
         why = key if key is keys.Damage.TRUNCATED else None
-        _damaged[fingerprint] = why
-        drop_first(_damaged, most=MOST_DAMAGED)
+        _malformed_cache[fingerprint] = why
+        drop_first(_malformed_cache, most=MOST_MALFORMED)
         raise Refused(Refusal.MALFORMED, why)
     return key
 
 
 @contextmanager
-def _beside_the_answer(what: str, token_id: int, at: datetime) -> Iterator[None]:
+def _best_effort_write(what: str, token_id: int, at: datetime) -> Iterator[None]:
     """A write that the answer does not wait for: it happens whole, or not at all and is logged."""
     try:
         with transaction.atomic():
@@ -212,16 +214,16 @@ def _beside_the_answer(what: str, token_id: int, at: datetime) -> Iterator[None]
         logger.exception("%s of API token %s at %s was not written down.", what, token_id, at)
 
 
-def _look_up(token_id: int) -> _Known:
+def _look_up(token_id: int) -> _CachedToken:
     """Read the token. What a transaction reads may be old, or undone: it is not remembered."""
     reading = _leases.begin()
     row = _find(token_id)
     # Reading a row takes a while, which must not tell that there is one: somebody's is read anyhow.
     known = _known(token_id, row or _NO_ROW)
     if row is None:
-        known = _Known()
+        known = _CachedToken()
     if not is_in_transaction():
-        _leases.keep(token_id, known, reading, seconds=settings.VERIFY_STALE_SECONDS)
+        _leases.keep(token_id, known, reading, seconds=settings.VERIFY_CACHE_SECONDS)
     return known
 
 
@@ -262,10 +264,10 @@ def _aware(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if is_naive else value
 
 
-def _known(token_id: int, values: _Values) -> _Known:
+def _known(token_id: int, values: _Values) -> _CachedToken:
     row = _Row(*map(_aware, values))
     pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0)
-    return _Known(
+    return _CachedToken(
         digest=bytes(row.digest) if row.digest and pepper else _NO_DIGEST,
         pepper=pepper or _NO_DIGEST,
         pepper_number=row.pepper,
@@ -289,24 +291,24 @@ def _known(token_id: int, values: _Values) -> _Known:
     )
 
 
-def _fits(key: keys.Key, known: _Known) -> bool:
+def _fits(key: keys.Key, known: _CachedToken) -> bool:
     """Compare once and in constant time, whether there is a token or not."""
     return keys.matches(key, stored=known.digest, pepper=known.pepper)
 
 
-def _tell_refusal(
-    token_id: int, known: _Known, refusal: Refused, *, at: datetime, address: str | None
+def _audit_denial(
+    token_id: int, known: _CachedToken, refusal: Refused, *, at: datetime, address: str | None
 ) -> None:
     """Write the audit event, once an hour and token: a busy dead client must not fill the log."""
     if known.has_told_refusal(at):
         return
     due = at - REFUSALS_TOLD_EVERY
     earlier = Q(refusal_told_at__isnull=True) | Q(refusal_told_at__lte=due)
-    with _beside_the_answer("The refusal", token_id, at):
+    with _best_effort_write("The refusal", token_id, at):
         if APIToken.objects.filter(earlier, pk=token_id).update(refusal_told_at=at):
             audit.record(
                 "token.refused",
-                by=Actor(through=Through.API, token_id=token_id, address=address),
+                by=Actor(through=EntryPoint.API, token_id=token_id, address=address),
                 at=at,
                 account_id=known.verified.account_id if known.verified else None,
                 subject=APIToken(pk=token_id),
@@ -316,14 +318,14 @@ def _tell_refusal(
 
 
 @sensitive_variables("key")
-def _renew_digest(key: keys.Key, known: _Known, at: datetime) -> None:
+def _renew_digest(key: keys.Key, known: _CachedToken, at: datetime) -> None:
     """Digest again under the newest pepper, so that old ones can retire."""
     newest = newest_pepper()
     if known.pepper_number == newest:
         return
     pepper = settings.TOKEN_PEPPERS[newest]
     renewed = keys.digest(key, pepper)
-    with _beside_the_answer("The new digest", key.id, at):
+    with _best_effort_write("The new digest", key.id, at):
         APIToken.objects.filter(pk=key.id, pepper=known.pepper_number, deleted_at=None).update(
             pepper=newest, digest=renewed
         )

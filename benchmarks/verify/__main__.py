@@ -97,7 +97,7 @@ class Settings:
             "LOG_LEVEL": "ERROR",
             # One address sends all that is wrong here, and the limit would be what is measured.
             "REFUSAL_RATE": "0",
-            "VERIFY_STALE_SECONDS": "0" if stall == "unleased" else "1",
+            "VERIFY_CACHE_SECONDS": "0" if stall == "unleased" else "1",
         }
 
 

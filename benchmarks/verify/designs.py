@@ -37,7 +37,7 @@ def main() -> None:
         database = stack.enter_context(services.postgresql())
         redis = stack.enter_context(services.redis())
         os.environ.update(DATA_DIR=folder, DATABASE_URL=database, REDIS_URL=redis)
-        os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", USES_EVERY_SECONDS="60")
+        os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", USAGE_FLUSH_SECONDS="60")
         import django
 
         django.setup()
@@ -66,7 +66,7 @@ def _designs(redis_url: str) -> Iterator[Design]:
     from redis import Redis
 
     from apitokens import keys
-    from apitokens.cache.lease_cache import Leases, clock
+    from apitokens.cache.lease_cache import ReadLeaseCache, clock
     from apitokens.verification import verify as verification
     from tests.factories import MembershipFactory, issue
 
@@ -96,7 +96,7 @@ def _designs(redis_url: str) -> Iterator[Design]:
         lambda _read, _poll: True,
     )
 
-    leases: Leases[Any] = Leases(most=TOKENS)
+    leases: ReadLeaseCache[Any] = ReadLeaseCache(most=TOKENS)
     leases.keep(key.id, known, leases.begin(), seconds=3600)
 
     def by_lease() -> bool:

@@ -73,10 +73,10 @@ def more(tokens: int) -> dict[str, Any]:
 
 def _make_verifier(at: datetime) -> str:
     """The key of a resource server that asks about tokens."""
-    from accounts.authorization.actor import Actor, Through
+    from accounts.authorization.actor import Actor, EntryPoint
     from apitokens.verification.verifier_keys import issue_verifier
 
-    operator = Actor.operator(through=Through.COMMAND)
+    operator = Actor.operator(through=EntryPoint.COMMAND)
     return issue_verifier(name="Shop", by=operator, at=at).key.spell("_")
 
 

@@ -31,7 +31,7 @@ ANSWERS_WITHIN = 60
 """Seconds until the web server has to answer."""
 
 
-class Place(NamedTuple):
+class ServerConfig(NamedTuple):
     """Where the portal listens and keeps its data, and how many serve it."""
 
     host: str
@@ -41,7 +41,7 @@ class Place(NamedTuple):
     threads: int
 
 
-class StopRequest:
+class ShutdownFlag:
     """True from the first Ctrl-C (or SIGTERM, or the terminal's end) on.
 
     While nothing is started it ends the process on the spot. An exception out of nowhere could be
@@ -68,7 +68,7 @@ class StopRequest:
 
 def main() -> int:
     """0 after Ctrl-C or SIGTERM; 1, with one sentence, if the portal cannot start or go on."""
-    stop_request = StopRequest()
+    stop_request = ShutdownFlag()
     try:
         place = _place()
         with preflight.claim_data_dir(place.data_dir):
@@ -81,9 +81,9 @@ def main() -> int:
     return 0
 
 
-def _place() -> Place:
+def _place() -> ServerConfig:
     """Read the environment, and write it back whole: all that is started below reads the same."""
-    place = Place(
+    place = ServerConfig(
         host=os.environ.get("HOST") or "127.0.0.1",
         port=preflight.number("PORT", 8000, highest=65535),
         data_dir=Path(os.environ.get("DATA_DIR") or ROOT / "var").expanduser().resolve(),
@@ -135,7 +135,7 @@ def _seed(host: str) -> str:
     )
 
 
-def _serve(place: Place, *, welcome: str, stop_request: StopRequest) -> None:
+def _serve(place: ServerConfig, *, welcome: str, stop_request: ShutdownFlag) -> None:
     _say("Starting the web server and the worker…")
     children = [_start_web_server(place), _start_worker()]
     try:
@@ -156,7 +156,7 @@ def _serve(place: Place, *, welcome: str, stop_request: StopRequest) -> None:
         processes.stop(children)
 
 
-def _start_web_server(place: Place) -> processes.Child:
+def _start_web_server(place: ServerConfig) -> processes.Child:
     return processes.start(
         "web server",
         [
@@ -186,7 +186,7 @@ def _start_worker() -> processes.Child:
     )
 
 
-def _is_answering(place: Place) -> bool:
+def _is_answering(place: ServerConfig) -> bool:
     """True once the portal answers that it is well."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place.host, place.host)  # noqa: S104
     connection = http.client.HTTPConnection(host, place.port, timeout=5)

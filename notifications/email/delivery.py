@@ -30,7 +30,7 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.email import rendering
-from notifications.email.smtp import Door, InDoubt, NotTaken, door
+from notifications.email.smtp import DeliveryFailed, DeliveryUnknown, MailTransport, transport
 from notifications.models import Mail, State
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 RESENT_WITHIN_TRIES = 8
 """A server that takes mails and never says so must not get copies for days."""
 HEARTBEAT = "mails_delivered"
-HELD_UP = "mails_held_up"
+STALLED = "mails_held_up"
 """Not a beat, but since when no server has taken a mail; there is none while mails leave."""
 BEAT_EVERY = timedelta(seconds=10)
 WRITE_AGAIN_AFTER = timedelta(seconds=2)
@@ -133,7 +133,7 @@ class Sender:
         a slow mail server must not set the next sender on it."""
         at = self.clock()
         if self.beaten_at is None or at - self.beaten_at >= min(BEAT_EVERY, lease() / 3):
-            services.beat(name=HEARTBEAT, at=at)
+            services.record_heartbeat(name=HEARTBEAT, at=at)
             _note_hold_up(self.outcome, at=at)
             _ours(self.in_hand, self).update(lease_until=at + lease())
             self.beaten_at = at
@@ -153,19 +153,19 @@ def deliver(
     `RuntimeError` within a transaction, which would void the commits that all of this rests on.
     """
     sender = Sender(clock, once_taken=once_taken)
-    sender.outcome.in_doubt += settle_doubts(at=clock())
+    sender.outcome.in_doubt += resolve_uncertain_deliveries(at=clock())
 
     def goes_on() -> bool:
         return not is_stopping() and (until is None or clock() < until)
 
-    with door() as open_door:
+    with transport() as open_door:
         try:
             while goes_on() and _claim(sender):
                 if not _send_all(sender, open_door, goes_on):
                     break
         finally:
             _give_back(sender)
-    services.beat(name=HEARTBEAT, at=clock())
+    services.record_heartbeat(name=HEARTBEAT, at=clock())
     _note_hold_up(sender.outcome, at=clock())
     if sender.outcome.total:
         logger.info("Mails: %s", sender.outcome)
@@ -176,9 +176,9 @@ def _note_hold_up(outcome: Outcome, *, at: datetime) -> None:
     """Remember since when no mail leaves. One that waits alone says nothing of the server: its
     mailbox may be full for days."""
     if outcome.sent:
-        services.stop_beating(name=HELD_UP)
+        services.stop_beating(name=STALLED)
     elif outcome.postponed + outcome.in_doubt > 1 or outcome.is_cut_off:
-        services.beat(name=HELD_UP, at=at, only_first=True)
+        services.record_heartbeat(name=STALLED, at=at, only_first=True)
 
 
 def needs_help(*, at: datetime) -> bool:
@@ -190,10 +190,10 @@ def needs_help(*, at: datetime) -> bool:
 
 
 @transaction.atomic(durable=True)
-def settle_doubts(*, at: datetime) -> int:
+def resolve_uncertain_deliveries(*, at: datetime) -> int:
     """Decide about mails whose sender died during the hand-over: hold them, or send them again."""
     doubtful = list(_locked(Mail.objects.in_doubt(at)))
-    return sum(_settle_doubt(mail, IN_DOUBT, at=at) for mail in doubtful)
+    return sum(_resolve_uncertain_delivery(mail, IN_DOUBT, at=at) for mail in doubtful)
 
 
 @transaction.atomic
@@ -251,7 +251,7 @@ def _locked(rows: QuerySet[Mail]) -> QuerySet[Mail]:
     return rows
 
 
-def _send_all(sender: Sender, open_door: Door, goes_on: Callable[[], bool]) -> bool:
+def _send_all(sender: Sender, open_door: MailTransport, goes_on: Callable[[], bool]) -> bool:
     """Send what is in hand, one by one. False if the server is down."""
     sender.written_at = None
     while sender.in_hand and goes_on():
@@ -265,7 +265,7 @@ def _send_all(sender: Sender, open_door: Door, goes_on: Callable[[], bool]) -> b
     return True
 
 
-def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
+def _send(mail: Mail, sender: Sender, open_door: MailTransport) -> bool:
     """Send one claimed mail. False if the server is down, so that the others should wait: one that
     loses a connection half-way would leave them all in doubt."""
     try:
@@ -276,10 +276,10 @@ def _send(mail: Mail, sender: Sender, open_door: Door) -> bool:
         open_door.hand_over(message, lambda: _mark_hand_over(mail, sender))
     except LostClaim:
         logger.warning("Mail %s took too long; another sender has it.", mail.pk)
-    except InDoubt as doubt:
-        sender.outcome.in_doubt += _settle_doubt(mail, str(doubt), at=sender.clock())
+    except DeliveryUnknown as doubt:
+        sender.outcome.in_doubt += _resolve_uncertain_delivery(mail, str(doubt), at=sender.clock())
         return False
-    except NotTaken as refusal:
+    except DeliveryFailed as refusal:
         _postpone(mail, sender, refusal)
         return not refusal.server_down
     else:
@@ -299,7 +299,7 @@ def _compose(mail: Mail, sender: Sender) -> EmailMessage | None:
             letter = rendering.write(mail, at=sender.clock())
     except Exception as error:
         logger.exception("Mail %s could not be written.", mail.pk)
-        raise NotTaken(f"The mail could not be written: {error!r}") from error
+        raise DeliveryFailed(f"The mail could not be written: {error!r}") from error
     return rendering.compose(mail, letter) if letter else None
 
 
@@ -341,7 +341,7 @@ def _mark(statement: str, mail: Mail, sender: Sender, state: State, moment: date
     return number
 
 
-def _postpone(mail: Mail, sender: Sender, refusal: NotTaken) -> None:
+def _postpone(mail: Mail, sender: Sender, refusal: DeliveryFailed) -> None:
     """Try again later, each time after a longer pause, and give up after three days."""
     mail.reason = str(refusal)[:500]
     later = sender.clock() + pause(mail.tries)
@@ -384,7 +384,7 @@ def _ours(some: Iterable[Mail], sender: Sender) -> QuerySet[Mail]:
     return Mail.objects.filter(pk__in=[mail.pk for mail in some], owner=sender.name)
 
 
-def _settle_doubt(mail: Mail, reason: str, *, at: datetime) -> int:
+def _resolve_uncertain_delivery(mail: Mail, reason: str, *, at: datetime) -> int:
     """Flag it, and hold it or send it again. Dull if its sender has settled it meanwhile."""
     resends, mail.reason = _resends(mail), reason[:500]
     settled = Mail.objects.filter(pk=mail.pk, state=State.HANDING_OVER, owner=mail.owner).update(
@@ -402,6 +402,6 @@ def _settle_doubt(mail: Mail, reason: str, *, at: datetime) -> int:
 
 
 def _resends(mail: Mail) -> bool:
-    policy = settings.NOTICES_IN_DOUBT
+    policy = settings.UNCERTAIN_DELIVERY
     wanted = mail.resend_in_doubt if policy == "default" else policy == "resend"
     return wanted and (not mail.was_in_doubt or mail.tries < RESENT_WITHIN_TRIES)

@@ -31,7 +31,7 @@ TROUBLESOME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\
 """Control characters, halves of characters, ends of lines and paragraphs, marks of direction."""
 
 
-class Letter(NamedTuple):
+class RenderedEmail(NamedTuple):
     """The words of a mail: one line, plain text, and HTML that needs no images."""
 
     subject: str
@@ -42,39 +42,39 @@ class Letter(NamedTuple):
 
 
 Known = TypeVar("Known")
-Writer = Callable[[Mail, datetime], Letter | None]
+Writer = Callable[[Mail, datetime], RenderedEmail | None]
 Reader = Callable[[Collection[Mail], datetime], Mapping[UUID, Known]]
 
 
-class _Desk(NamedTuple):
+class _Renderer(NamedTuple):
     """Who writes the mails of a kind, and who finds out what they are written from."""
 
-    write: Callable[[Mail, datetime, Any], Letter | None]
+    write: Callable[[Mail, datetime, Any], RenderedEmail | None]
     read: Reader[Any] | None = None
 
 
-_desks: dict[str, _Desk] = {}
+_desks: dict[str, _Renderer] = {}
 
 
-def writes(kind: Kind) -> Callable[[Writer], Writer]:
+def register_renderer(kind: Kind) -> Callable[[Writer], Writer]:
     """Register the writer of a kind. It is called moments before the mail is sent, and answers None
     if there is nothing left to tell."""
 
     def register(writer: Writer) -> Writer:
-        _desks[kind.code] = _Desk(lambda mail, at, _known: writer(mail, at))
+        _desks[kind.code] = _Renderer(lambda mail, at, _known: writer(mail, at))
         return writer
 
     return register
 
 
-def writes_from(
+def register_bulk_renderer(
     reader: Reader[Known], kind: Kind
-) -> Callable[[Callable[[Mail, datetime, Known], Letter | None]], Writer]:
+) -> Callable[[Callable[[Mail, datetime, Known], RenderedEmail | None]], Writer]:
     """Register the writer of a kind that comes in great numbers: what it needs to know is found out
     by the reader for many mails at once, in few queries."""
 
-    def register(writer: Callable[[Mail, datetime, Known], Letter | None]) -> Writer:
-        _desks[kind.code] = _Desk(writer, reader)
+    def register(writer: Callable[[Mail, datetime, Known], RenderedEmail | None]) -> Writer:
+        _desks[kind.code] = _Renderer(writer, reader)
         return lambda mail, at: writer(mail, at, reader([mail], at)[mail.pk])
 
     return register
@@ -98,7 +98,7 @@ def write_ahead(mails: Collection[Mail], *, at: datetime) -> dict[UUID, EmailMes
     return ready
 
 
-def write(mail: Mail, *, at: datetime, known: object = None) -> Letter | None:
+def write(mail: Mail, *, at: datetime, known: object = None) -> RenderedEmail | None:
     """The words of this mail as of now, in the active language; from what is `known` of it, if that
     was asked for already."""
     desk = _desks.get(mail.kind, _PLAIN)
@@ -107,7 +107,7 @@ def write(mail: Mail, *, at: datetime, known: object = None) -> Letter | None:
     return desk.write(mail, at, known)
 
 
-def plain_letter(mail: Mail) -> Letter:
+def plain_letter(mail: Mail) -> RenderedEmail:
     """Title, text and link, for kinds that need no more."""
     title, text, path = (str(mail.facts[name]) for name in ("title", "text", "link"))
     return render(
@@ -122,7 +122,7 @@ def plain_letter(mail: Mail) -> Letter:
     )
 
 
-_PLAIN = _Desk(lambda mail, _at, _known: plain_letter(mail))
+_PLAIN = _Renderer(lambda mail, _at, _known: plain_letter(mail))
 
 
 class Fact(NamedTuple):
@@ -153,7 +153,7 @@ def _day(day: date, _language: str | None) -> str:
     return date_format(day, pgettext("date format", "j M Y"))
 
 
-class Frame(NamedTuple):
+class LayoutContext(NamedTuple):
     """What every mail shows: for whom, about which account, and how to stop it."""
 
     heading: str
@@ -176,11 +176,13 @@ class Frame(NamedTuple):
         )
 
 
-def render(mail: Mail, template: str, *, subject: str, heading: str, **words: object) -> Letter:
+def render(
+    mail: Mail, template: str, *, subject: str, heading: str, **words: object
+) -> RenderedEmail:
     """Both parts of a mail, in its frame."""
-    frame = Frame.of(mail, heading)
+    frame = LayoutContext.of(mail, heading)
     context = {**frame._asdict(), "kind": EVERY_KIND[mail.kind], **words}
-    return Letter(
+    return RenderedEmail(
         subject=one_line(subject),
         text=render_to_string(f"{template}.txt", context),
         html=on_few_lines(render_to_string(f"{template}.html", context)),
@@ -197,10 +199,10 @@ def render_alike(
     words: Sequence[str],
     context: Context,
     facts: tuple[Hashable, ...],
-) -> Letter:
+) -> RenderedEmail:
     """As `render`, for mails that come in great numbers and differ in little but their words
     (`notifications.email.stencils`)."""
-    frame = Frame.of(mail, heading)
+    frame = LayoutContext.of(mail, heading)
     text, html = fill_both(
         template,
         (*frame, *words),
@@ -208,14 +210,14 @@ def render_alike(
         translation.get_language(),
         (context, mail.kind, *facts),
     )
-    return Letter(one_line(subject), text, html, stop_url=frame.unsubscribe_url)
+    return RenderedEmail(one_line(subject), text, html, stop_url=frame.unsubscribe_url)
 
 
 def _framed(
     words: Sequence[str], context: Context, kind: str, *facts: Hashable
 ) -> dict[str, object]:
-    size = len(Frame._fields)
-    frame = Frame(*words[:size])
+    size = len(LayoutContext._fields)
+    frame = LayoutContext(*words[:size])
     return {**frame._asdict(), "kind": EVERY_KIND[kind], **context(words[size:], *facts)}
 
 
@@ -244,7 +246,7 @@ def one_name(name: str) -> str:
     return one_line(name, LONGEST_NAME)
 
 
-def compose(mail: Mail, letter: Letter) -> TwoPartMail:
+def compose(mail: Mail, letter: RenderedEmail) -> TwoPartMail:
     """The mail as it goes over the wire. Its Message-ID comes from the row, so that a repeat can be
     recognised; if it is optional, it can be unsubscribed from with one click (RFC 8058).
 
@@ -260,7 +262,7 @@ def compose(mail: Mail, letter: Letter) -> TwoPartMail:
     )
 
 
-def _one_click(letter: Letter) -> dict[str, str]:
+def _one_click(letter: RenderedEmail) -> dict[str, str]:
     if not letter.stop_url:
         return {}
     return {

@@ -39,7 +39,7 @@ leaves early makes doubles (RFC 1047): the server may be about to say yes."""
 Reply = tuple[int, bytes]
 
 
-class NotTaken(Exception):
+class DeliveryFailed(Exception):
     """The mail was surely not taken. `is_final` if trying again is no use; `server_down` if the
     others need not be tried now either."""
 
@@ -48,23 +48,23 @@ class NotTaken(Exception):
         self.is_final, self.server_down = is_final, server_down
 
 
-class InDoubt(Exception):
+class DeliveryUnknown(Exception):
     """The mail was on the wire, and no answer came that says whether the server has it."""
 
 
-class Door(Protocol):
+class MailTransport(Protocol):
     """Where mails leave the house. `mark` is called at the last instant at which the mail has
     surely not been taken; if it raises, the mail is not sent."""
 
     def hand_over(self, message: EmailMessage, mark: Callable[[], None]) -> None:
-        """Deliver one mail. Raises `NotTaken` or `InDoubt`; otherwise it is taken."""
+        """Deliver one mail. Raises `DeliveryFailed` or `DeliveryUnknown`; otherwise it is taken."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *problem: object) -> None: ...
 
 
-class BackendDoor:
+class BackendTransport:
     """Django's other backends: files (one for each mail), memory, console."""
 
     def __enter__(self) -> Self:
@@ -79,10 +79,12 @@ class BackendDoor:
         try:
             get_connection().send_messages([message])
         except (OSError, ImproperlyConfigured) as error:  # the second: a folder that cannot be
-            raise NotTaken(f"The mail could not be written: {error}", server_down=True) from error
+            raise DeliveryFailed(
+                f"The mail could not be written: {error}", server_down=True
+            ) from error
 
 
-class SMTPDoor:
+class SMTPTransport:
     """One SMTP connection, opened when the first mail needs it and again after a fault."""
 
     def __init__(self) -> None:
@@ -117,7 +119,7 @@ class SMTPDoor:
         end a connection after a number of mails: then the mail gets a new one."""
         try:
             return self._try_to_announce(wire)
-        except NotTaken as refusal:
+        except DeliveryFailed as refusal:
             if self._is_fresh or not refusal.server_down:
                 raise
         self._drop()
@@ -134,7 +136,7 @@ class SMTPDoor:
         except OSError as error:  # as are all exceptions of smtplib
             self._drop()
             reason = f"The mail server went away: {_words(error)}"
-            raise NotTaken(reason, server_down=True) from error
+            raise DeliveryFailed(reason, server_down=True) from error
         self._is_fresh = False
         return smtp
 
@@ -165,7 +167,7 @@ class SMTPDoor:
             except (OSError, ValueError) as error:  # the second: a host or password that cannot be
                 where = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
                 reason = f"No connection to {where}: {_words(error)}"
-                raise NotTaken(reason, server_down=True) from error
+                raise DeliveryFailed(reason, server_down=True) from error
         return self._smtp
 
     def _expect_sender(self, code: int, reply: bytes) -> None:
@@ -173,13 +175,13 @@ class SMTPDoor:
         for the operator, and the other mails with it."""
         if code != 250:
             self._drop()
-            raise NotTaken(f"{code} {_text(reply)}", server_down=True)
+            raise DeliveryFailed(f"{code} {_text(reply)}", server_down=True)
 
     def _expect(self, wanted: int, code: int, reply: bytes) -> None:
         if code != wanted and not (wanted == 250 and code == 251):
             raise self._refused(code, reply)
 
-    def _refused(self, code: int, reply: bytes) -> NotTaken:
+    def _refused(self, code: int, reply: bytes) -> DeliveryFailed:
         """What the server said, with the connection ready for the next mail.
 
         Many servers keep until RCPT what they have against us ("Relay access denied"), and nobody
@@ -189,11 +191,11 @@ class SMTPDoor:
         reason = f"{code} {_text(reply)}"
         if code == CLOSING or not 400 <= code < 600:
             self._drop()
-            return NotTaken(reason, server_down=True)
+            return DeliveryFailed(reason, server_down=True)
         self._reset()
         is_final = is_about_recipient(code, reply)
         may_be_us = code >= 500 and not is_final and not self._has_taken
-        return NotTaken(reason, is_final=is_final, server_down=may_be_us)
+        return DeliveryFailed(reason, is_final=is_final, server_down=may_be_us)
 
     def _send_body(self, smtp: smtplib.SMTP, wire: "_Wire") -> tuple[int, bytes]:
         """The server's verdict, which is to take the mail or to refuse it. Anything else leaves
@@ -206,10 +208,12 @@ class SMTPDoor:
         except OSError as error:
             self._drop()
             reason = f"The connection ended before the server answered: {_words(error)}"
-            raise InDoubt(reason) from error
+            raise DeliveryUnknown(reason) from error
         if not (200 <= code < 300 or 400 <= code < 600):
             self._drop()
-            raise InDoubt(f"The server's answer cannot be understood: {code} {_text(reply)}")
+            raise DeliveryUnknown(
+                f"The server's answer cannot be understood: {code} {_text(reply)}"
+            )
         return code, reply
 
     def _reset(self) -> None:
@@ -234,10 +238,10 @@ def is_about_recipient(code: int, reply: bytes) -> bool:
     return code in NO_SUCH_RECIPIENT
 
 
-def door() -> Door:
+def transport() -> MailTransport:
     """The door that the settings ask for."""
     is_smtp = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
-    return SMTPDoor() if is_smtp else BackendDoor()
+    return SMTPTransport() if is_smtp else BackendTransport()
 
 
 class _Wire(NamedTuple):
@@ -249,14 +253,14 @@ class _Wire(NamedTuple):
 
     @classmethod
     def of(cls, message: EmailMessage) -> "_Wire":
-        """Raises `NotTaken` for what cannot go there, whatever goes wrong: one odd mail must not
-        end the run, which would begin with it again and again."""
+        """Raises `DeliveryFailed` for what cannot go there, whatever goes wrong: one odd mail must
+        not end the run, which would begin with it again and again."""
         sender = _sender(message)
         try:
             return cls(sender, _address(message.to[0]), _as_body(as_bytes(message)))
         except Exception as error:
             reason = f"The mail cannot be sent: {_words(error)}"
-            raise NotTaken(reason, is_final=True) from error
+            raise DeliveryFailed(reason, is_final=True) from error
 
 
 def _connect() -> smtplib.SMTP:
@@ -304,7 +308,7 @@ def _sender(message: EmailMessage) -> str:
     try:
         return _own_address(message.from_email)
     except ValueError as error:  # every mail has it, and none should be given up for it
-        raise NotTaken(f"FROM_EMAIL cannot be used: {error}", server_down=True) from error
+        raise DeliveryFailed(f"FROM_EMAIL cannot be used: {error}", server_down=True) from error
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
-from notifications.email.rendering import Letter, plain_letter, reader_of, writes
+from notifications.email.rendering import RenderedEmail, plain_letter, reader_of, register_renderer
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.links import path_to, within
 from notifications.models import Mail
@@ -112,8 +112,8 @@ def _page_of(account_id: int) -> str:
     return within(account_id, path_to("sso:connection"))
 
 
-@writes(CERTIFICATE_ENDING)
-def certificate_letter(mail: Mail, _at: datetime) -> Letter | None:
+@register_renderer(CERTIFICATE_ENDING)
+def certificate_letter(mail: Mail, _at: datetime) -> RenderedEmail | None:
     """Title, text and link; None if it is over: the certificate is gone or followed by another, the
     reader is no Administrator any more, or does not want such mails."""
     person = reader_of(mail)

@@ -120,11 +120,11 @@ def refuse(*, domain: Domain, by: Actor, at: datetime) -> bool:
 def _for_operator(domain: Domain, by: Actor, at: datetime) -> tuple[Domain, Actor]:
     if not by.is_operator:
         raise PermissionDenied(_("Only operators of the portal do this."))
-    recheck.lock(domain.connection.account_id)
+    recheck.lock_account(domain.connection.account_id)
     found = Domain.objects.filter(pk=domain.pk).select_related("connection").first()
     if found is None:
         raise ValidationError(_("The account does not ask for it any more."), code="withdrawn")
-    return found, recheck.as_of_now(by, at)
+    return found, recheck.reauthorize(by, at)
 
 
 def _refuse_taken(name: str, connection: Connection) -> None:

@@ -37,7 +37,7 @@ def connection_of(account_id: int) -> Connection | None:
 def set_up(*, account: Account, by: Actor, at: datetime) -> Connection:
     """Begin: from now on the account has addresses that a provider can be told. Nobody can sign in
     by it yet. Dull if there is a connection already."""
-    recheck.lock(account.pk)
+    recheck.lock_account(account.pk)
     by = _in_person(account.pk, by, at)
     connection, made = Connection.objects.get_or_create(
         account=account, defaults={"name": account.name, "created_at": at}
@@ -274,9 +274,9 @@ def locked(
     Raises `PermissionDenied` unless an Administrator of the account asks in person, or an operator
     where they may, and `ValidationError` if the connection was removed.
     """
-    account = recheck.lock(connection.account_id)
+    account = recheck.lock_account(connection.account_id)
     if operators_too and by.is_operator:
-        by = recheck.as_of_now(by, at)
+        by = recheck.reauthorize(by, at)
     else:
         by = _in_person(account.pk, by, at)
     found = Connection.objects.filter(pk=connection.pk).select_related("account").first()
@@ -286,7 +286,7 @@ def locked(
 
 
 def _in_person(account_id: int, by: Actor, at: datetime) -> Actor:
-    by = recheck.as_of_now(by, at)
+    by = recheck.reauthorize(by, at)
     is_person = by.token_id is None and by.family_id is None
     if not (is_person and by.is_administrator_of(account_id)):
         raise PermissionDenied(_("Only Administrators look after single sign-on, in person."))

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.authorization import sso_hooks
-from accounts.authorization.sso_hooks import Federation
+from accounts.authorization.sso_hooks import SSOHooks
 from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.sign_in.mfa import has_two_factors
@@ -38,7 +38,7 @@ def is_forced(user: User) -> bool:
     return not user.is_staff and forcing(user).exists()
 
 
-def has_way_back(user: User) -> bool:
+def may_bypass_sso(user: User) -> bool:
     """True for who looks after all accounts that force them: an Administrator whose password is not
     all it takes, or who is the last one. A provider that is down must not shut an account for good.
     """
@@ -66,7 +66,7 @@ def forcing(user: User) -> QuerySet[Membership]:
     )
 
 
-def forced_here() -> Case:
+def sso_required_expression() -> Case:
     """The same as `forcing`, of one account, for many of its memberships in their own query."""
     domains = (
         Domain.objects.in_force()
@@ -92,13 +92,13 @@ def _looks_after(user: User, member: Membership) -> bool:
 
 
 sso_hooks.register(
-    Federation(
+    SSOHooks(
         way=way,
         is_forced_address=is_forced_address,
         is_forced=is_forced,
-        has_way_back=has_way_back,
+        may_bypass_sso=may_bypass_sso,
         again=again,
         sign_out=sign_out_path,
-        forced_here=forced_here,
+        sso_required_expression=sso_required_expression,
     )
 )

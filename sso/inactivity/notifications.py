@@ -12,7 +12,7 @@ from accounts.members.mail_policy import is_wanted
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
-from notifications.email.rendering import Letter, plain_letter, writes
+from notifications.email.rendering import RenderedEmail, plain_letter, register_renderer
 from notifications.kinds import STAYED_AWAY
 from notifications.links import path_to, within
 from notifications.models import Mail
@@ -132,7 +132,7 @@ def _news(reader: Membership, title: str, text: str, *, link: str) -> News:
     )
 
 
-@writes(STAYED_AWAY)
-def absence_letter(mail: Mail, _at: datetime) -> Letter | None:
+@register_renderer(STAYED_AWAY)
+def absence_letter(mail: Mail, _at: datetime) -> RenderedEmail | None:
     """Title, text and link; None if the reader has left or no longer wants such mails."""
     return plain_letter(mail) if is_wanted(mail) else None

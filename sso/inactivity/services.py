@@ -16,7 +16,7 @@ from accounts.authorization import recheck, token_hooks
 from accounts.authorization.actor import Actor
 from accounts.members import suspension
 from accounts.models import Membership
-from notifications.tasks import ring_soon
+from notifications.tasks import enqueue_delivery_on_commit
 from sso.connections.services import locked
 from sso.inactivity.notifications import Absent, tell_administrators, tell_suspended
 from sso.models import AbsenceNotice, Connection, IdleAction
@@ -110,13 +110,13 @@ def enforce(*, by: Actor, at: datetime) -> int:
         for account_id in accounts.values_list("account_id", flat=True)
     )
     if found:
-        ring_soon()
+        enqueue_delivery_on_commit()
     return found
 
 
 @transaction.atomic
 def _enforce(account_id: int, *, by: Actor, at: datetime) -> int:
-    recheck.lock(account_id)
+    recheck.lock_account(account_id)
     connection = Connection.objects.filter(account=account_id, is_on=True).first()
     if connection is None:
         return 0

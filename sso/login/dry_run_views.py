@@ -60,7 +60,9 @@ def tested(request: MemberRequest) -> HttpResponse:
 
 def came_back(request: HttpRequest, connection: Connection, assertion: Assertion) -> HttpResponse:
     """Back from the provider, in the browser of the Administrator who tests. Raises `Refused`."""
-    login.spend(connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at)
+    login.consume_assertion(
+        connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at
+    )
     member = current_member(request)
     if member is None or member.account_id != connection.account_id:
         raise Refused("other_person")

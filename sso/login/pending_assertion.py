@@ -20,7 +20,7 @@ KEPT_FOR = timedelta(minutes=5)
 _CONNECTION, _ASSERTION = "sso_connection", "sso_assertion"
 
 
-def park(connection: Connection, assertion: Assertion) -> HttpResponseRedirect:
+def store_pending_assertion(connection: Connection, assertion: Assertion) -> HttpResponseRedirect:
     """Keep it, and send the browser on to where it is picked up."""
     seconds = int(KEPT_FOR.total_seconds())
     store = SessionStore()
@@ -41,7 +41,7 @@ def park(connection: Connection, assertion: Assertion) -> HttpResponseRedirect:
     return answer
 
 
-def pick_up(request: HttpRequest, connection: Connection) -> Assertion | None:
+def pop_pending_assertion(request: HttpRequest, connection: Connection) -> Assertion | None:
     """What this browser has brought from this provider; once, and None if there is nothing."""
     store = SessionStore(request.COOKIES.get(COOKIE))
     facts, whose = store.get(_ASSERTION), store.get(_CONNECTION)

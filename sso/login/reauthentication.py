@@ -14,7 +14,11 @@ from django.views.decorators.http import require_safe
 from accounts.authorization.sso_hooks import METHOD
 from accounts.http.redirects import safe_next
 from accounts.members import suspension
-from accounts.sign_in.adapter import other_ways_to_show_it, person, was_shown_lately
+from accounts.sign_in.adapter import (
+    other_reauthentication_methods,
+    person,
+    recently_reauthenticated,
+)
 from sso.login import services as login
 from sso.login import sso_session
 from sso.login.allauth_provider import ConnectionProvider, path_to
@@ -31,7 +35,7 @@ PROCESS = "again"
 def again(request: HttpRequest) -> HttpResponse:
     """The question, and the way on for who has answered it. The provider cannot be gone to from
     here directly: browsers let no form lead to another site, and a form may have led here."""
-    if was_shown_lately(request):
+    if recently_reauthenticated(request):
         resumed: HttpResponse | None = resume_request(request)
         return resumed or redirect("home")
     connection = _connection(request)
@@ -39,7 +43,7 @@ def again(request: HttpRequest) -> HttpResponse:
     context = {
         "connection": connection,
         "way": path_to("sso:ask_again", wanted),
-        "reauthentication_alternatives": other_ways_to_show_it(request),
+        "reauthentication_alternatives": other_reauthentication_methods(request),
     }
     return render(request, "sso/again.html", context)
 
@@ -68,7 +72,7 @@ def shown_again(
         raise Refused("other_person")
     if assertion.authenticated_at < datetime.fromisoformat(wish["asked_at"]) - SKEW:
         raise Refused("not_fresh")
-    suspension.come_through(
+    suspension.record_sso_sign_in(
         membership=subject.membership, by=person(request.user, request), at=timezone.now()
     )
     record_authentication(request, request.user, method=METHOD, reauthenticated=True)

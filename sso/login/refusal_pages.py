@@ -39,7 +39,7 @@ def refused_at_door(
 ) -> HttpResponse:
     """Tell nobody why, and keep the reason; but nobody fills the account's audit log."""
     try:
-        rate_limits.take(REFUSALS, f"{connection.pk} {network_of(client_address(request))}")
+        rate_limits.acquire(REFUSALS, f"{connection.pk} {network_of(client_address(request))}")
     except rate_limits.TooManyTries as too_many:
         answer = refusal_page(request, connection, status=429)
         answer.headers["Retry-After"] = str(too_many.retry_after)

@@ -32,7 +32,9 @@ DAY = timedelta(days=1)
 LONGEST_NAME = 150
 
 
-def arrive(*, connection: Connection, assertion: Assertion, by: Actor, at: datetime) -> Membership:
+def log_in_with_assertion(
+    *, connection: Connection, assertion: Assertion, by: Actor, at: datetime
+) -> Membership:
     """Who may come in by this assertion, which `responses.read` has made and this browser asked
     for.
 
@@ -42,7 +44,7 @@ def arrive(*, connection: Connection, assertion: Assertion, by: Actor, at: datet
     try:
         take(connection=connection, assertion=assertion)
         with transaction.atomic():
-            return _admit(connection, assertion, by=by, at=at)
+            return _resolve_membership(connection, assertion, by=by, at=at)
     except Refused as refusal:
         refuse(connection=connection, refusal=refusal, by=by, at=at, name_id=assertion.name_id)
         raise
@@ -53,10 +55,12 @@ def take(*, connection: Connection, assertion: Assertion) -> None:
     messages, too, taking such a signature away gains nothing. Raises `Refused`."""
     if connection.signs_messages and not assertion.message_is_signed:
         raise Refused("unsigned_response")
-    spend(connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at)
+    consume_assertion(
+        connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at
+    )
 
 
-def spend(*, connection: Connection, message_id: str, until: datetime) -> None:
+def consume_assertion(*, connection: Connection, message_id: str, until: datetime) -> None:
     """Use up what the provider has said, which is believed `until` then, whatever comes of it.
     Raises `Refused` if it was used before."""
     try:
@@ -132,8 +136,10 @@ def speaks_for(connection: Connection, email: str) -> bool:
     return approved.filter(name=domain_of(email)).exists()
 
 
-def _admit(connection: Connection, assertion: Assertion, *, by: Actor, at: datetime) -> Membership:
-    account = recheck.lock(connection.account_id)
+def _resolve_membership(
+    connection: Connection, assertion: Assertion, *, by: Actor, at: datetime
+) -> Membership:
+    account = recheck.lock_account(connection.account_id)
     connection = Connection.objects.get(pk=connection.pk)
     if not connection.is_on or account.closed_at is not None:
         raise Refused("switched_off")
@@ -142,7 +148,9 @@ def _admit(connection: Connection, assertion: Assertion, *, by: Actor, at: datet
         membership = _link(connection, account, assertion, by=by, at=at)
     _refuse_operators_and_inactive(membership.user)
     _refuse_forced_elsewhere(connection, membership.user)
-    suspension.come_through(membership=membership, by=replace(by, user=membership.user), at=at)
+    suspension.record_sso_sign_in(
+        membership=membership, by=replace(by, user=membership.user), at=at
+    )
     return membership
 
 

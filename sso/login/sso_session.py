@@ -14,7 +14,7 @@ LASTS = timedelta(hours=12)
 _KEY = "sso"
 
 
-class Came(NamedTuple):
+class SSOSession(NamedTuple):
     """Through which connection, by which name, and in which session of the provider."""
 
     connection_id: int
@@ -24,7 +24,9 @@ class Came(NamedTuple):
 
 
 def remember(request: HttpRequest, connection: Connection, assertion: Assertion) -> None:
-    came = Came(connection.pk, assertion.name_id, assertion.name_id_format, assertion.session_index)
+    came = SSOSession(
+        connection.pk, assertion.name_id, assertion.name_id_format, assertion.session_index
+    )
     request.session[_KEY] = list(came)
     request.session.set_expiry(int(LASTS.total_seconds()))
 
@@ -34,7 +36,7 @@ def forget(request: HttpRequest) -> None:
     request.session.pop(_KEY, None)
 
 
-def recall(session: SessionBase) -> Came | None:
+def recall(session: SessionBase) -> SSOSession | None:
     """None for a session that began by other means."""
     facts = session.get(_KEY)
-    return Came(*facts) if facts else None
+    return SSOSession(*facts) if facts else None

@@ -26,9 +26,9 @@ from accounts.tenancy.decorators import SESSION_KEY
 from sso.login import dry_run_views as dry_run
 from sso.login import reauthentication, sso_session
 from sso.login.allauth_provider import SIGN_IN, ConnectionProvider, wanted_page
-from sso.login.pending_assertion import park, pick_up
+from sso.login.pending_assertion import pop_pending_assertion, store_pending_assertion
 from sso.login.refusal_pages import described, known, refusal_page, refused_at_door
-from sso.login.services import arrive
+from sso.login.services import log_in_with_assertion
 from sso.models import Connection
 from sso.saml.errors import Refused
 from sso.saml.responses import Assertion, read
@@ -63,7 +63,9 @@ def acs(request: HttpRequest, slug: str) -> HttpResponse:
     """What the provider has a browser post. Nothing is kept of what it did not sign."""
     connection, at = described(slug), timezone.now()
     try:
-        return park(connection, read(connection, request.POST.get("SAMLResponse", ""), at=at))
+        return store_pending_assertion(
+            connection, read(connection, request.POST.get("SAMLResponse", ""), at=at)
+        )
     except Refused as refusal:
         return refused_at_door(request, connection, refusal)
 
@@ -73,7 +75,7 @@ def acs(request: HttpRequest, slug: str) -> HttpResponse:
 def finish(request: HttpRequest, slug: str) -> HttpResponse:
     """Back in our own session, where it is known what this browser had asked for."""
     connection = described(slug)
-    assertion = pick_up(request, connection)
+    assertion = pop_pending_assertion(request, connection)
     if assertion is None:
         # Reloaded, or gone back to: nothing was claimed.
         is_in = request.user.is_authenticated
@@ -110,7 +112,7 @@ def _sign_in(
     request: HttpRequest, connection: Connection, assertion: Assertion, wish: dict[str, Any]
 ) -> HttpResponse:
     try:
-        member = arrive(
+        member = log_in_with_assertion(
             connection=connection,
             assertion=assertion,
             by=person(None, request),

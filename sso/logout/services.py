@@ -21,7 +21,7 @@ from accounts.authorization.actor import Actor
 from accounts.http.session_backend import SessionStore
 from accounts.sign_in import services as sign_in_services
 from sso.login import sso_session
-from sso.login.sso_session import Came
+from sso.login.sso_session import SSOSession
 from sso.models import Connection, Subject
 from sso.saml import endpoints
 from sso.saml.errors import Refused
@@ -55,7 +55,7 @@ def sign_out_path(request: HttpRequest) -> str | None:
 def request_to_sign_out(connection: Connection, signed: str, *, at: datetime) -> str | None:
     """The address at the provider that signs out there whom `sign_out_path` was made for."""
     try:
-        came = Came(*signing.loads(signed, salt=SALT, max_age=GOOD_FOR))
+        came = SSOSession(*signing.loads(signed, salt=SALT, max_age=GOOD_FOR))
     except (signing.BadSignature, TypeError):
         return None
     if came.connection_id != connection.pk or not connection.slo_url:
@@ -79,7 +79,7 @@ class SignedOut(NamedTuple):
     session_indexes: list[str]
     answer: str
 
-    def is_about(self, came: Came | None, connection: Connection) -> bool:
+    def is_about(self, came: SSOSession | None, connection: Connection) -> bool:
         return (
             came is not None
             and came.connection_id == connection.pk
@@ -88,7 +88,7 @@ class SignedOut(NamedTuple):
         )
 
 
-def hear(connection: Connection, query: str, *, at: datetime) -> SignedOut | None:
+def parse_logout_message(connection: Connection, query: str, *, at: datetime) -> SignedOut | None:
     """What the provider says in the query string of an address: that somebody has signed out; None
     if it only answers, which changes nothing here. Raises `Refused`."""
     fields = parse_qsl(query, keep_blank_values=True)

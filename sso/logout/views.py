@@ -12,8 +12,8 @@ from django.views.decorators.http import require_safe
 from accounts.sign_in.adapter import person
 from sso.login import sso_session
 from sso.login.refusal_pages import described, refused_at_door
-from sso.login.services import spend
-from sso.logout.services import end_sessions, hear, request_to_sign_out
+from sso.login.services import consume_assertion
+from sso.logout.services import end_sessions, parse_logout_message, request_to_sign_out
 from sso.saml.errors import Refused
 
 
@@ -38,9 +38,9 @@ def sls(request: HttpRequest, slug: str) -> HttpResponse:
     if not connection.slo_url:
         raise Http404
     try:
-        said = hear(connection, request.META.get("QUERY_STRING", ""), at=at)
+        said = parse_logout_message(connection, request.META.get("QUERY_STRING", ""), at=at)
         if said is not None:
-            spend(connection=connection, message_id=said.message_id, until=said.ends_at)
+            consume_assertion(connection=connection, message_id=said.message_id, until=said.ends_at)
     except Refused as refusal:
         return refused_at_door(request, connection, refusal)
     if said is None:

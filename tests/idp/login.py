@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.test import Client
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
 from sso.connections import domains
@@ -60,7 +60,7 @@ def connect(
     if domain:
         asked = domains.ask(connection=connection, name=domain, by=by, at=at)
         operator = Actor.operator(
-            through=Through.ADMIN, user=UserFactory.create(is_staff=True, is_superuser=True)
+            through=EntryPoint.ADMIN, user=UserFactory.create(is_staff=True, is_superuser=True)
         )
         domains.approve(domain=asked, by=operator, at=at)
     connections.record_test(connection=connection, by=by, at=at)

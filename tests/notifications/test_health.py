@@ -17,7 +17,7 @@ from notifications import health
 from notifications.email import delivery
 from notifications.health import HELD_UP_AFTER, MISSED_INTERVALS
 from notifications.models import State
-from notifications.services import beat
+from notifications.services import record_heartbeat
 from tests.conftest import Issue
 from tests.mailserver import MailServer, Mood
 from tests.notifications.conftest import MakeMail
@@ -36,7 +36,7 @@ def interval(settings: Settings) -> None:
 
 def works(at: datetime, *names: str) -> None:
     for name in names or (expiry.HEARTBEAT, delivery.HEARTBEAT):
-        beat(name=name, at=at)
+        record_heartbeat(name=name, at=at)
 
 
 def healthz(client: Client, at: datetime) -> tuple[int, dict[str, Any]]:

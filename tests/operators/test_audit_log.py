@@ -7,7 +7,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.audit import recorder as audit
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
@@ -61,7 +61,7 @@ def test_log_is_searched_by_subject_and_through_which_token(
 ) -> None:
     token, _key = issue(engineer)
     issue(stranger)
-    by = Actor(through=Through.API, token_id=token.pk, address="203.0.113.9")
+    by = Actor(through=EntryPoint.API, token_id=token.pk, address="203.0.113.9")
     audit.record("token.refused", by=by, at=now)
 
     found = shown(desk, page(LIST), q=str(token.pk))

@@ -9,12 +9,12 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 
 from accounts.account import services as account_services
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.users import services as user_services
 from tests.factories import PASSWORD, UserFactory
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 NEW_PASSWORD = "another long pass phrase"
 
 Act = Callable[[Membership, Actor, datetime], Any]
@@ -82,7 +82,7 @@ def test_others_do_not_rename_it(
 
 @pytest.mark.parametrize("verb", OPERATORS_VERBS)
 def test_user_without_an_account_is_refused(verb: str, engineer: Membership, now: datetime) -> None:
-    lonely = Actor(through=Through.PORTAL, user=UserFactory.create())
+    lonely = Actor(through=EntryPoint.PORTAL, user=UserFactory.create())
 
     with pytest.raises(PermissionDenied):
         OPERATORS_VERBS[verb](engineer, lonely, now)
@@ -129,7 +129,7 @@ def test_limit_out_of_range_is_refused(account: Account, now: datetime, limit: i
 
 def test_nobody_switches_themselves_off(engineer: Membership, now: datetime) -> None:
     user_services.make_operator(user=engineer.user, by=OPERATOR, at=now)
-    oneself = Actor.operator(through=Through.ADMIN, user=engineer.user)
+    oneself = Actor.operator(through=EntryPoint.ADMIN, user=engineer.user)
 
     with pytest.raises(PermissionDenied):
         user_services.deactivate_user(user=engineer.user, by=oneself, at=now)

@@ -5,10 +5,10 @@ from datetime import datetime
 import pytest
 from django.test import Client
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership, User
 from apitokens.models import VerifierKey
-from apitokens.verification.verifier_keys import issue_verifier, recognise
+from apitokens.verification.verifier_keys import authenticate_verifier, issue_verifier
 from tests.conftest import SignIn
 from tests.operators.conftest import Events, page, shown
 
@@ -18,7 +18,7 @@ CHANGE, DELETE = "apitokens_verifierkey_change", "apitokens_verifierkey_delete"
 
 @pytest.fixture
 def verifier(db: None, now: datetime) -> VerifierKey:
-    operator = Actor.operator(through=Through.COMMAND)
+    operator = Actor.operator(through=EntryPoint.COMMAND)
     return issue_verifier(name="Video storage", by=operator, at=now).verifier
 
 
@@ -32,7 +32,7 @@ def test_key_is_shown_once_in_the_answer_itself(
     assert answer.status_code == 200
     assert "no-store" in answer["Cache-Control"]
     assert text in answer.content.decode()
-    assert recognise(presented=text, at=now) == made.pk
+    assert authenticate_verifier(presented=text, at=now) == made.pk
     assert [event.user for event in events("verifier.issued")] == [operator]
     for address in (page(LIST), page(CHANGE, made.pk), page(DELETE, made.pk)):
         assert text.split("_")[2] not in shown(desk, address)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from accounts.account import services as account_services
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.jwt import token_families
 from accounts.members import services as members
@@ -24,7 +24,7 @@ from apitokens.tokens import services as tokens
 from tests.factories import AccountFactory, UserFactory
 from tests.privileges.model import Invite, Model, No, SignIn, Who
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, No)
 ACCOUNTS, PEOPLE = (0, 1), "abcd"
 DEEDS = [
@@ -310,7 +310,7 @@ class Portal(RuleBasedStateMachine):
         return invites[pk], Invitation.objects.get(pk=pk)
 
     def _bearer(self, sign_in: SignIn, pair: Any) -> Paper:
-        actor = token_families.who(pair.access, at=self.at, address=None)
+        actor = token_families.authenticate_access_token(pair.access, at=self.at, address=None)
         number = len(self.model.sign_ins)
         self.model.sign_ins[number] = sign_in
         return Who(sign_in.account, sign_in.person, sign_in=number), actor

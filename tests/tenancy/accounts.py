@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.audit import recorder as audit
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
@@ -151,7 +151,7 @@ def build() -> World:
         stranger=stranger,
         token=issue(engineer, at=at, name=f"{ACCOUNT_MARK} {ENGINEERS_MARK} token").token,
         verifier=issue_verifier(
-            name="nginx", by=Actor.operator(through=Through.COMMAND), at=at
+            name="nginx", by=Actor.operator(through=EntryPoint.COMMAND), at=at
         ).verifier,
         notice=_notice(engineer, at),
         mail=_mail(engineer, at),

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import as_command_error, read_password, storable
 from accounts.models import User
 from accounts.users import services as user_services
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no user with the e-mail {email}.")
         password = read_password(from_stdin=options["password_stdin"])
-        by, at = Actor.operator(through=Through.COMMAND), timezone.now()
+        by, at = Actor.operator(through=EntryPoint.COMMAND), timezone.now()
         try:
             user_services.set_password(user=user, password=password, by=by, at=at)
         except ValidationError as refusal:

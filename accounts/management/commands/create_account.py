@@ -10,14 +10,14 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.account import services as account_services
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import as_command_error, read_password, storable
 from accounts.members import services as members
 from accounts.models import Account, User
 from accounts.roles import Role
 from accounts.users import services as user_services
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from accounts.audit import retention
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import as_command_error
 
 LONGEST = 36_525
@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
-        operator = Actor.operator(through=Through.COMMAND)
+        operator = Actor.operator(through=EntryPoint.COMMAND)
         try:
             pruned = retention.prune(before=at - options["older_than"], by=operator, at=at)
         except ValidationError as refusal:

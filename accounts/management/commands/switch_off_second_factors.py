@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.email_addresses import known_email
 from accounts.models import User
 from accounts.sign_in import mfa
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         user = User.objects.filter(email=email).first() if email else None
         if user is None:
             raise CommandError("There is no user with this e-mail.")
-        by = Actor.operator(through=Through.COMMAND)
+        by = Actor.operator(through=EntryPoint.COMMAND)
         if mfa.switch_off(user=user, by=by, at=timezone.now()):
             self.stdout.write(f"{email} signs in with their password alone, and was told so.")
         else:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import as_command_error, find_account, storable
 from accounts.models import Account, Membership
 from accounts.roles import ROLE_NAMES, Role
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no such role. The roles are: {', '.join(ROLE_NAMES)}.")
         try:
             issued = token_services.issue(
-                by=Actor.operator(through=Through.COMMAND),
+                by=Actor.operator(through=EntryPoint.COMMAND),
                 issuer=issuer,
                 name=options["name"],
                 description=options["description"],

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import as_command_error, storable
 from apitokens.verification import verifier_keys
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         try:
             issued = verifier_keys.issue_verifier(
                 name=storable(options["name"]),
-                by=Actor.operator(through=Through.COMMAND),
+                by=Actor.operator(through=EntryPoint.COMMAND),
                 at=timezone.now(),
             )
         except ValidationError as refusal:

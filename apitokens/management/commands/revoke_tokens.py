@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import find_account, is_interactive, storable
 from accounts.models import User
 from accounts.validators import parse_id
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         if not options["yes"] and not self._is_confirmed(len(tokens)):
             self.stdout.write("Nothing was deleted.")
             return
-        operator = Actor.operator(through=Through.COMMAND)
+        operator = Actor.operator(through=EntryPoint.COMMAND)
         deleted = token_services.delete_all(tokens=tokens, by=operator, at=timezone.now())
         self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
 

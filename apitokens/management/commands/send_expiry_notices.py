@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from apitokens.expiry import scan as expiry
-from apitokens.expiry.scan import Digest
+from apitokens.expiry.scan import NotificationDigest
 from notifications.email import delivery
 from notifications.kinds import Channel
 from notifications.models import Mail
@@ -59,14 +59,14 @@ class Command(BaseCommand):
                 "tokens. People are told of them in their own time, or now without --at."
             )
 
-    def _show(self, digests: Iterable[Digest]) -> int:
+    def _show(self, digests: Iterable[NotificationDigest]) -> int:
         number = 0
         for digest in digests:
             self._show_one(digest)
             number += 1
         return number
 
-    def _show_one(self, digest: Digest) -> None:
+    def _show_one(self, digest: NotificationDigest) -> None:
         """A line for a person. Names of tokens come last: their letters may run right to left."""
         channels = " and ".join(str(each.label) for each in Channel if each in digest.channels)
         self.stdout.write(

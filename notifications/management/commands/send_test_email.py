@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 
-from notifications.email.smtp import InDoubt, NotTaken, door
+from notifications.email.smtp import DeliveryFailed, DeliveryUnknown, transport
 
 
 class Command(BaseCommand):
@@ -25,9 +25,9 @@ class Command(BaseCommand):
             _send(address)
         except ValidationError:
             raise CommandError(f"{address!r} is not an e-mail address.") from None
-        except NotTaken as problem:
+        except DeliveryFailed as problem:
             raise CommandError(f"The mail was not sent. {problem}") from None
-        except InDoubt as problem:
+        except DeliveryUnknown as problem:
             raise CommandError(f"The mail may have arrived, or not. {problem}") from None
         self.stdout.write(f"{_destination()} took a mail to {address}.")
 
@@ -40,7 +40,7 @@ def _send(address: str) -> None:
         to=[address],
         headers={"Auto-Submitted": "auto-generated"},
     )
-    with door() as open_door:
+    with transport() as open_door:
         open_door.hand_over(message, lambda: None)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import find_account
 from sso.connections import services as connections
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         connection = connections.connection_of(account.pk)
         if connection is None:
             raise CommandError(f"The account “{account.name}” has no single sign-on.")
-        by = Actor.operator(through=Through.COMMAND)
+        by = Actor.operator(through=EntryPoint.COMMAND)
         if connections.stop_forcing(connection=connection, by=by, at=timezone.now()):
             self.stdout.write(f"The people of “{account.name}” may use their passwords again.")
         else:

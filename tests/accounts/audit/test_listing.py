@@ -15,7 +15,7 @@ from accounts.audit import labels
 from accounts.audit import listing as audit_listing
 from accounts.audit import recorder as audit
 from accounts.audit.visibility import events_visible_to
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
@@ -34,7 +34,7 @@ def kinds(member: Membership) -> list[str]:
 
 
 def personal(user: User, *, at: datetime, kind: str = "sign_in.succeeded") -> AuditEvent:
-    by = Actor(through=Through.PORTAL, user=user, address="203.0.113.9")
+    by = Actor(through=EntryPoint.PORTAL, user=user, address="203.0.113.9")
     return audit.record(kind, by=by, at=at, subject=user)
 
 
@@ -153,7 +153,7 @@ def test_profile_changed_through_a_token_is_told_in_the_tokens_account_only(
 def test_what_a_member_does_as_an_operator_is_not_the_accounts_business(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
-    by = Actor.operator(through=Through.ADMIN, user=user.user)
+    by = Actor.operator(through=EntryPoint.ADMIN, user=user.user)
     audit.record("user.created", by=by, at=now, subject=UserFactory.create())
 
     assert kinds(administrator) == []
@@ -175,8 +175,8 @@ def test_operators_and_strangers_without_account_see_nothing_here(
 ) -> None:
     issue(user)
     for actor in (
-        Actor.operator(through=Through.ADMIN, user=UserFactory.create()),
-        Actor(through=Through.PORTAL, user=UserFactory.create()),
+        Actor.operator(through=EntryPoint.ADMIN, user=UserFactory.create()),
+        Actor(through=EntryPoint.PORTAL, user=UserFactory.create()),
     ):
         assert not events_visible_to(actor).exists()
 
@@ -185,7 +185,7 @@ def test_page_says_neither_which_operator_nor_from_where(
     client: Client, administrator: Membership, account: Account, now: datetime, sign_in: SignIn
 ) -> None:
     operator = UserFactory.create(email="olga@portal.example", name="Olga")
-    by = Actor.operator(through=Through.ADMIN, user=operator, address="198.51.100.77")
+    by = Actor.operator(through=EntryPoint.ADMIN, user=operator, address="198.51.100.77")
     audit.record("account.closed", by=by, at=now, account=account, subject=account)
     sign_in(client, administrator)
 
@@ -284,7 +284,7 @@ def told(
     audit.record("account.renamed", by=Actor.member(administrator), at=at, account=user.account)
     by = Actor.token(user, token_id=123_456_789, role=Role.USERS, ends_at=None)
     audit.record("token.issued", by=by, at=yesterday, account=user.account)
-    audit.record("sign_in.refused", by=Actor(through=Through.PORTAL), at=at, subject=user.user)
+    audit.record("sign_in.refused", by=Actor(through=EntryPoint.PORTAL), at=at, subject=user.user)
     return at
 
 

@@ -14,10 +14,10 @@ from django.db.models.sql import DeleteQuery
 
 from accounts.audit import recorder as audit
 from accounts.audit import retention
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, AuditPruning, Membership
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 TABLE = AuditEvent._meta.db_table
 
 Act = Callable[[AuditEvent], Any]

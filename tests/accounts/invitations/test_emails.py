@@ -10,19 +10,19 @@ import pytest
 from django.utils import translation
 from pytest_django import Settings
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.models import Invitation, Membership
 from accounts.roles import Role
 from notifications.email import rendering
-from notifications.email.rendering import Letter
+from notifications.email.rendering import RenderedEmail
 from notifications.models import Mail
 from tests.factories import MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
-SOMEBODY = Actor(through=Through.PORTAL)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
+SOMEBODY = Actor(through=EntryPoint.PORTAL)
 
 
 def invite(administrator: Membership, at: datetime, **facts: Any) -> Invitation:
@@ -44,7 +44,7 @@ def newest_mail() -> Mail:
     return mail
 
 
-def letter() -> Letter:
+def letter() -> RenderedEmail:
     mail = newest_mail()
     written = rendering.write(mail, at=mail.created_at)
     assert written is not None

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from pytest_django import Settings
 
 from accounts.account import services as account_services
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.invitations.services import InvitationRefused
 from accounts.members import services as members
@@ -22,8 +22,8 @@ from tests.factories import MembershipFactory, UserFactory, acting
 
 pytestmark = pytest.mark.django_db
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
-SOMEBODY = Actor(through=Through.PORTAL)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
+SOMEBODY = Actor(through=EntryPoint.PORTAL)
 WEAKER = [role for role in Role if role is not Role.ADMINISTRATORS]
 EMAIL = "new.person@example.com"
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from time_machine import TimeMachineFixture
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.members import services as members
 from accounts.models import AuditEvent, Invitation, Membership, User
@@ -245,7 +245,7 @@ def test_switched_off_person_does_not_join(
 ) -> None:
     invite()
     path = path_to()
-    operator = Actor.operator(through=Through.COMMAND)
+    operator = Actor.operator(through=EntryPoint.COMMAND)
     user_services.deactivate_user(user=User.objects.get(email=NEW), by=operator, at=now)
     client.post(path, {"password1": PASSWORD})
     assert member(NEW, administrator) is None

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.jwt import token_families
 from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, TokenFamily
@@ -32,7 +32,7 @@ from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 START = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -343,7 +343,7 @@ def test_authentication_costs_one_query(
 ) -> None:
     pair = pair_of(user)
     with django_assert_num_queries(1):
-        token_families.who(pair["access"], at=timezone.now(), address=None)
+        token_families.authenticate_access_token(pair["access"], at=timezone.now(), address=None)
 
 
 def test_scheme_is_read_in_any_case(user: Membership, pair_of: PairOf) -> None:
@@ -360,7 +360,9 @@ def test_pages_do_not_take_tokens(user: Membership, pair_of: PairOf) -> None:
 def test_sign_in_that_ended_meanwhile_decides_nothing(
     administrator: Membership, user: Membership, pair_of: PairOf, now: datetime
 ) -> None:
-    by = token_families.who(pair_of(administrator)["access"], at=timezone.now(), address=None)
+    by = token_families.authenticate_access_token(
+        pair_of(administrator)["access"], at=timezone.now(), address=None
+    )
     TokenFamily.objects.update(ended_at=now)
     with pytest.raises(PermissionDenied):
         members.remove_member(membership=user, by=by, at=timezone.now())

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.account import services as account_services
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import AuditEvent, Membership, TokenFamily
 from accounts.roles import Role
@@ -22,7 +22,7 @@ from tests.factories import MembershipFactory, UserFactory, acting
 
 pytestmark = pytest.mark.django_db
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 WEAKER = [role for role in Role if role is not Role.ADMINISTRATORS]
 
 
@@ -313,7 +313,7 @@ def test_operator_who_was_switched_off_does_nothing_any_more(
     user: Membership, now: datetime
 ) -> None:
     operator = UserFactory.create(is_staff=True, is_superuser=True)
-    by = Actor.operator(through=Through.ADMIN, user=operator)
+    by = Actor.operator(through=EntryPoint.ADMIN, user=operator)
     user_services.deactivate_user(user=operator, by=OPERATOR, at=now)
     with pytest.raises(PermissionDenied):
         members.remove_member(membership=user, by=by, at=now)

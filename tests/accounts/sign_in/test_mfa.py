@@ -17,7 +17,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.audit import recorder as audit
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership, User
 from accounts.sign_in.mfa import SecondFactorAdapter, has_two_factors, switch_off, use_code
 from tests.factories import PASSWORD
@@ -441,7 +441,7 @@ def test_passkeys_belong_to_the_configured_host(browser: Client, settings: Setti
 
 def test_operator_lets_somebody_in_who_has_lost_everything(user: Membership, now: datetime) -> None:
     give_app(user.user)
-    assert switch_off(user=user.user, by=Actor.operator(through=Through.COMMAND), at=now)
+    assert switch_off(user=user.user, by=Actor.operator(through=EntryPoint.COMMAND), at=now)
     assert not has_two_factors(user.user)
     assert AuditEvent.objects.get(kind="two_factor.switched_off").subject_id == user.user.pk
 

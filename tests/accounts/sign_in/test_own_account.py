@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.account import services as account_services
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 URL = "/accounts/new/"
 LIST = "/profile/api-tokens/"
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.core.cache import caches
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
-from accounts.throttling.rate_limits import Limit, TooManyTries, forget, take
+from accounts.throttling.rate_limits import Limit, TooManyTries, acquire, forget
 
 FIVE = Limit("tests", 5, timedelta(minutes=1))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ def anywhere(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Non
 
 def is_let(subject: str = "192.0.2.1", limit: Limit = FIVE) -> bool:
     try:
-        take(limit, subject)
+        acquire(limit, subject)
     except TooManyTries:
         return False
     return True
@@ -68,7 +68,7 @@ def test_five_are_let_of_many_processes_that_try_at_once() -> None:
 @pytest.mark.usefixtures("anywhere")
 def test_others_are_let() -> None:
     for _try in range(5):
-        take(FIVE, "192.0.2.1")
+        acquire(FIVE, "192.0.2.1")
     assert is_let("192.0.2.2")
     assert is_let(limit=Limit("others", 5, timedelta(minutes=1)))
 
@@ -76,14 +76,14 @@ def test_others_are_let() -> None:
 @pytest.mark.usefixtures("anywhere")
 def test_forgetting_begins_anew() -> None:
     for _try in range(5):
-        take(FIVE, "192.0.2.1")
+        acquire(FIVE, "192.0.2.1")
     forget(FIVE, "192.0.2.1")
     assert is_let()
 
 
 def test_place_is_free_again_a_minute_after_it_was_taken(time_machine: TimeMachineFixture) -> None:
     time_machine.move_to(NOON, tick=False)
-    take(FIVE, "192.0.2.1")
+    acquire(FIVE, "192.0.2.1")
     time_machine.move_to(NOON + timedelta(seconds=30), tick=False)
     assert [is_let() for _try in range(5)] == [True] * 4 + [False]
     time_machine.move_to(NOON + timedelta(seconds=61), tick=False)
@@ -103,10 +103,10 @@ def test_never_more_than_five_in_any_minute(time_machine: TimeMachineFixture) ->
 def test_refusal_tells_how_long_to_wait(time_machine: TimeMachineFixture) -> None:
     time_machine.move_to(NOON, tick=False)
     for _try in range(5):
-        take(FIVE, "192.0.2.1")
+        acquire(FIVE, "192.0.2.1")
     time_machine.move_to(NOON + timedelta(seconds=40), tick=False)
     with pytest.raises(TooManyTries) as refusal:
-        take(FIVE, "192.0.2.1")
+        acquire(FIVE, "192.0.2.1")
     assert refusal.value.retry_after == 20
 
 

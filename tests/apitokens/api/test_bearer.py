@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import Membership
 from apitokens.api.responses import answer_need
-from apitokens.verification.authorization_header import Need
+from apitokens.verification.authorization_header import Requirement
 from apitokens.verification.verifier_keys import issue_verifier
-from apitokens.verification.verify import recall
+from apitokens.verification.verify import verify_from_cache
 from tests.accounts.jwt.conftest import log_in
 
 pytestmark = pytest.mark.django_db
 
 FORM = "application/x-www-form-urlencoded"
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 @pytest.fixture
@@ -69,7 +69,12 @@ def test_what_is_not_ours_is_refused(access: str) -> None:
 def test_it_is_never_answered_from_memory_alone(access: str, now: datetime) -> None:
     verify(access)
     header = f"Bearer {access}"
-    assert answer_need(Need(), authorization=header, at=now, address=None, ask=recall) is None
+    assert (
+        answer_need(
+            Requirement(), authorization=header, at=now, address=None, ask=verify_from_cache
+        )
+        is None
+    )
 
 
 def test_resource_servers_are_told_whose_it_is(

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens import keys
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 INTROSPECT = "/iam/auth/introspect"
 FORM = "application/x-www-form-urlencoded"
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_busy_address_costs_no_query(api: Api, door: str) -> None:
 def test_who_was_found_good_lately_is_answered_at_a_busy_address(
     api: Api, engineer: Membership, issue: Issue, settings: Settings, door: str
 ) -> None:
-    settings.VERIFY_STALE_SECONDS = 0
+    settings.VERIFY_CACHE_SECONDS = 0
     good = issue(engineer).key
     api(good).get(door)
     be_refused(api)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.users import services as people
@@ -15,14 +15,14 @@ from apitokens.api.responses import BadNeed, read_need
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
-from apitokens.verification.authorization_header import Need
+from apitokens.verification.authorization_header import Requirement
 from apitokens.verification.verifier_keys import issue_verifier
 from tests.conftest import Issue
 
 pytestmark = pytest.mark.django_db
 
 VERIFY = "/iam/auth/verify"
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_question_that_makes_no_sense_is_told_so_and_lets_nobody_in(key: Key, qu
 
 
 def test_question_is_read_however_it_is_spelled() -> None:
-    assert read_need("%72ole=%55sers&account=7") == Need(Role.USERS, 7)
+    assert read_need("%72ole=%55sers&account=7") == Requirement(Role.USERS, 7)
 
 
 def test_answer_does_not_grow_with_the_number_of_parameters() -> None:

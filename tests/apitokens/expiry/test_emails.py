@@ -24,7 +24,7 @@ from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from notifications.email import rendering, stencils
 from notifications.email.mime import TwoPartMail, as_bytes
-from notifications.email.rendering import Letter, one_line
+from notifications.email.rendering import RenderedEmail, one_line
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import Mail
 from notifications.preferences import services as preferences
@@ -57,13 +57,13 @@ def scanned(member: Membership) -> Mail:
     return Mail.objects.get(user=member.user, account=member.account, kind=TOKEN_EXPIRING.code)
 
 
-def letter_to(member: Membership) -> Letter:
+def letter_to(member: Membership) -> RenderedEmail:
     letter = rendering.write(scanned(member), at=NOW)
     assert letter is not None
     return letter
 
 
-def received(mail: Mail, letter: Letter) -> EmailMessage:
+def received(mail: Mail, letter: RenderedEmail) -> EmailMessage:
     """The mail as a mail program reads it off the wire."""
     raw = as_bytes(rendering.compose(mail, letter))
     parsed = message_from_bytes(raw, policy=policy.default)

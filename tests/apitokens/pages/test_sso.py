@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import suspension
 from accounts.models import Membership
 from accounts.roles import Role
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 LIST = "/profile/api-tokens/"
 CREATE = f"{LIST}create/"
-SYSTEM = Actor.operator(through=Through.SYSTEM)
+SYSTEM = Actor.operator(through=EntryPoint.SYSTEM)
 WARNING = "when their provider revokes their access we are not told, and their tokens stay active."
 
 

@@ -11,13 +11,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
 from apitokens.pages.detail import CHART_HEIGHT, DAYS_SHOWN, chart
 from apitokens.tokens import services as token_services
-from apitokens.usage.store import Use, write_down
+from apitokens.usage.store import Use, store_usage
 from apitokens.verification.refusals import Refused
 from apitokens.verification.verify import verify
 from tests.conftest import Api, Issue, SignIn
@@ -52,7 +52,7 @@ def status(browser: Client, token_id: int) -> int:
 
 
 def use(token: APIToken, at: datetime, times: int = 1, address: str = "192.0.2.1") -> None:
-    write_down([Use(token.pk, address, at, at, times)])
+    store_usage([Use(token.pk, address, at, at, times)])
 
 
 # --- Who sees it -------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_token_that_did_it_for_somebody_is_named(
 
 
 def test_operator_is_not_named(browser: Client, token: APIToken, now: datetime) -> None:
-    operator = Actor.operator(through=Through.COMMAND)
+    operator = Actor.operator(through=EntryPoint.COMMAND)
     token_services.delete(token=token, by=operator, at=now)
     assert "An operator of the portal" in page(browser, token)
 

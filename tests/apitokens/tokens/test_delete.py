@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken, Status
@@ -20,7 +20,7 @@ PAIRS = [(acting, other) for acting in Role for other in Role]
 COVERED = [(acting, other) for acting, other in PAIRS if acting.rank <= other.rank]
 STRONGER = [(acting, other) for acting, other in PAIRS if acting.rank > other.rank]
 
-SYSTEM = Actor.operator(through=Through.SYSTEM)
+SYSTEM = Actor.operator(through=EntryPoint.SYSTEM)
 
 
 def test_member_deletes_a_token_they_issued(user: Membership, issue: Issue, now: datetime) -> None:
@@ -64,7 +64,7 @@ def test_person_deletes_nothing_as_a_member_of_another_account(
 
 
 def test_operator_deletes_any_token(user: Membership, issue: Issue, now: datetime) -> None:
-    operator = Actor.operator(through=Through.ADMIN)
+    operator = Actor.operator(through=EntryPoint.ADMIN)
     assert token_services.delete(token=issue(user).token, by=operator, at=now)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
@@ -53,7 +53,7 @@ def test_everybody_deletes_all_their_own(user: Membership, issue: Issue, now: da
 
 def test_operators_delete_all_of_anybody(user: Membership, issue: Issue, now: datetime) -> None:
     issue(user)
-    by = Actor.operator(through=Through.COMMAND)
+    by = Actor.operator(through=EntryPoint.COMMAND)
     assert delete_all_of(issuer=user, by=by, at=now) == 1
 
 

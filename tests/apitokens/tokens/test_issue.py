@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from pytest_django import Settings
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Account, AuditEvent, Membership
 from accounts.roles import Role
 from apitokens import keys
@@ -96,7 +96,7 @@ def test_role_lost_since_the_request_began_is_not_given_away(
 def test_operator_issues_for_a_member_within_that_members_role(
     engineer: Membership, issue: Issue
 ) -> None:
-    operator = Actor.operator(through=Through.COMMAND)
+    operator = Actor.operator(through=EntryPoint.COMMAND)
     assert issue(engineer, by=operator, role=Role.ENGINEERS).token.issuer == engineer
 
 
@@ -104,7 +104,7 @@ def test_not_even_an_operator_issues_beyond_the_issuers_role(
     engineer: Membership, issue: Issue
 ) -> None:
     with pytest.raises(ValidationError):
-        issue(engineer, by=Actor.operator(through=Through.COMMAND), role=Role.ADMINISTRATORS)
+        issue(engineer, by=Actor.operator(through=EntryPoint.COMMAND), role=Role.ADMINISTRATORS)
 
 
 @pytest.mark.parametrize("role", [0, 3, 4, 6, 3010, -1, 10**20])
@@ -126,13 +126,13 @@ def test_nobody_issues_in_the_name_of_another(
 def test_person_who_has_no_account_does_not_pass_for_an_operator(
     user: Membership, issue: Issue
 ) -> None:
-    nobody = Actor(through=Through.PORTAL, user=user.user)
+    nobody = Actor(through=EntryPoint.PORTAL, user=user.user)
     with pytest.raises(PermissionDenied):
         issue(user, by=nobody)
 
 
-@pytest.mark.parametrize("through", [Through.PORTAL, Through.API])
-def test_operator_comes_through_no_door_of_members(through: Through) -> None:
+@pytest.mark.parametrize("through", [EntryPoint.PORTAL, EntryPoint.API])
+def test_operator_comes_through_no_door_of_members(through: EntryPoint) -> None:
     with pytest.raises(ValueError, match="door"):
         Actor.operator(through=through)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from django.core.mail import EmailMessage
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import Membership
 from accounts.roles import Role
@@ -19,7 +19,7 @@ from tests.conftest import Issue
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 def inbox_of(member: Membership) -> list[str]:

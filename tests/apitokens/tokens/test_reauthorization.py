@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
@@ -52,7 +52,7 @@ def test_a_member_removed_meanwhile_deletes_nothing(
         account=administrator.account,
         user=engineer.user.__class__.objects.create_user("second@example.com"),
         role=Role.ADMINISTRATORS,
-        by=Actor.operator(through=Through.COMMAND),
+        by=Actor.operator(through=EntryPoint.COMMAND),
         at=now,
     )
     victim, by = issue(engineer).token, Actor.member(second)

@@ -14,14 +14,14 @@ def main(token_id: int, *, is_deaf: bool) -> None:
     django.setup()
     from django.utils import timezone
 
-    from apitokens.usage.flusher import end_in_peace_on_sigterm, remember
+    from apitokens.usage.flusher import install_sigterm_flush, record_use
 
-    end_in_peace_on_sigterm()
+    install_sigterm_flush()
     unheard = (SystemExit,) if is_deaf else ()
     while True:
         with contextlib.suppress(*unheard):
             at = timezone.now()
-            remember(token_id=token_id, at=at, address="192.0.2.1")
+            record_use(token_id=token_id, at=at, address="192.0.2.1")
             os.write(1, f"{at.isoformat()}\n".encode())
             time.sleep(0.002)
 

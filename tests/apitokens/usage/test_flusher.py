@@ -13,9 +13,9 @@ from pytest_django import Settings
 from accounts.models import AuditEvent, Membership
 from apitokens.models import APIToken, TokenUseDay
 from apitokens.usage import flusher, store
-from apitokens.usage.buffer import Notebook
-from apitokens.usage.flusher import Scribe, remember
-from apitokens.usage.store import Use, write_down
+from apitokens.usage.buffer import UsageBuffer
+from apitokens.usage.flusher import UsageFlusher, record_use
+from apitokens.usage.store import Use, store_usage
 from tests.conftest import Issue
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def no_redis(settings: Settings) -> None:
 
 
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch, scribe: Scribe) -> Watch:
+def watch(monkeypatch: pytest.MonkeyPatch, scribe: UsageFlusher) -> Watch:
     """The scribe's clock; it has just handed everything over."""
     watch = Watch()
     monkeypatch.setattr(flusher, "time", watch)
@@ -53,12 +53,12 @@ def watch(monkeypatch: pytest.MonkeyPatch, scribe: Scribe) -> Watch:
 def token(user: Membership, issue: Issue) -> APIToken:
     """A token that was used from one address a day before."""
     token = issue(user, at=NOON - timedelta(days=2)).token
-    write_down([Use(token.pk, HOME, YESTERDAY, YESTERDAY, 1)])
+    store_usage([Use(token.pk, HOME, YESTERDAY, YESTERDAY, 1)])
     return token
 
 
 def remembered(token: APIToken, at: datetime = NOON, address: str | None = HOME) -> None:
-    remember(token_id=token.pk, at=at, address=address)
+    record_use(token_id=token.pk, at=at, address=address)
 
 
 def last_used_at(token: APIToken) -> datetime | None:
@@ -76,7 +76,7 @@ def uses_today(token: APIToken) -> int:
 
 
 def test_uses_of_a_token_from_an_address_are_one_line() -> None:
-    notebook = Notebook()
+    notebook = UsageBuffer()
     for second in (5, 1, 9):
         notebook.note(1, HOME, NOON + timedelta(seconds=second))
     notebook.note(1, AWAY, NOON)
@@ -87,14 +87,14 @@ def test_uses_of_a_token_from_an_address_are_one_line() -> None:
 
 
 def test_what_is_taken_is_not_taken_again() -> None:
-    notebook = Notebook()
+    notebook = UsageBuffer()
     notebook.note(1, HOME, NOON)
     assert notebook.take()
     assert not notebook.take()
 
 
 def test_midnight_in_utc_begins_a_new_line() -> None:
-    notebook = Notebook()
+    notebook = UsageBuffer()
     midnight = datetime(2026, 5, 5, tzinfo=UTC)
     before = midnight - timedelta(seconds=1)
     for at in (before, midnight, midnight):
@@ -104,7 +104,7 @@ def test_midnight_in_utc_begins_a_new_line() -> None:
 
 def test_notebook_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flusher, "MOST_KEPT", 10)
-    notebook = Notebook()
+    notebook = UsageBuffer()
     for number in range(50):
         notebook.note(number, HOME, NOON)
     assert [each.token_id for each in notebook.take()] == list(range(10))
@@ -112,7 +112,7 @@ def test_notebook_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_put_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flusher, "MOST_KEPT", 10)
-    notebook = Notebook()
+    notebook = UsageBuffer()
     for _time in range(3):
         notebook.put_back(Use(number, HOME, NOON, NOON, 1) for number in range(50))
     assert notebook.take() == [Use(number, HOME, NOON, NOON, 3) for number in range(10)]
@@ -120,14 +120,14 @@ def test_what_is_put_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_the_process_has_met_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flusher, "MOST_MET", 10)
-    notebook = Notebook()
+    notebook = UsageBuffer()
     for number in range(50):
         notebook.note(number, HOME, NOON)
     assert len(notebook._met) <= 10
 
 
 def test_threads_lose_no_use_to_each_other_or_to_who_takes() -> None:
-    notebook, taken = Notebook(), []
+    notebook, taken = UsageBuffer(), []
 
     def use_often() -> None:
         for _time in range(5_000):
@@ -152,37 +152,37 @@ def test_remembering_is_no_query(token: APIToken) -> None:
 
 
 def test_uses_are_written_once_a_minute_in_one_go(
-    token: APIToken, scribe: Scribe, watch: Watch
+    token: APIToken, scribe: UsageFlusher, watch: Watch
 ) -> None:
     for second in range(60):
         remembered(token, NOON + timedelta(seconds=second))
         watch.now += 1
         with CaptureQueriesContext(connection) as queries:
-            scribe.hand_over()
+            scribe.flush()
         updates = [each for each in queries.captured_queries if each["sql"].startswith("UPDATE")]
         assert len(updates) == (1 if second == 59 else 0)
     assert (last_used_at(token), uses_today(token)) == (NOON + timedelta(seconds=59), 60)
 
 
-def test_nothing_used_costs_no_query(scribe: Scribe, watch: Watch) -> None:
+def test_nothing_used_costs_no_query(scribe: UsageFlusher, watch: Watch) -> None:
     watch.now += 60
     with CaptureQueriesContext(connection) as queries:
-        scribe.hand_over()
+        scribe.flush()
     assert not queries.captured_queries
 
 
 def test_notebook_that_fills_is_written_before_its_time(
-    token: APIToken, scribe: Scribe, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    token: APIToken, scribe: UsageFlusher, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flusher, "MOST_KEPT", 2)
     remembered(token)
     remembered(token, address=None)
-    scribe.hand_over()
+    scribe.flush()
     assert last_used_at(token) == NOON
 
 
 def test_process_that_ends_hands_everything_over(
-    token: APIToken, scribe: Scribe, watch: Watch
+    token: APIToken, scribe: UsageFlusher, watch: Watch
 ) -> None:
     remembered(token)
     scribe.end()
@@ -191,47 +191,49 @@ def test_process_that_ends_hands_everything_over(
 
 def test_first_use_ever_is_written_before_the_answer(user: Membership, issue: Issue) -> None:
     token = issue(user).token
-    remember(token_id=token.pk, at=NOON, address=HOME, is_first=True)
+    record_use(token_id=token.pk, at=NOON, address=HOME, is_first=True)
     assert (last_used_at(token), uses_today(token)) == (NOON, 1)
 
 
-def test_first_use_is_first_once(user: Membership, issue: Issue, scribe: Scribe) -> None:
+def test_first_use_is_first_once(user: Membership, issue: Issue, scribe: UsageFlusher) -> None:
     """What was read of the token before its first use may be believed for a moment longer."""
     token = issue(user).token
     for second in range(3):
         at = NOON + timedelta(seconds=second)
-        remember(token_id=token.pk, at=at, address=HOME, is_first=True)
+        record_use(token_id=token.pk, at=at, address=HOME, is_first=True)
     assert last_used_at(token) == NOON
     scribe.end()
     assert uses_today(token) == 3
 
 
 def test_unknown_address_is_written_within_a_tick(
-    token: APIToken, scribe: Scribe, watch: Watch
+    token: APIToken, scribe: UsageFlusher, watch: Watch
 ) -> None:
     remembered(token, address=AWAY)
     watch.now += 1
-    scribe.hand_over()
+    scribe.flush()
     assert AuditEvent.objects.filter(
         kind="token.used_from_new_address", address=AWAY, subject_id=token.pk
     ).exists()
 
 
-def test_known_address_waits_for_its_minute(token: APIToken, scribe: Scribe, watch: Watch) -> None:
+def test_known_address_waits_for_its_minute(
+    token: APIToken, scribe: UsageFlusher, watch: Watch
+) -> None:
     remembered(token)
     watch.now += 1
-    scribe.hand_over()
+    scribe.flush()
     assert last_used_at(token) == YESTERDAY
 
 
 def test_address_is_looked_up_once_by_a_process(
-    token: APIToken, scribe: Scribe, watch: Watch
+    token: APIToken, scribe: UsageFlusher, watch: Watch
 ) -> None:
     remembered(token)
-    scribe.hand_over()
+    scribe.flush()
     remembered(token)
     with CaptureQueriesContext(connection) as queries:
-        scribe.hand_over()
+        scribe.flush()
     assert not queries.captured_queries
 
 
@@ -239,48 +241,48 @@ def test_address_is_looked_up_once_by_a_process(
 
 
 def test_uses_wait_while_the_database_does_not_answer(
-    token: APIToken, scribe: Scribe, watch: Watch, caplog: pytest.LogCaptureFixture
+    token: APIToken, scribe: UsageFlusher, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     remembered(token)
     watch.now += 60
     with patch.object(flusher, "write_down", side_effect=DatabaseError("gone")):
-        scribe.hand_over()
+        scribe.flush()
     assert "Uses of API tokens wait" in caplog.text
     remembered(token, NOON + timedelta(seconds=1))
     watch.now += 1
-    scribe.hand_over()
+    scribe.flush()
     assert (last_used_at(token), uses_today(token)) == (NOON + timedelta(seconds=1), 2)
 
 
 def test_stranger_is_looked_up_again_when_the_database_is_back(
-    token: APIToken, scribe: Scribe, watch: Watch
+    token: APIToken, scribe: UsageFlusher, watch: Watch
 ) -> None:
     remembered(token, address=AWAY)
     with patch.object(flusher, "unknown_places", side_effect=DatabaseError("gone")):
-        scribe.hand_over()
-    scribe.hand_over()
+        scribe.flush()
+    scribe.flush()
     assert AuditEvent.objects.filter(address=AWAY).exists()
 
 
 def test_first_use_that_cannot_be_written_waits(
-    user: Membership, issue: Issue, scribe: Scribe, caplog: pytest.LogCaptureFixture
+    user: Membership, issue: Issue, scribe: UsageFlusher, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = issue(user).token
     with patch.object(flusher, "write_down", side_effect=DatabaseError("gone")):
-        remember(token_id=token.pk, at=NOON, address=HOME, is_first=True)
+        record_use(token_id=token.pk, at=NOON, address=HOME, is_first=True)
     assert f"The use of API token {token.pk}" in caplog.text
     scribe.end()
     assert (last_used_at(token), uses_today(token)) == (NOON, 1)
 
 
 def test_part_that_fails_does_not_count_the_others_twice(
-    user: Membership, issue: Issue, scribe: Scribe, monkeypatch: pytest.MonkeyPatch
+    user: Membership, issue: Issue, scribe: UsageFlusher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "TOKENS_AT_ONCE", 1)
     tokens = sorted((issue(user).token for _each in range(3)), key=lambda token: token.pk)
     for token in tokens:
         remembered(token, address=None)
-    with patch.object(flusher, "write_down", side_effect=[write_down([]), DatabaseError("gone")]):
+    with patch.object(flusher, "write_down", side_effect=[store_usage([]), DatabaseError("gone")]):
         scribe.end()
     kept = scribe.notebook.take()
     assert [each.token_id for each in kept] == [token.pk for token in tokens[1:]]

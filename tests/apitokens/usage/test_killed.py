@@ -64,7 +64,7 @@ class Busyness:
             **os.environ,
             "DATABASE_URL": shared_database_url(),
             "REDIS_URL": self._redis_url,
-            "USES_EVERY_SECONDS": str(EVERY),
+            "USAGE_FLUSH_SECONDS": str(EVERY),
         }
         command = [sys.executable, "-m", "tests.apitokens.usage.busy", str(self._token.pk), *how]
         with said.open("wb") as output:

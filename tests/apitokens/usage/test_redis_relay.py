@@ -14,9 +14,9 @@ from accounts.models import Membership
 from apitokens import tasks
 from apitokens.models import APIToken, TokenUseDay
 from apitokens.usage import redis_relay
-from apitokens.usage.buffer import Notebook
-from apitokens.usage.flusher import Scribe
-from apitokens.usage.store import Use, write_down
+from apitokens.usage.buffer import UsageBuffer
+from apitokens.usage.flusher import UsageFlusher
+from apitokens.usage.store import Use, store_usage
 from tests import services
 from tests.conftest import Issue
 
@@ -39,14 +39,14 @@ def redis(redis_url: str, settings: Settings) -> Iterator[Redis]:
 def token(user: Membership, issue: Issue) -> APIToken:
     """A token that was used from one address a day before."""
     token = issue(user, at=NOON - timedelta(days=2)).token
-    write_down([Use(token.pk, HOME, YESTERDAY, YESTERDAY, 1)])
+    store_usage([Use(token.pk, HOME, YESTERDAY, YESTERDAY, 1)])
     return token
 
 
 @pytest.fixture
-def processes() -> list[Scribe]:
+def processes() -> list[UsageFlusher]:
     """The scribes of three processes."""
-    return [Scribe(Notebook()) for _each in range(3)]
+    return [UsageFlusher(UsageBuffer()) for _each in range(3)]
 
 
 def use(token: APIToken, second: int = 0, times: int = 1) -> Use:
@@ -66,33 +66,33 @@ def is_empty(redis: Redis) -> bool:
 
 
 def test_uses_of_all_processes_are_written_by_one(
-    token: APIToken, processes: list[Scribe], redis: Redis
+    token: APIToken, processes: list[UsageFlusher], redis: Redis
 ) -> None:
     redis.set(redis_relay.TURN, 1)
     for second, process in enumerate(processes):
         process.notebook.note(token.pk, HOME, NOON + timedelta(seconds=second))
-        process.hand_over()
+        process.flush()
     assert known(token) == (YESTERDAY, 0)
     redis.delete(redis_relay.TURN)
-    processes[0].hand_over()
+    processes[0].flush()
     assert known(token) == (NOON + timedelta(seconds=2), 3)
     assert is_empty(redis)
 
 
 def test_they_are_written_once_a_minute_however_many_processes_there_are(
-    token: APIToken, processes: list[Scribe], redis: Redis
+    token: APIToken, processes: list[UsageFlusher], redis: Redis
 ) -> None:
-    with patch.object(redis_relay, "write_down", wraps=write_down) as written:
+    with patch.object(redis_relay, "write_down", wraps=store_usage) as written:
         for second in range(5):
             for process in processes:
                 process.notebook.note(token.pk, HOME, NOON + timedelta(seconds=second))
-                process.hand_over()
+                process.flush()
     assert written.call_count == 1
     assert 50 < redis.ttl(redis_relay.TURN) <= 60
 
 
 def test_process_that_ends_leaves_nothing_behind(
-    token: APIToken, processes: list[Scribe], redis: Redis
+    token: APIToken, processes: list[UsageFlusher], redis: Redis
 ) -> None:
     redis.set(redis_relay.TURN, 1)
     processes[0].notebook.note(token.pk, HOME, NOON)
@@ -140,7 +140,7 @@ def test_writer_killed_after_it_wrote_makes_nobody_count_twice(
     redis_relay.leave("one", [use(token)])
 
     def write_and_die(*args: object, **options: object) -> None:
-        write_down(*args, **options)  # type: ignore[arg-type]  # whatever it was called with
+        store_usage(*args, **options)  # type: ignore[arg-type]  # whatever it was called with
         raise KeyboardInterrupt
 
     with patch.object(redis_relay, "write_down", write_and_die), pytest.raises(KeyboardInterrupt):
@@ -185,30 +185,32 @@ def no_redis(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("no_redis")
 def test_without_redis_each_process_writes_once_a_minute(
-    token: APIToken, scribe: Scribe, caplog: pytest.LogCaptureFixture
+    token: APIToken, scribe: UsageFlusher, caplog: pytest.LogCaptureFixture
 ) -> None:
     scribe.notebook.note(token.pk, HOME, NOON)
-    scribe.hand_over()
+    scribe.flush()
     assert known(token) == (YESTERDAY, 0)
     scribe._handed_over -= 60
-    scribe.hand_over()
+    scribe.flush()
     assert known(token) == (NOON, 1)
     assert "Uses of API tokens stay here" in caplog.text
 
 
 @pytest.mark.usefixtures("no_redis")
-def test_process_that_ends_without_redis_writes_itself(token: APIToken, scribe: Scribe) -> None:
+def test_process_that_ends_without_redis_writes_itself(
+    token: APIToken, scribe: UsageFlusher
+) -> None:
     scribe.notebook.note(token.pk, HOME, NOON)
     scribe.end()
     assert known(token) == (NOON, 1)
 
 
 def test_redis_that_comes_back_gets_what_waited(
-    token: APIToken, scribe: Scribe, settings: Settings, redis_url: str
+    token: APIToken, scribe: UsageFlusher, settings: Settings, redis_url: str
 ) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{services.free_port()}/0"
     scribe.notebook.note(token.pk, HOME, NOON)
-    scribe.hand_over()
+    scribe.flush()
     settings.REDIS_URL = redis_url
     scribe.notebook.note(token.pk, HOME, NOON + timedelta(seconds=1))
     scribe.end()

@@ -13,7 +13,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken, TokenAddress, TokenUseDay
 from apitokens.usage import store
-from apitokens.usage.store import Place, Use, in_parts, merged, unknown_places, write_down
+from apitokens.usage.store import UsageSource, Use, in_parts, merged, store_usage, unknown_sources
 from notifications.email.rendering import in_readers_language, write
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS, Channel
 from notifications.models import Mail, Notice
@@ -67,28 +67,28 @@ def news(token: APIToken) -> list[AuditEvent]:
 
 
 def test_latest_of_many_uses_is_the_last_use(token: APIToken) -> None:
-    write_down([use(token, NOON), use(token, NOON + timedelta(seconds=9), AWAY), use(token, NOON)])
+    store_usage([use(token, NOON), use(token, NOON + timedelta(seconds=9), AWAY), use(token, NOON)])
     assert last_use(token) == (NOON + timedelta(seconds=9), AWAY)
 
 
 def test_late_writer_does_not_turn_the_last_use_back(token: APIToken) -> None:
-    write_down([use(token, NOON, HOME)])
-    write_down([use(token, NOON - timedelta(hours=1), AWAY)])
+    store_usage([use(token, NOON, HOME)])
+    store_usage([use(token, NOON - timedelta(hours=1), AWAY)])
     assert last_use(token) == (NOON, HOME)
 
 
 def test_use_without_an_address_is_a_use(token: APIToken) -> None:
-    write_down([use(token, address=None)])
+    store_usage([use(token, address=None)])
     assert (last_use(token), addresses(token)) == ((NOON, None), {})
 
 
 def test_what_is_no_address_is_not_kept(token: APIToken) -> None:
-    write_down([use(token, address="unix:/run/web.sock")])
+    store_usage([use(token, address="unix:/run/web.sock")])
     assert (last_use(token), addresses(token)) == ((NOON, None), {})
 
 
 def test_token_that_is_gone_does_not_keep_others_from_being_written(token: APIToken) -> None:
-    write_down([Use(5, HOME, NOON, NOON, 1), use(token)])
+    store_usage([Use(5, HOME, NOON, NOON, 1), use(token)])
     assert last_use(token) == (NOON, HOME)
 
 
@@ -99,9 +99,9 @@ def test_many_tokens_are_written_by_as_many_statements_as_one(
     for number in (1, 30):
         tokens = [issue(user).token for _each in range(number)]
         first = [use(token, NOON) for token in tokens]
-        write_down(first)  # new addresses have a price of their own
+        store_usage(first)  # new addresses have a price of their own
         with CaptureQueriesContext(connection) as queries:
-            write_down([use(token, NOON + timedelta(minutes=1)) for token in tokens])
+            store_usage([use(token, NOON + timedelta(minutes=1)) for token in tokens])
         costs.append(len(queries))
         last = APIToken.objects.filter(pk__in=[token.pk for token in tokens])
         assert {each.last_used_at for each in last} == {NOON + timedelta(minutes=1)}
@@ -128,12 +128,12 @@ def test_writer_gives_way_to_who_holds_the_row(token: APIToken) -> None:
     assert is_held.wait(timeout=30)
     if is_on_postgresql():
         with pytest.raises(OperationalError, match="lock timeout"):
-            write_down([use(token)])
+            store_usage([use(token)])
         is_over.set()
     else:
-        write_down([use(token)])
+        store_usage([use(token)])
     holder.join()
-    write_down([use(token)])
+    store_usage([use(token)])
     assert last_use(token) == (NOON, HOME)
 
 
@@ -141,21 +141,21 @@ def test_writer_gives_way_to_who_holds_the_row(token: APIToken) -> None:
 
 
 def test_uses_of_a_day_add_up(token: APIToken) -> None:
-    write_down([use(token, times=3), use(token, address=AWAY, times=4)])
-    write_down([use(token, times=5)])
+    store_usage([use(token, times=3), use(token, address=AWAY, times=4)])
+    store_usage([use(token, times=5)])
     assert days(token) == {NOON.date(): 12}
 
 
 def test_days_begin_and_end_in_utc(token: APIToken) -> None:
     midnight = datetime(2026, 5, 5, tzinfo=UTC)
     before = midnight - timedelta(microseconds=1)
-    write_down([use(token, before.astimezone()), use(token, midnight, times=2)])
+    store_usage([use(token, before.astimezone()), use(token, midnight, times=2)])
     assert days(token) == {date(2026, 5, 4): 1, date(2026, 5, 5): 2}
 
 
 def test_counts_of_tokens_do_not_mix(user: Membership, token: APIToken, issue: Issue) -> None:
     other = issue(user).token
-    write_down([use(token, times=3), use(other, times=5)])
+    store_usage([use(token, times=3), use(other, times=5)])
     assert (days(token), days(other)) == ({NOON.date(): 3}, {NOON.date(): 5})
 
 
@@ -164,8 +164,8 @@ def test_counts_of_tokens_do_not_mix(user: Membership, token: APIToken, issue: I
 
 def test_what_has_a_receipt_is_counted_once(token: APIToken) -> None:
     for _time in range(2):
-        write_down([use(token, times=3)], receipt="one")
-    write_down([use(token, times=3)], receipt="another")
+        store_usage([use(token, times=3)], receipt="one")
+    store_usage([use(token, times=3)], receipt="another")
     assert days(token) == {NOON.date(): 6}
 
 
@@ -192,29 +192,29 @@ def test_parts_are_the_same_in_any_order(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.skipif(is_on_postgresql(), reason="PostgreSQL takes as many values as are sent")
 def test_places_are_looked_up_by_so_many_as_sqlite_takes(token: APIToken) -> None:
     """Python's own builds leave the number of values as SQLite has it."""
-    places = {Place(token.pk, f"2001:db8::{number:x}") for number in range(40_000)}
+    places = {UsageSource(token.pk, f"2001:db8::{number:x}") for number in range(40_000)}
     before = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
     connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
     try:
-        assert unknown_places(places) == places
+        assert unknown_sources(places) == places
     finally:
         connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
 
 
 def test_first_and_last_time_of_an_address_are_kept(token: APIToken) -> None:
-    write_down([use(token, NOON)])
-    write_down([Use(token.pk, HOME, NOON - timedelta(hours=2), NOON + timedelta(hours=1), 2)])
-    write_down([use(token, NOON - timedelta(hours=1))])
+    store_usage([use(token, NOON)])
+    store_usage([Use(token.pk, HOME, NOON - timedelta(hours=2), NOON + timedelta(hours=1), 2)])
+    store_usage([use(token, NOON - timedelta(hours=1))])
     assert addresses(token) == {HOME: (NOON - timedelta(hours=2), NOON + timedelta(hours=1))}
 
 
 def test_spellings_of_an_address_are_one_address(token: APIToken) -> None:
-    write_down([use(token, address="2001:0DB8::0001"), use(token, address=AWAY)])
+    store_usage([use(token, address="2001:0DB8::0001"), use(token, address=AWAY)])
     assert list(addresses(token)) == [AWAY]
 
 
 def test_first_use_from_an_address_leaves_an_event(token: APIToken) -> None:
-    write_down([use(token, NOON), use(token, NOON + timedelta(minutes=1), AWAY)])
+    store_usage([use(token, NOON), use(token, NOON + timedelta(minutes=1), AWAY)])
     told = [(event.at, event.address, event.through_token, event.user) for event in news(token)]
     assert told == [
         (NOON, HOME, token.pk, None),
@@ -225,17 +225,17 @@ def test_first_use_from_an_address_leaves_an_event(token: APIToken) -> None:
 
 
 def test_known_address_leaves_no_event(token: APIToken) -> None:
-    write_down([use(token)])
-    write_down([use(token, NOON + timedelta(days=1))])
+    store_usage([use(token)])
+    store_usage([use(token, NOON + timedelta(days=1))])
     assert len(news(token)) == 1
 
 
 def test_address_of_another_token_is_new_to_this_one(
     token: APIToken, user: Membership, issue: Issue
 ) -> None:
-    write_down([use(token)])
+    store_usage([use(token)])
     other = issue(user).token
-    write_down([use(other)])
+    store_usage([use(other)])
     assert len(news(other)) == 1
 
 
@@ -247,20 +247,20 @@ def room_for_three(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("room_for_three")
 def test_address_unseen_for_longest_makes_room(token: APIToken) -> None:
     for number in range(5):
-        write_down([use(token, NOON + timedelta(minutes=number), f"192.0.2.{number}")])
+        store_usage([use(token, NOON + timedelta(minutes=number), f"192.0.2.{number}")])
     assert set(addresses(token)) == {"192.0.2.2", "192.0.2.3", "192.0.2.4"}
 
 
 @pytest.mark.usefixtures("room_for_three")
 def test_token_that_comes_from_everywhere_is_no_news_any_more(token: APIToken) -> None:
     for number in range(5):
-        write_down([use(token, NOON + timedelta(minutes=number), f"192.0.2.{number}")])
+        store_usage([use(token, NOON + timedelta(minutes=number), f"192.0.2.{number}")])
     assert len(news(token)) == 3
 
 
 @pytest.mark.usefixtures("room_for_three")
 def test_no_more_are_kept_when_they_come_at_once(token: APIToken) -> None:
-    write_down([use(token, NOON + timedelta(minutes=n), f"192.0.2.{n}") for n in range(9)])
+    store_usage([use(token, NOON + timedelta(minutes=n), f"192.0.2.{n}") for n in range(9)])
     assert set(addresses(token)) == {"192.0.2.6", "192.0.2.7", "192.0.2.8"}
     assert len(news(token)) == 3
 
@@ -276,7 +276,7 @@ def test_new_address_of_an_administrators_token_is_told_to_issuer_and_administra
     strong: APIToken, administrator: Membership, engineer: Membership, stranger: Membership
 ) -> None:
     colleague = MembershipFactory.create(account=strong.account, role=Role.ADMINISTRATORS)
-    write_down([use(strong)])
+    store_usage([use(strong)])
     kind = TOKEN_USED_FROM_NEW_ADDRESS.code
     assert told(kind=kind) == {administrator.user.email, colleague.user.email}
     assert set(Mail.objects.values_list("user__email", flat=True)) == told(kind=kind)
@@ -286,14 +286,14 @@ def test_issuer_who_is_no_administrator_any_more_is_told(
     strong: APIToken, administrator: Membership
 ) -> None:
     Membership.objects.filter(pk=administrator.pk).update(role=Role.USERS)
-    write_down([use(strong)])
+    store_usage([use(strong)])
     assert told() == {administrator.user.email}
 
 
 def test_issuer_who_has_left_is_not_told(strong: APIToken, administrator: Membership) -> None:
     colleague = MembershipFactory.create(account=strong.account, role=Role.ADMINISTRATORS)
     Membership.objects.filter(pk=administrator.pk).update(removed_at=NOON)
-    write_down([use(strong)])
+    store_usage([use(strong)])
     assert told() == {colleague.user.email}
 
 
@@ -302,21 +302,21 @@ def test_new_address_of_another_token_is_told_to_nobody(
     administrator: Membership, issue: Issue, role: Role
 ) -> None:
     token = issue(administrator, role=role).token
-    write_down([use(token)])
+    store_usage([use(token)])
     assert news(token)
     assert not told()
 
 
 def test_known_address_is_told_to_nobody(strong: APIToken) -> None:
-    write_down([use(strong)])
+    store_usage([use(strong)])
     Notice.objects.all().delete()
-    write_down([use(strong, NOON + timedelta(minutes=1))])
+    store_usage([use(strong, NOON + timedelta(minutes=1))])
     assert not told()
 
 
 def test_notice_names_the_token_the_addresses_and_what_to_do(strong: APIToken) -> None:
-    write_down([use(strong)])
-    write_down([use(strong, address=AWAY), use(strong, address="192.0.2.2")])
+    store_usage([use(strong)])
+    store_usage([use(strong, address=AWAY), use(strong, address="192.0.2.2")])
     first, second = Notice.objects.order_by("pk")
     assert first.title == "The Administrators' API token “Root” was used for the first time"
     assert second.title == "The Administrators' API token “Root” was used from new addresses"
@@ -328,12 +328,12 @@ def test_notice_names_the_token_the_addresses_and_what_to_do(strong: APIToken) -
 
 
 def test_notice_of_many_addresses_stays_short(strong: APIToken) -> None:
-    write_down([use(strong, NOON + timedelta(seconds=n), f"192.0.2.{n}") for n in range(25)])
+    store_usage([use(strong, NOON + timedelta(seconds=n), f"192.0.2.{n}") for n in range(25)])
     assert "192.0.2.9 and 15 more" in Notice.objects.get().text
 
 
 def test_mail_says_the_same(strong: APIToken) -> None:
-    write_down([use(strong)])
+    store_usage([use(strong)])
     mail = Mail.objects.get()
     with in_readers_language(mail):
         letter = write(mail, at=NOON)
@@ -348,7 +348,7 @@ def test_person_who_turned_such_mails_off_gets_none(
 ) -> None:
     person = Person(administrator.user_id, strong.account_id)
     turn_off(person, TOKEN_USED_FROM_NEW_ADDRESS, Channel.EMAIL)
-    write_down([use(strong)])
+    store_usage([use(strong)])
     assert (Mail.objects.count(), Notice.objects.count()) == (0, 1)
 
 
@@ -356,7 +356,7 @@ def test_person_who_turned_such_mails_off_gets_none(
 
 
 def test_address_is_forgotten_after_90_days(token: APIToken) -> None:
-    write_down([use(token, NOON)])
+    store_usage([use(token, NOON)])
     store.forget(at=NOON + timedelta(days=90) - timedelta(seconds=1))
     assert set(addresses(token)) == {HOME}
     store.forget(at=NOON + timedelta(days=90))
@@ -364,20 +364,20 @@ def test_address_is_forgotten_after_90_days(token: APIToken) -> None:
 
 
 def test_forgotten_address_is_news_again(token: APIToken) -> None:
-    write_down([use(token, NOON)])
+    store_usage([use(token, NOON)])
     store.forget(at=NOON + timedelta(days=90))
-    write_down([use(token, NOON + timedelta(days=91))])
+    store_usage([use(token, NOON + timedelta(days=91))])
     assert [event.details["is_first_use"] for event in news(token)] == [True, False]
 
 
 def test_days_that_no_chart_shows_are_forgotten(token: APIToken) -> None:
-    write_down([use(token, NOON - timedelta(days=before)) for before in (0, 29, 30, 31, 60)])
+    store_usage([use(token, NOON - timedelta(days=before)) for before in (0, 29, 30, 31, 60)])
     store.forget(at=NOON)
     assert set(days(token)) == {(NOON - timedelta(days=before)).date() for before in (0, 29, 30)}
 
 
 def test_forgetting_twice_is_dull(token: APIToken) -> None:
-    write_down([use(token, NOON)], receipt="one")
+    store_usage([use(token, NOON)], receipt="one")
     later = NOON + timedelta(days=100)
     assert store.forget(at=later) == 2
     assert store.forget(at=later) == 0

@@ -23,7 +23,7 @@ pytestmark = [
 @pytest.fixture
 def key(user: Membership, issue: Issue, now: datetime, settings: Settings) -> Key:
     """The key of a token that was used before, and is asked of the database in the next request."""
-    settings.VERIFY_STALE_SECONDS = 0
+    settings.VERIFY_CACHE_SECONDS = 0
     key = issue(user).key
     verify(presented=key.spell(), at=now)
     close_old_connections()

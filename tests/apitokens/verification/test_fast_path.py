@@ -18,7 +18,7 @@ from accounts.roles import Role
 from apitokens import keys
 from apitokens.keys import Key
 from apitokens.tokens import services as token_services
-from apitokens.usage.flusher import Scribe
+from apitokens.usage.flusher import UsageFlusher
 from config.env.networks import parse_networks
 from config.middleware import security_headers
 from config.verify_fast_path import FRAME, LONGEST_FRAME, _read_frame, shortcut
@@ -221,7 +221,7 @@ def test_token_that_is_not_in_memory_goes_the_ordinary_way(
 def test_with_a_bound_of_zero_everything_goes_the_ordinary_way(
     engineer: Membership, issue: Issue, settings: Settings
 ) -> None:
-    settings.VERIFY_STALE_SECONDS = 0
+    settings.VERIFY_CACHE_SECONDS = 0
     key = issue(engineer).key
     warm(key)
     told = say(shortcut(nobody), environ(f"APIKey {key.spell()}"))
@@ -272,7 +272,9 @@ def test_what_is_remembered_of_one_request_is_not_said_of_another(
         assert say(shortcut(nobody), {**plain, name: other}).status != "200 OK"
 
 
-def test_every_use_is_noted_with_its_address(key: Key, scribe: Scribe, settings: Settings) -> None:
+def test_every_use_is_noted_with_its_address(
+    key: Key, scribe: UsageFlusher, settings: Settings
+) -> None:
     settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1"])
     scribe.notebook.take()
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):

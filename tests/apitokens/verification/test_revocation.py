@@ -18,7 +18,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.account import services as account_services
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.members import suspension
 from accounts.models import Membership
@@ -29,7 +29,7 @@ from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.verification.refusals import Refused
-from apitokens.verification.verify import recall, verify
+from apitokens.verification.verify import verify, verify_from_cache
 from tests.concurrency import shared_database_url
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
@@ -37,7 +37,7 @@ from tests.factories import MembershipFactory
 pytestmark = [pytest.mark.both, pytest.mark.django_db(transaction=True)]
 
 PROCESSES = 3
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 End = Callable[[APIToken], object]
 
 
@@ -128,7 +128,7 @@ def test_however_a_token_ends_the_bound_is_the_same(
 
 def test_smaller_bound_is_held_too(user: Membership, issue: Issue) -> None:
     token, key = issue(user)
-    with asking(key, VERIFY_STALE_SECONDS="0.2") as seen:
+    with asking(key, VERIFY_CACHE_SECONDS="0.2") as seen:
         delete(token)
         ended_at = time.monotonic()
     assert max(each["good_until"] - ended_at for each in seen) < 0.2
@@ -138,7 +138,7 @@ def test_with_a_bound_of_zero_nobody_finds_an_ended_token_good(
     user: Membership, issue: Issue
 ) -> None:
     token, key = issue(user)
-    with asking(key, VERIFY_STALE_SECONDS="0") as seen:
+    with asking(key, VERIFY_CACHE_SECONDS="0") as seen:
         delete(token)
         ended_at = time.monotonic()
     assert max(each["good_until"] - ended_at for each in seen) <= 0
@@ -150,7 +150,7 @@ def test_with_a_bound_of_zero_nobody_finds_an_ended_token_good(
 @pytest.fixture
 def remembered(user: Membership, issue: Issue, settings: Settings) -> tuple[APIToken, Key]:
     """A token that this process has in memory, for longer than any lease of the portal's."""
-    settings.VERIFY_STALE_SECONDS = 60
+    settings.VERIFY_CACHE_SECONDS = 60
     token, key = issue(user)
     for _time in range(2):
         verify(presented=key.spell(), at=timezone.now())
@@ -180,7 +180,7 @@ def test_removed_issuers_token_stops_at_once(
     now: datetime,
     settings: Settings,
 ) -> None:
-    settings.VERIFY_STALE_SECONDS = 60
+    settings.VERIFY_CACHE_SECONDS = 60
     token, key = issue(user, at=now - timedelta(days=2), expires_at=now + timedelta(days=1))
     verify(presented=key.spell(), at=now)
     APIToken.objects.filter(pk=token.pk).update(expires_at=now - timedelta(hours=1))
@@ -217,12 +217,12 @@ def test_new_address_of_the_issuer_is_told_at_once(remembered: tuple[APIToken, K
 def test_expiry_is_compared_at_every_look_into_memory(
     user: Membership, issue: Issue, now: datetime, settings: Settings
 ) -> None:
-    settings.VERIFY_STALE_SECONDS = 60
+    settings.VERIFY_CACHE_SECONDS = 60
     ends = now + timedelta(hours=1)
     _token, key = issue(user, expires_at=ends)
     for _time in range(2):
         verify(presented=key.spell(), at=now)
-    assert recall(presented=key.spell(), at=ends - timedelta(microseconds=1))
+    assert verify_from_cache(presented=key.spell(), at=ends - timedelta(microseconds=1))
     with pytest.raises(Refused):
         verify(presented=key.spell(), at=ends)
 
@@ -233,7 +233,7 @@ def test_deletion_of_one_token_leaves_the_others_in_memory(
     _token, key = remembered
     other, _key = issue(MembershipFactory.create())
     delete(other)
-    assert recall(presented=key.spell(), at=timezone.now())
+    assert verify_from_cache(presented=key.spell(), at=timezone.now())
 
 
 def test_refusals_of_a_dead_token_need_the_database_no_more_than_a_good_ones(

@@ -8,8 +8,8 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from accounts.authorization.actor import Actor, Through
-from accounts.authorization.recheck import as_of_now
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.authorization.recheck import reauthorize
 from accounts.members import services as members
 from accounts.members import suspension
 from accounts.models import AuditEvent, Membership
@@ -17,7 +17,7 @@ from accounts.roles import Role
 from apitokens.cache.instances import TOKENS
 from apitokens.keys import Key
 from apitokens.models import APIToken
-from apitokens.pages.detail import story
+from apitokens.pages.detail import token_detail
 from apitokens.tokens import services as token_services
 from apitokens.verification.refusals import Refusal, Refused
 from apitokens.verification.verify import verify
@@ -26,7 +26,7 @@ from tests.factories import MembershipFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
-SYSTEM = Actor.operator(through=Through.SYSTEM)
+SYSTEM = Actor.operator(through=EntryPoint.SYSTEM)
 VERIFY = "/iam/auth/verify"
 
 
@@ -72,7 +72,7 @@ def test_token_works_again_once_its_issuer_has_come_through_the_provider(
 ) -> None:
     key = issue(away).key
     suspend(away, now)
-    suspension.come_through(membership=away, by=Actor.member(away), at=now)
+    suspension.record_sso_sign_in(membership=away, by=Actor.member(away), at=now)
     assert verify(presented=key.spell(), at=now)
 
 
@@ -142,10 +142,10 @@ def test_token_that_is_acting_while_it_is_suspended_does_nothing_more(
 ) -> None:
     token = issue(away).token
     acting = Actor.token(away, token_id=token.pk, role=Role.USERS, ends_at=None)
-    assert as_of_now(acting, now)
+    assert reauthorize(acting, now)
     suspend(away, now)
     with pytest.raises(PermissionDenied, match="has ended"):
-        as_of_now(acting, now)
+        reauthorize(acting, now)
 
 
 def test_new_tokens_wait_until_the_suspension_is_lifted(
@@ -157,7 +157,7 @@ def test_new_tokens_wait_until_the_suspension_is_lifted(
     assert refused.value.code == "suspended"
     assert not APIToken.objects.exists()
     assert AuditEvent.objects.get(kind="token.issue_refused").details["code"] == "suspended"
-    suspension.come_through(membership=away, by=Actor.member(away), at=now)
+    suspension.record_sso_sign_in(membership=away, by=Actor.member(away), at=now)
     assert issue(away)
 
 
@@ -173,7 +173,7 @@ def test_both_ends_of_a_suspension_are_in_the_account_s_log(
     away: Membership, now: datetime
 ) -> None:
     suspend(away, now)
-    suspension.come_through(membership=away, by=Actor.member(away), at=now)
+    suspension.record_sso_sign_in(membership=away, by=Actor.member(away), at=now)
     suspended, resumed = AuditEvent.objects.order_by("pk")
     assert [suspended.kind, resumed.kind] == ["member.tokens_suspended", "member.tokens_resumed"]
     assert {suspended.account_id, resumed.account_id} == {away.account_id}
@@ -187,7 +187,7 @@ def test_refusal_of_a_suspended_token_is_told_on_its_page(
     token, key = issue(away)
     suspend(away, now)
     refusal(key, now)
-    (latest, *_earlier) = story(token, at=now, page=None)["entries"]
+    (latest, *_earlier) = token_detail(token, at=now, page=None)["entries"]
     assert latest.words == "Refused, because it was suspended"
 
 
@@ -203,7 +203,7 @@ def test_whoever_came_since_they_were_looked_at_is_not_suspended(
     away: Membership, now: datetime
 ) -> None:
     looked_at = Membership.objects.get(pk=away.pk)
-    suspension.come_through(membership=away, by=Actor.member(away), at=now)
+    suspension.record_sso_sign_in(membership=away, by=Actor.member(away), at=now)
     assert not suspension.suspend_tokens(membership=looked_at, by=SYSTEM, at=now)
 
 

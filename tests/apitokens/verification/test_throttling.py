@@ -96,14 +96,14 @@ def test_another_ipv6_network_is_not_concerned() -> None:
 
 
 def test_who_was_found_good_is_let_through_from_a_busy_address() -> None:
-    throttling.vouch(KEY, at=NOON)
+    throttling.mark_recently_valid(KEY, at=NOON)
     be_refused(3)
 
     throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
 
 
 def test_another_secret_of_the_same_token_is_not_let_through() -> None:
-    throttling.vouch(KEY, at=NOON)
+    throttling.mark_recently_valid(KEY, at=NOON)
     be_refused(3)
 
     with pytest.raises(TooMany):
@@ -111,8 +111,8 @@ def test_another_secret_of_the_same_token_is_not_let_through() -> None:
 
 
 def test_who_is_good_no_longer_is_not_let_through() -> None:
-    throttling.vouch(KEY, at=NOON)
-    throttling.disown(KEY)
+    throttling.mark_recently_valid(KEY, at=NOON)
+    throttling.forget_recently_valid(KEY)
     be_refused(3)
 
     with pytest.raises(TooMany):
@@ -120,7 +120,7 @@ def test_who_is_good_no_longer_is_not_let_through() -> None:
 
 
 def test_who_was_found_good_long_ago_is_not_let_through() -> None:
-    throttling.vouch(KEY, at=NOON - timedelta(hours=1))
+    throttling.mark_recently_valid(KEY, at=NOON - timedelta(hours=1))
     be_refused(3)
 
     with pytest.raises(TooMany):
@@ -128,12 +128,12 @@ def test_who_was_found_good_long_ago_is_not_let_through() -> None:
 
 
 def test_no_more_tokens_are_vouched_for_than_are_wanted() -> None:
-    with patch.object(throttling, "MOST_VOUCHED", 2):
+    with patch.object(throttling, "MOST_RECENTLY_VALID", 2):
         for token_id in (101, 102, 103):
-            throttling.vouch(keys.Key(token_id, "0" * 64), at=NOON)
+            throttling.mark_recently_valid(keys.Key(token_id, "0" * 64), at=NOON)
 
-    assert not throttling.is_vouched(keys.Key(101, "0" * 64), at=NOON)
-    assert throttling.is_vouched(keys.Key(103, "0" * 64), at=NOON)
+    assert not throttling.is_recently_valid(keys.Key(101, "0" * 64), at=NOON)
+    assert throttling.is_recently_valid(keys.Key(103, "0" * 64), at=NOON)
 
 
 class Shared(dict[Any, Any]):
@@ -151,13 +151,13 @@ class Shared(dict[Any, Any]):
 
 def test_threads_may_vouch_and_count_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttling, "_vouched", Shared())
-    monkeypatch.setattr(throttling, "MOST_VOUCHED", 1)
+    monkeypatch.setattr(throttling, "MOST_RECENTLY_VALID", 1)
     counter = Counter("test", most=1)
     counter.add("somebody", at=NOON)
     counter._counts = Shared(counter._counts)
 
     for number in (101, 102):
-        throttling.vouch(keys.Key(number, "0" * 64), at=NOON)
+        throttling.mark_recently_valid(keys.Key(number, "0" * 64), at=NOON)
         counter.add(str(number), at=NOON)
 
     assert (len(throttling._vouched), len(counter)) == (1, 1)

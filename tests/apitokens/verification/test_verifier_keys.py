@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from apitokens import keys
 from apitokens.keys import Key
@@ -20,11 +20,15 @@ from apitokens.models import VerifierKey
 from apitokens.tokens import services as token_services
 from apitokens.verification import verifier_keys
 from apitokens.verification.refusals import Refusal, Refused
-from apitokens.verification.verifier_keys import delete_verifier, issue_verifier, recognise
+from apitokens.verification.verifier_keys import (
+    authenticate_verifier,
+    delete_verifier,
+    issue_verifier,
+)
 
 pytestmark = pytest.mark.django_db
 
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 @pytest.fixture
@@ -34,13 +38,13 @@ def key(now: datetime) -> Key:
 
 def told(key: Key | str, at: datetime) -> Refusal:
     with pytest.raises(Refused) as refused:
-        recognise(presented=key if isinstance(key, str) else key.spell("_"), at=at)
+        authenticate_verifier(presented=key if isinstance(key, str) else key.spell("_"), at=at)
     assert refused.value.sentence
     return refused.value.code
 
 
 def test_key_is_recognised(key: Key, now: datetime) -> None:
-    assert recognise(presented=key.spell("_"), at=now) == key.id
+    assert authenticate_verifier(presented=key.spell("_"), at=now) == key.id
 
 
 def test_key_reads_unlike_a_token(key: Key) -> None:
@@ -88,7 +92,7 @@ def test_second_deletion_is_dull(key: Key, now: datetime) -> None:
 def test_digest_of_a_deleted_key_goes_after_90_days(key: Key, now: datetime) -> None:
     delete_verifier(verifier=VerifierKey.objects.get(), by=OPERATOR, at=now)
     later = now + timedelta(days=90)
-    token_services.forget_digests(by=Actor.operator(through=Through.SYSTEM), at=later)
+    token_services.forget_digests(by=Actor.operator(through=EntryPoint.SYSTEM), at=later)
     assert told(key, later) is Refusal.UNKNOWN
 
 
@@ -106,7 +110,7 @@ def test_members_and_tokens_make_and_delete_none(
         issue_verifier(name="Mine", by=member, at=now)
     with pytest.raises(PermissionDenied):
         delete_verifier(verifier=VerifierKey.objects.get(), by=member, at=now)
-    assert recognise(presented=key.spell("_"), at=now)
+    assert authenticate_verifier(presented=key.spell("_"), at=now)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 256])
@@ -118,8 +122,10 @@ def test_name_that_is_none_is_refused(name: str, now: datetime) -> None:
 
 def test_use_is_written_down_once_a_minute(key: Key, now: datetime) -> None:
     noon = now.replace(hour=12, minute=0, second=0, microsecond=0)
-    recognise(presented=key.spell("_"), at=noon, address="192.0.2.1")
-    recognise(presented=key.spell("_"), at=noon + timedelta(seconds=59), address="192.0.2.2")
+    authenticate_verifier(presented=key.spell("_"), at=noon, address="192.0.2.1")
+    authenticate_verifier(
+        presented=key.spell("_"), at=noon + timedelta(seconds=59), address="192.0.2.2"
+    )
     row = VerifierKey.objects.get()
     assert (row.last_used_at, row.last_used_address) == (noon, "192.0.2.1")
 
@@ -128,7 +134,7 @@ def test_wrong_secrets_do_not_keep_the_use_of_the_right_one_from_being_written_d
     memory: None, key: Key, now: datetime
 ) -> None:
     assert told(Key(key.id, "0" * 64, keys.VERIFIER), now) is Refusal.UNKNOWN
-    recognise(presented=key.spell("_"), at=now)
+    authenticate_verifier(presented=key.spell("_"), at=now)
     assert VerifierKey.objects.get().last_used_at == now
 
 
@@ -142,20 +148,20 @@ def test_last_use_never_goes_back(key: Key, now: datetime) -> None:
 
     look_up = verifier_keys._look_up
     with patch.object(verifier_keys, "_look_up", read_and_be_overtaken):
-        recognise(presented=key.spell("_"), at=now)
+        authenticate_verifier(presented=key.spell("_"), at=now)
     assert VerifierKey.objects.get().last_used_at == later
 
 
 def test_use_that_cannot_be_written_down_does_not_matter(key: Key, now: datetime) -> None:
     with patch("django.db.models.query.QuerySet.update", side_effect=DatabaseError("full")):
-        assert recognise(presented=key.spell("_"), at=now)
+        assert authenticate_verifier(presented=key.spell("_"), at=now)
 
 
 def test_old_pepper_moves_over_at_the_next_use(key: Key, now: datetime, settings: Settings) -> None:
     settings.TOKEN_PEPPERS = {7: b"n" * 32, **settings.TOKEN_PEPPERS}
-    recognise(presented=key.spell("_"), at=now)
+    authenticate_verifier(presented=key.spell("_"), at=now)
     settings.TOKEN_PEPPERS = {7: b"n" * 32}
-    assert recognise(presented=key.spell("_"), at=now)
+    assert authenticate_verifier(presented=key.spell("_"), at=now)
 
 
 def test_pepper_that_a_key_depends_on_is_missed(key: Key, settings: Settings) -> None:
@@ -166,9 +172,9 @@ def test_pepper_that_a_key_depends_on_is_missed(key: Key, settings: Settings) ->
 
 
 def test_key_in_memory_costs_no_query(memory: None, key: Key, now: datetime) -> None:
-    recognise(presented=key.spell("_"), at=now)
+    authenticate_verifier(presented=key.spell("_"), at=now)
     with CaptureQueriesContext(connection) as queries:
-        assert recognise(presented=key.spell("_"), at=now) == key.id
+        assert authenticate_verifier(presented=key.spell("_"), at=now) == key.id
     assert not queries.captured_queries
 
 
@@ -193,5 +199,8 @@ def test_command_prints_the_key_alone_on_the_standard_output(
     call_command("issue_verifier", "Video storage")
     printed = capsys.readouterr()
     key = printed.out.strip()
-    assert recognise(presented=key, at=now) == VerifierKey.objects.get(name="Video storage").pk
+    assert (
+        authenticate_verifier(presented=key, at=now)
+        == VerifierKey.objects.get(name="Video storage").pk
+    )
     assert key not in printed.err

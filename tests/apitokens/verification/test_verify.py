@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.views.debug import ExceptionReporter
 from pytest_django import Settings
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
@@ -21,7 +21,7 @@ from apitokens.cache.instances import TOKENS
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
-from apitokens.usage.flusher import Scribe, remember
+from apitokens.usage.flusher import UsageFlusher, record_use
 from apitokens.verification import verify as verification
 from apitokens.verification.authorization_header import verify_request
 from apitokens.verification.refusals import Refusal, Refused, Verified
@@ -160,7 +160,7 @@ def test_digest_that_was_forgotten_makes_a_deleted_token_unknown(
     token, key = issue(user)
     token_services.delete(token=token, by=Actor.member(user), at=now)
     later = now + timedelta(days=90)
-    token_services.forget_digests(by=Actor.operator(through=Through.SYSTEM), at=later)
+    token_services.forget_digests(by=Actor.operator(through=EntryPoint.SYSTEM), at=later)
     assert told(key, later) is Refusal.UNKNOWN
 
 
@@ -341,9 +341,9 @@ def test_damaged_text_is_refused_again_for_the_same_reason_without_parsing(
 
 
 def test_few_damaged_texts_are_remembered(db: None, now: datetime) -> None:
-    for number in range(verification.MOST_DAMAGED + 5):
+    for number in range(verification.MOST_MALFORMED + 5):
         assert told(f"{number}$nonsense", now) is Refusal.MALFORMED
-    assert len(verification._damaged) == verification.MOST_DAMAGED
+    assert len(verification._malformed_cache) == verification.MOST_MALFORMED
 
 
 @pytest.mark.parametrize("separator", ["$", "_"])
@@ -503,11 +503,11 @@ def test_use_by_an_ipv6_address_is_written_down(key: Key, noon: datetime) -> Non
 def test_further_uses_are_remembered_without_a_query(key: Key, noon: datetime) -> None:
     verify(presented=key.spell(), at=noon, address="192.0.2.1")
     with CaptureQueriesContext(connection) as queries:
-        remember(token_id=key.id, at=noon + timedelta(seconds=1), address="192.0.2.2")
+        record_use(token_id=key.id, at=noon + timedelta(seconds=1), address="192.0.2.2")
     assert not queries.captured_queries
 
 
-def test_refused_token_is_not_remembered(dead: Key, now: datetime, scribe: Scribe) -> None:
+def test_refused_token_is_not_remembered(dead: Key, now: datetime, scribe: UsageFlusher) -> None:
     told(dead, now)
     assert not scribe.notebook.take()
 

@@ -15,7 +15,7 @@ from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.expiry import scan as expiry
@@ -281,7 +281,7 @@ def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
     odd, good = crowd(2)
     write = rendering.write
 
-    def writes(mail: Mail, **facts: Any) -> rendering.Letter | None:
+    def writes(mail: Mail, **facts: Any) -> rendering.RenderedEmail | None:
         if mail.pk == odd.pk:
             raise ZeroDivisionError
         return write(mail, **facts)
@@ -340,7 +340,7 @@ def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
     is_urgent: bool,
     is_resent: bool,
 ) -> None:
-    settings.NOTICES_IN_DOUBT = policy
+    settings.UNCERTAIN_DELIVERY = policy
     taken = mail(user, resend_in_doubt=is_urgent)
     untouched = mail(administrator, next_try_at=at(timedelta(seconds=1))())
     is_killed(monkeypatch, "_end", taken, at(timedelta(seconds=1)))
@@ -361,7 +361,7 @@ def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
 
 def test_held_mail_says_why(mail: MakeMail, user: Membership, now: datetime) -> None:
     doubtful = mail(user, state=State.HANDING_OVER, lease_until=now, resend_in_doubt=False)
-    delivery.settle_doubts(at=now)
+    delivery.resolve_uncertain_deliveries(at=now)
     doubtful.refresh_from_db()
     assert (doubtful.state, doubtful.reason) == (State.HELD, IN_DOUBT)
 
@@ -428,7 +428,7 @@ def test_mail_that_another_sender_has_taken_over_is_left_to_it(
     waiting = mail(user)
     write = rendering.write
 
-    def is_slow(mail: Mail, **facts: Any) -> rendering.Letter | None:
+    def is_slow(mail: Mail, **facts: Any) -> rendering.RenderedEmail | None:
         Mail.objects.filter(pk=mail.pk).update(owner="another")
         return write(mail, **facts)
 
@@ -446,7 +446,7 @@ def test_late_answer_settles_the_doubt_of_others(
     end = delivery._end
 
     def is_late(mail: Mail, sender: delivery.Sender, state: State, sent_at: datetime) -> int:
-        assert delivery.settle_doubts(at=at(LATER)()) == 1
+        assert delivery.resolve_uncertain_deliveries(at=at(LATER)()) == 1
         return end(mail, sender, state, sent_at)
 
     monkeypatch.setattr(delivery, "_end", is_late)
@@ -459,8 +459,8 @@ def test_late_answer_settles_the_doubt_of_others(
 
 def test_settling_twice_is_dull(mail: MakeMail, user: Membership, now: datetime) -> None:
     mail(user, state=State.HANDING_OVER, lease_until=now)
-    assert delivery.settle_doubts(at=now) == 1
-    assert delivery.settle_doubts(at=now) == 0
+    assert delivery.resolve_uncertain_deliveries(at=now) == 1
+    assert delivery.resolve_uncertain_deliveries(at=now) == 0
 
 
 def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
@@ -468,7 +468,7 @@ def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
 ) -> None:
     doubtful = mail(user, state=State.HANDING_OVER, owner="one", lease_until=now)
     Mail.objects.update(owner="two", lease_until=now + lease())
-    assert delivery._settle_doubt(doubtful, IN_DOUBT, at=now) == 0
+    assert delivery._resolve_uncertain_delivery(doubtful, IN_DOUBT, at=now) == 0
     doubtful.refresh_from_db()
     assert (doubtful.state, doubtful.owner) == (State.HANDING_OVER, "two")
 
@@ -672,7 +672,7 @@ def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
 
     def looks() -> bool:
         if len(server.keeper.taken) == 2:
-            at, by = now + timedelta(seconds=1), Actor.operator(through=Through.COMMAND)
+            at, by = now + timedelta(seconds=1), Actor.operator(through=EntryPoint.COMMAND)
             token_services.delete_all(tokens=tokens, by=by, at=at)
         return False
 

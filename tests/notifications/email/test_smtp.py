@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from notifications.email import smtp
-from notifications.email.smtp import PATIENCE, USUAL_ADDRESS, InDoubt, NotTaken, SMTPDoor, door
+from notifications.email.smtp import (
+    PATIENCE,
+    USUAL_ADDRESS,
+    DeliveryFailed,
+    DeliveryUnknown,
+    SMTPTransport,
+    transport,
+)
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, TAKE_AND_HANG, MailServer, Mood, mail_server
 from tests.notifications.conftest import TIMEOUT, send_to
 
@@ -95,9 +102,9 @@ class Script:
                 self.rest = lines.read()
 
 
-def refusal(message: EmailMessage, mark: Callable[[], None]) -> NotTaken:
+def refusal(message: EmailMessage, mark: Callable[[], None]) -> DeliveryFailed:
     """Why the mail was surely not taken."""
-    with SMTPDoor() as open_door, pytest.raises(NotTaken) as caught:
+    with SMTPTransport() as open_door, pytest.raises(DeliveryFailed) as caught:
         open_door.hand_over(message, mark)
     return caught.value
 
@@ -107,7 +114,7 @@ def refusal(message: EmailMessage, mark: Callable[[], None]) -> NotTaken:
 
 def test_mail_arrives_with_its_words(server: MailServer, mark: Marks) -> None:
     body = "Grüße\n.\n..dots\nüber 中文\n.end"
-    with SMTPDoor() as open_door:
+    with SMTPTransport() as open_door:
         open_door.hand_over(letter(subject="Läuft ab", body=body), mark)
     (taken,) = server.keeper.taken
     assert (taken.sender, taken.recipient) == ("portal@example.com", "ada@example.com")
@@ -118,25 +125,25 @@ def test_mail_arrives_with_its_words(server: MailServer, mark: Marks) -> None:
 
 def test_body_that_begins_with_a_dot_is_whole(server: MailServer, mark: Marks) -> None:
     message = letter(body=".\n.\nend")
-    with SMTPDoor() as open_door:
+    with SMTPTransport() as open_door:
         open_door.hand_over(message, mark)
     assert server.keeper.taken[0].content.endswith(b"\r\n.\r\n.\r\nend\r\n")
 
 
 def test_line_of_ten_thousand_characters_arrives(server: MailServer, mark: Marks) -> None:
-    with SMTPDoor() as open_door:
+    with SMTPTransport() as open_door:
         open_door.hand_over(letter(body="ä" * 10_000), mark)
     assert server.keeper.taken[0].message.get_content().strip() == "ä" * 10_000
 
 
 def test_international_domains_go_in_ascii(server: MailServer, mark: Marks) -> None:
-    with SMTPDoor() as open_door:
+    with SMTPTransport() as open_door:
         open_door.hand_over(letter(to=["ada@bücher.example"]), mark)
     assert server.recipients == ["ada@xn--bcher-kva.example"]
 
 
 def test_one_connection_carries_many_mails(server: MailServer, mark: Marks) -> None:
-    with SMTPDoor() as open_door:
+    with SMTPTransport() as open_door:
         for number in range(20):
             open_door.hand_over(letter(to=[f"person{number}@example.com"]), mark)
     assert len(server.keeper.taken) == 20
@@ -144,7 +151,7 @@ def test_one_connection_carries_many_mails(server: MailServer, mark: Marks) -> N
 
 
 def test_no_connection_is_opened_for_nothing(server: MailServer) -> None:
-    with SMTPDoor():
+    with SMTPTransport():
         pass
     assert server.keeper.connections == 0
 
@@ -153,7 +160,7 @@ def test_server_that_limits_mails_in_a_connection_gets_another(
     server: MailServer, mark: Marks
 ) -> None:
     server.keeper.most_mails_in_connection = 3
-    with SMTPDoor() as open_door:
+    with SMTPTransport() as open_door:
         for _number in range(7):
             open_door.hand_over(letter(), mark)
     assert len(server.keeper.taken) == 7
@@ -259,9 +266,9 @@ def test_server_that_took_others_refuses_only_this_mail(
     server: MailServer, mark: Marks, step: str
 ) -> None:
     server.keeper.moods_of["odd@example.com"] = in_mood(step, "554 5.7.1 Rejected by policy")
-    with SMTPDoor() as open_door:
+    with SMTPTransport() as open_door:
         open_door.hand_over(letter(), mark)
-        with pytest.raises(NotTaken) as caught:
+        with pytest.raises(DeliveryFailed) as caught:
             open_door.hand_over(letter(to=["odd@example.com"]), mark)
     assert (caught.value.is_final, caught.value.server_down) == (False, False)
 
@@ -279,8 +286,8 @@ def test_after_a_refusal_the_same_connection_carries_the_next(
     server: MailServer, mark: Marks, step: str, reply: str
 ) -> None:
     server.keeper.moods_of["dead@example.com"] = in_mood(step, reply)
-    with SMTPDoor() as open_door:
-        with pytest.raises(NotTaken):
+    with SMTPTransport() as open_door:
+        with pytest.raises(DeliveryFailed):
             open_door.hand_over(letter(to=["dead@example.com"]), mark)
         open_door.hand_over(letter(), mark)
     assert server.recipients == ["ada@example.com"]
@@ -291,7 +298,7 @@ def test_mail_is_not_sent_if_the_mark_cannot_be_made(server: MailServer, mark: M
     def fails() -> None:
         raise KeyError
 
-    with SMTPDoor() as open_door:
+    with SMTPTransport() as open_door:
         with pytest.raises(KeyError):
             open_door.hand_over(letter(), fails)
         open_door.hand_over(letter(to=["grace@example.com"]), mark)
@@ -365,7 +372,7 @@ def test_server_may_think_longer_about_a_mail_that_it_has_whole(
 ) -> None:
     monkeypatch.setattr(smtp, "PATIENCE", PATIENCE)
     server.keeper.mood = Mood(thinks=3 * TIMEOUT)
-    with SMTPDoor() as open_door:
+    with SMTPTransport() as open_door:
         open_door.hand_over(letter(), mark)
     assert len(server.keeper.taken) == 1
 
@@ -373,7 +380,7 @@ def test_server_may_think_longer_about_a_mail_that_it_has_whole(
 @pytest.mark.parametrize("how", [HANG, DROP, TAKE_AND_HANG, TAKE_AND_DROP, "399 What?"])
 def test_body_without_an_answer_is_in_doubt(server: MailServer, mark: Marks, how: str) -> None:
     server.keeper.mood = Mood(body=how)
-    with SMTPDoor() as open_door, pytest.raises(InDoubt):
+    with SMTPTransport() as open_door, pytest.raises(DeliveryUnknown):
         open_door.hand_over(letter(), mark)
     assert mark.number == 1
     assert len(server.keeper.taken) == (how in (TAKE_AND_HANG, TAKE_AND_DROP))
@@ -381,8 +388,8 @@ def test_body_without_an_answer_is_in_doubt(server: MailServer, mark: Marks, how
 
 def test_after_a_doubt_the_next_mail_gets_a_new_connection(server: MailServer, mark: Marks) -> None:
     server.keeper.moods_of["odd@example.com"] = Mood(body=TAKE_AND_DROP)
-    with SMTPDoor() as open_door:
-        with pytest.raises(InDoubt):
+    with SMTPTransport() as open_door:
+        with pytest.raises(DeliveryUnknown):
             open_door.hand_over(letter(to=["odd@example.com"]), mark)
         open_door.hand_over(letter(), mark)
     assert server.recipients == ["odd@example.com", "ada@example.com"]
@@ -436,7 +443,7 @@ def test_mail_goes_through_starttls_and_a_login(
         assert told.server_down
     with mail_server(starttls=tls, login=("portal", "password")) as server:
         send_to(server, settings)
-        with SMTPDoor() as open_door:
+        with SMTPTransport() as open_door:
             open_door.hand_over(letter(), mark)
         assert server.recipients == ["ada@example.com"]
 
@@ -448,7 +455,7 @@ def test_mail_goes_through_tls_from_the_first_byte(
     with mail_server(tls=tls) as server:
         send_to(server, settings)
         settings.EMAIL_USE_SSL = True
-        with SMTPDoor() as open_door:
+        with SMTPTransport() as open_door:
             open_door.hand_over(letter(), mark)
         assert server.recipients == ["ada@example.com"]
 
@@ -478,7 +485,7 @@ def test_mail_never_goes_unencrypted_where_encryption_is_asked_for(
 def test_every_mail_is_a_file_of_its_own(settings: Settings, tmp_path: Path, mark: Marks) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
-    with door() as open_door:
+    with transport() as open_door:
         for number in range(3):
             open_door.hand_over(letter(subject=f"Mail {number}"), mark)
     files = list((tmp_path / "mail").iterdir())
@@ -489,9 +496,9 @@ def test_every_mail_is_a_file_of_its_own(settings: Settings, tmp_path: Path, mar
 def test_file_that_cannot_be_written_waits(settings: Settings, tmp_path: Path, mark: Marks) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
-    with door() as open_door:
+    with transport() as open_door:
         open_door.hand_over(letter(), mark)
         settings.EMAIL_FILE_PATH = str(next((tmp_path / "mail").iterdir()) / "below")
-        with pytest.raises(NotTaken) as caught:
+        with pytest.raises(DeliveryFailed) as caught:
             open_door.hand_over(letter(), mark)
     assert caught.value.server_down

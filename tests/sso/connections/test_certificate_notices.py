@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from notifications.email.rendering import write
@@ -19,7 +19,7 @@ from tests.factories import CertificateFactory, ConnectionFactory, MembershipFac
 
 pytestmark = pytest.mark.django_db
 
-SYSTEM = Actor.operator(through=Through.SYSTEM)
+SYSTEM = Actor.operator(through=EntryPoint.SYSTEM)
 DAY = timedelta(days=1)
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from sso.connections import domains
@@ -34,7 +34,7 @@ def by(administrator: Membership) -> Actor:
 @pytest.fixture
 def operator(db: None) -> Actor:
     user = UserFactory.create(is_staff=True, is_superuser=True)
-    return Actor.operator(through=Through.ADMIN, user=user)
+    return Actor.operator(through=EntryPoint.ADMIN, user=user)
 
 
 @pytest.fixture

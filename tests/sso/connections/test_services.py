@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from sso.connections import services as connections
@@ -27,7 +27,7 @@ from tests.sso.documents import BASE_URL, ENTITY_ID, SIGN_IN, key, metadata
 pytestmark = pytest.mark.django_db
 
 Verb = Callable[..., Any]
-OPERATOR = Actor.operator(through=Through.COMMAND)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 DAY = timedelta(days=1)
 SETTINGS: dict[str, Any] = {
     "name": "Company directory",

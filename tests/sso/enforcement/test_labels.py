@@ -37,7 +37,9 @@ def member(account: Account, email: str, **facts: Any) -> Membership:
 
 
 def told(member: Membership) -> bool:
-    found = Membership.objects.filter(pk=member.pk).annotate(told=sso_hooks.forced_here())
+    found = Membership.objects.filter(pk=member.pk).annotate(
+        told=sso_hooks.sso_required_expression()
+    )
     return bool(found.values_list("told", flat=True).get())
 
 

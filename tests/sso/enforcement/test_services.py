@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.authorization import sso_hooks
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid
@@ -30,7 +30,7 @@ from tests.sso import login_steps
 
 pytestmark = pytest.mark.django_db
 
-BY = Actor(through=Through.PORTAL, address="192.0.2.7")
+BY = Actor(through=EntryPoint.PORTAL, address="192.0.2.7")
 SIGN_IN = "/sign-in/"
 
 

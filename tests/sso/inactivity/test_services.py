@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import suspension
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
@@ -23,7 +23,7 @@ from tests.outbox import letter_to
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
-SYSTEM = Actor.operator(through=Through.SYSTEM)
+SYSTEM = Actor.operator(through=EntryPoint.SYSTEM)
 DAYS = 30
 LONG_AGO = timedelta(days=100)
 Choose = Callable[..., bool]
@@ -114,7 +114,7 @@ def test_days_before_the_rule_was_chosen_do_not_count(
 
 def test_who_has_come_lately_is_left_alone(choose: Choose, away: Membership, now: datetime) -> None:
     choose(IdleAction.SUSPEND)
-    suspension.come_through(membership=away, by=Actor.member(away), at=now)
+    suspension.record_sso_sign_in(membership=away, by=Actor.member(away), at=now)
     assert enforce(now + timedelta(days=DAYS - 1)) == 0
     assert enforce(now + timedelta(days=DAYS)) == 1
 
@@ -229,7 +229,9 @@ def test_another_absence_is_told_again(
 ) -> None:
     choose(IdleAction.NOTIFY)
     enforce(now)
-    suspension.come_through(membership=away, by=Actor.member(away), at=now + timedelta(days=1))
+    suspension.record_sso_sign_in(
+        membership=away, by=Actor.member(away), at=now + timedelta(days=1)
+    )
     later = now + timedelta(days=DAYS + 1)
     assert (enforce(later), enforce(later)) == (1, 0)
     assert len(titles(administrator)) == 2

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils.html import strip_tags
 
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import suspension
 from accounts.models import Membership
 from accounts.roles import Role
@@ -132,7 +132,7 @@ def test_it_says_which_tokens_are_suspended(
     browser: Client, connection: Connection, comer: Membership, now: datetime
 ) -> None:
     decide(connection, IdleAction.SUSPEND, now - timedelta(days=90))
-    by = Actor.operator(through=Through.SYSTEM)
+    by = Actor.operator(through=EntryPoint.SYSTEM)
     suspension.suspend_tokens(membership=comer, by=by, at=now)
     assert "Suspended Refused since" in text(browser.get(PAGE))
 

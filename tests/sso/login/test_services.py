@@ -9,7 +9,7 @@ from allauth.account.models import EmailAddress
 from pytest_django import Settings
 
 from accounts.account import services as account_services
-from accounts.authorization.actor import Actor, Through
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.members import services as members
 from accounts.members import suspension
@@ -30,8 +30,8 @@ from tests.sso.saml_responses import EMAIL_FORMAT, said
 
 pytestmark = pytest.mark.django_db
 
-BY = Actor(through=Through.PORTAL, address="192.0.2.7")
-OPERATOR = Actor.operator(through=Through.COMMAND)
+BY = Actor(through=EntryPoint.PORTAL, address="192.0.2.7")
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 DAY = timedelta(days=1)
 Arrive = Callable[..., Membership]
 
@@ -43,7 +43,7 @@ def arrive(trusted: Connection, now: datetime) -> Arrive:
 
     def act(connection: Connection = trusted, at: datetime = now, **facts: Any) -> Membership:
         assertion = said(at=at, **{"assertion_id": f"_{next(number)}", **facts})
-        return login.arrive(connection=connection, assertion=assertion, by=BY, at=at)
+        return login.log_in_with_assertion(connection=connection, assertion=assertion, by=BY, at=at)
 
     return act
 
