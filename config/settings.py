@@ -150,10 +150,10 @@ CACHES: dict[str, dict[str, Any]] = {
         }
         if REDIS_URL
         else {
-            "BACKEND": "config.file_cache.SharedFileCache",
-            "LOCATION": DATA_DIR / "cache",
-            # Rate limits live here: what is forgotten too early would let somebody try again.
-            "OPTIONS": {"MAX_ENTRIES": 10_000},
+            "BACKEND": "config.sqlite_cache.SQLiteCache",
+            "LOCATION": DATA_DIR / "cache.sqlite3",
+            # Rate limits live here: an entry that is lost too early allows one more try.
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
         }
     )
 }
