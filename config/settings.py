@@ -1,40 +1,42 @@
-"""The one settings file. Everything comes from the environment, and none of it is needed.
+"""The one settings file. It reads the environment, and needs nothing of it.
 
 With nothing set this is the embedded shape: SQLite, filesystem broker, mail into files, all below
-`DATA_DIR`, reachable on loopback only, DEBUG off, secrets made on first start. The README lists
-every variable.
+`DATA_DIR`, reachable on loopback only, DEBUG off, secrets made on first start. The README explains
+every variable; `config/env` has their list and their parsers.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import environ
-from celery.schedules import schedule
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
+from config.api_docs.spectacular import spectacular_settings
+from config.beat_schedule import beat_schedule
+from config.env import read
+from config.env.databases import parse_database_url
 from config.env.networks import parse_networks
-from config.env.numbers import parse_number
 from config.env.peppers import parse_peppers
 from config.env.secret_files import read_or_make
 from config.env.urls import parse_base_url, parse_email_url, parse_origins, parse_sender
+from config.env.variables import refuse_former_names
 
-env = environ.Env()
+refuse_former_names(os.environ)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
-PORT = env.int("PORT", default=8000)
+DATA_DIR = Path(read.text("DATA_DIR") or BASE_DIR / "var").resolve()
+PORT = read.number("PORT", default=8000, lowest=1, highest=65535)
 
 # The address people type. Links in mails, cookies and host checks follow from it.
-_base = parse_base_url(env.str("BASE_URL", default=f"http://localhost:{PORT}"))
+_base = parse_base_url(read.text("BASE_URL", default=f"http://localhost:{PORT}"))
 BASE_URL = _base.geturl()
 _is_https = _base.scheme == "https"
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = read.flag("DEBUG")
 _host = f"[{_base.hostname}]" if ":" in (_base.hostname or "") else _base.hostname
-ALLOWED_HOSTS: list[str] = env.list(
+ALLOWED_HOSTS = read.texts(
     "ALLOWED_HOSTS",
     default=sorted({_host or "localhost", "localhost", "127.0.0.1", "[::1]"}),
 )
@@ -42,13 +44,13 @@ CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _is_https else []
 
 # --- Secrets -----------------------------------------------------------------------------------
 
-SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_make(DATA_DIR / "secret_key")
-SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY = read.text("SECRET_KEY") or read_or_make(DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = read.texts("SECRET_KEY_FALLBACKS")
 
 # Peppers key the digests of API tokens: "2:<64 hex>,1:<64 hex>", the newest has the highest number.
-TOKEN_PEPPERS_FILE = None if env.str("TOKEN_PEPPERS", default="") else DATA_DIR / "token_peppers"
+TOKEN_PEPPERS_FILE = None if read.text("TOKEN_PEPPERS") else DATA_DIR / "token_peppers"
 TOKEN_PEPPERS = parse_peppers(
-    env.str("TOKEN_PEPPERS", default="") or read_or_make(DATA_DIR / "token_peppers", prefix="1:")
+    read.text("TOKEN_PEPPERS") or read_or_make(DATA_DIR / "token_peppers", prefix="1:")
 )
 
 # --- Applications ------------------------------------------------------------------------------
@@ -121,25 +123,13 @@ TEMPLATES: list[dict[str, Any]] = [
 # --- Database and cache ------------------------------------------------------------------------
 
 DATABASES = {
-    "default": env.db_url_config(
-        env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR}/permatoken.sqlite3"
+    "default": parse_database_url(
+        read.text("DATABASE_URL") or f"sqlite:///{DATA_DIR}/permatoken.sqlite3",
+        conn_max_age=read.number("CONN_MAX_AGE", default=600),
     )
 }
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # WAL lets readers go on while one writes; IMMEDIATE takes the write lock before reading, so
-    # that check-then-act is safe and "database is locked" cannot strike half way (measured, see
-    # docs/decisions). FULL costs some milliseconds a commit; with NORMAL a power cut could undo the
-    # last ones, and a deleted token would be back, or a mail that was sent would go again.
-    DATABASES["default"]["OPTIONS"] = {
-        "timeout": 30,
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-    }
-else:
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = read.text("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
         {
@@ -177,22 +167,16 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = reverse_lazy("apitokens:list")
 # Whether strangers may open an account of their own; people can always be invited.
-SIGN_UP = env.str("SIGN_UP", default="open")
-if SIGN_UP not in ("open", "closed"):
-    raise ImproperlyConfigured("SIGN_UP must be open or closed.")
+SIGN_UP = read.choice("SIGN_UP", "open", "closed")
 # How many people an account may invite within 24 hours.
-INVITATIONS_PER_DAY = env.int("INVITATIONS_PER_DAY", default=5)
-if INVITATIONS_PER_DAY < 0:
-    raise ImproperlyConfigured("INVITATIONS_PER_DAY must be a number from 0 on.")
+INVITATIONS_PER_DAY = read.number("INVITATIONS_PER_DAY", default=5)
 # Whether the operators' pages open only to those who sign in with a second factor.
-OPERATORS_NEED_TWO_FACTORS = env.bool("OPERATORS_NEED_TWO_FACTORS", default=False)
+OPERATORS_NEED_TWO_FACTORS = read.flag("OPERATORS_NEED_TWO_FACTORS")
 # Where accounts may have the metadata of their identity providers fetched from. None: they paste
 # them. An address that anybody may name would be a way into the network that the portal stands in.
-SSO_METADATA_ORIGINS = parse_origins(env.list("SSO_METADATA_ORIGINS", default=[]))
+SSO_METADATA_ORIGINS = parse_origins(read.texts("SSO_METADATA_ORIGINS"))
 # How many new people an account's identity provider may bring within 24 hours.
-SSO_NEW_PEOPLE_PER_DAY = env.int("SSO_NEW_PEOPLE_PER_DAY", default=100)
-if SSO_NEW_PEOPLE_PER_DAY < 0:
-    raise ImproperlyConfigured("SSO_NEW_PEOPLE_PER_DAY must be a number from 0 on.")
+SSO_NEW_PEOPLE_PER_DAY = read.number("SSO_NEW_PEOPLE_PER_DAY", default=100)
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login.services decides
 PASSWORD_RESET_TIMEOUT = int(timedelta(hours=1).total_seconds())
@@ -246,7 +230,7 @@ MFA_FORMS = {
 }
 
 # Whose X-Forwarded-For and X-Forwarded-Proto are believed.
-TRUSTED_PROXIES = parse_networks(env.list("TRUSTED_PROXIES", default=[]))
+TRUSTED_PROXIES = parse_networks(read.texts("TRUSTED_PROXIES"))
 
 # --- Cookies and headers -----------------------------------------------------------------------
 
@@ -262,12 +246,12 @@ SESSION_ENGINE = "accounts.http.session_backend"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
-SECURE_SSL_REDIRECT = _is_https and env.bool("SSL_REDIRECT", default=True)
+SECURE_SSL_REDIRECT = _is_https and read.flag("SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _is_https else 0
 # What BASE_URL says of itself it must not decide for its whole domain: operators do.
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
-SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read.flag("HSTS_INCLUDE_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = read.flag("HSTS_PRELOAD")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
@@ -315,9 +299,9 @@ STORAGES = {
 # --- Mail --------------------------------------------------------------------------------------
 
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = parse_sender(
-    env.str("FROM_EMAIL", default="Permatoken <noreply@localhost>")
+    read.text("FROM_EMAIL", default="Permatoken <noreply@localhost>")
 )
-_mail = parse_email_url(env.str("EMAIL_URL", default="") or "filemail://")
+_mail = parse_email_url(read.text("EMAIL_URL") or "filemail://")
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
 EMAIL_PORT = _mail["EMAIL_PORT"] or 25
@@ -325,15 +309,13 @@ EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"] or ""
 EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
-EMAIL_TIMEOUT = parse_number("EMAIL_TIMEOUT", env.str("EMAIL_TIMEOUT", default="10"), highest=120)
+EMAIL_TIMEOUT = read.number("EMAIL_TIMEOUT", default=10, lowest=1, highest=120)
 EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"] or str(DATA_DIR / "mail")
 
 # --- Background work ---------------------------------------------------------------------------
 
 # How often the worker looks for notices that fall due, and for mails that wait.
-NOTICES_EVERY_SECONDS = parse_number(
-    "NOTICES_EVERY_SECONDS", env.str("NOTICES_EVERY_SECONDS", default="30"), highest=3600
-)
+NOTICES_EVERY_SECONDS = read.number("NOTICES_EVERY_SECONDS", default=30, lowest=1, highest=3600)
 CELERY_TASK_ACKS_LATE = True
 # A run of sending begins no mail after an interval; the last one can take as long as a mail server
 # that answers every step at the last moment, and that must be no reason to cut it off: nobody would
@@ -347,60 +329,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
-# Plain intervals: crontab schedules break at clock changes. A run that is late by a whole interval
-# is dropped, because the next one does its work.
-CELERY_BEAT_SCHEDULE = {
-    "scan-expirations": {
-        "task": "apitokens.tasks.scan_expirations",
-        "schedule": schedule(timedelta(seconds=NOTICES_EVERY_SECONDS)),
-        "options": {"expires": NOTICES_EVERY_SECONDS},
-    },
-    "deliver-mails": {
-        "task": "notifications.tasks.deliver_mails",
-        "schedule": schedule(timedelta(seconds=NOTICES_EVERY_SECONDS)),
-        "options": {"expires": NOTICES_EVERY_SECONDS},
-    },
-    "clear-sessions": {
-        "task": "accounts.tasks.clear_sessions",
-        "schedule": schedule(timedelta(hours=6)),
-        "options": {"expires": 6 * 3600},
-    },
-    "forget-token-families": {
-        "task": "accounts.tasks.forget_token_families",
-        "schedule": schedule(timedelta(hours=6)),
-        "options": {"expires": 6 * 3600},
-    },
-    "write-down-uses": {
-        "task": "apitokens.tasks.write_down_uses",
-        "schedule": schedule(timedelta(minutes=1)),
-        "options": {"expires": 60},
-    },
-    "forget-uses": {
-        "task": "apitokens.tasks.forget_uses",
-        "schedule": schedule(timedelta(hours=1)),
-        "options": {"expires": 3600},
-    },
-    "watch-absences": {
-        "task": "sso.tasks.watch_absences",
-        "schedule": schedule(timedelta(hours=1)),
-        "options": {"expires": 3600},
-    },
-    "forget-assertions": {
-        "task": "sso.tasks.forget_assertions",
-        "schedule": schedule(timedelta(hours=1)),
-        "options": {"expires": 3600},
-    },
-    "warn-of-certificates": {
-        "task": "sso.tasks.warn_of_certificates",
-        "schedule": schedule(timedelta(hours=1)),
-        "options": {"expires": 3600},
-    },
-    "forget-digests": {
-        "task": "apitokens.tasks.forget_digests",
-        "schedule": schedule(timedelta(hours=1)),
-        "options": {"expires": 3600},
-    },
-}
+CELERY_BEAT_SCHEDULE = beat_schedule(notices_every=timedelta(seconds=NOTICES_EVERY_SECONDS))
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
     # A message whose worker was killed comes back after this long, which is longer than any task
@@ -441,74 +370,21 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "NON_FIELD_ERRORS_KEY": "errors",
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Permatoken API",
-    "VERSION": "1.0.0",
-    "DESCRIPTION": (
-        "Permanent API tokens, and the people who issue them. Send your API token with every "
-        "request, in the header Authorization: APIKey <token>. Or sign in for a token that lasts "
-        "an hour, and send Authorization: Bearer <access token>."
-    ),
-    "OAS_VERSION": "3.0.3",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SCHEMA_PATH_PREFIX": r"/iam",
-    "SERVERS": [{"url": BASE_URL}],
-    "ENUM_NAME_OVERRIDES": {"RoleName": "accounts.roles.ROLE_NAMES"},
-    "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "apitokens.api.schema_verify.add_verification",
-    ],
-    "TAGS": [
-        {
-            "name": "API tokens, v2",
-            "description": "New tokens are spelled with an underscore, which every shell leaves "
-            "alone. Use these addresses for new work.",
-        },
-        {
-            "name": "API tokens",
-            "description": "The same calls; new tokens are spelled with a dollar sign. Both "
-            "spellings of a token are always accepted.",
-        },
-        {
-            "name": "Account and users",
-            "description": "The account that you work in, its people and their sign-ins. "
-            "Administrators look after everybody, others see themselves.",
-        },
-        {
-            "name": "Standard authorization",
-            "description": "Sign in with e-mail and password for an access token, good for an "
-            "hour, and a refresh token, good for a day and once. For programs that run "
-            "unattended, an API token is the better choice.",
-        },
-        {
-            "name": "Verification",
-            "description": "Other systems ask whether a token is good, and for what.",
-        },
-    ],
-}
+SPECTACULAR_SETTINGS = spectacular_settings(base_url=BASE_URL)
 
 # --- The product -------------------------------------------------------------------------------
 
 TOKEN_DIGEST_RETENTION = timedelta(days=90)
 # How long a process may go on believing what it has read of a token. 0: it asks every time.
-VERIFY_CACHE_SECONDS = env.float("VERIFY_CACHE_SECONDS", default=1.0)
-if not 0 <= VERIFY_CACHE_SECONDS <= 1:
-    raise ImproperlyConfigured("VERIFY_CACHE_SECONDS must be a number from 0 to 1.")
+VERIFY_CACHE_SECONDS = read.decimal("VERIFY_CACHE_SECONDS", default=1, lowest=0, highest=1)
 # How often in a minute one address may be refused, and one token be used. 0: as often as they like.
-REFUSAL_RATE = env.int("REFUSAL_RATE", default=300)
-TOKEN_RATE = env.int("TOKEN_RATE", default=0)
-if min(REFUSAL_RATE, TOKEN_RATE) < 0:
-    raise ImproperlyConfigured("REFUSAL_RATE and TOKEN_RATE must be numbers from 0 on.")
+REFUSAL_RATE = read.number("REFUSAL_RATE", default=300)
+TOKEN_RATE = read.number("TOKEN_RATE", default=0)
 # How often uses of tokens are written down; as many seconds of them a process that is killed loses.
-USAGE_FLUSH_SECONDS = env.int("USAGE_FLUSH_SECONDS", default=60)
-if not 1 <= USAGE_FLUSH_SECONDS <= 60:
-    raise ImproperlyConfigured("USAGE_FLUSH_SECONDS must be a whole number from 1 to 60.")
+USAGE_FLUSH_SECONDS = read.number("USAGE_FLUSH_SECONDS", default=60, lowest=1, highest=60)
 # What happens to a mail of which nobody can know whether it arrived: "hold", "resend", or
 # "default", which holds the 7-day notice (the 1-day notice follows) and sends the 1-day one again.
-UNCERTAIN_DELIVERY = env.str("UNCERTAIN_DELIVERY", default="default")
-if UNCERTAIN_DELIVERY not in ("default", "hold", "resend"):
-    raise ImproperlyConfigured("UNCERTAIN_DELIVERY must be default, hold or resend.")
+UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resend")
 
 # --- Logging -----------------------------------------------------------------------------------
 
@@ -524,5 +400,5 @@ LOGGING = {
             "filters": ["redact_tokens"],
         }
     },
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": read.text("LOG_LEVEL", default="INFO")},
 }

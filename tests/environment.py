@@ -8,20 +8,17 @@ the embedded one.
 
 import atexit
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-SETTINGS = Path(__file__).resolve().parent.parent / "config" / "settings.py"
-
-_READ_BY_SETTINGS = re.compile(r'\benv\.\w+\(\s*"([A-Z_]+)"')
+from config.env.variables import FORMER_NAMES, VARIABLES
 
 
 def forget_own_portal() -> None:
-    """Drop every variable that the settings read."""
-    for name in _READ_BY_SETTINGS.findall(SETTINGS.read_text()):
+    """Drop every variable that the portal reads."""
+    for name in (*VARIABLES, *FORMER_NAMES):
         os.environ.pop(name, None)
 
 

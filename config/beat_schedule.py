@@ -1,0 +1,38 @@
+"""The tasks that Celery's beat sends, and how often."""
+
+from datetime import timedelta
+from typing import Any
+
+from celery.schedules import schedule
+
+_TASKS = (
+    ("clear-sessions", "accounts.tasks.clear_sessions", timedelta(hours=6)),
+    ("forget-token-families", "accounts.tasks.forget_token_families", timedelta(hours=6)),
+    ("write-down-uses", "apitokens.tasks.write_down_uses", timedelta(minutes=1)),
+    ("forget-uses", "apitokens.tasks.forget_uses", timedelta(hours=1)),
+    ("forget-digests", "apitokens.tasks.forget_digests", timedelta(hours=1)),
+    ("watch-absences", "sso.tasks.watch_absences", timedelta(hours=1)),
+    ("forget-assertions", "sso.tasks.forget_assertions", timedelta(hours=1)),
+    ("warn-of-certificates", "sso.tasks.warn_of_certificates", timedelta(hours=1)),
+)
+
+
+def beat_schedule(*, notices_every: timedelta) -> dict[str, dict[str, Any]]:
+    """The value of `CELERY_BEAT_SCHEDULE`.
+
+    Plain intervals: crontab schedules break at clock changes. A run that is late by a whole
+    interval is dropped, because the next one does its work.
+    """
+    tasks = (
+        ("scan-expirations", "apitokens.tasks.scan_expirations", notices_every),
+        ("deliver-mails", "notifications.tasks.deliver_mails", notices_every),
+        *_TASKS,
+    )
+    return {
+        name: {
+            "task": task,
+            "schedule": schedule(every),
+            "options": {"expires": int(every.total_seconds())},
+        }
+        for name, task, every in tasks
+    }

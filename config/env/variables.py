@@ -1,0 +1,58 @@
+"""The one list of environment variables that the portal reads.
+
+`config.env.read` reads no other name, the README has a row for each, and the tests unset all of
+them.
+"""
+
+from collections.abc import Container
+
+from django.core.exceptions import ImproperlyConfigured
+
+READ_BY_SETTINGS = (
+    "ALLOWED_HOSTS",
+    "BASE_URL",
+    "CONN_MAX_AGE",
+    "DATABASE_URL",
+    "DATA_DIR",
+    "DEBUG",
+    "EMAIL_TIMEOUT",
+    "EMAIL_URL",
+    "FROM_EMAIL",
+    "HSTS_INCLUDE_SUBDOMAINS",
+    "HSTS_PRELOAD",
+    "INVITATIONS_PER_DAY",
+    "LOG_LEVEL",
+    "NOTICES_EVERY_SECONDS",
+    "OPERATORS_NEED_TWO_FACTORS",
+    "PORT",
+    "REDIS_URL",
+    "REFUSAL_RATE",
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "SIGN_UP",
+    "SSL_REDIRECT",
+    "SSO_METADATA_ORIGINS",
+    "SSO_NEW_PEOPLE_PER_DAY",
+    "TOKEN_PEPPERS",
+    "TOKEN_RATE",
+    "TRUSTED_PROXIES",
+    "UNCERTAIN_DELIVERY",
+    "USAGE_FLUSH_SECONDS",
+    "VERIFY_CACHE_SECONDS",
+)
+READ_BY_LAUNCHER = ("HOST", "WEB_THREADS", "WEB_WORKERS")
+"""`python -m config.launcher` alone reads these."""
+VARIABLES = READ_BY_SETTINGS + READ_BY_LAUNCHER
+
+FORMER_NAMES = {
+    "NOTICES_IN_DOUBT": "UNCERTAIN_DELIVERY",
+    "USES_EVERY_SECONDS": "USAGE_FLUSH_SECONDS",
+    "VERIFY_STALE_SECONDS": "VERIFY_CACHE_SECONDS",
+}
+
+
+def refuse_former_names(environment: Container[str]) -> None:
+    """Refuse variables that were renamed: ignored, they would leave a default in force."""
+    renamed = [f"{old} is now {new}" for old, new in FORMER_NAMES.items() if old in environment]
+    if renamed:
+        raise ImproperlyConfigured(f"Some variables have new names: {', '.join(renamed)}.")

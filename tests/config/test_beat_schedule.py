@@ -1,0 +1,32 @@
+"""What beat sends, and when."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+
+from config.beat_schedule import beat_schedule
+from config.celery import AT_ONCE, app
+
+SCHEDULE = beat_schedule(notices_every=timedelta(seconds=45))
+
+
+def test_portal_uses_it() -> None:
+    assert settings.CELERY_BEAT_SCHEDULE.keys() == SCHEDULE.keys()
+
+
+def test_no_name_comes_twice_and_every_task_is_there() -> None:
+    app.loader.import_default_modules()
+    tasks = [entry["task"] for entry in SCHEDULE.values()]
+    assert sorted(tasks) == sorted(name for name in app.tasks if not name.startswith("celery."))
+
+
+@pytest.mark.parametrize("name", SCHEDULE)
+def test_run_that_is_late_by_an_interval_is_dropped(name: str) -> None:
+    entry = SCHEDULE[name]
+    assert entry["options"]["expires"] == entry["schedule"].run_every.total_seconds()
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_notices_are_looked_for_as_often_as_operators_say(name: str) -> None:
+    assert SCHEDULE[name]["schedule"].run_every == timedelta(seconds=45)
