@@ -12,9 +12,9 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     try:
-        settings.INSTALLED_APPS  # noqa: B018  # reads all of them
-    except ImproperlyConfigured as problem:
-        sys.exit(f"The settings cannot be used: {problem}")
+        settings.INSTALLED_APPS  # noqa: B018  # loads the settings
+    except ImproperlyConfigured as error:
+        sys.exit(f"The settings cannot be used: {error}")
     execute_from_command_line(sys.argv)
 
 

@@ -1,10 +1,10 @@
-"""Puts the apps together: settings, addresses, web entry and Celery application."""
+"""The project: settings, URLs, WSGI and Celery applications."""
 
 import os
 
 from config.celery import app as celery_app
 
-# Whoever runs the portal, by whatever door: the database, the mail and the queue are theirs alone.
+# Files of every process (database, mail, queue) are readable to their owner only.
 os.umask(0o077)
 
 __all__ = ["celery_app"]

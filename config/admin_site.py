@@ -28,7 +28,7 @@ class OperatorsAdminSite(AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Send people to the one sign-in page: its rate limits guard this door too. An operator
+        """Send people to the one sign-in page: its rate limits hold here too. An operator
         who needs a second factor and has none is sent to where they can add one."""
         if super().has_permission(request) and _lacks_second_factor(request):
             messages.warning(
@@ -43,13 +43,13 @@ class OperatorsAdminSite(AdminSite):
     def password_change(  # type: ignore[override]  # the stubs know only of Django's own page
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Send operators to everybody's page for it: its rate limit guards this door too."""
+        """Send operators to the portal's own page: its rate limit holds here too."""
         return redirect("account_change_password")
 
     def password_change_done(  # type: ignore[override]  # as above
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Where Django's own page would have gone on to."""
+        """Redirect as `password_change` does: Django's page afterwards is not used."""
         return redirect("account_change_password")
 
 

@@ -1,4 +1,4 @@
-"""The Celery application. Tasks are in each app's `tasks.py`, the schedule is in the settings."""
+"""The Celery application. Tasks are in each app's `tasks.py`, their times in `beat_schedule`."""
 
 import os
 from pathlib import Path
@@ -13,14 +13,14 @@ app = Celery("permatoken")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
-
 AT_ONCE = ("scan-expirations", "deliver-mails")
+"""Entries of the schedule that each worker sends when it starts."""
 
 
 @worker_ready.connect
-def ring_at_once(**_facts: Any) -> None:
-    """Look for notices as soon as a worker is there: after an outage people have waited already,
-    and beat lets an interval pass first. Ringing once more is dull."""
+def run_at_once(**_facts: Any) -> None:
+    """Send the notices' tasks as soon as a worker is ready: after an outage people have waited
+    already, and beat lets an interval pass first. The tasks are idempotent."""
     for name in AT_ONCE:
         entry = app.conf.beat_schedule[name]
         app.send_task(entry["task"], **entry["options"])
@@ -28,7 +28,7 @@ def ring_at_once(**_facts: Any) -> None:
 
 @app.on_after_configure.connect
 def make_queue_folders(sender: Celery, **_facts: Any) -> None:
-    """The filesystem broker does not make the folders that it keeps its messages in."""
+    """Make the folders of the filesystem broker, which does not make them itself."""
     options = sender.conf.broker_transport_options or {}
     for name in {"data_folder_in", "data_folder_out", "control_folder"} & options.keys():
         Path(options[name]).mkdir(mode=0o700, parents=True, exist_ok=True)

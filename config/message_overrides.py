@@ -1,4 +1,4 @@
-"""Sentences of Django and django-allauth that we word ourselves.
+"""Messages of Django and django-allauth that have translations of our own.
 
 Their own translations speak to the reader less formally than ours, or are wrong. A catalogue of
 ours comes first wherever it has the sentence; nothing imports this file.

@@ -29,7 +29,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(read.text("DATA_DIR") or BASE_DIR / "var").resolve()
 PORT = read.number("PORT", default=8000, lowest=1, highest=65535)
 
-# The address people type. Links in mails, cookies and host checks follow from it.
+# The public URL of the portal. Links in mails, cookies and host checks follow from it.
 _base = parse_base_url(read.text("BASE_URL", default=f"http://localhost:{PORT}"))
 BASE_URL = _base.geturl()
 _is_https = _base.scheme == "https"
@@ -80,10 +80,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.middleware.believe_trusted_proxies",
-    "config.middleware.name_browsers_without_nul",
-    "config.middleware.refuse_large_bodies",
-    "config.middleware.api_rules",
+    "config.middleware.drop_untrusted_forwarded_proto",
+    "config.middleware.strip_nul_from_user_agent",
+    "config.middleware.limit_body_size",
+    "config.middleware.require_https_and_no_store_for_api",
     "config.middleware.skip_middleware_for_verification",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -135,7 +135,7 @@ CACHES: dict[str, dict[str, Any]] = {
         {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": REDIS_URL,
-            # Seconds. A Redis that does not answer must not stop whoever asks it.
+            # Seconds. A Redis that does not answer must not stop the processes that call it.
             "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
         }
         if REDIS_URL
@@ -166,16 +166,16 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = reverse_lazy("apitokens:list")
-# Whether strangers may open an account of their own; people can always be invited.
+# Whether people may sign up by themselves; they can always be invited.
 SIGN_UP = read.choice("SIGN_UP", "open", "closed")
-# How many people an account may invite within 24 hours.
+# Invitations per account within 24 hours.
 INVITATIONS_PER_DAY = read.number("INVITATIONS_PER_DAY", default=5)
-# Whether the operators' pages open only to those who sign in with a second factor.
+# Whether operators must sign in with a second factor to use their pages.
 OPERATORS_NEED_TWO_FACTORS = read.flag("OPERATORS_NEED_TWO_FACTORS")
-# Where accounts may have the metadata of their identity providers fetched from. None: they paste
-# them. An address that anybody may name would be a way into the network that the portal stands in.
+# Origins from which accounts may have the metadata of their identity providers fetched. With none
+# they paste it. Fetching from any URL would open the portal's own network (SSRF).
 SSO_METADATA_ORIGINS = parse_origins(read.texts("SSO_METADATA_ORIGINS"))
-# How many new people an account's identity provider may bring within 24 hours.
+# Users that an account's identity provider may create within 24 hours.
 SSO_NEW_PEOPLE_PER_DAY = read.number("SSO_NEW_PEOPLE_PER_DAY", default=100)
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login.services decides
@@ -188,7 +188,7 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser that has signed up, and no other
 ACCOUNT_EMAIL_NOTIFICATIONS = True
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # strangers must not have us write to strangers
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody may have the portal mail other people
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = None  # the form asks
@@ -229,7 +229,7 @@ MFA_FORMS = {
     "login_webauthn": "accounts.sign_in.passkey_forms.SignInPasskeyForm",
 }
 
-# Whose X-Forwarded-For and X-Forwarded-Proto are believed.
+# Networks whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 TRUSTED_PROXIES = parse_networks(read.texts("TRUSTED_PROXIES"))
 
 # --- Cookies and headers -----------------------------------------------------------------------
@@ -249,7 +249,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES
 SECURE_SSL_REDIRECT = _is_https and read.flag("SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _is_https else 0
-# What BASE_URL says of itself it must not decide for its whole domain: operators do.
+# Whether HSTS covers the whole domain of BASE_URL is for operators to decide.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = read.flag("HSTS_INCLUDE_SUBDOMAINS")
 SECURE_HSTS_PRELOAD = read.flag("HSTS_PRELOAD")
 SECURE_REFERRER_POLICY = "same-origin"
@@ -273,7 +273,7 @@ CONTENT_SECURITY_POLICY = {
 # --- Language and time -------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
-# Each under its own name. accounts.models.Language has the same ones, in the API's codes.
+# Each in its own language. accounts.models.Language has the same ones, in the API's codes.
 LANGUAGES = [
     ("en", "English"),
     ("de", "Deutsch"),
@@ -314,7 +314,7 @@ EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"] or str(DATA_DIR / "mail")
 
 # --- Background work ---------------------------------------------------------------------------
 
-# How often the worker looks for notices that fall due, and for mails that wait.
+# How often the worker scans for due notices and delivers pending mails.
 NOTICES_EVERY_SECONDS = read.number("NOTICES_EVERY_SECONDS", default=30, lowest=1, highest=3600)
 CELERY_TASK_ACKS_LATE = True
 # A run of sending begins no mail after an interval; the last one can take as long as a mail server
@@ -333,15 +333,15 @@ CELERY_BEAT_SCHEDULE = beat_schedule(notices_every=timedelta(seconds=NOTICES_EVE
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
     # A message whose worker was killed comes back after this long, which is longer than any task
-    # may run. The tasks may run twice, and beat rings again anyway: the ledger in the database
-    # remembers, not the broker.
+    # may run. The tasks are idempotent, and beat sends them again anyway: the database says what is
+    # due, not the broker.
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
         "visibility_timeout": 2 * CELERY_TASK_TIME_LIMIT
     }
 else:
     # Without an event loop the pool's processes share one lock: one that is killed with the lock in
     # hand stops them all for good (seen in tests/faults). Alone, a worker that is killed is gone,
-    # and whoever watches it starts another. SQLite has one writer at a time anyway.
+    # and its supervisor starts another. SQLite has one writer at a time anyway.
     CELERY_WORKER_POOL = "solo"
     CELERY_BROKER_URL = "filesystem://localhost"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -352,7 +352,7 @@ else:
 
 # --- REST API ----------------------------------------------------------------------------------
 
-# Short-lived tokens, as the field's documentation promises them.
+# Lifetimes of the API's access and refresh tokens, as its documentation promises them.
 JWT_ACCESS_LIFETIME = timedelta(hours=1)
 JWT_REFRESH_LIFETIME = timedelta(hours=24)
 
@@ -375,14 +375,14 @@ SPECTACULAR_SETTINGS = spectacular_settings(base_url=BASE_URL)
 # --- The product -------------------------------------------------------------------------------
 
 TOKEN_DIGEST_RETENTION = timedelta(days=90)
-# How long a process may go on believing what it has read of a token. 0: it asks every time.
+# How long a process may answer from its cache of a token. 0: it asks the database every time.
 VERIFY_CACHE_SECONDS = read.decimal("VERIFY_CACHE_SECONDS", default=1, lowest=0, highest=1)
-# How often in a minute one address may be refused, and one token be used. 0: as often as they like.
+# Refused tokens per minute and address, and uses per minute and token. 0: no limit.
 REFUSAL_RATE = read.number("REFUSAL_RATE", default=300)
 TOKEN_RATE = read.number("TOKEN_RATE", default=0)
-# How often uses of tokens are written down; as many seconds of them a process that is killed loses.
+# How often each process writes its token usage; one that is killed loses as many seconds of it.
 USAGE_FLUSH_SECONDS = read.number("USAGE_FLUSH_SECONDS", default=60, lowest=1, highest=60)
-# What happens to a mail of which nobody can know whether it arrived: "hold", "resend", or
+# What happens to a mail whose delivery cannot be known: "hold", "resend", or
 # "default", which holds the 7-day notice (the 1-day notice follows) and sends the 1-day one again.
 UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resend")
 

@@ -120,8 +120,8 @@ class SQLiteCache(BaseCache):
         with self._transaction() as connection:
             connection.execute("DELETE FROM entry WHERE expires_at <= ?", (time.time(),))
             (count,) = connection.execute("SELECT count(*) FROM entry").fetchone()
-            if count >= self._max_entries:  # type: ignore[attr-defined]  # not in the stubs
-                share = count // self._cull_frequency  # type: ignore[attr-defined]  # as above
+            if count >= self._max_entries:
+                share = count // self._cull_frequency
                 connection.execute(
                     "DELETE FROM entry WHERE key IN "
                     "(SELECT key FROM entry ORDER BY random() LIMIT ?)",

@@ -1,4 +1,4 @@
-"""Every address of the portal."""
+"""The root URLconf."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path

@@ -1,4 +1,4 @@
-"""Addresses that belong to no app: health, the API's description, and errors."""
+"""Views that belong to no app: health, the API's description, and error pages."""
 
 import logging
 
@@ -23,8 +23,8 @@ openapi = SpectacularJSONAPIView.as_view(authentication_classes=[], permission_c
 @require_safe
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
-    """200 while the database answers and people are being told in time; else 503, with the status
-    "unavailable", "late" (no worker is at work), or "held up" (no mail leaves)."""
+    """Answer 200 while the database answers and notices go out in time; else 503, with the status
+    "unavailable", "late" (no worker scans), or "held up" (no mail leaves)."""
     try:
         found = health(at=timezone.now())
     except Error:
@@ -49,7 +49,7 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def docs(request: HttpRequest) -> HttpResponse:
-    """The API's documentation, made from its OpenAPI description."""
+    """Show the API's documentation, made from its OpenAPI description."""
     return render(request, "api/docs.html", reference())
 
 
@@ -72,7 +72,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
-    """The limits of signing in forget within minutes; which one was reached is not said."""
+    """Answer 429 without naming the limit that was reached; all of them end within minutes."""
     response = render(request, "429.html", status=429)
     response.headers["Retry-After"] = "60"
     return response

@@ -1,4 +1,4 @@
-"""The web entry: any WSGI server can serve `config.wsgi:application`."""
+"""The WSGI application: any server can serve `config.wsgi:application`."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-_django = get_wsgi_application()  # before what needs Django's apps
+_django = get_wsgi_application()  # before imports that need Django's apps
 
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
 from config.verify_fast_path import WSGIApplication, shortcut  # noqa: E402

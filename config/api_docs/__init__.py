@@ -1,1 +1,1 @@
-"""The description of the REST API, and its page."""
+"""The OpenAPI description of the REST API, and its page."""

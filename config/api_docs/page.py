@@ -1,4 +1,4 @@
-"""Turns the OpenAPI description into what the documentation page shows."""
+"""Context of the documentation page, from the OpenAPI description."""
 
 import json
 from functools import cache
@@ -123,13 +123,13 @@ def _resolve(document: Schema, schema: Schema) -> Schema:
 
 
 def _credentials(operation: Schema) -> str | None:
-    """What the header Authorization holds in an example of this call, in the first way it takes."""
+    """The Authorization header of an example, for the first scheme that the operation takes."""
     schemes = {name for each in operation.get("security", []) for name in each}
     return next((text for scheme, text in CREDENTIALS.items() if scheme in schemes), None)
 
 
 def _curl(path: str, method: str, body: Schema | None, *, credentials: str | None) -> str:
-    """One shell line in single quotes, because shells take `$…` for a variable."""
+    """A shell command in single quotes, because shells take `$…` for a variable."""
     parts = ["curl"]
     if credentials:
         parts.append(f"-H 'Authorization: {credentials}'")

@@ -1,1 +1,1 @@
-"""Parsers of what operators set in the environment."""
+"""The environment variables: their list, and a parser for each kind of value."""

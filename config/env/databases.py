@@ -1,4 +1,4 @@
-"""Reads which database the portal uses."""
+"""Parses the URL of the database."""
 
 from typing import Any
 

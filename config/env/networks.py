@@ -1,4 +1,4 @@
-"""Reads the networks of trusted proxies as operators write them."""
+"""Parses the networks of trusted proxies."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 

@@ -1,4 +1,4 @@
-"""Reads numbers as operators write them."""
+"""Parses numbers with bounds."""
 
 import math
 

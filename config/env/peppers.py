@@ -1,4 +1,4 @@
-"""Reads the ring of token peppers as operators write it."""
+"""Parses the ring of token peppers."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Secrets that are made on first start and kept in files only their owner can read."""
+"""Secrets that are generated on first start, in files that only their owner can read."""
 
 import contextlib
 import os

@@ -1,6 +1,6 @@
-"""Reads where the portal is, where its mail goes and who sends it, as operators write them.
+"""Parses the URLs of the portal, of its mail server and of identity providers, and the sender.
 
-What is wrong is told at the start of every process: found later, it would hold up people's mails.
+Errors are raised at the start of every process: found later, they would hold up people's mails.
 """
 
 from email.utils import parseaddr
@@ -16,8 +16,8 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 def parse_base_url(url: str) -> SplitResult:
-    """The address of the portal, an international name in the letters that browsers send and mails
-    can carry: https://bücher.example is https://xn--bcher-kva.example."""
+    """Parse the URL of the portal. An international name becomes ASCII, as browsers send it and
+    mails can carry it: https://bücher.example is https://xn--bcher-kva.example."""
     try:
         parts = urlsplit(url.rstrip("/"))
         host, port = parts.hostname or "", parts.port
@@ -30,11 +30,11 @@ def parse_base_url(url: str) -> SplitResult:
 
 
 def parse_email_url(url: str) -> dict[str, Any]:
-    """Django's settings for mail. What is refused is not repeated: it may hold a password."""
+    """Return Django's settings for mail. Errors do not repeat the URL: it may hold a password."""
     try:
         facts: dict[str, Any] = Env.email_url_config(url)
         if facts["EMAIL_BACKEND"] == SMTP:
-            _refuse_odd_server(facts)
+            _check_server(facts)
     except (ImproperlyConfigured, ValueError):
         raise ImproperlyConfigured(
             "EMAIL_URL must look like smtp+tls://user:password@mail.example.com:587 "
@@ -45,7 +45,7 @@ def parse_email_url(url: str) -> dict[str, Any]:
 
 
 def parse_sender(text: str) -> str:
-    """Whom mails come from: an address, with a name before it or not."""
+    """Check the sender of mails: an address, with or without a name before it."""
     try:
         address = parseaddr(sanitize_address(text, "utf-8"))[1]
     except Exception:  # the standard library's parser has one for every oddity
@@ -59,7 +59,7 @@ def parse_sender(text: str) -> str:
 
 
 def parse_origins(texts: list[str]) -> list[str]:
-    """Read places that may be asked: "https://idp.example.com", "https://idp.example.com:8443"."""
+    """Check origins such as "https://idp.example.com" or "https://idp.example.com:8443"."""
     for text in texts:
         if not _is_origin(text):
             raise ImproperlyConfigured(
@@ -79,8 +79,8 @@ def _is_origin(text: str) -> bool:
     return bool(host) and parts.scheme in ("https", "http") and is_bare and "@" not in parts.netloc
 
 
-def _refuse_odd_server(facts: dict[str, Any]) -> None:
-    """Raises `ValueError` for a name that cannot be looked up, or a login that cannot be said."""
+def _check_server(facts: dict[str, Any]) -> None:
+    """Raise `ValueError` for a host name that DNS cannot hold, or a login that is not ASCII."""
     if not facts["EMAIL_HOST"]:
         raise ValueError
     facts["EMAIL_HOST"].encode("idna")

@@ -1,1 +1,1 @@
-"""Starts the whole portal in the foreground."""
+"""Starts the whole portal in the foreground (`make run`)."""

@@ -1,8 +1,8 @@
 """`python -m config.launcher`: the whole portal in the foreground, until Ctrl-C.
 
-Looks first whether everything is there, prepares the database, fills an empty one with the demo,
-and starts the web server and a worker with beat. PORT, HOST, DATA_DIR, WEB_WORKERS and WEB_THREADS
-are read here; everything else is read by the settings.
+Checks the environment, migrates the database, fills an empty one with the demo, and starts the web
+server and a worker with beat. PORT, HOST, DATA_DIR, WEB_WORKERS and WEB_THREADS are read here;
+everything else is read by the settings.
 """
 
 import contextlib
@@ -27,12 +27,12 @@ from config.launcher.preflight import NotReady
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ANSWERS_WITHIN = 60
-"""Seconds until the web server has to answer."""
+STARTUP_TIMEOUT = 60
+"""Seconds that the web server has until it must answer."""
 
 
 class ServerConfig(NamedTuple):
-    """Where the portal listens and keeps its data, and how many serve it."""
+    """Address, data directory, and number of processes and threads of the web server."""
 
     host: str
     port: int
@@ -42,69 +42,69 @@ class ServerConfig(NamedTuple):
 
 
 class ShutdownFlag:
-    """True from the first Ctrl-C (or SIGTERM, or the terminal's end) on.
+    """True from the first SIGINT, SIGTERM or SIGHUP on.
 
-    While nothing is started it ends the process on the spot. An exception out of nowhere could be
-    lost, in a finalizer or in a callback of the database's; and whatever is cut off must stand a
-    power cut anyhow.
+    Until the first child is started such a signal exits the process at once. An exception raised by
+    a signal handler could be lost, in a finalizer or in a callback of the database; and what is cut
+    off must survive a power cut anyway.
     """
 
     def __init__(self) -> None:
-        self.leaves_at_once = True
-        self._is_made = False
+        self.exits_at_once = True
+        self._is_set = False
         for each in STOP_SIGNALS:
             if each is signal.SIGHUP and signal.getsignal(each) is signal.SIG_IGN:
-                continue  # started with nohup: the end of the terminal is not to matter
-            signal.signal(each, self._make)
+                continue  # started with nohup, which ignores the end of the terminal
+            signal.signal(each, self._set)
 
     def __bool__(self) -> bool:
-        return self._is_made
+        return self._is_set
 
-    def _make(self, _signal: int, _frame: FrameType | None) -> None:
-        self._is_made = True
-        if self.leaves_at_once:
+    def _set(self, _signal: int, _frame: FrameType | None) -> None:
+        self._is_set = True
+        if self.exits_at_once:
             os._exit(0)
 
 
 def main() -> int:
     """0 after Ctrl-C or SIGTERM; 1, with one sentence, if the portal cannot start or go on."""
-    stop_request = ShutdownFlag()
+    shutdown = ShutdownFlag()
     try:
-        place = _place()
-        with preflight.claim_data_dir(place.data_dir):
-            welcome = _prepare(place.host)
-            stop_request.leaves_at_once = False
-            _serve(place, welcome=welcome, stop_request=stop_request)
+        config = _read_config()
+        with preflight.lock_data_dir(config.data_dir):
+            welcome = _prepare(config.host)
+            shutdown.exits_at_once = False
+            _serve(config, welcome=welcome, shutdown=shutdown)
     except NotReady as reason:
         sys.stderr.write(f"{reason}\n")
         return 1
     return 0
 
 
-def _place() -> ServerConfig:
-    """Read the environment, and write it back whole: all that is started below reads the same."""
-    place = ServerConfig(
+def _read_config() -> ServerConfig:
+    """Read the environment, and write the defaults back into it for the child processes."""
+    config = ServerConfig(
         host=os.environ.get("HOST") or "127.0.0.1",
         port=preflight.number("PORT", 8000, highest=65535),
         data_dir=Path(os.environ.get("DATA_DIR") or ROOT / "var").expanduser().resolve(),
         workers=preflight.number("WEB_WORKERS", 2, highest=256),
         threads=preflight.number("WEB_THREADS", 16, highest=256),
     )
-    preflight.refuse_taken_port(place.host, place.port)
-    preflight.make_data_dir(place.data_dir)
-    os.environ.update(PORT=str(place.port), DATA_DIR=str(place.data_dir))
+    preflight.check_port(config.host, config.port)
+    preflight.make_data_dir(config.data_dir)
+    os.environ.update(PORT=str(config.port), DATA_DIR=str(config.data_dir))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
-    return place
+    return config
 
 
 def _prepare(host: str) -> str:
-    """Make the database and the files ready. Returns what a newcomer should read, secret and all:
-    it is for the terminal, and for no log."""
-    preflight.read_settings()
+    """Make the database and the static files ready. Returns the welcome for the terminal, which
+    holds a secret and must not be logged."""
+    preflight.load_settings()
     django.setup()
-    preflight.ask_database()
-    preflight.ask_redis()
+    preflight.check_database()
+    preflight.check_redis()
     try:
         _say("Preparing the database…")
         call_command("migrate", interactive=False, verbosity=0)
@@ -120,51 +120,51 @@ def _prepare(host: str) -> str:
 
 
 def _seed(host: str) -> str:
-    """Fill an empty database with the demo; but its passwords are known to everybody, so only where
-    nobody but this machine can come in."""
+    """Fill an empty database with the demo, if only this machine can reach the portal: the demo's
+    passwords are public. Returns the welcome."""
     if not preflight.is_local(host, settings.BASE_URL):
         return (
             "\nThe demo is for this machine alone. If nobody can sign in yet, begin with:\n"
             "  .venv/bin/python manage.py create_account NAME --administrator E-MAIL\n"
         )
-    told = io.StringIO()
-    call_command("seed_demo", if_empty=True, stdout=told)
-    return told.getvalue() or (
+    output = io.StringIO()
+    call_command("seed_demo", if_empty=True, stdout=output)
+    return output.getvalue() or (
         "\nThe database has users: sign in as one of them. Create an API token there and try it:\n"
         f"  curl -H 'Authorization: APIKey <token>' '{settings.BASE_URL}/iam/clients/me'\n"
     )
 
 
-def _serve(place: ServerConfig, *, welcome: str, stop_request: ShutdownFlag) -> None:
+def _serve(config: ServerConfig, *, welcome: str, shutdown: ShutdownFlag) -> None:
     _say("Starting the web server and the worker…")
-    children = [_start_web_server(place), _start_worker()]
+    children = [_start_web_server(config), _start_worker()]
     try:
         processes.watch(
             children,
-            until=lambda: bool(stop_request) or _is_answering(place),
-            within=ANSWERS_WITHIN,
+            until=lambda: bool(shutdown) or _is_answering(config),
+            within=STARTUP_TIMEOUT,
         )
-        if not stop_request:
+        if not shutdown:
             _say(f"\nPermatoken is ready: {settings.BASE_URL}\n{welcome}\nStop it with Ctrl-C.")
-            processes.watch(children, until=lambda: bool(stop_request))
+            processes.watch(children, until=lambda: bool(shutdown))
     except processes.Ended as ended:
         raise NotReady(f"{ended} The lines above may say why.") from None
     except TimeoutError:
-        raise NotReady(f"The portal did not answer within {ANSWERS_WITHIN} seconds.") from None
+        raise NotReady(f"The portal did not answer within {STARTUP_TIMEOUT} seconds.") from None
     finally:
         _say("\nStopping, which takes a few seconds…")
         processes.stop(children)
 
 
-def _start_web_server(place: ServerConfig) -> processes.Child:
+def _start_web_server(config: ServerConfig) -> processes.Child:
     return processes.start(
         "web server",
         [
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
-            *("--host", place.host, "--port", str(place.port)),
-            *("--workers", str(place.workers), "--blocking-threads", str(place.threads)),
-            # A warning would say that there are more threads than processors. They are for those
-            # who wait: for the database, a password's hash, or a slow client.
+            *("--host", config.host, "--port", str(config.port)),
+            *("--workers", str(config.workers), "--blocking-threads", str(config.threads)),
+            # Without "error" granian warns of more threads than processors. They serve requests
+            # that wait: for the database, a password's hash, or a slow client.
             *("--respawn-failed-workers", "--log-level", "error"),
             "config.wsgi:application",
         ],
@@ -186,10 +186,10 @@ def _start_worker() -> processes.Child:
     )
 
 
-def _is_answering(place: ServerConfig) -> bool:
-    """True once the portal answers that it is well."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place.host, place.host)  # noqa: S104
-    connection = http.client.HTTPConnection(host, place.port, timeout=5)
+def _is_answering(config: ServerConfig) -> bool:
+    """True once /healthz answers 200."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104
+    connection = http.client.HTTPConnection(host, config.port, timeout=5)
     try:
         connection.request("GET", "/healthz", headers={"Host": urlsplit(settings.BASE_URL).netloc})
         return connection.getresponse().status == http.HTTPStatus.OK
@@ -200,7 +200,7 @@ def _is_answering(place: ServerConfig) -> bool:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone; what remains to do is done still
+    with contextlib.suppress(OSError):  # the terminal may be gone; go on stopping
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 

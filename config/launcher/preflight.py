@@ -1,4 +1,4 @@
-"""What must hold before the portal starts, and the sentence for whoever finds that it does not."""
+"""Checks before the portal starts. Each failure is one sentence for the operator."""
 
 import errno
 import fcntl
@@ -16,25 +16,26 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from redis import Redis, RedisError
 
+from config.env.numbers import parse_number
 from config.env.urls import parse_email_url
 
 ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 
 
 class NotReady(Exception):
-    """The portal cannot start: one sentence that says why and what to do."""
+    """The portal cannot start; the message says why and what to do."""
 
 
 def number(name: str, default: int, *, highest: int) -> int:
-    """Read a number from 1 to `highest` from the environment."""
-    text = os.environ.get(name) or str(default)
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= highest):
-        raise NotReady(f"{name} must be a number from 1 to {highest}, not {text!r}.")
-    return int(text)
+    """Read a number from 1 to `highest` from the environment; empty means the default."""
+    try:
+        return parse_number(name, os.environ.get(name) or str(default), highest=highest)
+    except ImproperlyConfigured as error:
+        raise NotReady(str(error)) from None
 
 
-def refuse_taken_port(host: str, port: int) -> None:
-    """Nobody else may listen there, and we must be allowed to."""
+def check_port(host: str, port: int) -> None:
+    """Check that the port is free, and that we may listen on it."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -50,7 +51,7 @@ def refuse_taken_port(host: str, port: int) -> None:
 
 
 def make_data_dir(path: Path) -> None:
-    """Make the folder, readable to its owner only, and see that it can be written to."""
+    """Make the folder, readable to its owner only, and check that it can be written to."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -63,8 +64,8 @@ def make_data_dir(path: Path) -> None:
         ) from None
 
 
-def claim_data_dir(path: Path) -> IO[str]:
-    """Hold the folder for this portal alone, as long as the file that is returned stays open."""
+def lock_data_dir(path: Path) -> IO[str]:
+    """Lock the folder for this portal, as long as the returned file stays open."""
     lock = (path / "run.lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,9 +78,9 @@ def claim_data_dir(path: Path) -> IO[str]:
     return lock
 
 
-def read_settings() -> None:
-    """Read the settings, which reads the environment and makes the secrets on first start."""
-    _refuse_odd_urls()
+def load_settings() -> None:
+    """Load the settings, which read the environment and make the secrets on first start."""
+    _check_urls()
     try:
         assert settings.DATABASES
     except (ImproperlyConfigured, ValueError, LookupError) as error:
@@ -90,8 +91,8 @@ def read_settings() -> None:
         ) from None
 
 
-def ask_database() -> None:
-    """The database must answer; it is not yet asked for its tables."""
+def check_database() -> None:
+    """Check that the database answers. Its tables need not exist yet."""
     try:
         connection.ensure_connection()
     except DatabaseError as error:
@@ -100,8 +101,8 @@ def ask_database() -> None:
         ) from None
 
 
-def ask_redis() -> None:
-    """Redis must answer, if there is one."""
+def check_redis() -> None:
+    """Check that Redis answers, if it is configured."""
     if not settings.REDIS_URL:
         return
     try:
@@ -111,29 +112,29 @@ def ask_redis() -> None:
         raise NotReady(f"Redis does not answer: {_first_line(error)}. Check REDIS_URL.") from None
 
 
-def _refuse_odd_urls() -> None:
-    """Look at the URLs one by one: the libraries' own complaints name neither variable nor cure,
+def _check_urls() -> None:
+    """Check the URLs one by one: the libraries' own errors name neither the variable nor a remedy,
     and some would repeat a password."""
-    if not _is_address(_given("BASE_URL", "http://localhost")):
+    if not _is_http_url(_variable("BASE_URL", "http://localhost")):
         raise NotReady("BASE_URL must look like https://tokens.example.com.")
-    if not _is_database(_given("DATABASE_URL", "sqlite:///:memory:")):
+    if not _is_database_url(_variable("DATABASE_URL", "sqlite:///:memory:")):
         raise NotReady(
             "DATABASE_URL must look like postgres://user:password@host:5432/database "
             "or sqlite:////path/to/file."
         )
-    if not _is_redis(_given("REDIS_URL", "redis://localhost")):
+    if not _is_redis_url(_variable("REDIS_URL", "redis://localhost")):
         raise NotReady("REDIS_URL must look like redis://:password@host:6379/0.")
     try:
-        parse_email_url(_given("EMAIL_URL", "filemail://"))
+        parse_email_url(_variable("EMAIL_URL", "filemail://"))
     except ImproperlyConfigured as error:
         raise NotReady(str(error)) from None
 
 
-def _given(name: str, default: str) -> str:
+def _variable(name: str, default: str) -> str:
     return os.environ.get(name) or default
 
 
-def _is_address(url: str) -> bool:
+def _is_http_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -141,7 +142,7 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def _is_database(url: str) -> bool:
+def _is_database_url(url: str) -> bool:
     try:
         with warnings.catch_warnings(action="ignore"):
             facts = environ.Env.db_url_config(url)
@@ -150,7 +151,7 @@ def _is_database(url: str) -> bool:
     return facts.get("ENGINE") in ENGINES and bool(facts["NAME"])
 
 
-def _is_redis(url: str) -> bool:
+def _is_redis_url(url: str) -> bool:
     try:
         Redis.from_url(url).close()
     except ValueError:
@@ -163,6 +164,6 @@ def _first_line(error: Exception) -> str:
 
 
 def is_local(host: str, base_url: str) -> bool:
-    """True if the portal listens to this machine only, and is spoken of as this machine."""
+    """True if host and BASE_URL both name this machine only."""
     names = {"localhost", "127.0.0.1", "::1"}
     return host in names and urlsplit(base_url).hostname in names

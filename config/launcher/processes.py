@@ -1,4 +1,4 @@
-"""Starts programs side by side, watches them, and stops them together."""
+"""Supervises child processes: starts them, watches them, and stops them together."""
 
 import contextlib
 import ctypes
@@ -12,21 +12,21 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-STOPPED_WITHIN = 15
-"""Seconds that a program has to finish what it is doing."""
+STOP_TIMEOUT = 15
+"""Seconds from SIGTERM to SIGKILL."""
 
 _PR_SET_PDEATHSIG = 1
 
 
 class Child(NamedTuple):
-    """A program that runs, and what to call it."""
+    """A running process and its name for people."""
 
     name: str
     process: subprocess.Popen[bytes]
 
 
 class Ended(Exception):
-    """A program ended that should go on."""
+    """A child process exited by itself."""
 
     def __init__(self, child: Child) -> None:
         super().__init__(
@@ -35,8 +35,8 @@ class Ended(Exception):
 
 
 def start(name: str, command: Sequence[str], *, folder: Path, **environment: str) -> Child:
-    """Start a program in a process group of its own: the terminal's Ctrl-C reaches only us, and we
-    tell everybody once."""
+    """Start a program in a process group of its own: the terminal's Ctrl-C reaches only this
+    process, which signals each child once."""
     process = subprocess.Popen(  # noqa: S603  # commands are ours, none comes from a person
         command,
         cwd=folder,
@@ -64,10 +64,10 @@ def watch(
 
 
 def stop(children: Iterable[Child]) -> None:
-    """Ask all to finish, wait for them together, and leave no process of theirs behind."""
+    """Terminate all, wait for them together, then kill what is left of their process groups."""
     for child in children:
         child.process.terminate()
-    deadline = time.monotonic() + STOPPED_WITHIN
+    deadline = time.monotonic() + STOP_TIMEOUT
     for child in children:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.process.wait(max(0, deadline - time.monotonic()))
@@ -77,5 +77,5 @@ def stop(children: Iterable[Child]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Linux tells the child when its parent dies, even by SIGKILL: no orphan keeps the port."""
+    """Signal the child on Linux when its parent dies, even by SIGKILL: no orphan holds the port."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -123,5 +123,5 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def have_ended(processes: list[psutil.Process]) -> bool:
-    """True if all are gone, or dead and only wait for somebody to notice."""
+    """True if all are gone, or dead and only wait to be reaped."""
     return all(not each.is_running() or each.status() == psutil.STATUS_ZOMBIE for each in processes)

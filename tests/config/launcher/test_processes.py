@@ -80,7 +80,7 @@ def test_all_are_stopped_together(start: Start) -> None:
 def test_program_that_will_not_stop_is_killed(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(processes, "STOPPED_WITHIN", 0.5)
+    monkeypatch.setattr(processes, "STOP_TIMEOUT", 0.5)
     child = start(STUBBORN)
     _wait_until((tmp_path / "ready").exists)
 
@@ -99,7 +99,7 @@ def test_nothing_that_a_program_has_started_stays_behind(start: Start, tmp_path:
     _wait_until(lambda: _has_ended(grandchild))
 
 
-def test_stopping_what_has_stopped_is_dull(start: Start) -> None:
+def test_stop_is_idempotent(start: Start) -> None:
     child = start(SLEEP)
     processes.stop([child])
 
@@ -116,7 +116,7 @@ def _wait_until(holds: Callable[[], bool]) -> None:
 
 
 def _has_ended(pid: int) -> bool:
-    """True for a process that is gone, or dead and only waits for somebody to notice."""
+    """True for a process that is gone, or dead and only waits to be reaped."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
