@@ -381,7 +381,7 @@ VERIFY_CACHE_SECONDS = read.decimal("VERIFY_CACHE_SECONDS", default=1, lowest=0,
 REFUSAL_RATE = read.number("REFUSAL_RATE", default=300)
 TOKEN_RATE = read.number("TOKEN_RATE", default=0)
 # How often each process writes its token usage; one that is killed loses as many seconds of it.
-USAGE_FLUSH_SECONDS = read.number("USAGE_FLUSH_SECONDS", default=60, lowest=1, highest=60)
+USAGE_FLUSH_SECONDS = read.number("USAGE_FLUSH_SECONDS", default=10, lowest=1, highest=60)
 # What happens to a mail whose delivery cannot be known: "hold", "resend", or
 # "default", which holds the 7-day notice (the 1-day notice follows) and sends the 1-day one again.
 UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resend")
