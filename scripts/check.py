@@ -1,4 +1,4 @@
-"""`make check`: everything that can be known about the code without running the portal."""
+"""`make check`: all static checks. `check.py NAME…` runs those steps only."""
 
 import os
 import secrets
@@ -7,53 +7,60 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pins import complaints
+from pins import mismatches
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CI")
-"""What tools need of the environment. Settings of a portal of one's own stay outside."""
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CI")
+"""Variables that tools need. Settings of the developer's own portal are dropped."""
 
 APPS = ("config", "apitokens", "sso", "accounts", "notifications")
-MOST_MODULES = 12
+MAX_MODULES = 12
 
 Step = Callable[[dict[str, str]], str]
-"""Takes an environment; returns what is wrong, or nothing."""
+"""Takes an environment; returns the errors, or an empty string."""
 
 
-def main() -> int:
-    """Take all steps, even after one has failed."""
-    steps: dict[str, Step] = {
-        "Format of Python": _tool("ruff", "format", "--check", "."),
-        "Lint of Python": _tool("ruff", "check", "."),
-        "Types": _tool("mypy", "."),
-        "Format of templates": _tool("djlint", "templates", "--check", "--quiet"),
-        "Lint of templates": _tool("djlint", "templates", "--lint", "--quiet"),
-        "Who may know whom": _tool("lint-imports"),
-        "Migrations are complete": _manage("makemigrations", "--check", "--dry-run"),
-        "Safe to deploy": _deployment,
-        "Folders are small": _small_folders,
-        "Requirements are pinned": lambda _environment: "\n".join(complaints(ROOT)),
-    }
+def main(names: Sequence[str]) -> int:
+    """Run all steps, or the named ones, even after one has failed."""
+    steps = _steps()
+    if unknown := set(names) - steps.keys():
+        _say(f"No such step: {', '.join(unknown)}. The steps are: {', '.join(steps)}.")
+        return 2
     with tempfile.TemporaryDirectory(prefix="permatoken-check-") as folder:
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+        environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         environment["DATA_DIR"] = folder
-        failed = [name for name, step in steps.items() if not _take(name, step, environment)]
+        failed = [name for name in names or steps if not _run(name, steps[name], environment)]
     if failed:
         _say(f"\nNot in order: {', '.join(failed)}. `make fix` repairs format and some lint.")
     return 1 if failed else 0
 
 
-def _take(name: str, step: Step, environment: dict[str, str]) -> bool:
+def _steps() -> dict[str, Step]:
+    return {
+        "Format of Python": _tool("ruff", "format", "--check", "."),
+        "Lint of Python": _tool("ruff", "check", "."),
+        "Types": _tool("mypy", "."),
+        "Format of templates": _tool("djlint", "templates", "--check", "--quiet"),
+        "Lint of templates": _tool("djlint", "templates", "--lint", "--quiet"),
+        "Import contracts": _tool("lint-imports"),
+        "Migrations are complete": _manage("makemigrations", "--check", "--dry-run"),
+        "Safe to deploy": _deployment,
+        "Folders are small": _small_folders,
+        "Requirements are pinned": lambda _environment: "\n".join(mismatches(ROOT)),
+    }
+
+
+def _run(name: str, step: Step, environment: dict[str, str]) -> bool:
     began = time.monotonic()
-    wrong = step(environment)
-    _say(f"{'✗' if wrong else '✓'} {name} ({time.monotonic() - began:.1f} s)")
-    if wrong:
-        _say(wrong)
-    return not wrong
+    errors = step(environment)
+    _say(f"{'✗' if errors else '✓'} {name} ({time.monotonic() - began:.1f} s)")
+    if errors:
+        _say(errors)
+    return not errors
 
 
 def _tool(name: str, *arguments: str) -> Step:
@@ -66,7 +73,7 @@ def _manage(*arguments: str) -> Step:
 
 
 def _deployment(environment: dict[str, str]) -> str:
-    """Django's own look at the settings as an operator would have them."""
+    """Run Django's deployment checks with settings as in production."""
     production = {
         "BASE_URL": "https://tokens.example.com",
         "HSTS_INCLUDE_SUBDOMAINS": "true",
@@ -79,7 +86,7 @@ def _deployment(environment: dict[str, str]) -> str:
 
 
 def _small_folders(_environment: dict[str, str]) -> str:
-    """No folder of an app holds more modules than somebody takes in at a glance."""
+    """Check that no folder of an app holds more modules than a reader takes in at a glance."""
     counts = Counter(
         path.parent
         for app in APPS
@@ -87,10 +94,10 @@ def _small_folders(_environment: dict[str, str]) -> str:
         if path.name != "__init__.py" and "migrations" not in path.parts
     )
     return "\n".join(
-        f"{folder.relative_to(ROOT)} holds {count} modules, and may hold {MOST_MODULES}: "
+        f"{folder.relative_to(ROOT)} holds {count} modules, and may hold {MAX_MODULES}: "
         "give those that belong together a folder of their own."
         for folder, count in sorted(counts.items())
-        if count > MOST_MODULES
+        if count > MAX_MODULES
     )
 
 
@@ -107,4 +114,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

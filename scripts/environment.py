@@ -1,4 +1,4 @@
-"""The virtual environment in `.venv`, with exactly the packages that the requirement files pin."""
+"""Creates the virtual environment in `.venv` with the packages that the requirement files pin."""
 
 import fcntl
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv"
 BENCH_FOLDER = ROOT / "var" / "benchmarks" / "venv"
-"""The peers that are measured beside the portal stay out of its own environment."""
+"""An environment apart, for the libraries that are measured beside the portal."""
 
 RUN = ROOT / "requirements.txt"
 DEV = ROOT / "requirements-dev.txt"
@@ -37,16 +37,16 @@ _HAS_PIP = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pip')
 
 
 class Failed(Exception):
-    """One sentence for the person who waits."""
+    """The environment cannot be prepared; the message is one sentence for the developer."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prepare for `run`, `dev` or `bench`; quick, and silent, when there is nothing to do."""
+    """Prepare for `run`, `dev` or `bench`. Idempotent; quick and silent if nothing is to do."""
     if list(arguments) not in (["run"], ["dev"], ["bench"]):
         sys.stderr.write("Usage: prepare.py run|dev|bench\n")
         return 2
     try:
-        with _alone():
+        with _lock():
             if arguments[0] == "bench":
                 _make_environment(BENCH_FOLDER)
                 _install(BENCH, folder=BENCH_FOLDER)
@@ -66,8 +66,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Two starts from one fresh checkout must not install over each other."""
+def _lock() -> Iterator[None]:
+    """Hold a lock, so that two starts from one fresh checkout do not install at once."""
     with RUN.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -76,8 +76,8 @@ def _alone() -> Iterator[None]:
 def _make_environment(folder: Path) -> None:
     if _works(folder):
         return
-    place = folder.relative_to(ROOT)
-    _say(f"Making the virtual environment in {place} with Python {sys.version.split()[0]}…")
+    shown = folder.relative_to(ROOT)
+    _say(f"Making the virtual environment in {shown} with Python {sys.version.split()[0]}…")
     made = _call(sys.executable, "-m", "venv", "--clear", str(folder))
     if made.returncode:
         raise Failed(
@@ -87,7 +87,7 @@ def _make_environment(folder: Path) -> None:
 
 
 def _works(folder: Path) -> bool:
-    """False for an environment that is missing, half made, or whose Python has been removed."""
+    """False if the environment is missing, incomplete, or its Python has been removed."""
     try:
         return _call(_python(folder), "-c", _HAS_PIP).returncode == 0
     except OSError:
@@ -105,25 +105,25 @@ def _install(
         return
     long = "" if into else " (about half a minute the first time)"
     _say(f"Installing packages of {wanted.relative_to(ROOT)}{long}…")
-    place = ["--no-deps", "--upgrade", "--target", str(into)] if into else []
+    target = ["--no-deps", "--upgrade", "--target", str(into)] if into else []
     done = _call(
         *(_python(folder), "-m", "pip", "install", "--quiet", "--no-input"),
-        *("--disable-pip-version-check", "--require-hashes", *place, "-r", str(wanted)),
+        *("--disable-pip-version-check", "--require-hashes", *target, "-r", str(wanted)),
     )
     if done.returncode:
         raise Failed(_explain(done))
     for file in filter(None, (wanted, includes)):
-        _note(file, folder).parent.mkdir(exist_ok=True)
-        _note(file, folder).write_text(_fingerprint(file))
+        _marker(file, folder).parent.mkdir(exist_ok=True)
+        _marker(file, folder).write_text(_fingerprint(file))
 
 
 def _is_installed(file: Path, folder: Path) -> bool:
-    note = _note(file, folder)
-    return note.exists() and note.read_text() == _fingerprint(file)
+    marker = _marker(file, folder)
+    return marker.exists() and marker.read_text() == _fingerprint(file)
 
 
-def _note(file: Path, folder: Path) -> Path:
-    """Where an environment remembers what a requirement file was when it was installed."""
+def _marker(file: Path, folder: Path) -> Path:
+    """The file that holds the digest of a requirement file as it was installed."""
     return folder / "installed" / file.name
 
 

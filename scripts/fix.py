@@ -1,4 +1,4 @@
-"""`make fix`: repair what tools can repair, then say what is left to people."""
+"""`make fix`: repair what tools can repair, then run all checks."""
 
 import subprocess
 import sys

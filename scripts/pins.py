@@ -1,4 +1,4 @@
-"""Compares what the `.in` files ask for with what the `.txt` files pin; asks no registry."""
+"""Compares the requirements in `.in` files with the pins in `.txt` files, without a registry."""
 
 import re
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ COMPILED = (
     "benchmarks/requirements",
 )
 INCLUDING = ("requirements-dev", "benchmarks/requirements")
-"""These also hold what the portal runs on, in the same versions."""
+"""These include requirements.txt, in the same versions."""
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)")
 _CAUSE = re.compile(r"^    # (?:via)?\s+-r (\S+)$")
 
 
-def complaints(root: Path) -> list[str]:
-    """Sentences about everything that does not fit; none if all does."""
+def mismatches(root: Path) -> list[str]:
+    """A sentence for each mismatch."""
     found = [each for name in COMPILED for each in _compare(root, name)]
     run = _pins((root / "requirements.txt").read_text())
     for including in INCLUDING:
@@ -35,15 +35,15 @@ def complaints(root: Path) -> list[str]:
 
 
 def _compare(root: Path, name: str) -> Iterator[str]:
-    asked, compiled = root / f"{name}.in", root / f"{name}.txt"
-    wanted = {canonicalize_name(each.name): each for each in _requirements(asked.read_text())}
+    source, compiled = root / f"{name}.in", root / f"{name}.txt"
+    wanted = {canonicalize_name(each.name): each for each in _requirements(source.read_text())}
     pins = _pins(compiled.read_text())
     for package, requirement in wanted.items():
         version = pins.get(package)
         if version is None or not requirement.specifier.contains(version, prereleases=True):
-            yield f"{asked.name} asks for {requirement}; {version or 'nothing'} is pinned."
+            yield f"{source.name} asks for {requirement}; {version or 'nothing'} is pinned."
     for forgotten in _pinned_for(f"{name}.in", compiled.read_text()) - wanted.keys():
-        yield f"{compiled.name} pins {forgotten}, which {asked.name} does not ask for any more."
+        yield f"{compiled.name} pins {forgotten}, which {source.name} does not ask for any more."
     if "--hash=" not in compiled.read_text():
         yield f"{compiled.name} has no hashes."
 
@@ -61,7 +61,7 @@ def _pins(text: str) -> dict[str, str]:
 
 
 def _pinned_for(cause: str, compiled: str) -> set[str]:
-    """The names whose comment says that this file asked for them."""
+    """The packages that are pinned because this file requires them, by their comments."""
     names: set[str] = set()
     name = ""
     for line in compiled.splitlines():
