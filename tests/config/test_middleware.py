@@ -1,4 +1,4 @@
-"""The rules of the road: proxies, sizes, https, caches, and cookies that no session can have."""
+"""Middleware: forwarded headers, body sizes, HTTPS and caches of the API, and bad session cookies."""
 
 import pytest
 from django.test import Client
