@@ -1,4 +1,4 @@
-"""Middleware: forwarded headers, body sizes, HTTPS and caches of the API, and bad session cookies."""
+"""Middleware: forwarded headers, body sizes, HTTPS and caches of the API, bad cookies."""
 
 import pytest
 from django.test import Client

@@ -5,7 +5,6 @@ import os
 import sqlite3
 import stat
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 from multiprocessing.synchronize import Barrier
@@ -138,10 +137,13 @@ def test_what_json_cannot_say_is_refused(cache: SQLiteCache) -> None:
     assert cache.get("key") is None
 
 
-def test_key_that_has_expired_can_be_added_again(cache: SQLiteCache) -> None:
-    assert cache.add("key", 1, 0.05)
+def test_key_that_has_expired_can_be_added_again(
+    cache: SQLiteCache, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(1_000_000, tick=False)
+    assert cache.add("key", 1, 5)
     assert not cache.add("key", 2, 60)
-    time.sleep(0.06)
+    time_machine.move_to(1_000_005, tick=False)
     assert cache.get("key") is None
     assert cache.add("key", 2, 60)
     assert cache.get("key") == 2
@@ -216,13 +218,16 @@ def cull_at_every_write(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("cull_at_every_write")
-def test_making_room_takes_what_has_expired_and_leaves_the_rest(path: Path) -> None:
+def test_making_room_takes_what_has_expired_and_leaves_the_rest(
+    path: Path, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(1_000_000, tick=False)
     cache = SQLiteCache(path, {"max_entries": 10})
     for number in range(6):
-        cache.set(f"old-{number}", 1, 0.01)
+        cache.set(f"old-{number}", 1, 5)
     for number in range(4):
         cache.set(f"living-{number}", 1, 60)
-    time.sleep(0.02)
+    time_machine.move_to(1_000_005, tick=False)
     cache.set("new", 1, 60)
     assert [cache.get(f"living-{number}") for number in range(4)] == [1] * 4
     assert rows(path) == 5
