@@ -5,7 +5,7 @@ from django.urls import path
 from sso.connections import views as connections
 from sso.inactivity import views as inactivity
 from sso.login import dry_run_views as dry_run
-from sso.login import reauthentication
+from sso.login import reauthentication_views as reauthentication
 from sso.login import views as login
 from sso.logout import views as logout
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from sso.models import Connection
-from sso.saml.toolkit import conversation
+from sso.saml.python3_saml import conversation
 
 SIGN_IN = "login"
 LONGEST_RELAY_STATE = 80

@@ -24,15 +24,16 @@ from accounts.models import Membership, User
 from accounts.sign_in.adapter import person
 from accounts.tenancy.decorators import SESSION_KEY
 from sso.login import dry_run_views as dry_run
-from sso.login import reauthentication, sso_session
+from sso.login import reauthentication_views as reauthentication
+from sso.login import sso_session
 from sso.login.allauth_provider import SIGN_IN, ConnectionProvider, wanted_page
 from sso.login.pending_assertion import pop_pending_assertion, store_pending_assertion
 from sso.login.refusal_pages import described, known, refusal_page, refused_at_door
 from sso.login.services import log_in_with_assertion
 from sso.models import Connection
 from sso.saml.errors import Refused
+from sso.saml.python3_saml import our_metadata
 from sso.saml.responses import Assertion, read
-from sso.saml.toolkit import our_metadata
 
 
 @require_safe

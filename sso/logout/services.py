@@ -25,9 +25,9 @@ from sso.login.sso_session import SSOSession
 from sso.models import Connection, Subject
 from sso.saml import endpoints
 from sso.saml.errors import Refused
+from sso.saml.python3_saml import conversation, request_data, settings_of
 from sso.saml.responses import SKEW, instant_of
 from sso.saml.structure import SAML, SAMLP, SIGNATURES, parse_document, text_of
-from sso.saml.toolkit import conversation, request_data, settings_of
 
 REQUEST, ANSWER = "SAMLRequest", "SAMLResponse"
 SALT = "sso.signing-out"

@@ -18,8 +18,8 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from sso.models import Connection
 from sso.saml import endpoints
 from sso.saml.errors import Refused
+from sso.saml.python3_saml import request_data, settings_of
 from sso.saml.structure import SAML, assertion_in, is_signed, parse, text_of
-from sso.saml.toolkit import request_data, settings_of
 
 SKEW = timedelta(minutes=2)
 """How far the clocks of provider and portal may be apart."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from tests.idp.forms import form_of
+from tests.idp.html_forms import form_of
 from tests.idp.keys import SigningKey, make_key
 
 FOLDER = Path(__file__).resolve().parent

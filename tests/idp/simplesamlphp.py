@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode, urljoin
 
-from tests.idp.forms import Form, form_of
+from tests.idp.html_forms import Form, form_of
 from tests.idp.samlp import Answer, Unavailable
 from tests.portal import ROOT, free_port
 

@@ -6,7 +6,7 @@ from accounts.models import Membership
 from sso.models import Connection
 from tests.factories import CertificateFactory, ConnectionFactory, DomainFactory
 from tests.idp.keys import SigningKey
-from tests.sso.documents import key
+from tests.sso.metadata_documents import key
 
 
 @pytest.fixture

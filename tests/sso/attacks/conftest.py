@@ -14,7 +14,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership
 from sso.connections import services as connections
 from sso.models import Connection
-from sso.saml import metadata, structure, toolkit
+from sso.saml import metadata, python3_saml, structure
 from sso.saml.errors import reason
 from tests.idp.keys import make_key
 from tests.idp.login import Guest, Visitor, connect
@@ -62,7 +62,7 @@ def signed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """
     if request.param == "message":
         monkeypatch.setattr(structure, "_refuse_unsigned", lambda _assertion: None)
-        monkeypatch.setitem(toolkit._SECURITY, "wantAssertionsSigned", False)
+        monkeypatch.setitem(python3_saml._SECURITY, "wantAssertionsSigned", False)
     return str(request.param)
 
 

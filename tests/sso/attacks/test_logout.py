@@ -11,10 +11,10 @@ import pytest
 from django.conf import settings
 
 from sso.models import Connection
-from tests.idp import mutations, redirects, signatures
+from tests.idp import mutations, redirect_binding, signatures
 from tests.idp.keys import make_key
 from tests.idp.login import Visitor
-from tests.idp.redirects import Message
+from tests.idp.redirect_binding import Message
 from tests.idp.samlp import Person, Provider
 from tests.sso.attacks.conftest import MARIA
 
@@ -96,7 +96,7 @@ FORGERIES: dict[str, Forgery] = {
     "other relay state": lambda message, _: Message({**message.fields, "RelayState": "other"}),
     "attacker's key": lambda message, _: message.signed(make_key("attacker")),
     "SHA-1": lambda message, provider: message.signed(
-        provider.signing, algorithm=redirects.RSA_SHA1
+        provider.signing, algorithm=redirect_binding.RSA_SHA1
     ),
     "public key": lambda message, provider: message.signed_with_public_key(
         provider.signing.certificate.encode()

@@ -22,7 +22,7 @@ from tests.factories import (
     SubjectFactory,
     acting,
 )
-from tests.sso.documents import BASE_URL, ENTITY_ID, SIGN_IN, key, metadata
+from tests.sso.metadata_documents import BASE_URL, ENTITY_ID, SIGN_IN, key, metadata
 
 pytestmark = pytest.mark.django_db
 

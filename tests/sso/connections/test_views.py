@@ -25,7 +25,7 @@ from tests.factories import (
     DomainFactory,
     SubjectFactory,
 )
-from tests.sso.documents import ENTITY_ID, key, metadata, signed
+from tests.sso.metadata_documents import ENTITY_ID, key, metadata, signed
 from tests.sso.saml.test_metadata_fetch import says, server
 
 pytestmark = pytest.mark.django_db

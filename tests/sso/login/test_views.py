@@ -12,7 +12,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from accounts.tenancy.decorators import SESSION_KEY
 from sso.models import Connection
-from sso.saml import endpoints, toolkit
+from sso.saml import endpoints, python3_saml
 from sso.saml.errors import REASONS
 from tests.conftest import SignIn
 from tests.factories import ConnectionFactory, MembershipFactory
@@ -241,7 +241,7 @@ def test_only_certificates_that_are_good_now_are_believed(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     trusted.certificates.update(not_after=datetime.now(UTC) - timedelta(minutes=1))
-    assert toolkit.settings_of(trusted, datetime.now(UTC)).get_idp_data()["x509certMulti"] == {
+    assert python3_saml.settings_of(trusted, datetime.now(UTC)).get_idp_data()["x509certMulti"] == {
         "signing": []
     }
 

@@ -14,7 +14,7 @@ from onelogin.saml2.constants import OneLogin_Saml2_Constants as Words
 
 from sso.saml.metadata import LARGEST, Metadata, read
 from tests.idp.keys import certify_again
-from tests.sso.documents import (
+from tests.sso.metadata_documents import (
     BASE_URL,
     ENTITY_ID,
     POST,

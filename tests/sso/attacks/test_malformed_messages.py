@@ -14,7 +14,7 @@ import pytest
 
 from tests.idp import mutations
 from tests.idp.login import Visitor
-from tests.idp.redirects import deflated
+from tests.idp.redirect_binding import deflated
 from tests.sso.attacks.conftest import MARIA, assert_refused
 
 pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
