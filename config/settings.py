@@ -381,17 +381,17 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
     "watch-absences": {
-        "task": "sso.tasks.watch_absences",
+        "task": "sso.tasks.enforce_inactivity_policies",
         "schedule": schedule(timedelta(hours=1)),
         "options": {"expires": 3600},
     },
     "forget-assertions": {
-        "task": "sso.tasks.forget_assertions",
+        "task": "sso.tasks.delete_expired_assertions",
         "schedule": schedule(timedelta(hours=1)),
         "options": {"expires": 3600},
     },
     "warn-of-certificates": {
-        "task": "sso.tasks.warn_of_certificates",
+        "task": "sso.tasks.notify_expiring_certificates",
         "schedule": schedule(timedelta(hours=1)),
         "options": {"expires": 3600},
     },

@@ -1,4 +1,4 @@
-"""The operators' pages of single sign-on: to answer who asks for domains, to look, to take back."""
+"""Operators' pages: approve or refuse domains; look at connections and switch them off."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,12 +23,12 @@ from sso.connections import domains
 from sso.connections import services as connections
 from sso.models import Connection, Domain
 
-# Connections are what stands in our own tables: these rows would be ways around their verbs.
+# allauth reads connections from our own tables. Rows of these would bypass their services.
 for _model in (SocialAccount, SocialApp, SocialToken):
     admin.site.unregister(_model)
 
 
-class AnswerFilter(admin.SimpleListFilter):
+class DomainStateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
@@ -50,21 +50,21 @@ class AnswerFilter(admin.SimpleListFilter):
         return queryset
 
 
-class OfAccountFilter(AccountFilter):
+class ConnectionAccountFilter(AccountFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(connection__account=self._asked()) if self.value() else queryset
 
 
-class VerbsOnly(ReadOnlyAdminMixin, ListAdmin):
-    """A list whose rows are changed by the verbs of its actions alone."""
+class ServiceActionsAdmin(ReadOnlyAdminMixin, ListAdmin):
+    """A list whose rows are changed only by services, as admin actions."""
 
     def _each(
-        self, request: HttpRequest, queryset: QuerySet[Any], verb: Callable[..., object]
+        self, request: HttpRequest, queryset: QuerySet[Any], service: Callable[..., object]
     ) -> None:
-        """Do it to every selected row, and say of each what came of it."""
+        """Run the service for each selected row, with the outcome as a message."""
         for row in queryset:
             try:
-                done = verb(row)
+                done = service(row)
             except (PermissionDenied, ValidationError) as refusal:
                 told, level = words(refusal), messages.ERROR
             else:
@@ -74,14 +74,14 @@ class VerbsOnly(ReadOnlyAdminMixin, ListAdmin):
 
 
 @admin.register(Domain)
-class DomainAdmin(VerbsOnly):
-    """Before one is approved, somebody makes sure that the domain is the account's: from then on
-    its provider says who owns which address of it."""
+class DomainAdmin(ServiceActionsAdmin):
+    """E-mail domains that accounts have requested. Before an operator approves one, they verify
+    that it is the account's: its provider is then trusted for every address of it."""
 
     actions = ["approve", "refuse"]
     fields = ["name", "account", "asked", "asked_by", "state", "approved", "approved_by"]
     list_display = ["name", "account", "state", "asked", "asked_by"]
-    list_filter = [AnswerFilter, OfAccountFilter]
+    list_filter = [DomainStateFilter, ConnectionAccountFilter]
     lookups = {"state": is_text, "account": is_text}
     list_select_related = ["connection__account", "asked_by__user", "asked_by__account"]
     search_fields = ["name", "connection__account__name"]
@@ -119,8 +119,8 @@ class DomainAdmin(VerbsOnly):
 
 
 @admin.register(Connection)
-class ConnectionAdmin(VerbsOnly):
-    """What an account has set up. Its Administrators change it; operators can only take back."""
+class ConnectionAdmin(ServiceActionsAdmin):
+    """Connections of accounts. Administrators change them; operators can only switch them off."""
 
     actions = ["stop_forcing", "switch_off"]
     fields = [

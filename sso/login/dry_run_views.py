@@ -1,4 +1,4 @@
-"""The test of a connection: one sign-in that signs nobody in, and what came back from it."""
+"""Dry run of a connection (“test” on the page): a login that starts no session."""
 
 from typing import Any
 
@@ -14,68 +14,72 @@ from accounts.http.client_ip import client_address
 from accounts.models import AuditEvent
 from accounts.tenancy.decorators import MemberRequest, current_member
 from sso.connections import services as connections
-from sso.connections.views import administrators_page
+from sso.connections.views import sso_administrator_required
 from sso.login import services as login
 from sso.login.allauth_provider import ConnectionProvider
-from sso.login.dry_run import Finding, find
+from sso.login.dry_run import DryRunResult, evaluate_dry_run
 from sso.models import Connection
-from sso.saml.errors import Refused, reason
+from sso.saml.errors import Refused, describe_reason
 from sso.saml.responses import Assertion
 
 PROCESS = "test"
-_FOUND, _BEGAN = "sso_test", "sso_test_began"
+_RESULT_KEY, _STARTED_KEY = "sso_test", "sso_test_began"
 
 
-@administrators_page("GET", "HEAD", "POST")
-def test(request: MemberRequest) -> HttpResponse:
-    """To the provider and back. Browsers let no form lead to another site: the button leads to a
-    page, and the page leads on."""
+@sso_administrator_required("GET", "HEAD", "POST")
+def start_dry_run(request: MemberRequest) -> HttpResponse:
+    """Redirect to the provider. The policy `form-action` lets no form lead to another site, so the
+    form (POST) gets a page with a link back here (GET)."""
     here = connections.connection_of(request.member.account_id)
-    if here is None or not here.is_described:
+    if here is None or not here.has_provider:
         raise Http404
     if request.method == "POST":
         return render(request, "sso/to_provider.html", {"way": request.path})
-    request.session.pop(_FOUND, None)
-    request.session[_BEGAN] = timezone.now().isoformat()
+    request.session.pop(_RESULT_KEY, None)
+    request.session[_STARTED_KEY] = timezone.now().isoformat()
     answer: HttpResponse = ConnectionProvider(request, here).redirect(
         request, PROCESS, account=here.account_id
     )
     return answer
 
 
-@administrators_page("GET", "HEAD")
-def tested(request: MemberRequest) -> HttpResponse:
-    """What came back: the words of the provider, or the reason why nothing of it was believed."""
+@sso_administrator_required("GET", "HEAD")
+def dry_run_result(request: MemberRequest) -> HttpResponse:
+    """Show the result of the dry run, or the reason why the response was refused."""
     here = connections.connection_of(request.member.account_id)
     if here is None:
         raise Http404
-    facts = request.session.get(_FOUND)
+    facts = request.session.get(_RESULT_KEY)
     context: dict[str, Any] = {
         "connection": here,
-        "found": Finding(*facts) if facts else None,
-        "refusal": "" if facts else _refusal(here, request.session.get(_BEGAN)),
+        "found": DryRunResult(*facts) if facts else None,
+        "refusal": "" if facts else _latest_refusal(here, request.session.get(_STARTED_KEY)),
     }
     return render(request, "sso/tested.html", context)
 
 
-def came_back(request: HttpRequest, connection: Connection, assertion: Assertion) -> HttpResponse:
-    """Back from the provider, in the browser of the Administrator who tests. Raises `Refused`."""
+def complete_dry_run(
+    request: HttpRequest, connection: Connection, assertion: Assertion
+) -> HttpResponse:
+    """Finish the dry run in the Administrator's browser. Raises `Refused`."""
     login.consume_assertion(
         connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at
     )
     member = current_member(request)
     if member is None or member.account_id != connection.account_id:
         raise Refused("other_person")
-    found = find(connection, assertion)
-    request.session[_FOUND] = list(found)
-    if found.is_well:
+    result = evaluate_dry_run(connection, assertion)
+    request.session[_RESULT_KEY] = list(result)
+    if result.is_complete:
         by = Actor.member(member, address=client_address(request))
-        _pass(request, connection, assertion, by=by)
+        _record_success(request, connection, assertion, by=by)
     return redirect("sso:tested")
 
 
-def _pass(request: HttpRequest, connection: Connection, assertion: Assertion, *, by: Actor) -> None:
-    is_recorded = connections.record_test(
+def _record_success(
+    request: HttpRequest, connection: Connection, assertion: Assertion, *, by: Actor
+) -> None:
+    is_recorded = connections.record_dry_run(
         connection=connection,
         signs_messages=assertion.message_is_signed,
         by=by,
@@ -87,9 +91,9 @@ def _pass(request: HttpRequest, connection: Connection, assertion: Assertion, *,
         messages.error(request, _("The provider was changed meanwhile. Test once more."))
 
 
-def _refusal(connection: Connection, began: str | None) -> str:
-    """Why the newest answer since the test began was not believed; "" if none came."""
-    since = parse_datetime(began or "")
+def _latest_refusal(connection: Connection, started_at: str | None) -> str:
+    """Why the latest response since the dry run began was refused; "" if there was none."""
+    since = parse_datetime(started_at or "")
     if since is None:
         return ""
     newest = (
@@ -97,4 +101,4 @@ def _refusal(connection: Connection, began: str | None) -> str:
         .newest_first()
         .first()
     )
-    return reason(newest.details.get("code", "")) if newest else ""
+    return describe_reason(newest.details.get("code", "")) if newest else ""

@@ -1,7 +1,7 @@
-"""The verb of coming in through an account's identity provider: whom to believe, and as whom.
+"""Login with a verified assertion, including just-in-time provisioning of new members.
 
-The provider speaks for its account and for nobody else. It never signs in a user of another account
-who happens to have the address that it claims, and never an operator.
+A provider is trusted for its own account only. It never signs in a user of another account by
+claiming their address, and never an operator.
 """
 
 from dataclasses import replace
@@ -29,30 +29,34 @@ from sso.saml.responses import Assertion
 
 EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 DAY = timedelta(days=1)
-LONGEST_NAME = 150
+MAX_NAME_LENGTH = 150
 
 
 def log_in_with_assertion(
     *, connection: Connection, assertion: Assertion, by: Actor, at: datetime
 ) -> Membership:
-    """Who may come in by this assertion, which `responses.read` has made and this browser asked
-    for.
+    """Resolve the membership that this assertion signs in, and consume the assertion.
 
-    Links them, and makes them first if they are new and the account takes new people. It lets
-    somebody in once. Raises `Refused`; the reason is in the account's audit log then.
+    The caller has verified the assertion (`responses.verify_response`) and that this browser has
+    requested it. Unknown users are linked, or created if the account accepts new members. Raises
+    `Refused`, with the reason in the account's audit log.
     """
     try:
-        take(connection=connection, assertion=assertion)
+        consume_login_assertion(connection=connection, assertion=assertion)
         with transaction.atomic():
             return _resolve_membership(connection, assertion, by=by, at=at)
     except Refused as refusal:
-        refuse(connection=connection, refusal=refusal, by=by, at=at, name_id=assertion.name_id)
+        record_refusal(
+            connection=connection, refusal=refusal, by=by, at=at, name_id=assertion.name_id
+        )
         raise
 
 
-def take(*, connection: Connection, assertion: Assertion) -> None:
-    """Use up an assertion that is signed as the provider's answer to the test was: where it signs
-    messages, too, taking such a signature away gains nothing. Raises `Refused`."""
+def consume_login_assertion(*, connection: Connection, assertion: Assertion) -> None:
+    """Consume an assertion whose response is signed as it was in the dry run. Raises `Refused`.
+
+    Where the response was signed then, a response without that signature is refused: it covers
+    Destination and InResponseTo, so that stripping it is an attack."""
     if connection.signs_messages and not assertion.message_is_signed:
         raise Refused("unsigned_response")
     consume_assertion(
@@ -61,8 +65,10 @@ def take(*, connection: Connection, assertion: Assertion) -> None:
 
 
 def consume_assertion(*, connection: Connection, message_id: str, until: datetime) -> None:
-    """Use up what the provider has said, which is believed `until` then, whatever comes of it.
-    Raises `Refused` if it was used before."""
+    """Mark a message as used, whatever the outcome. Raises `Refused` if it was used before.
+
+    The unique constraint decides between concurrent requests. The row is kept `until` the message
+    expires."""
     try:
         with transaction.atomic():
             UsedAssertion.objects.create(
@@ -74,16 +80,16 @@ def consume_assertion(*, connection: Connection, message_id: str, until: datetim
         raise Refused("replayed") from None
 
 
-def forget(*, at: datetime) -> int:
-    """Drop assertions that nobody would believe any more. Dull when run twice."""
-    dropped, _by_model = UsedAssertion.objects.filter(forget_at__lte=at).delete()
-    return dropped
+def delete_expired_assertions(*, at: datetime) -> int:
+    """Delete the rows of expired messages. Idempotent."""
+    deleted, _by_model = UsedAssertion.objects.filter(forget_at__lte=at).delete()
+    return deleted
 
 
-def refuse(
+def record_refusal(
     *, connection: Connection, refusal: Refused, by: Actor, at: datetime, name_id: str = ""
 ) -> None:
-    """Keep the reason where the account's Administrators can read it, and nobody else."""
+    """Audit the reason, for the account's Administrators only."""
     audit.record(
         "sso.refused",
         by=by,
@@ -97,40 +103,40 @@ def refuse(
 
 
 def email_of(connection: Connection, assertion: Assertion) -> str | None:
-    """The address that the provider says the person has; None if it says none that can be one."""
+    """The e-mail address in the assertion; None unless there is exactly one valid address."""
     if connection.email_attribute:
-        said = _values(assertion, connection.email_attribute)
+        addresses = _attribute_values(assertion, connection.email_attribute)
     else:
-        said = [assertion.name_id] if assertion.name_id_format == EMAIL_FORMAT else []
-    return known_email(said[0]) if len(said) == 1 else None
+        addresses = [assertion.name_id] if assertion.name_id_format == EMAIL_FORMAT else []
+    return known_email(addresses[0]) if len(addresses) == 1 else None
 
 
 def name_of(connection: Connection, assertion: Assertion) -> str:
-    """What to call the person; "" if the provider does not say, or not in one line."""
-    said = " ".join(_values(assertion, connection.name_attribute)).strip()
+    """The display name in the assertion; "" if there is none that is valid."""
+    name = " ".join(_attribute_values(assertion, connection.name_attribute)).strip()
     try:
-        validate_line(said)
+        validate_line(name)
     except ValidationError:
         return ""
-    return said if len(said) <= LONGEST_NAME else ""
+    return name if len(name) <= MAX_NAME_LENGTH else ""
 
 
 def role_of(connection: Connection, assertion: Assertion) -> Role:
-    """What somebody new becomes: the strongest role that the provider names, by name or id, and
-    that may be given; else the account's choice."""
-    said = _values(assertion, connection.role_attribute)
-    named = {role for text in said if (role := Role.find(text)) is not None}
+    """The role of a new member: the highest that the assertion names, by name or ID, and that the
+    settings allow; else the default role."""
+    values = _attribute_values(assertion, connection.role_attribute)
+    named = {role for text in values if (role := Role.find(text)) is not None}
     if not connection.may_make_administrators:
         named.discard(Role.ADMINISTRATORS)
     return min(named, key=lambda role: role.rank, default=connection.given_role)
 
 
-def _values(assertion: Assertion, attribute: str) -> list[str]:
-    """What the provider says there; nothing where the settings name no attribute."""
+def _attribute_values(assertion: Assertion, attribute: str) -> list[str]:
+    """The values of an attribute; none if the settings name no attribute."""
     return assertion.attributes.get(attribute, []) if attribute else []
 
 
-def speaks_for(connection: Connection, email: str) -> bool:
+def is_authoritative_for(connection: Connection, email: str) -> bool:
     """True if an operator has approved the address's domain for exactly this connection."""
     approved = connection.domains.filter(approved_at__isnull=False)
     return approved.filter(name=domain_of(email)).exists()
@@ -143,18 +149,18 @@ def _resolve_membership(
     connection = Connection.objects.get(pk=connection.pk)
     if not connection.is_on or account.closed_at is not None:
         raise Refused("switched_off")
-    membership = _linked(connection, assertion)
+    membership = _linked_membership(connection, assertion)
     if membership is None:
-        membership = _link(connection, account, assertion, by=by, at=at)
+        membership = _link_subject(connection, account, assertion, by=by, at=at)
     _refuse_operators_and_inactive(membership.user)
-    _refuse_forced_elsewhere(connection, membership.user)
+    _refuse_if_forced_elsewhere(connection, membership.user)
     suspension.record_sso_sign_in(
         membership=membership, by=replace(by, user=membership.user), at=at
     )
     return membership
 
 
-def _linked(connection: Connection, assertion: Assertion) -> Membership | None:
+def _linked_membership(connection: Connection, assertion: Assertion) -> Membership | None:
     subject = (
         Subject.objects.filter(connection=connection, name_id=assertion.name_id)
         .select_related("membership__user", "membership__account")
@@ -167,16 +173,16 @@ def _linked(connection: Connection, assertion: Assertion) -> Membership | None:
     return subject.membership
 
 
-def _link(
+def _link_subject(
     connection: Connection, account: Account, assertion: Assertion, *, by: Actor, at: datetime
 ) -> Membership:
-    """Link a name that the provider says for the first time with a member, or somebody new."""
+    """Link a new NameID with an existing member, or with a new one."""
     email = email_of(connection, assertion)
     if email is None:
         raise Refused("no_email")
-    if not speaks_for(connection, email):
+    if not is_authoritative_for(connection, email):
         raise Refused("domain", email=email)
-    membership = _member(account, email) or _new_member(
+    membership = _existing_member(account, email) or provision_member(
         connection, account, email, assertion, by=by, at=at
     )
     if Subject.objects.filter(membership=membership).exists():
@@ -196,9 +202,9 @@ def _link(
     return membership
 
 
-def _member(account: Account, email: str) -> Membership | None:
-    """The member with this address. Raises `Refused` for who was removed: an Administrator has
-    decided that, and no provider undoes it."""
+def _existing_member(account: Account, email: str) -> Membership | None:
+    """The member with this address. Raises `Refused` for a removed member: an Administrator has
+    removed them, and only an invitation brings them back."""
     found = Membership.objects.filter(account=account, user__email=email)
     membership = found.select_related("user", "account").first()
     if membership is not None and membership.is_removed:
@@ -208,7 +214,7 @@ def _member(account: Account, email: str) -> Membership | None:
     return membership
 
 
-def _new_member(
+def provision_member(
     connection: Connection,
     account: Account,
     email: str,
@@ -217,17 +223,18 @@ def _new_member(
     by: Actor,
     at: datetime,
 ) -> Membership:
-    """Somebody who is nobody yet, or who is here only because this account has invited them."""
+    """Create the membership of a new user, or of one who exists only because this account has
+    invited them. Raises `Refused` for users of other accounts."""
     user = User.objects.filter(email=email).first()
     if user is not None:
         _refuse_operators_and_inactive(user)
         if not _is_only_invited(user):
             raise Refused("other_account", email=email)
-    invitation = _invitation(account, user, at)
+    invitation = _valid_invitation(account, user, at)
     if invitation is None:
-        _refuse_without_room(connection, email, at)
+        _refuse_over_daily_limit(connection, email, at)
     role = invitation.given_role if invitation else role_of(connection, assertion)
-    user = user or _make_user(email, name_of(connection, assertion), by=by, at=at)
+    user = user or _create_user(email, name_of(connection, assertion), by=by, at=at)
     EmailAddress.objects.filter(user=user, email=email).update(verified=True)
     membership = join(account=account, user=user, role=role, at=at)
     _close_invitations(account, user, accepted=invitation, at=at)
@@ -245,8 +252,8 @@ def _new_member(
 
 
 def _is_only_invited(user: User) -> bool:
-    """True for somebody made by an invitation whom nobody has signed in as ever: no password, no
-    account, no proof that the address is theirs."""
+    """True for a user created by an invitation who has never signed in: no password, no membership
+    and no verified address."""
     return not (
         user.has_usable_password()
         or user.memberships.exists()
@@ -254,8 +261,8 @@ def _is_only_invited(user: User) -> bool:
     )
 
 
-def _invitation(account: Account, user: User | None, at: datetime) -> Invitation | None:
-    """The one of this account that is good still."""
+def _valid_invitation(account: Account, user: User | None, at: datetime) -> Invitation | None:
+    """The account's open invitation of this user, if it is still valid."""
     waiting = Invitation.objects.open().filter(account=account, user=user)
     found = waiting.select_related("invited_by__user").first() if user else None
     return found if found and not found.is_late(at) and still_stands(found) else None
@@ -270,35 +277,35 @@ def _close_invitations(
     waiting.update(withdrawn_at=at)
 
 
-def _refuse_without_room(connection: Connection, email: str, at: datetime) -> None:
-    """An account has room for so many new people a day: a provider that has gone mad, or was taken
-    over, must not fill the portal with people. Who was invited is counted there."""
+def _refuse_over_daily_limit(connection: Connection, email: str, at: datetime) -> None:
+    """Limit new users per day, in case the provider misbehaves or is compromised. Invited users
+    count against the invitation limit instead."""
     if not connection.takes_new_people:
         raise Refused("no_new_people", email=email)
-    arrived = Membership.objects.filter(
+    provisioned = Membership.objects.filter(
         account=connection.account_id, created_at__gt=at - DAY, sso_at__isnull=False
     )
-    if arrived.count() >= settings.SSO_NEW_PEOPLE_PER_DAY:
+    if provisioned.count() >= settings.SSO_NEW_PEOPLE_PER_DAY:
         raise Refused("no_room", email=email)
 
 
-def _make_user(email: str, name: str, *, by: Actor, at: datetime) -> User:
-    """Without a password. The address is taken as proven: an operator lets this provider speak for
-    its domain."""
+def _create_user(email: str, name: str, *, by: Actor, at: datetime) -> User:
+    """Create a user without a password. The address counts as verified: an operator has approved
+    the provider for its domain."""
     try:
         with transaction.atomic():
             user = User.objects.create_user(email, None, name=name, date_joined=at)
     except (IntegrityError, ValidationError):
-        # Another account made them at this very moment.
+        # Another request has created the user meanwhile.
         raise Refused("other_account", email=email) from None
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     audit.record("user.created", by=by, at=at, subject=user)
     return user
 
 
-def _refuse_forced_elsewhere(connection: Connection, user: User) -> None:
-    """Who is in, is in all their accounts: one account's provider is no way around another's that
-    has to be taken."""
+def _refuse_if_forced_elsewhere(connection: Connection, user: User) -> None:
+    """Refuse users whom another account forces to use its own provider: a session covers all
+    accounts of the user, so that this login would bypass it."""
     others = Domain.objects.in_force().filter(
         name=domain_of(user.email),
         connection__is_forced=True,

@@ -39,9 +39,9 @@ def connect(
     by = Actor.member(administrator)
     connection = connections.set_up(account=administrator.account, by=by, at=at)
     provider.know(Guest(connection).metadata())
-    connection = connections.describe_provider(
+    connection = connections.set_provider(
         connection=connection,
-        metadata=metadata.read(provider.metadata(), base_url=settings.BASE_URL, at=at),
+        metadata=metadata.parse_metadata(provider.metadata(), base_url=settings.BASE_URL, at=at),
         by=by,
         at=at,
     )
@@ -58,12 +58,12 @@ def connect(
         at=at,
     )
     if domain:
-        asked = domains.ask(connection=connection, name=domain, by=by, at=at)
+        asked = domains.request_approval(connection=connection, name=domain, by=by, at=at)
         operator = Actor.operator(
             through=EntryPoint.ADMIN, user=UserFactory.create(is_staff=True, is_superuser=True)
         )
         domains.approve(domain=asked, by=operator, at=at)
-    connections.record_test(connection=connection, by=by, at=at)
+    connections.record_dry_run(connection=connection, by=by, at=at)
     connections.switch_on(connection=connection, by=by, at=at)
     connection.refresh_from_db()
     return connection

@@ -15,7 +15,7 @@ from accounts.models import AuditEvent, Membership
 from sso.connections import services as connections
 from sso.models import Connection
 from sso.saml import metadata, python3_saml, structure
-from sso.saml.errors import reason
+from sso.saml.errors import describe_reason
 from tests.idp.keys import make_key
 from tests.idp.login import Guest, Visitor, connect
 from tests.idp.samlp import Person, Provider
@@ -61,7 +61,7 @@ def signed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     there by itself, and the true portal has one reason more to refuse.
     """
     if request.param == "message":
-        monkeypatch.setattr(structure, "_refuse_unsigned", lambda _assertion: None)
+        monkeypatch.setattr(structure, "_refuse_unsigned_assertion", lambda _assertion: None)
         monkeypatch.setitem(python3_saml._SECURITY, "wantAssertionsSigned", False)
     return str(request.param)
 
@@ -77,7 +77,7 @@ def assert_refused(visitor: Guest, page: Any, *codes: str) -> None:
     assert event is not None
     assert event.account_id == visitor.connection.account_id
     assert event.details["code"] in codes
-    assert reason(event.details["code"]) not in text
+    assert describe_reason(event.details["code"]) not in text
 
 
 @pytest.fixture
@@ -91,9 +91,11 @@ def roll_over(
         text = _without_breaks(example.metadata())
         old, new = (_without_breaks(_body(each.signing.certificate)) for each in (example, rolled))
         assert old in text
-        connections.describe_provider(
+        connections.set_provider(
             connection=connection,
-            metadata=metadata.read(text.replace(old, new), base_url=settings.BASE_URL, at=now),
+            metadata=metadata.parse_metadata(
+                text.replace(old, new), base_url=settings.BASE_URL, at=now
+            ),
             keep_certificates=True,
             by=Actor.member(administrator),
             at=now,

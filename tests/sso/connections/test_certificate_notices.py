@@ -12,9 +12,9 @@ from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.models import Mail, Notice
 from notifications.preferences.services import turn_off
 from notifications.recipients import Person
-from sso.connections.certificate_notices import warn_of_ending
+from sso import tasks
+from sso.connections.certificate_notices import notify_expiring_certificates
 from sso.models import Certificate, Connection
-from sso.tasks import warn_of_certificates
 from tests.factories import CertificateFactory, ConnectionFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def certificate(connection: Connection, now: datetime) -> Certificate:
 
 
 def warn(at: datetime) -> int:
-    return warn_of_ending(by=SYSTEM, at=at)
+    return notify_expiring_certificates(by=SYSTEM, at=at)
 
 
 def told() -> list[Notice]:
@@ -162,6 +162,6 @@ def test_mail_that_is_outdated_is_not_sent(
     assert write(Mail.objects.get(), at=now) is None
 
 
-def test_beat_rings_for_it(certificate: Certificate) -> None:
-    assert warn_of_certificates() == 1
-    assert warn_of_certificates() == 0
+def test_task_notifies_once(certificate: Certificate) -> None:
+    assert tasks.notify_expiring_certificates() == 1
+    assert tasks.notify_expiring_certificates() == 0

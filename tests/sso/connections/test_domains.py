@@ -40,7 +40,7 @@ def operator(db: None) -> Actor:
 @pytest.fixture
 def domain(connection: Connection, by: Actor, now: datetime) -> Domain:
     """A domain that the account waits for."""
-    return domains.ask(connection=connection, name="example.com", by=by, at=now)
+    return domains.request_approval(connection=connection, name="example.com", by=by, at=now)
 
 
 def kinds() -> list[str]:
@@ -63,7 +63,7 @@ def kinds() -> list[str]:
     ],
 )
 def test_domain_is_read_as_people_write_it(written: str, meant: str) -> None:
-    assert domains.normal_domain(written) == meant
+    assert domains.normalize_domain(written) == meant
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_domain_is_read_as_people_write_it(written: str, meant: str) -> None:
 )
 def test_what_is_no_domain_is_refused(written: str) -> None:
     with pytest.raises(ValidationError):
-        domains.normal_domain(written)
+        domains.normalize_domain(written)
 
 
 # --- Asking ---
@@ -90,7 +90,9 @@ def test_domain_that_is_asked_for_is_not_in_force(domain: Domain, by: Actor) -> 
 
 
 def test_asking_twice_is_dull(connection: Connection, domain: Domain, by: Actor) -> None:
-    again = domains.ask(connection=connection, name="EXAMPLE.com", by=by, at=domain.asked_at)
+    again = domains.request_approval(
+        connection=connection, name="EXAMPLE.com", by=by, at=domain.asked_at
+    )
     assert again == domain
     assert kinds() == ["sso.domain_asked"]
 
@@ -112,7 +114,7 @@ def test_only_administrators_in_person_ask(
         "operator": operator,
     }[who]
     with pytest.raises(PermissionDenied):
-        domains.ask(connection=connection, name="example.com", by=actor, at=now)
+        domains.request_approval(connection=connection, name="example.com", by=actor, at=now)
     assert not Domain.objects.exists()
 
 
@@ -122,7 +124,7 @@ def test_approved_domain_of_another_account_is_refused_without_naming_it(
     other = ConnectionFactory.create(account__name="Globex")
     DomainFactory.create(connection=other, name="example.com")
     with pytest.raises(ValidationError) as refusal:
-        domains.ask(connection=connection, name="example.com", by=by, at=now)
+        domains.request_approval(connection=connection, name="example.com", by=by, at=now)
     assert refusal.value.code == "taken"
     assert "Globex" not in refusal.value.messages[0]
 
@@ -131,17 +133,17 @@ def test_domain_that_another_account_waits_for_can_be_asked_for(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     DomainFactory.create(name="example.com", approved_at=None)
-    assert domains.ask(connection=connection, name="example.com", by=by, at=now)
+    assert domains.request_approval(connection=connection, name="example.com", by=by, at=now)
 
 
 def test_nobody_asks_for_domains_without_end(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     DomainFactory.create_batch(
-        domains.MOST_DOMAINS, connection=connection, asked_by=by.membership, approved_at=None
+        domains.MAX_DOMAINS, connection=connection, asked_by=by.membership, approved_at=None
     )
     with pytest.raises(ValidationError) as refusal:
-        domains.ask(connection=connection, name="example.com", by=by, at=now)
+        domains.request_approval(connection=connection, name="example.com", by=by, at=now)
     assert refusal.value.code == "too_many"
 
 
@@ -149,7 +151,7 @@ def test_refused_domain_can_be_asked_for_again(
     connection: Connection, domain: Domain, by: Actor, operator: Actor, now: datetime
 ) -> None:
     domains.refuse(domain=domain, by=operator, at=now)
-    again = domains.ask(connection=connection, name="example.com", by=by, at=now)
+    again = domains.request_approval(connection=connection, name="example.com", by=by, at=now)
     assert again.refused_at is None
     assert kinds()[-1] == "sso.domain_asked"
 

@@ -13,7 +13,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from sso.connections import services as connections
 from sso.models import Certificate, Connection, Domain, Subject
-from sso.saml.metadata import Metadata, read
+from sso.saml.metadata import Metadata, parse_metadata
 from tests.factories import (
     CertificateFactory,
     ConnectionFactory,
@@ -41,7 +41,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def described(*certificates: str, **facts: Any) -> Metadata:
-    return read(metadata(*certificates, **facts), base_url=BASE_URL, at=datetime.now(UTC))
+    return parse_metadata(metadata(*certificates, **facts), base_url=BASE_URL, at=datetime.now(UTC))
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def by(administrator: Membership) -> Actor:
 def connection(administrator: Membership, by: Actor, now: datetime) -> Connection:
     """A provider that is known, tested and switched on."""
     made = connections.set_up(account=administrator.account, by=by, at=now)
-    connections.describe_provider(connection=made, metadata=described(), by=by, at=now)
-    assert connections.record_test(connection=reread(made), by=by, at=now)
+    connections.set_provider(connection=made, metadata=described(), by=by, at=now)
+    assert connections.record_dry_run(connection=reread(made), by=by, at=now)
     connections.switch_on(connection=made, by=by, at=now)
     return reread(made)
 
@@ -88,9 +88,9 @@ def code_of(verb: Verb, **facts: Any) -> str:
 # --- Who may ---
 
 VERBS: dict[str, tuple[Verb, dict[str, Any]]] = {
-    "describe": (connections.describe_provider, {"metadata": None}),  # not looked at
+    "describe": (connections.set_provider, {"metadata": None}),  # not looked at
     "settings": (connections.change_settings, SETTINGS),
-    "test": (connections.record_test, {}),
+    "test": (connections.record_dry_run, {}),
     "on": (connections.switch_on, {}),
     "off": (connections.switch_off, {}),
     "force": (connections.force, {}),
@@ -190,7 +190,7 @@ def test_provider_is_kept_with_its_certificate(connection: Connection) -> None:
 
 def test_same_metadata_again_are_dull(connection: Connection, by: Actor, now: datetime) -> None:
     before = kinds()
-    connections.describe_provider(connection=connection, metadata=described(), by=by, at=now)
+    connections.set_provider(connection=connection, metadata=described(), by=by, at=now)
     assert kinds() == before
     assert reread(connection).is_on
 
@@ -208,7 +208,7 @@ def test_another_provider_is_switched_off_until_it_is_tested(
     forced: Connection, by: Actor, name_of_key: str, facts: dict[str, str], now: datetime
 ) -> None:
     new = described(key(name_of_key).certificate, **facts)
-    connections.describe_provider(connection=forced, metadata=new, by=by, at=now)
+    connections.set_provider(connection=forced, metadata=new, by=by, at=now)
 
     after = reread(forced)
     assert (after.is_on, after.is_forced, after.tested_at) == (False, False, None)
@@ -222,7 +222,7 @@ def test_certificates_follow_one_another_while_people_sign_in(
 ) -> None:
     old, new = key().certificate, key("next").certificate
     both = described(new) if keep else described(old, new)
-    connections.describe_provider(
+    connections.set_provider(
         connection=forced, metadata=both, keep_certificates=keep, by=by, at=now
     )
 
@@ -235,7 +235,7 @@ def test_certificates_follow_one_another_while_people_sign_in(
 
 def test_sign_out_address_alone_needs_no_test(forced: Connection, by: Actor, now: datetime) -> None:
     new = described(sign_out="https://idp.example.com/bye")
-    connections.describe_provider(connection=forced, metadata=new, by=by, at=now)
+    connections.set_provider(connection=forced, metadata=new, by=by, at=now)
     assert reread(forced).slo_url == "https://idp.example.com/bye"
     assert reread(forced).is_on
 
@@ -244,7 +244,7 @@ def test_certificates_of_another_provider_are_never_kept(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     new = described(key("next").certificate, entity_id="https://other.example.com")
-    connections.describe_provider(
+    connections.set_provider(
         connection=connection, metadata=new, keep_certificates=True, by=by, at=now
     )
     assert [each.pem for each in connection.certificates.all()] == [key("next").certificate]
@@ -254,7 +254,7 @@ def test_certificate_that_has_ended_is_not_kept(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     CertificateFactory.create(connection=connection, not_after=now - DAY)
-    connections.describe_provider(
+    connections.set_provider(
         connection=connection, metadata=described(), keep_certificates=True, by=by, at=now
     )
     assert [each.pem for each in connection.certificates.all()] == [key().certificate]
@@ -266,7 +266,7 @@ def test_more_certificates_than_anybody_needs_are_refused(
     CertificateFactory.create_batch(3, connection=connection)
     new = described(key("next").certificate)
     facts = {"connection": connection, "metadata": new, "keep_certificates": True}
-    code = code_of(connections.describe_provider, **facts, by=by, at=now)
+    code = code_of(connections.set_provider, **facts, by=by, at=now)
     assert code == "too_many_certificates"
 
 
@@ -274,7 +274,7 @@ def test_another_entity_id_forgets_whom_the_old_provider_knew(
     forced: Connection, by: Actor, now: datetime
 ) -> None:
     other = described(entity_id="https://other.example.com")
-    connections.describe_provider(connection=forced, metadata=other, by=by, at=now)
+    connections.set_provider(connection=forced, metadata=other, by=by, at=now)
     assert not Subject.objects.exists()
 
 
@@ -282,7 +282,7 @@ def test_another_address_of_the_same_provider_keeps_the_links(
     forced: Connection, by: Actor, now: datetime
 ) -> None:
     moved = described(sign_in="https://new.example.com/sso")
-    connections.describe_provider(connection=forced, metadata=moved, by=by, at=now)
+    connections.set_provider(connection=forced, metadata=moved, by=by, at=now)
     assert Subject.objects.exists()
 
 
@@ -300,7 +300,7 @@ def test_last_good_certificate_stays_while_people_sign_in(
     forced: Connection, by: Actor, now: datetime
 ) -> None:
     CertificateFactory.create(connection=forced, not_after=now - DAY)
-    last = forced.certificates.good(now).get()
+    last = forced.certificates.valid_at(now).get()
     code = code_of(connections.remove_certificate, certificate=last, by=by, at=now)
     assert code == "last_certificate"
     assert Certificate.objects.filter(pk=last.pk).exists()
@@ -387,7 +387,7 @@ def test_untested_connection_is_not_switched_on(
     made = connections.set_up(account=administrator.account, by=by, at=now)
     facts: dict[str, Any] = {"connection": made, "by": by, "at": now}
     assert code_of(connections.switch_on, **facts) == "not_ready"
-    connections.describe_provider(metadata=described(), **facts)
+    connections.set_provider(metadata=described(), **facts)
     assert code_of(connections.switch_on, **facts) == "not_ready"
     assert not reread(made).is_on
 
@@ -405,8 +405,8 @@ def test_test_of_a_provider_that_changed_meanwhile_says_nothing(
 ) -> None:
     walked = reread(connection)
     other = described(sign_in="https://other.example.com/sso")
-    connections.describe_provider(connection=connection, metadata=other, by=by, at=now)
-    assert not connections.record_test(connection=walked, by=by, at=now)
+    connections.set_provider(connection=connection, metadata=other, by=by, at=now)
+    assert not connections.record_dry_run(connection=walked, by=by, at=now)
     assert reread(connection).tested_at is None
 
 
@@ -414,7 +414,7 @@ def test_provider_that_nobody_knows_is_not_tested(
     administrator: Membership, by: Actor, now: datetime
 ) -> None:
     made = connections.set_up(account=administrator.account, by=by, at=now)
-    assert not connections.record_test(connection=made, by=by, at=now)
+    assert not connections.record_dry_run(connection=made, by=by, at=now)
 
 
 def test_switching_on_twice_is_dull(connection: Connection, by: Actor, now: datetime) -> None:

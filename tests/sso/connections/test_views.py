@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from sso.models import Certificate, Connection, Domain, Subject
-from sso.saml.metadata import LARGEST
+from sso.saml.metadata import MAX_BYTES
 from tests.conftest import SignIn
 from tests.factories import (
     PASSWORD,
@@ -224,7 +224,7 @@ BAD = {
     "script": metadata(more="<script>alert(1)</script>"),
     "script as address": metadata(sign_in="javascript:alert(1)"),
     "doctype": metadata(before="<!DOCTYPE x>"),
-    "large": "<" * (LARGEST + 1),
+    "large": "<" * (MAX_BYTES + 1),
     "two providers": f"<a>{metadata()}{metadata()}</a>",
 }
 
@@ -251,14 +251,14 @@ def test_wrongly_signed_metadata_are_refused(browser: Client, begun: Connection)
     answer = browser.post(PROVIDER, {"text": changed})
     assert answer.status_code == 400
     assert "The signature of the metadata is wrong" in text(answer)
-    assert not reread(begun).is_described
+    assert not reread(begun).has_provider
 
 
 def test_two_documents_at_once_are_refused(browser: Client, begun: Connection) -> None:
     file = SimpleUploadedFile("idp.xml", metadata().encode())
     answer = browser.post(PROVIDER, {"text": metadata(), "file": file})
     assert answer.status_code == 400
-    assert not reread(begun).is_described
+    assert not reread(begun).has_provider
 
 
 def test_what_was_pasted_is_still_there_after_a_refusal(browser: Client, begun: Connection) -> None:

@@ -7,7 +7,7 @@ import pytest
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from notifications.models import Notice
-from sso.models import IdleAction
+from sso.models import InactivityAction
 from tests.concurrency import outcomes
 from tests.conftest import Issue
 from tests.factories import ConnectionFactory, MembershipFactory
@@ -27,9 +27,9 @@ def away(administrator: Membership, issue: Issue, now: datetime, count: int) -> 
     return people
 
 
-@pytest.mark.parametrize("action", [IdleAction.NOTIFY, IdleAction.SUSPEND])
+@pytest.mark.parametrize("action", [InactivityAction.NOTIFY, InactivityAction.SUSPEND])
 def test_each_absence_is_dealt_with_once_however_many_watch(
-    administrator: Membership, issue: Issue, now: datetime, action: IdleAction
+    administrator: Membership, issue: Issue, now: datetime, action: InactivityAction
 ) -> None:
     away(administrator, issue, now, 3)
     ConnectionFactory.create(
@@ -47,7 +47,7 @@ def test_whoever_comes_is_not_suspended_by_those_who_watch_meanwhile(
     (member,) = away(administrator, issue, now, 1)
     ConnectionFactory.create(
         account=administrator.account,
-        idle_action=IdleAction.SUSPEND,
+        idle_action=InactivityAction.SUSPEND,
         idle_action_since=now - LONG_AGO,
     )
     come = {"does": "come", "member": member.pk}

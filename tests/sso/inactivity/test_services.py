@@ -16,7 +16,7 @@ from notifications.models import Mail, Notice
 from sso import tasks
 from sso.connections import services as connections
 from sso.inactivity import services as inactivity
-from sso.models import AbsenceNotice, Connection, IdleAction
+from sso.models import AbsenceNotice, Connection, InactivityAction
 from tests.conftest import Issue
 from tests.factories import ConnectionFactory, MembershipFactory, acting
 from tests.outbox import letter_to
@@ -47,7 +47,7 @@ def away(user: Membership, now: datetime, issue: Issue) -> Membership:
 def choose(connection: Connection, administrator: Membership, now: datetime) -> Choose:
     """`choose(action, days=30, at=…)`: as the Administrator; a hundred days ago unless told."""
 
-    def act(action: IdleAction, days: int = DAYS, at: datetime | None = None) -> bool:
+    def act(action: InactivityAction, days: int = DAYS, at: datetime | None = None) -> bool:
         return inactivity.choose_policy(
             connection=connection,
             action=action,
@@ -60,7 +60,7 @@ def choose(connection: Connection, administrator: Membership, now: datetime) -> 
 
 
 def enforce(at: datetime) -> int:
-    return inactivity.enforce(by=SYSTEM, at=at)
+    return inactivity.enforce_policies(by=SYSTEM, at=at)
 
 
 def is_suspended(member: Membership) -> bool:
@@ -77,7 +77,7 @@ def titles(member: Membership) -> list[str]:
 def test_without_a_rule_nothing_happens(
     connection: Connection, away: Membership, now: datetime
 ) -> None:
-    assert connection.idle_action == IdleAction.NOTHING
+    assert connection.idle_action == InactivityAction.NOTHING
     assert enforce(now) == 0
     assert not is_suspended(away)
     assert not Notice.objects.exists()
@@ -87,7 +87,7 @@ def test_who_stays_away_longer_than_allowed_has_suspended_tokens(
     choose: Choose, away: Membership, issue: Issue, now: datetime
 ) -> None:
     key = issue(away).key
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     assert enforce(now) == 1
     with pytest.raises(Refused) as refused:
         verify(presented=key.spell(), at=now)
@@ -97,7 +97,7 @@ def test_who_stays_away_longer_than_allowed_has_suspended_tokens(
 def test_it_applies_from_the_instant_on_and_not_before(
     choose: Choose, away: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     assert away.sso_at is not None
     due = away.sso_at + timedelta(days=DAYS)
     assert enforce(due - timedelta(microseconds=1)) == 0
@@ -107,13 +107,13 @@ def test_it_applies_from_the_instant_on_and_not_before(
 def test_days_before_the_rule_was_chosen_do_not_count(
     choose: Choose, away: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND, at=now)
+    choose(InactivityAction.SUSPEND, at=now)
     assert enforce(now) == 0
     assert enforce(now + timedelta(days=DAYS)) == 1
 
 
 def test_who_has_come_lately_is_left_alone(choose: Choose, away: Membership, now: datetime) -> None:
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     suspension.record_sso_sign_in(membership=away, by=Actor.member(away), at=now)
     assert enforce(now + timedelta(days=DAYS - 1)) == 0
     assert enforce(now + timedelta(days=DAYS)) == 1
@@ -123,7 +123,7 @@ def test_who_never_came_through_the_provider_is_left_alone(
     choose: Choose, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(engineer)
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     assert enforce(now) == 0
 
 
@@ -132,7 +132,7 @@ def test_who_has_no_active_tokens_is_left_alone(
 ) -> None:
     engineer.sso_at = now - LONG_AGO
     engineer.save()
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     assert enforce(now) == 0
 
 
@@ -143,7 +143,7 @@ def test_people_of_other_accounts_are_left_alone(
     stranger.sso_at = now - LONG_AGO
     stranger.save()
     ConnectionFactory.create(account=stranger.account)
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     assert enforce(now) == 0
     assert not is_suspended(stranger)
 
@@ -155,7 +155,7 @@ def test_nobody_is_away_while_single_sign_on_is_off(
     administrator: Membership,
     now: datetime,
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     Connection.objects.filter(pk=connection.pk).update(is_on=False)
     assert enforce(now) == 0
 
@@ -170,7 +170,7 @@ def test_days_in_which_it_was_off_are_nobody_s_absence(
 ) -> None:
     monkeypatch.setattr(connections, "obstacles_to_switching_on", lambda *_facts: [])
     by = Actor.member(administrator)
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     connections.switch_off(connection=connection, by=by, at=now - timedelta(days=50))
     connections.switch_on(connection=connection, by=by, at=now)
     assert enforce(now) == 0
@@ -180,13 +180,13 @@ def test_days_in_which_it_was_off_are_nobody_s_absence(
 def test_closed_accounts_are_left_alone(
     choose: Choose, away: Membership, account: Account, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     Account.objects.filter(pk=account.pk).update(closed_at=now)
     assert enforce(now) == 0
 
 
 def test_second_run_is_dull(choose: Choose, away: Membership, now: datetime) -> None:
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     enforce(now)
     before = AuditEvent.objects.count(), Notice.objects.count()
     assert enforce(now) == 0
@@ -194,8 +194,8 @@ def test_second_run_is_dull(choose: Choose, away: Membership, now: datetime) -> 
 
 
 def test_worker_runs_the_rule(choose: Choose, away: Membership) -> None:
-    choose(IdleAction.SUSPEND)
-    assert tasks.watch_absences() == 1
+    choose(InactivityAction.SUSPEND)
+    assert tasks.enforce_inactivity_policies() == 1
     assert is_suspended(away)
 
 
@@ -206,7 +206,7 @@ def test_administrators_are_told_once_and_the_tokens_go_on(
     choose: Choose, away: Membership, administrator: Membership, issue: Issue, now: datetime
 ) -> None:
     key = issue(away).key
-    choose(IdleAction.NOTIFY)
+    choose(InactivityAction.NOTIFY)
     assert (enforce(now), enforce(now + timedelta(days=1))) == (1, 0)
     assert titles(administrator) == [f"{away.user.name} stays away, with active API tokens"]
     assert titles(away) == []
@@ -218,7 +218,7 @@ def test_one_person_is_named_in_every_language(
     choose: Choose, away: Membership, administrator: Membership, now: datetime, language: str
 ) -> None:
     User.objects.filter(pk=administrator.user_id).update(language=language)
-    choose(IdleAction.NOTIFY)
+    choose(InactivityAction.NOTIFY)
     enforce(now)
     (title,) = titles(administrator)
     assert away.user.name in title
@@ -227,7 +227,7 @@ def test_one_person_is_named_in_every_language(
 def test_another_absence_is_told_again(
     choose: Choose, away: Membership, administrator: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.NOTIFY)
+    choose(InactivityAction.NOTIFY)
     enforce(now)
     suspension.record_sso_sign_in(
         membership=away, by=Actor.member(away), at=now + timedelta(days=1)
@@ -244,7 +244,7 @@ def test_several_people_are_one_notice(
     for _number in range(12):
         other = MembershipFactory.create(account=away.account, sso_at=away.sso_at, role=Role.USERS)
         issue(other)
-    choose(IdleAction.NOTIFY)
+    choose(InactivityAction.NOTIFY)
     assert enforce(now) == 13
     notice = Notice.objects.get(user=administrator.user)
     assert notice.title == "13 people stay away, with active API tokens"
@@ -255,7 +255,7 @@ def test_several_people_are_one_notice(
 def test_mail_names_the_people_the_provider_and_the_way(
     choose: Choose, away: Membership, administrator: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.NOTIFY)
+    choose(InactivityAction.NOTIFY)
     enforce(now)
     letter = letter_to(administrator.user.email)
     assert "Not signed in through Okta for 30 days" in letter.text
@@ -266,7 +266,7 @@ def test_mail_names_the_people_the_provider_and_the_way(
 def test_who_is_no_administrator_is_told_of_nobody(
     choose: Choose, away: Membership, engineer: Membership, stranger: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.NOTIFY)
+    choose(InactivityAction.NOTIFY)
     enforce(now)
     assert titles(engineer) == titles(stranger) == []
     assert Mail.objects.count() == 1
@@ -275,7 +275,7 @@ def test_who_is_no_administrator_is_told_of_nobody(
 def test_both_hear_of_a_suspension_and_what_lifts_it(
     choose: Choose, away: Membership, administrator: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     enforce(now)
     assert titles(administrator) == [f"The API tokens of {away.user.name} are suspended"]
     assert titles(away) == ["Your API tokens are suspended"]
@@ -287,11 +287,11 @@ def test_both_hear_of_a_suspension_and_what_lifts_it(
 # --- Choosing ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("action", [IdleAction.NOTHING, IdleAction.NOTIFY])
+@pytest.mark.parametrize("action", [InactivityAction.NOTHING, InactivityAction.NOTIFY])
 def test_another_rule_lets_suspended_tokens_work_again(
-    choose: Choose, away: Membership, now: datetime, action: IdleAction
+    choose: Choose, away: Membership, now: datetime, action: InactivityAction
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     enforce(now)
     choose(action, at=now)
     assert not is_suspended(away)
@@ -300,9 +300,9 @@ def test_another_rule_lets_suspended_tokens_work_again(
 def test_other_days_leave_suspensions_and_the_count_alone(
     choose: Choose, connection: Connection, away: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     enforce(now)
-    choose(IdleAction.SUSPEND, 60, at=now)
+    choose(InactivityAction.SUSPEND, 60, at=now)
     assert is_suspended(away)
     connection.refresh_from_db()
     assert (connection.idle_days, connection.idle_action_since) == (60, now - LONG_AGO)
@@ -316,7 +316,7 @@ def test_removing_the_provider_lets_suspended_tokens_work_again(
     now: datetime,
 ) -> None:
     by = Actor.member(administrator)
-    choose(IdleAction.SUSPEND)
+    choose(InactivityAction.SUSPEND)
     enforce(now)
     connections.switch_off(connection=connection, by=by, at=now)
     assert is_suspended(away)
@@ -325,16 +325,16 @@ def test_removing_the_provider_lets_suspended_tokens_work_again(
 
 
 def test_choice_is_in_the_log_with_what_was_before(choose: Choose) -> None:
-    assert choose(IdleAction.NOTIFY)
-    assert choose(IdleAction.SUSPEND, 14)
+    assert choose(InactivityAction.NOTIFY)
+    assert choose(InactivityAction.SUSPEND, 14)
     first, second = AuditEvent.objects.filter(kind="sso.idle_policy_changed").order_by("pk")
     assert (first.details["before"], first.details["after"]) == ("nothing", "notify (30)")
     assert (second.details["before"], second.details["after"]) == ("notify (30)", "suspend (14)")
 
 
 def test_same_choice_is_dull(choose: Choose, connection: Connection, now: datetime) -> None:
-    choose(IdleAction.SUSPEND)
-    assert not choose(IdleAction.SUSPEND, at=now)
+    choose(InactivityAction.SUSPEND)
+    assert not choose(InactivityAction.SUSPEND, at=now)
     connection.refresh_from_db()
     assert connection.idle_action_since == now - LONG_AGO
     assert AuditEvent.objects.count() == 1
@@ -343,10 +343,10 @@ def test_same_choice_is_dull(choose: Choose, connection: Connection, now: dateti
 @pytest.mark.parametrize("days", [0, 366])
 def test_days_have_bounds(choose: Choose, connection: Connection, days: int) -> None:
     with pytest.raises(ValidationError) as refused:
-        choose(IdleAction.SUSPEND, days)
+        choose(InactivityAction.SUSPEND, days)
     assert set(refused.value.error_dict) == {"idle_days"}
     connection.refresh_from_db()
-    assert connection.idle_action == IdleAction.NOTHING
+    assert connection.idle_action == InactivityAction.NOTHING
 
 
 @pytest.mark.parametrize("who", ["engineer", "stranger"])
@@ -357,7 +357,7 @@ def test_nobody_but_administrators_of_the_account_chooses(
     with pytest.raises(PermissionDenied):
         inactivity.choose_policy(
             connection=connection,
-            action=IdleAction.SUSPEND,
+            action=InactivityAction.SUSPEND,
             days=DAYS,
             by=Actor.member(member),
             at=now,
@@ -370,7 +370,7 @@ def test_administrators_token_does_not_choose(
     with pytest.raises(PermissionDenied):
         inactivity.choose_policy(
             connection=connection,
-            action=IdleAction.SUSPEND,
+            action=InactivityAction.SUSPEND,
             days=DAYS,
             by=acting(administrator, Role.ADMINISTRATORS, at=now),
             at=now,

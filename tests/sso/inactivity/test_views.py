@@ -14,7 +14,7 @@ from accounts.members import suspension
 from accounts.models import Membership
 from accounts.roles import Role
 from sso.inactivity import listing
-from sso.models import Connection, IdleAction
+from sso.models import Connection, InactivityAction
 from tests.conftest import Issue, SignIn
 from tests.factories import ConnectionFactory, MembershipFactory
 
@@ -51,7 +51,7 @@ def text(answer: Any) -> str:
     return re.sub(r"\s+", " ", unescape(strip_tags(answer.content.decode())))
 
 
-def decide(connection: Connection, action: IdleAction, since: datetime) -> None:
+def decide(connection: Connection, action: InactivityAction, since: datetime) -> None:
     connection.idle_action, connection.idle_action_since = action, since
     connection.save()
 
@@ -87,7 +87,7 @@ def test_bad_choice_is_refused_in_words(
     assert answer.status_code == 400
     assert sentence in text(answer)
     connection.refresh_from_db()
-    assert connection.idle_action == IdleAction.NOTHING
+    assert connection.idle_action == InactivityAction.NOTHING
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATORS])
@@ -99,7 +99,7 @@ def test_it_is_for_administrators_only(
     assert client.get(PAGE).status_code == 403
     assert client.post(PAGE, FORM).status_code == 403
     connection.refresh_from_db()
-    assert connection.idle_action == IdleAction.NOTHING
+    assert connection.idle_action == InactivityAction.NOTHING
 
 
 def test_who_signed_in_a_while_ago_shows_once_more_who_they_are(
@@ -120,9 +120,9 @@ def test_it_shows_when_each_last_came_and_what_will_become_of_their_tokens(
     browser: Client, connection: Connection, comer: Membership, now: datetime
 ) -> None:
     assert "To be suspended" not in text(browser.get(PAGE))
-    decide(connection, IdleAction.SUSPEND, now)
+    decide(connection, InactivityAction.SUSPEND, now)
     assert "To be suspended:" in text(browser.get(PAGE))
-    decide(connection, IdleAction.SUSPEND, now - timedelta(days=90))
+    decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
     said = text(browser.get(PAGE))
     assert comer.user.name in said
     assert "To be suspended within the hour" in said
@@ -131,7 +131,7 @@ def test_it_shows_when_each_last_came_and_what_will_become_of_their_tokens(
 def test_it_says_which_tokens_are_suspended(
     browser: Client, connection: Connection, comer: Membership, now: datetime
 ) -> None:
-    decide(connection, IdleAction.SUSPEND, now - timedelta(days=90))
+    decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
     by = Actor.operator(through=EntryPoint.SYSTEM)
     suspension.suspend_tokens(membership=comer, by=by, at=now)
     assert "Suspended Refused since" in text(browser.get(PAGE))

@@ -332,8 +332,8 @@ def test_assertions_are_forgotten_when_nobody_would_believe_them(
 ) -> None:
     arrive(ends_at=now + timedelta(minutes=5))
 
-    assert login.forget(at=now + timedelta(minutes=4)) == 0
-    assert login.forget(at=now + timedelta(minutes=5)) == 1
+    assert login.delete_expired_assertions(at=now + timedelta(minutes=4)) == 0
+    assert login.delete_expired_assertions(at=now + timedelta(minutes=5)) == 1
     assert not UsedAssertion.objects.exists()
 
 

@@ -241,9 +241,9 @@ def test_only_certificates_that_are_good_now_are_believed(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     trusted.certificates.update(not_after=datetime.now(UTC) - timedelta(minutes=1))
-    assert python3_saml.settings_of(trusted, datetime.now(UTC)).get_idp_data()["x509certMulti"] == {
-        "signing": []
-    }
+    assert python3_saml.build_settings(trusted, datetime.now(UTC)).get_idp_data()[
+        "x509certMulti"
+    ] == {"signing": []}
 
     login_steps.sign_in(client, trusted, signing)
 

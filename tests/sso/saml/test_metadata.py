@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as Words
 
-from sso.saml.metadata import LARGEST, Metadata, read
+from sso.saml.metadata import MAX_BYTES, Metadata, parse_metadata
 from tests.idp.keys import certify_again
 from tests.sso.metadata_documents import (
     BASE_URL,
@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
 
 
 def reading(document: str | bytes, base_url: str = BASE_URL) -> Metadata:
-    return read(document, base_url=base_url, at=NOW)
+    return parse_metadata(document, base_url=base_url, at=NOW)
 
 
 def reason(document: str | bytes, base_url: str = BASE_URL) -> str:
@@ -69,11 +69,11 @@ def test_provider_is_read_with_its_addresses_and_certificate() -> None:
     found = reading(metadata())
 
     assert (found.entity_id, found.sso_url, found.slo_url) == (ENTITY_ID, SIGN_IN, SIGN_OUT)
-    [signer] = found.signers
-    certificate = x509.load_pem_x509_certificate(key().certificate.encode())
-    assert signer.pem == key().certificate
-    assert signer.fingerprint == certificate.fingerprint(hashes.SHA256()).hex()
-    assert signer.not_after == certificate.not_valid_after_utc
+    [certificate] = found.certificates
+    expected = x509.load_pem_x509_certificate(key().certificate.encode())
+    assert certificate.pem == key().certificate
+    assert certificate.fingerprint == expected.fingerprint(hashes.SHA256()).hex()
+    assert certificate.not_after == expected.not_valid_after_utc
 
 
 def test_provider_without_sign_out_is_one_too() -> None:
@@ -99,37 +99,37 @@ def test_documents_come_in_many_dresses(document: str | bytes) -> None:
 
 def test_both_certificates_of_a_rollover_are_read() -> None:
     certificates = key().certificate, key("next").certificate
-    assert [signer.pem for signer in reading(metadata(*certificates)).signers] == [*certificates]
+    assert [each.pem for each in reading(metadata(*certificates)).certificates] == [*certificates]
 
 
 def test_certificate_for_everything_is_one_for_signing() -> None:
-    assert reading(metadata(keys=key_descriptor(key().certificate, use=""))).signers
+    assert reading(metadata(keys=key_descriptor(key().certificate, use=""))).certificates
 
 
 def test_certificate_for_encryption_is_none_for_signing() -> None:
     others = key_descriptor(key("other").certificate, use=' use="encryption"')
     found = reading(metadata(keys=others + key_descriptor(key().certificate)))
-    assert [signer.pem for signer in found.signers] == [key().certificate]
+    assert [each.pem for each in found.certificates] == [key().certificate]
 
 
 def test_certificate_that_has_ended_is_left_out_beside_a_good_one() -> None:
     found = reading(metadata(dated(NOW - 9 * DAY, NOW - DAY), key().certificate))
-    assert [signer.pem for signer in found.signers] == [key().certificate]
+    assert [each.pem for each in found.certificates] == [key().certificate]
 
 
 def test_certificate_of_tomorrow_is_read_and_not_good_yet() -> None:
     found = reading(metadata(key().certificate, dated(NOW + DAY, NOW + 9 * DAY)))
-    assert [signer.is_good(NOW) for signer in found.signers] == [True, False]
+    assert [each.is_valid(NOW) for each in found.certificates] == [True, False]
 
 
 def test_elliptic_curve_is_strong_enough() -> None:
-    assert reading(metadata(certificate_of(ec.generate_private_key(ec.SECP256R1())))).signers
+    assert reading(metadata(certificate_of(ec.generate_private_key(ec.SECP256R1())))).certificates
 
 
 def test_certificate_may_hold_line_breaks() -> None:
     lines = "\n          ".join(key().certificate.splitlines()[1:-1])
     document = metadata().replace(body_of(key().certificate), f"\n{lines}\n")
-    assert reading(document).signers[0].pem == key().certificate
+    assert reading(document).certificates[0].pem == key().certificate
 
 
 def test_plain_http_is_for_a_portal_without_https() -> None:
@@ -155,7 +155,7 @@ def test_other_xml_is_refused(document: str) -> None:
 
 
 def test_large_document_is_refused_unread() -> None:
-    assert reason("<" * (LARGEST + 1)) == "too_large"
+    assert reason("<" * (MAX_BYTES + 1)) == "too_large"
 
 
 @pytest.mark.parametrize(
@@ -359,5 +359,5 @@ def test_no_damage_is_more_than_refused(place: int, damage: str) -> None:
         found = reading(whole[:place] + damage + whole[place + len(damage) :])
     except ValidationError:
         return
-    assert found.signers
+    assert found.certificates
     assert found.sso_url.startswith("https://")
