@@ -4,9 +4,9 @@ from django.urls import path
 
 from sso.connections import views as connections
 from sso.inactivity import views as inactivity
-from sso.login import dry_run_views as dry_run
 from sso.login import reauthentication_views as reauthentication
 from sso.login import views as login
+from sso.login.dry_run import views as dry_run
 from sso.logout import views as logout
 
 app_name = "sso"

@@ -23,10 +23,10 @@ from accounts.http.redirects import safe_next
 from accounts.models import Membership, User
 from accounts.sign_in.adapter import person
 from accounts.tenancy.decorators import SESSION_KEY
-from sso.login import dry_run_views as dry_run
 from sso.login import reauthentication_views as reauthentication
 from sso.login import sso_session
 from sso.login.allauth_provider import LOGIN_PROCESS, ConnectionProvider, requested_next_url
+from sso.login.dry_run import views as dry_run
 from sso.login.pending_assertion import pop_pending_assertion, store_pending_assertion
 from sso.login.refusal_pages import (
     get_configured_connection_or_404,

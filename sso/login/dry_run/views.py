@@ -17,7 +17,7 @@ from sso.connections import services as connections
 from sso.connections.views import sso_administrator_required
 from sso.login import services as login
 from sso.login.allauth_provider import ConnectionProvider
-from sso.login.dry_run import DryRunResult, evaluate_dry_run
+from sso.login.dry_run.services import DryRunResult, evaluate_dry_run
 from sso.models import Connection
 from sso.saml.errors import Refused, describe_reason
 from sso.saml.responses import Assertion
