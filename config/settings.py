@@ -194,7 +194,7 @@ SSO_NEW_PEOPLE_PER_DAY = env.int("SSO_NEW_PEOPLE_PER_DAY", default=100)
 if SSO_NEW_PEOPLE_PER_DAY < 0:
     raise ImproperlyConfigured("SSO_NEW_PEOPLE_PER_DAY must be a number from 0 on.")
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
-SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login.services decides
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login decides
 PASSWORD_RESET_TIMEOUT = int(timedelta(hours=1).total_seconds())
 ACCOUNT_ADAPTER = "accounts.sign_in.adapter.SignInAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}

@@ -6,7 +6,7 @@ from django.utils import timezone
 from accounts.authorization.actor import Actor, EntryPoint
 from sso.connections import certificate_notices
 from sso.inactivity import services as inactivity
-from sso.login import services as login
+from sso.login import replay_protection
 
 
 @shared_task
@@ -20,7 +20,7 @@ def enforce_inactivity_policies() -> int:
 @shared_task
 def delete_expired_assertions() -> int:
     """Delete the replay protection's rows of expired messages."""
-    return login.delete_expired_assertions(at=timezone.now())
+    return replay_protection.delete_expired_assertions(at=timezone.now())
 
 
 @shared_task

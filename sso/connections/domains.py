@@ -45,6 +45,12 @@ def domain_of(email: str) -> str:
     return email.rpartition("@")[2].lower()
 
 
+def is_authoritative_for(connection: Connection, email: str) -> bool:
+    """True if an operator has approved the address's domain for exactly this connection."""
+    approved = connection.domains.filter(approved_at__isnull=False)
+    return approved.filter(name=domain_of(email)).exists()
+
+
 @transaction.atomic
 def request_approval(*, connection: Connection, name: str, by: Actor, at: datetime) -> Domain:
     """Request a domain, or a refused one again. Idempotent.

@@ -65,18 +65,19 @@ def set_provider(
     """
     connection, by = lock_connection(connection, by, at)
     is_another = connection.entity_id != metadata.entity_id
-    kept = [] if is_another or not keep_certificates else _valid_certificates(connection, at)
-    trusted = {each.fingerprint for each in metadata.certificates} | {
-        each.fingerprint for each in kept
-    }
+    present = {each.fingerprint for each in _valid_certificates(connection, at)}
+    trusted = {each.fingerprint for each in metadata.certificates}
+    if keep_certificates and not is_another:
+        trusted |= present
     if len(trusted) > MAX_CERTIFICATES:
         raise ValidationError(
             _("There would be more than %(most)d certificates. Do not keep the present ones.")
             % {"most": MAX_CERTIFICATES},
             code="too_many_certificates",
         )
-    keeps_one = any(each.fingerprint in trusted for each in _valid_certificates(connection, at))
-    is_new = is_another or connection.sso_url != metadata.sso_url or not keeps_one
+    is_unproven = (
+        is_another or connection.sso_url != metadata.sso_url or present.isdisjoint(trusted)
+    )
     changed = _update_addresses(connection, metadata) | _replace_certificates(
         connection, metadata.certificates, trusted, at
     )
@@ -91,7 +92,7 @@ def set_provider(
             entity_id=metadata.entity_id,
             certificates=len(trusted),
         )
-    if is_new:
+    if is_unproven:
         _require_new_dry_run(connection, by=by, at=at)
     return connection
 

@@ -1,51 +1,24 @@
 """Profile → Account → Single sign-on: pages of an account's Administrators."""
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
-from accounts.tenancy.decorators import MemberRequest, member_required
+from accounts.tenancy.decorators import MemberRequest
 from accounts.validators import HIGHEST_ID
 from sso.connections import domains
 from sso.connections import services as connections
+from sso.connections.decorators import sso_administrator_required
 from sso.connections.forms import DomainForm, ProviderForm, SettingsForm
 from sso.connections.overview import overview
 from sso.connections.services import connection_of
+from sso.connections.shortcuts import get_account_connection_or_404
 from sso.models import Certificate, Connection, Domain
-
-P = ParamSpec("P")
-View = Callable[Concatenate[Any, P], HttpResponseBase]
-
-
-def sso_administrator_required(*methods: str) -> Callable[[View[P]], View[P]]:
-    """Decorate a view that requires an Administrator with a recent reauthentication. Others get 403
-    before they are asked to reauthenticate."""
-
-    def decorate(view: View[P]) -> View[P]:
-        with_reauthentication = reauthentication_required(view)
-
-        @wraps(view)
-        def guarded(
-            request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs
-        ) -> HttpResponseBase:
-            if not request.actor.is_administrator_of(request.member.account_id):
-                raise PermissionDenied(_("Only Administrators look after single sign-on."))
-            answer: HttpResponseBase = with_reauthentication(request, *args, **kwargs)
-            return answer
-
-        return require_http_methods(methods)(never_cache(member_required(guarded)))
-
-    return decorate
 
 
 @sso_administrator_required("GET", "HEAD")
@@ -64,7 +37,7 @@ def set_up(request: MemberRequest) -> HttpResponse:
 @sso_administrator_required("GET", "HEAD", "POST")
 def provider(request: MemberRequest) -> HttpResponse:
     """Import the provider's metadata."""
-    here, at = _connection(request), timezone.now()
+    here, at = get_account_connection_or_404(request.member.account_id), timezone.now()
     form = ProviderForm(
         request.POST if request.method == "POST" else None,
         request.FILES if request.method == "POST" else None,
@@ -81,7 +54,7 @@ def provider(request: MemberRequest) -> HttpResponse:
 @sso_administrator_required("GET", "HEAD", "POST")
 def settings(request: MemberRequest) -> HttpResponse:
     """Change attribute mapping and just-in-time provisioning."""
-    here = _connection(request)
+    here = get_account_connection_or_404(request.member.account_id)
     form = SettingsForm(request.POST if request.method == "POST" else None, instance=here)
     if form.is_valid() and _save_settings(request, here, form):
         messages.success(request, _("The settings were saved."))
@@ -93,7 +66,7 @@ def settings(request: MemberRequest) -> HttpResponse:
 @sso_administrator_required("POST")
 def request_domain(request: MemberRequest) -> HttpResponse:
     """Request a domain."""
-    here, form = _connection(request), DomainForm(request.POST)
+    here, form = get_account_connection_or_404(request.member.account_id), DomainForm(request.POST)
     if form.is_valid():
         name, by, at = form.cleaned_data["name"], request.actor, timezone.now()
         try:
@@ -171,7 +144,7 @@ def remove(request: MemberRequest) -> HttpResponse:
     """Confirm and remove the connection."""
     if request.method == "POST":
         return _apply(request, connections.remove, _("Single sign-on was removed."))
-    _connection(request)
+    get_account_connection_or_404(request.member.account_id)
     return _page(request, DomainForm(), template="sso/remove.html")
 
 
@@ -187,15 +160,8 @@ def _page(
     return render(request, template, context, status=status)
 
 
-def _connection(request: MemberRequest) -> Connection:
-    found = connection_of(request.member.account_id)
-    if found is None:
-        raise Http404
-    return found
-
-
 def _apply(request: MemberRequest, service: Callable[..., object], success: str) -> HttpResponse:
-    here = _connection(request)
+    here = get_account_connection_or_404(request.member.account_id)
     return _run_and_redirect(
         request, lambda: service(connection=here, by=request.actor, at=timezone.now()), success
     )

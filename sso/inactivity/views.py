@@ -2,14 +2,14 @@
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.tenancy.decorators import MemberRequest
-from sso.connections.services import connection_of
-from sso.connections.views import sso_administrator_required
+from sso.connections.decorators import sso_administrator_required
+from sso.connections.shortcuts import get_account_connection_or_404
 from sso.inactivity import listing
 from sso.inactivity import services as inactivity
 from sso.inactivity.forms import InactivityPolicyForm
@@ -19,9 +19,7 @@ from sso.models import Connection
 @sso_administrator_required("GET", "HEAD", "POST")
 def inactivity_policy(request: MemberRequest) -> HttpResponse:
     """Show and change the policy."""
-    here = connection_of(request.member.account_id)
-    if here is None:
-        raise Http404
+    here = get_account_connection_or_404(request.member.account_id)
     form = InactivityPolicyForm(
         request.POST if request.method == "POST" else None,
         initial={"action": here.idle_action, "days": here.idle_days},

@@ -19,9 +19,9 @@ from accounts.sign_in.adapter import (
     person,
     recently_reauthenticated,
 )
-from sso.login import services as login
 from sso.login import sso_session
 from sso.login.allauth_provider import ConnectionProvider, path_with_next
+from sso.login.replay_protection import consume_login_assertion
 from sso.models import Connection, Subject
 from sso.saml.errors import Refused
 from sso.saml.responses import CLOCK_SKEW, Assertion
@@ -69,7 +69,7 @@ def complete_reauthentication(
 ) -> HttpResponse:
     """Record the reauthentication. Raises `Refused` for another user, and for an AuthnInstant
     before the request: then the provider has authenticated nobody anew."""
-    login.consume_login_assertion(connection=connection, assertion=assertion)
+    consume_login_assertion(connection=connection, assertion=assertion)
     subject = Subject.objects.filter(connection=connection, name_id=assertion.name_id).first()
     if subject is None or subject.membership.user_id != request.user.pk:
         raise Refused("other_person")

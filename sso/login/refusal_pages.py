@@ -1,6 +1,6 @@
 """Refusals of SAML messages: the page, the audit event and the rate limit."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
@@ -11,21 +11,6 @@ from sso.login import services as login
 from sso.models import Connection
 from sso.saml.errors import Refused
 from sso.throttling import REFUSALS
-
-
-def get_connection_or_404(slug: str) -> Connection:
-    """The connection with this slug, of an open account."""
-    found = Connection.objects.select_related("account").filter(slug=slug).first()
-    if found is None or found.account.closed_at is not None:
-        raise Http404
-    return found
-
-
-def get_configured_connection_or_404(slug: str) -> Connection:
-    """The connection with this slug, if its provider is known."""
-    if not (connection := get_connection_or_404(slug)).has_provider:
-        raise Http404
-    return connection
 
 
 def refusal_page(request: HttpRequest, connection: Connection, status: int = 400) -> HttpResponse:

@@ -23,17 +23,13 @@ from accounts.http.redirects import safe_next
 from accounts.models import Membership, User
 from accounts.sign_in.adapter import person
 from accounts.tenancy.decorators import SESSION_KEY
+from sso.connections.shortcuts import get_configured_connection_or_404, get_connection_or_404
 from sso.login import reauthentication_views as reauthentication
 from sso.login import sso_session
 from sso.login.allauth_provider import LOGIN_PROCESS, ConnectionProvider, requested_next_url
 from sso.login.dry_run import views as dry_run
 from sso.login.pending_assertion import pop_pending_assertion, store_pending_assertion
-from sso.login.refusal_pages import (
-    get_configured_connection_or_404,
-    get_connection_or_404,
-    refusal_page,
-    refuse_request,
-)
+from sso.login.refusal_pages import refusal_page, refuse_request
 from sso.login.services import log_in_with_assertion
 from sso.models import Connection
 from sso.saml.errors import Refused

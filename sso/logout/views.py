@@ -10,9 +10,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.sign_in.adapter import person
+from sso.connections.shortcuts import get_configured_connection_or_404
 from sso.login import sso_session
-from sso.login.refusal_pages import get_configured_connection_or_404, refuse_request
-from sso.login.services import consume_assertion
+from sso.login.refusal_pages import refuse_request
+from sso.login.replay_protection import consume_assertion
 from sso.logout.services import end_sessions, logout_request_url, parse_logout_message
 from sso.saml.errors import Refused
 

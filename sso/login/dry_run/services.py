@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from accounts.models import Membership
 from accounts.roles import Role
-from sso.login.services import email_of, is_authoritative_for, name_of, role_of
+from sso.connections.domains import is_authoritative_for
+from sso.login.attributes import email_of, name_of, role_of
 from sso.models import Connection, Subject
 from sso.saml.responses import Assertion
 

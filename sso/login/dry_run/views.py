@@ -14,10 +14,11 @@ from accounts.http.client_ip import client_address
 from accounts.models import AuditEvent
 from accounts.tenancy.decorators import MemberRequest, current_member
 from sso.connections import services as connections
-from sso.connections.views import sso_administrator_required
-from sso.login import services as login
+from sso.connections.decorators import sso_administrator_required
+from sso.connections.shortcuts import get_account_connection_or_404
 from sso.login.allauth_provider import ConnectionProvider
 from sso.login.dry_run.services import DryRunResult, evaluate_dry_run
+from sso.login.replay_protection import consume_assertion
 from sso.models import Connection
 from sso.saml.errors import Refused, describe_reason
 from sso.saml.responses import Assertion
@@ -30,8 +31,8 @@ _RESULT_KEY, _STARTED_KEY = "sso_test", "sso_test_began"
 def start_dry_run(request: MemberRequest) -> HttpResponse:
     """Redirect to the provider. The policy `form-action` lets no form lead to another site, so the
     form (POST) gets a page with a link back here (GET)."""
-    here = connections.connection_of(request.member.account_id)
-    if here is None or not here.has_provider:
+    here = get_account_connection_or_404(request.member.account_id)
+    if not here.has_provider:
         raise Http404
     if request.method == "POST":
         return render(request, "sso/to_provider.html", {"way": request.path})
@@ -46,9 +47,7 @@ def start_dry_run(request: MemberRequest) -> HttpResponse:
 @sso_administrator_required("GET", "HEAD")
 def dry_run_result(request: MemberRequest) -> HttpResponse:
     """Show the result of the dry run, or the reason why the response was refused."""
-    here = connections.connection_of(request.member.account_id)
-    if here is None:
-        raise Http404
+    here = get_account_connection_or_404(request.member.account_id)
     facts = request.session.get(_RESULT_KEY)
     context: dict[str, Any] = {
         "connection": here,
@@ -62,7 +61,7 @@ def complete_dry_run(
     request: HttpRequest, connection: Connection, assertion: Assertion
 ) -> HttpResponse:
     """Finish the dry run in the Administrator's browser. Raises `Refused`."""
-    login.consume_assertion(
+    consume_assertion(
         connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at
     )
     member = current_member(request)

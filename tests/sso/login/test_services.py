@@ -16,6 +16,7 @@ from accounts.members import suspension
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.users import services as user_services
+from sso.login import replay_protection
 from sso.login import services as login
 from sso.models import Connection, Domain, Subject, UsedAssertion
 from sso.saml.errors import Refused
@@ -332,8 +333,8 @@ def test_assertions_are_forgotten_when_nobody_would_believe_them(
 ) -> None:
     arrive(ends_at=now + timedelta(minutes=5))
 
-    assert login.delete_expired_assertions(at=now + timedelta(minutes=4)) == 0
-    assert login.delete_expired_assertions(at=now + timedelta(minutes=5)) == 1
+    assert replay_protection.delete_expired_assertions(at=now + timedelta(minutes=4)) == 0
+    assert replay_protection.delete_expired_assertions(at=now + timedelta(minutes=5)) == 1
     assert not UsedAssertion.objects.exists()
 
 
