@@ -21,7 +21,7 @@ def key(name: str = "idp.example.com") -> SigningKey:
     return make_key(name)
 
 
-def body_of(certificate: str) -> str:
+def certificate_base64(certificate: str) -> str:
     """The base64 of a PEM, as metadata hold it."""
     return "".join(line for line in certificate.splitlines() if not line.startswith("-----"))
 
@@ -29,7 +29,7 @@ def body_of(certificate: str) -> str:
 def key_descriptor(certificate: str, use: str = ' use="signing"') -> str:
     return (
         f'<md:KeyDescriptor{use}><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">'
-        f"<ds:X509Data><ds:X509Certificate>{body_of(certificate)}</ds:X509Certificate>"
+        f"<ds:X509Data><ds:X509Certificate>{certificate_base64(certificate)}</ds:X509Certificate>"
         "</ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
     )
 
@@ -62,7 +62,7 @@ def metadata(
     )
 
 
-def several(*documents: str) -> str:
+def federation(*documents: str) -> str:
     """A federation's document, of several providers."""
     return (
         '<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">'
@@ -70,7 +70,9 @@ def several(*documents: str) -> str:
     )
 
 
-def signed(document: str, *, method: str = Words.RSA_SHA256, digest: str = Words.SHA256) -> str:
+def sign_metadata(
+    document: str, *, method: str = Words.RSA_SHA256, digest: str = Words.SHA256
+) -> str:
     """The document, signed by the provider."""
     whose = key()
     made = OneLogin_Saml2_Metadata.sign_metadata(

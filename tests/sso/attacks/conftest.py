@@ -17,7 +17,7 @@ from sso.models import Connection
 from sso.saml import metadata, python3_saml, structure
 from sso.saml.errors import describe_reason
 from tests.idp.keys import make_key
-from tests.idp.login import Guest, Visitor, connect
+from tests.idp.login import LoginBrowser, PortalBrowser, connect_provider
 from tests.idp.samlp import Person, Provider
 
 MARIA = Person("maria-7f3a", "maria@example.com", "Maria", "Users")
@@ -39,17 +39,17 @@ def globex(providers: dict[str, Provider]) -> Provider:
 
 @pytest.fixture
 def connection(administrator: Membership, example: Provider, now: datetime) -> Connection:
-    return connect(administrator, example, domain="example.com", at=now)
+    return connect_provider(administrator, example, domain="example.com", at=now)
 
 
 @pytest.fixture
 def other_connection(stranger: Membership, globex: Provider, now: datetime) -> Connection:
-    return connect(stranger, globex, domain="globex.example", at=now)
+    return connect_provider(stranger, globex, domain="globex.example", at=now)
 
 
 @pytest.fixture
-def visitor(connection: Connection, example: Provider) -> Visitor:
-    return Visitor(connection, example)
+def browser(connection: Connection, example: Provider) -> LoginBrowser:
+    return LoginBrowser(connection, example)
 
 
 @pytest.fixture(params=["both", "assertion", "message"])
@@ -66,16 +66,16 @@ def signed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
-def assert_refused(visitor: Guest, page: Any, *codes: str) -> None:
+def assert_refused(browser: PortalBrowser, page: Any, *codes: str) -> None:
     """A clear page that does not say why, nobody signed in, and an event that tells the account's
     Administrators why: one of these codes."""
     assert HTTPStatus.BAD_REQUEST <= page.status_code < HTTPStatus.INTERNAL_SERVER_ERROR, page
     text = page.content.decode()
     assert "<h1" in text, text
-    assert not visitor.is_in
+    assert not browser.is_signed_in
     event = AuditEvent.objects.filter(kind="sso.refused").newest_first().first()
     assert event is not None
-    assert event.account_id == visitor.connection.account_id
+    assert event.account_id == browser.connection.account_id
     assert event.details["code"] in codes
     assert describe_reason(event.details["code"]) not in text
 

@@ -25,7 +25,7 @@ from tests.factories import (
     DomainFactory,
     SubjectFactory,
 )
-from tests.sso.metadata_documents import ENTITY_ID, key, metadata, signed
+from tests.sso.metadata_documents import ENTITY_ID, key, metadata, sign_metadata
 from tests.sso.saml.test_metadata_fetch import says, server
 
 pytestmark = pytest.mark.django_db
@@ -247,7 +247,7 @@ def test_bad_metadata_change_nothing_and_say_why(
 
 
 def test_wrongly_signed_metadata_are_refused(browser: Client, begun: Connection) -> None:
-    changed = signed(metadata()).replace(ENTITY_ID, "https://evil.example.com")
+    changed = sign_metadata(metadata()).replace(ENTITY_ID, "https://evil.example.com")
     answer = browser.post(PROVIDER, {"text": changed})
     assert answer.status_code == 400
     assert "The signature of the metadata is wrong" in text(answer)

@@ -47,7 +47,7 @@ def test_button_leads_to_a_page_that_leads_on(tester: Client, untested: Connecti
 def test_test_shows_what_came_back(
     tester: Client, untested: Connection, signing: SigningKey
 ) -> None:
-    back = login_steps.come_back(tester, untested, signing, begin(tester))
+    back = login_steps.complete_login(tester, untested, signing, begin(tester))
 
     page = tester.get(back["Location"]).content.decode()
     assert "maria-7f3a" in page
@@ -57,7 +57,7 @@ def test_test_shows_what_came_back(
 def test_test_that_went_well_is_kept(
     tester: Client, untested: Connection, signing: SigningKey
 ) -> None:
-    login_steps.come_back(tester, untested, signing, begin(tester))
+    login_steps.complete_login(tester, untested, signing, begin(tester))
 
     untested.refresh_from_db()
     assert untested.tested_at is not None
@@ -68,7 +68,7 @@ def test_test_that_went_well_is_kept(
 def test_test_remembers_whether_the_provider_signs_messages(
     tester: Client, untested: Connection, signing: SigningKey, signed: tuple[str, ...]
 ) -> None:
-    login_steps.come_back(tester, untested, signing, begin(tester), signed=signed)
+    login_steps.complete_login(tester, untested, signing, begin(tester), signed=signed)
 
     untested.refresh_from_db()
     assert untested.signs_messages is (signed == BOTH)
@@ -79,7 +79,7 @@ def test_test_is_how_a_provider_may_stop_to_sign_messages(
 ) -> None:
     Connection.objects.update(signs_messages=True)
 
-    login_steps.come_back(tester, untested, signing, begin(tester), signed=BOTH[:1])
+    login_steps.complete_login(tester, untested, signing, begin(tester), signed=BOTH[:1])
 
     untested.refresh_from_db()
     assert (untested.tested_at is not None, untested.signs_messages) == (True, False)
@@ -88,7 +88,7 @@ def test_test_is_how_a_provider_may_stop_to_sign_messages(
 def test_test_signs_nobody_in_and_makes_nobody(
     tester: Client, untested: Connection, signing: SigningKey, administrator: Membership
 ) -> None:
-    login_steps.come_back(tester, untested, signing, begin(tester))
+    login_steps.complete_login(tester, untested, signing, begin(tester))
 
     assert tester.session["_auth_user_id"] == str(administrator.user_id)
     assert not User.objects.filter(email="maria@example.com").exists()
@@ -100,7 +100,7 @@ def test_test_without_an_address_is_shown_but_did_not_go_well(
 ) -> None:
     Connection.objects.update(email_attribute="somethingElse")
 
-    back = login_steps.come_back(tester, untested, signing, begin(tester))
+    back = login_steps.complete_login(tester, untested, signing, begin(tester))
 
     assert "mail" in tester.get(back["Location"]).content.decode()
     untested.refresh_from_db()
@@ -110,7 +110,7 @@ def test_test_without_an_address_is_shown_but_did_not_go_well(
 def test_administrator_reads_why_an_answer_was_not_accepted(
     tester: Client, untested: Connection
 ) -> None:
-    refused = login_steps.come_back(tester, untested, make_key("mallory"), begin(tester))
+    refused = login_steps.complete_login(tester, untested, make_key("mallory"), begin(tester))
     assert refused.status_code == 400
 
     page = tester.get(reverse(RESULT)).content.decode()
@@ -132,7 +132,7 @@ def test_answer_to_a_test_signs_in_nobody_elsewhere(
     """The request was this browser's: another one cannot bring its answer."""
     address = begin(tester)
 
-    page = login_steps.come_back(Client(), untested, signing, address)
+    page = login_steps.complete_login(Client(), untested, signing, address)
 
     assert page.status_code == 400
 
@@ -147,7 +147,7 @@ def test_administrator_of_another_account_cannot_finish_it(
     session[STATES_SESSION_KEY] = waited_for
     session.save()
 
-    login_steps.come_back(tester, untested, signing, address)
+    login_steps.complete_login(tester, untested, signing, address)
 
     assert AuditEvent.objects.get(kind="sso.refused").details["code"] == "other_person"
     untested.refresh_from_db()
@@ -177,7 +177,7 @@ def test_test_tells_who_it_would_have_been(
 ) -> None:
     MembershipFactory.create(account=untested.account, user__email="maria@example.com")
 
-    back = login_steps.come_back(tester, untested, signing, begin(tester))
+    back = login_steps.complete_login(tester, untested, signing, begin(tester))
 
     assert "A user of the account" in tester.get(back["Location"]).content.decode()
 
@@ -187,6 +187,6 @@ def test_test_does_not_tell_who_is_known_from_other_accounts(
 ) -> None:
     MembershipFactory.create(user__email="maria@example.com")
 
-    back = login_steps.come_back(tester, untested, signing, begin(tester))
+    back = login_steps.complete_login(tester, untested, signing, begin(tester))
 
     assert "Not a user of the account" in tester.get(back["Location"]).content.decode()

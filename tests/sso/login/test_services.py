@@ -27,7 +27,7 @@ from tests.factories import (
     SubjectFactory,
     UserFactory,
 )
-from tests.sso.saml_responses import EMAIL_FORMAT, said
+from tests.sso.saml_responses import EMAIL_FORMAT, make_assertion
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +43,7 @@ def arrive(trusted: Connection, now: datetime) -> Arrive:
     number = iter(range(1000))
 
     def act(connection: Connection = trusted, at: datetime = now, **facts: Any) -> Membership:
-        assertion = said(at=at, **{"assertion_id": f"_{next(number)}", **facts})
+        assertion = make_assertion(at=at, **{"assertion_id": f"_{next(number)}", **facts})
         return login.log_in_with_assertion(connection=connection, assertion=assertion, by=BY, at=at)
 
     return act

@@ -18,7 +18,7 @@ from tests.conftest import SignIn
 from tests.factories import ConnectionFactory, MembershipFactory
 from tests.idp.keys import SigningKey, make_key
 from tests.sso import login_steps
-from tests.sso.saml_responses import document, posted
+from tests.sso.saml_responses import response_xml, sign_and_encode
 
 pytestmark = pytest.mark.django_db
 
@@ -67,10 +67,10 @@ def test_session_that_a_provider_began_is_no_long_one(
 def test_signing_in_gives_the_session_another_key(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    address = login_steps.begin(client, trusted)
+    address = login_steps.start_login(client, trusted)
     before = client.session.session_key
 
-    login_steps.come_back(client, trusted, signing, address)
+    login_steps.complete_login(client, trusted, signing, address)
 
     assert client.session.session_key != before
 
@@ -90,10 +90,11 @@ def test_person_with_two_factors_is_asked_for_the_second(
 def test_signing_in_leads_back_to_the_page_that_was_asked_for(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    address = login_steps.begin(client, trusted, wanted="/profile/security/")
+    address = login_steps.start_login(client, trusted, wanted="/profile/security/")
 
     assert (
-        login_steps.come_back(client, trusted, signing, address)["Location"] == "/profile/security/"
+        login_steps.complete_login(client, trusted, signing, address)["Location"]
+        == "/profile/security/"
     )
 
 
@@ -101,9 +102,9 @@ def test_signing_in_leads_back_to_the_page_that_was_asked_for(
 def test_signing_in_leads_to_no_other_site(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership, wanted: str
 ) -> None:
-    address = login_steps.begin(client, trusted, wanted=wanted)
+    address = login_steps.start_login(client, trusted, wanted=wanted)
 
-    page = login_steps.come_back(client, trusted, signing, address)
+    page = login_steps.complete_login(client, trusted, signing, address)
 
     assert page["Location"] == reverse("apitokens:list")
 
@@ -127,10 +128,10 @@ def test_somebody_else_who_comes_through_takes_the_browser_over(
     sign_in: SignIn,
 ) -> None:
     """They began in another tab, before the first had signed in there."""
-    address = login_steps.begin(client, trusted)
+    address = login_steps.start_login(client, trusted)
     client.force_login(administrator.user)
 
-    login_steps.come_back(client, trusted, signing, address)
+    login_steps.complete_login(client, trusted, signing, address)
 
     assert is_in(client, maria)
 
@@ -168,9 +169,11 @@ def test_who_reloads_the_way_back_goes_on(
 def test_cookie_of_the_arrival_is_for_the_way_back_only(
     client: Client, trusted: Connection, signing: SigningKey
 ) -> None:
-    xml = document(trusted, at=datetime.now(UTC))
+    xml = response_xml(trusted, at=datetime.now(UTC))
 
-    answer = client.post(endpoints.acs_url(trusted), {"SAMLResponse": posted(xml, signing)})
+    answer = client.post(
+        endpoints.acs_url(trusted), {"SAMLResponse": sign_and_encode(xml, signing)}
+    )
 
     (cookie,) = answer.cookies.values()
     assert cookie["path"] == reverse("sso:finish", args=[trusted.slug])
@@ -181,10 +184,10 @@ def test_cookie_of_the_arrival_is_for_the_way_back_only(
 def test_nothing_is_kept_of_what_the_provider_did_not_sign(
     client: Client, trusted: Connection
 ) -> None:
-    xml = document(trusted, at=datetime.now(UTC))
+    xml = response_xml(trusted, at=datetime.now(UTC))
 
     answer = client.post(
-        endpoints.acs_url(trusted), {"SAMLResponse": posted(xml, make_key("mallory"))}
+        endpoints.acs_url(trusted), {"SAMLResponse": sign_and_encode(xml, make_key("mallory"))}
     )
 
     assert answer.status_code == 400
@@ -230,7 +233,7 @@ def test_addresses_follow_from_base_url_and_not_from_the_request(
 
 
 def test_provider_is_asked_by_the_portals_own_name(client: Client, trusted: Connection) -> None:
-    request = login_steps.asked(login_steps.begin(client, trusted))
+    request = login_steps.decode_request(login_steps.start_login(client, trusted))
 
     assert request.get("AssertionConsumerServiceURL") == endpoints.acs_url(trusted)
     assert request.get("Destination") == trusted.sso_url

@@ -18,7 +18,7 @@ from sso.saml import endpoints
 from tests.conftest import SignIn
 from tests.factories import MembershipFactory
 from tests.idp.keys import SigningKey, make_key
-from tests.idp.mutations import instant
+from tests.idp.mutations import format_instant
 from tests.sso import login_steps
 
 pytestmark = pytest.mark.django_db
@@ -52,10 +52,11 @@ def told(
     message_id: str = "_out",
 ) -> str:
     """Where the provider sends a browser to say that somebody has signed out there."""
+    sent_at = format_instant(issued_at or datetime.now(UTC))
     index = f"<samlp:SessionIndex>{session}</samlp:SessionIndex>" if session else ""
     xml = (
         f'<samlp:LogoutRequest xmlns:samlp="{SP}:protocol" xmlns:saml="{SP}:assertion" '
-        f'ID="{message_id}" Version="2.0" IssueInstant="{instant(issued_at or datetime.now(UTC))}" '
+        f'ID="{message_id}" Version="2.0" IssueInstant="{sent_at}" '
         f'Destination="{endpoints.sls_url(connection)}">'
         f"<saml:Issuer>{connection.entity_id}</saml:Issuer>"
         f"<saml:NameID>{name_id}</saml:NameID>{index}</samlp:LogoutRequest>"
@@ -86,7 +87,7 @@ def test_signing_out_here_leads_to_the_provider(
     assert not is_in(client)
     way = client.get(answer["Location"]).context["way"]
     assert way.startswith("https://idp.example.com/slo?")
-    request = login_steps.asked(way)
+    request = login_steps.decode_request(way)
     assert [each.text for each in request.iter("{*}NameID")] == ["maria-7f3a"]
     assert [each.text for each in request.iter("{*}SessionIndex")] == ["_session"]
 

@@ -20,12 +20,12 @@ from tests.sso.metadata_documents import (
     POST,
     SIGN_IN,
     SIGN_OUT,
-    body_of,
+    certificate_base64,
+    federation,
     key,
     key_descriptor,
     metadata,
-    several,
-    signed,
+    sign_metadata,
 )
 
 NOW = datetime.now(UTC)
@@ -88,7 +88,7 @@ def test_provider_without_sign_out_is_one_too() -> None:
         metadata(before="<!-- made by hand --><?xml-stylesheet href='x.xsl'?>"),
         metadata().encode(),
         metadata(before='<?xml version="1.0" encoding="utf-16"?>').encode("utf-16"),
-        several(metadata()),
+        federation(metadata()),
         metadata(attributes=f'validUntil="{NOW + DAY:%Y-%m-%dT%H:%M:%SZ}"'),
     ],
     ids=["padded", "wrong encoding", "comments", "bytes", "utf-16", "one of many", "lasting"],
@@ -128,7 +128,7 @@ def test_elliptic_curve_is_strong_enough() -> None:
 
 def test_certificate_may_hold_line_breaks() -> None:
     lines = "\n          ".join(key().certificate.splitlines()[1:-1])
-    document = metadata().replace(body_of(key().certificate), f"\n{lines}\n")
+    document = metadata().replace(certificate_base64(key().certificate), f"\n{lines}\n")
     assert reading(document).certificates[0].pem == key().certificate
 
 
@@ -248,7 +248,7 @@ def test_provider_of_another_protocol_is_refused() -> None:
 
 
 def test_one_of_several_providers_is_not_guessed() -> None:
-    document = several(metadata(), metadata(entity_id="https://other.example.com"))
+    document = federation(metadata(), metadata(entity_id="https://other.example.com"))
     assert reason(document) == "several_providers"
 
 
@@ -267,7 +267,7 @@ def test_provider_without_signing_certificate_is_refused(keys: str) -> None:
 
 @pytest.mark.parametrize("body", ["", "AAAA", "not base64!", "MIIB" * 20, "ü"])
 def test_certificate_that_is_none_is_refused(body: str) -> None:
-    document = metadata().replace(body_of(key().certificate), body)
+    document = metadata().replace(certificate_base64(key().certificate), body)
     assert reason(document) == "certificate_unreadable"
 
 
@@ -296,27 +296,32 @@ def test_metadata_that_were_good_until_yesterday_are_refused() -> None:
 def saying_that_it_is_signed_by(certificate: str) -> str:
     """Signed metadata, with another certificate in the signature."""
     start, end = "<ds:X509Certificate>", "</ds:X509Certificate>"
-    before, _start, rest = signed(metadata()).partition(start)
+    before, _start, rest = sign_metadata(metadata()).partition(start)
     assert "<ds:Signature" in before
     return before + start + certificate + end + rest.partition(end)[2]
 
 
 @pytest.mark.parametrize("name", ["", 'ID="_1"'])
 def test_signed_metadata_are_read(name: str) -> None:
-    assert reading(signed(metadata(attributes=name))).entity_id == ENTITY_ID
+    assert reading(sign_metadata(metadata(attributes=name))).entity_id == ENTITY_ID
 
 
 def test_metadata_changed_after_signing_are_refused() -> None:
-    changed = signed(metadata()).replace(SIGN_IN, "https://evil.example.com/sso")
+    changed = sign_metadata(metadata()).replace(SIGN_IN, "https://evil.example.com/sso")
     assert reason(changed) == "signature"
 
 
 def test_metadata_signed_by_sha1_are_refused() -> None:
-    assert reason(signed(metadata(), method=Words.RSA_SHA1, digest=Words.SHA1)) == "signature"
+    assert (
+        reason(sign_metadata(metadata(), method=Words.RSA_SHA1, digest=Words.SHA1)) == "signature"
+    )
 
 
 def test_signature_of_another_key_than_it_says_is_refused() -> None:
-    assert reason(saying_that_it_is_signed_by(body_of(key("next").certificate))) == "signature"
+    assert (
+        reason(saying_that_it_is_signed_by(certificate_base64(key("next").certificate)))
+        == "signature"
+    )
 
 
 def test_signature_without_a_certificate_is_refused() -> None:
@@ -325,11 +330,11 @@ def test_signature_without_a_certificate_is_refused() -> None:
 
 def test_signature_over_something_else_is_refused() -> None:
     """The real provider's part, still signed, in a corner of somebody else's document."""
-    real = signed(metadata(attributes='ID="_1"'))
+    real = sign_metadata(metadata(attributes='ID="_1"'))
     real = real[real.index("<md:EntityDescriptor") :]
     forged = metadata(entity_id="https://evil.example.com")
     signature = real[real.index("<ds:Signature") : real.index("</ds:Signature>") + 15]
-    wrapped = several(
+    wrapped = federation(
         forged.replace("<md:IDPSSODescriptor", f"{signature}<md:IDPSSODescriptor"),
         real.replace("IDPSSODescriptor", "PDPDescriptor").replace(signature, ""),
     )
@@ -337,7 +342,7 @@ def test_signature_over_something_else_is_refused() -> None:
 
 
 def test_two_elements_with_one_id_are_refused_in_signed_metadata() -> None:
-    doubled = signed(metadata(attributes='ID="_1"')).replace(
+    doubled = sign_metadata(metadata(attributes='ID="_1"')).replace(
         "<md:IDPSSODescriptor", '<md:IDPSSODescriptor ID="_1"'
     )
     assert reason(doubled) == "signature"
