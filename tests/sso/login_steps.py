@@ -1,4 +1,4 @@
-"""A browser and a provider in this process: what the portal asks is answered, signed, at once."""
+"""Steps of an SSO login with a provider that is simulated in this process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.sso.saml_responses import BOTH, response_xml, sign_and_encode
 
 
 def decode_request(address: str) -> etree._Element:
-    """The message that an address carries to the provider."""
+    """Decode the message in a URL at the provider."""
     query = parse_qs(urlsplit(address).query)
     (text,) = query.get("SAMLRequest") or query["SAMLResponse"]
     return etree.fromstring(zlib.decompress(b64decode(text), -15))
 
 
 def start_login(client: Client, connection: Connection, *, wanted: str = "") -> str:
-    """Ask to sign in: the address at the provider."""
+    """Start a login, and return the URL at the provider."""
     path = reverse("sso:begin", args=[connection.slug])
     answer = client.get(path, {"next": wanted} if wanted else {})
     assert answer.status_code == 302
@@ -41,10 +41,10 @@ def complete_login(
     signed: tuple[str, ...] = BOTH,
     **facts: Any,
 ) -> Any:
-    """Be let in at the provider, and carry its answer back; the page where that ends."""
+    """Post the provider's signed response to this request, and return the final page."""
     request = decode_request(address).get("ID", "")
     xml = response_xml(connection, **{"at": datetime.now(UTC), "request": request, **facts})
-    # Each answer is another one.
+    # Each assertion has an ID of its own.
     xml = xml.replace(b'"_assertion"', f'"_a{request}"'.encode())
     answer = client.post(
         reverse("sso:acs", args=[connection.slug]),
@@ -54,5 +54,5 @@ def complete_login(
 
 
 def sign_in(client: Client, connection: Connection, signing: SigningKey, **facts: Any) -> Any:
-    """The whole way."""
+    """Log in completely."""
     return complete_login(client, connection, signing, start_login(client, connection), **facts)

@@ -1,4 +1,4 @@
-"""Metadata of identity providers, as these export them, and as nobody should."""
+"""Creates metadata of identity providers, valid and invalid."""
 
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
 @lru_cache
 def key(name: str = "idp.example.com") -> SigningKey:
-    """One key a name: making them takes a moment."""
+    """One key for each name: key generation is slow."""
     return make_key(name)
 
 
@@ -45,7 +45,7 @@ def metadata(
     more: str = "",
     before: str = "",
 ) -> str:
-    """What a provider says of itself: without certificates, that it signs with `key()`."""
+    """Metadata of a provider; by default with the certificate of `key()`."""
     said = keys
     if said is None:
         said = "".join(map(key_descriptor, certificates or (key().certificate,)))
@@ -63,7 +63,7 @@ def metadata(
 
 
 def federation(*documents: str) -> str:
-    """A federation's document, of several providers."""
+    """Metadata of several providers in one document."""
     return (
         '<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">'
         f"{''.join(documents)}</md:EntitiesDescriptor>"
@@ -73,7 +73,7 @@ def federation(*documents: str) -> str:
 def sign_metadata(
     document: str, *, method: str = Words.RSA_SHA256, digest: str = Words.SHA256
 ) -> str:
-    """The document, signed by the provider."""
+    """Sign the document with the provider's key."""
     whose = key()
     made = OneLogin_Saml2_Metadata.sign_metadata(
         document, whose.key, whose.certificate, sign_algorithm=method, digest_algorithm=digest

@@ -1,4 +1,4 @@
-"""What a provider says, made here: as what the verbs get, and as the signed document itself."""
+"""Creates SAML responses: as the parsed `Assertion`, and as signed XML."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make_assertion(
     assertion_id: str = "_assertion",
     **facts: Any,
 ) -> Assertion:
-    """What was read of a good response: who came, with the attributes `mail` and others."""
+    """A verified assertion, with the attributes `mail` and others."""
     attributes = {} if email is None else {"mail": [email]}
     return Assertion(
         **{
@@ -54,7 +54,7 @@ def response_xml(
     email: str = "maria@example.com",
     authenticated_at: datetime | None = None,
 ) -> bytes:
-    """A response that nobody has signed yet."""
+    """The XML of a response without signatures."""
     now, soon = mutations.format_instant(at), mutations.format_instant(at + timedelta(minutes=5))
     acs, issuer = endpoints.acs_url(connection), connection.entity_id
     return (
@@ -82,5 +82,5 @@ def response_xml(
 
 
 def sign_and_encode(xml: bytes, signing: SigningKey, *, paths: tuple[str, ...] = BOTH) -> str:
-    """As a browser posts it: signed at these elements, in base64."""
+    """The SAMLResponse field: signed at these elements, in base64."""
     return b64encode(signatures.sign_anew(xml, signing, paths=paths)).decode()

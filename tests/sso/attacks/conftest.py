@@ -1,4 +1,4 @@
-"""Two accounts, each with a provider of its own, and the browser of somebody at the first."""
+"""Two accounts, each with a provider of its own, and a browser at the first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.idp.login import LoginBrowser, PortalBrowser, connect_provider
 from tests.idp.samlp import Person, Provider
 
 MARIA = Person("maria-7f3a", "maria@example.com", "Maria", "Users")
-"""Whom the provider of Example Inc. truthfully names."""
+"""The user at the provider of Example Inc."""
 ATTACKER = Person("mallory-01", "mallory@example.com", "Mallory", "Users")
 
 
@@ -67,8 +67,8 @@ def signed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def assert_refused(browser: PortalBrowser, page: Any, *codes: str) -> None:
-    """A clear page that does not say why, nobody signed in, and an event that tells the account's
-    Administrators why: one of these codes."""
+    """A page that does not disclose the reason, no session, and an audit event with one of these
+    codes."""
     assert HTTPStatus.BAD_REQUEST <= page.status_code < HTTPStatus.INTERNAL_SERVER_ERROR, page
     text = page.content.decode()
     assert "<h1" in text, text
@@ -84,7 +84,7 @@ def assert_refused(browser: PortalBrowser, page: Any, *codes: str) -> None:
 def roll_over(
     connection: Connection, administrator: Membership, example: Provider, now: datetime
 ) -> Callable[[], Provider]:
-    """Let a second certificate stand beside the provider's first; gives it with the new key."""
+    """Add a second certificate of the provider; returns it with the new key."""
 
     def act() -> Provider:
         rolled = example._replace(signing=make_key("example, next"))
@@ -106,7 +106,7 @@ def roll_over(
 
 
 def _body(certificate: str) -> str:
-    """The letters of a certificate, without the lines before and after."""
+    """The base64 of a certificate, without the lines around it."""
     return "".join(certificate.strip().splitlines()[1:-1])
 
 

@@ -1,5 +1,4 @@
-"""Responses that the provider truly signs, and that still must not let anybody in: for another
-portal, another browser, another time, or told twice."""
+"""Validly signed responses that must be refused: for another service, browser or time, replays."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ from tests.sso.attacks.conftest import MARIA, assert_refused
 pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
 
 ACS = "{acs}"
-"""Stands for the address where the portal awaits responses."""
+"""Placeholder of the portal's Assertion Consumer Service."""
 
 ELSEWHERE = "https://elsewhere.example/"
 SUBJECT_CONFIRMATION = f"{ASSERTION}/saml:Subject/saml:SubjectConfirmation"
@@ -28,18 +27,18 @@ BY_KEY = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"
 FAILED = "urn:oasis:names:tc:SAML:2.0:status:Responder"
 
 
-def answers(request: str | None, *paths: str) -> list[Mutation]:
-    """It says that it answers this request, or none."""
+def in_response_to(request: str | None, *paths: str) -> list[Mutation]:
+    """Set InResponseTo, or remove it (None)."""
     return [mutations.set_xml_attribute(path, "InResponseTo", request) for path in paths]
 
 
 WRONG: dict[str, tuple[str, list[Mutation]]] = {
-    "in response to another": ("other_request", answers("_x", RESPONSE, CONFIRMATION)),
-    "message in response to another": ("recipient", answers("_x", RESPONSE)),
-    "assertion in response to another": ("recipient", answers("_x", CONFIRMATION)),
-    "in response to nothing": ("unsolicited", answers(None, RESPONSE, CONFIRMATION)),
-    "message in response to nothing": ("unsolicited", answers(None, RESPONSE)),
-    "assertion in response to nothing": ("other_request", answers(None, CONFIRMATION)),
+    "in response to another": ("other_request", in_response_to("_x", RESPONSE, CONFIRMATION)),
+    "message in response to another": ("recipient", in_response_to("_x", RESPONSE)),
+    "assertion in response to another": ("recipient", in_response_to("_x", CONFIRMATION)),
+    "in response to nothing": ("unsolicited", in_response_to(None, RESPONSE, CONFIRMATION)),
+    "message in response to nothing": ("unsolicited", in_response_to(None, RESPONSE)),
+    "assertion in response to nothing": ("other_request", in_response_to(None, CONFIRMATION)),
     "destination elsewhere": (
         "destination",
         [mutations.set_xml_attribute(RESPONSE, "Destination", ELSEWHERE)],
@@ -94,12 +93,12 @@ WRONG: dict[str, tuple[str, list[Mutation]]] = {
 
 
 def at_portal(browser: LoginBrowser, xml: bytes) -> bytes:
-    """With the portal's address where a change has left its place."""
+    """Replace the placeholder by the portal's URL."""
     return xml.replace(ACS.encode(), f"{settings.BASE_URL}{browser.acs}".encode())
 
 
 @pytest.mark.parametrize(("code", "changes"), WRONG.values(), ids=WRONG)
-def test_signed_response_with_wrong_words_is_refused(
+def test_signed_response_with_wrong_contents_is_refused(
     browser: LoginBrowser, example: Provider, signed: str, code: str, changes: list[Mutation]
 ) -> None:
     response = browser.fetch_response(MARIA, signed=signed)
@@ -160,7 +159,7 @@ def test_clocks_may_differ_by_a_minute(
     assert browser.is_signed_in
 
 
-# --- Told twice, or to the wrong ones ----------------------------------------------------------
+# --- Replay, and other browsers ----------------------------------------------------------
 
 
 @pytest.mark.both
@@ -177,7 +176,7 @@ def test_response_is_good_once(browser: LoginBrowser, signed: str) -> None:
 def test_response_is_good_once_even_if_the_browser_still_waits_for_it(
     browser: LoginBrowser, signed: str
 ) -> None:
-    """A thief who has the browser's session as it was before, too, comes too late."""
+    """Also for a thief with a copy of the browser's session from before."""
     response = browser.fetch_response(MARIA, signed=signed)
     thief = LoginBrowser(browser.connection, browser.provider)
     session = thief.client.session
@@ -193,7 +192,7 @@ def test_response_is_good_once_even_if_the_browser_still_waits_for_it(
 def test_assertion_is_good_once_in_another_message_too(
     browser: LoginBrowser, example: Provider
 ) -> None:
-    """Only the assertion is signed: the message around it can be made anew."""
+    """Only the assertion is signed, so that an attacker can build a new message around it."""
     response = browser.fetch_response(MARIA, signed="assertion")
     thief = LoginBrowser(browser.connection, browser.provider)
     session = thief.client.session
@@ -209,7 +208,7 @@ def test_assertion_is_good_once_in_another_message_too(
 
 
 def test_response_for_another_browser_is_refused(browser: LoginBrowser, signed: str) -> None:
-    """Who carries somebody else's response here, by a form on a page of theirs, gets nowhere."""
+    """Login CSRF: a form on an attacker's page posts the attacker's response."""
     victim = LoginBrowser(browser.connection, browser.provider)
 
     page = victim.submit(browser.fetch_response(MARIA, signed=signed))
@@ -220,7 +219,7 @@ def test_response_for_another_browser_is_refused(browser: LoginBrowser, signed: 
 def test_response_for_another_request_of_another_browser_is_refused(
     browser: LoginBrowser, signed: str
 ) -> None:
-    """Not even when that browser waits for one itself."""
+    """Also while that browser has a request of its own."""
     victim = LoginBrowser(browser.connection, browser.provider)
     victim.start_login()
 
@@ -229,7 +228,7 @@ def test_response_for_another_request_of_another_browser_is_refused(
     assert_refused(victim, page, "other_request")
 
 
-def test_message_cannot_be_turned_to_another_request(browser: LoginBrowser) -> None:
+def test_message_cannot_be_redirected_to_another_request(browser: LoginBrowser) -> None:
     """Only the assertion is signed: the message's own InResponseTo can be edited."""
     victim = LoginBrowser(browser.connection, browser.provider)
     own = victim.fetch_response(MARIA, signed="assertion")
@@ -278,7 +277,7 @@ def test_response_at_another_accounts_address_is_refused(
 def test_provider_cannot_answer_for_another_accounts_provider(
     browser: LoginBrowser, other_connection: Connection, globex: Provider, signed: str
 ) -> None:
-    """Even one that is known to the portal, and says in all other words what is awaited."""
+    """Also if it is known to the portal, and all other content is as expected."""
     response = browser.fetch_response(MARIA, signed=signed)
 
     forged = mutations.mutate(

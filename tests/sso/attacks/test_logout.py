@@ -1,4 +1,4 @@
-"""What a provider says about signing out travels through browsers too: nobody else may say it."""
+"""Forged, edited and replayed LogoutRequests."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ NAME = "saml:NameID"
 
 @pytest.fixture
 def request_of_provider(browser: LoginBrowser, example: Provider) -> RedirectMessage:
-    """Maria has come in, and has signed out at the provider, which tells the portal by her browser:
-    what that is to carry."""
+    """The LogoutRequest that Maria's browser gets from the provider when she signs out there."""
     response = browser.fetch_response(MARIA)
     browser.submit(response)
     assert browser.is_signed_in
@@ -46,7 +45,7 @@ def assert_still_in(browser: LoginBrowser, page: Any) -> None:
     assert browser.client.get("/profile/").status_code == HTTPStatus.OK
 
 
-def test_who_signs_out_at_the_provider_is_signed_out_here(
+def test_logout_request_ends_the_session(
     browser: LoginBrowser, example: Provider, request_of_provider: RedirectMessage
 ) -> None:
     page = carry(browser, request_of_provider)
@@ -74,7 +73,7 @@ def test_sign_out_of_one_person_leaves_others_in(
     assert otto.client.get("/profile/").status_code == HTTPStatus.OK
 
 
-def test_sign_out_that_is_told_twice_does_not_end_the_next_session(
+def test_replayed_logout_request_does_not_end_the_next_session(
     browser: LoginBrowser, request_of_provider: RedirectMessage
 ) -> None:
     carry(browser, request_of_provider)
@@ -156,7 +155,7 @@ def test_sign_out_that_is_too_late_is_refused(
 def test_message_that_is_there_twice_is_refused(
     browser: LoginBrowser, request_of_provider: RedirectMessage
 ) -> None:
-    """A reader of the first and a reader of the last would not mean the same."""
+    """Two parsers could take different values of a repeated parameter."""
     twice = f"SAMLRequest=x&{request_of_provider.query}"
 
     assert_still_in(browser, browser.client.get(f"{browser.sls}?{twice}"))
@@ -168,7 +167,7 @@ def test_another_accounts_provider_signs_nobody_out(
     globex: Provider,
     request_of_provider: RedirectMessage,
 ) -> None:
-    """Neither here, with its key, nor at its own address, with our name."""
+    """Neither at this account's URL with its key, nor at its own URL with this account's name."""
     other = LoginBrowser(other_connection, globex)
     ours = f"{settings.BASE_URL}{browser.sls}"
     theirs = request_of_provider.xml.replace(

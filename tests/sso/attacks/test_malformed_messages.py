@@ -1,4 +1,4 @@
-"""What is sent to the addresses of single sign-on, and is no message of SAML at all."""
+"""Requests to the SAML endpoints that are no SAML messages, and XML attacks."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_address_of_nobodys_provider_is_not_found(browser: LoginBrowser) -> None
     assert page.status_code == HTTPStatus.NOT_FOUND
 
 
-# --- Documents that carry more than a message ---------------------------------------------------
+# --- DOCTYPE and entities ---------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_signing_out_with_what_is_no_message_is_refused(
 def test_deflate_bomb_costs_neither_time_nor_memory(
     browser: LoginBrowser, name: str, megabytes: int
 ) -> None:
-    """Little that becomes much: a thousandth is sent."""
+    """A decompression bomb: the request has a thousandth of its size."""
     bomb = encoded(deflate(bytes(megabytes * MEGABYTE)))
     tracemalloc.start()
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Responses whose signatures are missing, wrong, weak, or somebody else's."""
+"""Responses with missing, wrong, weak or foreign signatures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EDITS: dict[str, Mutation] = {
 }
 
 
-# --- What is let in, so that a refusal means something ------------------------------------------
+# --- Accepted responses, so that refusals mean something ------------------------------------------
 
 
 def test_true_response_lets_somebody_in(browser: LoginBrowser, signed: str) -> None:
@@ -57,11 +57,12 @@ def test_response_that_the_provider_signs_again_lets_somebody_in(
 
 
 def test_signed_message_with_an_unsigned_assertion_is_refused(browser: LoginBrowser) -> None:
-    """Assertions are what is kept and believed: they have to be signed themselves."""
+    """The assertion needs a signature of its own."""
     assert_refused(browser, browser.sign_in(MARIA, signed="message"), "unsigned")
 
 
-# --- Stripped and edited -----------------------------------------------------------------------
+# --- Stripped signatures and edited content
+# -----------------------------------------------------------------------
 
 
 def test_response_without_any_signature_is_refused(browser: LoginBrowser, signed: str) -> None:
@@ -83,7 +84,7 @@ def test_assertion_without_its_signature_is_refused(browser: LoginBrowser) -> No
 
 
 def test_message_without_its_signature_is_refused(browser: LoginBrowser) -> None:
-    """The provider signed both in the test: so it always does."""
+    """The provider has signed both in the dry run, so both are required."""
     Connection.objects.update(signs_messages=True)
     response = browser.fetch_response(MARIA, signed="both")
 
@@ -111,7 +112,7 @@ def test_unsigned_assertion_in_a_message_signed_anew_is_refused(
 
 
 def test_edited_message_is_refused_although_its_assertion_is_whole(browser: LoginBrowser) -> None:
-    """A message may come unsigned. A signature that it has must be good."""
+    """A signature of the message is optional, but must be valid."""
     response = browser.fetch_response(MARIA, signed="both")
 
     xml = mutations.mutate(
@@ -127,7 +128,7 @@ def test_edited_response_is_refused(browser: LoginBrowser, signed: str, edit: Mu
 
     page = browser.submit_xml(mutations.mutate(response.xml, edit), response)
 
-    # Other words may be noticed before the signature is looked at.
+    # Other content may be refused before the signature is verified.
     assert_refused(browser, page, "signature", "audience", "issuer", "recipient")
 
 
@@ -149,7 +150,7 @@ def test_edited_response_without_its_signatures_is_refused(
 def test_response_signed_with_the_attackers_key_is_refused(
     browser: LoginBrowser, signed: str
 ) -> None:
-    """The certificate in the signature is whatever the signer put there."""
+    """The certificate inside the signature is not trusted."""
     response = browser.fetch_response(MARIA, signed=signed)
 
     xml = signatures.sign_anew(response.xml, make_key("attacker"))
@@ -196,7 +197,7 @@ def test_sha_1_is_refused_even_from_the_provider(
     assert_refused(browser, browser.submit_xml(xml, response), "algorithm")
 
 
-# --- Certificates that do not count any more ----------------------------------------------------
+# --- Expired and removed certificates ----------------------------------------------------
 
 
 def test_certificate_that_has_ended_vouches_for_nobody(

@@ -1,4 +1,4 @@
-"""The same attacks on responses of another maker: SimpleSAMLphp builds and signs them otherwise."""
+"""The same attacks on responses of SimpleSAMLphp, which builds and signs them differently."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOSS = "boss-0001"
 
 
 class SignedResponse(NamedTuple):
-    """Maria's browser, and what it is to carry to the portal."""
+    """Maria's browser, with the response that it is to submit."""
 
     browser: PortalBrowser
     response: SAMLResponse
@@ -40,7 +40,7 @@ def signed_response(
     return SignedResponse(browser, simple_provider.respond(browser.start_login()), certificate)
 
 
-def test_true_response_lets_somebody_in(signed_response: SignedResponse) -> None:
+def test_genuine_response_logs_in(signed_response: SignedResponse) -> None:
     signed_response.browser.submit(signed_response.response)
 
     assert signed_response.browser.is_signed_in
@@ -49,7 +49,7 @@ def test_true_response_lets_somebody_in(signed_response: SignedResponse) -> None
 
 
 def test_it_signs_message_and_assertion(signed_response: SignedResponse) -> None:
-    """So that the attacks below have both signatures against them."""
+    """So that the attacks below face both signatures."""
     root = mutations.parse(signed_response.response.xml)
 
     assert signatures.signed_paths(root) == [ASSERTION, RESPONSE]

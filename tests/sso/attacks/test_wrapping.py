@@ -1,4 +1,4 @@
-"""What was signed moves aside, and something false takes its place; and names with a hole."""
+"""XML signature wrapping, and comments inside signed names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
 
 
 def be_maria(root: Element) -> None:
-    """Say Maria's name and address wherever the attacker's own stand."""
+    """Replace the attacker's name and address by Maria's."""
     mutations.set_subject(MARIA.subject)(root)
     mutations.set_attribute_value("mail", MARIA.email)(root)
 
@@ -33,7 +33,7 @@ def test_wrapped_response_is_refused(browser: LoginBrowser, signed: str, variant
 def test_wrapped_response_would_fool_a_careless_portal(
     browser: LoginBrowser, example: Provider, signed: str, variant: Wrapping
 ) -> None:
-    """The attacks are real: all signatures in them are good, and the first assertion is false."""
+    """The attacks are real: all signatures in them are valid, and the first assertion is false."""
     response = browser.fetch_response(ATTACKER, signed=signed)
 
     wrapped = wrapping.wrap(response.xml, variant, be_maria)
@@ -72,7 +72,7 @@ def test_response_inside_a_response_is_refused(browser: LoginBrowser, signed: st
 def test_comment_inside_a_name_is_refused(
     browser: LoginBrowser, example: Provider, signed: str, path: str, person: Person
 ) -> None:
-    """No signature covers comments: what stands before one could pass for the whole."""
+    """Canonicalization drops comments: the text before one could pass for the whole."""
     response = browser.fetch_response(person, signed=signed)
     xml = mutations.mutate(response.xml, mutations.insert_comment(path, before=".evil"))
     assert signatures.passes_naive_verifier(xml, example.signing.certificate)

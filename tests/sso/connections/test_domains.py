@@ -1,4 +1,4 @@
-"""Who may speak for which e-mail domain: accounts ask, operators answer."""
+"""E-mail domains: accounts request them, operators approve or refuse."""
 
 from datetime import datetime
 
@@ -39,7 +39,7 @@ def operator(db: None) -> Actor:
 
 @pytest.fixture
 def domain(connection: Connection, by: Actor, now: datetime) -> Domain:
-    """A domain that the account waits for."""
+    """A requested domain."""
     return domains.request_approval(connection=connection, name="example.com", by=by, at=now)
 
 
@@ -79,7 +79,7 @@ def test_what_is_no_domain_is_refused(written: str) -> None:
         domains.normalize_domain(written)
 
 
-# --- Asking ---
+# --- Requesting ---
 
 
 def test_domain_that_is_asked_for_is_not_in_force(domain: Domain, by: Actor) -> None:
@@ -89,7 +89,9 @@ def test_domain_that_is_asked_for_is_not_in_force(domain: Domain, by: Actor) -> 
     assert kinds() == ["sso.domain_asked"]
 
 
-def test_asking_twice_is_dull(connection: Connection, domain: Domain, by: Actor) -> None:
+def test_requesting_a_domain_is_idempotent(
+    connection: Connection, domain: Domain, by: Actor
+) -> None:
     again = domains.request_approval(
         connection=connection, name="EXAMPLE.com", by=by, at=domain.asked_at
     )
@@ -156,7 +158,7 @@ def test_refused_domain_can_be_asked_for_again(
     assert kinds()[-1] == "sso.domain_asked"
 
 
-# --- Answering ---
+# --- Approving and refusing ---
 
 
 def test_approved_domain_is_in_force(domain: Domain, operator: Actor, now: datetime) -> None:
@@ -169,7 +171,7 @@ def test_approved_domain_is_in_force(domain: Domain, operator: Actor, now: datet
     assert event.account == domain.connection.account
 
 
-def test_approving_twice_is_dull(domain: Domain, operator: Actor, now: datetime) -> None:
+def test_approving_is_idempotent(domain: Domain, operator: Actor, now: datetime) -> None:
     domains.approve(domain=domain, by=operator, at=now)
     assert not domains.approve(domain=domain, by=operator, at=now)
     assert kinds().count("sso.domain_approved") == 1
@@ -183,18 +185,18 @@ def test_approved_domain_of_a_connection_that_is_off_is_not_in_force(
     assert not Domain.objects.in_force().exists()
 
 
-@pytest.mark.parametrize("verb", [domains.approve, domains.refuse])
-def test_only_operators_answer(domain: Domain, by: Actor, verb: object, now: datetime) -> None:
-    assert callable(verb)
+@pytest.mark.parametrize("service", [domains.approve, domains.refuse])
+def test_only_operators_approve_or_refuse(
+    domain: Domain, by: Actor, service: object, now: datetime
+) -> None:
+    assert callable(service)
     with pytest.raises(PermissionDenied):
-        verb(domain=domain, by=by, at=now)
+        service(domain=domain, by=by, at=now)
     domain.refresh_from_db()
     assert (domain.approved_at, domain.refused_at) == (None, None)
 
 
-def test_operator_who_is_none_any_more_answers_nothing(
-    domain: Domain, operator: Actor, now: datetime
-) -> None:
+def test_former_operator_cannot_approve(domain: Domain, operator: Actor, now: datetime) -> None:
     assert operator.user is not None
     type(operator.user).objects.filter(pk=operator.user.pk).update(is_staff=False)
     with pytest.raises(PermissionDenied):
@@ -238,7 +240,7 @@ def test_withdrawn_domain_cannot_be_approved(
     assert refusal.value.code == "withdrawn"
 
 
-# --- Doing without ---
+# --- Withdrawing ---
 
 
 def test_withdrawn_domain_is_gone_at_once(

@@ -1,4 +1,4 @@
-"""What Administrators say about their provider: who may, what follows, and what it is not."""
+"""Services of connections: permissions, effects and validation."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from tests.sso.metadata_documents import BASE_URL, ENTITY_ID, SIGN_IN, key, meta
 
 pytestmark = pytest.mark.django_db
 
-Verb = Callable[..., Any]
+Service = Callable[..., Any]
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 DAY = timedelta(days=1)
 SETTINGS: dict[str, Any] = {
@@ -40,7 +40,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def described(*certificates: str, **facts: Any) -> Metadata:
+def parsed_metadata(*certificates: str, **facts: Any) -> Metadata:
     return parse_metadata(metadata(*certificates, **facts), base_url=BASE_URL, at=datetime.now(UTC))
 
 
@@ -53,7 +53,7 @@ def by(administrator: Membership) -> Actor:
 def connection(administrator: Membership, by: Actor, now: datetime) -> Connection:
     """A provider that is known, tested and switched on."""
     made = connections.set_up(account=administrator.account, by=by, at=now)
-    connections.set_provider(connection=made, metadata=described(), by=by, at=now)
+    connections.set_provider(connection=made, metadata=parsed_metadata(), by=by, at=now)
     assert connections.record_dry_run(connection=reread(made), by=by, at=now)
     connections.switch_on(connection=made, by=by, at=now)
     return reread(made)
@@ -77,17 +77,17 @@ def kinds() -> list[str]:
     return [event.kind for event in events]
 
 
-def code_of(verb: Verb, **facts: Any) -> str:
+def code_of(service: Service, **facts: Any) -> str:
     with pytest.raises(ValidationError) as refusal:
-        verb(**facts)
+        service(**facts)
     errors = refusal.value.error_dict if hasattr(refusal.value, "error_dict") else None
     first = next(iter(errors.values()))[0] if errors else refusal.value.error_list[0]
     return str(first.code)
 
 
-# --- Who may ---
+# --- Permissions ---
 
-VERBS: dict[str, tuple[Verb, dict[str, Any]]] = {
+SERVICES: dict[str, tuple[Service, dict[str, Any]]] = {
     "describe": (connections.set_provider, {"metadata": None}),  # not looked at
     "settings": (connections.change_settings, SETTINGS),
     "test": (connections.record_dry_run, {}),
@@ -101,7 +101,7 @@ VERBS: dict[str, tuple[Verb, dict[str, Any]]] = {
 
 MAY_NOT = [
     (name, who)
-    for name in VERBS
+    for name in SERVICES
     for who in ("engineer", "stranger", "token", "operator")
     if (name, who) not in (("off", "operator"), ("stop", "operator"))
 ]
@@ -117,7 +117,7 @@ def test_only_administrators_in_person_change_a_connection(
     who: str,
     now: datetime,
 ) -> None:
-    verb, facts = VERBS[name]
+    service, facts = SERVICES[name]
     actors = {
         "engineer": lambda: Actor.member(engineer),
         "stranger": lambda: Actor.member(stranger),
@@ -126,13 +126,13 @@ def test_only_administrators_in_person_change_a_connection(
     }
     before = kinds()
     with pytest.raises(PermissionDenied):
-        verb(connection=connection, by=actors[who](), at=now, **facts)
+        service(connection=connection, by=actors[who](), at=now, **facts)
     assert kinds() == before
     assert reread(connection).is_on
 
 
 @pytest.mark.parametrize("who", ["engineer", "stranger"])
-def test_only_administrators_begin(
+def test_only_administrators_create_a_connection(
     engineer: Membership, stranger: Membership, who: str, now: datetime
 ) -> None:
     by = Actor.member({"engineer": engineer, "stranger": stranger}[who])
@@ -141,7 +141,7 @@ def test_only_administrators_begin(
     assert not Connection.objects.exists()
 
 
-def test_who_was_demoted_meanwhile_changes_nothing(
+def test_administrator_demoted_meanwhile_changes_nothing(
     connection: Connection, by: Actor, administrator: Membership, now: datetime
 ) -> None:
     Membership.objects.filter(pk=administrator.pk).update(role=Role.ENGINEERS)
@@ -149,17 +149,17 @@ def test_who_was_demoted_meanwhile_changes_nothing(
         connections.switch_off(connection=connection, by=by, at=now)
 
 
-def test_who_loses_a_race_with_removal_is_told(
+def test_change_after_removal_raises_an_error(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     Connection.objects.all().delete()
     assert code_of(connections.switch_off, connection=connection, by=by, at=now) == "removed"
 
 
-# --- Beginning ---
+# --- Creation ---
 
 
-def test_begun_connection_lets_nobody_in(administrator: Membership, by: Actor) -> None:
+def test_new_connection_is_off(administrator: Membership, by: Actor) -> None:
     made = connections.set_up(account=administrator.account, by=by, at=datetime.now(UTC))
 
     assert not made.is_on
@@ -169,7 +169,9 @@ def test_begun_connection_lets_nobody_in(administrator: Membership, by: Actor) -
     assert kinds() == ["sso.set_up"]
 
 
-def test_beginning_twice_is_dull(connection: Connection, by: Actor, now: datetime) -> None:
+def test_creating_a_connection_is_idempotent(
+    connection: Connection, by: Actor, now: datetime
+) -> None:
     before = kinds()
     again = connections.set_up(account=connection.account, by=by, at=now)
     assert again == connection
@@ -188,9 +190,11 @@ def test_provider_is_kept_with_its_certificate(connection: Connection) -> None:
     assert event.account == connection.account
 
 
-def test_same_metadata_again_are_dull(connection: Connection, by: Actor, now: datetime) -> None:
+def test_importing_the_same_metadata_is_idempotent(
+    connection: Connection, by: Actor, now: datetime
+) -> None:
     before = kinds()
-    connections.set_provider(connection=connection, metadata=described(), by=by, at=now)
+    connections.set_provider(connection=connection, metadata=parsed_metadata(), by=by, at=now)
     assert kinds() == before
     assert reread(connection).is_on
 
@@ -207,7 +211,7 @@ def test_same_metadata_again_are_dull(connection: Connection, by: Actor, now: da
 def test_another_provider_is_switched_off_until_it_is_tested(
     forced: Connection, by: Actor, name_of_key: str, facts: dict[str, str], now: datetime
 ) -> None:
-    new = described(key(name_of_key).certificate, **facts)
+    new = parsed_metadata(key(name_of_key).certificate, **facts)
     connections.set_provider(connection=forced, metadata=new, by=by, at=now)
 
     after = reread(forced)
@@ -221,7 +225,7 @@ def test_certificates_follow_one_another_while_people_sign_in(
     forced: Connection, by: Actor, keep: bool, now: datetime
 ) -> None:
     old, new = key().certificate, key("next").certificate
-    both = described(new) if keep else described(old, new)
+    both = parsed_metadata(new) if keep else parsed_metadata(old, new)
     connections.set_provider(
         connection=forced, metadata=both, keep_certificates=keep, by=by, at=now
     )
@@ -234,7 +238,7 @@ def test_certificates_follow_one_another_while_people_sign_in(
 
 
 def test_sign_out_address_alone_needs_no_test(forced: Connection, by: Actor, now: datetime) -> None:
-    new = described(sign_out="https://idp.example.com/bye")
+    new = parsed_metadata(sign_out="https://idp.example.com/bye")
     connections.set_provider(connection=forced, metadata=new, by=by, at=now)
     assert reread(forced).slo_url == "https://idp.example.com/bye"
     assert reread(forced).is_on
@@ -243,7 +247,7 @@ def test_sign_out_address_alone_needs_no_test(forced: Connection, by: Actor, now
 def test_certificates_of_another_provider_are_never_kept(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
-    new = described(key("next").certificate, entity_id="https://other.example.com")
+    new = parsed_metadata(key("next").certificate, entity_id="https://other.example.com")
     connections.set_provider(
         connection=connection, metadata=new, keep_certificates=True, by=by, at=now
     )
@@ -255,25 +259,23 @@ def test_certificate_that_has_ended_is_not_kept(
 ) -> None:
     CertificateFactory.create(connection=connection, not_after=now - DAY)
     connections.set_provider(
-        connection=connection, metadata=described(), keep_certificates=True, by=by, at=now
+        connection=connection, metadata=parsed_metadata(), keep_certificates=True, by=by, at=now
     )
     assert [each.pem for each in connection.certificates.all()] == [key().certificate]
 
 
-def test_more_certificates_than_anybody_needs_are_refused(
+def test_too_many_certificates_are_refused(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     CertificateFactory.create_batch(3, connection=connection)
-    new = described(key("next").certificate)
+    new = parsed_metadata(key("next").certificate)
     facts = {"connection": connection, "metadata": new, "keep_certificates": True}
     code = code_of(connections.set_provider, **facts, by=by, at=now)
     assert code == "too_many_certificates"
 
 
-def test_another_entity_id_forgets_whom_the_old_provider_knew(
-    forced: Connection, by: Actor, now: datetime
-) -> None:
-    other = described(entity_id="https://other.example.com")
+def test_another_entity_id_deletes_the_links(forced: Connection, by: Actor, now: datetime) -> None:
+    other = parsed_metadata(entity_id="https://other.example.com")
     connections.set_provider(connection=forced, metadata=other, by=by, at=now)
     assert not Subject.objects.exists()
 
@@ -281,7 +283,7 @@ def test_another_entity_id_forgets_whom_the_old_provider_knew(
 def test_another_address_of_the_same_provider_keeps_the_links(
     forced: Connection, by: Actor, now: datetime
 ) -> None:
-    moved = described(sign_in="https://new.example.com/sso")
+    moved = parsed_metadata(sign_in="https://new.example.com/sso")
     connections.set_provider(connection=forced, metadata=moved, by=by, at=now)
     assert Subject.objects.exists()
 
@@ -341,7 +343,7 @@ def test_settings_are_kept_and_on_the_record(
     }
 
 
-def test_same_settings_again_are_dull(connection: Connection, by: Actor, now: datetime) -> None:
+def test_changing_settings_is_idempotent(connection: Connection, by: Actor, now: datetime) -> None:
     for _ in range(2):
         connections.change_settings(connection=connection, **SETTINGS, by=by, at=now)
     assert kinds().count("sso.settings_changed") == 1
@@ -387,7 +389,7 @@ def test_untested_connection_is_not_switched_on(
     made = connections.set_up(account=administrator.account, by=by, at=now)
     facts: dict[str, Any] = {"connection": made, "by": by, "at": now}
     assert code_of(connections.switch_on, **facts) == "not_ready"
-    connections.set_provider(metadata=described(), **facts)
+    connections.set_provider(metadata=parsed_metadata(), **facts)
     assert code_of(connections.switch_on, **facts) == "not_ready"
     assert not reread(made).is_on
 
@@ -404,7 +406,7 @@ def test_test_of_a_provider_that_changed_meanwhile_says_nothing(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     walked = reread(connection)
-    other = described(sign_in="https://other.example.com/sso")
+    other = parsed_metadata(sign_in="https://other.example.com/sso")
     connections.set_provider(connection=connection, metadata=other, by=by, at=now)
     assert not connections.record_dry_run(connection=walked, by=by, at=now)
     assert reread(connection).tested_at is None
@@ -417,7 +419,7 @@ def test_provider_that_nobody_knows_is_not_tested(
     assert not connections.record_dry_run(connection=made, by=by, at=now)
 
 
-def test_switching_on_twice_is_dull(connection: Connection, by: Actor, now: datetime) -> None:
+def test_switching_on_is_idempotent(connection: Connection, by: Actor, now: datetime) -> None:
     connections.switch_on(connection=connection, by=by, at=now)
     assert kinds().count("sso.switched_on") == 1
 

@@ -1,4 +1,4 @@
-"""The way to the provider and back: who is signed in then, as what, and what is written down."""
+"""Login by SSO in a browser: session, account, audit and pending assertion."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -34,7 +34,7 @@ def is_in(client: Client, member: Membership) -> bool:
     return client.session.get("_auth_user_id") == str(member.user_id)
 
 
-def test_member_comes_through_and_works_in_the_account(
+def test_login_leads_to_the_account(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     MembershipFactory.create(user=maria.user)  # an older account would be the first otherwise
@@ -46,7 +46,7 @@ def test_member_comes_through_and_works_in_the_account(
     assert client.session[SESSION_KEY] == maria.account_id
 
 
-def test_sign_in_is_written_down(
+def test_login_is_audited(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     login_steps.sign_in(client, trusted, signing)
@@ -56,7 +56,7 @@ def test_sign_in_is_written_down(
     assert event.details["auth_type"] == "sso"
 
 
-def test_session_that_a_provider_began_is_no_long_one(
+def test_session_by_sso_is_short(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     login_steps.sign_in(client, trusted, signing)
@@ -119,7 +119,7 @@ def test_who_is_signed_in_already_is_not_sent_to_the_provider(
     assert answer["Location"] == "/profile/"
 
 
-def test_somebody_else_who_comes_through_takes_the_browser_over(
+def test_login_of_another_user_replaces_the_session(
     client: Client,
     trusted: Connection,
     signing: SigningKey,
@@ -127,7 +127,7 @@ def test_somebody_else_who_comes_through_takes_the_browser_over(
     administrator: Membership,
     sign_in: SignIn,
 ) -> None:
-    """They began in another tab, before the first had signed in there."""
+    """The second login started in another tab, before the first was complete."""
     address = login_steps.start_login(client, trusted)
     client.force_login(administrator.user)
 
@@ -146,7 +146,7 @@ def test_direct_address_of_what_is_switched_off_is_not_there(
     assert client.get(endpoints.begin_url(trusted)).status_code == 404
 
 
-def test_arrival_is_picked_up_once(
+def test_pending_assertion_is_popped_once(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     login_steps.sign_in(client, trusted, signing)
@@ -166,7 +166,7 @@ def test_who_reloads_the_way_back_goes_on(
     assert client.get(reverse("sso:finish", args=[trusted.slug]))["Location"] == "/"
 
 
-def test_cookie_of_the_arrival_is_for_the_way_back_only(
+def test_cookie_of_the_pending_assertion_has_a_narrow_path(
     client: Client, trusted: Connection, signing: SigningKey
 ) -> None:
     xml = response_xml(trusted, at=datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""What is read out of a provider's metadata, and what is refused, with the reason."""
+"""Parsing of provider metadata: values, and refusals with their codes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -62,7 +62,7 @@ def certificate_of(private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> s
     return made.public_bytes(serialization.Encoding.PEM).decode()
 
 
-# --- What is read ---
+# --- Values ---
 
 
 def test_provider_is_read_with_its_addresses_and_certificate() -> None:
@@ -138,7 +138,7 @@ def test_plain_http_is_for_a_portal_without_https() -> None:
     assert reason(document) == "address"
 
 
-# --- What is refused ---
+# --- Refusals ---
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_signature_without_a_certificate_is_refused() -> None:
 
 
 def test_signature_over_something_else_is_refused() -> None:
-    """The real provider's part, still signed, in a corner of somebody else's document."""
+    """Signature wrapping: the real provider's signed part inside another document."""
     real = sign_metadata(metadata(attributes='ID="_1"'))
     real = real[real.index("<md:EntityDescriptor") :]
     forged = metadata(entity_id="https://evil.example.com")

@@ -1,4 +1,4 @@
-"""Metadata are fetched from where the operator says, and from nowhere else."""
+"""Metadata are fetched from the configured origins only."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def server(answer: Answer) -> Iterator[tuple[str, list[str]]]:
-    """A real web server: its origin, and the paths that it was asked for."""
+    """A real web server: its origin, and the requested paths."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -116,7 +116,7 @@ def test_redirect_leads_nowhere(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_failure_is_told_without_its_words(settings: Settings, status: int) -> None:
+def test_error_does_not_repeat_the_response(settings: Settings, status: int) -> None:
     with server(says(b"inner words", status)) as (origin, _asked):
         settings.SSO_METADATA_ORIGINS = [origin]
         with pytest.raises(ValidationError) as refusal:
@@ -125,7 +125,7 @@ def test_failure_is_told_without_its_words(settings: Settings, status: int) -> N
         assert str(status) not in str(refusal.value)
 
 
-def test_nobody_listening_is_told_the_same(settings: Settings) -> None:
+def test_refused_connection_gives_the_same_error(settings: Settings) -> None:
     with server(says(b"")) as (origin, _asked):
         pass
     settings.SSO_METADATA_ORIGINS = [origin]
@@ -133,7 +133,7 @@ def test_nobody_listening_is_told_the_same(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("path", ["/a b", "/\u00fc", "/\r\nX: y", "/\0"])
-def test_odd_path_is_told_the_same(settings: Settings, path: str) -> None:
+def test_odd_path_gives_the_same_error(settings: Settings, path: str) -> None:
     with server(says(b"<metadata/>")) as (origin, _asked):
         settings.SSO_METADATA_ORIGINS = [origin]
         assert reason(f"{origin}{path}x") == "not_fetched"

@@ -1,5 +1,4 @@
-"""Whatever is posted, it is read or refused: no fault, and nothing that two readers could take for
-different things."""
+"""Fuzzing of the structural checks: any input is parsed or refused, and never ambiguous."""
 
 from base64 import b64encode
 
