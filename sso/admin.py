@@ -1,11 +1,9 @@
 """Operators' pages: approve or refuse domains; look at connections and switch them off."""
 
-from collections.abc import Callable
 from typing import Any
 
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -15,8 +13,8 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.filters import AccountFilter, ListAdmin, is_text
-from accounts.admin.members import words
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
+from accounts.admin.row_actions import RowActionsMixin
 from accounts.models import Account
 from accounts.tenancy.decorators import operator_of
 from sso.connections import domains
@@ -55,22 +53,8 @@ class ConnectionAccountFilter(AccountFilter):
         return queryset.filter(connection__account=self._asked()) if self.value() else queryset
 
 
-class ServiceActionsAdmin(ReadOnlyAdminMixin, ListAdmin):
+class ServiceActionsAdmin(ReadOnlyAdminMixin, RowActionsMixin, ListAdmin):
     """A list whose rows are changed only by services, as admin actions."""
-
-    def _each(
-        self, request: HttpRequest, queryset: QuerySet[Any], service: Callable[..., object]
-    ) -> None:
-        """Run the service for each selected row, with the outcome as a message."""
-        for row in queryset:
-            try:
-                done = service(row)
-            except (PermissionDenied, ValidationError) as refusal:
-                told, level = words(refusal), messages.ERROR
-            else:
-                told = _t("Nothing was to be done.") if done is False else _t("Done.")
-                level = messages.WARNING if done is False else messages.SUCCESS
-            self.message_user(request, f"{told} ({row})", level)
 
 
 @admin.register(Domain)
@@ -90,14 +74,18 @@ class DomainAdmin(ServiceActionsAdmin):
     @admin.action(permissions=["view"], description=_("Approve the selected domains"))
     def approve(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(request, queryset, lambda each: domains.approve(domain=each, by=by, at=at))
+        self.call_for_each(
+            request, queryset, lambda each: domains.approve(domain=each, by=by, at=at)
+        )
 
     @admin.action(
         permissions=["view"], description=_("Refuse the selected domains, or take approval back")
     )
     def refuse(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(request, queryset, lambda each: domains.refuse(domain=each, by=by, at=at))
+        self.call_for_each(
+            request, queryset, lambda each: domains.refuse(domain=each, by=by, at=at)
+        )
 
     @admin.display(description=_("account"), ordering="connection__account__name")
     def account(self, domain: Domain) -> Account:
@@ -141,7 +129,7 @@ class ConnectionAdmin(ServiceActionsAdmin):
     )
     def stop_forcing(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(
+        self.call_for_each(
             request,
             queryset,
             lambda each: connections.stop_forcing(connection=each, by=by, at=at),
@@ -150,7 +138,7 @@ class ConnectionAdmin(ServiceActionsAdmin):
     @admin.action(permissions=["view"], description=_("Switch single sign-on off"))
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(
+        self.call_for_each(
             request, queryset, lambda each: connections.switch_off(connection=each, by=by, at=at)
         )
 
