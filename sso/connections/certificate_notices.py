@@ -53,12 +53,7 @@ def _expiring_certificates(at: datetime) -> QuerySet[Certificate]:
 
 @transaction.atomic
 def _notify(certificate: Certificate, *, by: Actor, at: datetime) -> bool:
-    instants = [certificate.not_after - before for before in NOTICE_PERIODS]
-    latest = max(instant for instant in instants if instant <= at)
-    untold = Certificate.objects.filter(
-        Q(warned_at__isnull=True) | Q(warned_at__lt=latest), pk=certificate.pk
-    )
-    if not untold.update(warned_at=at):
+    if not _mark_notified(certificate, at):
         return False
     account_id = certificate.connection.account_id
     audit.record(
@@ -82,6 +77,16 @@ def _notify(certificate: Certificate, *, by: Actor, at: datetime) -> bool:
         at=at,
     )
     return True
+
+
+def _mark_notified(certificate: Certificate, at: datetime) -> bool:
+    """True for the first caller since the latest notice became due."""
+    instants = [certificate.not_after - before for before in NOTICE_PERIODS]
+    due_at = max(instant for instant in instants if instant <= at)
+    not_notified = Certificate.objects.filter(
+        Q(warned_at__isnull=True) | Q(warned_at__lt=due_at), pk=certificate.pk
+    )
+    return bool(not_notified.update(warned_at=at))
 
 
 def _news(certificate: Certificate, reader: Membership, at: datetime) -> News:
@@ -113,7 +118,7 @@ def _page_path(account_id: int) -> str:
 
 
 @register_renderer(CERTIFICATE_ENDING)
-def render_certificate_email(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_certificate_ending(mail: Mail, _at: datetime) -> RenderedEmail | None:
     """Render the e-mail; None if it is outdated: the certificate is removed or replaced, or the
     reader is no longer an Administrator or has switched this kind off."""
     person = reader_of(mail)

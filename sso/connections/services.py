@@ -66,15 +66,8 @@ def set_provider(
     connection, by = lock_connection(connection, by, at)
     is_another = connection.entity_id != metadata.entity_id
     present = {each.fingerprint for each in _valid_certificates(connection, at)}
-    trusted = {each.fingerprint for each in metadata.certificates}
-    if keep_certificates and not is_another:
-        trusted |= present
-    if len(trusted) > MAX_CERTIFICATES:
-        raise ValidationError(
-            _("There would be more than %(most)d certificates. Do not keep the present ones.")
-            % {"most": MAX_CERTIFICATES},
-            code="too_many_certificates",
-        )
+    kept = present if keep_certificates and not is_another else set()
+    trusted = _trusted_fingerprints(metadata, kept)
     is_unproven = (
         is_another or connection.sso_url != metadata.sso_url or present.isdisjoint(trusted)
     )
@@ -155,15 +148,7 @@ def change_settings(
     changed = [field for field in SETTINGS if getattr(connection, field) != given[field]]
     for field in changed:
         setattr(connection, field, given[field])
-    if default_role is Role.ADMINISTRATORS and not may_make_administrators:
-        raise ValidationError(
-            {
-                "default_role": ValidationError(
-                    _("Choose another role, or allow that new people become Administrators."),
-                    code="administrators",
-                )
-            }
-        )
+    _refuse_administrators_by_default(default_role, may_make_administrators)
     connection.clean_fields(
         exclude={field.name for field in Connection._meta.fields} - set(SETTINGS)
     )
@@ -296,6 +281,18 @@ def _valid_certificates(connection: Connection, at: datetime) -> list[Certificat
     return list(Certificate.objects.filter(connection=connection).valid_at(at))
 
 
+def _trusted_fingerprints(metadata: Metadata, kept: set[str]) -> set[str]:
+    """The fingerprints of all certificates to trust. Raises `ValidationError` over the limit."""
+    trusted = kept | {each.fingerprint for each in metadata.certificates}
+    if len(trusted) > MAX_CERTIFICATES:
+        raise ValidationError(
+            _("There would be more than %(most)d certificates. Do not keep the present ones.")
+            % {"most": MAX_CERTIFICATES},
+            code="too_many_certificates",
+        )
+    return trusted
+
+
 def _update_addresses(connection: Connection, metadata: Metadata) -> bool:
     """Save entity ID and URLs. True if any has changed."""
     fields = ("entity_id", "sso_url", "slo_url")
@@ -352,6 +349,18 @@ def _restart_inactivity_count(connection: Connection, at: datetime) -> None:
     if connection.idle_action_since is not None:
         connection.idle_action_since = at
         connection.save(update_fields=["idle_action_since"])
+
+
+def _refuse_administrators_by_default(default_role: Role, may_make_administrators: bool) -> None:
+    if default_role is Role.ADMINISTRATORS and not may_make_administrators:
+        raise ValidationError(
+            {
+                "default_role": ValidationError(
+                    _("Choose another role, or allow that new people become Administrators."),
+                    code="administrators",
+                )
+            }
+        )
 
 
 def _audit_value(connection: Connection, field: str) -> Any:

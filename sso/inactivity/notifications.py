@@ -138,6 +138,6 @@ def _news(reader: Membership, title: str, text: str, *, link: str) -> News:
 
 
 @register_renderer(STAYED_AWAY)
-def render_inactivity_email(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_inactivity_notice(mail: Mail, _at: datetime) -> RenderedEmail | None:
     """Render the e-mail; None if the reader has left or has switched this kind off."""
     return plain_letter(mail) if is_wanted(mail) else None
