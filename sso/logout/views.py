@@ -14,7 +14,8 @@ from sso.connections.shortcuts import get_configured_connection_or_404
 from sso.login import sso_session
 from sso.login.refusal_pages import refuse_request
 from sso.login.replay_protection import consume_assertion
-from sso.logout.services import end_sessions, logout_request_url, parse_logout_message
+from sso.logout.messages import parse_logout_message
+from sso.logout.services import end_sessions, logout_request_url
 from sso.saml.errors import Refused
 
 
