@@ -11,9 +11,9 @@ _TASKS = (
     ("write-down-uses", "apitokens.tasks.write_down_uses", timedelta(minutes=1)),
     ("forget-uses", "apitokens.tasks.forget_uses", timedelta(hours=1)),
     ("forget-digests", "apitokens.tasks.forget_digests", timedelta(hours=1)),
-    ("watch-absences", "sso.tasks.watch_absences", timedelta(hours=1)),
-    ("forget-assertions", "sso.tasks.forget_assertions", timedelta(hours=1)),
-    ("warn-of-certificates", "sso.tasks.warn_of_certificates", timedelta(hours=1)),
+    ("enforce-inactivity-policies", "sso.tasks.enforce_inactivity_policies", timedelta(hours=1)),
+    ("delete-expired-assertions", "sso.tasks.delete_expired_assertions", timedelta(hours=1)),
+    ("notify-expiring-certificates", "sso.tasks.notify_expiring_certificates", timedelta(hours=1)),
 )
 
 

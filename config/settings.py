@@ -178,7 +178,7 @@ SSO_METADATA_ORIGINS = parse_origins(read.texts("SSO_METADATA_ORIGINS"))
 # Users that an account's identity provider may create within 24 hours.
 SSO_NEW_PEOPLE_PER_DAY = read.number("SSO_NEW_PEOPLE_PER_DAY", default=100)
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
-SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login.services decides
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login decides
 PASSWORD_RESET_TIMEOUT = int(timedelta(hours=1).total_seconds())
 ACCOUNT_ADAPTER = "accounts.sign_in.adapter.SignInAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}

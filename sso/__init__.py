@@ -1,1 +1,1 @@
-"""Single sign-on: an account's own identity provider, and who comes in through it."""
+"""Single sign-on by SAML 2.0: each account can connect an identity provider of its own."""

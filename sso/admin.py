@@ -1,11 +1,9 @@
-"""The operators' pages of single sign-on: to answer who asks for domains, to look, to take back."""
+"""Operators' pages: approve or refuse domains; look at connections and switch them off."""
 
-from collections.abc import Callable
 from typing import Any
 
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -15,20 +13,20 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.filters import AccountFilter, ListAdmin, is_text
-from accounts.admin.members import words
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
+from accounts.admin.row_actions import RowActionsMixin
 from accounts.models import Account
 from accounts.tenancy.decorators import operator_of
 from sso.connections import domains
 from sso.connections import services as connections
 from sso.models import Connection, Domain
 
-# Connections are what stands in our own tables: these rows would be ways around their verbs.
+# allauth reads connections from our own tables. Rows of these would bypass their services.
 for _model in (SocialAccount, SocialApp, SocialToken):
     admin.site.unregister(_model)
 
 
-class AnswerFilter(admin.SimpleListFilter):
+class DomainStateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
@@ -50,38 +48,24 @@ class AnswerFilter(admin.SimpleListFilter):
         return queryset
 
 
-class OfAccountFilter(AccountFilter):
+class ConnectionAccountFilter(AccountFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(connection__account=self._asked()) if self.value() else queryset
 
 
-class VerbsOnly(ReadOnlyAdminMixin, ListAdmin):
-    """A list whose rows are changed by the verbs of its actions alone."""
-
-    def _each(
-        self, request: HttpRequest, queryset: QuerySet[Any], verb: Callable[..., object]
-    ) -> None:
-        """Do it to every selected row, and say of each what came of it."""
-        for row in queryset:
-            try:
-                done = verb(row)
-            except (PermissionDenied, ValidationError) as refusal:
-                told, level = words(refusal), messages.ERROR
-            else:
-                told = _t("Nothing was to be done.") if done is False else _t("Done.")
-                level = messages.WARNING if done is False else messages.SUCCESS
-            self.message_user(request, f"{told} ({row})", level)
+class ServiceActionsAdmin(ReadOnlyAdminMixin, RowActionsMixin, ListAdmin):
+    """A list whose rows are changed only by services, as admin actions."""
 
 
 @admin.register(Domain)
-class DomainAdmin(VerbsOnly):
-    """Before one is approved, somebody makes sure that the domain is the account's: from then on
-    its provider says who owns which address of it."""
+class DomainAdmin(ServiceActionsAdmin):
+    """E-mail domains that accounts have requested. Before an operator approves one, they verify
+    that it is the account's: its provider is then trusted for every address of it."""
 
     actions = ["approve", "refuse"]
     fields = ["name", "account", "asked", "asked_by", "state", "approved", "approved_by"]
     list_display = ["name", "account", "state", "asked", "asked_by"]
-    list_filter = [AnswerFilter, OfAccountFilter]
+    list_filter = [DomainStateFilter, ConnectionAccountFilter]
     lookups = {"state": is_text, "account": is_text}
     list_select_related = ["connection__account", "asked_by__user", "asked_by__account"]
     search_fields = ["name", "connection__account__name"]
@@ -90,14 +74,18 @@ class DomainAdmin(VerbsOnly):
     @admin.action(permissions=["view"], description=_("Approve the selected domains"))
     def approve(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(request, queryset, lambda each: domains.approve(domain=each, by=by, at=at))
+        self.call_for_each(
+            request, queryset, lambda each: domains.approve(domain=each, by=by, at=at)
+        )
 
     @admin.action(
         permissions=["view"], description=_("Refuse the selected domains, or take approval back")
     )
     def refuse(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(request, queryset, lambda each: domains.refuse(domain=each, by=by, at=at))
+        self.call_for_each(
+            request, queryset, lambda each: domains.refuse(domain=each, by=by, at=at)
+        )
 
     @admin.display(description=_("account"), ordering="connection__account__name")
     def account(self, domain: Domain) -> Account:
@@ -119,8 +107,8 @@ class DomainAdmin(VerbsOnly):
 
 
 @admin.register(Connection)
-class ConnectionAdmin(VerbsOnly):
-    """What an account has set up. Its Administrators change it; operators can only take back."""
+class ConnectionAdmin(ServiceActionsAdmin):
+    """Connections of accounts. Administrators change them; operators can only switch them off."""
 
     actions = ["stop_forcing", "switch_off"]
     fields = [
@@ -141,7 +129,7 @@ class ConnectionAdmin(VerbsOnly):
     )
     def stop_forcing(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(
+        self.call_for_each(
             request,
             queryset,
             lambda each: connections.stop_forcing(connection=each, by=by, at=at),
@@ -150,7 +138,7 @@ class ConnectionAdmin(VerbsOnly):
     @admin.action(permissions=["view"], description=_("Switch single sign-on off"))
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(
+        self.call_for_each(
             request, queryset, lambda each: connections.switch_off(connection=each, by=by, at=at)
         )
 

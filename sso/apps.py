@@ -1,4 +1,4 @@
-"""The app of single sign-on."""
+"""App configuration: loads audit labels, signal receivers, SSO hooks and e-mail renderers."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -9,7 +9,7 @@ class SsoConfig(AppConfig):
     verbose_name = _("Single sign-on")
 
     def ready(self) -> None:
-        from sso import audit_labels  # noqa: F401  # registers itself, as the others do
+        from sso import audit_labels  # noqa: F401  # registered by import, as the others
         from sso.connections import certificate_notices  # noqa: F401
         from sso.enforcement import services, signals  # noqa: F401
         from sso.inactivity import notifications  # noqa: F401

@@ -1,4 +1,4 @@
-"""What the audit log calls the events of single sign-on."""
+"""Labels of the single sign-on events in the audit log."""
 
 from django.utils.translation import gettext_lazy as _
 

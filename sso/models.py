@@ -1,4 +1,4 @@
-"""An account's identity provider, the domains it speaks for, and what it has said already."""
+"""SAML connections: provider, certificates, e-mail domains, linked members, used messages."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from accounts.validators import validate_line
 
-IDLE_DAYS_HIGHEST = 365
+MAX_INACTIVITY_DAYS = 365
 
 
-def draw_slug() -> str:
-    """What stands for a connection in addresses: it tells nothing about the account."""
+def random_slug() -> str:
+    """A connection's identifier in URLs. Random, so that it tells nothing about the account."""
     return secrets.token_hex(8)
 
 
-class IdleAction(models.TextChoices):
-    """What becomes of the API tokens of people who have not come through the provider for long."""
+class InactivityAction(models.TextChoices):
+    """Inactivity policy: what happens to the API tokens of members who no longer sign in by SSO."""
 
     NOTHING = "nothing", _("Nothing")
     NOTIFY = "notify", _("Notify the Administrators")
@@ -33,13 +33,13 @@ class IdleAction(models.TextChoices):
 
 
 class Connection(models.Model):
-    """An account trusts one SAML 2.0 identity provider. It lets nobody in until it is switched on,
-    and then only people of its account, or of its approved domains."""
+    """An account's SAML 2.0 identity provider. Nobody signs in by it until it is switched on, and
+    then only members of the account and people of its approved domains."""
 
     account = models.OneToOneField(Account, models.PROTECT, related_name="connection")
-    slug = models.CharField(max_length=16, unique=True, default=draw_slug, editable=False)
+    slug = models.CharField(max_length=16, unique=True, default=random_slug, editable=False)
     name = models.CharField(_("name"), max_length=150, validators=[validate_line])
-    # Empty until the provider is described: it has to know our addresses first, perhaps.
+    # Empty until metadata are imported: the provider may need our addresses first.
     entity_id = models.CharField(_("entity ID of the provider"), max_length=1024, blank=True)
     sso_url = models.URLField(_("address for signing in"), max_length=1024, blank=True)
     slo_url = models.URLField(_("address for signing out"), max_length=1024, blank=True)
@@ -47,7 +47,7 @@ class Connection(models.Model):
     """Empty: the NameID, if its format says that it is an address."""
     name_attribute = models.CharField(_("attribute for the name"), max_length=255, blank=True)
     role_attribute = models.CharField(_("attribute for the role"), max_length=255, blank=True)
-    """Empty: everybody new gets the default role. Read at the first arrival only."""
+    """Empty: new members get the default role. Read at the first sign-in only."""
     takes_new_people = models.BooleanField(_("takes new people"), default=False)
     default_role = models.PositiveSmallIntegerField(
         _("role of new people"), choices=Role, default=Role.USERS
@@ -59,19 +59,22 @@ class Connection(models.Model):
     )
     is_on = models.BooleanField(_("switched on"), default=False)
     is_forced = models.BooleanField(_("forced"), default=False)
-    """Whether members of its domains can sign in through the provider only."""
+    """Whether members of its domains must sign in by SSO."""
     tested_at = models.DateTimeField(_("tested"), null=True, blank=True, editable=False)
-    """When a test with the provider as it stands here last went well."""
+    """When the last dry run with the present provider succeeded."""
     signs_messages = models.BooleanField(default=False, editable=False)
-    """Whether it did in that test, beside the assertion: then it always has to."""
+    """Whether the response was signed in that dry run, beside the assertion. It must be from then
+    on: else an attacker could strip the signature that covers Destination and InResponseTo."""
     idle_days = models.PositiveSmallIntegerField(
         _("days"),
         default=30,
-        validators=[MinValueValidator(1), MaxValueValidator(IDLE_DAYS_HIGHEST)],
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_INACTIVITY_DAYS)],
     )
-    idle_action = models.CharField(max_length=16, choices=IdleAction, default=IdleAction.NOTHING)
+    idle_action = models.CharField(
+        max_length=16, choices=InactivityAction, default=InactivityAction.NOTHING
+    )
     idle_action_since = models.DateTimeField(null=True, blank=True, editable=False)
-    """When the account chose it: nobody has been away for longer than that."""
+    """When the account chose the action. Inactivity is counted from here at the earliest."""
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
@@ -103,12 +106,12 @@ class Connection(models.Model):
 
     @property
     def provider_id(self) -> str:
-        """What separates its subjects from those of all other accounts' providers."""
+        """django-allauth's key of the provider. One per account keeps accounts' requests apart."""
         return f"saml:{self.account_id}"
 
     @property
-    def is_described(self) -> bool:
-        """True once it is known who the provider is."""
+    def has_provider(self) -> bool:
+        """True once the provider's metadata were imported."""
         return bool(self.entity_id)
 
     @property
@@ -117,13 +120,13 @@ class Connection(models.Model):
 
 
 class CertificateQuerySet(models.QuerySet["Certificate"]):
-    def good(self, at: datetime) -> CertificateQuerySet:
-        """Those whose signatures count."""
+    def valid_at(self, at: datetime) -> CertificateQuerySet:
+        """Certificates whose signatures are accepted at this moment."""
         return self.filter(not_before__lte=at, not_after__gt=at)
 
 
 class Certificate(models.Model):
-    """What the provider signs with. Two at once are how one follows another."""
+    """A signing certificate of the provider. Several at once allow a rollover."""
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="certificates")
     pem = models.TextField()
@@ -133,7 +136,7 @@ class Certificate(models.Model):
     not_after = models.DateTimeField(_("valid until"))
     added_at = models.DateTimeField(_("added"))
     warned_at = models.DateTimeField(null=True, blank=True, editable=False)
-    """When the Administrators were told that it ends soon."""
+    """When the Administrators were last notified that it expires."""
 
     objects = CertificateQuerySet.as_manager()
 
@@ -152,7 +155,7 @@ class Certificate(models.Model):
 
 class DomainQuerySet(models.QuerySet["Domain"]):
     def in_force(self) -> DomainQuerySet:
-        """Approved ones, whose connection is switched on."""
+        """Approved domains of open accounts whose connection is switched on."""
         return self.filter(
             approved_at__isnull=False,
             connection__is_on=True,
@@ -161,7 +164,7 @@ class DomainQuerySet(models.QuerySet["Domain"]):
 
 
 class Domain(models.Model):
-    """A domain of e-mail addresses that an account asks for. An operator approves it, or not."""
+    """A domain of e-mail addresses that an account claims. An operator approves or refuses it."""
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="domains")
     name = models.CharField(_("domain"), max_length=253)
@@ -210,9 +213,9 @@ class Domain(models.Model):
 
 
 class Subject(models.Model):
-    """A member is known to the account's provider by this name, and no other.
+    """The link between a member and their NameID at the account's provider, one to one.
 
-    The row goes when the member is removed or the connection gets another provider.
+    Deleted when the member is removed or the connection gets another provider.
     """
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="subjects")
@@ -234,8 +237,8 @@ class Subject(models.Model):
 
 
 class AbsenceNotice(models.Model):
-    """The Administrators were told that this member stays away. Told before the last arrival, or
-    before the account chose its policy, it tells of another absence."""
+    """The last notice to Administrators that this member is inactive. It is outdated once the
+    member has signed in by SSO, or the account has chosen its policy, after `told_at`."""
 
     membership = models.OneToOneField(Membership, models.CASCADE, related_name="+")
     told_at = models.DateTimeField()
@@ -245,8 +248,8 @@ class AbsenceNotice(models.Model):
 
 
 class UsedAssertion(models.Model):
-    """An assertion that has let somebody in. It does so once; the row stays until it is too old to
-    be believed anyway."""
+    """The ID of a consumed assertion or logout request: replay protection (SAML 2.0 profiles,
+    section 4.1.4.5). The row stays until the message has expired."""
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="+")
     assertion_id = models.CharField(max_length=255)

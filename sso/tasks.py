@@ -1,4 +1,4 @@
-"""Celery's door to what single sign-on does by itself. Every task may run twice."""
+"""Celery tasks. Each is idempotent."""
 
 from celery import shared_task
 from django.utils import timezone
@@ -6,23 +6,25 @@ from django.utils import timezone
 from accounts.authorization.actor import Actor, EntryPoint
 from sso.connections import certificate_notices
 from sso.inactivity import services as inactivity
-from sso.login import services as login
+from sso.login import replay_protection
 
 
 @shared_task
-def watch_absences() -> int:
-    """Do what accounts have chosen about API tokens of people who stay away."""
-    return inactivity.enforce(by=Actor.operator(through=EntryPoint.SYSTEM), at=timezone.now())
+def enforce_inactivity_policies() -> int:
+    """Apply the accounts' inactivity policies."""
+    return inactivity.enforce_policies(
+        by=Actor.operator(through=EntryPoint.SYSTEM), at=timezone.now()
+    )
 
 
 @shared_task
-def forget_assertions() -> int:
-    """Drop what is too old to be believed anyway."""
-    return login.forget(at=timezone.now())
+def delete_expired_assertions() -> int:
+    """Delete the replay protection's rows of expired messages."""
+    return replay_protection.delete_expired_assertions(at=timezone.now())
 
 
 @shared_task
-def warn_of_certificates() -> int:
-    """Tell Administrators that their provider's last certificate ends."""
+def notify_expiring_certificates() -> int:
+    """Notify Administrators whose provider's last certificate expires."""
     by = Actor.operator(through=EntryPoint.SYSTEM)
-    return certificate_notices.warn_of_ending(by=by, at=timezone.now())
+    return certificate_notices.notify_expiring_certificates(by=by, at=timezone.now())

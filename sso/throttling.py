@@ -1,8 +1,8 @@
-"""How often strangers may try something at the doors of single sign-on."""
+"""Rate limits of the endpoints that anonymous browsers reach."""
 
 from datetime import timedelta
 
 from accounts.throttling.rate_limits import Limit
 
 REFUSALS = Limit("sso-refusals", 30, timedelta(minutes=1))
-"""Refused answers of one connection, from one network. Each leaves an event."""
+"""Refused SAML messages per connection and network: each writes an audit event."""

@@ -223,7 +223,9 @@ def _watch(_deed: Deed, _member: Any) -> str:
     from accounts.authorization.actor import Actor, EntryPoint
     from sso.inactivity import services as inactivity
 
-    found = inactivity.enforce(by=Actor.operator(through=EntryPoint.SYSTEM), at=timezone.now())
+    found = inactivity.enforce_policies(
+        by=Actor.operator(through=EntryPoint.SYSTEM), at=timezone.now()
+    )
     return f"dealt with {found}"
 
 

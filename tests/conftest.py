@@ -197,7 +197,7 @@ def simple_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simple
 
 def insist_on_simplesamlphp() -> None:
     try:
-        simplesamlphp.insist()
+        simplesamlphp.require_installed()
     except samlp.Unavailable as reason:
         give_up(f"needs SimpleSAMLphp: {reason}")
 

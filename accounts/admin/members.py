@@ -1,6 +1,5 @@
 """The operators' pages about who belongs to which account. Every change goes to a verb."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -22,6 +21,7 @@ from accounts.admin.filters import (
     is_text,
 )
 from accounts.admin.mixins import ReadOnlyAdminMixin, moment
+from accounts.admin.row_actions import RowActionsMixin, refusal_text
 from accounts.email_addresses import normal_email
 from accounts.invitations import services as invitations
 from accounts.members import services as members
@@ -50,7 +50,7 @@ class VerbAdmin(ListAdmin):
         try:
             self.act(request, obj, form.cleaned_data, change=change)
         except (PermissionDenied, ValidationError) as refusal:
-            raise NotDone(words(refusal)) from refusal
+            raise NotDone(refusal_text(refusal)) from refusal
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -136,11 +136,12 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
 
 
 @admin.register(Invitation)
-class InvitationAdmin(ReadOnlyAdminMixin, VerbAdmin):
+class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, VerbAdmin):
     """Invitations are sent, sent again and withdrawn; their links are in the mails alone."""
 
     form = InvitationForm
     actions = ["send_again", "withdraw"]
+    unchanged_message = _("It was open no more.")
     raw_id_fields = ["account"]
     list_display = ["email", "account", "role", "inviter", "sent", "valid_until", "state"]
     list_filter = [InvitationFilter, "role", AccountFilter]
@@ -173,33 +174,19 @@ class InvitationAdmin(ReadOnlyAdminMixin, VerbAdmin):
     @admin.action(permissions=["add"], description=_("Send the selected invitations again"))
     def send_again(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(
+        self.call_for_each(
             request, queryset, lambda each: invitations.send_again(invitation=each, by=by, at=at)
         )
 
     @admin.action(permissions=["add"], description=_("Withdraw the selected invitations"))
     def withdraw(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         by, at = operator_of(request), timezone.now()
-        self._each(
+        self.call_for_each(
             request, queryset, lambda each: invitations.withdraw(invitation=each, by=by, at=at)
         )
 
-    def _each(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Invitation],
-        verb: Callable[[Invitation], object],
-    ) -> None:
-        """Do it to every selected row, and say of each what came of it."""
-        for invitation in queryset:
-            try:
-                done = verb(invitation)
-            except (PermissionDenied, ValidationError) as refusal:
-                told, level = words(refusal), messages.ERROR
-            else:
-                told = _t("Done.") if done else _t("It was open no more.")
-                level = messages.SUCCESS if done else messages.WARNING
-            self.message_user(request, f"{told} ({invitation.email})", level)
+    def row_name(self, row: Invitation) -> str:
+        return row.email
 
     @admin.display(description=_("invited by"))
     def inviter(self, invitation: Invitation) -> str:
@@ -221,8 +208,3 @@ class InvitationAdmin(ReadOnlyAdminMixin, VerbAdmin):
         if invitation.withdrawn_at:
             return _t("Withdrawn")
         return _t("Too late") if invitation.is_late(timezone.now()) else _t("Open")
-
-
-def words(refusal: PermissionDenied | ValidationError) -> str:
-    """A verb's refusal in its own sentences."""
-    return " ".join(refusal.messages) if isinstance(refusal, ValidationError) else str(refusal)

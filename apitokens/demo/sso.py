@@ -12,8 +12,8 @@ from sso.connections import domains
 from sso.connections import services as connections
 from sso.inactivity import services as inactivity
 from sso.login.services import log_in_with_assertion
-from sso.models import Connection, IdleAction
-from sso.saml.certificates import read_certificate
+from sso.models import Connection, InactivityAction
+from sso.saml.certificates import parse_certificate
 from sso.saml.metadata import Metadata
 from sso.saml.responses import Assertion
 
@@ -46,13 +46,13 @@ def connect(administrator: Membership, *, at: datetime) -> Connection:
     """Set the provider up as an Administrator does, and let it speak for the domain."""
     by = Actor.member(administrator)
     connection = connections.set_up(account=administrator.account, by=by, at=at)
-    connection = connections.describe_provider(
+    connection = connections.set_provider(
         connection=connection,
         metadata=Metadata(
             entity_id=ENTITY_ID,
             sso_url="https://login.example.com/sign-in",
             slo_url="",
-            signers=(read_certificate(CERTIFICATE),),
+            certificates=(parse_certificate(CERTIFICATE),),
         ),
         by=by,
         at=at,
@@ -69,9 +69,9 @@ def connect(administrator: Membership, *, at: datetime) -> Connection:
         by=by,
         at=at,
     )
-    domain = domains.ask(connection=connection, name=DOMAIN, by=by, at=at)
+    domain = domains.request_approval(connection=connection, name=DOMAIN, by=by, at=at)
     domains.approve(domain=domain, by=OPERATOR, at=at)
-    connections.record_test(connection=connection, by=by, at=at)
+    connections.record_dry_run(connection=connection, by=by, at=at)
     connections.switch_on(connection=connection, by=by, at=at)
     return connection
 
@@ -85,7 +85,7 @@ def watch(connection: Connection, administrator: Membership, *, at: datetime) ->
     """Suspend tokens of whoever stays away for thirty days, which somebody has done by now."""
     inactivity.choose_policy(
         connection=connection,
-        action=IdleAction.SUSPEND,
+        action=InactivityAction.SUSPEND,
         days=RULE_DAYS,
         by=Actor.member(administrator),
         at=at - timedelta(days=90),
@@ -93,7 +93,7 @@ def watch(connection: Connection, administrator: Membership, *, at: datetime) ->
     for email, (_name, ago) in PEOPLE.items():
         _arrive(connection, email, at=at - ago)
     lapsed = at - AWAY + timedelta(days=RULE_DAYS)
-    inactivity.enforce(
+    inactivity.enforce_policies(
         by=Actor.operator(through=EntryPoint.SYSTEM), at=lapsed + timedelta(minutes=20)
     )
 

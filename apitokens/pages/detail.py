@@ -13,7 +13,7 @@ from accounts.authorization.actor import EntryPoint
 from accounts.models import AuditEvent
 from apitokens.models import APIToken, TokenAddress
 from apitokens.pages.listing import row
-from sso.inactivity.services import rule_of
+from sso.inactivity.services import policy_of
 
 DAYS_SHOWN = 30
 EVENTS_ON_PAGE = 10
@@ -83,7 +83,7 @@ def token_detail(token: APIToken, *, at: datetime, page: str | None) -> dict[str
     return {
         "token": token,
         "row": row(token, at=at),
-        "rule": rule_of(token.account_id),
+        "rule": policy_of(token.account_id),
         "chart": chart(token.use_days.values_list("day", "count"), today=at.astimezone(UTC).date()),
         "addresses": addresses[:ADDRESSES_AT_FIRST],
         "more_addresses": addresses[ADDRESSES_AT_FIRST:],

@@ -14,7 +14,7 @@ from accounts.roles import Role
 from apitokens.filters import NEWEST_FIRST, PageFilter
 from apitokens.models import APIToken, APITokenQuerySet, Status
 from apitokens.tokens import services as token_services
-from sso.inactivity.services import rule_of
+from sso.inactivity.services import policy_of
 
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
@@ -87,7 +87,7 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
         "page_sizes": PAGE_SIZES,
         "page_size": size,
         "usage": token_services.usage(account, at=at),
-        "rule": rule_of(account.pk),
+        "rule": policy_of(account.pk),
         "has_tokens": bool(page.object_list) or APIToken.objects.visible_to(actor).exists(),
         "is_administrator": actor.role is Role.ADMINISTRATORS,
     }

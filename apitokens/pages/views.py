@@ -27,7 +27,7 @@ from apitokens.pages.detail import token_detail
 from apitokens.pages.forms import FIELDS, TokenForm
 from apitokens.pages.listing import listing, row
 from apitokens.tokens import services as token_services
-from sso.inactivity.services import rule_of
+from sso.inactivity.services import policy_of
 
 
 @require_safe
@@ -69,7 +69,7 @@ def create(request: MemberRequest) -> HttpResponse:
     context = {
         "form": form,
         "usage": token_services.usage(request.member.account, at=timezone.now()),
-        "rule": rule_of(request.member.account_id),
+        "rule": policy_of(request.member.account_id),
         "time_zone": timezone.get_current_timezone_name(),
     }
     status = 400 if form.is_bound else 200

@@ -1,1 +1,1 @@
-"""An account's identity provider: its settings, domains and certificates."""
+"""SAML connections of accounts: metadata, settings, e-mail domains, certificates, activation."""

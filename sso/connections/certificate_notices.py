@@ -1,4 +1,4 @@
-"""Tells Administrators that the last certificate of their provider ends: nobody signs in then."""
+"""Notifies Administrators before their provider's last certificate expires, and when it has."""
 
 from datetime import datetime, timedelta
 
@@ -23,18 +23,18 @@ from notifications.recipients import Person
 from notifications.services import News
 from sso.models import Certificate
 
-WARNED_BEFORE = (timedelta(days=30), timedelta(days=7), timedelta(0))
-"""Before the end of the last certificate, longest first; the last time it has ended."""
+NOTICE_PERIODS = (timedelta(days=30), timedelta(days=7), timedelta(0))
+"""Before the last certificate expires, longest first; the last notice says that it has."""
 
 
-def warn_of_ending(*, by: Actor, at: datetime) -> int:
-    """Tell the Administrators of all accounts whose single sign-on is in danger and who were not
-    told yet. Returns how many certificates it was. May run twice at once: the second is dull."""
-    return sum(_warn(each, by=by, at=at) for each in _last_ones(at))
+def notify_expiring_certificates(*, by: Actor, at: datetime) -> int:
+    """Notify the Administrators of all accounts whose last certificate expires. Returns how many
+    certificates were reported. Idempotent, also when called concurrently."""
+    return sum(_notify(each, by=by, at=at) for each in _expiring_certificates(at))
 
 
-def _last_ones(at: datetime) -> QuerySet[Certificate]:
-    """Those with an end in sight, where no other of the connection lasts longer."""
+def _expiring_certificates(at: datetime) -> QuerySet[Certificate]:
+    """Certificates about to expire that no other certificate of the connection outlasts."""
     longer = Certificate.objects.filter(connection=OuterRef("connection")).filter(
         Q(not_after__gt=OuterRef("not_after"))
         | Q(not_after=OuterRef("not_after"), pk__gt=OuterRef("pk"))
@@ -44,7 +44,7 @@ def _last_ones(at: datetime) -> QuerySet[Certificate]:
             ~Exists(longer),
             connection__is_on=True,
             connection__account__closed_at__isnull=True,
-            not_after__lte=at + WARNED_BEFORE[0],
+            not_after__lte=at + NOTICE_PERIODS[0],
         )
         .select_related("connection__account")
         .order_by("pk")
@@ -52,13 +52,8 @@ def _last_ones(at: datetime) -> QuerySet[Certificate]:
 
 
 @transaction.atomic
-def _warn(certificate: Certificate, *, by: Actor, at: datetime) -> bool:
-    instants = [certificate.not_after - before for before in WARNED_BEFORE]
-    latest = max(instant for instant in instants if instant <= at)
-    untold = Certificate.objects.filter(
-        Q(warned_at__isnull=True) | Q(warned_at__lt=latest), pk=certificate.pk
-    )
-    if not untold.update(warned_at=at):
+def _notify(certificate: Certificate, *, by: Actor, at: datetime) -> bool:
+    if not _mark_notified(certificate, at):
         return False
     account_id = certificate.connection.account_id
     audit.record(
@@ -84,6 +79,16 @@ def _warn(certificate: Certificate, *, by: Actor, at: datetime) -> bool:
     return True
 
 
+def _mark_notified(certificate: Certificate, at: datetime) -> bool:
+    """True for the first caller since the latest notice became due."""
+    instants = [certificate.not_after - before for before in NOTICE_PERIODS]
+    due_at = max(instant for instant in instants if instant <= at)
+    not_notified = Certificate.objects.filter(
+        Q(warned_at__isnull=True) | Q(warned_at__lt=due_at), pk=certificate.pk
+    )
+    return bool(not_notified.update(warned_at=at))
+
+
 def _news(certificate: Certificate, reader: Membership, at: datetime) -> News:
     with translation.override(reader.user.catalogue), timezone.override(reader.user.time_zone):
         if certificate.not_after <= at:
@@ -102,20 +107,20 @@ def _news(certificate: Certificate, reader: Membership, at: datetime) -> News:
         person=Person(reader.user_id, certificate.connection.account_id),
         title=title,
         text=text,
-        link=_page_of(certificate.connection.account_id),
+        link=_page_path(certificate.connection.account_id),
         facts={"certificate_id": certificate.pk},
     )
 
 
-def _page_of(account_id: int) -> str:
-    """The path of the page of single sign-on, in its account."""
+def _page_path(account_id: int) -> str:
+    """The path of the single sign-on page, in this account."""
     return within(account_id, path_to("sso:connection"))
 
 
 @register_renderer(CERTIFICATE_ENDING)
-def certificate_letter(mail: Mail, _at: datetime) -> RenderedEmail | None:
-    """Title, text and link; None if it is over: the certificate is gone or followed by another, the
-    reader is no Administrator any more, or does not want such mails."""
+def render_certificate_ending(mail: Mail, _at: datetime) -> RenderedEmail | None:
+    """Render the e-mail; None if it is outdated: the certificate is removed or replaced, or the
+    reader is no longer an Administrator or has switched this kind off."""
     person = reader_of(mail)
     administrators = Membership.objects.of(mail.user).filter(
         account_id=person.account_id, role=Role.ADMINISTRATORS

@@ -1,7 +1,7 @@
-"""The verbs of e-mail domains: an account asks for them, an operator answers.
+"""Services of e-mail domains: an account requests them, an operator approves or refuses.
 
-Only an approved domain lets a provider speak for addresses: without the operator any account could
-claim everybody's.
+A provider is trusted for addresses of approved domains only: without that approval any account
+could claim the addresses of others.
 """
 
 import re
@@ -14,17 +14,17 @@ from django.utils.translation import gettext as _
 from accounts.audit import recorder as audit
 from accounts.authorization import recheck
 from accounts.authorization.actor import Actor
-from sso.connections.services import locked
+from sso.connections.services import lock_connection
 from sso.models import Connection, Domain
 
-MOST_DOMAINS = 50
+MAX_DOMAINS = 50
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?!\d+$){_LABEL}")
-LONGEST = 253
+MAX_LENGTH = 253
 
 
-def normal_domain(text: str) -> str:
-    """The domain in lower case and the ASCII form of IDNA, from what people type: `@Example.com`.
+def normalize_domain(text: str) -> str:
+    """Normalize user input such as `@Example.com`: lower case, and the ASCII form of IDNA.
 
     Raises `ValidationError`.
     """
@@ -33,7 +33,7 @@ def normal_domain(text: str) -> str:
         name = name.encode("idna").decode("ascii")
     except UnicodeError:
         name = ""
-    if len(name) > LONGEST or not _DOMAIN.fullmatch(name):
+    if len(name) > MAX_LENGTH or not _DOMAIN.fullmatch(name):
         raise ValidationError(
             _("Write the domain of your e-mail addresses, such as example.com."), code="domain"
         )
@@ -41,28 +41,33 @@ def normal_domain(text: str) -> str:
 
 
 def domain_of(email: str) -> str:
-    """What stands behind the @ of an address as it is kept."""
+    """The domain of a normalized address."""
     return email.rpartition("@")[2].lower()
 
 
-@transaction.atomic
-def ask(*, connection: Connection, name: str, by: Actor, at: datetime) -> Domain:
-    """Ask the operator for a domain, or once more for a refused one. Dull if it is asked for.
+def is_authoritative_for(connection: Connection, email: str) -> bool:
+    """True if an operator has approved the address's domain for exactly this connection."""
+    approved = connection.domains.filter(approved_at__isnull=False)
+    return approved.filter(name=domain_of(email)).exists()
 
-    Raises `ValidationError` for what is no domain, for one that another account has, and for more
-    than anybody needs.
+
+@transaction.atomic
+def request_approval(*, connection: Connection, name: str, by: Actor, at: datetime) -> Domain:
+    """Request a domain, or a refused one again. Idempotent.
+
+    Raises `ValidationError` for an invalid domain, for one of another account, and over the limit.
     """
-    connection, by = locked(connection, by, at)
+    connection, by = lock_connection(connection, by, at)
     assert by.membership is not None  # an Administrator in person
-    name = normal_domain(name)
+    name = normalize_domain(name)
     _refuse_taken(name, connection)
     domain = Domain.objects.filter(connection=connection, name=name).first()
     if domain is not None and domain.refused_at is None:
         return domain
-    if domain is None and connection.domains.count() >= MOST_DOMAINS:
+    if domain is None and connection.domains.count() >= MAX_DOMAINS:
         raise ValidationError(
             _("An account may ask for up to %(most)d domains. Withdraw one first.")
-            % {"most": MOST_DOMAINS},
+            % {"most": MAX_DOMAINS},
             code="too_many",
         )
     domain = domain or Domain(connection=connection, name=name)
@@ -74,21 +79,21 @@ def ask(*, connection: Connection, name: str, by: Actor, at: datetime) -> Domain
 
 @transaction.atomic
 def withdraw(*, domain: Domain, by: Actor, at: datetime) -> None:
-    """The account does without it, at once. Dull if it is gone."""
-    connection, by = locked(domain.connection, by, at)
-    gone, _rows = Domain.objects.filter(connection=connection, pk=domain.pk).delete()
-    if gone:
+    """Delete the account's domain. Idempotent."""
+    connection, by = lock_connection(domain.connection, by, at)
+    deleted, _rows = Domain.objects.filter(connection=connection, pk=domain.pk).delete()
+    if deleted:
         _record("sso.domain_withdrawn", domain, by=by, at=at)
-        _end_forcing_without_domains(connection, by=by, at=at)
+        _stop_forcing_without_domains(connection, by=by, at=at)
 
 
 @transaction.atomic
 def approve(*, domain: Domain, by: Actor, at: datetime) -> bool:
-    """Let the account's provider speak for addresses of this domain. False if it may already.
+    """Approve the domain, so that the account's provider is trusted for it. False if it is already.
 
-    By operators. Raises `ValidationError` if another account has it, or nobody asks any more.
+    For operators. Raises `ValidationError` if another account has it or it was withdrawn.
     """
-    domain, by = _for_operator(domain, by, at)
+    domain, by = _lock_for_operator(domain, by, at)
     if domain.is_approved:
         return False
     domain.approved_at, domain.approved_by, domain.refused_at = at, by.user, None
@@ -105,19 +110,19 @@ def approve(*, domain: Domain, by: Actor, at: datetime) -> bool:
 
 @transaction.atomic
 def refuse(*, domain: Domain, by: Actor, at: datetime) -> bool:
-    """Say no, or take an approval back: from now on the provider speaks for it no more. False if
-    that was said already. By operators."""
-    domain, by = _for_operator(domain, by, at)
+    """Refuse the domain, or revoke its approval. False if it is refused already. For operators."""
+    domain, by = _lock_for_operator(domain, by, at)
     if domain.refused_at is not None:
         return False
     domain.approved_at, domain.approved_by, domain.refused_at = None, None, at
     domain.save(update_fields=["approved_at", "approved_by", "refused_at"])
     _record("sso.domain_refused", domain, by=by, at=at)
-    _end_forcing_without_domains(domain.connection, by=by, at=at)
+    _stop_forcing_without_domains(domain.connection, by=by, at=at)
     return True
 
 
-def _for_operator(domain: Domain, by: Actor, at: datetime) -> tuple[Domain, Actor]:
+def _lock_for_operator(domain: Domain, by: Actor, at: datetime) -> tuple[Domain, Actor]:
+    """Lock the account, and read domain and operator again. Only operators are allowed."""
     if not by.is_operator:
         raise PermissionDenied(_("Only operators of the portal do this."))
     recheck.lock_account(domain.connection.account_id)
@@ -128,7 +133,8 @@ def _for_operator(domain: Domain, by: Actor, at: datetime) -> tuple[Domain, Acto
 
 
 def _refuse_taken(name: str, connection: Connection) -> None:
-    """No more is told than the sign-in page tells everybody: that this domain is somebody's."""
+    """Refuse a domain of another account, without naming the account. (The sign-in page discloses
+    to everybody that a domain has a provider.)"""
     approved = Domain.objects.filter(name=name, approved_at__isnull=False)
     if approved.exclude(connection=connection).exists():
         raise ValidationError(
@@ -140,8 +146,8 @@ def _refuse_taken(name: str, connection: Connection) -> None:
         )
 
 
-def _end_forcing_without_domains(connection: Connection, *, by: Actor, at: datetime) -> None:
-    """Without an approved domain nobody is forced, and the page must not say otherwise."""
+def _stop_forcing_without_domains(connection: Connection, *, by: Actor, at: datetime) -> None:
+    """Switch forced SSO off when no approved domain is left: it would force nobody."""
     approved = Domain.objects.filter(connection=connection, approved_at__isnull=False)
     still = Connection.objects.filter(pk=connection.pk, is_forced=True)
     if not approved.exists() and still.update(is_forced=False):

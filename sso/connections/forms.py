@@ -1,4 +1,4 @@
-"""The forms of single sign-on. What they ask for is decided by the verbs."""
+"""Forms of the single sign-on pages. The rules are in the services."""
 
 from datetime import datetime
 from typing import Any
@@ -12,16 +12,16 @@ from django.utils.translation import gettext_lazy as _
 from accounts.roles import Role
 from sso.models import Connection
 from sso.saml import metadata
-from sso.saml.metadata_fetch import fetch
+from sso.saml.metadata_fetch import fetch_metadata
 
 
 class ProviderForm(forms.Form):
-    """The provider's metadata, in one of three ways. Once valid, `metadata` is what they say."""
+    """The provider's metadata as text, file or URL. A valid form has them parsed in `metadata`."""
 
     text = forms.CharField(
         label=_("Metadata, as text"),
         required=False,
-        max_length=metadata.LARGEST,
+        max_length=metadata.MAX_BYTES,
         widget=forms.Textarea(
             {"rows": "10", "spellcheck": "false", "autocomplete": "off", "wrap": "off"}
         ),
@@ -41,7 +41,7 @@ class ProviderForm(forms.Form):
     url = forms.CharField(
         label=_("Or from an address"),
         required=False,
-        max_length=metadata.LONGEST_ADDRESS,
+        max_length=metadata.MAX_URL_LENGTH,
         widget=forms.TextInput({"type": "url", "autocomplete": "off", "placeholder": "https://"}),
     )
     keep_certificates = forms.BooleanField(
@@ -70,17 +70,17 @@ class ProviderForm(forms.Form):
             return cleaned
         given = [name for name in ("text", "file", "url") if cleaned.get(name)]
         if len(given) != 1:
-            self.add_error(given[-1] if given else "text", self._how_many(given))
+            self.add_error(given[-1] if given else "text", self._wrong_number(given))
             return cleaned
         try:
-            self.metadata = metadata.read(
+            self.metadata = metadata.parse_metadata(
                 self._document(given[0], cleaned), base_url=settings.BASE_URL, at=self.asked_at
             )
         except ValidationError as refusal:
             self.add_error(given[0], refusal)
         return cleaned
 
-    def _how_many(self, given: list[str]) -> ValidationError:
+    def _wrong_number(self, given: list[str]) -> ValidationError:
         if given:
             return ValidationError(
                 _("Bring the metadata in one way only: empty the other fields."), code="several"
@@ -93,13 +93,13 @@ class ProviderForm(forms.Form):
         if name == "text":
             return str(cleaned["text"])
         if name == "url":
-            return fetch(cleaned["url"])
-        document: bytes = cleaned["file"].read(metadata.LARGEST + 1)
+            return fetch_metadata(cleaned["url"])
+        document: bytes = cleaned["file"].read(metadata.MAX_BYTES + 1)
         return document
 
 
 class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """How the provider's words are understood, and what becomes of new people."""
+    """Attribute mapping and just-in-time provisioning."""
 
     default_role = forms.TypedChoiceField(
         label=_("Role of new people"),
@@ -137,11 +137,11 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
             self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
 
     def _post_clean(self) -> None:
-        """Leave the instance alone: the verb changes a row of its own, and judges it."""
+        """Do not touch the instance: the service locks, changes and validates a row of its own."""
 
 
 class DomainForm(forms.Form):
-    """A domain to ask the operator for."""
+    """A domain to request."""
 
     name = forms.CharField(
         label=_("Domain"),

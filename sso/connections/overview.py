@@ -1,4 +1,4 @@
-"""What the page of single sign-on shows."""
+"""Data of the single sign-on page."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -8,11 +8,11 @@ from sso.connections.services import obstacles_to_forcing, obstacles_to_switchin
 from sso.models import Certificate, Connection, Domain
 from sso.saml import endpoints
 
-ENDS_SOON = timedelta(days=30)
+EXPIRES_SOON = timedelta(days=30)
 
 
 class CertificateRow(NamedTuple):
-    """A certificate at one moment, with its fingerprint as people compare it: `AB:CD:…`."""
+    """A certificate at one moment, with its fingerprint in the usual form `AB:CD:…`."""
 
     certificate: Certificate
     fingerprint: str
@@ -22,7 +22,7 @@ class CertificateRow(NamedTuple):
 
 
 def overview(connection: Connection | None, *, by: Actor, at: datetime) -> dict[str, Any]:
-    """The context of the page; with no connection, that there is none."""
+    """The context of the page."""
     if connection is None:
         return {"connection": None}
     domains = list(Domain.objects.filter(connection=connection).order_by("name"))
@@ -52,6 +52,6 @@ def _row(certificate: Certificate, at: datetime) -> CertificateRow:
         certificate=certificate,
         fingerprint=":".join(digits[start : start + 2] for start in range(0, len(digits), 2)),
         has_ended=has_ended,
-        ends_soon=not has_ended and certificate.not_after <= at + ENDS_SOON,
+        ends_soon=not has_ended and certificate.not_after <= at + EXPIRES_SOON,
         is_early=at < certificate.not_before,
     )

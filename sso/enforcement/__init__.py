@@ -1,1 +1,1 @@
-"""Accounts that make their people sign in through the identity provider."""
+"""Forced single sign-on: who must sign in by it, and who may bypass it."""

@@ -1,4 +1,4 @@
-"""Who has to come through the account's identity provider, and who may do without all the same."""
+"""Decides who must sign in by SSO and who may bypass it, and registers that as SSO hooks."""
 
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Concat, Length, Right
@@ -17,44 +17,46 @@ from sso.models import Connection, Domain
 
 
 def way(email: str) -> str | None:
-    """The path to the provider that speaks for the domain of this address."""
+    """The path that starts a login with the provider of this address's domain."""
     domain = Domain.objects.in_force().filter(name=domain_of(email)).select_related("connection")
     found = domain.first()
     return reverse("sso:begin", args=[found.connection.slug]) if found else None
 
 
 def is_forced_address(email: str) -> bool:
-    """True if members with such an address have to take that path."""
+    """True if members with an address of this domain must sign in by SSO."""
     domains = Domain.objects.in_force().filter(connection__is_forced=True)
     return domains.filter(name=domain_of(email)).exists()
 
 
 def is_forced(user: User) -> bool:
-    """True for a present member of an account that forces it, if their address is in one of its
-    approved domains, or they are linked with its provider: another address is no way around.
+    """True for a present member of an account that forces SSO, if their address is in one of its
+    approved domains or they are linked with its provider: changing the address is no bypass.
 
-    Never for operators, whom no provider lets in.
+    Never for operators, who cannot sign in by SSO.
     """
-    return not user.is_staff and forcing(user).exists()
+    return not user.is_staff and forcing_memberships(user).exists()
 
 
 def may_bypass_sso(user: User) -> bool:
-    """True for who looks after all accounts that force them: an Administrator whose password is not
-    all it takes, or who is the last one. A provider that is down must not shut an account for good.
+    """True if the user may use other ways of signing in, in every account that forces them: an
+    Administrator with a second factor, or the last one. Else an outage of the provider would lock
+    the account out.
     """
-    return all(_looks_after(user, member) for member in forcing(user))
+    return all(_keeps_other_sign_in(user, member) for member in forcing_memberships(user))
 
 
 def again(request: HttpRequest) -> str | None:
-    """Where somebody who has come through a provider shows it once more."""
-    came = sso_session.recall(request.session)
-    if came is None or not Connection.objects.filter(pk=came.connection_id, is_on=True).exists():
+    """The path of the reauthentication page, for a session that began by SSO."""
+    session = sso_session.load(request.session)
+    if session is None:
         return None
-    return reverse("sso:again")
+    is_on = Connection.objects.filter(pk=session.connection_id, is_on=True).exists()
+    return reverse("sso:again") if is_on else None
 
 
-def forcing(user: User) -> QuerySet[Membership]:
-    """The memberships that force this person."""
+def forcing_memberships(user: User) -> QuerySet[Membership]:
+    """The user's memberships in accounts that force them."""
     domains = Domain.objects.in_force().filter(
         connection__account=OuterRef("account"), name=Value(domain_of(user.email))
     )
@@ -67,7 +69,7 @@ def forcing(user: User) -> QuerySet[Membership]:
 
 
 def sso_required_expression() -> Case:
-    """The same as `forcing`, of one account, for many of its memberships in their own query."""
+    """`forcing_memberships` as an expression, for a query of one account's memberships."""
     domains = (
         Domain.objects.in_force()
         .filter(connection__account=OuterRef("account"))
@@ -82,7 +84,7 @@ def sso_required_expression() -> Case:
     )
 
 
-def _looks_after(user: User, member: Membership) -> bool:
+def _keeps_other_sign_in(user: User, member: Membership) -> bool:
     if not member.is_administrator:
         return False
     others = Membership.objects.present().filter(

@@ -1,4 +1,4 @@
-"""What single sign-on has to say when people sign in by other means, or leave."""
+"""Signal receivers: audit sign-ins that bypass SSO; unlink members who leave."""
 
 from typing import Any
 
@@ -13,21 +13,21 @@ from accounts.authorization.sso_hooks import METHOD
 from accounts.models import Membership, User
 from accounts.sign_in.adapter import person
 from accounts.signals import member_leaving
-from sso.enforcement.services import forcing
+from sso.enforcement.services import forcing_memberships
 from sso.login import sso_session
 from sso.models import Subject
 
 
 @receiver(user_logged_in)
-def tell_of_bypass(user: User, request: HttpRequest, **_facts: Any) -> None:
-    """Whoever has signed in all the same, where single sign-on is forced, is seen to have."""
+def audit_sso_bypass(user: User, request: HttpRequest, **_facts: Any) -> None:
+    """Audit a sign-in by other means in each account that forces the user."""
     records = get_authentication_records(request, user)
     if any(record["method"] == METHOD for record in records):
         return
-    sso_session.forget(request)
+    sso_session.clear(request)
     if user.is_staff:
         return
-    for member in forcing(user):
+    for member in forcing_memberships(user):
         audit.record(
             "sso.bypassed",
             by=person(user, request),
@@ -38,6 +38,6 @@ def tell_of_bypass(user: User, request: HttpRequest, **_facts: Any) -> None:
 
 
 @receiver(member_leaving)
-def unlink(membership: Membership, **_facts: Any) -> None:
-    """Who is removed and invited again begins anew, at the provider too."""
+def unlink_subject(membership: Membership, **_facts: Any) -> None:
+    """Delete the link to the provider, so that a member who is invited again is linked anew."""
     Subject.objects.filter(membership=membership).delete()

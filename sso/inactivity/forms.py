@@ -3,16 +3,16 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from sso.models import IDLE_DAYS_HIGHEST, IdleAction
+from sso.models import MAX_INACTIVITY_DAYS, InactivityAction
 
 
-class AbsenceForm(forms.Form):
-    """What becomes of API tokens of people who stay away from the provider."""
+class InactivityPolicyForm(forms.Form):
+    """The action and the number of days."""
 
     action = forms.TypedChoiceField(
         label=_("When somebody with API tokens stays away"),
-        choices=IdleAction.choices,
-        coerce=IdleAction,
+        choices=InactivityAction.choices,
+        coerce=InactivityAction,
         widget=forms.RadioSelect,
         error_messages={
             "required": _("Choose what is to happen."),
@@ -22,6 +22,6 @@ class AbsenceForm(forms.Form):
     days = forms.IntegerField(
         label=_("After how many days without a sign-in through the provider"),
         min_value=1,
-        max_value=IDLE_DAYS_HIGHEST,
+        max_value=MAX_INACTIVITY_DAYS,
         help_text=_("From 1 to 365."),
     )

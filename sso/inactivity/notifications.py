@@ -1,4 +1,4 @@
-"""What people are told of members who stay away from their account's provider."""
+"""Notifications of the inactivity policy, to Administrators and to suspended members."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,60 +18,63 @@ from notifications.links import path_to, within
 from notifications.models import Mail
 from notifications.recipients import Person
 from notifications.services import News
-from sso.models import Connection, IdleAction
+from sso.models import Connection, InactivityAction
 
-NAMED = 10
-"""People named in one notice; the page shows all."""
+MAX_NAMES = 10
+"""Names in one notification; the page lists all members."""
 
 
-class Absent(NamedTuple):
-    """A member who stays away, and how many active API tokens they have meanwhile."""
+class InactiveMember(NamedTuple):
+    """An inactive member, and the number of their active API tokens."""
 
     member: Membership
     tokens: int
 
 
-def tell_administrators(connection: Connection, absent: Sequence[Absent], at: datetime) -> None:
-    """Tell all Administrators of the account, in one notice, what the policy has found or done."""
+def notify_administrators(
+    connection: Connection, inactive: Sequence[InactiveMember], at: datetime
+) -> None:
+    """Notify each Administrator once about all these members, as reported or suspended."""
     administrators = Membership.objects.present().filter(
         account=connection.account_id, role=Role.ADMINISTRATORS
     )
     news = [
-        _for_administrator(reader, connection, absent)
+        _for_administrator(reader, connection, inactive)
         for reader in administrators.select_related("user").order_by("pk")
     ]
     notifications.tell(news=news, kind=STAYED_AWAY, at=at)
 
 
 def _for_administrator(
-    reader: Membership, connection: Connection, absent: Sequence[Absent]
+    reader: Membership, connection: Connection, inactive: Sequence[InactiveMember]
 ) -> News:
-    is_suspended = connection.idle_action == IdleAction.SUSPEND
+    is_suspended = connection.idle_action == InactivityAction.SUSPEND
     words = {
-        "name": absent[0].member.user.get_full_name(),
-        "count": len(absent),
+        "name": inactive[0].member.user.get_full_name(),
+        "count": len(inactive),
         "days": connection.idle_days,
         "provider": connection.name,
     }
     with translation.override(reader.user.catalogue):
         if is_suspended:
-            title = _suspended_title(len(absent))
+            title = _suspended_title(len(inactive))
             rest = _("Their tokens work again as soon as they sign in there.")
         else:
-            title = _away_title(len(absent))
+            title = _inactive_title(len(inactive))
             rest = _("Their tokens keep working. If somebody has left, delete their tokens.")
         why = ngettext(
             "Not signed in through %(provider)s for %(days)d day:",
             "Not signed in through %(provider)s for %(days)d days:",
             connection.idle_days,
         )
-        text = f"{why % words} {_listed(absent)}.\n{rest}"
+        text = f"{why % words} {_list_names(inactive)}.\n{rest}"
         query = "?status=suspended" if is_suspended else "?signs_in_by=sso"
     return _news(reader, title % words, text, link=path_to("apitokens:list") + query)
 
 
 def _suspended_title(count: int) -> str:
-    """One person is named. (No plural of gettext's: in some languages 21 has the form of 1.)"""
+    """The title; one member is named. (Not by gettext's plural: in some languages 21 takes the form
+    of 1.)"""
     if count == 1:
         return _("The API tokens of %(name)s are suspended")
     return ngettext(
@@ -81,7 +84,7 @@ def _suspended_title(count: int) -> str:
     )
 
 
-def _away_title(count: int) -> str:
+def _inactive_title(count: int) -> str:
     if count == 1:
         return _("%(name)s stays away, with active API tokens")
     return ngettext(
@@ -91,9 +94,11 @@ def _away_title(count: int) -> str:
     )
 
 
-def tell_suspended(connection: Connection, absent: Sequence[Absent], at: datetime) -> None:
-    """Tell each of them that their own API tokens are suspended, and what lifts it."""
-    news = [_for_suspended(each.member, connection) for each in absent]
+def notify_suspended_members(
+    connection: Connection, inactive: Sequence[InactiveMember], at: datetime
+) -> None:
+    """Notify each member that their own API tokens are suspended, and how to resume them."""
+    news = [_for_suspended(each.member, connection) for each in inactive]
     notifications.tell(news=news, kind=STAYED_AWAY, at=at)
 
 
@@ -111,11 +116,11 @@ def _for_suspended(member: Membership, connection: Connection) -> News:
     return _news(member, title, text, link=path_to("apitokens:list"))
 
 
-def _listed(absent: Sequence[Absent]) -> str:
+def _list_names(inactive: Sequence[InactiveMember]) -> str:
     named = ", ".join(
-        f"{each.member.user.get_full_name()} ({each.tokens})" for each in absent[:NAMED]
+        f"{each.member.user.get_full_name()} ({each.tokens})" for each in inactive[:MAX_NAMES]
     )
-    more = len(absent) - NAMED
+    more = len(inactive) - MAX_NAMES
     if more <= 0:
         return named
     words = ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
@@ -133,6 +138,6 @@ def _news(reader: Membership, title: str, text: str, *, link: str) -> News:
 
 
 @register_renderer(STAYED_AWAY)
-def absence_letter(mail: Mail, _at: datetime) -> RenderedEmail | None:
-    """Title, text and link; None if the reader has left or no longer wants such mails."""
+def render_inactivity_notice(mail: Mail, _at: datetime) -> RenderedEmail | None:
+    """Render the e-mail; None if the reader has left or has switched this kind off."""
     return plain_letter(mail) if is_wanted(mail) else None

@@ -1,7 +1,8 @@
-"""The account's policy about API tokens of people who no longer come through its provider.
+"""Inactivity policy: what happens to the API tokens of members who no longer sign in by SSO.
 
-What a provider revokes is not told to anybody. Somebody who left the company stops coming, and that
-is seen here: the Administrators are told, or the tokens are suspended until the next arrival.
+A provider does not tell the portal when it revokes a person's access. The portal only sees that the
+person no longer signs in: then it notifies the Administrators, or suspends the tokens until the
+next sign-in.
 """
 
 from datetime import datetime, timedelta
@@ -17,16 +18,20 @@ from accounts.authorization.actor import Actor
 from accounts.members import suspension
 from accounts.models import Membership
 from notifications.tasks import enqueue_delivery_on_commit
-from sso.connections.services import locked
-from sso.inactivity.notifications import Absent, tell_administrators, tell_suspended
-from sso.models import AbsenceNotice, Connection, IdleAction
+from sso.connections.services import lock_connection
+from sso.inactivity.notifications import (
+    InactiveMember,
+    notify_administrators,
+    notify_suspended_members,
+)
+from sso.models import AbsenceNotice, Connection, InactivityAction
 
 
-class Rule(NamedTuple):
-    """An account's provider as its people know it, and what is in force about those who stay away.
+class InactivityPolicy(NamedTuple):
+    """An account's inactivity policy, and its provider's name, for pages of members.
 
-    `begin` is the path at which one signs in; empty while nobody can. `suspends_after` and
-    `tells_after` are days, one of them or none.
+    `begin` is the path that starts a login; empty while SSO is off. `suspends_after` and
+    `tells_after` are days; at most one of them is set.
     """
 
     provider: str = ""
@@ -35,41 +40,40 @@ class Rule(NamedTuple):
     tells_after: int | None = None
 
 
-def rule_of(account_id: int) -> Rule:
-    """What the account's people have to know; of an account without a provider, nothing."""
+def policy_of(account_id: int) -> InactivityPolicy:
+    """The policy in force; empty for an account without a provider."""
     connection = Connection.objects.filter(account=account_id).first()
     if connection is None:
-        return Rule()
+        return InactivityPolicy()
     if not connection.is_on:
-        return Rule(connection.name)
+        return InactivityPolicy(connection.name)
     days = connection.idle_days
-    return Rule(
+    return InactivityPolicy(
         provider=connection.name,
         begin=reverse("sso:begin", args=[connection.slug]),
-        suspends_after=days if connection.idle_action == IdleAction.SUSPEND else None,
-        tells_after=days if connection.idle_action == IdleAction.NOTIFY else None,
+        suspends_after=days if connection.idle_action == InactivityAction.SUSPEND else None,
+        tells_after=days if connection.idle_action == InactivityAction.NOTIFY else None,
     )
 
 
 @transaction.atomic
 def choose_policy(
-    *, connection: Connection, action: IdleAction, days: int, by: Actor, at: datetime
+    *, connection: Connection, action: InactivityAction, days: int, by: Actor, at: datetime
 ) -> bool:
-    """Say what becomes of API tokens whose person has not come through the provider for so many
-    days. False if it is so already.
+    """Set the action after this many days without a login by SSO. False if nothing changes.
 
-    With another action days count from now: nobody is suspended for what was no rule when they
-    stayed away. Any action but suspending lets suspended tokens work again. Raises
-    `ValidationError` by field, and `PermissionDenied` as all verbs of connections.
+    With another action the days count from now: members are not suspended for a time in which the
+    policy was not in force. Any action but suspension resumes suspended tokens. Raises
+    `ValidationError` by field, and `PermissionDenied` as all services of connections.
     """
-    connection, by = locked(connection, by, at)
-    before = _worded(connection)
+    connection, by = lock_connection(connection, by, at)
+    before = _describe_policy(connection)
     if connection.idle_action != action:
-        connection.idle_action_since = None if action is IdleAction.NOTHING else at
+        connection.idle_action_since = None if action is InactivityAction.NOTHING else at
     connection.idle_action, connection.idle_days = action, days
     others = {field.name for field in Connection._meta.fields} - {"idle_action", "idle_days"}
     connection.clean_fields(exclude=others)
-    if _worded(connection) == before:
+    if _describe_policy(connection) == before:
         return False
     connection.save(update_fields=["idle_action", "idle_action_since", "idle_days"])
     audit.record(
@@ -79,80 +83,83 @@ def choose_policy(
         account_id=connection.account_id,
         subject=connection,
         before=before,
-        after=_worded(connection),
+        after=_describe_policy(connection),
     )
-    if action is not IdleAction.SUSPEND:
+    if action is not InactivityAction.SUSPEND:
         suspension.resume_all(account_id=connection.account_id, by=by, at=at)
     return True
 
 
-def is_absent(member: Membership, connection: Connection, at: datetime) -> bool:
-    """True for who has not come through the provider for as long as the policy says."""
-    ends = absence_begins_to_count(member, connection)
-    return ends is not None and ends <= at
+def is_inactive(member: Membership, connection: Connection, at: datetime) -> bool:
+    """True if the member has not signed in by SSO for as long as the policy allows."""
+    since = inactive_from(member, connection)
+    return since is not None and since <= at
 
 
-def absence_begins_to_count(member: Membership, connection: Connection) -> datetime | None:
-    """When the policy applies to the member, if they do not come before. None: never."""
+def inactive_from(member: Membership, connection: Connection) -> datetime | None:
+    """When the policy applies to the member unless they sign in before. None: never."""
     since = connection.idle_action_since
     if since is None or member.sso_at is None or not connection.is_on:
         return None
     return max(since, member.sso_at) + timedelta(days=connection.idle_days)
 
 
-def enforce(*, by: Actor, at: datetime) -> int:
-    """Do what the accounts' policies say about who stays away now. Returns about how many people.
-    Each absence is dealt with once, however often and by however many this is called."""
+def enforce_policies(*, by: Actor, at: datetime) -> int:
+    """Apply the policies of all accounts. Returns how many members were suspended or reported.
+
+    Idempotent, also when called concurrently: each period of inactivity is handled once."""
     chosen = Connection.objects.filter(is_on=True, idle_action_since__isnull=False)
     accounts = chosen.filter(account__closed_at=None).order_by("pk")
-    found = sum(
-        _enforce(account_id, by=by, at=at)
+    count = sum(
+        _enforce_policy(account_id, by=by, at=at)
         for account_id in accounts.values_list("account_id", flat=True)
     )
-    if found:
+    if count:
         enqueue_delivery_on_commit()
-    return found
+    return count
 
 
 @transaction.atomic
-def _enforce(account_id: int, *, by: Actor, at: datetime) -> int:
+def _enforce_policy(account_id: int, *, by: Actor, at: datetime) -> int:
     recheck.lock_account(account_id)
     connection = Connection.objects.filter(account=account_id, is_on=True).first()
     if connection is None:
         return 0
-    absent = _absent(connection, at)
-    if connection.idle_action == IdleAction.SUSPEND:
-        fresh = [
+    inactive = _inactive_members(connection, at)
+    if connection.idle_action == InactivityAction.SUSPEND:
+        handled = [
             each
-            for each in absent
+            for each in inactive
             if suspension.suspend_tokens(membership=each.member, by=by, at=at)
         ]
-        tell_suspended(connection, fresh, at)
+        notify_suspended_members(connection, handled, at)
     else:
-        fresh = [each for each in absent if _is_untold(each.member, connection, at)]
-    if fresh:
-        tell_administrators(connection, fresh, at)
-    return len(fresh)
+        handled = [each for each in inactive if _mark_notified(each.member, connection, at)]
+    if handled:
+        notify_administrators(connection, handled, at)
+    return len(handled)
 
 
-def _absent(connection: Connection, at: datetime) -> list[Absent]:
-    """Those with active API tokens whom the policy applies to now."""
+def _inactive_members(connection: Connection, at: datetime) -> list[InactiveMember]:
+    """Members with active API tokens to whom the policy applies now."""
     tokens = token_hooks.counts(connection.account_id, at)
-    members = who_came(connection).filter(pk__in=tokens, tokens_suspended_at=None)
+    members = members_seen_by_provider(connection).filter(pk__in=tokens, tokens_suspended_at=None)
     return [
-        Absent(member, tokens[member.pk]) for member in members if is_absent(member, connection, at)
+        InactiveMember(member, tokens[member.pk])
+        for member in members
+        if is_inactive(member, connection, at)
     ]
 
 
-def who_came(connection: Connection) -> QuerySet[Membership]:
-    """Present members who have ever come through the provider, the longest away first."""
+def members_seen_by_provider(connection: Connection) -> QuerySet[Membership]:
+    """Present members who have ever signed in by SSO, the longest inactive first."""
     members = Membership.objects.present().filter(account=connection.account_id)
-    came = members.filter(sso_at__isnull=False).select_related("user", "account")
-    return came.order_by("sso_at", "pk")
+    signed_in = members.filter(sso_at__isnull=False).select_related("user", "account")
+    return signed_in.order_by("sso_at", "pk")
 
 
-def _is_untold(member: Membership, connection: Connection, at: datetime) -> bool:
-    """True once for each absence, and then it is told."""
+def _mark_notified(member: Membership, connection: Connection, at: datetime) -> bool:
+    """True once for each period of inactivity, and marks it as reported."""
     assert member.sso_at is not None
     assert connection.idle_action_since is not None
     notice, is_first = AbsenceNotice.objects.get_or_create(
@@ -165,8 +172,8 @@ def _is_untold(member: Membership, connection: Connection, at: datetime) -> bool
     return True
 
 
-def _worded(connection: Connection) -> str:
-    """The policy as the audit log names it."""
-    if connection.idle_action == IdleAction.NOTHING:
-        return str(IdleAction.NOTHING.value)
+def _describe_policy(connection: Connection) -> str:
+    """The policy as it stands in the audit log."""
+    if connection.idle_action == InactivityAction.NOTHING:
+        return str(InactivityAction.NOTHING.value)
     return f"{connection.idle_action} ({connection.idle_days})"

@@ -1,1 +1,1 @@
-"""Signing in through an identity provider."""
+"""Signing in by SSO: response, just-in-time provisioning, session, dry run, reauthentication."""

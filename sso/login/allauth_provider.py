@@ -1,6 +1,8 @@
-"""django-allauth's side of it: a connection as an app of its SAML provider, made when it is asked
-for. What a browser asked for is remembered by allauth, under a name of this account's provider
-alone: with one name for all, what one provider says would answer what another was asked."""
+"""Adapter of django-allauth: a connection as an unsaved app of its SAML provider.
+
+allauth stores the state of a login (request ID, process, next page) in the session, by provider ID.
+Each account has a provider ID of its own: else one provider could answer a request to another.
+"""
 
 from typing import Any
 
@@ -15,37 +17,37 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from sso.models import Connection
-from sso.saml.toolkit import conversation
+from sso.saml.python3_saml import build_auth
 
-SIGN_IN = "login"
-LONGEST_RELAY_STATE = 80
-"""Bytes, says SAML; some providers cut what is longer."""
+LOGIN_PROCESS = "login"
+MAX_RELAY_STATE_BYTES = 80
+"""SAML 2.0 bindings 3.4.3; some providers cut what is longer."""
 
 
 class ConnectionAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Finds connections that are switched on, where allauth looks for rows of its own."""
+    """Gives allauth the connections that are switched on instead of rows of its own."""
 
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
         if client_id is None:
-            return []  # nobody is told which accounts have a provider
+            return []  # the list of accounts with a provider is not public
         found = Connection.objects.filter(
             slug=client_id, is_on=True, account__closed_at__isnull=True
         )
         names = (SAMLProvider.id, None)
-        return [app_of(each) for each in found if provider in (*names, each.provider_id)]
+        return [build_social_app(each) for each in found if provider in (*names, each.provider_id)]
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        """Who may come in is decided by `sso.login.services`, and never by allauth."""
+        """False: users are created by `sso.login`, never by allauth."""
         return False
 
 
 class ConnectionProvider(SAMLProvider):  # type: ignore[misc]  # allauth has no types
-    """Sends a browser to the provider of one connection, and remembers why."""
+    """Redirects a browser to the provider of one connection, and stores the login state."""
 
     def __init__(self, request: HttpRequest, connection: Connection) -> None:
-        super().__init__(request, app=app_of(connection))
+        super().__init__(request, app=build_social_app(connection))
         self.connection = connection
 
     def get_login_url(self, request: HttpRequest, **_query: Any) -> str:
@@ -59,21 +61,22 @@ class ConnectionProvider(SAMLProvider):  # type: ignore[misc]  # allauth has no 
         data: Any = None,
         **facts: Any,
     ) -> HttpResponse:
-        """To the provider. For another process than a sign-in it is to ask the person anew."""
-        saml = conversation(self.connection, timezone.now())
-        # The page to go on to stays here, in the session. What comes back as RelayState is
-        # whatever a browser sends, and decides nothing.
-        wanted = next_url or ""
-        relay = wanted if len(wanted.encode()) <= LONGEST_RELAY_STATE else ""
-        address = saml.login(return_to=relay, force_authn=process != SIGN_IN)
+        """Redirect to the provider. Dry runs and reauthentication require a fresh authentication
+        there (ForceAuthn, Core 3.4.1)."""
+        saml = build_auth(self.connection, timezone.now())
+        # The next page is stored in the session. The RelayState that comes back is user input and
+        # is ignored.
+        relay = next_url or ""
+        relay = relay if len(relay.encode()) <= MAX_RELAY_STATE_BYTES else ""
+        url = saml.login(return_to=relay, force_authn=process != LOGIN_PROCESS)
         self.stash_redirect_state(
             request, process, next_url, data, state_id=saml.get_last_request_id(), **facts
         )
-        return HttpResponseRedirect(address)
+        return HttpResponseRedirect(url)
 
 
-def app_of(connection: Connection) -> SocialApp:
-    """Never saved. Its `provider_id` keeps this account's requests and names apart from others'."""
+def build_social_app(connection: Connection) -> SocialApp:
+    """Build the app that stands for a connection. It is never saved."""
     return SocialApp(
         provider=SAMLProvider.id,
         provider_id=connection.provider_id,
@@ -83,12 +86,12 @@ def app_of(connection: Connection) -> SocialApp:
     )
 
 
-def path_to(name: str, wanted: str) -> str:
-    """The address of this name, which goes on to the page that was wanted."""
-    return f"{reverse(name)}?{urlencode({REDIRECT_FIELD_NAME: wanted})}"
+def path_with_next(name: str, next_url: str) -> str:
+    """The path of a URL name, with the page to go on to in its query."""
+    return f"{reverse(name)}?{urlencode({REDIRECT_FIELD_NAME: next_url})}"
 
 
-def wanted_page(request: HttpRequest) -> str | None:
-    """The page of ours that a request asks to go on to."""
+def requested_next_url(request: HttpRequest) -> str | None:
+    """The next page that a request names, if it is on the portal."""
     page: str | None = get_next_redirect_url(request)
     return page

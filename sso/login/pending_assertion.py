@@ -1,8 +1,8 @@
-"""Where a proven assertion waits for its browser.
+"""Holds a verified assertion between the provider's cross-site POST and our same-site redirect.
 
-The provider's page has the browser post to us, from another site: without our session cookie. So
-what was posted is verified at once, kept in a session of its own for moments, and the browser is
-sent on to an address of ours, where it shows both cookies.
+The cross-site POST carries no session cookie (SameSite=Lax). So the response is verified at once,
+the assertion is stored in a short session of its own, and the browser is redirected to a URL of the
+portal, to which it sends both cookies.
 """
 
 from datetime import timedelta
@@ -16,15 +16,15 @@ from sso.models import Connection
 from sso.saml.responses import Assertion
 
 COOKIE = "__Secure-arrival" if settings.SESSION_COOKIE_SECURE else f"arrival-{settings.PORT}"
-KEPT_FOR = timedelta(minutes=5)
+LIFETIME = timedelta(minutes=5)
 _CONNECTION, _ASSERTION = "sso_connection", "sso_assertion"
 
 
 def store_pending_assertion(connection: Connection, assertion: Assertion) -> HttpResponseRedirect:
-    """Keep it, and send the browser on to where it is picked up."""
-    seconds = int(KEPT_FOR.total_seconds())
+    """Store the assertion and redirect the browser to the URL that pops it."""
+    seconds = int(LIFETIME.total_seconds())
     store = SessionStore()
-    store[_CONNECTION], store[_ASSERTION] = connection.pk, assertion.facts()
+    store[_CONNECTION], store[_ASSERTION] = connection.pk, assertion.to_session()
     store.set_expiry(seconds)
     store.create()
     path = reverse("sso:finish", args=[connection.slug])
@@ -42,10 +42,10 @@ def store_pending_assertion(connection: Connection, assertion: Assertion) -> Htt
 
 
 def pop_pending_assertion(request: HttpRequest, connection: Connection) -> Assertion | None:
-    """What this browser has brought from this provider; once, and None if there is nothing."""
+    """Return this browser's assertion from this provider and delete it; None if there is none."""
     store = SessionStore(request.COOKIES.get(COOKIE))
-    facts, whose = store.get(_ASSERTION), store.get(_CONNECTION)
+    facts, connection_id = store.get(_ASSERTION), store.get(_CONNECTION)
     if facts is None:
         return None
     store.delete()
-    return Assertion.of_facts(facts) if whose == connection.pk else None
+    return Assertion.from_session(facts) if connection_id == connection.pk else None

@@ -1,4 +1,4 @@
-"""What a session remembers of the provider that somebody came through."""
+"""What a session that began by SSO stores about the provider."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -9,13 +9,13 @@ from django.http import HttpRequest
 from sso.models import Connection
 from sso.saml.responses import Assertion
 
-LASTS = timedelta(hours=12)
-"""What the provider revokes, it does not tell. So a session that it began is no long one."""
+LIFETIME = timedelta(hours=12)
+"""Shorter than other sessions: providers do not tell the portal when they revoke access."""
 _KEY = "sso"
 
 
 class SSOSession(NamedTuple):
-    """Through which connection, by which name, and in which session of the provider."""
+    """The connection, the NameID, and the session at the provider (SessionIndex)."""
 
     connection_id: int
     name_id: str
@@ -23,20 +23,21 @@ class SSOSession(NamedTuple):
     session_index: str
 
 
-def remember(request: HttpRequest, connection: Connection, assertion: Assertion) -> None:
-    came = SSOSession(
+def store(request: HttpRequest, connection: Connection, assertion: Assertion) -> None:
+    """Store by which assertion the session begins, and limit its lifetime."""
+    session = SSOSession(
         connection.pk, assertion.name_id, assertion.name_id_format, assertion.session_index
     )
-    request.session[_KEY] = list(came)
-    request.session.set_expiry(int(LASTS.total_seconds()))
+    request.session[_KEY] = list(session)
+    request.session.set_expiry(int(LIFETIME.total_seconds()))
 
 
-def forget(request: HttpRequest) -> None:
-    """What an arrival that came to nothing has left here."""
+def clear(request: HttpRequest) -> None:
+    """Remove what an SSO login that was not completed has stored."""
     request.session.pop(_KEY, None)
 
 
-def recall(session: SessionBase) -> SSOSession | None:
-    """None for a session that began by other means."""
+def load(session: SessionBase) -> SSOSession | None:
+    """The stored values; None if the session did not begin by SSO."""
     facts = session.get(_KEY)
     return SSOSession(*facts) if facts else None

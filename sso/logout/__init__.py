@@ -1,1 +1,1 @@
-"""Signing out at the identity provider, too."""
+"""Single Logout: by the portal at the provider, and by the provider at the portal."""

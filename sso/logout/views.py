@@ -1,4 +1,4 @@
-"""Signing out at the provider too, and being told by it that somebody has."""
+"""Single Logout pages: the link to the provider, and the Single Logout Service."""
 
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -10,43 +10,51 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.sign_in.adapter import person
+from sso.connections.shortcuts import get_configured_connection_or_404
 from sso.login import sso_session
-from sso.login.refusal_pages import described, refused_at_door
-from sso.login.services import consume_assertion
-from sso.logout.services import end_sessions, parse_logout_message, request_to_sign_out
+from sso.login.refusal_pages import refuse_request
+from sso.login.replay_protection import consume_assertion
+from sso.logout.messages import parse_logout_message
+from sso.logout.services import end_sessions, logout_request_url
 from sso.saml.errors import Refused
 
 
 @require_safe
 @never_cache
 def sign_out(request: HttpRequest, slug: str) -> HttpResponse:
-    """The page between: signed out here, and on to the provider. (A form has led here, and browsers
-    let none lead to another site.)"""
-    connection = described(slug)
+    """Show the page after signing out, with the link that signs out at the provider. (It is no
+    redirect: the policy `form-action` lets no form lead to another site.)"""
+    connection = get_configured_connection_or_404(slug)
     signed = request.GET.get("who", "")
-    way = request_to_sign_out(connection, signed, at=timezone.now())
-    if way is None:
+    url = logout_request_url(connection, signed, at=timezone.now())
+    if url is None:
         return redirect("account_login")
-    return render(request, "sso/signed_out.html", {"way": way})
+    return render(request, "sso/signed_out.html", {"way": url})
 
 
 @require_safe
 @never_cache
 def sls(request: HttpRequest, slug: str) -> HttpResponse:
-    """The provider says that somebody has signed out there, or answers that they have."""
-    connection, at = described(slug), timezone.now()
+    """Single Logout Service: receives the provider's requests, and its responses to ours."""
+    connection, at = get_configured_connection_or_404(slug), timezone.now()
     if not connection.slo_url:
         raise Http404
     try:
-        said = parse_logout_message(connection, request.META.get("QUERY_STRING", ""), at=at)
-        if said is not None:
-            consume_assertion(connection=connection, message_id=said.message_id, until=said.ends_at)
+        logout_request = parse_logout_message(
+            connection, request.META.get("QUERY_STRING", ""), at=at
+        )
+        if logout_request is not None:
+            consume_assertion(
+                connection=connection,
+                message_id=logout_request.message_id,
+                until=logout_request.ends_at,
+            )
     except Refused as refusal:
-        return refused_at_door(request, connection, refusal)
-    if said is None:
+        return refuse_request(request, connection, refusal)
+    if logout_request is None:
         messages.info(request, _("You are signed out, at your company's sign-in too."))
         return redirect("account_login")
-    if said.is_about(sso_session.recall(request.session), connection):
+    if logout_request.concerns(sso_session.load(request.session), connection):
         logout(request)
-    end_sessions(connection, said, by=person(None, request), at=at)
-    return HttpResponseRedirect(said.answer)
+    end_sessions(connection, logout_request, by=person(None, request), at=at)
+    return HttpResponseRedirect(logout_request.response_url)

@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                 (
                     "slug",
                     models.CharField(
-                        default=sso.models.draw_slug, editable=False, max_length=16, unique=True
+                        default=sso.models.random_slug, editable=False, max_length=16, unique=True
                     ),
                 ),
                 (

@@ -1,1 +1,1 @@
-"""SAML 2.0: reading what identity providers send, and believing nothing unproven."""
+"""SAML 2.0: verifies and reads messages and metadata of identity providers."""

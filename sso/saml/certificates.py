@@ -1,4 +1,4 @@
-"""What a provider signs with, as far as the portal has to understand it."""
+"""Parses the certificates that providers sign with, and refuses weak keys."""
 
 import base64
 from datetime import datetime
@@ -11,29 +11,29 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-LEAST_RSA_BITS = 2048
-LEAST_CURVE_BITS = 256
+MIN_RSA_BITS = 2048
+MIN_EC_BITS = 256
 
 
-class Signer(NamedTuple):
-    """A certificate: PEM, SHA-256 in lower-case hexadecimal digits, and from when until when."""
+class SigningCertificate(NamedTuple):
+    """A certificate in PEM, its SHA-256 fingerprint in lower-case hex, and its validity period."""
 
     pem: str
     fingerprint: str
     not_before: datetime
     not_after: datetime
 
-    def is_good(self, at: datetime) -> bool:
+    def is_valid(self, at: datetime) -> bool:
         return self.not_before <= at < self.not_after
 
 
-def read_certificate(text: str) -> Signer:
-    """Read a certificate in base64, as metadata hold it, or in PEM.
+def parse_certificate(text: str) -> SigningCertificate:
+    """Parse a certificate in base64, as metadata hold it, or in PEM.
 
-    Raises `ValidationError` for what is none, or has a key that is too weak to believe.
+    Raises `ValidationError` if it cannot be parsed or its key is too weak.
     """
     try:
-        certificate = x509.load_der_x509_certificate(_der(text))
+        certificate = x509.load_der_x509_certificate(_decode_der(text))
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise ValidationError(
@@ -47,9 +47,9 @@ def read_certificate(text: str) -> Signer:
                 "%(bits)d bits."
             ),
             code="certificate_weak",
-            params={"bits": LEAST_RSA_BITS},
+            params={"bits": MIN_RSA_BITS},
         )
-    return Signer(
+    return SigningCertificate(
         pem=certificate.public_bytes(serialization.Encoding.PEM).decode(),
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
         not_before=certificate.not_valid_before_utc,
@@ -57,7 +57,7 @@ def read_certificate(text: str) -> Signer:
     )
 
 
-def _der(text: str) -> bytes:
+def _decode_der(text: str) -> bytes:
     lines = (line.strip() for line in text.splitlines())
     body = "".join(line for line in lines if not line.startswith("-----"))
     return base64.b64decode("".join(body.split()), validate=True)
@@ -65,5 +65,5 @@ def _der(text: str) -> bytes:
 
 def _is_strong(key: object) -> bool:
     if isinstance(key, rsa.RSAPublicKey):
-        return key.key_size >= LEAST_RSA_BITS
-    return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= LEAST_CURVE_BITS
+        return key.key_size >= MIN_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= MIN_EC_BITS

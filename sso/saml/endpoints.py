@@ -1,5 +1,5 @@
-"""The portal's addresses that an account tells its identity provider. They follow from BASE_URL,
-never from what a request says of its host."""
+"""The portal's URLs as a SAML service provider. They are built from BASE_URL, never from the Host
+header: Destination, Recipient and Audience are compared with them."""
 
 from django.conf import settings
 from django.urls import reverse
@@ -8,22 +8,22 @@ from sso.models import Connection
 
 
 def entity_id(connection: Connection) -> str:
-    """What the portal is called by this account's provider: the address of its metadata."""
+    """The portal's entity ID for this connection, which is the URL of its metadata."""
     return _absolute("sso:metadata", connection)
 
 
 def acs_url(connection: Connection) -> str:
-    """Where the provider sends people back to (Assertion Consumer Service)."""
+    """The Assertion Consumer Service, which receives responses."""
     return _absolute("sso:acs", connection)
 
 
 def sls_url(connection: Connection) -> str:
-    """Where the provider says that somebody has signed out (Single Logout Service)."""
+    """The Single Logout Service, which receives logout messages."""
     return _absolute("sso:sls", connection)
 
 
 def begin_url(connection: Connection) -> str:
-    """The direct address: opening it begins a sign-in with this provider."""
+    """The direct sign-in URL: it starts a login with this provider."""
     return _absolute("sso:begin", connection)
 
 

@@ -1,10 +1,14 @@
-"""Why somebody is not let in. The outside hears one sentence; the reason is for Administrators."""
+"""Reasons why a SAML message or login is refused.
+
+The browser gets one page for all of them. The reason is an audit event for the account's
+Administrators.
+"""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 REASONS: dict[str, Promise] = {
-    # What has arrived is no answer that could be read.
+    # The message cannot be parsed, or has an unexpected structure.
     "nothing": _("The provider's answer was empty."),
     "too_large": _("The provider's answer was larger than any answer should be."),
     "not_base64": _("The provider's answer was not in base64."),
@@ -19,7 +23,7 @@ REASONS: dict[str, Promise] = {
     "encrypted": _(
         "The assertion was encrypted. Switch encryption off at the provider: the portal has no key."
     ),
-    # Whether it comes from the provider.
+    # It does not come from the provider, as far as the signatures prove.
     "unsigned": _("The assertion was not signed. Let the provider sign assertions."),
     "unsigned_response": _(
         "The response around the assertion was not signed, as it was in the test. If the provider "
@@ -34,7 +38,7 @@ REASONS: dict[str, Promise] = {
     "no_certificate": _("No certificate of the provider is valid now. Bring its new metadata."),
     "issuer": _("Another provider wrote the response."),
     "invalid": _("The response broke a rule of SAML 2.0."),
-    # Whether it is for us, and for now.
+    # It is for another recipient, request or time.
     "audience": _("The response was not meant for this portal: its audience is another."),
     "destination": _("The response was sent to another address than its destination says."),
     "recipient": _("The response was not meant for this address: its recipient is another."),
@@ -45,14 +49,14 @@ REASONS: dict[str, Promise] = {
     "replayed": _("The same assertion had let somebody in before."),
     "not_fresh": _("The provider did not ask the person to sign in again."),
     "other_person": _("Somebody else came back from the provider."),
-    # Whom it is about.
+    # It does not identify the user.
     "no_name": _("The response did not name the person (NameID)."),
     "transient": _(
         "The provider calls people by another name each time. Let it send a persistent NameID, or "
         "the e-mail address."
     ),
     "no_email": _("The response held no e-mail address where the settings look for one."),
-    # Whether they may come in.
+    # The user may not sign in to this account.
     "switched_off": _("Single sign-on is switched off, or the account is closed."),
     "domain": _("The address is in none of the approved domains."),
     "operator": _("Operators of the portal do not come in through a provider."),
@@ -67,8 +71,8 @@ REASONS: dict[str, Promise] = {
 
 
 class Refused(Exception):
-    """Nobody is let in by this; `code` is one of `REASONS`. What was claimed, as far as that is
-    known: a name at the provider, an address."""
+    """The message or login is refused. `code` is a key of `REASONS`; `name_id` and `email` are what
+    the message claims, as far as it is known."""
 
     def __init__(self, code: str, *, name_id: str = "", email: str = "") -> None:
         super().__init__(code)
@@ -76,6 +80,6 @@ class Refused(Exception):
         self.code, self.name_id, self.email = code, name_id, email
 
 
-def reason(code: str) -> str:
-    """The sentence for Administrators."""
+def describe_reason(code: str) -> str:
+    """The reason as a sentence for Administrators."""
     return str(REASONS.get(code, code))

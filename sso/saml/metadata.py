@@ -1,7 +1,13 @@
-"""Reads what an identity provider says of itself: SAML 2.0 metadata, as somebody brings them.
+"""Parses identity provider metadata (SAML 2.0 metadata, IDPSSODescriptor in section 2.4.3).
 
-Pure: no database, clock or request. Whoever wrote the document is a stranger, so it is small, needs
-nothing from outside itself, and only what is looked for here is taken out of it.
+Pure: no database, clock or request. The document's author is not trusted:
+
+- It has a bounded size, no DOCTYPE and no entities (XXE, entity expansion), and no network access.
+- Signatures, where there are any, are valid (`sso.saml.metadata_signature`).
+- URLs are https (http only where the portal itself uses it), without credentials, quotes or control
+  characters: they become redirects, and `javascript:` in them would become XSS.
+- Entity ID and URLs are not the portal's own: the portal would trust itself as a provider.
+- Expired metadata (validUntil, 2.3.2) and expired certificates are not accepted.
 """
 
 import re
@@ -14,61 +20,60 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from lxml import etree
 
-from sso.saml.certificates import Signer, read_certificate
-from sso.saml.metadata_signature import NAMES, refuse_broken_signatures
+from sso.saml.certificates import SigningCertificate, parse_certificate
+from sso.saml.metadata_signature import NAMESPACES, refuse_invalid_signatures
 
-LARGEST = 200 * 1024
-"""Of bytes, or characters. Those of one provider are a tenth of it."""
-LONGEST_ADDRESS = 1024
-MOST_CERTIFICATES = 4
+MAX_BYTES = 200 * 1024
+"""Bytes, or characters of text. Metadata of one provider have a tenth of it."""
+MAX_URL_LENGTH = 1024
+MAX_CERTIFICATES = 4
 
-_ENTITY = f"{{{NAMES['md']}}}EntityDescriptor"
-_ENTITIES = f"{{{NAMES['md']}}}EntitiesDescriptor"
+_ENTITY = f"{{{NAMESPACES['md']}}}EntityDescriptor"
+_ENTITIES = f"{{{NAMESPACES['md']}}}EntitiesDescriptor"
 _SAML_2 = "urn:oasis:names:tc:SAML:2.0:protocol"
 _REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
-_NO_ADDRESS = re.compile("[\\s<>\"'`\\\\\\x00-\\x20\\x7f-\\x9f]")
-_CODE = ("javascript", "data", "vbscript")
+_UNSAFE_IN_URL = re.compile("[\\s<>\"'`\\\\\\x00-\\x20\\x7f-\\x9f]")
+_SCRIPT_SCHEMES = ("javascript", "data", "vbscript")
 
 
 class Metadata(NamedTuple):
-    """A provider: its name, where people sign in and (if anywhere) out, and what it signs with."""
+    """An identity provider: entity ID, endpoints (no `slo_url`: empty) and signing certificates."""
 
     entity_id: str
     sso_url: str
     slo_url: str
-    signers: tuple[Signer, ...]
+    certificates: tuple[SigningCertificate, ...]
 
 
-def read(document: str | bytes, *, base_url: str, at: datetime) -> Metadata:
-    """What the metadata say of the one provider in them. Certificates that have ended are left out.
+def parse_metadata(document: str | bytes, *, base_url: str, at: datetime) -> Metadata:
+    """Parse the metadata of exactly one provider. Expired certificates are left out.
 
-    `base_url` is the portal's own address: it is no provider. Raises `ValidationError`, whose code
-    names the trouble.
+    `base_url` is the portal's own URL, which is refused. Raises `ValidationError` with a code.
     """
-    root = _parse(document)
+    root = _parse_xml(document)
     if any(etree.QName(each).localname.lower() == "script" for each in root.iter("*")):
         _refuse(_("There is a script in it. Metadata have none: do not use this file."), "script")
-    refuse_broken_signatures(root)
-    role = _provider_in(root)
+    refuse_invalid_signatures(root)
+    role = _find_idp_descriptor(root)
     entity = role.getparent()
-    assert entity is not None  # it is where the role was found
-    _refuse_ended([root, entity, role], at)
+    assert entity is not None  # its parent was checked when it was found
+    _refuse_expired([root, entity, role], at)
     portal = urlsplit(base_url)
     return Metadata(
         entity_id=_entity_id(entity, portal),
-        sso_url=_sign_in_address(role, portal),
-        slo_url=_service(role, "SingleLogoutService", portal),
-        signers=_signers(role, at),
+        sso_url=_sso_url(role, portal),
+        slo_url=_redirect_endpoint(role, "SingleLogoutService", portal),
+        certificates=_signing_certificates(role, at),
     )
 
 
-def _parse(document: str | bytes) -> etree._Element:
-    if len(document) > LARGEST:
+def _parse_xml(document: str | bytes) -> etree._Element:
+    if len(document) > MAX_BYTES:
         _refuse(
             _("This is too large for the metadata of one provider. Paste its part alone."),
             "too_large",
         )
-    # What people paste is UTF-8 by now, whatever its first line says.
+    # Pasted text is UTF-8 by now, whatever encoding its XML declaration names.
     encoding, raw = (
         ("utf-8", document.strip("\ufeff \t\r\n").encode("utf-8", "replace"))
         if isinstance(document, str)
@@ -98,7 +103,7 @@ def _parse(document: str | bytes) -> etree._Element:
     return root
 
 
-def _provider_in(root: etree._Element) -> etree._Element:
+def _find_idp_descriptor(root: etree._Element) -> etree._Element:
     """The one IDPSSODescriptor for SAML 2.0."""
     if root.tag not in (_ENTITY, _ENTITIES):
         _refuse(
@@ -107,7 +112,7 @@ def _provider_in(root: etree._Element) -> etree._Element:
         )
     found = [
         each
-        for each in root.iter(f"{{{NAMES['md']}}}IDPSSODescriptor")
+        for each in root.iter(f"{{{NAMESPACES['md']}}}IDPSSODescriptor")
         if _SAML_2 in each.get("protocolSupportEnumeration", "").split()
         and (parent := each.getparent()) is not None
         and parent.tag == _ENTITY
@@ -128,9 +133,10 @@ def _provider_in(root: etree._Element) -> etree._Element:
     return found[0]
 
 
-def _refuse_ended(elements: list[etree._Element], at: datetime) -> None:
+def _refuse_expired(elements: list[etree._Element], at: datetime) -> None:
+    """Refuse metadata if one of these elements has a validUntil in the past."""
     for element in elements:
-        until = _instant(element.get("validUntil", ""))
+        until = _parse_instant(element.get("validUntil", ""))
         if until is not None and until <= at:
             _refuse(
                 _("These metadata were good for a limited time, which is over. Export new ones."),
@@ -138,7 +144,7 @@ def _refuse_ended(elements: list[etree._Element], at: datetime) -> None:
             )
 
 
-def _instant(text: str) -> datetime | None:
+def _parse_instant(text: str) -> datetime | None:
     try:
         at = parse_datetime(text.strip())
     except ValueError:
@@ -148,18 +154,18 @@ def _instant(text: str) -> datetime | None:
 
 def _entity_id(entity: etree._Element, portal: SplitResult) -> str:
     name: str = entity.get("entityID", "").strip()
-    if not 0 < len(name) <= LONGEST_ADDRESS or _NO_ADDRESS.search(name) or _is_code(name):
+    if not 0 < len(name) <= MAX_URL_LENGTH or _UNSAFE_IN_URL.search(name) or _is_script_url(name):
         _refuse(
             _("The entity ID of the provider is no address or name. Correct it at the provider."),
             "entity_id",
         )
-    if _is_of(portal, name):
-        _refuse_own()
+    if _is_on_portal(portal, name):
+        _refuse_own_address()
     return name
 
 
-def _sign_in_address(role: etree._Element, portal: SplitResult) -> str:
-    address = _service(role, "SingleSignOnService", portal)
+def _sso_url(role: etree._Element, portal: SplitResult) -> str:
+    address = _redirect_endpoint(role, "SingleSignOnService", portal)
     if not address:
         _refuse(
             _(
@@ -171,52 +177,52 @@ def _sign_in_address(role: etree._Element, portal: SplitResult) -> str:
     return address
 
 
-def _service(role: etree._Element, name: str, portal: SplitResult) -> str:
-    """Where the provider offers this by HTTP-Redirect; empty if it does not."""
+def _redirect_endpoint(role: etree._Element, name: str, portal: SplitResult) -> str:
+    """The URL of this service with the HTTP-Redirect binding; empty if there is none."""
     offered = (
         each.get("Location", "").strip()
-        for each in role.findall(f"md:{name}", NAMES)
+        for each in role.findall(f"md:{name}", NAMESPACES)
         if each.get("Binding") == _REDIRECT
     )
     address = next(offered, "")
-    if address and not _is_address(address, portal):
+    if address and not _is_usable_url(address, portal):
         _refuse(
             _("The address “%(address)s” in it cannot be used. It has to begin with https://.")
             % {"address": address[:200]},
             "address",
         )
-    if address and _is_of(portal, address):
-        _refuse_own()
+    if address and _is_on_portal(portal, address):
+        _refuse_own_address()
     return address
 
 
-def _is_address(text: str, portal: SplitResult) -> bool:
+def _is_usable_url(text: str, portal: SplitResult) -> bool:
     """Plain http is for portals that are themselves tried out without https."""
-    parts = _split(text)
+    parts = _split_url(text)
     return (
         parts is not None
         and parts.scheme in {"https", portal.scheme}
         and bool(parts.hostname)
         and "@" not in parts.netloc
-        and len(text) <= LONGEST_ADDRESS
-        and not _NO_ADDRESS.search(text)
+        and len(text) <= MAX_URL_LENGTH
+        and not _UNSAFE_IN_URL.search(text)
     )
 
 
-def _is_code(text: str) -> bool:
-    return text.lower().startswith(tuple(f"{scheme}:" for scheme in _CODE))
+def _is_script_url(text: str) -> bool:
+    return text.lower().startswith(tuple(f"{scheme}:" for scheme in _SCRIPT_SCHEMES))
 
 
-def _is_of(portal: SplitResult, text: str) -> bool:
-    parts = _split(text)
-    return parts is not None and _place(parts) == _place(portal)
+def _is_on_portal(portal: SplitResult, text: str) -> bool:
+    parts = _split_url(text)
+    return parts is not None and _host_and_port(parts) == _host_and_port(portal)
 
 
-def _place(parts: SplitResult) -> tuple[str | None, int | None]:
+def _host_and_port(parts: SplitResult) -> tuple[str | None, int | None]:
     return parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
-def _split(text: str) -> SplitResult | None:
+def _split_url(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018  # reading it is what finds out
@@ -225,12 +231,13 @@ def _split(text: str) -> SplitResult | None:
     return parts
 
 
-def _signers(role: etree._Element, at: datetime) -> tuple[Signer, ...]:
+def _signing_certificates(role: etree._Element, at: datetime) -> tuple[SigningCertificate, ...]:
+    """Certificates for signing, once each. A key without `use` serves for both (2.4.1.1)."""
     found = {
-        (signer := read_certificate(each.text or "")).fingerprint: signer
-        for key in role.findall("md:KeyDescriptor", NAMES)
+        (certificate := parse_certificate(each.text or "")).fingerprint: certificate
+        for key in role.findall("md:KeyDescriptor", NAMESPACES)
         if key.get("use", "signing") == "signing"
-        for each in key.findall("ds:KeyInfo/ds:X509Data/ds:X509Certificate", NAMES)
+        for each in key.findall("ds:KeyInfo/ds:X509Data/ds:X509Certificate", NAMESPACES)
     }
     if not found:
         _refuse(
@@ -240,8 +247,8 @@ def _signers(role: etree._Element, at: datetime) -> tuple[Signer, ...]:
             ),
             "no_certificate",
         )
-    lasting = tuple(signer for signer in found.values() if at < signer.not_after)
-    if not lasting:
+    unexpired = tuple(each for each in found.values() if at < each.not_after)
+    if not unexpired:
         _refuse(
             _(
                 "The certificate that the provider signs with has ended. Renew it at the provider "
@@ -249,16 +256,16 @@ def _signers(role: etree._Element, at: datetime) -> tuple[Signer, ...]:
             ),
             "certificate_ended",
         )
-    if len(lasting) > MOST_CERTIFICATES:
+    if len(unexpired) > MAX_CERTIFICATES:
         _refuse(
             _("There are more than %(most)d certificates in it. Leave those out that are not used.")
-            % {"most": MOST_CERTIFICATES},
+            % {"most": MAX_CERTIFICATES},
             "too_many_certificates",
         )
-    return lasting
+    return unexpired
 
 
-def _refuse_own() -> NoReturn:
+def _refuse_own_address() -> NoReturn:
     _refuse(
         _("These are addresses of this portal. Take the metadata of your identity provider."),
         "own_entity_id",

@@ -1,7 +1,7 @@
-"""Fetches metadata from an address, if the operator of the portal allows its origin.
+"""Fetches metadata from a URL, if its origin is in SSO_METADATA_ORIGINS.
 
-An address that anybody may name is a way into the network that the portal stands in: so there is
-a list, nothing is fetched that it does not hold, and no answer leads anywhere else.
+A URL that users choose could reach hosts of the portal's own network (server-side request forgery).
+So only the listed origins are asked, redirects are not followed, and size and time are bounded.
 """
 
 import time
@@ -14,11 +14,11 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from sso.saml.metadata import LARGEST
+from sso.saml.metadata import MAX_BYTES
 
-SECONDS = 10
-"""For everything, from the first look-up to the last byte."""
-PART = 16 * 1024
+TIMEOUT_SECONDS = 10
+"""For the whole download, from the DNS query to the last byte."""
+CHUNK_BYTES = 16 * 1024
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -29,11 +29,11 @@ class _NoRedirects(HTTPRedirectHandler):
 _opener = build_opener(_NoRedirects)
 
 
-def fetch(url: str) -> bytes:
-    """What stands there, up to a little more than metadata may have.
+def fetch_metadata(url: str) -> bytes:
+    """Download the document, or its beginning if it is larger than metadata may be.
 
-    Raises `ValidationError`. What the answer says is not repeated: it is none of the asker's
-    business unless it is metadata.
+    Raises `ValidationError`. The error repeats nothing of the response, so that this form cannot be
+    used to read other documents of the origin.
     """
     url = url.strip()
     if not _is_allowed(url):
@@ -45,7 +45,7 @@ def fetch(url: str) -> bytes:
             code="not_allowed",
         )
     try:
-        return _read(url)
+        return _download(url)
     except (URLError, HTTPException, OSError, ValueError):
         raise ValidationError(
             _("There were no metadata at this address. Check it, or paste the metadata instead."),
@@ -59,7 +59,7 @@ def _is_allowed(url: str) -> bool:
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an address; None for what could not be fetched."""
+    """Scheme, host and port of a URL; None if it cannot be fetched."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -70,16 +70,16 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     return parts.scheme, host, port or {"https": 443, "http": 80}[parts.scheme]
 
 
-def _read(url: str) -> bytes:
-    """The beginning of the answer. Raises `TimeoutError` for one that takes too long."""
-    ends_at = time.monotonic() + SECONDS
-    # The origin is on the operator's list, which holds none but http and https.
+def _download(url: str) -> bytes:
+    """Read up to the first chunk over the limit. Raises `TimeoutError` after the total time."""
+    ends_at = time.monotonic() + TIMEOUT_SECONDS
+    # The origin is listed in the settings, which accept only http and https.
     request = Request(url, headers={"Accept": "application/samlmetadata+xml"})  # noqa: S310
     parts: list[bytes] = []
-    with _opener.open(request, timeout=SECONDS) as answer:
-        while part := answer.read1(PART):
+    with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+        while part := answer.read1(CHUNK_BYTES):
             parts.append(part)
-            if sum(map(len, parts)) > LARGEST:
+            if sum(map(len, parts)) > MAX_BYTES:
                 break
             if time.monotonic() > ends_at:
                 raise TimeoutError

@@ -1,7 +1,9 @@
-"""Whether metadata that are signed are signed rightly.
+"""Verifies signatures of metadata, where there are any (SAML 2.0 metadata, section 3).
 
-The certificate comes with the signature, so that it proves nothing about who wrote the metadata:
-that the Administrator vouches for. It tells that nobody has changed or cut them since.
+The certificate comes with the signature, so that it proves nothing about the author: the
+Administrator who imports the metadata vouches for that. It proves that they were not changed or cut
+since they were signed. As in messages, a signature must refer to its parent element and to nothing
+else, and IDs must be unique, so that what is verified is what is read (signature wrapping).
 """
 
 from collections.abc import Iterable
@@ -11,32 +13,19 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from lxml import etree
 
-from sso.saml.certificates import read_certificate
+from sso.saml.algorithms import DIGEST_METHODS, SIGNATURE_METHODS
+from sso.saml.certificates import parse_certificate
 
-NAMES = {
+NAMESPACES = {
     "md": "urn:oasis:names:tc:SAML:2.0:metadata",
     "ds": "http://www.w3.org/2000/09/xmldsig#",
 }
-# None of them is an HMAC, whose key would be the certificate that everybody can read.
-METHODS = {
-    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384",
-    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
-    "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
-    "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
-    "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
-}
-DIGESTS = {
-    "http://www.w3.org/2001/04/xmlenc#sha256",
-    "http://www.w3.org/2001/04/xmldsig-more#sha384",
-    "http://www.w3.org/2001/04/xmlenc#sha512",
-}
 
 
-def refuse_broken_signatures(root: etree._Element) -> None:
-    """Raises `ValidationError` unless all signatures in the document are good. None is good too."""
-    signatures = root.findall(".//ds:Signature", NAMES)
-    if signatures and not (_has_unique_ids(root) and all(map(_is_good, signatures))):
+def refuse_invalid_signatures(root: etree._Element) -> None:
+    """Raise `ValidationError` for an invalid signature. Metadata without any are accepted."""
+    signatures = root.findall(".//ds:Signature", NAMESPACES)
+    if signatures and not (_has_unique_ids(root) and all(map(_is_valid, signatures))):
         raise ValidationError(
             _(
                 "The signature of the metadata is wrong: they were changed after they were signed, "
@@ -51,24 +40,24 @@ def _has_unique_ids(root: etree._Element) -> bool:
     return len(ids) == len(set(ids))
 
 
-def _is_good(signature: etree._Element) -> bool:
+def _is_valid(signature: etree._Element) -> bool:
     methods = _algorithms(signature, "ds:SignedInfo/ds:SignatureMethod")
     digests = _algorithms(signature, "ds:SignedInfo/ds:Reference/ds:DigestMethod")
     return (
         len(methods) == len(digests) == 1
-        and METHODS.issuperset(methods)
-        and DIGESTS.issuperset(digests)
-        and _is_about_its_parent(signature)
+        and SIGNATURE_METHODS.issuperset(methods)
+        and DIGEST_METHODS.issuperset(digests)
+        and _references_its_parent(signature)
         and any(_verifies(signature, pem) for pem in _certificates(signature))
     )
 
 
 def _algorithms(signature: etree._Element, path: str) -> list[str | None]:
-    return [each.get("Algorithm") for each in signature.findall(path, NAMES)]
+    return [each.get("Algorithm") for each in signature.findall(path, NAMESPACES)]
 
 
-def _is_about_its_parent(signature: etree._Element) -> bool:
-    references = signature.findall("ds:SignedInfo/ds:Reference", NAMES)
+def _references_its_parent(signature: etree._Element) -> bool:
+    references = signature.findall("ds:SignedInfo/ds:Reference", NAMESPACES)
     parent = signature.getparent()
     if parent is None or len(references) != 1:
         return False
@@ -79,9 +68,9 @@ def _is_about_its_parent(signature: etree._Element) -> bool:
 
 def _certificates(signature: etree._Element) -> Iterable[str]:
     path = "ds:KeyInfo/ds:X509Data/ds:X509Certificate"
-    for each in signature.findall(path, NAMES):
+    for each in signature.findall(path, NAMESPACES):
         try:
-            yield read_certificate(each.text or "").pem
+            yield parse_certificate(each.text or "").pem
         except ValidationError:
             continue
 

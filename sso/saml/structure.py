@@ -1,10 +1,23 @@
-"""What a SAML response must look like before a word of it is believed. Pure: no clock, database,
-key or request.
+"""Structural checks of a SAML response before any of its content is trusted. Pure: no clock, key,
+database or request.
 
-Attacks on SAML make the part that was signed and the part that is read two different things. So
-there is one response with one assertion, ids are what they say, each signature signs the element
-that it stands in and nothing else, and nothing is in the document that two readers could take for
-different things.
+Most attacks on SAML make the part that is verified and the part that is read two different elements
+(XML signature wrapping, "On Breaking SAML", 2012) or make two parsers read two different documents.
+So whatever would leave a choice is refused. "Core" is the SAML 2.0 core specification.
+
+- Encoding other than UTF-8: it could hide a DOCTYPE from these checks and show it to the parser.
+- DOCTYPE and entities: external entities (XXE) read files and URLs, nested ones exhaust memory.
+- Comments and processing instructions: canonicalization drops comments, so that a signed name with
+  a comment in it can be cut short by a reader that takes the first text node alone.
+- More than one response or assertion, or an assertion that is not the response's child: wrapping.
+- An ID that occurs twice (Core 1.3.4): the reference of a signature would be ambiguous.
+- Encrypted elements: the portal has no key, and decryption would yield XML that was not checked.
+- An assertion without a signature of its own (Profiles 4.1.4.5).
+- A signature with several references, or that refers to anything but its parent element (Core
+  5.4.2), or with an Object, where the signed original could be moved: wrapping.
+- Canonicalization and transforms other than those of Core 5.4.3 and 5.4.4: they could remove what
+  is read from what is signed.
+- Weak and symmetric signature methods: see `sso.saml.algorithms`.
 """
 
 import base64
@@ -13,6 +26,12 @@ import re
 
 from lxml import etree
 
+from sso.saml.algorithms import (
+    DIGEST_METHODS,
+    EXCLUSIVE_C14N,
+    SIGNATURE_METHODS,
+    TRANSFORMS,
+)
 from sso.saml.errors import Refused
 
 SAMLP = "{urn:oasis:names:tc:SAML:2.0:protocol}"
@@ -20,40 +39,23 @@ SAML = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
-LONGEST = 128 * 1024
-"""In base64. Those of large companies with all their groups have a third of it."""
-
-_MORE = "http://www.w3.org/2001/04/xmldsig-more#"
-SIGNATURES = frozenset(
-    f"{_MORE}{key}-{digest}"
-    for key in ("rsa", "ecdsa")
-    for digest in ("sha256", "sha384", "sha512")
-)
-DIGESTS = frozenset(
-    (
-        "http://www.w3.org/2001/04/xmlenc#sha256",
-        f"{_MORE}sha384",
-        "http://www.w3.org/2001/04/xmlenc#sha512",
-    )
-)
-CANONICAL = "http://www.w3.org/2001/10/xml-exc-c14n#"
-TRANSFORMS = frozenset(("http://www.w3.org/2000/09/xmldsig#enveloped-signature", CANONICAL))
+MAX_BASE64_LENGTH = 128 * 1024
+"""Characters. Responses of large companies with all groups of a user have a third of it."""
 
 
-def parse(text: str) -> etree._Element:
-    """The root of a response as a browser has sent it, in base64. Raises `Refused`."""
-    document = _decoded(text)
-    root = parse_document(document)
-    _refuse_odd_structure(root)
-    _refuse_unsigned(assertion_in(root))
+def parse_response(text: str) -> etree._Element:
+    """Parse a response as posted, in base64, and return its root. Raises `Refused`."""
+    root = parse_xml(_decode_base64(text))
+    _refuse_unexpected_structure(root)
+    _refuse_unsigned_assertion(find_assertion(root))
     for signature in root.iter(f"{DS}Signature"):
-        _refuse_odd_signature(signature)
+        _refuse_wrapped_signature(signature)
     return root
 
 
-def parse_document(document: bytes) -> etree._Element:
-    """The root of a document that no two parsers read differently. Raises `Refused`."""
-    _refuse_odd_text(document)
+def parse_xml(document: bytes) -> etree._Element:
+    """Parse a message that all parsers read alike, and return its root. Raises `Refused`."""
+    _refuse_encoding_and_doctype(document)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
         root = etree.fromstring(document, parser)
@@ -66,26 +68,26 @@ def parse_document(document: bytes) -> etree._Element:
     return root
 
 
-def assertion_in(root: etree._Element) -> etree._Element:
-    """The one assertion of a response that `parse` has let through."""
+def find_assertion(root: etree._Element) -> etree._Element:
+    """The only assertion of a response that `parse_response` has returned."""
     assertion = root.find(f"{SAML}Assertion")
     assert assertion is not None
     return assertion
 
 
 def is_signed(node: etree._Element) -> bool:
-    """True if the element has a signature of its own. Whether that is good is for others to see."""
+    """True if the element has a signature of its own. It is not verified here."""
     return node.find(f"{DS}Signature") is not None
 
 
-def text_of(node: etree._Element) -> str:
+def text_content(node: etree._Element) -> str:
     return "".join(node.itertext()).strip()
 
 
-def _decoded(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     if not text.strip():
         raise Refused("nothing")
-    if len(text) > LONGEST:
+    if len(text) > MAX_BASE64_LENGTH:
         raise Refused("too_large")
     try:
         return base64.b64decode("".join(text.split()), validate=True)
@@ -93,8 +95,8 @@ def _decoded(text: str) -> bytes:
         raise Refused("not_base64") from None
 
 
-def _refuse_odd_text(document: bytes) -> None:
-    """Another encoding could hide from us what it shows to a parser."""
+def _refuse_encoding_and_doctype(document: bytes) -> None:
+    """Refuse encodings that could hide a DOCTYPE, and document types and entities themselves."""
     try:
         text = document.decode("utf-8")
     except UnicodeDecodeError:
@@ -106,7 +108,8 @@ def _refuse_odd_text(document: bytes) -> None:
         raise Refused("doctype")
 
 
-def _refuse_odd_structure(root: etree._Element) -> None:
+def _refuse_unexpected_structure(root: etree._Element) -> None:
+    """Refuse other messages, failures, encryption, more than one assertion, and ambiguous IDs."""
     if root.tag != f"{SAMLP}Response" or root.get("Version") != "2.0":
         raise Refused("not_a_response")
     status = root.find(f"{SAMLP}Status/{SAMLP}StatusCode")
@@ -123,8 +126,8 @@ def _refuse_odd_structure(root: etree._Element) -> None:
         raise Refused("duplicate_id")
 
 
-def _refuse_unsigned(assertion: etree._Element) -> None:
-    """Assertions are what is kept and believed: a signature around one is not enough."""
+def _refuse_unsigned_assertion(assertion: etree._Element) -> None:
+    """Require a signature of the assertion itself: with HTTP-POST one around it is not enough."""
     if not is_signed(assertion):
         raise Refused("unsigned")
 
@@ -134,7 +137,8 @@ def _is_id(name: str) -> bool:
     return local.lower() == "id"
 
 
-def _refuse_odd_signature(signature: etree._Element) -> None:
+def _refuse_wrapped_signature(signature: etree._Element) -> None:
+    """Require that a signature signs the element that it stands in, as a whole and nothing else."""
     signed = signature.getparent()
     if signed is None or signed.tag not in (f"{SAMLP}Response", f"{SAML}Assertion"):
         raise Refused("signature_shape")
@@ -148,17 +152,17 @@ def _refuse_odd_signature(signature: etree._Element) -> None:
     )
     if not is_plain:
         raise Refused("signature_shape")
-    _refuse_weak_methods(signature)
+    _refuse_weak_algorithms(signature)
 
 
-def _refuse_weak_methods(signature: etree._Element) -> None:
-    """HMAC is among the weak: its key would be the certificate, which everybody has."""
-    for name, good in (
-        ("SignatureMethod", SIGNATURES),
-        ("DigestMethod", DIGESTS),
-        ("CanonicalizationMethod", frozenset((CANONICAL,))),
+def _refuse_weak_algorithms(signature: etree._Element) -> None:
+    """Require that all algorithms are accepted ones, wherever the signature names them."""
+    for name, accepted in (
+        ("SignatureMethod", SIGNATURE_METHODS),
+        ("DigestMethod", DIGEST_METHODS),
+        ("CanonicalizationMethod", frozenset((EXCLUSIVE_C14N,))),
         ("Transform", TRANSFORMS),
     ):
         methods = list(signature.iter(f"{DS}{name}"))
-        if not methods or any(method.get("Algorithm") not in good for method in methods):
+        if not methods or any(method.get("Algorithm") not in accepted for method in methods):
             raise Refused("algorithm")

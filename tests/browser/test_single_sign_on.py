@@ -73,7 +73,7 @@ def set_up(visit: Visits, administrator: str, provider: Provider, domain: str) -
 def tell(provider: Provider, metadata_url: str) -> None:
     """Give the provider the portal's metadata."""
     with urllib.request.urlopen(metadata_url) as answer:
-        provider.know(answer.read())
+        provider.register_service(answer.read())
 
 
 def be(page: Page, person: Person) -> None:

@@ -1,1 +1,1 @@
-"""Identity providers made by others, for the tests: npm's samlp and Debian's SimpleSAMLphp."""
+"""Real identity providers for the tests: npm's samlp and Debian's SimpleSAMLphp."""

@@ -1,4 +1,4 @@
-"""Keys and certificates of identity providers: made for one run, worth nothing afterwards."""
+"""Creates keys and certificates of identity providers, for one test run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 class SigningKey(NamedTuple):
-    """A private key, and a certificate of it that it has signed itself; both as PEM."""
+    """A private key and its self-signed certificate, as PEM."""
 
     key: str
     certificate: str
@@ -21,7 +21,7 @@ class SigningKey(NamedTuple):
 def make_key(
     name: str, *, not_before: datetime | None = None, not_after: datetime | None = None
 ) -> SigningKey:
-    """A new RSA key. Without dates its certificate is good from yesterday on, for a year."""
+    """A new RSA key. By default its certificate is valid from yesterday on, for a year."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return SigningKey(_pem(key), _certificate(key, name, not_before, not_after))
 

@@ -1,5 +1,4 @@
-"""The way to a provider and back, in this process: the portal as Django's test client sees it, the
-provider as it is, over HTTP."""
+"""SSO login in a test: Django's test client at the portal, a real provider over HTTP."""
 
 from __future__ import annotations
 
@@ -18,30 +17,30 @@ from sso.connections import services as connections
 from sso.models import Connection
 from sso.saml import endpoints, metadata
 from tests.factories import UserFactory
-from tests.idp.samlp import Answer, Person, Provider
+from tests.idp.samlp import Person, Provider, SAMLResponse
 
-STEPS = 10
-"""More redirections than any sign-in needs."""
+MAX_REDIRECTS = 10
+"""More than any login needs."""
 
 
-class Trusted(Protocol):
-    """A provider as far as setting it up goes."""
+class IdentityProvider(Protocol):
+    """What a provider needs for `connect_provider`."""
 
     def metadata(self) -> str: ...
-    def know(self, metadata: bytes) -> None: ...
+    def register_service(self, metadata: bytes) -> None: ...
 
 
-def connect(
-    administrator: Membership, provider: Trusted, *, domain: str = "", at: datetime
+def connect_provider(
+    administrator: Membership, provider: IdentityProvider, *, domain: str = "", at: datetime
 ) -> Connection:
-    """The account trusts the provider, which may speak for the domain: what an Administrator and
-    an operator do on their pages."""
+    """Connect the account with the provider and approve the domain, as an Administrator and an
+    operator do on their pages."""
     by = Actor.member(administrator)
     connection = connections.set_up(account=administrator.account, by=by, at=at)
-    provider.know(Guest(connection).metadata())
-    connection = connections.describe_provider(
+    provider.register_service(PortalBrowser(connection).metadata())
+    connection = connections.set_provider(
         connection=connection,
-        metadata=metadata.read(provider.metadata(), base_url=settings.BASE_URL, at=at),
+        metadata=metadata.parse_metadata(provider.metadata(), base_url=settings.BASE_URL, at=at),
         by=by,
         at=at,
     )
@@ -58,36 +57,35 @@ def connect(
         at=at,
     )
     if domain:
-        asked = domains.ask(connection=connection, name=domain, by=by, at=at)
+        asked = domains.request_approval(connection=connection, name=domain, by=by, at=at)
         operator = Actor.operator(
             through=EntryPoint.ADMIN, user=UserFactory.create(is_staff=True, is_superuser=True)
         )
         domains.approve(domain=asked, by=operator, at=at)
-    connections.record_test(connection=connection, by=by, at=at)
+    connections.record_dry_run(connection=connection, by=by, at=at)
     connections.switch_on(connection=connection, by=by, at=at)
     connection.refresh_from_db()
     return connection
 
 
-class Guest:
-    """A person's browser at the portal, on the way to an account's provider or back."""
+class PortalBrowser:
+    """A browser at the portal, during a login by SSO."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection, self.client = connection, Client()
 
     @property
     def acs(self) -> str:
-        """Where the portal awaits responses, as a path."""
+        """The path of the Assertion Consumer Service."""
         return _path(endpoints.acs_url(self.connection))
 
     @property
     def sls(self) -> str:
-        """Where the portal awaits what is said about signing out, as a path."""
+        """The path of the Single Logout Service."""
         return _path(endpoints.sls_url(self.connection))
 
     @property
-    def is_in(self) -> bool:
-        """Whether the portal takes the browser for somebody."""
+    def is_signed_in(self) -> bool:
         return "_auth_user_id" in self.client.session
 
     @property
@@ -95,52 +93,52 @@ class Guest:
         return int(self.client.session["_auth_user_id"])
 
     def metadata(self) -> bytes:
-        """The portal's own, for the provider."""
+        """The portal's metadata."""
         answer = self.client.get(_path(endpoints.entity_id(self.connection)))
         assert answer.status_code == 200, answer.content
         return bytes(answer.content)
 
-    def ask(self, *, next_page: str = "") -> str:
-        """Ask to sign in. The address at the provider to which the portal sends the browser."""
+    def start_login(self, *, next_page: str = "") -> str:
+        """Start a login, and return the URL at the provider."""
         query = {"next": next_page} if next_page else {}
         answer = self.client.get(_path(endpoints.begin_url(self.connection)), query)
         assert answer.status_code == 302, answer.content
         return str(answer["Location"])
 
-    def bring(self, answer: Answer) -> Any:
-        """Carry the answer to the portal; the page where that ends."""
-        assert answer.address == settings.BASE_URL + self.acs
-        return self.post(answer.fields)
+    def submit(self, response: SAMLResponse) -> Any:
+        """Post the response to the portal, and return the final page."""
+        assert response.acs_url == settings.BASE_URL + self.acs
+        return self.post(response.fields)
 
-    def bring_xml(self, xml: bytes, answer: Answer | None = None) -> Any:
-        """Carry this response instead of the one in the answer."""
-        fields = dict(answer.fields) if answer else {}
+    def submit_xml(self, xml: bytes, response: SAMLResponse | None = None) -> Any:
+        """Post this XML instead of the one in the response."""
+        fields = dict(response.fields) if response else {}
         return self.post({**fields, "SAMLResponse": b64encode(xml).decode()})
 
     def post(self, fields: dict[str, str], *, acs: str = "") -> Any:
-        """Post a form to where responses are awaited, and follow the portal's own redirections."""
+        """Post a form to the Assertion Consumer Service, and follow the portal's redirects."""
         answer: Any = self.client.post(acs or self.acs, fields, headers={"origin": "null"})
-        for _step in range(STEPS):
+        for _step in range(MAX_REDIRECTS):
             if answer.status_code not in (302, 303) or not answer["Location"].startswith("/"):
                 return answer
             answer = self.client.get(answer["Location"])
         raise AssertionError("The portal redirects without end.")
 
 
-class Visitor(Guest):
-    """The same, where the provider is one that takes people for whom they say they are."""
+class LoginBrowser(PortalBrowser):
+    """The same with a samlp provider, which authenticates any `Person`."""
 
     def __init__(self, connection: Connection, provider: Provider) -> None:
         super().__init__(connection)
         self.provider = provider
 
-    def fetch(self, person: Person, *, signed: str = "both") -> Answer:
-        """Ask to sign in, and be at the provider who is given: its answer, not yet brought."""
-        return self.provider.answer(self.ask(), person, signed=signed)
+    def fetch_response(self, person: Person, *, signed: str = "both") -> SAMLResponse:
+        """Start a login and authenticate at the provider; the response is not submitted yet."""
+        return self.provider.respond(self.start_login(), person, signed=signed)
 
     def sign_in(self, person: Person, *, signed: str = "both") -> Any:
         """The whole way."""
-        return self.bring(self.fetch(person, signed=signed))
+        return self.submit(self.fetch_response(person, signed=signed))
 
 
 def _path(address: str) -> str:

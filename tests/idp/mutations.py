@@ -1,5 +1,5 @@
-"""Responses with other words in them. Each change begins with a real response, and leaves its
-signatures as they were: so does somebody who holds one and no key."""
+"""Mutations of SAML responses. Each starts with a real response and leaves its signatures
+untouched, as an attacker without the key would."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from lxml import etree
 
 Element = Any
-Change = Callable[[Element], None]
-"""Does something to the root of a response."""
+Mutation = Callable[[Element], None]
+"""Changes the root of a response in place."""
 
-NAMES = {
+NAMESPACES = {
     "samlp": "urn:oasis:names:tc:SAML:2.0:protocol",
     "saml": "urn:oasis:names:tc:SAML:2.0:assertion",
     "ds": "http://www.w3.org/2000/09/xmldsig#",
@@ -27,30 +27,30 @@ AUDIENCE = ".//saml:Audience"
 SIGNATURE = "ds:Signature"
 
 
-def read(xml: bytes) -> Element:
+def parse(xml: bytes) -> Element:
     return etree.fromstring(xml)
 
 
-def write(root: Element) -> bytes:
+def serialize(root: Element) -> bytes:
     return bytes(etree.tostring(root))
 
 
 def find(root: Element, path: str) -> Element:
-    found = root.find(path, NAMES)
+    found = root.find(path, NAMESPACES)
     assert found is not None, f"there is no {path} in {etree.tostring(root)!r}"
     return found
 
 
-def changed(xml: bytes, *changes: Change) -> bytes:
-    """The response after the changes, its signatures as they were."""
-    root = read(xml)
+def mutate(xml: bytes, *changes: Mutation) -> bytes:
+    """Apply the mutations to a response."""
+    root = parse(xml)
     for change in changes:
         change(root)
-    return write(root)
+    return serialize(root)
 
 
-def say(path: str, text: str) -> Change:
-    """Another text for the first element there."""
+def set_text(path: str, text: str) -> Mutation:
+    """Replace the text of the first matching element."""
 
     def change(root: Element) -> None:
         element = find(root, path)
@@ -60,19 +60,19 @@ def say(path: str, text: str) -> Change:
     return change
 
 
-def say_subject(text: str) -> Change:
-    return say(SUBJECT, text)
+def set_subject(text: str) -> Mutation:
+    return set_text(SUBJECT, text)
 
 
-def say_attribute(name: str, text: str) -> Change:
-    return say(f".//saml:Attribute[@Name='{name}']/saml:AttributeValue", text)
+def set_attribute_value(name: str, text: str) -> Mutation:
+    return set_text(f".//saml:Attribute[@Name='{name}']/saml:AttributeValue", text)
 
 
-def put(path: str, attribute: str, value: str | None) -> Change:
-    """Another value of an XML attribute, or none at all, at each element there."""
+def set_xml_attribute(path: str, attribute: str, value: str | None) -> Mutation:
+    """Set an XML attribute of each matching element, or remove it (None)."""
 
     def change(root: Element) -> None:
-        elements = [root] if path == RESPONSE else root.findall(path, NAMES)
+        elements = [root] if path == RESPONSE else root.findall(path, NAMESPACES)
         assert elements, path
         for element in elements:
             if value is None:
@@ -83,9 +83,9 @@ def put(path: str, attribute: str, value: str | None) -> Change:
     return change
 
 
-def drop(path: str) -> Change:
+def remove(path: str) -> Mutation:
     def change(root: Element) -> None:
-        elements = root.findall(path, NAMES)
+        elements = root.findall(path, NAMESPACES)
         assert elements, path
         for element in elements:
             element.getparent().remove(element)
@@ -93,8 +93,8 @@ def drop(path: str) -> Change:
     return change
 
 
-def double(path: str) -> Change:
-    """The first element there stands twice."""
+def duplicate(path: str) -> Mutation:
+    """Duplicate the first matching element."""
 
     def change(root: Element) -> None:
         element = find(root, path)
@@ -103,8 +103,8 @@ def double(path: str) -> Change:
     return change
 
 
-def comment_inside(path: str, *, before: str) -> Change:
-    """A comment within a text: no signature covers it, and careless readers stop there."""
+def insert_comment(path: str, *, before: str) -> Mutation:
+    """Insert a comment into a text: canonicalization drops it, and careless readers stop there."""
 
     def change(root: Element) -> None:
         element = find(root, path)
@@ -119,52 +119,52 @@ def comment_inside(path: str, *, before: str) -> Change:
     return change
 
 
-def move_times(
+def set_validity(
     *, not_before: datetime | None = None, not_on_or_after: datetime | None = None
-) -> Change:
-    """Other bounds, wherever an assertion has them."""
+) -> Mutation:
+    """Set the validity period, wherever an assertion has one."""
 
     def change(root: Element) -> None:
         for path in (CONDITIONS, CONFIRMATION):
             if not_before and path == CONDITIONS:
-                put(path, "NotBefore", instant(not_before))(root)
+                set_xml_attribute(path, "NotBefore", format_instant(not_before))(root)
             if not_on_or_after:
-                put(path, "NotOnOrAfter", instant(not_on_or_after))(root)
+                set_xml_attribute(path, "NotOnOrAfter", format_instant(not_on_or_after))(root)
 
     return change
 
 
-def instant(at: datetime) -> str:
+def format_instant(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-# --- What is no message of SAML ----------------------------------------------------------------
+# --- DOCTYPE and entities ------------------------------------------------------------------------
 
 
 def with_doctype(xml: bytes, declaration: str = "") -> bytes:
-    return f"<!DOCTYPE samlp:Response{declaration}>".encode() + _bare(xml)
+    return f"<!DOCTYPE samlp:Response{declaration}>".encode() + _without_declaration(xml)
 
 
 def with_entity(xml: bytes, text: str) -> bytes:
-    """The subject is named by an entity, which stands for the true one: the signature holds."""
-    named = changed(xml, say_subject("ENTITY")).replace(b">ENTITY<", b">&who;<")
+    """Name the subject by an entity with the true value: the signature stays valid."""
+    named = mutate(xml, set_subject("ENTITY")).replace(b">ENTITY<", b">&who;<")
     return with_doctype(named, f' [<!ENTITY who "{text}">]')
 
 
 def with_outside_entity(xml: bytes, address: str) -> bytes:
-    """The subject is named by an entity that lies elsewhere."""
-    named = changed(xml, say_subject("ENTITY")).replace(b">ENTITY<", b">&who;<")
+    """Name the subject by an external entity (XXE)."""
+    named = mutate(xml, set_subject("ENTITY")).replace(b">ENTITY<", b">&who;<")
     return with_doctype(named, f' [<!ENTITY who SYSTEM "{address}">]')
 
 
 def with_many_entities(xml: bytes) -> bytes:
-    """A few lines that become gigabytes when somebody unfolds them."""
+    """Nested entities that expand to gigabytes (billion laughs)."""
     rows = ['<!ENTITY e0 "ha">']
     rows += [f'<!ENTITY e{each} "{f"&e{each - 1};" * 10}">' for each in range(1, 12)]
-    named = changed(xml, say_subject("ENTITY")).replace(b">ENTITY<", b">&e11;<")
+    named = mutate(xml, set_subject("ENTITY")).replace(b">ENTITY<", b">&e11;<")
     return with_doctype(named, f" [{''.join(rows)}]")
 
 
-def _bare(xml: bytes) -> bytes:
-    """Without the XML declaration, which must come first."""
+def _without_declaration(xml: bytes) -> bytes:
+    """Remove the XML declaration, which must come before the DOCTYPE."""
     return xml[xml.index(b"?>") + 2 :] if xml.startswith(b"<?xml") else xml

@@ -18,20 +18,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from tests.idp.forms import form_of
+from tests.idp.html_forms import parse_form
 from tests.idp.keys import SigningKey, make_key
 
 FOLDER = Path(__file__).resolve().parent
-PATIENCE = 30
-"""Seconds that the server has for its start, and for each answer."""
+TIMEOUT_SECONDS = 30
+"""For the server's start and for each response."""
 
 
 class Unavailable(Exception):
-    """The provider cannot be had on this machine; the text says what to do."""
+    """The provider is not installed on this machine; the text says what to do."""
 
 
 class Person(NamedTuple):
-    """Whom the provider says that somebody is."""
+    """The user whom the provider names in its assertion."""
 
     subject: str
     email: str = ""
@@ -41,13 +41,13 @@ class Person(NamedTuple):
     """The NameID's. Empty: persistent."""
 
 
-class Answer(NamedTuple):
-    """What the browser is to carry to the portal."""
+class SAMLResponse(NamedTuple):
+    """The form with which the browser posts the response to the portal."""
 
-    address: str
+    acs_url: str
     fields: dict[str, str]
     cookie: str = ""
-    """By which the provider knows the browser again."""
+    """The provider's session cookie."""
 
     @property
     def xml(self) -> bytes:
@@ -73,12 +73,12 @@ class Provider(NamedTuple):
         return f"{self.url}/slo"
 
     def metadata(self) -> str:
-        """What the portal must know of the provider."""
-        return _ask(urllib.request.Request(self.entity_id))
+        """The provider's metadata."""
+        return _request(urllib.request.Request(self.entity_id))
 
-    def know(self, metadata: bytes) -> None:
-        """Tell the provider of the portal, by the portal's own metadata."""
-        _ask(
+    def register_service(self, metadata: bytes) -> None:
+        """Register the portal at the provider, by the portal's metadata."""
+        _request(
             urllib.request.Request(
                 f"{self.url}/service",
                 method="PUT",
@@ -87,33 +87,33 @@ class Provider(NamedTuple):
             )
         )
 
-    def answer(self, address: str, person: Person, *, signed: str = "both") -> Answer:
-        """What the provider says to the request in this address, to which the portal has sent the
-        browser. `signed`: both, assertion or message."""
-        assert address.startswith(f"{self.sso_url}?"), address
-        asked = form_of(_ask(urllib.request.Request(address)))
-        return self._sign_in({**asked.fields, "signed": signed}, person)
+    def respond(self, url: str, person: Person, *, signed: str = "both") -> SAMLResponse:
+        """The response to the AuthnRequest in this URL. `signed`: both, assertion or message."""
+        assert url.startswith(f"{self.sso_url}?"), url
+        form = parse_form(_request(urllib.request.Request(url)))
+        return self._sign_in({**form.fields, "signed": signed}, person)
 
-    def say(self, service: str, person: Person, *, signed: str = "both") -> Answer:
-        """What the provider says of its own accord, nobody having asked."""
+    def respond_unsolicited(
+        self, service: str, person: Person, *, signed: str = "both"
+    ) -> SAMLResponse:
+        """A response without a request (IdP-initiated)."""
         return self._sign_in({"service": service, "signed": signed}, person)
 
-    def sign_out(self, answer: Answer) -> str:
-        """Whoever got this answer signs out at the provider: the address at the portal that tells
-        it so."""
-        asked = urllib.request.Request(self.slo_url, headers={"Cookie": answer.cookie})
+    def start_logout(self, response: SAMLResponse) -> str:
+        """Sign out at the provider, and return the URL at the portal with its LogoutRequest."""
+        request = urllib.request.Request(self.slo_url, headers={"Cookie": response.cookie})
         try:
-            _WITHOUT_REDIRECTS.open(asked, timeout=PATIENCE)
-        except urllib.error.HTTPError as told:
-            return str(told.headers["Location"])
-        raise AssertionError("The provider knows of nobody who could sign out.")
+            _WITHOUT_REDIRECTS.open(request, timeout=TIMEOUT_SECONDS)
+        except urllib.error.HTTPError as redirect:
+            return str(redirect.headers["Location"])
+        raise AssertionError("The provider has no session for this cookie.")
 
-    def _sign_in(self, fields: Mapping[str, str], person: Person) -> Answer:
+    def _sign_in(self, fields: Mapping[str, str], person: Person) -> SAMLResponse:
         body = urlencode({**fields, **person._asdict()}).encode()
         request = urllib.request.Request(self.sso_url, data=body)
-        with urllib.request.urlopen(request, timeout=PATIENCE) as page:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as page:
             cookie = str(page.headers.get("Set-Cookie", "")).partition(";")[0]
-            return Answer(*form_of(page.read().decode()), cookie)
+            return SAMLResponse(*parse_form(page.read().decode()), cookie)
 
 
 @contextlib.contextmanager
@@ -143,12 +143,12 @@ def serve(names: Sequence[str]) -> Iterator[dict[str, Provider]]:
         yield {name: Provider(f"{url}/{name}", signing[name]) for name in names}
     finally:
         server.stdin.close()
-        server.wait(PATIENCE)
+        server.wait(TIMEOUT_SECONDS)
         server.stdout.close()
 
 
 def install() -> None:
-    """Install what the lock file names, if that has not happened yet. Raises `Unavailable`."""
+    """Install the packages of the lock file, unless they are. Raises `Unavailable`."""
     wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
     stamp = FOLDER / "node_modules" / ".installed"
     lock = Path(
@@ -183,11 +183,11 @@ def _program(name: str) -> str:
     return path
 
 
-def _ask(request: urllib.request.Request) -> str:
+def _request(request: urllib.request.Request) -> str:
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            said: bytes = answer.read()
-            return said.decode()
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+            body: bytes = response.read()
+            return body.decode()
     except urllib.error.HTTPError as error:
         raise RuntimeError(f"{request.full_url}: {error.read().decode()}") from error
 

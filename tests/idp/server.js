@@ -1,13 +1,13 @@
-// SAML 2.0 identity providers for the tests, as many as are named. The npm package samlp answers;
-// this server only asks people who they want to be. It believes every word: whoever runs a
-// provider can make it claim what they like, and the portal has to live with that.
+// SAML 2.0 identity providers for the tests, one for each name. The npm package samlp builds the
+// responses; this server has a login form without a password, which accepts any user: a provider can
+// claim what it likes, and the portal must withstand that.
 //
 // Standard input: one line, {"name": {"key": "PEM", "certificate": "PEM"}, …}. Its end is the end of
 // the server, too: nothing outlives tests that were killed.
 // Standard output: the address, once it answers. Provider `name` is below /name/:
 //   GET  metadata   what the portal must know of it
 //   PUT  service    the portal's metadata: what it must know of the portal
-//   GET  sso        asks who somebody is (with SAMLRequest, or unsolicited)
+//   GET  sso        shows the login form (with SAMLRequest, or unsolicited)
 //   POST sso        answers the portal with a signed response
 //   GET  slo        ends sessions, at the portal's request or on its own
 "use strict";

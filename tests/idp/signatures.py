@@ -1,4 +1,4 @@
-"""Signatures of responses: taken away, made anew by whoever has a key, and made without one."""
+"""Signatures of responses: removed, made anew with a key, and forged without one."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from xmlsec import constants
 from tests.idp.keys import SigningKey
 from tests.idp.mutations import (
     ASSERTION,
-    NAMES,
+    NAMESPACES,
     RESPONSE,
     SIGNATURE,
     SUBJECT,
     Element,
     find,
-    read,
-    say,
-    write,
+    parse,
+    serialize,
+    set_text,
 )
 
 SIGNED = (ASSERTION, RESPONSE)
-"""What can be signed, the inner one first."""
+"""Elements that can be signed, the inner one first."""
 HMAC_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"
 DIGESTS = {
     "http://www.w3.org/2001/04/xmlenc#sha256": hashlib.sha256,
@@ -40,21 +40,21 @@ DIGESTS = {
 
 
 def signed_paths(root: Element) -> list[str]:
-    """Which elements have a signature, the inner one first."""
+    """The elements that have a signature, the inner one first."""
     return [path for path in SIGNED if _signature_of(root, path) is not None]
 
 
-def unsigned(xml: bytes, paths: Iterable[str] = SIGNED) -> bytes:
-    """Without the signatures of these elements."""
-    root = read(xml)
+def remove_signatures(xml: bytes, paths: Iterable[str] = SIGNED) -> bytes:
+    """Remove the signatures of these elements."""
+    root = parse(xml)
     for path in paths:
         signature = _signature_of(root, path)
         if signature is not None:
             signature.getparent().remove(signature)
-    return write(root)
+    return serialize(root)
 
 
-def sign_again(
+def sign_anew(
     xml: bytes,
     signing: SigningKey,
     *,
@@ -62,13 +62,13 @@ def sign_again(
     method: Any = constants.TransformRsaSha256,
     digest: Any = constants.TransformSha256,
 ) -> bytes:
-    """Signed anew, where it was signed or at these elements, with this key and its certificate."""
-    chosen = signed_paths(read(xml)) if paths is None else list(paths)
-    root = read(unsigned(xml))
+    """Sign the elements that were signed, or these, with this key and its certificate."""
+    chosen = signed_paths(parse(xml)) if paths is None else list(paths)
+    root = parse(remove_signatures(xml))
     for path in SIGNED:
         if path in chosen:
             _sign(find(root, path), signing, method, digest)
-    return write(root)
+    return serialize(root)
 
 
 def _sign(element: Element, signing: SigningKey, method: Any, digest: Any) -> None:
@@ -86,34 +86,34 @@ def _sign(element: Element, signing: SigningKey, method: Any, digest: Any) -> No
 
 
 def _signature_of(root: Element, path: str) -> Element | None:
-    element = root.find(path, NAMES)
-    return None if element is None else element.find(SIGNATURE, NAMES)
+    element = root.find(path, NAMESPACES)
+    return None if element is None else element.find(SIGNATURE, NAMESPACES)
 
 
 def sign_with_public_key(xml: bytes, secret: bytes) -> bytes:
-    """The signatures become HMACs, whose key everybody knows: a form of the provider's certificate.
+    """Replace the signatures by HMACs with the provider's public certificate as the key.
 
-    Who lets the message choose the method, and the provider's key serve any method, believes them.
+    A verifier that takes the method from the message accepts them (key confusion).
     """
-    root = read(xml)
+    root = parse(xml)
     for path in signed_paths(root):
         signature = _signature_of(root, path)
         assert signature is not None
         method = find(signature, "ds:SignedInfo/ds:SignatureMethod")
         method.set("Algorithm", HMAC_SHA256)
-        _digest_again(root, signature)
+        _update_digest(root, signature)
         code = hmac.digest(secret, _canonical(find(signature, "ds:SignedInfo")), "sha256")
-        say("ds:SignatureValue", b64encode(code).decode())(signature)
-    return write(root)
+        set_text("ds:SignatureValue", b64encode(code).decode())(signature)
+    return serialize(root)
 
 
-def _digest_again(root: Element, signature: Element) -> None:
+def _update_digest(root: Element, signature: Element) -> None:
     reference = find(signature, "ds:SignedInfo/ds:Reference")
-    say("ds:DigestValue", _digest(_referred(root, reference), reference))(reference)
+    set_text("ds:DigestValue", _digest(_referenced(root, reference), reference))(reference)
 
 
-def public_forms(certificate: str) -> dict[str, bytes]:
-    """What stands for a provider's public key in bytes."""
+def public_key_encodings(certificate: str) -> dict[str, bytes]:
+    """The encodings of a provider's public key and certificate."""
     loaded = x509.load_pem_x509_certificate(certificate.encode())
     key, spki = loaded.public_key(), serialization.PublicFormat.SubjectPublicKeyInfo
     return {
@@ -124,30 +124,30 @@ def public_forms(certificate: str) -> dict[str, bytes]:
     }
 
 
-# --- Careless readers --------------------------------------------------------------------------
+# --- A naive verifier ----------------------------------------------------------------------------
 
 
-def fools_the_careless(xml: bytes, certificate: str) -> bool:
-    """Whether somebody would be taken in who looks up what a signature covers by its ID, anywhere
-    in the document, and believes every assertion once the signatures are good."""
-    root = read(xml)
-    signatures = root.findall(f".//{SIGNATURE}", NAMES)
-    check = partial(_is_good, root, certificate)
+def passes_naive_verifier(xml: bytes, certificate: str) -> bool:
+    """True if a verifier accepts the response that finds the signed element by its ID, anywhere in
+    the document, and trusts every assertion once all signatures are valid."""
+    root = parse(xml)
+    signatures = root.findall(f".//{SIGNATURE}", NAMESPACES)
+    check = partial(_verifies_naively, root, certificate)
     return bool(signatures) and all(map(check, signatures))
 
 
-def careless_subject(xml: bytes) -> str:
-    """Whom such a reader lets in."""
-    return str(find(read(xml), SUBJECT).text)
+def naive_subject(xml: bytes) -> str:
+    """The subject that such a verifier signs in."""
+    return str(find(parse(xml), SUBJECT).text)
 
 
-def _is_good(root: Element, certificate: str, signature: Element) -> bool:
+def _verifies_naively(root: Element, certificate: str, signature: Element) -> bool:
     info = find(signature, "ds:SignedInfo")
     reference = find(info, "ds:Reference")
-    told = (find(reference, "ds:DigestValue").text or "").strip()
-    if _digest(_referred(root, reference), reference) != told:
+    expected = (find(reference, "ds:DigestValue").text or "").strip()
+    if _digest(_referenced(root, reference), reference) != expected:
         return False
-    # The signature over what is referred to: with the key itself, whatever surrounds it.
+    # Verify the signature value alone, whatever surrounds it.
     return _verifies(certificate, info, find(signature, "ds:SignatureValue").text or "")
 
 
@@ -163,7 +163,7 @@ def _verifies(certificate: str, info: Element, value: str) -> bool:
     return True
 
 
-def _referred(root: Element, reference: Element) -> Element:
+def _referenced(root: Element, reference: Element) -> Element:
     wanted = reference.get("URI").removeprefix("#")
     return next(each for each in root.iter() if each.get("ID") == wanted)
 
@@ -171,7 +171,7 @@ def _referred(root: Element, reference: Element) -> Element:
 def _digest(element: Element, reference: Element) -> str:
     """The digest of an element without its own signature."""
     copy = etree.fromstring(_canonical(element, with_comments=True))
-    signature = copy.find(SIGNATURE, NAMES)
+    signature = copy.find(SIGNATURE, NAMESPACES)
     if signature is not None:
         copy.remove(signature)
     algorithm = DIGESTS[find(reference, "ds:DigestMethod").get("Algorithm")]

@@ -1,4 +1,4 @@
-"""SimpleSAMLphp from Debian as an identity provider, set up by the page in docs/ alone."""
+"""Debian's SimpleSAMLphp as an identity provider, set up as docs/single-sign-on.md says."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode, urljoin
 
-from tests.idp.forms import Form, form_of
-from tests.idp.samlp import Answer, Unavailable
+from tests.idp.html_forms import parse_form
+from tests.idp.samlp import SAMLResponse, Unavailable
 from tests.portal import ROOT, free_port
 
 PAGE = ROOT / "docs" / "single-sign-on.md"
 WWW = Path("/usr/share/simplesamlphp/www")
 PORT, ENTITY_ID = "8180", "http://localhost:8000/saml/0123456789abcdef/metadata/"
-"""As they stand on the page. A test has its own."""
-PATIENCE = 30
+"""The values on the page. Tests replace them."""
+TIMEOUT_SECONDS = 30
 USER, PASSWORD = "maria", "swordfish"
-"""Whom the page makes known to the provider."""
+"""The user whom the page creates."""
 
 
-class Steps(NamedTuple):
-    """The commands on the page, in the order in which they stand there."""
+class PageCommands(NamedTuple):
+    """The commands on the page, in order."""
 
     install: str
     take_metadata: str
@@ -39,12 +39,12 @@ class Steps(NamedTuple):
     start: str
 
     @classmethod
-    def on_the_page(cls) -> Steps:
+    def from_page(cls) -> PageCommands:
         return cls(*re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL))
 
 
 class SimpleSAMLphp(NamedTuple):
-    """The running provider, and the folder that the page has its reader work in."""
+    """The running provider, and its working folder."""
 
     url: str
     folder: Path
@@ -54,40 +54,40 @@ class SimpleSAMLphp(NamedTuple):
         return f"{self.url}/saml2/idp/metadata.php"
 
     def metadata(self) -> str:
-        with urllib.request.urlopen(self.metadata_url, timeout=PATIENCE) as answer:
-            said: bytes = answer.read()
-            return said.decode()
+        with urllib.request.urlopen(self.metadata_url, timeout=TIMEOUT_SECONDS) as response:
+            body: bytes = response.read()
+            return body.decode()
 
-    def know(self, metadata: bytes) -> None:
-        """Be told of the portal, by the portal's own metadata."""
+    def register_service(self, metadata: bytes) -> None:
+        """Register the portal, by its metadata."""
         (self.folder / "permatoken-metadata.xml").write_bytes(metadata)
 
-    def answer(self, address: str) -> Answer:
-        """What it says of Maria to the request in this address."""
+    def respond(self, url: str) -> SAMLResponse:
+        """The response about Maria to the AuthnRequest in this URL."""
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-        with browser.open(address, timeout=PATIENCE) as page:
-            form = form_of(page.read().decode())
-            asked = urljoin(page.url, form.address)
+        with browser.open(url, timeout=TIMEOUT_SECONDS) as page:
+            form = parse_form(page.read().decode())
+            action = urljoin(page.url, form.action)
         fields = {**form.fields, "username": USER, "password": PASSWORD}
-        with browser.open(asked, urlencode(fields).encode(), timeout=PATIENCE) as page:
-            told: Form = form_of(page.read().decode())
-        return Answer(told.address, told.fields)
+        with browser.open(action, urlencode(fields).encode(), timeout=TIMEOUT_SECONDS) as page:
+            form = parse_form(page.read().decode())
+        return SAMLResponse(form.action, form.fields)
 
 
-def insist() -> None:
-    """Raises `Unavailable` if it is not installed."""
+def require_installed() -> None:
+    """Raise `Unavailable` if it is not installed."""
     if not WWW.is_dir() or shutil.which("php") is None:
-        raise Unavailable(f"get it with: {Steps.on_the_page().install.strip()}")
+        raise Unavailable(f"get it with: {PageCommands.from_page().install.strip()}")
 
 
 @contextlib.contextmanager
 def serve(folder: Path, *, entity_id: str | None = None) -> Iterator[SimpleSAMLphp]:
-    """Do what the page says in this folder, which is empty, until the block ends.
+    """Run the provider in this empty folder by the page's commands, until the block ends.
 
-    With the portal's `entity_id` its metadata are fetched from there, as on the page; without, the
-    provider has to `know` them before it is asked.
+    With `entity_id` the portal's metadata are fetched from there, as on the page; without, call
+    `register_service` before the first login.
     """
-    steps, port = Steps.on_the_page(), free_port()
+    steps, port = PageCommands.from_page(), free_port()
     if entity_id is not None:
         assert steps.take_metadata.count(ENTITY_ID) == 1
         _run(steps.take_metadata.replace(ENTITY_ID, entity_id), folder)
@@ -109,12 +109,16 @@ def serve(folder: Path, *, entity_id: str | None = None) -> Iterator[SimpleSAMLp
         yield running
     finally:
         server.terminate()
-        server.wait(PATIENCE)
+        server.wait(TIMEOUT_SECONDS)
 
 
 def _run(script: str, folder: Path) -> None:
     subprocess.run(
-        ["bash", "-euc", script], cwd=folder, env=_environment(), check=True, timeout=PATIENCE
+        ["bash", "-euc", script],
+        cwd=folder,
+        env=_environment(),
+        check=True,
+        timeout=TIMEOUT_SECONDS,
     )
 
 
@@ -123,7 +127,7 @@ def _environment() -> dict[str, str]:
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

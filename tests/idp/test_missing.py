@@ -1,4 +1,4 @@
-"""A machine without the identity providers: CI fails, people are told what to install."""
+"""Machines without the identity providers: CI fails, developers are told what to install."""
 
 import shutil
 from pathlib import Path
@@ -51,4 +51,4 @@ def test_without_php_the_second_provider_says_what_to_install(
     monkeypatch.setattr(shutil, "which", lambda _name: None)
 
     with pytest.raises(samlp.Unavailable, match=r"apt-get install .* simplesamlphp"):
-        simplesamlphp.insist()
+        simplesamlphp.require_installed()

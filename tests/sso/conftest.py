@@ -1,4 +1,4 @@
-"""An account with a provider whose key the tests have."""
+"""An account with a provider whose signing key the tests have."""
 
 import pytest
 
@@ -6,18 +6,18 @@ from accounts.models import Membership
 from sso.models import Connection
 from tests.factories import CertificateFactory, ConnectionFactory, DomainFactory
 from tests.idp.keys import SigningKey
-from tests.sso.documents import key
+from tests.sso.metadata_documents import key
 
 
 @pytest.fixture
 def signing() -> SigningKey:
-    """What the provider signs with."""
+    """The provider's signing key."""
     return key()
 
 
 @pytest.fixture
 def trusted(administrator: Membership, signing: SigningKey) -> Connection:
-    """Switched on, with the domain example.com, and taking new people."""
+    """A connection that is on, with the domain example.com and just-in-time provisioning."""
     connection = ConnectionFactory.create(
         account=administrator.account,
         email_attribute="mail",

@@ -1,4 +1,4 @@
-"""A browser and a provider in this process: what the portal asks is answered, signed, at once."""
+"""Steps of an SSO login with a provider that is simulated in this process."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from lxml import etree
 
 from sso.models import Connection
 from tests.idp.keys import SigningKey
-from tests.sso.saml_responses import BOTH, document, posted
+from tests.sso.saml_responses import BOTH, response_xml, sign_and_encode
 
 
-def asked(address: str) -> etree._Element:
-    """The message that an address carries to the provider."""
+def decode_request(address: str) -> etree._Element:
+    """Decode the message in a URL at the provider."""
     query = parse_qs(urlsplit(address).query)
     (text,) = query.get("SAMLRequest") or query["SAMLResponse"]
     return etree.fromstring(zlib.decompress(b64decode(text), -15))
 
 
-def begin(client: Client, connection: Connection, *, wanted: str = "") -> str:
-    """Ask to sign in: the address at the provider."""
+def start_login(client: Client, connection: Connection, *, wanted: str = "") -> str:
+    """Start a login, and return the URL at the provider."""
     path = reverse("sso:begin", args=[connection.slug])
     answer = client.get(path, {"next": wanted} if wanted else {})
     assert answer.status_code == 302
     return str(answer["Location"])
 
 
-def come_back(
+def complete_login(
     client: Client,
     connection: Connection,
     signing: SigningKey,
@@ -41,18 +41,18 @@ def come_back(
     signed: tuple[str, ...] = BOTH,
     **facts: Any,
 ) -> Any:
-    """Be let in at the provider, and carry its answer back; the page where that ends."""
-    request = asked(address).get("ID", "")
-    xml = document(connection, **{"at": datetime.now(UTC), "request": request, **facts})
-    # Each answer is another one.
+    """Post the provider's signed response to this request, and return the final page."""
+    request = decode_request(address).get("ID", "")
+    xml = response_xml(connection, **{"at": datetime.now(UTC), "request": request, **facts})
+    # Each assertion has an ID of its own.
     xml = xml.replace(b'"_assertion"', f'"_a{request}"'.encode())
     answer = client.post(
         reverse("sso:acs", args=[connection.slug]),
-        {"SAMLResponse": posted(xml, signing, paths=signed)},
+        {"SAMLResponse": sign_and_encode(xml, signing, paths=signed)},
     )
     return client.get(answer["Location"]) if answer.status_code == 302 else answer
 
 
 def sign_in(client: Client, connection: Connection, signing: SigningKey, **facts: Any) -> Any:
-    """The whole way."""
-    return come_back(client, connection, signing, begin(client, connection), **facts)
+    """Log in completely."""
+    return complete_login(client, connection, signing, start_login(client, connection), **facts)

@@ -1,4 +1,4 @@
-"""What a provider says, made here: as what the verbs get, and as the signed document itself."""
+"""Creates SAML responses: as the parsed `Assertion`, and as signed XML."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SP = "urn:oasis:names:tc:SAML:2.0"
 BOTH = (mutations.ASSERTION, mutations.RESPONSE)
 
 
-def said(
+def make_assertion(
     *,
     at: datetime,
     email: str | None = "maria@example.com",
@@ -26,7 +26,7 @@ def said(
     assertion_id: str = "_assertion",
     **facts: Any,
 ) -> Assertion:
-    """What was read of a good response: who came, with the attributes `mail` and others."""
+    """A verified assertion, with the attributes `mail` and others."""
     attributes = {} if email is None else {"mail": [email]}
     return Assertion(
         **{
@@ -44,7 +44,7 @@ def said(
     )
 
 
-def document(
+def response_xml(
     connection: Connection,
     *,
     at: datetime,
@@ -54,8 +54,8 @@ def document(
     email: str = "maria@example.com",
     authenticated_at: datetime | None = None,
 ) -> bytes:
-    """A response that nobody has signed yet."""
-    now, soon = mutations.instant(at), mutations.instant(at + timedelta(minutes=5))
+    """The XML of a response without signatures."""
+    now, soon = mutations.format_instant(at), mutations.format_instant(at + timedelta(minutes=5))
     acs, issuer = endpoints.acs_url(connection), connection.entity_id
     return (
         f'<samlp:Response xmlns:samlp="{SP}:protocol" xmlns:saml="{SP}:assertion" ID="_response" '
@@ -71,7 +71,7 @@ def document(
         f'<saml:Conditions NotBefore="{now}" NotOnOrAfter="{soon}"><saml:AudienceRestriction>'
         f"<saml:Audience>{endpoints.entity_id(connection)}</saml:Audience>"
         "</saml:AudienceRestriction></saml:Conditions>"
-        f'<saml:AuthnStatement AuthnInstant="{mutations.instant(authenticated_at or at)}" '
+        f'<saml:AuthnStatement AuthnInstant="{mutations.format_instant(authenticated_at or at)}" '
         f'SessionIndex="_session"><saml:AuthnContext><saml:AuthnContextClassRef>'
         f"{SP}:ac:classes:Password</saml:AuthnContextClassRef></saml:AuthnContext>"
         "</saml:AuthnStatement><saml:AttributeStatement>"
@@ -81,6 +81,6 @@ def document(
     ).encode()
 
 
-def posted(xml: bytes, signing: SigningKey, *, paths: tuple[str, ...] = BOTH) -> str:
-    """As a browser posts it: signed at these elements, in base64."""
-    return b64encode(signatures.sign_again(xml, signing, paths=paths)).decode()
+def sign_and_encode(xml: bytes, signing: SigningKey, *, paths: tuple[str, ...] = BOTH) -> str:
+    """The SAMLResponse field: signed at these elements, in base64."""
+    return b64encode(signatures.sign_anew(xml, signing, paths=paths)).decode()

@@ -1,4 +1,4 @@
-"""`manage.py stop_forcing_sso`: let the people of an account in again whose provider fails."""
+"""`manage.py stop_forcing_sso`: let an account use passwords again when its provider fails."""
 
 import argparse
 from typing import Any

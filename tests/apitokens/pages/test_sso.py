@@ -15,7 +15,7 @@ from accounts.members import suspension
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
-from sso.models import Connection, IdleAction
+from sso.models import Connection, InactivityAction
 from tests.conftest import Issue, SignIn
 from tests.factories import CertificateFactory, ConnectionFactory, MembershipFactory
 
@@ -115,7 +115,7 @@ def test_rule_of_the_account_stands_beside_the_warning(
     sign_in(client, comer)
     rule = "suspends the tokens of whoever has not signed in through Okta for 14 days."
     assert rule not in text(client.get(address))
-    connection.idle_action, connection.idle_days = IdleAction.SUSPEND, 14
+    connection.idle_action, connection.idle_days = InactivityAction.SUSPEND, 14
     connection.idle_action_since = now
     connection.save()
     assert rule in text(client.get(address))

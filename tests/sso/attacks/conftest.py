@@ -1,4 +1,4 @@
-"""Two accounts, each with a provider of its own, and the browser of somebody at the first."""
+"""Two accounts, each with a provider of its own, and a browser at the first."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership
 from sso.connections import services as connections
 from sso.models import Connection
-from sso.saml import metadata, structure, toolkit
-from sso.saml.errors import reason
+from sso.saml import metadata, python3_saml, structure
+from sso.saml.errors import describe_reason
 from tests.idp.keys import make_key
-from tests.idp.login import Guest, Visitor, connect
+from tests.idp.login import LoginBrowser, PortalBrowser, connect_provider
 from tests.idp.samlp import Person, Provider
 
 MARIA = Person("maria-7f3a", "maria@example.com", "Maria", "Users")
-"""Whom the provider of Example Inc. truthfully names."""
+"""The user at the provider of Example Inc."""
 ATTACKER = Person("mallory-01", "mallory@example.com", "Mallory", "Users")
 
 
@@ -39,17 +39,17 @@ def globex(providers: dict[str, Provider]) -> Provider:
 
 @pytest.fixture
 def connection(administrator: Membership, example: Provider, now: datetime) -> Connection:
-    return connect(administrator, example, domain="example.com", at=now)
+    return connect_provider(administrator, example, domain="example.com", at=now)
 
 
 @pytest.fixture
 def other_connection(stranger: Membership, globex: Provider, now: datetime) -> Connection:
-    return connect(stranger, globex, domain="globex.example", at=now)
+    return connect_provider(stranger, globex, domain="globex.example", at=now)
 
 
 @pytest.fixture
-def visitor(connection: Connection, example: Provider) -> Visitor:
-    return Visitor(connection, example)
+def browser(connection: Connection, example: Provider) -> LoginBrowser:
+    return LoginBrowser(connection, example)
 
 
 @pytest.fixture(params=["both", "assertion", "message"])
@@ -61,39 +61,41 @@ def signed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     there by itself, and the true portal has one reason more to refuse.
     """
     if request.param == "message":
-        monkeypatch.setattr(structure, "_refuse_unsigned", lambda _assertion: None)
-        monkeypatch.setitem(toolkit._SECURITY, "wantAssertionsSigned", False)
+        monkeypatch.setattr(structure, "_refuse_unsigned_assertion", lambda _assertion: None)
+        monkeypatch.setitem(python3_saml._SECURITY, "wantAssertionsSigned", False)
     return str(request.param)
 
 
-def assert_refused(visitor: Guest, page: Any, *codes: str) -> None:
-    """A clear page that does not say why, nobody signed in, and an event that tells the account's
-    Administrators why: one of these codes."""
+def assert_refused(browser: PortalBrowser, page: Any, *codes: str) -> None:
+    """A page that does not disclose the reason, no session, and an audit event with one of these
+    codes."""
     assert HTTPStatus.BAD_REQUEST <= page.status_code < HTTPStatus.INTERNAL_SERVER_ERROR, page
     text = page.content.decode()
     assert "<h1" in text, text
-    assert not visitor.is_in
+    assert not browser.is_signed_in
     event = AuditEvent.objects.filter(kind="sso.refused").newest_first().first()
     assert event is not None
-    assert event.account_id == visitor.connection.account_id
+    assert event.account_id == browser.connection.account_id
     assert event.details["code"] in codes
-    assert reason(event.details["code"]) not in text
+    assert describe_reason(event.details["code"]) not in text
 
 
 @pytest.fixture
 def roll_over(
     connection: Connection, administrator: Membership, example: Provider, now: datetime
 ) -> Callable[[], Provider]:
-    """Let a second certificate stand beside the provider's first; gives it with the new key."""
+    """Add a second certificate of the provider; returns it with the new key."""
 
     def act() -> Provider:
         rolled = example._replace(signing=make_key("example, next"))
         text = _without_breaks(example.metadata())
         old, new = (_without_breaks(_body(each.signing.certificate)) for each in (example, rolled))
         assert old in text
-        connections.describe_provider(
+        connections.set_provider(
             connection=connection,
-            metadata=metadata.read(text.replace(old, new), base_url=settings.BASE_URL, at=now),
+            metadata=metadata.parse_metadata(
+                text.replace(old, new), base_url=settings.BASE_URL, at=now
+            ),
             keep_certificates=True,
             by=Actor.member(administrator),
             at=now,
@@ -104,7 +106,7 @@ def roll_over(
 
 
 def _body(certificate: str) -> str:
-    """The letters of a certificate, without the lines before and after."""
+    """The base64 of a certificate, without the lines around it."""
     return "".join(certificate.strip().splitlines()[1:-1])
 
 

@@ -1,4 +1,4 @@
-"""The same attacks on responses of another maker: SimpleSAMLphp builds and signs them otherwise."""
+"""The same attacks on responses of SimpleSAMLphp, which builds and signs them differently."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from accounts.models import Membership
 from tests.idp import mutations, signatures, wrapping
-from tests.idp.login import Guest, connect
+from tests.idp.login import PortalBrowser, connect_provider
 from tests.idp.mutations import ASSERTION, RESPONSE, SUBJECT
-from tests.idp.samlp import Answer
+from tests.idp.samlp import SAMLResponse
 from tests.idp.simplesamlphp import SimpleSAMLphp
-from tests.idp.wrapping import Shape
+from tests.idp.wrapping import Wrapping
 from tests.sso.attacks.conftest import assert_refused
 
 pytestmark = [pytest.mark.simplesamlphp, pytest.mark.django_db]
@@ -21,72 +21,89 @@ pytestmark = [pytest.mark.simplesamlphp, pytest.mark.django_db]
 BOSS = "boss-0001"
 
 
-class Arrival(NamedTuple):
-    """Maria's browser, and what it is to carry to the portal."""
+class SignedResponse(NamedTuple):
+    """Maria's browser, with the response that it is to submit."""
 
-    guest: Guest
-    answer: Answer
+    browser: PortalBrowser
+    response: SAMLResponse
     certificate: str
 
 
 @pytest.fixture
-def arrival(administrator: Membership, simple_provider: SimpleSAMLphp, now: datetime) -> Arrival:
-    guest = Guest(connect(administrator, simple_provider, domain="globex.example", at=now))
+def signed_response(
+    administrator: Membership, simple_provider: SimpleSAMLphp, now: datetime
+) -> SignedResponse:
+    browser = PortalBrowser(
+        connect_provider(administrator, simple_provider, domain="globex.example", at=now)
+    )
     certificate = (simple_provider.folder / "provider.crt").read_text()
-    return Arrival(guest, simple_provider.answer(guest.ask()), certificate)
+    return SignedResponse(browser, simple_provider.respond(browser.start_login()), certificate)
 
 
-def test_true_response_lets_somebody_in(arrival: Arrival) -> None:
-    arrival.guest.bring(arrival.answer)
+def test_genuine_response_logs_in(signed_response: SignedResponse) -> None:
+    signed_response.browser.submit(signed_response.response)
 
-    assert arrival.guest.is_in
-    member = Membership.objects.get(user=arrival.guest.user_id)
+    assert signed_response.browser.is_signed_in
+    member = Membership.objects.get(user=signed_response.browser.user_id)
     assert (member.user.email, member.user.name) == ("maria@globex.example", "Maria Example")
 
 
-def test_it_signs_message_and_assertion(arrival: Arrival) -> None:
-    """So that the attacks below have both signatures against them."""
-    root = mutations.read(arrival.answer.xml)
+def test_it_signs_message_and_assertion(signed_response: SignedResponse) -> None:
+    """So that the attacks below face both signatures."""
+    root = mutations.parse(signed_response.response.xml)
 
     assert signatures.signed_paths(root) == [ASSERTION, RESPONSE]
 
 
-@pytest.mark.parametrize("shape", Shape)
-def test_wrapped_response_is_refused(arrival: Arrival, shape: Shape) -> None:
-    xml = wrapping.wrap(arrival.answer.xml, shape, mutations.say_subject(BOSS))
-    assert signatures.fools_the_careless(xml, arrival.certificate)
-    assert signatures.careless_subject(xml) == BOSS
+@pytest.mark.parametrize("variant", Wrapping)
+def test_wrapped_response_is_refused(signed_response: SignedResponse, variant: Wrapping) -> None:
+    xml = wrapping.wrap(signed_response.response.xml, variant, mutations.set_subject(BOSS))
+    assert signatures.passes_naive_verifier(xml, signed_response.certificate)
+    assert signatures.naive_subject(xml) == BOSS
 
-    page = arrival.guest.bring_xml(xml, arrival.answer)
+    page = signed_response.browser.submit_xml(xml, signed_response.response)
 
-    assert_refused(arrival.guest, page, "shape")
+    assert_refused(signed_response.browser, page, "shape")
 
 
 @pytest.mark.parametrize("paths", [[ASSERTION], [ASSERTION, RESPONSE]], ids=["one", "all"])
-def test_stripped_response_is_refused(arrival: Arrival, paths: list[str]) -> None:
-    page = arrival.guest.bring_xml(signatures.unsigned(arrival.answer.xml, paths), arrival.answer)
+def test_stripped_response_is_refused(signed_response: SignedResponse, paths: list[str]) -> None:
+    page = signed_response.browser.submit_xml(
+        signatures.remove_signatures(signed_response.response.xml, paths), signed_response.response
+    )
 
-    assert_refused(arrival.guest, page, "unsigned")
+    assert_refused(signed_response.browser, page, "unsigned")
 
 
 @pytest.mark.parametrize("path", [SUBJECT, ".//saml:AttributeValue"], ids=["subject", "attribute"])
-def test_edited_response_is_refused(arrival: Arrival, path: str) -> None:
-    page = arrival.guest.bring_xml(
-        mutations.changed(arrival.answer.xml, mutations.say(path, BOSS)), arrival.answer
+def test_edited_response_is_refused(signed_response: SignedResponse, path: str) -> None:
+    page = signed_response.browser.submit_xml(
+        mutations.mutate(signed_response.response.xml, mutations.set_text(path, BOSS)),
+        signed_response.response,
     )
 
-    assert_refused(arrival.guest, page, "signature")
+    assert_refused(signed_response.browser, page, "signature")
 
 
-def test_comment_inside_the_subject_is_refused(arrival: Arrival) -> None:
-    xml = mutations.changed(arrival.answer.xml, mutations.comment_inside(SUBJECT, before="-7f3a"))
-    assert signatures.fools_the_careless(xml, arrival.certificate)
+def test_comment_inside_the_subject_is_refused(signed_response: SignedResponse) -> None:
+    xml = mutations.mutate(
+        signed_response.response.xml, mutations.insert_comment(SUBJECT, before="-7f3a")
+    )
+    assert signatures.passes_naive_verifier(xml, signed_response.certificate)
 
-    assert_refused(arrival.guest, arrival.guest.bring_xml(xml, arrival.answer), "odd_node")
+    assert_refused(
+        signed_response.browser,
+        signed_response.browser.submit_xml(xml, signed_response.response),
+        "odd_node",
+    )
 
 
-def test_response_is_good_once(arrival: Arrival) -> None:
-    arrival.guest.bring(arrival.answer)
-    arrival.guest.client.logout()
+def test_response_is_good_once(signed_response: SignedResponse) -> None:
+    signed_response.browser.submit(signed_response.response)
+    signed_response.browser.client.logout()
 
-    assert_refused(arrival.guest, arrival.guest.bring(arrival.answer), "other_request")
+    assert_refused(
+        signed_response.browser,
+        signed_response.browser.submit(signed_response.response),
+        "other_request",
+    )

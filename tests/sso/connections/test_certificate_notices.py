@@ -1,4 +1,4 @@
-"""Administrators hear in time that their provider's certificate ends."""
+"""Administrators are notified in time before the provider's certificate expires."""
 
 from datetime import datetime, timedelta
 
@@ -12,9 +12,9 @@ from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.models import Mail, Notice
 from notifications.preferences.services import turn_off
 from notifications.recipients import Person
-from sso.connections.certificate_notices import warn_of_ending
+from sso import tasks
+from sso.connections.certificate_notices import notify_expiring_certificates
 from sso.models import Certificate, Connection
-from sso.tasks import warn_of_certificates
 from tests.factories import CertificateFactory, ConnectionFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
@@ -30,27 +30,27 @@ def connection(administrator: Membership) -> Connection:
 
 @pytest.fixture
 def certificate(connection: Connection, now: datetime) -> Certificate:
-    """It ends in 20 days."""
+    """A certificate that expires in 20 days."""
     return CertificateFactory.create(connection=connection, not_after=now + 20 * DAY)
 
 
-def warn(at: datetime) -> int:
-    return warn_of_ending(by=SYSTEM, at=at)
+def notify(at: datetime) -> int:
+    return notify_expiring_certificates(by=SYSTEM, at=at)
 
 
-def told() -> list[Notice]:
+def notices() -> list[Notice]:
     return list(Notice.objects.order_by("pk"))
 
 
-def test_all_administrators_are_told_by_mail_and_in_the_portal(
+def test_all_administrators_get_mail_and_notice(
     certificate: Certificate, administrator: Membership, engineer: Membership, now: datetime
 ) -> None:
     second = MembershipFactory.create(account=administrator.account)
 
-    assert warn(now) == 1
+    assert notify(now) == 1
 
     readers = {administrator.user, second.user}
-    assert {notice.user for notice in told()} == readers
+    assert {notice.user for notice in notices()} == readers
     assert {mail.user for mail in Mail.objects.all()} == readers
     [event] = AuditEvent.objects.filter(kind="sso.certificate_ending")
     assert event.account == administrator.account
@@ -64,9 +64,9 @@ def test_notice_says_when_where_and_what_to_do(
     administrator.user.save()
     certificate.not_after = datetime(2031, 5, 3, 23, 0, tzinfo=now.tzinfo)
     certificate.save()
-    warn(certificate.not_after - 8 * DAY)
+    notify(certificate.not_after - 8 * DAY)
 
-    [notice] = told()
+    [notice] = notices()
     assert notice.title == "The certificate of single sign-on ends on 4 May 2031"
     assert "Company directory" in notice.text
     assert notice.link == (
@@ -74,8 +74,8 @@ def test_notice_says_when_where_and_what_to_do(
     )
 
 
-def test_mail_reads_as_the_notice_does(certificate: Certificate, now: datetime) -> None:
-    warn(now)
+def test_mail_has_the_text_of_the_notice(certificate: Certificate, now: datetime) -> None:
+    notify(now)
     letter = write(Mail.objects.get(), at=now)
     assert letter is not None
     assert "ends on" in letter.subject
@@ -83,44 +83,42 @@ def test_mail_reads_as_the_notice_does(certificate: Certificate, now: datetime) 
     assert "/profile/account/single-sign-on/" in letter.text
 
 
-def test_nobody_is_told_twice_of_the_same_day(certificate: Certificate, now: datetime) -> None:
-    assert [warn(now), warn(now), warn(now + DAY)] == [1, 0, 0]
-    assert len(told()) == 1
+def test_second_run_notifies_nobody(certificate: Certificate, now: datetime) -> None:
+    assert [notify(now), notify(now), notify(now + DAY)] == [1, 0, 0]
+    assert len(notices()) == 1
 
 
-def test_they_are_told_a_month_and_a_week_before_and_when_it_has_ended(
+def test_notices_come_a_month_and_a_week_before_and_after_expiry(
     certificate: Certificate, now: datetime
 ) -> None:
     end = certificate.not_after
     days = [31, 30, 20, 8, 7, 3, 0, -1, -30]
-    assert [warn(end - days_before * DAY) for days_before in days] == [0, 1, 0, 0, 1, 0, 1, 0, 0]
-    assert told()[-1].title == "Nobody can sign in by single sign-on: its certificate has ended"
+    assert [notify(end - days_before * DAY) for days_before in days] == [0, 1, 0, 0, 1, 0, 1, 0, 0]
+    assert notices()[-1].title == "Nobody can sign in by single sign-on: its certificate has ended"
 
 
-def test_whoever_slept_through_a_warning_hears_the_next_one_only(
-    certificate: Certificate, now: datetime
-) -> None:
-    assert warn(certificate.not_after - 2 * DAY) == 1
-    assert len(told()) == 1
+def test_missed_notice_is_skipped(certificate: Certificate, now: datetime) -> None:
+    assert notify(certificate.not_after - 2 * DAY) == 1
+    assert len(notices()) == 1
 
 
-def test_certificate_that_another_follows_worries_nobody(
+def test_replaced_certificate_is_not_reported(
     certificate: Certificate, connection: Connection, now: datetime
 ) -> None:
     CertificateFactory.create(connection=connection)
-    assert warn(now) == 0
+    assert notify(now) == 0
 
 
-def test_two_that_end_together_are_one_warning(
+def test_two_certificates_with_one_expiry_are_one_notice(
     certificate: Certificate, connection: Connection, now: datetime
 ) -> None:
     CertificateFactory.create(connection=connection, not_after=certificate.not_after)
-    assert warn(now) == 1
+    assert notify(now) == 1
 
 
-def test_connection_that_is_off_worries_nobody(certificate: Certificate, now: datetime) -> None:
+def test_connection_that_is_off_is_not_reported(certificate: Certificate, now: datetime) -> None:
     Connection.objects.update(is_on=False)
-    assert warn(now) == 0
+    assert notify(now) == 0
 
 
 def test_closed_account_is_left_alone(
@@ -128,21 +126,21 @@ def test_closed_account_is_left_alone(
 ) -> None:
     administrator.account.closed_at = now
     administrator.account.save()
-    assert warn(now) == 0
+    assert notify(now) == 0
 
 
-def test_other_accounts_hear_nothing(
+def test_other_accounts_are_not_notified(
     certificate: Certificate, stranger: Membership, now: datetime
 ) -> None:
-    warn(now)
+    notify(now)
     assert not Notice.objects.filter(user=stranger.user).exists()
 
 
-def test_who_wants_no_such_mails_gets_none(
+def test_mail_is_not_sent_where_the_kind_is_switched_off(
     certificate: Certificate, administrator: Membership, now: datetime
 ) -> None:
     person = Person(administrator.user_id, administrator.account_id)
-    warn(now)
+    notify(now)
     turn_off(person, CERTIFICATE_ENDING, Channel.EMAIL)
     assert write(Mail.objects.get(), at=now) is None
 
@@ -151,7 +149,7 @@ def test_who_wants_no_such_mails_gets_none(
 def test_mail_that_is_outdated_is_not_sent(
     certificate: Certificate, administrator: Membership, what: str, now: datetime
 ) -> None:
-    warn(now)
+    notify(now)
     match what:
         case "demoted":
             Membership.objects.update(role=Role.ENGINEERS)
@@ -162,6 +160,6 @@ def test_mail_that_is_outdated_is_not_sent(
     assert write(Mail.objects.get(), at=now) is None
 
 
-def test_beat_rings_for_it(certificate: Certificate) -> None:
-    assert warn_of_certificates() == 1
-    assert warn_of_certificates() == 0
+def test_task_notifies_once(certificate: Certificate) -> None:
+    assert tasks.notify_expiring_certificates() == 1
+    assert tasks.notify_expiring_certificates() == 0

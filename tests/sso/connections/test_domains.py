@@ -1,4 +1,4 @@
-"""Who may speak for which e-mail domain: accounts ask, operators answer."""
+"""E-mail domains: accounts request them, operators approve or refuse."""
 
 from datetime import datetime
 
@@ -39,8 +39,8 @@ def operator(db: None) -> Actor:
 
 @pytest.fixture
 def domain(connection: Connection, by: Actor, now: datetime) -> Domain:
-    """A domain that the account waits for."""
-    return domains.ask(connection=connection, name="example.com", by=by, at=now)
+    """A requested domain."""
+    return domains.request_approval(connection=connection, name="example.com", by=by, at=now)
 
 
 def kinds() -> list[str]:
@@ -63,7 +63,7 @@ def kinds() -> list[str]:
     ],
 )
 def test_domain_is_read_as_people_write_it(written: str, meant: str) -> None:
-    assert domains.normal_domain(written) == meant
+    assert domains.normalize_domain(written) == meant
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_domain_is_read_as_people_write_it(written: str, meant: str) -> None:
 )
 def test_what_is_no_domain_is_refused(written: str) -> None:
     with pytest.raises(ValidationError):
-        domains.normal_domain(written)
+        domains.normalize_domain(written)
 
 
-# --- Asking ---
+# --- Requesting ---
 
 
 def test_domain_that_is_asked_for_is_not_in_force(domain: Domain, by: Actor) -> None:
@@ -89,8 +89,12 @@ def test_domain_that_is_asked_for_is_not_in_force(domain: Domain, by: Actor) -> 
     assert kinds() == ["sso.domain_asked"]
 
 
-def test_asking_twice_is_dull(connection: Connection, domain: Domain, by: Actor) -> None:
-    again = domains.ask(connection=connection, name="EXAMPLE.com", by=by, at=domain.asked_at)
+def test_requesting_a_domain_is_idempotent(
+    connection: Connection, domain: Domain, by: Actor
+) -> None:
+    again = domains.request_approval(
+        connection=connection, name="EXAMPLE.com", by=by, at=domain.asked_at
+    )
     assert again == domain
     assert kinds() == ["sso.domain_asked"]
 
@@ -112,7 +116,7 @@ def test_only_administrators_in_person_ask(
         "operator": operator,
     }[who]
     with pytest.raises(PermissionDenied):
-        domains.ask(connection=connection, name="example.com", by=actor, at=now)
+        domains.request_approval(connection=connection, name="example.com", by=actor, at=now)
     assert not Domain.objects.exists()
 
 
@@ -122,7 +126,7 @@ def test_approved_domain_of_another_account_is_refused_without_naming_it(
     other = ConnectionFactory.create(account__name="Globex")
     DomainFactory.create(connection=other, name="example.com")
     with pytest.raises(ValidationError) as refusal:
-        domains.ask(connection=connection, name="example.com", by=by, at=now)
+        domains.request_approval(connection=connection, name="example.com", by=by, at=now)
     assert refusal.value.code == "taken"
     assert "Globex" not in refusal.value.messages[0]
 
@@ -131,17 +135,17 @@ def test_domain_that_another_account_waits_for_can_be_asked_for(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     DomainFactory.create(name="example.com", approved_at=None)
-    assert domains.ask(connection=connection, name="example.com", by=by, at=now)
+    assert domains.request_approval(connection=connection, name="example.com", by=by, at=now)
 
 
 def test_nobody_asks_for_domains_without_end(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     DomainFactory.create_batch(
-        domains.MOST_DOMAINS, connection=connection, asked_by=by.membership, approved_at=None
+        domains.MAX_DOMAINS, connection=connection, asked_by=by.membership, approved_at=None
     )
     with pytest.raises(ValidationError) as refusal:
-        domains.ask(connection=connection, name="example.com", by=by, at=now)
+        domains.request_approval(connection=connection, name="example.com", by=by, at=now)
     assert refusal.value.code == "too_many"
 
 
@@ -149,12 +153,12 @@ def test_refused_domain_can_be_asked_for_again(
     connection: Connection, domain: Domain, by: Actor, operator: Actor, now: datetime
 ) -> None:
     domains.refuse(domain=domain, by=operator, at=now)
-    again = domains.ask(connection=connection, name="example.com", by=by, at=now)
+    again = domains.request_approval(connection=connection, name="example.com", by=by, at=now)
     assert again.refused_at is None
     assert kinds()[-1] == "sso.domain_asked"
 
 
-# --- Answering ---
+# --- Approving and refusing ---
 
 
 def test_approved_domain_is_in_force(domain: Domain, operator: Actor, now: datetime) -> None:
@@ -167,7 +171,7 @@ def test_approved_domain_is_in_force(domain: Domain, operator: Actor, now: datet
     assert event.account == domain.connection.account
 
 
-def test_approving_twice_is_dull(domain: Domain, operator: Actor, now: datetime) -> None:
+def test_approving_is_idempotent(domain: Domain, operator: Actor, now: datetime) -> None:
     domains.approve(domain=domain, by=operator, at=now)
     assert not domains.approve(domain=domain, by=operator, at=now)
     assert kinds().count("sso.domain_approved") == 1
@@ -181,18 +185,18 @@ def test_approved_domain_of_a_connection_that_is_off_is_not_in_force(
     assert not Domain.objects.in_force().exists()
 
 
-@pytest.mark.parametrize("verb", [domains.approve, domains.refuse])
-def test_only_operators_answer(domain: Domain, by: Actor, verb: object, now: datetime) -> None:
-    assert callable(verb)
+@pytest.mark.parametrize("service", [domains.approve, domains.refuse])
+def test_only_operators_approve_or_refuse(
+    domain: Domain, by: Actor, service: object, now: datetime
+) -> None:
+    assert callable(service)
     with pytest.raises(PermissionDenied):
-        verb(domain=domain, by=by, at=now)
+        service(domain=domain, by=by, at=now)
     domain.refresh_from_db()
     assert (domain.approved_at, domain.refused_at) == (None, None)
 
 
-def test_operator_who_is_none_any_more_answers_nothing(
-    domain: Domain, operator: Actor, now: datetime
-) -> None:
+def test_former_operator_cannot_approve(domain: Domain, operator: Actor, now: datetime) -> None:
     assert operator.user is not None
     type(operator.user).objects.filter(pk=operator.user.pk).update(is_staff=False)
     with pytest.raises(PermissionDenied):
@@ -236,7 +240,7 @@ def test_withdrawn_domain_cannot_be_approved(
     assert refusal.value.code == "withdrawn"
 
 
-# --- Doing without ---
+# --- Withdrawing ---
 
 
 def test_withdrawn_domain_is_gone_at_once(

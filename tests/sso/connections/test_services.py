@@ -1,4 +1,4 @@
-"""What Administrators say about their provider: who may, what follows, and what it is not."""
+"""Services of connections: permissions, effects and validation."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from sso.connections import services as connections
 from sso.models import Certificate, Connection, Domain, Subject
-from sso.saml.metadata import Metadata, read
+from sso.saml.metadata import Metadata, parse_metadata
 from tests.factories import (
     CertificateFactory,
     ConnectionFactory,
@@ -22,11 +22,11 @@ from tests.factories import (
     SubjectFactory,
     acting,
 )
-from tests.sso.documents import BASE_URL, ENTITY_ID, SIGN_IN, key, metadata
+from tests.sso.metadata_documents import BASE_URL, ENTITY_ID, SIGN_IN, key, metadata
 
 pytestmark = pytest.mark.django_db
 
-Verb = Callable[..., Any]
+Service = Callable[..., Any]
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 DAY = timedelta(days=1)
 SETTINGS: dict[str, Any] = {
@@ -40,8 +40,8 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def described(*certificates: str, **facts: Any) -> Metadata:
-    return read(metadata(*certificates, **facts), base_url=BASE_URL, at=datetime.now(UTC))
+def parsed_metadata(*certificates: str, **facts: Any) -> Metadata:
+    return parse_metadata(metadata(*certificates, **facts), base_url=BASE_URL, at=datetime.now(UTC))
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def by(administrator: Membership) -> Actor:
 def connection(administrator: Membership, by: Actor, now: datetime) -> Connection:
     """A provider that is known, tested and switched on."""
     made = connections.set_up(account=administrator.account, by=by, at=now)
-    connections.describe_provider(connection=made, metadata=described(), by=by, at=now)
-    assert connections.record_test(connection=reread(made), by=by, at=now)
+    connections.set_provider(connection=made, metadata=parsed_metadata(), by=by, at=now)
+    assert connections.record_dry_run(connection=reread(made), by=by, at=now)
     connections.switch_on(connection=made, by=by, at=now)
     return reread(made)
 
@@ -77,20 +77,20 @@ def kinds() -> list[str]:
     return [event.kind for event in events]
 
 
-def code_of(verb: Verb, **facts: Any) -> str:
+def code_of(service: Service, **facts: Any) -> str:
     with pytest.raises(ValidationError) as refusal:
-        verb(**facts)
+        service(**facts)
     errors = refusal.value.error_dict if hasattr(refusal.value, "error_dict") else None
     first = next(iter(errors.values()))[0] if errors else refusal.value.error_list[0]
     return str(first.code)
 
 
-# --- Who may ---
+# --- Permissions ---
 
-VERBS: dict[str, tuple[Verb, dict[str, Any]]] = {
-    "describe": (connections.describe_provider, {"metadata": None}),  # not looked at
+SERVICES: dict[str, tuple[Service, dict[str, Any]]] = {
+    "describe": (connections.set_provider, {"metadata": None}),  # not looked at
     "settings": (connections.change_settings, SETTINGS),
-    "test": (connections.record_test, {}),
+    "test": (connections.record_dry_run, {}),
     "on": (connections.switch_on, {}),
     "off": (connections.switch_off, {}),
     "force": (connections.force, {}),
@@ -101,7 +101,7 @@ VERBS: dict[str, tuple[Verb, dict[str, Any]]] = {
 
 MAY_NOT = [
     (name, who)
-    for name in VERBS
+    for name in SERVICES
     for who in ("engineer", "stranger", "token", "operator")
     if (name, who) not in (("off", "operator"), ("stop", "operator"))
 ]
@@ -117,7 +117,7 @@ def test_only_administrators_in_person_change_a_connection(
     who: str,
     now: datetime,
 ) -> None:
-    verb, facts = VERBS[name]
+    service, facts = SERVICES[name]
     actors = {
         "engineer": lambda: Actor.member(engineer),
         "stranger": lambda: Actor.member(stranger),
@@ -126,13 +126,13 @@ def test_only_administrators_in_person_change_a_connection(
     }
     before = kinds()
     with pytest.raises(PermissionDenied):
-        verb(connection=connection, by=actors[who](), at=now, **facts)
+        service(connection=connection, by=actors[who](), at=now, **facts)
     assert kinds() == before
     assert reread(connection).is_on
 
 
 @pytest.mark.parametrize("who", ["engineer", "stranger"])
-def test_only_administrators_begin(
+def test_only_administrators_create_a_connection(
     engineer: Membership, stranger: Membership, who: str, now: datetime
 ) -> None:
     by = Actor.member({"engineer": engineer, "stranger": stranger}[who])
@@ -141,7 +141,7 @@ def test_only_administrators_begin(
     assert not Connection.objects.exists()
 
 
-def test_who_was_demoted_meanwhile_changes_nothing(
+def test_administrator_demoted_meanwhile_changes_nothing(
     connection: Connection, by: Actor, administrator: Membership, now: datetime
 ) -> None:
     Membership.objects.filter(pk=administrator.pk).update(role=Role.ENGINEERS)
@@ -149,17 +149,17 @@ def test_who_was_demoted_meanwhile_changes_nothing(
         connections.switch_off(connection=connection, by=by, at=now)
 
 
-def test_who_loses_a_race_with_removal_is_told(
+def test_change_after_removal_raises_an_error(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     Connection.objects.all().delete()
     assert code_of(connections.switch_off, connection=connection, by=by, at=now) == "removed"
 
 
-# --- Beginning ---
+# --- Creation ---
 
 
-def test_begun_connection_lets_nobody_in(administrator: Membership, by: Actor) -> None:
+def test_new_connection_is_off(administrator: Membership, by: Actor) -> None:
     made = connections.set_up(account=administrator.account, by=by, at=datetime.now(UTC))
 
     assert not made.is_on
@@ -169,7 +169,9 @@ def test_begun_connection_lets_nobody_in(administrator: Membership, by: Actor) -
     assert kinds() == ["sso.set_up"]
 
 
-def test_beginning_twice_is_dull(connection: Connection, by: Actor, now: datetime) -> None:
+def test_creating_a_connection_is_idempotent(
+    connection: Connection, by: Actor, now: datetime
+) -> None:
     before = kinds()
     again = connections.set_up(account=connection.account, by=by, at=now)
     assert again == connection
@@ -188,9 +190,11 @@ def test_provider_is_kept_with_its_certificate(connection: Connection) -> None:
     assert event.account == connection.account
 
 
-def test_same_metadata_again_are_dull(connection: Connection, by: Actor, now: datetime) -> None:
+def test_importing_the_same_metadata_is_idempotent(
+    connection: Connection, by: Actor, now: datetime
+) -> None:
     before = kinds()
-    connections.describe_provider(connection=connection, metadata=described(), by=by, at=now)
+    connections.set_provider(connection=connection, metadata=parsed_metadata(), by=by, at=now)
     assert kinds() == before
     assert reread(connection).is_on
 
@@ -207,8 +211,8 @@ def test_same_metadata_again_are_dull(connection: Connection, by: Actor, now: da
 def test_another_provider_is_switched_off_until_it_is_tested(
     forced: Connection, by: Actor, name_of_key: str, facts: dict[str, str], now: datetime
 ) -> None:
-    new = described(key(name_of_key).certificate, **facts)
-    connections.describe_provider(connection=forced, metadata=new, by=by, at=now)
+    new = parsed_metadata(key(name_of_key).certificate, **facts)
+    connections.set_provider(connection=forced, metadata=new, by=by, at=now)
 
     after = reread(forced)
     assert (after.is_on, after.is_forced, after.tested_at) == (False, False, None)
@@ -221,8 +225,8 @@ def test_certificates_follow_one_another_while_people_sign_in(
     forced: Connection, by: Actor, keep: bool, now: datetime
 ) -> None:
     old, new = key().certificate, key("next").certificate
-    both = described(new) if keep else described(old, new)
-    connections.describe_provider(
+    both = parsed_metadata(new) if keep else parsed_metadata(old, new)
+    connections.set_provider(
         connection=forced, metadata=both, keep_certificates=keep, by=by, at=now
     )
 
@@ -234,8 +238,8 @@ def test_certificates_follow_one_another_while_people_sign_in(
 
 
 def test_sign_out_address_alone_needs_no_test(forced: Connection, by: Actor, now: datetime) -> None:
-    new = described(sign_out="https://idp.example.com/bye")
-    connections.describe_provider(connection=forced, metadata=new, by=by, at=now)
+    new = parsed_metadata(sign_out="https://idp.example.com/bye")
+    connections.set_provider(connection=forced, metadata=new, by=by, at=now)
     assert reread(forced).slo_url == "https://idp.example.com/bye"
     assert reread(forced).is_on
 
@@ -243,8 +247,8 @@ def test_sign_out_address_alone_needs_no_test(forced: Connection, by: Actor, now
 def test_certificates_of_another_provider_are_never_kept(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
-    new = described(key("next").certificate, entity_id="https://other.example.com")
-    connections.describe_provider(
+    new = parsed_metadata(key("next").certificate, entity_id="https://other.example.com")
+    connections.set_provider(
         connection=connection, metadata=new, keep_certificates=True, by=by, at=now
     )
     assert [each.pem for each in connection.certificates.all()] == [key("next").certificate]
@@ -254,35 +258,33 @@ def test_certificate_that_has_ended_is_not_kept(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     CertificateFactory.create(connection=connection, not_after=now - DAY)
-    connections.describe_provider(
-        connection=connection, metadata=described(), keep_certificates=True, by=by, at=now
+    connections.set_provider(
+        connection=connection, metadata=parsed_metadata(), keep_certificates=True, by=by, at=now
     )
     assert [each.pem for each in connection.certificates.all()] == [key().certificate]
 
 
-def test_more_certificates_than_anybody_needs_are_refused(
+def test_too_many_certificates_are_refused(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     CertificateFactory.create_batch(3, connection=connection)
-    new = described(key("next").certificate)
+    new = parsed_metadata(key("next").certificate)
     facts = {"connection": connection, "metadata": new, "keep_certificates": True}
-    code = code_of(connections.describe_provider, **facts, by=by, at=now)
+    code = code_of(connections.set_provider, **facts, by=by, at=now)
     assert code == "too_many_certificates"
 
 
-def test_another_entity_id_forgets_whom_the_old_provider_knew(
-    forced: Connection, by: Actor, now: datetime
-) -> None:
-    other = described(entity_id="https://other.example.com")
-    connections.describe_provider(connection=forced, metadata=other, by=by, at=now)
+def test_another_entity_id_deletes_the_links(forced: Connection, by: Actor, now: datetime) -> None:
+    other = parsed_metadata(entity_id="https://other.example.com")
+    connections.set_provider(connection=forced, metadata=other, by=by, at=now)
     assert not Subject.objects.exists()
 
 
 def test_another_address_of_the_same_provider_keeps_the_links(
     forced: Connection, by: Actor, now: datetime
 ) -> None:
-    moved = described(sign_in="https://new.example.com/sso")
-    connections.describe_provider(connection=forced, metadata=moved, by=by, at=now)
+    moved = parsed_metadata(sign_in="https://new.example.com/sso")
+    connections.set_provider(connection=forced, metadata=moved, by=by, at=now)
     assert Subject.objects.exists()
 
 
@@ -300,7 +302,7 @@ def test_last_good_certificate_stays_while_people_sign_in(
     forced: Connection, by: Actor, now: datetime
 ) -> None:
     CertificateFactory.create(connection=forced, not_after=now - DAY)
-    last = forced.certificates.good(now).get()
+    last = forced.certificates.valid_at(now).get()
     code = code_of(connections.remove_certificate, certificate=last, by=by, at=now)
     assert code == "last_certificate"
     assert Certificate.objects.filter(pk=last.pk).exists()
@@ -341,7 +343,7 @@ def test_settings_are_kept_and_on_the_record(
     }
 
 
-def test_same_settings_again_are_dull(connection: Connection, by: Actor, now: datetime) -> None:
+def test_changing_settings_is_idempotent(connection: Connection, by: Actor, now: datetime) -> None:
     for _ in range(2):
         connections.change_settings(connection=connection, **SETTINGS, by=by, at=now)
     assert kinds().count("sso.settings_changed") == 1
@@ -387,7 +389,7 @@ def test_untested_connection_is_not_switched_on(
     made = connections.set_up(account=administrator.account, by=by, at=now)
     facts: dict[str, Any] = {"connection": made, "by": by, "at": now}
     assert code_of(connections.switch_on, **facts) == "not_ready"
-    connections.describe_provider(metadata=described(), **facts)
+    connections.set_provider(metadata=parsed_metadata(), **facts)
     assert code_of(connections.switch_on, **facts) == "not_ready"
     assert not reread(made).is_on
 
@@ -404,9 +406,9 @@ def test_test_of_a_provider_that_changed_meanwhile_says_nothing(
     connection: Connection, by: Actor, now: datetime
 ) -> None:
     walked = reread(connection)
-    other = described(sign_in="https://other.example.com/sso")
-    connections.describe_provider(connection=connection, metadata=other, by=by, at=now)
-    assert not connections.record_test(connection=walked, by=by, at=now)
+    other = parsed_metadata(sign_in="https://other.example.com/sso")
+    connections.set_provider(connection=connection, metadata=other, by=by, at=now)
+    assert not connections.record_dry_run(connection=walked, by=by, at=now)
     assert reread(connection).tested_at is None
 
 
@@ -414,10 +416,10 @@ def test_provider_that_nobody_knows_is_not_tested(
     administrator: Membership, by: Actor, now: datetime
 ) -> None:
     made = connections.set_up(account=administrator.account, by=by, at=now)
-    assert not connections.record_test(connection=made, by=by, at=now)
+    assert not connections.record_dry_run(connection=made, by=by, at=now)
 
 
-def test_switching_on_twice_is_dull(connection: Connection, by: Actor, now: datetime) -> None:
+def test_switching_on_is_idempotent(connection: Connection, by: Actor, now: datetime) -> None:
     connections.switch_on(connection=connection, by=by, at=now)
     assert kinds().count("sso.switched_on") == 1
 

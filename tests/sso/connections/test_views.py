@@ -1,4 +1,4 @@
-"""Profile → Account → Single sign-on: what it shows, what it takes, and to whom."""
+"""Profile → Account → Single sign-on: what the pages show, to whom, and what they change."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from sso.models import Certificate, Connection, Domain, Subject
-from sso.saml.metadata import LARGEST
+from sso.saml.metadata import MAX_BYTES
 from tests.conftest import SignIn
 from tests.factories import (
     PASSWORD,
@@ -25,7 +25,7 @@ from tests.factories import (
     DomainFactory,
     SubjectFactory,
 )
-from tests.sso.documents import ENTITY_ID, key, metadata, signed
+from tests.sso.metadata_documents import ENTITY_ID, key, metadata, sign_metadata
 from tests.sso.saml.test_metadata_fetch import says, server
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ def connection(administrator: Membership) -> Connection:
 
 @pytest.fixture
 def begun(administrator: Membership) -> Connection:
-    """A connection whose provider nobody knows yet."""
+    """A connection without a provider yet."""
     return ConnectionFactory.create(
         account=administrator.account, entity_id="", sso_url="", tested_at=None, is_on=False
     )
@@ -76,7 +76,7 @@ def reread(connection: Connection) -> Connection:
     return Connection.objects.get(pk=connection.pk)
 
 
-# --- Who sees it ---
+# --- Permissions ---
 
 POSTS = ("set_up", "ask_for_domain", "switch_on", "switch_off", "force", "stop_forcing")
 PAGES = ("connection", "provider", "settings", "remove")
@@ -151,7 +151,7 @@ def test_account_page_leads_others_nowhere(
     assert URL not in client.get("/profile/account/").content.decode()
 
 
-# --- Beginning ---
+# --- Creation ---
 
 
 def test_beginning_shows_the_addresses_for_the_provider(
@@ -224,7 +224,7 @@ BAD = {
     "script": metadata(more="<script>alert(1)</script>"),
     "script as address": metadata(sign_in="javascript:alert(1)"),
     "doctype": metadata(before="<!DOCTYPE x>"),
-    "large": "<" * (LARGEST + 1),
+    "large": "<" * (MAX_BYTES + 1),
     "two providers": f"<a>{metadata()}{metadata()}</a>",
 }
 
@@ -247,25 +247,25 @@ def test_bad_metadata_change_nothing_and_say_why(
 
 
 def test_wrongly_signed_metadata_are_refused(browser: Client, begun: Connection) -> None:
-    changed = signed(metadata()).replace(ENTITY_ID, "https://evil.example.com")
+    changed = sign_metadata(metadata()).replace(ENTITY_ID, "https://evil.example.com")
     answer = browser.post(PROVIDER, {"text": changed})
     assert answer.status_code == 400
     assert "The signature of the metadata is wrong" in text(answer)
-    assert not reread(begun).is_described
+    assert not reread(begun).has_provider
 
 
 def test_two_documents_at_once_are_refused(browser: Client, begun: Connection) -> None:
     file = SimpleUploadedFile("idp.xml", metadata().encode())
     answer = browser.post(PROVIDER, {"text": metadata(), "file": file})
     assert answer.status_code == 400
-    assert not reread(begun).is_described
+    assert not reread(begun).has_provider
 
 
 def test_what_was_pasted_is_still_there_after_a_refusal(browser: Client, begun: Connection) -> None:
     assert "needs-a-look" in text(browser.post(PROVIDER, {"text": "needs-a-look"}))
 
 
-def test_change_of_provider_is_told_to_have_switched_off(
+def test_change_of_provider_warns_that_it_switched_off(
     browser: Client, connection: Connection
 ) -> None:
     page = text(browser.post(PROVIDER, {"text": metadata()}, follow=True))
@@ -360,9 +360,7 @@ def test_wrong_settings_change_nothing(
     assert reread(connection).email_attribute == ""
 
 
-def test_administrators_arrive_only_if_that_is_chosen_twice(
-    browser: Client, connection: Connection
-) -> None:
+def test_new_administrators_need_both_settings(browser: Client, connection: Connection) -> None:
     wish = {"default_role": str(Role.ADMINISTRATORS.value), "may_make_administrators": "on"}
     browser.post(SETTINGS, SETTINGS_SENT | wish)
     assert reread(connection).given_role is Role.ADMINISTRATORS
@@ -379,14 +377,16 @@ def test_domain_waits_for_the_operator(browser: Client, connection: Connection) 
 
 
 @pytest.mark.parametrize("name", ["", "no domain", "localhost", "x" * 300])
-def test_what_is_no_domain_is_told(browser: Client, connection: Connection, name: str) -> None:
+def test_invalid_domain_is_an_error_in_the_form(
+    browser: Client, connection: Connection, name: str
+) -> None:
     answer = browser.post(f"{URL}domains/", {"name": name})
     assert answer.status_code == 400
     assert 'aria-invalid="true"' in answer.content.decode()
     assert not Domain.objects.exists()
 
 
-def test_approved_domain_of_another_account_is_told_without_its_name(
+def test_domain_of_another_account_is_refused_without_its_name(
     browser: Client, connection: Connection
 ) -> None:
     DomainFactory.create(name="example.com", connection__account__name="Globex")
@@ -506,7 +506,7 @@ def test_long_names_are_no_trouble(browser: Client, connection: Connection) -> N
     assert "W" * 150 in text(browser.get(URL))
 
 
-def test_huge_file_is_told_to_be_too_large(browser: Client, connection: Connection) -> None:
+def test_huge_file_is_an_error_in_the_form(browser: Client, connection: Connection) -> None:
     huge = SimpleUploadedFile("federation.xml", b"<" * 10_000_000)
     answer = browser.post(PROVIDER, {"file": huge})
     assert answer.status_code == 413
@@ -517,7 +517,7 @@ def test_huge_file_is_told_to_be_too_large(browser: Client, connection: Connecti
 def test_asking_again_for_the_password_keeps_what_was_pasted(
     client: Client, begun: Connection, administrator: Membership, sign_in: SignIn
 ) -> None:
-    """Whoever takes longer than a sign-in counts as fresh loses nothing."""
+    """Input survives a reauthentication that became necessary meanwhile."""
     sign_in(client, administrator)
     asked = client.post(PROVIDER, {"text": metadata()})
     client.post(asked.headers["Location"], {"password": PASSWORD})

@@ -1,5 +1,4 @@
-"""Where single sign-on is forced, people with its addresses come in by no other door. And every
-account stays in somebody's hands."""
+"""Forced single sign-on: which entry points it closes, and who may bypass it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -49,12 +48,12 @@ def maria(trusted: Connection) -> Membership:
 
 
 @pytest.fixture
-def boss(trusted: Connection) -> Membership:
+def second_administrator(trusted: Connection) -> Membership:
     """A second Administrator of the account, with an address of the domain."""
     return MembershipFactory.create(account=trusted.account, user__email="boss@example.com")
 
 
-def enter(client: Client, member: Membership, password: str = PASSWORD) -> Any:
+def sign_in_by_password(client: Client, member: Membership, password: str = PASSWORD) -> Any:
     return client.post(SIGN_IN, {"login": member.user.email, "password": password})
 
 
@@ -71,7 +70,9 @@ def test_member_with_an_address_of_the_domain_is_forced(
     assert sso_hooks.refuses(maria.user)
 
 
-def test_nobody_is_forced_where_it_is_not(trusted: Connection, maria: Membership) -> None:
+def test_nobody_is_forced_unless_the_account_forces_sso(
+    trusted: Connection, maria: Membership
+) -> None:
     assert not sso_hooks.refuses(maria.user)
 
 
@@ -83,7 +84,7 @@ def test_member_with_another_address_is_not_forced(forced: Connection) -> None:
     assert not sso_hooks.refuses(paul.user)
 
 
-def test_another_address_is_no_way_around_for_who_is_linked(
+def test_linked_member_cannot_bypass_sso_by_another_address(
     forced: Connection, maria: Membership
 ) -> None:
     SubjectFactory.create(connection=forced, membership=maria)
@@ -126,61 +127,67 @@ def test_operator_whom_no_provider_lets_in_is_not_forced(
     assert not sso_hooks.refuses(maria.user)
 
 
-# --- The way back ------------------------------------------------------------------------------
+# --- The bypass ------------------------------------------------------------------------------
 
 
-def test_administrator_with_a_second_factor_may_do_without(
-    forced: Connection, administrator: Membership, boss: Membership
+def test_administrator_with_a_second_factor_may_bypass_sso(
+    forced: Connection, administrator: Membership, second_administrator: Membership
 ) -> None:
-    TOTP.activate(boss.user, generate_totp_secret())
+    TOTP.activate(second_administrator.user, generate_totp_secret())
 
-    assert not sso_hooks.refuses(boss.user)
+    assert not sso_hooks.refuses(second_administrator.user)
 
 
-def test_administrator_without_one_may_not(
-    forced: Connection, administrator: Membership, boss: Membership
+def test_administrator_without_a_second_factor_may_not_bypass_sso(
+    forced: Connection, administrator: Membership, second_administrator: Membership
 ) -> None:
-    assert sso_hooks.refuses(boss.user)
+    assert sso_hooks.refuses(second_administrator.user)
 
 
-def test_second_factor_opens_nothing_to_others(forced: Connection, maria: Membership) -> None:
+def test_second_factor_allows_no_bypass_to_other_roles(
+    forced: Connection, maria: Membership
+) -> None:
     TOTP.activate(maria.user, generate_totp_secret())
 
     assert sso_hooks.refuses(maria.user)
 
 
-def test_last_administrator_may_do_without(
-    forced: Connection, administrator: Membership, boss: Membership, now: datetime
+def test_last_administrator_may_bypass_sso(
+    forced: Connection, administrator: Membership, second_administrator: Membership, now: datetime
 ) -> None:
     Membership.objects.filter(pk=administrator.pk).update(removed_at=now)
 
-    assert not sso_hooks.refuses(boss.user)
+    assert not sso_hooks.refuses(second_administrator.user)
 
 
-def test_way_back_into_one_account_is_none_into_another(
-    forced: Connection, administrator: Membership, boss: Membership, now: datetime
+def test_bypass_in_one_account_is_none_in_another(
+    forced: Connection, administrator: Membership, second_administrator: Membership, now: datetime
 ) -> None:
     """An Administrator here is forced by the account in which they are none."""
-    TOTP.activate(boss.user, generate_totp_secret())
-    Membership.objects.filter(pk=boss.pk).update(role=Role.USERS)
-    MembershipFactory.create(user=boss.user)
+    TOTP.activate(second_administrator.user, generate_totp_secret())
+    Membership.objects.filter(pk=second_administrator.pk).update(role=Role.USERS)
+    MembershipFactory.create(user=second_administrator.user)
 
-    assert sso_hooks.refuses(boss.user)
+    assert sso_hooks.refuses(second_administrator.user)
 
 
-def test_who_goes_back_is_seen(
-    client: Client, forced: Connection, administrator: Membership, boss: Membership, now: datetime
+def test_bypass_is_audited(
+    client: Client,
+    forced: Connection,
+    administrator: Membership,
+    second_administrator: Membership,
+    now: datetime,
 ) -> None:
     Membership.objects.filter(pk=administrator.pk).update(removed_at=now)
 
-    enter(client, boss)
+    sign_in_by_password(client, second_administrator)
 
     assert is_in(client)
     event = AuditEvent.objects.get(kind="sso.bypassed")
-    assert (event.account_id, event.user_id) == (forced.account_id, boss.user_id)
+    assert (event.account_id, event.user_id) == (forced.account_id, second_administrator.user_id)
 
 
-def test_who_comes_through_goes_around_nothing(
+def test_login_by_sso_is_no_bypass(
     client: Client, forced: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     login_steps.sign_in(client, forced, signing)
@@ -189,13 +196,13 @@ def test_who_comes_through_goes_around_nothing(
     assert not AuditEvent.objects.filter(kind="sso.bypassed").exists()
 
 
-# --- The doors ---------------------------------------------------------------------------------
+# --- Entry points ---------------------------------------------------------------------------------
 
 
 def test_password_opens_the_portal_where_nothing_is_forced(
     client: Client, trusted: Connection, maria: Membership
 ) -> None:
-    enter(client, maria)
+    sign_in_by_password(client, maria)
 
     assert is_in(client)
 
@@ -203,27 +210,27 @@ def test_password_opens_the_portal_where_nothing_is_forced(
 def test_password_does_not_open_the_portal(
     client: Client, forced: Connection, maria: Membership
 ) -> None:
-    enter(client, maria)
+    sign_in_by_password(client, maria)
 
     assert not is_in(client)
     assert AuditEvent.objects.get(kind="sign_in.refused").details["code"] == "sso_forced"
 
 
-def test_everybody_of_the_domain_hears_the_same(
+def test_every_address_of_the_domain_gets_the_same_error(
     client: Client,
     forced: Connection,
     maria: Membership,
     administrator: Membership,
-    boss: Membership,
+    second_administrator: Membership,
 ) -> None:
-    """With the right password or not, known or not, an Administrator with a way back or not."""
-    TOTP.activate(boss.user, generate_totp_secret())
+    """With the right password or not, known or not, an Administrator who may bypass SSO or not."""
+    TOTP.activate(second_administrator.user, generate_totp_secret())
     nobody = {"login": "nobody@example.com", "password": PASSWORD}
 
     answers = [
-        enter(client, maria),
-        enter(client, maria, "wrong"),
-        enter(client, boss, "wrong"),
+        sign_in_by_password(client, maria),
+        sign_in_by_password(client, maria, "wrong"),
+        sign_in_by_password(client, second_administrator, "wrong"),
         client.post(SIGN_IN, nobody),
     ]
 
@@ -240,7 +247,7 @@ def test_wrong_password_of_another_domain_is_a_wrong_password(
     assert "sso_forced" not in answer.context["form"].errors.as_json()
 
 
-def test_linked_member_with_another_address_is_told_on_a_page(
+def test_linked_member_with_another_address_gets_a_page(
     client: Client, forced: Connection, maria: Membership
 ) -> None:
     SubjectFactory.create(connection=forced, membership=maria)
@@ -248,7 +255,7 @@ def test_linked_member_with_another_address_is_told_on_a_page(
     maria.user.refresh_from_db()
     EmailAddress.objects.filter(user=maria.user).update(email="maria@elsewhere.example")
 
-    answer = enter(client, maria)
+    answer = sign_in_by_password(client, maria)
 
     assert answer.status_code == 403
     assert not is_in(client)
@@ -292,7 +299,7 @@ def test_invitation_to_another_account_asks_for_no_password_that_could_not_be_us
     now: datetime,
     is_forced: bool,
 ) -> None:
-    """Otto has come through the provider, and has no password."""
+    """Otto has signed in by SSO, and has no password."""
     login_steps.sign_in(client, trusted, signing, name_id="otto-11", email="otto@example.com")
     Connection.objects.update(is_forced=is_forced)
     invitations.invite(
@@ -329,17 +336,17 @@ def test_password_gives_no_short_lived_tokens(
         log_in(maria)
 
 
-def test_way_back_leads_to_the_portal_and_not_to_short_lived_tokens(
+def test_bypass_gives_no_short_lived_tokens(
     forced: Connection,
     administrator: Membership,
-    boss: Membership,
+    second_administrator: Membership,
     log_in: Callable[[Membership], Any],
     now: datetime,
 ) -> None:
     Membership.objects.filter(pk=administrator.pk).update(removed_at=now)
 
     with pytest.raises(ValidationError, match="No active account found"):
-        log_in(boss)
+        log_in(second_administrator)
 
 
 def test_short_lived_tokens_end_when_it_is_forced(

@@ -1,4 +1,4 @@
-"""The rule about people who stay away, while several watch and people come: real processes."""
+"""Concurrent enforcement of the inactivity policy and logins, in real processes."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,7 @@ import pytest
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from notifications.models import Notice
-from sso.models import IdleAction
+from sso.models import InactivityAction
 from tests.concurrency import outcomes
 from tests.conftest import Issue
 from tests.factories import ConnectionFactory, MembershipFactory
@@ -18,7 +18,7 @@ LONG_AGO = timedelta(days=100)
 
 
 def away(administrator: Membership, issue: Issue, now: datetime, count: int) -> list[Membership]:
-    """Members with a token each, who have not come through the provider for a hundred days."""
+    """Members with a token each, whose last login by SSO was a hundred days ago."""
     people: list[Membership] = MembershipFactory.create_batch(
         count, account=administrator.account, role=Role.USERS, sso_at=now - LONG_AGO
     )
@@ -27,9 +27,9 @@ def away(administrator: Membership, issue: Issue, now: datetime, count: int) -> 
     return people
 
 
-@pytest.mark.parametrize("action", [IdleAction.NOTIFY, IdleAction.SUSPEND])
-def test_each_absence_is_dealt_with_once_however_many_watch(
-    administrator: Membership, issue: Issue, now: datetime, action: IdleAction
+@pytest.mark.parametrize("action", [InactivityAction.NOTIFY, InactivityAction.SUSPEND])
+def test_inactivity_is_handled_once_by_concurrent_processes(
+    administrator: Membership, issue: Issue, now: datetime, action: InactivityAction
 ) -> None:
     away(administrator, issue, now, 3)
     ConnectionFactory.create(
@@ -41,13 +41,13 @@ def test_each_absence_is_dealt_with_once_however_many_watch(
 
 
 @pytest.mark.parametrize("round_number", range(4))
-def test_whoever_comes_is_not_suspended_by_those_who_watch_meanwhile(
+def test_login_during_enforcement_is_not_suspended(
     administrator: Membership, issue: Issue, now: datetime, round_number: int
 ) -> None:
     (member,) = away(administrator, issue, now, 1)
     ConnectionFactory.create(
         account=administrator.account,
-        idle_action=IdleAction.SUSPEND,
+        idle_action=InactivityAction.SUSPEND,
         idle_action_since=now - LONG_AGO,
     )
     come = {"does": "come", "member": member.pk}

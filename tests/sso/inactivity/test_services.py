@@ -1,4 +1,4 @@
-"""The rule about API tokens of people who stay away from their account's identity provider."""
+"""The inactivity policy about API tokens."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from notifications.models import Mail, Notice
 from sso import tasks
 from sso.connections import services as connections
 from sso.inactivity import services as inactivity
-from sso.models import AbsenceNotice, Connection, IdleAction
+from sso.models import AbsenceNotice, Connection, InactivityAction
 from tests.conftest import Issue
 from tests.factories import ConnectionFactory, MembershipFactory, acting
 from tests.outbox import letter_to
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both]
 SYSTEM = Actor.operator(through=EntryPoint.SYSTEM)
 DAYS = 30
 LONG_AGO = timedelta(days=100)
-Choose = Callable[..., bool]
+ChoosePolicy = Callable[..., bool]
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def connection(account: Account) -> Connection:
 
 
 @pytest.fixture
-def away(user: Membership, now: datetime, issue: Issue) -> Membership:
-    """Somebody with an API token who came through the provider the last time 31 days ago."""
+def inactive(user: Membership, now: datetime, issue: Issue) -> Membership:
+    """A member with an API token whose last login by SSO was 31 days ago."""
     user.sso_at = now - timedelta(days=DAYS + 1)
     user.save()
     issue(user)
@@ -44,10 +44,10 @@ def away(user: Membership, now: datetime, issue: Issue) -> Membership:
 
 
 @pytest.fixture
-def choose(connection: Connection, administrator: Membership, now: datetime) -> Choose:
-    """`choose(action, days=30, at=…)`: as the Administrator; a hundred days ago unless told."""
+def choose_policy(connection: Connection, administrator: Membership, now: datetime) -> ChoosePolicy:
+    """`choose_policy(action, days=30, at=…)`: as the Administrator; by default 100 days ago."""
 
-    def act(action: IdleAction, days: int = DAYS, at: datetime | None = None) -> bool:
+    def act(action: InactivityAction, days: int = DAYS, at: datetime | None = None) -> bool:
         return inactivity.choose_policy(
             connection=connection,
             action=action,
@@ -60,7 +60,7 @@ def choose(connection: Connection, administrator: Membership, now: datetime) -> 
 
 
 def enforce(at: datetime) -> int:
-    return inactivity.enforce(by=SYSTEM, at=at)
+    return inactivity.enforce_policies(by=SYSTEM, at=at)
 
 
 def is_suspended(member: Membership) -> bool:
@@ -71,106 +71,108 @@ def titles(member: Membership) -> list[str]:
     return list(Notice.objects.filter(user=member.user).values_list("title", flat=True))
 
 
-# --- The rule ----------------------------------------------------------------------------------
+# --- Enforcement ----------------------------------------------------------------------------------
 
 
-def test_without_a_rule_nothing_happens(
-    connection: Connection, away: Membership, now: datetime
+def test_without_a_policy_nothing_happens(
+    connection: Connection, inactive: Membership, now: datetime
 ) -> None:
-    assert connection.idle_action == IdleAction.NOTHING
+    assert connection.idle_action == InactivityAction.NOTHING
     assert enforce(now) == 0
-    assert not is_suspended(away)
+    assert not is_suspended(inactive)
     assert not Notice.objects.exists()
 
 
-def test_who_stays_away_longer_than_allowed_has_suspended_tokens(
-    choose: Choose, away: Membership, issue: Issue, now: datetime
+def test_tokens_of_inactive_members_are_suspended(
+    choose_policy: ChoosePolicy, inactive: Membership, issue: Issue, now: datetime
 ) -> None:
-    key = issue(away).key
-    choose(IdleAction.SUSPEND)
+    key = issue(inactive).key
+    choose_policy(InactivityAction.SUSPEND)
     assert enforce(now) == 1
     with pytest.raises(Refused) as refused:
         verify(presented=key.spell(), at=now)
     assert refused.value.code is Refusal.ISSUER_INACTIVE
 
 
-def test_it_applies_from_the_instant_on_and_not_before(
-    choose: Choose, away: Membership, now: datetime
+def test_policy_applies_from_the_instant_on_and_not_before(
+    choose_policy: ChoosePolicy, inactive: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND)
-    assert away.sso_at is not None
-    due = away.sso_at + timedelta(days=DAYS)
+    choose_policy(InactivityAction.SUSPEND)
+    assert inactive.sso_at is not None
+    due = inactive.sso_at + timedelta(days=DAYS)
     assert enforce(due - timedelta(microseconds=1)) == 0
     assert enforce(due) == 1
 
 
-def test_days_before_the_rule_was_chosen_do_not_count(
-    choose: Choose, away: Membership, now: datetime
+def test_days_before_the_policy_was_chosen_do_not_count(
+    choose_policy: ChoosePolicy, inactive: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND, at=now)
+    choose_policy(InactivityAction.SUSPEND, at=now)
     assert enforce(now) == 0
     assert enforce(now + timedelta(days=DAYS)) == 1
 
 
-def test_who_has_come_lately_is_left_alone(choose: Choose, away: Membership, now: datetime) -> None:
-    choose(IdleAction.SUSPEND)
-    suspension.record_sso_sign_in(membership=away, by=Actor.member(away), at=now)
+def test_recently_active_member_is_left_alone(
+    choose_policy: ChoosePolicy, inactive: Membership, now: datetime
+) -> None:
+    choose_policy(InactivityAction.SUSPEND)
+    suspension.record_sso_sign_in(membership=inactive, by=Actor.member(inactive), at=now)
     assert enforce(now + timedelta(days=DAYS - 1)) == 0
     assert enforce(now + timedelta(days=DAYS)) == 1
 
 
-def test_who_never_came_through_the_provider_is_left_alone(
-    choose: Choose, engineer: Membership, issue: Issue, now: datetime
+def test_member_who_never_used_sso_is_left_alone(
+    choose_policy: ChoosePolicy, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(engineer)
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     assert enforce(now) == 0
 
 
-def test_who_has_no_active_tokens_is_left_alone(
-    choose: Choose, engineer: Membership, now: datetime
+def test_member_without_active_tokens_is_left_alone(
+    choose_policy: ChoosePolicy, engineer: Membership, now: datetime
 ) -> None:
     engineer.sso_at = now - LONG_AGO
     engineer.save()
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     assert enforce(now) == 0
 
 
 def test_people_of_other_accounts_are_left_alone(
-    choose: Choose, stranger: Membership, issue: Issue, now: datetime
+    choose_policy: ChoosePolicy, stranger: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(stranger)
     stranger.sso_at = now - LONG_AGO
     stranger.save()
     ConnectionFactory.create(account=stranger.account)
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     assert enforce(now) == 0
     assert not is_suspended(stranger)
 
 
-def test_nobody_is_away_while_single_sign_on_is_off(
-    choose: Choose,
+def test_nobody_is_inactive_while_single_sign_on_is_off(
+    choose_policy: ChoosePolicy,
     connection: Connection,
-    away: Membership,
+    inactive: Membership,
     administrator: Membership,
     now: datetime,
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     Connection.objects.filter(pk=connection.pk).update(is_on=False)
     assert enforce(now) == 0
 
 
-def test_days_in_which_it_was_off_are_nobody_s_absence(
-    choose: Choose,
+def test_days_while_it_was_off_do_not_count(
+    choose_policy: ChoosePolicy,
     connection: Connection,
-    away: Membership,
+    inactive: Membership,
     administrator: Membership,
     now: datetime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connections, "obstacles_to_switching_on", lambda *_facts: [])
     by = Actor.member(administrator)
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     connections.switch_off(connection=connection, by=by, at=now - timedelta(days=50))
     connections.switch_on(connection=connection, by=by, at=now)
     assert enforce(now) == 0
@@ -178,59 +180,70 @@ def test_days_in_which_it_was_off_are_nobody_s_absence(
 
 
 def test_closed_accounts_are_left_alone(
-    choose: Choose, away: Membership, account: Account, now: datetime
+    choose_policy: ChoosePolicy, inactive: Membership, account: Account, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     Account.objects.filter(pk=account.pk).update(closed_at=now)
     assert enforce(now) == 0
 
 
-def test_second_run_is_dull(choose: Choose, away: Membership, now: datetime) -> None:
-    choose(IdleAction.SUSPEND)
+def test_enforcement_is_idempotent(
+    choose_policy: ChoosePolicy, inactive: Membership, now: datetime
+) -> None:
+    choose_policy(InactivityAction.SUSPEND)
     enforce(now)
     before = AuditEvent.objects.count(), Notice.objects.count()
     assert enforce(now) == 0
     assert (AuditEvent.objects.count(), Notice.objects.count()) == before
 
 
-def test_worker_runs_the_rule(choose: Choose, away: Membership) -> None:
-    choose(IdleAction.SUSPEND)
-    assert tasks.watch_absences() == 1
-    assert is_suspended(away)
+def test_task_enforces_the_policy(choose_policy: ChoosePolicy, inactive: Membership) -> None:
+    choose_policy(InactivityAction.SUSPEND)
+    assert tasks.enforce_inactivity_policies() == 1
+    assert is_suspended(inactive)
 
 
-# --- Telling -----------------------------------------------------------------------------------
+# --- Notifications
+# -----------------------------------------------------------------------------------
 
 
-def test_administrators_are_told_once_and_the_tokens_go_on(
-    choose: Choose, away: Membership, administrator: Membership, issue: Issue, now: datetime
+def test_administrators_are_notified_once_and_tokens_stay_active(
+    choose_policy: ChoosePolicy,
+    inactive: Membership,
+    administrator: Membership,
+    issue: Issue,
+    now: datetime,
 ) -> None:
-    key = issue(away).key
-    choose(IdleAction.NOTIFY)
+    key = issue(inactive).key
+    choose_policy(InactivityAction.NOTIFY)
     assert (enforce(now), enforce(now + timedelta(days=1))) == (1, 0)
-    assert titles(administrator) == [f"{away.user.name} stays away, with active API tokens"]
-    assert titles(away) == []
+    assert titles(administrator) == [f"{inactive.user.name} stays away, with active API tokens"]
+    assert titles(inactive) == []
     assert verify(presented=key.spell(), at=now)
 
 
 @pytest.mark.parametrize("language", ["de", "ru", "zh", "az"])
 def test_one_person_is_named_in_every_language(
-    choose: Choose, away: Membership, administrator: Membership, now: datetime, language: str
+    choose_policy: ChoosePolicy,
+    inactive: Membership,
+    administrator: Membership,
+    now: datetime,
+    language: str,
 ) -> None:
     User.objects.filter(pk=administrator.user_id).update(language=language)
-    choose(IdleAction.NOTIFY)
+    choose_policy(InactivityAction.NOTIFY)
     enforce(now)
     (title,) = titles(administrator)
-    assert away.user.name in title
+    assert inactive.user.name in title
 
 
-def test_another_absence_is_told_again(
-    choose: Choose, away: Membership, administrator: Membership, now: datetime
+def test_next_inactivity_is_notified_again(
+    choose_policy: ChoosePolicy, inactive: Membership, administrator: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.NOTIFY)
+    choose_policy(InactivityAction.NOTIFY)
     enforce(now)
     suspension.record_sso_sign_in(
-        membership=away, by=Actor.member(away), at=now + timedelta(days=1)
+        membership=inactive, by=Actor.member(inactive), at=now + timedelta(days=1)
     )
     later = now + timedelta(days=DAYS + 1)
     assert (enforce(later), enforce(later)) == (1, 0)
@@ -239,12 +252,18 @@ def test_another_absence_is_told_again(
 
 
 def test_several_people_are_one_notice(
-    choose: Choose, away: Membership, administrator: Membership, issue: Issue, now: datetime
+    choose_policy: ChoosePolicy,
+    inactive: Membership,
+    administrator: Membership,
+    issue: Issue,
+    now: datetime,
 ) -> None:
     for _number in range(12):
-        other = MembershipFactory.create(account=away.account, sso_at=away.sso_at, role=Role.USERS)
+        other = MembershipFactory.create(
+            account=inactive.account, sso_at=inactive.sso_at, role=Role.USERS
+        )
         issue(other)
-    choose(IdleAction.NOTIFY)
+    choose_policy(InactivityAction.NOTIFY)
     assert enforce(now) == 13
     notice = Notice.objects.get(user=administrator.user)
     assert notice.title == "13 people stay away, with active API tokens"
@@ -253,100 +272,107 @@ def test_several_people_are_one_notice(
 
 
 def test_mail_names_the_people_the_provider_and_the_way(
-    choose: Choose, away: Membership, administrator: Membership, now: datetime
+    choose_policy: ChoosePolicy, inactive: Membership, administrator: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.NOTIFY)
+    choose_policy(InactivityAction.NOTIFY)
     enforce(now)
     letter = letter_to(administrator.user.email)
     assert "Not signed in through Okta for 30 days" in letter.text
-    assert f"{away.user.name} (1)" in letter.text
+    assert f"{inactive.user.name} (1)" in letter.text
     assert "signs_in_by%3Dsso" in letter.text
 
 
-def test_who_is_no_administrator_is_told_of_nobody(
-    choose: Choose, away: Membership, engineer: Membership, stranger: Membership, now: datetime
+def test_other_roles_are_not_notified(
+    choose_policy: ChoosePolicy,
+    inactive: Membership,
+    engineer: Membership,
+    stranger: Membership,
+    now: datetime,
 ) -> None:
-    choose(IdleAction.NOTIFY)
+    choose_policy(InactivityAction.NOTIFY)
     enforce(now)
     assert titles(engineer) == titles(stranger) == []
     assert Mail.objects.count() == 1
 
 
-def test_both_hear_of_a_suspension_and_what_lifts_it(
-    choose: Choose, away: Membership, administrator: Membership, now: datetime
+def test_member_and_administrators_are_notified_of_a_suspension(
+    choose_policy: ChoosePolicy, inactive: Membership, administrator: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     enforce(now)
-    assert titles(administrator) == [f"The API tokens of {away.user.name} are suspended"]
-    assert titles(away) == ["Your API tokens are suspended"]
-    letter = letter_to(away.user.email)
+    assert titles(administrator) == [f"The API tokens of {inactive.user.name} are suspended"]
+    assert titles(inactive) == ["Your API tokens are suspended"]
+    letter = letter_to(inactive.user.email)
     assert "You have not signed in through Okta for 30 days." in letter.text
     assert "Sign in there once" in letter.text
 
 
-# --- Choosing ----------------------------------------------------------------------------------
+# --- Choosing the policy
+# ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("action", [IdleAction.NOTHING, IdleAction.NOTIFY])
-def test_another_rule_lets_suspended_tokens_work_again(
-    choose: Choose, away: Membership, now: datetime, action: IdleAction
+@pytest.mark.parametrize("action", [InactivityAction.NOTHING, InactivityAction.NOTIFY])
+def test_another_action_resumes_suspended_tokens(
+    choose_policy: ChoosePolicy, inactive: Membership, now: datetime, action: InactivityAction
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     enforce(now)
-    choose(action, at=now)
-    assert not is_suspended(away)
+    choose_policy(action, at=now)
+    assert not is_suspended(inactive)
 
 
 def test_other_days_leave_suspensions_and_the_count_alone(
-    choose: Choose, connection: Connection, away: Membership, now: datetime
+    choose_policy: ChoosePolicy, connection: Connection, inactive: Membership, now: datetime
 ) -> None:
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     enforce(now)
-    choose(IdleAction.SUSPEND, 60, at=now)
-    assert is_suspended(away)
+    choose_policy(InactivityAction.SUSPEND, 60, at=now)
+    assert is_suspended(inactive)
     connection.refresh_from_db()
     assert (connection.idle_days, connection.idle_action_since) == (60, now - LONG_AGO)
 
 
-def test_removing_the_provider_lets_suspended_tokens_work_again(
-    choose: Choose,
+def test_removing_the_provider_resumes_suspended_tokens(
+    choose_policy: ChoosePolicy,
     connection: Connection,
-    away: Membership,
+    inactive: Membership,
     administrator: Membership,
     now: datetime,
 ) -> None:
     by = Actor.member(administrator)
-    choose(IdleAction.SUSPEND)
+    choose_policy(InactivityAction.SUSPEND)
     enforce(now)
     connections.switch_off(connection=connection, by=by, at=now)
-    assert is_suspended(away)
+    assert is_suspended(inactive)
     connections.remove(connection=connection, by=by, at=now)
-    assert not is_suspended(away)
+    assert not is_suspended(inactive)
 
 
-def test_choice_is_in_the_log_with_what_was_before(choose: Choose) -> None:
-    assert choose(IdleAction.NOTIFY)
-    assert choose(IdleAction.SUSPEND, 14)
+def test_choice_is_audited_with_the_previous_policy(choose_policy: ChoosePolicy) -> None:
+    assert choose_policy(InactivityAction.NOTIFY)
+    assert choose_policy(InactivityAction.SUSPEND, 14)
     first, second = AuditEvent.objects.filter(kind="sso.idle_policy_changed").order_by("pk")
     assert (first.details["before"], first.details["after"]) == ("nothing", "notify (30)")
     assert (second.details["before"], second.details["after"]) == ("notify (30)", "suspend (14)")
 
 
-def test_same_choice_is_dull(choose: Choose, connection: Connection, now: datetime) -> None:
-    choose(IdleAction.SUSPEND)
-    assert not choose(IdleAction.SUSPEND, at=now)
+def test_choosing_a_policy_is_idempotent(
+    choose_policy: ChoosePolicy, connection: Connection, now: datetime
+) -> None:
+    choose_policy(InactivityAction.SUSPEND)
+    assert not choose_policy(InactivityAction.SUSPEND, at=now)
     connection.refresh_from_db()
     assert connection.idle_action_since == now - LONG_AGO
     assert AuditEvent.objects.count() == 1
 
 
 @pytest.mark.parametrize("days", [0, 366])
-def test_days_have_bounds(choose: Choose, connection: Connection, days: int) -> None:
+def test_days_have_bounds(choose_policy: ChoosePolicy, connection: Connection, days: int) -> None:
     with pytest.raises(ValidationError) as refused:
-        choose(IdleAction.SUSPEND, days)
+        choose_policy(InactivityAction.SUSPEND, days)
     assert set(refused.value.error_dict) == {"idle_days"}
     connection.refresh_from_db()
-    assert connection.idle_action == IdleAction.NOTHING
+    assert connection.idle_action == InactivityAction.NOTHING
 
 
 @pytest.mark.parametrize("who", ["engineer", "stranger"])
@@ -357,7 +383,7 @@ def test_nobody_but_administrators_of_the_account_chooses(
     with pytest.raises(PermissionDenied):
         inactivity.choose_policy(
             connection=connection,
-            action=IdleAction.SUSPEND,
+            action=InactivityAction.SUSPEND,
             days=DAYS,
             by=Actor.member(member),
             at=now,
@@ -370,7 +396,7 @@ def test_administrators_token_does_not_choose(
     with pytest.raises(PermissionDenied):
         inactivity.choose_policy(
             connection=connection,
-            action=IdleAction.SUSPEND,
+            action=InactivityAction.SUSPEND,
             days=DAYS,
             by=acting(administrator, Role.ADMINISTRATORS, at=now),
             at=now,

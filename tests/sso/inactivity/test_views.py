@@ -1,4 +1,4 @@
-"""Single sign-on → people who stay away: the rule, and whom it is about."""
+"""The page of the inactivity policy."""
 
 import re
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from accounts.members import suspension
 from accounts.models import Membership
 from accounts.roles import Role
 from sso.inactivity import listing
-from sso.models import Connection, IdleAction
+from sso.models import Connection, InactivityAction
 from tests.conftest import Issue, SignIn
 from tests.factories import ConnectionFactory, MembershipFactory
 
@@ -39,8 +39,8 @@ def browser(
 
 
 @pytest.fixture
-def comer(user: Membership, now: datetime, issue: Issue) -> Membership:
-    """A member with an API token who came through the provider 40 days ago."""
+def member(user: Membership, now: datetime, issue: Issue) -> Membership:
+    """A member with an API token whose last login by SSO was 40 days ago."""
     user.sso_at = now - timedelta(days=40)
     user.save()
     issue(user)
@@ -51,17 +51,17 @@ def text(answer: Any) -> str:
     return re.sub(r"\s+", " ", unescape(strip_tags(answer.content.decode())))
 
 
-def decide(connection: Connection, action: IdleAction, since: datetime) -> None:
+def decide(connection: Connection, action: InactivityAction, since: datetime) -> None:
     connection.idle_action, connection.idle_action_since = action, since
     connection.save()
 
 
-def test_rule_is_off_until_somebody_chooses_one(browser: Client) -> None:
+def test_policy_is_off_by_default(browser: Client) -> None:
     form = browser.get(PAGE).context["form"]
     assert (form["action"].value(), form["days"].value()) == ("nothing", 30)
 
 
-def test_administrator_chooses_a_rule(browser: Client, connection: Connection) -> None:
+def test_administrator_chooses_a_policy(browser: Client, connection: Connection) -> None:
     answer = browser.post(PAGE, FORM, follow=True)
     assert answer.redirect_chain == [(PAGE, 302)]
     assert "The rule was saved." in text(answer)
@@ -87,7 +87,7 @@ def test_bad_choice_is_refused_in_words(
     assert answer.status_code == 400
     assert sentence in text(answer)
     connection.refresh_from_db()
-    assert connection.idle_action == IdleAction.NOTHING
+    assert connection.idle_action == InactivityAction.NOTHING
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATORS])
@@ -99,10 +99,10 @@ def test_it_is_for_administrators_only(
     assert client.get(PAGE).status_code == 403
     assert client.post(PAGE, FORM).status_code == 403
     connection.refresh_from_db()
-    assert connection.idle_action == IdleAction.NOTHING
+    assert connection.idle_action == InactivityAction.NOTHING
 
 
-def test_who_signed_in_a_while_ago_shows_once_more_who_they_are(
+def test_page_requires_recent_reauthentication(
     client: Client, connection: Connection, administrator: Membership, sign_in: SignIn
 ) -> None:
     sign_in(client, administrator)
@@ -116,41 +116,41 @@ def test_account_without_a_provider_has_no_such_page(
     assert client.get(PAGE).status_code == 404
 
 
-def test_it_shows_when_each_last_came_and_what_will_become_of_their_tokens(
-    browser: Client, connection: Connection, comer: Membership, now: datetime
+def test_page_shows_last_login_and_what_will_happen(
+    browser: Client, connection: Connection, member: Membership, now: datetime
 ) -> None:
     assert "To be suspended" not in text(browser.get(PAGE))
-    decide(connection, IdleAction.SUSPEND, now)
+    decide(connection, InactivityAction.SUSPEND, now)
     assert "To be suspended:" in text(browser.get(PAGE))
-    decide(connection, IdleAction.SUSPEND, now - timedelta(days=90))
+    decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
     said = text(browser.get(PAGE))
-    assert comer.user.name in said
+    assert member.user.name in said
     assert "To be suspended within the hour" in said
 
 
 def test_it_says_which_tokens_are_suspended(
-    browser: Client, connection: Connection, comer: Membership, now: datetime
+    browser: Client, connection: Connection, member: Membership, now: datetime
 ) -> None:
-    decide(connection, IdleAction.SUSPEND, now - timedelta(days=90))
+    decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
     by = Actor.operator(through=EntryPoint.SYSTEM)
-    suspension.suspend_tokens(membership=comer, by=by, at=now)
+    suspension.suspend_tokens(membership=member, by=by, at=now)
     assert "Suspended Refused since" in text(browser.get(PAGE))
 
 
-def test_it_leads_to_deleting_all_tokens_of_a_person(browser: Client, comer: Membership) -> None:
-    assert f"/profile/api-tokens/of/{comer.user_id}/delete/" in browser.get(PAGE).content.decode()
+def test_it_leads_to_deleting_all_tokens_of_a_person(browser: Client, member: Membership) -> None:
+    assert f"/profile/api-tokens/of/{member.user_id}/delete/" in browser.get(PAGE).content.decode()
 
 
-def test_it_warns_while_nobody_could_come(browser: Client, connection: Connection) -> None:
+def test_page_warns_while_single_sign_on_is_off(browser: Client, connection: Connection) -> None:
     assert "nobody can come through the provider" not in text(browser.get(PAGE))
     connection.is_on = False
     connection.save()
     assert "nobody can come through the provider" in text(browser.get(PAGE))
 
 
-def test_whoever_never_came_has_no_tokens_or_belongs_elsewhere_is_not_listed(
+def test_members_without_sso_tokens_or_account_are_not_listed(
     connection: Connection,
-    comer: Membership,
+    member: Membership,
     engineer: Membership,
     stranger: Membership,
     issue: Issue,
@@ -159,18 +159,18 @@ def test_whoever_never_came_has_no_tokens_or_belongs_elsewhere_is_not_listed(
     issue(engineer)
     issue(stranger)
     Membership.objects.filter(pk=stranger.pk).update(sso_at=now)
-    MembershipFactory.create(account=comer.account, sso_at=now)
+    MembershipFactory.create(account=member.account, sso_at=now)
     rows = listing.listing(connection, at=now)["rows"]
-    assert [row.member for row in rows] == [comer]
+    assert [row.member for row in rows] == [member]
 
 
-def test_longest_away_come_first(
-    connection: Connection, comer: Membership, engineer: Membership, issue: Issue, now: datetime
+def test_longest_inactive_are_first(
+    connection: Connection, member: Membership, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(engineer)
     Membership.objects.filter(pk=engineer.pk).update(sso_at=now - timedelta(days=90))
     rows = listing.listing(connection, at=now)["rows"]
-    assert [row.member for row in rows] == [engineer, comer]
+    assert [row.member for row in rows] == [engineer, member]
 
 
 @pytest.mark.parametrize("people", [1, 5])

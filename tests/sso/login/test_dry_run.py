@@ -1,4 +1,4 @@
-"""The test of a connection: one sign-in that signs nobody in."""
+"""Dry run of a connection: a login that starts no session."""
 
 import pytest
 from allauth.socialaccount.internal.statekit import STATES_SESSION_KEY
@@ -27,7 +27,7 @@ def untested(trusted: Connection) -> Connection:
 
 @pytest.fixture
 def tester(client: Client, administrator: Membership, sign_in_now: SignIn) -> Client:
-    """The browser of an Administrator who has shown once more who they are."""
+    """The browser of an Administrator with a recent reauthentication."""
     sign_in_now(client, administrator)
     return client
 
@@ -36,28 +36,28 @@ def begin(client: Client) -> str:
     return str(client.get(reverse(TEST))["Location"])
 
 
-def test_button_leads_to_a_page_that_leads_on(tester: Client, untested: Connection) -> None:
-    """Browsers let no form lead to another site."""
+def test_button_leads_to_a_page_that_redirects(tester: Client, untested: Connection) -> None:
+    """The policy `form-action` lets no form lead to another site."""
     answer = tester.post(reverse(TEST))
 
     assert answer.status_code == 200
     assert f'content="0; url={reverse(TEST)}"' in answer.content.decode()
 
 
-def test_test_shows_what_came_back(
+def test_dry_run_shows_the_assertion(
     tester: Client, untested: Connection, signing: SigningKey
 ) -> None:
-    back = login_steps.come_back(tester, untested, signing, begin(tester))
+    back = login_steps.complete_login(tester, untested, signing, begin(tester))
 
     page = tester.get(back["Location"]).content.decode()
     assert "maria-7f3a" in page
     assert "maria@example.com" in page
 
 
-def test_test_that_went_well_is_kept(
+def test_successful_dry_run_is_recorded(
     tester: Client, untested: Connection, signing: SigningKey
 ) -> None:
-    login_steps.come_back(tester, untested, signing, begin(tester))
+    login_steps.complete_login(tester, untested, signing, begin(tester))
 
     untested.refresh_from_db()
     assert untested.tested_at is not None
@@ -65,21 +65,21 @@ def test_test_that_went_well_is_kept(
 
 
 @pytest.mark.parametrize("signed", [BOTH, BOTH[:1]], ids=["both", "assertion"])
-def test_test_remembers_whether_the_provider_signs_messages(
+def test_dry_run_records_whether_messages_are_signed(
     tester: Client, untested: Connection, signing: SigningKey, signed: tuple[str, ...]
 ) -> None:
-    login_steps.come_back(tester, untested, signing, begin(tester), signed=signed)
+    login_steps.complete_login(tester, untested, signing, begin(tester), signed=signed)
 
     untested.refresh_from_db()
     assert untested.signs_messages is (signed == BOTH)
 
 
-def test_test_is_how_a_provider_may_stop_to_sign_messages(
+def test_dry_run_lets_a_provider_stop_signing_messages(
     tester: Client, untested: Connection, signing: SigningKey
 ) -> None:
     Connection.objects.update(signs_messages=True)
 
-    login_steps.come_back(tester, untested, signing, begin(tester), signed=BOTH[:1])
+    login_steps.complete_login(tester, untested, signing, begin(tester), signed=BOTH[:1])
 
     untested.refresh_from_db()
     assert (untested.tested_at is not None, untested.signs_messages) == (True, False)
@@ -88,7 +88,7 @@ def test_test_is_how_a_provider_may_stop_to_sign_messages(
 def test_test_signs_nobody_in_and_makes_nobody(
     tester: Client, untested: Connection, signing: SigningKey, administrator: Membership
 ) -> None:
-    login_steps.come_back(tester, untested, signing, begin(tester))
+    login_steps.complete_login(tester, untested, signing, begin(tester))
 
     assert tester.session["_auth_user_id"] == str(administrator.user_id)
     assert not User.objects.filter(email="maria@example.com").exists()
@@ -100,7 +100,7 @@ def test_test_without_an_address_is_shown_but_did_not_go_well(
 ) -> None:
     Connection.objects.update(email_attribute="somethingElse")
 
-    back = login_steps.come_back(tester, untested, signing, begin(tester))
+    back = login_steps.complete_login(tester, untested, signing, begin(tester))
 
     assert "mail" in tester.get(back["Location"]).content.decode()
     untested.refresh_from_db()
@@ -110,7 +110,7 @@ def test_test_without_an_address_is_shown_but_did_not_go_well(
 def test_administrator_reads_why_an_answer_was_not_accepted(
     tester: Client, untested: Connection
 ) -> None:
-    refused = login_steps.come_back(tester, untested, make_key("mallory"), begin(tester))
+    refused = login_steps.complete_login(tester, untested, make_key("mallory"), begin(tester))
     assert refused.status_code == 400
 
     page = tester.get(reverse(RESULT)).content.decode()
@@ -129,10 +129,10 @@ def test_without_an_answer_the_page_says_so(tester: Client, untested: Connection
 def test_answer_to_a_test_signs_in_nobody_elsewhere(
     tester: Client, untested: Connection, signing: SigningKey
 ) -> None:
-    """The request was this browser's: another one cannot bring its answer."""
+    """The response is accepted from the browser that sent the request only."""
     address = begin(tester)
 
-    page = login_steps.come_back(Client(), untested, signing, address)
+    page = login_steps.complete_login(Client(), untested, signing, address)
 
     assert page.status_code == 400
 
@@ -147,7 +147,7 @@ def test_administrator_of_another_account_cannot_finish_it(
     session[STATES_SESSION_KEY] = waited_for
     session.save()
 
-    login_steps.come_back(tester, untested, signing, address)
+    login_steps.complete_login(tester, untested, signing, address)
 
     assert AuditEvent.objects.get(kind="sso.refused").details["code"] == "other_person"
     untested.refresh_from_db()
@@ -172,21 +172,21 @@ def test_administrator_of_an_account_without_connection_finds_nothing(
     assert client.get(reverse(name)).status_code == 404
 
 
-def test_test_tells_who_it_would_have_been(
+def test_dry_run_classifies_the_person(
     tester: Client, untested: Connection, signing: SigningKey
 ) -> None:
     MembershipFactory.create(account=untested.account, user__email="maria@example.com")
 
-    back = login_steps.come_back(tester, untested, signing, begin(tester))
+    back = login_steps.complete_login(tester, untested, signing, begin(tester))
 
     assert "A user of the account" in tester.get(back["Location"]).content.decode()
 
 
-def test_test_does_not_tell_who_is_known_from_other_accounts(
+def test_dry_run_does_not_disclose_users_of_other_accounts(
     tester: Client, untested: Connection, signing: SigningKey
 ) -> None:
     MembershipFactory.create(user__email="maria@example.com")
 
-    back = login_steps.come_back(tester, untested, signing, begin(tester))
+    back = login_steps.complete_login(tester, untested, signing, begin(tester))
 
     assert "Not a user of the account" in tester.get(back["Location"]).content.decode()

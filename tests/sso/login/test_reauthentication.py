@@ -1,4 +1,4 @@
-"""Who has come through the provider shows there, once more, that it is still them."""
+"""Reauthentication at the provider."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -29,7 +29,7 @@ def maria(trusted: Connection) -> Membership:
 
 @pytest.fixture
 def newcomer(client: Client, trusted: Connection, signing: SigningKey) -> Membership:
-    """Somebody who has come through just now, and has no password."""
+    """A user who has just signed in by SSO, and has no password."""
     login_steps.sign_in(client, trusted, signing, name_id="otto-11", email="otto@example.com")
     return Membership.objects.get(user__email="otto@example.com")
 
@@ -40,7 +40,7 @@ def ask_again(client: Client, wanted: str = DANGEROUS) -> str:
     return str(answer["Location"])
 
 
-def test_dangerous_act_sends_who_has_no_password_to_the_provider(
+def test_dangerous_act_sends_sso_users_to_the_provider(
     client: Client, newcomer: Membership
 ) -> None:
     answer = client.get(DANGEROUS)
@@ -50,14 +50,14 @@ def test_dangerous_act_sends_who_has_no_password_to_the_provider(
     assert reverse("sso:ask_again") in page
 
 
-def test_provider_is_to_ask_the_person_anew(client: Client, newcomer: Membership) -> None:
-    assert login_steps.asked(ask_again(client)).get("ForceAuthn") == "true"
+def test_provider_must_authenticate_anew(client: Client, newcomer: Membership) -> None:
+    assert login_steps.decode_request(ask_again(client)).get("ForceAuthn") == "true"
 
 
-def test_who_has_shown_it_may_go_on(
+def test_reauthenticated_user_may_continue(
     client: Client, trusted: Connection, signing: SigningKey, newcomer: Membership
 ) -> None:
-    back = login_steps.come_back(
+    back = login_steps.complete_login(
         client, trusted, signing, ask_again(client), name_id="otto-11", email="otto@example.com"
     )
 
@@ -75,7 +75,7 @@ def test_form_that_was_interrupted_is_sent_then(
     interrupted = client.post(path)
     assert interrupted["Location"].startswith(reverse("sso:again"))
 
-    back = login_steps.come_back(client, trusted, signing, ask_again(client, path))
+    back = login_steps.complete_login(client, trusted, signing, ask_again(client, path))
     client.get(back["Location"])
 
     other.refresh_from_db()
@@ -85,8 +85,8 @@ def test_form_that_was_interrupted_is_sent_then(
 def test_sign_in_of_before_is_not_enough(
     client: Client, trusted: Connection, signing: SigningKey, newcomer: Membership
 ) -> None:
-    """A provider that asks nobody proves nothing about who sits there now."""
-    page = login_steps.come_back(
+    """An old AuthnInstant means that the provider has not authenticated the user anew."""
+    page = login_steps.complete_login(
         client,
         trusted,
         signing,
@@ -105,7 +105,7 @@ def test_unsigned_response_is_not_enough_where_it_was_signed_in_the_test(
 ) -> None:
     Connection.objects.update(signs_messages=True)
 
-    refused = login_steps.come_back(
+    refused = login_steps.complete_login(
         client,
         trusted,
         signing,
@@ -128,7 +128,7 @@ def test_somebody_else_cannot_show_it(
 ) -> None:
     login_steps.sign_in(Client(), trusted, signing)
 
-    page = login_steps.come_back(client, trusted, signing, ask_again(client))
+    page = login_steps.complete_login(client, trusted, signing, ask_again(client))
 
     assert page.status_code == 400
     assert AuditEvent.objects.get(kind="sso.refused").details["code"] == "other_person"

@@ -1,4 +1,4 @@
-"""Who may come in through an account's identity provider, and who may not."""
+"""Login with an assertion: linking, refusals and just-in-time provisioning."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from accounts.members import suspension
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.users import services as user_services
+from sso.login import replay_protection
 from sso.login import services as login
 from sso.models import Connection, Domain, Subject, UsedAssertion
 from sso.saml.errors import Refused
@@ -26,23 +27,23 @@ from tests.factories import (
     SubjectFactory,
     UserFactory,
 )
-from tests.sso.saml_responses import EMAIL_FORMAT, said
+from tests.sso.saml_responses import EMAIL_FORMAT, make_assertion
 
 pytestmark = pytest.mark.django_db
 
 BY = Actor(through=EntryPoint.PORTAL, address="192.0.2.7")
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 DAY = timedelta(days=1)
-Arrive = Callable[..., Membership]
+LogIn = Callable[..., Membership]
 
 
 @pytest.fixture
-def arrive(trusted: Connection, now: datetime) -> Arrive:
-    """`arrive(**facts)`: somebody comes with an assertion that says so; a new one each time."""
+def log_in(trusted: Connection, now: datetime) -> LogIn:
+    """`log_in(**facts)`: log in with an assertion of these facts, with a new ID each time."""
     number = iter(range(1000))
 
     def act(connection: Connection = trusted, at: datetime = now, **facts: Any) -> Membership:
-        assertion = said(at=at, **{"assertion_id": f"_{next(number)}", **facts})
+        assertion = make_assertion(at=at, **{"assertion_id": f"_{next(number)}", **facts})
         return login.log_in_with_assertion(connection=connection, assertion=assertion, by=BY, at=at)
 
     return act
@@ -57,7 +58,7 @@ def maria(trusted: Connection) -> Membership:
 
 
 def assert_refused(code: str, act: Callable[[], object]) -> None:
-    """Nobody is let in, and the account's log says why."""
+    """The login is refused, and the account's audit log has the reason."""
     with pytest.raises(Refused) as refusal:
         act()
     assert refusal.value.code == code
@@ -69,218 +70,218 @@ def assert_refused(code: str, act: Callable[[], object]) -> None:
 # --- Members -----------------------------------------------------------------------------------
 
 
-def test_member_is_linked_when_they_come_for_the_first_time(
-    arrive: Arrive, maria: Membership, now: datetime
+def test_member_is_linked_at_the_first_login(
+    log_in: LogIn, maria: Membership, now: datetime
 ) -> None:
-    assert arrive(name_id="maria-7f3a") == maria
+    assert log_in(name_id="maria-7f3a") == maria
 
     subject = Subject.objects.get(membership=maria)
     assert (subject.name_id, subject.linked_at) == ("maria-7f3a", now)
 
 
 def test_member_keeps_their_role_whatever_the_provider_says(
-    arrive: Arrive, maria: Membership
+    log_in: LogIn, maria: Membership
 ) -> None:
-    arrive(attributes={"role": ["Users"]})
+    log_in(attributes={"role": ["Users"]})
 
     maria.refresh_from_db()
     assert maria.held_role is Role.ENGINEERS
 
 
-def test_coming_through_is_remembered(arrive: Arrive, maria: Membership, now: datetime) -> None:
-    arrive()
+def test_login_by_sso_is_recorded(log_in: LogIn, maria: Membership, now: datetime) -> None:
+    log_in()
 
     maria.refresh_from_db()
     assert maria.sso_at == now
 
 
-def test_coming_through_lifts_the_suspension_of_tokens(
-    arrive: Arrive, maria: Membership, now: datetime
+def test_login_by_sso_resumes_suspended_tokens(
+    log_in: LogIn, maria: Membership, now: datetime
 ) -> None:
-    arrive()
+    log_in()
     maria.refresh_from_db()
     assert suspension.suspend_tokens(membership=maria, by=OPERATOR, at=now + DAY)
 
-    arrive(at=now + 2 * DAY)
+    log_in(at=now + 2 * DAY)
 
     maria.refresh_from_db()
     assert not maria.has_suspended_tokens
 
 
-def test_linked_member_comes_in_by_their_name_whatever_address_is_claimed(
-    arrive: Arrive, maria: Membership
+def test_linked_member_logs_in_by_name_id_whatever_the_address(
+    log_in: LogIn, maria: Membership
 ) -> None:
-    arrive(name_id="maria-7f3a")
+    log_in(name_id="maria-7f3a")
 
-    assert arrive(name_id="maria-7f3a", email="someone@elsewhere.example") == maria
+    assert log_in(name_id="maria-7f3a", email="someone@elsewhere.example") == maria
 
 
-def test_linked_member_comes_in_without_any_address(arrive: Arrive, maria: Membership) -> None:
-    arrive()
+def test_linked_member_logs_in_without_an_address(log_in: LogIn, maria: Membership) -> None:
+    log_in()
 
-    assert arrive(email=None) == maria
+    assert log_in(email=None) == maria
 
 
 def test_linked_member_comes_in_though_the_domain_was_withdrawn(
-    arrive: Arrive, maria: Membership
+    log_in: LogIn, maria: Membership
 ) -> None:
-    arrive()
+    log_in()
     Domain.objects.all().delete()
 
-    assert arrive() == maria
+    assert log_in() == maria
 
 
 def test_other_name_with_the_address_of_a_linked_member_is_refused(
-    arrive: Arrive, maria: Membership
+    log_in: LogIn, maria: Membership
 ) -> None:
-    arrive(name_id="maria-7f3a")
+    log_in(name_id="maria-7f3a")
 
-    assert_refused("other_name", lambda: arrive(name_id="mallory-01"))
+    assert_refused("other_name", lambda: log_in(name_id="mallory-01"))
 
 
-def test_member_of_another_domain_is_refused(arrive: Arrive, trusted: Connection) -> None:
+def test_member_of_another_domain_is_refused(log_in: LogIn, trusted: Connection) -> None:
     MembershipFactory.create(account=trusted.account, user__email="paul@elsewhere.example")
 
-    assert_refused("domain", lambda: arrive(email="paul@elsewhere.example"))
+    assert_refused("domain", lambda: log_in(email="paul@elsewhere.example"))
 
 
 @pytest.mark.parametrize("email", ["maria@example.com.evil.example", "maria@sub.example.com"])
-def test_domain_is_the_whole_domain(arrive: Arrive, email: str) -> None:
-    assert_refused("domain", lambda: arrive(email=email))
+def test_domain_is_the_whole_domain(log_in: LogIn, email: str) -> None:
+    assert_refused("domain", lambda: log_in(email=email))
 
 
 def test_domain_that_waits_for_the_operator_lets_nobody_in(
-    arrive: Arrive, maria: Membership
+    log_in: LogIn, maria: Membership
 ) -> None:
     Domain.objects.update(approved_at=None, approved_by=None)
 
-    assert_refused("domain", arrive)
+    assert_refused("domain", log_in)
 
 
-def test_domain_of_another_account_lets_nobody_in(arrive: Arrive, maria: Membership) -> None:
+def test_domain_of_another_account_is_refused(log_in: LogIn, maria: Membership) -> None:
     Domain.objects.all().delete()
     DomainFactory.create(name="example.com")
 
-    assert_refused("domain", arrive)
+    assert_refused("domain", log_in)
 
 
-# --- Who stays out -----------------------------------------------------------------------------
+# --- Refusals -----------------------------------------------------------------------------
 
 
 def test_removed_member_stays_out(
-    arrive: Arrive, maria: Membership, administrator: Membership, now: datetime
+    log_in: LogIn, maria: Membership, administrator: Membership, now: datetime
 ) -> None:
     members.remove_member(membership=maria, by=Actor.member(administrator), at=now)
 
-    assert_refused("removed", arrive)
+    assert_refused("removed", log_in)
 
 
 def test_removed_member_stays_out_even_by_a_name_that_was_linked(
-    arrive: Arrive, maria: Membership, administrator: Membership, now: datetime
+    log_in: LogIn, maria: Membership, administrator: Membership, now: datetime
 ) -> None:
-    arrive()
+    log_in()
     members.remove_member(membership=maria, by=Actor.member(administrator), at=now)
 
-    assert_refused("removed", arrive)
+    assert_refused("removed", log_in)
 
 
 def test_removed_member_who_was_added_again_comes_in(
-    arrive: Arrive, maria: Membership, administrator: Membership, now: datetime
+    log_in: LogIn, maria: Membership, administrator: Membership, now: datetime
 ) -> None:
-    arrive()
+    log_in()
     by = Actor.member(administrator)
     members.remove_member(membership=maria, by=by, at=now)
     members.add_member(account=maria.account, user=maria.user, role=Role.USERS, by=by, at=now + DAY)
 
-    assert arrive(name_id="another-name", at=now + DAY) == maria
+    assert log_in(name_id="another-name", at=now + DAY) == maria
 
 
-def test_operator_of_the_portal_stays_out(arrive: Arrive, maria: Membership) -> None:
+def test_operator_is_refused(log_in: LogIn, maria: Membership) -> None:
     User.objects.filter(pk=maria.user_id).update(is_staff=True)
 
-    assert_refused("operator", arrive)
+    assert_refused("operator", log_in)
     assert not Subject.objects.exists()
 
 
-def test_linked_member_who_became_an_operator_stays_out(arrive: Arrive, maria: Membership) -> None:
-    arrive()
+def test_linked_member_who_became_an_operator_is_refused(log_in: LogIn, maria: Membership) -> None:
+    log_in()
     User.objects.filter(pk=maria.user_id).update(is_staff=True)
 
-    assert_refused("operator", arrive)
+    assert_refused("operator", log_in)
 
 
 def test_member_who_was_switched_off_stays_out(
-    arrive: Arrive, maria: Membership, now: datetime
+    log_in: LogIn, maria: Membership, now: datetime
 ) -> None:
-    arrive()
+    log_in()
     user_services.deactivate_user(user=maria.user, by=OPERATOR, at=now)
 
-    assert_refused("inactive", arrive)
+    assert_refused("inactive", log_in)
 
 
 @pytest.mark.parametrize("is_confirmed", [True, False])
 def test_user_of_another_account_stays_out_whatever_is_claimed(
-    arrive: Arrive, is_confirmed: bool
+    log_in: LogIn, is_confirmed: bool
 ) -> None:
     other = MembershipFactory.create(user__email="maria@example.com")
     EmailAddress.objects.filter(user=other.user).update(verified=is_confirmed)
 
-    assert_refused("other_account", arrive)
+    assert_refused("other_account", log_in)
     assert not Membership.objects.filter(user=other.user).exclude(pk=other.pk).exists()
 
 
-def test_user_without_any_account_stays_out(arrive: Arrive) -> None:
+def test_user_without_any_account_is_refused(log_in: LogIn) -> None:
     UserFactory.create(email="maria@example.com")
 
-    assert_refused("other_account", arrive)
+    assert_refused("other_account", log_in)
 
 
 def test_name_that_another_accounts_provider_has_linked_is_nobody_here(
-    arrive: Arrive, now: datetime
+    log_in: LogIn, now: datetime
 ) -> None:
     SubjectFactory.create(name_id="maria-7f3a")
 
-    newcomer = arrive(name_id="maria-7f3a")
+    newcomer = log_in(name_id="maria-7f3a")
 
     assert newcomer.user.email == "maria@example.com"
     assert Subject.objects.filter(name_id="maria-7f3a").count() == 2
 
 
 def test_nobody_comes_in_while_it_is_switched_off(
-    arrive: Arrive, trusted: Connection, maria: Membership
+    log_in: LogIn, trusted: Connection, maria: Membership
 ) -> None:
     Connection.objects.update(is_on=False)
 
-    assert_refused("switched_off", arrive)
+    assert_refused("switched_off", log_in)
 
 
 def test_nobody_comes_into_a_closed_account(
-    arrive: Arrive, maria: Membership, now: datetime
+    log_in: LogIn, maria: Membership, now: datetime
 ) -> None:
     account_services.close_account(account=maria.account, by=OPERATOR, at=now)
 
-    assert_refused("switched_off", arrive)
+    assert_refused("switched_off", log_in)
 
 
 @pytest.mark.both
 def test_message_has_to_be_signed_where_it_was_in_the_test(
-    arrive: Arrive, maria: Membership, trusted: Connection
+    log_in: LogIn, maria: Membership, trusted: Connection
 ) -> None:
     trusted.signs_messages = True
 
-    assert_refused("unsigned_response", lambda: arrive(message_is_signed=False))
-    assert arrive(message_is_signed=True) == maria
+    assert_refused("unsigned_response", lambda: log_in(message_is_signed=False))
+    assert log_in(message_is_signed=True) == maria
 
 
 def test_signed_assertion_is_enough_where_messages_were_not_signed_in_the_test(
-    arrive: Arrive, maria: Membership
+    log_in: LogIn, maria: Membership
 ) -> None:
-    assert arrive(message_is_signed=False) == maria
+    assert log_in(message_is_signed=False) == maria
 
 
 @pytest.fixture
 def elsewhere(maria: Membership) -> Connection:
-    """Another account's provider, to which her new address belongs; she is a member there, too."""
+    """The connection of another account of hers, with the domain of her new address."""
     connection = ConnectionFactory.create()
     DomainFactory.create(connection=connection, name="globex.example")
     MembershipFactory.create(account=connection.account, user=maria.user)
@@ -289,98 +290,98 @@ def elsewhere(maria: Membership) -> Connection:
 
 @pytest.mark.parametrize("is_forced", [True, False])
 def test_provider_is_no_way_around_another_one_that_is_forced(
-    arrive: Arrive, maria: Membership, elsewhere: Connection, is_forced: bool
+    log_in: LogIn, maria: Membership, elsewhere: Connection, is_forced: bool
 ) -> None:
-    """She is linked here since before. Who is in, is in all their accounts."""
-    arrive()
+    """She is linked here already. A session covers all accounts of the user."""
+    log_in()
     User.objects.filter(pk=maria.user_id).update(email="maria@globex.example")
     Connection.objects.filter(pk=elsewhere.pk).update(is_forced=is_forced)
 
     if is_forced:
-        assert_refused("other_provider", arrive)
+        assert_refused("other_provider", log_in)
     else:
-        assert arrive() == maria
+        assert log_in() == maria
 
 
 def test_provider_that_is_forced_elsewhere_does_not_concern_who_is_no_member_there(
-    arrive: Arrive, maria: Membership, elsewhere: Connection, now: datetime
+    log_in: LogIn, maria: Membership, elsewhere: Connection, now: datetime
 ) -> None:
-    arrive()
+    log_in()
     User.objects.filter(pk=maria.user_id).update(email="maria@globex.example")
     Connection.objects.filter(pk=elsewhere.pk).update(is_forced=True)
     Membership.objects.filter(account=elsewhere.account).update(removed_at=now)
 
-    assert arrive() == maria
+    assert log_in() == maria
 
 
-def test_assertion_lets_somebody_in_once(arrive: Arrive, maria: Membership) -> None:
-    arrive(assertion_id="_once")
+def test_assertion_is_accepted_once(log_in: LogIn, maria: Membership) -> None:
+    log_in(assertion_id="_once")
 
-    assert_refused("replayed", lambda: arrive(assertion_id="_once"))
+    assert_refused("replayed", lambda: log_in(assertion_id="_once"))
 
 
-def test_assertion_that_was_refused_is_used_up_too(arrive: Arrive, trusted: Connection) -> None:
+def test_refused_assertion_is_consumed_too(log_in: LogIn, trusted: Connection) -> None:
     Connection.objects.update(is_on=False)
-    assert_refused("switched_off", lambda: arrive(assertion_id="_once"))
+    assert_refused("switched_off", lambda: log_in(assertion_id="_once"))
     Connection.objects.update(is_on=True)
 
-    assert_refused("replayed", lambda: arrive(assertion_id="_once"))
+    assert_refused("replayed", lambda: log_in(assertion_id="_once"))
 
 
 def test_assertions_are_forgotten_when_nobody_would_believe_them(
-    arrive: Arrive, now: datetime
+    log_in: LogIn, now: datetime
 ) -> None:
-    arrive(ends_at=now + timedelta(minutes=5))
+    log_in(ends_at=now + timedelta(minutes=5))
 
-    assert login.forget(at=now + timedelta(minutes=4)) == 0
-    assert login.forget(at=now + timedelta(minutes=5)) == 1
+    assert replay_protection.delete_expired_assertions(at=now + timedelta(minutes=4)) == 0
+    assert replay_protection.delete_expired_assertions(at=now + timedelta(minutes=5)) == 1
     assert not UsedAssertion.objects.exists()
 
 
-# --- New people --------------------------------------------------------------------------------
+# --- New users --------------------------------------------------------------------------------
 
 
-def test_new_person_becomes_a_member_with_the_default_role(arrive: Arrive) -> None:
-    newcomer = arrive(attributes={"displayName": ["Maria Example"]})
+def test_new_person_becomes_a_member_with_the_default_role(log_in: LogIn) -> None:
+    newcomer = log_in(attributes={"displayName": ["Maria Example"]})
 
     assert (newcomer.user.email, newcomer.user.name) == ("maria@example.com", "Maria Example")
     assert newcomer.held_role is Role.USERS
     assert not newcomer.user.has_usable_password()
 
 
-def test_arrival_of_a_new_person_is_told(arrive: Arrive) -> None:
-    arrive()
+def test_provisioning_is_audited(log_in: LogIn) -> None:
+    log_in()
 
     kinds = set(AuditEvent.objects.values_list("kind", flat=True))
     assert {"user.created", "member.added", "sso.linked"} <= kinds
 
 
 def test_new_person_stays_out_where_the_account_takes_none(
-    arrive: Arrive, trusted: Connection
+    log_in: LogIn, trusted: Connection
 ) -> None:
     Connection.objects.update(takes_new_people=False)
 
-    assert_refused("no_new_people", arrive)
+    assert_refused("no_new_people", log_in)
     assert not User.objects.filter(email="maria@example.com").exists()
 
 
 def test_new_people_come_as_long_as_the_account_has_room(
-    arrive: Arrive, settings: Settings, now: datetime
+    log_in: LogIn, settings: Settings, now: datetime
 ) -> None:
     settings.SSO_NEW_PEOPLE_PER_DAY = 2
     for name in ("anna", "otto"):
-        arrive(name_id=name, email=f"{name}@example.com")
+        log_in(name_id=name, email=f"{name}@example.com")
 
-    assert_refused("no_room", arrive)
-    assert arrive(at=now + DAY).user.email == "maria@example.com"
+    assert_refused("no_room", log_in)
+    assert log_in(at=now + DAY).user.email == "maria@example.com"
 
 
 def test_people_who_are_known_need_no_room(
-    arrive: Arrive, maria: Membership, settings: Settings
+    log_in: LogIn, maria: Membership, settings: Settings
 ) -> None:
     settings.SSO_NEW_PEOPLE_PER_DAY = 0
 
-    assert arrive() == maria
+    assert log_in() == maria
 
 
 @pytest.mark.parametrize(
@@ -396,57 +397,55 @@ def test_people_who_are_known_need_no_room(
     ],
 )
 def test_provider_names_the_role_but_no_administrators(
-    arrive: Arrive, named: list[str], role: Role
+    log_in: LogIn, named: list[str], role: Role
 ) -> None:
-    assert arrive(attributes={"role": named}).held_role is role
+    assert log_in(attributes={"role": named}).held_role is role
 
 
 def test_provider_names_administrators_where_that_was_chosen(
-    arrive: Arrive, trusted: Connection
+    log_in: LogIn, trusted: Connection
 ) -> None:
     Connection.objects.update(may_make_administrators=True)
 
-    assert arrive(attributes={"role": ["Administrators"]}).held_role is Role.ADMINISTRATORS
+    assert log_in(attributes={"role": ["Administrators"]}).held_role is Role.ADMINISTRATORS
 
 
-def test_role_is_not_read_where_no_attribute_was_chosen(
-    arrive: Arrive, trusted: Connection
-) -> None:
+def test_role_is_not_read_where_no_attribute_was_chosen(log_in: LogIn, trusted: Connection) -> None:
     Connection.objects.update(role_attribute="")
 
-    assert arrive(attributes={"": ["Engineers"], "role": ["Engineers"]}).held_role is Role.USERS
+    assert log_in(attributes={"": ["Engineers"], "role": ["Engineers"]}).held_role is Role.USERS
 
 
-def test_name_that_is_no_line_of_text_is_left_out(arrive: Arrive) -> None:
-    assert arrive(attributes={"displayName": ["Maria\u202egnirts"]}).user.name == ""
+def test_name_that_is_no_line_of_text_is_left_out(log_in: LogIn) -> None:
+    assert log_in(attributes={"displayName": ["Maria\u202egnirts"]}).user.name == ""
 
 
 @pytest.mark.parametrize(
     "emails", [[], ["not an address"], ["mária@example.com"], ["a@example.com", "b@example.com"]]
 )
-def test_newcomer_without_one_clear_address_is_refused(arrive: Arrive, emails: list[str]) -> None:
-    assert_refused("no_email", lambda: arrive(email=None, attributes={"mail": emails}))
+def test_newcomer_without_one_clear_address_is_refused(log_in: LogIn, emails: list[str]) -> None:
+    assert_refused("no_email", lambda: log_in(email=None, attributes={"mail": emails}))
 
 
 def test_name_id_is_the_address_where_its_format_says_so(
-    arrive: Arrive, trusted: Connection
+    log_in: LogIn, trusted: Connection
 ) -> None:
     Connection.objects.update(email_attribute="")
     trusted.refresh_from_db()
 
-    newcomer = arrive(name_id="Maria@Example.com", name_id_format=EMAIL_FORMAT, email=None)
+    newcomer = log_in(name_id="Maria@Example.com", name_id_format=EMAIL_FORMAT, email=None)
 
     assert newcomer.user.email == "maria@example.com"
 
 
-def test_name_id_of_another_format_is_no_address(arrive: Arrive, trusted: Connection) -> None:
+def test_name_id_of_another_format_is_no_address(log_in: LogIn, trusted: Connection) -> None:
     Connection.objects.update(email_attribute="")
     trusted.refresh_from_db()
 
-    assert_refused("no_email", lambda: arrive(name_id="maria@example.com"))
+    assert_refused("no_email", lambda: log_in(name_id="maria@example.com"))
 
 
-# --- Invited people ----------------------------------------------------------------------------
+# --- Invited users ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -461,25 +460,25 @@ def invited(administrator: Membership, now: datetime) -> Invitation:
 
 
 def test_invited_person_comes_with_the_role_of_the_invitation(
-    arrive: Arrive, trusted: Connection, invited: Invitation, now: datetime
+    log_in: LogIn, trusted: Connection, invited: Invitation, now: datetime
 ) -> None:
     Connection.objects.update(takes_new_people=False)
 
-    assert arrive().held_role is Role.ENGINEERS
+    assert log_in().held_role is Role.ENGINEERS
     invited.refresh_from_db()
     assert invited.accepted_at == now
 
 
 def test_late_invitation_opens_nothing(
-    arrive: Arrive, trusted: Connection, invited: Invitation, now: datetime
+    log_in: LogIn, trusted: Connection, invited: Invitation, now: datetime
 ) -> None:
     Connection.objects.update(takes_new_people=False)
 
-    assert_refused("no_new_people", lambda: arrive(at=now + 2 * DAY))
+    assert_refused("no_new_people", lambda: log_in(at=now + 2 * DAY))
 
 
 def test_invitation_to_another_account_opens_nothing_here(
-    arrive: Arrive, trusted: Connection, stranger: Membership, now: datetime
+    log_in: LogIn, trusted: Connection, stranger: Membership, now: datetime
 ) -> None:
     Connection.objects.update(takes_new_people=False)
     invitations.invite(
@@ -490,17 +489,17 @@ def test_invitation_to_another_account_opens_nothing_here(
         at=now,
     )
 
-    assert_refused("no_new_people", arrive)
+    assert_refused("no_new_people", log_in)
 
 
 def test_removed_member_who_was_invited_again_has_to_accept_by_the_mail(
-    arrive: Arrive, maria: Membership, administrator: Membership, now: datetime
+    log_in: LogIn, maria: Membership, administrator: Membership, now: datetime
 ) -> None:
-    """They have a password perhaps, and other accounts: a claim is not enough."""
+    """They may have a password and other accounts: the address in an assertion is not enough."""
     by = Actor.member(administrator)
     members.remove_member(membership=maria, by=by, at=now)
     invitations.invite(
         account=maria.account, email=maria.user.email, role=Role.USERS, by=by, at=now
     )
 
-    assert_refused("removed", arrive)
+    assert_refused("removed", log_in)

@@ -1,4 +1,4 @@
-"""The way to the provider and back: who is signed in then, as what, and what is written down."""
+"""Login by SSO in a browser: session, account, audit and pending assertion."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,13 +12,13 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from accounts.tenancy.decorators import SESSION_KEY
 from sso.models import Connection
-from sso.saml import endpoints, toolkit
+from sso.saml import endpoints, python3_saml
 from sso.saml.errors import REASONS
 from tests.conftest import SignIn
 from tests.factories import ConnectionFactory, MembershipFactory
 from tests.idp.keys import SigningKey, make_key
 from tests.sso import login_steps
-from tests.sso.saml_responses import document, posted
+from tests.sso.saml_responses import response_xml, sign_and_encode
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def is_in(client: Client, member: Membership) -> bool:
     return client.session.get("_auth_user_id") == str(member.user_id)
 
 
-def test_member_comes_through_and_works_in_the_account(
+def test_login_leads_to_the_account(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     MembershipFactory.create(user=maria.user)  # an older account would be the first otherwise
@@ -46,7 +46,7 @@ def test_member_comes_through_and_works_in_the_account(
     assert client.session[SESSION_KEY] == maria.account_id
 
 
-def test_sign_in_is_written_down(
+def test_login_is_audited(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     login_steps.sign_in(client, trusted, signing)
@@ -56,7 +56,7 @@ def test_sign_in_is_written_down(
     assert event.details["auth_type"] == "sso"
 
 
-def test_session_that_a_provider_began_is_no_long_one(
+def test_session_by_sso_is_short(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     login_steps.sign_in(client, trusted, signing)
@@ -67,10 +67,10 @@ def test_session_that_a_provider_began_is_no_long_one(
 def test_signing_in_gives_the_session_another_key(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    address = login_steps.begin(client, trusted)
+    address = login_steps.start_login(client, trusted)
     before = client.session.session_key
 
-    login_steps.come_back(client, trusted, signing, address)
+    login_steps.complete_login(client, trusted, signing, address)
 
     assert client.session.session_key != before
 
@@ -90,10 +90,11 @@ def test_person_with_two_factors_is_asked_for_the_second(
 def test_signing_in_leads_back_to_the_page_that_was_asked_for(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    address = login_steps.begin(client, trusted, wanted="/profile/security/")
+    address = login_steps.start_login(client, trusted, wanted="/profile/security/")
 
     assert (
-        login_steps.come_back(client, trusted, signing, address)["Location"] == "/profile/security/"
+        login_steps.complete_login(client, trusted, signing, address)["Location"]
+        == "/profile/security/"
     )
 
 
@@ -101,9 +102,9 @@ def test_signing_in_leads_back_to_the_page_that_was_asked_for(
 def test_signing_in_leads_to_no_other_site(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership, wanted: str
 ) -> None:
-    address = login_steps.begin(client, trusted, wanted=wanted)
+    address = login_steps.start_login(client, trusted, wanted=wanted)
 
-    page = login_steps.come_back(client, trusted, signing, address)
+    page = login_steps.complete_login(client, trusted, signing, address)
 
     assert page["Location"] == reverse("apitokens:list")
 
@@ -118,7 +119,7 @@ def test_who_is_signed_in_already_is_not_sent_to_the_provider(
     assert answer["Location"] == "/profile/"
 
 
-def test_somebody_else_who_comes_through_takes_the_browser_over(
+def test_login_of_another_user_replaces_the_session(
     client: Client,
     trusted: Connection,
     signing: SigningKey,
@@ -126,11 +127,11 @@ def test_somebody_else_who_comes_through_takes_the_browser_over(
     administrator: Membership,
     sign_in: SignIn,
 ) -> None:
-    """They began in another tab, before the first had signed in there."""
-    address = login_steps.begin(client, trusted)
+    """The second login started in another tab, before the first was complete."""
+    address = login_steps.start_login(client, trusted)
     client.force_login(administrator.user)
 
-    login_steps.come_back(client, trusted, signing, address)
+    login_steps.complete_login(client, trusted, signing, address)
 
     assert is_in(client, maria)
 
@@ -145,7 +146,7 @@ def test_direct_address_of_what_is_switched_off_is_not_there(
     assert client.get(endpoints.begin_url(trusted)).status_code == 404
 
 
-def test_arrival_is_picked_up_once(
+def test_pending_assertion_is_popped_once(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     login_steps.sign_in(client, trusted, signing)
@@ -165,12 +166,14 @@ def test_who_reloads_the_way_back_goes_on(
     assert client.get(reverse("sso:finish", args=[trusted.slug]))["Location"] == "/"
 
 
-def test_cookie_of_the_arrival_is_for_the_way_back_only(
+def test_cookie_of_the_pending_assertion_has_a_narrow_path(
     client: Client, trusted: Connection, signing: SigningKey
 ) -> None:
-    xml = document(trusted, at=datetime.now(UTC))
+    xml = response_xml(trusted, at=datetime.now(UTC))
 
-    answer = client.post(endpoints.acs_url(trusted), {"SAMLResponse": posted(xml, signing)})
+    answer = client.post(
+        endpoints.acs_url(trusted), {"SAMLResponse": sign_and_encode(xml, signing)}
+    )
 
     (cookie,) = answer.cookies.values()
     assert cookie["path"] == reverse("sso:finish", args=[trusted.slug])
@@ -181,10 +184,10 @@ def test_cookie_of_the_arrival_is_for_the_way_back_only(
 def test_nothing_is_kept_of_what_the_provider_did_not_sign(
     client: Client, trusted: Connection
 ) -> None:
-    xml = document(trusted, at=datetime.now(UTC))
+    xml = response_xml(trusted, at=datetime.now(UTC))
 
     answer = client.post(
-        endpoints.acs_url(trusted), {"SAMLResponse": posted(xml, make_key("mallory"))}
+        endpoints.acs_url(trusted), {"SAMLResponse": sign_and_encode(xml, make_key("mallory"))}
     )
 
     assert answer.status_code == 400
@@ -230,7 +233,7 @@ def test_addresses_follow_from_base_url_and_not_from_the_request(
 
 
 def test_provider_is_asked_by_the_portals_own_name(client: Client, trusted: Connection) -> None:
-    request = login_steps.asked(login_steps.begin(client, trusted))
+    request = login_steps.decode_request(login_steps.start_login(client, trusted))
 
     assert request.get("AssertionConsumerServiceURL") == endpoints.acs_url(trusted)
     assert request.get("Destination") == trusted.sso_url
@@ -241,9 +244,9 @@ def test_only_certificates_that_are_good_now_are_believed(
     client: Client, trusted: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     trusted.certificates.update(not_after=datetime.now(UTC) - timedelta(minutes=1))
-    assert toolkit.settings_of(trusted, datetime.now(UTC)).get_idp_data()["x509certMulti"] == {
-        "signing": []
-    }
+    assert python3_saml.build_settings(trusted, datetime.now(UTC)).get_idp_data()[
+        "x509certMulti"
+    ] == {"signing": []}
 
     login_steps.sign_in(client, trusted, signing)
 

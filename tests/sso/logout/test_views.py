@@ -1,4 +1,4 @@
-"""Signing out here and at the provider."""
+"""Single Logout, started by the portal and by the provider."""
 
 import zlib
 from base64 import b64encode
@@ -18,7 +18,7 @@ from sso.saml import endpoints
 from tests.conftest import SignIn
 from tests.factories import MembershipFactory
 from tests.idp.keys import SigningKey, make_key
-from tests.idp.mutations import instant
+from tests.idp.mutations import format_instant
 from tests.sso import login_steps
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ SP = "urn:oasis:names:tc:SAML:2.0"
 
 
 @pytest.fixture
-def leaving(trusted: Connection) -> Connection:
+def with_single_logout(trusted: Connection) -> Connection:
     """The provider offers single logout."""
     Connection.objects.update(slo_url="https://idp.example.com/slo")
     trusted.refresh_from_db()
@@ -42,7 +42,7 @@ def maria(trusted: Connection) -> Membership:
     )
 
 
-def told(
+def logout_request_path(
     connection: Connection,
     signing: SigningKey,
     *,
@@ -51,11 +51,12 @@ def told(
     issued_at: datetime | None = None,
     message_id: str = "_out",
 ) -> str:
-    """Where the provider sends a browser to say that somebody has signed out there."""
+    """The path with a signed LogoutRequest, to which the provider redirects a browser."""
+    sent_at = format_instant(issued_at or datetime.now(UTC))
     index = f"<samlp:SessionIndex>{session}</samlp:SessionIndex>" if session else ""
     xml = (
         f'<samlp:LogoutRequest xmlns:samlp="{SP}:protocol" xmlns:saml="{SP}:assertion" '
-        f'ID="{message_id}" Version="2.0" IssueInstant="{instant(issued_at or datetime.now(UTC))}" '
+        f'ID="{message_id}" Version="2.0" IssueInstant="{sent_at}" '
         f'Destination="{endpoints.sls_url(connection)}">'
         f"<saml:Issuer>{connection.entity_id}</saml:Issuer>"
         f"<saml:NameID>{name_id}</saml:NameID>{index}</samlp:LogoutRequest>"
@@ -73,20 +74,20 @@ def is_in(client: Client) -> bool:
     return bool(client.get("/profile/").status_code == 200)
 
 
-# --- Here first --------------------------------------------------------------------------------
+# --- By the portal --------------------------------------------------------------------------------
 
 
 def test_signing_out_here_leads_to_the_provider(
-    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+    client: Client, with_single_logout: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    login_steps.sign_in(client, leaving, signing)
+    login_steps.sign_in(client, with_single_logout, signing)
 
     answer = client.post(reverse("account_logout"))
 
     assert not is_in(client)
     way = client.get(answer["Location"]).context["way"]
     assert way.startswith("https://idp.example.com/slo?")
-    request = login_steps.asked(way)
+    request = login_steps.decode_request(way)
     assert [each.text for each in request.iter("{*}NameID")] == ["maria-7f3a"]
     assert [each.text for each in request.iter("{*}SessionIndex")] == ["_session"]
 
@@ -100,8 +101,8 @@ def test_signing_out_ends_here_where_the_provider_does_not_offer_it(
     assert not is_in(client)
 
 
-def test_who_signed_in_by_password_is_not_sent_to_the_provider(
-    client: Client, leaving: Connection, maria: Membership, sign_in: SignIn
+def test_session_by_password_is_not_sent_to_the_provider(
+    client: Client, with_single_logout: Connection, maria: Membership, sign_in: SignIn
 ) -> None:
     sign_in(client, maria)
 
@@ -109,122 +110,135 @@ def test_who_signed_in_by_password_is_not_sent_to_the_provider(
 
 
 @pytest.mark.parametrize("who", ["", "forged", "WzFd:1abc:def"])
-def test_way_out_cannot_be_forged(client: Client, leaving: Connection, who: str) -> None:
-    answer = client.get(reverse("sso:sign_out", args=[leaving.slug]), {"who": who})
+def test_signed_link_of_the_sign_out_page_cannot_be_forged(
+    client: Client, with_single_logout: Connection, who: str
+) -> None:
+    answer = client.get(reverse("sso:sign_out", args=[with_single_logout.slug]), {"who": who})
 
     assert answer["Location"] == "/sign-in/"
 
 
 def test_provider_that_has_signed_somebody_out_leads_back_to_the_sign_in_page(
-    client: Client, leaving: Connection
+    client: Client, with_single_logout: Connection
 ) -> None:
     xml = f'<samlp:LogoutResponse xmlns:samlp="{SP}:protocol"/>'
     packed = b64encode(zlib.compress(xml.encode())[2:-4]).decode()
 
-    answer = client.get(endpoints.sls_url(leaving), {"SAMLResponse": packed})
+    answer = client.get(endpoints.sls_url(with_single_logout), {"SAMLResponse": packed})
 
     assert answer["Location"] == "/sign-in/"
 
 
-# --- At the provider first ---------------------------------------------------------------------
+# --- By the provider ---------------------------------------------------------------------
 
 
-def test_who_signs_out_at_the_provider_is_signed_out_here(
-    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+def test_logout_request_ends_the_session(
+    client: Client, with_single_logout: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    login_steps.sign_in(client, leaving, signing)
+    login_steps.sign_in(client, with_single_logout, signing)
 
-    answer = client.get(told(leaving, signing))
+    answer = client.get(logout_request_path(with_single_logout, signing))
 
     assert answer["Location"].startswith("https://idp.example.com/slo?SAMLResponse=")
     assert not is_in(client)
 
 
-def test_provider_may_tell_it_by_another_browser(
-    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+def test_logout_request_ends_the_session_of_another_browser(
+    client: Client, with_single_logout: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    """Or in a frame, in which a browser shows none of our cookies."""
-    login_steps.sign_in(client, leaving, signing)
+    """Also in a frame, where browsers send no cookies of the portal."""
+    login_steps.sign_in(client, with_single_logout, signing)
 
-    Client().get(told(leaving, signing))
+    Client().get(logout_request_path(with_single_logout, signing))
 
     assert not is_in(client)
     assert AuditEvent.objects.filter(kind="session.ended").count() == 1
 
 
 def test_sign_out_of_no_session_in_particular_ends_all_that_it_began(
-    leaving: Connection, signing: SigningKey, maria: Membership
+    with_single_logout: Connection, signing: SigningKey, maria: Membership
 ) -> None:
     browsers = [Client(), Client()]
     for each in browsers:
-        login_steps.sign_in(each, leaving, signing)
+        login_steps.sign_in(each, with_single_logout, signing)
 
-    Client().get(told(leaving, signing, session=""))
+    Client().get(logout_request_path(with_single_logout, signing, session=""))
 
     assert not any(is_in(each) for each in browsers)
 
 
 def test_sign_out_of_another_session_leaves_this_one(
-    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+    client: Client, with_single_logout: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    login_steps.sign_in(client, leaving, signing)
+    login_steps.sign_in(client, with_single_logout, signing)
 
-    client.get(told(leaving, signing, session="_another"))
+    client.get(logout_request_path(with_single_logout, signing, session="_another"))
 
     assert is_in(client)
 
 
 def test_session_that_began_by_password_goes_on(
-    leaving: Connection, signing: SigningKey, maria: Membership, sign_in: SignIn
+    with_single_logout: Connection, signing: SigningKey, maria: Membership, sign_in: SignIn
 ) -> None:
     by_password = Client()
-    login_steps.sign_in(Client(), leaving, signing)
+    login_steps.sign_in(Client(), with_single_logout, signing)
     sign_in(by_password, maria)
 
-    Client().get(told(leaving, signing, session=""))
+    Client().get(logout_request_path(with_single_logout, signing, session=""))
 
     assert is_in(by_password)
 
 
-def test_sign_out_of_somebody_unknown_is_heard_politely(
-    client: Client, leaving: Connection, signing: SigningKey
+def test_logout_request_for_an_unknown_name_is_answered(
+    client: Client, with_single_logout: Connection, signing: SigningKey
 ) -> None:
-    assert client.get(told(leaving, signing, name_id="nobody")).status_code == 302
+    assert (
+        client.get(logout_request_path(with_single_logout, signing, name_id="nobody")).status_code
+        == 302
+    )
 
 
 @pytest.mark.parametrize("age", [timedelta(minutes=11), timedelta(minutes=-3)])
-def test_sign_out_of_another_time_is_refused(
-    client: Client, leaving: Connection, signing: SigningKey, maria: Membership, age: timedelta
+def test_expired_logout_request_is_refused(
+    client: Client,
+    with_single_logout: Connection,
+    signing: SigningKey,
+    maria: Membership,
+    age: timedelta,
 ) -> None:
-    login_steps.sign_in(client, leaving, signing)
+    login_steps.sign_in(client, with_single_logout, signing)
 
-    answer = client.get(told(leaving, signing, issued_at=datetime.now(UTC) - age))
+    answer = client.get(
+        logout_request_path(with_single_logout, signing, issued_at=datetime.now(UTC) - age)
+    )
 
     assert answer.status_code == 400
     assert is_in(client)
 
 
-def test_sign_out_is_told_once(
-    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+def test_logout_request_is_accepted_once(
+    client: Client, with_single_logout: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    message = told(leaving, signing, session="")
+    message = logout_request_path(with_single_logout, signing, session="")
     client.get(message)
-    login_steps.sign_in(client, leaving, signing)
+    login_steps.sign_in(client, with_single_logout, signing)
 
     assert client.get(message).status_code == 400
     assert is_in(client)
 
 
-def test_stranger_signs_nobody_out(
-    client: Client, leaving: Connection, signing: SigningKey, maria: Membership
+def test_logout_request_with_another_key_is_refused(
+    client: Client, with_single_logout: Connection, signing: SigningKey, maria: Membership
 ) -> None:
-    login_steps.sign_in(client, leaving, signing)
+    login_steps.sign_in(client, with_single_logout, signing)
 
-    assert client.get(told(leaving, make_key("mallory"))).status_code == 400
+    assert (
+        client.get(logout_request_path(with_single_logout, make_key("mallory"))).status_code == 400
+    )
     assert is_in(client)
 
 
 def test_there_is_no_signing_out_where_the_provider_does_not_offer_it(
     client: Client, trusted: Connection, signing: SigningKey
 ) -> None:
-    assert client.get(told(trusted, signing)).status_code == 404
+    assert client.get(logout_request_path(trusted, signing)).status_code == 404

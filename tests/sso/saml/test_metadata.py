@@ -1,4 +1,4 @@
-"""What is read out of a provider's metadata, and what is refused, with the reason."""
+"""Parsing of provider metadata: values, and refusals with their codes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as Words
 
-from sso.saml.metadata import LARGEST, Metadata, read
+from sso.saml.metadata import MAX_BYTES, Metadata, parse_metadata
 from tests.idp.keys import certify_again
-from tests.sso.documents import (
+from tests.sso.metadata_documents import (
     BASE_URL,
     ENTITY_ID,
     POST,
     SIGN_IN,
     SIGN_OUT,
-    body_of,
+    certificate_base64,
+    federation,
     key,
     key_descriptor,
     metadata,
-    several,
-    signed,
+    sign_metadata,
 )
 
 NOW = datetime.now(UTC)
@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
 
 
 def reading(document: str | bytes, base_url: str = BASE_URL) -> Metadata:
-    return read(document, base_url=base_url, at=NOW)
+    return parse_metadata(document, base_url=base_url, at=NOW)
 
 
 def reason(document: str | bytes, base_url: str = BASE_URL) -> str:
@@ -62,18 +62,18 @@ def certificate_of(private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> s
     return made.public_bytes(serialization.Encoding.PEM).decode()
 
 
-# --- What is read ---
+# --- Values ---
 
 
 def test_provider_is_read_with_its_addresses_and_certificate() -> None:
     found = reading(metadata())
 
     assert (found.entity_id, found.sso_url, found.slo_url) == (ENTITY_ID, SIGN_IN, SIGN_OUT)
-    [signer] = found.signers
-    certificate = x509.load_pem_x509_certificate(key().certificate.encode())
-    assert signer.pem == key().certificate
-    assert signer.fingerprint == certificate.fingerprint(hashes.SHA256()).hex()
-    assert signer.not_after == certificate.not_valid_after_utc
+    [certificate] = found.certificates
+    expected = x509.load_pem_x509_certificate(key().certificate.encode())
+    assert certificate.pem == key().certificate
+    assert certificate.fingerprint == expected.fingerprint(hashes.SHA256()).hex()
+    assert certificate.not_after == expected.not_valid_after_utc
 
 
 def test_provider_without_sign_out_is_one_too() -> None:
@@ -88,7 +88,7 @@ def test_provider_without_sign_out_is_one_too() -> None:
         metadata(before="<!-- made by hand --><?xml-stylesheet href='x.xsl'?>"),
         metadata().encode(),
         metadata(before='<?xml version="1.0" encoding="utf-16"?>').encode("utf-16"),
-        several(metadata()),
+        federation(metadata()),
         metadata(attributes=f'validUntil="{NOW + DAY:%Y-%m-%dT%H:%M:%SZ}"'),
     ],
     ids=["padded", "wrong encoding", "comments", "bytes", "utf-16", "one of many", "lasting"],
@@ -99,37 +99,37 @@ def test_documents_come_in_many_dresses(document: str | bytes) -> None:
 
 def test_both_certificates_of_a_rollover_are_read() -> None:
     certificates = key().certificate, key("next").certificate
-    assert [signer.pem for signer in reading(metadata(*certificates)).signers] == [*certificates]
+    assert [each.pem for each in reading(metadata(*certificates)).certificates] == [*certificates]
 
 
 def test_certificate_for_everything_is_one_for_signing() -> None:
-    assert reading(metadata(keys=key_descriptor(key().certificate, use=""))).signers
+    assert reading(metadata(keys=key_descriptor(key().certificate, use=""))).certificates
 
 
 def test_certificate_for_encryption_is_none_for_signing() -> None:
     others = key_descriptor(key("other").certificate, use=' use="encryption"')
     found = reading(metadata(keys=others + key_descriptor(key().certificate)))
-    assert [signer.pem for signer in found.signers] == [key().certificate]
+    assert [each.pem for each in found.certificates] == [key().certificate]
 
 
 def test_certificate_that_has_ended_is_left_out_beside_a_good_one() -> None:
     found = reading(metadata(dated(NOW - 9 * DAY, NOW - DAY), key().certificate))
-    assert [signer.pem for signer in found.signers] == [key().certificate]
+    assert [each.pem for each in found.certificates] == [key().certificate]
 
 
 def test_certificate_of_tomorrow_is_read_and_not_good_yet() -> None:
     found = reading(metadata(key().certificate, dated(NOW + DAY, NOW + 9 * DAY)))
-    assert [signer.is_good(NOW) for signer in found.signers] == [True, False]
+    assert [each.is_valid(NOW) for each in found.certificates] == [True, False]
 
 
 def test_elliptic_curve_is_strong_enough() -> None:
-    assert reading(metadata(certificate_of(ec.generate_private_key(ec.SECP256R1())))).signers
+    assert reading(metadata(certificate_of(ec.generate_private_key(ec.SECP256R1())))).certificates
 
 
 def test_certificate_may_hold_line_breaks() -> None:
     lines = "\n          ".join(key().certificate.splitlines()[1:-1])
-    document = metadata().replace(body_of(key().certificate), f"\n{lines}\n")
-    assert reading(document).signers[0].pem == key().certificate
+    document = metadata().replace(certificate_base64(key().certificate), f"\n{lines}\n")
+    assert reading(document).certificates[0].pem == key().certificate
 
 
 def test_plain_http_is_for_a_portal_without_https() -> None:
@@ -138,7 +138,7 @@ def test_plain_http_is_for_a_portal_without_https() -> None:
     assert reason(document) == "address"
 
 
-# --- What is refused ---
+# --- Refusals ---
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_other_xml_is_refused(document: str) -> None:
 
 
 def test_large_document_is_refused_unread() -> None:
-    assert reason("<" * (LARGEST + 1)) == "too_large"
+    assert reason("<" * (MAX_BYTES + 1)) == "too_large"
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_provider_of_another_protocol_is_refused() -> None:
 
 
 def test_one_of_several_providers_is_not_guessed() -> None:
-    document = several(metadata(), metadata(entity_id="https://other.example.com"))
+    document = federation(metadata(), metadata(entity_id="https://other.example.com"))
     assert reason(document) == "several_providers"
 
 
@@ -267,7 +267,7 @@ def test_provider_without_signing_certificate_is_refused(keys: str) -> None:
 
 @pytest.mark.parametrize("body", ["", "AAAA", "not base64!", "MIIB" * 20, "ü"])
 def test_certificate_that_is_none_is_refused(body: str) -> None:
-    document = metadata().replace(body_of(key().certificate), body)
+    document = metadata().replace(certificate_base64(key().certificate), body)
     assert reason(document) == "certificate_unreadable"
 
 
@@ -296,27 +296,32 @@ def test_metadata_that_were_good_until_yesterday_are_refused() -> None:
 def saying_that_it_is_signed_by(certificate: str) -> str:
     """Signed metadata, with another certificate in the signature."""
     start, end = "<ds:X509Certificate>", "</ds:X509Certificate>"
-    before, _start, rest = signed(metadata()).partition(start)
+    before, _start, rest = sign_metadata(metadata()).partition(start)
     assert "<ds:Signature" in before
     return before + start + certificate + end + rest.partition(end)[2]
 
 
 @pytest.mark.parametrize("name", ["", 'ID="_1"'])
 def test_signed_metadata_are_read(name: str) -> None:
-    assert reading(signed(metadata(attributes=name))).entity_id == ENTITY_ID
+    assert reading(sign_metadata(metadata(attributes=name))).entity_id == ENTITY_ID
 
 
 def test_metadata_changed_after_signing_are_refused() -> None:
-    changed = signed(metadata()).replace(SIGN_IN, "https://evil.example.com/sso")
+    changed = sign_metadata(metadata()).replace(SIGN_IN, "https://evil.example.com/sso")
     assert reason(changed) == "signature"
 
 
 def test_metadata_signed_by_sha1_are_refused() -> None:
-    assert reason(signed(metadata(), method=Words.RSA_SHA1, digest=Words.SHA1)) == "signature"
+    assert (
+        reason(sign_metadata(metadata(), method=Words.RSA_SHA1, digest=Words.SHA1)) == "signature"
+    )
 
 
 def test_signature_of_another_key_than_it_says_is_refused() -> None:
-    assert reason(saying_that_it_is_signed_by(body_of(key("next").certificate))) == "signature"
+    assert (
+        reason(saying_that_it_is_signed_by(certificate_base64(key("next").certificate)))
+        == "signature"
+    )
 
 
 def test_signature_without_a_certificate_is_refused() -> None:
@@ -324,12 +329,12 @@ def test_signature_without_a_certificate_is_refused() -> None:
 
 
 def test_signature_over_something_else_is_refused() -> None:
-    """The real provider's part, still signed, in a corner of somebody else's document."""
-    real = signed(metadata(attributes='ID="_1"'))
+    """Signature wrapping: the real provider's signed part inside another document."""
+    real = sign_metadata(metadata(attributes='ID="_1"'))
     real = real[real.index("<md:EntityDescriptor") :]
     forged = metadata(entity_id="https://evil.example.com")
     signature = real[real.index("<ds:Signature") : real.index("</ds:Signature>") + 15]
-    wrapped = several(
+    wrapped = federation(
         forged.replace("<md:IDPSSODescriptor", f"{signature}<md:IDPSSODescriptor"),
         real.replace("IDPSSODescriptor", "PDPDescriptor").replace(signature, ""),
     )
@@ -337,7 +342,7 @@ def test_signature_over_something_else_is_refused() -> None:
 
 
 def test_two_elements_with_one_id_are_refused_in_signed_metadata() -> None:
-    doubled = signed(metadata(attributes='ID="_1"')).replace(
+    doubled = sign_metadata(metadata(attributes='ID="_1"')).replace(
         "<md:IDPSSODescriptor", '<md:IDPSSODescriptor ID="_1"'
     )
     assert reason(doubled) == "signature"
@@ -359,5 +364,5 @@ def test_no_damage_is_more_than_refused(place: int, damage: str) -> None:
         found = reading(whole[:place] + damage + whole[place + len(damage) :])
     except ValidationError:
         return
-    assert found.signers
+    assert found.certificates
     assert found.sso_url.startswith("https://")

@@ -1,4 +1,4 @@
-"""Metadata are fetched from where the operator says, and from nowhere else."""
+"""Metadata are fetched from the configured origins only."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from django.core.exceptions import ValidationError
 from pytest_django import Settings
 
 from sso.saml import metadata_fetch
-from sso.saml.metadata import LARGEST
+from sso.saml.metadata import MAX_BYTES
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 @contextmanager
 def server(answer: Answer) -> Iterator[tuple[str, list[str]]]:
-    """A real web server: its origin, and the paths that it was asked for."""
+    """A real web server: its origin, and the requested paths."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,14 +50,14 @@ def says(text: bytes, status: int = 200, **headers: str) -> Answer:
 
 def reason(url: str) -> str:
     with pytest.raises(ValidationError) as refusal:
-        metadata_fetch.fetch(url)
+        metadata_fetch.fetch_metadata(url)
     return str(refusal.value.code)
 
 
 def test_allowed_origin_is_asked(settings: Settings) -> None:
     with server(says(b"<metadata/>")) as (origin, asked):
         settings.SSO_METADATA_ORIGINS = ["https://idp.example.com", origin]
-        assert metadata_fetch.fetch(f" {origin}/saml/metadata?x=1 ") == b"<metadata/>"
+        assert metadata_fetch.fetch_metadata(f" {origin}/saml/metadata?x=1 ") == b"<metadata/>"
         assert asked == ["/saml/metadata?x=1"]
 
 
@@ -99,7 +99,10 @@ def test_nothing_is_fetched_unless_the_operator_says_so() -> None:
 def test_origin_is_the_same_in_any_spelling(settings: Settings) -> None:
     with server(says(b"<metadata/>")) as (origin, _asked):
         settings.SSO_METADATA_ORIGINS = [f"{origin}/"]
-        assert metadata_fetch.fetch(f"{origin.upper().replace('HTTP', 'Http')}/x") == b"<metadata/>"
+        assert (
+            metadata_fetch.fetch_metadata(f"{origin.upper().replace('HTTP', 'Http')}/x")
+            == b"<metadata/>"
+        )
 
 
 def test_redirect_leads_nowhere(settings: Settings) -> None:
@@ -113,16 +116,16 @@ def test_redirect_leads_nowhere(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_failure_is_told_without_its_words(settings: Settings, status: int) -> None:
+def test_error_does_not_repeat_the_response(settings: Settings, status: int) -> None:
     with server(says(b"inner words", status)) as (origin, _asked):
         settings.SSO_METADATA_ORIGINS = [origin]
         with pytest.raises(ValidationError) as refusal:
-            metadata_fetch.fetch(f"{origin}/")
+            metadata_fetch.fetch_metadata(f"{origin}/")
         assert "inner" not in str(refusal.value)
         assert str(status) not in str(refusal.value)
 
 
-def test_nobody_listening_is_told_the_same(settings: Settings) -> None:
+def test_refused_connection_gives_the_same_error(settings: Settings) -> None:
     with server(says(b"")) as (origin, _asked):
         pass
     settings.SSO_METADATA_ORIGINS = [origin]
@@ -130,7 +133,7 @@ def test_nobody_listening_is_told_the_same(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("path", ["/a b", "/\u00fc", "/\r\nX: y", "/\0"])
-def test_odd_path_is_told_the_same(settings: Settings, path: str) -> None:
+def test_odd_path_gives_the_same_error(settings: Settings, path: str) -> None:
     with server(says(b"<metadata/>")) as (origin, _asked):
         settings.SSO_METADATA_ORIGINS = [origin]
         assert reason(f"{origin}{path}x") == "not_fetched"
@@ -148,11 +151,15 @@ def test_endless_answer_is_read_to_a_bearable_length(settings: Settings) -> None
 
     with server(act) as (origin, _asked):
         settings.SSO_METADATA_ORIGINS = [origin]
-        assert LARGEST < len(metadata_fetch.fetch(f"{origin}/")) <= LARGEST + metadata_fetch.PART
+        assert (
+            MAX_BYTES
+            < len(metadata_fetch.fetch_metadata(f"{origin}/"))
+            <= MAX_BYTES + metadata_fetch.CHUNK_BYTES
+        )
 
 
 def test_slow_answer_is_given_up(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata_fetch, "SECONDS", 0.3)
+    monkeypatch.setattr(metadata_fetch, "TIMEOUT_SECONDS", 0.3)
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)

@@ -1,4 +1,4 @@
-"""How people sign in, as the API and All users tell it of those whom their account forces."""
+"""`sso_required_expression`: the ways of signing in that the API and All users show."""
 
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ PEOPLE = "/profile/users/"
 
 @pytest.fixture
 def connection(account: Account) -> Connection:
-    """A provider that members of example.com have to come through."""
+    """A connection that forces SSO for members of example.com."""
     found = ConnectionFactory.create(account=account, is_forced=True)
     DomainFactory.create(connection=found, name="example.com")
     return found
@@ -36,11 +36,11 @@ def member(account: Account, email: str, **facts: Any) -> Membership:
     return MembershipFactory.create(account=account, user__email=email, **facts)
 
 
-def told(member: Membership) -> bool:
+def is_required(member: Membership) -> bool:
     found = Membership.objects.filter(pk=member.pk).annotate(
-        told=sso_hooks.sso_required_expression()
+        is_required=sso_hooks.sso_required_expression()
     )
-    return bool(found.values_list("told", flat=True).get())
+    return bool(found.values_list("is_required", flat=True).get())
 
 
 @pytest.mark.parametrize(
@@ -52,19 +52,19 @@ def told(member: Membership) -> bool:
         ("example.com@example.org", False),
     ],
 )
-def test_domains_are_told_from_those_that_look_alike(
+def test_similar_domains_are_distinguished(
     connection: Connection, email: str, forced: bool
 ) -> None:
     ada = member(connection.account, email)
-    assert told(ada) is is_forced(ada.user) is forced
+    assert is_required(ada) is is_forced(ada.user) is forced
 
 
-def test_who_is_linked_is_forced_whatever_their_address(
+def test_linked_member_is_forced_whatever_their_address(
     connection: Connection, now: datetime
 ) -> None:
     ada = member(connection.account, "ada@example.org")
     SubjectFactory.create(connection=connection, membership=ada)
-    assert told(ada)
+    assert is_required(ada)
     assert is_forced(ada.user)
 
 
@@ -82,18 +82,18 @@ def test_without_one_condition_nobody_is_forced(
     else:
         User.objects.filter(pk=ada.user_id).update(is_staff=True)
         ada.user.refresh_from_db()
-    assert not told(ada)
+    assert not is_required(ada)
     assert not is_forced(ada.user)
 
 
-def test_other_accounts_tell_nothing_of_it(connection: Connection, stranger: Membership) -> None:
+def test_other_accounts_do_not_matter(connection: Connection, stranger: Membership) -> None:
     user = UserFactory.create(email="ada@example.com")
     here = MembershipFactory.create(account=connection.account, user=user)
     there = MembershipFactory.create(account=stranger.account, user=user)
-    assert (told(here), told(there)) == (True, False)
+    assert (is_required(here), is_required(there)) == (True, False)
 
 
-def test_api_tells_one_way_of_whom_it_is_the_only_one(
+def test_api_lists_sso_as_the_only_way_of_forced_members(
     connection: Connection, administrator: Membership, issue: Issue, api: Api, now: datetime
 ) -> None:
     client = api(issue(administrator, role=1).key)
@@ -117,7 +117,7 @@ def test_all_users_shows_the_same(
 
 
 @pytest.mark.parametrize(("way", "is_found"), [("sso", True), ("other", False)])
-def test_filter_of_all_users_finds_who_has_to_come_through_the_provider(
+def test_filter_of_all_users_finds_forced_members(
     client: Client,
     connection: Connection,
     administrator: Membership,
@@ -125,7 +125,7 @@ def test_filter_of_all_users_finds_who_has_to_come_through_the_provider(
     way: str,
     is_found: bool,
 ) -> None:
-    """Also who never has yet."""
+    """Also those who have never signed in by SSO yet."""
     Connection.objects.update(is_forced=False)
     sign_in(client, administrator)
     Connection.objects.update(is_forced=True)

@@ -1,4 +1,4 @@
-"""Who has come through the provider shows there, once more, that it is still them."""
+"""Reauthentication at the provider, for users whose session began by SSO."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from allauth.account.internal.flows.login import record_authentication
 from allauth.account.internal.flows.reauthentication import resume_request
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -19,12 +19,12 @@ from accounts.sign_in.adapter import (
     person,
     recently_reauthenticated,
 )
-from sso.login import services as login
 from sso.login import sso_session
-from sso.login.allauth_provider import ConnectionProvider, path_to
+from sso.login.allauth_provider import ConnectionProvider, path_with_next
+from sso.login.replay_protection import consume_login_assertion
 from sso.models import Connection, Subject
 from sso.saml.errors import Refused
-from sso.saml.responses import SKEW, Assertion
+from sso.saml.responses import CLOCK_SKEW, Assertion
 
 PROCESS = "again"
 
@@ -32,17 +32,19 @@ PROCESS = "again"
 @login_required
 @require_safe
 @never_cache
-def again(request: HttpRequest) -> HttpResponse:
-    """The question, and the way on for who has answered it. The provider cannot be gone to from
-    here directly: browsers let no form lead to another site, and a form may have led here."""
+def reauthenticate(request: HttpRequest) -> HttpResponse:
+    """Show the page that links to the provider; once reauthenticated, resume the interrupted
+    request.
+
+    A direct redirect would fail where a form has led here: the policy `form-action` lets no form
+    lead to another site."""
     if recently_reauthenticated(request):
         resumed: HttpResponse | None = resume_request(request)
         return resumed or redirect("home")
-    connection = _connection(request)
-    wanted = safe_next(request, fallback="/")
+    connection = _session_connection(request)
     context = {
         "connection": connection,
-        "way": path_to("sso:ask_again", wanted),
+        "way": path_with_next("sso:ask_again", safe_next(request, fallback="/")),
         "reauthentication_alternatives": other_reauthentication_methods(request),
     }
     return render(request, "sso/again.html", context)
@@ -51,9 +53,9 @@ def again(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 @never_cache
-def ask_again(request: HttpRequest) -> HttpResponse:
-    """To the provider, which is to ask the person anew."""
-    answer: HttpResponse = ConnectionProvider(request, _connection(request)).redirect(
+def redirect_to_provider(request: HttpRequest) -> HttpResponse:
+    """Redirect to the provider, which has to authenticate the user anew (ForceAuthn)."""
+    answer: HttpResponse = ConnectionProvider(request, _session_connection(request)).redirect(
         request,
         PROCESS,
         next_url=safe_next(request, fallback="/"),
@@ -62,26 +64,27 @@ def ask_again(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-def shown_again(
-    request: HttpRequest, connection: Connection, assertion: Assertion, wish: dict[str, str]
+def complete_reauthentication(
+    request: HttpRequest, connection: Connection, assertion: Assertion, state: dict[str, str]
 ) -> HttpResponse:
-    """Back from there. Raises `Refused` for somebody else, and if the provider asked nobody."""
-    login.take(connection=connection, assertion=assertion)
+    """Record the reauthentication. Raises `Refused` for another user, and for an AuthnInstant
+    before the request: then the provider has authenticated nobody anew."""
+    consume_login_assertion(connection=connection, assertion=assertion)
     subject = Subject.objects.filter(connection=connection, name_id=assertion.name_id).first()
     if subject is None or subject.membership.user_id != request.user.pk:
         raise Refused("other_person")
-    if assertion.authenticated_at < datetime.fromisoformat(wish["asked_at"]) - SKEW:
+    if assertion.authenticated_at < datetime.fromisoformat(state["asked_at"]) - CLOCK_SKEW:
         raise Refused("not_fresh")
     suspension.record_sso_sign_in(
         membership=subject.membership, by=person(request.user, request), at=timezone.now()
     )
     record_authentication(request, request.user, method=METHOD, reauthenticated=True)
-    return redirect(path_to("sso:again", wish.get("next", "/")))
+    return redirect(path_with_next("sso:again", state.get("next", "/")))
 
 
-def _connection(request: HttpRequest) -> Connection:
-    came = sso_session.recall(request.session)
-    found = Connection.objects.filter(pk=came.connection_id, is_on=True).first() if came else None
-    if found is None:
+def _session_connection(request: HttpRequest) -> Connection:
+    """The connection by which the session began."""
+    session = sso_session.load(request.session)
+    if session is None:
         raise Http404
-    return found
+    return get_object_or_404(Connection, pk=session.connection_id, is_on=True)

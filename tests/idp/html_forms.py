@@ -1,4 +1,4 @@
-"""Forms on the pages of identity providers, as a browser without a person would send them."""
+"""Parses HTML forms on pages of identity providers, as a browser would submit them."""
 
 from typing import Any, NamedTuple
 
@@ -6,12 +6,12 @@ from lxml import html
 
 
 class Form(NamedTuple):
-    address: str
-    """As it stands on the page; empty: the page's own."""
+    action: str
+    """As in the HTML; empty for the page's own URL."""
     fields: dict[str, str]
 
 
-def form_of(page: str) -> Form:
+def parse_form(page: str) -> Form:
     """The first form of a page."""
     form: Any = html.fromstring(page.encode()).forms[0]
     return Form(form.action or "", dict(form.form_values()))

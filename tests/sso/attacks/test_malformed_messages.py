@@ -1,4 +1,4 @@
-"""What is sent to the addresses of single sign-on, and is no message of SAML at all."""
+"""Requests to the SAML endpoints that are no SAML messages, and XML attacks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.idp import mutations
-from tests.idp.login import Visitor
-from tests.idp.redirects import deflated
+from tests.idp.login import LoginBrowser
+from tests.idp.redirect_binding import deflate
 from tests.sso.attacks.conftest import MARIA, assert_refused
 
 pytestmark = [pytest.mark.samlp, pytest.mark.django_db]
@@ -40,7 +40,7 @@ BODIES: dict[str, tuple[str, dict[str, str]]] = {
         "encoding",
         {"SAMLResponse": encoded(b"<?xml version='1.0' encoding='UTF-7'?>+ADw-a/+AD4-")},
     ),
-    "deflate bomb": ("encoding", {"SAMLResponse": encoded(deflated(bytes(20 * MEGABYTE)))}),
+    "deflate bomb": ("encoding", {"SAMLResponse": encoded(deflate(bytes(20 * MEGABYTE)))}),
     "not XML": ("not_xml", {"SAMLResponse": encoded(b"Let me in.")}),
     "half of XML": ("not_xml", {"SAMLResponse": encoded(b"<samlp:Response")}),
     "deep": ("not_xml", {"SAMLResponse": encoded(b"<a>" * 10_000 + b"</a>" * 10_000)}),
@@ -59,33 +59,33 @@ BODIES: dict[str, tuple[str, dict[str, str]]] = {
 
 @pytest.mark.parametrize(("code", "body"), BODIES.values(), ids=BODIES)
 def test_body_that_is_no_response_is_refused(
-    visitor: Visitor, code: str, body: dict[str, str]
+    browser: LoginBrowser, code: str, body: dict[str, str]
 ) -> None:
-    visitor.ask()
+    browser.start_login()
 
-    assert_refused(visitor, visitor.post(body), code)
+    assert_refused(browser, browser.post(body), code)
 
 
 @pytest.mark.parametrize(("code", "body"), BODIES.values(), ids=BODIES)
 def test_body_that_nobody_awaits_is_refused(
-    visitor: Visitor, code: str, body: dict[str, str]
+    browser: LoginBrowser, code: str, body: dict[str, str]
 ) -> None:
-    assert_refused(visitor, visitor.post(body), code)
+    assert_refused(browser, browser.post(body), code)
 
 
 @pytest.mark.parametrize("field", ["SAMLResponse", "RelayState", "more"])
-def test_body_of_ten_megabytes_is_refused(visitor: Visitor, field: str) -> None:
-    visitor.ask()
+def test_body_of_ten_megabytes_is_refused(browser: LoginBrowser, field: str) -> None:
+    browser.start_login()
 
-    page = visitor.post({"SAMLResponse": "", field: "A" * 10 * MEGABYTE})
+    page = browser.post({"SAMLResponse": "", field: "A" * 10 * MEGABYTE})
 
     assert page.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    assert not visitor.is_in
+    assert not browser.is_signed_in
 
 
-def test_file_of_ten_megabytes_is_refused(visitor: Visitor) -> None:
-    page = visitor.client.post(
-        visitor.acs,
+def test_file_of_ten_megabytes_is_refused(browser: LoginBrowser) -> None:
+    page = browser.client.post(
+        browser.acs,
         b"A" * 10 * MEGABYTE,
         content_type="multipart/form-data; boundary=x",
     )
@@ -94,26 +94,26 @@ def test_file_of_ten_megabytes_is_refused(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options"])
-def test_responses_come_by_post_only(visitor: Visitor, method: str) -> None:
-    answer = visitor.fetch(MARIA)
+def test_responses_come_by_post_only(browser: LoginBrowser, method: str) -> None:
+    response = browser.fetch_response(MARIA)
 
-    page = getattr(visitor.client, method)(f"{visitor.acs}?{urlencode(answer.fields)}")
+    page = getattr(browser.client, method)(f"{browser.acs}?{urlencode(response.fields)}")
 
     assert page.status_code == HTTPStatus.METHOD_NOT_ALLOWED
-    assert not visitor.is_in
+    assert not browser.is_signed_in
 
 
-def test_address_of_nobodys_provider_is_not_found(visitor: Visitor) -> None:
-    answer = visitor.fetch(MARIA)
+def test_address_of_nobodys_provider_is_not_found(browser: LoginBrowser) -> None:
+    response = browser.fetch_response(MARIA)
 
-    page = visitor.post(
-        answer.fields, acs=visitor.acs.replace(visitor.connection.slug, "0123456789abcdef")
+    page = browser.post(
+        response.fields, acs=browser.acs.replace(browser.connection.slug, "0123456789abcdef")
     )
 
     assert page.status_code == HTTPStatus.NOT_FOUND
 
 
-# --- Documents that carry more than a message ---------------------------------------------------
+# --- DOCTYPE and entities ---------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ def test_address_of_nobodys_provider_is_not_found(visitor: Visitor) -> None:
     ids=["doctype", "doctype elsewhere", "entity", "file", "many entities"],
 )
 def test_document_type_is_refused(
-    visitor: Visitor, signed: str, disguise: Callable[[bytes], bytes]
+    browser: LoginBrowser, signed: str, disguise: Callable[[bytes], bytes]
 ) -> None:
-    answer = visitor.fetch(MARIA, signed=signed)
+    response = browser.fetch_response(MARIA, signed=signed)
 
-    assert_refused(visitor, visitor.bring_xml(disguise(answer.xml), answer), "doctype")
+    assert_refused(browser, browser.submit_xml(disguise(response.xml), response), "doctype")
 
 
-def test_nothing_is_fetched_for_a_document(visitor: Visitor) -> None:
+def test_nothing_is_fetched_for_a_document(browser: LoginBrowser) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.2)
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        answer = visitor.fetch(MARIA)
+        response = browser.fetch_response(MARIA)
 
-        visitor.bring_xml(mutations.with_outside_entity(answer.xml, address), answer)
+        browser.submit_xml(mutations.with_outside_entity(response.xml, address), response)
 
         with pytest.raises(TimeoutError):
             listener.accept()
@@ -158,34 +158,34 @@ def test_nothing_is_fetched_for_a_document(visitor: Visitor) -> None:
         "!",
         "Ответ",
         encoded(b"not deflated"),
-        encoded(deflated(b"not XML")),
-        encoded(deflated(b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")),
-        encoded(deflated(b"<a/>")),
+        encoded(deflate(b"not XML")),
+        encoded(deflate(b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")),
+        encoded(deflate(b"<a/>")),
     ],
     ids=["empty", "bits", "not ASCII", "not deflated", "not XML", "entity", "other XML"],
 )
 def test_signing_out_with_what_is_no_message_is_refused(
-    visitor: Visitor, name: str, text: str
+    browser: LoginBrowser, name: str, text: str
 ) -> None:
-    visitor.sign_in(MARIA)
+    browser.sign_in(MARIA)
 
-    page = visitor.client.get(visitor.sls, {name: text})
+    page = browser.client.get(browser.sls, {name: text})
 
     assert HTTPStatus.BAD_REQUEST <= page.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    assert visitor.is_in
+    assert browser.is_signed_in
 
 
 @pytest.mark.parametrize("megabytes", [10, 200])
 @pytest.mark.parametrize("name", ["SAMLRequest", "SAMLResponse"])
 def test_deflate_bomb_costs_neither_time_nor_memory(
-    visitor: Visitor, name: str, megabytes: int
+    browser: LoginBrowser, name: str, megabytes: int
 ) -> None:
-    """Little that becomes much: a thousandth is sent."""
-    bomb = encoded(deflated(bytes(megabytes * MEGABYTE)))
+    """A decompression bomb: the request has a thousandth of its size."""
+    bomb = encoded(deflate(bytes(megabytes * MEGABYTE)))
     tracemalloc.start()
     began = time.monotonic()
 
-    page = visitor.client.get(visitor.sls, {name: bomb})
+    page = browser.client.get(browser.sls, {name: bomb})
 
     seconds = time.monotonic() - began
     _now, most = tracemalloc.get_traced_memory()

@@ -1,17 +1,18 @@
-"""One sign-in to try a connection: what came back, and what it would have led to."""
+"""Dry run of a connection: evaluates an assertion as a login would, and changes nothing."""
 
 from typing import NamedTuple
 
 from accounts.models import Membership
 from accounts.roles import Role
-from sso.login.services import email_of, name_of, role_of, speaks_for
+from sso.connections.domains import is_authoritative_for
+from sso.login.attributes import email_of, name_of, role_of
 from sso.models import Connection, Subject
 from sso.saml.responses import Assertion
 
 
-class Finding(NamedTuple):
-    """What the provider has said in a test: `email`, `name` and `role` as the settings understand
-    it, and all attributes as they came. `kind` says who it would have been."""
+class DryRunResult(NamedTuple):
+    """What a login with this assertion would find. `email`, `name` and `role` follow the
+    connection's settings; `kind` is one of `linked`, `member`, `removed` and `new`."""
 
     name_id: str
     name_id_format: str
@@ -27,29 +28,29 @@ class Finding(NamedTuple):
         return str(Role(self.role).label)
 
     @property
-    def is_well(self) -> bool:
-        """True if the settings find all that a first arrival needs."""
+    def is_complete(self) -> bool:
+        """True if the settings find all that a first login needs."""
         return bool(self.email)
 
 
-def find(connection: Connection, assertion: Assertion) -> Finding:
-    """What is to be shown of it."""
+def evaluate_dry_run(connection: Connection, assertion: Assertion) -> DryRunResult:
+    """Evaluate the assertion with the connection's settings."""
     email = email_of(connection, assertion)
-    return Finding(
+    return DryRunResult(
         name_id=assertion.name_id,
         name_id_format=assertion.name_id_format,
         email=email or "",
-        is_in_domain=bool(email) and speaks_for(connection, email or ""),
+        is_in_domain=bool(email) and is_authoritative_for(connection, email or ""),
         name=name_of(connection, assertion),
         role=role_of(connection, assertion),
-        kind=_kind(connection, assertion, email),
+        kind=_classify_person(connection, assertion, email),
         attributes=assertion.attributes,
     )
 
 
-def _kind(connection: Connection, assertion: Assertion, email: str | None) -> str:
-    """`linked`, `member`, `removed`, or `new` for everybody else: whether the portal knows them
-    from other accounts is nobody's business."""
+def _classify_person(connection: Connection, assertion: Assertion, email: str | None) -> str:
+    """The person's relation to this account. Users of other accounts are `new` too: their existence
+    is not disclosed."""
     if Subject.objects.filter(connection=connection, name_id=assertion.name_id).exists():
         return "linked"
     members = Membership.objects.filter(account=connection.account_id, user__email=email or "")

@@ -1,4 +1,4 @@
-"""Metadata of identity providers, as these export them, and as nobody should."""
+"""Creates metadata of identity providers, valid and invalid."""
 
 from functools import lru_cache
 
@@ -17,11 +17,11 @@ POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
 @lru_cache
 def key(name: str = "idp.example.com") -> SigningKey:
-    """One key a name: making them takes a moment."""
+    """One key for each name: key generation is slow."""
     return make_key(name)
 
 
-def body_of(certificate: str) -> str:
+def certificate_base64(certificate: str) -> str:
     """The base64 of a PEM, as metadata hold it."""
     return "".join(line for line in certificate.splitlines() if not line.startswith("-----"))
 
@@ -29,7 +29,7 @@ def body_of(certificate: str) -> str:
 def key_descriptor(certificate: str, use: str = ' use="signing"') -> str:
     return (
         f'<md:KeyDescriptor{use}><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">'
-        f"<ds:X509Data><ds:X509Certificate>{body_of(certificate)}</ds:X509Certificate>"
+        f"<ds:X509Data><ds:X509Certificate>{certificate_base64(certificate)}</ds:X509Certificate>"
         "</ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
     )
 
@@ -45,7 +45,7 @@ def metadata(
     more: str = "",
     before: str = "",
 ) -> str:
-    """What a provider says of itself: without certificates, that it signs with `key()`."""
+    """Metadata of a provider; by default with the certificate of `key()`."""
     said = keys
     if said is None:
         said = "".join(map(key_descriptor, certificates or (key().certificate,)))
@@ -62,16 +62,18 @@ def metadata(
     )
 
 
-def several(*documents: str) -> str:
-    """A federation's document, of several providers."""
+def federation(*documents: str) -> str:
+    """Metadata of several providers in one document."""
     return (
         '<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">'
         f"{''.join(documents)}</md:EntitiesDescriptor>"
     )
 
 
-def signed(document: str, *, method: str = Words.RSA_SHA256, digest: str = Words.SHA256) -> str:
-    """The document, signed by the provider."""
+def sign_metadata(
+    document: str, *, method: str = Words.RSA_SHA256, digest: str = Words.SHA256
+) -> str:
+    """Sign the document with the provider's key."""
     whose = key()
     made = OneLogin_Saml2_Metadata.sign_metadata(
         document, whose.key, whose.certificate, sign_algorithm=method, digest_algorithm=digest

@@ -1,0 +1,46 @@
+"""Attribute mapping: e-mail address, name and role of an assertion, as the settings say."""
+
+from django.core.exceptions import ValidationError
+
+from accounts.email_addresses import known_email
+from accounts.roles import Role
+from accounts.validators import validate_line
+from sso.models import Connection
+from sso.saml.responses import Assertion
+
+EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+MAX_NAME_LENGTH = 150
+
+
+def email_of(connection: Connection, assertion: Assertion) -> str | None:
+    """The e-mail address in the assertion; None unless there is exactly one valid address."""
+    if connection.email_attribute:
+        addresses = _attribute_values(assertion, connection.email_attribute)
+    else:
+        addresses = [assertion.name_id] if assertion.name_id_format == EMAIL_FORMAT else []
+    return known_email(addresses[0]) if len(addresses) == 1 else None
+
+
+def name_of(connection: Connection, assertion: Assertion) -> str:
+    """The display name in the assertion; "" if there is none that is valid."""
+    name = " ".join(_attribute_values(assertion, connection.name_attribute)).strip()
+    try:
+        validate_line(name)
+    except ValidationError:
+        return ""
+    return name if len(name) <= MAX_NAME_LENGTH else ""
+
+
+def role_of(connection: Connection, assertion: Assertion) -> Role:
+    """The role of a new member: the highest that the assertion names, by name or ID, and that the
+    settings allow; else the default role."""
+    values = _attribute_values(assertion, connection.role_attribute)
+    named = {role for text in values if (role := Role.find(text)) is not None}
+    if not connection.may_make_administrators:
+        named.discard(Role.ADMINISTRATORS)
+    return min(named, key=lambda role: role.rank, default=connection.given_role)
+
+
+def _attribute_values(assertion: Assertion, attribute: str) -> list[str]:
+    """The values of an attribute; none if the settings name no attribute."""
+    return assertion.attributes.get(attribute, []) if attribute else []
