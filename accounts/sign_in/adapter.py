@@ -83,7 +83,7 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
     def get_logout_redirect_url(self, request: HttpRequest) -> str:
         """Who came through a provider that offers it is signed out there, too."""
         url: str = super().get_logout_redirect_url(request)
-        return sso_hooks.sign_out(request) or url
+        return sso_hooks.sign_out_path(request) or url
 
     def is_reauthentication_required(self, *, app: str, **facts: Any) -> bool:
         """As allauth, which asks nothing of somebody without password and second factor: those go
@@ -92,7 +92,7 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         if (
             request.user.is_authenticated
             and not get_reauthentication_flows(request.user)
-            and sso_hooks.again(request)
+            and sso_hooks.reauthentication_path(request)
             and not recently_reauthenticated(request)
         ):
             raise ReauthenticationRequired
@@ -102,7 +102,7 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
         """The provider comes first for who came through it; where it is forced, no password."""
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
-        again = sso_hooks.again(self.request) if user.is_authenticated else None
+        again = sso_hooks.reauthentication_path(self.request) if user.is_authenticated else None
         if again is None:
             return methods
         if sso_hooks.is_forced(user):

@@ -30,7 +30,7 @@ def _lead_on(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=400)
     email: str = form.cleaned_data["login"]
-    way = None if request.POST.get("way") == "password" else sso_hooks.way(email)
+    way = None if request.POST.get("way") == "password" else sso_hooks.sign_in_path(email)
     if way is None:
         return _page(request, SignInForm(initial={"login": email}, request=request))
     wanted = safe_next(request, fallback="")

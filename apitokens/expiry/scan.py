@@ -35,7 +35,7 @@ from notifications.services import News
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT = "expirations_scanned"
+HEARTBEAT = health.SCAN_HEARTBEAT
 TOKENS_AT_ONCE = 2_000
 ACCOUNTS_LOOKED_AHEAD = 5_000
 ROWS_AT_ONCE = 2_000
@@ -117,13 +117,11 @@ def left_out(*, at: datetime, due_by: datetime) -> int:
     return ending.count()
 
 
+@health.oldest_due.register
 def oldest_due(at: datetime) -> datetime | None:
     """Since when the longest waiting token has been due for a scan."""
     oldest: datetime | None = _waiting(at).aggregate(oldest=Min("notice_due_at"))["oldest"]
     return oldest
-
-
-health.watch_scan(HEARTBEAT, oldest_due)
 
 
 def _waiting(due_by: datetime) -> APITokenQuerySet:

@@ -6,7 +6,6 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.authorization import sso_hooks
-from accounts.authorization.sso_hooks import SSOHooks
 from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.sign_in.mfa import has_two_factors
@@ -16,19 +15,22 @@ from sso.logout.services import sign_out_path
 from sso.models import Connection, Domain
 
 
-def way(email: str) -> str | None:
+@sso_hooks.sign_in_path.register
+def sign_in_path(email: str) -> str | None:
     """The path to the provider that speaks for the domain of this address."""
     domain = Domain.objects.in_force().filter(name=domain_of(email)).select_related("connection")
     found = domain.first()
     return reverse("sso:begin", args=[found.connection.slug]) if found else None
 
 
+@sso_hooks.is_forced_address.register
 def is_forced_address(email: str) -> bool:
     """True if members with such an address have to take that path."""
     domains = Domain.objects.in_force().filter(connection__is_forced=True)
     return domains.filter(name=domain_of(email)).exists()
 
 
+@sso_hooks.is_forced.register
 def is_forced(user: User) -> bool:
     """True for a present member of an account that forces it, if their address is in one of its
     approved domains, or they are linked with its provider: another address is no way around.
@@ -38,6 +40,7 @@ def is_forced(user: User) -> bool:
     return not user.is_staff and forcing(user).exists()
 
 
+@sso_hooks.may_bypass_sso.register
 def may_bypass_sso(user: User) -> bool:
     """True for who looks after all accounts that force them: an Administrator whose password is not
     all it takes, or who is the last one. A provider that is down must not shut an account for good.
@@ -45,7 +48,8 @@ def may_bypass_sso(user: User) -> bool:
     return all(_looks_after(user, member) for member in forcing(user))
 
 
-def again(request: HttpRequest) -> str | None:
+@sso_hooks.reauthentication_path.register
+def reauthentication_path(request: HttpRequest) -> str | None:
     """Where somebody who has come through a provider shows it once more."""
     came = sso_session.recall(request.session)
     if came is None or not Connection.objects.filter(pk=came.connection_id, is_on=True).exists():
@@ -66,6 +70,7 @@ def forcing(user: User) -> QuerySet[Membership]:
     )
 
 
+@sso_hooks.sso_required_expression.register
 def sso_required_expression() -> Case:
     """The same as `forcing`, of one account, for many of its memberships in their own query."""
     domains = (
@@ -91,14 +96,4 @@ def _looks_after(user: User, member: Membership) -> bool:
     return has_two_factors(user) or not others.exclude(pk=member.pk).exists()
 
 
-sso_hooks.register(
-    SSOHooks(
-        way=way,
-        is_forced_address=is_forced_address,
-        is_forced=is_forced,
-        may_bypass_sso=may_bypass_sso,
-        again=again,
-        sign_out=sign_out_path,
-        sso_required_expression=sso_required_expression,
-    )
-)
+sso_hooks.sign_out_path.register(sign_out_path)
