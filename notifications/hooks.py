@@ -1,4 +1,4 @@
-"""How a lower app asks a higher one: it declares a hook, and the other registers a function for it."""
+"""Hooks: a lower app declares a function, and a higher app registers its implementation."""
 
 from collections.abc import Callable
 from typing import Generic, ParamSpec, TypeVar
