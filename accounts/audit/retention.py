@@ -2,13 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import operators_only
 from accounts.models import AuditEvent, AuditPruning
 
 SHORTEST_KEPT = timedelta(days=30)
@@ -27,8 +28,7 @@ def prune(*, before: datetime, by: Actor, at: datetime) -> int:
     no event is ever gone untold; these events themselves stay for good. Raises `PermissionDenied`
     for all but operators and `ValidationError` for events of the last 30 days.
     """
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
+    by = operators_only(by, at)
     if before > at - SHORTEST_KEPT:
         raise ValidationError(
             _("Events of the last %(days)d days stay. Choose an earlier day."),

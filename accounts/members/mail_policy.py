@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import operators_only
 from accounts.models import Membership
 from notifications.email import delivery
 from notifications.email.rendering import reader_of
@@ -29,8 +28,7 @@ def retry_mail(*, mail: Mail, by: Actor, at: datetime) -> bool:
 
     Raises `PermissionDenied` for everybody but operators.
     """
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
+    by = operators_only(by, at)
     if not delivery.retry(mail=mail, at=at):
         return False
     audit.record(

@@ -2,9 +2,7 @@
 
 from datetime import datetime
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization import recheck
@@ -29,8 +27,7 @@ def suspend_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
     suspended already. Raises `PermissionDenied` for all but operators: it is the account's policy
     that suspends, and nobody's mood.
     """
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
+    by = recheck.operators_only(by, at)
     as_it_was_read = Membership.objects.filter(
         pk=membership.pk, sso_at=membership.sso_at, removed_at=None, tokens_suspended_at=None
     )

@@ -20,7 +20,6 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.mfa.utils import decrypt
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -29,7 +28,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import reauthorize
+from accounts.authorization.recheck import operators_only
 from accounts.models import User
 from accounts.sign_in import emails as security_emails
 
@@ -69,9 +68,7 @@ def switch_off(*, user: User, by: Actor, at: datetime) -> bool:
 
     Raises `PermissionDenied` for everybody but operators.
     """
-    by = reauthorize(by, at)
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
+    by = operators_only(by, at)
     gone, _counts = Authenticator.objects.filter(user=user).delete()
     if gone:
         audit.record("two_factor.switched_off", by=by, at=at, subject=user)

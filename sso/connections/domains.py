@@ -7,7 +7,7 @@ claim everybody's.
 import re
 from datetime import datetime
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -118,13 +118,12 @@ def refuse(*, domain: Domain, by: Actor, at: datetime) -> bool:
 
 
 def _for_operator(domain: Domain, by: Actor, at: datetime) -> tuple[Domain, Actor]:
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
     recheck.lock_account(domain.connection.account_id)
+    by = recheck.operators_only(by, at)
     found = Domain.objects.filter(pk=domain.pk).select_related("connection").first()
     if found is None:
         raise ValidationError(_("The account does not ask for it any more."), code="withdrawn")
-    return found, recheck.reauthorize(by, at)
+    return found, by
 
 
 def _refuse_taken(name: str, connection: Connection) -> None:
