@@ -12,6 +12,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -29,6 +30,7 @@ from accounts.admin.filters import (
     is_text,
 )
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
+from accounts.audit import labels
 from accounts.email_addresses import normal_email
 from accounts.models import Account, AuditEvent, User
 from accounts.tenancy.decorators import operator_of
@@ -188,7 +190,9 @@ class UserAdmin(ListAdmin):
             return
         if "is_active" in form.changed_data:
             switch = (
-                user_services.restore_user if facts["is_active"] else user_services.deactivate_user
+                user_services.reactivate_user
+                if facts["is_active"]
+                else user_services.deactivate_user
             )
             switch(user=obj, by=by, at=at)
         if facts["new_password"]:
@@ -206,8 +210,8 @@ class UserAdmin(ListAdmin):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
-    fields = ["time", "kind", "subject", "account", "user", "door", "address", "facts"]
-    list_display = ["time", "kind", "subject", "account", "user", "door", "address"]
+    fields = ["time", "code", "subject", "account", "user", "door", "address", "facts"]
+    list_display = ["time", "code", "subject", "account", "user", "door", "address"]
     list_filter = ["at", KindFilter, AccountFilter]
     lookups = {
         "at__gte": is_moment,
@@ -230,6 +234,19 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
     @admin.display(description=_("time"), ordering="at")
     def time(self, event: AuditEvent) -> str:
         return moment(event.at, seconds=True)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
+    ) -> tuple[QuerySet[AuditEvent], bool]:
+        """Finds an event by its present code also where a former one is stored."""
+        found, has_duplicates = super().get_search_results(request, queryset, search_term)
+        if former := labels.former_codes(search_term):
+            found |= queryset.filter(kind__in=former)
+        return found, has_duplicates
+
+    @admin.display(description=_("event"), ordering="kind")
+    def code(self, event: AuditEvent) -> str:
+        return labels.present_code(event.kind)
 
     @admin.display(description=_("about"))
     def subject(self, event: AuditEvent) -> str:

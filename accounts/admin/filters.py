@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
+from accounts.audit import labels
 from accounts.models import Account, AuditEvent, Invitation, Membership
 from accounts.validators import parse_id
 
@@ -167,9 +168,15 @@ class KindFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         latest = AuditEvent.objects.order_by("-pk").values("pk")[:EVENTS_TO_LEARN_KINDS_FROM]
         kinds = AuditEvent.objects.filter(pk__in=latest).values_list("kind", flat=True)
-        return [(kind, kind) for kind in kinds.distinct().order_by("kind")]
+        codes = {labels.present_code(kind) for kind in kinds.distinct()}
+        return [(code, code) for code in sorted(codes)]
+
+    def value(self) -> str | None:
+        asked = super().value()
+        return labels.present_code(asked) if asked else asked
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent]
     ) -> QuerySet[AuditEvent]:
-        return queryset.filter(kind=self.value()) if self.value() else queryset
+        kind = self.value()
+        return queryset.filter(kind__in=labels.stored_codes(kind)) if kind else queryset

@@ -302,7 +302,7 @@ def _change(found: Membership | Invitation, request: Request, actor: Actor) -> N
     _refuse_other_auth_types(facts.get("auth_types"), found)
     try:
         with transaction.atomic():
-            _ask_for_email(user, facts.get("email"), by=actor, at=at)
+            _request_email_change(user, facts.get("email"), by=actor, at=at)
             _keep(user, facts, by=actor, at=at)
     except ValidationError as refusal:
         raise exceptions.ValidationError(as_errors(refusal, FIELDS)) from refusal
@@ -322,10 +322,10 @@ def _keep(user: User, facts: dict[str, Any], *, by: Actor, at: datetime) -> None
     )
 
 
-def _ask_for_email(user: User, email: str | None, *, by: Actor, at: datetime) -> None:
+def _request_email_change(user: User, email: str | None, *, by: Actor, at: datetime) -> None:
     """Have another address confirmed."""
     if email is not None and known_email(email) != user.email:
-        sign_in_services.ask_for_email(user=user, email=email, by=by, at=at)
+        sign_in_services.request_email_change(user=user, email=email, by=by, at=at)
 
 
 def _refuse_other_auth_types(asked: list[str] | None, member: Membership) -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator
 
+from accounts.audit.labels import present_code
 from accounts.audit.listing import Row, in_parts, rows
 from accounts.models import AuditEventQuerySet
 
@@ -44,7 +45,7 @@ def _cells(row: Row) -> list[str]:
     event = row.event
     told = [
         event.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        event.kind,
+        present_code(event.kind),
         row.name,
         event.user_id if row.email else None,
         row.who,

@@ -1,4 +1,4 @@
-"""What the audit log calls its events. Apps above add their own words with `name_events`."""
+"""Names of audit events and of their details. Apps above add theirs with `name_events`."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -48,19 +48,19 @@ GROUPS: list[Group] = [
         _("Profile and security"),
         {
             "profile.changed": _("Profile changed"),
-            "email.change_asked": _("Change of e-mail asked for"),
+            "email.change_requested": _("Change of e-mail asked for"),
             "email.changed": _("E-mail changed"),
             "email.confirmed": _("E-mail confirmed"),
-            "password.reset_asked": _("Password reset asked for"),
+            "password.reset_requested": _("Password reset asked for"),
             "user.password_set": _("Password set"),
             "two_factor.added": _("Second factor added"),
             "two_factor.removed": _("Second factor removed"),
             "two_factor.codes_renewed": _("Recovery codes renewed"),
-            "two_factor.switched_off": _("Two-factor sign-in switched off"),
+            "mfa.disabled": _("Two-factor sign-in switched off"),
             "user.signed_up": _("User signed up"),
             "user.created": _("User created"),
             "user.deactivated": _("User switched off"),
-            "user.restored": _("User switched on again"),
+            "user.reactivated": _("User switched on again"),
             "user.made_operator": _("User made an operator"),
         },
     ),
@@ -77,6 +77,18 @@ GROUPS: list[Group] = [
         },
     ),
 ]
+
+RENAMED = {
+    "email.change_asked": "email.change_requested",
+    "password.reset_asked": "password.reset_requested",
+    "sso.domain_asked": "sso.domain_requested",
+    "sso.force_ended": "sso.enforcement_disabled",
+    "token.digests_forgotten": "token.digests_purged",
+    "two_factor.switched_off": "mfa.disabled",
+    "user.restored": "user.reactivated",
+}
+"""Former codes of events, and the present ones. Nobody edits the log: rows keep the code that was
+written, and are shown, filtered and exported under the present one."""
 
 DETAILS: dict[str, Words] = {
     "account_name": _("Account"),
@@ -160,8 +172,26 @@ def name_codes(kind: str, names: Mapping[str, Words]) -> None:
     CODES.setdefault(kind, {}).update(names)
 
 
+def present_code(kind: str) -> str:
+    """The code under which such an event is written today."""
+    return RENAMED.get(kind, kind)
+
+
+def stored_codes(kind: str) -> list[str]:
+    """All codes under which rows of such an event may be stored."""
+    present = present_code(kind)
+    return [present, *(former for former, code in RENAMED.items() if code == present)]
+
+
+def former_codes(text: str) -> list[str]:
+    """The former codes of all events in whose present code this text occurs."""
+    text = text.strip().lower()
+    return [former for former, code in RENAMED.items() if text and text in code]
+
+
 def event_name(kind: str) -> str:
-    """What the event is called; its code, if nobody named it."""
+    """The name of an event; its code, if nobody named it."""
+    kind = present_code(kind)
     return next((str(group.kinds[kind]) for group in GROUPS if kind in group.kinds), kind)
 
 

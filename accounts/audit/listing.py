@@ -50,6 +50,16 @@ class DayField(forms.DateField):
     widget = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
 
 
+class EventField(forms.ChoiceField):
+    """A kind of event. Addresses that people kept may name it by a former code."""
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return labels.present_code(data) if data else data
+
+    def to_python(self, value: Any) -> str:
+        return labels.present_code(super().to_python(value))
+
+
 class AuditFilter(forms.Form):
     """Who, what, when and which token."""
 
@@ -60,7 +70,7 @@ class AuditFilter(forms.Form):
         required=False,
         empty_label=_("Everybody"),
     )
-    kind = forms.ChoiceField(label=_("Event"), required=False)
+    kind = EventField(label=_("Event"), required=False)
     since = DayField(label=_("From"), required=False)
     until = DayField(label=_("Up to"), required=False)
     token = forms.CharField(
@@ -81,7 +91,7 @@ class AuditFilter(forms.Form):
             )
         else:
             del self.fields["person"]
-        self.fields["kind"].choices = [("", _("All events")), *labels.choices()]  # type: ignore[attr-defined]  # a ChoiceField
+        self.fields["kind"].choices = [("", _("All events")), *labels.choices()]  # type: ignore[attr-defined]  # an EventField
 
     def clean_token(self) -> int | None:
         """The id in what people copy: `123456789`, `123456789$…`, `123456789_…`."""
@@ -130,7 +140,7 @@ class AuditFilter(forms.Form):
                 return Q(at__lt=_midnight(value + timedelta(days=1)))
             case "token":
                 return Q(through_token=value) | Q(subject_type="apitoken", subject_id=value)
-        return Q(kind=value)
+        return Q(kind__in=labels.stored_codes(value))
 
 
 class Row(NamedTuple):

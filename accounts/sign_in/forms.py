@@ -140,7 +140,9 @@ class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]  # allauth
 
     def save(self, request: HttpRequest, **_kwargs: Any) -> str:
         email: str = normal_email(self.cleaned_data["email"])
-        sign_in_services.ask_for_password(email=email, by=person(None, request), at=timezone.now())
+        sign_in_services.request_password_reset(
+            email=email, by=person(None, request), at=timezone.now()
+        )
         return email
 
 

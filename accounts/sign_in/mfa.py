@@ -62,7 +62,7 @@ def use_code(*, user: User, code: str, at: datetime) -> Authenticator | None:
 
 
 @transaction.atomic
-def switch_off(*, user: User, by: Actor, at: datetime) -> bool:
+def disable(*, user: User, by: Actor, at: datetime) -> bool:
     """Let somebody in with their password alone who has lost everything else: for operators, who
     have made sure whom they talk to. False if there is nothing to switch off.
 
@@ -71,7 +71,7 @@ def switch_off(*, user: User, by: Actor, at: datetime) -> bool:
     by = operators_only(by, at)
     gone, _counts = Authenticator.objects.filter(user=user).delete()
     if gone:
-        audit.record("two_factor.switched_off", by=by, at=at, subject=user)
+        audit.record("mfa.disabled", by=by, at=at, subject=user)
         security_emails.send_security_email(user=user, news="switched_off", at=at)
     return bool(gone)
 

@@ -124,7 +124,7 @@ def confirm_email(request: HttpRequest, signed: str) -> HttpResponse:
 def _is_asked(request: HttpRequest, user: User, form: EmailForm) -> bool:
     """True if the mail is on its way; else the form says why not."""
     try:
-        sign_in_services.ask_for_email(
+        sign_in_services.request_email_change(
             user=user,
             email=form.cleaned_data["email"],
             by=person(user, request),

@@ -25,14 +25,14 @@ CHANGES_OF_EMAIL = Limit("change-email", 5, timedelta(hours=1))
 
 
 @transaction.atomic
-def ask_for_password(*, email: str, by: Actor, at: datetime) -> None:
+def request_password_reset(*, email: str, by: Actor, at: datetime) -> None:
     """Send the link for a new password to this address, if it is somebody's.
 
     Nobody hears whether it is: known or not, one event is written and one transaction committed.
     Somebody whom their account makes sign in through its provider gets none: it would lead nowhere.
     """
     user = User.objects.filter(email=email, is_active=True).first()
-    audit.record("password.reset_asked", by=by, at=at, subject=user)
+    audit.record("password.reset_requested", by=by, at=at, subject=user)
     if user is not None and not sso_hooks.refuses(user):
         security_emails.reset_password(user=user, at=at)
 
@@ -57,7 +57,7 @@ def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) ->
 
 
 @transaction.atomic
-def ask_for_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
+def request_email_change(*, user: User, email: str, by: Actor, at: datetime) -> None:
     """Send a link to the address that the person wants to sign in with from now on.
 
     Only they ask for it, and have just signed in (in a browser, its door has seen to that): whoever
@@ -72,7 +72,7 @@ def ask_for_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     if wanted == user.email:
         raise ValidationError({"email": _("This is your address already. Enter another one.")})
     rate_limits.acquire(CHANGES_OF_EMAIL, str(user.pk))
-    audit.record("email.change_asked", by=by, at=at, subject=user)
+    audit.record("email.change_requested", by=by, at=at, subject=user)
     if (other := User.objects.filter(email=wanted).first()) is not None:
         security_emails.address_is_known(user=other, at=at)
     else:

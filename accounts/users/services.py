@@ -86,12 +86,12 @@ def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
 
 
 @transaction.atomic
-def restore_user(*, user: User, by: Actor, at: datetime) -> None:
+def reactivate_user(*, user: User, by: Actor, at: datetime) -> None:
     """Switch a user on again; their API tokens work as before."""
     by = operators_only(by, at)
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
         invalidate_token_cache_on_commit(user_id=user.pk)
-        audit.record("user.restored", by=by, at=at, subject=user)
+        audit.record("user.reactivated", by=by, at=at, subject=user)
 
 
 @transaction.atomic

@@ -68,7 +68,7 @@ def ask(*, connection: Connection, name: str, by: Actor, at: datetime) -> Domain
     domain = domain or Domain(connection=connection, name=name)
     domain.asked_at, domain.asked_by, domain.refused_at = at, by.membership, None
     domain.save()
-    _record("sso.domain_asked", domain, by=by, at=at)
+    _record("sso.domain_requested", domain, by=by, at=at)
     return domain
 
 
@@ -145,7 +145,7 @@ def _end_forcing_without_domains(connection: Connection, *, by: Actor, at: datet
     still = Connection.objects.filter(pk=connection.pk, is_forced=True)
     if not approved.exists() and still.update(is_forced=False):
         audit.record(
-            "sso.force_ended",
+            "sso.enforcement_disabled",
             by=by,
             at=at,
             account_id=connection.account_id,

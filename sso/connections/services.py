@@ -248,7 +248,7 @@ def force(*, connection: Connection, by: Actor, at: datetime) -> None:
 def stop_forcing(*, connection: Connection, by: Actor, at: datetime) -> bool:
     """Let everybody use the ways of signing in that they have. False if nobody was forced."""
     connection, by = locked(connection, by, at, operators_too=True)
-    return _switch(connection, "sso.force_ended", is_forced=False, by=by, at=at)
+    return _switch(connection, "sso.enforcement_disabled", is_forced=False, by=by, at=at)
 
 
 @transaction.atomic

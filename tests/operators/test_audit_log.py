@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from accounts.audit import labels
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
@@ -54,6 +55,20 @@ def test_log_is_narrowed_by_kind_account_and_time(
     assert "sign_out</td>" not in shown(desk, page(LIST), kind="token.issued")
     assert stranger.user.email not in shown(desk, page(LIST), account=engineer.account_id)
     assert "0 results" in shown(desk, page(LIST), at__gte="2100-01-01 00:00:00+00:00")
+
+
+@pytest.mark.parametrize(("former", "present"), labels.RENAMED.items())
+def test_event_that_was_renamed_is_found_and_shown_by_its_present_code(
+    desk: Client, engineer: Membership, now: datetime, former: str, present: str
+) -> None:
+    for kind in (former, present, "account.renamed"):
+        audit.record(kind, by=Actor.member(engineer), at=now, account=engineer.account)
+
+    for query in ({"kind": present}, {"kind": former}, {"q": present}):
+        text = shown(desk, page(LIST), **query)
+        assert text.count(f'<td class="field-code">{present}</td>') == 2
+        assert f">{former}</td>" not in text
+        assert "account.renamed</td>" not in text
 
 
 def test_log_is_searched_by_subject_and_through_which_token(

@@ -120,7 +120,7 @@ def test_forcing_is_stopped_on_the_record(
     choose(desk, CONNECTIONS, "stop_forcing", connection)
     connection.refresh_from_db()
     assert (connection.is_on, connection.is_forced) == (True, False)
-    assert [event.user for event in events("sso.force_ended")] == [operator]
+    assert [event.user for event in events("sso.enforcement_disabled")] == [operator]
     assert "Nothing was to be done" in choose(desk, CONNECTIONS, "stop_forcing", connection)
 
 
@@ -152,7 +152,7 @@ def test_command_stops_forcing(connection: Connection, events: Events) -> None:
     connection.refresh_from_db()
     assert "may use their passwords again" in printed.out
     assert (connection.is_on, connection.is_forced) == (True, False)
-    assert [event.through for event in events("sso.force_ended")] == ["command"]
+    assert [event.through for event in events("sso.enforcement_disabled")] == ["command"]
 
 
 def test_command_finds_the_account_by_name(connection: Connection) -> None:

@@ -47,7 +47,7 @@ def test_switching_a_user_off_stops_their_tokens_and_on_brings_them_back(
     change(desk, engineer.user, is_active="on")
     assert verify(presented=presented, at=now).user_id == engineer.user_id
     assert len(events("user.deactivated", subject_id=engineer.user_id)) == 1
-    assert len(events("user.restored", subject_id=engineer.user_id)) == 1
+    assert len(events("user.reactivated", subject_id=engineer.user_id)) == 1
 
 
 def test_switching_a_user_off_ends_their_session(

@@ -43,7 +43,7 @@ OPERATORS_VERBS: dict[str, Act] = {
     "deactivate": lambda member, by, at: user_services.deactivate_user(
         user=member.user, by=by, at=at
     ),
-    "restore": lambda member, by, at: user_services.restore_user(user=member.user, by=by, at=at),
+    "restore": lambda member, by, at: user_services.reactivate_user(user=member.user, by=by, at=at),
 }
 
 

@@ -240,7 +240,7 @@ class Portal(RuleBasedStateMachine):
     def switch_something(self, person: str, account: int, is_user: bool, is_on: bool) -> None:
         """An operator switches a user off or on, or closes an account or opens it again."""
         if is_user:
-            verb = user_services.restore_user if is_on else user_services.deactivate_user
+            verb = user_services.reactivate_user if is_on else user_services.deactivate_user
             verb(user=self.people[person], by=OPERATOR, at=self.at)
             self.model.switch_user(person, is_on=is_on)
         else:

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError("There is no user with this e-mail.")
         by = Actor.operator(through=EntryPoint.COMMAND)
-        if mfa.switch_off(user=user, by=by, at=timezone.now()):
+        if mfa.disable(user=user, by=by, at=timezone.now()):
             self.stdout.write(f"{email} signs in with their password alone, and was told so.")
         else:
             self.stdout.write(f"{email} had no second factor. Nothing was changed.")

@@ -341,7 +341,7 @@ def test_another_address_is_asked_to_confirm_first(user: Membership, in_person: 
     answer = patch(in_person(user), user, email="new@example.com")
     assert (answer.status_code, answer.json()["email"]) == (200, email)
     assert Mail.objects.filter(address="new@example.com").count() == 1
-    assert AuditEvent.objects.filter(kind="email.change_asked", user=user.user).exists()
+    assert AuditEvent.objects.filter(kind="email.change_requested", user=user.user).exists()
 
 
 def test_api_token_cannot_change_the_address_of_its_issuer(

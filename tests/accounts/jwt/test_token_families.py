@@ -175,7 +175,7 @@ def test_deactivation_ends_it_for_good(user: Membership, pair_of: PairOf, now: d
     pair = pair_of(user)
     user_services.deactivate_user(user=user.user, by=OPERATOR, at=now)
     assert all_is_over(pair)
-    user_services.restore_user(user=user.user, by=OPERATOR, at=now)
+    user_services.reactivate_user(user=user.user, by=OPERATOR, at=now)
     assert all_is_over(pair)
 
 

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership, User
-from accounts.sign_in.mfa import SecondFactorAdapter, has_two_factors, switch_off, use_code
+from accounts.sign_in.mfa import SecondFactorAdapter, disable, has_two_factors, use_code
 from tests.factories import PASSWORD
 from tests.outbox import letter_to
 
@@ -441,9 +441,9 @@ def test_passkeys_belong_to_the_configured_host(browser: Client, settings: Setti
 
 def test_operator_lets_somebody_in_who_has_lost_everything(user: Membership, now: datetime) -> None:
     give_app(user.user)
-    assert switch_off(user=user.user, by=Actor.operator(through=EntryPoint.COMMAND), at=now)
+    assert disable(user=user.user, by=Actor.operator(through=EntryPoint.COMMAND), at=now)
     assert not has_two_factors(user.user)
-    assert AuditEvent.objects.get(kind="two_factor.switched_off").subject_id == user.user.pk
+    assert AuditEvent.objects.get(kind="mfa.disabled").subject_id == user.user.pk
 
 
 def test_command_lets_somebody_in_again_and_tells_them(user: Membership) -> None:
@@ -458,7 +458,7 @@ def test_administrators_switch_off_nobodys_second_factor(
 ) -> None:
     give_app(user.user)
     with pytest.raises(PermissionDenied):
-        switch_off(user=user.user, by=Actor.member(administrator), at=now)
+        disable(user=user.user, by=Actor.member(administrator), at=now)
     assert has_two_factors(user.user)
 
 

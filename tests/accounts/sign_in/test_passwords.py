@@ -106,7 +106,7 @@ def test_unknown_address_is_answered_like_a_known_one(user: Membership) -> None:
 def test_both_leave_an_event(user: Membership) -> None:
     ask(Client(), user.user.email)
     ask(Client(), "nobody@example.com")
-    events = AuditEvent.objects.filter(kind="password.reset_asked").order_by("pk")
+    events = AuditEvent.objects.filter(kind="password.reset_requested").order_by("pk")
     assert [event.subject_id for event in events] == [user.user.pk, None]
     assert "nobody" not in str(events[1].details)
 

@@ -255,7 +255,7 @@ def test_linked_member_with_another_address_is_told_on_a_page(
 
 
 def ask_for_password(member: Membership, now: datetime) -> int:
-    sign_in_services.ask_for_password(email=member.user.email, by=BY, at=now)
+    sign_in_services.request_password_reset(email=member.user.email, by=BY, at=now)
     return Mail.objects.filter(user=member.user).count()
 
 
@@ -269,7 +269,7 @@ def test_link_for_a_new_password_is_not_sent(
     forced: Connection, maria: Membership, now: datetime
 ) -> None:
     assert ask_for_password(maria, now) == 0
-    assert AuditEvent.objects.filter(kind="password.reset_asked").exists()
+    assert AuditEvent.objects.filter(kind="password.reset_requested").exists()
 
 
 def test_page_for_a_forgotten_password_answers_the_same(
