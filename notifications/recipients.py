@@ -13,7 +13,7 @@ View = Callable[Concatenate[Any, P], HttpResponseBase]
 
 
 class Person(NamedTuple):
-    """Somebody in one account: settings and inboxes are by both."""
+    """A user in one account: settings and inboxes belong to both together."""
 
     user_id: int
     account_id: int
@@ -27,7 +27,8 @@ class PersonRequest(HttpRequest):
 
 @Hook
 def person_of(request: HttpRequest) -> Person | None:
-    """The person behind this request, in the account they have chosen. None for strangers."""
+    """The person behind this request, in the account they have chosen. None for anonymous
+    visitors."""
     raise NotImplementedError
 
 
@@ -38,7 +39,7 @@ def guard(view: Callable[..., HttpResponseBase], /) -> Callable[..., HttpRespons
 
 
 def person_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Set `request.person`; strangers are asked to sign in."""
+    """Set `request.person`; anonymous visitors are asked to sign in."""
 
     def as_person(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         request.person = person_of(request)  # type: ignore[attr-defined]  # see PersonRequest

@@ -1,4 +1,4 @@
-"""Registers who reads the pages of notices: the member, in the account they have chosen."""
+"""Registers the recipient of notices: the member, in the account they have chosen."""
 
 from django.http import HttpRequest
 
