@@ -52,7 +52,7 @@ class AnswerFilter(admin.SimpleListFilter):
 
 class OfAccountFilter(AccountFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(connection__account=self._asked()) if self.value() else queryset
+        return queryset.filter(connection__account=self._account_id()) if self.value() else queryset
 
 
 class VerbsOnly(ReadOnlyAdminMixin, ListAdmin):

@@ -1,4 +1,4 @@
-"""The operators' pages about accounts, people and the audit log. Every change goes to a verb."""
+"""Admin of accounts, users and the audit log. Every change calls a service."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ from accounts.models import Account, AuditEvent, User
 from accounts.tenancy.decorators import operator_of
 from accounts.users import services as user_services
 
-# Ways around the verbs: an address belongs to its user, rights come from `make_operator` alone.
+# Ways around the services: an address belongs to its user, rights come from `make_operator` alone.
 admin.site.unregister(EmailAddress)
 admin.site.unregister(Authenticator)  # its page would show the secrets of second factors
 admin.site.unregister(UserSession)
@@ -131,7 +131,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         return normal_email(self.cleaned_data["email"])
 
     def _post_clean(self) -> None:
-        """Judge the password beside the name and address that the form gives the user."""
+        """Validate the password, with the name and address that the form gives the user."""
         super()._post_clean()  # type: ignore[misc]  # Django's own place for this, not in the stubs
         password = self.cleaned_data.get("new_password")
         if password is None:
@@ -210,8 +210,8 @@ class UserAdmin(ListAdmin):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
-    fields = ["time", "code", "subject", "account", "user", "door", "address", "facts"]
-    list_display = ["time", "code", "subject", "account", "user", "door", "address"]
+    fields = ["time", "code", "subject", "account", "user", "entry_point", "address", "facts"]
+    list_display = ["time", "code", "subject", "account", "user", "entry_point", "address"]
     list_filter = ["at", KindFilter, AccountFilter]
     lookups = {
         "at__gte": is_moment,
@@ -253,7 +253,7 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
         return f"{event.subject_type} {event.subject_id}" if event.subject_id else "-"
 
     @admin.display(description=_("through"), ordering="through")
-    def door(self, event: AuditEvent) -> str:
+    def entry_point(self, event: AuditEvent) -> str:
         if event.through_token is None:
             return event.through
         return _("%(door)s, token %(id)d") % {"door": event.through, "id": event.through_token}

@@ -1,4 +1,4 @@
-"""The operators' pages about who belongs to which account. Every change goes to a verb."""
+"""Admin of members and invitations. Every change calls a service."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,30 +32,30 @@ from accounts.tenancy.decorators import operator_of
 SINCE = ("created_at", "removed_at", "sso_at", "tokens_suspended_at")
 
 
-class NotDone(Exception):
-    """A verb has refused what the form asks for; the words say why."""
+class ServiceRefused(Exception):
+    """A service has refused the change that the form asks for; the message says why."""
 
 
-class VerbAdmin(ListAdmin):
-    """A page whose form is carried out by verbs, and shown again with the verb's words if refused.
+class ServiceAdmin(ListAdmin):
+    """A page whose form calls a service, and is shown again with the service's refusal.
 
-    Subclasses say in `act` which verb it is.
+    Subclasses call the service in `act`.
     """
 
     def act(self, request: HttpRequest, obj: Any, facts: dict[str, Any], *, change: bool) -> None:
-        """Call the verb. The row it makes or changes is `obj`, by its key."""
+        """Call the service. The row it creates or changes is `obj`, by its key."""
         raise NotImplementedError
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         try:
             self.act(request, obj, form.cleaned_data, change=change)
         except (PermissionDenied, ValidationError) as refusal:
-            raise NotDone(words(refusal)) from refusal
+            raise ServiceRefused(words(refusal)) from refusal
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return super().changeform_view(request, *args, **kwargs)
-        except NotDone as refusal:
+        except ServiceRefused as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
             return redirect(request.path)
 
@@ -77,14 +77,14 @@ class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
         fields = ["account", "user", "role"]
 
     def _get_validation_exclusions(self) -> set[str]:
-        """Without the constraint on account and user: the verb looks for a member who is there
+        """Without the constraint on account and user: the service looks for a member who is there
         already, and brings back one who was removed."""
         fields: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # Django's own place for this, not in the stubs
         return fields | {"user"}
 
 
 @admin.register(Membership)
-class MembershipAdmin(VerbAdmin):
+class MembershipAdmin(ServiceAdmin):
     form = MembershipForm
     raw_id_fields = ["account", "user"]
     list_display = ["user", "account", "role", "created_at", "removed_at"]
@@ -136,7 +136,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
 
 
 @admin.register(Invitation)
-class InvitationAdmin(ReadOnlyAdminMixin, VerbAdmin):
+class InvitationAdmin(ReadOnlyAdminMixin, ServiceAdmin):
     """Invitations are sent, sent again and withdrawn; their links are in the mails alone."""
 
     form = InvitationForm
@@ -188,12 +188,12 @@ class InvitationAdmin(ReadOnlyAdminMixin, VerbAdmin):
         self,
         request: HttpRequest,
         queryset: QuerySet[Invitation],
-        verb: Callable[[Invitation], object],
+        service: Callable[[Invitation], object],
     ) -> None:
-        """Do it to every selected row, and say of each what came of it."""
+        """Call the service for every selected row, and show the outcome of each."""
         for invitation in queryset:
             try:
-                done = verb(invitation)
+                done = service(invitation)
             except (PermissionDenied, ValidationError) as refusal:
                 told, level = words(refusal), messages.ERROR
             else:
@@ -224,5 +224,5 @@ class InvitationAdmin(ReadOnlyAdminMixin, VerbAdmin):
 
 
 def words(refusal: PermissionDenied | ValidationError) -> str:
-    """A verb's refusal in its own sentences."""
+    """The sentences of a service's refusal."""
     return " ".join(refusal.messages) if isinstance(refusal, ValidationError) else str(refusal)

@@ -10,7 +10,7 @@ Words = str | Promise
 
 
 class Group(NamedTuple):
-    """Events that belong together, as the filter lists them: kinds with what they are called."""
+    """A group of events, as the filter lists them: kinds and their names."""
 
     title: Words
     kinds: dict[str, Words]
@@ -126,7 +126,7 @@ VALUES: dict[str, dict[str, Words]] = {
     "factor": _FACTORS,
     "second_factor": _FACTORS,
 }
-"""What values of a detail are called that are codes."""
+"""Names of details' values that are codes."""
 
 CODES: dict[str, dict[str, Words]] = {
     "sign_in.refused": {
@@ -145,9 +145,9 @@ CODES: dict[str, dict[str, Words]] = {
         "other_person": _("Opened by somebody else who is signed in"),
     },
 }
-"""What reasons are called, by the kind of event, where their code is not word enough."""
+"""Names of reasons, by the kind of event."""
 
-DOORS: dict[str, Words] = {
+ENTRY_POINTS: dict[str, Words] = {
     "portal": _("Portal"),
     "api": _("API"),
     "admin": _("Operators' pages"),
@@ -163,12 +163,12 @@ def name_events(title: Words, kinds: Mapping[str, Words]) -> None:
 
 
 def name_details(names: Mapping[str, Words]) -> None:
-    """Add what details of events are called."""
+    """Add names of details."""
     DETAILS.update(names)
 
 
 def name_codes(kind: str, names: Mapping[str, Words]) -> None:
-    """Add what reasons of such events are called."""
+    """Add names of reasons of such events."""
     CODES.setdefault(kind, {}).update(names)
 
 
@@ -207,12 +207,12 @@ def value_name(key: str, value: str) -> str:
     return str(VALUES.get(key, {}).get(value, value))
 
 
-def door_name(through: str) -> str:
-    return str(DOORS.get(through, through))
+def entry_point_name(through: str) -> str:
+    return str(ENTRY_POINTS.get(through, through))
 
 
 def choices() -> list[tuple[str, list[tuple[str, str]]]]:
-    """All kinds, in groups, for a field of a form."""
+    """All kinds, in groups, as the choices of a form field."""
     return [
         (str(group.title), [(kind, str(name)) for kind, name in group.kinds.items()])
         for group in GROUPS
