@@ -1,4 +1,4 @@
-"""Mails about accounts: whether they are still wanted, and the operators' verbs about them."""
+"""Policy of mails about accounts: whether they are still wanted, and when they are retried."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from notifications.preferences.services import wanted_channels
 
 
 def is_wanted(mail: Mail) -> bool:
-    """False if the reader has left the account, or turned off such mails, since it was decided."""
+    """False if the recipient has left the account, or turned off such mails, in the meantime."""
     person = reader_of(mail)
     is_member = Membership.objects.of(mail.user).filter(account_id=person.account_id).exists()
     return is_member and Channel.EMAIL in wanted_channels([person], KINDS[mail.kind])[person]
@@ -24,7 +24,7 @@ def is_wanted(mail: Mail) -> bool:
 
 @transaction.atomic
 def retry_mail(*, mail: Mail, by: Actor, at: datetime) -> bool:
-    """Send a mail after all that was held or given up. False if it is neither.
+    """Retry a mail that was held or given up. False if it is neither.
 
     Raises `PermissionDenied` for everybody but operators.
     """
