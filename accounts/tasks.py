@@ -16,4 +16,4 @@ def clear_sessions() -> None:
 @shared_task
 def forget_token_families() -> None:
     """Delete token families whose tokens have all expired."""
-    token_families.forget(at=timezone.now())
+    token_families.delete_expired(at=timezone.now())

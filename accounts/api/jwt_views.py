@@ -1,4 +1,4 @@
-"""Standard authorization: short-lived tokens for a password, a refresh token, another account."""
+"""Views of the standard authorization (JWT): sign in, refresh, switch to another account."""
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables

@@ -1,4 +1,4 @@
-"""The users of the caller's account: list, invite, change, remove."""
+"""Views of the users of the caller's account: list, invite, change, remove."""
 
 from datetime import datetime
 from typing import Any
@@ -285,7 +285,7 @@ def _invite(account: Account, facts: dict[str, Any], *, by: Actor) -> Invitation
 
 
 def _worded(refusal: ValidationError) -> exceptions.APIException:
-    """The verb's refusal; for somebody who was invited already, the sentence of the wire."""
+    """The service's refusal; for a user who was invited already, the sentence of the API."""
     fields = getattr(refusal, "error_dict", {})
     for error in fields.get("email", []):
         if error.code == "already_invited":
@@ -303,12 +303,12 @@ def _change(found: Membership | Invitation, request: Request, actor: Actor) -> N
     try:
         with transaction.atomic():
             _request_email_change(user, facts.get("email"), by=actor, at=at)
-            _keep(user, facts, by=actor, at=at)
+            _save_profile(user, facts, by=actor, at=at)
     except ValidationError as refusal:
         raise exceptions.ValidationError(as_errors(refusal, FIELDS)) from refusal
 
 
-def _keep(user: User, facts: dict[str, Any], *, by: Actor, at: datetime) -> None:
+def _save_profile(user: User, facts: dict[str, Any], *, by: Actor, at: datetime) -> None:
     if not {"name", "phone", "lang"} & set(facts):
         return
     user_services.change_profile(
@@ -323,7 +323,7 @@ def _keep(user: User, facts: dict[str, Any], *, by: Actor, at: datetime) -> None
 
 
 def _request_email_change(user: User, email: str | None, *, by: Actor, at: datetime) -> None:
-    """Have another address confirmed."""
+    """Request the change, if another address was sent."""
     if email is not None and known_email(email) != user.email:
         sign_in_services.request_email_change(user=user, email=email, by=by, at=at)
 

@@ -14,7 +14,7 @@ from django.utils.crypto import salted_hmac
 from accounts.models import User
 
 SALT = "accounts.changeofemail"
-GOOD_FOR = timedelta(days=1)
+LINK_LIFETIME = timedelta(days=1)
 
 
 class BadLink(Exception):
@@ -38,7 +38,7 @@ def path(user: User, email: str) -> str:
 def read(signed: str) -> EmailChange:
     """Read a link. Raises `BadLink`."""
     try:
-        user_id, before, email, state = signing.loads(signed, salt=SALT, max_age=GOOD_FOR)
+        user_id, before, email, state = signing.loads(signed, salt=SALT, max_age=LINK_LIFETIME)
         user = User.objects.get(pk=user_id, email=before, is_active=True)
     except (signing.BadSignature, User.DoesNotExist):
         raise BadLink from None

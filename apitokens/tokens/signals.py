@@ -26,8 +26,7 @@ def delete_or_refuse(
     at: datetime,
     **_facts: Any,
 ) -> None:
-    """A member with active tokens stays, unless those go too: what they issued must not go on
-    without them."""
+    """Veto the removal of a member with active tokens, unless those are deleted too."""
     if delete_tokens:
         delete_all_of(issuer=membership, by=by, at=at)
     elif APIToken.objects.active(at).filter(issuer=membership).exists():
@@ -40,7 +39,7 @@ def delete_or_refuse(
 
 @receiver(member_role_changing)
 def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_facts: Any) -> None:
-    """Nobody gets a role below that of an active token they issued."""
+    """Veto a role below that of an active token that the member issued."""
     roles = APIToken.objects.active(at).filter(issuer=membership).values_list("role", flat=True)
     if not all(role.covers(Role(issued)) for issued in roles.distinct()):
         raise PermissionDenied(
@@ -58,6 +57,7 @@ def role_of(token_id: int, at: datetime) -> Role | None:
 
 @token_hooks.counts.register
 def counts(account_id: int, at: datetime) -> dict[int, int]:
-    """How many active tokens of the account each member issued; who issued none is not there."""
+    """How many active tokens of the account each member issued; members without any
+    are left out."""
     tokens = APIToken.objects.active(at).filter(account_id=account_id).order_by()
     return dict(tokens.values_list("issuer").annotate(count=Count("pk")))

@@ -1,1 +1,1 @@
-"""Accounts that make their people sign in through the identity provider."""
+"""Enforcement: accounts that require single sign-on of their users."""

@@ -1,4 +1,4 @@
-"""Who has to come through the account's identity provider, and who may do without all the same."""
+"""Decides who must sign in through an identity provider, and who may bypass it."""
 
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Concat, Length, Right
@@ -17,7 +17,7 @@ from sso.models import Connection, Domain
 
 @sso_hooks.sign_in_path.register
 def sign_in_path(email: str) -> str | None:
-    """The path to the provider that speaks for the domain of this address."""
+    """The path to the identity provider of this address's domain."""
     domain = Domain.objects.in_force().filter(name=domain_of(email)).select_related("connection")
     found = domain.first()
     return reverse("sso:begin", args=[found.connection.slug]) if found else None
@@ -25,7 +25,7 @@ def sign_in_path(email: str) -> str | None:
 
 @sso_hooks.is_forced_address.register
 def is_forced_address(email: str) -> bool:
-    """True if members with such an address have to take that path."""
+    """True if members with an address in this domain must sign in there."""
     domains = Domain.objects.in_force().filter(connection__is_forced=True)
     return domains.filter(name=domain_of(email)).exists()
 
@@ -42,15 +42,15 @@ def is_forced(user: User) -> bool:
 
 @sso_hooks.may_bypass_sso.register
 def may_bypass_sso(user: User) -> bool:
-    """True for who looks after all accounts that force them: an Administrator whose password is not
-    all it takes, or who is the last one. A provider that is down must not shut an account for good.
+    """True for the Administrators, with two factors or as the last one, of all accounts that force
+    them. A provider that is down must not lock an account for good.
     """
-    return all(_looks_after(user, member) for member in forcing(user))
+    return all(_is_fallback_administrator(user, member) for member in forcing(user))
 
 
 @sso_hooks.reauthentication_path.register
 def reauthentication_path(request: HttpRequest) -> str | None:
-    """Where somebody who has come through a provider shows it once more."""
+    """The path to re-authenticate at the provider, for people who signed in there."""
     came = sso_session.recall(request.session)
     if came is None or not Connection.objects.filter(pk=came.connection_id, is_on=True).exists():
         return None
@@ -58,7 +58,7 @@ def reauthentication_path(request: HttpRequest) -> str | None:
 
 
 def forcing(user: User) -> QuerySet[Membership]:
-    """The memberships that force this person."""
+    """The memberships whose account forces single sign-on for this user."""
     domains = Domain.objects.in_force().filter(
         connection__account=OuterRef("account"), name=Value(domain_of(user.email))
     )
@@ -87,7 +87,7 @@ def sso_required_expression() -> Case:
     )
 
 
-def _looks_after(user: User, member: Membership) -> bool:
+def _is_fallback_administrator(user: User, member: Membership) -> bool:
     if not member.is_administrator:
         return False
     others = Membership.objects.present().filter(

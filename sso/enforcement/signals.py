@@ -1,4 +1,4 @@
-"""What single sign-on has to say when people sign in by other means, or leave."""
+"""Signal receivers: audit sign-ins that bypass SSO; unlink members who leave."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ from sso.models import Subject
 
 
 @receiver(user_logged_in)
-def tell_of_bypass(user: User, request: HttpRequest, **_facts: Any) -> None:
-    """Whoever has signed in all the same, where single sign-on is forced, is seen to have."""
+def record_bypass(user: User, request: HttpRequest, **_facts: Any) -> None:
+    """Record a sign-in by other means where single sign-on is forced."""
     records = get_authentication_records(request, user)
     if any(record["method"] == METHOD for record in records):
         return
@@ -39,5 +39,5 @@ def tell_of_bypass(user: User, request: HttpRequest, **_facts: Any) -> None:
 
 @receiver(member_leaving)
 def unlink(membership: Membership, **_facts: Any) -> None:
-    """Who is removed and invited again begins anew, at the provider too."""
+    """Unlink a leaving member from their identity at the provider."""
     Subject.objects.filter(membership=membership).delete()

@@ -1,4 +1,4 @@
-"""`manage.py switch_off_second_factors`: let somebody in again who has lost phone and codes."""
+"""`manage.py switch_off_second_factors`: let a user sign in who has lost phone and codes."""
 
 import argparse
 from typing import Any

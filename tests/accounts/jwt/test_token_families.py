@@ -154,7 +154,7 @@ def test_families_that_nobody_can_use_any_more_are_forgotten(
     TokenFamily.objects.create(
         user=user.user, membership=user, created_at=now, expires_at=now - timedelta(seconds=1)
     )
-    assert [token_families.forget(at=timezone.now()) for _time in range(2)] == [1, 0]
+    assert [token_families.delete_expired(at=timezone.now()) for _time in range(2)] == [1, 0]
     assert is_good(pair)
 
 
