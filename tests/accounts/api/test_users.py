@@ -89,7 +89,7 @@ def test_list_costs_the_same_for_many_as_for_few(
         assert len(client.get("/iam/users").json()) == 21
 
 
-def test_whoever_comes_through_the_provider_is_told_so(
+def test_user_who_signed_in_through_the_provider_is_marked_so(
     as_administrator: APIClient, user: Membership, now: datetime
 ) -> None:
     Membership.objects.filter(pk=user.pk).update(sso_at=now)
@@ -387,7 +387,7 @@ def test_address_changes_only_shortly_after_signing_in(
     assert Mail.objects.filter(address="new@example.com").exists() is (status == 200)
 
 
-def test_whoever_signed_in_too_long_ago_is_told_what_to_do(
+def test_user_who_signed_in_too_long_ago_is_told_what_to_do(
     user: Membership, in_person: InPerson, time_machine: TimeMachineFixture
 ) -> None:
     time_machine.move_to(SIGNED_IN, tick=False)

@@ -417,7 +417,7 @@ def test_every_event_has_a_name() -> None:
 
 def test_every_name_is_of_an_event_that_comes_about() -> None:
     named = {kind for group in labels.GROUPS for kind in group.kinds if "." in kind}
-    ended = {"member.removed", "member.left"}  # the verb puts their names together
+    ended = {"member.removed", "member.left"}  # the service composes their codes
     assert named - recorded_kinds() == ended
 
 

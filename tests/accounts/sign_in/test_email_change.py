@@ -127,7 +127,7 @@ def test_forged_link_is_refused(client: Client) -> None:
     assert client.post(f"{URL}WzEsMl0:1xVdK7:forged/").status_code == 410
 
 
-def test_address_of_somebody_else_is_answered_like_any_other(
+def test_address_of_another_user_is_answered_like_any_other(
     browser: Client, administrator: Membership
 ) -> None:
     taken, free = ask(browser, administrator.user.email), ask(browser)

@@ -177,8 +177,8 @@ def test_of_many_who_send_the_same_code_at_once_one_is_let_in(user: Membership) 
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(8) as crowd:
-        answers = [answer.result() for answer in [crowd.submit(send) for _ in range(8)]]
+    with ThreadPoolExecutor(8) as pool:
+        answers = [answer.result() for answer in [pool.submit(send) for _ in range(8)]]
     assert sum(answers) == 1
 
 
@@ -213,7 +213,7 @@ def test_wrong_code_lets_nobody_in_and_leaves_an_event(client: Client, user: Mem
     assert (event.subject_id, event.details["second_factor"]) == (user.user.pk, "totp")
 
 
-def test_code_of_somebody_else_lets_nobody_in(
+def test_code_of_another_user_is_refused(
     client: Client, user: Membership, administrator: Membership
 ) -> None:
     give_app(user.user)
@@ -439,14 +439,16 @@ def test_passkeys_belong_to_the_configured_host(browser: Client, settings: Setti
     )
 
 
-def test_operator_lets_somebody_in_who_has_lost_everything(user: Membership, now: datetime) -> None:
+def test_operator_removes_the_factors_of_a_user_who_has_lost_them(
+    user: Membership, now: datetime
+) -> None:
     give_app(user.user)
     assert disable(user=user.user, by=Actor.operator(through=EntryPoint.COMMAND), at=now)
     assert not has_two_factors(user.user)
     assert AuditEvent.objects.get(kind="mfa.disabled").subject_id == user.user.pk
 
 
-def test_command_lets_somebody_in_again_and_tells_them(user: Membership) -> None:
+def test_command_removes_the_factors_of_a_user_and_mails_them(user: Membership) -> None:
     give_app(user.user)
     call_command("switch_off_second_factors", user.user.email.upper())
     assert not has_two_factors(user.user)

@@ -176,7 +176,7 @@ def test_names_of_strangers_are_not_repeated_in_the_mail(client: Client) -> None
     assert "evil.example" not in mail.subject + mail.text + mail.html
 
 
-def test_somebody_who_was_impersonated_takes_the_address_back(client: Client) -> None:
+def test_owner_of_an_impersonated_address_takes_it_back(client: Client) -> None:
     sign_up(client, password1="the password of a stranger")
     owner = Client()
     owner.post("/password/forgotten/", {"email": ANN})
