@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.filters import AccountFilter, ListAdmin, is_text
-from accounts.admin.members import words
+from accounts.admin.members import sentences
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.models import Account
 from accounts.tenancy.decorators import operator_of
@@ -66,7 +66,7 @@ class VerbsOnly(ReadOnlyAdminMixin, ListAdmin):
             try:
                 done = verb(row)
             except (PermissionDenied, ValidationError) as refusal:
-                told, level = words(refusal), messages.ERROR
+                told, level = sentences(refusal), messages.ERROR
             else:
                 told = _t("Nothing was to be done.") if done is False else _t("Done.")
                 level = messages.WARNING if done is False else messages.SUCCESS

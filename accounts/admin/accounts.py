@@ -82,16 +82,16 @@ class AccountAdmin(ListAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
-        by, at, facts = operator_of(request), timezone.now(), form.cleaned_data
+        by, at, data = operator_of(request), timezone.now(), form.cleaned_data
         if "name" in form.changed_data:
-            account_services.rename_account(account=obj, name=facts["name"], by=by, at=at)
+            account_services.rename_account(account=obj, name=data["name"], by=by, at=at)
         if "token_limit" in form.changed_data:
-            limit = facts["token_limit"]
+            limit = data["token_limit"]
             account_services.change_token_limit(account=obj, limit=limit, by=by, at=at)
         if "closed" in form.changed_data:
             switch = (
                 account_services.close_account
-                if facts["closed"]
+                if data["closed"]
                 else account_services.reopen_account
             )
             switch(account=obj, by=by, at=at)
@@ -177,12 +177,12 @@ class UserAdmin(ListAdmin):
         return [*fixed, "is_active"] if obj == request.user else fixed
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        by, at, facts = operator_of(request), timezone.now(), form.cleaned_data
+        by, at, data = operator_of(request), timezone.now(), form.cleaned_data
         if not change:
             made = user_services.create_user(
-                email=facts["email"],
-                name=facts["name"],
-                password=facts["new_password"],
+                email=data["email"],
+                name=data["name"],
+                password=data["new_password"],
                 by=by,
                 at=at,
             )
@@ -191,12 +191,12 @@ class UserAdmin(ListAdmin):
         if "is_active" in form.changed_data:
             switch = (
                 user_services.reactivate_user
-                if facts["is_active"]
+                if data["is_active"]
                 else user_services.deactivate_user
             )
             switch(user=obj, by=by, at=at)
-        if facts["new_password"]:
-            user_services.set_password(user=obj, password=facts["new_password"], by=by, at=at)
+        if data["new_password"]:
+            user_services.set_password(user=obj, password=data["new_password"], by=by, at=at)
             if obj == request.user:
                 update_session_auth_hash(request, obj)
 

@@ -172,8 +172,8 @@ class KindFilter(admin.SimpleListFilter):
         return [(code, code) for code in sorted(codes)]
 
     def value(self) -> str | None:
-        asked = super().value()
-        return labels.present_code(asked) if asked else asked
+        value = super().value()
+        return labels.present_code(value) if value else value
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent]

@@ -42,7 +42,7 @@ class ServiceAdmin(ListAdmin):
     Subclasses call the service in `act`.
     """
 
-    def act(self, request: HttpRequest, obj: Any, facts: dict[str, Any], *, change: bool) -> None:
+    def act(self, request: HttpRequest, obj: Any, data: dict[str, Any], *, change: bool) -> None:
         """Call the service. The row it creates or changes is `obj`, by its key."""
         raise NotImplementedError
 
@@ -50,7 +50,7 @@ class ServiceAdmin(ListAdmin):
         try:
             self.act(request, obj, form.cleaned_data, change=change)
         except (PermissionDenied, ValidationError) as refusal:
-            raise ServiceRefused(words(refusal)) from refusal
+            raise ServiceRefused(sentences(refusal)) from refusal
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -115,17 +115,15 @@ class MembershipAdmin(ServiceAdmin):
         return ["user", "account", *SINCE] if obj else []
 
     def act(
-        self, request: HttpRequest, obj: Membership, facts: dict[str, Any], *, change: bool
+        self, request: HttpRequest, obj: Membership, data: dict[str, Any], *, change: bool
     ) -> None:
-        by, at, role = operator_of(request), timezone.now(), Role(facts["role"])
+        by, at, role = operator_of(request), timezone.now(), Role(data["role"])
         if not change:
             obj.pk = members.add_member(
-                account=facts["account"], user=facts["user"], role=role, by=by, at=at
+                account=data["account"], user=data["user"], role=role, by=by, at=at
             ).pk
-        elif facts["remove"]:
-            members.remove_member(
-                membership=obj, delete_tokens=facts["delete_tokens"], by=by, at=at
-            )
+        elif data["remove"]:
+            members.remove_member(membership=obj, delete_tokens=data["delete_tokens"], by=by, at=at)
         else:
             members.change_role(membership=obj, role=role, by=by, at=at)
 
@@ -153,19 +151,19 @@ class InvitationAdmin(ReadOnlyAdminMixin, ServiceAdmin):
         return admin.ModelAdmin.has_add_permission(self, request)
 
     def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> list[Any]:
-        asked = ["account", "email", "name", "language", "role"]
-        told = ["inviter", "sent", "times_sent", "valid_until", "state"]
-        return [*asked, *told] if obj else asked
+        fields = ["account", "email", "name", "language", "role"]
+        outcome = ["inviter", "sent", "times_sent", "valid_until", "state"]
+        return [*fields, *outcome] if obj else fields
 
     def act(
-        self, request: HttpRequest, obj: Invitation, facts: dict[str, Any], *, change: bool
+        self, request: HttpRequest, obj: Invitation, data: dict[str, Any], *, change: bool
     ) -> None:
         obj.pk = invitations.invite(
-            account=facts["account"],
-            email=facts["email"],
-            name=facts["name"],
-            language=facts["language"],
-            role=Role(facts["role"]),
+            account=data["account"],
+            email=data["email"],
+            name=data["name"],
+            language=data["language"],
+            role=Role(data["role"]),
             by=operator_of(request),
             at=timezone.now(),
         ).pk
@@ -195,11 +193,11 @@ class InvitationAdmin(ReadOnlyAdminMixin, ServiceAdmin):
             try:
                 done = service(invitation)
             except (PermissionDenied, ValidationError) as refusal:
-                told, level = words(refusal), messages.ERROR
+                message, level = sentences(refusal), messages.ERROR
             else:
-                told = _t("Done.") if done else _t("It was open no more.")
+                message = _t("Done.") if done else _t("It was open no more.")
                 level = messages.SUCCESS if done else messages.WARNING
-            self.message_user(request, f"{told} ({invitation.email})", level)
+            self.message_user(request, f"{message} ({invitation.email})", level)
 
     @admin.display(description=_("invited by"))
     def inviter(self, invitation: Invitation) -> str:
@@ -223,6 +221,6 @@ class InvitationAdmin(ReadOnlyAdminMixin, ServiceAdmin):
         return _t("Too late") if invitation.is_late(timezone.now()) else _t("Open")
 
 
-def words(refusal: PermissionDenied | ValidationError) -> str:
+def sentences(refusal: PermissionDenied | ValidationError) -> str:
     """The sentences of a service's refusal."""
     return " ".join(refusal.messages) if isinstance(refusal, ValidationError) else str(refusal)

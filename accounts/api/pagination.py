@@ -30,12 +30,10 @@ def page(
     `ValidationError` for a limit or offset that makes no sense. Why this is not REST framework's
     own pagination: docs/decisions/0027-where-own-code-stays.md.
     """
-    asked = PageSerializer(data=request.query_params)
-    asked.is_valid(raise_exception=True)
-    limit, offset = (
-        min(asked.validated_data["limit"], HIGHEST_LIMIT),
-        asked.validated_data["offset"],
-    )
+    serializer = PageSerializer(data=request.query_params)
+    serializer.is_valid(raise_exception=True)
+    limit = min(serializer.validated_data["limit"], HIGHEST_LIMIT)
+    offset = serializer.validated_data["offset"]
 
     def path(start: int) -> str:
         return f"{request.path}?{urlencode({'limit': limit, 'offset': start})}"

@@ -69,10 +69,10 @@ def invalidate_token_cache_on_commit(
 def _refuse_ended_person(by: Actor) -> None:
     if by.user is None:
         return
-    people = User.objects.filter(pk=by.user.pk, is_active=True)
+    users = User.objects.filter(pk=by.user.pk, is_active=True)
     if by.is_operator:
-        people = people.filter(is_staff=True)
-    if not people.exists():
+        users = users.filter(is_staff=True)
+    if not users.exists():
         raise PermissionDenied(_("You may not do this any more. Sign in again."))
 
 

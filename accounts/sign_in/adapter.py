@@ -73,10 +73,10 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
     def pre_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse | None:
         """Refuses people for whom single sign-on is forced; called on every sign-in."""
         answer: HttpResponse | None = super().pre_login(request, user, **facts)
-        how = _auth_details(user, request)
-        if answer is None and how["auth_type"] != METHOD and sso_hooks.refuses(user):
+        details = _auth_details(user, request)
+        if answer is None and details["auth_type"] != METHOD and sso_hooks.refuses(user):
             clear_login(request)
-            refuse_forced(user, request, **how)
+            refuse_forced(user, request, **details)
             answer = render(request, "account/forced.html", status=403)
         return answer
 
@@ -134,7 +134,7 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         """Mail a security event; allauth names it by a template ("mfa/email/…")."""
         security_emails.send_security_email(
             user=user,
-            news=template_prefix.rpartition("/")[2],
+            event=template_prefix.rpartition("/")[2],
             at=timezone.now(),
             client=client_address(self.request) or "",
             browser=user_agent(self.request),
@@ -183,19 +183,19 @@ def _refused_second_factor(
     _record_refusal(user, request, auth_type="password", second_factor=authenticator.type)
 
 
-def refuse_forced(user: User, request: HttpRequest, **how: Any) -> None:
+def refuse_forced(user: User, request: HttpRequest, **details: Any) -> None:
     """Record a refusal of valid credentials, because single sign-on is forced."""
-    _record_refusal(user, request, **{"auth_type": "password", **how}, code="sso_forced")
+    _record_refusal(user, request, **{"auth_type": "password", **details}, code="sso_forced")
 
 
-def _record_refusal(subject: User | None, request: HttpRequest, **how: Any) -> None:
+def _record_refusal(subject: User | None, request: HttpRequest, **details: Any) -> None:
     audit.record(
         "sign_in.refused",
         by=person(None, request),
         at=timezone.now(),
         subject=subject,
         user_agent=user_agent(request),
-        **how,
+        **details,
     )
 
 
@@ -259,19 +259,20 @@ def person(user: User | None, request: HttpRequest) -> Actor:
 
 def user_agent(request: HttpRequest) -> str:
     """The User-Agent header, printable and of limited length."""
-    said = request.headers.get("User-Agent", "")
-    return "".join(letter for letter in said if letter.isprintable())[:LONGEST_USER_AGENT]
+    header = request.headers.get("User-Agent", "")
+    printable = "".join(character for character in header if character.isprintable())
+    return printable[:LONGEST_USER_AGENT]
 
 
 def _auth_details(user: User, request: HttpRequest) -> dict[str, Any]:
     """The means of this sign-in, as the audit log and the API name them."""
     records = get_authentication_records(request, user)
-    how = {"auth_type": "password"}
+    details = {"auth_type": "password"}
     for record in records:
         if record.get("passwordless"):
-            how["auth_type"] = "passkey"
+            details["auth_type"] = "passkey"
         elif record["method"] == METHOD:
-            how["auth_type"] = METHOD
+            details["auth_type"] = METHOD
         elif record["method"] == "mfa":
-            how["second_factor"] = record["type"]
-    return how
+            details["second_factor"] = record["type"]
+    return details

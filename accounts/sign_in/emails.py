@@ -80,7 +80,7 @@ SECURITY_EVENTS: dict[str, tuple[Promise, Promise]] = {
 def send_security_email(
     *,
     user: User,
-    news: str,
+    event: str,
     at: datetime,
     client: str = "",
     browser: str = "",
@@ -88,7 +88,7 @@ def send_security_email(
     **words: str,
 ) -> None:
     """Mail a security event to a user, with the IP address of the `client`."""
-    facts = {"news": news, "client": client, "browser": browser[:200], "words": words}
+    facts = {"news": event, "client": client, "browser": browser[:200], "words": words}
     services.post(user_id=user.pk, kind=SECURITY, at=at, facts=facts, address=address)
     enqueue_delivery_on_commit()
 

@@ -69,11 +69,11 @@ def disable(*, user: User, by: Actor, at: datetime) -> bool:
     else.
     """
     by = operators_only(by, at)
-    gone, _counts = Authenticator.objects.filter(user=user).delete()
-    if gone:
+    deleted, _counts = Authenticator.objects.filter(user=user).delete()
+    if deleted:
         audit.record("mfa.disabled", by=by, at=at, subject=user)
-        security_emails.send_security_email(user=user, news="switched_off", at=at)
-    return bool(gone)
+        security_emails.send_security_email(user=user, event="switched_off", at=at)
+    return bool(deleted)
 
 
 def codes_left(factor: Authenticator) -> int:

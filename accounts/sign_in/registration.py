@@ -42,16 +42,16 @@ def sign_up(
     _refuse_unless_open()
     account = Account(name=account_name, created_at=at)
     _clean(account, "account_name")
-    facts = {"name": name, "language": language, "time_zone": time_zone}
+    profile = {"name": name, "language": language, "time_zone": time_zone}
     user = _only_invited(email)
     if user is None:
-        user = User.objects.create_user(email, password, **facts, date_joined=at)
+        user = User.objects.create_user(email, password, **profile, date_joined=at)
         EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
     else:
         user.name, user.language, user.time_zone = name, language, time_zone
         user.set_password(password)
         user.clean_fields(exclude=["password"])
-        user.save(update_fields=[*facts, "password"])
+        user.save(update_fields=[*profile, "password"])
     audit.record("user.signed_up", by=by, at=at, subject=user)
     _open(account, user, by=by, at=at)
     return user

@@ -68,7 +68,7 @@ def request_email_change(*, user: User, email: str, by: Actor, at: datetime) -> 
     """
     by = reauthorize(by, at)
     _refuse_all_but_themselves(user, by=by, at=at)
-    wanted = _wanted(email)
+    wanted = _normal(email)
     if wanted == user.email:
         raise ValidationError({"email": _("This is your address already. Enter another one.")})
     rate_limits.acquire(CHANGES_OF_EMAIL, str(user.pk))
@@ -102,7 +102,7 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     audit.record("email.changed", by=by, at=at, subject=user, before=before, after=user.email)
     security_emails.send_security_email(
         user=user,
-        news="email_changed",
+        event="email_changed",
         at=at,
         client=by.address or "",
         address=before,
@@ -126,7 +126,7 @@ def _refuse_all_but_themselves(user: User, *, by: Actor, at: datetime) -> None:
         )
 
 
-def _wanted(email: str) -> str:
+def _normal(email: str) -> str:
     try:
         return normal_email(email)
     except ValidationError as refusal:
