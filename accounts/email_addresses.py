@@ -1,4 +1,4 @@
-"""E-mail addresses in the one spelling that is kept and compared. Every door asks here."""
+"""Normalizes e-mail addresses: one spelling is stored and compared, at every entry point."""
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -10,8 +10,8 @@ LONGEST = 254
 def normal_email(text: str) -> str:
     """The address in lower case, without surrounding space.
 
-    Raises `ValidationError`: letters of other scripts look like Latin ones, and an address that
-    only looks like a colleague's must not get in.
+    Raises `ValidationError`, also for other scripts: their letters look like Latin ones, and an
+    address that only looks like a colleague's must not be accepted.
     """
     email = text.strip(" \t\r\n")
     if not email.isascii():
@@ -30,7 +30,7 @@ def normal_email(text: str) -> str:
 
 
 def known_email(text: str) -> str | None:
-    """The address as it would be kept, or None for text that can be nobody's."""
+    """The address as it would be stored, or None for text that is no address."""
     try:
         return normal_email(text)
     except ValidationError:

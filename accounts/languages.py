@@ -1,4 +1,4 @@
-"""From the languages of the API to the catalogues of the portal."""
+"""Maps the languages of the API to the translation catalogues of the portal."""
 
 from django.conf import settings
 

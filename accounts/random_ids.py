@@ -1,11 +1,11 @@
-"""Ids that people of several accounts get to see."""
+"""Random ids for rows that several accounts share."""
 
 import secrets
 
 
 def draw_id() -> int:
-    """An id of nine digits, drawn and not counted.
+    """Draw a random id of nine digits.
 
-    Consecutive ids would tell every account how many of a thing the others make.
+    Consecutive ids would tell every account how many rows the others create.
     """
     return 100_000_000 + secrets.randbelow(900_000_000)

@@ -1,4 +1,4 @@
-"""The five roles. Their ids are the API's and mean nothing; their order is `rank`."""
+"""The five roles. Their ids are the API's and have no order; `rank` has."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _

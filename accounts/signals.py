@@ -1,10 +1,10 @@
-"""Where higher apps answer for their part in what happens to members.
+"""Signals by which apps above `accounts` react to, or veto, membership changes.
 
 `member_leaving` and `member_role_changing` are sent inside the transaction that changes the member.
-A receiver that objects raises `PermissionDenied` with the sentence to show.
+A receiver vetoes by raising `PermissionDenied` with the sentence to show.
 
-`standing_changed` is sent when a change of what tokens may do is committed: who remembers such
-facts forgets them. A receiver must not fail.
+`standing_changed` is sent when a change of what tokens may do is committed: caches of tokens drop
+their entries. A receiver must not fail.
 """
 
 from django.dispatch import Signal

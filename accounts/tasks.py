@@ -1,4 +1,4 @@
-"""Celery's door to the housekeeping of sign-in."""
+"""Celery tasks: housekeeping of sign-in."""
 
 from celery import shared_task
 from django.core.management import call_command
@@ -15,5 +15,5 @@ def clear_sessions() -> None:
 
 @shared_task
 def forget_token_families() -> None:
-    """Drop what is kept of sign-ins through the API none of whose tokens can be good any more."""
-    token_families.forget(at=timezone.now())
+    """Delete token families whose tokens have all expired."""
+    token_families.delete_expired(at=timezone.now())

@@ -1,4 +1,4 @@
-"""What text people may give: visible, storable, and not able to disguise its neighbours."""
+"""Validators of text: visible, storable, and unable to reorder the text around it."""
 
 import re
 import unicodedata
@@ -16,7 +16,7 @@ HIGHEST_ID = 2**63 - 1
 
 
 def parse_id(text: str) -> int | None:
-    """The number that people mean by an id, if a database can hold it; None for any other text."""
+    """The id, if the text is one that a database can hold; None for any other text."""
     number = int(text) if _ID.fullmatch(text) else None
     return number if number is not None and is_id(number) else None
 
@@ -27,7 +27,7 @@ def is_id(number: int) -> bool:
 
 
 def validate_line(text: str) -> None:
-    """Refuse what has no place in one line: control characters, line breaks, half characters."""
+    """Refuse text that is not one line: with control characters, line breaks, half characters."""
     if any(unicodedata.category(character) in _LINE_CATEGORIES for character in text):
         raise ValidationError(
             _("Remove the line breaks and control characters: this must be one line of text."),
@@ -37,7 +37,7 @@ def validate_line(text: str) -> None:
 
 
 def validate_paragraphs(text: str) -> None:
-    """As `validate_line`, but line breaks and tabs are welcome."""
+    """As `validate_line`, but line breaks and tabs are allowed."""
     if any(
         unicodedata.category(character) in {"Cc", "Cs"} and character not in "\r\n\t"
         for character in text
@@ -47,7 +47,7 @@ def validate_paragraphs(text: str) -> None:
 
 
 def validate_phone(text: str) -> None:
-    """Refuse what is in no phone number."""
+    """Refuse characters that are in no phone number."""
     if not _PHONE.fullmatch(text):
         raise ValidationError(
             _("Write the phone number with digits, spaces and + ( ) - only."), code="phone"
@@ -55,7 +55,7 @@ def validate_phone(text: str) -> None:
 
 
 def validate_visible(text: str) -> None:
-    """Refuse text of which nothing can be seen."""
+    """Refuse text without a visible character."""
     if not any(unicodedata.category(character)[0] in "LNPS" for character in text):
         raise ValidationError(_("Enter at least one visible character."), code="required")
 

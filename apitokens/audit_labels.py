@@ -14,7 +14,7 @@ name_events(
         "token.delete_refused": _("Deleting an API token refused"),
         "token.refused": _("API token refused"),
         "token.used_from_new_address": _("API token used from a new address"),
-        "token.digests_forgotten": _("Digests of deleted API tokens forgotten"),
+        "token.digests_purged": _("Digests of deleted API tokens forgotten"),
         "verifier.issued": _("Verifier key created"),
         "verifier.deleted": _("Verifier key deleted"),
     },

@@ -1,6 +1,6 @@
-"""Whether people are being told: silence is the failure that nobody hears."""
+"""Health of background notifications, for /healthz and `manage.py status`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from notifications.email import delivery
+from notifications.hooks import Hook
 from notifications.models import OPEN_STATES, Heartbeat, Mail, State
 
 MISSED_INTERVALS = 3
@@ -18,15 +19,14 @@ so do a mail server's restart and the usual greylisting."""
 STARTED_AT = timezone.now()
 """When this process started. Until three intervals later nobody can be late for it."""
 
-SinceWhen = Callable[[datetime], datetime | None]
-"""Since when the oldest piece of work has been due at a moment; None if there is none."""
+SCAN_HEARTBEAT = "expirations_scanned"
+"""Recorded by the scan that decides who is told what, when it is done."""
 
 
-class Watched(NamedTuple):
-    """Background work: the name of its heartbeat, and what has been waiting for it."""
-
-    heartbeat: str
-    oldest_due: SinceWhen
+@Hook
+def oldest_due(at: datetime) -> datetime | None:
+    """Since when the oldest piece of work has been due for the scan; None if there is none."""
+    raise NotImplementedError
 
 
 class Health(NamedTuple):
@@ -42,7 +42,7 @@ class Health(NamedTuple):
     held: int
     failed: int
     is_silent: bool
-    """A scan or the delivery has missed three intervals: is there a worker?"""
+    """The scan or the delivery has missed three intervals: is there a worker?"""
 
     @property
     def is_held_up(self) -> bool:
@@ -64,33 +64,24 @@ class Health(NamedTuple):
         return self.at - self.oldest_due_at if self.oldest_due_at else timedelta(0)
 
 
-_scans: list[Watched] = []
-
-
-def watch_scan(heartbeat: str, oldest_due: SinceWhen) -> None:
-    """Register a scan for things to tell people about; whoever runs it knows what waits for it."""
-    _scans.append(Watched(heartbeat, oldest_due))
-
-
 def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
-    """Ask the database how telling people goes. It is late when a scan or the delivery has missed
+    """Ask the database how telling people goes. It is late when the scan or the delivery has missed
     three intervals since it last finished, or since this process started; and when mails wait and
     none has left for a quarter of an hour."""
     beats = dict(Heartbeat.objects.values_list("name", "at"))
-    scans = [beats.get(scan.heartbeat) for scan in _scans]
-    delivery_at = beats.get(delivery.HEARTBEAT)
+    scan_at, delivery_at = beats.get(SCAN_HEARTBEAT), beats.get(delivery.HEARTBEAT)
     mails = _mails()
     oldest_mail = _earliest(mails[state].oldest for state in OPEN_STATES if state in mails)
     return Health(
         at=at,
-        last_scan_at=_earliest(scans) if all(scans) else None,
+        last_scan_at=scan_at,
         last_delivery_at=delivery_at,
-        oldest_due_at=_earliest([oldest_mail, *(scan.oldest_due(at) for scan in _scans)]),
+        oldest_due_at=_earliest([oldest_mail, oldest_due(at)]),
         held_up_since=_latest_of_all([beats.get(delivery.STALLED), oldest_mail]),
         waiting=sum(mails[state].number for state in OPEN_STATES if state in mails),
         held=mails[State.HELD].number if State.HELD in mails else 0,
         failed=mails[State.FAILED].number if State.FAILED in mails else 0,
-        is_silent=any(_is_late(beat, started_at, at) for beat in (*scans, delivery_at)),
+        is_silent=any(_is_late(beat, started_at, at) for beat in (scan_at, delivery_at)),
     )
 
 

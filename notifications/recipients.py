@@ -1,4 +1,4 @@
-"""Who reads. How people sign in is not known here: whoever knows registers it (accounts does)."""
+"""Finds the recipient behind a request, by hooks that `accounts` registers."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,12 +6,14 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from django.http import HttpRequest, HttpResponseBase
 
+from notifications.hooks import Hook
+
 P = ParamSpec("P")
 View = Callable[Concatenate[Any, P], HttpResponseBase]
 
 
 class Person(NamedTuple):
-    """Somebody in one account: settings and inboxes are by both."""
+    """A user in one account: settings and inboxes belong to both together."""
 
     user_id: int
     account_id: int
@@ -23,29 +25,21 @@ class PersonRequest(HttpRequest):
     person: Person
 
 
-class RecipientBackend(NamedTuple):
-    """`person_of` names the person behind a request, if any; `guard` wraps a view so that it is
-    reached by such people only, and the others are told what to do."""
-
-    person_of: Callable[[HttpRequest], Person | None]
-    guard: Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]
-
-
-_gates: list[RecipientBackend] = []
-
-
-def register(gate: RecipientBackend) -> None:
-    """Called once at start, when the apps are ready."""
-    _gates[:] = [gate]
-
-
+@Hook
 def person_of(request: HttpRequest) -> Person | None:
-    """The person behind this request, in the account they have chosen. None for strangers."""
-    return _gates[0].person_of(request)
+    """The person behind this request, in the account they have chosen. None for anonymous
+    visitors."""
+    raise NotImplementedError
+
+
+@Hook
+def guard(view: Callable[..., HttpResponseBase], /) -> Callable[..., HttpResponseBase]:
+    """Wrap a view so that only such people reach it, and all others are told what to do."""
+    raise NotImplementedError
 
 
 def person_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Set `request.person`; strangers are asked to sign in."""
+    """Set `request.person`; anonymous visitors are asked to sign in."""
 
     def as_person(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         request.person = person_of(request)  # type: ignore[attr-defined]  # see PersonRequest
@@ -53,6 +47,6 @@ def person_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], Http
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        return _gates[0].guard(as_person)(request, *args, **kwargs)
+        return guard(as_person)(request, *args, **kwargs)
 
     return guarded

@@ -50,7 +50,7 @@ class DomainStateFilter(admin.SimpleListFilter):
 
 class ConnectionAccountFilter(AccountFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(connection__account=self._asked()) if self.value() else queryset
+        return queryset.filter(connection__account=self._account_id()) if self.value() else queryset
 
 
 class ServiceActionsAdmin(ReadOnlyAdminMixin, RowActionsMixin, ListAdmin):

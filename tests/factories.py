@@ -1,4 +1,4 @@
-"""Makes people, accounts and tokens for tests. Tokens come from the verb, like everybody's."""
+"""Factories of users, accounts and tokens. Tokens are issued by the service."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -114,7 +114,7 @@ class SubjectFactory(factory.django.DjangoModelFactory[Subject]):
 
 
 def issue(member: Membership, *, at: datetime, **facts: Any) -> Issued:
-    """Let the member issue a token. Any argument of the verb can be given; the rest is dull."""
+    """Let the member issue a token. Any argument of the service can be given."""
     return token_services.issue(
         **{
             "by": Actor.member(member),

@@ -1,1 +1,1 @@
-"""The page Account: the tenant a person works in."""
+"""The page Account: the tenant that a person works in."""

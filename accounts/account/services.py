@@ -1,4 +1,4 @@
-"""The services of accounts: the only writers of their table."""
+"""Services of accounts: the only writers of their table."""
 
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,7 @@ def open_account(*, name: str, by: Actor, at: datetime) -> Account:
 
 @transaction.atomic
 def rename_account(*, account: Account, name: str, by: Actor, at: datetime) -> None:
-    """Give the account another name. Dull if it has this name.
+    """Rename the account. Idempotent.
 
     Raises `ValidationError`, and `PermissionDenied` unless an operator or an Administrator asks.
     """
@@ -41,9 +41,9 @@ def rename_account(*, account: Account, name: str, by: Actor, at: datetime) -> N
 
 @transaction.atomic
 def change_token_limit(*, account: Account, limit: int, by: Actor, at: datetime) -> None:
-    """Let the account have up to `limit` active API tokens. Those it has beyond stay as they are.
+    """Set how many active API tokens the account may have. Tokens beyond the limit stay active.
 
-    Raises `ValidationError`; dull if this is the limit already.
+    Idempotent. Raises `ValidationError`.
     """
     by = operators_only(by, at)
     _change_account(account, "token_limit", limit, kind="account.limit_changed", by=by, at=at)
@@ -51,7 +51,7 @@ def change_token_limit(*, account: Account, limit: int, by: Actor, at: datetime)
 
 @transaction.atomic
 def close_account(*, account: Account, by: Actor, at: datetime) -> None:
-    """Close the account: nobody works in it and its API tokens are refused, at once."""
+    """Close the account: nobody can work in it, and its API tokens are refused at once."""
     by = operators_only(by, at)
     if Account.objects.filter(pk=account.pk, closed_at=None).update(closed_at=at):
         invalidate_token_cache_on_commit(account_id=account.pk)
@@ -70,7 +70,7 @@ def reopen_account(*, account: Account, by: Actor, at: datetime) -> None:
 def _change_account(
     account: Account, field: str, value: Any, *, kind: str, by: Actor, at: datetime
 ) -> None:
-    """Set one field, and record what it was and is. Dull if it says so already."""
+    """Set one field, and record its former and its new value. Idempotent."""
     present = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     before = getattr(present, field)
     if before == value:

@@ -1,4 +1,4 @@
-"""The account a person works in, and the others they belong to."""
+"""Views of the page Account, and of leaving, opening and switching accounts."""
 
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
@@ -35,7 +35,7 @@ from accounts.tenancy.forms import OwnAccountForm
 @never_cache
 @member_required
 def account(request: MemberRequest) -> HttpResponse:
-    """Account: its name, id and limits, and the accounts that the person belongs to."""
+    """The page Account: name, id and limits, and the other accounts of the person."""
     current, at = Account.objects.get(pk=request.member.account_id), timezone.now()
     form = AccountForm(request.POST if request.method == "POST" else None, instance=current)
     if request.method == "POST" and not request.member.is_administrator:
@@ -61,7 +61,7 @@ def account(request: MemberRequest) -> HttpResponse:
 @login_required
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
 def leave(request: HttpRequest, account_id: int) -> HttpResponse:
-    """Leave one of my accounts: the question, and the answer."""
+    """Leave an account, after a confirmation."""
     member = _own_membership(request, account_id)
     form, at = RemovalForm(request.POST), timezone.now()
     refusal = ""
@@ -90,7 +90,7 @@ def leave(request: HttpRequest, account_id: int) -> HttpResponse:
 @never_cache
 @login_required
 def new_account(request: HttpRequest) -> HttpResponse:
-    """Open an account of one's own, for who belongs to none."""
+    """Open an own account, for people who belong to none."""
     assert isinstance(request.user, User)
     if memberships_of(request):
         return redirect("accounts:account")
@@ -115,7 +115,7 @@ def new_account(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def switch(request: HttpRequest) -> HttpResponse:
-    """Work in another of my accounts."""
+    """Switch to another account of the person."""
     chosen = next(
         (
             member
@@ -137,7 +137,7 @@ def switch(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def open_account(request: HttpRequest, account_id: int) -> HttpResponse:
-    """The way in from a mail: go on to a page in the account that the mail was about."""
+    """The link of a mail: switch to its account, and go on to a page in it."""
     if any(member.account_id == account_id for member in memberships_of(request)):
         request.session[SESSION_KEY] = account_id
     else:

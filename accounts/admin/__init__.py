@@ -1,3 +1,3 @@
-"""The operators' pages about accounts, people, mails and the audit log."""
+"""The Django admin of accounts, users, members, invitations, mails and the audit log."""
 
 from accounts.admin import accounts, mails, members  # noqa: F401  # register their pages

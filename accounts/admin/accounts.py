@@ -1,4 +1,4 @@
-"""The operators' pages about accounts, people and the audit log. Every change goes to a verb."""
+"""Admin of accounts, users and the audit log. Every change calls a service."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -29,12 +30,13 @@ from accounts.admin.filters import (
     is_text,
 )
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
+from accounts.audit import labels
 from accounts.email_addresses import normal_email
 from accounts.models import Account, AuditEvent, User
 from accounts.tenancy.decorators import operator_of
 from accounts.users import services as user_services
 
-# Ways around the verbs: an address belongs to its user, rights come from `make_operator` alone.
+# Ways around the services: an address belongs to its user, rights come from `make_operator` alone.
 admin.site.unregister(EmailAddress)
 admin.site.unregister(Authenticator)  # its page would show the secrets of second factors
 admin.site.unregister(UserSession)
@@ -80,16 +82,16 @@ class AccountAdmin(ListAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
-        by, at, facts = operator_of(request), timezone.now(), form.cleaned_data
+        by, at, data = operator_of(request), timezone.now(), form.cleaned_data
         if "name" in form.changed_data:
-            account_services.rename_account(account=obj, name=facts["name"], by=by, at=at)
+            account_services.rename_account(account=obj, name=data["name"], by=by, at=at)
         if "token_limit" in form.changed_data:
-            limit = facts["token_limit"]
+            limit = data["token_limit"]
             account_services.change_token_limit(account=obj, limit=limit, by=by, at=at)
         if "closed" in form.changed_data:
             switch = (
                 account_services.close_account
-                if facts["closed"]
+                if data["closed"]
                 else account_services.reopen_account
             )
             switch(account=obj, by=by, at=at)
@@ -129,7 +131,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         return normal_email(self.cleaned_data["email"])
 
     def _post_clean(self) -> None:
-        """Judge the password beside the name and address that the form gives the user."""
+        """Validate the password, with the name and address that the form gives the user."""
         super()._post_clean()  # type: ignore[misc]  # Django's own place for this, not in the stubs
         password = self.cleaned_data.get("new_password")
         if password is None:
@@ -175,12 +177,12 @@ class UserAdmin(ListAdmin):
         return [*fixed, "is_active"] if obj == request.user else fixed
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        by, at, facts = operator_of(request), timezone.now(), form.cleaned_data
+        by, at, data = operator_of(request), timezone.now(), form.cleaned_data
         if not change:
             made = user_services.create_user(
-                email=facts["email"],
-                name=facts["name"],
-                password=facts["new_password"],
+                email=data["email"],
+                name=data["name"],
+                password=data["new_password"],
                 by=by,
                 at=at,
             )
@@ -188,11 +190,13 @@ class UserAdmin(ListAdmin):
             return
         if "is_active" in form.changed_data:
             switch = (
-                user_services.restore_user if facts["is_active"] else user_services.deactivate_user
+                user_services.reactivate_user
+                if data["is_active"]
+                else user_services.deactivate_user
             )
             switch(user=obj, by=by, at=at)
-        if facts["new_password"]:
-            user_services.set_password(user=obj, password=facts["new_password"], by=by, at=at)
+        if data["new_password"]:
+            user_services.set_password(user=obj, password=data["new_password"], by=by, at=at)
             if obj == request.user:
                 update_session_auth_hash(request, obj)
 
@@ -206,8 +210,8 @@ class UserAdmin(ListAdmin):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
-    fields = ["time", "kind", "subject", "account", "user", "door", "address", "facts"]
-    list_display = ["time", "kind", "subject", "account", "user", "door", "address"]
+    fields = ["time", "code", "subject", "account", "user", "entry_point", "address", "facts"]
+    list_display = ["time", "code", "subject", "account", "user", "entry_point", "address"]
     list_filter = ["at", KindFilter, AccountFilter]
     lookups = {
         "at__gte": is_moment,
@@ -231,12 +235,25 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
     def time(self, event: AuditEvent) -> str:
         return moment(event.at, seconds=True)
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
+    ) -> tuple[QuerySet[AuditEvent], bool]:
+        """Finds an event by its present code also where a former one is stored."""
+        found, has_duplicates = super().get_search_results(request, queryset, search_term)
+        if former := labels.former_codes(search_term):
+            found |= queryset.filter(kind__in=former)
+        return found, has_duplicates
+
+    @admin.display(description=_("event"), ordering="kind")
+    def code(self, event: AuditEvent) -> str:
+        return labels.present_code(event.kind)
+
     @admin.display(description=_("about"))
     def subject(self, event: AuditEvent) -> str:
         return f"{event.subject_type} {event.subject_id}" if event.subject_id else "-"
 
     @admin.display(description=_("through"), ordering="through")
-    def door(self, event: AuditEvent) -> str:
+    def entry_point(self, event: AuditEvent) -> str:
         if event.through_token is None:
             return event.through
         return _("%(door)s, token %(id)d") % {"door": event.through, "id": event.through_token}

@@ -1,4 +1,4 @@
-"""What lists of the operators' pages can be narrowed to."""
+"""Filters of the admin's lists, and a list that refuses all other lookups."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
+from accounts.audit import labels
 from accounts.models import Account, AuditEvent, Invitation, Membership
 from accounts.validators import parse_id
 
@@ -35,12 +36,12 @@ def is_id(text: str) -> bool:
 
 
 def is_text(text: str) -> bool:
-    """False for what no column holds: PostgreSQL takes a NUL for a fault."""
+    """False for text with a NUL, which PostgreSQL refuses."""
     return "\0" not in text
 
 
 def is_moment(text: str) -> bool:
-    """True for a time that is one in every time zone: the calendar's first and last are not."""
+    """True for a time that exists in every time zone: the calendar's first and last do not."""
     try:
         at = parse_datetime(text)
     except ValueError:
@@ -49,7 +50,7 @@ def is_moment(text: str) -> bool:
 
 
 class SearchForm(ChangeListSearchForm):
-    """Refuses what has more words than SQLite can look for at once."""
+    """Refuses searches of more words than SQLite can look for at once."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -63,14 +64,14 @@ class SearchedList(ChangeList):
 
 
 class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """A list that answers what its own filters, links and boxes ask, and 400 to anything else.
+    """A list that answers its own filters, links and boxes, and 400 to all other lookups.
 
     The Django admin lets an address look into any column by any means: `?password__startswith=`
-    feels its way to a secret, `?name__regex=(` is a fault of the database.
+    guesses a secret letter by letter, `?name__regex=(` is a fault of the database.
     """
 
     lookups: ClassVar[Mapping[str, Callable[[str], bool]]] = {}
-    """What may be asked in the list's address, with what a value must be."""
+    """The permitted lookups, each with the check of its value."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -82,7 +83,7 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
         return SearchedList
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Do to the selected rows what was chosen, unless one of them can be no row."""
+        """Run the action, unless a selected row has no possible id."""
         is_key = is_uuid if isinstance(self.opts.pk, UUIDField) else is_id
         if not all(map(is_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
             raise BadRequest("A selected row is no id.")
@@ -90,7 +91,7 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
 
 
 class AccountFilter(admin.SimpleListFilter):
-    """Accounts by name: no more than one can read, and always the one that was asked for."""
+    """Accounts by name: as many as people can read, and always the selected one."""
 
     title = _("account")
     parameter_name = "account"
@@ -99,14 +100,14 @@ class AccountFilter(admin.SimpleListFilter):
         named = list(Account.objects.order_by("name", "pk")[:ACCOUNTS_TO_CHOOSE_FROM])
         if self.value():
             known = [account.pk for account in named]
-            named += Account.objects.filter(pk=self._asked()).exclude(pk__in=known)
+            named += Account.objects.filter(pk=self._account_id()).exclude(pk__in=known)
         return [(str(account.pk), account.name) for account in named]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(account=self._asked()) if self.value() else queryset
+        return queryset.filter(account=self._account_id()) if self.value() else queryset
 
-    def _asked(self) -> int:
-        """The id of the account; 0, which nobody has, for anything else that stands there."""
+    def _account_id(self) -> int:
+        """The id of the account; 0, which no account has, for any other text."""
         return parse_id(self.value() or "") or 0
 
 
@@ -159,7 +160,7 @@ class InvitationFilter(admin.SimpleListFilter):
 
 
 class KindFilter(admin.SimpleListFilter):
-    """Kinds of events, as the latest ones show them: a whole log takes too long to ask."""
+    """Kinds of events, read from the latest ones: a query of the whole log takes too long."""
 
     title = _("event")
     parameter_name = "kind"
@@ -167,9 +168,15 @@ class KindFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         latest = AuditEvent.objects.order_by("-pk").values("pk")[:EVENTS_TO_LEARN_KINDS_FROM]
         kinds = AuditEvent.objects.filter(pk__in=latest).values_list("kind", flat=True)
-        return [(kind, kind) for kind in kinds.distinct().order_by("kind")]
+        codes = {labels.present_code(kind) for kind in kinds.distinct()}
+        return [(code, code) for code in sorted(codes)]
+
+    def value(self) -> str | None:
+        value = super().value()
+        return labels.present_code(value) if value else value
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent]
     ) -> QuerySet[AuditEvent]:
-        return queryset.filter(kind=self.value()) if self.value() else queryset
+        kind = self.value()
+        return queryset.filter(kind__in=labels.stored_codes(kind)) if kind else queryset

@@ -1,4 +1,4 @@
-"""The operators' page about mails: what waits, what was given up and why, and to try again."""
+"""Admin of mails: waiting, held and failed ones with their reason, and an action to retry."""
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -17,7 +17,7 @@ from notifications.models import Mail
 
 @admin.register(Mail)
 class MailAdmin(ReadOnlyAdminMixin, ListAdmin):
-    """Mails are written and sent by the portal; operators look, and try again what got stuck."""
+    """Mails are written and sent by the portal; operators look at them, and retry held ones."""
 
     actions = ["try_again"]
     fields = [
@@ -50,7 +50,7 @@ class MailAdmin(ReadOnlyAdminMixin, ListAdmin):
 
     @admin.action(permissions=["view"], description=_("Try the selected mails again"))
     def try_again(self, request: HttpRequest, queryset: QuerySet[Mail]) -> None:
-        """Send what was held or given up; whatever else is selected stays as it is."""
+        """Retry the selected mails that are held or given up; the others stay as they are."""
         by, at = operator_of(request), timezone.now()
         number = sum(mail_policy.retry_mail(mail=mail, by=by, at=at) for mail in queryset)
         if number == 0:

@@ -1,4 +1,4 @@
-"""The operators' pages about who belongs to which account. Every change goes to a verb."""
+"""Admin of members and invitations. Every change calls a service."""
 
 from typing import Any
 
@@ -32,30 +32,30 @@ from accounts.tenancy.decorators import operator_of
 SINCE = ("created_at", "removed_at", "sso_at", "tokens_suspended_at")
 
 
-class NotDone(Exception):
-    """A verb has refused what the form asks for; the words say why."""
+class ServiceRefused(Exception):
+    """A service has refused the change that the form asks for; the message says why."""
 
 
-class VerbAdmin(ListAdmin):
-    """A page whose form is carried out by verbs, and shown again with the verb's words if refused.
+class ServiceAdmin(ListAdmin):
+    """A page whose form calls a service, and is shown again with the service's refusal.
 
-    Subclasses say in `act` which verb it is.
+    Subclasses call the service in `act`.
     """
 
-    def act(self, request: HttpRequest, obj: Any, facts: dict[str, Any], *, change: bool) -> None:
-        """Call the verb. The row it makes or changes is `obj`, by its key."""
+    def act(self, request: HttpRequest, obj: Any, data: dict[str, Any], *, change: bool) -> None:
+        """Call the service. The row it creates or changes is `obj`, by its key."""
         raise NotImplementedError
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         try:
             self.act(request, obj, form.cleaned_data, change=change)
         except (PermissionDenied, ValidationError) as refusal:
-            raise NotDone(refusal_text(refusal)) from refusal
+            raise ServiceRefused(refusal_text(refusal)) from refusal
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return super().changeform_view(request, *args, **kwargs)
-        except NotDone as refusal:
+        except ServiceRefused as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
             return redirect(request.path)
 
@@ -77,14 +77,14 @@ class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
         fields = ["account", "user", "role"]
 
     def _get_validation_exclusions(self) -> set[str]:
-        """Without the constraint on account and user: the verb looks for a member who is there
+        """Without the constraint on account and user: the service looks for a member who is there
         already, and brings back one who was removed."""
         fields: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # Django's own place for this, not in the stubs
         return fields | {"user"}
 
 
 @admin.register(Membership)
-class MembershipAdmin(VerbAdmin):
+class MembershipAdmin(ServiceAdmin):
     form = MembershipForm
     raw_id_fields = ["account", "user"]
     list_display = ["user", "account", "role", "created_at", "removed_at"]
@@ -115,17 +115,15 @@ class MembershipAdmin(VerbAdmin):
         return ["user", "account", *SINCE] if obj else []
 
     def act(
-        self, request: HttpRequest, obj: Membership, facts: dict[str, Any], *, change: bool
+        self, request: HttpRequest, obj: Membership, data: dict[str, Any], *, change: bool
     ) -> None:
-        by, at, role = operator_of(request), timezone.now(), Role(facts["role"])
+        by, at, role = operator_of(request), timezone.now(), Role(data["role"])
         if not change:
             obj.pk = members.add_member(
-                account=facts["account"], user=facts["user"], role=role, by=by, at=at
+                account=data["account"], user=data["user"], role=role, by=by, at=at
             ).pk
-        elif facts["remove"]:
-            members.remove_member(
-                membership=obj, delete_tokens=facts["delete_tokens"], by=by, at=at
-            )
+        elif data["remove"]:
+            members.remove_member(membership=obj, delete_tokens=data["delete_tokens"], by=by, at=at)
         else:
             members.change_role(membership=obj, role=role, by=by, at=at)
 
@@ -136,7 +134,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
 
 
 @admin.register(Invitation)
-class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, VerbAdmin):
+class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, ServiceAdmin):
     """Invitations are sent, sent again and withdrawn; their links are in the mails alone."""
 
     form = InvitationForm
@@ -154,19 +152,19 @@ class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, VerbAdmin):
         return admin.ModelAdmin.has_add_permission(self, request)
 
     def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> list[Any]:
-        asked = ["account", "email", "name", "language", "role"]
-        told = ["inviter", "sent", "times_sent", "valid_until", "state"]
-        return [*asked, *told] if obj else asked
+        fields = ["account", "email", "name", "language", "role"]
+        outcome = ["inviter", "sent", "times_sent", "valid_until", "state"]
+        return [*fields, *outcome] if obj else fields
 
     def act(
-        self, request: HttpRequest, obj: Invitation, facts: dict[str, Any], *, change: bool
+        self, request: HttpRequest, obj: Invitation, data: dict[str, Any], *, change: bool
     ) -> None:
         obj.pk = invitations.invite(
-            account=facts["account"],
-            email=facts["email"],
-            name=facts["name"],
-            language=facts["language"],
-            role=Role(facts["role"]),
+            account=data["account"],
+            email=data["email"],
+            name=data["name"],
+            language=data["language"],
+            role=Role(data["role"]),
             by=operator_of(request),
             at=timezone.now(),
         ).pk

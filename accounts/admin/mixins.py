@@ -1,4 +1,4 @@
-"""What the operators' pages have in common."""
+"""Parts that the admin's pages share: read-only rows, times, links."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 
 class ReadOnlyAdminMixin:
-    """Rows that operators look at here, and do nothing else with."""
+    """Lets operators look at rows, and neither add, change nor delete them."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -25,7 +25,7 @@ class ReadOnlyAdminMixin:
 
 
 def moment(at: datetime | None, *, seconds: bool = False) -> str:
-    """A time where the operator is, narrow enough for a column; a dash for none."""
+    """A time in the operator's time zone, short enough for a column; a dash for none."""
     if at is None:
         return "-"
     return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")

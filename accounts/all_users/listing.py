@@ -1,4 +1,4 @@
-"""Profile → All users: what can be asked, and what a row says."""
+"""Profile → All users: the filter and the rows."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -23,15 +23,15 @@ from accounts.sign_in.mfa import FACTORS
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
 MOST_INVITATIONS = 50
-"""Of those that nobody answered, the newest."""
+"""How many open invitations are listed: the newest."""
 
 SSO, NOT_SSO = "sso", "other"
 SIGN_IN_CHOICES = [(SSO, _("Single sign-on")), (NOT_SSO, _("No single sign-on"))]
-"""For filters: whether people have come through the account's identity provider."""
+"""Choices of the filter by single sign-on."""
 
 
 class Row(NamedTuple):
-    """A member as one reader sees them at one moment."""
+    """A row of the list: a member as the reader may see them."""
 
     member: Membership
     signs_in_by: list[str]
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 
 class InvitationRow(NamedTuple):
-    """An open invitation: whether its link is `late`, whether the inviter `stands` by it still."""
+    """A row of an open invitation; `stands` says whether its inviter may still invite."""
 
     invitation: Invitation
     is_late: bool
@@ -51,7 +51,7 @@ class InvitationRow(NamedTuple):
 
 
 def visible_members(actor: Actor) -> QuerySet[Membership]:
-    """All of the account for its Administrators, also who is switched off; others themselves."""
+    """All members, also inactive ones, for Administrators; for others only themselves."""
     member = actor.membership
     assert member is not None
     present = Membership.objects.filter(account=member.account_id, removed_at=None)
@@ -61,7 +61,7 @@ def visible_members(actor: Actor) -> QuerySet[Membership]:
 
 
 class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
-    """Search by name and e-mail, by role, and by how people sign in."""
+    """Filters by name and e-mail, by role, and by the way of signing in."""
 
     q = django_filters.CharFilter(
         label=_("Search"),
@@ -99,7 +99,7 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
 
 
 def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
-    """The context of the page; it costs the same number of queries for any number of people."""
+    """The context of the page, in the same number of queries for any number of people."""
     filterset = PeopleFilter(query, actor=actor)
     is_valid = filterset.is_valid()
     people = filterset.qs if is_valid else Membership.objects.none()
@@ -122,7 +122,7 @@ def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
 
 
 def invitations_of(actor: Actor) -> QuerySet[Invitation]:
-    """The open ones of the account, for its Administrators."""
+    """The open invitations of the account, for its Administrators."""
     member = actor.membership
     if member is None or not actor.is_administrator_of(member.account_id):
         return Invitation.objects.none()
@@ -134,7 +134,7 @@ def invitations_of(actor: Actor) -> QuerySet[Invitation]:
 
 
 def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
-    """In the order of names, with what is known of how each signs in."""
+    """Order by name, and annotate how each member signs in."""
     factors = Authenticator.objects.filter(user=OuterRef("user"))
     name = Lower(Coalesce(NullIf("user__name", Value("")), F("user__email")))
     return members.annotate(
@@ -159,7 +159,7 @@ def _row(member: Membership, actor: Actor, tokens: int) -> Row:
         signs_in_by=[way for way, is_there in ways.items() if is_there],
         has_two_factors=has_two_factors,
         tokens=tokens,
-        # What somebody did before they belonged to this account is none of its business.
+        # Sign-ins before the membership are not the account's business.
         last_sign_in=at if at is not None and at >= member.created_at else None,
         is_reader=actor.is_member(member),
     )

@@ -1,4 +1,4 @@
-"""All users: the people of the account, who is invited, and what Administrators do about them."""
+"""Views of the page All users: members, invitations, and their management."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -29,7 +29,7 @@ View = Callable[Concatenate[Any, P], HttpResponse]
 
 
 def administrators_only(view: View[P]) -> View[P]:
-    """Below `member_required`: turn everybody else away, before they are asked for a password."""
+    """Refuse all but Administrators, below `member_required` and before a password is asked for."""
 
     @wraps(view)
     def guarded(request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -44,7 +44,7 @@ def administrators_only(view: View[P]) -> View[P]:
 @never_cache
 @member_required
 def list_people(request: MemberRequest) -> HttpResponse:
-    """All users; for who is no Administrator, themselves."""
+    """The page All users; those who are no Administrators see themselves only."""
     context = all_users.listing(request.GET, actor=request.actor, at=timezone.now())
     status = 200 if context["filterset"].is_valid() else 400
     return render(request, "accounts/people.html", context, status=status)
@@ -55,7 +55,7 @@ def list_people(request: MemberRequest) -> HttpResponse:
 @member_required
 @administrators_only
 def invite(request: MemberRequest) -> HttpResponse:
-    """Invite somebody by mail."""
+    """Invite a person by mail."""
     sent = request.POST if request.method == "POST" else None
     form = InvitationForm(sent, initial={"language": request.user.language})
     if form.is_valid() and _is_invited(request, form):
@@ -72,8 +72,8 @@ def invite(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member_required
 def send_again(request: MemberRequest, pk: int) -> HttpResponse:
-    """Send an invitation once more."""
-    invitation = get_object_or_404(all_users.invitations_of(request.actor), pk=_bearable(pk))
+    """Send an invitation again."""
+    invitation = get_object_or_404(all_users.invitations_of(request.actor), pk=_clamped(pk))
     try:
         invitations.send_again(invitation=invitation, by=request.actor, at=timezone.now())
     except ValidationError as refusal:
@@ -90,8 +90,8 @@ def send_again(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @member_required
 def withdraw(request: MemberRequest, pk: int) -> HttpResponse:
-    """Take an invitation back."""
-    invitation = get_object_or_404(all_users.invitations_of(request.actor), pk=_bearable(pk))
+    """Withdraw an invitation."""
+    invitation = get_object_or_404(all_users.invitations_of(request.actor), pk=_clamped(pk))
     if invitations.withdraw(invitation=invitation, by=request.actor, at=timezone.now()):
         messages.success(
             request, _("The invitation of %(email)s was withdrawn.") % {"email": invitation.email}
@@ -125,7 +125,7 @@ def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
 @administrators_only
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
 def remove(request: MemberRequest, user_id: int) -> HttpResponse:
-    """Remove a user: the question, and the answer."""
+    """Remove a user, after a confirmation."""
     member, at = _member(request, user_id), timezone.now()
     form = RemovalForm(request.POST)
     refusal = ""
@@ -152,7 +152,7 @@ def remove(request: MemberRequest, user_id: int) -> HttpResponse:
 
 
 def _is_invited(request: MemberRequest, form: InvitationForm) -> bool:
-    """Invite; False if the verb refuses, with its words at the fields of the form."""
+    """Invite; False if the service refuses, with its sentences at the fields of the form."""
     cleaned: dict[str, Any] = form.cleaned_data
     try:
         invitations.invite(
@@ -171,7 +171,7 @@ def _is_invited(request: MemberRequest, form: InvitationForm) -> bool:
 
 
 def _is_changed(request: MemberRequest, member: Membership, form: RoleForm) -> bool:
-    """Change the role; False if the verb refuses, with its sentence in the form."""
+    """Change the role; False if the service refuses, with its sentence in the form."""
     role, by = form.cleaned_data["role"], request.actor
     try:
         members.change_role(membership=member, role=role, by=by, at=timezone.now())
@@ -183,11 +183,11 @@ def _is_changed(request: MemberRequest, member: Membership, form: RoleForm) -> b
 
 
 def _member(request: MemberRequest, user_id: int) -> Membership:
-    """A user of the account; for somebody of another one there is no such page."""
+    """A user of the account. Raises 404 for users of other accounts."""
     visible = all_users.visible_members(request.actor)
-    return get_object_or_404(visible, user_id=_bearable(user_id))
+    return get_object_or_404(visible, user_id=_clamped(user_id))
 
 
-def _bearable(number: int) -> int:
-    """An id as long as databases know them: addresses may hold any number."""
+def _clamped(number: int) -> int:
+    """The id, at most the highest that a database can hold: addresses may name any number."""
     return min(number, HIGHEST_ID)

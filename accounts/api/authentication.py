@@ -1,4 +1,4 @@
-"""`Authorization: Bearer <access token>` for the REST API, and what everybody refused is told."""
+"""Authenticates `Authorization: Bearer <access token>`; 401 or 429 for bad credentials."""
 
 from typing import Any
 
@@ -23,14 +23,14 @@ CHALLENGE = 'APIKey realm="permatoken", Bearer realm="permatoken"'
 
 
 class Refused(APIException):
-    """401 for credentials that are not good, also where the call itself needs none."""
+    """401 for bad credentials, also where the call itself needs none."""
 
     status_code = status.HTTP_401_UNAUTHORIZED
     auth_header = CHALLENGE
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Leaves the person in `request.user`, and an `Actor` with their role in `.auth`."""
+    """Sets `request.user`, and in `request.auth` an `Actor` with the user's role."""
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
@@ -52,13 +52,13 @@ class BearerAuthentication(BaseAuthentication):
         return CHALLENGE
 
 
-def refused(told: dict[str, Any], address: str | None) -> APIException:
-    """The 401 for bad credentials; 429 for an address that sends too many."""
+def refused(body: dict[str, Any], address: str | None) -> APIException:
+    """The 401 for bad credentials; 429 for an address that sends too many of them."""
     try:
         process_counters.count_refusal(address, at=timezone.now())
     except process_counters.TooMany as too_many:
         return Busy(too_many)
-    return Refused(told)
+    return Refused(body)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

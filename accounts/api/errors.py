@@ -1,4 +1,4 @@
-"""The one place that words refusals for the API: `{"message": …}`, and `errors` with a 400."""
+"""The exception handler of the API: `{"message": …}`, and `errors` with a 400."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from rest_framework.views import exception_handler
 from accounts.api.refusals import BAD_REQUEST, TooMany
 from accounts.throttling.rate_limits import TooManyTries
 
-# What the wire calls a refusal that belongs to no single field.
+# The key of a refusal that belongs to no single field.
 WHOLE = "errors"
 
 
 class NotFound(exceptions.APIException):
-    """404 with a sentence that names what was looked for."""
+    """404 with a sentence that names the missing thing."""
 
     status_code = status.HTTP_404_NOT_FOUND
     default_code = "not_found"
@@ -29,7 +29,7 @@ class TooLarge(exceptions.APIException):
 
 
 def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler. Faults that nobody expected are not caught (None)."""
+    """The exception handler for REST framework. Unexpected faults are not caught (None)."""
     if isinstance(exception, ValidationError):
         exception = exceptions.ValidationError(as_errors(exception))
     elif isinstance(exception, PermissionDenied):
@@ -47,7 +47,7 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def as_errors(refusal: ValidationError, fields: dict[str, str] | None = None) -> dict[str, Any]:
-    """A verb's refusal by field, under the names that the wire has for them."""
+    """A service's refusal by field, under the API's names of the fields."""
     if not hasattr(refusal, "error_dict"):
         return {WHOLE: refusal.messages}
     names = fields or {}

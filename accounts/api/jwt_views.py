@@ -1,4 +1,4 @@
-"""Standard authorization: short-lived tokens for a password, a refresh token, another account."""
+"""Views of the standard authorization (JWT): sign in, refresh, switch to another account."""
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -99,12 +99,12 @@ NO_REFRESH = refusal("A refresh token that is not good, or was used", message=au
 @permission_classes([])
 @sensitive_variables()
 def login(request: Request) -> Response:
-    asked = CredentialsSerializer(data=request.data)
-    asked.is_valid(raise_exception=True)
+    serializer = CredentialsSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
     pair = sign_in(
-        email=asked.validated_data["username"],
-        password=asked.validated_data["password"],
-        one_time_password=asked.validated_data["one_time_password"] or "",
+        email=serializer.validated_data["username"],
+        password=serializer.validated_data["password"],
+        one_time_password=serializer.validated_data["one_time_password"] or "",
         at=timezone.now(),
         address=client_address(request._request),
         user_agent=user_agent(request._request),
@@ -133,9 +133,9 @@ def login(request: Request) -> Response:
 @permission_classes([])
 @sensitive_variables()
 def refresh(request: Request) -> Response:
-    asked = RefreshSerializer(data=request.data)
-    asked.is_valid(raise_exception=True)
-    presented = asked.validated_data.get("refresh") or asked.validated_data["token"]
+    serializer = RefreshSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    presented = serializer.validated_data.get("refresh") or serializer.validated_data["token"]
     address = client_address(request._request)
     try:
         pair = token_families.refresh(presented=presented, at=timezone.now(), address=address)

@@ -1,4 +1,4 @@
-"""Lists by `limit` and `offset`."""
+"""Pages of a list by `limit` and `offset`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ LIMIT, HIGHEST_LIMIT = 50, 1000
 
 
 class PageSerializer(serializers.Serializer[Any]):
-    """Which part of a list is wanted."""
+    """The parameters of a page."""
 
     limit = serializers.IntegerField(
         min_value=1, default=LIMIT, help_text=f"How many at the most; never above {HIGHEST_LIMIT}."
@@ -24,21 +24,23 @@ class PageSerializer(serializers.Serializer[Any]):
 def page(
     request: Request, *, count: int, part: Callable[[int, int], list[Any]], key: str = "results"
 ) -> dict[str, Any]:
-    """One page, `part(start, stop)`, of `count` entries, with the addresses of its neighbours:
-    paths, because a proxy may call this host by another name."""
-    asked = PageSerializer(data=request.query_params)
-    asked.is_valid(raise_exception=True)
-    limit, offset = (
-        min(asked.validated_data["limit"], HIGHEST_LIMIT),
-        asked.validated_data["offset"],
-    )
+    """The body of one page: `part(start, stop)` of `count` entries, and paths to its neighbours.
 
-    def address(start: int) -> str:
+    They are paths because a proxy may call this host by another name. Raises REST framework's
+    `ValidationError` for a limit or offset that makes no sense. Why this is not REST framework's
+    own pagination: docs/decisions/0027-where-own-code-stays.md.
+    """
+    serializer = PageSerializer(data=request.query_params)
+    serializer.is_valid(raise_exception=True)
+    limit = min(serializer.validated_data["limit"], HIGHEST_LIMIT)
+    offset = serializer.validated_data["offset"]
+
+    def path(start: int) -> str:
         return f"{request.path}?{urlencode({'limit': limit, 'offset': start})}"
 
     return {
         "count": count,
-        "next": address(offset + limit) if offset + limit < count else None,
-        "previous": address(max(0, offset - limit)) if offset else None,
+        "next": path(offset + limit) if offset + limit < count else None,
+        "previous": path(max(0, offset - limit)) if offset else None,
         key: part(offset, offset + limit),
     }

@@ -1,4 +1,4 @@
-"""Bodies of API requests: JSON, of a bounded depth, and only if there is one.
+"""Parser of API requests: JSON of bounded depth, or an empty body.
 
 Their size is bounded by `DATA_UPLOAD_MAX_MEMORY_SIZE`.
 """

@@ -1,7 +1,6 @@
-"""Refusals that several entry points of the API share. The sentences are the wire's, and not
-translated.
+"""Refusals that several entry points of the API share, in English for every client.
 
-Authentication needs these: what is imported here must not import the views of REST framework.
+Authentication imports this module: it must not import the views of REST framework.
 """
 
 from rest_framework import exceptions, status
@@ -31,10 +30,10 @@ class TooMany(exceptions.Throttled):
 
 
 class Busy(exceptions.APIException):
-    """429 with `Retry-After` for whoever is refused, or uses one token, too often."""
+    """429 with `Retry-After` for too many refused requests, or too many uses of one token."""
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
 
     def __init__(self, too_many: process_counters.TooMany) -> None:
         super().__init__(throttled_body(too_many))
-        self.wait = too_many.retry_after  # from which REST framework makes the header
+        self.wait = too_many.retry_after  # REST framework makes the header of it

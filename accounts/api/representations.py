@@ -1,4 +1,4 @@
-"""The people of an account, as the API shows them to a caller."""
+"""Querysets of the users of an account, as the API shows them to a caller."""
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -12,8 +12,8 @@ from accounts.sign_in.mfa import FACTORS
 
 
 def members(actor: Actor) -> QuerySet[Membership]:
-    """Those whom the caller may see, with what else is told of a user: whether the address is
-    confirmed, two factors, and whether they have to come through the identity provider."""
+    """The members whom the caller may see, annotated with whether the address is confirmed, whether
+    they have two factors, and whether single sign-on is forced."""
     addresses = EmailAddress.objects.filter(user=OuterRef("user"), verified=True)
     factors = Authenticator.objects.filter(user=OuterRef("user"), type__in=FACTORS)
     return (
@@ -28,13 +28,13 @@ def members(actor: Actor) -> QuerySet[Membership]:
 
 
 def invitations(actor: Actor) -> QuerySet[Invitation]:
-    """Who was invited and has not answered yet, for Administrators."""
+    """The open invitations, for Administrators."""
     return all_users.invitations_of(actor).order_by("pk")
 
 
 def as_member(invitation: Invitation) -> Membership:
-    """Somebody who was invited, as the member they may become. It holds what the inviter wrote and
-    nothing else: whether the portal knows the person already is not for them to learn."""
+    """The invited user as the member they may become. It holds what the inviter wrote and nothing
+    else: the API must not reveal whether the portal knew the person already."""
     user = User(
         pk=invitation.user_id,
         email=invitation.email,
@@ -48,7 +48,7 @@ def as_member(invitation: Invitation) -> Membership:
 
 
 def part(actor: Actor, start: int, stop: int | None) -> list[Membership]:
-    """Some of the people: members first, and then who is invited."""
+    """A slice of the users: members first, then invited ones."""
     present, invited = members(actor), invitations(actor)
     found = list(present[start:stop])
     before = present.count()

@@ -1,4 +1,4 @@
-"""What the OpenAPI description says about refusals, in words that several calls share."""
+"""Parts of the OpenAPI description that several operations share: answers, refusals, examples."""
 
 from typing import Any
 
@@ -26,14 +26,14 @@ def refusal(description: str, **example: Any) -> OpenApiResponse:
 
 
 def answer(serializer: Any, description: str, body: Any) -> OpenApiResponse:
-    """A good answer, shown whole."""
+    """A successful answer, with an example."""
     return OpenApiResponse(
         serializer, description, [OpenApiExample(description, body, response_only=True)]
     )
 
 
 def example(name: str, body: dict[str, Any]) -> OpenApiExample:
-    """A request that would be understood."""
+    """A valid request."""
     return OpenApiExample(name, body, request_only=True)
 
 

@@ -1,4 +1,4 @@
-"""The shapes of accounts and users on the wire."""
+"""Serializers of accounts, users and sign-ins."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -50,8 +50,8 @@ class IdField(serializers.IntegerField):
 
 
 def auth_types_of(member: Membership) -> list[str]:
-    """How somebody, one of `accounts.api.representations`, signs in to work in this account."""
-    if member.is_forced:  # type: ignore[attr-defined]  # what the query tells
+    """How a member, one of `accounts.api.representations`, signs in to this account."""
+    if member.is_forced:  # type: ignore[attr-defined]  # an annotation
         return ["sso"]
     ways = {"password": member.user.has_usable_password(), "sso": member.uses_sso}
     return [way for way, is_there in ways.items() if is_there]

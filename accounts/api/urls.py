@@ -1,4 +1,4 @@
-"""Paths have no trailing slash, and no redirect to one: that would break a client's POST."""
+"""URLs of the API, without a trailing slash or a redirect to one, which breaks a client's POST."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The users of the caller's account: list, invite, change, remove."""
+"""Views of the users of the caller's account: list, invite, change, remove."""
 
 from datetime import datetime
 from typing import Any
@@ -167,12 +167,12 @@ def user(request: Request, user_id: int) -> Response:
 )
 @api_view(["POST"])
 def invite_user(request: Request) -> Response:
-    asked = InvitationSerializer(data=request.data)
-    asked.is_valid(raise_exception=True)
-    member, facts = caller(request), asked.validated_data
-    if facts["client_id"] != member.account_id:
+    serializer = InvitationSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    member, data = caller(request), serializer.validated_data
+    if data["client_id"] != member.account_id:
         raise NotFound("Account not found.")
-    invitation = _invite(member.account, facts, by=actor_of(request))
+    invitation = _invite(member.account, data, by=actor_of(request))
     return Response({"status": "sent", "user_id": invitation.user_id})
 
 
@@ -254,11 +254,11 @@ def _find(user_id: int, actor: Actor) -> Membership | Invitation:
 
 
 def _change_role(found: Membership | Invitation, request: Request, actor: Actor) -> None:
-    asked = UserRoleSerializer(data=request.data)
-    asked.is_valid(raise_exception=True)
+    serializer = UserRoleSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
     if isinstance(found, Invitation):
         raise PermissionDenied(NOT_ACCEPTED)
-    role = asked.validated_data["user_role"]
+    role = serializer.validated_data["user_role"]
     members.change_role(membership=found, role=role, by=actor, at=timezone.now())
 
 
@@ -269,14 +269,14 @@ def _remove(found: Membership | Invitation, actor: Actor) -> None:
         members.remove_member(membership=found, by=actor, at=timezone.now())
 
 
-def _invite(account: Account, facts: dict[str, Any], *, by: Actor) -> Invitation:
+def _invite(account: Account, data: dict[str, Any], *, by: Actor) -> Invitation:
     try:
         return invitations.invite(
             account=account,
-            email=facts["email"],
-            role=facts["user_role"],
-            name=facts["name"] or "",
-            language=facts["lang"],
+            email=data["email"],
+            role=data["user_role"],
+            name=data["name"] or "",
+            language=data["lang"],
             by=by,
             at=timezone.now(),
         )
@@ -285,7 +285,7 @@ def _invite(account: Account, facts: dict[str, Any], *, by: Actor) -> Invitation
 
 
 def _worded(refusal: ValidationError) -> exceptions.APIException:
-    """The verb's refusal; for somebody who was invited already, the sentence of the wire."""
+    """The service's refusal; for a user who was invited already, the sentence of the API."""
     fields = getattr(refusal, "error_dict", {})
     for error in fields.get("email", []):
         if error.code == "already_invited":
@@ -294,38 +294,38 @@ def _worded(refusal: ValidationError) -> exceptions.APIException:
 
 
 def _change(found: Membership | Invitation, request: Request, actor: Actor) -> None:
-    asked = ChangedUserSerializer(data=request.data)
-    asked.is_valid(raise_exception=True)
+    serializer = ChangedUserSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
     if isinstance(found, Invitation) or found.user != actor.user:
         raise PermissionDenied
-    user, facts, at = found.user, asked.validated_data, timezone.now()
-    _refuse_other_auth_types(facts.get("auth_types"), found)
+    user, data, at = found.user, serializer.validated_data, timezone.now()
+    _refuse_other_auth_types(data.get("auth_types"), found)
     try:
         with transaction.atomic():
-            _ask_for_email(user, facts.get("email"), by=actor, at=at)
-            _keep(user, facts, by=actor, at=at)
+            _request_email_change(user, data.get("email"), by=actor, at=at)
+            _save_profile(user, data, by=actor, at=at)
     except ValidationError as refusal:
         raise exceptions.ValidationError(as_errors(refusal, FIELDS)) from refusal
 
 
-def _keep(user: User, facts: dict[str, Any], *, by: Actor, at: datetime) -> None:
-    if not {"name", "phone", "lang"} & set(facts):
+def _save_profile(user: User, data: dict[str, Any], *, by: Actor, at: datetime) -> None:
+    if not {"name", "phone", "lang"} & set(data):
         return
     user_services.change_profile(
         user=user,
-        name=facts.get("name", user.name) or "",
-        phone=facts.get("phone", user.phone) or "",
-        language=facts.get("lang", user.language),
+        name=data.get("name", user.name) or "",
+        phone=data.get("phone", user.phone) or "",
+        language=data.get("lang", user.language),
         time_zone=user.time_zone,
         by=by,
         at=at,
     )
 
 
-def _ask_for_email(user: User, email: str | None, *, by: Actor, at: datetime) -> None:
-    """Have another address confirmed."""
+def _request_email_change(user: User, email: str | None, *, by: Actor, at: datetime) -> None:
+    """Request the change, if another address was sent."""
     if email is not None and known_email(email) != user.email:
-        sign_in_services.ask_for_email(user=user, email=email, by=by, at=at)
+        sign_in_services.request_email_change(user=user, email=email, by=by, at=at)
 
 
 def _refuse_other_auth_types(asked: list[str] | None, member: Membership) -> None:

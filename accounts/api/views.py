@@ -1,4 +1,4 @@
-"""The caller, their account, and the sign-ins of its people."""
+"""Views of the caller, their account, and the sign-ins of its users."""
 
 from typing import Any
 
@@ -24,14 +24,14 @@ from accounts.models import Membership
 
 
 def actor_of(request: Request) -> Actor:
-    """Who calls; every authentication class of the API leaves it in `request.auth`."""
+    """The actor of a request; every authentication class of the API sets it as `request.auth`."""
     assert isinstance(request.auth, Actor)
     return request.auth
 
 
 def as_themselves(member: Membership, actor: Actor) -> Any:
-    """What a caller is told about themselves: a person of all their accounts. But an API token
-    belongs to one account, and tells its holder nothing of the issuer's others."""
+    """The representation of the caller, with all their accounts. But an API token belongs to one
+    account, and reveals nothing of its issuer's others."""
     theirs = [member] if actor.token_id else list(Membership.objects.of(member.user))
     return UserAndAccountsSerializer(member, context={"memberships": theirs}).data
 

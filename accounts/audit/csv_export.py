@@ -1,9 +1,10 @@
-"""The audit log as a file for spreadsheets (CSV), made while it is being sent."""
+"""Streams the audit log as a file for spreadsheets (CSV)."""
 
 import csv
 import json
 from collections.abc import Iterator
 
+from accounts.audit.labels import present_code
 from accounts.audit.listing import Row, in_parts, rows
 from accounts.models import AuditEventQuerySet
 
@@ -13,14 +14,14 @@ COLUMNS = [
 ]
 """Stable names, whatever the reader's language: programs read them too."""
 
-MARK = "\ufeff"
-"""Tells spreadsheets that this is UTF-8."""
+BYTE_ORDER_MARK = "\ufeff"
+"""Tells spreadsheets that the file is UTF-8."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # wide ones count too
 
 
-class _Line:
-    """What csv writes to: gives the line back."""
+class _Echo:
+    """A file object for csv that returns each line instead of writing it."""
 
     def write(self, line: str) -> str:
         return line
@@ -28,23 +29,23 @@ class _Line:
 
 def lines(events: AuditEventQuerySet) -> Iterator[str]:
     """The file, line by line."""
-    writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
-    yield MARK + writer.writerow(COLUMNS)
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
+    yield BYTE_ORDER_MARK + writer.writerow(COLUMNS)
     for part in in_parts(events):
         for row in rows(part):
             yield writer.writerow([harmless(cell) for cell in _cells(row)])
 
 
 def harmless(text: str) -> str:
-    """The text, so that no spreadsheet takes it for a formula: a stranger may have written it."""
+    """The text, quoted if a spreadsheet could take it for a formula: anybody may write one."""
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
 
 
 def _cells(row: Row) -> list[str]:
     event = row.event
-    told = [
+    values = [
         event.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        event.kind,
+        present_code(event.kind),
         row.name,
         event.user_id if row.email else None,
         row.who,
@@ -57,4 +58,4 @@ def _cells(row: Row) -> list[str]:
         row.about,
         json.dumps(event.details, ensure_ascii=False, sort_keys=True) if event.details else None,
     ]
-    return ["" if cell is None else str(cell) for cell in told]
+    return ["" if cell is None else str(cell) for cell in values]

@@ -1,4 +1,4 @@
-"""What the audit log calls its events. Apps above add their own words with `name_events`."""
+"""Names of audit events and of their details. Apps above add theirs with `name_events`."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,7 +10,7 @@ Words = str | Promise
 
 
 class Group(NamedTuple):
-    """Events that belong together, as the filter lists them: kinds with what they are called."""
+    """A group of events, as the filter lists them: kinds and their names."""
 
     title: Words
     kinds: dict[str, Words]
@@ -48,19 +48,19 @@ GROUPS: list[Group] = [
         _("Profile and security"),
         {
             "profile.changed": _("Profile changed"),
-            "email.change_asked": _("Change of e-mail asked for"),
+            "email.change_requested": _("Change of e-mail asked for"),
             "email.changed": _("E-mail changed"),
             "email.confirmed": _("E-mail confirmed"),
-            "password.reset_asked": _("Password reset asked for"),
+            "password.reset_requested": _("Password reset asked for"),
             "user.password_set": _("Password set"),
             "two_factor.added": _("Second factor added"),
             "two_factor.removed": _("Second factor removed"),
             "two_factor.codes_renewed": _("Recovery codes renewed"),
-            "two_factor.switched_off": _("Two-factor sign-in switched off"),
+            "mfa.disabled": _("Two-factor sign-in switched off"),
             "user.signed_up": _("User signed up"),
             "user.created": _("User created"),
             "user.deactivated": _("User switched off"),
-            "user.restored": _("User switched on again"),
+            "user.reactivated": _("User switched on again"),
             "user.made_operator": _("User made an operator"),
         },
     ),
@@ -77,6 +77,18 @@ GROUPS: list[Group] = [
         },
     ),
 ]
+
+RENAMED = {
+    "email.change_asked": "email.change_requested",
+    "password.reset_asked": "password.reset_requested",
+    "sso.domain_asked": "sso.domain_requested",
+    "sso.force_ended": "sso.enforcement_disabled",
+    "token.digests_forgotten": "token.digests_purged",
+    "two_factor.switched_off": "mfa.disabled",
+    "user.restored": "user.reactivated",
+}
+"""Former codes of events, and the present ones. Nobody edits the log: rows keep the code that was
+written, and are shown, filtered and exported under the present one."""
 
 DETAILS: dict[str, Words] = {
     "account_name": _("Account"),
@@ -114,7 +126,7 @@ VALUES: dict[str, dict[str, Words]] = {
     "factor": _FACTORS,
     "second_factor": _FACTORS,
 }
-"""What values of a detail are called that are codes."""
+"""Names of details' values that are codes."""
 
 CODES: dict[str, dict[str, Words]] = {
     "sign_in.refused": {
@@ -133,9 +145,9 @@ CODES: dict[str, dict[str, Words]] = {
         "other_person": _("Opened by somebody else who is signed in"),
     },
 }
-"""What reasons are called, by the kind of event, where their code is not word enough."""
+"""Names of reasons, by the kind of event."""
 
-DOORS: dict[str, Words] = {
+ENTRY_POINTS: dict[str, Words] = {
     "portal": _("Portal"),
     "api": _("API"),
     "admin": _("Operators' pages"),
@@ -151,17 +163,35 @@ def name_events(title: Words, kinds: Mapping[str, Words]) -> None:
 
 
 def name_details(names: Mapping[str, Words]) -> None:
-    """Add what details of events are called."""
+    """Add names of details."""
     DETAILS.update(names)
 
 
 def name_codes(kind: str, names: Mapping[str, Words]) -> None:
-    """Add what reasons of such events are called."""
+    """Add names of reasons of such events."""
     CODES.setdefault(kind, {}).update(names)
 
 
+def present_code(kind: str) -> str:
+    """The code under which such an event is written today."""
+    return RENAMED.get(kind, kind)
+
+
+def stored_codes(kind: str) -> list[str]:
+    """All codes under which rows of such an event may be stored."""
+    present = present_code(kind)
+    return [present, *(former for former, code in RENAMED.items() if code == present)]
+
+
+def former_codes(text: str) -> list[str]:
+    """The former codes of all events in whose present code this text occurs."""
+    text = text.strip().lower()
+    return [former for former, code in RENAMED.items() if text and text in code]
+
+
 def event_name(kind: str) -> str:
-    """What the event is called; its code, if nobody named it."""
+    """The name of an event; its code, if nobody named it."""
+    kind = present_code(kind)
     return next((str(group.kinds[kind]) for group in GROUPS if kind in group.kinds), kind)
 
 
@@ -177,12 +207,12 @@ def value_name(key: str, value: str) -> str:
     return str(VALUES.get(key, {}).get(value, value))
 
 
-def door_name(through: str) -> str:
-    return str(DOORS.get(through, through))
+def entry_point_name(through: str) -> str:
+    return str(ENTRY_POINTS.get(through, through))
 
 
 def choices() -> list[tuple[str, list[tuple[str, str]]]]:
-    """All kinds, in groups, for a field of a form."""
+    """All kinds, in groups, as the choices of a form field."""
     return [
         (str(group.title), [(kind, str(name)) for kind, name in group.kinds.items()])
         for group in GROUPS

@@ -1,4 +1,4 @@
-"""Profile → Audit log: what can be asked, and what a row says. One for the page and the file."""
+"""Profile → Audit log: the filter and the rows, shared by the page and the file."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
@@ -24,14 +24,14 @@ from accounts.validators import parse_id
 
 PAGE_SIZES = (25, 50, 100)
 PART = 1_000
-"""Events read at once for the file: no query stays open while somebody's line is slow."""
+"""Events read at once for the file, so that a slow client keeps no query open."""
 
 
 class PersonField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
     """A member, by the id of the user."""
 
     def to_python(self, value: Any) -> Any:
-        """Refuse what is no id before the database has to."""
+        """Refuse text that is no id before the database does."""
         if value and parse_id(str(value)) is None:
             raise forms.ValidationError(
                 self.error_messages["invalid_choice"], "invalid_choice", {"value": value}
@@ -50,8 +50,18 @@ class DayField(forms.DateField):
     widget = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
 
 
+class EventField(forms.ChoiceField):
+    """A kind of event. Addresses that people kept may name it by a former code."""
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return labels.present_code(data) if data else data
+
+    def to_python(self, value: Any) -> str:
+        return labels.present_code(super().to_python(value))
+
+
 class AuditFilter(forms.Form):
-    """Who, what, when and which token."""
+    """Filters by person, event, days and API token."""
 
     person = PersonField(
         label=_("Person"),
@@ -60,7 +70,7 @@ class AuditFilter(forms.Form):
         required=False,
         empty_label=_("Everybody"),
     )
-    kind = forms.ChoiceField(label=_("Event"), required=False)
+    kind = EventField(label=_("Event"), required=False)
     since = DayField(label=_("From"), required=False)
     until = DayField(label=_("Up to"), required=False)
     token = forms.CharField(
@@ -81,7 +91,7 @@ class AuditFilter(forms.Form):
             )
         else:
             del self.fields["person"]
-        self.fields["kind"].choices = [("", _("All events")), *labels.choices()]  # type: ignore[attr-defined]  # a ChoiceField
+        self.fields["kind"].choices = [("", _("All events")), *labels.choices()]  # type: ignore[attr-defined]  # an EventField
 
     def clean_token(self) -> int | None:
         """The id in what people copy: `123456789`, `123456789$…`, `123456789_…`."""
@@ -101,18 +111,18 @@ class AuditFilter(forms.Form):
         return cleaned
 
     def events(self) -> AuditEventQuerySet:
-        """What was asked for, of what the reader may see, newest first; nothing if it is wrong."""
+        """The matching events that the reader may see, newest first; none for an invalid form."""
         visible = events_visible_to(self.actor)
         if not self.is_valid():
             return visible.none()
-        wanted = [self._condition(name) for name in self.fields if self._asked(name)]
+        wanted = [self._condition(name) for name in self.fields if self._is_set(name)]
         return visible.filter(*wanted).select_related("user").newest_first()
 
     @property
     def is_narrow(self) -> bool:
-        return any(self._asked(name) for name in self.fields)
+        return any(self._is_set(name) for name in self.fields)
 
-    def _asked(self, name: str) -> bool:
+    def _is_set(self, name: str) -> bool:
         return bool(self.data.get(name) if self.errors else self.cleaned_data[name])
 
     def _condition(self, name: str) -> Q:
@@ -130,26 +140,26 @@ class AuditFilter(forms.Form):
                 return Q(at__lt=_midnight(value + timedelta(days=1)))
             case "token":
                 return Q(through_token=value) | Q(subject_type="apitoken", subject_id=value)
-        return Q(kind=value)
+        return Q(kind__in=labels.stored_codes(value))
 
 
 class Row(NamedTuple):
-    """An event as people of an account may know it. Empty texts where there is nothing to say."""
+    """An event as members of an account may see it. Empty texts where there is nothing to show."""
 
     event: AuditEvent
     name: str
     who: str
     email: str
-    door: str
+    entry_point: str
     address: str
     about: str
     token_id: int | None
-    """The API token that it is about."""
+    """The API token that is the subject."""
     facts: list[tuple[str, str]]
 
 
 def listing(query: QueryDict, *, actor: Actor) -> dict[str, Any]:
-    """The context of the page; it costs the same number of queries for any number of events."""
+    """The context of the page, in the same number of queries for any number of events."""
     form = AuditFilter(query, actor=actor)
     size = _page_size(query)
     page: Page[AuditEvent] = Paginator(form.events(), size).get_page(query.get("page"))
@@ -166,14 +176,14 @@ def listing(query: QueryDict, *, actor: Actor) -> dict[str, Any]:
 
 
 def rows(events: Iterable[AuditEvent]) -> list[Row]:
-    """What to say about these events; three queries for all of them."""
+    """The rows of these events, in three queries for all of them."""
     known = list(events)
     names = _names(known)
     return [_row(event, names) for event in known]
 
 
 def in_parts(events: AuditEventQuerySet) -> Iterator[list[AuditEvent]]:
-    """The events, which must be newest first, in lists; each is asked for when its turn comes."""
+    """The events, which must be newest first, in lists that are queried one by one."""
     part = list(events[:PART])
     while part:
         yield part
@@ -188,7 +198,7 @@ class _Names(NamedTuple):
 
 
 def _names(events: list[AuditEvent]) -> _Names:
-    """Everybody whom these events are about."""
+    """The names of all subjects of these events."""
 
     def ids(subject_type: str) -> set[int | None]:
         return {event.subject_id for event in events if event.subject_type == subject_type}
@@ -209,33 +219,33 @@ def _row(event: AuditEvent, names: _Names) -> Row:
     user = None if is_operator else event.user
     who = user.get_full_name() if user else ""
     if is_operator and event.through != "system":
-        who = _t("An operator of the portal")  # who they are and where they sit is not told
+        who = _t("An operator of the portal")  # who and where they are is for operators
     return Row(
         event=event,
         name=labels.event_name(event.kind),
         who=who,
         email=user.email if user else "",
-        door=labels.door_name(event.through),
+        entry_point=labels.entry_point_name(event.through),
         address="" if is_operator else (event.address or ""),
         about=_about(event, names),
         token_id=event.subject_id if event.subject_type == "apitoken" else None,
         facts=[
             (labels.detail_name(key), _fact(event.kind, key, value, names))
             for key, value in event.details.items()
-            if value not in (None, "", False) and not _is_said(key, value, event)
+            if value not in (None, "", False) and not _is_redundant(key, value, event)
         ],
     )
 
 
-def _is_said(key: str, value: Any, event: AuditEvent) -> bool:
-    """True for people whom the row names anyway, and for what only the API's users ask about."""
+def _is_redundant(key: str, value: Any, event: AuditEvent) -> bool:
+    """True for people whom the row names anyway, and for ids that only programs use."""
     if key == "email":
         return event.subject_type == "invitation"
     return key in ("user", "family") or (key == "issuer" and value == event.user_id)
 
 
 def _about(event: AuditEvent, names: _Names) -> str:
-    """Whom the event is about, unless that is who did it."""
+    """The name of the subject, unless that is the person who acted."""
     subject_id = event.subject_id or 0
     match event.subject_type:
         case "user" if subject_id == event.user_id:
@@ -250,7 +260,7 @@ def _about(event: AuditEvent, names: _Names) -> str:
 
 
 def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
-    """A value in words: people by name, reasons in a sentence, times in the reader's zone."""
+    """A detail's value as text: people by name, reasons in words, times in the reader's zone."""
     if key == "issuer":
         return names.users.get(value, str(value))
     if key == "code":
@@ -265,7 +275,7 @@ def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
 
 
 def _midnight(day: date) -> datetime:
-    """When the day begins where the reader is."""
+    """The beginning of the day in the reader's time zone."""
     return timezone.make_aware(datetime.combine(day, time.min))
 
 

@@ -1,4 +1,4 @@
-"""The one way to write an audit event: inside the transaction of what it tells."""
+"""Writes audit events, inside the transaction of the change that they record."""
 
 from datetime import datetime
 from typing import Any
@@ -21,8 +21,8 @@ def record(
 ) -> AuditEvent:
     """Write one event. `details` must be JSON values, and never a secret.
 
-    What an API token does belongs to the token's account, whatever it is about: Administrators of
-    the person's other accounts must not learn of the token.
+    An event that an API token causes belongs to the token's account, whatever its subject is:
+    Administrators of the person's other accounts must not learn of the token.
     """
     if account is None and account_id is None and by.token_id is not None:
         account = by.account

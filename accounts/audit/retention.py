@@ -1,34 +1,34 @@
-"""The one way out of the audit log: old age."""
+"""Retention: prunes old events, the only way in which events are deleted."""
 
 from datetime import datetime, timedelta
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import operators_only
 from accounts.models import AuditEvent, AuditPruning
 
 SHORTEST_KEPT = timedelta(days=30)
-"""Nobody covers their tracks of this month."""
+"""So that nobody covers their tracks of this month."""
 
 PART = 5_000
-"""Events a transaction, so that others write in between."""
+"""Events deleted in one transaction, so that others write in between."""
 
 PRUNED = "audit.pruned"
 
 
 def prune(*, before: datetime, by: Actor, at: datetime) -> int:
-    """Delete the events older than `before`; returns how many. Dull when there are none.
+    """Delete the events older than `before`; returns how many. Idempotent.
 
-    Goes in parts, each a transaction. The first writes the event that tells how many there were, so
-    no event is ever gone untold; these events themselves stay for good. Raises `PermissionDenied`
-    for all but operators and `ValidationError` for events of the last 30 days.
+    Deletes in parts, each in a transaction. The first writes the event that records how many there
+    were, so that no deletion is without a record; these events themselves stay for good. Raises
+    `PermissionDenied` for all but operators, `ValidationError` for events of the last 30 days.
     """
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
+    by = operators_only(by, at)
     if before > at - SHORTEST_KEPT:
         raise ValidationError(
             _("Events of the last %(days)d days stay. Choose an earlier day."),
@@ -52,12 +52,12 @@ def _first_part(before: datetime, *, by: Actor, at: datetime) -> int:
 
 @transaction.atomic
 def _part(before: datetime) -> int:
-    leave = AuditPruning.objects.create(before=before)
+    permit = AuditPruning.objects.create(before=before)
     part = _old(before).order_by("at").values("pk")[:PART]
-    # A plain QuerySet, because the model's own deletes nothing; the database still asks for leave.
-    gone: int = QuerySet(AuditEvent).filter(pk__in=part)._raw_delete("default")
-    leave.delete()
-    return gone
+    # A plain QuerySet, because the model's own deletes nothing; the trigger still checks.
+    deleted: int = QuerySet(AuditEvent).filter(pk__in=part)._raw_delete("default")
+    permit.delete()
+    return deleted
 
 
 def _old(before: datetime) -> QuerySet[AuditEvent]:

@@ -1,4 +1,4 @@
-"""Profile → Audit log: the page and the file."""
+"""Views of the audit log: the page and the file."""
 
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
@@ -15,7 +15,7 @@ from accounts.tenancy.decorators import MemberRequest, member_required
 @never_cache
 @member_required
 def audit_log(request: MemberRequest) -> HttpResponse:
-    """Who did what, through which token, from where, when."""
+    """The page of the audit log."""
     context = listing(request.GET, actor=request.actor)
     status = 200 if context["form"].is_valid() else 400
     return render(request, "accounts/audit_log.html", context, status=status)
@@ -25,7 +25,7 @@ def audit_log(request: MemberRequest) -> HttpResponse:
 @never_cache
 @member_required
 def download(request: MemberRequest) -> HttpResponseBase:
-    """The same events, all pages of them, as a file."""
+    """All pages of the same events as a CSV file."""
     form = AuditFilter(request.GET, actor=request.actor)
     if not form.is_valid():
         return audit_log(request)

@@ -1,4 +1,4 @@
-"""Which audit events a person may see."""
+"""Visibility of audit events."""
 
 from django.db.models import Exists, OuterRef, Q
 
@@ -7,9 +7,11 @@ from accounts.models import AuditEvent, AuditEventQuerySet, Membership, Membersh
 
 
 def events_visible_to(actor: Actor) -> AuditEventQuerySet:
-    """For Administrators all of the account, and what happened to its people outside of any
-    account (sign-ins) while they belonged to it; for others what they did in it, and what
-    happened to themselves.
+    """The events that the actor may see.
+
+    Administrators see all events of the account, and those of its people outside of any account
+    (sign-ins) while they belonged to it; others see what they did in it, and events about
+    themselves.
     """
     member = actor.membership
     if member is None:

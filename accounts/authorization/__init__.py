@@ -1,1 +1,1 @@
-"""Who acts, and whether they still may."""
+"""Authorization: the actor of a request, and the re-check inside the transaction."""

@@ -1,4 +1,4 @@
-"""Who acts. Every verb takes an actor as `by=`; a door makes it from what it knows."""
+"""The actor: every service takes one as `by=`, and an entry point makes it from its request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from accounts.roles import Role
 
 
 class EntryPoint(StrEnum):
-    """The door an actor came through, as the audit log names it."""
+    """An entry point of the portal, as the audit log names it."""
 
     PORTAL = "portal"
     API = "api"
@@ -30,7 +30,7 @@ class Actor:
 
     `role` is what the actor may do in `account`: for a token the weaker of its own and its issuer's
     present role. `token_ends_at` is the end of that token, which nothing it creates may outlive.
-    `family_id` is set for whoever acts through a short-lived token (JWT).
+    `family_id` is set for a person who acts through a short-lived token (JWT).
     """
 
     through: EntryPoint
@@ -97,9 +97,9 @@ class Actor:
     def operator(
         cls, *, through: EntryPoint, user: User | None = None, address: str | None = None
     ) -> Actor:
-        """Somebody who runs the portal: a staff user in the Django admin, or the command line."""
+        """An operator of the portal: a staff user in the Django admin, or the command line."""
         if through not in OPERATOR_ENTRY_POINTS:
-            raise ValueError(f"Operators do not come through the door {through}.")
+            raise ValueError(f"Operators do not use the entry point {through}.")
         return cls(through=through, user=user, address=address)
 
     @property
@@ -108,7 +108,7 @@ class Actor:
 
     @property
     def is_operator(self) -> bool:
-        """True behind the operators' doors only: a person who has no account yet is no operator."""
+        """True at operators' entry points only: a person without an account is no operator."""
         return self.membership is None and self.through in OPERATOR_ENTRY_POINTS
 
     def is_administrator_of(self, account_id: int) -> bool:

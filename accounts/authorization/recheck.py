@@ -1,4 +1,4 @@
-"""What an actor still is: asked again inside the transaction in which they act."""
+"""Re-authorizes the actor inside the transaction, under the account's lock."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -16,17 +16,19 @@ from accounts.signals import standing_changed
 
 
 def lock_account(account_id: int) -> Account:
-    """Queue for the account: whoever holds its row decides alone who is what in it.
+    """Lock the account's row until the transaction ends: changes of its people are made in turn.
 
     `no_key` lets others insert rows that refer to it meanwhile. (On SQLite the transaction itself
-    is the queue.)
+    is the lock.)
     """
     return Account.objects.select_for_update(no_key=True).get(pk=account_id)
 
 
 def reauthorize(by: Actor, at: datetime) -> Actor:
-    """The actor as they are inside this transaction: what they were when the request began may have
-    ended since. Raises `PermissionDenied` if they may not act at all any more."""
+    """Read the actor's rights again: those of the beginning of the request may have ended since.
+
+    Returns the actor as of now. Raises `PermissionDenied` if they may not act at all any more.
+    """
     if by.membership is None:
         _refuse_ended_person(by)
         return by
@@ -40,7 +42,7 @@ def reauthorize(by: Actor, at: datetime) -> Actor:
 
 
 def present(member: Membership) -> Membership:
-    """The member as they are now. Raises `PermissionDenied` if they are none any more."""
+    """Read the member again. Raises `PermissionDenied` if they are none any more."""
     found = Membership.objects.present().select_related("user", "account").filter(pk=member.pk)
     if (membership := found.first()) is None:
         raise PermissionDenied(_("You do not belong to this account any more."))
@@ -48,7 +50,7 @@ def present(member: Membership) -> Membership:
 
 
 def operators_only(by: Actor, at: datetime) -> Actor:
-    """The operator as of now. Raises `PermissionDenied` for everybody else."""
+    """Reauthorize an operator. Raises `PermissionDenied` for everybody else."""
     if not by.is_operator:
         raise PermissionDenied(_("Only operators of the portal do this."))
     return reauthorize(by, at)
@@ -57,8 +59,8 @@ def operators_only(by: Actor, at: datetime) -> Actor:
 def invalidate_token_cache_on_commit(
     *, user_id: int | None = None, account_id: int | None = None
 ) -> None:
-    """Once this transaction is committed, say that tokens may do other things than before: those
-    that this user issued, in this account (None: in all, of everybody)."""
+    """Send `standing_changed` on commit, so that cached tokens are read again: those that this user
+    issued, in this account (None: of any user, in any account)."""
     transaction.on_commit(
         lambda: standing_changed.send(Membership, user_id=user_id, account_id=account_id) and None
     )
@@ -67,10 +69,10 @@ def invalidate_token_cache_on_commit(
 def _refuse_ended_person(by: Actor) -> None:
     if by.user is None:
         return
-    people = User.objects.filter(pk=by.user.pk, is_active=True)
+    users = User.objects.filter(pk=by.user.pk, is_active=True)
     if by.is_operator:
-        people = people.filter(is_staff=True)
-    if not people.exists():
+        users = users.filter(is_staff=True)
+    if not users.exists():
         raise PermissionDenied(_("You may not do this any more. Sign in again."))
 
 

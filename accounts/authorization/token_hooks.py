@@ -1,31 +1,18 @@
-"""What people's pages and verbs need to know of API tokens; whoever keeps those answers."""
+"""Hooks that `apitokens` registers, so that `accounts` can count tokens without importing it."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
 
 from accounts.roles import Role
+from notifications.hooks import Hook
 
 
-class TokenFacts(NamedTuple):
-    """`role_of` an active token by its id, None if it has ended or is suspended; `counts` the
-    active tokens of an account by the membership that issued them."""
-
-    role_of: Callable[[int, datetime], Role | None]
-    counts: Callable[[int, datetime], dict[int, int]]
-
-
-_known: list[TokenFacts] = []
-
-
-def register(facts: TokenFacts) -> None:
-    """Called once at start, when the apps are ready."""
-    _known[:] = [facts]
-
-
+@Hook
 def role_of(token_id: int, at: datetime) -> Role | None:
-    return _known[0].role_of(token_id, at)
+    """The role of an active token; None if it has ended or is suspended."""
+    raise NotImplementedError
 
 
+@Hook
 def counts(account_id: int, at: datetime) -> dict[int, int]:
-    return _known[0].counts(account_id, at)
+    """The number of active tokens in an account, by the membership that issued them."""
+    raise NotImplementedError

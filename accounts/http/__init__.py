@@ -1,1 +1,1 @@
-"""What requests say: addresses, browsers, where to go next."""
+"""HTTP: client addresses, user agents, redirects, sessions, middleware."""

@@ -1,4 +1,4 @@
-"""Where a request came from."""
+"""The IP address of the client, behind proxies too."""
 
 import re
 from functools import lru_cache
@@ -12,10 +12,10 @@ _WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The address of the client: the peer, or what a configured proxy says about it.
+    """The IP address of the client: of the peer, or the one that a trusted proxy forwards.
 
-    X-Forwarded-For is read from the right and only as long as the speaker is in
-    `settings.TRUSTED_PROXIES`: everything further left is what a stranger claims.
+    X-Forwarded-For is read from the right, and only as long as the sender is in
+    `settings.TRUSTED_PROXIES`: anybody can write what stands further left.
     """
     claimed = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     address = _parse(request.META.get("REMOTE_ADDR", ""))
@@ -34,8 +34,8 @@ def is_trusted_peer(request: HttpRequest) -> bool:
 
 
 def network_of(address: str | None) -> str:
-    """Whom limits take for one client: an IPv4 address, or the /64 in which everybody with IPv6 has
-    as many addresses as they like. Empty if the address is not known."""
+    """The network that rate limits take for one client: an IPv4 address, or the /64 of an IPv6
+    address, in which a client has as many as it likes. Empty if the address is not known."""
     if address is None or ":" not in address:
         return address or ""
     return str(ip_network(f"{address}/64", strict=False))

@@ -1,4 +1,4 @@
-"""Pages speak the reader's language and show the reader's time."""
+"""Middleware that activates the reader's language and time zone."""
 
 import zoneinfo
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 def personal_settings(get_response: Handler) -> Handler:
-    """Activate language and time zone of the person; strangers get their browser's language."""
+    """Activate the user's language and time zone; for anonymous visitors the browser's language."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith("/iam/") or request.path_info == "/healthz":

@@ -1,4 +1,4 @@
-"""Sessions in the database. A cookie that no session can have is looked up nowhere."""
+"""Sessions in the database. A cookie that is no session key is not looked up."""
 
 from django.contrib.sessions.backends import db
 

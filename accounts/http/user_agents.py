@@ -1,6 +1,6 @@
-"""What people call the browser that a User-Agent header is about."""
+"""Names of browsers and systems, read from the User-Agent header."""
 
-# The order matters: most browsers also name those that they want to be taken for.
+# The order matters: most browsers also name others, to be taken for them.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),

@@ -1,1 +1,1 @@
-"""Asking an address to join an account."""
+"""Invitations of an e-mail address to join an account."""

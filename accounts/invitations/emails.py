@@ -1,4 +1,4 @@
-"""How an invitation reads. Its link is made when the mail is sent: no secret waits for it."""
+"""The e-mail of an invitation. Its link is made when the mail is sent: none is stored."""
 
 from datetime import datetime
 
@@ -21,13 +21,12 @@ from notifications.kinds import INVITATION
 from notifications.models import Mail
 
 LONGEST_NAME = 60
-"""Names are what strangers wrote: long enough to be known by, too short for a letter of theirs."""
+"""Anybody can choose a name: long enough to recognize it, too short for a message of theirs."""
 
 
 @register_renderer(INVITATION)
-def invitation_letter(mail: Mail, at: datetime) -> RenderedEmail | None:
-    """Who asks whom to join what, as which role, until when; None for an invitation that is open no
-    more, or was sent again since."""
+def invitation_email(mail: Mail, at: datetime) -> RenderedEmail | None:
+    """Render the e-mail; None for an invitation that is no longer open, or was sent again since."""
     invitation = (
         Invitation.objects.open()
         .select_related("account", "invited_by__user")
@@ -56,7 +55,7 @@ def invitation_letter(mail: Mail, at: datetime) -> RenderedEmail | None:
 
 
 def _inviter(invitation: Invitation) -> str:
-    """Name and address: the name alone could be anybody's."""
+    """Name and address of the inviter: a name alone identifies nobody."""
     if invitation.invited_by is None:
         return _("An operator of the portal")
     user = invitation.invited_by.user

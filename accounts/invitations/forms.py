@@ -9,7 +9,7 @@ from accounts.users.forms import language_choices
 
 
 class InvitationForm(RoleForm):
-    """Whom to invite, and as what."""
+    """The person to invite, and their role."""
 
     email = forms.CharField(
         label=_("E-mail"),

@@ -1,8 +1,8 @@
-"""The verbs of invitations: an address is asked to join an account with a role.
+"""Services of invitations: an address is asked to join an account with a role.
 
-The answers are the same whether the portal knows the address or not. So the person behind a new one
-is made at once, without a password, and what the inviter sees of somebody known is only what they
-wrote themselves.
+The answers are the same whether the portal knows the address or not. So the user of a new address
+is created at once, without a password, and of a known user the inviter sees only what they wrote
+themselves.
 """
 
 from dataclasses import replace
@@ -43,12 +43,12 @@ from notifications.kinds import INVITATION
 from notifications.services import post
 from notifications.tasks import enqueue_delivery_on_commit
 
-GOOD_FOR = timedelta(hours=24)
+LINK_LIFETIME = timedelta(hours=24)
 MOST_SENDINGS = 5
-"""An inviter must not be able to fill the mailbox of somebody who does not answer."""
+"""So that an inviter cannot fill the mailbox of a person who does not answer."""
 SALT = "accounts.invitations"
-TURNED_AWAY = Limit("invitation-refused", 5, timedelta(days=1))
-"""Events that one invitation may leave in a day for one reason."""
+REFUSAL_EVENTS = Limit("invitation-refused", 5, timedelta(days=1))
+"""Limits the events that one invitation may cause in a day for one reason."""
 OTHER_PERSON = "other_person"
 
 REFUSALS: dict[str, Promise] = {
@@ -76,7 +76,7 @@ REFUSALS: dict[str, Promise] = {
 
 
 class InvitationRefused(ValidationError):
-    """The invitation is good no more; `code` says why."""
+    """The invitation is no longer valid; `code` says why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(str(REFUSALS[code]), code=code)
@@ -96,7 +96,7 @@ def invite(
 
     Raises `PermissionDenied` unless an operator or an Administrator of the account asks, and
     `ValidationError` by field, with codes `already_member`, `already_invited` (params: `user`,
-    `account`) and `too_many_invitations`. A late invitation gives way to the new one.
+    `account`) and `too_many_invitations`. A late invitation is replaced by the new one.
     """
     try:
         with transaction.atomic():
@@ -111,8 +111,8 @@ def invite(
 
 @transaction.atomic
 def send_again(*, invitation: Invitation, by: Actor, at: datetime) -> Invitation:
-    """Send an open invitation once more: good for another 24 hours, by a new link; the older one
-    dies. Whoever sends it is the inviter from now on.
+    """Send an open invitation again, with a new link for another 24 hours; the older link becomes
+    invalid. The sender is the inviter from now on.
 
     Raises `PermissionDenied` as `invite`, and `ValidationError` with code `sent_too_often`, or for
     an invitation that is not open.
@@ -130,7 +130,7 @@ def send_again(*, invitation: Invitation, by: Actor, at: datetime) -> Invitation
             params={"count": MOST_SENDINGS},
         )
     current.invited_by, current.nonce = by.membership, draw_nonce()
-    current.sent_at, current.expires_at = at, at + GOOD_FOR
+    current.sent_at, current.expires_at = at, at + LINK_LIFETIME
     current.times_sent += 1
     current.save(update_fields=["invited_by", "nonce", "sent_at", "expires_at", "times_sent"])
     _record("invitation.sent_again", current, by=by, at=at)
@@ -140,7 +140,7 @@ def send_again(*, invitation: Invitation, by: Actor, at: datetime) -> Invitation
 
 @transaction.atomic
 def withdraw(*, invitation: Invitation, by: Actor, at: datetime) -> bool:
-    """Take an invitation back: its link is good no more. False if it is not open.
+    """Withdraw an invitation: its link becomes invalid. False if it is not open.
 
     Raises `PermissionDenied` as `invite`.
     """
@@ -162,10 +162,10 @@ def accept(
     by: Actor,
     at: datetime,
 ) -> Membership:
-    """Join the account, as whom the invitation is for. `invitation` is what `find` has found.
+    """Join the account as the invited user. `invitation` is what `find` returned.
 
-    Whoever has the link reads the mail that goes to the address: it counts as confirmed, and
-    somebody new signs in with this `password` from now on, and reads times in `time_zone`.
+    The link proves access to the address, which counts as confirmed. A new user gets this
+    `password` and `time_zone`.
 
     Raises `InvitationRefused`, `PermissionDenied` for another person, and `ValidationError` for a
     weak password.
@@ -175,25 +175,25 @@ def accept(
             membership = _accept(invitation, user, by=by, at=at)
             if password is not None:
                 set_password(user=user, password=password, by=by, at=at)
-                _read_times_in(time_zone, user)
+                _set_time_zone(time_zone, user)
             return membership
     except InvitationRefused as refusal:
-        turn_away(invitation=invitation, why=str(refusal.code), by=by, at=at)
+        record_refused_link(invitation=invitation, why=str(refusal.code), by=by, at=at)
         raise
     except PermissionDenied:
-        turn_away(invitation=invitation, why=OTHER_PERSON, by=by, at=at)
+        record_refused_link(invitation=invitation, why=OTHER_PERSON, by=by, at=at)
         raise
 
 
-def _read_times_in(time_zone: str, user: User) -> None:
+def _set_time_zone(time_zone: str, user: User) -> None:
     validate_time_zone(time_zone)
     user.time_zone = time_zone
     user.save(update_fields=["time_zone"])
 
 
 def find(signed: str, *, by: Actor, at: datetime) -> Invitation:
-    """The invitation of a link, if it is good. Raises `InvitationRefused`, and the account can read
-    in its audit log that its link was refused."""
+    """The invitation of a valid link. Raises `InvitationRefused`, and records that in the account's
+    audit log."""
     try:
         pk, nonce = signing.loads(signed, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError):
@@ -204,20 +204,20 @@ def find(signed: str, *, by: Actor, at: datetime) -> Invitation:
     try:
         _refuse_unless_good(invitation, nonce=nonce, at=at)
     except InvitationRefused as refusal:
-        turn_away(invitation=invitation, why=str(refusal.code), by=by, at=at)
+        record_refused_link(invitation=invitation, why=str(refusal.code), by=by, at=at)
         raise
     return invitation
 
 
-def turn_away(*, invitation: Invitation, why: str, by: Actor, at: datetime) -> None:
-    """Remember that somebody with a link was turned away. `why` is one of the `REFUSALS`, or
-    `OTHER_PERSON`. Whoever opens it again and again fills no audit log: see `TURNED_AWAY`.
+def record_refused_link(*, invitation: Invitation, why: str, by: Actor, at: datetime) -> None:
+    """Record that a link was refused. `why` is one of the `REFUSALS`, or `OTHER_PERSON`. Opening it
+    again and again does not fill the audit log: see `REFUSAL_EVENTS`.
 
-    Who else has opened it stays unsaid: that a person has another address, or another account, is
-    none of this account's business.
+    Another user who opened it is not named: that a person has another address, or another account,
+    is not this account's business.
     """
     try:
-        rate_limits.acquire(TURNED_AWAY, f"{invitation.pk} {why}")
+        rate_limits.acquire(REFUSAL_EVENTS, f"{invitation.pk} {why}")
     except TooManyTries:
         return
     if by.user != invitation.user:
@@ -226,7 +226,7 @@ def turn_away(*, invitation: Invitation, why: str, by: Actor, at: datetime) -> N
 
 
 def still_stands(invitation: Invitation) -> bool:
-    """True while whoever sent it could send it again."""
+    """True while the inviter would be allowed to invite."""
     inviter = invitation.invited_by
     return inviter is None or (
         inviter.is_administrator and not inviter.is_removed and inviter.user.is_active
@@ -234,7 +234,7 @@ def still_stands(invitation: Invitation) -> bool:
 
 
 def signed_id(invitation: Invitation) -> str:
-    """What the link of the newest mail names the invitation by."""
+    """The signed part of the newest mail's link."""
     return signing.dumps([invitation.pk, invitation.nonce], salt=SALT)
 
 
@@ -254,7 +254,7 @@ def _invite(
         invited_by=by.membership,
         created_at=at,
         sent_at=at,
-        expires_at=at + GOOD_FOR,
+        expires_at=at + LINK_LIFETIME,
     )
     invitation.clean_fields(exclude=["user"])
     if account.closed_at is not None:
@@ -304,7 +304,7 @@ def _refuse_known_to_account(invitation: Invitation, *, at: datetime) -> None:
 
 
 def _refuse_too_many(account: Account, *, at: datetime) -> None:
-    """Known people count like new ones: what counts otherwise would tell who is known."""
+    """Known users count like new ones: otherwise the limit would reveal who is known."""
     limit = settings.INVITATIONS_PER_DAY
     since = at - timedelta(days=1)
     if Invitation.objects.filter(account=account, created_at__gt=since).count() >= limit:
@@ -319,8 +319,8 @@ def _refuse_too_many(account: Account, *, at: datetime) -> None:
 
 
 def _person(invitation: Invitation, *, at: datetime) -> User:
-    """Whoever has the address; made now if nobody has. Two accounts may invite somebody at the same
-    moment: the database lets one make them, and the other finds them."""
+    """The user with the address, created now if there is none. If two accounts invite the same
+    address at once, the database lets one create the user, and the other finds it."""
     new = User(
         email=invitation.email,
         name=invitation.name,
@@ -349,7 +349,7 @@ def _accept(invitation: Invitation, user: User, *, by: Actor, at: datetime) -> M
     membership = join(account=account, user=user, role=current.given_role, at=at)
     current.accepted_at = at
     current.save(update_fields=["accepted_at"])
-    # Of the address that was invited, and no other.
+    # Only the address that was invited.
     EmailAddress.objects.filter(user=user, email=current.email).update(verified=True)
     _record("invitation.accepted", current, by=by, at=at)
     return membership
@@ -371,7 +371,7 @@ def _refuse_unless_good(invitation: Invitation, *, nonce: str, at: datetime) -> 
 
 
 def _managed(invitation: Invitation, *, by: Actor, at: datetime) -> tuple[Actor, Invitation]:
-    """The actor, who may manage this invitation, and the invitation, both as of now and locked."""
+    """Authorize the actor to manage this invitation. Returns both as of now, under the lock."""
     recheck.lock_account(invitation.account_id)
     by = recheck.reauthorize(by, at)
     if not may_manage(by, invitation.account_id):
@@ -395,7 +395,7 @@ def _post(invitation: Invitation, *, at: datetime) -> None:
         kind=INVITATION,
         facts={"invitation": invitation.pk, "sending": invitation.times_sent},
         at=at,
-        give_up_after=GOOD_FOR,
+        give_up_after=LINK_LIFETIME,
     )
     enqueue_delivery_on_commit()
 

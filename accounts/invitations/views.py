@@ -1,4 +1,4 @@
-"""The way in from an invitation. Opening it changes nothing: mail programs open links too."""
+"""View of an invitation's link. Opening it changes nothing: mail programs open links too."""
 
 from allauth.account.internal.flows.login import perform_password_login
 from allauth.account.models import EmailAddress, Login
@@ -26,8 +26,8 @@ from accounts.tenancy.decorators import SESSION_KEY
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def invitation(request: HttpRequest, signed: str) -> HttpResponse:
-    """Whoever has the link reads the mail to the address: a new person sets a password, a known one
-    signs in, somebody else is told whose invitation it is."""
+    """Accept an invitation: a new user sets a password, a known one signs in, and another user is
+    told that the invitation is not theirs."""
     try:
         found = invitations.find(signed, by=_reader(request), at=timezone.now())
         return _answer(request, found)
@@ -39,7 +39,7 @@ def _answer(request: HttpRequest, found: Invitation) -> HttpResponse:
     if not found.user.is_active:
         return redirect("account_inactive")
     if isinstance(request.user, User) and request.user != found.user:
-        invitations.turn_away(
+        invitations.record_refused_link(
             invitation=found,
             why=invitations.OTHER_PERSON,
             by=_reader(request),
@@ -54,21 +54,23 @@ def _answer(request: HttpRequest, found: Invitation) -> HttpResponse:
 
 
 def _reader(request: HttpRequest) -> Actor:
-    """Whoever opens the link, signed in or not."""
+    """The actor who opens the link, signed in or not."""
     return person(request.user if isinstance(request.user, User) else None, request)
 
 
 def is_known(found: Invitation) -> bool:
-    """True for whoever can sign in, be it only through the provider of another account, which
-    lets them have no password. A password that a stranger has set at an address which nobody has
-    confirmed since is none: whoever opens the link sets their own. But a link to an address that
-    the person has given up since proves nothing."""
+    """True if the invited user can sign in, be it only through the provider of another account.
+
+    A password at an unconfirmed address does not count, because anybody may have set it by signing
+    up: the link lets the person set their own. But a link to an address that the user no longer has
+    proves nothing.
+    """
     user = found.user
     is_confirmed: bool = EmailAddress.objects.filter(
         user=user, email=user.email, verified=True
     ).exists()
-    has_a_way_in = user.has_usable_password() or sso_hooks.is_forced(user)
-    return found.email != user.email or (is_confirmed and has_a_way_in)
+    can_authenticate = user.has_usable_password() or sso_hooks.is_forced(user)
+    return found.email != user.email or (is_confirmed and can_authenticate)
 
 
 def _join(request: HttpRequest, found: Invitation) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Keeps short-lived tokens out of text that others read. Pure: logging asks before Django is up."""
+"""Redacts short-lived tokens in text. Pure: logging uses it before Django is set up."""
 
 import re
 
@@ -6,5 +6,5 @@ _TOKEN = re.compile(r"\b(eyJ[\w-]+\.[\w-]+\.)[\w-]+", re.ASCII)
 
 
 def redact(text: str) -> str:
-    """The text, with an ellipsis for the signature of every JWT: the rest is good for nothing."""
+    """Replace the signature of every JWT by an ellipsis: without it the token is of no use."""
     return _TOKEN.sub(r"\1…", text)

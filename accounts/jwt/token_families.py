@@ -1,8 +1,8 @@
-"""The verbs of token families: the only writers of their table.
+"""Services of token families: the only writers of their table.
 
-A refresh token is good once. Turning it in is one conditional UPDATE whose row count decides, so of
-two who come with the same one only one gets a pair. The other holds a copy, nobody can tell who of
-them the thief is, and so everything that followed from that sign-in ends.
+A refresh token works once. Rotating it is one conditional UPDATE whose row count decides, so that
+of two requests with the same token only one gets a pair. The other used a copy, nobody can tell
+which of them is the thief's, and so all families of that sign-in end.
 """
 
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ REUSED = "reused"
 
 
 class NoSuchAccount(Exception):
-    """The person does not belong to an account with this id."""
+    """The user does not belong to an account with this id."""
 
 
 def begin(
@@ -36,7 +36,7 @@ def begin(
 ) -> Pair:
     """Begin a family, inside the caller's transaction, which holds the user's row (`lock_user`).
 
-    One that comes `after` another belongs to the same sign-in, and is as old.
+    A family `after` another belongs to the same sign-in, with the same time of sign-in.
     """
     family = TokenFamily(
         user_id=membership.user_id,
@@ -60,13 +60,13 @@ def begin(
 
 
 def lock_user(user_id: int) -> User:
-    """Queue for the user: whoever holds their row begins or ends their families alone."""
+    """Lock the user's row: families of a user begin and end one after the other."""
     return User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
 def present_member(memberships: Q, *, user: User) -> Membership | None:
-    """The first of the user's present memberships that fits; it cannot be ended until the caller's
-    transaction is over."""
+    """The first of the user's present memberships that matches, locked until the caller's
+    transaction ends."""
     return (
         Membership.objects.of(user)
         .filter(memberships)
@@ -76,7 +76,7 @@ def present_member(memberships: Q, *, user: User) -> Membership | None:
 
 
 def authenticate_access_token(presented: str, *, at: datetime, address: str | None) -> Actor:
-    """The person behind an access token, asked of the database in one query. Raises `Invalid`."""
+    """The actor of an access token, read in one query. Raises `Invalid`."""
     claims = tokens.read(presented, tokens.Access)
     family = (
         TokenFamily.objects.live(at)
@@ -96,22 +96,22 @@ def authenticate_access_token(presented: str, *, at: datetime, address: str | No
 
 
 def has_just_signed_in(family_id: UUID, *, at: datetime) -> bool:
-    """True as long as the portal itself would not ask the person to sign in once more."""
-    lately = at - timedelta(seconds=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
-    return TokenFamily.objects.filter(pk=family_id, created_at__gt=lately).exists()
+    """True within the time in which the portal would not ask to re-authenticate either."""
+    since = at - timedelta(seconds=settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
+    return TokenFamily.objects.filter(pk=family_id, created_at__gt=since).exists()
 
 
 @sensitive_variables("presented")
 def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
-    """A new pair for a refresh token, which is good no more. Raises `Invalid`.
+    """A new pair for a refresh token, which is invalid afterwards. Raises `Invalid`.
 
-    A refresh token that comes a second time ends all families of its sign-in.
+    A refresh token that is used twice ends all families of its sign-in.
     """
     claims = tokens.read(presented, tokens.Refresh)
     member = (
         Membership.objects.present().filter(pk=claims.membership).select_related("user").first()
     )
-    # A sign-in by password must not go on for ever where single sign-on is forced since.
+    # A sign-in by password must not be renewed once single sign-on is forced.
     if member is None or sso_hooks.is_forced(member.user):
         raise Invalid
     if (family := _rotate_refresh_token(claims, at=at)) is not None:
@@ -122,16 +122,16 @@ def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
 
 @transaction.atomic
 def switch(*, account_id: int, by: Actor, at: datetime) -> Pair:
-    """A pair for another account of the same person. Raises `NoSuchAccount`, and `PermissionDenied`
-    for everybody who does not act through a short-lived token: an API token stays in its account.
+    """A pair for another account of the same user. Raises `NoSuchAccount`, and `PermissionDenied`
+    for all who do not act through a short-lived token: an API token stays in its account.
     """
     family_id = by.family_id
     if family_id is None or by.user is None:
         raise PermissionDenied(_("Only short-lived tokens can be exchanged for another account."))
     user = lock_user(by.user.pk)
     by = reauthorize(by, at)
-    wanted = Q(account_id=account_id) if is_id(account_id) else Q(pk=None)
-    membership = present_member(wanted, user=user)
+    condition = Q(account_id=account_id) if is_id(account_id) else Q(pk=None)
+    membership = present_member(condition, user=user)
     if membership is None:
         raise NoSuchAccount
     return begin(membership=membership, by=by, at=at, after=TokenFamily.objects.get(pk=family_id))
@@ -141,7 +141,7 @@ def switch(*, account_id: int, by: Actor, at: datetime) -> Pair:
 def end_all(
     *, user: User | None = None, membership: Membership | None = None, why: str, at: datetime
 ) -> int:
-    """End the families of a person, or those of one membership, and with them every access and
+    """End the families of a user, or those of one membership, and with them every access and
     refresh token, at once. Returns how many were live. The caller writes the event.
 
     `why` is a stable code: password, deactivated, removed, left.
@@ -149,24 +149,24 @@ def end_all(
     if user is not None:
         lock_user(user.pk)
     families = TokenFamily.objects.live(at)
-    whose = families.filter(user=user) if user else families.filter(membership=membership)
-    return whose.update(ended_at=at, ended_why=why)
+    ending = families.filter(user=user) if user else families.filter(membership=membership)
+    return ending.update(ended_at=at, ended_why=why)
 
 
-def forget(*, at: datetime) -> int:
-    """Drop families none of whose tokens can be good any more. Dull when run twice."""
+def delete_expired(*, at: datetime) -> int:
+    """Delete families whose tokens have all expired. Idempotent."""
     dropped, _by_model = TokenFamily.objects.filter(expires_at__lte=at).delete()
     return dropped
 
 
 @transaction.atomic
 def _rotate_refresh_token(claims: Claims, *, at: datetime) -> TokenFamily | None:
-    """Turn the refresh token in. None if it is not the current one of a live family.
+    """Replace the current refresh token. None if this is not the current one of a live family.
 
-    The UPDATE asks columns of its own table only: PostgreSQL looks at those again when it has
-    waited for another process, but not at what it has read from others. And it is a transaction by
-    itself: PostgreSQL keeps a row locked that it has waited for and then found not to fit, which
-    must not go on while the user's row is waited for.
+    The UPDATE has conditions on its own table only: after waiting for another process, PostgreSQL
+    checks those again, but not what it has read from other tables. And it is a transaction by
+    itself: PostgreSQL keeps a row locked that it has waited for and that then does not match, which
+    must not go on while this process waits for the user's row.
     """
     current = TokenFamily.objects.live(at).filter(
         pk=claims.family, membership_id=claims.membership, current_refresh=claims.jti

@@ -1,4 +1,4 @@
-"""Short-lived tokens are signed here, and checked as far as that goes without the database."""
+"""Signs short-lived tokens (JWT), and verifies signature and expiration without the database."""
 
 from datetime import datetime
 from functools import lru_cache
@@ -20,12 +20,12 @@ from accounts.models import TokenFamily
 from accounts.validators import is_id
 
 LONGEST = 512
-"""Characters; ours have some 330. What is longer is not even parsed: its header is JSON that
-anybody can write, and could be nested deeper than a parser can go."""
+"""Characters; ours have some 330. Longer text is not parsed: its header is JSON that anybody can
+write, and could be nested too deeply for a parser."""
 
 
 class Invalid(Exception):
-    """The text is no token of ours, not of this kind, or no longer good."""
+    """The text is no token of ours, not of this type, or expired."""
 
 
 class Pair(NamedTuple):
@@ -36,7 +36,7 @@ class Pair(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """What a token says about itself; the database knows whether it is still so."""
+    """The claims of a token; only the database knows whether they still hold."""
 
     family: UUID
     membership: int
@@ -44,15 +44,15 @@ class Claims(NamedTuple):
 
 
 class KeyRing(TokenBackend):
-    """Signs under the newest secret, and believes what was signed under an older one."""
+    """Signs with the newest secret, and verifies with older ones too."""
 
     def __init__(self, *secrets: str) -> None:
         keys = [_key(secret) for secret in secrets]
         super().__init__("HS256", keys[0])
-        self.known = [TokenBackend("HS256", key) for key in keys]
+        self.backends = [TokenBackend("HS256", key) for key in keys]
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        for backend in self.known:
+        for backend in self.backends:
             try:
                 return backend.decode(token, verify)
             except TokenBackendExpiredToken:
@@ -82,14 +82,14 @@ class Refresh(_OurToken):
 def sign(family: TokenFamily, *, at: datetime) -> Pair:
     """A pair for the family; its refresh token is the current one."""
     return Pair(
-        access=str(_about(Access(), family, at=at)),
-        refresh=str(_about(Refresh(), family, at=at, jti=family.current_refresh)),
+        access=str(_set_claims(Access(), family, at=at)),
+        refresh=str(_set_claims(Refresh(), family, at=at, jti=family.current_refresh)),
     )
 
 
 @sensitive_variables()
 def read(text: str, kind: type[Access | Refresh]) -> Claims:
-    """The claims of a token of this kind whose signature and time are good. Raises `Invalid`."""
+    """The claims of a token of this type with a valid signature and time. Raises `Invalid`."""
     if len(text) > LONGEST or not text.isascii():
         raise Invalid
     try:
@@ -102,7 +102,9 @@ def read(text: str, kind: type[Access | Refresh]) -> Claims:
     return claims
 
 
-def _about(token: Token, family: TokenFamily, *, at: datetime, jti: UUID | None = None) -> Token:
+def _set_claims(
+    token: Token, family: TokenFamily, *, at: datetime, jti: UUID | None = None
+) -> Token:
     token["family"], token["membership"] = family.pk.hex, family.membership_id
     token["jti"] = jti.hex if jti else token["jti"]
     token.set_iat(at_time=at)
@@ -111,7 +113,7 @@ def _about(token: Token, family: TokenFamily, *, at: datetime, jti: UUID | None 
 
 
 def _key(secret: str) -> str:
-    """A key for this purpose alone: nothing else signed under the secret can pass for a token."""
+    """A key for this purpose alone: nothing else signed with the secret can pass for a token."""
     return salted_hmac("accounts.jwt", "key", secret=secret, algorithm="sha256").hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What the commands of operators share: reading a password, finding accounts, wording refusals."""
+"""Parts that commands share: reading a password, finding accounts, wording refusals."""
 
 import sys
 from getpass import getpass
@@ -12,13 +12,13 @@ from accounts.validators import parse_id
 
 
 def is_interactive() -> bool:
-    """True if a person can be asked."""
+    """True if a person sits at the terminal."""
     return sys.stdin.isatty()
 
 
 @sensitive_variables()
 def read_password(*, from_stdin: bool) -> str:
-    """Ask twice without showing it, or read the first line of the standard input."""
+    """Ask twice for a password without echo, or read the first line of the standard input."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not is_interactive():
@@ -60,7 +60,7 @@ def storable(text: str) -> str:
 
 
 def as_command_error(refusal: ValidationError | PermissionDenied) -> CommandError:
-    """A verb's refusal as sentences for the terminal, each with the name of what it is about."""
+    """A service's refusal as sentences for the terminal, each with the name of its field."""
     if isinstance(refusal, PermissionDenied):
         return CommandError(str(refusal))
     if not hasattr(refusal, "error_dict"):

@@ -1,1 +1,1 @@
-"""Who belongs to an account, and as what."""
+"""Members of an account, and their roles."""

@@ -1,4 +1,4 @@
-"""Forms about members: a role, a removal."""
+"""Forms about members: their role, and their removal."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from accounts.roles import Role
 
 
 class RoleChoice(NamedTuple):
-    """One role of a form: `value` is its id."""
+    """A role as a choice of a form; `value` is its id."""
 
     value: int
     label: str
@@ -18,7 +18,7 @@ class RoleChoice(NamedTuple):
 
 
 class RoleForm(forms.Form):
-    """The role of a member. Every role is understood here; the verb decides."""
+    """The role of a member. The form accepts every role; the service decides."""
 
     role = forms.TypedChoiceField(
         label=_("Role"),
@@ -40,6 +40,6 @@ class RoleForm(forms.Form):
 
 
 class RemovalForm(forms.Form):
-    """What becomes of the API tokens of somebody who goes."""
+    """Whether the API tokens of a leaving member are deleted."""
 
     delete_tokens = forms.BooleanField(required=False)

@@ -1,13 +1,12 @@
-"""Mails about accounts: whether they are still wanted, and the operators' verbs about them."""
+"""Policy of mails about accounts: whether they are still wanted, and when they are retried."""
 
 from datetime import datetime
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import operators_only
 from accounts.models import Membership
 from notifications.email import delivery
 from notifications.email.rendering import reader_of
@@ -17,7 +16,7 @@ from notifications.preferences.services import wanted_channels
 
 
 def is_wanted(mail: Mail) -> bool:
-    """False if the reader has left the account, or turned off such mails, since it was decided."""
+    """False if the recipient has left the account, or turned off such mails, in the meantime."""
     person = reader_of(mail)
     is_member = Membership.objects.of(mail.user).filter(account_id=person.account_id).exists()
     return is_member and Channel.EMAIL in wanted_channels([person], KINDS[mail.kind])[person]
@@ -25,12 +24,11 @@ def is_wanted(mail: Mail) -> bool:
 
 @transaction.atomic
 def retry_mail(*, mail: Mail, by: Actor, at: datetime) -> bool:
-    """Send a mail after all that was held or given up. False if it is neither.
+    """Retry a mail that was held or given up. False if it is neither.
 
     Raises `PermissionDenied` for everybody but operators.
     """
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
+    by = operators_only(by, at)
     if not delivery.retry(mail=mail, at=at):
         return False
     audit.record(

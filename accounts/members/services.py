@@ -1,7 +1,7 @@
-"""The verbs of members: who belongs to an account, and as what.
+"""Services of members: adding, re-roling and removing them.
 
-Each locks the account's row first and looks at the actor again after that: two Administrators who
-demote each other at the same moment queue here, and the second finds that they are none any more.
+Each locks the account's row first and reauthorizes the actor after that: of two Administrators who
+demote each other at the same moment, the second is refused.
 """
 
 from datetime import datetime
@@ -24,14 +24,14 @@ def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datet
     """Make the user a member of the account, or bring a removed member back with this role.
 
     Raises `PermissionDenied` unless an operator or an Administrator of the account asks, and
-    `ValidationError` for a present member: another role is another story.
+    `ValidationError` if the user is a member already; use `change_role`.
     """
     recheck.lock_account(account.pk)
     by = recheck.reauthorize(by, at)
     if not may_manage(by, account.pk):
         raise PermissionDenied(_("Only Administrators add users to the account."))
     membership = join(account=account, user=user, role=role, at=at)
-    # What an open invitation asked for has come about.
+    # An open invitation has no purpose any more.
     Invitation.objects.open().filter(account=account, user=user).update(withdrawn_at=at)
     audit.record(
         "member.added",
@@ -51,7 +51,7 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
 
     Raises `PermissionDenied` unless an operator or an Administrator of the account asks, for the
     last Administrator, for a role below that of an active token that the member issued, and
-    `ValidationError` for somebody who has been removed.
+    `ValidationError` for a removed member.
     """
     recheck.lock_account(membership.account_id)
     by = recheck.reauthorize(by, at)
@@ -84,8 +84,8 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
 def remove_member(
     *, membership: Membership, delete_tokens: bool = False, by: Actor, at: datetime
 ) -> bool:
-    """End a membership; its row stays, because tokens name it as their issuer. False if somebody
-    was faster.
+    """End a membership; its row stays, because tokens name it as their issuer. False if it has
+    ended already.
 
     Raises `PermissionDenied` unless an operator or an Administrator of the account asks, for the
     last Administrator, and for members with active tokens unless those are to be deleted too.
@@ -101,9 +101,12 @@ def remove_member(
 def leave_account(
     *, membership: Membership, delete_tokens: bool = False, by: Actor, at: datetime
 ) -> bool:
-    """End one's own membership, as `remove_member`. Raises `PermissionDenied` for the last
-    Administrator, for who has active tokens and does not want them deleted, for everybody else, and
-    for API tokens: only the person decides this."""
+    """End one's own membership, as `remove_member` does.
+
+    Raises `PermissionDenied` for the last Administrator, for members with active tokens unless
+    those are to be deleted too, for everybody but the member, and for API tokens: only the person
+    decides this.
+    """
     recheck.lock_account(membership.account_id)
     by = recheck.reauthorize(by, at)
     if not by.is_member(membership) or by.token_id is not None:
@@ -112,21 +115,23 @@ def leave_account(
 
 
 def may_manage(by: Actor, account_id: int) -> bool:
-    """True for operators, and for Administrators (in person or by token) of exactly this account:
-    these decide who belongs to it, and as what."""
+    """True for operators and for Administrators, in person or by token, of exactly this account."""
     return by.is_operator or by.is_administrator_of(account_id)
 
 
 def join(*, account: Account, user: User, role: Role, at: datetime) -> Membership:
-    """The part that all ways into an account have in common; the caller holds the account's lock,
-    has asked who may, and writes the event. Raises `ValidationError` for a present member."""
+    """Create the membership, or bring it back: the part that all ways into an account share.
+
+    The caller holds the account's lock, has authorized the actor, and writes the event. Raises
+    `ValidationError` for a present member.
+    """
     if Membership.objects.filter(account=account, user=user, removed_at=None).exists():
         raise ValidationError(_("The user is a member already."), code="already_member")
     membership, _made = Membership.objects.update_or_create(
         account=account,
         user=user,
-        # Who comes back begins anew: how they signed in meanwhile is not the account's business,
-        # and what they did here before they were removed is over.
+        # A returning member begins anew: how they signed in meanwhile is not the account's
+        # business, and their former sign-ins here no longer count.
         defaults={
             "role": role,
             "removed_at": None,
@@ -171,7 +176,7 @@ def _end(membership: Membership, why: str, *, delete_tokens: bool, by: Actor, at
 
 
 def _reread(membership: Membership) -> Role:
-    """Bring the member up to now, under the lock. Raises `ValidationError` if they were removed."""
+    """Read the member again, under the lock. Raises `ValidationError` if they were removed."""
     membership.refresh_from_db(fields=["role", "removed_at"])
     if membership.is_removed:
         raise ValidationError(

@@ -1,10 +1,8 @@
-"""The verbs of members who come through their account's identity provider, or stay away from it."""
+"""Services that suspend and resume the API tokens of members who sign in by single sign-on."""
 
 from datetime import datetime
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization import recheck
@@ -14,8 +12,8 @@ from accounts.models import Membership
 
 @transaction.atomic
 def record_sso_sign_in(*, membership: Membership, by: Actor, at: datetime) -> None:
-    """Note that the member has just come through the identity provider, and let their API tokens
-    work again if they were suspended. A part of the verb that lets them in."""
+    """Record a sign-in through the identity provider, and resume the member's API tokens if they
+    were suspended. A part of the service that signs them in."""
     Membership.objects.filter(pk=membership.pk).update(sso_at=at)
     membership.sso_at = at
     resume_tokens(membership=membership, by=by, at=at)
@@ -23,46 +21,44 @@ def record_sso_sign_in(*, membership: Membership, by: Actor, at: datetime) -> No
 
 @transaction.atomic
 def suspend_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
-    """Have the member's API tokens in the account refused until they come through the provider.
+    """Suspend the member's API tokens in the account until they sign in through the provider.
 
-    False if somebody was faster: they have come since `membership` was read, were removed, or are
-    suspended already. Raises `PermissionDenied` for all but operators: it is the account's policy
-    that suspends, and nobody's mood.
+    False if they have signed in since `membership` was read, were removed, or are suspended
+    already. Raises `PermissionDenied` for all but operators: only the account's policy suspends.
     """
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
+    by = recheck.operators_only(by, at)
     as_it_was_read = Membership.objects.filter(
         pk=membership.pk, sso_at=membership.sso_at, removed_at=None, tokens_suspended_at=None
     )
     if not as_it_was_read.update(tokens_suspended_at=at):
         return False
     membership.tokens_suspended_at = at
-    _tell("member.tokens_suspended", membership, by=by, at=at)
+    _record("member.tokens_suspended", membership, by=by, at=at)
     return True
 
 
 @transaction.atomic
 def resume_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
-    """Let the member's API tokens work again. False if they were not suspended."""
+    """Resume the member's API tokens. False if they were not suspended."""
     suspended = Membership.objects.filter(pk=membership.pk, tokens_suspended_at__isnull=False)
     if not suspended.update(tokens_suspended_at=None):
         return False
     membership.tokens_suspended_at = None
-    _tell("member.tokens_resumed", membership, by=by, at=at)
+    _record("member.tokens_resumed", membership, by=by, at=at)
     return True
 
 
 @transaction.atomic
 def resume_all(*, account_id: int, by: Actor, at: datetime) -> int:
-    """Let all suspended API tokens of the account work again. Returns of how many members. A part
-    of the verb that ends the policy."""
+    """Resume all suspended API tokens of the account. Returns the number of members. A part of the
+    service that ends the policy."""
     suspended = Membership.objects.filter(account=account_id, tokens_suspended_at__isnull=False)
     members = list(suspended.order_by("pk"))
     return sum(resume_tokens(membership=member, by=by, at=at) for member in members)
 
 
-def _tell(kind: str, membership: Membership, *, by: Actor, at: datetime) -> None:
-    """Write the event, and say to all who remember tokens that they are another matter now."""
+def _record(kind: str, membership: Membership, *, by: Actor, at: datetime) -> None:
+    """Write the event, and have caches of tokens read them again."""
     recheck.invalidate_token_cache_on_commit(
         user_id=membership.user_id, account_id=membership.account_id
     )

@@ -1,4 +1,4 @@
-"""People, accounts, and what a person is in an account."""
+"""Models of users, accounts, memberships, invitations, token families and audit events."""
 
 from accounts.models.account import (
     TOKEN_LIMIT_DEFAULT,

@@ -1,4 +1,4 @@
-"""Accounts, and what a person is in one."""
+"""Accounts, and the memberships of users in them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Account(models.Model):
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
     def present(self) -> MembershipQuerySet:
-        """Those who may act: not removed, the user not switched off, the account not closed."""
+        """Memberships that may act: not removed, of an active user, in an open account."""
         return self.filter(
             removed_at__isnull=True, user__is_active=True, account__closed_at__isnull=True
         )
@@ -57,7 +57,7 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
 
 
 class Membership(models.Model):
-    """What a user is in an account. A removed member's row stays: their tokens name them."""
+    """The role of a user in an account. A removed member's row stays: their tokens name it."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="memberships")
     user = models.ForeignKey(User, models.PROTECT, related_name="memberships")
@@ -65,11 +65,11 @@ class Membership(models.Model):
     created_at = models.DateTimeField(_("member since"), default=timezone.now, editable=False)
     removed_at = models.DateTimeField(_("removed"), null=True, blank=True, editable=False)
     sso_at = models.DateTimeField(_("last single sign-on"), null=True, blank=True, editable=False)
-    """When the member last came through the account's identity provider; None: they never did."""
+    """The last sign-in through the account's identity provider; None if there was none."""
     tokens_suspended_at = models.DateTimeField(
         _("API tokens suspended"), null=True, blank=True, editable=False
     )
-    """Set while the member's API tokens are refused because they stayed away from the provider."""
+    """Set while the member's API tokens are refused because of inactivity at the provider."""
 
     objects = MembershipQuerySet.as_manager()
 
@@ -100,12 +100,12 @@ class Membership(models.Model):
 
     @property
     def uses_sso(self) -> bool:
-        """True for whoever has come through the account's identity provider."""
+        """True for members who have signed in through the account's identity provider."""
         return self.sso_at is not None
 
     @property
     def has_suspended_tokens(self) -> bool:
-        """True while the API tokens of the member are refused, because they stayed away."""
+        """True while the member's API tokens are refused because of inactivity."""
         return self.tokens_suspended_at is not None
 
     @property

@@ -12,7 +12,7 @@ from accounts.models.user import User
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
-    """Events are written once. What goes around these refusals meets the database's own."""
+    """Refuses to change or delete events. The database's triggers refuse it too."""
 
     def newest_first(self) -> AuditEventQuerySet:
         return self.order_by("-at", "-pk")
@@ -34,7 +34,7 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 
 
 class AuditEvent(models.Model):
-    """Who did what, through which token, from where, when. Written once, never edited.
+    """An event: who did what, through which token, from where, when. Never edited.
 
     `kind` is a stable dotted code ("token.issued"); `subject` names what it was done to, by model
     and key; `details` holds facts, never a secret.
@@ -81,10 +81,10 @@ class AuditEvent(models.Model):
 
 
 class AuditPruning(models.Model):
-    """While a row is there, events older than `before` may go; the database's trigger asks for it.
+    """Permits, while the row exists, to delete events older than `before`; triggers check it.
 
-    It lives and dies inside one transaction of `accounts.audit.retention`, so nobody else ever sees
-    one.
+    It exists inside one transaction of `accounts.audit.retention` only, so that no other connection
+    ever sees one.
     """
 
     before = models.DateTimeField()

@@ -16,18 +16,18 @@ from accounts.validators import validate_line
 
 
 def draw_nonce() -> str:
-    """What makes the link of one sending different from all others."""
+    """Draw a nonce, which makes the link of one mail different from all others."""
     return secrets.token_hex(16)
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
     def open(self) -> InvitationQuerySet:
-        """Neither accepted nor withdrawn; late ones are among them."""
+        """Invitations neither accepted nor withdrawn, late ones included."""
         return self.filter(accepted_at__isnull=True, withdrawn_at__isnull=True)
 
 
 class Invitation(models.Model):
-    """An address was asked to join an account with a role. The person behind it exists already.
+    """An invitation of an address to join an account with a role. Its user exists already.
 
     The link in the mail is signed over id and nonce, so nothing secret is kept, and the mail can be
     written at any time. Each sending draws another nonce: older links die.
@@ -37,7 +37,7 @@ class Invitation(models.Model):
     user = models.ForeignKey(User, models.PROTECT, related_name="invitations")
     email = models.EmailField(_("e-mail"))
     name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_line])
-    """As the inviter wrote it; somebody who is known keeps the name they have."""
+    """As the inviter wrote it; a known user keeps their own name."""
     language = models.CharField(
         _("language"), max_length=2, choices=Language, default=Language.ENGLISH
     )
@@ -94,5 +94,5 @@ class Invitation(models.Model):
         return self.accepted_at is None and self.withdrawn_at is None
 
     def is_late(self, at: datetime) -> bool:
-        """True from the instant on at which the link is good no more."""
+        """True once the link has expired."""
         return self.expires_at <= at

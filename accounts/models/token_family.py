@@ -14,12 +14,12 @@ from accounts.models.user import User
 
 class TokenFamilyQuerySet(models.QuerySet["TokenFamily"]):
     def live(self, at: datetime) -> TokenFamilyQuerySet:
-        """Those that still count: not ended, nor too old for any token of them to be good."""
+        """Families that are neither ended nor expired."""
         return self.filter(ended_at__isnull=True, expires_at__gt=at)
 
 
 class TokenFamily(models.Model):
-    """All short-lived tokens (JWT) for one account that follow from one sign-in through the API.
+    """All short-lived tokens (JWT) of one sign-in through the API, for one account.
 
     Only the newest refresh token is good, and once. `expires_at` is its end, and moves with it.
     """
@@ -28,12 +28,12 @@ class TokenFamily(models.Model):
     user = models.ForeignKey(User, models.PROTECT, related_name="token_families")
     membership = models.ForeignKey(Membership, models.PROTECT, related_name="token_families")
     created_at = models.DateTimeField(_("created"))
-    """When the person signed in; refreshing, and changing to another account, make it no later."""
+    """The time of the sign-in; refreshing, or switching to another account, does not change it."""
     expires_at = models.DateTimeField(_("expires"))
     current_refresh = models.UUIDField(default=uuid4, editable=False)
-    """The `jti` of the refresh token that is good."""
+    """The `jti` of the valid refresh token."""
     sign_in = models.UUIDField(default=uuid4, editable=False, db_index=True)
-    """Shared by all families that one sign-in led to: one for each account that was chosen."""
+    """Shared by all families of one sign-in: one for each account that was chosen."""
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     ended_why = models.CharField(_("why it ended"), max_length=32, blank=True)
     """A stable code: reused, password, deactivated, removed, left …"""

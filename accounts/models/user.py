@@ -1,4 +1,4 @@
-"""People."""
+"""Users."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def validate_time_zone(name: str) -> None:
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **facts: Any) -> User:
-        """Make a user; the address is kept in lower case, because people type it both ways."""
+        """Create a user; the address is stored in lower case, because people type it both ways."""
         user = self.model(email=normal_email(email), **facts)
         while self.filter(pk=user.pk).exists():
             user.pk = draw_id()
@@ -47,7 +47,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **facts: Any) -> User:
-        """Make an operator, who may use the Django admin."""
+        """Create an operator, who may use the Django admin."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **facts)
 
     def get_by_natural_key(self, username: str | None) -> User:
@@ -55,7 +55,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person. Signs in by e-mail; is somebody in an account only through a membership."""
+    """A person, who signs in by e-mail and belongs to accounts by memberships."""
 
     # Drawn: an invitation answers the user's id, and a counted one would tell whether the address
     # was known before.
@@ -105,10 +105,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         return catalogue_for(self.language)
 
     def get_full_name(self) -> str:
-        """What to call the person: their name, or their address while they have none."""
+        """The name of the person, or their address if they have none."""
         return full_name(self.name, self.email)
 
 
 def full_name(name: str, email: str) -> str:
-    """What to call a person of whom only this is known."""
+    """The name to show for a person with this name and address."""
     return name or email

@@ -1,1 +1,1 @@
-"""Signing up and signing in, and what protects it."""
+"""Sign-up, sign-in, second factors, and changes of password and address."""

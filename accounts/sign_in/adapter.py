@@ -1,4 +1,4 @@
-"""Sign-in as this product wants it: django-allauth does it, this file tells it how."""
+"""The adapter of django-allauth: calls our services, records sign-ins, wants re-authentication."""
 
 import time
 from typing import Any
@@ -71,28 +71,28 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         return is_our_path(url)
 
     def pre_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse | None:
-        """Every way of signing in leads through here, once the person has shown who they are."""
+        """Refuses people for whom single sign-on is forced; called on every sign-in."""
         answer: HttpResponse | None = super().pre_login(request, user, **facts)
-        how = _how(user, request)
-        if answer is None and how["auth_type"] != METHOD and sso_hooks.refuses(user):
+        details = _auth_details(user, request)
+        if answer is None and details["auth_type"] != METHOD and sso_hooks.refuses(user):
             clear_login(request)
-            refuse_forced(user, request, **how)
+            refuse_forced(user, request, **details)
             answer = render(request, "account/forced.html", status=403)
         return answer
 
     def get_logout_redirect_url(self, request: HttpRequest) -> str:
-        """Who came through a provider that offers it is signed out there, too."""
+        """People who signed in through a provider that offers it are signed out there, too."""
         url: str = super().get_logout_redirect_url(request)
-        return sso_hooks.sign_out(request) or url
+        return sso_hooks.sign_out_path(request) or url
 
     def is_reauthentication_required(self, *, app: str, **facts: Any) -> bool:
-        """As allauth, which asks nothing of somebody without password and second factor: those go
-        to the provider that they came through."""
+        """As allauth, which asks nothing of people without password and second factor: those
+        re-authenticate at their provider."""
         request = self.request
         if (
             request.user.is_authenticated
             and not get_reauthentication_flows(request.user)
-            and sso_hooks.again(request)
+            and sso_hooks.reauthentication_path(request)
             and not recently_reauthenticated(request)
         ):
             raise ReauthenticationRequired
@@ -100,9 +100,9 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         return is_required
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
-        """The provider comes first for who came through it; where it is forced, no password."""
+        """Puts the provider first for people who signed in there; without a password if forced."""
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
-        again = sso_hooks.again(self.request) if user.is_authenticated else None
+        again = sso_hooks.reauthentication_path(self.request) if user.is_authenticated else None
         if again is None:
             return methods
         if sso_hooks.is_forced(user):
@@ -131,10 +131,10 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         context: dict[str, Any] | None = None,
         email: str | None = None,
     ) -> None:
-        """Tell the person what has changed; allauth names it by a template ("mfa/email/…")."""
+        """Mail a security event; allauth names it by a template ("mfa/email/…")."""
         security_emails.send_security_email(
             user=user,
-            news=template_prefix.rpartition("/")[2],
+            event=template_prefix.rpartition("/")[2],
             at=timezone.now(),
             client=client_address(self.request) or "",
             browser=user_agent(self.request),
@@ -142,8 +142,8 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         )
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Mails are written by `letters`; one that allauth adds must not go out unread."""
-        raise NotImplementedError(f"There is no letter for {template_prefix}.")
+        """Refuses a mail of a newer allauth that `accounts.sign_in.emails` does not know."""
+        raise NotImplementedError(f"There is no e-mail for {template_prefix}.")
 
 
 @receiver(user_logged_in)
@@ -154,7 +154,7 @@ def _signed_in(user: User, request: HttpRequest, **_facts: Any) -> None:
         at=timezone.now(),
         subject=user,
         user_agent=user_agent(request),
-        **_how(user, request),
+        **_auth_details(user, request),
     )
 
 
@@ -168,7 +168,7 @@ def _signed_out(user: User | None, request: HttpRequest, **_facts: Any) -> None:
 def _refused(
     credentials: dict[str, Any], request: HttpRequest | None = None, **_facts: Any
 ) -> None:
-    """Remember a refused sign-in by the user it was tried for, and say nothing about strangers."""
+    """Record a refused sign-in with the user it was tried for, if the address is known."""
     if request is None:
         return
     email = known_email(str(credentials.get("email") or ""))
@@ -183,26 +183,26 @@ def _refused_second_factor(
     _record_refusal(user, request, auth_type="password", second_factor=authenticator.type)
 
 
-def refuse_forced(user: User, request: HttpRequest, **how: Any) -> None:
-    """Remember that somebody had the right means, and has to come through their provider."""
-    _record_refusal(user, request, **{"auth_type": "password", **how}, code="sso_forced")
+def refuse_forced(user: User, request: HttpRequest, **details: Any) -> None:
+    """Record a refusal of valid credentials, because single sign-on is forced."""
+    _record_refusal(user, request, **{"auth_type": "password", **details}, code="sso_forced")
 
 
-def _record_refusal(subject: User | None, request: HttpRequest, **how: Any) -> None:
+def _record_refusal(subject: User | None, request: HttpRequest, **details: Any) -> None:
     audit.record(
         "sign_in.refused",
         by=person(None, request),
         at=timezone.now(),
         subject=subject,
         user_agent=user_agent(request),
-        **how,
+        **details,
     )
 
 
 @receiver(post_save, sender=Authenticator)
 def _added(instance: Authenticator, created: bool, **_facts: Any) -> None:
-    """A factor came: in the transaction that keeps it. allauth's own signal, `authenticator_added`,
-    is sent after that, when the event could be lost."""
+    """Record a new factor in the transaction that saves it. allauth's own signal,
+    `authenticator_added`, is sent after that, when the event could be lost."""
     request = context.request
     if not created or request is None:
         return
@@ -210,7 +210,7 @@ def _added(instance: Authenticator, created: bool, **_facts: Any) -> None:
     kind = "two_factor.codes_renewed" if is_renewal else "two_factor.added"
     _record_factor(kind, request, instance.user, instance)
     if instance.type == Authenticator.Type.TOTP:
-        mfa.spend_first_code(instance.user)
+        mfa.consume_first_code(instance.user)
 
 
 @receiver(authenticator_removed)
@@ -228,7 +228,7 @@ def _record_factor(
 
 @receiver(password_reset)
 def _reset(request: HttpRequest, user: User, **_facts: Any) -> None:
-    """The link came by mail: the address is proven."""
+    """Verify the address: the link came by mail."""
     sign_in_services.confirm_address(user=user, by=person(user, request), at=timezone.now())
 
 
@@ -239,39 +239,40 @@ def _confirmed(request: HttpRequest, email_address: EmailAddress, **_facts: Any)
 
 
 def recently_reauthenticated(request: HttpRequest) -> bool:
-    """True if the person has shown once more, within minutes, that it is them."""
+    """True if the person has re-authenticated within the last minutes."""
     records = get_authentication_records(request, request.user)
-    shown = [record["at"] for record in records if record.get("reauthenticated")]
-    return bool(shown) and time.time() - shown[-1] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+    times = [record["at"] for record in records if record.get("reauthenticated")]
+    return bool(times) and time.time() - times[-1] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
 def other_reauthentication_methods(request: HttpRequest) -> list[dict[str, Any]]:
-    """What the person can do instead of going to their provider once more."""
+    """Methods of re-authentication other than the identity provider."""
     assert isinstance(request.user, User)
     methods = SignInAdapter(request).get_reauthentication_methods(request.user)
     return [each for each in methods if each["id"] != METHOD]
 
 
 def person(user: User | None, request: HttpRequest) -> Actor:
-    """Somebody at the portal's doors, signed in or about to."""
+    """The actor of a request of the portal, signed in or about to."""
     return Actor(through=EntryPoint.PORTAL, user=user, address=client_address(request))
 
 
 def user_agent(request: HttpRequest) -> str:
-    """What the browser says about itself: printable, of a bearable length."""
-    said = request.headers.get("User-Agent", "")
-    return "".join(letter for letter in said if letter.isprintable())[:LONGEST_USER_AGENT]
+    """The User-Agent header, printable and of limited length."""
+    header = request.headers.get("User-Agent", "")
+    printable = "".join(character for character in header if character.isprintable())
+    return printable[:LONGEST_USER_AGENT]
 
 
-def _how(user: User, request: HttpRequest) -> dict[str, Any]:
-    """By which means a person has signed in, as the audit log and the API name it."""
+def _auth_details(user: User, request: HttpRequest) -> dict[str, Any]:
+    """The means of this sign-in, as the audit log and the API name them."""
     records = get_authentication_records(request, user)
-    how = {"auth_type": "password"}
+    details = {"auth_type": "password"}
     for record in records:
         if record.get("passwordless"):
-            how["auth_type"] = "passkey"
+            details["auth_type"] = "passkey"
         elif record["method"] == METHOD:
-            how["auth_type"] = METHOD
+            details["auth_type"] = METHOD
         elif record["method"] == "mfa":
-            how["second_factor"] = record["type"]
-    return how
+            details["second_factor"] = record["type"]
+    return details

@@ -1,7 +1,7 @@
-"""Another address for a person: confirmed at the new one, told to the old one.
+"""Signed links that confirm a change of e-mail address.
 
-The link says who, from which address to which, and is signed. Nothing is kept until it is opened,
-and when it has been used the address before is another, so that it is good once.
+The link holds the user and both addresses. Nothing is stored until it is opened, and it works once:
+afterwards the user's address is no longer the one that it names as the former.
 """
 
 from datetime import timedelta
@@ -14,39 +14,39 @@ from django.utils.crypto import salted_hmac
 from accounts.models import User
 
 SALT = "accounts.changeofemail"
-GOOD_FOR = timedelta(days=1)
+LINK_LIFETIME = timedelta(days=1)
 
 
 class BadLink(Exception):
     """The link is damaged, too old, or has been used."""
 
 
-class Wish(NamedTuple):
-    """What a link is for: this user wants this address."""
+class EmailChange(NamedTuple):
+    """A change that a link confirms: this user gets this address."""
 
     user: User
     email: str
 
 
 def path(user: User, email: str) -> str:
-    """The path that a mail to the new address carries; good for a day, and until the user's address
-    or password is another."""
+    """The path of the link in the mail to the new address. Valid for a day, and until the user's
+    address or password changes."""
     signed: str = signing.dumps([user.pk, user.email, email, _state(user)], salt=SALT)
     return reverse("accounts:confirm_email", args=[signed])
 
 
-def read(signed: str) -> Wish:
-    """Who wants which address. Raises `BadLink`."""
+def read(signed: str) -> EmailChange:
+    """Read a link. Raises `BadLink`."""
     try:
-        user_id, before, email, state = signing.loads(signed, salt=SALT, max_age=GOOD_FOR)
+        user_id, before, email, state = signing.loads(signed, salt=SALT, max_age=LINK_LIFETIME)
         user = User.objects.get(pk=user_id, email=before, is_active=True)
     except (signing.BadSignature, User.DoesNotExist):
         raise BadLink from None
     if state != _state(user):
         raise BadLink
-    return Wish(user, email)
+    return EmailChange(user, email)
 
 
 def _state(user: User) -> str:
-    """Changes with the password: whoever sets another one also ends what was asked for before."""
+    """A digest of the password's hash: a new password invalidates older links."""
     return salted_hmac(SALT, user.password).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""The mails about signing in: links that somebody has asked for, and warnings about changes.
+"""E-mails about signing in: requested links, and security e-mails about changes.
 
-Nothing secret waits in the database: a link is made when its mail is sent. All links begin with
-BASE_URL, whatever host a request names.
+The database holds no secret: a link is made when its mail is sent. All links begin with BASE_URL,
+whatever host a request names.
 """
 
 from datetime import datetime, timedelta
@@ -23,8 +23,8 @@ from notifications.kinds import ADDRESS_KNOWN, CONFIRM_ADDRESS, EVERY_KIND, RESE
 from notifications.models import Mail
 from notifications.tasks import enqueue_delivery_on_commit
 
-LINKS_WAIT = timedelta(hours=6)
-"""A link that comes later than this is not expected any more."""
+LINK_LIFETIME = timedelta(hours=6)
+"""A mail with a link that could not be sent within this time is given up."""
 
 SECURITY_EVENTS: dict[str, tuple[Promise, Promise]] = {
     "password_changed": (
@@ -74,59 +74,59 @@ SECURITY_EVENTS: dict[str, tuple[Promise, Promise]] = {
         ),
     ),
 }
-"""What can have happened to how somebody signs in: a headline and a sentence."""
+"""Security events: a headline and a sentence."""
 
 
 def send_security_email(
     *,
     user: User,
-    news: str,
+    event: str,
     at: datetime,
     client: str = "",
     browser: str = "",
     address: str = "",
     **words: str,
 ) -> None:
-    """Tell a person what has happened to their sign-in, and from where (the `client`'s address)."""
-    facts = {"news": news, "client": client, "browser": browser[:200], "words": words}
+    """Mail a security event to a user, with the IP address of the `client`."""
+    facts = {"news": event, "client": client, "browser": browser[:200], "words": words}
     services.post(user_id=user.pk, kind=SECURITY, at=at, facts=facts, address=address)
     enqueue_delivery_on_commit()
 
 
 def confirm_sign_up(*, address: EmailAddress, at: datetime) -> None:
-    """Ask whoever reads mail to this address whether they have signed up."""
+    """Ask at this address to confirm the sign-up."""
     services.post(
         user_id=address.user_id,
         kind=CONFIRM_ADDRESS,
         at=at,
         facts={"address_id": address.pk},
-        give_up_after=LINKS_WAIT,
+        give_up_after=LINK_LIFETIME,
     )
     enqueue_delivery_on_commit()
 
 
 def confirm_change(*, user: User, email: str, at: datetime) -> None:
-    """Ask whoever reads mail to this address whether it is this user's from now on."""
+    """Ask at the new address to confirm the change."""
     services.post(
         user_id=user.pk,
         kind=CONFIRM_ADDRESS,
         at=at,
         address=email,
         facts={"email": email, "before": user.email},
-        give_up_after=LINKS_WAIT,
+        give_up_after=LINK_LIFETIME,
     )
     enqueue_delivery_on_commit()
 
 
 def address_is_known(*, user: User, at: datetime) -> None:
-    """Tell a person that somebody, perhaps they, wants to use their address once more."""
-    services.post(user_id=user.pk, kind=ADDRESS_KNOWN, at=at, give_up_after=LINKS_WAIT)
+    """Tell a user that their address was entered for another user."""
+    services.post(user_id=user.pk, kind=ADDRESS_KNOWN, at=at, give_up_after=LINK_LIFETIME)
     enqueue_delivery_on_commit()
 
 
 def reset_password(*, user: User, at: datetime) -> None:
-    """Send a person the link with which they set a new password."""
-    services.post(user_id=user.pk, kind=RESET_PASSWORD, at=at, give_up_after=LINKS_WAIT)
+    """Send a user the link to set a new password."""
+    services.post(user_id=user.pk, kind=RESET_PASSWORD, at=at, give_up_after=LINK_LIFETIME)
     enqueue_delivery_on_commit()
 
 
@@ -138,7 +138,7 @@ def _confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
     if address is None:
         return None
     path = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
-    return _letter(
+    return _plain_email(
         mail,
         _("Confirm your address"),
         _("Somebody has signed up to this portal with your address."),
@@ -151,7 +151,7 @@ def _confirmation_of_change(mail: Mail) -> RenderedEmail | None:
     if mail.user.email != mail.facts["before"]:
         return None
     words = {"before": mail.facts["before"]}
-    return _letter(
+    return _plain_email(
         mail,
         _("Confirm your new address"),
         _("The user %(before)s of this portal wants to sign in with your address.") % words,
@@ -162,7 +162,7 @@ def _confirmation_of_change(mail: Mail) -> RenderedEmail | None:
 
 @register_renderer(ADDRESS_KNOWN)
 def _known(mail: Mail, _at: datetime) -> RenderedEmail | None:
-    return _letter(
+    return _plain_email(
         mail,
         _("You have a user already"),
         _("Somebody, perhaps you, wants to use this address for another user of this portal."),
@@ -178,7 +178,7 @@ def _reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
         return None
     key = default_token_generator.make_token(mail.user)
     path = reverse("account_reset_password_from_key", args=[user_pk_to_url_str(mail.user), key])
-    return _letter(
+    return _plain_email(
         mail,
         _("Set a new password"),
         _("Somebody, perhaps you, has said that you forgot your password."),
@@ -189,10 +189,10 @@ def _reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
 
 
 @register_renderer(SECURITY)
-def _warning(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def _security_event(mail: Mail, _at: datetime) -> RenderedEmail | None:
     headline, sentence = SECURITY_EVENTS[mail.facts["news"]]
     client, browser = mail.facts["client"], mail.facts["browser"]
-    return _letter(
+    return _plain_email(
         mail,
         str(headline),
         str(sentence) % mail.facts["words"],
@@ -204,9 +204,9 @@ def _warning(mail: Mail, _at: datetime) -> RenderedEmail | None:
     )  # fmt: skip
 
 
-def _letter(mail: Mail, headline: str, *lines: str, path: str) -> RenderedEmail:
-    """Plain words and a link. The reader is called by their address: a name may be anything that a
-    stranger has typed at sign-up."""
+def _plain_email(mail: Mail, headline: str, *lines: str, path: str) -> RenderedEmail:
+    """Render sentences and a link. The reader is addressed by e-mail address: the name may be
+    anything that was typed at sign-up."""
     return render(
         mail,
         "emails/plain/body",

@@ -1,4 +1,4 @@
-"""The forms of getting in. django-allauth runs them (ACCOUNT_FORMS); the words are ours."""
+"""Forms of sign-in and sign-up, run by django-allauth (ACCOUNT_FORMS), with our labels."""
 
 from typing import Any
 
@@ -35,8 +35,8 @@ GOOD_PASSWORD = _(
 
 
 class BrowserTimeZone(forms.CharField):
-    """The time zone that a script reads off the browser; UTC without one, or from an odd one. My
-    profile has it to change."""
+    """The browser's time zone, set by a script; UTC without one, or for an unknown one. People
+    change it in My profile."""
 
     widget = forms.HiddenInput
 
@@ -63,7 +63,7 @@ class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
             self.fields["password"].widget.attrs["autofocus"] = True
 
     def clean(self) -> dict[str, Any]:
-        """Where a domain is forced, everybody with such an address hears the same: with a right
+        """Give all addresses of a domain with forced single sign-on the same answer: with a right
         password or a wrong one, known or not."""
         email = known_email(self.cleaned_data.get("login", ""))
         is_forced = email is not None and sso_hooks.is_forced_address(email)
@@ -80,7 +80,7 @@ class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
 
 
 class AddressForm(forms.Form):
-    """The first step of signing in: who it is."""
+    """The first step of signing in: the e-mail address."""
 
     login = forms.EmailField(
         label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username"})
@@ -109,8 +109,8 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
             self.fields[field].widget.attrs["autocomplete"] = autocomplete
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
-        """As allauth, and by our verb, which knows better who is taken. Known address or not, it
-        takes one hash of the password."""
+        """Sign up by our service, which knows better than allauth which addresses are taken. One
+        password is hashed either way, so that timing does not reveal known addresses."""
         try:
             return self._sign_up(request), None
         except (IntegrityError, ValidationError):
@@ -140,12 +140,14 @@ class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]  # allauth
 
     def save(self, request: HttpRequest, **_kwargs: Any) -> str:
         email: str = normal_email(self.cleaned_data["email"])
-        sign_in_services.ask_for_password(email=email, by=person(None, request), at=timezone.now())
+        sign_in_services.request_password_reset(
+            email=email, by=person(None, request), at=timezone.now()
+        )
         return email
 
 
 class _NewPasswordMixin:
-    """Our words for the two fields of a new password."""
+    """Our labels for the two fields of a new password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -188,7 +190,7 @@ class AppForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth has no types
 
 
 class EmailForm(forms.Form):
-    """Which address the person wants to sign in with."""
+    """The new address to sign in with."""
 
     email = forms.EmailField(
         label=_("New e-mail"), widget=forms.EmailInput(attrs={"autocomplete": "email"})
@@ -209,7 +211,7 @@ def _forced() -> ValidationError:
 
 
 def _reword(form: forms.Form, **labels: Any) -> None:
-    """Our labels, and no words inside the fields: they vanish when they are needed."""
+    """Set our labels, and remove placeholders: they vanish when they are needed."""
     for name, label in labels.items():
         field = form.fields[name]
         field.label = label

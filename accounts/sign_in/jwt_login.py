@@ -1,4 +1,4 @@
-"""Signing in with e-mail and password for a pair of short-lived tokens."""
+"""Sign-in through the API: e-mail and password for a pair of short-lived tokens (JWT)."""
 
 from datetime import datetime, timedelta
 
@@ -41,24 +41,24 @@ def sign_in(
     address: str | None,
     user_agent: str = "",
 ) -> Pair:
-    """A pair for the first account of the person with this e-mail and password.
+    """A pair for the first account of the user with this e-mail and password.
 
-    Raises `ValidationError`: code `bad_credentials`, the same for everything that may be wrong with
-    them; for who has two factors by field `one_time_password`, codes `required` and `invalid`.
-    Whoever has to come through their account's identity provider has no good credentials here.
-    Raises `TooManyTries` after 5 tries a minute for one e-mail, 20 from one address.
+    Raises `ValidationError`: code `bad_credentials`, the same for everything that may be wrong, and
+    for users who must sign in through an identity provider; with two factors by field
+    `one_time_password`, codes `required` and `invalid`. Raises `TooManyTries` after 5 tries a
+    minute for one e-mail, 20 from one address.
     """
     known = known_email(email)
     rate_limits.acquire(BY_EMAIL, known or email)
     rate_limits.acquire(BY_ADDRESS, network_of(address))
     try:
         # The slow part comes first, and outside of the transaction.
-        user = _whose(known, password)
+        user = _authenticate(known, password)
         if user is None or sso_hooks.is_forced(user):
             raise _bad_credentials()
         return _begin(user, one_time_password, at=at, address=address, user_agent=user_agent)
     except ValidationError as refusal:
-        _tell_refusal(known, refusal, at=at, address=address, user_agent=user_agent)
+        _record_refusal(known, refusal, at=at, address=address, user_agent=user_agent)
         raise
 
 
@@ -85,9 +85,9 @@ def _begin(checked: User, code: str, *, at: datetime, address: str | None, user_
 
 
 @sensitive_variables("password")
-def _whose(email: str | None, password: str) -> User | None:
-    """The person, if the address is confirmed and the password is theirs. For nobody's address it
-    takes as long."""
+def _authenticate(email: str | None, password: str) -> User | None:
+    """The user, if the address is verified and the password right. Takes as long for an unknown
+    address, so that timing does not reveal which ones are known."""
     if email is None or not 0 < len(password) <= LONGEST_PASSWORD:
         return None
     user = authenticate(None, email=email, password=password)
@@ -99,14 +99,14 @@ def _whose(email: str | None, password: str) -> User | None:
 
 @sensitive_variables("code")
 def _use_second_factor(user: User, code: str, *, at: datetime) -> None:
-    """Spend a code of the authenticator app or a recovery code, if the person has two factors."""
+    """Consume a code of the authenticator app or a recovery code, if the user has two factors."""
     if not has_two_factors(user):
         return
     if not code:
         raise _bad_code(
             _("Send a code of your authenticator app, or a recovery code, too."), "required"
         )
-    # Counted before it is looked at: of many codes at once no more than these are.
+    # Counted before it is checked, so that parallel tries do not get around the limit.
     rate_limits.acquire(CODES, str(user.pk))
     factor = use_code(user=user, code=code, at=at)
     if factor is None:
@@ -127,7 +127,7 @@ def _bad_credentials() -> ValidationError:
     )
 
 
-def _tell_refusal(
+def _record_refusal(
     email: str | None,
     refusal: ValidationError,
     *,
@@ -135,7 +135,7 @@ def _tell_refusal(
     address: str | None,
     user_agent: str,
 ) -> None:
-    """Remember the refusal by the user it was tried for, and say nothing about strangers."""
+    """Record the refusal with the user it was tried for, if the address is known."""
     is_code = hasattr(refusal, "error_dict")
     audit.record(
         "sign_in.refused",

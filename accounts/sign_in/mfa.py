@@ -1,7 +1,7 @@
-"""Second factors: codes of an app, passkeys, recovery codes.
+"""Second factors: authenticator apps, passkeys, recovery codes.
 
-django-allauth keeps them; here is what this product wants to be otherwise: secrets are encrypted, a
-code is good once, and the portal's name follows from BASE_URL, not from what a request says.
+django-allauth stores them. What differs here: secrets are encrypted, a code works once, and the
+relying party of passkeys is the host of BASE_URL, not the one that a request names.
 """
 
 import base64
@@ -20,7 +20,6 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.mfa.utils import decrypt
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -29,27 +28,27 @@ from django.utils.translation import gettext_lazy
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import reauthorize
+from accounts.authorization.recheck import operators_only
 from accounts.models import User
 from accounts.sign_in import emails as security_emails
 
 logger = logging.getLogger(__name__)
 Type = Authenticator.Type
 FACTORS = (Type.TOTP, Type.WEBAUTHN)
-"""What makes a second factor; recovery codes only stand in for one."""
+"""Types that count as a second factor; recovery codes only stand in for one."""
 
 
 def has_two_factors(user: User) -> bool:
-    """True if this person's password alone lets nobody in."""
+    """True if the password alone does not sign this user in."""
     return bool(Authenticator.objects.filter(user=user, type__in=FACTORS).exists())
 
 
 @transaction.atomic
 def use_code(*, user: User, code: str, at: datetime) -> Authenticator | None:
-    """The factor that this code is of, and the code is used up; None if it is no good.
+    """Consume a code, and return the factor that it belongs to; None for a wrong code.
 
-    Codes of the app are good once and never out of their order, recovery codes once. Of two who
-    send the same code at once, one is let in.
+    Codes of the app work once and in their order, recovery codes once. If the same code is sent
+    twice at once, one request succeeds.
     """
     typed = "".join(code.split())
     factors = (
@@ -63,28 +62,26 @@ def use_code(*, user: User, code: str, at: datetime) -> Authenticator | None:
 
 
 @transaction.atomic
-def switch_off(*, user: User, by: Actor, at: datetime) -> bool:
-    """Let somebody in with their password alone who has lost everything else: for operators, who
-    have made sure whom they talk to. False if there is nothing to switch off.
+def disable(*, user: User, by: Actor, at: datetime) -> bool:
+    """Remove all second factors of a user who has lost them. False if there is none.
 
-    Raises `PermissionDenied` for everybody but operators.
+    For operators, who have verified the person's identity. Raises `PermissionDenied` for everybody
+    else.
     """
-    by = reauthorize(by, at)
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
-    gone, _counts = Authenticator.objects.filter(user=user).delete()
-    if gone:
-        audit.record("two_factor.switched_off", by=by, at=at, subject=user)
-        security_emails.send_security_email(user=user, news="switched_off", at=at)
-    return bool(gone)
+    by = operators_only(by, at)
+    deleted, _counts = Authenticator.objects.filter(user=user).delete()
+    if deleted:
+        audit.record("mfa.disabled", by=by, at=at, subject=user)
+        security_emails.send_security_email(user=user, event="switched_off", at=at)
+    return bool(deleted)
 
 
 def codes_left(factor: Authenticator) -> int:
-    """How many recovery codes are unused; 0 if the key that they are encrypted with is lost."""
+    """The number of unused recovery codes; 0 if the key that encrypts them is lost."""
     try:
         return len(RecoveryCodes(factor).get_unused_codes())
     except InvalidToken:
-        _complain(factor)
+        _log_lost_key(factor)
         return 0
 
 
@@ -94,18 +91,18 @@ def _uses(factor: Authenticator, code: str, at: datetime) -> bool:
             return _uses_recovery_code(factor, code)
         return _uses_app(factor, code, at)
     except InvalidToken:
-        _complain(factor)
+        _log_lost_key(factor)
         return False
 
 
 def _uses_app(factor: Authenticator, code: str, at: datetime) -> bool:
-    """Time in steps of 30 seconds is the counter; one step early or late is forgiven."""
+    """Check a time-based code: steps of 30 seconds, with one step early or late permitted."""
     secret, present = decrypt(factor.data["secret"]), int(at.timestamp()) // 30
     for counter in (present - 1, present, present + 1):
         right = format_hotp_value(hotp_value(secret, counter))
         if constant_time_compare(right, code) and counter > factor.data.get("last_counter", 0):
             factor.data["last_counter"] = counter
-            _keep(factor, "secret")
+            _save(factor, "secret")
             return True
     return False
 
@@ -114,17 +111,17 @@ def _uses_recovery_code(factor: Authenticator, code: str) -> bool:
     codes = RecoveryCodes(factor)
     if not codes.validate_code(code):
         return False
-    _keep(codes.instance, "seed")
+    _save(codes.instance, "seed")
     return True
 
 
-def _keep(factor: Authenticator, secret: str) -> None:
-    """Write what has changed, and encrypt the secret with the newest key: older ones retire."""
+def _save(factor: Authenticator, secret: str) -> None:
+    """Save the factor, its secret encrypted under the newest key, so that older ones retire."""
     factor.data[secret] = _cipher().rotate(factor.data[secret].encode()).decode()
     factor.save(update_fields=["data"])
 
 
-def _complain(factor: Authenticator) -> None:
+def _log_lost_key(factor: Authenticator) -> None:
     logger.error(
         "Second factor %s of user %s was encrypted with a key that is neither SECRET_KEY nor among "
         "SECRET_KEY_FALLBACKS: it lets nobody in.",
@@ -134,23 +131,23 @@ def _complain(factor: Authenticator) -> None:
 
 
 class _CodeMixin:
-    """Checks a typed code by the rules above, and no more often than the limit lets anybody."""
+    """Checks a typed code by the rules above, within the rate limit."""
 
     user: User
     cleaned_data: dict[str, Any]
 
     def clean_code(self) -> str:
-        forget_tries = check_rate_limit(self.user)
+        reset_limit = check_rate_limit(self.user)
         code: str = self.cleaned_data["code"]
         factor = use_code(user=self.user, code=code, at=timezone.now())
         if factor is None:
-            self._tell_of_failure()
+            self._signal_failure()
             raise SecondFactorAdapter().validation_error("incorrect_code")
         self.authenticator = factor
-        forget_tries()
+        reset_limit()
         return code
 
-    def _tell_of_failure(self) -> None:
+    def _signal_failure(self) -> None:
         factor = Authenticator.objects.filter(user=self.user).exclude(type=Type.WEBAUTHN).first()
         if factor is not None:
             self._emit_authentication_failed(factor)  # type: ignore[attr-defined]  # allauth's
@@ -195,7 +192,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth h
 
 
 def _cipher() -> MultiFernet:
-    """Encrypts with SECRET_KEY, and reads what older keys have encrypted."""
+    """Encrypts with SECRET_KEY, and decrypts with older keys too."""
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     return MultiFernet([Fernet(_key(secret)) for secret in keys])
 
@@ -205,8 +202,8 @@ def _key(secret: str) -> bytes:
     return base64.urlsafe_b64encode(digest)
 
 
-def spend_first_code(user: User) -> None:
-    """The code that has switched the app on is used up like any other."""
+def consume_first_code(user: User) -> None:
+    """Consume the code that activated the app, like any other."""
     request = context.request
     if request is not None:
         use_code(user=user, code=request.POST.get("code", ""), at=timezone.now())

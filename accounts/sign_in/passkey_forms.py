@@ -1,5 +1,4 @@
-"""The forms that passkeys come in. What a browser sends is a small tree of JSON with bytes in it;
-what a stranger sends may be any, and is told so instead of being a fault of ours."""
+"""Forms of passkeys. Malformed credentials are refused with a sentence instead of an error 500."""
 
 import struct
 from typing import Any
@@ -31,12 +30,12 @@ UNREADABLE = (
     InvalidSignature,
     UnsupportedAlgorithm,
 )
-"""What decoding JSON, base64, CBOR and keys of a stranger's choice may end in."""
+"""Exceptions of decoding JSON, base64, CBOR and keys that anybody may send."""
 REFUSED = _("This passkey was not accepted. Try again, or choose another way.")
 
 
 class CredentialField(forms.JSONField):
-    """JSON as far as it has the shape of a credential: an object with a response that is one."""
+    """JSON in the shape of a credential: an object whose response is an object."""
 
     widget = forms.HiddenInput
 
@@ -91,17 +90,17 @@ class PasskeyAgainForm(_UsedMixin, ReauthenticateWebAuthnForm):  # type: ignore[
 
 
 class SignInPasskeyForm(_UsedMixin, LoginWebAuthnForm):  # type: ignore[misc]  # as above
-    """Here the passkey is all there is: it must have asked its holder for a PIN or a finger.
+    """Sign-in by passkey alone, which requires user verification (a PIN or a finger).
 
-    The challenge wants that too, but allauth keeps one challenge a session, and that of a second
-    step, which wants less, would do.
+    The challenge requires it too, but allauth keeps one challenge a session, and that of a second
+    step, which does not, would be accepted.
     """
 
     def clean_credential(self) -> Authenticator:
         credential = self.cleaned_data["credential"]
         authenticator = super().clean_credential()
-        said = AuthenticationResponse.from_dict(credential).response.authenticator_data
-        if not said.is_user_verified():
+        data = AuthenticationResponse.from_dict(credential).response.authenticator_data
+        if not data.is_user_verified():
             raise ValidationError(REFUSED, code="holder_unknown")
         return authenticator
 

@@ -1,4 +1,4 @@
-"""Services of sign-up: a person and an account of their own."""
+"""Services of registration: sign-up, and opening an own account."""
 
 from datetime import datetime
 
@@ -30,11 +30,11 @@ def sign_up(
     by: Actor,
     at: datetime,
 ) -> User:
-    """Make a person, and an account whose first Administrator they are. They cannot sign in before
-    they have confirmed the address; the mail that asks for it is the caller's.
+    """Create a user, and an account whose first Administrator they are. They cannot sign in before
+    they have confirmed the address; the caller sends the mail that asks for it.
 
-    Somebody who was invited, and has not answered, signs up like anybody: otherwise an invitation
-    would keep them from an account of their own.
+    A user who exists only because of an open invitation signs up like a new one: otherwise an
+    invitation would keep them from an account of their own.
 
     Raises `ValidationError` by field (code `unique` for an address that is taken), and
     `PermissionDenied` where sign-up is closed.
@@ -42,16 +42,16 @@ def sign_up(
     _refuse_unless_open()
     account = Account(name=account_name, created_at=at)
     _clean(account, "account_name")
-    facts = {"name": name, "language": language, "time_zone": time_zone}
+    profile = {"name": name, "language": language, "time_zone": time_zone}
     user = _only_invited(email)
     if user is None:
-        user = User.objects.create_user(email, password, **facts, date_joined=at)
+        user = User.objects.create_user(email, password, **profile, date_joined=at)
         EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
     else:
         user.name, user.language, user.time_zone = name, language, time_zone
         user.set_password(password)
         user.clean_fields(exclude=["password"])
-        user.save(update_fields=[*facts, "password"])
+        user.save(update_fields=[*profile, "password"])
     audit.record("user.signed_up", by=by, at=at, subject=user)
     _open(account, user, by=by, at=at)
     return user
@@ -59,15 +59,15 @@ def sign_up(
 
 @transaction.atomic
 def open_own_account(*, user: User, account_name: str, by: Actor, at: datetime) -> Membership:
-    """Open an account for somebody who belongs to none: they have left, were removed, or came by an
+    """Open an account for a user who belongs to none: they have left, were removed, or have an
     invitation that lapsed. As by `sign_up`, they are its first Administrator.
 
-    Raises `ValidationError` by field, and `PermissionDenied` where sign-up is closed, for who has
-    an account (a closed one, too: operators open it again), for who has not confirmed their
-    address, and for everybody but themselves in person.
+    Raises `ValidationError` by field, and `PermissionDenied` where sign-up is closed, for users who
+    have an account (a closed one, too: operators open it again) or an unconfirmed address, and for
+    everybody but the user in person.
     """
     _refuse_unless_open()
-    # Whoever sends the form twice queues here, and has an account the second time.
+    # A form that is sent twice waits here, and finds an account the second time.
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     reauthorize(by, at)
     if by.user != user or by.through is not EntryPoint.PORTAL:
@@ -109,19 +109,19 @@ def _open(account: Account, user: User, *, by: Actor, at: datetime) -> Membershi
 
 
 def _only_invited(email: str) -> User | None:
-    """Whoever is here only because others have invited them: nobody has signed in as them ever."""
+    """The user who exists only because of invitations: nobody has ever signed in as them."""
     found = User.objects.select_for_update(of=("self",), no_key=True).filter(
         email=normal_email(email)
     )
     user = found.filter(is_active=True, memberships__isnull=True).first()
     if user is None or user.has_usable_password():
         return None
-    is_proven = EmailAddress.objects.filter(user=user, verified=True).exists()
-    return None if is_proven else user
+    is_verified = EmailAddress.objects.filter(user=user, verified=True).exists()
+    return None if is_verified else user
 
 
 def _clean(account: Account, field: str) -> None:
-    """Validate, and tell what is wrong with the name by the name of the form's field."""
+    """Validate, with errors of the name under the name of the form's field."""
     try:
         account.full_clean()
     except ValidationError as refusal:

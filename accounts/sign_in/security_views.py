@@ -1,4 +1,4 @@
-"""How a person signs in: address, password, second factors, and where they are signed in."""
+"""Views of the page Security: address, second factors, and sessions."""
 
 from typing import NamedTuple
 
@@ -28,8 +28,8 @@ from accounts.throttling import rate_limits
 Type = Authenticator.Type
 
 
-class SignedIn(NamedTuple):
-    """A browser in which the person is signed in."""
+class SessionRow(NamedTuple):
+    """A session of the user, with the name of its browser."""
 
     session: UserSession
     browser: str
@@ -40,7 +40,7 @@ class SignedIn(NamedTuple):
 @require_safe
 @never_cache
 def overview(request: HttpRequest) -> HttpResponse:
-    """Everything about one's own sign-in, with ways to change it."""
+    """The page Security."""
     user = _user(request)
     factors = list(Authenticator.objects.filter(user=user).order_by("created_at"))
     recovery_codes = next((each for each in factors if each.type == Type.RECOVERY_CODES), None)
@@ -91,10 +91,10 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
 @never_cache
 @reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]  # allauth has none
 def change_email(request: HttpRequest) -> HttpResponse:
-    """Ask for another address. Whether somebody else has it is told to nobody."""
+    """Request a change of address. The answer does not reveal whether the address is taken."""
     user = _user(request)
     form = EmailForm(request.POST if request.method == "POST" else None)
-    if form.is_valid() and _is_asked(request, user, form):
+    if form.is_valid() and _is_requested(request, user, form):
         return render(request, "accounts/email_sent.html", {"email": form.cleaned_data["email"]})
     status = 400 if form.errors else 200
     return render(request, "accounts/email.html", {"form": form}, status=status)
@@ -103,28 +103,30 @@ def change_email(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def confirm_email(request: HttpRequest, signed: str) -> HttpResponse:
-    """The way in from the mail to the new address. Opening it changes nothing: mail programs do."""
+    """The link of the mail to the new address. Opening it changes nothing: mail programs do."""
     try:
-        wish = email_change.read(signed)
+        change = email_change.read(signed)
     except email_change.BadLink:
         return render(request, "accounts/email_bad_link.html", status=410)
-    refusal = _changed(request, wish) if request.method == "POST" else None
+    refusal = _change(request, change) if request.method == "POST" else None
     if request.method != "POST" or refusal:
         status = 400 if refusal else 200
         return render(
             request,
             "accounts/email_confirm.html",
-            {"wish": wish, "refusal": refusal},
+            {"change": change, "refusal": refusal},
             status=status,
         )
-    messages.success(request, _("From now on you sign in with %(email)s.") % {"email": wish.email})
+    messages.success(
+        request, _("From now on you sign in with %(email)s.") % {"email": change.email}
+    )
     return redirect("mfa_index")
 
 
-def _is_asked(request: HttpRequest, user: User, form: EmailForm) -> bool:
-    """True if the mail is on its way; else the form says why not."""
+def _is_requested(request: HttpRequest, user: User, form: EmailForm) -> bool:
+    """Request the change; False if it is refused, with the reason in the form."""
     try:
-        sign_in_services.ask_for_email(
+        sign_in_services.request_email_change(
             user=user,
             email=form.cleaned_data["email"],
             by=person(user, request),
@@ -137,9 +139,9 @@ def _is_asked(request: HttpRequest, user: User, form: EmailForm) -> bool:
     return not form.errors
 
 
-def _changed(request: HttpRequest, wish: email_change.Wish) -> str:
+def _change(request: HttpRequest, change: email_change.EmailChange) -> str:
     """Change the address. Returns why it could not be changed, or "" if it was."""
-    user, email = wish
+    user, email = change
     try:
         sign_in_services.change_email(
             user=user, email=email, by=person(user, request), at=timezone.now()
@@ -149,10 +151,10 @@ def _changed(request: HttpRequest, wish: email_change.Wish) -> str:
     return ""
 
 
-def _browsers(request: HttpRequest, user: User) -> list[SignedIn]:
-    """Newest first, after this one."""
+def _browsers(request: HttpRequest, user: User) -> list[SessionRow]:
+    """The user's browsers: this one first, then the newest."""
     found = [
-        SignedIn(
+        SessionRow(
             session,
             browser_name(session.user_agent),
             session.session_key == request.session.session_key,

@@ -1,4 +1,4 @@
-"""The verbs of getting in: sign-up, a forgotten password, another address."""
+"""Services of sign-in: password reset, confirmed addresses, sessions, change of address."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -21,25 +21,25 @@ from accounts.throttling import rate_limits
 from accounts.throttling.rate_limits import Limit
 
 CHANGES_OF_EMAIL = Limit("change-email", 5, timedelta(hours=1))
-"""Whoever is signed in could otherwise have the portal write to any number of strangers."""
+"""So that a signed-in user cannot have the portal send mail to any number of addresses."""
 
 
 @transaction.atomic
-def ask_for_password(*, email: str, by: Actor, at: datetime) -> None:
-    """Send the link for a new password to this address, if it is somebody's.
+def request_password_reset(*, email: str, by: Actor, at: datetime) -> None:
+    """Send the link to reset the password to this address, if it is a user's.
 
-    Nobody hears whether it is: known or not, one event is written and one transaction committed.
-    Somebody whom their account makes sign in through its provider gets none: it would lead nowhere.
+    The answer does not reveal that: known or not, one event is written and one transaction
+    committed. Users who must sign in through an identity provider get none: it would be of no use.
     """
     user = User.objects.filter(email=email, is_active=True).first()
-    audit.record("password.reset_asked", by=by, at=at, subject=user)
+    audit.record("password.reset_requested", by=by, at=at, subject=user)
     if user is not None and not sso_hooks.refuses(user):
         security_emails.reset_password(user=user, at=at)
 
 
 @transaction.atomic
 def confirm_address(*, user: User, by: Actor, at: datetime) -> None:
-    """Take the user's address as theirs: they have opened a link that was sent to it."""
+    """Mark the user's address as verified: they have opened a link that was sent to it."""
     rows = EmailAddress.objects.filter(user=user, email=user.email, verified=False)
     if rows.update(verified=True, primary=True):
         audit.record("email.confirmed", by=by, at=at, subject=user)
@@ -47,7 +47,7 @@ def confirm_address(*, user: User, by: Actor, at: datetime) -> None:
 
 @transaction.atomic
 def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) -> int:
-    """Sign the person out of these browsers. Returns of how many."""
+    """End these sessions. Returns their number."""
     ended = 0
     for session in sessions:
         session.end()
@@ -57,22 +57,22 @@ def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) ->
 
 
 @transaction.atomic
-def ask_for_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
-    """Send a link to the address that the person wants to sign in with from now on.
+def request_email_change(*, user: User, email: str, by: Actor, at: datetime) -> None:
+    """Send a link to the address that the user wants to sign in with from now on.
 
-    Only they ask for it, and have just signed in (in a browser, its door has seen to that): whoever
-    finds an open browser or a token must not get the person's mail. Nobody hears whether another
-    user has the address; whoever reads mail there does.
+    Only for the user, shortly after signing in (in a browser the view has checked that): an open
+    browser or a leaked token must not suffice to take over the address. The answer does not reveal
+    whether another user has the address; the mail that goes there does.
 
     Raises `PermissionDenied`, `ValidationError` by field, and `TooManyTries`.
     """
     by = reauthorize(by, at)
     _refuse_all_but_themselves(user, by=by, at=at)
-    wanted = _wanted(email)
+    wanted = _normal(email)
     if wanted == user.email:
         raise ValidationError({"email": _("This is your address already. Enter another one.")})
     rate_limits.acquire(CHANGES_OF_EMAIL, str(user.pk))
-    audit.record("email.change_asked", by=by, at=at, subject=user)
+    audit.record("email.change_requested", by=by, at=at, subject=user)
     if (other := User.objects.filter(email=wanted).first()) is not None:
         security_emails.address_is_known(user=other, at=at)
     else:
@@ -81,9 +81,9 @@ def ask_for_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
 
 @transaction.atomic
 def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
-    """Give the user this address, which they have proven to be theirs, and tell the one before.
+    """Set the user's verified new address, and send a security e-mail to the former one.
 
-    Raises `ValidationError` if somebody else has it meanwhile.
+    Raises `ValidationError` if another user has it meanwhile.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     before, user.email = user.email, normal_email(email)
@@ -93,17 +93,16 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
         with transaction.atomic():
             user.save(update_fields=["email"])
     except IntegrityError:
-        user.validate_unique()  # somebody else got the address at this very moment
+        user.validate_unique()  # another user got the address at this very moment
         raise
     EmailAddress.objects.filter(user=user).delete()
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
-    invalidate_token_cache_on_commit(
-        user_id=user.pk
-    )  # who asks about their tokens is told the address
+    # Introspection of their tokens answers the address.
+    invalidate_token_cache_on_commit(user_id=user.pk)
     audit.record("email.changed", by=by, at=at, subject=user, before=before, after=user.email)
     security_emails.send_security_email(
         user=user,
-        news="email_changed",
+        event="email_changed",
         at=at,
         client=by.address or "",
         address=before,
@@ -127,7 +126,7 @@ def _refuse_all_but_themselves(user: User, *, by: Actor, at: datetime) -> None:
         )
 
 
-def _wanted(email: str) -> str:
+def _normal(email: str) -> str:
     try:
         return normal_email(email)
     except ValidationError as refusal:

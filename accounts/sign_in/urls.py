@@ -1,4 +1,4 @@
-"""The addresses of signing in. The names are django-allauth's, which looks them up by them."""
+"""URLs of sign-in and security. Their names are django-allauth's, which reverses them."""
 
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa
@@ -13,8 +13,8 @@ from django.views.generic import RedirectView
 from accounts.sign_in import security_views as security
 from accounts.sign_in import views as sign_in
 
-# What changes a second factor is kept together with its audit event, or not at all (the events are
-# written in `signin`).
+# Changes of second factors are committed together with their audit events, or not at all (the
+# events are written in `accounts.sign_in.adapter`).
 urlpatterns = [
     path("sign-in/", sign_in.sign_in, name="account_login"),
     path("sign-in/passkey/", passkeys.login_webauthn, name="mfa_login_webauthn"),

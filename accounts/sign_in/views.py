@@ -1,4 +1,4 @@
-"""The sign-in page: one field first."""
+"""View of the sign-in page: first the address, then the password or the identity provider."""
 
 from allauth.account import views as account
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -16,28 +16,29 @@ from accounts.sign_in.forms import AddressForm, SignInForm
 @sensitive_post_parameters("password")
 @never_cache
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The address leads on: to the provider of its domain, or to the password. Which of them tells
-    nothing about the person: all addresses of a domain lead the same way."""
+    """Ask for the address, and go on to the provider of its domain or to the password. That reveals
+    nothing about the user: all addresses of a domain lead the same way."""
     is_address = request.method == "POST" and "password" not in request.POST
     if is_address and not request.user.is_authenticated:
-        return _lead_on(request)
+        return _second_step(request)
     answer: HttpResponse = account.login(request)
     return answer
 
 
-def _lead_on(request: HttpRequest) -> HttpResponse:
+def _second_step(request: HttpRequest) -> HttpResponse:
     form = AddressForm(request.POST)
     if not form.is_valid():
         return _page(request, form, status=400)
     email: str = form.cleaned_data["login"]
-    way = None if request.POST.get("way") == "password" else sso_hooks.way(email)
-    if way is None:
+    path = None if request.POST.get("way") == "password" else sso_hooks.sign_in_path(email)
+    if path is None:
         return _page(request, SignInForm(initial={"login": email}, request=request))
     wanted = safe_next(request, fallback="")
     if wanted:
-        way = f"{way}?{urlencode({REDIRECT_FIELD_NAME: wanted})}"
-    # Browsers let no form lead to another site, not even by way of ours: the page goes on itself.
-    return render(request, "account/to_provider.html", {"way": way})
+        path = f"{path}?{urlencode({REDIRECT_FIELD_NAME: wanted})}"
+    # The Content-Security-Policy lets no form lead to another site, not even by a redirect of ours:
+    # the page goes on by itself.
+    return render(request, "account/to_provider.html", {"way": path})
 
 
 def _page(

@@ -1,1 +1,1 @@
-"""Which account a request is about, and who may see it."""
+"""The account that a request is about, and the member who makes it."""

@@ -1,4 +1,4 @@
-"""What the frame around every page shows."""
+"""Context processor of the page layout."""
 
 from typing import Any
 
@@ -9,24 +9,24 @@ from accounts.tenancy.decorators import current_member, memberships_of
 from accounts.tenancy.registration_policy import is_open_for_sign_up
 
 SECTIONS = ("account", "users", "api-tokens", "audit-log", "notifications")
-"""Parts of the profile that have an entry of their own in the sidebar, by their addresses."""
+"""Parts of the profile with an entry of their own in the sidebar, by their paths."""
 
 
 def layout(request: HttpRequest) -> dict[str, Any]:
-    """`section`, the entry of the sidebar that the page belongs to; `member` and `memberships`,
-    read from the database only when the page shows them."""
-    return {"section": section_of(request.path_info), **_who(request)}
+    """Add `section`, the page's entry in the sidebar, and `member` and `memberships`, which query
+    the database only when the page shows them."""
+    return {"section": section_of(request.path_info), **_membership_context(request)}
 
 
 def section_of(path: str) -> str:
-    """One of `SECTIONS`; "profile" for what else is in the profile; "" for anything else."""
+    """One of `SECTIONS`, "profile" for other pages of the profile, "" outside of it."""
     _root, profile, *rest = [*path.split("/"), ""]
     if profile != "profile":
         return ""
     return rest[0] if rest[0] in SECTIONS else "profile"
 
 
-def _who(request: HttpRequest) -> dict[str, Any]:
+def _membership_context(request: HttpRequest) -> dict[str, Any]:
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return {
             "member": None,

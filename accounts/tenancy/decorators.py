@@ -1,4 +1,4 @@
-"""Who asks: the member behind a request of the portal."""
+"""View decorators: the member, or the operator, behind a request of the portal."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 
 
 class MemberRequest(HttpRequest):
-    """A request whose person is known to be a present member of `member.account`."""
+    """A request of a present member of `member.account`."""
 
     user: User
     member: Membership
@@ -27,7 +27,7 @@ class MemberRequest(HttpRequest):
 
 
 def memberships_of(request: HttpRequest) -> list[Membership]:
-    """The present memberships of the signed-in person; asked for once a request."""
+    """The present memberships of the signed-in person; queried once a request."""
     if not isinstance(request.user, User):
         return []
     known: list[Membership] | None = getattr(request, "_memberships", None)
@@ -38,7 +38,7 @@ def memberships_of(request: HttpRequest) -> list[Membership]:
 
 
 def current_member(request: HttpRequest) -> Membership | None:
-    """What the person is in the account they chose, or in their first one. None for strangers."""
+    """The membership in the chosen account, else the first. None for anonymous visitors."""
     memberships = memberships_of(request)
     chosen = request.session.get(SESSION_KEY)
     first = memberships[0] if memberships else None
@@ -54,7 +54,7 @@ def operator_of(request: HttpRequest) -> Actor:
 
 
 def without_account(request: HttpRequest, form: OwnAccountForm, *, status: int) -> HttpResponse:
-    """What there is to do for a person who belongs to no account that is open."""
+    """The page for a person who belongs to no open account."""
     assert isinstance(request.user, User)
     closed = list(
         Account.objects.filter(memberships__user=request.user, memberships__removed_at=None)
@@ -69,7 +69,10 @@ def without_account(request: HttpRequest, form: OwnAccountForm, *, status: int) 
 def member_required(
     view: Callable[Concatenate[Any, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Ask strangers to sign in, tell people without an account so, and set `request.member`."""
+    """Require a membership, and set `request.member` and `request.actor`.
+
+    Anonymous visitors are asked to sign in; people without an account get a page that says so.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

@@ -1,4 +1,4 @@
-"""The form for a person who belongs to no account."""
+"""The form with which a person who belongs to no account opens one."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -7,7 +7,7 @@ from accounts.validators import validate_line
 
 
 class OwnAccountForm(forms.Form):
-    """The account that somebody opens who belongs to none."""
+    """The name of an own account."""
 
     account_name = forms.CharField(
         label=_("Company name"),

@@ -1,1 +1,1 @@
-"""Limits on how often something may be tried."""
+"""Rate limits: exact ones in the shared cache, cheap ones in each process."""

@@ -1,15 +1,14 @@
-"""How often in a minute: counted by each process in its own memory, so that counting costs no I/O.
+"""Counters per minute, kept in each process's memory, so that counting costs no I/O.
 
-A second after a process began to count somebody, and every second from then on, it tells the shared
-cache and hears what the others have told. So no process ever lets more than a limit through, and
-together they let through what each had counted when it last heard of the others: in the worst case,
-a burst within one second, the limit times the number of processes. If the cache does not answer,
-each holds the limit alone. (`accounts.throttling.rate_limits` is exact instead, and asks the cache
-each time.)
+A second after a process began to count a name, and every second from then on, it adds what is new
+to a count in the shared cache and reads how much the others have added. So no process ever lets
+more than a limit through, and together they let through what each had counted at its last exchange:
+in the worst case, a burst within one second, the limit times the number of processes. If the cache
+does not answer, each process holds the limit alone. (`accounts.throttling.rate_limits` is exact
+instead, and asks the cache each time.)
 """
 
 import contextlib
-import itertools
 import logging
 import math
 import threading
@@ -25,10 +24,10 @@ logger = logging.getLogger(__name__)
 
 WINDOW = 60
 """Seconds. Windows are whole minutes of the clock: all processes agree on when one begins."""
-TOLD_EVERY = 1.0
-LEFT_ALONE_FOR = 10.0
-"""Seconds in which nobody asks a cache that did not answer: waiting for it costs a second each."""
-MOST_COUNTED = 10_000
+EXCHANGE_SECONDS = 1.0
+CACHE_RETRY_SECONDS = 10.0
+"""How long a cache that did not answer is not asked again: waiting for it costs a second each."""
+MAX_NAMES = 10_000
 
 _BUSY_ADDRESS = (
     "Too many refused tokens came from your address. Wait, and check the token that you send."
@@ -36,7 +35,7 @@ _BUSY_ADDRESS = (
 
 
 class TooMany(Exception):
-    """Not now: `retry_after` says in how many seconds, `sentence` what to do."""
+    """The limit is reached: retry in `retry_after` seconds. `sentence` tells people what to do."""
 
     code = "too_many"
 
@@ -46,120 +45,128 @@ class TooMany(Exception):
         self.retry_after = math.ceil(WINDOW - at.timestamp() % WINDOW)
 
 
-class _Shared:
-    """The counts that all processes share, in the cache."""
+class _SharedCounts:
+    """The counts of all processes together, in the cache."""
 
     def __init__(self) -> None:
-        self.left_alone_until = 0.0
+        self.retry_at = 0.0
 
-    def add(self, name: str, number: int, now: float) -> int | None:
+    def add(self, key: str, number: int, now: float) -> int | None:
         """Add to a count; returns it, or None if the cache does not answer.
 
         That is no reason to refuse anybody: whatever is wrong with the cache, it is logged.
         """
-        if now < self.left_alone_until:
+        if now < self.retry_at:
             return None
         try:
-            cache.add(name, 0, 2 * WINDOW)
-            return int(cache.incr(name, number))
+            cache.add(key, 0, 2 * WINDOW)
+            return int(cache.incr(key, number))
         except Exception:
             logger.warning("The cache does not answer: each process limits alone.", exc_info=True)
-            self.left_alone_until = now + LEFT_ALONE_FOR
+            self.retry_at = now + CACHE_RETRY_SECONDS
             return None
 
 
-_shared = _Shared()
+_shared = _SharedCounts()
 
 
 class _Count:
-    """How often in this minute: here, and elsewhere as far as is known."""
+    """The count of one name in one minute: of this process, and of the others as far as known."""
 
-    __slots__ = ("_here", "_telling", "elsewhere", "here", "told", "told_at")
+    __slots__ = ("_adding", "_exchanging", "_key", "exchanged_at", "local", "others", "shared")
 
-    def __init__(self, now: float) -> None:
-        self._here = itertools.count(1)
-        self._telling = threading.Lock()
-        self.here = self.told = self.elsewhere = 0
-        self.told_at = now
+    def __init__(self, key: str, now: float) -> None:
+        self._key = key
+        self._adding = threading.Lock()
+        self._exchanging = threading.Lock()
+        self.local = self.shared = self.others = 0
+        self.exchanged_at = now
 
     @property
     def total(self) -> int:
-        return self.here + self.elsewhere
+        return self.local + self.others
 
     def add(self) -> None:
-        self.here = next(self._here)
+        with self._adding:
+            self.local += 1
 
-    def exchange(self, name: str, now: float) -> None:
-        """Tell the others, if it is time and no other thread is at it."""
-        if now - self.told_at < TOLD_EVERY or not self._telling.acquire(blocking=False):
+    def exchange(self, now: float) -> None:
+        """Share what is new, if it is time and no other thread is doing it."""
+        if now - self.exchanged_at < EXCHANGE_SECONDS or not self._exchanging.acquire(
+            blocking=False
+        ):
             return
         try:
-            here, self.told_at = self.here, now
-            everywhere = _shared.add(name, here - self.told, now)
+            local, self.exchanged_at = self.local, now
+            everywhere = _shared.add(self._key, local - self.shared, now)
             if everywhere is not None:
-                self.told, self.elsewhere = here, max(0, everywhere - here)
+                self.shared, self.others = local, max(0, everywhere - local)
         finally:
-            self._telling.release()
+            self._exchanging.release()
 
 
 def drop_first(held: dict[Any, Any], *, most: int) -> None:
-    """Drop what came first until no more than `most` are left, whatever other threads do to it."""
+    """Evict the oldest entries until no more than `most` are left, whatever other threads do."""
     while len(held) > most:
         with contextlib.suppress(RuntimeError, StopIteration):  # another thread was faster
             held.pop(next(iter(held)), None)
 
 
 class Counter:
-    """Counts by name within the present minute. Remembers so many names at most; the one that was
-    counted first goes."""
+    """Counts by minute and name. Holds so many names at most; the oldest is evicted."""
 
-    def __init__(self, purpose: str, *, most: int = MOST_COUNTED) -> None:
+    def __init__(self, purpose: str, *, most: int = MAX_NAMES) -> None:
         self._purpose, self._most = purpose, most
-        self.clear()
+        self._counts: dict[tuple[int, str], _Count] = {}
 
     def __len__(self) -> int:
         return len(self._counts)
 
     def clear(self) -> None:
-        self._minute = 0
-        self._counts: dict[str, _Count] = {}
+        self._counts.clear()
 
     def add(self, name: str, *, at: datetime) -> int:
-        """Count once more. Returns how often in this minute, with this time."""
+        """Count once more. Returns how often in the minute of `at`, with this time."""
         now = at.timestamp()
-        counts = self._of_the_minute(now)
-        count = counts.get(name)
-        if count is None:
-            count = counts.setdefault(name, _Count(now))
-            drop_first(counts, most=self._most)
+        key = _key(name, now)
+        count = self._counts.get(key) or self._begin(key, now)
         count.add()
-        count.exchange(self._shared_name(name), now)
+        count.exchange(now)
         return count.total
 
     def count(self, name: str, *, at: datetime) -> int:
-        """How often in this minute, as far as is known here."""
+        """How often in the minute of `at`, as far as is known here."""
         now = at.timestamp()
-        count = self._of_the_minute(now).get(name)
+        count = self._counts.get(_key(name, now))
         if count is None:
             return 0
-        count.exchange(self._shared_name(name), now)
+        count.exchange(now)
         return count.total
 
-    def _of_the_minute(self, now: float) -> dict[str, _Count]:
-        minute = int(now // WINDOW)
-        if minute != self._minute:
-            self._minute, self._counts = minute, {}
-        return self._counts
+    def _begin(self, key: tuple[int, str], now: float) -> _Count:
+        minute, name = key
+        new = _Count(f"limits:{self._purpose}:{minute}:{name}", now)
+        count = self._counts.setdefault(key, new)
+        drop_first(self._counts, most=self._most)
+        self._drop_earlier(minute)
+        return count
 
-    def _shared_name(self, name: str) -> str:
-        return f"limits:{self._purpose}:{self._minute}:{name}"
+    def _drop_earlier(self, minute: int) -> None:
+        """Evict the counts of earlier minutes. A late request of an earlier one evicts nothing."""
+        with contextlib.suppress(RuntimeError, StopIteration):  # another thread is doing it
+            while (first := next(iter(self._counts)))[0] < minute:
+                self._counts.pop(first, None)
+
+
+def _key(name: str, now: float) -> tuple[int, str]:
+    return int(now // WINDOW), name
 
 
 refusals = Counter("refusals")
 
 
 def count_refusal(address: str | None, *, at: datetime) -> None:
-    """Somebody was refused. Raises `TooMany` above `REFUSAL_RATE` a minute."""
+    """Count a refused request of this address. Raises `TooMany` above `REFUSAL_RATE` a minute."""
     if not settings.REFUSAL_RATE or address is None:
         return
     name = network_of(address)
@@ -179,6 +186,6 @@ def refuse_busy_address(address: str | None, *, at: datetime) -> None:
 
 
 def forget() -> None:
-    """Begin anew, as a process that has just started does."""
+    """Clear everything, as in a process that has just started."""
     refusals.clear()
-    _shared.left_alone_until = 0.0
+    _shared.retry_at = 0.0

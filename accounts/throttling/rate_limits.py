@@ -1,9 +1,9 @@
-"""Limits on how often somebody may try something, shared by all processes.
+"""Rate limits that all processes share, exact in every window.
 
-A limit of 5 a minute is five places. A try takes a free one and keeps it for a minute; whoever
-finds none is told how long to wait. So there are never more than five tries within any minute, a
-limit costs the cache five short entries for each subject, and taking a place is one `add`, which
-the cache promises to grant to one process only.
+A limit of 5 a minute is five slots. A try acquires a free slot and keeps it for a minute; without a
+free slot it is refused, and told how long to wait. So there are never more than five tries within
+any minute, a limit costs the cache five short entries for each subject, and acquiring a slot is one
+`add`, which the cache grants to one process only.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from django.core.cache import cache
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `times` tries `per` so much time, by whoever the subject is."""
+    """At most `times` tries of one subject `per` period."""
 
     name: str
     times: int
@@ -25,7 +25,7 @@ class Limit:
 
 
 class TooManyTries(Exception):
-    """The limit is reached; `retry_after` says in how many seconds a place is free, at least 1."""
+    """The limit is reached; `retry_after` says in how many seconds a slot is free, at least 1."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"Too many tries. The next is welcome in {retry_after} seconds.")
@@ -34,28 +34,28 @@ class TooManyTries(Exception):
 
 def acquire(limit: Limit, subject: str) -> None:
     """Count one try of the subject (an address, an e-mail, an id). Raises `TooManyTries`."""
-    places = _slots(limit, subject)
+    slots = _slots(limit, subject)
     seconds = limit.per.total_seconds()
-    taken = cache.get_many(places)
+    taken = cache.get_many(slots)
     ends_at = time() + seconds
-    for place in places:
-        if place not in taken and cache.add(place, ends_at, timeout=math.ceil(seconds)):
+    for slot in slots:
+        if slot not in taken and cache.add(slot, ends_at, timeout=math.ceil(seconds)):
             return
-    raise TooManyTries(_wait(places))
+    raise TooManyTries(_wait(slots))
 
 
 def forget(limit: Limit, subject: str) -> None:
-    """Let the subject begin anew."""
+    """Free all slots of the subject."""
     cache.delete_many(_slots(limit, subject))
 
 
 def _slots(limit: Limit, subject: str) -> list[str]:
-    """The keys of the places. The subject may be long or odd, and is nobody's business."""
+    """The cache keys of the slots. The subject is hashed: it may be long, and is private."""
     digest = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()
     return [f"limit:{limit.name}:{digest}:{number}" for number in range(limit.times)]
 
 
-def _wait(places: list[str]) -> int:
-    """Seconds until the first place is free."""
-    ends: dict[str, float] = cache.get_many(places)
+def _wait(slots: list[str]) -> int:
+    """Seconds until the first slot is free."""
+    ends: dict[str, float] = cache.get_many(slots)
     return max(1, math.ceil(min(ends.values(), default=0.0) - time()))

@@ -1,1 +1,1 @@
-"""People: their profiles, and the operators' services about them."""
+"""Users: their profiles, and the operators' services about them."""

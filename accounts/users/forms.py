@@ -1,3 +1,5 @@
+"""The form of the page My profile."""
+
 import zoneinfo
 from typing import Any
 
@@ -9,15 +11,15 @@ from accounts.models import Language, User
 
 
 def time_zone_choices() -> list[tuple[str, str]]:
-    """Every zone of the IANA database that a person may pick, by name."""
+    """The zones of the IANA database that people can choose, by name."""
     names = sorted(name for name in zoneinfo.available_timezones() if "/" in name)
     shown = [name for name in names if not name.startswith(("Etc/", "SystemV/", "US/"))]
     return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in shown)]
 
 
 def language_choices() -> list[tuple[str, str]]:
-    """The languages whose catalogue is there."""
-    return [(code, label) for code, label in Language.choices if is_spoken(code)]
+    """The languages that have a translation catalogue."""
+    return [(code, label) for code, label in Language.choices if has_catalogue(code)]
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -39,7 +41,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
         self.fields["phone"].widget = forms.TextInput(
             {"type": "tel", "autocomplete": "tel", "maxlength": "32"}
         )
-        # A zone that left the list (a renamed one) stays choosable for whoever has it.
+        # A zone that left the list (a renamed one) stays a choice for users who have it.
         zone = self.instance.time_zone
         field = self.fields["time_zone"]
         assert isinstance(field, forms.ChoiceField)
@@ -47,6 +49,6 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
             field.choices = [(zone, zone), *time_zone_choices()]
 
 
-def is_spoken(language: str) -> bool:
+def has_catalogue(language: str) -> bool:
     """True if the portal has a catalogue for this language of the API."""
     return language == Language.ENGLISH or catalogue_for(language) != "en"

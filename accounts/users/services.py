@@ -1,4 +1,4 @@
-"""The services of people: the only writers of their table."""
+"""Services of users: the only writers of their table."""
 
 from datetime import datetime
 
@@ -31,15 +31,15 @@ def create_user(
     by: Actor,
     at: datetime,
 ) -> User:
-    """Make a person who can sign in with this password; with None nobody can until one is set.
+    """Create a user, who signs in with this password; with None nobody can until one is set.
 
-    They belong to no account yet. Raises `ValidationError` by field.
+    The user belongs to no account yet. Raises `ValidationError` by field.
     """
     by = operators_only(by, at)
     if password is not None:
         _refuse_weak_password(password, User(email=email, name=name))
     user = User.objects.create_user(email, password, name=name, time_zone=time_zone, date_joined=at)
-    # The address is taken as proven: the operator vouches for it.
+    # The address counts as verified: the operator vouches for it.
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     audit.record("user.created", by=by, at=at, subject=user)
     return user
@@ -48,9 +48,9 @@ def create_user(
 @sensitive_variables("password")
 @transaction.atomic
 def set_password(*, user: User, password: str, by: Actor, at: datetime) -> None:
-    """Give the user another password, which ends their sessions and their short-lived tokens.
+    """Set the user's password, which ends their sessions and their short-lived tokens.
 
-    By themselves, in person, or an operator. Raises `ValidationError`.
+    For the user in person, and for operators. Raises `ValidationError`.
     """
     if by.user != user or by.token_id is not None:
         by = operators_only(by, at)
@@ -63,7 +63,7 @@ def set_password(*, user: User, password: str, by: Actor, at: datetime) -> None:
 
 @transaction.atomic
 def make_operator(*, user: User, by: Actor, at: datetime) -> None:
-    """Let the user into the Django admin, with every right there."""
+    """Make the user an operator, with every right in the Django admin."""
     by = operators_only(by, at)
     others = User.objects.exclude(is_staff=True, is_superuser=True)
     if others.filter(pk=user.pk).update(is_staff=True, is_superuser=True):
@@ -72,9 +72,9 @@ def make_operator(*, user: User, by: Actor, at: datetime) -> None:
 
 @transaction.atomic
 def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
-    """Switch a user off: no sign-in, no session, and all their tokens stop at once.
+    """Deactivate a user: no sign-in, no session, and all their tokens stop at once.
 
-    Raises `PermissionDenied` for somebody who would lock themselves out.
+    Raises `PermissionDenied` for operators who would lock themselves out.
     """
     by = operators_only(by, at)
     if by.user == user:
@@ -86,12 +86,12 @@ def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
 
 
 @transaction.atomic
-def restore_user(*, user: User, by: Actor, at: datetime) -> None:
-    """Switch a user on again; their API tokens work as before."""
+def reactivate_user(*, user: User, by: Actor, at: datetime) -> None:
+    """Reactivate a user; their API tokens work as before."""
     by = operators_only(by, at)
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
         invalidate_token_cache_on_commit(user_id=user.pk)
-        audit.record("user.restored", by=by, at=at, subject=user)
+        audit.record("user.reactivated", by=by, at=at, subject=user)
 
 
 @transaction.atomic
@@ -105,8 +105,8 @@ def change_profile(
     by: Actor,
     at: datetime,
 ) -> User:
-    """Keep what a person says about themselves. Raises `ValidationError`, and `PermissionDenied`
-    for everybody but themselves and operators."""
+    """Save a user's profile. Raises `ValidationError`, and `PermissionDenied` for everybody but the
+    user and operators."""
     by = reauthorize(by, at)
     if by.user != user:
         by = operators_only(by, at)

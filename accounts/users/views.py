@@ -1,4 +1,4 @@
-"""My profile: what a person says about themselves."""
+"""View of the page My profile."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required

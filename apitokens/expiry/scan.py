@@ -1,8 +1,8 @@
-"""Tells people in time that their tokens expire: finds what is due, for everybody at once.
+"""The expiry scan: finds tokens whose notice is due, and creates inbox entries and mails.
 
 A scan writes the ledger (`ExpiryNotice`), the inbox entries and the mails of some accounts in one
-transaction; sending is another story (`notifications.email.delivery`). Running it twice, or in two
-places at once, is dull.
+transaction; `notifications.email.delivery` sends them. It is idempotent, also when it runs in
+several processes at once.
 """
 
 import logging
@@ -35,7 +35,7 @@ from notifications.services import News
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT = "expirations_scanned"
+HEARTBEAT = health.SCAN_HEARTBEAT
 TOKENS_AT_ONCE = 2_000
 ACCOUNTS_LOOKED_AHEAD = 5_000
 ROWS_AT_ONCE = 2_000
@@ -117,13 +117,11 @@ def left_out(*, at: datetime, due_by: datetime) -> int:
     return ending.count()
 
 
+@health.oldest_due.register
 def oldest_due(at: datetime) -> datetime | None:
     """Since when the longest waiting token has been due for a scan."""
     oldest: datetime | None = _waiting(at).aggregate(oldest=Min("notice_due_at"))["oldest"]
     return oldest
-
-
-health.watch_scan(HEARTBEAT, oldest_due)
 
 
 def _waiting(due_by: datetime) -> APITokenQuerySet:
@@ -193,15 +191,15 @@ def _is_alone() -> bool:
 
 
 def _due_tokens(account_ids: list[int], moment: Moment) -> APITokenQuerySet:
-    """The tokens that somebody should be told about, soonest first. Those that end before the
+    """The tokens that are due for a notice, soonest first. Those that end before the
     instant that an operator looks ahead to get their notices in their own time."""
     due = _waiting(moment.due_by).filter(account_id__in=account_ids)
     return due.filter(expires_at__gt=moment.reach).order_by("expires_at", "pk").defer("digest")
 
 
 def _locked(tokens: APITokenQuerySet) -> list[APIToken]:
-    """Nobody deletes them until we are done. One that somebody holds is the next scan's: waiting
-    for it could be a deadlock with whoever locks many in another order."""
+    """Lock the tokens, so that none is deleted meanwhile. A token that is locked already is left to
+    the next scan: waiting for it could be a deadlock."""
     if connection.features.has_select_for_update_skip_locked:
         tokens = tokens.select_for_update(skip_locked=True, no_key=True)
     return list(tokens)

@@ -164,7 +164,7 @@ def forget_digests(*, by: Actor, at: datetime) -> int:
         for model in (APIToken, VerifierKey)
     )
     if forgotten:
-        audit.record("token.digests_forgotten", by=by, at=at, count=forgotten)
+        audit.record("token.digests_purged", by=by, at=at, count=forgotten)
     return forgotten
 
 

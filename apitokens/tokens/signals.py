@@ -1,4 +1,4 @@
-"""What API tokens have to say about the members who issued them."""
+"""Signal receivers and hooks: what `accounts` has to know of the tokens that a member issued."""
 
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,8 @@ from django.db.models import Count
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
+from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
-from accounts.authorization.token_hooks import TokenFacts, register
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.signals import member_leaving, member_role_changing
@@ -26,8 +26,7 @@ def delete_or_refuse(
     at: datetime,
     **_facts: Any,
 ) -> None:
-    """A member with active tokens stays, unless those go too: what they issued must not go on
-    without them."""
+    """Veto the removal of a member with active tokens, unless those are deleted too."""
     if delete_tokens:
         delete_all_of(issuer=membership, by=by, at=at)
     elif APIToken.objects.active(at).filter(issuer=membership).exists():
@@ -40,7 +39,7 @@ def delete_or_refuse(
 
 @receiver(member_role_changing)
 def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_facts: Any) -> None:
-    """Nobody gets a role below that of an active token they issued."""
+    """Veto a role below that of an active token that the member issued."""
     roles = APIToken.objects.active(at).filter(issuer=membership).values_list("role", flat=True)
     if not all(role.covers(Role(issued)) for issued in roles.distinct()):
         raise PermissionDenied(
@@ -48,6 +47,7 @@ def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_fac
         )
 
 
+@token_hooks.role_of.register
 def role_of(token_id: int, at: datetime) -> Role | None:
     """The role of a token that is active and not suspended, None for any other."""
     usable = APIToken.objects.active(at).filter(issuer__tokens_suspended_at=None)
@@ -55,10 +55,9 @@ def role_of(token_id: int, at: datetime) -> Role | None:
     return token.held_role if token else None
 
 
+@token_hooks.counts.register
 def counts(account_id: int, at: datetime) -> dict[int, int]:
-    """How many active tokens of the account each member issued; who issued none is not there."""
+    """How many active tokens of the account each member issued; members without any
+    are left out."""
     tokens = APIToken.objects.active(at).filter(account_id=account_id).order_by()
     return dict(tokens.values_list("issuer").annotate(count=Count("pk")))
-
-
-register(TokenFacts(role_of=role_of, counts=counts))

@@ -7,7 +7,7 @@ could claim the addresses of others.
 import re
 from datetime import datetime
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -73,7 +73,7 @@ def request_approval(*, connection: Connection, name: str, by: Actor, at: dateti
     domain = domain or Domain(connection=connection, name=name)
     domain.asked_at, domain.asked_by, domain.refused_at = at, by.membership, None
     domain.save()
-    _record("sso.domain_asked", domain, by=by, at=at)
+    _record("sso.domain_requested", domain, by=by, at=at)
     return domain
 
 
@@ -122,14 +122,12 @@ def refuse(*, domain: Domain, by: Actor, at: datetime) -> bool:
 
 
 def _lock_for_operator(domain: Domain, by: Actor, at: datetime) -> tuple[Domain, Actor]:
-    """Lock the account, and read domain and operator again. Only operators are allowed."""
-    if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
     recheck.lock_account(domain.connection.account_id)
+    by = recheck.operators_only(by, at)
     found = Domain.objects.filter(pk=domain.pk).select_related("connection").first()
     if found is None:
         raise ValidationError(_("The account does not ask for it any more."), code="withdrawn")
-    return found, recheck.reauthorize(by, at)
+    return found, by
 
 
 def _refuse_taken(name: str, connection: Connection) -> None:
@@ -152,7 +150,7 @@ def _stop_forcing_without_domains(connection: Connection, *, by: Actor, at: date
     still = Connection.objects.filter(pk=connection.pk, is_forced=True)
     if not approved.exists() and still.update(is_forced=False):
         audit.record(
-            "sso.force_ended",
+            "sso.enforcement_disabled",
             by=by,
             at=at,
             account_id=connection.account_id,

@@ -232,7 +232,7 @@ def force(*, connection: Connection, by: Actor, at: datetime) -> None:
 def stop_forcing(*, connection: Connection, by: Actor, at: datetime) -> bool:
     """Allow all ways of signing in again. False if SSO was not forced."""
     connection, by = lock_connection(connection, by, at, operators_too=True)
-    return _set_switches(connection, "sso.force_ended", is_forced=False, by=by, at=at)
+    return _set_switches(connection, "sso.enforcement_disabled", is_forced=False, by=by, at=at)
 
 
 @transaction.atomic

@@ -6,7 +6,6 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.authorization import sso_hooks
-from accounts.authorization.sso_hooks import SSOHooks
 from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.sign_in.mfa import has_two_factors
@@ -16,19 +15,22 @@ from sso.logout.services import sign_out_path
 from sso.models import Connection, Domain
 
 
-def way(email: str) -> str | None:
+@sso_hooks.sign_in_path.register
+def sign_in_path(email: str) -> str | None:
     """The path that starts a login with the provider of this address's domain."""
     domain = Domain.objects.in_force().filter(name=domain_of(email)).select_related("connection")
     found = domain.first()
     return reverse("sso:begin", args=[found.connection.slug]) if found else None
 
 
+@sso_hooks.is_forced_address.register
 def is_forced_address(email: str) -> bool:
     """True if members with an address of this domain must sign in by SSO."""
     domains = Domain.objects.in_force().filter(connection__is_forced=True)
     return domains.filter(name=domain_of(email)).exists()
 
 
+@sso_hooks.is_forced.register
 def is_forced(user: User) -> bool:
     """True for a present member of an account that forces SSO, if their address is in one of its
     approved domains or they are linked with its provider: changing the address is no bypass.
@@ -38,6 +40,7 @@ def is_forced(user: User) -> bool:
     return not user.is_staff and forcing_memberships(user).exists()
 
 
+@sso_hooks.may_bypass_sso.register
 def may_bypass_sso(user: User) -> bool:
     """True if the user may use other ways of signing in, in every account that forces them: an
     Administrator with a second factor, or the last one. Else an outage of the provider would lock
@@ -46,7 +49,8 @@ def may_bypass_sso(user: User) -> bool:
     return all(_keeps_other_sign_in(user, member) for member in forcing_memberships(user))
 
 
-def again(request: HttpRequest) -> str | None:
+@sso_hooks.reauthentication_path.register
+def reauthentication_path(request: HttpRequest) -> str | None:
     """The path of the reauthentication page, for a session that began by SSO."""
     session = sso_session.load(request.session)
     if session is None:
@@ -68,6 +72,7 @@ def forcing_memberships(user: User) -> QuerySet[Membership]:
     )
 
 
+@sso_hooks.sso_required_expression.register
 def sso_required_expression() -> Case:
     """`forcing_memberships` as an expression, for a query of one account's memberships."""
     domains = (
@@ -93,14 +98,4 @@ def _keeps_other_sign_in(user: User, member: Membership) -> bool:
     return has_two_factors(user) or not others.exclude(pk=member.pk).exists()
 
 
-sso_hooks.register(
-    SSOHooks(
-        way=way,
-        is_forced_address=is_forced_address,
-        is_forced=is_forced,
-        may_bypass_sso=may_bypass_sso,
-        again=again,
-        sign_out=sign_out_path,
-        sso_required_expression=sso_required_expression,
-    )
-)
+sso_hooks.sign_out_path.register(sign_out_path)

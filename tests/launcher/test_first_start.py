@@ -60,7 +60,7 @@ def test_sign_in_page_comes_with_its_style(portal: RunningPortal) -> None:
 @pytest.mark.both
 def test_worker_carries_out_a_task(portal: RunningPortal, servers: dict[str, str]) -> None:
     """The demo has digests that are to be forgotten; that leaves an audit event."""
-    ask = "print(AuditEvent.objects.filter(kind='token.digests_forgotten').count())"
+    ask = "print(AuditEvent.objects.filter(kind='token.digests_purged').count())"
     assert _shell(portal, servers, ask) == "0"
 
     _shell(portal, servers, "from apitokens.tasks import forget_digests; forget_digests.delay()")

@@ -1,4 +1,4 @@
-"""An operator, and the browser they work with."""
+"""An operator, and their browser."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ def operator(db: None) -> User:
 
 
 @pytest.fixture
-def desk(operator: User) -> Client:
+def browser(operator: User) -> Client:
     """The operator's browser."""
     client = Client(REMOTE_ADDR="192.0.2.7")
     client.force_login(operator)

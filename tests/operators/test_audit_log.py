@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from accounts.audit import labels
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
@@ -18,7 +19,7 @@ LIST, EVENT = "accounts_auditevent_changelist", "accounts_auditevent_change"
 
 @pytest.mark.parametrize("tokens", [1, 30])
 def test_log_costs_the_same_for_any_number_of_events(
-    desk: Client,
+    browser: Client,
     tokens: int,
     issue: Issue,
     django_assert_num_queries: DjangoAssertNumQueries,
@@ -28,16 +29,16 @@ def test_log_costs_the_same_for_any_number_of_events(
 
     # session, operator, kinds, the choice of accounts, count, rows
     with django_assert_num_queries(6):
-        shown(desk, page(LIST))
+        shown(browser, page(LIST))
 
 
 def test_event_tells_who_did_what_and_where(
-    desk: Client, engineer: Membership, issue: Issue
+    browser: Client, engineer: Membership, issue: Issue
 ) -> None:
     token, _key = issue(engineer, name="<script>alert(1)</script>")
     event = AuditEvent.objects.get(kind="token.issued")
 
-    text = shown(desk, page(EVENT, event.pk))
+    text = shown(browser, page(EVENT, event.pk))
 
     assert f"apitoken {token.pk}" in text
     assert engineer.user.email in text
@@ -46,43 +47,57 @@ def test_event_tells_who_did_what_and_where(
 
 
 def test_log_is_narrowed_by_kind_account_and_time(
-    desk: Client, engineer: Membership, stranger: Membership, issue: Issue, now: datetime
+    browser: Client, engineer: Membership, stranger: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(engineer), issue(stranger)
     audit.record("sign_out", by=Actor.member(engineer), at=now)
 
-    assert "sign_out</td>" not in shown(desk, page(LIST), kind="token.issued")
-    assert stranger.user.email not in shown(desk, page(LIST), account=engineer.account_id)
-    assert "0 results" in shown(desk, page(LIST), at__gte="2100-01-01 00:00:00+00:00")
+    assert "sign_out</td>" not in shown(browser, page(LIST), kind="token.issued")
+    assert stranger.user.email not in shown(browser, page(LIST), account=engineer.account_id)
+    assert "0 results" in shown(browser, page(LIST), at__gte="2100-01-01 00:00:00+00:00")
+
+
+@pytest.mark.parametrize(("former", "present"), labels.RENAMED.items())
+def test_event_that_was_renamed_is_found_and_shown_by_its_present_code(
+    browser: Client, engineer: Membership, now: datetime, former: str, present: str
+) -> None:
+    for kind in (former, present, "account.renamed"):
+        audit.record(kind, by=Actor.member(engineer), at=now, account=engineer.account)
+
+    for query in ({"kind": present}, {"kind": former}, {"q": present}):
+        text = shown(browser, page(LIST), **query)
+        assert text.count(f'<td class="field-code">{present}</td>') == 2
+        assert f">{former}</td>" not in text
+        assert "account.renamed</td>" not in text
 
 
 def test_log_is_searched_by_subject_and_through_which_token(
-    desk: Client, engineer: Membership, stranger: Membership, issue: Issue, now: datetime
+    browser: Client, engineer: Membership, stranger: Membership, issue: Issue, now: datetime
 ) -> None:
     token, _key = issue(engineer)
     issue(stranger)
     by = Actor(through=EntryPoint.API, token_id=token.pk, address="203.0.113.9")
     audit.record("token.refused", by=by, at=now)
 
-    found = shown(desk, page(LIST), q=str(token.pk))
+    found = shown(browser, page(LIST), q=str(token.pk))
     assert "token.refused</td>" in found
     assert stranger.user.email not in found
-    assert "token.refused</td>" in shown(desk, page(LIST), q="203.0.113")
+    assert "token.refused</td>" in shown(browser, page(LIST), q="203.0.113")
 
 
 def test_links_from_a_token_lead_to_its_events(
-    desk: Client, engineer: Membership, issue: Issue
+    browser: Client, engineer: Membership, issue: Issue
 ) -> None:
     token, _key = issue(engineer, name="Deploys")
     issue(MembershipFactory.create())
 
-    text = shown(desk, page(LIST), subject_type="apitoken", subject_id=token.pk)
+    text = shown(browser, page(LIST), subject_type="apitoken", subject_id=token.pk)
 
     assert "1 result" in text
 
 
 def test_events_are_neither_added_changed_nor_deleted(
-    desk: Client, engineer: Membership, issue: Issue
+    browser: Client, engineer: Membership, issue: Issue
 ) -> None:
     issue(engineer)
     event = AuditEvent.objects.get(kind="token.issued")
@@ -93,6 +108,6 @@ def test_events_are_neither_added_changed_nor_deleted(
         page(EVENT, event.pk),
         page("accounts_auditevent_delete", event.pk),
     ):
-        assert desk.post(address, {"post": "yes", "kind": "forged"}).status_code == 403
+        assert browser.post(address, {"post": "yes", "kind": "forged"}).status_code == 403
     event.refresh_from_db()
     assert (event.kind, AuditEvent.objects.count()) == ("token.issued", before)

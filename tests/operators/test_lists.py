@@ -43,19 +43,19 @@ def test_all_lists_are_guarded() -> None:
 
 @pytest.mark.parametrize("name", LISTS)
 def test_every_filter_can_be_chosen_and_counted(
-    desk: Client, engineer: Membership, issue: Issue, name: str
+    browser: Client, engineer: Membership, issue: Issue, name: str
 ) -> None:
     issue(engineer)
 
-    queries = queries_in(shown(desk, page(name), _facets="True"))
+    queries = queries_in(shown(browser, page(name), _facets="True"))
 
     assert len(queries) > 2
     for query in queries:
-        assert desk.get(page(name) + query).status_code == 200, query
+        assert browser.get(page(name) + query).status_code == 200, query
 
 
 def test_links_between_pages_lead_to_narrowed_lists(
-    desk: Client, engineer: Membership, issue: Issue
+    browser: Client, engineer: Membership, issue: Issue
 ) -> None:
     token, _key = issue(engineer)
     pages = [
@@ -64,18 +64,18 @@ def test_links_between_pages_lead_to_narrowed_lists(
         page("accounts_user_change", engineer.user_id),
     ]
 
-    addresses = {address for each in pages for address in lists_in(shown(desk, each))}
+    addresses = {address for each in pages for address in lists_in(shown(browser, each))}
 
     assert len(addresses) == 8
     for address in addresses:
-        assert desk.get(address).status_code == 200, address
+        assert browser.get(address).status_code == 200, address
 
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("lookup", ["id__in", "pk", "name", "name__regex", "nonsense"])
-def test_nothing_but_the_filters_can_be_asked(desk: Client, name: str, lookup: str) -> None:
+def test_nothing_but_the_filters_can_be_asked(browser: Client, name: str, lookup: str) -> None:
     for value in (NUMBER, "(", "\0", "x"):
-        assert desk.get(page(name), {lookup: value}).status_code == 400
+        assert browser.get(page(name), {lookup: value}).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_nothing_but_the_filters_can_be_asked(desk: Client, name: str, lookup: s
         (TOKENS, "issuer__user__password__startswith"),
     ],
 )
-def test_nobody_feels_their_way_to_a_secret(desk: Client, name: str, lookup: str) -> None:
+def test_nobody_feels_their_way_to_a_secret(browser: Client, name: str, lookup: str) -> None:
     for value in ("1", "-1", "\0"):
-        assert desk.get(page(name), {lookup: value}).status_code == 400
+        assert browser.get(page(name), {lookup: value}).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -120,22 +120,22 @@ def test_nobody_feels_their_way_to_a_secret(desk: Client, name: str, lookup: str
     ],
 )
 def test_value_that_makes_no_sense_is_no_fault(
-    desk: Client, engineer: Membership, issue: Issue, name: str, lookup: str
+    browser: Client, engineer: Membership, issue: Issue, name: str, lookup: str
 ) -> None:
     issue(engineer)
 
     for value in ("", "x", "\0", "(", "-1", "40000", str(2**63 - 1), NUMBER, "9" * 5000, "٣"):
-        answer = desk.get(page(name), {lookup: value, "_facets": "True"})
+        answer = browser.get(page(name), {lookup: value, "_facets": "True"})
         assert answer.status_code in (200, 302, 400), value
 
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("part", ["q", "o", "p", "all", "_popup", "_to_field", "_facets"])
 def test_list_that_is_turned_in_a_senseless_way_is_no_fault(
-    desk: Client, name: str, part: str
+    browser: Client, name: str, part: str
 ) -> None:
     for value in ("", "x", "\0", "(", "-1", NUMBER, "9" * 5000):
-        assert desk.get(page(name), {part: value}).status_code in (200, 302, 400)
+        assert browser.get(page(name), {part: value}).status_code in (200, 302, 400)
 
 
 @pytest.mark.parametrize(
@@ -145,43 +145,43 @@ def test_list_that_is_turned_in_a_senseless_way_is_no_fault(
         *("0001-01-01 00:00:00+14:00", "9999-12-31 23:59:59-14:00"),
     ],
 )
-def test_time_that_is_none_is_refused(desk: Client, at: str) -> None:
-    assert desk.get(page(EVENTS), {"at__gte": at}).status_code == 400
-    assert desk.get(page(EVENTS), {"at__lt": at}).status_code == 400
+def test_time_that_is_none_is_refused(browser: Client, at: str) -> None:
+    assert browser.get(page(EVENTS), {"at__gte": at}).status_code == 400
+    assert browser.get(page(EVENTS), {"at__lt": at}).status_code == 400
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_search_for_too_much_is_refused_in_a_sentence(desk: Client, name: str) -> None:
+def test_search_for_too_much_is_refused_in_a_sentence(browser: Client, name: str) -> None:
     most = "a " * (LONGEST_SEARCH // 2)
 
-    assert "Ensure this value" not in shown(desk, page(name), q=most)
+    assert "Ensure this value" not in shown(browser, page(name), q=most)
     for words in ("a " * 2000, "x" * 60_000):
-        assert f"at most {LONGEST_SEARCH} characters" in shown(desk, page(name), q=words)
+        assert f"at most {LONGEST_SEARCH} characters" in shown(browser, page(name), q=words)
 
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("tail", ["change/", "delete/", "history/", ""])
-def test_row_that_cannot_be_is_no_fault(desk: Client, name: str, tail: str) -> None:
+def test_row_that_cannot_be_is_no_fault(browser: Client, name: str, tail: str) -> None:
     for row in ("0", "-1", "x", "%00", "_00", NUMBER, "9" * 5000):
-        assert desk.get(f"{page(name)}{row}/{tail}").status_code in (302, 403, 404)
+        assert browser.get(f"{page(name)}{row}/{tail}").status_code in (302, 403, 404)
 
 
 @pytest.mark.parametrize("chosen", ["", "x", "-1", "\0", "1_2", NUMBER, str(2**63)])
 def test_nothing_is_deleted_when_a_selected_row_cannot_be(
-    desk: Client, engineer: Membership, issue: Issue, chosen: str
+    browser: Client, engineer: Membership, issue: Issue, chosen: str
 ) -> None:
     token, _key = issue(engineer)
     rows = {"_selected_action": [str(token.pk), chosen]}
 
     for confirmed in ({"index": "0"}, {"post": "yes"}):
         form = {"action": "delete_selected", **rows, **confirmed}
-        assert desk.post(page(TOKENS), form).status_code == 400
+        assert browser.post(page(TOKENS), form).status_code == 400
 
     assert not APIToken.objects.deleted().exists()
 
 
-def test_selected_row_that_is_not_there_is_said(desk: Client, operator: User) -> None:
+def test_selected_row_that_is_not_there_is_said(browser: Client, operator: User) -> None:
     form = {"action": "delete_selected", "_selected_action": str(2**63 - 1), "post": "yes"}
 
-    assert "deleted already" in desk.post(page(TOKENS), form, follow=True).content.decode()
+    assert "deleted already" in browser.post(page(TOKENS), form, follow=True).content.decode()
     assert not AuditEvent.objects.filter(kind="token.deleted").exists()

@@ -41,91 +41,91 @@ def choose(client: Client, name: str, action: str, *rows: Any) -> str:
 
 
 def test_domain_is_approved_on_the_record(
-    desk: Client, domain: Domain, operator: User, events: Events
+    browser: Client, domain: Domain, operator: User, events: Events
 ) -> None:
-    assert "Done. (example.com)" in choose(desk, DOMAINS, "approve", domain)
+    assert "Done. (example.com)" in choose(browser, DOMAINS, "approve", domain)
     domain.refresh_from_db()
     assert domain.approved_by == operator
     assert [event.user for event in events("sso.domain_approved")] == [operator]
 
 
 def test_domain_is_refused_on_the_record(
-    desk: Client, domain: Domain, operator: User, events: Events
+    browser: Client, domain: Domain, operator: User, events: Events
 ) -> None:
-    choose(desk, DOMAINS, "refuse", domain)
+    choose(browser, DOMAINS, "refuse", domain)
     domain.refresh_from_db()
     assert domain.refused_at
     assert [event.user for event in events("sso.domain_refused")] == [operator]
 
 
-def test_domain_of_two_accounts_is_approved_for_one(desk: Client, domain: Domain) -> None:
+def test_domain_of_two_accounts_is_approved_for_one(browser: Client, domain: Domain) -> None:
     other = DomainFactory.create(name="example.com", approved_at=None)
-    told = choose(desk, DOMAINS, "approve", other, domain)
+    told = choose(browser, DOMAINS, "approve", other, domain)
     assert "Another account has this domain" in told
     assert Domain.objects.filter(approved_at__isnull=False).count() == 1
 
 
-def test_list_shows_who_waits(desk: Client, domain: Domain) -> None:
+def test_list_shows_who_waits(browser: Client, domain: Domain) -> None:
     DomainFactory.create(name="approved.example")
-    waiting = shown(desk, page(DOMAINS), state="waiting")
+    waiting = shown(browser, page(DOMAINS), state="waiting")
     assert "example.com" in waiting
     assert "approved.example" not in waiting
-    assert "approved.example" in shown(desk, page(DOMAINS), state="approved")
-    assert "approved.example" not in shown(desk, page(DOMAINS), state="refused")
+    assert "approved.example" in shown(browser, page(DOMAINS), state="approved")
+    assert "approved.example" not in shown(browser, page(DOMAINS), state="refused")
 
 
-def test_list_of_domains_can_be_narrowed_to_an_account(desk: Client, domain: Domain) -> None:
+def test_list_of_domains_can_be_narrowed_to_an_account(browser: Client, domain: Domain) -> None:
     DomainFactory.create(name="other.example")
-    narrow = shown(desk, page(DOMAINS), account=domain.connection.account_id)
+    narrow = shown(browser, page(DOMAINS), account=domain.connection.account_id)
     assert "example.com" in narrow
     assert "other.example" not in narrow
 
 
-def test_domain_can_be_looked_at(desk: Client, domain: Domain) -> None:
-    assert "example.com" in shown(desk, page("sso_domain_change", domain.pk))
+def test_domain_can_be_looked_at(browser: Client, domain: Domain) -> None:
+    assert "example.com" in shown(browser, page("sso_domain_change", domain.pk))
 
 
 @pytest.mark.parametrize("name", ["sso_domain", "sso_connection"])
 def test_rows_are_not_made_changed_or_deleted_around_the_verbs(
-    desk: Client, domain: Domain, name: str
+    browser: Client, domain: Domain, name: str
 ) -> None:
     row = domain if name == "sso_domain" else domain.connection
-    assert desk.get(page(f"{name}_add")).status_code == 403
-    assert desk.post(page(f"{name}_change", row.pk), {"name": "evil.example"}).status_code == 403
-    assert desk.post(page(f"{name}_delete", row.pk), {"post": "yes"}).status_code == 403
+    assert browser.get(page(f"{name}_add")).status_code == 403
+    assert browser.post(page(f"{name}_change", row.pk), {"name": "evil.example"}).status_code == 403
+    assert browser.post(page(f"{name}_delete", row.pk), {"post": "yes"}).status_code == 403
     row.refresh_from_db()
     assert row.name != "evil.example"
 
 
-def test_connection_can_be_looked_at(desk: Client, connection: Connection) -> None:
-    text = shown(desk, page("sso_connection_change", connection.pk))
+def test_connection_can_be_looked_at(browser: Client, connection: Connection) -> None:
+    text = shown(browser, page("sso_connection_change", connection.pk))
     assert connection.entity_id in text
     assert connection.certificates.get().fingerprint in text
-    assert "Company directory" in shown(desk, page(CONNECTIONS))
+    assert "Company directory" in shown(browser, page(CONNECTIONS))
 
 
 def test_connection_leads_to_what_else_is_the_accounts(
-    desk: Client, connection: Connection, domain: Domain
+    browser: Client, connection: Connection, domain: Domain
 ) -> None:
-    text = shown(desk, page("sso_connection_change", connection.pk))
+    text = shown(browser, page("sso_connection_change", connection.pk))
     addresses = lists_in(text)
     assert len(addresses) == 3
     for address in addresses:
-        assert desk.get(address).status_code == 200, address
+        assert browser.get(address).status_code == 200, address
 
 
 def test_forcing_is_stopped_on_the_record(
-    desk: Client, connection: Connection, operator: User, events: Events
+    browser: Client, connection: Connection, operator: User, events: Events
 ) -> None:
-    choose(desk, CONNECTIONS, "stop_forcing", connection)
+    choose(browser, CONNECTIONS, "stop_forcing", connection)
     connection.refresh_from_db()
     assert (connection.is_on, connection.is_forced) == (True, False)
-    assert [event.user for event in events("sso.force_ended")] == [operator]
-    assert "Nothing was to be done" in choose(desk, CONNECTIONS, "stop_forcing", connection)
+    assert [event.user for event in events("sso.enforcement_disabled")] == [operator]
+    assert "Nothing was to be done" in choose(browser, CONNECTIONS, "stop_forcing", connection)
 
 
-def test_single_sign_on_is_switched_off(desk: Client, connection: Connection) -> None:
-    choose(desk, CONNECTIONS, "switch_off", connection)
+def test_single_sign_on_is_switched_off(browser: Client, connection: Connection) -> None:
+    choose(browser, CONNECTIONS, "switch_off", connection)
     connection.refresh_from_db()
     assert (connection.is_on, connection.is_forced) == (False, False)
 
@@ -152,7 +152,7 @@ def test_command_stops_forcing(connection: Connection, events: Events) -> None:
     connection.refresh_from_db()
     assert "may use their passwords again" in printed.out
     assert (connection.is_on, connection.is_forced) == (True, False)
-    assert [event.through for event in events("sso.force_ended")] == ["command"]
+    assert [event.through for event in events("sso.enforcement_disabled")] == ["command"]
 
 
 def test_command_finds_the_account_by_name(connection: Connection) -> None:

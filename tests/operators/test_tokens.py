@@ -23,19 +23,19 @@ LIST = "apitokens_apitoken_changelist"
 CHANGE, DELETE = "apitokens_apitoken_change", "apitokens_apitoken_delete"
 
 
-def select(desk: Client, *tokens: APIToken, **fields: str) -> tuple[int, str]:
+def select(browser: Client, *tokens: APIToken, **fields: str) -> tuple[int, str]:
     """Choose "Delete selected API tokens" for these; `post="yes"` confirms."""
     chosen = {"action": "delete_selected", "_selected_action": [token.pk for token in tokens]}
-    answer = desk.post(page(LIST), {**chosen, **fields}, follow=True)
+    answer = browser.post(page(LIST), {**chosen, **fields}, follow=True)
     return answer.status_code, answer.content.decode()
 
 
 def test_list_shows_tokens_of_all_accounts(
-    desk: Client, engineer: Membership, stranger: Membership, issue: Issue
+    browser: Client, engineer: Membership, stranger: Membership, issue: Issue
 ) -> None:
     issue(engineer, name="Deploys"), issue(stranger, name="Reports")
 
-    text = shown(desk, page(LIST))
+    text = shown(browser, page(LIST))
 
     assert "Deploys" in text
     assert "Reports" in text
@@ -44,7 +44,7 @@ def test_list_shows_tokens_of_all_accounts(
 
 @pytest.mark.parametrize("tokens", [1, 30])
 def test_list_costs_the_same_for_any_number_of_tokens(
-    desk: Client,
+    browser: Client,
     tokens: int,
     issue: Issue,
     django_assert_num_queries: DjangoAssertNumQueries,
@@ -54,11 +54,11 @@ def test_list_costs_the_same_for_any_number_of_tokens(
 
     # session, operator, the choice of accounts, count, rows
     with django_assert_num_queries(5):
-        shown(desk, page(LIST))
+        shown(browser, page(LIST))
 
 
 def test_digest_pepper_and_form_key_are_not_shown(
-    desk: Client, engineer: Membership, issue: Issue
+    browser: Client, engineer: Membership, issue: Issue
 ) -> None:
     token, key = issue(engineer, form_key=uuid4())
     token.refresh_from_db()
@@ -66,18 +66,18 @@ def test_digest_pepper_and_form_key_are_not_shown(
     secrets = [digest.hex(), base64.b64encode(digest).decode(), str(digest)[2:-1], key.secret]
 
     for address in (page(LIST), page(CHANGE, token.pk), page(DELETE, token.pk)):
-        text = shown(desk, address)
+        text = shown(browser, address)
         assert not [each for each in (*secrets, str(token.form_key)) if each in text]
         assert "digest" not in text.lower()
         assert "pepper" not in text.lower()
 
 
 def test_token_is_deleted_on_the_record(
-    desk: Client, engineer: Membership, issue: Issue, operator: User, events: Events
+    browser: Client, engineer: Membership, issue: Issue, operator: User, events: Events
 ) -> None:
     token, _key = issue(engineer, name="Deploys")
 
-    answer = desk.post(page(DELETE, token.pk), {"post": "yes"}, follow=True)
+    answer = browser.post(page(DELETE, token.pk), {"post": "yes"}, follow=True)
 
     assert "was deleted successfully" in answer.content.decode()
     token.refresh_from_db()
@@ -87,11 +87,11 @@ def test_token_is_deleted_on_the_record(
 
 
 def test_question_before_deletion_names_the_token_and_changes_nothing(
-    desk: Client, engineer: Membership, issue: Issue
+    browser: Client, engineer: Membership, issue: Issue
 ) -> None:
     token, _key = issue(engineer, name="Deploys <b>")
 
-    text = shown(desk, page(DELETE, token.pk))
+    text = shown(browser, page(DELETE, token.pk))
 
     assert "Deploys &lt;b&gt;" in text
     assert engineer.user.email in text
@@ -100,28 +100,28 @@ def test_question_before_deletion_names_the_token_and_changes_nothing(
 
 
 def test_several_are_deleted_after_one_question(
-    desk: Client, engineer: Membership, stranger: Membership, issue: Issue, events: Events
+    browser: Client, engineer: Membership, stranger: Membership, issue: Issue, events: Events
 ) -> None:
     first, second, other = (issue(each).token for each in (engineer, stranger, engineer))
 
-    _status, question = select(desk, first, second)
+    _status, question = select(browser, first, second)
     assert "Delete these 2 API tokens?" in question
     assert not APIToken.objects.deleted().exists()
 
-    select(desk, first, second, post="yes")
+    select(browser, first, second, post="yes")
     assert set(APIToken.objects.deleted()) == {first, second}
     assert APIToken.objects.undeleted().get() == other
     assert len(events("token.deleted")) == 2
 
 
 def test_tombstones_among_the_selected_are_left_alone(
-    desk: Client, engineer: Membership, issue: Issue, now: datetime
+    browser: Client, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
     gone, _key = issue(engineer, name="Long gone")
     token_services.delete(token=gone, by=Actor.member(engineer), at=now)
     fresh, _key = issue(engineer)
 
-    _status, text = select(desk, gone, fresh, post="yes")
+    _status, text = select(browser, gone, fresh, post="yes")
 
     assert "Successfully deleted 1 API token" in text
     gone.refresh_from_db()
@@ -129,52 +129,52 @@ def test_tombstones_among_the_selected_are_left_alone(
 
 
 def test_only_tombstones_selected_is_said(
-    desk: Client, engineer: Membership, issue: Issue, now: datetime, events: Events
+    browser: Client, engineer: Membership, issue: Issue, now: datetime, events: Events
 ) -> None:
     gone, _key = issue(engineer)
     token_services.delete(token=gone, by=Actor.member(engineer), at=now)
 
-    _status, text = select(desk, gone, post="yes")
+    _status, text = select(browser, gone, post="yes")
 
     assert "deleted already" in text
     assert len(events("token.deleted")) == 1
 
 
 def test_more_than_a_form_can_hold_are_refused(
-    desk: Client, engineer: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch
+    browser: Client, engineer: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tokens_admin, "MOST_AT_ONCE", 1)
     tokens = [issue(engineer).token for _number in range(2)]
 
-    _status, text = select(desk, *tokens, post="yes")
+    _status, text = select(browser, *tokens, post="yes")
 
     assert "revoke_tokens" in text
     assert not APIToken.objects.deleted().exists()
 
 
 def test_tombstone_is_not_deleted_again(
-    desk: Client, engineer: Membership, issue: Issue, now: datetime
+    browser: Client, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
     token, _key = issue(engineer)
     token_services.delete(token=token, by=Actor.member(engineer), at=now)
 
-    assert desk.post(page(DELETE, token.pk), {"post": "yes"}).status_code == 403
+    assert browser.post(page(DELETE, token.pk), {"post": "yes"}).status_code == 403
     token.refresh_from_db()
     assert token.deleted_by == engineer.user
 
 
-def test_tokens_are_not_created_here(desk: Client, engineer: Membership) -> None:
+def test_tokens_are_not_created_here(browser: Client, engineer: Membership) -> None:
     form = {"name": "New", "role": Role.USERS, "account": engineer.account_id}
 
-    assert desk.post(page("apitokens_apitoken_add"), form).status_code == 403
+    assert browser.post(page("apitokens_apitoken_add"), form).status_code == 403
     assert not APIToken.objects.exists()
 
 
-def test_tokens_are_not_edited_here(desk: Client, engineer: Membership, issue: Issue) -> None:
+def test_tokens_are_not_edited_here(browser: Client, engineer: Membership, issue: Issue) -> None:
     token, _key = issue(engineer, name="Deploys")
     form = {"name": "Renamed", "role": Role.ADMINISTRATORS, "expires_at": ""}
 
-    assert desk.post(page(CHANGE, token.pk), form).status_code == 403
+    assert browser.post(page(CHANGE, token.pk), form).status_code == 403
     token.refresh_from_db()
     assert (token.name, token.held_role) == ("Deploys", Role.USERS)
 
@@ -196,60 +196,60 @@ def test_staff_without_the_right_to_delete_do_not(
     ("status", "name"), [("active", "A1"), ("expired", "E1"), ("deleted", "D1")]
 )
 def test_filter_by_status(
-    desk: Client, engineer: Membership, issue: Issue, now: datetime, status: str, name: str
+    browser: Client, engineer: Membership, issue: Issue, now: datetime, status: str, name: str
 ) -> None:
     issue(engineer, name="A1")
     issue(engineer, name="E1", at=now - timedelta(days=9), expires_at=now - timedelta(days=1))
     gone, _key = issue(engineer, name="D1")
     token_services.delete(token=gone, by=Actor.member(engineer), at=now)
 
-    text = shown(desk, page(LIST), status=status)
+    text = shown(browser, page(LIST), status=status)
 
     assert [each for each in ("A1", "E1", "D1") if f">{each}<" in text] == [name]
 
 
-def test_filter_by_role(desk: Client, engineer: Membership, issue: Issue) -> None:
+def test_filter_by_role(browser: Client, engineer: Membership, issue: Issue) -> None:
     issue(engineer, name="Strong", role=Role.ENGINEERS), issue(engineer, name="Weak")
 
-    text = shown(desk, page(LIST), role__exact=Role.ENGINEERS.value)
+    text = shown(browser, page(LIST), role__exact=Role.ENGINEERS.value)
 
     assert "Strong" in text
     assert "Weak" not in text
 
 
 def test_filter_by_account(
-    desk: Client, engineer: Membership, stranger: Membership, issue: Issue
+    browser: Client, engineer: Membership, stranger: Membership, issue: Issue
 ) -> None:
     issue(engineer, name="Ours"), issue(stranger, name="Theirs")
 
-    text = shown(desk, page(LIST), account=stranger.account_id)
+    text = shown(browser, page(LIST), account=stranger.account_id)
 
     assert "Theirs" in text
     assert "Ours" not in text
 
 
 def test_search_finds_by_id_name_issuer_and_account(
-    desk: Client, engineer: Membership, stranger: Membership, issue: Issue
+    browser: Client, engineer: Membership, stranger: Membership, issue: Issue
 ) -> None:
     token, _key = issue(engineer, name="Deploys")
     issue(stranger, name="Reports")
 
     for words in (str(token.pk), f"{token.pk}$", "deplo", engineer.user.email, "example inc"):
-        text = shown(desk, page(LIST), q=words)
+        text = shown(browser, page(LIST), q=words)
         assert "Deploys" in text, words
         assert "Reports" not in text, words
 
 
 @pytest.mark.parametrize("token_id", ["1", "99999999999999999999", "nonsense"])
-def test_token_that_is_not_there_is_no_fault(desk: Client, token_id: str) -> None:
+def test_token_that_is_not_there_is_no_fault(browser: Client, token_id: str) -> None:
     for name in (CHANGE, DELETE):
-        assert desk.get(page(name, token_id)).status_code == 302
+        assert browser.get(page(name, token_id)).status_code == 302
 
 
 def test_account_asked_for_stands_among_the_choices_however_many_there_are(
-    desk: Client, stranger: Membership, monkeypatch: pytest.MonkeyPatch
+    browser: Client, stranger: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filters, "ACCOUNTS_TO_CHOOSE_FROM", 0)
 
-    assert "Globex" in shown(desk, page(LIST), account=stranger.account_id)
-    assert "Globex" not in shown(desk, page(LIST))
+    assert "Globex" in shown(browser, page(LIST), account=stranger.account_id)
+    assert "Globex" not in shown(browser, page(LIST))

@@ -19,72 +19,74 @@ LIST, ADD = "accounts_user_changelist", "accounts_user_add"
 NEW_PASSWORD = "another long pass phrase"
 
 
-def change(desk: Client, user: User, **fields: str) -> int:
+def change(browser: Client, user: User, **fields: str) -> int:
     """Send the form of the user; a missing `is_active` switches them off."""
-    return desk.post(page("accounts_user_change", user.pk), fields).status_code
+    return browser.post(page("accounts_user_change", user.pk), fields).status_code
 
 
 @pytest.mark.parametrize("users", [1, 30])
 def test_list_costs_the_same_for_any_number_of_users(
-    desk: Client, users: int, django_assert_num_queries: DjangoAssertNumQueries
+    browser: Client, users: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     UserFactory.create_batch(users)
 
     with django_assert_num_queries(4):  # session, operator, count, rows
-        shown(desk, page(LIST))
+        shown(browser, page(LIST))
 
 
 def test_switching_a_user_off_stops_their_tokens_and_on_brings_them_back(
-    desk: Client, engineer: Membership, issue: Issue, now: datetime, events: Events
+    browser: Client, engineer: Membership, issue: Issue, now: datetime, events: Events
 ) -> None:
     presented = issue(engineer).key.spell()
 
-    change(desk, engineer.user)
+    change(browser, engineer.user)
     with pytest.raises(Refused) as refused:
         verify(presented=presented, at=now)
     assert refused.value.code is Refusal.ISSUER_INACTIVE
 
-    change(desk, engineer.user, is_active="on")
+    change(browser, engineer.user, is_active="on")
     assert verify(presented=presented, at=now).user_id == engineer.user_id
     assert len(events("user.deactivated", subject_id=engineer.user_id)) == 1
-    assert len(events("user.restored", subject_id=engineer.user_id)) == 1
+    assert len(events("user.reactivated", subject_id=engineer.user_id)) == 1
 
 
 def test_switching_a_user_off_ends_their_session(
-    client: Client, desk: Client, engineer: Membership, sign_in: SignIn
+    client: Client, browser: Client, engineer: Membership, sign_in: SignIn
 ) -> None:
     sign_in(client, engineer)
 
-    change(desk, engineer.user)
+    change(browser, engineer.user)
 
     assert client.get(reverse("apitokens:list")).status_code == 302
 
 
 def test_event_names_the_operator_and_where_they_sit(
-    desk: Client, engineer: Membership, operator: User, events: Events
+    browser: Client, engineer: Membership, operator: User, events: Events
 ) -> None:
-    change(desk, engineer.user)
+    change(browser, engineer.user)
 
     (event,) = events("user.deactivated")
     assert (event.user, event.through, event.address) == (operator, "admin", "192.0.2.7")
 
 
-def test_operator_cannot_switch_themselves_off(desk: Client, operator: User) -> None:
-    change(desk, operator)
+def test_operator_cannot_switch_themselves_off(browser: Client, operator: User) -> None:
+    change(browser, operator)
 
     operator.refresh_from_db()
     assert operator.is_active
 
 
-def test_saving_without_a_change_leaves_no_event(desk: Client, engineer: Membership) -> None:
-    assert change(desk, engineer.user, is_active="on") == 302
+def test_saving_without_a_change_leaves_no_event(browser: Client, engineer: Membership) -> None:
+    assert change(browser, engineer.user, is_active="on") == 302
 
     assert not changes()
 
 
-def test_new_user_with_a_password_can_sign_in(desk: Client, client: Client, events: Events) -> None:
+def test_new_user_with_a_password_can_sign_in(
+    browser: Client, client: Client, events: Events
+) -> None:
     form = {"email": "New@Example.com", "name": "Nora", "new_password": NEW_PASSWORD}
-    assert desk.post(page(ADD), form).status_code == 302
+    assert browser.post(page(ADD), form).status_code == 302
 
     user = User.objects.get(email="new@example.com")
     credentials = {"login": user.email, "password": NEW_PASSWORD}
@@ -93,14 +95,14 @@ def test_new_user_with_a_password_can_sign_in(desk: Client, client: Client, even
     assert [event.subject_id for event in events("user.created")] == [user.pk]
 
 
-def test_new_user_without_a_password_has_an_unusable_one(desk: Client) -> None:
-    desk.post(page(ADD), {"email": "new@example.com"})
+def test_new_user_without_a_password_has_an_unusable_one(browser: Client) -> None:
+    browser.post(page(ADD), {"email": "new@example.com"})
 
     assert not User.objects.get(email="new@example.com").has_usable_password()
 
 
-def test_new_user_is_no_operator_whatever_the_form_says(desk: Client) -> None:
-    desk.post(page(ADD), {"email": "new@example.com", "is_staff": "on", "is_superuser": "on"})
+def test_new_user_is_no_operator_whatever_the_form_says(browser: Client) -> None:
+    browser.post(page(ADD), {"email": "new@example.com", "is_staff": "on", "is_superuser": "on"})
 
     user = User.objects.get(email="new@example.com")
     assert (user.is_staff, user.is_superuser) == (False, False)
@@ -121,22 +123,22 @@ def test_new_user_is_no_operator_whatever_the_form_says(desk: Client) -> None:
         {"email": "new@example.com", "name": "x" * 151},
     ],
 )
-def test_user_that_makes_no_sense_is_not_made(desk: Client, form: dict[str, str]) -> None:
-    assert desk.post(page(ADD), form).status_code == 200
+def test_user_that_makes_no_sense_is_not_made(browser: Client, form: dict[str, str]) -> None:
+    assert browser.post(page(ADD), form).status_code == 200
 
     assert User.objects.count() == 1
     assert not changes()
 
 
 def test_new_password_like_the_address_is_refused_beside_its_field(
-    desk: Client, engineer: Membership
+    browser: Client, engineer: Membership
 ) -> None:
     likeness = engineer.user.email.upper()
 
-    added = desk.post(
+    added = browser.post(
         page(ADD), {"email": "gabriella@example.com", "new_password": "gabriella@example.com"}
     )
-    changed = desk.post(
+    changed = browser.post(
         page("accounts_user_change", engineer.user_id),
         {"is_active": "on", "new_password": likeness},
     )
@@ -149,11 +151,11 @@ def test_new_password_like_the_address_is_refused_beside_its_field(
 
 
 def test_new_password_ends_the_users_session(
-    client: Client, desk: Client, engineer: Membership, sign_in: SignIn, events: Events
+    client: Client, browser: Client, engineer: Membership, sign_in: SignIn, events: Events
 ) -> None:
     sign_in(client, engineer)
 
-    change(desk, engineer.user, is_active="on", new_password=NEW_PASSWORD)
+    change(browser, engineer.user, is_active="on", new_password=NEW_PASSWORD)
 
     engineer.user.refresh_from_db()
     assert engineer.user.check_password(NEW_PASSWORD)
@@ -161,45 +163,45 @@ def test_new_password_ends_the_users_session(
     assert len(events("user.password_set", subject_id=engineer.user_id)) == 1
 
 
-def test_own_new_password_keeps_the_operator_signed_in(desk: Client, operator: User) -> None:
-    change(desk, operator, new_password=NEW_PASSWORD)
+def test_own_new_password_keeps_the_operator_signed_in(browser: Client, operator: User) -> None:
+    change(browser, operator, new_password=NEW_PASSWORD)
 
-    assert desk.get(page("index")).status_code == 200
+    assert browser.get(page("index")).status_code == 200
 
 
-def test_weak_new_password_changes_nothing(desk: Client, engineer: Membership) -> None:
-    assert change(desk, engineer.user, is_active="on", new_password="short") == 200
+def test_weak_new_password_changes_nothing(browser: Client, engineer: Membership) -> None:
+    assert change(browser, engineer.user, is_active="on", new_password="short") == 200
 
     engineer.user.refresh_from_db()
     assert engineer.user.check_password(PASSWORD)
 
 
-def test_address_and_rights_cannot_be_edited(desk: Client, engineer: Membership) -> None:
+def test_address_and_rights_cannot_be_edited(browser: Client, engineer: Membership) -> None:
     before = engineer.user.email
 
-    change(desk, engineer.user, is_active="on", email="evil@example.com", is_staff="on")
+    change(browser, engineer.user, is_active="on", email="evil@example.com", is_staff="on")
 
     engineer.user.refresh_from_db()
     assert (engineer.user.email, engineer.user.is_staff) == (before, False)
 
 
-def test_password_hash_is_not_shown(desk: Client, engineer: Membership) -> None:
-    text = shown(desk, page("accounts_user_change", engineer.user_id))
+def test_password_hash_is_not_shown(browser: Client, engineer: Membership) -> None:
+    text = shown(browser, page("accounts_user_change", engineer.user_id))
 
     assert engineer.user.password.split("$")[-1] not in text
     assert "argon2" not in text
 
 
-def test_users_are_not_deleted(desk: Client, engineer: Membership) -> None:
+def test_users_are_not_deleted(browser: Client, engineer: Membership) -> None:
     address = page("accounts_user_delete", engineer.user_id)
 
-    assert desk.post(address, {"post": "yes"}).status_code == 403
+    assert browser.post(address, {"post": "yes"}).status_code == 403
     assert User.objects.filter(pk=engineer.user_id).exists()
 
 
-def test_search_and_filters(desk: Client, engineer: Membership) -> None:
+def test_search_and_filters(browser: Client, engineer: Membership) -> None:
     UserFactory.create(email="gone@example.com", name="Theo", is_active=False)
 
-    assert "gone@example.com" in shown(desk, page(LIST), q="theo")
-    assert engineer.user.email not in shown(desk, page(LIST), q="theo")
-    assert "gone@example.com" not in shown(desk, page(LIST), is_active__exact=1)
+    assert "gone@example.com" in shown(browser, page(LIST), q="theo")
+    assert engineer.user.email not in shown(browser, page(LIST), q="theo")
+    assert "gone@example.com" not in shown(browser, page(LIST), is_active__exact=1)

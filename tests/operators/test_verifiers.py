@@ -23,9 +23,9 @@ def verifier(db: None, now: datetime) -> VerifierKey:
 
 
 def test_key_is_shown_once_in_the_answer_itself(
-    desk: Client, operator: User, events: Events, now: datetime
+    browser: Client, operator: User, events: Events, now: datetime
 ) -> None:
-    answer = desk.post(page(ADD), {"name": "Video storage"})
+    answer = browser.post(page(ADD), {"name": "Video storage"})
 
     text = answer.context["plaintext"]
     made = VerifierKey.objects.get()
@@ -35,40 +35,40 @@ def test_key_is_shown_once_in_the_answer_itself(
     assert authenticate_verifier(presented=text, at=now) == made.pk
     assert [event.user for event in events("verifier.issued")] == [operator]
     for address in (page(LIST), page(CHANGE, made.pk), page(DELETE, made.pk)):
-        assert text.split("_")[2] not in shown(desk, address)
+        assert text.split("_")[2] not in shown(browser, address)
 
 
-def test_key_without_a_name_is_not_made(desk: Client) -> None:
-    assert desk.post(page(ADD), {"name": " "}).status_code == 200
+def test_key_without_a_name_is_not_made(browser: Client) -> None:
+    assert browser.post(page(ADD), {"name": " "}).status_code == 200
     assert not VerifierKey.objects.exists()
 
 
 def test_key_is_deleted_on_the_record(
-    desk: Client, operator: User, verifier: VerifierKey, events: Events
+    browser: Client, operator: User, verifier: VerifierKey, events: Events
 ) -> None:
-    answer = desk.post(page(DELETE, verifier.pk), {"post": "yes"}, follow=True)
+    answer = browser.post(page(DELETE, verifier.pk), {"post": "yes"}, follow=True)
 
     verifier.refresh_from_db()
     assert answer.status_code == 200
     assert verifier.deleted_at
     assert [event.user for event in events("verifier.deleted")] == [operator]
-    assert "Deleted" in shown(desk, page(LIST))
+    assert "Deleted" in shown(browser, page(LIST))
 
 
-def test_deleted_key_cannot_be_deleted_again(desk: Client, verifier: VerifierKey) -> None:
-    desk.post(page(DELETE, verifier.pk), {"post": "yes"})
-    assert desk.post(page(DELETE, verifier.pk), {"post": "yes"}).status_code == 403
+def test_deleted_key_cannot_be_deleted_again(browser: Client, verifier: VerifierKey) -> None:
+    browser.post(page(DELETE, verifier.pk), {"post": "yes"})
+    assert browser.post(page(DELETE, verifier.pk), {"post": "yes"}).status_code == 403
 
 
-def test_digest_is_not_shown(desk: Client, verifier: VerifierKey) -> None:
+def test_digest_is_not_shown(browser: Client, verifier: VerifierKey) -> None:
     for address in (page(LIST), page(CHANGE, verifier.pk), page(DELETE, verifier.pk)):
-        text = shown(desk, address).lower()
+        text = shown(browser, address).lower()
         assert "digest" not in text
         assert "pepper" not in text
 
 
-def test_nothing_of_a_key_can_be_edited(desk: Client, verifier: VerifierKey) -> None:
-    assert desk.post(page(CHANGE, verifier.pk), {"name": "Other"}).status_code == 403
+def test_nothing_of_a_key_can_be_edited(browser: Client, verifier: VerifierKey) -> None:
+    assert browser.post(page(CHANGE, verifier.pk), {"name": "Other"}).status_code == 403
     verifier.refresh_from_db()
     assert verifier.name == "Video storage"
 

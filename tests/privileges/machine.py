@@ -1,5 +1,5 @@
-"""Everybody does everything in any order, with papers from any time; the portal must agree with the
-model about every single deed."""
+"""A state machine: everybody does everything in any order, with credentials of any time, and the
+portal must agree with the model about every single action."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -22,17 +22,17 @@ from accounts.users import services as user_services
 from apitokens.models import APIToken
 from apitokens.tokens import services as tokens
 from tests.factories import AccountFactory, UserFactory
-from tests.privileges.model import Invite, Model, No, SignIn, Who
+from tests.privileges.model import Caller, Denied, Invite, Model, SignIn
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
-REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, No)
+REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, Denied)
 ACCOUNTS, PEOPLE = (0, 1), "abcd"
-DEEDS = [
+ACTIONS = [
     *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
     *("add", "change_role", "remove", "leave", "delete_token"),
 ]
 T = TypeVar("T")
-Paper = tuple[Who, Actor]
+Credential = tuple[Caller, Actor]
 
 accounts = st.sampled_from(ACCOUNTS)
 people = st.sampled_from(PEOPLE)
@@ -48,10 +48,10 @@ BEGINNING = [
 
 
 class Portal(RuleBasedStateMachine):
-    """Two accounts, two Administrators, one of them in both, an Engineer, one who is nobody.
+    """Two accounts, two Administrators, one of them in both, an Engineer, and a user in neither.
 
-    `papers` are what somebody acts with. They are drawn once and used at any later time: a request
-    that has begun before everything else happened acts with old ones.
+    `credentials` are created once and used at any later time: a request that began earlier acts
+    with old ones.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Portal(RuleBasedStateMachine):
         self.at: datetime = timezone.now()
         self.accounts: dict[int, Account] = {}
         self.people: dict[str, User] = {}
-        self.papers: list[Paper] = []
+        self.credentials: list[Credential] = []
 
     def teardown(self) -> None:
         transaction.set_rollback(True)
@@ -81,9 +81,9 @@ class Portal(RuleBasedStateMachine):
                 at=self.at,
             )
             self.model.roles[number, letter] = role
-        self.papers = [self._portal(number, letter) for number, letter, _role in BEGINNING]
+        self.credentials = [self._portal(number, letter) for number, letter, _role in BEGINNING]
 
-    # Papers
+    # Credentials
 
     @rule(data=st.data(), through_api=st.booleans())
     def sign_in(self, data: st.DataObject, through_api: bool) -> None:
@@ -93,40 +93,40 @@ class Portal(RuleBasedStateMachine):
             return
         account, person = data.draw(st.sampled_from(present))
         if not through_api:
-            self.papers.append(self._portal(account, person))
+            self.credentials.append(self._portal(account, person))
             return
         by = Actor.person(self.people[person])
         pair = token_families.begin(membership=self._member(account, person), by=by, at=self.at)
-        self.papers.append(self._bearer(SignIn(account, person), pair))
+        self.credentials.append(self._bearer(SignIn(account, person), pair))
 
-    # Deeds
+    # Actions
 
-    @rule(deeds=st.lists(st.sampled_from(DEEDS), min_size=3, max_size=12), data=st.data())
-    def work(self, deeds: list[str], data: st.DataObject) -> None:
-        """Somebody does a few things, mostly in the account that they work in."""
-        who, by = data.draw(st.sampled_from(self.papers))
-        for deed in deeds:
-            account = who.account if data.draw(mostly) else data.draw(accounts)
-            getattr(self, deed)(who, by, account, data)
+    @rule(actions=st.lists(st.sampled_from(ACTIONS), min_size=3, max_size=12), data=st.data())
+    def work(self, actions: list[str], data: st.DataObject) -> None:
+        """A caller does a few things, mostly in the account that they work in."""
+        caller, by = data.draw(st.sampled_from(self.credentials))
+        for action in actions:
+            account = caller.account if data.draw(mostly) else data.draw(accounts)
+            getattr(self, action)(caller, by, account, data)
 
-    def switch_account(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
-        """Somebody exchanges a short-lived token for one of another account."""
+    def switch_account(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
+        """The caller exchanges a short-lived token for one of another account."""
         wanted = data.draw(accounts)
         sign_in, pair = self.both(
-            lambda: self.model.switch(who, wanted),
+            lambda: self.model.switch(caller, wanted),
             lambda: token_families.switch(account_id=self.accounts[wanted].pk, by=by, at=self.at),
         )
         if sign_in and pair:
-            self.papers.append(self._bearer(sign_in, pair))
+            self.credentials.append(self._bearer(sign_in, pair))
 
-    def issue(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
-        """Somebody issues an API token, mostly for themselves, and it acts from now on."""
-        person = who.person if data.draw(mostly) else data.draw(people)
+    def issue(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
+        """The caller issues an API token, mostly for themselves, and it acts from now on."""
+        person = caller.person if data.draw(mostly) else data.draw(people)
         role = data.draw(roles)
         if (issuer := self._any_member(account, person)) is None:
             return
         expected, issued = self.both(
-            lambda: self.model.issue(who, account, person, role),
+            lambda: self.model.issue(caller, account, person, role),
             lambda: tokens.issue(
                 by=by, issuer=issuer, name="Token", role=role, expires_at=None, at=self.at
             ),
@@ -135,15 +135,15 @@ class Portal(RuleBasedStateMachine):
             pk = issued.token.pk
             self.model.tokens[pk] = expected
             actor = Actor.token(self._member(account, person), token_id=pk, role=role, ends_at=None)
-            self.papers.append((Who(account, person, token=pk), actor))
+            self.credentials.append((Caller(account, person, token=pk), actor))
 
-    def invite(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+    def invite(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         outside = [each for each in PEOPLE if (account, each) not in self.model.roles]
         wanted = outside if data.draw(mostly) and outside else list(PEOPLE)
         person = data.draw(st.sampled_from(wanted))
         role = data.draw(roles)
         expected, made = self.both(
-            lambda: self.model.invite(who, account, person, role),
+            lambda: self.model.invite(caller, account, person, role),
             lambda: invitations.invite(
                 account=self.accounts[account],
                 email=self.people[person].email.upper(),
@@ -155,8 +155,8 @@ class Portal(RuleBasedStateMachine):
         if expected and made:
             self.model.invites[made.pk] = expected
 
-    def accept(self, _who: Who, _by: Actor, _account: int, data: st.DataObject) -> None:
-        """Whoever has a link opens it: mostly the one it was sent to."""
+    def accept(self, _caller: Caller, _by: Actor, _account: int, data: st.DataObject) -> None:
+        """A person opens an invitation's link, mostly the one it was sent to."""
         if (chosen := self._choose_invite(data)) is None:
             return
         invite, invitation = chosen
@@ -169,24 +169,24 @@ class Portal(RuleBasedStateMachine):
             ),
         )
 
-    def send_again(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
+    def send_again(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
         if (chosen := self._choose_invite(data)) is not None:
             self.both(
-                lambda: self.model.send_again(who, chosen[0]),
+                lambda: self.model.send_again(caller, chosen[0]),
                 lambda: invitations.send_again(invitation=chosen[1], by=by, at=self.at),
             )
 
-    def withdraw(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
+    def withdraw(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
         if (chosen := self._choose_invite(data)) is not None:
             self.both(
-                lambda: self.model.withdraw(who, chosen[0]),
+                lambda: self.model.withdraw(caller, chosen[0]),
                 lambda: invitations.withdraw(invitation=chosen[1], by=by, at=self.at),
             )
 
-    def add(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+    def add(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         person, role = data.draw(people), data.draw(roles)
         self.both(
-            lambda: self.model.add(who, account, person, role),
+            lambda: self.model.add(caller, account, person, role),
             lambda: members.add_member(
                 account=self.accounts[account],
                 user=self.people[person],
@@ -196,62 +196,62 @@ class Portal(RuleBasedStateMachine):
             ),
         )
 
-    def change_role(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+    def change_role(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         person, role = data.draw(people), data.draw(roles)
         if (member := self._any_member(account, person)) is not None:
             self.both(
-                lambda: self.model.change_role(who, account, person, role),
+                lambda: self.model.change_role(caller, account, person, role),
                 lambda: members.change_role(membership=member, role=role, by=by, at=self.at),
             )
 
-    def remove(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
+    def remove(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         person, delete_tokens = data.draw(people), data.draw(st.booleans())
         if (member := self._any_member(account, person)) is not None:
             self.both(
-                lambda: self.model.remove(who, account, person, delete_tokens=delete_tokens),
+                lambda: self.model.remove(caller, account, person, delete_tokens=delete_tokens),
                 lambda: members.remove_member(
                     membership=member, delete_tokens=delete_tokens, by=by, at=self.at
                 ),
             )
 
-    def leave(self, who: Who, by: Actor, account: int, data: st.DataObject) -> None:
-        person = who.person if data.draw(mostly) else data.draw(people)
+    def leave(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
+        person = caller.person if data.draw(mostly) else data.draw(people)
         delete_tokens = data.draw(st.booleans())
         if (member := self._any_member(account, person)) is not None:
             self.both(
-                lambda: self.model.leave(who, account, person, delete_tokens=delete_tokens),
+                lambda: self.model.leave(caller, account, person, delete_tokens=delete_tokens),
                 lambda: members.leave_account(
                     membership=member, delete_tokens=delete_tokens, by=by, at=self.at
                 ),
             )
 
-    def delete_token(self, who: Who, by: Actor, _account: int, data: st.DataObject) -> None:
+    def delete_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
         if not self.model.tokens:
             return
         pk = data.draw(st.sampled_from(list(self.model.tokens)))
         self.both(
-            lambda: self.model.delete(who, self.model.tokens[pk]),
+            lambda: self.model.delete(caller, self.model.tokens[pk]),
             lambda: tokens.delete(token=APIToken.objects.get(pk=pk), by=by, at=self.at),
         )
 
-    # What operators do
+    # Actions of operators
 
     @rule(person=people, account=accounts, is_user=st.booleans(), is_on=mostly)
-    def switch_something(self, person: str, account: int, is_user: bool, is_on: bool) -> None:
-        """An operator switches a user off or on, or closes an account or opens it again."""
+    def switch_user_or_account(self, person: str, account: int, is_user: bool, is_on: bool) -> None:
+        """An operator deactivates or reactivates a user, or closes or reopens an account."""
         if is_user:
-            verb = user_services.restore_user if is_on else user_services.deactivate_user
-            verb(user=self.people[person], by=OPERATOR, at=self.at)
-            self.model.switch_user(person, is_on=is_on)
+            service = user_services.reactivate_user if is_on else user_services.deactivate_user
+            service(user=self.people[person], by=OPERATOR, at=self.at)
+            self.model.set_active(person, is_on=is_on)
         else:
             change = account_services.reopen_account if is_on else account_services.close_account
             change(account=self.accounts[account], by=OPERATOR, at=self.at)
-            self.model.switch_account(account, is_open=is_on)
+            self.model.set_open(account, is_open=is_on)
 
-    # What holds after every deed
+    # Invariants after every action
 
     @invariant()
-    def everybody_is_what_the_model_says(self) -> None:
+    def memberships_are_those_of_the_model(self) -> None:
         number = {account.pk: each for each, account in self.accounts.items()}
         letter = {user.pk: each for each, user in self.people.items()}
         present = Membership.objects.filter(removed_at=None)
@@ -261,7 +261,7 @@ class Portal(RuleBasedStateMachine):
         } == self.model.roles
 
     @invariant()
-    def tokens_live_as_the_model_says_and_never_above_their_issuer(self) -> None:
+    def live_tokens_are_those_of_the_model_and_never_above_their_issuer(self) -> None:
         live = APIToken.objects.active(self.at).select_related("issuer")
         assert {token.pk for token in live} == {
             pk for pk, token in self.model.tokens.items() if token.is_live
@@ -280,14 +280,14 @@ class Portal(RuleBasedStateMachine):
     # Parts
 
     def both(self, expected: Callable[[], T], act: Callable[[], Any]) -> tuple[T | None, Any]:
-        """Let the model and the portal do it; they must agree whether it is allowed."""
+        """Let the model and the portal act; they must agree whether it is allowed."""
         wanted, may = _try(expected)
         got, did = _try(act)
         assert may == did, f"the model says {may}, the portal {did}"
         return wanted, got
 
-    def _portal(self, account: int, person: str) -> Paper:
-        return Who(account, person), Actor.member(self._member(account, person))
+    def _portal(self, account: int, person: str) -> Credential:
+        return Caller(account, person), Actor.member(self._member(account, person))
 
     def _member(self, account: int, person: str) -> Membership:
         return Membership.objects.select_related("user", "account").get(
@@ -309,11 +309,11 @@ class Portal(RuleBasedStateMachine):
         pk = data.draw(st.sampled_from(choice))
         return invites[pk], Invitation.objects.get(pk=pk)
 
-    def _bearer(self, sign_in: SignIn, pair: Any) -> Paper:
+    def _bearer(self, sign_in: SignIn, pair: Any) -> Credential:
         actor = token_families.authenticate_access_token(pair.access, at=self.at, address=None)
         number = len(self.model.sign_ins)
         self.model.sign_ins[number] = sign_in
-        return Who(sign_in.account, sign_in.person, sign_in=number), actor
+        return Caller(sign_in.account, sign_in.person, sign_in=number), actor
 
 
 def _try(act: Callable[[], T]) -> tuple[T | None, bool]:

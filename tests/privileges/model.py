@@ -1,6 +1,6 @@
-"""Who may do what to whom, in dictionaries: the rules of the product once more, with nothing else.
+"""A model of the rules about privileges, in dictionaries and with nothing else.
 
-Everybody is a letter, every account a number. Nothing here knows the portal's code but its roles.
+A person is a letter, an account a number. Nothing here knows the portal's code but its roles.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ ADMINISTRATORS = Role.ADMINISTRATORS
 MOST_SENDINGS = 5
 
 
-class No(Exception):
-    """The rules do not allow it."""
+class Denied(Exception):
+    """The rules forbid it."""
 
 
-def need(condition: object) -> None:
+def require(condition: object) -> None:
     if not condition:
-        raise No
+        raise Denied
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Invite:
 
 @dataclass
 class SignIn:
-    """A sign-in through the API: ends with the membership, or when the person is switched off."""
+    """A sign-in through the API: ends with the membership, or when the user is deactivated."""
 
     account: int
     person: str
@@ -49,8 +49,8 @@ class SignIn:
 
 
 @dataclass(frozen=True)
-class Who:
-    """Somebody who acts: a person in an account, perhaps through a token or a sign-in."""
+class Caller:
+    """A person who acts in an account, perhaps through a token or a sign-in."""
 
     account: int
     person: str
@@ -64,7 +64,7 @@ class Model:
     tokens: dict[int, Token] = field(default_factory=dict)
     invites: dict[int, Invite] = field(default_factory=dict)
     sign_ins: dict[int, SignIn] = field(default_factory=dict)
-    switched_off: set[str] = field(default_factory=set)
+    inactive: set[str] = field(default_factory=set)
     closed: set[int] = field(default_factory=set)
 
     # Questions
@@ -72,20 +72,20 @@ class Model:
     def is_present(self, account: int, person: str) -> bool:
         return (
             (account, person) in self.roles
-            and person not in self.switched_off
+            and person not in self.inactive
             and account not in self.closed
         )
 
-    def power(self, who: Who) -> Role:
-        """The role with which somebody acts now. Refuses whoever may not act at all."""
-        need(self.is_present(who.account, who.person))
-        role = self.roles[who.account, who.person]
-        if who.sign_in is not None:
-            need(self.sign_ins[who.sign_in].is_live)
-        if who.token is None:
+    def role_of(self, caller: Caller) -> Role:
+        """The role with which the caller acts now. Raises `Denied` if they may not act at all."""
+        require(self.is_present(caller.account, caller.person))
+        role = self.roles[caller.account, caller.person]
+        if caller.sign_in is not None:
+            require(self.sign_ins[caller.sign_in].is_live)
+        if caller.token is None:
             return role
-        token = self.tokens[who.token]
-        need(token.is_live)
+        token = self.tokens[caller.token]
+        require(token.is_live)
         return Role.weaker(role, token.role)
 
     def tokens_of(self, account: int, person: str) -> Iterator[Token]:
@@ -100,84 +100,84 @@ class Model:
             if where == account and role is ADMINISTRATORS and other != person
         ]
         is_one = self.roles[account, person] is ADMINISTRATORS
-        return is_one and all(other in self.switched_off for other in others)
+        return is_one and all(other in self.inactive for other in others)
 
-    # Deeds
+    # Actions
 
-    def invite(self, who: Who, account: int, person: str, role: Role) -> Invite:
-        self._need_administrator(who, account)
-        need((account, person) not in self.roles)
-        need(not any(each.person == person for each in self._open(account)))
-        return Invite(account, person, role, inviter=who.person)
+    def invite(self, caller: Caller, account: int, person: str, role: Role) -> Invite:
+        self._require_administrator(caller, account)
+        require((account, person) not in self.roles)
+        require(not any(each.person == person for each in self._open(account)))
+        return Invite(account, person, role, inviter=caller.person)
 
-    def send_again(self, who: Who, invite: Invite) -> None:
-        self._need_administrator(who, invite.account)
-        need(invite.is_open and invite.times_sent < MOST_SENDINGS)
+    def send_again(self, caller: Caller, invite: Invite) -> None:
+        self._require_administrator(caller, invite.account)
+        require(invite.is_open and invite.times_sent < MOST_SENDINGS)
         invite.times_sent += 1
-        invite.inviter = who.person
+        invite.inviter = caller.person
 
-    def withdraw(self, who: Who, invite: Invite) -> None:
-        self._need_administrator(who, invite.account)
+    def withdraw(self, caller: Caller, invite: Invite) -> None:
+        self._require_administrator(caller, invite.account)
         invite.is_open = False
 
     def accept(self, invite: Invite, person: str) -> None:
-        need(invite.is_open and person == invite.person and person not in self.switched_off)
-        need(self.is_present(invite.account, invite.inviter))
-        need(self.roles[invite.account, invite.inviter] is ADMINISTRATORS)
+        require(invite.is_open and person == invite.person and person not in self.inactive)
+        require(self.is_present(invite.account, invite.inviter))
+        require(self.roles[invite.account, invite.inviter] is ADMINISTRATORS)
         invite.is_open = False
         self.roles[invite.account, person] = invite.role
 
-    def add(self, who: Who, account: int, person: str, role: Role) -> None:
-        self._need_administrator(who, account)
-        need((account, person) not in self.roles)
+    def add(self, caller: Caller, account: int, person: str, role: Role) -> None:
+        self._require_administrator(caller, account)
+        require((account, person) not in self.roles)
         self.roles[account, person] = role
         for each in self._open(account):
             each.is_open = each.person != person
 
-    def change_role(self, who: Who, account: int, person: str, role: Role) -> None:
-        self._need_administrator(who, account)
-        need((account, person) in self.roles)
+    def change_role(self, caller: Caller, account: int, person: str, role: Role) -> None:
+        self._require_administrator(caller, account)
+        require((account, person) in self.roles)
         if self.roles[account, person] is role:
             return
-        need(not self.is_last_administrator(account, person))
-        need(all(role.covers(token.role) for token in self.tokens_of(account, person)))
+        require(not self.is_last_administrator(account, person))
+        require(all(role.covers(token.role) for token in self.tokens_of(account, person)))
         self.roles[account, person] = role
 
-    def remove(self, who: Who, account: int, person: str, *, delete_tokens: bool) -> None:
-        self._need_administrator(who, account)
+    def remove(self, caller: Caller, account: int, person: str, *, delete_tokens: bool) -> None:
+        self._require_administrator(caller, account)
         if (account, person) in self.roles:
             self._end(account, person, delete_tokens=delete_tokens)
 
-    def leave(self, who: Who, account: int, person: str, *, delete_tokens: bool) -> None:
-        self.power(who)
-        need(who.token is None and (who.account, who.person) == (account, person))
+    def leave(self, caller: Caller, account: int, person: str, *, delete_tokens: bool) -> None:
+        self.role_of(caller)
+        require(caller.token is None and (caller.account, caller.person) == (account, person))
         self._end(account, person, delete_tokens=delete_tokens)
 
-    def issue(self, who: Who, account: int, person: str, role: Role) -> Token:
-        power = self.power(who)
-        need((who.account, who.person) == (account, person) and power.covers(role))
+    def issue(self, caller: Caller, account: int, person: str, role: Role) -> Token:
+        own_role = self.role_of(caller)
+        require((caller.account, caller.person) == (account, person) and own_role.covers(role))
         return Token(account, person, role)
 
-    def delete(self, who: Who, token: Token) -> None:
-        power = self.power(who)
-        need(who.token is None or power.covers(token.role))
-        owns = (who.account, who.person) == (token.account, token.issuer)
-        need(owns or (power is ADMINISTRATORS and who.account == token.account))
+    def delete(self, caller: Caller, token: Token) -> None:
+        own_role = self.role_of(caller)
+        require(caller.token is None or own_role.covers(token.role))
+        owns = (caller.account, caller.person) == (token.account, token.issuer)
+        require(owns or (own_role is ADMINISTRATORS and caller.account == token.account))
         token.is_live = False
 
-    def switch(self, who: Who, account: int) -> SignIn:
-        self.power(who)
-        need(who.sign_in is not None and self.is_present(account, who.person))
-        return SignIn(account, who.person)
+    def switch(self, caller: Caller, account: int) -> SignIn:
+        self.role_of(caller)
+        require(caller.sign_in is not None and self.is_present(account, caller.person))
+        return SignIn(account, caller.person)
 
-    def switch_user(self, person: str, *, is_on: bool) -> None:
+    def set_active(self, person: str, *, is_on: bool) -> None:
         if is_on:
-            self.switched_off.discard(person)
+            self.inactive.discard(person)
         else:
-            self.switched_off.add(person)
+            self.inactive.add(person)
             self._end_sign_ins(person)
 
-    def switch_account(self, account: int, *, is_open: bool) -> None:
+    def set_open(self, account: int, *, is_open: bool) -> None:
         if is_open:
             self.closed.discard(account)
         else:
@@ -185,15 +185,15 @@ class Model:
 
     # Parts
 
-    def _need_administrator(self, who: Who, account: int) -> None:
-        need(self.power(who) is ADMINISTRATORS and who.account == account)
+    def _require_administrator(self, caller: Caller, account: int) -> None:
+        require(self.role_of(caller) is ADMINISTRATORS and caller.account == account)
 
     def _open(self, account: int) -> list[Invite]:
         return [each for each in self.invites.values() if each.is_open and each.account == account]
 
     def _end(self, account: int, person: str, *, delete_tokens: bool) -> None:
-        need(not self.is_last_administrator(account, person))
-        need(delete_tokens or not any(self.tokens_of(account, person)))
+        require(not self.is_last_administrator(account, person))
+        require(delete_tokens or not any(self.tokens_of(account, person)))
         for token in list(self.tokens_of(account, person)):
             token.is_live = False
         del self.roles[account, person]

@@ -1,5 +1,5 @@
-"""No order of invitations, role changes, tokens and switching of accounts raises anybody's
-privileges: whatever people do, the portal allows what the rules allow, and nothing else."""
+"""No order of invitations, role changes, tokens and switches of accounts escalates privileges: the
+portal allows exactly what the rules allow."""
 
 import pytest
 from hypothesis import HealthCheck, settings

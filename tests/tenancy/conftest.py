@@ -8,21 +8,20 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from notifications import health
-from tests.tenancy.accounts import World, build
+from tests.tenancy.fixture import TenancyFixture, build
 
 
 @pytest.fixture(scope="module")
-def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """An account with secrets, and everybody who asks for them: one for hundreds of tests, which
-    undo what they do."""
+def tenancy(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[TenancyFixture]:
+    """One fixture for hundreds of tests, which roll back what they do."""
     tomorrow = timezone.now() + timedelta(days=1)
     with (
         django_db_blocker.unblock(),
         transaction.atomic(),
         pytest.MonkeyPatch.context() as patch,
     ):
-        # However long the tests take, /healthz does not complain that no worker is at work, and
-        # nobody has to show once more that it is them.
+        # However long the tests take, /healthz does not report a missing worker, and nobody has to
+        # re-authenticate.
         patch.setattr(health.health, "__kwdefaults__", {"started_at": tomorrow})
         patch.setattr(settings, "ACCOUNT_REAUTHENTICATION_TIMEOUT", 24 * 3600)
         yield build()

@@ -1,22 +1,22 @@
-"""Every address that the portal knows, read from its URL configuration."""
+"""All routes of the portal, read from its URL configuration."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from tests.tenancy.accounts import PKS, World
+from tests.tenancy.fixture import PKS, TenancyFixture
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 METHODS_OF_PAGES = ("GET", "POST")
-"""What browsers send; other methods are kept away by the check that test_csrf tests."""
+"""Methods of browsers; others are refused by the check that test_csrf tests."""
 
-NOBODYS = 99_999_999
-"""An id that nothing has."""
+UNUSED_ID = 99_999_999
+"""An id that no row has."""
 
 
 class Route(NamedTuple):
-    """A route by its full name, with what its address leaves open."""
+    """A route by its full name, with the arguments of its address."""
 
     name: str
     arguments: tuple[str, ...]
@@ -30,30 +30,30 @@ class Route(NamedTuple):
     def methods(self) -> tuple[str, ...]:
         return METHODS if self.is_call else METHODS_OF_PAGES
 
-    def address(self, world: World) -> str:
-        """Where it leads to the engineer's things."""
-        return self._filled({name: self._thing(name, world) for name in self.arguments})
+    def address(self, tenancy: TenancyFixture) -> str:
+        """The address of the engineer's objects."""
+        return self._filled({name: self._argument(name, tenancy) for name in self.arguments})
 
-    def address_of_nothing(self, world: World, *, but: Iterable[str] = ()) -> str:
-        """The same with ids that nothing has, but for the arguments named."""
+    def address_of_nothing(self, tenancy: TenancyFixture, *, but: Iterable[str] = ()) -> str:
+        """The same with unused ids, except for the arguments named."""
         return self._filled(
             {
-                name: self._thing(name, world) if name in but or not is_id(name) else NOBODYS
+                name: self._argument(name, tenancy) if name in but or not is_id(name) else UNUSED_ID
                 for name in self.arguments
             }
         )
 
-    def _thing(self, name: str, world: World) -> Any:
+    def _argument(self, name: str, tenancy: TenancyFixture) -> Any:
         if name not in ("pk", "object_id"):
-            return world.things()[name]
-        return next(pick(world) for start, pick in PKS.items() if self.name.startswith(start))
+            return tenancy.arguments()[name]
+        return next(pick(tenancy) for start, pick in PKS.items() if self.name.startswith(start))
 
     def _filled(self, values: dict[str, Any]) -> str:
         return reverse(self.name, kwargs=values)
 
 
 def routes() -> list[Route]:
-    """All of them that have a name; the admin's two nameless ones only redirect to others."""
+    """All named routes; the admin's two nameless ones only redirect."""
     return list(_walk(get_resolver().url_patterns, "", ()))
 
 
@@ -84,5 +84,5 @@ def _patterns(patterns: Any) -> Iterator[URLPattern]:
 
 
 def is_id(name: str) -> bool:
-    """True for an argument that stands for a thing somebody has."""
+    """True for an argument that is the id of a row."""
     return name in ("pk", "object_id") or name.endswith("_id")

@@ -1,10 +1,10 @@
-"""No page takes a form that another site has sent: every route of the portal but the API."""
+"""Cross-site forms are refused by every route of the portal but the API."""
 
 import pytest
 from django.test import Client
 
-from tests.tenancy.accounts import World
-from tests.tenancy.answers import ask, forgotten, word
+from tests.tenancy.fixture import TenancyFixture
+from tests.tenancy.probe import outcome, rolled_back, send
 from tests.tenancy.routes import Route, routes
 
 pytestmark = pytest.mark.django_db
@@ -19,30 +19,34 @@ PAGES = [route for route in routes() if not route.is_call]
 METHODS = ("POST", "DELETE")
 
 
-@pytest.mark.parametrize("asker", ["anonymous", "administrator", "operator"])
+@pytest.mark.parametrize("caller", ["anonymous", "administrator", "operator"])
 @pytest.mark.parametrize(
     "route", [route for route in PAGES if route.name not in EXEMPT], ids=lambda each: each.name
 )
-def test_form_of_another_site_is_refused(route: Route, asker: str, world: World) -> None:
+def test_form_of_another_site_is_refused(
+    route: Route, caller: str, tenancy: TenancyFixture
+) -> None:
     browser = Client(enforce_csrf_checks=True)
-    browser.cookies = world.clients[asker].cookies
-    before = world.state()
+    browser.cookies = tenancy.clients[caller].cookies
+    before = tenancy.state()
 
     for method in METHODS:
-        with forgotten():
-            answer = ask(browser, method, route.address(world))
-            assert word(answer) == "403", method
+        with rolled_back():
+            answer = send(browser, method, route.address(tenancy))
+            assert outcome(answer) == "403", method
             assert "403_csrf.html" in [template.name for template in answer.templates], method
-            assert world.state() == before
+            assert tenancy.state() == before
 
 
 @pytest.mark.parametrize(
     "route", [route for route in PAGES if route.name in EXEMPT], ids=lambda each: each.name
 )
-def test_exempt_page_does_nothing_without_what_allows_it(route: Route, world: World) -> None:
+def test_exempt_page_does_nothing_without_what_allows_it(
+    route: Route, tenancy: TenancyFixture
+) -> None:
     browser = Client(enforce_csrf_checks=True)
-    before = world.state()
+    before = tenancy.state()
 
-    with forgotten():
-        assert word(ask(browser, "POST", route.address(world))) == "400"
-        assert world.state() == before
+    with rolled_back():
+        assert outcome(send(browser, "POST", route.address(tenancy))) == "400"
+        assert tenancy.state() == before

@@ -1,4 +1,4 @@
-"""`manage.py create_operator`: let somebody into the Django admin."""
+"""`manage.py create_operator`: let a user into the Django admin."""
 
 import argparse
 from typing import Any

@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 
 
 class Command(createsuperuser.Command):
-    """Django's own, for its arguments. What it makes would be missing in the audit log."""
+    """Accepts Django's own arguments, and refuses: the user would be missing in the audit log."""
 
     help = "Makes nobody: operators are made by create_operator."
     requires_migrations_checks = False

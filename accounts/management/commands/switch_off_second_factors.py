@@ -1,4 +1,4 @@
-"""`manage.py switch_off_second_factors`: let somebody in again who has lost phone and codes."""
+"""`manage.py switch_off_second_factors`: let a user sign in who has lost phone and codes."""
 
 import argparse
 from typing import Any
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError("There is no user with this e-mail.")
         by = Actor.operator(through=EntryPoint.COMMAND)
-        if mfa.switch_off(user=user, by=by, at=timezone.now()):
+        if mfa.disable(user=user, by=by, at=timezone.now()):
             self.stdout.write(f"{email} signs in with their password alone, and was told so.")
         else:
             self.stdout.write(f"{email} had no second factor. Nothing was changed.")

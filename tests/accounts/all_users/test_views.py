@@ -114,7 +114,7 @@ def test_people_are_found_by_how_they_sign_in(
     assert [email for email in listed if email != administrator.user.email] == found
 
 
-def test_administrators_see_when_somebody_last_came_through_the_provider(
+def test_administrators_see_the_last_sign_in_through_the_provider(
     browser: Client, user: Membership, now: datetime
 ) -> None:
     assert "Last through the provider" not in text(browser.get(LIST))
@@ -208,7 +208,7 @@ def test_recovery_codes_alone_are_no_second_factor(browser: Client, user: Member
     assert not any(row.has_two_factors for row in rows)
 
 
-def test_sign_ins_before_somebody_joined_are_not_told(
+def test_sign_ins_before_the_membership_are_not_shown(
     browser: Client, user: Membership, now: datetime
 ) -> None:
     Membership.objects.filter(pk=user.pk).update(created_at=now)

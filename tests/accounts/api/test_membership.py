@@ -138,7 +138,7 @@ def test_sixth_person_of_a_day_is_refused_for_good(
     assert [each.status_code for each in answers] == [200] * 5 + [400]
 
 
-def test_removing_somebody_who_was_invited_withdraws_the_invitation(
+def test_removing_an_invited_user_withdraws_the_invitation(
     as_administrator: APIClient, administrator: Membership
 ) -> None:
     user_id = invite(as_administrator, administrator).json()["user_id"]
@@ -147,7 +147,7 @@ def test_removing_somebody_who_was_invited_withdraws_the_invitation(
     assert told(as_administrator.get(f"/iam/users/{user_id}")) == NOT_FOUND
 
 
-def test_role_of_somebody_who_was_invited_stays(
+def test_role_of_an_invited_user_stays(
     as_administrator: APIClient, administrator: Membership
 ) -> None:
     user_id = invite(as_administrator, administrator).json()["user_id"]

@@ -19,7 +19,7 @@ from tests.accounts.api.conftest import InPerson
 from tests.accounts.jwt.conftest import log_in, turn_in, with_access
 from tests.conftest import Api, Issue
 from tests.factories import MembershipFactory
-from tests.outbox import letter_to, path_in
+from tests.outbox import mail_to, path_in
 
 pytestmark = pytest.mark.django_db
 
@@ -89,7 +89,7 @@ def test_list_costs_the_same_for_many_as_for_few(
         assert len(client.get("/iam/users").json()) == 21
 
 
-def test_whoever_comes_through_the_provider_is_told_so(
+def test_user_who_signed_in_through_the_provider_is_marked_so(
     as_administrator: APIClient, user: Membership, now: datetime
 ) -> None:
     Membership.objects.filter(pk=user.pk).update(sso_at=now)
@@ -341,7 +341,7 @@ def test_another_address_is_asked_to_confirm_first(user: Membership, in_person: 
     answer = patch(in_person(user), user, email="new@example.com")
     assert (answer.status_code, answer.json()["email"]) == (200, email)
     assert Mail.objects.filter(address="new@example.com").count() == 1
-    assert AuditEvent.objects.filter(kind="email.change_asked", user=user.user).exists()
+    assert AuditEvent.objects.filter(kind="email.change_requested", user=user.user).exists()
 
 
 def test_api_token_cannot_change_the_address_of_its_issuer(
@@ -361,7 +361,7 @@ def test_asking_changes_nothing_until_the_new_address_is_confirmed(
     patch(in_person(user), user, email="new@example.com")
     user.user.refresh_from_db()
     assert user.user.email == email
-    Client().post(path_in(letter_to("new@example.com")))
+    Client().post(path_in(mail_to("new@example.com")))
     user.user.refresh_from_db()
     assert user.user.email == "new@example.com"
 
@@ -371,8 +371,8 @@ def test_old_address_is_told_of_a_change_through_the_api(
 ) -> None:
     email = user.user.email
     patch(in_person(user), user, email="new@example.com")
-    Client().post(path_in(letter_to("new@example.com")))
-    assert letter_to(email).subject == "Your address was changed"
+    Client().post(path_in(mail_to("new@example.com")))
+    assert mail_to(email).subject == "Your address was changed"
 
 
 @pytest.mark.parametrize(("age", "status"), [(299, 200), (300, 403)])
@@ -387,7 +387,7 @@ def test_address_changes_only_shortly_after_signing_in(
     assert Mail.objects.filter(address="new@example.com").exists() is (status == 200)
 
 
-def test_whoever_signed_in_too_long_ago_is_told_what_to_do(
+def test_user_who_signed_in_too_long_ago_is_told_what_to_do(
     user: Membership, in_person: InPerson, time_machine: TimeMachineFixture
 ) -> None:
     time_machine.move_to(SIGNED_IN, tick=False)

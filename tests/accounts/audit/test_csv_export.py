@@ -11,6 +11,7 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
+from accounts.audit import labels
 from accounts.audit import listing as audit_listing
 from accounts.audit import recorder as audit
 from accounts.audit.csv_export import COLUMNS, harmless
@@ -45,6 +46,26 @@ def test_file_holds_the_rows_that_were_filtered_and_no_others(
     assert list(line) == COLUMNS
     assert line["event"] == "token.issued"
     assert (line["email"], line["subject_id"]) == (user.user.email, str(token.pk))
+
+
+@pytest.mark.parametrize(("former", "present"), labels.RENAMED.items())
+def test_event_that_was_renamed_is_filtered_and_written_by_its_present_code(
+    client: Client,
+    administrator: Membership,
+    sign_in: SignIn,
+    now: datetime,
+    former: str,
+    present: str,
+) -> None:
+    by, account = Actor.member(administrator), administrator.account
+    for kind in (former, present, "account.renamed"):
+        audit.record(kind, by=by, at=now, account=account)
+    sign_in(client, administrator)
+
+    found = lines(client, kind=present)
+
+    name = labels.event_name(present)
+    assert [(line["event"], line["description"]) for line in found] == 2 * [(present, name)]
 
 
 def test_file_goes_on_beyond_a_page_and_a_part(

@@ -417,7 +417,7 @@ def test_every_event_has_a_name() -> None:
 
 def test_every_name_is_of_an_event_that_comes_about() -> None:
     named = {kind for group in labels.GROUPS for kind in group.kinds if "." in kind}
-    ended = {"member.removed", "member.left"}  # the verb puts their names together
+    ended = {"member.removed", "member.left"}  # the service composes their codes
     assert named - recorded_kinds() == ended
 
 
@@ -450,6 +450,38 @@ def test_times_are_told_as_everywhere_in_the_readers_zone(
 
 def test_event_without_a_name_shows_its_code() -> None:
     assert labels.event_name("later.invention") == "later.invention"
+
+
+@pytest.mark.parametrize(("former", "present"), labels.RENAMED.items())
+def test_event_that_was_renamed_shows_the_same_name_and_is_filtered_by_it(
+    client: Client, administrator: Membership, now: datetime, former: str, present: str
+) -> None:
+    by, account = Actor.member(administrator), administrator.account
+    for kind in (former, present, "account.renamed"):
+        audit.record(kind, by=by, at=now, account=account)
+    client.force_login(administrator.user)
+
+    assert labels.event_name(former) == labels.event_name(present) != present
+    assert sorted(shown(client, kind=present)) == sorted([former, present])
+
+
+def test_kept_address_with_a_former_code_still_filters(
+    client: Client, administrator: Membership, now: datetime
+) -> None:
+    by, account = Actor.member(administrator), administrator.account
+    audit.record("user.restored", by=by, at=now, account=account)
+    audit.record("account.renamed", by=by, at=now, account=account)
+    client.force_login(administrator.user)
+
+    answer = page(client, kind="user.restored")
+
+    assert [row.event.kind for row in answer.context["rows"]] == ["user.restored"]
+    assert '<option value="user.reactivated" selected>' in answer.content.decode()
+
+
+def test_renamed_events_are_written_under_the_present_code() -> None:
+    assert recorded_kinds().isdisjoint(labels.RENAMED)
+    assert set(labels.RENAMED.values()) <= recorded_kinds()
 
 
 @pytest.mark.both

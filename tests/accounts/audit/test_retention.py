@@ -144,7 +144,7 @@ def test_the_event_of_a_pruning_is_never_pruned(event: AuditEvent, now: datetime
     assert AuditEvent.objects.get().kind == "audit.pruned"
 
 
-def test_second_pruning_is_dull(event: AuditEvent, now: datetime) -> None:
+def test_pruning_is_idempotent(event: AuditEvent, now: datetime) -> None:
     for _time in range(2):
         retention.prune(before=now - timedelta(days=365), by=OPERATOR, at=now)
 

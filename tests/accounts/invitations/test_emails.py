@@ -95,14 +95,16 @@ def test_mail_goes_to_the_person_and_cannot_be_turned_off(
     assert "List-Unsubscribe" not in message.extra_headers
 
 
-def test_mail_speaks_the_language_that_the_inviter_chose_for_somebody_new(
+def test_mail_to_a_new_user_is_in_the_language_that_the_inviter_chose(
     administrator: Membership, now: datetime
 ) -> None:
     invite(administrator, now, language="de")
     assert newest_mail().user.catalogue == "de"
 
 
-def test_mail_to_somebody_known_speaks_their_own(administrator: Membership, now: datetime) -> None:
+def test_mail_to_a_known_user_is_in_their_own_language(
+    administrator: Membership, now: datetime
+) -> None:
     known = UserFactory.create(language="ru")
     invite(administrator, now, email=known.email, language="de")
     with rendering.in_readers_language(newest_mail()):

@@ -30,7 +30,7 @@ EMAIL = "new.person@example.com"
 
 def invite(administrator: Membership, at: datetime, **facts: object) -> Invitation:
     return invitations.invite(
-        **{  # type: ignore[arg-type]  # any argument of the verb can be given
+        **{  # type: ignore[arg-type]  # any argument of the service can be given
             "account": administrator.account,
             "email": EMAIL,
             "role": Role.ENGINEERS,
@@ -135,7 +135,7 @@ def test_known_person_stays_as_they_are(administrator: Membership, now: datetime
     assert (known.name, known.language) == ("Ada Lovelace", "en")
 
 
-def test_ids_do_not_tell_whether_somebody_was_known(
+def test_ids_do_not_reveal_whether_the_user_was_known(
     administrator: Membership, now: datetime
 ) -> None:
     known = UserFactory.create()
@@ -205,7 +205,7 @@ def test_member_is_not_invited(administrator: Membership, user: Membership, now:
     assert code_of(refusal) == "already_member"
 
 
-def test_somebody_invited_is_not_invited_twice(administrator: Membership, now: datetime) -> None:
+def test_invited_user_is_not_invited_twice(administrator: Membership, now: datetime) -> None:
     first = invite(administrator, now)
     with pytest.raises(ValidationError) as refusal:
         invite(administrator, now)
@@ -343,7 +343,7 @@ def test_withdrawn_invitation_is_good_for_nothing(administrator: Membership, now
     assert not is_member(invitation.user, administrator)
 
 
-def test_withdrawing_twice_and_after_acceptance_is_dull(
+def test_withdrawing_is_idempotent_and_does_nothing_after_acceptance(
     administrator: Membership, now: datetime
 ) -> None:
     by = Actor.member(administrator)
@@ -410,7 +410,7 @@ def test_removed_person_comes_back_by_a_new_invitation(
     assert (again.pk, again.held_role) == (user.pk, Role.ENGINEERS)
 
 
-def test_somebody_else_who_is_signed_in_does_not_take_the_place(
+def test_another_signed_in_user_does_not_take_the_place(
     administrator: Membership, stranger: Membership, now: datetime
 ) -> None:
     invitation = invite(administrator, now)

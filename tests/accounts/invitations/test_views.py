@@ -1,4 +1,4 @@
-"""Accepting an invitation: new people, known ones, somebody else, links not valid any more."""
+"""Accepting an invitation: new users, known ones, other users, invalid links."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from accounts.sign_in import services as sign_in_services
 from accounts.tenancy.decorators import SESSION_KEY
 from accounts.users import services as user_services
 from tests.factories import PASSWORD, MembershipFactory
-from tests.outbox import letters_to, path_in
+from tests.outbox import mails_to, path_in
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +42,7 @@ def invite(administrator: Membership, now: datetime) -> Any:
 
 def path_to(email: str = NEW) -> str:
     """Where the newest invitation to this address leads."""
-    paths = [path_in(letter) for letter in letters_to(email)]
+    paths = [path_in(mail) for mail in mails_to(email)]
     return [path for path in paths if path.startswith("/invitations/")][-1]
 
 
@@ -146,7 +146,7 @@ def test_password_that_a_stranger_has_set_at_the_address_is_worth_nothing(
     assert is_signed_in(client)
 
 
-def test_somebody_else_is_told_whose_invitation_it_is(
+def test_another_user_is_told_whose_invitation_it_is(
     client: Client, invite: Any, stranger: Membership, administrator: Membership
 ) -> None:
     invite()
@@ -159,7 +159,7 @@ def test_somebody_else_is_told_whose_invitation_it_is(
     assert member(stranger.user.email, administrator) is None
 
 
-def test_somebody_else_signs_out_and_goes_on(
+def test_another_user_signs_out_and_goes_on(
     client: Client, invite: Any, stranger: Membership
 ) -> None:
     invite()
@@ -269,7 +269,7 @@ def test_joining_leaves_events(client: Client, invite: Any) -> None:
 def test_link_to_an_address_that_was_given_up_sets_no_password(
     client: Client, invite: Any, administrator: Membership, now: datetime
 ) -> None:
-    """Whoever reads the mail of the former address is somebody else by now."""
+    """The former address may belong to another person by now."""
     invite()
     path = path_to()
     invited = User.objects.get(email=NEW)
@@ -352,7 +352,7 @@ def test_link_that_is_opened_without_end_does_not_fill_the_audit_log(
     assert len(refusals()) == 5
 
 
-def test_opening_by_somebody_else_is_on_the_record_and_who_it_was_is_not(
+def test_opening_by_another_user_is_recorded_without_naming_them(
     client: Client, invite: Any, stranger: Membership
 ) -> None:
     """Their other address, or the account they work in, is none of the inviter's business."""

@@ -106,7 +106,7 @@ def test_reuse_ends_no_other_sign_in(
 
 @pytest.mark.both
 @pytest.mark.django_db(transaction=True)
-def test_of_a_crowd_with_one_refresh_token_one_gets_a_pair_and_then_all_is_over(
+def test_of_parallel_refreshes_with_one_token_one_gets_a_pair_and_then_the_family_ends(
     user: Membership, pair_of: PairOf
 ) -> None:
     pair = pair_of(user)
@@ -154,7 +154,7 @@ def test_families_that_nobody_can_use_any_more_are_forgotten(
     TokenFamily.objects.create(
         user=user.user, membership=user, created_at=now, expires_at=now - timedelta(seconds=1)
     )
-    assert [token_families.forget(at=timezone.now()) for _time in range(2)] == [1, 0]
+    assert [token_families.delete_expired(at=timezone.now()) for _time in range(2)] == [1, 0]
     assert is_good(pair)
 
 
@@ -175,7 +175,7 @@ def test_deactivation_ends_it_for_good(user: Membership, pair_of: PairOf, now: d
     pair = pair_of(user)
     user_services.deactivate_user(user=user.user, by=OPERATOR, at=now)
     assert all_is_over(pair)
-    user_services.restore_user(user=user.user, by=OPERATOR, at=now)
+    user_services.reactivate_user(user=user.user, by=OPERATOR, at=now)
     assert all_is_over(pair)
 
 
@@ -189,7 +189,7 @@ def test_removal_ends_it_for_good(
     assert all_is_over(pair)
 
 
-def test_access_token_of_somebody_who_is_no_member_is_good_for_nothing(
+def test_access_token_of_a_former_member_is_refused(
     user: Membership, pair_of: PairOf, now: datetime
 ) -> None:
     """Whatever has ended the membership: also if it did not think of these tokens."""

@@ -218,7 +218,7 @@ def test_one_of_two_administrators_may_go(administrator: Membership, now: dateti
     assert not is_present(administrator)
 
 
-def test_second_removal_is_dull(administrator: Membership, user: Membership, now: datetime) -> None:
+def test_removal_is_idempotent(administrator: Membership, user: Membership, now: datetime) -> None:
     for hours in (0, 1):
         at = now + timedelta(hours=hours)
         members.remove_member(membership=user, by=Actor.member(administrator), at=at)
@@ -331,7 +331,7 @@ def test_everybody_may_leave(administrator: Membership, now: datetime, role: Rol
     assert AuditEvent.objects.get(kind="member.left").user == member.user
 
 
-def test_nobody_leaves_for_somebody_else(
+def test_nobody_leaves_for_another_member(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
     for by in (Actor.member(administrator), OPERATOR, acting(user, Role.USERS, at=now)):
@@ -377,7 +377,7 @@ def test_administrator_changes_a_role(administrator: Membership, now: datetime, 
     assert (details["before"], details["after"]) == (start.label, role.label)
 
 
-def test_role_one_has_already_is_dull(
+def test_setting_the_present_role_changes_nothing(
     administrator: Membership, user: Membership, now: datetime
 ) -> None:
     by = Actor.member(administrator)

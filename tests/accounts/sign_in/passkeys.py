@@ -41,7 +41,7 @@ class Passkey:
         return self._sent(clientDataJSON=bytes(client), attestationObject=bytes(made))
 
     def answer(self, challenge: str, *, of: User | None = None) -> str:
-        """The answer to a challenge, as a browser sends it; says that it is `of` somebody else."""
+        """The answer to a challenge, as a browser sends it; `of` names another user."""
         client = self._client_data("webauthn.get", challenge)
         data = AuthenticatorData.create(self._site(), self._flags, 1)
         signature = self.key.sign(data + client.hash, ec.ECDSA(hashes.SHA256()))

@@ -117,9 +117,7 @@ def test_event_tells_how_and_with_which_browser(client: Client, user: Membership
     assert event.details == {"user_agent": "Lynx /2", "auth_type": "password"}
 
 
-def test_key_that_somebody_has_planted_is_not_signed_in_with(
-    client: Client, user: Membership
-) -> None:
+def test_planted_session_key_is_not_kept_at_sign_in(client: Client, user: Membership) -> None:
     client.get("/password/forgotten/")
     planted = client.session
     planted["seen"] = True

@@ -19,9 +19,9 @@ from pytest_django import Settings
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership, User
-from accounts.sign_in.mfa import SecondFactorAdapter, has_two_factors, switch_off, use_code
+from accounts.sign_in.mfa import SecondFactorAdapter, disable, has_two_factors, use_code
 from tests.factories import PASSWORD
-from tests.outbox import letter_to
+from tests.outbox import mail_to
 
 pytestmark = pytest.mark.django_db
 
@@ -110,7 +110,7 @@ def test_adding_leaves_events_and_a_mail(browser: Client, user: Membership) -> N
     switch_on(browser)
     events = AuditEvent.objects.filter(kind="two_factor.added", user=user.user)
     assert {event.details["factor"] for event in events} == {"totp", "recovery_codes"}
-    assert letter_to(user.user.email).subject == "An authenticator app was added"
+    assert mail_to(user.user.email).subject == "An authenticator app was added"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -177,8 +177,8 @@ def test_of_many_who_send_the_same_code_at_once_one_is_let_in(user: Membership) 
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(8) as crowd:
-        answers = [answer.result() for answer in [crowd.submit(send) for _ in range(8)]]
+    with ThreadPoolExecutor(8) as pool:
+        answers = [answer.result() for answer in [pool.submit(send) for _ in range(8)]]
     assert sum(answers) == 1
 
 
@@ -213,7 +213,7 @@ def test_wrong_code_lets_nobody_in_and_leaves_an_event(client: Client, user: Mem
     assert (event.subject_id, event.details["second_factor"]) == (user.user.pk, "totp")
 
 
-def test_code_of_somebody_else_lets_nobody_in(
+def test_code_of_another_user_is_refused(
     client: Client, user: Membership, administrator: Membership
 ) -> None:
     give_app(user.user)
@@ -439,18 +439,20 @@ def test_passkeys_belong_to_the_configured_host(browser: Client, settings: Setti
     )
 
 
-def test_operator_lets_somebody_in_who_has_lost_everything(user: Membership, now: datetime) -> None:
+def test_operator_removes_the_factors_of_a_user_who_has_lost_them(
+    user: Membership, now: datetime
+) -> None:
     give_app(user.user)
-    assert switch_off(user=user.user, by=Actor.operator(through=EntryPoint.COMMAND), at=now)
+    assert disable(user=user.user, by=Actor.operator(through=EntryPoint.COMMAND), at=now)
     assert not has_two_factors(user.user)
-    assert AuditEvent.objects.get(kind="two_factor.switched_off").subject_id == user.user.pk
+    assert AuditEvent.objects.get(kind="mfa.disabled").subject_id == user.user.pk
 
 
-def test_command_lets_somebody_in_again_and_tells_them(user: Membership) -> None:
+def test_command_removes_the_factors_of_a_user_and_mails_them(user: Membership) -> None:
     give_app(user.user)
     call_command("switch_off_second_factors", user.user.email.upper())
     assert not has_two_factors(user.user)
-    assert letter_to(user.user.email).subject == "Your second factors were switched off"
+    assert mail_to(user.user.email).subject == "Your second factors were switched off"
 
 
 def test_administrators_switch_off_nobodys_second_factor(
@@ -458,7 +460,7 @@ def test_administrators_switch_off_nobodys_second_factor(
 ) -> None:
     give_app(user.user)
     with pytest.raises(PermissionDenied):
-        switch_off(user=user.user, by=Actor.member(administrator), at=now)
+        disable(user=user.user, by=Actor.member(administrator), at=now)
     assert has_two_factors(user.user)
 
 

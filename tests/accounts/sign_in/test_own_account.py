@@ -134,7 +134,7 @@ def test_address_is_confirmed_first(ann: User, now: datetime) -> None:
         registration.open_own_account(user=ann, account_name="Globex", by=Actor.person(ann), at=now)
 
 
-def test_nobody_opens_one_for_somebody_else(ann: User, now: datetime) -> None:
+def test_nobody_opens_one_for_another_user(ann: User, now: datetime) -> None:
     with pytest.raises(PermissionDenied):
         registration.open_own_account(
             user=ann, account_name="Globex", by=Actor.person(UserFactory.create()), at=now

@@ -1,4 +1,4 @@
-"""Passkeys let their person in, and nobody else: whoever holds somebody's key, or has heard it."""
+"""Passkeys sign in their owner, and nobody who holds another key or replays an answer."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where somebody is signed in, and how they sign out there."""
+"""Sessions: where a user is signed in, and signing out there."""
 
 import pytest
 from allauth.usersessions.models import UserSession

@@ -57,11 +57,11 @@ def test_five_are_let_and_the_sixth_is_not() -> None:
 @pytest.mark.usefixtures("anywhere")
 def test_five_are_let_of_many_processes_that_try_at_once() -> None:
     barrier, let = fork.Barrier(PROCESSES), fork.Queue()
-    crowd = [fork.Process(target=try_once, args=(barrier, let)) for _ in range(PROCESSES)]
-    for process in crowd:
+    processes = [fork.Process(target=try_once, args=(barrier, let)) for _ in range(PROCESSES)]
+    for process in processes:
         process.start()
-    answers = [let.get(timeout=60) for _ in crowd]
-    for process in crowd:
+    answers = [let.get(timeout=60) for _ in processes]
+    for process in processes:
         process.join(60)
     assert sum(answers) == 5
 

@@ -134,7 +134,7 @@ def test_markup_is_shown_as_text(browser: Client) -> None:
     assert bad in unescape(page)
 
 
-def test_nobody_makes_themselves_an_operator_or_somebody_else(
+def test_nobody_makes_themselves_an_operator_or_another_user(
     browser: Client, user: Membership
 ) -> None:
     extra = {"is_staff": "on", "is_superuser": "on", "email": "x@example.com", "id": "1"}

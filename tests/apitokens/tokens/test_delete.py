@@ -213,7 +213,7 @@ def test_forgetting_leaves_one_event_and_the_second_run_is_dull(
     deleted(issue, user, now)
     for _run in range(2):
         token_services.forget_digests(by=SYSTEM, at=now + timedelta(days=100))
-    event = AuditEvent.objects.get(kind="token.digests_forgotten")
+    event = AuditEvent.objects.get(kind="token.digests_purged")
     assert (event.through, event.details) == ("system", {"count": 2})
 
 

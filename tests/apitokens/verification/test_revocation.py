@@ -193,7 +193,7 @@ def test_restored_issuers_token_works_again_at_once(remembered: tuple[APIToken, 
     token, key = remembered
     deactivate_issuer(token)
     assert not is_good(key)
-    people.restore_user(user=token.issuer.user, by=OPERATOR, at=timezone.now())
+    people.reactivate_user(user=token.issuer.user, by=OPERATOR, at=timezone.now())
     assert is_good(key)
 
 

@@ -145,7 +145,7 @@ class Shared(dict[Any, Any]):
         keys = super().__iter__()
         if not self.is_quiet:
             self.is_quiet = True
-            self["from another thread"] = NOON
+            self[0, "from another thread"] = NOON
         return keys
 
 

@@ -86,7 +86,7 @@ def test_domain_that_is_asked_for_is_not_in_force(domain: Domain, by: Actor) -> 
     assert not domain.is_approved
     assert domain.asked_by == by.membership
     assert not Domain.objects.in_force().exists()
-    assert kinds() == ["sso.domain_asked"]
+    assert kinds() == ["sso.domain_requested"]
 
 
 def test_requesting_a_domain_is_idempotent(
@@ -96,7 +96,7 @@ def test_requesting_a_domain_is_idempotent(
         connection=connection, name="EXAMPLE.com", by=by, at=domain.asked_at
     )
     assert again == domain
-    assert kinds() == ["sso.domain_asked"]
+    assert kinds() == ["sso.domain_requested"]
 
 
 @pytest.mark.parametrize("who", ["engineer", "stranger", "token", "operator"])
@@ -155,7 +155,7 @@ def test_refused_domain_can_be_asked_for_again(
     domains.refuse(domain=domain, by=operator, at=now)
     again = domains.request_approval(connection=connection, name="example.com", by=by, at=now)
     assert again.refused_at is None
-    assert kinds()[-1] == "sso.domain_asked"
+    assert kinds()[-1] == "sso.domain_requested"
 
 
 # --- Approving and refusing ---
@@ -276,4 +276,4 @@ def test_nobody_is_forced_without_a_domain(
     else:
         domains.refuse(domain=domain, by=operator, at=now)
     assert not Connection.objects.get().is_forced
-    assert kinds()[-1] == "sso.force_ended"
+    assert kinds()[-1] == "sso.enforcement_disabled"

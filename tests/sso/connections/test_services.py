@@ -493,7 +493,7 @@ def test_forcing_can_be_stopped(forced: Connection, by: Actor, who: str, now: da
     assert connections.stop_forcing(connection=forced, by=actor, at=now)
     assert not reread(forced).is_forced
     assert reread(forced).is_on
-    assert kinds()[-1] == "sso.force_ended"
+    assert kinds()[-1] == "sso.enforcement_disabled"
     assert not connections.stop_forcing(connection=forced, by=actor, at=now)
 
 

@@ -24,7 +24,7 @@ from notifications.models import Mail
 from sso.models import Connection, Domain
 from tests.factories import PASSWORD, MembershipFactory, SubjectFactory
 from tests.idp.keys import SigningKey
-from tests.outbox import letters_to, path_in
+from tests.outbox import mails_to, path_in
 from tests.sso import login_steps
 
 pytestmark = pytest.mark.django_db
@@ -262,7 +262,7 @@ def test_linked_member_with_another_address_gets_a_page(
 
 
 def ask_for_password(member: Membership, now: datetime) -> int:
-    sign_in_services.ask_for_password(email=member.user.email, by=BY, at=now)
+    sign_in_services.request_password_reset(email=member.user.email, by=BY, at=now)
     return Mail.objects.filter(user=member.user).count()
 
 
@@ -276,7 +276,7 @@ def test_link_for_a_new_password_is_not_sent(
     forced: Connection, maria: Membership, now: datetime
 ) -> None:
     assert ask_for_password(maria, now) == 0
-    assert AuditEvent.objects.filter(kind="password.reset_asked").exists()
+    assert AuditEvent.objects.filter(kind="password.reset_requested").exists()
 
 
 def test_page_for_a_forgotten_password_answers_the_same(
@@ -311,7 +311,7 @@ def test_invitation_to_another_account_asks_for_no_password_that_could_not_be_us
     )
     client.logout()
 
-    page = client.get(path_in(letters_to("otto@example.com")[-1])).content.decode()
+    page = client.get(path_in(mails_to("otto@example.com")[-1])).content.decode()
 
     assert ("/sign-in/?next=" in page) is is_forced
     assert ('name="password1"' in page) is not is_forced

@@ -19,7 +19,7 @@ from sso.inactivity import services as inactivity
 from sso.models import AbsenceNotice, Connection, InactivityAction
 from tests.conftest import Issue
 from tests.factories import ConnectionFactory, MembershipFactory, acting
-from tests.outbox import letter_to
+from tests.outbox import mail_to
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -276,7 +276,7 @@ def test_mail_names_the_people_the_provider_and_the_way(
 ) -> None:
     choose_policy(InactivityAction.NOTIFY)
     enforce(now)
-    letter = letter_to(administrator.user.email)
+    letter = mail_to(administrator.user.email)
     assert "Not signed in through Okta for 30 days" in letter.text
     assert f"{inactive.user.name} (1)" in letter.text
     assert "signs_in_by%3Dsso" in letter.text
@@ -302,7 +302,7 @@ def test_member_and_administrators_are_notified_of_a_suspension(
     enforce(now)
     assert titles(administrator) == [f"The API tokens of {inactive.user.name} are suspended"]
     assert titles(inactive) == ["Your API tokens are suspended"]
-    letter = letter_to(inactive.user.email)
+    letter = mail_to(inactive.user.email)
     assert "You have not signed in through Okta for 30 days." in letter.text
     assert "Sign in there once" in letter.text
 

@@ -1,4 +1,4 @@
-"""An account with secrets, and everybody who asks for them."""
+"""An account with secrets, and clients of all callers who request them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -36,22 +36,22 @@ from tests.factories import (
     issue,
 )
 
-ASKERS = ("anonymous", "lonely", "stranger", "user", "administrator", "operator")
-"""Nobody; a person without an account; an Administrator of another account; a member with the
+CALLERS = ("anonymous", "lonely", "stranger", "user", "administrator", "operator")
+"""Anonymous; a user without an account; an Administrator of another account; a member with the
 weakest role; an Administrator; an operator of the portal who belongs to no account."""
 
 OUTSIDERS = ("anonymous", "lonely", "stranger", "operator")
 
 ACCOUNT_MARK = "zanzibar"
-"""Stands in every name and address of the account: whoever reads it has seen in."""
+"""Part of every name and address of the account: a response that contains it leaks."""
 
 ENGINEERS_MARK = "quagga"
-"""Stands in all that is the engineer's: their Administrators see it, other members do not."""
+"""Part of everything of the engineer: Administrators see it, other members do not."""
 
 
 @dataclass
-class World:
-    """The account, and its engineer's things, which the addresses of the matrix point to."""
+class TenancyFixture:
+    """The account, its engineer's objects, which the requests address, and the clients."""
 
     account: Account
     engineer: Membership
@@ -72,8 +72,7 @@ class World:
     clients: dict[str, Client]
 
     def state(self) -> list[Any]:
-        """Everything of the account that somebody could change, but for what is only written down
-        about trying."""
+        """All rows of the account that a request could change, but for records of the request."""
         tables: Iterable[Any] = (
             Account.objects.all(),
             Membership.objects.all(),
@@ -98,8 +97,8 @@ class World:
             for table in tables
         ]
 
-    def things(self) -> dict[str, Any]:
-        """What the arguments in addresses stand for, by name; `pk` depends on the route."""
+    def arguments(self) -> dict[str, Any]:
+        """The values of arguments in addresses, by name; `pk` depends on the route."""
         return {
             "account_id": self.account.pk,
             "client_id": self.account.pk,
@@ -117,8 +116,8 @@ class World:
         }
 
 
-def build() -> World:
-    """The world, as of now."""
+def build() -> TenancyFixture:
+    """Create the fixture, as of now."""
     at = timezone.now()
     account = AccountFactory.create(name="Zanzibar Ltd")
     administrator = _member(account, "adele", Role.ADMINISTRATORS)
@@ -143,7 +142,7 @@ def build() -> World:
         "operator": _browser(operator),
     }
     connection = _connection(administrator, engineer)
-    world = World(
+    tenancy = TenancyFixture(
         account=account,
         engineer=engineer,
         administrator=administrator,
@@ -177,7 +176,7 @@ def build() -> World:
         clients=clients,
     )
     Mail.objects.update(state=State.SENT)  # or /healthz complains that nobody sends them
-    return world
+    return tenancy
 
 
 def _member(account: Account, name: str, role: Role) -> Membership:
@@ -190,7 +189,7 @@ def _member(account: Account, name: str, role: Role) -> Membership:
 
 
 def _browser(user: User, member: Membership | None = None, key: str = "") -> Client:
-    """A browser whose person has just given their password, and need not do so again now."""
+    """A client that has just re-authenticated."""
     client = Client(headers={"Authorization": f"APIKey {key}"} if key else None)
     client.force_login(user)
     if member:
@@ -202,7 +201,7 @@ def _browser(user: User, member: Membership | None = None, key: str = "") -> Cli
 
 
 def _connection(administrator: Membership, engineer: Membership) -> Connection:
-    """A provider through which the engineer has come once."""
+    """A provider through which the engineer has signed in."""
     connection = ConnectionFactory.create(
         account=administrator.account,
         name=f"{ACCOUNT_MARK} directory",
@@ -255,29 +254,29 @@ def _session(member: Membership) -> UserSession:
     return session
 
 
-Pick = Callable[[World], int | UUID]
+Pick = Callable[[TenancyFixture], int | UUID]
 
 PKS: dict[str, Pick] = {
-    "admin:view_on_site": lambda world: world.token.pk,
-    "apitokens:": lambda world: world.token.pk,
-    "notifications:": lambda world: world.notice.pk,
-    "accounts:change_role": lambda world: world.engineer.pk,
-    "accounts:remove": lambda world: world.engineer.pk,
-    "accounts:send_again": lambda world: world.invitation.pk,
-    "accounts:withdraw": lambda world: world.invitation.pk,
-    "accounts:end_session": lambda world: world.session.pk,
-    "sso:withdraw_domain": lambda world: world.domain.pk,
-    "sso:remove_certificate": lambda world: world.certificate.pk,
-    "mfa_": lambda world: world.passkey.pk,
-    "admin:accounts_user_": lambda world: world.engineer.user_id,
-    "admin:accounts_membership_": lambda world: world.engineer.pk,
-    "admin:accounts_invitation_": lambda world: world.invitation.pk,
-    "admin:accounts_auditevent_": lambda world: world.event.pk,
-    "admin:accounts_account_": lambda world: world.account.pk,
-    "admin:apitokens_apitoken_": lambda world: world.token.pk,
-    "admin:apitokens_verifierkey_": lambda world: world.verifier.pk,
-    "admin:sso_connection_": lambda world: world.connection.pk,
-    "admin:sso_domain_": lambda world: world.domain.pk,
-    "admin:notifications_mail_": lambda world: world.mail.pk,
+    "admin:view_on_site": lambda tenancy: tenancy.token.pk,
+    "apitokens:": lambda tenancy: tenancy.token.pk,
+    "notifications:": lambda tenancy: tenancy.notice.pk,
+    "accounts:change_role": lambda tenancy: tenancy.engineer.pk,
+    "accounts:remove": lambda tenancy: tenancy.engineer.pk,
+    "accounts:send_again": lambda tenancy: tenancy.invitation.pk,
+    "accounts:withdraw": lambda tenancy: tenancy.invitation.pk,
+    "accounts:end_session": lambda tenancy: tenancy.session.pk,
+    "sso:withdraw_domain": lambda tenancy: tenancy.domain.pk,
+    "sso:remove_certificate": lambda tenancy: tenancy.certificate.pk,
+    "mfa_": lambda tenancy: tenancy.passkey.pk,
+    "admin:accounts_user_": lambda tenancy: tenancy.engineer.user_id,
+    "admin:accounts_membership_": lambda tenancy: tenancy.engineer.pk,
+    "admin:accounts_invitation_": lambda tenancy: tenancy.invitation.pk,
+    "admin:accounts_auditevent_": lambda tenancy: tenancy.event.pk,
+    "admin:accounts_account_": lambda tenancy: tenancy.account.pk,
+    "admin:apitokens_apitoken_": lambda tenancy: tenancy.token.pk,
+    "admin:apitokens_verifierkey_": lambda tenancy: tenancy.verifier.pk,
+    "admin:sso_connection_": lambda tenancy: tenancy.connection.pk,
+    "admin:sso_domain_": lambda tenancy: tenancy.domain.pk,
+    "admin:notifications_mail_": lambda tenancy: tenancy.mail.pk,
 }
-"""What `pk` and `object_id` stand for, by how the route's name begins."""
+"""The values of `pk` and `object_id`, by the beginning of the route's name."""

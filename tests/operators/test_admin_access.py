@@ -1,4 +1,4 @@
-"""Who comes in to the operators' pages, and what is not there for anybody."""
+"""Access to the Django admin, and tables that are not in it."""
 
 from django.contrib import admin
 from django.test import Client
@@ -16,8 +16,8 @@ from tests.operators.conftest import page, shown
 NEW_PASSWORD = "another long pass phrase"
 
 
-def test_operator_sees_the_branded_index(desk: Client) -> None:
-    assert "Permatoken operators" in shown(desk, page("index"))
+def test_operator_sees_the_branded_index(browser: Client) -> None:
+    assert "Permatoken operators" in shown(browser, page("index"))
 
 
 def test_stranger_is_sent_to_the_one_sign_in_page(client: Client, db: None) -> None:
@@ -36,8 +36,8 @@ def test_operator_arrives_at_the_page_they_asked_for(client: Client, operator: U
 
 
 def test_sign_in_goes_on_to_no_foreign_address(client: Client, operator: User) -> None:
-    door = f"{page('login')}?next=https://evil.example/"
-    sign_in = client.get(door, follow=True).redirect_chain[-1][0]
+    login = f"{page('login')}?next=https://evil.example/"
+    sign_in = client.get(login, follow=True).redirect_chain[-1][0]
 
     answer = client.post(sign_in, {"login": operator.email, "password": PASSWORD})
 
@@ -54,7 +54,7 @@ def test_administrator_of_an_account_is_no_operator(
 
 
 def test_only_the_products_own_tables_are_there() -> None:
-    # A library's table (an e-mail address, a group) would be a way around the verbs.
+    # A library's table (an e-mail address, a group) would be a way around the services.
     assert set(admin.site._registry) == {
         Account,
         APIToken,
@@ -69,13 +69,13 @@ def test_only_the_products_own_tables_are_there() -> None:
     }
 
 
-def test_own_password_is_changed_where_everybody_does(desk: Client) -> None:
+def test_own_password_is_changed_where_everybody_does(browser: Client) -> None:
     for address in (page("password_change"), page("password_change_done")):
-        assertRedirects(desk.get(address), reverse("account_change_password"))
+        assertRedirects(browser.get(address), reverse("account_change_password"))
 
 
-def test_own_password_is_not_changed_at_the_operators_door(desk: Client, operator: User) -> None:
-    desk.post(
+def test_own_password_is_not_changed_in_the_admin(browser: Client, operator: User) -> None:
+    browser.post(
         page("password_change"),
         {"old_password": PASSWORD, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD},
     )

@@ -1,4 +1,4 @@
-"""The verbs behind the operators' doors: what they promise, and who may not."""
+"""Services of operators: what they promise, and who is refused."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -18,7 +18,7 @@ OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 NEW_PASSWORD = "another long pass phrase"
 
 Act = Callable[[Membership, Actor, datetime], Any]
-OPERATORS_VERBS: dict[str, Act] = {
+OPERATOR_SERVICES: dict[str, Act] = {
     "rename": lambda member, by, at: account_services.rename_account(
         account=member.account, name="Other", by=by, at=at
     ),
@@ -43,16 +43,20 @@ OPERATORS_VERBS: dict[str, Act] = {
     "deactivate": lambda member, by, at: user_services.deactivate_user(
         user=member.user, by=by, at=at
     ),
-    "restore": lambda member, by, at: user_services.restore_user(user=member.user, by=by, at=at),
+    "reactivate": lambda member, by, at: user_services.reactivate_user(
+        user=member.user, by=by, at=at
+    ),
 }
 
 
-@pytest.mark.parametrize("verb", [verb for verb in OPERATORS_VERBS if verb != "rename"])
+@pytest.mark.parametrize(
+    "service", [service for service in OPERATOR_SERVICES if service != "rename"]
+)
 def test_administrator_of_the_account_is_refused(
-    verb: str, administrator: Membership, engineer: Membership, now: datetime
+    service: str, administrator: Membership, engineer: Membership, now: datetime
 ) -> None:
     with pytest.raises(PermissionDenied):
-        OPERATORS_VERBS[verb](engineer, Actor.member(administrator), now)
+        OPERATOR_SERVICES[service](engineer, Actor.member(administrator), now)
 
     assert not AuditEvent.objects.exists()
 
@@ -80,39 +84,43 @@ def test_others_do_not_rename_it(
     assert not AuditEvent.objects.exists()
 
 
-@pytest.mark.parametrize("verb", OPERATORS_VERBS)
-def test_user_without_an_account_is_refused(verb: str, engineer: Membership, now: datetime) -> None:
+@pytest.mark.parametrize("service", OPERATOR_SERVICES)
+def test_user_without_an_account_is_refused(
+    service: str, engineer: Membership, now: datetime
+) -> None:
     lonely = Actor(through=EntryPoint.PORTAL, user=UserFactory.create())
 
     with pytest.raises(PermissionDenied):
-        OPERATORS_VERBS[verb](engineer, lonely, now)
+        OPERATOR_SERVICES[service](engineer, lonely, now)
 
     assert not AuditEvent.objects.exists()
 
 
-@pytest.mark.parametrize("verb", ["rename", "change_limit", "close", "make_operator", "deactivate"])
-def test_second_time_is_dull(verb: str, engineer: Membership, now: datetime) -> None:
+@pytest.mark.parametrize(
+    "service", ["rename", "change_limit", "close", "make_operator", "deactivate"]
+)
+def test_service_is_idempotent(service: str, engineer: Membership, now: datetime) -> None:
     for _time in range(2):
-        OPERATORS_VERBS[verb](engineer, OPERATOR, now)
+        OPERATOR_SERVICES[service](engineer, OPERATOR, now)
 
     assert AuditEvent.objects.count() == 1
 
 
-@pytest.mark.parametrize("verb", ["reopen", "restore"])
+@pytest.mark.parametrize("service", ["reopen", "reactivate"])
 def test_what_is_open_or_active_is_left_alone(
-    verb: str, engineer: Membership, now: datetime
+    service: str, engineer: Membership, now: datetime
 ) -> None:
-    OPERATORS_VERBS[verb](engineer, OPERATOR, now)
+    OPERATOR_SERVICES[service](engineer, OPERATOR, now)
 
     assert not AuditEvent.objects.exists()
 
 
-@pytest.mark.parametrize("verb", OPERATORS_VERBS)
+@pytest.mark.parametrize("service", OPERATOR_SERVICES)
 def test_event_goes_when_the_deed_is_rolled_back(
-    verb: str, engineer: Membership, now: datetime
+    service: str, engineer: Membership, now: datetime
 ) -> None:
     with transaction.atomic():
-        OPERATORS_VERBS[verb](engineer, OPERATOR, now)
+        OPERATOR_SERVICES[service](engineer, OPERATOR, now)
         transaction.set_rollback(True)
 
     assert not AuditEvent.objects.exists()

@@ -1,4 +1,4 @@
-"""What operators do with memberships and invitations: through the verbs, and on the record."""
+"""The admin of memberships and invitations: every change calls a service, and is recorded."""
 
 from typing import Any
 
@@ -19,9 +19,9 @@ MEMBERS, MEMBER = "accounts_membership_changelist", "accounts_membership_change"
 INVITATIONS = "accounts_invitation_changelist"
 
 
-def send(desk: Client, name: str, *args: Any, **fields: Any) -> str:
+def send(browser: Client, name: str, *args: Any, **fields: Any) -> str:
     """Send a form; the text of the page that follows."""
-    answer = desk.post(page(name, *args), fields, follow=True)
+    answer = browser.post(page(name, *args), fields, follow=True)
     assert answer.status_code == 200, answer.status_code
     return str(answer.content.decode())
 
@@ -30,12 +30,12 @@ def send(desk: Client, name: str, *args: Any, **fields: Any) -> str:
 
 
 def test_user_becomes_a_member_on_the_record(
-    desk: Client, account: Account, operator: User, events: Events
+    browser: Client, account: Account, operator: User, events: Events
 ) -> None:
     newcomer = UserFactory.create()
     form = {"account": account.pk, "user": newcomer.pk, "role": Role.ENGINEERS.value}
 
-    send(desk, "accounts_membership_add", **form)
+    send(browser, "accounts_membership_add", **form)
 
     member = Membership.objects.get(account=account, user=newcomer)
     assert member.held_role is Role.ENGINEERS
@@ -44,21 +44,21 @@ def test_user_becomes_a_member_on_the_record(
 
 
 def test_removed_member_is_brought_back(
-    desk: Client, administrator: Membership, user: Membership, now: Any
+    browser: Client, administrator: Membership, user: Membership, now: Any
 ) -> None:
     Membership.objects.filter(pk=user.pk).update(removed_at=now)
     form = {"account": user.account_id, "user": user.user_id, "role": Role.ENGINEERS.value}
 
-    send(desk, "accounts_membership_add", **form)
+    send(browser, "accounts_membership_add", **form)
 
     user.refresh_from_db()
     assert (user.is_removed, user.held_role) == (False, Role.ENGINEERS)
 
 
-def test_present_member_is_not_added_twice(desk: Client, user: Membership) -> None:
+def test_present_member_is_not_added_twice(browser: Client, user: Membership) -> None:
     form = {"account": user.account_id, "user": user.user_id, "role": Role.ADMINISTRATORS.value}
 
-    text = send(desk, "accounts_membership_add", **form)
+    text = send(browser, "accounts_membership_add", **form)
 
     assert "The user is a member already." in text
     user.refresh_from_db()
@@ -68,11 +68,11 @@ def test_present_member_is_not_added_twice(desk: Client, user: Membership) -> No
 @pytest.mark.parametrize("field", ["account", "user", "role"])
 @pytest.mark.parametrize("value", ["", "0", "-1", "x", "9" * 25, "\0"])
 def test_membership_that_makes_no_sense_is_not_made(
-    desk: Client, account: Account, field: str, value: str
+    browser: Client, account: Account, field: str, value: str
 ) -> None:
     form = {"account": account.pk, "user": UserFactory.create().pk, "role": Role.USERS.value}
 
-    answer = desk.post(page("accounts_membership_add"), {**form, field: value})
+    answer = browser.post(page("accounts_membership_add"), {**form, field: value})
 
     assert answer.status_code == 200
     assert field in answer.context["adminform"].form.errors
@@ -80,9 +80,9 @@ def test_membership_that_makes_no_sense_is_not_made(
 
 
 def test_role_is_changed_on_the_record(
-    desk: Client, user: Membership, operator: User, events: Events
+    browser: Client, user: Membership, operator: User, events: Events
 ) -> None:
-    send(desk, MEMBER, user.pk, role=Role.ENGINEERS.value)
+    send(browser, MEMBER, user.pk, role=Role.ENGINEERS.value)
 
     user.refresh_from_db()
     assert user.held_role is Role.ENGINEERS
@@ -92,11 +92,11 @@ def test_role_is_changed_on_the_record(
 
 
 def test_role_below_that_of_an_active_token_is_refused_in_words(
-    desk: Client, engineer: Membership, issue: Issue
+    browser: Client, engineer: Membership, issue: Issue
 ) -> None:
     issue(engineer, role=Role.ENGINEERS)
 
-    text = send(desk, MEMBER, engineer.pk, role=Role.USERS.value)
+    text = send(browser, MEMBER, engineer.pk, role=Role.USERS.value)
 
     assert "The specified user has issued a token with a higher role." in text
     assert "was changed successfully" not in text
@@ -105,17 +105,17 @@ def test_role_below_that_of_an_active_token_is_refused_in_words(
 
 
 def test_last_administrator_is_neither_demoted_nor_removed(
-    desk: Client, administrator: Membership
+    browser: Client, administrator: Membership
 ) -> None:
     for form in ({"role": Role.USERS.value}, {"role": Role.ADMINISTRATORS.value, "remove": "on"}):
-        assert "This is the last Administrator" in send(desk, MEMBER, administrator.pk, **form)
+        assert "This is the last Administrator" in send(browser, MEMBER, administrator.pk, **form)
 
     administrator.refresh_from_db()
     assert (administrator.held_role, administrator.is_removed) == (Role.ADMINISTRATORS, False)
 
 
-def test_member_is_removed_on_the_record(desk: Client, user: Membership, events: Events) -> None:
-    send(desk, MEMBER, user.pk, role=user.role, remove="on")
+def test_member_is_removed_on_the_record(browser: Client, user: Membership, events: Events) -> None:
+    send(browser, MEMBER, user.pk, role=user.role, remove="on")
 
     user.refresh_from_db()
     assert user.is_removed
@@ -123,31 +123,33 @@ def test_member_is_removed_on_the_record(desk: Client, user: Membership, events:
 
 
 def test_member_with_active_tokens_is_removed_only_with_them(
-    desk: Client, user: Membership, issue: Issue
+    browser: Client, user: Membership, issue: Issue
 ) -> None:
     token, _key = issue(user)
 
-    refused = send(desk, MEMBER, user.pk, role=user.role, remove="on")
+    refused = send(browser, MEMBER, user.pk, role=user.role, remove="on")
     assert "have active tokens" in refused
     assert Membership.objects.filter(pk=user.pk, removed_at=None).exists()
 
-    send(desk, MEMBER, user.pk, role=user.role, remove="on", delete_tokens="on")
+    send(browser, MEMBER, user.pk, role=user.role, remove="on", delete_tokens="on")
     assert not Membership.objects.filter(pk=user.pk, removed_at=None).exists()
     assert APIToken.objects.get(pk=token.pk).is_deleted
 
 
-def test_removed_member_is_looked_at_only(desk: Client, user: Membership, now: Any) -> None:
+def test_removed_member_is_looked_at_only(browser: Client, user: Membership, now: Any) -> None:
     Membership.objects.filter(pk=user.pk).update(removed_at=now)
 
-    assert desk.post(page(MEMBER, user.pk), {"role": 1}).status_code == 403
+    assert browser.post(page(MEMBER, user.pk), {"role": 1}).status_code == 403
     user.refresh_from_db()
     assert user.held_role is Role.USERS
 
 
 def test_account_and_user_of_a_membership_stay(
-    desk: Client, user: Membership, stranger: Membership
+    browser: Client, user: Membership, stranger: Membership
 ) -> None:
-    send(desk, MEMBER, user.pk, role=user.role, account=stranger.account_id, user=stranger.user_id)
+    send(
+        browser, MEMBER, user.pk, role=user.role, account=stranger.account_id, user=stranger.user_id
+    )
 
     before = (user.account_id, user.user_id)
     user.refresh_from_db()
@@ -155,22 +157,22 @@ def test_account_and_user_of_a_membership_stay(
     assert not changes()
 
 
-def test_membership_is_not_deleted(desk: Client, user: Membership) -> None:
+def test_membership_is_not_deleted(browser: Client, user: Membership) -> None:
     address = page("accounts_membership_delete", user.pk)
 
-    assert desk.post(address, {"post": "yes"}).status_code == 403
+    assert browser.post(address, {"post": "yes"}).status_code == 403
     assert Membership.objects.filter(pk=user.pk).exists()
 
 
 @pytest.mark.parametrize("members", [1, 30])
 def test_memberships_cost_the_same_for_any_number(
-    desk: Client, members: int, django_assert_num_queries: DjangoAssertNumQueries
+    browser: Client, members: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     MembershipFactory.create_batch(members)
 
     # session, operator, the choice of accounts, count, rows
     with django_assert_num_queries(5):
-        shown(desk, page(MEMBERS))
+        shown(browser, page(MEMBERS))
 
 
 # Invitations
@@ -187,18 +189,18 @@ def invitation(administrator: Membership, now: Any) -> Invitation:
     )
 
 
-def do(desk: Client, action: str, *invited: Invitation) -> str:
+def do(browser: Client, action: str, *invited: Invitation) -> str:
     """Choose an action for these rows of the list."""
     rows = [each.pk for each in invited]
-    return send(desk, INVITATIONS, action=action, _selected_action=rows)
+    return send(browser, INVITATIONS, action=action, _selected_action=rows)
 
 
 def test_operator_invites_on_the_record(
-    desk: Client, account: Account, operator: User, events: Events
+    browser: Client, account: Account, operator: User, events: Events
 ) -> None:
     form = {"account": account.pk, "email": "Nora@Example.com", "language": "en", "role": 1}
 
-    send(desk, "accounts_invitation_add", **form)
+    send(browser, "accounts_invitation_add", **form)
 
     made = Invitation.objects.get()
     assert (made.email, made.invited_by, made.given_role) == (
@@ -210,10 +212,10 @@ def test_operator_invites_on_the_record(
     assert (event.user, event.through) == (operator, "admin")
 
 
-def test_member_is_not_invited(desk: Client, user: Membership) -> None:
+def test_member_is_not_invited(browser: Client, user: Membership) -> None:
     form = {"account": user.account_id, "email": user.user.email, "language": "en", "role": 2}
 
-    text = send(desk, "accounts_invitation_add", **form)
+    text = send(browser, "accounts_invitation_add", **form)
 
     assert "was added successfully" not in text
     assert not Invitation.objects.exists()
@@ -231,11 +233,11 @@ def test_member_is_not_invited(desk: Client, user: Membership) -> None:
     ],
 )
 def test_invitation_that_makes_no_sense_is_not_sent(
-    desk: Client, account: Account, field: str, value: str
+    browser: Client, account: Account, field: str, value: str
 ) -> None:
     form = {"account": account.pk, "email": "nora@example.com", "language": "en", "role": 2}
 
-    answer = desk.post(page("accounts_invitation_add"), {**form, field: value})
+    answer = browser.post(page("accounts_invitation_add"), {**form, field: value})
 
     assert answer.status_code == 200
     assert field in answer.context["adminform"].form.errors
@@ -243,20 +245,22 @@ def test_invitation_that_makes_no_sense_is_not_sent(
 
 
 def test_invitation_is_sent_again_with_another_link(
-    desk: Client, invitation: Invitation, events: Events
+    browser: Client, invitation: Invitation, events: Events
 ) -> None:
     nonce = invitation.nonce
 
-    assert "Done. (nora@example.com)" in do(desk, "send_again", invitation)
+    assert "Done. (nora@example.com)" in do(browser, "send_again", invitation)
 
     invitation.refresh_from_db()
     assert invitation.nonce != nonce
     assert len(events("invitation.sent_again")) == 1
 
 
-def test_invitation_is_withdrawn_once(desk: Client, invitation: Invitation, events: Events) -> None:
-    assert "Done." in do(desk, "withdraw", invitation)
-    assert "open no more" in do(desk, "withdraw", invitation)
+def test_invitation_is_withdrawn_once(
+    browser: Client, invitation: Invitation, events: Events
+) -> None:
+    assert "Done." in do(browser, "withdraw", invitation)
+    assert "open no more" in do(browser, "withdraw", invitation)
 
     invitation.refresh_from_db()
     assert invitation.withdrawn_at is not None
@@ -264,7 +268,7 @@ def test_invitation_is_withdrawn_once(desk: Client, invitation: Invitation, even
 
 
 def test_refusal_of_one_invitation_is_told_and_the_others_go_on(
-    desk: Client, invitation: Invitation, administrator: Membership, now: Any
+    browser: Client, invitation: Invitation, administrator: Membership, now: Any
 ) -> None:
     by = Actor.member(administrator)
     other = invitations.invite(
@@ -272,37 +276,37 @@ def test_refusal_of_one_invitation_is_told_and_the_others_go_on(
     )
     invitations.withdraw(invitation=other, by=by, at=now)
 
-    text = do(desk, "send_again", invitation, other)
+    text = do(browser, "send_again", invitation, other)
 
     assert "Done. (nora@example.com)" in text
     assert "Done. (omar@example.com)" not in text
     assert "(omar@example.com)" in text
 
 
-def test_invitation_is_neither_changed_nor_deleted(desk: Client, invitation: Invitation) -> None:
+def test_invitation_is_neither_changed_nor_deleted(browser: Client, invitation: Invitation) -> None:
     for name in ("accounts_invitation_change", "accounts_invitation_delete"):
-        answer = desk.post(page(name, invitation.pk), {"post": "yes", "role": 1})
+        answer = browser.post(page(name, invitation.pk), {"post": "yes", "role": 1})
         assert answer.status_code == 403
     invitation.refresh_from_db()
     assert invitation.given_role is Role.USERS
 
 
-def test_link_of_an_invitation_is_not_shown(desk: Client, invitation: Invitation) -> None:
-    text = shown(desk, page("accounts_invitation_change", invitation.pk))
+def test_link_of_an_invitation_is_not_shown(browser: Client, invitation: Invitation) -> None:
+    text = shown(browser, page("accounts_invitation_change", invitation.pk))
 
     assert "nora@example.com" in text
     assert invitation.nonce not in text
 
 
-def test_filter_tells_open_from_withdrawn(desk: Client, invitation: Invitation) -> None:
-    assert "nora@example.com" in shown(desk, page(INVITATIONS), state="open")
-    assert "nora@example.com" not in shown(desk, page(INVITATIONS), state="withdrawn")
-    assert "nora@example.com" not in shown(desk, page(INVITATIONS), state="accepted")
+def test_filter_tells_open_from_withdrawn(browser: Client, invitation: Invitation) -> None:
+    assert "nora@example.com" in shown(browser, page(INVITATIONS), state="open")
+    assert "nora@example.com" not in shown(browser, page(INVITATIONS), state="withdrawn")
+    assert "nora@example.com" not in shown(browser, page(INVITATIONS), state="accepted")
 
 
 @pytest.mark.parametrize("number", [1, 4])
 def test_invitations_cost_the_same_for_any_number(
-    desk: Client,
+    browser: Client,
     administrator: Membership,
     number: int,
     now: Any,
@@ -319,4 +323,4 @@ def test_invitations_cost_the_same_for_any_number(
 
     # session, operator, the choice of accounts, count, rows
     with django_assert_num_queries(5):
-        shown(desk, page(INVITATIONS))
+        shown(browser, page(INVITATIONS))

@@ -1,15 +1,16 @@
-"""Every route of the portal, and what it answers to everybody who asks for the engineer's things.
+"""The expected outcome of every route of the portal, for every caller who requests the engineer's
+objects.
 
 A new route is refused by the tests until it stands here. Think before you write its line: what does
-an Administrator of another account get, and what a member who has no business there? A thing that
-somebody must not see is answered 404, exactly as a thing that is not there.
+an Administrator of another account get, and what a member without the permission? An object that
+the caller must not see is answered 404, exactly as one that does not exist.
 
 Words: a status; `in` sends to the sign-in page, `again` asks to sign in once more, `go` goes on to
-another page. Requests say nothing (an empty form, `{}`), so 200 and 400 to a POST mean that the
+another page. Requests are empty (an empty form, `{}`), so 200 and 400 to a POST mean that the
 form is shown again. A call of the API refuses the methods that are not named with it.
 """
 
-from tests.tenancy.accounts import ASKERS
+from tests.tenancy.fixture import CALLERS
 
 TABLE = """
 method  route                                  anon. lonely other user admin operator
@@ -268,13 +269,13 @@ GET     admin:app_list                         in    in    in    in    in    200
 
 NAMELESS = {
     "<path:object_id>/": "sends operators from an old address of a row to its present one",
-    "(?P<url>.*)$": "404, or adds a slash, behind the operators' door",
+    "(?P<url>.*)$": "404, or adds a slash, below the operators' pages",
 }
 """Routes without a name, which the Django admin makes itself, by what they do."""
 
-MATRIX: dict[str, dict[str, dict[str, str]]] = {}
-"""Route → method → asker → word."""
+EXPECTED: dict[str, dict[str, dict[str, str]]] = {}
+"""Route → method → caller → outcome."""
 
 for _line in TABLE.strip().splitlines()[2:]:
-    _method, _route, *_words = _line.split()
-    MATRIX.setdefault(_route, {})[_method] = dict(zip(ASKERS, _words, strict=True))
+    _method, _route, *_outcomes = _line.split()
+    EXPECTED.setdefault(_route, {})[_method] = dict(zip(CALLERS, _outcomes, strict=True))

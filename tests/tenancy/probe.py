@@ -1,4 +1,4 @@
-"""Answers in one word, as the matrix writes them."""
+"""Sends requests, and describes their outcomes in one word."""
 
 import re
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ _FLEETING = re.compile(
 )
 
 
-def ask(client: Client, method: str, address: str) -> Any:
-    """The answer to a request that says as little as it can; it leaves the browser as it was."""
+def send(client: Client, method: str, address: str) -> Any:
+    """Send a minimal request, and return the response; cookies stay as they were."""
     is_call = address.startswith("/iam/")
     kind = "application/json" if is_call else "application/x-www-form-urlencoded"
     cookies = deepcopy(client.cookies)
@@ -27,7 +27,7 @@ def ask(client: Client, method: str, address: str) -> Any:
         client.cookies = cookies
 
 
-def word(answer: Any) -> str:
+def outcome(answer: Any) -> str:
     """The status; for redirects `in` (sign in first), `again` (sign in again) or `go`."""
     if answer.status_code not in (301, 302):
         return str(answer.status_code)
@@ -38,14 +38,14 @@ def word(answer: Any) -> str:
 
 
 def text(answer: Any) -> bytes:
-    """What the answer says, without what is different every time."""
+    """The body of the response, without tokens and nonces that differ every time."""
     body = b"".join(answer.streaming_content) if answer.streaming else answer.content
     return _FLEETING.sub(b"", body)
 
 
 @contextmanager
-def forgotten() -> Iterator[None]:
-    """What happens inside has not happened: neither in the database nor to the rate limits."""
+def rolled_back() -> Iterator[None]:
+    """Undo everything inside, in the database and in the rate limits."""
     cache.clear()
     with transaction.atomic():
         yield

@@ -1,0 +1,63 @@
+"""Counters per minute: a count belongs to its minute, also when the clock or a request is late."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+from accounts.throttling.process_counters import Counter
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def test_each_minute_begins_at_zero() -> None:
+    counter = Counter("test")
+    counter.add("192.0.2.1", at=NOON)
+
+    assert counter.add("192.0.2.1", at=NOON + MINUTE) == 1
+
+
+def test_late_request_counts_in_its_own_minute_and_takes_nothing_from_the_next() -> None:
+    counter = Counter("test")
+    for _time in range(5):
+        counter.add("192.0.2.1", at=NOON + MINUTE)
+
+    assert counter.add("192.0.2.1", at=NOON) == 1
+    assert counter.count("192.0.2.1", at=NOON + MINUTE) == 5
+
+
+def test_clock_that_was_ahead_for_a_while_leaves_counting_as_it_was() -> None:
+    counter = Counter("test")
+    counter.add("192.0.2.1", at=NOON + timedelta(days=1))
+
+    for _time in range(3):
+        counter.add("192.0.2.1", at=NOON)
+
+    assert counter.count("192.0.2.1", at=NOON) == 3
+
+
+def test_counts_of_earlier_minutes_are_evicted_however_late_requests_came() -> None:
+    counter = Counter("test")
+    for at in (NOON + MINUTE, NOON, NOON + MINUTE):
+        counter.add("192.0.2.1", at=at)
+    assert len(counter) == 2
+
+    counter.add("192.0.2.1", at=NOON + 2 * MINUTE)
+
+    assert len(counter) == 1
+
+
+def test_threads_at_the_turn_of_a_minute_lose_no_count() -> None:
+    counter = Counter("test")
+
+    def count(_number: int) -> None:
+        for step in range(200):
+            counter.add("192.0.2.1", at=NOON + MINUTE * (step % 2))
+
+    counter.add("192.0.2.1", at=NOON + MINUTE)
+    threads = [threading.Thread(target=count, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert counter.count("192.0.2.1", at=NOON + MINUTE) == 401
