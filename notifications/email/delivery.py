@@ -30,7 +30,12 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.email import rendering
-from notifications.email.smtp import DeliveryFailed, DeliveryUnknown, MailTransport, transport
+from notifications.email.transport import (
+    DeliveryFailed,
+    DeliveryUnknown,
+    MailTransport,
+    open_transport,
+)
 from notifications.models import Mail, State
 
 logger = logging.getLogger(__name__)
@@ -158,7 +163,7 @@ def deliver(
     def goes_on() -> bool:
         return not is_stopping() and (until is None or clock() < until)
 
-    with transport() as open_door:
+    with open_transport() as open_door:
         try:
             while goes_on() and _claim(sender):
                 if not _send_all(sender, open_door, goes_on):

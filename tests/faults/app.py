@@ -15,12 +15,12 @@ LEASE = timedelta(seconds=4)
 
 
 def _hurry() -> None:
-    from notifications.email import delivery, smtp
+    from notifications.email import delivery, transport
 
     delivery.FIRST_PAUSE, delivery.LONGEST_PAUSE = timedelta(seconds=0.3), timedelta(seconds=1)
     delivery.lease = lambda: LEASE
     delivery.CLAIM_AT_ONCE, delivery.HELP_FROM = 4, 4  # so that senders compete
-    smtp.PATIENCE = 1
+    transport.PATIENCE = 1
 
 
 django.setup()

@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import Membership
-from notifications.email import smtp
+from notifications.email import transport
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
 from notifications.models import IN_HAND, Mail
 from tests.mailserver import MailServer, mail_server
@@ -34,7 +34,7 @@ def server(settings: Settings) -> Iterator[MailServer]:
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not wait a minute for an answer that will not come."""
-    monkeypatch.setattr(smtp, "PATIENCE", 1)
+    monkeypatch.setattr(transport, "PATIENCE", 1)
 
 
 def send_to(server: HasPort, settings: Settings) -> None:

@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from notifications.email import smtp
-from notifications.email.smtp import (
+from notifications.email import transport
+from notifications.email.transport import (
     PATIENCE,
     USUAL_ADDRESS,
     DeliveryFailed,
     DeliveryUnknown,
     SMTPTransport,
-    transport,
+    open_transport,
 )
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, TAKE_AND_HANG, MailServer, Mood, mail_server
 from tests.notifications.conftest import TIMEOUT, send_to
@@ -370,7 +370,7 @@ def test_own_address_that_cannot_be_used_waits_for_the_operator(
 def test_server_may_think_longer_about_a_mail_that_it_has_whole(
     server: MailServer, mark: Marks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(transport, "PATIENCE", PATIENCE)
     server.keeper.mood = Mood(thinks=3 * TIMEOUT)
     with SMTPTransport() as open_door:
         open_door.hand_over(letter(), mark)
@@ -485,7 +485,7 @@ def test_mail_never_goes_unencrypted_where_encryption_is_asked_for(
 def test_every_mail_is_a_file_of_its_own(settings: Settings, tmp_path: Path, mark: Marks) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
-    with transport() as open_door:
+    with open_transport() as open_door:
         for number in range(3):
             open_door.hand_over(letter(subject=f"Mail {number}"), mark)
     files = list((tmp_path / "mail").iterdir())
@@ -496,7 +496,7 @@ def test_every_mail_is_a_file_of_its_own(settings: Settings, tmp_path: Path, mar
 def test_file_that_cannot_be_written_waits(settings: Settings, tmp_path: Path, mark: Marks) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
-    with transport() as open_door:
+    with open_transport() as open_door:
         open_door.hand_over(letter(), mark)
         settings.EMAIL_FILE_PATH = str(next((tmp_path / "mail").iterdir()) / "below")
         with pytest.raises(DeliveryFailed) as caught:

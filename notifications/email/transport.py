@@ -238,7 +238,7 @@ def is_about_recipient(code: int, reply: bytes) -> bool:
     return code in NO_SUCH_RECIPIENT
 
 
-def transport() -> MailTransport:
+def open_transport() -> MailTransport:
     """The door that the settings ask for."""
     is_smtp = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
     return SMTPTransport() if is_smtp else BackendTransport()
