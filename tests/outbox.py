@@ -5,7 +5,7 @@ import re
 from django.conf import settings
 from django.utils import timezone
 
-from notifications.email.rendering import RenderedEmail, in_readers_language, write
+from notifications.email.rendering import RenderedEmail, render_mail
 from notifications.models import Mail
 
 
@@ -14,10 +14,9 @@ def letters_to(address: str) -> list[RenderedEmail]:
     found = []
     for mail in Mail.objects.select_related("user", "account").order_by("created_at"):
         if mail.goes_to == address:
-            with in_readers_language(mail):
-                letter = write(mail, at=timezone.now())
-            if letter is not None:
-                found.append(letter)
+            rendered = render_mail(mail, at=timezone.now())
+            if rendered is not None:
+                found.append(rendered)
     return found
 
 

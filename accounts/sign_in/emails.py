@@ -1,6 +1,6 @@
-"""The mails about signing in: links that somebody has asked for, and warnings about changes.
+"""Mails about signing in: links that a person has asked for, and warnings about changes.
 
-Nothing secret waits in the database: a link is made when its mail is sent. All links begin with
+No secret is stored in the outbox: a link is made when its mail is sent. All links begin with
 BASE_URL, whatever host a request names.
 """
 
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from accounts.sign_in import email_change
 from notifications import services
-from notifications.email.rendering import RenderedEmail, moment, register_renderer, render
+from notifications.email.rendering import RenderedEmail, moment, register_renderer, render_templates
 from notifications.kinds import ADDRESS_KNOWN, CONFIRM_ADDRESS, EVERY_KIND, RESET_PASSWORD, SECURITY
 from notifications.models import Mail
 from notifications.tasks import enqueue_delivery_on_commit
@@ -74,7 +74,7 @@ SECURITY_EVENTS: dict[str, tuple[Promise, Promise]] = {
         ),
     ),
 }
-"""What can have happened to how somebody signs in: a headline and a sentence."""
+"""Events that change how a person signs in: a headline and a sentence each."""
 
 
 def send_security_email(
@@ -87,14 +87,14 @@ def send_security_email(
     address: str = "",
     **words: str,
 ) -> None:
-    """Tell a person what has happened to their sign-in, and from where (the `client`'s address)."""
+    """Tell a person what has changed about their sign-in, and the `client`'s address."""
     facts = {"news": news, "client": client, "browser": browser[:200], "words": words}
     services.post(user_id=user.pk, kind=SECURITY, at=at, facts=facts, address=address)
     enqueue_delivery_on_commit()
 
 
 def confirm_sign_up(*, address: EmailAddress, at: datetime) -> None:
-    """Ask whoever reads mail to this address whether they have signed up."""
+    """Ask the reader of mail to this address whether they have signed up."""
     services.post(
         user_id=address.user_id,
         kind=CONFIRM_ADDRESS,
@@ -106,7 +106,7 @@ def confirm_sign_up(*, address: EmailAddress, at: datetime) -> None:
 
 
 def confirm_change(*, user: User, email: str, at: datetime) -> None:
-    """Ask whoever reads mail to this address whether it is this user's from now on."""
+    """Ask the reader of mail to this address whether it is this user's from now on."""
     services.post(
         user_id=user.pk,
         kind=CONFIRM_ADDRESS,
@@ -119,7 +119,7 @@ def confirm_change(*, user: User, email: str, at: datetime) -> None:
 
 
 def address_is_known(*, user: User, at: datetime) -> None:
-    """Tell a person that somebody, perhaps they, wants to use their address once more."""
+    """Tell a person that a request, perhaps their own, wants to use their address once more."""
     services.post(user_id=user.pk, kind=ADDRESS_KNOWN, at=at, give_up_after=LINKS_WAIT)
     enqueue_delivery_on_commit()
 
@@ -131,14 +131,14 @@ def reset_password(*, user: User, at: datetime) -> None:
 
 
 @register_renderer(CONFIRM_ADDRESS)
-def _confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
     if "email" in mail.facts:
-        return _confirmation_of_change(mail)
+        return _change_confirmation(mail)
     address = EmailAddress.objects.filter(pk=mail.facts["address_id"], verified=False).first()
     if address is None:
         return None
     path = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
-    return _letter(
+    return _link_email(
         mail,
         _("Confirm your address"),
         _("Somebody has signed up to this portal with your address."),
@@ -147,11 +147,11 @@ def _confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
     )
 
 
-def _confirmation_of_change(mail: Mail) -> RenderedEmail | None:
+def _change_confirmation(mail: Mail) -> RenderedEmail | None:
     if mail.user.email != mail.facts["before"]:
         return None
     words = {"before": mail.facts["before"]}
-    return _letter(
+    return _link_email(
         mail,
         _("Confirm your new address"),
         _("The user %(before)s of this portal wants to sign in with your address.") % words,
@@ -161,8 +161,8 @@ def _confirmation_of_change(mail: Mail) -> RenderedEmail | None:
 
 
 @register_renderer(ADDRESS_KNOWN)
-def _known(mail: Mail, _at: datetime) -> RenderedEmail | None:
-    return _letter(
+def render_address_known(mail: Mail, _at: datetime) -> RenderedEmail | None:
+    return _link_email(
         mail,
         _("You have a user already"),
         _("Somebody, perhaps you, wants to use this address for another user of this portal."),
@@ -173,12 +173,12 @@ def _known(mail: Mail, _at: datetime) -> RenderedEmail | None:
 
 
 @register_renderer(RESET_PASSWORD)
-def _reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_password_reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
     if not mail.user.is_active:
         return None
     key = default_token_generator.make_token(mail.user)
     path = reverse("account_reset_password_from_key", args=[user_pk_to_url_str(mail.user), key])
-    return _letter(
+    return _link_email(
         mail,
         _("Set a new password"),
         _("Somebody, perhaps you, has said that you forgot your password."),
@@ -189,10 +189,10 @@ def _reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
 
 
 @register_renderer(SECURITY)
-def _warning(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_security_email(mail: Mail, _at: datetime) -> RenderedEmail | None:
     headline, sentence = SECURITY_EVENTS[mail.facts["news"]]
     client, browser = mail.facts["client"], mail.facts["browser"]
-    return _letter(
+    return _link_email(
         mail,
         str(headline),
         str(sentence) % mail.facts["words"],
@@ -204,10 +204,10 @@ def _warning(mail: Mail, _at: datetime) -> RenderedEmail | None:
     )  # fmt: skip
 
 
-def _letter(mail: Mail, headline: str, *lines: str, path: str) -> RenderedEmail:
-    """Plain words and a link. The reader is called by their address: a name may be anything that a
+def _link_email(mail: Mail, headline: str, *lines: str, path: str) -> RenderedEmail:
+    """Plain text and a link. The reader is called by their address: a name may be anything that a
     stranger has typed at sign-up."""
-    return render(
+    return render_templates(
         mail,
         "emails/plain/body",
         subject=headline,

@@ -57,9 +57,9 @@ def _samples(number: int) -> list[tuple[str, str, bytes]]:
 
     found = []
     for mail in Mail.objects.select_related("user", "account").order_by("next_try_at")[:number]:
-        letter = rendering.write(mail, at=timezone.now())
-        assert letter is not None
-        message = rendering.compose(mail, letter)
+        rendered = rendering.render_mail(mail, at=timezone.now())
+        assert rendered is not None
+        message = rendering.build_message(mail, rendered)
         found.append((message.from_email, mail.user.email, as_bytes(message)))
     return found
 

@@ -48,7 +48,6 @@ HEARTBEAT = "mails_delivered"
 STALLED = "mails_held_up"
 """Not a beat, but since when no server has taken a mail; there is none while mails leave."""
 BEAT_EVERY = timedelta(seconds=10)
-WRITE_AGAIN_AFTER = timedelta(seconds=2)
 IN_DOUBT = "The sender stopped during the hand-over: the mail may have arrived."
 
 Clock = Callable[[], datetime]
@@ -96,36 +95,14 @@ class Sender:
     clock: Clock = timezone.now
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}")
     in_hand: list[Mail] = field(default_factory=list)
-    looked_at: set[UUID] = field(default_factory=set)
-    ready: dict[UUID, EmailMessage | None] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     once_taken: Callable[[], None] = lambda: None
     beaten_at: datetime | None = None
-    written_at: datetime | None = None
-    reach: int = CLAIM_AT_ONCE
 
     @cached_property
     def marks(self) -> CursorWrapper:
         """What the two marks of every mail are written with: a new one each takes as long again."""
         return connection.cursor()
-
-    def write_ahead(self) -> None:
-        """Write the next mails in hand together, and again when that is old: a token may be deleted
-        meanwhile. Fewer mails if the server is slow, or most of what is written would be too old
-        before it is sent. Together they take half as long as one by one between other work."""
-        at = self.clock()
-        if self.written_at is not None:
-            is_fresh = at - self.written_at < WRITE_AGAIN_AFTER
-            if is_fresh and self.in_hand[0].pk in self.looked_at:
-                return
-            self.reach = min(2 * self.reach, CLAIM_AT_ONCE) if is_fresh else self.reach // 2 or 1
-        some = self.in_hand[: self.reach]
-        self.looked_at, self.ready = {mail.pk for mail in some}, {}
-        try:
-            self.ready = rendering.write_ahead(some, at=at)
-        except Exception:  # one odd mail must not hold up the others: each is read for alone
-            logger.exception("The mails in hand could not be read for together.")
-        self.written_at = at
 
     def count_sent(self, number: int) -> None:
         is_first = not self.outcome.sent
@@ -258,9 +235,7 @@ def _locked(rows: QuerySet[Mail]) -> QuerySet[Mail]:
 
 def _send_all(sender: Sender, open_door: MailTransport, goes_on: Callable[[], bool]) -> bool:
     """Send what is in hand, one by one. False if the server is down."""
-    sender.written_at = None
     while sender.in_hand and goes_on():
-        sender.write_ahead()
         mail = sender.in_hand.pop(0)
         if not _send(mail, sender, open_door):
             _put_off(sender, reason=mail.reason)
@@ -297,15 +272,12 @@ def _compose(mail: Mail, sender: Sender) -> EmailMessage | None:
     logged, kept with the mail, and does not hold up the others."""
     if not mail.user.is_active:
         return None
-    if mail.pk in sender.ready:
-        return sender.ready[mail.pk]
     try:
-        with rendering.in_readers_language(mail):
-            letter = rendering.write(mail, at=sender.clock())
+        rendered = rendering.render_mail(mail, at=sender.clock())
     except Exception as error:
         logger.exception("Mail %s could not be written.", mail.pk)
         raise DeliveryFailed(f"The mail could not be written: {error!r}") from error
-    return rendering.compose(mail, letter) if letter else None
+    return rendering.build_message(mail, rendered) if rendered else None
 
 
 def _mark_hand_over(mail: Mail, sender: Sender) -> None:

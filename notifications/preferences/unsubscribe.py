@@ -10,7 +10,7 @@ from django.core import signing
 from django.core.exceptions import ObjectDoesNotExist
 
 from notifications.kinds import KINDS, Kind
-from notifications.links import path_to, path_with, within
+from notifications.links import path_to, within
 from notifications.recipients import Person
 
 SALT = "notifications.unsubscribe"
@@ -24,7 +24,7 @@ class BadLink(Exception):
 def link(person: Person, kind: Kind) -> str:
     """The address that a mail carries; good for a year."""
     signed: str = signing.dumps([*person, kind.code], salt=SALT)
-    return settings.BASE_URL + path_with("notifications:unsubscribe", signed)
+    return settings.BASE_URL + path_to("notifications:unsubscribe", signed)
 
 
 def settings_path(person: Person) -> str:

@@ -14,7 +14,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
-from notifications.email.rendering import RenderedEmail, plain_letter, reader_of, register_renderer
+from notifications.email.rendering import RenderedEmail, reader_of, register_renderer, render_plain
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.links import path_to, within
 from notifications.models import Mail
@@ -29,7 +29,8 @@ WARNED_BEFORE = (timedelta(days=30), timedelta(days=7), timedelta(0))
 
 def warn_of_ending(*, by: Actor, at: datetime) -> int:
     """Tell the Administrators of all accounts whose single sign-on is in danger and who were not
-    told yet. Returns how many certificates it was. May run twice at once: the second is dull."""
+    told yet. Returns how many certificates it was. Idempotent, also when run twice
+    at once."""
     return sum(_warn(each, by=by, at=at) for each in _last_ones(at))
 
 
@@ -113,9 +114,9 @@ def _page_of(account_id: int) -> str:
 
 
 @register_renderer(CERTIFICATE_ENDING)
-def certificate_letter(mail: Mail, _at: datetime) -> RenderedEmail | None:
-    """Title, text and link; None if it is over: the certificate is gone or followed by another, the
-    reader is no Administrator any more, or does not want such mails."""
+def render_certificate_ending(mail: Mail, _at: datetime) -> RenderedEmail | None:
+    """Title, text and link; None if the certificate is gone or followed by another, the reader is
+    no Administrator any more, or does not want such mails."""
     person = reader_of(mail)
     administrators = Membership.objects.of(mail.user).filter(
         account_id=person.account_id, role=Role.ADMINISTRATORS
@@ -123,7 +124,7 @@ def certificate_letter(mail: Mail, _at: datetime) -> RenderedEmail | None:
     wanted = wanted_channels([person], CERTIFICATE_ENDING)[person]
     if Channel.EMAIL not in wanted or not administrators.exists():
         return None
-    return plain_letter(mail) if _is_last(mail.facts["certificate_id"]) else None
+    return render_plain(mail) if _is_last(mail.facts["certificate_id"]) else None
 
 
 def _is_last(certificate_id: int) -> bool:

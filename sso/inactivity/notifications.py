@@ -1,4 +1,4 @@
-"""What people are told of members who stay away from their account's provider."""
+"""Notices about members who have not signed in through their account's provider for long."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from accounts.members.mail_policy import is_wanted
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
-from notifications.email.rendering import RenderedEmail, plain_letter, register_renderer
+from notifications.email.rendering import RenderedEmail, register_renderer, render_plain
 from notifications.kinds import STAYED_AWAY
 from notifications.links import path_to, within
 from notifications.models import Mail
@@ -133,6 +133,6 @@ def _news(reader: Membership, title: str, text: str, *, link: str) -> News:
 
 
 @register_renderer(STAYED_AWAY)
-def absence_letter(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_inactivity_notice(mail: Mail, _at: datetime) -> RenderedEmail | None:
     """Title, text and link; None if the reader has left or no longer wants such mails."""
-    return plain_letter(mail) if is_wanted(mail) else None
+    return render_plain(mail) if is_wanted(mail) else None

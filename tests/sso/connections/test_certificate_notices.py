@@ -7,7 +7,7 @@ import pytest
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from notifications.email.rendering import write
+from notifications.email.rendering import render_mail
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.models import Mail, Notice
 from notifications.preferences.services import turn_off
@@ -76,11 +76,11 @@ def test_notice_says_when_where_and_what_to_do(
 
 def test_mail_reads_as_the_notice_does(certificate: Certificate, now: datetime) -> None:
     warn(now)
-    letter = write(Mail.objects.get(), at=now)
-    assert letter is not None
-    assert "ends on" in letter.subject
-    assert "Company directory" in letter.text
-    assert "/profile/account/single-sign-on/" in letter.text
+    mail = render_mail(Mail.objects.get(), at=now)
+    assert mail is not None
+    assert "ends on" in mail.subject
+    assert "Company directory" in mail.text
+    assert "/profile/account/single-sign-on/" in mail.text
 
 
 def test_nobody_is_told_twice_of_the_same_day(certificate: Certificate, now: datetime) -> None:
@@ -144,7 +144,7 @@ def test_who_wants_no_such_mails_gets_none(
     person = Person(administrator.user_id, administrator.account_id)
     warn(now)
     turn_off(person, CERTIFICATE_ENDING, Channel.EMAIL)
-    assert write(Mail.objects.get(), at=now) is None
+    assert render_mail(Mail.objects.get(), at=now) is None
 
 
 @pytest.mark.parametrize("what", ["demoted", "removed", "renewed"])
@@ -159,7 +159,7 @@ def test_mail_that_is_outdated_is_not_sent(
             certificate.delete()
         case "renewed":
             CertificateFactory.create(connection=certificate.connection)
-    assert write(Mail.objects.get(), at=now) is None
+    assert render_mail(Mail.objects.get(), at=now) is None
 
 
 def test_beat_rings_for_it(certificate: Certificate) -> None:
