@@ -52,7 +52,6 @@ def _samples(number: int) -> list[tuple[str, str, bytes]]:
     from django.utils import timezone
 
     from notifications.email import rendering
-    from notifications.email.mime import as_bytes
     from notifications.models import Mail
 
     found = []
@@ -60,7 +59,8 @@ def _samples(number: int) -> list[tuple[str, str, bytes]]:
         rendered = rendering.render_mail(mail, at=timezone.now())
         assert rendered is not None
         message = rendering.build_message(mail, rendered)
-        found.append((message.from_email, mail.user.email, as_bytes(message)))
+        content = message.message().as_bytes(linesep="\r\n")
+        found.append((message.from_email, mail.user.email, content))
     return found
 
 

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from email.policy import compat32
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.formats import date_format
@@ -15,7 +17,6 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from notifications.email.mime import TwoPartMail
 from notifications.kinds import EVERY_KIND, Kind
 from notifications.models import Mail
 from notifications.preferences import unsubscribe
@@ -25,6 +26,8 @@ LONGEST_LINE, LONGEST_NAME = 255, 100
 UNSAFE_IN_LINE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")
 """Control characters, unpaired surrogates, ends of lines and paragraphs, marks of direction."""
 INDENTATION = re.compile(r"\n\s*")
+UNFOLDED = compat32.clone(max_line_length=998)
+"""Headers break only where RFC 5322 demands it."""
 STARTS_LINE = re.compile(r" (?=<(?:meta|title|style|body|table|tr|h1|h2|p)\b)")
 
 
@@ -159,17 +162,31 @@ def one_name(name: str) -> str:
     return one_line(name, LONGEST_NAME)
 
 
-def build_message(mail: Mail, rendered: RenderedEmail) -> TwoPartMail:
+class Message(EmailMultiAlternatives):
+    """A mail whose long headers stay on one line: not every mail program takes a List-Unsubscribe
+    whose address begins on a line of its own."""
+
+    def message(self) -> Any:
+        message = super().message()
+        message.policy = UNFOLDED
+        return message
+
+
+def build_message(mail: Mail, rendered: RenderedEmail) -> Message:
     """The mail with its headers. Its Message-ID comes from the row, so that a repeat can be
     recognised; if it is optional, it can be unsubscribed from with one click (RFC 8058)."""
-    return TwoPartMail(
+    message = Message(
         subject=rendered.subject,
-        text=rendered.text,
-        html=rendered.html,
-        to=mail.goes_to,
-        message_id=message_id(mail),
-        headers={"Auto-Submitted": "auto-generated", **_one_click(rendered)},
+        body=rendered.text,
+        to=[mail.goes_to],
+        headers={
+            "Message-ID": message_id(mail),
+            "Auto-Submitted": "auto-generated",
+            **_one_click(rendered),
+        },
     )
+    message.attach_alternative(rendered.html, "text/html")
+    return message
 
 
 def _one_click(rendered: RenderedEmail) -> dict[str, str]:

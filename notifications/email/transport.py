@@ -20,8 +20,6 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.message import sanitize_address
 from django.core.mail.utils import DNS_NAME
 
-from notifications.email.mime import as_bytes
-
 START_INPUT = 354
 CLOSING = 421
 ENHANCED = re.compile(rb"5\.(\d{1,3}\.\d{1,3})\b")
@@ -257,7 +255,8 @@ class _Wire(NamedTuple):
         not end the run, which would begin with it again and again."""
         sender = _sender(message)
         try:
-            return cls(sender, _address(message.to[0]), _as_body(as_bytes(message)))
+            content = message.message().as_bytes(linesep="\r\n")
+            return cls(sender, _address(message.to[0]), _as_body(content))
         except Exception as error:
             reason = f"The mail cannot be sent: {_words(error)}"
             raise DeliveryFailed(reason, is_final=True) from error

@@ -23,7 +23,6 @@ from apitokens.expiry.emails import MOST_LISTED, time_left
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from notifications.email import rendering
-from notifications.email.mime import as_bytes
 from notifications.email.rendering import RenderedEmail, one_line
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import Mail
@@ -65,7 +64,7 @@ def digest_for(member: Membership) -> RenderedEmail:
 
 def received(mail: Mail, rendered: RenderedEmail) -> EmailMessage:
     """The mail as a mail program reads it off the wire."""
-    raw = as_bytes(rendering.build_message(mail, rendered))
+    raw = rendering.build_message(mail, rendered).message().as_bytes()
     parsed = message_from_bytes(raw, policy=policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed
@@ -481,8 +480,8 @@ def test_long_headers_stay_on_one_line(user: Membership) -> None:
     mail = scanned(user)
     rendered = rendering.render_mail(mail, at=NOW)
     assert rendered is not None
-    raw = as_bytes(rendering.build_message(mail, rendered)).decode()
-    assert f"\r\nList-Unsubscribe: <{rendered.unsubscribe_url}>\r\n" in raw
+    raw = rendering.build_message(mail, rendered).message().as_bytes().decode()
+    assert f"\nList-Unsubscribe: <{rendered.unsubscribe_url}>\n" in raw
 
 
 def test_headers_beyond_ascii_are_encoded(user: Membership) -> None:
@@ -491,7 +490,7 @@ def test_headers_beyond_ascii_are_encoded(user: Membership) -> None:
     mail = scanned(user)
     rendered = rendering.render_mail(mail, at=NOW)
     assert rendered is not None
-    head = as_bytes(rendering.build_message(mail, rendered)).split(b"\r\n\r\n")[0]
+    head = rendering.build_message(mail, rendered).message().as_bytes().split(b"\n\n")[0]
     assert head.isascii()
     assert received(mail, rendered)["Subject"] == rendered.subject
 
