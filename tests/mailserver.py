@@ -66,23 +66,10 @@ class Keeper:
     taken: list[Taken] = field(default_factory=list)
     connections: int = 0
     commands: list[str] = field(default_factory=list)
-    pipelines: bool = True
-    """As nearly every server does: it takes commands together (RFC 2920)."""
     most_mails_in_connection: int | None = None
     on_taken: Callable[[Taken], None] | None = None
     on_doubt: Callable[[], None] = lambda: None
     """Called when the client will not hear what became of its mail."""
-
-    async def handle_EHLO(  # noqa: N802  # the names of aiosmtpd
-        self,
-        _server: "_Server",
-        session: Session,
-        _envelope: Envelope,
-        hostname: str,
-        responses: list[str],
-    ) -> list[str]:
-        session.host_name = hostname
-        return [*responses[:-1], *["250-PIPELINING"] * self.pipelines, responses[-1]]
 
     async def handle_MAIL(  # noqa: N802
         self, server: "_Server", _session: Session, envelope: Envelope, address: str, options: Any

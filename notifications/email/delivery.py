@@ -36,6 +36,7 @@ from notifications.email.transport import (
     MailTransport,
     open_transport,
 )
+from notifications.email.verdicts import Verdict
 from notifications.models import Mail, State
 
 logger = logging.getLogger(__name__)
@@ -140,10 +141,10 @@ def deliver(
     def goes_on() -> bool:
         return not is_stopping() and (until is None or clock() < until)
 
-    with open_transport() as open_door:
+    with open_transport() as mail_transport:
         try:
             while goes_on() and _claim(sender):
-                if not _send_all(sender, open_door, goes_on):
+                if not _send_all(sender, mail_transport, goes_on):
                     break
         finally:
             _give_back(sender)
@@ -233,11 +234,11 @@ def _locked(rows: QuerySet[Mail]) -> QuerySet[Mail]:
     return rows
 
 
-def _send_all(sender: Sender, open_door: MailTransport, goes_on: Callable[[], bool]) -> bool:
+def _send_all(sender: Sender, mail_transport: MailTransport, goes_on: Callable[[], bool]) -> bool:
     """Send what is in hand, one by one. False if the server is down."""
     while sender.in_hand and goes_on():
         mail = sender.in_hand.pop(0)
-        if not _send(mail, sender, open_door):
+        if not _send(mail, sender, mail_transport):
             _put_off(sender, reason=mail.reason)
             sender.outcome.is_cut_off = True
             return False
@@ -245,7 +246,7 @@ def _send_all(sender: Sender, open_door: MailTransport, goes_on: Callable[[], bo
     return True
 
 
-def _send(mail: Mail, sender: Sender, open_door: MailTransport) -> bool:
+def _send(mail: Mail, sender: Sender, mail_transport: MailTransport) -> bool:
     """Send one claimed mail. False if the server is down, so that the others should wait: one that
     loses a connection half-way would leave them all in doubt."""
     try:
@@ -253,7 +254,7 @@ def _send(mail: Mail, sender: Sender, open_door: MailTransport) -> bool:
         if message is None:
             sender.outcome.dropped += _end(mail, sender, State.DROPPED)
             return True
-        open_door.hand_over(message, lambda: _mark_hand_over(mail, sender))
+        mail_transport.send(message, lambda: _mark_hand_over(mail, sender))
     except LostClaim:
         logger.warning("Mail %s took too long; another sender has it.", mail.pk)
     except DeliveryUnknown as doubt:
@@ -261,7 +262,7 @@ def _send(mail: Mail, sender: Sender, open_door: MailTransport) -> bool:
         return False
     except DeliveryFailed as refusal:
         _postpone(mail, sender, refusal)
-        return not refusal.server_down
+        return refusal.verdict is not Verdict.SERVER_DOWN
     else:
         sender.count_sent(_end(mail, sender, State.SENT, sent_at=sender.clock()))
     return True
@@ -276,7 +277,8 @@ def _compose(mail: Mail, sender: Sender) -> EmailMessage | None:
         rendered = rendering.render_mail(mail, at=sender.clock())
     except Exception as error:
         logger.exception("Mail %s could not be written.", mail.pk)
-        raise DeliveryFailed(f"The mail could not be written: {error!r}") from error
+        reason = f"The mail could not be written: {error!r}"
+        raise DeliveryFailed(reason, Verdict.RETRY_LATER) from error
     return rendering.build_message(mail, rendered) if rendered else None
 
 
@@ -322,7 +324,7 @@ def _postpone(mail: Mail, sender: Sender, refusal: DeliveryFailed) -> None:
     """Try again later, each time after a longer pause, and give up after three days."""
     mail.reason = str(refusal)[:500]
     later = sender.clock() + pause(mail.tries)
-    gives_up = refusal.is_final or later > mail.give_up_at
+    gives_up = refusal.verdict is Verdict.REJECTED or later > mail.give_up_at
     kept = _ours([mail], sender).update(
         state=State.FAILED if gives_up else State.PENDING,
         tries=mail.tries + 1,

@@ -40,8 +40,8 @@ def _send(address: str) -> None:
         to=[address],
         headers={"Auto-Submitted": "auto-generated"},
     )
-    with open_transport() as open_door:
-        open_door.hand_over(message, lambda: None)
+    with open_transport() as transport:
+        transport.send(message, lambda: None)
 
 
 def _destination() -> str:
