@@ -12,6 +12,7 @@ import time_machine
 from celery.signals import worker_shutting_down
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.authorization.actor import Actor, EntryPoint
@@ -21,8 +22,9 @@ from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from notifications import tasks
-from notifications.email import delivery, rendering
-from notifications.email.delivery import IN_DOUBT, deliver, lease, pause
+from notifications.email import batch, delivery, rendering
+from notifications.email.batch import SENDER_DIED, Batch, lease, pause
+from notifications.email.delivery import deliver
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.models import Heartbeat, Mail, State
 from notifications.services import GIVE_UP_AFTER
@@ -65,15 +67,17 @@ def states() -> dict[str, int]:
     return found
 
 
-def is_killed(monkeypatch: pytest.MonkeyPatch, step: str, mail: Mail, clock: Any) -> None:
+def is_killed(
+    monkeypatch: pytest.MonkeyPatch, where: object, step: str, mail: Mail, clock: Any
+) -> None:
     """Let a sender die at this step of its work, with nothing tidied up behind it."""
 
     def dies(*_arguments: object, **_facts: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(delivery, "_give_back", lambda _sender: None)
-        patch.setattr(delivery, step, dies)
+        patch.setattr(Batch, "give_back", lambda _batch: None)
+        patch.setattr(where, step, dies)
         with pytest.raises(Killed):
             deliver(clock=clock)
     mail.refresh_from_db()
@@ -202,7 +206,7 @@ def test_outage_postpones_everything_and_loses_nothing(
 def test_server_that_is_down_is_asked_once_in_a_run(
     server: MailServer, crowd: Callable[[int], list[Mail]]
 ) -> None:
-    crowd(delivery.CLAIM_AT_ONCE + 10)
+    crowd(batch.CLAIM_AT_ONCE + 10)
     server.keeper.mood = Mood(greeting="421 Closed")
     deliver()
     assert server.keeper.connections == 1
@@ -297,17 +301,20 @@ def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
 # --- Senders that die ---
 
 
-@pytest.mark.parametrize("step", ["_compose", "_mark_hand_over"])
+@pytest.mark.parametrize(
+    ("where", "step"), [(rendering, "render_mail"), (Batch, "mark_handing_over")]
+)
 def test_sender_killed_before_the_hand_over_loses_and_doubles_nothing(
     server: MailServer,
     mail: MakeMail,
     user: Membership,
     monkeypatch: pytest.MonkeyPatch,
     at: Any,
+    where: object,
     step: str,
 ) -> None:
     waiting = mail(user)
-    is_killed(monkeypatch, step, waiting, at(timedelta(0)))
+    is_killed(monkeypatch, where, step, waiting, at(timedelta(0)))
     assert waiting.state == State.CLAIMED
     assert deliver(clock=at(timedelta(0))).total == 0  # the claim holds
     assert deliver(clock=at(lease())).sent == 1
@@ -342,7 +349,7 @@ def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
     settings.UNCERTAIN_DELIVERY = policy
     taken = mail(user, resend_in_doubt=is_urgent)
     untouched = mail(administrator, next_try_at=at(timedelta(seconds=1))())
-    is_killed(monkeypatch, "_end", taken, at(timedelta(seconds=1)))
+    is_killed(monkeypatch, Batch, "mark_sent", taken, at(timedelta(seconds=1)))
     assert taken.state == State.HANDING_OVER
     assert deliver(clock=at(lease())).total == 0
 
@@ -360,9 +367,9 @@ def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
 
 def test_held_mail_says_why(mail: MakeMail, user: Membership, now: datetime) -> None:
     doubtful = mail(user, state=State.HANDING_OVER, lease_until=now, resend_in_doubt=False)
-    delivery.resolve_uncertain_deliveries(at=now)
+    batch.resolve_uncertain_deliveries(at=now)
     doubtful.refresh_from_db()
-    assert (doubtful.state, doubtful.reason) == (State.HELD, IN_DOUBT)
+    assert (doubtful.state, doubtful.reason) == (State.HELD, SENDER_DIED)
 
 
 def test_connection_lost_after_the_body_ends_the_run(
@@ -388,7 +395,7 @@ def test_server_that_never_says_what_it_took_gets_no_copies_for_days(
         deliver(clock=partial(lambda at: at, now + timedelta(hours=2 * hours)))
     waiting.refresh_from_db()
     assert waiting.state == State.HELD
-    assert len(server.recipients) == delivery.RESENT_WITHIN_TRIES + 1
+    assert len(server.recipients) == batch.RESENT_WITHIN_TRIES + 1
 
 
 # --- Several senders ---
@@ -442,13 +449,13 @@ def test_late_answer_settles_the_doubt_of_others(
     server: MailServer, mail: MakeMail, user: Membership, at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = mail(user)
-    end = delivery._end
+    mark_sent = Batch.mark_sent
 
-    def is_late(mail: Mail, sender: delivery.Sender, state: State, sent_at: datetime) -> int:
-        assert delivery.resolve_uncertain_deliveries(at=at(LATER)()) == 1
-        return end(mail, sender, state, sent_at)
+    def is_late(claimed: Batch, mail: Mail) -> int:
+        assert batch.resolve_uncertain_deliveries(at=at(LATER)()) == 1
+        return mark_sent(claimed, mail)
 
-    monkeypatch.setattr(delivery, "_end", is_late)
+    monkeypatch.setattr(Batch, "mark_sent", is_late)
     assert deliver().sent == 1
     monkeypatch.undo()
     waiting.refresh_from_db()
@@ -456,10 +463,10 @@ def test_late_answer_settles_the_doubt_of_others(
     assert deliver(clock=at(LATER + LATER)).total == 0
 
 
-def test_settling_twice_is_dull(mail: MakeMail, user: Membership, now: datetime) -> None:
+def test_settling_is_idempotent(mail: MakeMail, user: Membership, now: datetime) -> None:
     mail(user, state=State.HANDING_OVER, lease_until=now)
-    assert delivery.resolve_uncertain_deliveries(at=now) == 1
-    assert delivery.resolve_uncertain_deliveries(at=now) == 0
+    assert batch.resolve_uncertain_deliveries(at=now) == 1
+    assert batch.resolve_uncertain_deliveries(at=now) == 0
 
 
 def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
@@ -467,7 +474,7 @@ def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
 ) -> None:
     doubtful = mail(user, state=State.HANDING_OVER, owner="one", lease_until=now)
     Mail.objects.update(owner="two", lease_until=now + lease())
-    assert delivery._resolve_uncertain_delivery(doubtful, IN_DOUBT, at=now) == 0
+    assert batch.resolve_uncertain_delivery(doubtful, SENDER_DIED, at=now) == 0
     doubtful.refresh_from_db()
     assert (doubtful.state, doubtful.owner) == (State.HANDING_OVER, "two")
 
@@ -480,17 +487,17 @@ def test_lease_of_a_hand_over_begins_with_it(
     now: datetime,
 ) -> None:
     taken, minutes, begun = mail(user), count(step=1), []
-    mark = delivery._mark_hand_over
+    mark = Batch.mark_handing_over
 
     def clock() -> datetime:
         return now + timedelta(minutes=next(minutes))
 
-    def marks(mail: Mail, sender: delivery.Sender) -> None:
+    def marks(claimed: Batch, mail: Mail) -> None:
         begun.append(clock())
-        mark(mail, sender)
+        mark(claimed, mail)
 
-    monkeypatch.setattr(delivery, "_mark_hand_over", marks)
-    is_killed(monkeypatch, "_end", taken, clock)
+    monkeypatch.setattr(Batch, "mark_handing_over", marks)
+    is_killed(monkeypatch, Batch, "mark_sent", taken, clock)
     assert taken.lease_until is not None
     assert taken.lease_until > begun[0] + lease()
 
@@ -557,7 +564,7 @@ def test_fault_gives_back_what_was_not_begun(
         raise DatabaseError
 
     with monkeypatch.context() as patch:
-        patch.setattr(delivery, "_mark_hand_over", fails)
+        patch.setattr(Batch, "mark_handing_over", fails)
         with pytest.raises(DatabaseError):
             deliver()
     assert states() == {State.CLAIMED: 1, State.PENDING: 4}
@@ -606,10 +613,10 @@ def test_claiming_costs_the_same_for_one_and_for_fifty(
     server: MailServer, crowd: Callable[[int], list[Mail]]
 ) -> None:
     crowd(50)
-    sender = delivery.Sender()
+    claimed = Batch(timezone.now)
     with CaptureQueriesContext(connections["default"]) as queries:
-        assert delivery._claim(sender)
-    assert len(sender.in_hand) == 50
+        assert claimed.claim()
+    assert len(claimed.mails) == 50
     assert len([each for each in queries if "SAVEPOINT" not in each["sql"]]) <= 4
 
 
@@ -650,19 +657,11 @@ def test_each_more_mail_costs_three_queries_and_two_marks(
     assert queries_for(30) - queries_for(10) == (3 + 2) * 20
 
 
-def test_only_the_hand_over_waits_for_the_disk(
-    server: MailServer, mail: MakeMail, user: Membership
-) -> None:
-    if not is_on_postgresql():
-        pytest.skip("SQLite always waits")
+def test_both_marks_wait_for_the_disk(server: MailServer, mail: MakeMail, user: Membership) -> None:
     mail(user)
     with CaptureQueriesContext(connections["default"]) as queries:
         assert deliver().sent == 1
-    marks = [sql for each in queries if (sql := each["sql"]).startswith("UPDATE") and "id" in sql]
-    handing_over = next(sql for sql in marks if "SET \"state\" = 'handing_over'" in sql)
-    sent = next(sql for sql in marks if "SET \"state\" = 'sent'" in sql)
-    assert "synchronous_commit" not in handing_over
-    assert "set_config('synchronous_commit', 'off', true)" in sent.replace("::bool", "")
+    assert not [each["sql"] for each in queries if "synchronous_commit" in each["sql"]]
 
 
 def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
@@ -708,7 +707,7 @@ def test_task_calls_another_sender_where_that_helps(
     calls: list[object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery, "CLAIM_AT_ONCE", 2)
+    monkeypatch.setattr(batch, "CLAIM_AT_ONCE", 2)
     monkeypatch.setattr(delivery, "HELP_FROM", 2)
     crowd(5)
     tasks.deliver_mails()
@@ -724,7 +723,7 @@ def test_nobody_is_called_to_a_server_that_takes_nothing(
     mood: Mood,
 ) -> None:
     monkeypatch.setattr(delivery, "needs_help", lambda *, at: Mail.objects.due(at).exists())
-    monkeypatch.setattr(delivery, "CLAIM_AT_ONCE", 2)
+    monkeypatch.setattr(batch, "CLAIM_AT_ONCE", 2)
     crowd(6)
     server.keeper.mood = mood
     tasks.deliver_mails()
