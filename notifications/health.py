@@ -1,4 +1,4 @@
-"""Whether people are being told: silence is the failure that nobody hears."""
+"""Health of background notifications, for /healthz and `manage.py status`."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -23,14 +23,14 @@ SinceWhen = Callable[[datetime], datetime | None]
 
 
 class Watched(NamedTuple):
-    """Background work: the name of its heartbeat, and what has been waiting for it."""
+    """Background work: the name of its heartbeat, and since when work is due for it."""
 
     heartbeat: str
     oldest_due: SinceWhen
 
 
 class Health(NamedTuple):
-    """What is known of notices at one moment."""
+    """The health of notifications at one moment."""
 
     at: datetime
     last_scan_at: datetime | None
@@ -68,12 +68,12 @@ _scans: list[Watched] = []
 
 
 def watch_scan(heartbeat: str, oldest_due: SinceWhen) -> None:
-    """Register a scan for things to tell people about; whoever runs it knows what waits for it."""
+    """Register a scan for news, with a callback that says since when work is due for it."""
     _scans.append(Watched(heartbeat, oldest_due))
 
 
 def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
-    """Ask the database how telling people goes. It is late when a scan or the delivery has missed
+    """Read the health of notifications from the database. It is late when a scan or the delivery has missed
     three intervals since it last finished, or since this process started; and when mails wait and
     none has left for a quarter of an hour."""
     beats = dict(Heartbeat.objects.values_list("name", "at"))
@@ -100,7 +100,7 @@ class _Some(NamedTuple):
 
 
 def _mails() -> dict[str, _Some]:
-    """Mails by state, but for those whose story is over. Each of the three has its index, so that
+    """Mails by state, but for those in their final state. Each of the three has its index, so that
     years of sent mails cost nothing."""
     asked = (
         Q(state=State.PENDING)

@@ -1,4 +1,4 @@
-"""Who reads. How people sign in is not known here: whoever knows registers it (accounts does)."""
+"""Finds the recipient behind a request; `accounts` registers how."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,7 +11,7 @@ View = Callable[Concatenate[Any, P], HttpResponseBase]
 
 
 class Person(NamedTuple):
-    """Somebody in one account: settings and inboxes are by both."""
+    """A user in one account: settings and inboxes are by both."""
 
     user_id: int
     account_id: int

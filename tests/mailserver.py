@@ -1,4 +1,4 @@
-"""A real SMTP server that keeps what it took and can be in any bad mood.
+"""A real SMTP server that keeps what it took and fails as a test asks it to.
 
 In a test it runs in a thread. `python -m tests.mailserver FILE` is one in a process of its own: it
 prints its port, writes a line for every mail that it takes to FILE before it says so, and reads its
@@ -265,7 +265,7 @@ async def _serve(record: IO[str] | None) -> None:
             server = await listen(make, port)
         keeper.moods_of = dict.fromkeys(order.pop("rejects"), NO_SUCH_USER)
         keeper.mood = Mood(**order)
-    os._exit(0)  # whoever started us is gone: nobody waits for connections to end
+    os._exit(0)  # our parent is gone: no need to wait for connections to end
 
 
 def _write(record: IO[str] | None, taken: Taken | None) -> None:

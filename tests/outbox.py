@@ -1,4 +1,4 @@
-"""Reads the mails that are on their way, as their sender would write them."""
+"""Reads the mails in the outbox, as they would be sent now."""
 
 import re
 

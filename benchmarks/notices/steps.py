@@ -36,7 +36,7 @@ def deliver() -> Figures:
 
 
 def bare(number: int) -> Figures:
-    """The least that any sender has to do: the same mails, ready-made, one after the other."""
+    """Push the same mails, ready-made, one after the other: the least any sender has to do."""
     samples = _samples(min(number, 200))
     began = time.perf_counter()
     with smtplib.SMTP(os.environ["BENCH_HOST"], int(os.environ["BENCH_PORT"])) as smtp:

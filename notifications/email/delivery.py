@@ -123,9 +123,8 @@ class Sender:
     def _beat(self) -> None:
         """Let it be known from time to time that sending goes on, and keep the claims."""
         at = self.batch.clock()
-        if self.heartbeat_at is None or at - self.heartbeat_at >= min(
-            HEARTBEAT_EVERY, renewal_interval()
-        ):
+        every = min(HEARTBEAT_EVERY, renewal_interval())
+        if self.heartbeat_at is None or at - self.heartbeat_at >= every:
             _record_heartbeat(self.outcome, at=at)
             self.batch.renew_leases()
             self.heartbeat_at = at
@@ -182,7 +181,7 @@ def _record_heartbeat(outcome: Outcome, *, at: datetime) -> None:
     of the server: its mailbox may be full for days."""
     services.record_heartbeat(name=HEARTBEAT, at=at)
     if outcome.sent:
-        services.stop_beating(name=STALLED)
+        services.clear_heartbeat(name=STALLED)
     elif outcome.postponed + outcome.in_doubt > 1 or outcome.is_server_down:
         services.record_heartbeat(name=STALLED, at=at, only_first=True)
 

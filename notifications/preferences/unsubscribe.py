@@ -18,7 +18,7 @@ GOOD_FOR = timedelta(days=365)
 
 
 class BadLink(Exception):
-    """The link is damaged, too old, or about somebody or something that is no more."""
+    """The link is damaged, too old, or names a person or an account that no longer exists."""
 
 
 def link(person: Person, kind: Kind) -> str:
@@ -46,7 +46,7 @@ class Stop(NamedTuple):
 
 
 def read(signed: str) -> Stop:
-    """Who wants to stop what. Raises `BadLink`."""
+    """Read what a link stops, and for whom. Raises `BadLink`."""
     try:
         user_id, account_id, code = signing.loads(signed, salt=SALT, max_age=GOOD_FOR)
         user = get_user_model().objects.get(pk=user_id)

@@ -1,4 +1,4 @@
-"""The portal's Celery application in a hurry: what takes minutes in life takes seconds here.
+"""The portal's Celery application with short times: what takes minutes there takes seconds here.
 
 Nothing else of it is changed.
 """

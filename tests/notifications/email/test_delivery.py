@@ -1,4 +1,4 @@
-"""Mails leave the database once: claimed before, marked after, and settled where nobody knows."""
+"""Mails leave the database once: claimed before, marked after, and resolved if uncertain."""
 
 import logging
 from collections.abc import Callable
@@ -44,8 +44,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def crowd(mail: MakeMail, administrator: Membership) -> Callable[[int], list[Mail]]:
-    """`crowd(n)`: mails to so many people of one account."""
+def mails(mail: MakeMail, administrator: Membership) -> Callable[[int], list[Mail]]:
+    """`mails(n)`: mails to so many people of one account."""
 
     def act(number: int) -> list[Mail]:
         account = administrator.account
@@ -83,7 +83,7 @@ def is_killed(
     mail.refresh_from_db()
 
 
-# --- The good day ---
+# --- Sent ---
 
 
 def test_mail_is_sent_once_and_marked(
@@ -101,9 +101,9 @@ def test_mail_is_sent_once_and_marked(
 
 
 def test_a_hundred_and_twenty_mails_share_a_connection(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    waiting = crowd(120)
+    waiting = mails(120)
     assert deliver().sent == 120
     assert sorted(server.recipients) == sorted(each.user.email for each in waiting)
     assert server.keeper.connections == 1
@@ -130,9 +130,9 @@ def test_inactive_people_get_no_mail(server: MailServer, mail: MakeMail, user: M
 
 
 def test_dead_recipient_does_not_hold_up_the_others(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    waiting = crowd(10)
+    waiting = mails(10)
     server.keeper.moods_of[waiting[3].user.email] = Mood(rcpt="550 No such user")
     outcome = deliver()
     assert (outcome.sent, outcome.failed) == (9, 1)
@@ -142,9 +142,9 @@ def test_dead_recipient_does_not_hold_up_the_others(
 
 
 def test_address_that_cannot_be_is_given_up_with_the_reason(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    odd, good = crowd(2)
+    odd, good = mails(2)
     type(odd.user).objects.filter(pk=odd.user_id).update(email="ada@example.com\nBcc: eve@x.org")
     assert deliver().sent == 1
     odd.refresh_from_db()
@@ -154,9 +154,9 @@ def test_address_that_cannot_be_is_given_up_with_the_reason(
 
 
 def test_odd_address_never_stops_a_run(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    odd, *others = crowd(4)
+    odd, *others = mails(4)
     type(odd.user).objects.filter(pk=odd.user_id).update(email="a@[")
     outcome = deliver()
     assert (outcome.sent, outcome.failed) == (3, 1)
@@ -166,9 +166,9 @@ def test_odd_address_never_stops_a_run(
 
 
 def test_settings_that_cannot_be_postpone_everything(
-    server: MailServer, crowd: Callable[[int], list[Mail]], settings: Settings, at: Any
+    server: MailServer, mails: Callable[[int], list[Mail]], settings: Settings, at: Any
 ) -> None:
-    crowd(3)
+    mails(3)
     settings.EMAIL_HOST = "mail..example.com"
     assert deliver().postponed == 3
     assert states() == {State.PENDING: 3}
@@ -191,9 +191,9 @@ def test_settings_that_cannot_be_postpone_everything(
     ids=str,
 )
 def test_outage_postpones_everything_and_loses_nothing(
-    server: MailServer, crowd: Callable[[int], list[Mail]], at: Any, mood: Mood
+    server: MailServer, mails: Callable[[int], list[Mail]], at: Any, mood: Mood
 ) -> None:
-    crowd(5)
+    mails(5)
     server.keeper.mood = mood
     outcome = deliver()
     assert (outcome.postponed, outcome.total) == (5, 5)
@@ -204,18 +204,18 @@ def test_outage_postpones_everything_and_loses_nothing(
 
 
 def test_server_that_is_down_is_asked_once_in_a_run(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    crowd(batch.CLAIM_AT_ONCE + 10)
+    mails(batch.CLAIM_AT_ONCE + 10)
     server.keeper.mood = Mood(greeting="421 Closed")
     deliver()
     assert server.keeper.connections == 1
 
 
 def test_busy_server_postpones_one_mail_and_takes_the_others(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    waiting = crowd(3)
+    waiting = mails(3)
     server.keeper.moods_of[waiting[0].user.email] = Mood(body="452 Mailbox full")
     outcome = deliver()
     assert (outcome.sent, outcome.postponed) == (2, 1)
@@ -246,9 +246,9 @@ def test_mail_is_given_up_after_three_days_with_the_reason(
 
 
 def test_mails_behind_the_first_are_given_up_in_a_long_outage_too(
-    server: MailServer, crowd: Callable[[int], list[Mail]], at: Any
+    server: MailServer, mails: Callable[[int], list[Mail]], at: Any
 ) -> None:
-    crowd(4)
+    mails(4)
     server.close()
     assert deliver(clock=at(timedelta(days=3))).failed == 4
     assert states() == {State.FAILED: 4}
@@ -277,11 +277,11 @@ def test_mail_that_an_operator_sends_after_all_has_its_first_pauses_again(
 
 def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
     server: MailServer,
-    crowd: Callable[[int], list[Mail]],
+    mails: Callable[[int], list[Mail]],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    odd, good = crowd(2)
+    odd, good = mails(2)
     render_mail = rendering.render_mail
 
     def writes(mail: Mail, **facts: Any) -> rendering.RenderedEmail | None:
@@ -373,9 +373,9 @@ def test_held_mail_says_why(mail: MakeMail, user: Membership, now: datetime) -> 
 
 
 def test_connection_lost_after_the_body_ends_the_run(
-    server: MailServer, crowd: Callable[[int], list[Mail]], at: Any
+    server: MailServer, mails: Callable[[int], list[Mail]], at: Any
 ) -> None:
-    crowd(4)
+    mails(4)
     server.keeper.mood = Mood(body=TAKE_AND_DROP)
     outcome = deliver(clock=at(timedelta(0)))
     assert (outcome.in_doubt, outcome.postponed) == (1, 3)
@@ -410,9 +410,9 @@ def test_claim_that_lapsed_but_nobody_took_still_holds(
 
 
 def test_slow_sender_keeps_what_it_has_in_hand(
-    server: MailServer, crowd: Callable[[int], list[Mail]], now: datetime
+    server: MailServer, mails: Callable[[int], list[Mail]], now: datetime
 ) -> None:
-    crowd(20)
+    mails(20)
     seconds = count(step=0.5)
     leases: set[bool] = set()
 
@@ -523,12 +523,12 @@ def test_nothing_is_sent_within_a_transaction(
         {"state": State.CLAIMED, "owner": ""},
         {"state": State.HANDING_OVER, "lease_until": None},
         {"state": State.HANDING_OVER, "owner": ""},
-        {"state": State.PENDING, "owner": "somebody"},
+        {"state": State.PENDING, "owner": "some sender"},
         {"state": State.SENT, "lease_until": datetime.max.replace(tzinfo=UTC)},
     ],
     ids=str,
 )
-def test_mail_is_in_somebodys_hand_or_in_nobodys(
+def test_mail_has_an_owner_and_a_lease_or_neither(
     mail: MakeMail, user: Membership, facts: dict[str, Any]
 ) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -539,9 +539,9 @@ def test_mail_is_in_somebodys_hand_or_in_nobodys(
 
 
 def test_run_that_is_asked_to_stop_gives_back_what_it_did_not_begin(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    crowd(10)
+    mails(10)
     outcome = deliver(is_stopping=lambda: len(server.keeper.taken) >= 3)
     assert outcome.sent == 3
     assert states() == {State.SENT: 3, State.PENDING: 7}
@@ -549,16 +549,16 @@ def test_run_that_is_asked_to_stop_gives_back_what_it_did_not_begin(
 
 
 def test_run_ends_when_its_time_is_over(
-    server: MailServer, crowd: Callable[[int], list[Mail]], now: datetime
+    server: MailServer, mails: Callable[[int], list[Mail]], now: datetime
 ) -> None:
-    crowd(3)
+    mails(3)
     assert deliver(clock=lambda: now, until=now).total == 0
 
 
 def test_fault_gives_back_what_was_not_begun(
-    server: MailServer, crowd: Callable[[int], list[Mail]], monkeypatch: pytest.MonkeyPatch
+    server: MailServer, mails: Callable[[int], list[Mail]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crowd(5)
+    mails(5)
 
     def fails(*_arguments: object) -> None:
         raise DatabaseError
@@ -578,9 +578,9 @@ def test_every_run_leaves_a_heartbeat(db: None, now: datetime) -> None:
 
 
 def test_long_run_leaves_heartbeats_on_its_way(
-    server: MailServer, crowd: Callable[[int], list[Mail]], now: datetime
+    server: MailServer, mails: Callable[[int], list[Mail]], now: datetime
 ) -> None:
-    crowd(3)
+    mails(3)
     seconds = count(step=20)
 
     def clock() -> datetime:
@@ -610,9 +610,9 @@ def test_log_names_no_person(
 
 
 def test_claiming_costs_the_same_for_one_and_for_fifty(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    crowd(50)
+    mails(50)
     claimed = Batch(timezone.now)
     with CaptureQueriesContext(connections["default"]) as queries:
         assert claimed.claim()
@@ -687,29 +687,29 @@ def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The bells that are rung for more senders."""
-    rung: list[object] = []
-    monkeypatch.setattr(tasks.deliver_mails, "apply_async", lambda **how: rung.append(how))
-    return rung
+    """The tasks that are enqueued for more senders."""
+    enqueued: list[object] = []
+    monkeypatch.setattr(tasks.deliver_mails, "apply_async", lambda **how: enqueued.append(how))
+    return enqueued
 
 
 def test_task_sends_what_is_due_and_needs_no_help_with_little(
-    server: MailServer, crowd: Callable[[int], list[Mail]], calls: list[object]
+    server: MailServer, mails: Callable[[int], list[Mail]], calls: list[object]
 ) -> None:
-    crowd(3)
+    mails(3)
     assert tasks.deliver_mails() == 3
     assert calls == []
 
 
 def test_task_calls_another_sender_where_that_helps(
     server: MailServer,
-    crowd: Callable[[int], list[Mail]],
+    mails: Callable[[int], list[Mail]],
     calls: list[object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batch, "CLAIM_AT_ONCE", 2)
     monkeypatch.setattr(delivery, "HELP_FROM", 2)
-    crowd(5)
+    mails(5)
     tasks.deliver_mails()
     assert len(calls) == (1 if is_on_postgresql() else 0)
 
@@ -717,14 +717,14 @@ def test_task_calls_another_sender_where_that_helps(
 @pytest.mark.parametrize("mood", [Mood(greeting="421 Closed"), Mood(body=DROP)], ids=str)
 def test_nobody_is_called_to_a_server_that_takes_nothing(
     server: MailServer,
-    crowd: Callable[[int], list[Mail]],
+    mails: Callable[[int], list[Mail]],
     calls: list[object],
     monkeypatch: pytest.MonkeyPatch,
     mood: Mood,
 ) -> None:
     monkeypatch.setattr(delivery, "needs_help", lambda *, at: Mail.objects.due(at).exists())
     monkeypatch.setattr(batch, "CLAIM_AT_ONCE", 2)
-    crowd(6)
+    mails(6)
     server.keeper.mood = mood
     tasks.deliver_mails()
     assert calls == []
@@ -734,9 +734,9 @@ def test_nobody_is_called_to_a_server_that_takes_nothing(
 
 
 def test_worker_that_shuts_down_ends_the_run(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    crowd(3)
+    mails(3)
     worker_shutting_down.send(sender="worker", sig="SIGTERM", how="Warm", exitcode=0)
     try:
         assert tasks.deliver_mails() == 0
