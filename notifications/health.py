@@ -73,9 +73,9 @@ def watch_scan(heartbeat: str, oldest_due: SinceWhen) -> None:
 
 
 def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
-    """Read the health of notifications from the database. It is late when a scan or the delivery has missed
-    three intervals since it last finished, or since this process started; and when mails wait and
-    none has left for a quarter of an hour."""
+    """Read the health of notifications from the database. They are late when a scan or the delivery
+    has missed three intervals since it last finished, or since this process started; and when mails
+    wait and none has left for a quarter of an hour."""
     beats = dict(Heartbeat.objects.values_list("name", "at"))
     scans = [beats.get(scan.heartbeat) for scan in _scans]
     delivery_at = beats.get(delivery.HEARTBEAT)

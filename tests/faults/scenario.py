@@ -1,4 +1,4 @@
-"""Tokens that fall due during the chaos, and the verdict at its end: what arrived, and how often."""
+"""Tokens that fall due during the chaos, and the verdict: what arrived, and how often."""
 
 import json
 import random

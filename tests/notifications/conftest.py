@@ -45,8 +45,8 @@ def send_to(server: HasPort, settings: Settings) -> None:
 
 @pytest.fixture
 def mail(now: datetime) -> MakeMail:
-    """`mail(member, **facts)`: a mail on its way to the member, due at `now`; claimed by some sender if
-    its state says so."""
+    """`mail(member, **facts)`: a mail on its way to the member, due at `now`; claimed if its
+    state says so."""
 
     def act(member: Membership, **facts: Any) -> Mail:
         in_hand = {"owner": "a sender", "lease_until": now} if facts.get("state") in IN_HAND else {}
