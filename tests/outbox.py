@@ -9,7 +9,7 @@ from notifications.email.rendering import RenderedEmail, render_mail
 from notifications.models import Mail
 
 
-def letters_to(address: str) -> list[RenderedEmail]:
+def mails_to(address: str) -> list[RenderedEmail]:
     """All mails to this address, oldest first, as they would be sent now."""
     found = []
     for mail in Mail.objects.select_related("user", "account").order_by("created_at"):
@@ -20,14 +20,14 @@ def letters_to(address: str) -> list[RenderedEmail]:
     return found
 
 
-def letter_to(address: str) -> RenderedEmail:
+def newest_mail_to(address: str) -> RenderedEmail:
     """The newest mail to this address."""
-    return letters_to(address)[-1]
+    return mails_to(address)[-1]
 
 
-def path_in(letter: RenderedEmail) -> str:
+def path_in(mail: RenderedEmail) -> str:
     """The path that the mail leads to."""
-    links = re.findall(r"^" + re.escape(settings.BASE_URL) + r"(/\S+)$", letter.text, re.MULTILINE)
-    assert len(links) == 1, letter.text
-    assert f'href="{settings.BASE_URL}{links[0]}"' in letter.html
+    links = re.findall(r"^" + re.escape(settings.BASE_URL) + r"(/\S+)$", mail.text, re.MULTILINE)
+    assert len(links) == 1, mail.text
+    assert f'href="{settings.BASE_URL}{links[0]}"' in mail.html
     return str(links[0])

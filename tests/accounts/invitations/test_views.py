@@ -16,7 +16,7 @@ from accounts.sign_in import services as sign_in_services
 from accounts.tenancy.decorators import SESSION_KEY
 from accounts.users import services as user_services
 from tests.factories import PASSWORD, MembershipFactory
-from tests.outbox import letters_to, path_in
+from tests.outbox import mails_to, path_in
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +42,7 @@ def invite(administrator: Membership, now: datetime) -> Any:
 
 def path_to(email: str = NEW) -> str:
     """Where the newest invitation to this address leads."""
-    paths = [path_in(letter) for letter in letters_to(email)]
+    paths = [path_in(letter) for letter in mails_to(email)]
     return [path for path in paths if path.startswith("/invitations/")][-1]
 
 

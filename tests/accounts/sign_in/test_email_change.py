@@ -14,7 +14,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.users import services as user_services
 from notifications.models import Mail
 from tests.factories import PASSWORD, MembershipFactory
-from tests.outbox import letter_to, letters_to, path_in
+from tests.outbox import mails_to, newest_mail_to, path_in
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +42,7 @@ def email_of(member: Membership) -> str:
 
 def test_address_changes_when_the_link_is_confirmed(browser: Client, user: Membership) -> None:
     assert ask(browser, NEW.upper()).status_code == 200
-    path = path_in(letter_to(NEW))
+    path = path_in(newest_mail_to(NEW))
     assert email_of(user) != NEW
     browser.post(path)
     assert email_of(user) == NEW
@@ -53,7 +53,7 @@ def test_person_signs_in_with_the_new_address_and_not_with_the_old(
 ) -> None:
     old = user.user.email
     ask(browser)
-    browser.post(path_in(letter_to(NEW)))
+    browser.post(path_in(newest_mail_to(NEW)))
     fresh = Client()
     fresh.post("/sign-in/", {"login": old, "password": PASSWORD})
     assert fresh.get(URL).status_code == 302
@@ -65,9 +65,9 @@ def test_person_signs_in_with_the_new_address_and_not_with_the_old(
 def test_old_address_is_told(browser: Client, user: Membership) -> None:
     old = user.user.email
     ask(browser)
-    assert not letters_to(old)
-    browser.post(path_in(letter_to(NEW)))
-    letter = letter_to(old)
+    assert not mails_to(old)
+    browser.post(path_in(newest_mail_to(NEW)))
+    letter = newest_mail_to(old)
     assert letter.subject == "Your address was changed"
     assert NEW in letter.text
 
@@ -75,20 +75,20 @@ def test_old_address_is_told(browser: Client, user: Membership) -> None:
 def test_change_leaves_an_event(browser: Client, user: Membership) -> None:
     old = user.user.email
     ask(browser)
-    browser.post(path_in(letter_to(NEW)))
+    browser.post(path_in(newest_mail_to(NEW)))
     event = AuditEvent.objects.get(kind="email.changed")
     assert (event.user, event.details) == (user.user, {"before": old, "after": NEW})
 
 
 def test_opening_the_link_changes_nothing(browser: Client, user: Membership) -> None:
     ask(browser)
-    assert NEW in browser.get(path_in(letter_to(NEW))).content.decode()
+    assert NEW in browser.get(path_in(newest_mail_to(NEW))).content.decode()
     assert email_of(user) != NEW
 
 
 def test_link_is_good_once(browser: Client, user: Membership) -> None:
     ask(browser)
-    path = path_in(letter_to(NEW))
+    path = path_in(newest_mail_to(NEW))
     browser.post(path)
     assert browser.get(path).status_code == browser.post(path).status_code == 410
 
@@ -97,7 +97,7 @@ def test_link_is_good_for_a_day(
     browser: Client, user: Membership, now: datetime, time_machine: TimeMachineFixture
 ) -> None:
     ask(browser)
-    path = path_in(letter_to(NEW))
+    path = path_in(newest_mail_to(NEW))
     time_machine.move_to(now + timedelta(hours=24, minutes=1))
     assert browser.post(path).status_code == 410
     assert email_of(user) != NEW
@@ -107,7 +107,7 @@ def test_older_wish_dies_with_another_password(
     browser: Client, user: Membership, now: datetime
 ) -> None:
     ask(browser)
-    path = path_in(letter_to(NEW))
+    path = path_in(newest_mail_to(NEW))
     user_services.set_password(
         user=user.user, password="another long password", by=Actor.person(user.user), at=now
     )
@@ -118,8 +118,8 @@ def test_older_wish_dies_with_another_password(
 def test_of_two_wishes_one_comes_true(browser: Client, user: Membership) -> None:
     ask(browser, "first@example.net")
     ask(browser, "second@example.net")
-    browser.post(path_in(letter_to("second@example.net")))
-    assert not letters_to("first@example.net")
+    browser.post(path_in(newest_mail_to("second@example.net")))
+    assert not mails_to("first@example.net")
     assert email_of(user) == "second@example.net"
 
 
@@ -132,12 +132,12 @@ def test_address_of_somebody_else_is_answered_like_any_other(
 ) -> None:
     taken, free = ask(browser, administrator.user.email), ask(browser)
     assert taken.status_code == free.status_code == 200
-    assert letter_to(administrator.user.email).subject == "You have a user already"
+    assert newest_mail_to(administrator.user.email).subject == "You have a user already"
 
 
 def test_address_that_is_taken_meanwhile_is_refused(browser: Client, user: Membership) -> None:
     ask(browser)
-    path = path_in(letter_to(NEW))
+    path = path_in(newest_mail_to(NEW))
     MembershipFactory.create(user__email=NEW)
     answer = browser.post(path)
     assert answer.status_code == 400
@@ -169,7 +169,7 @@ def test_wish_goes_on_after_signing_in_again(client: Client, user: Membership) -
     client.post("/sign-in/", {"login": user.user.email, "password": PASSWORD})
     again = ask(client)["Location"]
     client.post(again, {"password": PASSWORD, "next": URL})
-    assert path_in(letter_to(NEW))
+    assert path_in(newest_mail_to(NEW))
 
 
 def test_portal_writes_to_few_strangers(browser: Client) -> None:
@@ -181,7 +181,7 @@ def test_portal_writes_to_few_strangers(browser: Client) -> None:
 def test_link_goes_to_the_configured_address(browser: Client, settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["*"]
     browser.post(URL, {"email": NEW}, HTTP_X_FORWARDED_HOST="evil.example")
-    assert "evil.example" not in letter_to(NEW).text
+    assert "evil.example" not in newest_mail_to(NEW).text
 
 
 def test_strangers_ask_for_nothing(client: Client) -> None:

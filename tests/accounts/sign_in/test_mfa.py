@@ -21,7 +21,7 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership, User
 from accounts.sign_in.mfa import SecondFactorAdapter, has_two_factors, switch_off, use_code
 from tests.factories import PASSWORD
-from tests.outbox import letter_to
+from tests.outbox import newest_mail_to
 
 pytestmark = pytest.mark.django_db
 
@@ -110,7 +110,7 @@ def test_adding_leaves_events_and_a_mail(browser: Client, user: Membership) -> N
     switch_on(browser)
     events = AuditEvent.objects.filter(kind="two_factor.added", user=user.user)
     assert {event.details["factor"] for event in events} == {"totp", "recovery_codes"}
-    assert letter_to(user.user.email).subject == "An authenticator app was added"
+    assert newest_mail_to(user.user.email).subject == "An authenticator app was added"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -450,7 +450,7 @@ def test_command_lets_somebody_in_again_and_tells_them(user: Membership) -> None
     give_app(user.user)
     call_command("switch_off_second_factors", user.user.email.upper())
     assert not has_two_factors(user.user)
-    assert letter_to(user.user.email).subject == "Your second factors were switched off"
+    assert newest_mail_to(user.user.email).subject == "Your second factors were switched off"
 
 
 def test_administrators_switch_off_nobodys_second_factor(

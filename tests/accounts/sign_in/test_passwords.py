@@ -12,7 +12,7 @@ from time_machine import TimeMachineFixture
 from accounts.models import AuditEvent, Membership, TokenFamily
 from notifications.models import Mail
 from tests.factories import PASSWORD
-from tests.outbox import letter_to, letters_to, path_in
+from tests.outbox import mails_to, newest_mail_to, path_in
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ def ask(client: Client, email: str) -> Any:
 
 def open_link(client: Client, email: str) -> str:
     """The form that the newest mail leads to."""
-    return str(client.get(path_in(letter_to(email)))["Location"])
+    return str(client.get(path_in(newest_mail_to(email)))["Location"])
 
 
 def set_password(client: Client, path: str, password: str = OTHER) -> Any:
@@ -67,13 +67,13 @@ def test_new_password_alone_signs_nobody_in(client: Client, user: Membership) ->
 
 def test_key_leaves_the_address_bar(client: Client, user: Membership) -> None:
     ask(client, user.user.email)
-    path = path_in(letter_to(user.user.email))
+    path = path_in(newest_mail_to(user.user.email))
     assert client.get(path)["Location"].endswith("-set-password/")
 
 
 def test_link_is_good_once(client: Client, user: Membership) -> None:
     ask(client, user.user.email)
-    path = path_in(letter_to(user.user.email))
+    path = path_in(newest_mail_to(user.user.email))
     set_password(client, client.get(path)["Location"])
     assert "no longer valid" in Client().get(path).content.decode()
 
@@ -83,14 +83,14 @@ def test_link_is_good_for_an_hour(
 ) -> None:
     time_machine.move_to("2026-03-01T12:00:00Z")
     ask(client, user.user.email)
-    path = path_in(letter_to(user.user.email))
+    path = path_in(newest_mail_to(user.user.email))
     time_machine.move_to("2026-03-01T13:00:01Z")
     assert "no longer valid" in client.get(path).content.decode()
 
 
 def test_older_link_dies_with_a_change_of_password(client: Client, user: Membership) -> None:
     ask(Client(), user.user.email)
-    path = path_in(letter_to(user.user.email))
+    path = path_in(newest_mail_to(user.user.email))
     sign_in(client, user.user.email, PASSWORD)
     change(client)
     assert "no longer valid" in Client().get(path).content.decode()
@@ -122,7 +122,7 @@ def test_person_switched_off_meanwhile_gets_no_link(user: Membership) -> None:
     ask(Client(), user.user.email)
     user.user.is_active = False
     user.user.save()
-    assert not letters_to(user.user.email)
+    assert not mails_to(user.user.email)
 
 
 def test_link_goes_to_the_configured_address_whatever_host_is_asked(
@@ -135,7 +135,7 @@ def test_link_goes_to_the_configured_address_whatever_host_is_asked(
         HTTP_HOST="evil.example",
         HTTP_X_FORWARDED_HOST="evil.example",
     )
-    letter = letter_to(user.user.email)
+    letter = newest_mail_to(user.user.email)
     assert path_in(letter).startswith("/password/new/")
     assert "evil.example" not in letter.text + letter.html
 
@@ -159,7 +159,7 @@ def test_unknown_address_is_limited_alike() -> None:
 def test_person_is_told_of_a_new_password(client: Client, user: Membership) -> None:
     ask(client, user.user.email)
     set_password(client, open_link(client, user.user.email))
-    assert letter_to(user.user.email).subject == "You have a new password"
+    assert newest_mail_to(user.user.email).subject == "You have a new password"
 
 
 def test_new_password_ends_sessions_and_short_lived_tokens(
@@ -202,7 +202,7 @@ def test_change_leaves_an_event_and_a_mail(client: Client, user: Membership) -> 
     sign_in(client, user.user.email, PASSWORD)
     change(client)
     assert AuditEvent.objects.filter(kind="user.password_set", user=user.user).count() == 1
-    letter = letter_to(user.user.email)
+    letter = newest_mail_to(user.user.email)
     assert letter.subject == "Your password was changed"
     assert "127.0.0.1" in letter.text
 
@@ -250,5 +250,5 @@ def test_link_of_one_person_sets_no_password_of_another(
 ) -> None:
     ask(client, user.user.email)
     own, other = (user_pk_to_url_str(each.user) for each in (user, administrator))
-    forged = path_in(letter_to(user.user.email)).replace(own, other)
+    forged = path_in(newest_mail_to(user.user.email)).replace(own, other)
     assert "no longer valid" in client.get(forged).content.decode()

@@ -15,7 +15,7 @@ from accounts.roles import Role
 from notifications.models import Mail
 from tests.factories import PASSWORD
 from tests.hashers import CheapArgon2
-from tests.outbox import letter_to, letters_to, path_in
+from tests.outbox import mails_to, newest_mail_to, path_in
 
 pytestmark = pytest.mark.django_db
 
@@ -72,7 +72,7 @@ def test_nobody_is_let_in_before_the_address_is_confirmed(client: Client) -> Non
 
 def test_link_confirms_the_address_and_lets_the_browser_in_that_signed_up(client: Client) -> None:
     sign_up(client)
-    path = path_in(letter_to(ANN))
+    path = path_in(newest_mail_to(ANN))
     answer = client.post(path)
     assert (answer.status_code, answer["Location"]) == (302, LIST)
     assert is_signed_in(client)
@@ -81,7 +81,7 @@ def test_link_confirms_the_address_and_lets_the_browser_in_that_signed_up(client
 def test_link_lets_no_other_browser_in(client: Client) -> None:
     sign_up(client)
     other = Client()
-    other.post(path_in(letter_to(ANN)))
+    other.post(path_in(newest_mail_to(ANN)))
     assert not is_signed_in(other)
     sign_in(other)
     assert is_signed_in(other)
@@ -89,13 +89,13 @@ def test_link_lets_no_other_browser_in(client: Client) -> None:
 
 def test_opening_the_link_alone_confirms_nothing(client: Client) -> None:
     sign_up(client)
-    client.get(path_in(letter_to(ANN)))
+    client.get(path_in(newest_mail_to(ANN)))
     assert sign_in(Client())["Location"] == SENT
 
 
 def test_link_is_good_once(client: Client) -> None:
     sign_up(client)
-    path = path_in(letter_to(ANN))
+    path = path_in(newest_mail_to(ANN))
     client.post(path)
     assert "no longer valid" in client.get(path).content.decode()
 
@@ -103,7 +103,7 @@ def test_link_is_good_once(client: Client) -> None:
 def test_link_is_not_good_for_ever(client: Client, time_machine: TimeMachineFixture) -> None:
     time_machine.move_to("2026-03-01T12:00:00Z")
     sign_up(client)
-    path = path_in(letter_to(ANN))
+    path = path_in(newest_mail_to(ANN))
     time_machine.move_to("2026-03-02T12:00:01Z")
     assert client.post(path).status_code == 404
     assert sign_in(Client())["Location"] == SENT
@@ -125,7 +125,7 @@ def test_links_go_to_the_configured_address_whatever_host_is_asked(
         HTTP_HOST="evil.example",
         HTTP_X_FORWARDED_HOST="evil.example",
     )
-    letter = letter_to(ANN)
+    letter = newest_mail_to(ANN)
     assert path_in(letter)
     assert "evil.example" not in letter.text + letter.html
 
@@ -147,7 +147,7 @@ def test_known_address_makes_no_second_user_and_no_account(user: Membership) -> 
 
 def test_person_is_told_that_their_address_was_used_again(user: Membership) -> None:
     sign_up(Client(), user.user.email)
-    letter = letter_to(user.user.email)
+    letter = newest_mail_to(user.user.email)
     assert letter.subject == "You have a user already"
     assert path_in(letter) == "/password/forgotten/"
 
@@ -172,7 +172,7 @@ def test_known_address_takes_as_long_as_an_unknown_one(
 
 def test_names_of_strangers_are_not_repeated_in_the_mail(client: Client) -> None:
     sign_up(client, name="You won at evil.example", account_name="evil.example")
-    letter = letter_to(ANN)
+    letter = newest_mail_to(ANN)
     assert "evil.example" not in letter.subject + letter.text + letter.html
 
 
@@ -180,7 +180,7 @@ def test_somebody_who_was_impersonated_takes_the_address_back(client: Client) ->
     sign_up(client, password1="the password of a stranger")
     owner = Client()
     owner.post("/password/forgotten/", {"email": ANN})
-    path = owner.get(path_in(letter_to(ANN)))["Location"]
+    path = owner.get(path_in(newest_mail_to(ANN)))["Location"]
     owner.post(path, {"password1": PASSWORD, "password2": PASSWORD})
     sign_in(owner)
     assert is_signed_in(owner)
@@ -204,7 +204,7 @@ def test_invitation_keeps_nobody_from_an_account_of_their_own(
     client: Client, ann_is_invited: Invitation
 ) -> None:
     sign_up(client)
-    client.post(path_in(letter_to(ANN)))
+    client.post(path_in(newest_mail_to(ANN)))
     assert is_signed_in(client)
     member = Membership.objects.get(user__email=ANN)
     assert (member.account.name, member.held_role) == ("Globex", Role.ADMINISTRATORS)
@@ -215,7 +215,7 @@ def test_invited_person_is_let_in_by_no_password_that_a_stranger_signs_up_with(
     client: Client, ann_is_invited: Invitation
 ) -> None:
     sign_up(client, password1="the password of a stranger")
-    invitation = next(path_in(each) for each in letters_to(ANN) if "Invitation" in each.subject)
+    invitation = next(path_in(each) for each in mails_to(ANN) if "Invitation" in each.subject)
     Client().post(invitation, {"password1": PASSWORD})
     client.post("/sign-in/", {"login": ANN, "password": "the password of a stranger"})
     assert not is_signed_in(client)
@@ -256,10 +256,10 @@ def test_another_mail_is_sent_when_signing_in_later(
     time_machine.move_to("2026-03-01T12:00:00Z")
     sign_up(client)
     sign_in(Client())
-    assert len(letters_to(ANN)) == 1
+    assert len(mails_to(ANN)) == 1
     time_machine.move_to("2026-03-01T12:04:00Z")
     sign_in(Client())
-    assert len(letters_to(ANN)) == 2
+    assert len(mails_to(ANN)) == 2
 
 
 def test_one_address_signs_up_only_so_often(client: Client) -> None:

@@ -25,7 +25,7 @@ from notifications.models import Mail
 from sso.models import Connection, Domain
 from tests.factories import PASSWORD, MembershipFactory, SubjectFactory
 from tests.idp.keys import SigningKey
-from tests.outbox import letters_to, path_in
+from tests.outbox import mails_to, path_in
 from tests.sso import login_steps
 
 pytestmark = pytest.mark.django_db
@@ -304,7 +304,7 @@ def test_invitation_to_another_account_asks_for_no_password_that_could_not_be_us
     )
     client.logout()
 
-    page = client.get(path_in(letters_to("otto@example.com")[-1])).content.decode()
+    page = client.get(path_in(mails_to("otto@example.com")[-1])).content.decode()
 
     assert ("/sign-in/?next=" in page) is is_forced
     assert ('name="password1"' in page) is not is_forced

@@ -19,7 +19,7 @@ from sso.inactivity import services as inactivity
 from sso.models import AbsenceNotice, Connection, IdleAction
 from tests.conftest import Issue
 from tests.factories import ConnectionFactory, MembershipFactory, acting
-from tests.outbox import letter_to
+from tests.outbox import newest_mail_to
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -257,7 +257,7 @@ def test_mail_names_the_people_the_provider_and_the_way(
 ) -> None:
     choose(IdleAction.NOTIFY)
     enforce(now)
-    letter = letter_to(administrator.user.email)
+    letter = newest_mail_to(administrator.user.email)
     assert "Not signed in through Okta for 30 days" in letter.text
     assert f"{away.user.name} (1)" in letter.text
     assert "signs_in_by%3Dsso" in letter.text
@@ -279,7 +279,7 @@ def test_both_hear_of_a_suspension_and_what_lifts_it(
     enforce(now)
     assert titles(administrator) == [f"The API tokens of {away.user.name} are suspended"]
     assert titles(away) == ["Your API tokens are suspended"]
-    letter = letter_to(away.user.email)
+    letter = newest_mail_to(away.user.email)
     assert "You have not signed in through Okta for 30 days." in letter.text
     assert "Sign in there once" in letter.text
 
