@@ -30,7 +30,7 @@ def oldest_due(at: datetime) -> datetime | None:
 
 
 class Health(NamedTuple):
-    """What is known of notices at one moment."""
+    """The health of notifications at one moment."""
 
     at: datetime
     last_scan_at: datetime | None
@@ -91,7 +91,7 @@ class _Some(NamedTuple):
 
 
 def _mails() -> dict[str, _Some]:
-    """Mails by state, but for those whose story is over. Each of the three has its index, so that
+    """Mails by state, but for those in their final state. Each of the three has its index, so that
     years of sent mails cost nothing."""
     asked = (
         Q(state=State.PENDING)

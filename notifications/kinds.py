@@ -1,5 +1,5 @@
-"""The kinds of notices a person can get. A new kind is one entry here, and whoever has news of that
-kind registers how a mail about it reads (`notifications.email.rendering.writes`)."""
+"""The kinds of notices. A new kind is one entry here, and the app that owns it registers a
+renderer (`notifications.email.rendering.register_renderer`)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,8 +29,8 @@ class Kind:
     """A kind of notice: its stable code, its name, one sentence, the words of the link to whatever
     it is about (by their `count`), and where it goes by default.
 
-    One that is not optional is a mail that somebody has asked for, or must not miss: nobody can
-    turn it off, and it is no choice on the settings page.
+    One that is not optional is a mail that the reader has asked for, or must not miss: it cannot be
+    turned off, and is no choice on the settings page.
     """
 
     code: str

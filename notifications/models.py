@@ -1,4 +1,4 @@
-"""What people want to be told, what they were told in the portal, and the mails on their way."""
+"""Notification settings, inbox entries, and the outbox of mails."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class State(models.TextChoices):
 
 
 IN_HAND = (State.CLAIMED, State.HANDING_OVER)
-"""Some sender has it, until its lease is over."""
+"""A sender has it, until its lease is over."""
 OPEN_STATES = (State.PENDING, *IN_HAND)
 
 
@@ -104,11 +104,11 @@ class MailQuerySet(models.QuerySet["Mail"]):
         return self.filter(state=State.PENDING, next_try_at__lte=at)
 
     def abandoned(self, at: datetime) -> MailQuerySet:
-        """Those whose sender died on them before the hand-over: they were surely not sent."""
+        """Mails whose sender died before the hand-over: they were surely not sent."""
         return self.filter(state=State.CLAIMED, lease_until__lte=at)
 
     def in_doubt(self, at: datetime) -> MailQuerySet:
-        """Those whose sender died during the hand-over: nobody can know whether they arrived."""
+        """Mails whose sender died during the hand-over: nobody can know whether they arrived."""
         return self.filter(state=State.HANDING_OVER, lease_until__lte=at)
 
 
@@ -191,7 +191,7 @@ class Mail(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a piece of background work last finished: silence is the failure nobody hears."""
+    """When a piece of background work last finished."""
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""The verbs of telling: put news into inboxes and mails on their way."""
+"""Services of notifications: put news into inboxes and the outbox."""
 
 from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ GIVE_UP_AFTER = timedelta(days=3)
 
 
 class News(NamedTuple):
-    """What to tell one person: words for the inbox, and facts for whoever writes the mail."""
+    """News for one person: words for the inbox, and facts for the renderer of the mail."""
 
     person: Person
     title: str
@@ -26,8 +26,8 @@ class News(NamedTuple):
     resend_in_doubt: bool = True
 
 
-class Told(NamedTuple):
-    """The inbox entries and the mails that came of it."""
+class Notified(NamedTuple):
+    """The inbox entries and the mails that were made."""
 
     notices: list[Notice]
     mails: list[Mail]
@@ -36,7 +36,7 @@ class Told(NamedTuple):
 @transaction.atomic
 def tell(
     *, news: Iterable[News], kind: Kind, at: datetime, mailed_already: Container[Person] = ()
-) -> Told:
+) -> Notified:
     """Tell these people, each by the channels they want. Sending happens later, from the database.
 
     Those `mailed_already` get no second mail: one of this kind waits for them, and will tell it.
@@ -72,7 +72,7 @@ def tell(
     ]
     Notice.objects.bulk_create(notices, batch_size=BATCH)
     Mail.objects.bulk_create(mails, batch_size=BATCH)
-    return Told(notices, mails)
+    return Notified(notices, mails)
 
 
 def post(
@@ -110,12 +110,12 @@ def mark_read(*, person: Person, at: datetime, notice_id: int | None = None) -> 
 
 
 def record_heartbeat(*, name: str, at: datetime, only_first: bool = False) -> None:
-    """Say that a piece of background work has just been finished. With `only_first` an earlier word
+    """Record when a piece of background work was finished. With `only_first` an earlier time
     stands: something has been so since then."""
     change = Heartbeat.objects.get_or_create if only_first else Heartbeat.objects.update_or_create
     change(name=name, defaults={"at": at})
 
 
-def stop_beating(*, name: str) -> None:
-    """What was so since some instant is so no more."""
+def clear_heartbeat(*, name: str) -> None:
+    """Forget a heartbeat: what was so since then is so no more."""
     Heartbeat.objects.filter(name=name).delete()

@@ -1,4 +1,4 @@
-"""Celery's door: beat only rings the bell, the database knows what waits."""
+"""Celery tasks. They only trigger work; the outbox table says what is due."""
 
 import mmap
 from datetime import timedelta
@@ -22,9 +22,9 @@ def _stop(**_facts: object) -> None:
 
 
 def enqueue_delivery_on_commit() -> None:
-    """Have mails sent as soon as what is being written is kept, and not only at the next interval.
+    """Have mails sent as soon as the transaction is committed, not only at the next interval.
 
-    A broker that is down delays them until then, and hinders nobody.
+    A broker that is down delays them until then, and fails no request.
     """
     expires = settings.NOTICES_EVERY_SECONDS
     transaction.on_commit(lambda: deliver_mails.apply_async(expires=expires), robust=True)
@@ -32,7 +32,7 @@ def enqueue_delivery_on_commit() -> None:
 
 @shared_task
 def deliver_mails() -> int:
-    """Send the mails that are due, until the bell rings again. Returns how many were sent.
+    """Send the mails that are due, until the next interval. Returns how many were sent.
 
     A longer run would keep a worker from scanning, however many mails wait. While more wait than
     one sender is soon done with, it calls another, until all processes of all workers help; but not
@@ -41,7 +41,7 @@ def deliver_mails() -> int:
     """
     until = timezone.now() + timedelta(seconds=settings.NOTICES_EVERY_SECONDS)
     return delivery.deliver(
-        until=until, is_stopping=lambda: bool(_stopping[0]), once_taken=_call_help
+        until=until, is_stopping=lambda: bool(_stopping[0]), on_first_sent=_call_help
     ).sent
 
 

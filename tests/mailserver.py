@@ -1,4 +1,4 @@
-"""A real SMTP server that keeps what it took and can be in any bad mood.
+"""A real SMTP server that keeps what it took and fails as a test asks it to.
 
 In a test it runs in a thread. `python -m tests.mailserver FILE` is one in a process of its own: it
 prints its port, writes a line for every mail that it takes to FILE before it says so, and reads its
@@ -66,23 +66,10 @@ class Keeper:
     taken: list[Taken] = field(default_factory=list)
     connections: int = 0
     commands: list[str] = field(default_factory=list)
-    pipelines: bool = True
-    """As nearly every server does: it takes commands together (RFC 2920)."""
     most_mails_in_connection: int | None = None
     on_taken: Callable[[Taken], None] | None = None
     on_doubt: Callable[[], None] = lambda: None
     """Called when the client will not hear what became of its mail."""
-
-    async def handle_EHLO(  # noqa: N802  # the names of aiosmtpd
-        self,
-        _server: "_Server",
-        session: Session,
-        _envelope: Envelope,
-        hostname: str,
-        responses: list[str],
-    ) -> list[str]:
-        session.host_name = hostname
-        return [*responses[:-1], *["250-PIPELINING"] * self.pipelines, responses[-1]]
 
     async def handle_MAIL(  # noqa: N802
         self, server: "_Server", _session: Session, envelope: Envelope, address: str, options: Any
@@ -278,7 +265,7 @@ async def _serve(record: IO[str] | None) -> None:
             server = await listen(make, port)
         keeper.moods_of = dict.fromkeys(order.pop("rejects"), NO_SUCH_USER)
         keeper.mood = Mood(**order)
-    os._exit(0)  # whoever started us is gone: nobody waits for connections to end
+    os._exit(0)  # our parent is gone: no need to wait for connections to end
 
 
 def _write(record: IO[str] | None, taken: Taken | None) -> None:

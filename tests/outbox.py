@@ -1,11 +1,11 @@
-"""Renders the mails of the outbox table, as their sender would."""
+"""Reads the mails in the outbox, as they would be sent now."""
 
 import re
 
 from django.conf import settings
 from django.utils import timezone
 
-from notifications.email.rendering import RenderedEmail, in_readers_language, write
+from notifications.email.rendering import RenderedEmail, render_mail
 from notifications.models import Mail
 
 
@@ -14,8 +14,7 @@ def mails_to(address: str) -> list[RenderedEmail]:
     found = []
     for mail in Mail.objects.select_related("user", "account").order_by("created_at"):
         if mail.goes_to == address:
-            with in_readers_language(mail):
-                rendered = write(mail, at=timezone.now())
+            rendered = render_mail(mail, at=timezone.now())
             if rendered is not None:
                 found.append(rendered)
     return found

@@ -1,4 +1,4 @@
-"""The e-mail of an invitation. Its link is made when the mail is sent: none is stored."""
+"""Renders invitations. The link is made when the mail is sent: no secret is stored."""
 
 from datetime import datetime
 
@@ -15,18 +15,19 @@ from notifications.email.rendering import (
     moment,
     one_line,
     register_renderer,
-    render,
+    render_templates,
 )
 from notifications.kinds import INVITATION
 from notifications.models import Mail
 
 LONGEST_NAME = 60
-"""Anybody can choose a name: long enough to recognize it, too short for a message of theirs."""
+"""Names are written by strangers: long enough to be recognised, too short for a message."""
 
 
 @register_renderer(INVITATION)
-def invitation_email(mail: Mail, at: datetime) -> RenderedEmail | None:
-    """Render the e-mail; None for an invitation that is no longer open, or was sent again since."""
+def render_invitation(mail: Mail, at: datetime) -> RenderedEmail | None:
+    """The invitation with its account, role and expiration; None if it is no longer open, or was
+    sent again since."""
     invitation = (
         Invitation.objects.open()
         .select_related("account", "invited_by__user")
@@ -36,7 +37,7 @@ def invitation_email(mail: Mail, at: datetime) -> RenderedEmail | None:
     if invitation is None or invitation.is_late(at):
         return None
     account = _short(invitation.account.name)
-    return render(
+    return render_templates(
         mail,
         "emails/invitation/body",
         subject=_("Invitation to %(account)s") % {"account": account},

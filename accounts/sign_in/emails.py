@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from accounts.sign_in import email_change
 from notifications import services
-from notifications.email.rendering import RenderedEmail, moment, register_renderer, render
+from notifications.email.rendering import RenderedEmail, moment, register_renderer, render_templates
 from notifications.kinds import ADDRESS_KNOWN, CONFIRM_ADDRESS, EVERY_KIND, RESET_PASSWORD, SECURITY
 from notifications.models import Mail
 from notifications.tasks import enqueue_delivery_on_commit
@@ -131,9 +131,9 @@ def reset_password(*, user: User, at: datetime) -> None:
 
 
 @register_renderer(CONFIRM_ADDRESS)
-def _confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
     if "email" in mail.facts:
-        return _confirmation_of_change(mail)
+        return _change_confirmation(mail)
     address = EmailAddress.objects.filter(pk=mail.facts["address_id"], verified=False).first()
     if address is None:
         return None
@@ -147,7 +147,7 @@ def _confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
     )
 
 
-def _confirmation_of_change(mail: Mail) -> RenderedEmail | None:
+def _change_confirmation(mail: Mail) -> RenderedEmail | None:
     if mail.user.email != mail.facts["before"]:
         return None
     words = {"before": mail.facts["before"]}
@@ -161,7 +161,7 @@ def _confirmation_of_change(mail: Mail) -> RenderedEmail | None:
 
 
 @register_renderer(ADDRESS_KNOWN)
-def _known(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_address_known(mail: Mail, _at: datetime) -> RenderedEmail | None:
     return _plain_email(
         mail,
         _("You have a user already"),
@@ -173,7 +173,7 @@ def _known(mail: Mail, _at: datetime) -> RenderedEmail | None:
 
 
 @register_renderer(RESET_PASSWORD)
-def _reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_password_reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
     if not mail.user.is_active:
         return None
     key = default_token_generator.make_token(mail.user)
@@ -189,7 +189,7 @@ def _reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
 
 
 @register_renderer(SECURITY)
-def _security_event(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_security_email(mail: Mail, _at: datetime) -> RenderedEmail | None:
     headline, sentence = SECURITY_EVENTS[mail.facts["news"]]
     client, browser = mail.facts["client"], mail.facts["browser"]
     return _plain_email(
@@ -207,7 +207,7 @@ def _security_event(mail: Mail, _at: datetime) -> RenderedEmail | None:
 def _plain_email(mail: Mail, headline: str, *lines: str, path: str) -> RenderedEmail:
     """Render sentences and a link. The reader is addressed by e-mail address: the name may be
     anything that was typed at sign-up."""
-    return render(
+    return render_templates(
         mail,
         "emails/plain/body",
         subject=headline,

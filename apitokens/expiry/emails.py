@@ -1,269 +1,166 @@
-"""How the mail about expiring tokens reads: one digest per person and account."""
+"""Renders the mail about expiring tokens: one digest per person and account."""
 
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import NamedTuple, Self
-from uuid import UUID
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.utils.html import avoid_wrapping
-from django.utils.safestring import SafeString
 from django.utils.timesince import TIME_STRINGS
-from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from accounts.models import Membership, full_name
-from accounts.roles import Role
+from accounts.models import Membership
 from apitokens.expiry.scan import link_to
-from apitokens.expiry.schedule import DAY, NOTICE_DAYS, threshold_within
+from apitokens.expiry.schedule import DAY, NOTICE_DAYS, due_threshold
 from apitokens.models import APIToken, ExpiryNotice
 from notifications.email.rendering import (
     Fact,
     RenderedEmail,
-    in_utc,
     in_zone,
+    moment,
     one_line,
     reader_of,
-    register_bulk_renderer,
-    render_alike,
+    register_renderer,
+    render_templates,
 )
-from notifications.email.stencils import Parts, fill_both
 from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.models import Mail
 from notifications.preferences.services import wanted_channels
-from notifications.recipients import Person
 
 LONGEST_ACCOUNT = 60
-DAYS = sorted(NOTICE_DAYS)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-MOST_LINES = 40
+MOST_LISTED = 40
 """Mail programs cut long mails off; the link leads to all of them."""
 
 
 class DigestToken(NamedTuple):
-    """What a mail tells of a token, or goes by. Fields are named as the ORM finds them."""
+    """A token as the digest shows it: `left` is the time that really remains ("19 hours")."""
 
-    pk: int
-    issuer_id: int
     name: str
-    role: int
-    expires_at: datetime
-    last_used_at: datetime | None
-    issuer__removed_at: datetime | None
-    issuer__user__name: str
-    issuer__user__email: str
-
-
-class Left(NamedTuple):
-    """The time that remains, to the nearest day, hour or minute: a notice that is seconds late says
-    7 days, where cutting off would make it 6. The words are Django's, in every language."""
-
-    unit: str
-    number: int
-
-    @classmethod
-    def of(cls, remaining: timedelta) -> Self:
-        if remaining >= DAY:
-            return cls("day", round(remaining / DAY))
-        if (minutes := max(1, round(remaining / MINUTE))) < 60:
-            return cls("minute", minutes)
-        if (hours := round(remaining / HOUR)) < 24:
-            return cls("hour", hours)
-        return cls("day", round(remaining / DAY))
+    left: str
+    facts: list[Fact]
 
 
 class Section(NamedTuple):
-    """What the digest says of the tokens that expire within so many days."""
+    """The tokens that expire within so many days."""
 
     days: int
-    text: str
-    html: str
-
-
-Lines = dict[Hashable, Parts]
-"""What was said of a token already: everybody who reads the same language by the same clock reads
-the same of it."""
-
-
-class Known(NamedTuple):
-    """What the digest is written from."""
-
-    reader: Membership | None
     tokens: list[DigestToken]
-    lines: Lines
-    """Of all mails that are written together."""
 
 
-def prefetch(mails: Collection[Mail], at: datetime) -> dict[UUID, Known]:
-    """Who reads these mails, and what is left to tell them."""
-    readers = _readers(mails)
-    told: dict[UUID, list[int]] = defaultdict(list)
-    rows = ExpiryNotice.objects.filter(mail__in=mails).values_list("mail_id", "token_id")
-    for mail_id, token_id in rows:
-        told[mail_id].append(token_id)
-    tokens = _tokens({token_id for ids in told.values() for token_id in ids}, at)
-    known, lines = {}, Lines()
-    for mail in mails:
-        reader = readers.get(reader_of(mail))
-        noticed = {pk: tokens[pk] for pk in told[mail.pk] if pk in tokens}
-        known[mail.pk] = Known(reader, _concerning(reader, noticed.values()), lines)
-    return known
-
-
-@register_bulk_renderer(prefetch, TOKEN_EXPIRING)
-def expiry_letter(mail: Mail, at: datetime, known: Known) -> RenderedEmail | None:
+@register_renderer(TOKEN_EXPIRING)
+def render_digest(mail: Mail, at: datetime) -> RenderedEmail | None:
     """The digest as of now: without tokens that were deleted or have ended since it was decided;
     None if no token is left, or if the reader left, or no longer wants it."""
-    tokens = [token for token in known.tokens if token.expires_at > at]
-    if known.reader is None or mail.account is None or not tokens:
+    reader = _reader(mail)
+    tokens = _tokens(mail, reader, at) if reader else []
+    if reader is None or mail.account is None or not tokens:
         return None
-    link = link_to([token.pk for token in tokens], mail.account.pk)
-    return render_alike(
+    return render_templates(
         mail,
         "emails/token_expiring/body",
         subject=_subject(tokens, mail.account.name, at),
         heading=_heading(tokens, at),
-        words=[
-            settings.BASE_URL + link,
-            *_by_section(tokens[:MOST_LINES], mail.user.time_zone, at, known.lines),
-        ],
-        context=_digest,
-        facts=(len(tokens), known.reader.is_administrator),
+        link=settings.BASE_URL + link_to([token.pk for token in tokens], mail.account.pk),
+        action=TOKEN_EXPIRING.action_for(len(tokens)),
+        sections=_sections(tokens[:MOST_LISTED], mail.user.time_zone, at),
+        count=len(tokens),
+        more=max(0, len(tokens) - MOST_LISTED),
+        is_administrator=reader.is_administrator,
     )
 
 
-def _digest(words: Sequence[str], count: int, is_administrator: bool) -> dict[str, object]:
-    """What both templates of the digest know."""
-    link, *said = words
-    sections = map(Section, DAYS, said[::2], said[1::2])
-    return {
-        "link": link,
-        "action": TOKEN_EXPIRING.action_for(count),
-        "sections": [section for section in sections if section.text],
-        "count": count,
-        "more": max(0, count - MOST_LINES),
-        "is_administrator": is_administrator,
-    }
+def _reader(mail: Mail) -> Membership | None:
+    """The reader's membership; None if they have left, or no longer want such mails."""
+    person = reader_of(mail)
+    if Channel.EMAIL not in wanted_channels([person], TOKEN_EXPIRING)[person]:
+        return None
+    present = Membership.objects.present()
+    return present.filter(user_id=person.user_id, account_id=person.account_id).first()
 
 
-def _by_section(
-    tokens: Iterable[DigestToken], zone: str, at: datetime, lines: Lines
-) -> Iterator[SafeString]:
-    """The text and the HTML of each section, the most urgent first."""
-    language, at = get_language(), at.astimezone(UTC)
-    sections: dict[int, list[Parts]] = defaultdict(list)
-    for token in tokens:
-        remaining = token.expires_at.astimezone(UTC) - at
-        left = Left.of(remaining)
-        # None before the first threshold: whoever decided looked ahead, or had a faster clock.
-        days = threshold_within(remaining) or DAYS[-1]
-        key = token.pk, left, zone, language
-        if key not in lines:
-            lines[key] = _line(token, left, zone, language)
-        sections[days].append(lines[key])
-    for days in DAYS:
-        yield SafeString("".join(line.text for line in sections[days]))
-        yield SafeString("".join(line.html for line in sections[days]))
-
-
-def _readers(mails: Collection[Mail]) -> dict[Person, Membership]:
-    """Those who still belong to the account and still want it."""
-    people = {reader_of(mail) for mail in mails}
-    wanted = wanted_channels(people, TOKEN_EXPIRING)
-    members = Membership.objects.present().filter(
-        user_id__in={person.user_id for person in people},
-        account_id__in={person.account_id for person in people},
-    )
-    found = {
-        Person(member.user_id, member.account_id): member
-        for member in members.only("user", "account", "role")
-    }
-    return {
-        person: member
-        for person, member in found.items()
-        if Channel.EMAIL in wanted.get(person, ())
-    }
-
-
-def _tokens(ids: Collection[int], at: datetime) -> dict[int, DigestToken]:
-    """Those that are still active."""
-    tokens = APIToken.objects.active(at).filter(pk__in=ids, expires_at__isnull=False).order_by()
-    return {row[0]: DigestToken._make(row) for row in tokens.values_list(*DigestToken._fields)}
-
-
-def _concerning(reader: Membership | None, tokens: Iterable[DigestToken]) -> list[DigestToken]:
-    """The soonest first; for who is no Administrator any more, their own."""
-    if reader is None:
-        return []
+def _tokens(mail: Mail, reader: Membership, at: datetime) -> list[APIToken]:
+    """Those that are still active, the soonest first. A reader who is no Administrator any more is
+    told of their own tokens only."""
+    noticed = ExpiryNotice.objects.filter(mail=mail).values("token")
+    tokens = APIToken.objects.active(at).filter(pk__in=noticed, expires_at__isnull=False)
     if not reader.is_administrator:
-        tokens = [token for token in tokens if token.issuer_id == reader.pk]
-    return sorted(tokens, key=lambda token: (token.expires_at, token.pk))
+        tokens = tokens.filter(issuer=reader)
+    return list(tokens.select_related("issuer__user").defer("digest").order_by("expires_at", "pk"))
 
 
-def _line(token: DigestToken, left: Left, zone: str, language: str | None) -> Parts:
-    """What the digest says of one token, in the active language."""
-    words = (
-        one_line(token.name),
-        _of_time(*left, language),
-        in_zone(token.expires_at, zone, language),
-        in_utc(token.expires_at),
-        str(token.pk),
-        one_line(full_name(token.issuer__user__name, token.issuer__user__email)),
-        in_zone(token.last_used_at, zone, language) if token.last_used_at else "",
-    )
-    facts = token.role, token.issuer__removed_at is not None
-    return fill_both("emails/token_expiring/token", words, _context, language, facts)
+def _sections(tokens: Iterable[APIToken], zone: str, at: datetime) -> list[Section]:
+    """The most urgent first; none is empty."""
+    by_days: dict[int, list[DigestToken]] = {days: [] for days in sorted(NOTICE_DAYS)}
+    for token in tokens:
+        # None before the first threshold: the scan looked ahead, or had a faster clock.
+        days = due_threshold(_end(token), at=at) or max(NOTICE_DAYS)
+        by_days[days].append(_digest_token(token, zone, at))
+    return [Section(days, shown) for days, shown in by_days.items() if shown]
 
 
-def _context(words: Sequence[str], role: int, is_gone: bool) -> dict[str, object]:
-    """What both templates of a token know: `left` is the time that really remains ("19 hours")."""
-    name, left, expiration, utc, pk, issuer, last_usage = words
-    gone = _("The user has been deleted") if is_gone else ""
-    return {
-        "name": name,
-        "left": left,
-        "facts": [
-            Fact(_("Expiration"), expiration, utc),
-            Fact(_("ID"), pk),
-            Fact(_("Issued by"), issuer, gone),
-            Fact(_("Role"), str(Role(role).label)),
-            Fact(_("Last usage"), last_usage or _("Not used yet")),
+def _digest_token(token: APIToken, zone: str, at: datetime) -> DigestToken:
+    last_used_at = token.last_used_at
+    return DigestToken(
+        name=one_line(token.name),
+        left=time_left(_end(token) - at),
+        facts=[
+            moment(_end(token), _("Expiration"), zone=zone),
+            Fact(_("ID"), str(token.pk)),
+            Fact(
+                _("Issued by"),
+                one_line(token.issuer.user.get_full_name()),
+                _("The user has been deleted") if token.issuer.is_removed else "",
+            ),
+            Fact(_("Role"), str(token.held_role.label)),
+            Fact(
+                _("Last usage"), in_zone(last_used_at, zone) if last_used_at else _("Not used yet")
+            ),
         ],
-    }
+    )
 
 
-def _subject(tokens: list[DigestToken], account: str, at: datetime) -> str:
+def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:
     """How many, how soon, and where."""
-    count, account = len(tokens), one_line(account, LONGEST_ACCOUNT)
     words = ngettext(
         "%(count)d API token of %(account)s expires in %(left)s",
         "%(count)d API tokens of %(account)s expire, the first in %(left)s",
-        count,
+        len(tokens),
     )
-    return words % {
-        "count": count,
-        "account": account,
-        "left": time_left(tokens[0].expires_at - at),
-    }
+    return words % {**_soonest(tokens, at), "account": one_line(account, LONGEST_ACCOUNT)}
 
 
-def _heading(tokens: list[DigestToken], at: datetime) -> str:
-    count = len(tokens)
+def _heading(tokens: list[APIToken], at: datetime) -> str:
     words = ngettext(
         "%(count)d API token expires in %(left)s",
         "%(count)d API tokens expire, the first in %(left)s",
-        count,
+        len(tokens),
     )
-    return words % {"count": count, "left": time_left(tokens[0].expires_at - at)}
+    return words % _soonest(tokens, at)
+
+
+def _soonest(tokens: list[APIToken], at: datetime) -> dict[str, object]:
+    return {"count": len(tokens), "left": time_left(_end(tokens[0]) - at)}
+
+
+def _end(token: APIToken) -> datetime:
+    assert token.expires_at is not None  # tokens that never expire are in no digest
+    return token.expires_at
 
 
 def time_left(remaining: timedelta) -> str:
-    """The time that remains, in words."""
-    return _of_time(*Left.of(remaining), get_language())
-
-
-@lru_cache(maxsize=1024)
-def _of_time(unit: str, number: int, _language: str | None) -> str:
+    """The remaining time in words, to the nearest day, hour or minute: a notice that is seconds
+    late says 7 days, where cutting off would make it 6. The words are Django's, in every language.
+    """
+    unit, number = _nearest_unit(remaining)
     return avoid_wrapping(TIME_STRINGS[unit] % {"num": number})
+
+
+def _nearest_unit(remaining: timedelta) -> tuple[str, int]:
+    if remaining < DAY:
+        if (minutes := max(1, round(remaining / MINUTE))) < 60:
+            return "minute", minutes
+        if (hours := round(remaining / HOUR)) < 24:
+            return "hour", hours
+    return "day", round(remaining / DAY)

@@ -1,5 +1,5 @@
-"""Tells of tokens that somebody created or deleted: the person in whose name it was done, and those
-Administrators who want to hear of every token; and how mails about single tokens read."""
+"""Notices about tokens that others created or deleted: to the issuer, and to those Administrators
+who want to hear of every token. Renders the mails about single tokens."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -15,7 +15,7 @@ from accounts.roles import Role
 from apitokens.expiry.scan import MOST_IDS_IN_LINK, link_to
 from apitokens.models import APIToken
 from notifications import services as notifications
-from notifications.email.rendering import RenderedEmail, one_name, plain_letter, register_renderer
+from notifications.email.rendering import RenderedEmail, one_name, register_renderer, render_plain
 from notifications.kinds import (
     TOKEN_CHANGED_BY_OTHERS,
     TOKEN_CHANGED_IN_ACCOUNT,
@@ -31,7 +31,7 @@ Words = Callable[[], tuple[str, str]]
 
 
 def notify_token_changed(token: APIToken, *, was_created: bool, by: Actor, at: datetime) -> None:
-    """Tell of one token. Part of the verb's transaction."""
+    """Tell of one token. Part of the service's transaction."""
 
     def for_issuer() -> tuple[str, str]:
         words = (
@@ -109,7 +109,7 @@ def _tell_issuer(tokens: list[APIToken], words: Words, *, by: Actor, at: datetim
 
 
 def _tell_administrators(tokens: list[APIToken], words: Words, *, by: Actor, at: datetime) -> None:
-    """Tell Administrators who want it, but for who did it, and the issuer, who hears anyhow."""
+    """Tell Administrators who want it, except the actor, and the issuer, who is told anyhow."""
     issuer = tokens[0].issuer
     others = (
         Membership.objects.present()
@@ -138,14 +138,15 @@ def _news(reader: Membership, words: Words, link: str) -> News:
 
 @register_renderer(TOKEN_CHANGED_BY_OTHERS)
 @register_renderer(TOKEN_USED_FROM_NEW_ADDRESS)
-def change_letter(mail: Mail, _at: datetime) -> RenderedEmail | None:
+def render_token_changed(mail: Mail, _at: datetime) -> RenderedEmail | None:
     """Title, text and link; None if the reader has left or no longer wants such mails."""
-    return plain_letter(mail) if is_wanted(mail) else None
+    return render_plain(mail) if is_wanted(mail) else None
 
 
 @register_renderer(TOKEN_CHANGED_IN_ACCOUNT)
-def account_letter(mail: Mail, at: datetime) -> RenderedEmail | None:
-    """The same; None, too, for who is no Administrator any more and may not see others' tokens."""
+def render_token_changed_in_account(mail: Mail, at: datetime) -> RenderedEmail | None:
+    """The same; None, too, for a reader who is no Administrator any more and may not see others'
+    tokens."""
     administrators = Membership.objects.of(mail.user).filter(role=Role.ADMINISTRATORS)
     is_one = administrators.filter(account=mail.account_id).exists()
-    return change_letter(mail, at) if is_one else None
+    return render_token_changed(mail, at) if is_one else None

@@ -1,4 +1,4 @@
-"""Tells people that an Administrators' token is used from somewhere it never was before."""
+"""Notices that an Administrators' token is used from a new address."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ def notify_new_addresses(
     token: APIToken, addresses: Sequence[str], *, is_first_use: bool, at: datetime
 ) -> None:
     """Tell the issuer and the Administrators of the account, if the token is an Administrators'
-    token. Part of the transaction that writes the addresses down."""
+    token. Part of the transaction that stores the addresses."""
     if token.held_role is not Role.ADMINISTRATORS:
         return
     members = (

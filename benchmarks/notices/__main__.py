@@ -1,4 +1,7 @@
-"""`make bench-notices`: how fast people are told, beside a bare loop that only pushes mails."""
+"""`make bench-notices`: how long it takes until 10,000 people are told of 100,000 tokens.
+
+A bare loop that only pushes ready-made mails is measured beside it, as information.
+"""
 
 import argparse
 import json
@@ -17,6 +20,8 @@ from tests.faults import chaos
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROUNDS = 3
 """The machine may be busier in one than in the next."""
+AIM_SECONDS, AIM_SENDERS, AIM_MAILS = 180, 2, 10_000
+"""10,000 people are told within 3 minutes by two senders on two cores."""
 
 
 def main() -> None:
@@ -43,11 +48,11 @@ def main() -> None:
             BENCH_PORT=str(port),
             LOG_LEVEL="WARNING",
         )
-        _plant(options)
+        _seed(options)
         _measure(options.senders, options.rounds)
 
 
-def _plant(options: argparse.Namespace) -> None:
+def _seed(options: argparse.Namespace) -> None:
     import django
 
     django.setup()
@@ -56,15 +61,15 @@ def _plant(options: argparse.Namespace) -> None:
 
     from benchmarks.notices import seed
 
-    _say(f"Planting {options.tokens:,} tokens, {options.due:,} of them due…")
+    _say(f"Making {options.tokens:,} tokens, {options.due:,} of them due…")
     call_command("migrate", verbosity=0, interactive=False)
-    seed.plant(tokens=options.tokens, due=options.due, people=options.people, at=timezone.now())
+    seed.fill(tokens=options.tokens, due=options.due, people=options.people, at=timezone.now())
 
 
-def _measure(crowds: list[int], rounds: int) -> None:
+def _measure(sender_counts: list[int], rounds: int) -> None:
     _say(f"\n{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     _say(_versions())
-    _explain()
+    _print_plan()
     scan = _step("scan")
     _say(
         f"\nScan: {scan['tokens']:,} tokens, {scan['notices']:,} decisions, "
@@ -73,27 +78,35 @@ def _measure(crowds: list[int], rounds: int) -> None:
         f"{scan['peak_mb']:.0f} MB at most"
     )
     bare: list[float] = []
-    ours: dict[int, list[float]] = {crowd: [] for crowd in crowds}
+    ours: dict[int, list[float]] = {senders: [] for senders in sender_counts}
     peak = 0.0
     for _round in range(rounds):
-        for crowd in crowds:
-            mails = _let_wait()
+        for senders in sender_counts:
+            mails = _reset_mails()
             pushed = _step("bare", str(mails))
-            told = _deliver(crowd)
+            told = _deliver(senders)
             assert told["mails"] == mails
             bare.append(mails / pushed["seconds"])
-            ours[crowd].append(told["rate"])
+            ours[senders].append(told["rate"])
             peak = max(peak, told["peak_mb"])
             _say(
-                f"{mails:,} mails of {pushed['bytes_each'] / 1024:.0f} KB, {crowd} at work: "
+                f"{mails:,} mails of {pushed['bytes_each'] / 1024:.0f} KB, {senders} at work: "
                 f"{told['rate']:,.0f} mails/s, {told['cpu'] / mails * 1000:.1f} ms of CPU and "
                 f"{told['queries'] / mails:.1f} queries each; "
-                f"bare loop {bare[-1]:,.0f} mails/s; ratio {told['rate'] / bare[-1]:.2f}"
+                f"bare loop {bare[-1]:,.0f} mails/s"
             )
-    for crowd, rates in ours.items():
-        ratio = statistics.median(rates) / statistics.median(bare)
-        _say(f"Median with {crowd} at work: {statistics.median(rates):,.0f} mails/s, {ratio:.2f}")
+    for senders, rates in ours.items():
+        rate = statistics.median(rates)
+        _say(f"Median with {senders} at work: {rate:,.0f} mails/s; {_verdict(senders, rate)}")
     _say(f"Bare loop: {statistics.median(bare):,.0f} mails/s. A sender took {peak:.0f} MB at most.")
+
+
+def _verdict(senders: int, rate: float) -> str:
+    seconds = AIM_MAILS / rate
+    told = f"{AIM_MAILS:,} people in {seconds:,.0f} s"
+    if senders != AIM_SENDERS:
+        return told
+    return f"{told}, aim {AIM_SECONDS} s: {'reached' if seconds <= AIM_SECONDS else 'not reached'}"
 
 
 def _deliver(senders: int) -> dict[str, Any]:
@@ -110,9 +123,9 @@ def _deliver(senders: int) -> dict[str, Any]:
     }
 
 
-def _let_wait() -> int:
-    """Let all mails wait, as after the scan. What the update leaves behind is no part of what is
-    measured. Returns how many they are."""
+def _reset_mails() -> int:
+    """Make all mails due again, as after the scan. Dead rows of the update are not part of the
+    measurement. Returns how many they are."""
     from django.db import connection
 
     from notifications.models import Mail, State
@@ -123,8 +136,8 @@ def _let_wait() -> int:
     return number
 
 
-def _explain() -> None:
-    """The plan of the question that every scan begins with."""
+def _print_plan() -> None:
+    """Print the plan of the query that every scan begins with."""
     from django.utils import timezone
 
     from apitokens.expiry import scan as expiry

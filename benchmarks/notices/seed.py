@@ -1,4 +1,4 @@
-"""A large portal: many tokens, some of which fall due, and the people who must be told."""
+"""Fills a database with many tokens, some of which are due, and the people who must be told."""
 
 from datetime import datetime
 
@@ -14,15 +14,15 @@ PEOPLE_EACH = 2
 AT_ONCE = 5_000
 
 
-def plant(*, tokens: int, due: int, people: int, at: datetime) -> None:
+def fill(*, tokens: int, due: int, people: int, at: datetime) -> None:
     """Fill an empty database: `due` of the tokens are due at `at`, half of them for each notice."""
-    _plant_members(people)
-    _plant_tokens(tokens=tokens, due=due, people=people, at=at)
+    _make_members(people)
+    _make_tokens(tokens=tokens, due=due, people=people, at=at)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
 
-def _plant_members(people: int) -> None:
+def _make_members(people: int) -> None:
     accounts = [Account(name=f"Company {n}") for n in range(people // PEOPLE_EACH)]
     users = [
         User(email=f"person{n}@example.com", name=f"Person {n}", time_zone="Europe/Berlin")
@@ -67,7 +67,7 @@ TOKENS = """
 """A million rows are the database's work: by the ORM they took ten minutes."""
 
 
-def _plant_tokens(*, tokens: int, due: int, people: int, at: datetime) -> None:
+def _make_tokens(*, tokens: int, due: int, people: int, at: datetime) -> None:
     """The due ones are spread over the table, and over the people."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -36,7 +36,7 @@ def deliver() -> Figures:
 
 
 def bare(number: int) -> Figures:
-    """The least that any sender has to do: the same mails, ready-made, one after the other."""
+    """Push the same mails, ready-made, one after the other: the least any sender has to do."""
     samples = _samples(min(number, 200))
     began = time.perf_counter()
     with smtplib.SMTP(os.environ["BENCH_HOST"], int(os.environ["BENCH_PORT"])) as smtp:
@@ -52,15 +52,15 @@ def _samples(number: int) -> list[tuple[str, str, bytes]]:
     from django.utils import timezone
 
     from notifications.email import rendering
-    from notifications.email.mime import as_bytes
     from notifications.models import Mail
 
     found = []
     for mail in Mail.objects.select_related("user", "account").order_by("next_try_at")[:number]:
-        letter = rendering.write(mail, at=timezone.now())
-        assert letter is not None
-        message = rendering.compose(mail, letter)
-        found.append((message.from_email, mail.user.email, as_bytes(message)))
+        rendered = rendering.render_mail(mail, at=timezone.now())
+        assert rendered is not None
+        message = rendering.build_message(mail, rendered)
+        content = message.message().as_bytes(linesep="\r\n")
+        found.append((message.from_email, mail.user.email, content))
     return found
 
 

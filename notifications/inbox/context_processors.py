@@ -1,4 +1,4 @@
-"""The bell of the top bar."""
+"""Context processor of the bell in the top bar."""
 
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ MOST_COUNTED = 100
 
 
 def bell(request: HttpRequest) -> dict[str, Any]:
-    """`unread_notices`: how many wait in the inbox, asked for only when a page shows it."""
+    """`unread_notices`: the number of unread notices, counted only when a page shows it."""
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return {"unread_notices": 0}
     # Called by the page, if it shows it; a lazy object would be no number to a plural rule.

@@ -1,4 +1,4 @@
-"""What the inbox shows."""
+"""The entries of the inbox, by pages."""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ LINES_AT_ONCE = 5
 
 
 class Entry(NamedTuple):
-    """A notice as it is read: `rest` are the lines that wait behind a fold."""
+    """A notice as it is read: `rest` are the lines behind a fold."""
 
     notice: Notice
     lines: list[str]

@@ -29,7 +29,7 @@ def inbox(request: PersonRequest) -> HttpResponse:
 @never_cache
 @person_required
 def follow(request: PersonRequest, pk: int) -> HttpResponse:
-    """Go where something can be done about a notice; whoever does so has read it."""
+    """Mark a notice as read, and redirect to the page that it is about."""
     notice = _own_notice(request, pk)
     services.mark_read(person=request.person, notice_id=notice.pk, at=timezone.now())
     return HttpResponseRedirect(notice.link or reverse("notifications:inbox"))

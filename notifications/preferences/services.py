@@ -1,4 +1,4 @@
-"""What a person wants to be told, in one account: the master switch, then each kind by channel."""
+"""A person's notification settings in one account: a master switch, then each kind by channel."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -12,7 +12,7 @@ from notifications.recipients import Person
 
 
 def wanted_channels(people: Collection[Person], kind: Kind) -> dict[Person, set[Channel]]:
-    """Where each of these people wants news of this kind to go; asked in one query."""
+    """The channels by which each of these people wants news of this kind; one query."""
     answers = _answers(people, kinds=(ALL_KINDS, kind.code))
     return {
         person: {channel for channel in Channel if _is_on(answers[person], kind, channel)}
@@ -30,7 +30,7 @@ class Settings(NamedTuple):
 
 
 def settings_of(person: Person) -> Settings:
-    """What the person has chosen, or the defaults where they have not."""
+    """The settings of a person: their choices, or the defaults where there are none."""
     answers = _answers([person])[person]
     return Settings(
         allows_any=_allows_any(answers),
@@ -44,15 +44,15 @@ def settings_of(person: Person) -> Settings:
 
 @transaction.atomic
 def choose(person: Person, chosen: Settings) -> None:
-    """Keep the whole settings page."""
-    _keep(person, ALL_KINDS, "", is_on=chosen.allows_any)
+    """Save the whole settings page."""
+    _save(person, ALL_KINDS, "", is_on=chosen.allows_any)
     for (kind, channel), is_on in chosen.is_on.items():
-        _keep(person, kind, channel, is_on=is_on)
+        _save(person, kind, channel, is_on=is_on)
 
 
 def turn_off(person: Person, kind: Kind, channel: Channel) -> None:
-    """Turn off one kind in one channel, and nothing else. Dull if it is off."""
-    _keep(person, kind.code, channel, is_on=False)
+    """Turn off one kind in one channel, and nothing else. Idempotent."""
+    _save(person, kind.code, channel, is_on=False)
 
 
 Answers = dict[tuple[str, str], bool]
@@ -83,7 +83,7 @@ def _is_on(answers: Answers, kind: Kind, channel: Channel) -> bool:
     return answers.get((kind.code, channel.value), channel in kind.default_channels)
 
 
-def _keep(person: Person, kind: str, channel: str, *, is_on: bool) -> None:
+def _save(person: Person, kind: str, channel: str, *, is_on: bool) -> None:
     Preference.objects.update_or_create(
         user_id=person.user_id,
         account_id=person.account_id,

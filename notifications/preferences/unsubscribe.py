@@ -10,7 +10,7 @@ from django.core import signing
 from django.core.exceptions import ObjectDoesNotExist
 
 from notifications.kinds import KINDS, Kind
-from notifications.links import path_to, path_with, within
+from notifications.links import path_to, within
 from notifications.recipients import Person
 
 SALT = "notifications.unsubscribe"
@@ -18,13 +18,13 @@ GOOD_FOR = timedelta(days=365)
 
 
 class BadLink(Exception):
-    """The link is damaged, too old, or about somebody or something that is no more."""
+    """The link is damaged, too old, or names a person or an account that no longer exists."""
 
 
 def link(person: Person, kind: Kind) -> str:
     """The address that a mail carries; good for a year."""
     signed: str = signing.dumps([*person, kind.code], salt=SALT)
-    return settings.BASE_URL + path_with("notifications:unsubscribe", signed)
+    return settings.BASE_URL + path_to("notifications:unsubscribe", signed)
 
 
 def settings_path(person: Person) -> str:
@@ -46,7 +46,7 @@ class Stop(NamedTuple):
 
 
 def read(signed: str) -> Stop:
-    """Who wants to stop what. Raises `BadLink`."""
+    """Read what a link stops, and for whom. Raises `BadLink`."""
     try:
         user_id, account_id, code = signing.loads(signed, salt=SALT, max_age=GOOD_FOR)
         user = get_user_model().objects.get(pk=user_id)

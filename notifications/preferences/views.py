@@ -19,7 +19,7 @@ from notifications.recipients import PersonRequest, person_required
 @never_cache
 @person_required
 def settings(request: PersonRequest) -> HttpResponse:
-    """Notifications: what this person wants to be told about this account, and how."""
+    """Notifications: the settings page of this person for this account."""
     present = preferences.settings_of(request.person)
     form = SettingsForm(request.POST or None, person=request.person, present=present)
     if request.method != "POST":

@@ -14,7 +14,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
-from notifications.email.rendering import RenderedEmail, plain_letter, reader_of, register_renderer
+from notifications.email.rendering import RenderedEmail, reader_of, register_renderer, render_plain
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.links import path_to, within
 from notifications.models import Mail
@@ -128,7 +128,7 @@ def render_certificate_ending(mail: Mail, _at: datetime) -> RenderedEmail | None
     wanted = wanted_channels([person], CERTIFICATE_ENDING)[person]
     if Channel.EMAIL not in wanted or not administrators.exists():
         return None
-    return plain_letter(mail) if _is_last(mail.facts["certificate_id"]) else None
+    return render_plain(mail) if _is_last(mail.facts["certificate_id"]) else None
 
 
 def _is_last(certificate_id: int) -> bool:

@@ -12,7 +12,7 @@ from accounts.members.mail_policy import is_wanted
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
-from notifications.email.rendering import RenderedEmail, plain_letter, register_renderer
+from notifications.email.rendering import RenderedEmail, register_renderer, render_plain
 from notifications.kinds import STAYED_AWAY
 from notifications.links import path_to, within
 from notifications.models import Mail
@@ -140,4 +140,4 @@ def _news(reader: Membership, title: str, text: str, *, link: str) -> News:
 @register_renderer(STAYED_AWAY)
 def render_inactivity_notice(mail: Mail, _at: datetime) -> RenderedEmail | None:
     """Render the e-mail; None if the reader has left or has switched this kind off."""
-    return plain_letter(mail) if is_wanted(mail) else None
+    return render_plain(mail) if is_wanted(mail) else None

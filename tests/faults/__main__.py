@@ -29,7 +29,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="permatoken-faults-") as name:
         folder = Path(name)
         with _environment(options.shape, folder) as redis_url:
-            return _besiege(options.shape, folder, redis_url, kills=options.kills)
+            return _run_chaos(options.shape, folder, redis_url, kills=options.kills)
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ def _environment(shape: str, folder: Path) -> Iterator[str | None]:
         yield redis_url
 
 
-def _besiege(shape: str, folder: Path, redis_url: str | None, *, kills: int) -> int:
+def _run_chaos(shape: str, folder: Path, redis_url: str | None, *, kills: int) -> int:
     from tests.faults import chaos
 
     record = folder / "taken.jsonl"
@@ -58,11 +58,11 @@ def _besiege(shape: str, folder: Path, redis_url: str | None, *, kills: int) -> 
         every = SECONDS_BETWEEN_KILLS[shape]
         lasts = timedelta(seconds=kills * every * 1.1 + 5)
         with chaos.programs(folder) as (workers, beats):
-            # On a busy machine whole sieges have passed before anybody was there to be killed.
+            # On a busy machine whole runs have passed before there was a process to be killed.
             assert chaos.wait_until(scenario.is_at_work, within=90)
             scenario.begin(at=_now(), lasts=lasts, tokens_each=int(lasts.total_seconds()))
             began = time.monotonic()
-            attack = chaos.Siege(workers, beats, server, redis_url)
+            attack = chaos.Chaos(workers, beats, server, redis_url)
             attack.go_on(kills=kills, every=every)
             chaos.wait_until(
                 lambda: scenario.is_over(_now()) and _is_past(began, lasts), within=150
@@ -80,7 +80,7 @@ def _besiege(shape: str, folder: Path, redis_url: str | None, *, kills: int) -> 
 
 
 def _prepare() -> ModuleType:
-    """A fresh database. Returns the story, which needs Django to be set up."""
+    """Migrate a fresh database. Returns the scenario, which needs Django to be set up."""
     import django
 
     django.setup()

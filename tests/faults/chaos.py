@@ -37,7 +37,7 @@ OUTAGES = [
 ]
 """What the mail server does wrong; the last one refuses connections."""
 REJECTED = "person0-1@example.com"
-"""Whom it never knows."""
+"""A recipient that it always rejects."""
 
 
 @dataclass
@@ -121,8 +121,8 @@ class Program:
 
 
 @dataclass
-class Siege:
-    """Who is attacked, and how often it has happened."""
+class Chaos:
+    """The processes that fail, and how often they have failed."""
 
     workers: list[Program]
     beats: list[Program]
@@ -139,7 +139,7 @@ class Siege:
         is_out = False
         while self.kills < kills:
             time.sleep(random.uniform(0.2, 1.8) * every)
-            self._kill_somebody()
+            self._kill_one()
             if time.monotonic() > outage_ends:
                 is_out = not is_out
                 outage_ends = time.monotonic() + (random.uniform(0.3, 2) if is_out else 2)
@@ -148,7 +148,7 @@ class Siege:
                 self._flush()
         self.server.set(WELL)
 
-    def _kill_somebody(self) -> None:
+    def _kill_one(self) -> None:
         chance = random.random()
         if chance < 0.9:
             random.choice(self.workers).kill_part()

@@ -1,4 +1,4 @@
-"""Tokens that fall due during a siege, and the verdict at its end: what arrived, and how often."""
+"""Tokens that fall due during the chaos, and the verdict: what arrived, and how often."""
 
 import json
 import random
@@ -29,7 +29,7 @@ LISTED = 40
 
 
 def begin(*, at: datetime, lasts: timedelta, tokens_each: int) -> None:
-    """People whose tokens fall due, for both notices, while the siege lasts."""
+    """People whose tokens fall due, for both notices, while the chaos lasts."""
     for number in range(ACCOUNTS):
         account = Account.objects.create(name=f"Company {number}", token_limit=10_000)
         members = [_member(account, number, place) for place in range(PEOPLE_EACH)]

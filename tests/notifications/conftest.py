@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import Membership
-from notifications.email import smtp
+from notifications.email import transport
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
 from notifications.models import IN_HAND, Mail
 from tests.mailserver import MailServer, mail_server
@@ -34,7 +34,7 @@ def server(settings: Settings) -> Iterator[MailServer]:
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not wait a minute for an answer that will not come."""
-    monkeypatch.setattr(smtp, "PATIENCE", 1)
+    monkeypatch.setattr(transport, "PATIENCE", 1)
 
 
 def send_to(server: HasPort, settings: Settings) -> None:
@@ -45,11 +45,11 @@ def send_to(server: HasPort, settings: Settings) -> None:
 
 @pytest.fixture
 def mail(now: datetime) -> MakeMail:
-    """`mail(member, **facts)`: a mail on its way to the member, due at `now`; in somebody's hand if
-    its state says so."""
+    """`mail(member, **facts)`: a mail on its way to the member, due at `now`; claimed if its
+    state says so."""
 
     def act(member: Membership, **facts: Any) -> Mail:
-        in_hand = {"owner": "somebody", "lease_until": now} if facts.get("state") in IN_HAND else {}
+        in_hand = {"owner": "a sender", "lease_until": now} if facts.get("state") in IN_HAND else {}
         words = {"title": "Look here", "text": "Something happened.", "link": "/tokens/"}
         return Mail.objects.create(
             **{

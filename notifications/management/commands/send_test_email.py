@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 
-from notifications.email.smtp import DeliveryFailed, DeliveryUnknown, transport
+from notifications.email.transport import DeliveryFailed, DeliveryUnknown, open_transport
 
 
 class Command(BaseCommand):
@@ -40,8 +40,8 @@ def _send(address: str) -> None:
         to=[address],
         headers={"Auto-Submitted": "auto-generated"},
     )
-    with transport() as open_door:
-        open_door.hand_over(message, lambda: None)
+    with open_transport() as transport:
+        transport.send(message, lambda: None)
 
 
 def _destination() -> str:

@@ -295,7 +295,7 @@ def test_token_committed_while_a_scan_is_at_work_keeps_its_notice(
 # --- Once ---
 
 
-def test_scanning_twice_is_dull(
+def test_scanning_is_idempotent(
     user: Membership, administrator: Membership, expiring: Expiring, now: datetime
 ) -> None:
     expiring(user, DAY)
@@ -351,7 +351,7 @@ def test_nothing_joins_a_mail_that_has_begun_or_may_have_arrived(
     expiring(user, 7 * DAY + MINUTE)
     expiry.scan(at=now)
     if facts["state"] in IN_HAND:
-        facts = {**facts, "owner": "somebody", "lease_until": now}
+        facts = {**facts, "owner": "some sender", "lease_until": now}
     Mail.objects.update(**facts)
     expiry.scan(at=now + MINUTE)
     assert len(mails_to(user)) == 2

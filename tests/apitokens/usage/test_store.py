@@ -14,7 +14,7 @@ from accounts.roles import Role
 from apitokens.models import APIToken, TokenAddress, TokenUseDay
 from apitokens.usage import store
 from apitokens.usage.store import UsageSource, Use, in_parts, merged, store_usage, unknown_sources
-from notifications.email.rendering import in_readers_language, write
+from notifications.email.rendering import render_mail
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS, Channel
 from notifications.models import Mail, Notice
 from notifications.preferences.services import turn_off
@@ -334,13 +334,11 @@ def test_notice_of_many_addresses_stays_short(strong: APIToken) -> None:
 
 def test_mail_says_the_same(strong: APIToken) -> None:
     store_usage([use(strong)])
-    mail = Mail.objects.get()
-    with in_readers_language(mail):
-        letter = write(mail, at=NOON)
-    assert letter is not None
-    assert letter.subject == "The Administrators' API token “Root” was used for the first time"
-    assert HOME in letter.text
-    assert HOME in letter.html
+    mail = render_mail(Mail.objects.get(), at=NOON)
+    assert mail is not None
+    assert mail.subject == "The Administrators' API token “Root” was used for the first time"
+    assert HOME in mail.text
+    assert HOME in mail.html
 
 
 def test_person_who_turned_such_mails_off_gets_none(

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env.urls import parse_base_url, parse_email_url, parse_origins, parse_sender
-from notifications.email.smtp import PATIENCE
+from notifications.email.transport import PATIENCE
 from tests.launcher.portal import ROOT, environment_of
 
 SECRET = "swordfish"

@@ -1,4 +1,4 @@
-"""Mails leave the database once: claimed before, marked after, and settled where nobody knows."""
+"""Mails leave the database once: claimed before, marked after, and resolved if uncertain."""
 
 import logging
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any
-from uuid import UUID
 
 import pytest
 import time_machine
 from celery.signals import worker_shutting_down
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.authorization.actor import Actor, EntryPoint
@@ -22,8 +22,9 @@ from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from notifications import tasks
-from notifications.email import delivery, rendering
-from notifications.email.delivery import IN_DOUBT, deliver, lease, pause
+from notifications.email import batch, delivery, rendering
+from notifications.email.batch import SENDER_DIED, Batch, lease, pause
+from notifications.email.delivery import deliver
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.models import Heartbeat, Mail, State
 from notifications.services import GIVE_UP_AFTER
@@ -43,8 +44,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def crowd(mail: MakeMail, administrator: Membership) -> Callable[[int], list[Mail]]:
-    """`crowd(n)`: mails to so many people of one account."""
+def mails(mail: MakeMail, administrator: Membership) -> Callable[[int], list[Mail]]:
+    """`mails(n)`: mails to so many people of one account."""
 
     def act(number: int) -> list[Mail]:
         account = administrator.account
@@ -66,21 +67,23 @@ def states() -> dict[str, int]:
     return found
 
 
-def is_killed(monkeypatch: pytest.MonkeyPatch, step: str, mail: Mail, clock: Any) -> None:
+def is_killed(
+    monkeypatch: pytest.MonkeyPatch, where: object, step: str, mail: Mail, clock: Any
+) -> None:
     """Let a sender die at this step of its work, with nothing tidied up behind it."""
 
     def dies(*_arguments: object, **_facts: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(delivery, "_give_back", lambda _sender: None)
-        patch.setattr(delivery, step, dies)
+        patch.setattr(Batch, "give_back", lambda _batch: None)
+        patch.setattr(where, step, dies)
         with pytest.raises(Killed):
             deliver(clock=clock)
     mail.refresh_from_db()
 
 
-# --- The good day ---
+# --- Sent ---
 
 
 def test_mail_is_sent_once_and_marked(
@@ -98,9 +101,9 @@ def test_mail_is_sent_once_and_marked(
 
 
 def test_a_hundred_and_twenty_mails_share_a_connection(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    waiting = crowd(120)
+    waiting = mails(120)
     assert deliver().sent == 120
     assert sorted(server.recipients) == sorted(each.user.email for each in waiting)
     assert server.keeper.connections == 1
@@ -127,9 +130,9 @@ def test_inactive_people_get_no_mail(server: MailServer, mail: MakeMail, user: M
 
 
 def test_dead_recipient_does_not_hold_up_the_others(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    waiting = crowd(10)
+    waiting = mails(10)
     server.keeper.moods_of[waiting[3].user.email] = Mood(rcpt="550 No such user")
     outcome = deliver()
     assert (outcome.sent, outcome.failed) == (9, 1)
@@ -139,9 +142,9 @@ def test_dead_recipient_does_not_hold_up_the_others(
 
 
 def test_address_that_cannot_be_is_given_up_with_the_reason(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    odd, good = crowd(2)
+    odd, good = mails(2)
     type(odd.user).objects.filter(pk=odd.user_id).update(email="ada@example.com\nBcc: eve@x.org")
     assert deliver().sent == 1
     odd.refresh_from_db()
@@ -151,9 +154,9 @@ def test_address_that_cannot_be_is_given_up_with_the_reason(
 
 
 def test_odd_address_never_stops_a_run(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    odd, *others = crowd(4)
+    odd, *others = mails(4)
     type(odd.user).objects.filter(pk=odd.user_id).update(email="a@[")
     outcome = deliver()
     assert (outcome.sent, outcome.failed) == (3, 1)
@@ -163,9 +166,9 @@ def test_odd_address_never_stops_a_run(
 
 
 def test_settings_that_cannot_be_postpone_everything(
-    server: MailServer, crowd: Callable[[int], list[Mail]], settings: Settings, at: Any
+    server: MailServer, mails: Callable[[int], list[Mail]], settings: Settings, at: Any
 ) -> None:
-    crowd(3)
+    mails(3)
     settings.EMAIL_HOST = "mail..example.com"
     assert deliver().postponed == 3
     assert states() == {State.PENDING: 3}
@@ -188,9 +191,9 @@ def test_settings_that_cannot_be_postpone_everything(
     ids=str,
 )
 def test_outage_postpones_everything_and_loses_nothing(
-    server: MailServer, crowd: Callable[[int], list[Mail]], at: Any, mood: Mood
+    server: MailServer, mails: Callable[[int], list[Mail]], at: Any, mood: Mood
 ) -> None:
-    crowd(5)
+    mails(5)
     server.keeper.mood = mood
     outcome = deliver()
     assert (outcome.postponed, outcome.total) == (5, 5)
@@ -201,18 +204,18 @@ def test_outage_postpones_everything_and_loses_nothing(
 
 
 def test_server_that_is_down_is_asked_once_in_a_run(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    crowd(delivery.CLAIM_AT_ONCE + 10)
+    mails(batch.CLAIM_AT_ONCE + 10)
     server.keeper.mood = Mood(greeting="421 Closed")
     deliver()
     assert server.keeper.connections == 1
 
 
 def test_busy_server_postpones_one_mail_and_takes_the_others(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    waiting = crowd(3)
+    waiting = mails(3)
     server.keeper.moods_of[waiting[0].user.email] = Mood(body="452 Mailbox full")
     outcome = deliver()
     assert (outcome.sent, outcome.postponed) == (2, 1)
@@ -243,9 +246,9 @@ def test_mail_is_given_up_after_three_days_with_the_reason(
 
 
 def test_mails_behind_the_first_are_given_up_in_a_long_outage_too(
-    server: MailServer, crowd: Callable[[int], list[Mail]], at: Any
+    server: MailServer, mails: Callable[[int], list[Mail]], at: Any
 ) -> None:
-    crowd(4)
+    mails(4)
     server.close()
     assert deliver(clock=at(timedelta(days=3))).failed == 4
     assert states() == {State.FAILED: 4}
@@ -274,19 +277,19 @@ def test_mail_that_an_operator_sends_after_all_has_its_first_pauses_again(
 
 def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
     server: MailServer,
-    crowd: Callable[[int], list[Mail]],
+    mails: Callable[[int], list[Mail]],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    odd, good = crowd(2)
-    write = rendering.write
+    odd, good = mails(2)
+    render_mail = rendering.render_mail
 
     def writes(mail: Mail, **facts: Any) -> rendering.RenderedEmail | None:
         if mail.pk == odd.pk:
             raise ZeroDivisionError
-        return write(mail, **facts)
+        return render_mail(mail, **facts)
 
-    monkeypatch.setattr(rendering, "write", writes)
+    monkeypatch.setattr(rendering, "render_mail", writes)
     outcome = deliver()
     assert (outcome.sent, outcome.postponed) == (1, 1)
     assert server.recipients == [good.user.email]
@@ -298,17 +301,20 @@ def test_mail_that_cannot_be_written_does_not_hold_up_the_others(
 # --- Senders that die ---
 
 
-@pytest.mark.parametrize("step", ["_compose", "_mark_hand_over"])
+@pytest.mark.parametrize(
+    ("where", "step"), [(rendering, "render_mail"), (Batch, "mark_handing_over")]
+)
 def test_sender_killed_before_the_hand_over_loses_and_doubles_nothing(
     server: MailServer,
     mail: MakeMail,
     user: Membership,
     monkeypatch: pytest.MonkeyPatch,
     at: Any,
+    where: object,
     step: str,
 ) -> None:
     waiting = mail(user)
-    is_killed(monkeypatch, step, waiting, at(timedelta(0)))
+    is_killed(monkeypatch, where, step, waiting, at(timedelta(0)))
     assert waiting.state == State.CLAIMED
     assert deliver(clock=at(timedelta(0))).total == 0  # the claim holds
     assert deliver(clock=at(lease())).sent == 1
@@ -343,7 +349,7 @@ def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
     settings.UNCERTAIN_DELIVERY = policy
     taken = mail(user, resend_in_doubt=is_urgent)
     untouched = mail(administrator, next_try_at=at(timedelta(seconds=1))())
-    is_killed(monkeypatch, "_end", taken, at(timedelta(seconds=1)))
+    is_killed(monkeypatch, Batch, "mark_sent", taken, at(timedelta(seconds=1)))
     assert taken.state == State.HANDING_OVER
     assert deliver(clock=at(lease())).total == 0
 
@@ -361,15 +367,15 @@ def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
 
 def test_held_mail_says_why(mail: MakeMail, user: Membership, now: datetime) -> None:
     doubtful = mail(user, state=State.HANDING_OVER, lease_until=now, resend_in_doubt=False)
-    delivery.resolve_uncertain_deliveries(at=now)
+    batch.resolve_uncertain_deliveries(at=now)
     doubtful.refresh_from_db()
-    assert (doubtful.state, doubtful.reason) == (State.HELD, IN_DOUBT)
+    assert (doubtful.state, doubtful.reason) == (State.HELD, SENDER_DIED)
 
 
 def test_connection_lost_after_the_body_ends_the_run(
-    server: MailServer, crowd: Callable[[int], list[Mail]], at: Any
+    server: MailServer, mails: Callable[[int], list[Mail]], at: Any
 ) -> None:
-    crowd(4)
+    mails(4)
     server.keeper.mood = Mood(body=TAKE_AND_DROP)
     outcome = deliver(clock=at(timedelta(0)))
     assert (outcome.in_doubt, outcome.postponed) == (1, 3)
@@ -389,7 +395,7 @@ def test_server_that_never_says_what_it_took_gets_no_copies_for_days(
         deliver(clock=partial(lambda at: at, now + timedelta(hours=2 * hours)))
     waiting.refresh_from_db()
     assert waiting.state == State.HELD
-    assert len(server.recipients) == delivery.RESENT_WITHIN_TRIES + 1
+    assert len(server.recipients) == batch.RESENT_WITHIN_TRIES + 1
 
 
 # --- Several senders ---
@@ -404,9 +410,9 @@ def test_claim_that_lapsed_but_nobody_took_still_holds(
 
 
 def test_slow_sender_keeps_what_it_has_in_hand(
-    server: MailServer, crowd: Callable[[int], list[Mail]], now: datetime
+    server: MailServer, mails: Callable[[int], list[Mail]], now: datetime
 ) -> None:
-    crowd(20)
+    mails(20)
     seconds = count(step=0.5)
     leases: set[bool] = set()
 
@@ -426,13 +432,13 @@ def test_mail_that_another_sender_has_taken_over_is_left_to_it(
     server: MailServer, mail: MakeMail, user: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = mail(user)
-    write = rendering.write
+    render_mail = rendering.render_mail
 
     def is_slow(mail: Mail, **facts: Any) -> rendering.RenderedEmail | None:
         Mail.objects.filter(pk=mail.pk).update(owner="another")
-        return write(mail, **facts)
+        return render_mail(mail, **facts)
 
-    monkeypatch.setattr(rendering, "write", is_slow)
+    monkeypatch.setattr(rendering, "render_mail", is_slow)
     assert deliver().total == 0
     waiting.refresh_from_db()
     assert (waiting.state, waiting.owner) == (State.CLAIMED, "another")
@@ -443,13 +449,13 @@ def test_late_answer_settles_the_doubt_of_others(
     server: MailServer, mail: MakeMail, user: Membership, at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = mail(user)
-    end = delivery._end
+    mark_sent = Batch.mark_sent
 
-    def is_late(mail: Mail, sender: delivery.Sender, state: State, sent_at: datetime) -> int:
-        assert delivery.resolve_uncertain_deliveries(at=at(LATER)()) == 1
-        return end(mail, sender, state, sent_at)
+    def is_late(claimed: Batch, mail: Mail) -> int:
+        assert batch.resolve_uncertain_deliveries(at=at(LATER)()) == 1
+        return mark_sent(claimed, mail)
 
-    monkeypatch.setattr(delivery, "_end", is_late)
+    monkeypatch.setattr(Batch, "mark_sent", is_late)
     assert deliver().sent == 1
     monkeypatch.undo()
     waiting.refresh_from_db()
@@ -457,10 +463,10 @@ def test_late_answer_settles_the_doubt_of_others(
     assert deliver(clock=at(LATER + LATER)).total == 0
 
 
-def test_settling_twice_is_dull(mail: MakeMail, user: Membership, now: datetime) -> None:
+def test_settling_is_idempotent(mail: MakeMail, user: Membership, now: datetime) -> None:
     mail(user, state=State.HANDING_OVER, lease_until=now)
-    assert delivery.resolve_uncertain_deliveries(at=now) == 1
-    assert delivery.resolve_uncertain_deliveries(at=now) == 0
+    assert batch.resolve_uncertain_deliveries(at=now) == 1
+    assert batch.resolve_uncertain_deliveries(at=now) == 0
 
 
 def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
@@ -468,7 +474,7 @@ def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
 ) -> None:
     doubtful = mail(user, state=State.HANDING_OVER, owner="one", lease_until=now)
     Mail.objects.update(owner="two", lease_until=now + lease())
-    assert delivery._resolve_uncertain_delivery(doubtful, IN_DOUBT, at=now) == 0
+    assert batch.resolve_uncertain_delivery(doubtful, SENDER_DIED, at=now) == 0
     doubtful.refresh_from_db()
     assert (doubtful.state, doubtful.owner) == (State.HANDING_OVER, "two")
 
@@ -481,17 +487,17 @@ def test_lease_of_a_hand_over_begins_with_it(
     now: datetime,
 ) -> None:
     taken, minutes, begun = mail(user), count(step=1), []
-    mark = delivery._mark_hand_over
+    mark = Batch.mark_handing_over
 
     def clock() -> datetime:
         return now + timedelta(minutes=next(minutes))
 
-    def marks(mail: Mail, sender: delivery.Sender) -> None:
+    def marks(claimed: Batch, mail: Mail) -> None:
         begun.append(clock())
-        mark(mail, sender)
+        mark(claimed, mail)
 
-    monkeypatch.setattr(delivery, "_mark_hand_over", marks)
-    is_killed(monkeypatch, "_end", taken, clock)
+    monkeypatch.setattr(Batch, "mark_handing_over", marks)
+    is_killed(monkeypatch, Batch, "mark_sent", taken, clock)
     assert taken.lease_until is not None
     assert taken.lease_until > begun[0] + lease()
 
@@ -517,12 +523,12 @@ def test_nothing_is_sent_within_a_transaction(
         {"state": State.CLAIMED, "owner": ""},
         {"state": State.HANDING_OVER, "lease_until": None},
         {"state": State.HANDING_OVER, "owner": ""},
-        {"state": State.PENDING, "owner": "somebody"},
+        {"state": State.PENDING, "owner": "some sender"},
         {"state": State.SENT, "lease_until": datetime.max.replace(tzinfo=UTC)},
     ],
     ids=str,
 )
-def test_mail_is_in_somebodys_hand_or_in_nobodys(
+def test_mail_has_an_owner_and_a_lease_or_neither(
     mail: MakeMail, user: Membership, facts: dict[str, Any]
 ) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -533,9 +539,9 @@ def test_mail_is_in_somebodys_hand_or_in_nobodys(
 
 
 def test_run_that_is_asked_to_stop_gives_back_what_it_did_not_begin(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    crowd(10)
+    mails(10)
     outcome = deliver(is_stopping=lambda: len(server.keeper.taken) >= 3)
     assert outcome.sent == 3
     assert states() == {State.SENT: 3, State.PENDING: 7}
@@ -543,22 +549,22 @@ def test_run_that_is_asked_to_stop_gives_back_what_it_did_not_begin(
 
 
 def test_run_ends_when_its_time_is_over(
-    server: MailServer, crowd: Callable[[int], list[Mail]], now: datetime
+    server: MailServer, mails: Callable[[int], list[Mail]], now: datetime
 ) -> None:
-    crowd(3)
+    mails(3)
     assert deliver(clock=lambda: now, until=now).total == 0
 
 
 def test_fault_gives_back_what_was_not_begun(
-    server: MailServer, crowd: Callable[[int], list[Mail]], monkeypatch: pytest.MonkeyPatch
+    server: MailServer, mails: Callable[[int], list[Mail]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crowd(5)
+    mails(5)
 
     def fails(*_arguments: object) -> None:
         raise DatabaseError
 
     with monkeypatch.context() as patch:
-        patch.setattr(delivery, "_mark_hand_over", fails)
+        patch.setattr(Batch, "mark_handing_over", fails)
         with pytest.raises(DatabaseError):
             deliver()
     assert states() == {State.CLAIMED: 1, State.PENDING: 4}
@@ -572,9 +578,9 @@ def test_every_run_leaves_a_heartbeat(db: None, now: datetime) -> None:
 
 
 def test_long_run_leaves_heartbeats_on_its_way(
-    server: MailServer, crowd: Callable[[int], list[Mail]], now: datetime
+    server: MailServer, mails: Callable[[int], list[Mail]], now: datetime
 ) -> None:
-    crowd(3)
+    mails(3)
     seconds = count(step=20)
 
     def clock() -> datetime:
@@ -604,17 +610,17 @@ def test_log_names_no_person(
 
 
 def test_claiming_costs_the_same_for_one_and_for_fifty(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    crowd(50)
-    sender = delivery.Sender()
+    mails(50)
+    claimed = Batch(timezone.now)
     with CaptureQueriesContext(connections["default"]) as queries:
-        assert delivery._claim(sender)
-    assert len(sender.in_hand) == 50
+        assert claimed.claim()
+    assert len(claimed.mails) == 50
     assert len([each for each in queries if "SAVEPOINT" not in each["sql"]]) <= 4
 
 
-# --- What mails are written from ---
+# --- What mails are rendered from ---
 
 
 @pytest.fixture
@@ -636,32 +642,26 @@ def digests(
     return act
 
 
-def test_each_more_mail_costs_two_queries(
-    server: MailServer, digests: Callable[[int], list[APIToken]]
+def test_each_more_mail_costs_three_queries_and_two_marks(
+    server: MailServer, digests: Callable[[int], list[APIToken]], at: Any
 ) -> None:
+    clock = at(timedelta(0))  # stands still: no heartbeat falls into the count
+
     def queries_for(number: int) -> int:
         digests(number)
         with CaptureQueriesContext(connections["default"]) as queries:
-            assert deliver().sent == number
+            assert deliver(clock=clock).sent == number
         return len(queries)
 
-    deliver()  # the first one ever makes the heartbeat
-    assert queries_for(30) - queries_for(10) == 2 * 20
+    deliver(clock=clock)  # the first one ever makes the heartbeat
+    assert queries_for(30) - queries_for(10) == (3 + 2) * 20
 
 
-def test_only_the_hand_over_waits_for_the_disk(
-    server: MailServer, mail: MakeMail, user: Membership
-) -> None:
-    if not is_on_postgresql():
-        pytest.skip("SQLite always waits")
+def test_both_marks_wait_for_the_disk(server: MailServer, mail: MakeMail, user: Membership) -> None:
     mail(user)
     with CaptureQueriesContext(connections["default"]) as queries:
         assert deliver().sent == 1
-    marks = [sql for each in queries if (sql := each["sql"]).startswith("UPDATE") and "id" in sql]
-    handing_over = next(sql for sql in marks if "SET \"state\" = 'handing_over'" in sql)
-    sent = next(sql for sql in marks if "SET \"state\" = 'sent'" in sql)
-    assert "synchronous_commit" not in handing_over
-    assert "set_config('synchronous_commit', 'off', true)" in sent.replace("::bool", "")
+    assert not [each["sql"] for each in queries if "synchronous_commit" in each["sql"]]
 
 
 def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
@@ -678,45 +678,8 @@ def test_token_deleted_while_a_slow_run_is_at_work_is_not_told(
 
     deliver(clock=lambda: now + timedelta(seconds=next(seconds)), is_stopping=looks)
     of_digests = Mail.objects.filter(kind=TOKEN_EXPIRING.code)
-    assert of_digests.filter(state=State.DROPPED).count() >= 2
-    assert of_digests.exclude(state__in=[State.SENT, State.DROPPED]).count() == 0
-
-
-@pytest.mark.parametrize(
-    ("step", "most"), [(0.001, 12), (1.5, 60)], ids=["fast server", "slow server"]
-)
-def test_little_is_read_that_is_too_old_before_it_is_used(
-    server: MailServer,
-    crowd: Callable[[int], list[Mail]],
-    monkeypatch: pytest.MonkeyPatch,
-    now: datetime,
-    step: float,
-    most: int,
-) -> None:
-    """Read for all in hand each time, the slow server's twelve mails would be read for 78 times."""
-    crowd(12)
-    read: list[int] = []
-    seconds = count(step=step)
-
-    def reads(some: list[Mail], *, at: datetime) -> dict[UUID, object]:
-        read.append(len(some))
-        return {}
-
-    monkeypatch.setattr(rendering, "write_ahead", reads)
-    assert deliver(clock=lambda: now + timedelta(seconds=next(seconds))).sent == 12
-    assert sum(read) <= most, read
-
-
-def test_fault_in_reading_for_many_leaves_each_to_itself(
-    server: MailServer, digests: Callable[[int], list[APIToken]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    digests(3)
-
-    def fails(*_mails: object, **_facts: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(rendering, "write_ahead", fails)
-    assert deliver().sent == 3
+    assert of_digests.filter(state=State.SENT).count() == 2
+    assert of_digests.filter(state=State.DROPPED).count() == 4
 
 
 # --- Workers ---
@@ -724,29 +687,29 @@ def test_fault_in_reading_for_many_leaves_each_to_itself(
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The bells that are rung for more senders."""
-    rung: list[object] = []
-    monkeypatch.setattr(tasks.deliver_mails, "apply_async", lambda **how: rung.append(how))
-    return rung
+    """The tasks that are enqueued for more senders."""
+    enqueued: list[object] = []
+    monkeypatch.setattr(tasks.deliver_mails, "apply_async", lambda **how: enqueued.append(how))
+    return enqueued
 
 
 def test_task_sends_what_is_due_and_needs_no_help_with_little(
-    server: MailServer, crowd: Callable[[int], list[Mail]], calls: list[object]
+    server: MailServer, mails: Callable[[int], list[Mail]], calls: list[object]
 ) -> None:
-    crowd(3)
+    mails(3)
     assert tasks.deliver_mails() == 3
     assert calls == []
 
 
 def test_task_calls_another_sender_where_that_helps(
     server: MailServer,
-    crowd: Callable[[int], list[Mail]],
+    mails: Callable[[int], list[Mail]],
     calls: list[object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery, "CLAIM_AT_ONCE", 2)
+    monkeypatch.setattr(batch, "CLAIM_AT_ONCE", 2)
     monkeypatch.setattr(delivery, "HELP_FROM", 2)
-    crowd(5)
+    mails(5)
     tasks.deliver_mails()
     assert len(calls) == (1 if is_on_postgresql() else 0)
 
@@ -754,14 +717,14 @@ def test_task_calls_another_sender_where_that_helps(
 @pytest.mark.parametrize("mood", [Mood(greeting="421 Closed"), Mood(body=DROP)], ids=str)
 def test_nobody_is_called_to_a_server_that_takes_nothing(
     server: MailServer,
-    crowd: Callable[[int], list[Mail]],
+    mails: Callable[[int], list[Mail]],
     calls: list[object],
     monkeypatch: pytest.MonkeyPatch,
     mood: Mood,
 ) -> None:
     monkeypatch.setattr(delivery, "needs_help", lambda *, at: Mail.objects.due(at).exists())
-    monkeypatch.setattr(delivery, "CLAIM_AT_ONCE", 2)
-    crowd(6)
+    monkeypatch.setattr(batch, "CLAIM_AT_ONCE", 2)
+    mails(6)
     server.keeper.mood = mood
     tasks.deliver_mails()
     assert calls == []
@@ -771,9 +734,9 @@ def test_nobody_is_called_to_a_server_that_takes_nothing(
 
 
 def test_worker_that_shuts_down_ends_the_run(
-    server: MailServer, crowd: Callable[[int], list[Mail]]
+    server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    crowd(3)
+    mails(3)
     worker_shutting_down.send(sender="worker", sig="SIGTERM", how="Warm", exitcode=0)
     try:
         assert tasks.deliver_mails() == 0

@@ -7,13 +7,14 @@ from typing import TypeVar
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
 from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
-from notifications.email import delivery
+from notifications.email import batch, delivery
 from notifications.models import Mail, State
 from tests.conftest import Issue, is_on_postgresql
 from tests.mailserver import MailServer
@@ -72,12 +73,12 @@ def test_sender_passes_by_what_another_is_about_to_claim(
 ) -> None:
     mail(user)
     mail(user)
-    first = delivery.Sender()
+    first = batch.Batch(timezone.now)
     with pytest.MonkeyPatch.context() as patch, transaction.atomic():
-        patch.setattr(delivery, "CLAIM_AT_ONCE", 1)
-        assert delivery._claim.__wrapped__(first)  # type: ignore[attr-defined]  # not committed
+        patch.setattr(batch, "CLAIM_AT_ONCE", 1)
+        assert batch.Batch.claim.__wrapped__(first)  # type: ignore[attr-defined]  # not committed
         assert elsewhere(delivery.deliver).sent == 1
-    (held,) = first.in_hand
+    (held,) = first.mails
     assert Mail.objects.get(state=State.CLAIMED) == held
     assert len(server.keeper.taken) == 1
 
@@ -121,7 +122,8 @@ def test_scan_adds_to_no_mail_that_a_sender_is_about_to_claim(
     expiry.scan(at=now)
     issue(user, at=now - 30 * DAY, expires_at=now + DAY)
     with transaction.atomic():
-        assert delivery._claim.__wrapped__(delivery.Sender())  # type: ignore[attr-defined]
+        other = batch.Batch(timezone.now)
+        assert batch.Batch.claim.__wrapped__(other)  # type: ignore[attr-defined]  # not committed
         assert elsewhere(lambda: expiry.scan(at=now)).mails == 1
 
 

@@ -198,7 +198,7 @@ def test_one_notice_is_marked_as_read(browser: Client, user: Membership, tell: T
     assert list(Notice.objects.unread()) == [other]
 
 
-def test_marking_twice_is_dull(browser: Client, user: Membership, tell: Tell) -> None:
+def test_marking_is_idempotent(browser: Client, user: Membership, tell: Tell) -> None:
     notice = tell(user)
     for _ in range(2):
         assert browser.post(f"{INBOX}{notice.pk}/read/").status_code == 302
@@ -373,5 +373,5 @@ def test_the_bell_costs_one_query(browser: Client, user: Membership, tell: Tell)
     assert len(about_notices) == 1
 
 
-def test_strangers_hear_no_bell(client: Client, db: None) -> None:
+def test_strangers_see_no_bell(client: Client, db: None) -> None:
     assert "unread notice" not in client.get("/iam/docs").content.decode()

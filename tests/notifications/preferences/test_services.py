@@ -60,7 +60,7 @@ def test_turning_off_one_kind_and_channel_leaves_the_others(user: Membership) ->
     assert wanted_channels([person(user)], TOKEN_CHANGED_BY_OTHERS)[person(user)] == set(Channel)
 
 
-def test_turning_off_twice_is_dull(user: Membership) -> None:
+def test_turning_off_is_idempotent(user: Membership) -> None:
     turn_off(person(user), TOKEN_EXPIRING, Channel.EMAIL)
     turn_off(person(user), TOKEN_EXPIRING, Channel.EMAIL)
     assert Preference.objects.count() == 1

@@ -82,14 +82,14 @@ def test_only_this_kind_and_channel_stop(client: Client, user: Membership) -> No
 def test_nobody_elses_mails_stop(
     client: Client, user: Membership, administrator: Membership, sign_in: SignIn
 ) -> None:
-    """Whoever is signed in: the link decides whose mails they are."""
+    """It does not matter who is signed in: the link decides whose mails they are."""
     sign_in(client, administrator)
     client.post(path_for(user), ONE_CLICK)
     assert (TOKEN_EXPIRING.code, Channel.EMAIL) in gets(administrator)
     assert (TOKEN_EXPIRING.code, Channel.EMAIL) not in gets(user)
 
 
-def test_stopping_twice_is_dull(client: Client, user: Membership) -> None:
+def test_stopping_is_idempotent(client: Client, user: Membership) -> None:
     for _ in range(2):
         assert client.post(path_for(user), ONE_CLICK).status_code == 200
     assert Preference.objects.count() == 1

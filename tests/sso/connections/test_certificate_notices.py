@@ -7,7 +7,7 @@ import pytest
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from notifications.email.rendering import write
+from notifications.email.rendering import render_mail
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.models import Mail, Notice
 from notifications.preferences.services import turn_off
@@ -76,7 +76,7 @@ def test_notice_says_when_where_and_what_to_do(
 
 def test_mail_has_the_text_of_the_notice(certificate: Certificate, now: datetime) -> None:
     notify(now)
-    letter = write(Mail.objects.get(), at=now)
+    letter = render_mail(Mail.objects.get(), at=now)
     assert letter is not None
     assert "ends on" in letter.subject
     assert "Company directory" in letter.text
@@ -142,7 +142,7 @@ def test_mail_is_not_sent_where_the_kind_is_switched_off(
     person = Person(administrator.user_id, administrator.account_id)
     notify(now)
     turn_off(person, CERTIFICATE_ENDING, Channel.EMAIL)
-    assert write(Mail.objects.get(), at=now) is None
+    assert render_mail(Mail.objects.get(), at=now) is None
 
 
 @pytest.mark.parametrize("what", ["demoted", "removed", "renewed"])
@@ -157,7 +157,7 @@ def test_mail_that_is_outdated_is_not_sent(
             certificate.delete()
         case "renewed":
             CertificateFactory.create(connection=certificate.connection)
-    assert write(Mail.objects.get(), at=now) is None
+    assert render_mail(Mail.objects.get(), at=now) is None
 
 
 def test_task_notifies_once(certificate: Certificate) -> None:
