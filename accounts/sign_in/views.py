@@ -37,7 +37,7 @@ def _lead_on(request: HttpRequest) -> HttpResponse:
     if wanted:
         way = f"{way}?{urlencode({REDIRECT_FIELD_NAME: wanted})}"
     # Browsers let no form lead to another site, not even by way of ours: the page goes on itself.
-    return render(request, "account/to_provider.html", {"way": way})
+    return render(request, "account/redirect_to_provider.html", {"way": way})
 
 
 def _page(

@@ -75,7 +75,9 @@ def provider(request: MemberRequest) -> HttpResponse:
     if form.is_valid() and _is_described(request, here, form):
         return redirect("sso:connection")
     context = {"form": form, "connection": here}
-    return render(request, "sso/provider.html", context, status=400 if form.errors else 200)
+    return render(
+        request, "sso/provider_metadata.html", context, status=400 if form.errors else 200
+    )
 
 
 @administrators_page("GET", "HEAD", "POST")
@@ -172,7 +174,7 @@ def remove(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         return _switch(request, connections.remove, _("Single sign-on was removed."))
     _connection(request)
-    return _page(request, DomainForm(), template="sso/remove.html")
+    return _page(request, DomainForm(), template="sso/remove_connection.html")
 
 
 def _page(

@@ -34,7 +34,7 @@ def absence(request: MemberRequest) -> HttpResponse:
         "connection": here,
         **listing.listing(here, at=timezone.now()),
     }
-    return render(request, "sso/absence.html", context, status=400 if form.errors else 200)
+    return render(request, "sso/inactivity.html", context, status=400 if form.errors else 200)
 
 
 def _is_chosen(request: MemberRequest, here: Connection, form: AbsenceForm) -> bool:

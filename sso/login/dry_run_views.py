@@ -34,7 +34,7 @@ def test(request: MemberRequest) -> HttpResponse:
     if here is None or not here.is_described:
         raise Http404
     if request.method == "POST":
-        return render(request, "sso/to_provider.html", {"way": request.path})
+        return render(request, "sso/redirect_to_provider.html", {"way": request.path})
     request.session.pop(_FOUND, None)
     request.session[_BEGAN] = timezone.now().isoformat()
     answer: HttpResponse = ConnectionProvider(request, here).redirect(
@@ -55,7 +55,7 @@ def tested(request: MemberRequest) -> HttpResponse:
         "found": Finding(*facts) if facts else None,
         "refusal": "" if facts else _refusal(here, request.session.get(_BEGAN)),
     }
-    return render(request, "sso/tested.html", context)
+    return render(request, "sso/test.html", context)
 
 
 def came_back(request: HttpRequest, connection: Connection, assertion: Assertion) -> HttpResponse:

@@ -45,7 +45,7 @@ def again(request: HttpRequest) -> HttpResponse:
         "way": path_to("sso:ask_again", wanted),
         "reauthentication_alternatives": other_reauthentication_methods(request),
     }
-    return render(request, "sso/again.html", context)
+    return render(request, "sso/reauthenticate.html", context)
 
 
 @login_required

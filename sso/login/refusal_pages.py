@@ -31,7 +31,7 @@ def described(slug: str) -> Connection:
 def refusal_page(request: HttpRequest, connection: Connection, status: int = 400) -> HttpResponse:
     """The same words whatever the reason: that is in the account's audit log."""
     context = {"connection": connection}
-    return render(request, "sso/refused.html", context, status=status)
+    return render(request, "sso/sign_in_refused.html", context, status=status)
 
 
 def refused_at_door(
