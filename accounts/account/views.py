@@ -83,7 +83,7 @@ def leave(request: HttpRequest, account_id: int) -> HttpResponse:
             return redirect("accounts:profile")
     tokens = token_hooks.counts(member.account_id, at).get(member.pk, 0)
     context = {"who": member, "tokens": tokens, "refusal": refusal}
-    return render(request, "accounts/leave.html", context, status=403 if refusal else 200)
+    return render(request, "accounts/leave_account.html", context, status=403 if refusal else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -47,7 +47,7 @@ def list_people(request: MemberRequest) -> HttpResponse:
     """The page All users; those who are no Administrators see themselves only."""
     context = all_users.listing(request.GET, actor=request.actor, at=timezone.now())
     status = 200 if context["filterset"].is_valid() else 400
-    return render(request, "accounts/people.html", context, status=status)
+    return render(request, "accounts/all_users.html", context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -116,7 +116,9 @@ def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
         )
         return redirect("accounts:people")
     status = 400 if form.errors else 200
-    return render(request, "accounts/role.html", {"form": form, "who": member}, status=status)
+    return render(
+        request, "accounts/change_role.html", {"form": form, "who": member}, status=status
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -148,7 +150,7 @@ def remove(request: MemberRequest, user_id: int) -> HttpResponse:
         "tokens": token_hooks.counts(member.account_id, at).get(member.pk, 0),
         "refusal": refusal,
     }
-    return render(request, "accounts/remove.html", context, status=403 if refusal else 200)
+    return render(request, "accounts/remove_user.html", context, status=403 if refusal else 200)
 
 
 def _is_invited(request: MemberRequest, form: InvitationForm) -> bool:

@@ -77,7 +77,7 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         if answer is None and details["auth_type"] != METHOD and sso_hooks.refuses(user):
             clear_login(request)
             refuse_forced(user, request, **details)
-            answer = render(request, "account/forced.html", status=403)
+            answer = render(request, "account/sso_required.html", status=403)
         return answer
 
     def get_logout_redirect_url(self, request: HttpRequest) -> str:

@@ -95,9 +95,9 @@ def change_email(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     form = EmailForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and _is_requested(request, user, form):
-        return render(request, "accounts/email_sent.html", {"email": form.cleaned_data["email"]})
+        return render(request, "accounts/email/sent.html", {"email": form.cleaned_data["email"]})
     status = 400 if form.errors else 200
-    return render(request, "accounts/email.html", {"form": form}, status=status)
+    return render(request, "accounts/email/change.html", {"form": form}, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -107,13 +107,13 @@ def confirm_email(request: HttpRequest, signed: str) -> HttpResponse:
     try:
         change = email_change.read(signed)
     except email_change.BadLink:
-        return render(request, "accounts/email_bad_link.html", status=410)
+        return render(request, "accounts/email/bad_link.html", status=410)
     refusal = _change(request, change) if request.method == "POST" else None
     if request.method != "POST" or refusal:
         status = 400 if refusal else 200
         return render(
             request,
-            "accounts/email_confirm.html",
+            "accounts/email/confirm.html",
             {"change": change, "refusal": refusal},
             status=status,
         )

@@ -86,7 +86,7 @@ class VerifierKeyAdmin(ListAdmin):
             "verifier": issued.verifier,
             "plaintext": issued.key.spell("_"),
         }
-        template = "admin/apitokens/verifierkey/shown.html"
+        template = "admin/apitokens/verifierkey/shown_once.html"
         answer = TemplateResponse(request, template, context)
         answer.headers["Cache-Control"] = "no-store"
         return answer

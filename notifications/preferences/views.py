@@ -50,9 +50,9 @@ def stop_mails(request: HttpRequest, signed: str) -> HttpResponse:
     try:
         stop = unsubscribe.read(signed)
     except unsubscribe.BadLink:
-        return render(request, "notifications/bad_link.html", status=400)
+        return render(request, "notifications/unsubscribe/bad_link.html", status=400)
     if request.method == "POST":
         preferences.turn_off(stop.person, stop.kind, Channel.EMAIL)
     wanted = preferences.wanted_channels([stop.person], stop.kind)[stop.person]
-    page = "unsubscribe" if Channel.EMAIL in wanted else "stopped"
-    return render(request, f"notifications/{page}.html", {"stop": stop})
+    page = "confirm" if Channel.EMAIL in wanted else "done"
+    return render(request, f"notifications/unsubscribe/{page}.html", {"stop": stop})

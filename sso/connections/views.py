@@ -48,7 +48,9 @@ def provider(request: MemberRequest) -> HttpResponse:
     if form.is_valid() and _save_provider(request, here, form):
         return redirect("sso:connection")
     context = {"form": form, "connection": here}
-    return render(request, "sso/provider.html", context, status=400 if form.errors else 200)
+    return render(
+        request, "sso/provider_metadata.html", context, status=400 if form.errors else 200
+    )
 
 
 @sso_administrator_required("GET", "HEAD", "POST")
@@ -145,7 +147,7 @@ def remove(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         return _apply(request, connections.remove, _("Single sign-on was removed."))
     get_account_connection_or_404(request.member.account_id)
-    return _page(request, DomainForm(), template="sso/remove.html")
+    return _page(request, DomainForm(), template="sso/remove_connection.html")
 
 
 def _page(

@@ -32,7 +32,7 @@ def inactivity_policy(request: MemberRequest) -> HttpResponse:
         "connection": here,
         **listing.listing(here, at=timezone.now()),
     }
-    return render(request, "sso/absence.html", context, status=400 if form.errors else 200)
+    return render(request, "sso/inactivity.html", context, status=400 if form.errors else 200)
 
 
 def _save_policy(request: MemberRequest, here: Connection, form: InactivityPolicyForm) -> bool:

@@ -47,7 +47,7 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
         "way": path_with_next("sso:ask_again", safe_next(request, fallback="/")),
         "reauthentication_alternatives": other_reauthentication_methods(request),
     }
-    return render(request, "sso/again.html", context)
+    return render(request, "sso/reauthenticate.html", context)
 
 
 @login_required

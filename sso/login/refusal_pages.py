@@ -16,7 +16,7 @@ from sso.throttling import REFUSALS
 def refusal_page(request: HttpRequest, connection: Connection, status: int = 400) -> HttpResponse:
     """The same page for every reason. The reason is in the account's audit log."""
     context = {"connection": connection}
-    return render(request, "sso/refused.html", context, status=status)
+    return render(request, "sso/sign_in_refused.html", context, status=status)
 
 
 def refuse_request(

@@ -1,8 +1,8 @@
-/* [Copy] puts a text on the clipboard, and says so. Where the browser refuses, it selects the text instead. */
+/* [Copy] copies a text to the clipboard and says so. Where the browser refuses, it selects the text instead. */
 
 const status = document.querySelector("[data-copy-status]");
 
-const select = (element) => {
+const selectText = (element) => {
     const selection = window.getSelection();
     selection.removeAllRanges();
     const range = document.createRange();
@@ -10,12 +10,12 @@ const select = (element) => {
     selection.addRange(range);
 };
 
-const copy = async (element) => {
+const copyText = async (element) => {
     try {
         await navigator.clipboard.writeText(element.textContent.trim());
         return true;
     } catch {
-        select(element);
+        selectText(element);
         return document.execCommand("copy");
     }
 };
@@ -24,14 +24,14 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     button.hidden = false;
     button.addEventListener("click", async () => {
         const label = button.querySelector("[data-copy-label]");
-        const isCopied = await copy(document.getElementById(button.dataset.copy));
+        const isCopied = await copyText(document.getElementById(button.dataset.copy));
         status.textContent = isCopied ? button.dataset.copied : button.dataset.failed;
         if (!isCopied) return;
-        const words = label.textContent;
+        const initialLabel = label.textContent;
         label.textContent = button.dataset.copied;
-        setTimeout(() => (label.textContent = words), 2000);
+        setTimeout(() => (label.textContent = initialLabel), 2000);
     });
 }
 
-/* In a dialog the first thing to do is to copy: not [OK], which a key pressed too long would press. */
+/* A dialog begins with its first [Copy] focused: not with [OK], which a key held down too long would press. */
 document.querySelector("dialog button[data-copy]")?.focus();

@@ -1,9 +1,9 @@
-/* A dialog that stands open in the page becomes a modal one. Escape means what data-dialog says:
-   "cancel" follows the link of [Cancel], "stay" keeps the dialog and says why. */
+/* Makes the dialog that is open in the page a modal one. data-dialog says what Escape does:
+   "cancel" follows the link of [Cancel], "stay" keeps the dialog open and says why. */
 
 const dialog = document.querySelector("dialog[data-dialog]");
 
-const leave = () => {
+const handleEscape = () => {
     if (dialog.dataset.dialog === "cancel") {
         dialog.querySelector("[data-dialog-cancel]").click();
     } else {
@@ -15,14 +15,14 @@ if (dialog) {
     dialog.close();
     dialog.showModal();
 
-    /* Caught as a key as well: browsers let a second Escape close a dialog without asking. */
+    /* The key is handled too: browsers close a dialog at a second Escape without a "cancel" event. */
     dialog.addEventListener("keydown", (event) => {
         if (event.key !== "Escape") return;
         event.preventDefault();
-        leave();
+        handleEscape();
     });
     dialog.addEventListener("cancel", (event) => {
         event.preventDefault();
-        leave();
+        handleEscape();
     });
 }

@@ -1,4 +1,5 @@
-/* Choosing a filter with the pointer applies it. With the keyboard every arrow key is a choice, so there [Apply] or Enter does. */
+/* Applies a filter as soon as it is chosen with the pointer. On the keyboard each arrow key would be a choice, so there
+   [Apply] or Enter applies it. */
 
 for (const form of document.querySelectorAll("form[data-filters]")) {
     let usesPointer = false;
@@ -9,7 +10,7 @@ for (const form of document.querySelectorAll("form[data-filters]")) {
         if (usesPointer && event.target instanceof HTMLSelectElement) form.requestSubmit();
     });
 
-    /* Empty fields say nothing: keep them out of the address. */
+    /* Empty fields are left out of the address. */
     form.addEventListener("formdata", (event) => {
         for (const [name, value] of [...event.formData]) {
             if (value === "") event.formData.delete(name);

@@ -1,18 +1,15 @@
-/* Menus close when one clicks elsewhere, moves on with Tab, or presses Escape. */
+/* Closes an open menu at a click elsewhere, when the focus leaves it, and at Escape. */
 
 const openMenus = () => document.querySelectorAll("details[data-menu][open]");
 
-document.addEventListener("click", (event) => {
+const closeOthers = (event) => {
     for (const menu of openMenus()) {
         if (!menu.contains(event.target)) menu.open = false;
     }
-});
+};
 
-document.addEventListener("focusin", (event) => {
-    for (const menu of openMenus()) {
-        if (!menu.contains(event.target)) menu.open = false;
-    }
-});
+document.addEventListener("click", closeOthers);
+document.addEventListener("focusin", closeOthers);
 
 document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

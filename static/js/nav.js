@@ -1,4 +1,4 @@
-/* On narrow screens the navigation is one line that scrolls: show where we are. */
+/* On narrow screens the navigation is one line that scrolls: scroll to the current page. */
 
 document
     .querySelector(".sidebar [aria-current='page']")

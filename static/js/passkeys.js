@@ -1,7 +1,6 @@
-/* Passkeys: a form marked data-passkey asks the browser for one before it is sent.
-   data-passkey="create" makes a new one, "get" uses one; the options come from the JSON in the page
-   that data-options names, or else from the form's address. Where there are no passkeys the form
-   stays hidden. */
+/* Passkeys (WebAuthn): before a form with data-passkey is sent, the browser creates a credential ("create") or signs in
+   with one ("get"). The options are the JSON in the page whose id is data-options, or else come from the form's address.
+   Where the browser has no passkeys the form stays hidden. */
 
 const forms = document.querySelectorAll("form[data-passkey]");
 const isSupported = Boolean(window.PublicKeyCredential && navigator.credentials?.create);
@@ -16,22 +15,22 @@ const toText = (buffer) => {
     return btoa(binary).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 };
 
-const withBytes = (descriptors) => (descriptors ?? []).map((each) => ({ ...each, id: toBytes(each.id) }));
+const withByteIds = (descriptors) => (descriptors ?? []).map((each) => ({ ...each, id: toBytes(each.id) }));
 
-const optionsFor = async (form) => {
+const requestOptions = async (form) => {
     if (form.dataset.options) return JSON.parse(document.getElementById(form.dataset.options).textContent);
     const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(`The portal answered ${answer.status}.`);
     return answer.json();
 };
 
-const create = async ({ creation_options: { publicKey } }) => {
+const createCredential = async ({ creation_options: { publicKey } }) => {
     const credential = await navigator.credentials.create({
         publicKey: {
             ...publicKey,
             challenge: toBytes(publicKey.challenge),
             user: { ...publicKey.user, id: toBytes(publicKey.user.id) },
-            excludeCredentials: withBytes(publicKey.excludeCredentials),
+            excludeCredentials: withByteIds(publicKey.excludeCredentials),
             authenticatorSelection: {
                 ...publicKey.authenticatorSelection,
                 residentKey: "required",
@@ -41,7 +40,7 @@ const create = async ({ creation_options: { publicKey } }) => {
         },
     });
     return {
-        ...shared(credential),
+        ...commonFields(credential),
         response: {
             clientDataJSON: toText(credential.response.clientDataJSON),
             attestationObject: toText(credential.response.attestationObject),
@@ -50,17 +49,17 @@ const create = async ({ creation_options: { publicKey } }) => {
     };
 };
 
-const get = async ({ request_options: { publicKey } }) => {
+const getCredential = async ({ request_options: { publicKey } }) => {
     const credential = await navigator.credentials.get({
         publicKey: {
             ...publicKey,
             challenge: toBytes(publicKey.challenge),
-            allowCredentials: withBytes(publicKey.allowCredentials),
+            allowCredentials: withByteIds(publicKey.allowCredentials),
         },
     });
     const { clientDataJSON, authenticatorData, signature, userHandle } = credential.response;
     return {
-        ...shared(credential),
+        ...commonFields(credential),
         response: {
             clientDataJSON: toText(clientDataJSON),
             authenticatorData: toText(authenticatorData),
@@ -70,22 +69,22 @@ const get = async ({ request_options: { publicKey } }) => {
     };
 };
 
-const shared = (credential) => ({
+const commonFields = (credential) => ({
     type: credential.type,
     id: credential.id,
     rawId: toText(credential.rawId),
     clientExtensionResults: credential.getClientExtensionResults(),
 });
 
-const send = async (form) => {
-    const ask = form.dataset.passkey === "create" ? create : get;
-    const failed = form.querySelector("[data-passkey-failed]");
-    failed.hidden = true;
+const askAndSubmit = async (form) => {
+    const askBrowser = form.dataset.passkey === "create" ? createCredential : getCredential;
+    const failureNotice = form.querySelector("[data-passkey-failed]");
+    failureNotice.hidden = true;
     try {
-        form.elements.credential.value = JSON.stringify(await ask(await optionsFor(form)));
+        form.elements.credential.value = JSON.stringify(await askBrowser(await requestOptions(form)));
         form.submit();
     } catch {
-        failed.hidden = false;
+        failureNotice.hidden = false;
     }
 };
 
@@ -93,7 +92,7 @@ for (const form of isSupported ? forms : []) {
     form.hidden = false;
     form.addEventListener("submit", (event) => {
         event.preventDefault();
-        send(form);
+        askAndSubmit(form);
     });
 }
-for (const words of document.querySelectorAll("[data-passkey-unsupported]")) words.hidden = isSupported;
+for (const notice of document.querySelectorAll("[data-passkey-unsupported]")) notice.hidden = isSupported;

@@ -1,5 +1,5 @@
-/* A secret leaves the page with its reader. Browsers keep left pages alive for Back, even those marked
-   no-store, so it is wiped on the way out and once more on the way in. */
+/* Wipes a secret when its page is left. Browsers keep pages in memory for Back, even those marked no-store, so it is
+   wiped on leaving and again on coming back. */
 
 const page = document.querySelector("[data-secret-page]");
 
@@ -14,7 +14,7 @@ window.addEventListener("pageshow", (event) => {
     window.location.replace(page.dataset.secretPage);
 });
 
-/* [OK] takes the place of this page in the browser's history, so that Back does not lead to it. */
+/* [OK] replaces this page in the browser's history, so that Back does not lead to it. */
 page.querySelector("[data-secret-leave]").addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();

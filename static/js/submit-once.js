@@ -1,4 +1,4 @@
-/* A form is sent once. Coming back to the page by the browser's Back makes it usable again. */
+/* Lets a form be sent only once. Coming back by the browser's Back makes it usable again. */
 
 for (const form of document.querySelectorAll("form[data-submit-once]")) {
     const setBusy = (busy) => {

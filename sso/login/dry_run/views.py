@@ -35,7 +35,7 @@ def start_dry_run(request: MemberRequest) -> HttpResponse:
     if not here.has_provider:
         raise Http404
     if request.method == "POST":
-        return render(request, "sso/to_provider.html", {"way": request.path})
+        return render(request, "sso/redirect_to_provider.html", {"way": request.path})
     request.session.pop(_RESULT_KEY, None)
     request.session[_STARTED_KEY] = timezone.now().isoformat()
     answer: HttpResponse = ConnectionProvider(request, here).redirect(
@@ -54,7 +54,7 @@ def dry_run_result(request: MemberRequest) -> HttpResponse:
         "found": DryRunResult(*facts) if facts else None,
         "refusal": "" if facts else _latest_refusal(here, request.session.get(_STARTED_KEY)),
     }
-    return render(request, "sso/tested.html", context)
+    return render(request, "sso/test.html", context)
 
 
 def complete_dry_run(

@@ -38,7 +38,7 @@ def shown(browser: Client, **query: Any) -> list[str]:
     """The names in the table, from top to bottom."""
     answer = browser.get(URL, query)
     assert answer.status_code == 200
-    cells = re.findall(r'class="tokens__name"[^>]*>(.*?)</td>', answer.content.decode(), re.S)
+    cells = re.findall(r'class="table__title"[^>]*>(.*?)</td>', answer.content.decode(), re.S)
     return [unescape(strip_tags(cell)).strip() for cell in cells]
 
 
@@ -429,7 +429,7 @@ def test_filter_that_makes_no_sense_is_told_and_shows_nothing(
     answer = users_browser.get(URL, {query: value})
     assert answer.status_code == 400
     assert "needs your attention" in text(answer)
-    assert "tokens__name" not in answer.content.decode()
+    assert "table__title" not in answer.content.decode()
 
 
 def test_issuer_of_another_account_is_told_like_one_that_does_not_exist(
@@ -496,7 +496,7 @@ def test_list_costs_the_same_queries_for_any_number_of_tokens(
     many(administrator, count, now)
     with django_assert_num_queries(QUERIES):
         answer = admins_browser.get(URL, {"page_size": 100})
-    assert answer.content.decode().count("tokens__name") == min(count, 100)
+    assert answer.content.decode().count("table__title") == min(count, 100)
 
 
 @pytest.mark.parametrize("count", [5, 50, 500])
