@@ -16,6 +16,7 @@ from django.urls import reverse
 from pytest_django import Settings
 from redis import Redis
 from rest_framework.test import APIClient
+from whitenoise import WhiteNoise
 
 from accounts.models import Account, Membership
 from accounts.roles import Role
@@ -112,9 +113,24 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session", autouse=True)
-def static_files() -> None:
-    """Pages name their files by content; the names come from collecting them."""
+def static_files() -> Iterator[None]:
+    """Pages name their files by content; the names come from collecting them.
+
+    WhiteNoise reads the whole folder for every test client. Here it does so once: reading it again
+    costs more than most tests.
+    """
     call_command("collectstatic", interactive=False, verbosity=0)
+    read, known = WhiteNoise.update_files_dictionary, dict[str, dict[str, Any]]()
+
+    def read_once(self: Any, root: str, prefix: str) -> None:
+        if root not in known:
+            read(self, root, prefix)
+            known[root] = dict(self.files)
+        self.files.update(known[root])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoise, "update_files_dictionary", read_once)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
