@@ -37,6 +37,8 @@ from tests.idp.simplesamlphp import SimpleSAMLphp
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chromium"
 NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
+ONCE = bool(os.environ.get("TEST_ONCE"))
+"""Whether a run on PostgreSQL follows, which takes most of what touches the database."""
 ONE_DATABASE_WILL_DO = ("browser", "contract", "nginx", "samlp", "simplesamlphp")
 
 Issue = Callable[..., Issued]
@@ -53,23 +55,43 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL, repeat only what touches the database."""
-    if not is_on_postgresql():
-        return
-    kept = [item for item in items if _depends_on_the_database(item)]
-    dropped = [item for item in items if not _depends_on_the_database(item)]
+    """Leave out what another run does: see docs/tests.md for the rule."""
+    is_long = "long" in config.option.markexpr
+    kept, dropped = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        belongs = _runs_here(item) and (is_long or not item.get_closest_marker("long"))
+        (kept if belongs else dropped).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)
 
 
-def _depends_on_the_database(item: pytest.Item) -> bool:
+def _runs_here(item: pytest.Item) -> bool:
+    """True for every test of a bare pytest on SQLite. `python -m tests` has two runs, and each test
+    is in one of them, or in both if the databases differ in what it looks at."""
+    if is_on_postgresql():
+        return _touches_the_database(item)
+    return not ONCE or not _touches_the_database(item) or _differs_by_database(item)
+
+
+def _touches_the_database(item: pytest.Item) -> bool:
     if item.get_closest_marker("both"):
         return True
     if any(item.get_closest_marker(name) for name in ONE_DATABASE_WILL_DO):
         return False
-    fixtures = set(getattr(item, "fixturenames", ()))
-    uses_one = fixtures & {"db", "transactional_db", "live_server"}
-    return bool(uses_one or item.get_closest_marker("django_db"))
+    fixtures = {"db", "transactional_db", "live_server"} & _fixtures(item)
+    return bool(fixtures or item.get_closest_marker("django_db"))
+
+
+def _differs_by_database(item: pytest.Item) -> bool:
+    """Whether it says so, or commits: locks and transactions are not the same on both."""
+    marker = item.get_closest_marker("django_db")
+    commits = marker is not None and marker.kwargs.get("transaction", False)
+    fixtures = {"transactional_db", "live_server"} & _fixtures(item)
+    return bool(commits or fixtures or item.get_closest_marker("both"))
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
