@@ -80,8 +80,8 @@ def test_killed_portal_leaves_no_orphans(data_dir: Path, port: int) -> None:
 HANG_UP = """
 import os, signal
 signal.signal(signal.SIGHUP, signal.SIG_IGN if {is_ignored} else signal.SIG_DFL)
-from config import run
-run.StopRequest()
+from config.launcher import __main__ as launcher
+launcher.ShutdownFlag()
 os.kill(os.getpid(), signal.SIGHUP)
 print("still there")
 """
@@ -101,7 +101,7 @@ def test_end_of_the_terminal_matters_but_not_after_nohup(is_ignored: bool, said:
 
 LOST = """
 import os, signal
-from config import run
+from config.launcher import __main__ as launcher
 
 class Finalized:
     def __del__(self):
@@ -112,10 +112,10 @@ def prepare(_host):
     Finalized()
     return ""
 
-run._place = lambda: run.Place("127.0.0.1", 1, run.Path({folder!r}), 1, 1)
-run._prepare = prepare
-run._serve = lambda *_place, **_facts: print("started all the same")
-raise SystemExit(run.main())
+launcher._place = lambda: launcher.ServerConfig("127.0.0.1", 1, launcher.Path({folder!r}), 1, 1)
+launcher._prepare = prepare
+launcher._serve = lambda *_place, **_facts: print("started all the same")
+raise SystemExit(launcher.main())
 """
 
 
