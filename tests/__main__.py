@@ -44,7 +44,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _embedded(arguments: Sequence[str]) -> Outcome:
-    return _run("SQLite", arguments, {"TEST_DATABASE_URL": "", "TEST_REDIS_URL": "", "TEST_ONCE": "1"})
+    return _run(
+        "SQLite", arguments, {"TEST_DATABASE_URL": "", "TEST_REDIS_URL": "", "TEST_ONCE": "1"}
+    )
 
 
 def _scaled(arguments: Sequence[str]) -> Outcome:
@@ -67,7 +69,14 @@ def _run(database: str, arguments: Sequence[str], environment: Mapping[str, str]
         report = Path(folder, "report.xml")
         command = [
             *(sys.executable, "-m", "pytest", "-n", str(os.cpu_count()), "--dist", "worksteal"),
-            *("--durations=20", "--durations-min=1", f"--junitxml={report}", "-o", "junit_family=xunit2", *arguments),
+            *(
+                "--durations=20",
+                "--durations-min=1",
+                f"--junitxml={report}",
+                "-o",
+                "junit_family=xunit2",
+                *arguments,
+            ),
         ]
         done = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL

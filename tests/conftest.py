@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 from django.core.management import call_command
@@ -54,9 +55,20 @@ def pytest_report_header() -> str:
     return f"portal on {connection.vendor}, data in {environment.DATA_DIR}"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Busy machines are slow, which is no fault; the long form looks for more."""
+    hypothesis.settings.register_profile("short", deadline=None)
+    hypothesis.settings.register_profile("long", deadline=None, max_examples=1000)
+    hypothesis.settings.load_profile("long" if _is_long(config) else "short")
+
+
+def _is_long(config: pytest.Config) -> bool:
+    return "long" in config.option.markexpr
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what another run does: see docs/tests.md for the rule."""
-    is_long = "long" in config.option.markexpr
+    is_long = _is_long(config)
     kept, dropped = list[pytest.Item](), list[pytest.Item]()
     for item in items:
         belongs = _runs_here(item) and (is_long or not item.get_closest_marker("long"))
