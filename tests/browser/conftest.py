@@ -74,8 +74,11 @@ class Visit(NamedTuple):
         context, url = self.page.context, f"{self.portal.url}/sign-in/"
         context.request.get(url)
         csrf = next(each["value"] for each in context.cookies() if each["name"].startswith("csrf-"))
-        form = {"csrfmiddlewaretoken": csrf, "login": email, "password": password}
-        answer = context.request.post(url, form=form, max_redirects=0)
+        answer = context.request.post(
+            url,
+            form={"csrfmiddlewaretoken": csrf, "login": email, "password": password},
+            max_redirects=0,
+        )
         assert answer.status == 302, answer.text()
 
 

@@ -182,7 +182,7 @@ class Inflater:
 
     inflated = 0
 
-    def __init__(self, *how: int) -> None:
+    def __init__(self, *how: Any) -> None:
         self._inflater = ZLIBS_OWN(*how)
 
     def decompress(self, *what: Any) -> bytes:
