@@ -21,6 +21,8 @@ from xml.etree import ElementTree
 from tests import services
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKERS = (os.cpu_count() or 1) + 1
+"""One more than there are cores: now and then one waits for a portal, a browser or the clock."""
 NOTHING_SELECTED = 5
 """pytest's exit code. With arguments that select by name it is no failure."""
 
@@ -68,7 +70,7 @@ def _run(database: str, arguments: Sequence[str], environment: Mapping[str, str]
     with tempfile.TemporaryDirectory(prefix="permatoken-report-") as folder:
         report = Path(folder, "report.xml")
         command = [
-            *(sys.executable, "-m", "pytest", "-n", str(os.cpu_count()), "--dist", "worksteal"),
+            *(sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal"),
             *(
                 "--durations=20",
                 "--durations-min=1",
