@@ -59,7 +59,12 @@ class Shell:
         )
 
     def close(self) -> None:
-        self.process.communicate(timeout=20)
+        """End it; by force if it is in the middle of something."""
+        try:
+            self.process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 @contextlib.contextmanager
