@@ -1,4 +1,7 @@
-"""`python -m tests`: everything on SQLite, then what touches the database on PostgreSQL.
+"""`python -m tests`: every test, on SQLite or on PostgreSQL, and on both where they differ.
+
+On SQLite runs what touches no database, the embedded shape and what SQLite does its own way; on
+PostgreSQL all that touches the database. docs/tests.md has the rule.
 
 PostgreSQL and Redis are started for it, from their wheels, unless TEST_DATABASE_URL and
 TEST_REDIS_URL name others. Arguments go on to pytest, both times.
@@ -18,6 +21,8 @@ from xml.etree import ElementTree
 from tests import services
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKERS = (os.cpu_count() or 1) + 1
+"""One more than there are cores: now and then one waits for a portal, a browser or the clock."""
 NOTHING_SELECTED = 5
 """pytest's exit code. With arguments that select by name it is no failure."""
 
@@ -41,7 +46,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _embedded(arguments: Sequence[str]) -> Outcome:
-    return _run("SQLite", arguments, {"TEST_DATABASE_URL": "", "TEST_REDIS_URL": ""})
+    return _run(
+        "SQLite", arguments, {"TEST_DATABASE_URL": "", "TEST_REDIS_URL": "", "TEST_ONCE": "1"}
+    )
 
 
 def _scaled(arguments: Sequence[str]) -> Outcome:
@@ -50,7 +57,7 @@ def _scaled(arguments: Sequence[str]) -> Outcome:
         redis = os.environ.get("TEST_REDIS_URL")
         if not database:
             _say("\nStarting PostgreSQL…")
-            database = stack.enter_context(services.postgresql())
+            database = stack.enter_context(services.postgresql(is_durable=False))
         if not redis:
             _say("Starting Redis…")
             redis = stack.enter_context(services.redis())
@@ -63,8 +70,15 @@ def _run(database: str, arguments: Sequence[str], environment: Mapping[str, str]
     with tempfile.TemporaryDirectory(prefix="permatoken-report-") as folder:
         report = Path(folder, "report.xml")
         command = [
-            *(sys.executable, "-m", "pytest", "-n", str(os.cpu_count()), "--dist", "loadscope"),
-            *(f"--junitxml={report}", "-o", "junit_family=xunit2", *arguments),
+            *(sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal"),
+            *(
+                "--durations=20",
+                "--durations-min=1",
+                f"--junitxml={report}",
+                "-o",
+                "junit_family=xunit2",
+                *arguments,
+            ),
         ]
         done = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL

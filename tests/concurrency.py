@@ -1,9 +1,11 @@
 """A crowd of real processes that all act at the same moment, on a database that is really shared.
 
-`python -m tests.concurrency` reads a JSON list of deeds from standard input, gives each a
-process of its own, and prints how often each outcome came about.
+`python -m tests.concurrency` reads JSON lists of deeds from standard input, a line each. It gives
+every deed of a list a process of its own, and prints how often each outcome came about.
 """
 
+import atexit
+import functools
 import json
 import multiprocessing
 import os
@@ -27,16 +29,31 @@ other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invi
 
 def outcomes(deeds: list[Deed]) -> Counter[str]:
     """Let the crowd loose on the test database; returns how often each outcome came about."""
-    done = subprocess.run(
+    starter = _starter(shared_database_url())
+    assert starter.stdin
+    assert starter.stdout
+    try:
+        starter.stdin.write(json.dumps(deeds) + "\n")
+        starter.stdin.flush()
+        return Counter(json.loads(starter.stdout.readline()))
+    except BaseException:  # a late answer must not be that to the next question
+        starter.kill()
+        _starter.cache_clear()
+        raise
+
+
+@functools.cache
+def _starter(database_url: str) -> "subprocess.Popen[str]":
+    """Who starts the crowds. It has Django ready, which takes longer than most of their deeds."""
+    starter = subprocess.Popen(
         [sys.executable, "-m", "tests.concurrency"],
-        input=json.dumps(deeds),
-        env={**os.environ, "DATABASE_URL": shared_database_url()},
+        env={**os.environ, "DATABASE_URL": database_url},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        check=True,
-        timeout=240,
     )
-    return Counter(json.loads(done.stdout))
+    atexit.register(starter.kill)
+    return starter
 
 
 def shared_database_url() -> str:
@@ -247,7 +264,12 @@ DEEDS = {
 
 def main() -> None:
     django.setup()
-    deeds: list[Deed] = json.load(sys.stdin)
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(_crowd(json.loads(line))) + "\n")
+        sys.stdout.flush()
+
+
+def _crowd(deeds: list[Deed]) -> Counter[str]:
     fork = multiprocessing.get_context("fork")
     start, told = fork.Barrier(len(deeds)), fork.Queue()
     crowd = [fork.Process(target=_act, args=(deed, start, told)) for deed in deeds]
@@ -256,7 +278,7 @@ def main() -> None:
     counted = Counter(outcome for _process in crowd for outcome in told.get(timeout=180))
     for process in crowd:
         process.join()
-    json.dump(counted, sys.stdout)
+    return counted
 
 
 if __name__ == "__main__":

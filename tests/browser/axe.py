@@ -1,12 +1,16 @@
 """Lets axe look at pages as different people see them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 from playwright.sync_api import Page
 
 Violations = Callable[[Page], list[str]]
+Look = tuple[Literal["light", "dark"], int]
 
-LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (390, 1440)]
+OPPOSITES: list[Look] = [("light", 390), ("dark", 1440)]
+LOOKS = [*OPPOSITES, ("light", 1440), ("dark", 390)]
+WIDTH = 1440
 
 
 DRAWN = """async () => {
@@ -18,20 +22,40 @@ DRAWN = """async () => {
 
 
 class Looks:
-    """Lets axe look at a page in light and dark, narrow and wide, and keeps what it finds."""
+    """Lets axe look at pages in light and dark, narrow and wide, and keeps what it finds.
 
-    def __init__(self, violations: Violations) -> None:
-        self.violations = violations
+    In the short form each page is seen once, in one of two opposite looks by turns: what all pages
+    share is seen in both. `but` names findings that are none of ours.
+    """
+
+    def __init__(self, violations: Violations, *, sees_all: bool) -> None:
+        self.violations, self.sees_all = violations, sees_all
         self.found: dict[str, list[str]] = {}
+        self.seen = 0
 
-    def at(self, page: Page, name: str) -> None:
-        for scheme, width in LOOKS:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    def at(self, page: Page, name: str, *, but: str | None = None) -> None:
+        for scheme, width in self._looks():
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.set_viewport_size({"width": width, "height": 900})
             page.evaluate(DRAWN)
-            found = self.violations(page)
+            found = [each for each in self.violations(page) if but is None or but not in each]
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 found.append("scrolls sideways")
             if found:
                 self.found[f"{name}, {scheme}, {width} px"] = found
-        page.set_viewport_size({"width": 1440, "height": 900})
+        page.set_viewport_size({"width": WIDTH, "height": 900})
+
+    def _looks(self) -> list[Look]:
+        self.seen += 1
+        return LOOKS if self.sees_all else [OPPOSITES[self.seen % len(OPPOSITES)]]
+
+
+def too_wide(page: Page, widths: Sequence[int] = (320, 390, 768, 1024, 1440)) -> dict[int, int]:
+    """By how many pixels the page is wider than windows of these widths; nothing if it fits."""
+    excess = {}
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 800})
+        excess[width] = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+    return {width: pixels for width, pixels in excess.items() if pixels > 0}

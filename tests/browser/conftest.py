@@ -1,6 +1,7 @@
 """A real browser at a real portal. What is found on a page is found by what a person sees."""
 
 import json
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.axe import Looks, Violations
 from tests.portal import Portal, served_portal
 
 # As root Chromium needs --no-sandbox; the rest keeps it from calling home.
@@ -62,9 +64,22 @@ class Visit(NamedTuple):
         self.page.goto(self.portal.url + path)
 
     def sign_in(self, email: str) -> None:
-        self.go("/sign-in/")
-        sign_in_by_password(self.page, email, PASSWORD)
+        """Sign in, and open the list of tokens."""
+        self.enter(email, PASSWORD)
+        self.go("/profile/api-tokens/")
         expect(self.page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
+
+    def enter(self, email: str, password: str) -> None:
+        """Sign in without drawing the pages, which test_signing_in walks: a session of its own."""
+        context, url = self.page.context, f"{self.portal.url}/sign-in/"
+        context.request.get(url)
+        csrf = next(each["value"] for each in context.cookies() if each["name"].startswith("csrf-"))
+        answer = context.request.post(
+            url,
+            form={"csrfmiddlewaretoken": csrf, "login": email, "password": password},
+            max_redirects=0,
+        )
+        assert answer.status == 302, answer.text()
 
 
 Visits = Callable[..., Visit]
@@ -72,7 +87,11 @@ Visits = Callable[..., Visit]
 
 @pytest.fixture
 def visit(browser: Browser, portal: Portal) -> Iterator[Visits]:
-    """Open windows: `visit(email)`, with Playwright's options for the window."""
+    """Open windows: `visit(email)`, with Playwright's options for the window.
+
+    The limits on signing in begin anew: what the tests before have spent is no test's business.
+    """
+    shutil.rmtree(portal.data_dir / "cache", ignore_errors=True)
     opened: list[BrowserContext] = []
 
     def open_window(email: str | None = None, **options: Any) -> Visit:
@@ -99,7 +118,7 @@ def _note(troubles: list[str], kind: str, text: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def violations() -> Callable[[Page], list[str]]:
+def violations() -> Violations:
     """Ask axe about a page as it stands; every rule it has, in one line a finding."""
     axe = Axe()
 
@@ -111,6 +130,12 @@ def violations() -> Callable[[Page], list[str]]:
         ]
 
     return ask
+
+
+@pytest.fixture(params=["in turn", pytest.param("all", marks=pytest.mark.long)])
+def looks(request: pytest.FixtureRequest, violations: Violations) -> Looks:
+    """Axe, which sees each page in one of the two opposite looks, or in the long form in all."""
+    return Looks(violations, sees_all=request.param == "all")
 
 
 class Answer(NamedTuple):

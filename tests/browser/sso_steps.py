@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PASSWORD, Visit, sign_in_by_password
-from tests.portal import ROOT, Portal
+from tests.browser.conftest import PASSWORD, Visit
+from tests.portal import Portal
 
 OPERATOR, OPERATORS_PASSWORD = "ops@operators.example", "a long password of operators"
 SINGLE_SIGN_ON = "/profile/account/single-sign-on/"
@@ -17,33 +13,19 @@ SINGLE_SIGN_ON = "/profile/account/single-sign-on/"
 
 def make_operator(portal: Portal) -> None:
     """Somebody who lets domains in: no member of any account."""
-    _manage(portal, "create_operator", OPERATOR, password=OPERATORS_PASSWORD)
+    words = ("create_operator", OPERATOR, "--password-stdin")
+    portal.shell.command(*words, typed=OPERATORS_PASSWORD)
 
 
 def make_account(portal: Portal, name: str, administrator: str) -> None:
     """An account with nobody in it but an Administrator, whose password is everybody's."""
-    _manage(portal, "create_account", name, "--administrator", administrator, password=PASSWORD)
-
-
-def _manage(portal: Portal, *command: str, password: str) -> None:
-    subprocess.run(
-        [sys.executable, "manage.py", *command, "--password-stdin"],
-        cwd=ROOT,
-        env={
-            **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
-            "DATA_DIR": str(portal.data_dir),
-            "PORT": portal.url.rpartition(":")[2],
-        },
-        input=f"{password}\n",
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    words = ("create_account", name, "--administrator", administrator, "--password-stdin")
+    portal.shell.command(*words, typed=PASSWORD)
 
 
 def sign_in_as_operator(window: Visit) -> None:
+    window.enter(OPERATOR, OPERATORS_PASSWORD)
     window.go("/operators/")
-    sign_in_by_password(window.page, OPERATOR, OPERATORS_PASSWORD)
     expect(window.page.get_by_role("link", name="E-mail domains").first).to_be_visible()
 
 

@@ -1,10 +1,9 @@
 """Everybody can use every page: axe, keyboard, small screens, no stranger's server."""
 
-from collections.abc import Callable
-
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.browser.axe import Looks, too_wide
 from tests.browser.conftest import ADMINISTRATOR, Visit, Visits
 from tests.browser.test_guide import create, row_of
 
@@ -28,8 +27,6 @@ PAGES = {
     "documentation": "/iam/docs",
     "not found": "/no-such-page/",
 }
-schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
-Violations = Callable[[Page], list[str]]
 
 
 def open_token(window: Visit, name: str) -> None:
@@ -39,65 +36,51 @@ def open_token(window: Visit, name: str) -> None:
     expect(window.page.get_by_role("heading", name="Usage in the last 30 days")).to_be_visible()
 
 
-@schemes
-@pytest.mark.parametrize("width", [390, 1440])
-def test_axe_finds_nothing_on_any_page_or_dialog(
-    visit: Visits, violations: Violations, scheme: str, width: int
-) -> None:
-    window = visit(color_scheme=scheme, viewport={"width": width, "height": 900})
-    page, found = window.page, {}
+def test_axe_finds_nothing_on_any_page_or_dialog(visit: Visits, looks: Looks) -> None:
+    window = visit()
+    page = window.page
     window.go("/sign-in/")
-    found["sign-in"] = violations(page)
+    looks.at(page, "sign-in")
     window.sign_in(ADMINISTRATOR)
     for name, path in PAGES.items():
         window.go(path)
-        found[name] = violations(page)
+        looks.at(page, name)
 
     window.go("/profile/api-tokens/create/")
     page.get_by_label("Token name").fill(" ")
     page.get_by_role("button", name="Create", exact=True).click()
-    found["refused form"] = violations(page)
+    looks.at(page, "refused form")
 
-    create(page, f"axe {scheme} {width}", "Users")
-    found["one-time dialog"] = violations(page)
+    create(page, f"axe {looks.sees_all}", "Users")
+    looks.at(page, "one-time dialog")
     page.reload()
-    found["already created"] = violations(page)
+    looks.at(page, "already created")
 
     window.go("/profile/api-tokens/")
     page.get_by_label("Actions for Uptime probe").click()
-    found["menu"] = violations(page)
+    looks.at(page, "menu")
     row_of(page, "Uptime probe").get_by_role("link", name="Delete API token").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    found["delete dialog"] = violations(page)
+    looks.at(page, "delete dialog")
 
     open_token(window, "Automatic cache clearing")
     page.get_by_text("Show the numbers").click()
-    found["token"] = violations(page)
+    looks.at(page, "token")
 
-    assert {name: each for name, each in found.items() if each} == {}
+    assert looks.found == {}
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
-def test_no_page_scrolls_sideways(visit: Visits, width: int) -> None:
-    window = visit(ADMINISTRATOR, viewport={"width": width, "height": 800})
+def test_no_page_scrolls_sideways(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
     for name, path in PAGES.items():
         window.go(path)
-        sideways = window.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert sideways <= 0, f"{name} is {sideways} px too wide"
+        assert too_wide(window.page) == {}, name
 
 
-@pytest.mark.parametrize("width", [320, 390, 1440])
-def test_page_of_a_token_with_a_long_name_does_not_scroll_sideways(
-    visit: Visits, width: int
-) -> None:
-    window = visit(ADMINISTRATOR, viewport={"width": width, "height": 800})
+def test_page_of_a_token_with_a_long_name_does_not_scroll_sideways(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
     open_token(window, "Nightly export of invoices")
-    sideways = window.page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    assert sideways <= 0
+    assert too_wide(window.page) == {}
 
 
 def test_pages_ask_no_other_server_and_obey_their_own_policy(visit: Visits) -> None:

@@ -1,10 +1,6 @@
 """The guide's section on expiration, followed in a real browser, from the notice to the mail."""
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from urllib.parse import urlsplit
@@ -12,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import Looks, Violations, too_wide
 from tests.browser.conftest import (
     ADMINISTRATOR,
     ENGINEER,
@@ -22,31 +19,22 @@ from tests.browser.conftest import (
     sign_in_by_password,
 )
 from tests.browser.test_guide import both_ways, row_of
-from tests.portal import ROOT, Portal
+from tests.portal import Portal
 
 pytestmark = pytest.mark.browser
 
 PURGER = "purge@example.com"
 INBOX, SETTINGS = "/notifications/", "/profile/notifications/"
 SCAN_AND_SEND = (
-    "from django.utils import timezone; from apitokens import expiry; "
-    "from notifications.email.delivery import deliver; expiry.scan(at=timezone.now()); deliver()"
+    "from django.utils import timezone; from apitokens.expiry.scan import scan; "
+    "from notifications.email.delivery import deliver; scan(at=timezone.now()); deliver()"
 )
-Violations = Callable[[Page], list[str]]
 
 
 @pytest.fixture(scope="module")
 def mails(portal: Portal) -> dict[str, EmailMessage]:
     """What the demo's tokens make the worker send, by the address it goes to."""
-    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    environment |= {"DATA_DIR": str(portal.data_dir), "PORT": str(urlsplit(portal.url).port)}
-    subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v0", "-c", SCAN_AND_SEND],
-        cwd=ROOT,
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
+    portal.shell.run(SCAN_AND_SEND)
     files = (portal.data_dir / "mail").glob("*.log")
     written = [raw for file in files for raw in file.read_bytes().split(b"-" * 79) if raw.strip()]
     parsed = [message_from_bytes(raw.lstrip(), policy=policy.default) for raw in written]
@@ -162,63 +150,46 @@ def test_the_link_of_a_mail_leads_to_its_tokens(
     expect(row_of(window.page, "Automatic cache clearing")).to_have_count(0)
 
 
-schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
-
-
-@schemes
-@pytest.mark.parametrize("width", [390, 1440])
 def test_axe_finds_nothing_on_the_pages_of_notices(
-    visit: Visits,
-    violations: Violations,
-    mails: dict[str, EmailMessage],
-    scheme: str,
-    width: int,
+    visit: Visits, looks: Looks, mails: dict[str, EmailMessage]
 ) -> None:
-    window = visit(color_scheme=scheme, viewport={"width": width, "height": 900})
-    page, found = window.page, {}
+    window = visit()
+    page = window.page
     window.go(link_of(mails[PURGER], "List-Unsubscribe"))
     expect(page.get_by_role("button", name="Stop these mails")).to_be_visible()
-    found["unsubscribe"] = violations(page)
+    looks.at(page, "unsubscribe")
     window.go("/notifications/unsubscribe/wrong/")
     expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
-    found["bad link"] = violations(page)
+    looks.at(page, "bad link")
 
     window.sign_in(PURGER)
     window.go(INBOX)
-    found["full inbox"] = violations(page)
+    looks.at(page, "full inbox")
     page.get_by_role("link", name=re.compile("^Show th")).first.click()
-    found["tokens of a notice"] = violations(page)
+    looks.at(page, "tokens of a notice")
     window.go(SETTINGS)
-    found["settings"] = violations(page)
+    looks.at(page, "settings")
     page.get_by_label("Allow notifications").uncheck()
-    found["settings, nothing allowed"] = violations(page)
-    assert {name: each for name, each in found.items() if each} == {}
+    looks.at(page, "settings, nothing allowed")
+    assert looks.found == {}
 
 
-@schemes
-def test_axe_finds_nothing_in_an_empty_inbox(
-    visit: Visits, violations: Violations, scheme: str
-) -> None:
-    window = visit(USER, color_scheme=scheme)
+def test_axe_finds_nothing_in_an_empty_inbox(visit: Visits, looks: Looks) -> None:
+    window = visit(USER)
     window.go(INBOX)
     expect(window.page.get_by_role("heading", name="Nothing to tell you")).to_be_visible()
-    assert violations(window.page) == []
+    looks.at(window.page, "empty inbox")
+    assert looks.found == {}
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1440])
-def test_no_page_of_notices_scrolls_sideways(
-    visit: Visits, mails: dict[str, EmailMessage], width: int
-) -> None:
-    window = visit(PURGER, viewport={"width": width, "height": 800})
+def test_no_page_of_notices_scrolls_sideways(visit: Visits, mails: dict[str, EmailMessage]) -> None:
+    window = visit(PURGER)
     for path in (INBOX, SETTINGS, link_of(mails[PURGER], "List-Unsubscribe")):
         window.go(path)
-        sideways = window.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert sideways <= 0, f"{path} is {sideways} px too wide"
+        assert too_wide(window.page) == {}, path
 
 
-@schemes
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 700])
 def test_the_mail_is_legible_and_asks_no_server(
     visit: Visits,

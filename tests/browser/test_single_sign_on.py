@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import sso_steps
-from tests.browser.axe import Looks, Violations
+from tests.browser.axe import Looks
 from tests.browser.conftest import PASSWORD, Visit, Visits
 from tests.browser.test_guide import create, row_of
 from tests.browser.test_signing_in import prove
@@ -231,9 +231,8 @@ def test_what_the_guide_says_of_single_sign_on_is_true_on_the_screen(
 
 
 def test_axe_finds_nothing_on_the_pages_of_single_sign_on(
-    visit: Visits, company: Company, violations: Violations
+    visit: Visits, company: Company, looks: Looks
 ) -> None:
-    looks = Looks(violations)
     window = visit(ADMINISTRATOR)
     sso_steps.open_page(window)
     for path in ("", "provider/", "settings/", "test/result/"):

@@ -1,4 +1,4 @@
-"""The quick form of `make faults`: a few kills of real workers, in both shapes of the portal."""
+"""The quick forms of `make faults`: kills of real workers, in both shapes of the portal."""
 
 import subprocess
 import sys
@@ -10,7 +10,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize(("shape", "kills"), [("scaled", 20), ("embedded", 5)])
+@pytest.mark.parametrize(
+    ("shape", "kills"),
+    [
+        ("scaled", 8),
+        ("embedded", 2),
+        pytest.param("scaled", 20, marks=pytest.mark.long),
+        pytest.param("embedded", 5, marks=pytest.mark.long),
+    ],
+)
 def test_nothing_is_lost_and_nothing_doubled(shape: str, kills: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults", "--shape", shape, "--kills", str(kills)],

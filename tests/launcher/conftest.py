@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import pytest
 
 from tests import services
 from tests.launcher.portal import READY, RunningPortal, started
+from tests.portal import prepare, shell
 
 
 @pytest.fixture
@@ -22,6 +24,22 @@ def port() -> int:
 def data_dir(tmp_path: Path) -> Path:
     """A folder that is not there yet."""
     return tmp_path / "var"
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data of a portal that has been started before."""
+    data_dir = tmp_path_factory.mktemp("prepared")
+    settings = {"DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    with shell({**os.environ, **settings}) as beside:
+        prepare(beside)
+    return data_dir
+
+
+@pytest.fixture
+def used_data_dir(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of such data: with an empty folder a start takes twice as long."""
+    return shutil.copytree(prepared, tmp_path / "used")
 
 
 @pytest.fixture(scope="module")

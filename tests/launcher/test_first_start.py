@@ -2,21 +2,23 @@
 
 import json
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.launcher.portal import (
     READY,
-    ROOT,
     RunningPortal,
     environment_of,
     send,
     started,
     wait_until,
 )
+from tests.portal import Shell, shell
+
+TOLD = ["admin@example.com", "engineer@example.com", "purge@example.com"]
+"""Whose tokens of the demo expire soon."""
 
 
 @pytest.mark.both
@@ -57,32 +59,46 @@ def test_sign_in_page_comes_with_its_style(portal: RunningPortal) -> None:
     assert portal.get(sheet[1])[0] == 200
 
 
+@pytest.fixture(scope="module")
+def beside(portal: RunningPortal, servers: dict[str, str]) -> Iterator[Shell]:
+    """A shell in the portal's environment."""
+    place = environment_of(portal.data_dir, port=portal.port, **servers)
+    with shell({**place, "DJANGO_SETTINGS_MODULE": "config.settings"}) as running:
+        yield running
+
+
 @pytest.mark.both
-def test_worker_carries_out_a_task(portal: RunningPortal, servers: dict[str, str]) -> None:
+def test_worker_carries_out_a_task(beside: Shell) -> None:
     """The demo has digests that are to be forgotten; that leaves an audit event."""
-    ask = "print(AuditEvent.objects.filter(kind='token.digests_purged').count())"
-    assert _shell(portal, servers, ask) == "0"
+    ask = (
+        "from accounts.models import AuditEvent; "
+        "print(AuditEvent.objects.filter(kind='token.digests_purged').count())"
+    )
+    assert beside.run(ask) == "0\n"
 
-    _shell(portal, servers, "from apitokens.tasks import forget_digests; forget_digests.delay()")
+    beside.run("from apitokens.tasks import forget_digests; forget_digests.delay()")
 
-    wait_until(lambda: _shell(portal, servers, ask) == "1")
+    wait_until(lambda: beside.run(ask) == "1\n")
 
 
 @pytest.mark.both
 def test_notices_of_the_demo_arrive_by_mail_and_in_inboxes(
-    portal: RunningPortal, servers: dict[str, str]
+    portal: RunningPortal, beside: Shell
 ) -> None:
-    told = ["admin@example.com", "engineer@example.com", "purge@example.com"]
-    ask = "print(*sorted(notice.user.email for notice in Notice.objects.all()))"
+    wait_until(lambda: _recipients(portal) == TOLD)
 
-    wait_until(lambda: _recipients(portal) == told)
-
-    assert _shell(portal, servers, ask).split() == told
+    notices = beside.run(
+        "from notifications.models import Notice; "
+        "print(*sorted(notice.user.email for notice in Notice.objects.all()))"
+    )
+    assert notices.split() == TOLD
 
 
 def test_first_notices_wait_for_no_interval(data_dir: Path, port: int) -> None:
     with started(data_dir, port=port, NOTICES_EVERY_SECONDS="3600") as portal:
-        wait_until(lambda: len(_recipients(portal)) == 3)
+        wait_until(lambda: _recipients(portal) == TOLD)
+
+        assert portal.process.poll() is None
 
 
 def test_only_the_owner_can_read_what_the_portal_writes(portal: RunningPortal) -> None:
@@ -115,16 +131,3 @@ def _recipients(portal: RunningPortal) -> list[str]:
     """Whom the mails are for that lie in the portal's folder."""
     mails = (file.read_text() for file in (portal.data_dir / "mail").glob("*.log"))
     return sorted(to for mail in mails for to in re.findall("^To: (.*)$", mail, re.MULTILINE))
-
-
-def _shell(portal: RunningPortal, servers: dict[str, str], code: str) -> str:
-    """Run code beside the portal, in its environment."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", code],
-        cwd=ROOT,
-        env=environment_of(portal.data_dir, port=portal.port, **servers),
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()

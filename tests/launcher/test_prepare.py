@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -27,10 +28,38 @@ OLD_PYTHON = (
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A folder with what the preparation needs, and no virtual environment."""
+    _check_out(tmp_path)
+    return tmp_path
+
+
+def _check_out(folder: Path) -> None:
     for name in FILES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, tmp_path / name)
-    return tmp_path
+        copy(ROOT / name, folder / name)
+
+
+class Prepared(NamedTuple):
+    """A checkout that is ready, with nothing to install, and what was said when it was made so."""
+
+    folder: Path
+    said: str
+
+
+@pytest.fixture(scope="session")
+def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("checkout")
+    _check_out(folder)
+    (folder / "requirements.txt").write_text("# nothing\n")
+    done = _run([sys.executable, "scripts/prepare.py", "run"], folder)
+    assert done.returncode == 0, done.stderr
+    return Prepared(folder, done.stdout)
+
+
+@pytest.fixture
+def prepared(prepared_once: Prepared, tmp_path: Path) -> Prepared:
+    """A copy: making a virtual environment takes several seconds."""
+    folder = shutil.copytree(prepared_once.folder, tmp_path / "checkout", symlinks=True)
+    return prepared_once._replace(folder=folder)
 
 
 def test_old_python_can_read_what_refuses_it() -> None:
@@ -73,33 +102,25 @@ def test_registry_that_does_not_answer_is_told_in_one_sentence(checkout: Path) -
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_nothing_is_installed_twice(checkout: Path) -> None:
+def test_nothing_is_installed_twice(prepared: Prepared) -> None:
     """With nothing to install there is nothing to say, and no registry to ask."""
-    (checkout / "requirements.txt").write_text("# nothing\n")
-    first = _run([sys.executable, "scripts/prepare.py", "run"], checkout)
-    second = _run([sys.executable, "scripts/prepare.py", "run"], checkout)
+    second = _run([sys.executable, "scripts/prepare.py", "run"], prepared.folder)
 
-    assert "Installing packages of requirements.txt" in first.stdout
+    assert "Installing packages of requirements.txt" in prepared.said
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
 
 
-def test_changed_requirements_are_installed(checkout: Path) -> None:
-    (checkout / "requirements.txt").write_text("# nothing\n")
-    _run([sys.executable, "scripts/prepare.py", "run"], checkout)
-
-    (checkout / "requirements.txt").write_text("# still nothing, but another file\n")
-    again = _run([sys.executable, "scripts/prepare.py", "run"], checkout)
+def test_changed_requirements_are_installed(prepared: Prepared) -> None:
+    (prepared.folder / "requirements.txt").write_text("# still nothing, but another file\n")
+    again = _run([sys.executable, "scripts/prepare.py", "run"], prepared.folder)
 
     assert "Installing packages of requirements.txt" in again.stdout
     assert "virtual environment" not in again.stdout
 
 
-def test_environment_whose_python_is_gone_is_made_anew(checkout: Path) -> None:
-    (checkout / "requirements.txt").write_text("# nothing\n")
-    _run([sys.executable, "scripts/prepare.py", "run"], checkout)
-
-    (checkout / ".venv" / "bin" / "python").unlink()
-    again = _run([sys.executable, "scripts/prepare.py", "run"], checkout)
+def test_environment_whose_python_is_gone_is_made_anew(prepared: Prepared) -> None:
+    (prepared.folder / ".venv" / "bin" / "python").unlink()
+    again = _run([sys.executable, "scripts/prepare.py", "run"], prepared.folder)
 
     assert again.returncode == 0
     assert "Making the virtual environment" in again.stdout

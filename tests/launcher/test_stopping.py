@@ -16,9 +16,9 @@ EVERYBODY = 5
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_stops_everything_quietly(
-    how: signal.Signals, data_dir: Path, port: int
+    how: signal.Signals, used_data_dir: Path, port: int
 ) -> None:
-    with started(data_dir, port=port) as portal:
+    with started(used_data_dir, port=port) as portal:
         portal.wait_for(READY)
         wait_until(lambda: len(portal.family()) == EVERYBODY)
         family = portal.family()
@@ -31,8 +31,8 @@ def test_one_signal_stops_everything_quietly(
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_idle_browser_does_not_hold_up_the_stop(data_dir: Path, port: int) -> None:
-    with started(data_dir, port=port) as portal:
+def test_idle_browser_does_not_hold_up_the_stop(used_data_dir: Path, port: int) -> None:
+    with started(used_data_dir, port=port) as portal:
         portal.wait_for(READY)
         with socket.create_connection(("127.0.0.1", port)) as browser:
             browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -54,8 +54,8 @@ def test_stop_during_the_start_is_quiet_too(data_dir: Path, port: int) -> None:
 
 
 @pytest.mark.parametrize(("program", "name"), [("granian", "web server"), ("celery", "worker")])
-def test_all_stop_when_one_dies(program: str, name: str, data_dir: Path, port: int) -> None:
-    with started(data_dir, port=port) as portal:
+def test_all_stop_when_one_dies(program: str, name: str, used_data_dir: Path, port: int) -> None:
+    with started(used_data_dir, port=port) as portal:
         portal.wait_for(READY)
         family = portal.family()
 
@@ -67,8 +67,8 @@ def test_all_stop_when_one_dies(program: str, name: str, data_dir: Path, port: i
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of such a death")
-def test_killed_portal_leaves_no_orphans(data_dir: Path, port: int) -> None:
-    with started(data_dir, port=port) as portal:
+def test_killed_portal_leaves_no_orphans(used_data_dir: Path, port: int) -> None:
+    with started(used_data_dir, port=port) as portal:
         portal.wait_for(READY)
         family = portal.family()
 

@@ -100,6 +100,7 @@ def test_nobody_feels_their_way_to_a_secret(browser: Client, name: str, lookup: 
         assert browser.get(page(name), {lookup: value}).status_code == 400
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("name", "lookup"),
     [
@@ -129,6 +130,7 @@ def test_value_that_makes_no_sense_is_no_fault(
         assert answer.status_code in (200, 302, 400), value
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("part", ["q", "o", "p", "all", "_popup", "_to_field", "_facets"])
 def test_list_that_is_turned_in_a_senseless_way_is_no_fault(
@@ -159,6 +161,7 @@ def test_search_for_too_much_is_refused_in_a_sentence(browser: Client, name: str
         assert f"at most {LONGEST_SEARCH} characters" in shown(browser, page(name), q=words)
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("tail", ["change/", "delete/", "history/", ""])
 def test_row_that_cannot_be_is_no_fault(browser: Client, name: str, tail: str) -> None:

@@ -8,14 +8,17 @@ from pytest_django import Settings as DjangoSettings
 
 from tests.privileges.machine import Portal
 
-EXAMPLES, STEPS = 150, 50
+STEPS = 50
 
 
 @pytest.mark.django_db
-def test_portal_allows_exactly_what_the_rules_allow(settings_of_django: DjangoSettings) -> None:
+@pytest.mark.parametrize("examples", [40, pytest.param(300, marks=pytest.mark.long)])
+def test_portal_allows_exactly_what_the_rules_allow(
+    examples: int, settings_of_django: DjangoSettings
+) -> None:
     settings_of_django.INVITATIONS_PER_DAY = STEPS
     effort = settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         stateful_step_count=STEPS,
         deadline=None,
         print_blob=True,

@@ -1,14 +1,17 @@
 """An account with secrets, and clients of all callers who request them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.contenttypes.models import ContentType
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -49,6 +52,19 @@ ENGINEERS_MARK = "quagga"
 """Part of everything of the engineer: Administrators see it, other members do not."""
 
 
+class Writes:
+    """Sees whether any statement writes."""
+
+    READING = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK")
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.seen |= not sql.lstrip("( ").upper().startswith(self.READING)
+        return execute(sql, params, many, context)
+
+
 @dataclass
 class TenancyFixture:
     """The account, its engineer's objects, which the requests address, and the clients."""
@@ -70,6 +86,21 @@ class TenancyFixture:
     certificate: Certificate
     domain: Domain
     clients: dict[str, Client]
+
+    @cached_property
+    def beginning(self) -> list[Any]:
+        """The state before any test, to which each of them returns."""
+        return self.state()
+
+    @contextmanager
+    def unchanged(self, *what: str) -> Iterator[None]:
+        """What happens inside may write, but nothing of the account. Reading all of it takes longer
+        than most requests, so it is read only if anything was written."""
+        before = self.beginning
+        writes = Writes()
+        with connection.execute_wrapper(writes):
+            yield
+        assert not writes.seen or self.state() == before, what
 
     def state(self) -> list[Any]:
         """All rows of the account that a request could change, but for records of the request."""

@@ -21,7 +21,7 @@ from notifications.models import Mail
 from tests.conftest import Issue, SignIn
 from tests.factories import MembershipFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 LIST = "/profile/users/"
 INVITE = f"{LIST}invite/"

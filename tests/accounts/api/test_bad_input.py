@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from accounts.models import Invitation, Membership, TokenFamily, User
 from tests.accounts.api.conftest import InPerson
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 NO_TEXT: list[Any] = [5, 5.5, True, False, [], ["x"], {}, {"a": "b"}]
 BAD_CHARACTERS = ["\0", "\x01", "\x1b", "\x7f", "\x9f", "\ud800", "\u202e", "\u2066", "\n"]

@@ -11,7 +11,7 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from tests.conftest import Api, Issue
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 NEW: dict[str, Any] = {"name": "CI", "exp_date": None, "client_user": {"role": {"id": 2}}}
 KIND = "application/json"

@@ -15,7 +15,7 @@ from apitokens.tokens import services as token_services
 from tests.conftest import Api, Issue
 from tests.factories import MembershipFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 VERSIONS = {"v1": "/iam/clients", "v2": "/iam/v2/clients"}
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -23,7 +23,7 @@ from notifications.preferences import services as preferences
 from notifications.recipients import Person
 from tests.factories import AccountFactory, MembershipFactory, issue
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)

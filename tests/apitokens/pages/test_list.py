@@ -17,7 +17,7 @@ from apitokens.tokens import services as token_services
 from tests.conftest import Issue, SignIn
 from tests.factories import MembershipFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 URL = "/profile/api-tokens/"
 

@@ -1,7 +1,7 @@
 """An account with a hundred thousand deleted tokens is as pleasant to work in as a new one."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,8 +26,9 @@ URL = "/profile/api-tokens/"
 NOW = datetime.now(UTC)
 TOMBSTONES = 100_000
 FIRST_ID = 200_000_000
-QUICK = 1.5
-"""Seconds. It is a tenth of that on an idle machine; tests run on busy ones."""
+QUICK = 20
+"""Times as long as reading a few thousand tokens takes at the same moment on the same machine. Here
+it is a tenth of that at the most."""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,22 @@ def _bury(member: Membership, issuers: list[Membership]) -> None:
     assert APIToken.objects.deleted().filter(account=member.account).count() == TOMBSTONES
 
 
+def seconds(act: Callable[[], Any]) -> float:
+    """How long it takes, at the best of three times: others use the machine too."""
+    spent = []
+    for _time in range(3):
+        began = time.perf_counter()
+        act()
+        spent.append(time.perf_counter() - began)
+    return min(spent)
+
+
+@pytest.fixture
+def quick(old_hand: Membership) -> float:
+    """Seconds."""
+    return QUICK * seconds(lambda: list(APIToken.objects.order_by("pk")[:5000]))
+
+
 @pytest.fixture
 def browser(client: Client, old_hand: Membership, sign_in: SignIn) -> Client:
     sign_in(client, old_hand)
@@ -93,32 +110,30 @@ def browser(client: Client, old_hand: Membership, sign_in: SignIn) -> Client:
         ("?status=expired", ""),
     ],
 )
-def test_page_is_quick(browser: Client, query: str, first: str) -> None:
-    began = time.perf_counter()
+def test_page_is_quick(browser: Client, quick: float, query: str, first: str) -> None:
     answer = browser.get(f"{URL}{query}")
-    spent = time.perf_counter() - began
     assert answer.status_code == 200
     assert first in answer.content.decode()
-    assert spent < QUICK
+    assert seconds(lambda: browser.get(f"{URL}{query}")) < quick
 
 
 def test_api_lists_the_living_quickly(
-    old_hand: Membership, api: Api, django_assert_num_queries: Any
+    old_hand: Membership, api: Api, quick: float, django_assert_num_queries: Any
 ) -> None:
     caller = api(issue(old_hand, at=NOW, role=Role.ADMINISTRATORS).key)
     url = f"/iam/clients/{old_hand.account_id}/tokens"
     caller.get(url)
-    began = time.perf_counter()
     with django_assert_num_queries(3):
         listed = caller.get(url).json()
-    assert time.perf_counter() - began < QUICK
     assert len(listed) == 13
+    assert seconds(lambda: caller.get(url)) < quick
 
 
-def test_token_is_issued_and_verified_quickly(old_hand: Membership, api: Api) -> None:
-    began = time.perf_counter()
-    assert api(issue(old_hand, at=NOW).key).get("/iam/users/me").status_code == 200
-    assert time.perf_counter() - began < QUICK
+def test_token_is_issued_and_verified_quickly(old_hand: Membership, api: Api, quick: float) -> None:
+    def issue_and_verify() -> None:
+        assert api(issue(old_hand, at=NOW).key).get("/iam/users/me").status_code == 200
+
+    assert seconds(issue_and_verify) < quick
 
 
 def test_list_of_active_tokens_does_not_even_look_at_the_tombstones(old_hand: Membership) -> None:

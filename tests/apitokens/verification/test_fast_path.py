@@ -24,7 +24,7 @@ from config.middleware import security_headers
 from config.verify_fast_path import FRAME, LONGEST_FRAME, _read_frame, shortcut
 from tests.conftest import Issue
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory")]
+pytestmark = [pytest.mark.both, pytest.mark.django_db, pytest.mark.usefixtures("memory")]
 
 VERIFY = "/iam/auth/verify"
 

@@ -1,6 +1,6 @@
 """How often an address may be refused and a token be used: by one process, and by all together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -36,8 +36,36 @@ def be_refused(times: int, *, address: str = ADDRESS, at: datetime = NOON) -> No
         process_counters.count_refusal(address, at=at)
 
 
+def let_through(act: Callable[[], None], times: int = 4) -> list[bool]:
+    """Try so often; whether each try was let through."""
+    answers = []
+    for _time in range(times):
+        try:
+            act()
+        except TooMany:
+            answers.append(False)
+        else:
+            answers.append(True)
+    return answers
+
+
+def a_refusal(address: str = ADDRESS, at: datetime = NOON) -> Callable[[], None]:
+    return lambda: process_counters.count_refusal(address, at=at)
+
+
+def a_look(address: str = ADDRESS) -> Callable[[], None]:
+    return lambda: throttling.refuse_busy_address(KEY, address=address, at=NOON)
+
+
+def a_use() -> None:
+    throttling.count_use(KEY.id, at=NOON)
+
+
+THREE_OF_FOUR = [True, True, True, False]
+
+
 def test_address_may_be_refused_as_often_as_the_rate_says() -> None:
-    be_refused(3)
+    assert let_through(a_refusal()) == THREE_OF_FOUR
 
 
 def test_address_is_told_to_wait_above_the_rate() -> None:
@@ -57,19 +85,22 @@ def test_work_is_refused_before_it_is_done_for_a_busy_address() -> None:
 def test_work_is_done_for_an_address_below_the_rate() -> None:
     be_refused(2)
 
-    throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+    assert let_through(a_look(), times=1) == [True]
+    be_refused(1)
+    assert let_through(a_look(), times=1) == [False]
 
 
 def test_other_addresses_are_not_concerned() -> None:
     be_refused(3)
 
-    throttling.refuse_busy_address(KEY, address="192.0.2.8", at=NOON)
+    assert let_through(a_look("192.0.2.8"), times=1) == [True]
+    assert let_through(a_refusal("192.0.2.8")) == THREE_OF_FOUR
 
 
 def test_next_minute_begins_anew() -> None:
     be_refused(3, at=after(59.9))
 
-    be_refused(3, at=after(60))
+    assert let_through(a_refusal(at=after(60))) == THREE_OF_FOUR
 
 
 @pytest.mark.parametrize(("seconds", "wait"), [(0, 60), (0.5, 60), (30, 30), (59.9, 1)])
@@ -92,14 +123,14 @@ def test_neighbours_in_an_ipv6_network_count_as_one() -> None:
 def test_another_ipv6_network_is_not_concerned() -> None:
     be_refused(3, address="2001:db8::1")
 
-    be_refused(3, address="2001:db8:0:1::1")
+    assert let_through(a_refusal("2001:db8:0:1::1")) == THREE_OF_FOUR
 
 
 def test_who_was_found_good_is_let_through_from_a_busy_address() -> None:
     throttling.mark_recently_valid(KEY, at=NOON)
     be_refused(3)
 
-    throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
+    assert let_through(a_look(), times=1) == [True]
 
 
 def test_another_secret_of_the_same_token_is_not_let_through() -> None:
@@ -164,8 +195,7 @@ def test_threads_may_vouch_and_count_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_token_may_be_used_as_often_as_the_rate_says() -> None:
-    for _time in range(3):
-        throttling.count_use(KEY.id, at=NOON)
+    assert let_through(a_use) == THREE_OF_FOUR
 
 
 def test_token_is_told_to_wait_above_the_rate() -> None:
@@ -179,10 +209,9 @@ def test_token_is_told_to_wait_above_the_rate() -> None:
 def test_zero_is_no_limit(settings: Settings) -> None:
     settings.REFUSAL_RATE = settings.TOKEN_RATE = 0
 
-    be_refused(1_000)
-    throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
-    for _time in range(1_000):
-        throttling.count_use(KEY.id, at=NOON)
+    assert all(let_through(a_refusal(), times=1_000))
+    assert let_through(a_look(), times=1) == [True]
+    assert all(let_through(a_use, times=1_000))
 
 
 def test_memory_is_bounded() -> None:

@@ -29,7 +29,7 @@ from apitokens.verification.verify import verify
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 
 def told(key: Key | str, at: datetime) -> Refusal:

@@ -33,7 +33,7 @@ from tests.factories import MembershipFactory
 from tests.mailserver import DROP, HANG, TAKE_AND_DROP, MailServer, Mood
 from tests.notifications.conftest import MakeMail
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 LATER = timedelta(hours=2)
 """Longer than any pause between two tries."""
