@@ -260,17 +260,6 @@ class TokenUseDay(models.Model):
         return f"{self.token_id}: {self.count} on {self.day}"
 
 
-class UseReceipt(models.Model):
-    """Says that uses collected in Redis are written down: who was killed in between must not make
-    the next one count them twice."""
-
-    name = models.CharField(max_length=64, primary_key=True)
-    at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class VerifierKey(models.Model):
     """A key by which another system may ask what a token is good for. Stored as tokens are."""
 

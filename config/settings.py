@@ -370,11 +370,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(timedelta(hours=6)),
         "options": {"expires": 6 * 3600},
     },
-    "write-down-uses": {
-        "task": "apitokens.tasks.write_down_uses",
-        "schedule": schedule(timedelta(minutes=1)),
-        "options": {"expires": 60},
-    },
     "forget-uses": {
         "task": "apitokens.tasks.forget_uses",
         "schedule": schedule(timedelta(hours=1)),
@@ -500,8 +495,8 @@ REFUSAL_RATE = env.int("REFUSAL_RATE", default=300)
 TOKEN_RATE = env.int("TOKEN_RATE", default=0)
 if min(REFUSAL_RATE, TOKEN_RATE) < 0:
     raise ImproperlyConfigured("REFUSAL_RATE and TOKEN_RATE must be numbers from 0 on.")
-# How often uses of tokens are written down; as many seconds of them a process that is killed loses.
-USAGE_FLUSH_SECONDS = env.int("USAGE_FLUSH_SECONDS", default=60)
+# How often each process stores uses of tokens; one that is killed loses as many seconds of them.
+USAGE_FLUSH_SECONDS = env.int("USAGE_FLUSH_SECONDS", default=10)
 if not 1 <= USAGE_FLUSH_SECONDS <= 60:
     raise ImproperlyConfigured("USAGE_FLUSH_SECONDS must be a whole number from 1 to 60.")
 # What happens to a mail of which nobody can know whether it arrived: "hold", "resend", or

@@ -157,9 +157,9 @@ def fresh_cache() -> None:
 
 
 @pytest.fixture(autouse=True)
-def scribe(monkeypatch: pytest.MonkeyPatch) -> UsageFlusher:
-    """Uses of tokens wait in a notebook of the test's own until the test hands them over: no thread
-    writes beside it."""
+def usage_flusher(monkeypatch: pytest.MonkeyPatch) -> UsageFlusher:
+    """Uses of tokens wait in a buffer of the test's own until the test flushes it: no thread writes
+    beside it."""
     monkeypatch.setattr(UsageFlusher, "start", lambda _self: None)
     fresh = UsageFlusher(UsageBuffer())
     monkeypatch.setattr(flusher, "usage_flusher", fresh)

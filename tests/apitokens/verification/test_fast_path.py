@@ -273,12 +273,12 @@ def test_what_is_remembered_of_one_request_is_not_said_of_another(
 
 
 def test_every_use_is_noted_with_its_address(
-    key: Key, scribe: UsageFlusher, settings: Settings
+    key: Key, usage_flusher: UsageFlusher, settings: Settings
 ) -> None:
     settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1"])
-    scribe.notebook.take()
+    usage_flusher.buffer.pop_all()
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
         asked = environ(f"APIKey {key.spell()}", HTTP_X_FORWARDED_FOR=address)
         assert say(shortcut(nobody), asked).status == "200 OK"
-    used = {use.address: use.times for use in scribe.notebook.take()}
+    used = {use.address: use.times for use in usage_flusher.buffer.pop_all()}
     assert used == {"192.0.2.1": 2, "192.0.2.2": 1}

@@ -507,15 +507,17 @@ def test_further_uses_are_remembered_without_a_query(key: Key, noon: datetime) -
     assert not queries.captured_queries
 
 
-def test_refused_token_is_not_remembered(dead: Key, now: datetime, scribe: UsageFlusher) -> None:
+def test_refused_token_is_not_remembered(
+    dead: Key, now: datetime, usage_flusher: UsageFlusher
+) -> None:
     told(dead, now)
-    assert not scribe.notebook.take()
+    assert not usage_flusher.buffer.pop_all()
 
 
 def test_use_that_cannot_be_written_down_does_not_fail_authentication(
     key: Key, noon: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with patch("apitokens.usage.flusher.write_down", side_effect=DatabaseError("full")):
+    with patch("apitokens.usage.flusher.store_usage", side_effect=DatabaseError("full")):
         assert verify(presented=key.spell(), at=noon).token_id == key.id
     assert f"The use of API token {key.id}" in caplog.text
     assert key.secret not in caplog.text
