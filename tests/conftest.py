@@ -284,7 +284,7 @@ def memory(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """Let what is read inside the test's own transaction be remembered, and for long: a busy
     machine must not make memory forget in the middle of a test."""
     settings.VERIFY_CACHE_SECONDS = 60
-    monkeypatch.setattr("apitokens.verification.verify.is_in_transaction", lambda: False)
+    monkeypatch.setattr("apitokens.verification.token_lookup.is_in_transaction", lambda: False)
     monkeypatch.setattr("apitokens.verification.verifier_keys.is_in_transaction", lambda: False)
 
 
