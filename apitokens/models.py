@@ -99,7 +99,7 @@ class APIToken(models.Model):
     last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
     refusal_told_at = models.DateTimeField(null=True, editable=False)
 
-    # When the next notice of expiration falls due; kept by the verbs, so that looking for due
+    # When the next notice of expiration falls due; kept by the services, so that looking for due
     # tokens among a million costs what is due and not what is there.
     notice_due_at = models.DateTimeField(null=True, editable=False)
 

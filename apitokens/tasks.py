@@ -1,4 +1,4 @@
-"""Celery's door to the verbs. Every task may run twice; the second run is dull."""
+"""Celery tasks of API tokens. All are idempotent."""
 
 from celery import shared_task
 from django.utils import timezone
@@ -29,5 +29,5 @@ def scan_expirations() -> int:
 
 @shared_task
 def forget_uses() -> int:
-    """Drop addresses unseen for 90 days, and counts of days that no chart shows."""
+    """Delete addresses unseen for 90 days, and counts of days that no chart shows."""
     return store.forget(at=timezone.now())

@@ -157,7 +157,7 @@ def _by_section(
     for token in tokens:
         remaining = token.expires_at.astimezone(UTC) - at
         left = Left.of(remaining)
-        # None before the first threshold: whoever decided looked ahead, or had a faster clock.
+        # None before the first threshold: the scan looked ahead, or had a faster clock.
         days = threshold_within(remaining) or DAYS[-1]
         key = token.pk, left, zone, language
         if key not in lines:

@@ -1,5 +1,5 @@
-"""Tells of tokens that somebody created or deleted: the person in whose name it was done, and those
-Administrators who want to hear of every token; and how mails about single tokens read."""
+"""Notices of tokens that others created or deleted, to their issuer and to Administrators who want
+to hear of every token; and the e-mails about single tokens."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -31,7 +31,7 @@ Words = Callable[[], tuple[str, str]]
 
 
 def notify_token_changed(token: APIToken, *, was_created: bool, by: Actor, at: datetime) -> None:
-    """Tell of one token. Part of the verb's transaction."""
+    """Tell of one token. Part of the service's transaction."""
 
     def for_issuer() -> tuple[str, str]:
         words = (

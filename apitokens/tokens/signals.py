@@ -1,4 +1,4 @@
-"""What API tokens have to say about the members who issued them."""
+"""Signal receivers: keep members from leaving, or losing their role, before their tokens."""
 
 from datetime import datetime
 from typing import Any
@@ -56,7 +56,7 @@ def role_of(token_id: int, at: datetime) -> Role | None:
 
 
 def counts(account_id: int, at: datetime) -> dict[int, int]:
-    """How many active tokens of the account each member issued; who issued none is not there."""
+    """Count the active tokens of the account by issuer; members without any are left out."""
     tokens = APIToken.objects.active(at).filter(account_id=account_id).order_by()
     return dict(tokens.values_list("issuer").annotate(count=Count("pk")))
 

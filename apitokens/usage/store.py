@@ -84,18 +84,18 @@ def store_usage(uses: Collection[Use]) -> None:
     unused = {token_id for token_id, token in tokens.items() if token.last_used_at is None}
     _add_to_days(uses)
     _advance(uses)
-    for token_id, found in _note_addresses(uses).items():
+    for token_id, found in _store_addresses(uses).items():
         _report(tokens[token_id], found, is_first_use=token_id in unused)
 
 
 def unknown_sources(sources: Collection[UsageSource]) -> set[UsageSource]:
-    """Those of which nothing is written down."""
+    """The sources that the database does not know."""
     return set(sources) - _known(sources).keys()
 
 
 @transaction.atomic
 def forget(*, at: datetime) -> int:
-    """Drop addresses unseen for 90 days and counts that no chart shows. Returns how many rows."""
+    """Delete addresses unseen for 90 days and counts that no chart shows. Returns how many rows."""
     old = (
         TokenAddress.objects.filter(last_seen_at__lte=at - ADDRESSES_KEPT),
         TokenUseDay.objects.filter(day__lte=at.astimezone(UTC).date() - timedelta(days=DAYS_KEPT)),
@@ -112,8 +112,8 @@ def _joined(one: Use, other: Use) -> Use:
 
 
 def _set_lock_timeout() -> None:
-    """Whoever scans or deletes goes first: we stop waiting before PostgreSQL looks for deadlocks,
-    so that we are the one who tries again."""
+    """Let scans and deletions go first: stop waiting before PostgreSQL looks for deadlocks, so that
+    it is this transaction that tries again."""
     if _is_on_postgresql():
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [WAIT_FOR_LOCKS])
@@ -124,14 +124,14 @@ def _is_on_postgresql() -> bool:
 
 
 def _locked(token_ids: Iterable[int]) -> dict[int, APIToken]:
-    """The tokens, ours until the end of the transaction; everybody locks them in the same order."""
+    """The tokens, locked until the end of the transaction, in the order of their ids."""
     rows = APIToken.objects.filter(pk__in=set(token_ids)).order_by("pk")
     rows = rows.only("name", "role", "account_id", "issuer_id", "last_used_at")
     return {token.pk: token for token in rows.select_for_update(no_key=True)}
 
 
 def _with_clean_address(use: Use) -> Use:
-    """One spelling for each address; whatever is none is not kept."""
+    """One spelling for each address; text that is none is not kept."""
     try:
         return use._replace(address=str(ip_address(use.address or "")))
     except ValueError:
@@ -158,7 +158,7 @@ def _add_to_days(uses: Iterable[Use]) -> None:
 
 def _advance(uses: Iterable[Use]) -> None:
     """Set the last use of those that were used after it. In one statement by hand: Django's own
-    bulk update took three quarters of all the time that goes into writing uses down."""
+    bulk update took three quarters of all the time that storing uses takes."""
     latest: dict[int, Use] = {}
     for use in uses:
         if use.token_id not in latest or latest[use.token_id].last_at < use.last_at:
@@ -191,8 +191,8 @@ def _column(number: int, kind: str) -> str:
     return f"CAST({name} AS {kind})" if _is_on_postgresql() else name
 
 
-def _note_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:
-    """Keep where the tokens were used from. Returns what is news, by token."""
+def _store_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:
+    """Store where the tokens were used from. Returns new addresses, by token."""
     seen = _sources(uses)
     known = _known(seen)
     new: dict[int, list[TokenAddress]] = defaultdict(list)

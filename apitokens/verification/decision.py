@@ -18,7 +18,7 @@ NO_DIGEST = bytes(keys.DIGEST_BYTES)
 
 
 class Reason(StrEnum):
-    """Why a key is refused. All but the first are told only to the holder of the right secret."""
+    """Reasons to refuse a key. Only `UNKNOWN` is told without the right secret."""
 
     UNKNOWN = "unknown"
     DELETED = "deleted"
@@ -30,8 +30,8 @@ class Reason(StrEnum):
 
 @dataclass(slots=True)
 class CacheEntry:
-    """What one read of a key's row found, until its lease ends. An id without a row has an entry
-    too, which no secret fits.
+    """The facts of a key as one read of its row found them, until the lease ends. An id without a
+    row has an entry too, which no secret fits.
 
     The state machine: an entry is replaced by a read (`Action.LOOK_UP`) and leaves the cache when
     its lease ends or the key is changed in this process. What the row said stays as it was read.
@@ -51,7 +51,7 @@ class CacheEntry:
     digest: bytes = NO_DIGEST
     pepper: bytes = field(default=NO_DIGEST, repr=False)
     reason: Reason | None = None
-    """Why the key is refused whatever the time; the time adds `EXPIRED`."""
+    """The reason to refuse the key at any time; expiration is compared with the time."""
     expires_at: datetime | None = None
     refusal_audited_at: datetime | None = None
     side_effects_done: bool = False
@@ -63,7 +63,7 @@ class CacheEntry:
 
 
 class Action(Enum):
-    """What the service has to do."""
+    """Actions that a service carries out."""
 
     LOOK_UP = auto()
     """Read the row, and decide again with `is_fresh`."""

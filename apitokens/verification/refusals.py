@@ -1,4 +1,4 @@
-"""Why a token is not good, and what a good one may do."""
+"""Refusals of tokens in words, and what a good token may do."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -84,12 +84,12 @@ class Refused(Exception):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the audit log keeps of it."""
+        """The details of its audit event."""
         return {"code": self.code} | ({} if self.why == self.code else {"why": self.why})
 
 
 class Verified(NamedTuple):
-    """What a good token may do, and for whom. `role` is the weaker of token's and issuer's. A
+    """A good token's permissions and holder. `role` is the weaker of token's and issuer's. A
     short-lived token has no id."""
 
     token_id: int | None

@@ -1,4 +1,4 @@
-"""Reads what verification needs of an API token, by one narrow query, and caches it."""
+"""Reads an API token for verification, by one narrow query, and caches it."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,11 +18,11 @@ from apitokens.verification.refusals import Verified
 
 @dataclass(slots=True)
 class CachedToken(CacheEntry):
-    """What a process knows of an API token."""
+    """The cache entry of an API token."""
 
     token_id: int = 0
     verified: Verified | None = None
-    """What the token may do. None if no token has this id."""
+    """The permissions of the token. None if no token has this id."""
     pepper_number: int | None = None
     was_unused: bool = False
     last_fit: bytes = field(default=b"", repr=False)
@@ -51,7 +51,7 @@ class _Row(NamedTuple):
 
     @property
     def reason(self) -> Reason | None:
-        """Why the token is refused whatever the time."""
+        """The reason to refuse the token at any time."""
         if self.deleted_at is not None:
             return Reason.DELETED
         is_gone = self.issuer__removed_at is not None or self.account__closed_at is not None

@@ -1,4 +1,4 @@
-"""The verbs of verifier keys, by which other systems may ask what a token is good for.
+"""The services of verifier keys, by which other systems may ask what a token is good for.
 
 Operators make them; they belong to no account, and open nothing but introspection.
 """
@@ -46,7 +46,7 @@ class IssuedVerifier(NamedTuple):
 
 @dataclass(slots=True)
 class _CachedVerifier(CacheEntry):
-    """What a process knows of a verifier key."""
+    """The cache entry of a verifier key."""
 
     row: VerifierKey | None = None
 
@@ -74,7 +74,7 @@ def issue_verifier(*, name: str, by: Actor, at: datetime) -> IssuedVerifier:
 
 @transaction.atomic
 def delete_verifier(*, verifier: VerifierKey, by: Actor, at: datetime) -> bool:
-    """Delete a verifier key: it stops at once. False if somebody was faster. Operators only."""
+    """Delete a verifier key: it stops at once. False if it was deleted already. Operators only."""
     _operators_only(by)
     present = VerifierKey.objects.filter(pk=verifier.pk, deleted_at=None)
     if not present.update(deleted_at=at):

@@ -185,7 +185,7 @@ def _loads(
     walk: Iterator[Any],
     options: argparse.Namespace,
 ) -> dict[str, list[Load]]:
-    """What granian carries for each contestant, one figure a round."""
+    """The load that granian carries for each contestant, one figure a round."""
     found = defaultdict(list)
     for turn in range(1, options.http_rounds + 1):
         for each in all_of_them:

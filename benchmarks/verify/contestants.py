@@ -1,4 +1,4 @@
-"""Who is measured, and with which requests."""
+"""The contestants, and the requests that measure them."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ AGAIN = (FLOOR, HOT, COLD)
 
 
 class Contestant(NamedTuple):
-    """`walk` is true for whoever must not meet a token twice."""
+    """One measured case. `walk`: each request has a token of its own."""
 
     name: str
     stall: str

@@ -27,7 +27,7 @@ def ask(client: Client, method: str, address: str) -> Any:
         client.cookies = cookies
 
 
-def word(answer: Any) -> str:
+def outcome(answer: Any) -> str:
     """The status; for redirects `in` (sign in first), `again` (sign in again) or `go`."""
     if answer.status_code not in (301, 302):
         return str(answer.status_code)
@@ -44,7 +44,7 @@ def text(answer: Any) -> bytes:
 
 
 @contextmanager
-def forgotten() -> Iterator[None]:
+def rolled_back() -> Iterator[None]:
     """What happens inside has not happened: neither in the database nor to the rate limits."""
     cache.clear()
     with transaction.atomic():

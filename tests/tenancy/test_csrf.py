@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from tests.tenancy.accounts import World
-from tests.tenancy.answers import ask, forgotten, word
+from tests.tenancy.answers import ask, outcome, rolled_back
 from tests.tenancy.routes import Route, routes
 
 pytestmark = pytest.mark.django_db
@@ -29,9 +29,9 @@ def test_form_of_another_site_is_refused(route: Route, asker: str, world: World)
     before = world.state()
 
     for method in METHODS:
-        with forgotten():
+        with rolled_back():
             answer = ask(browser, method, route.address(world))
-            assert word(answer) == "403", method
+            assert outcome(answer) == "403", method
             assert "403_csrf.html" in [template.name for template in answer.templates], method
             assert world.state() == before
 
@@ -43,6 +43,6 @@ def test_exempt_page_does_nothing_without_what_allows_it(route: Route, world: Wo
     browser = Client(enforce_csrf_checks=True)
     before = world.state()
 
-    with forgotten():
-        assert word(ask(browser, "POST", route.address(world))) == "400"
+    with rolled_back():
+        assert outcome(ask(browser, "POST", route.address(world))) == "400"
         assert world.state() == before

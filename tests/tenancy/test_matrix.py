@@ -4,7 +4,7 @@ every route by everybody."""
 import pytest
 
 from tests.tenancy.accounts import ACCOUNT_MARK, ASKERS, ENGINEERS_MARK, OUTSIDERS, World
-from tests.tenancy.answers import REFUSED, ask, forgotten, text, word
+from tests.tenancy.answers import REFUSED, ask, outcome, rolled_back, text
 from tests.tenancy.matrix import MATRIX, NAMELESS
 from tests.tenancy.routes import Route, is_id, nameless, routes
 
@@ -42,8 +42,8 @@ def test_everybody_gets_the_answer_that_the_matrix_says(route: Route, world: Wor
     for method, expected in MATRIX[route.name].items():
         got = {}
         for asker in ASKERS:
-            with forgotten():
-                got[asker] = word(ask(world.clients[asker], method, route.address(world)))
+            with rolled_back():
+                got[asker] = outcome(ask(world.clients[asker], method, route.address(world)))
 
         assert got == expected, method
 
@@ -58,9 +58,9 @@ def test_method_that_is_not_in_the_matrix_is_refused_to_everybody(
 ) -> None:
     for method in set(route.methods) - set(MATRIX[route.name]):
         for asker in ASKERS:
-            with forgotten():
+            with rolled_back():
                 answer = ask(world.clients[asker], method, route.address(world))
-            assert word(answer) in REFUSED, (method, asker)
+            assert outcome(answer) in REFUSED, (method, asker)
 
 
 @every_route
@@ -68,7 +68,7 @@ def test_outsiders_read_and_change_nothing_of_the_account(route: Route, world: W
     before = world.state()
     for asker in outsiders(route):
         for method in route.methods:
-            with forgotten():
+            with rolled_back():
                 said = text(ask(world.clients[asker], method, route.address(world)))
                 assert ACCOUNT_MARK.encode() not in said.lower(), (asker, method)
                 assert method == "GET" or world.state() == before, (asker, method)
@@ -77,7 +77,7 @@ def test_outsiders_read_and_change_nothing_of_the_account(route: Route, world: W
 @every_route
 def test_member_reads_nothing_of_another_member(route: Route, world: World) -> None:
     for method in route.methods:
-        with forgotten():
+        with rolled_back():
             said = text(ask(world.clients["user"], method, route.address(world)))
         assert ENGINEERS_MARK.encode() not in said.lower(), method
 
@@ -91,9 +91,9 @@ def test_what_one_must_not_see_is_answered_like_what_is_not_there(
             own = ("client_id", "account_id") if asker == "user" else ()
             answers = []
             for address in (route.address(world), route.address_of_nothing(world, but=own)):
-                with forgotten():
+                with rolled_back():
                     answer = ask(world.clients[asker], method, address)
-                answers.append((word(answer), text(answer).replace(address.encode(), b"")))
+                answers.append((outcome(answer), text(answer).replace(address.encode(), b"")))
             assert answers[0] == answers[1], (method, asker)
 
 

@@ -25,7 +25,7 @@ YESTERDAY = NOON - timedelta(days=1)
 HOME, AWAY = "192.0.2.1", "192.0.2.2"
 
 
-class Watch(SimpleNamespace):
+class Clock(SimpleNamespace):
     """A clock that stands until the test moves it."""
 
     now = 1000.0
@@ -35,12 +35,12 @@ class Watch(SimpleNamespace):
 
 
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch, usage_flusher: UsageFlusher) -> Watch:
+def clock(monkeypatch: pytest.MonkeyPatch, usage_flusher: UsageFlusher) -> Clock:
     """The flusher's clock; it has just stored everything."""
-    watch = Watch()
-    monkeypatch.setattr(flusher, "time", watch)
-    usage_flusher._flushed_at = watch.now
-    return watch
+    clock = Clock()
+    monkeypatch.setattr(flusher, "time", clock)
+    usage_flusher._flushed_at = clock.now
+    return clock
 
 
 @pytest.fixture
@@ -149,11 +149,11 @@ def test_recording_a_use_costs_no_query(token: APIToken) -> None:
 
 
 def test_uses_are_stored_every_ten_seconds_by_one_update(
-    token: APIToken, usage_flusher: UsageFlusher, watch: Watch
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
     for second in range(10):
         recorded(token, NOON + timedelta(seconds=second))
-        watch.now += 1
+        clock.now += 1
         with CaptureQueriesContext(connection) as queries:
             usage_flusher.flush()
         updates = [each for each in queries.captured_queries if each["sql"].startswith("UPDATE")]
@@ -161,15 +161,15 @@ def test_uses_are_stored_every_ten_seconds_by_one_update(
     assert (last_used_at(token), uses_today(token)) == (NOON + timedelta(seconds=9), 10)
 
 
-def test_nothing_used_costs_no_query(usage_flusher: UsageFlusher, watch: Watch) -> None:
-    watch.now += 10
+def test_nothing_used_costs_no_query(usage_flusher: UsageFlusher, clock: Clock) -> None:
+    clock.now += 10
     with CaptureQueriesContext(connection) as queries:
         usage_flusher.flush()
     assert not queries.captured_queries
 
 
 def test_buffer_that_fills_is_flushed_before_its_time(
-    token: APIToken, usage_flusher: UsageFlusher, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(usage_buffer, "MOST_BUFFERED", 2)
     recorded(token)
@@ -179,7 +179,7 @@ def test_buffer_that_fills_is_flushed_before_its_time(
 
 
 def test_process_that_ends_stores_everything(
-    token: APIToken, usage_flusher: UsageFlusher, watch: Watch
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
     recorded(token)
     usage_flusher.end()
@@ -206,10 +206,10 @@ def test_first_use_is_first_once(
 
 
 def test_unseen_address_is_reported_within_a_second(
-    token: APIToken, usage_flusher: UsageFlusher, watch: Watch
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
     recorded(token, address=AWAY)
-    watch.now += 1
+    clock.now += 1
     usage_flusher.flush()
     assert AuditEvent.objects.filter(
         kind="token.used_from_new_address", address=AWAY, subject_id=token.pk
@@ -217,16 +217,16 @@ def test_unseen_address_is_reported_within_a_second(
 
 
 def test_known_address_waits_for_the_flush(
-    token: APIToken, usage_flusher: UsageFlusher, watch: Watch
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
     recorded(token)
-    watch.now += 1
+    clock.now += 1
     usage_flusher.flush()
     assert last_used_at(token) == YESTERDAY
 
 
 def test_address_is_looked_up_once_by_a_process(
-    token: APIToken, usage_flusher: UsageFlusher, watch: Watch
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
     recorded(token)
     usage_flusher.flush()
@@ -240,21 +240,21 @@ def test_address_is_looked_up_once_by_a_process(
 
 
 def test_uses_wait_while_the_database_does_not_answer(
-    token: APIToken, usage_flusher: UsageFlusher, watch: Watch, caplog: pytest.LogCaptureFixture
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorded(token)
-    watch.now += 10
+    clock.now += 10
     with patch.object(flusher, "store_usage", side_effect=OperationalError("gone")):
         usage_flusher.flush()
     assert "Uses of API tokens wait" in caplog.text
     recorded(token, NOON + timedelta(seconds=1))
-    watch.now += 1
+    clock.now += 1
     usage_flusher.flush()
     assert (last_used_at(token), uses_today(token)) == (NOON + timedelta(seconds=1), 2)
 
 
 def test_unseen_address_is_looked_up_again_when_the_database_is_back(
-    token: APIToken, usage_flusher: UsageFlusher, watch: Watch
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
     recorded(token, address=AWAY)
     with patch.object(flusher, "unknown_sources", side_effect=OperationalError("gone")):

@@ -93,7 +93,7 @@ def suspend(token: APIToken) -> None:
 
 
 def end_by_hand(token: APIToken) -> None:
-    """Somebody writes to the database past all verbs."""
+    """Write to the database past all services."""
     APIToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now())
 
 
