@@ -56,7 +56,7 @@ def plant(tokens: int) -> dict[str, Any]:
     return {
         "verifier": _make_verifier(at),
         "good": texts[0],
-        "walk": texts[ON_THE_USER:],
+        "unseen": texts[ON_THE_USER:],
         **_bad(texts[0]),
     }
 
