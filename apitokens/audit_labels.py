@@ -1,4 +1,4 @@
-"""What the audit log calls the events of API tokens."""
+"""Labels of the events of API tokens in the audit log."""
 
 from django.utils.translation import gettext_lazy as _
 

@@ -1,4 +1,4 @@
-"""What operators should hear about before it hurts."""
+"""System checks: peppers that stored tokens and verifier keys depend on."""
 
 from collections.abc import Sequence
 from typing import Any

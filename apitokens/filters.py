@@ -1,4 +1,4 @@
-"""What a list of tokens can be asked for: one vocabulary for the page and the API."""
+"""Filters and orders of lists of tokens: one vocabulary for the page and the API."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -134,7 +134,7 @@ class PageFilter(TokenFilter):
 
     def __init__(self, data: Any, *, actor: Actor, at: datetime) -> None:
         chosen = data.copy()
-        # Whoever names tokens wants to see them whatever has become of them since, the most urgent
+        # A link that names tokens shows them whatever has become of them since, the most urgent
         # first as in the notice.
         names_tokens = bool(chosen.get("ids"))
         chosen["status"] = chosen.get("status") or (ALL if names_tokens else Status.ACTIVE)
@@ -175,7 +175,7 @@ class PageFilter(TokenFilter):
 
 
 def id_in(text: str) -> int | None:
-    """The token id that somebody searches for, alone or followed by `$` or `_`; None for words."""
+    """The token id in the search text, alone or followed by `$` or `_`; None for words."""
     return parse_id(text.strip().split("$")[0].split("_")[0])
 
 

@@ -46,7 +46,7 @@ _PROCESS_KEY = secrets.token_bytes(32)
 
 
 class Damage(StrEnum):
-    """What is wrong with text that is no token."""
+    """Kinds of damage to text that is no token."""
 
     SHAPE = "shape"
     CHECKSUM = "checksum"
@@ -100,7 +100,7 @@ def parse(text: str, prefix: Prefix = "") -> Key:
 
 
 def read(text: str, prefix: Prefix = "") -> Key | Damage:
-    """`parse` for who is sent much that is no token: tells the damage instead of raising it."""
+    """As `parse`, for callers that are sent much text that is no token: returns the damage."""
     match = _SHAPE.fullmatch(text) if len(text) <= LONGEST else None
     if match is None:
         is_id = len(text) <= LONGEST and _ID_ALONE.fullmatch(text)
@@ -119,7 +119,7 @@ def checksum(token_id: int, secret: str, prefix: Prefix = "") -> str:
 
 
 def digest(key: Key, pepper: bytes) -> bytes:
-    """What is stored: HMAC-SHA-256 under the pepper, 32 bytes. The id is in it, so that a digest
+    """The stored digest: HMAC-SHA-256 under the pepper, 32 bytes. The id is in it, so that a digest
     moved to another row fits nothing."""
     begun = _begun(pepper).copy()
     begun.update(f"{key.prefix}{key.id}:{key.secret}".encode())
@@ -148,7 +148,7 @@ def fingerprint(text: str) -> bytes:
 
 def extract_id(text: str) -> int:
     """The id that the text begins with if it is a token, without a look at the rest of it; else
-    anything. Only for text of bearable length, and who compares the whole of it afterwards."""
+    anything. Only for text of limited length, and for callers that compare all of it afterwards."""
     try:
         return int(text[:-_AFTER_ID])
     except ValueError:

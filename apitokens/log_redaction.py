@@ -1,4 +1,4 @@
-"""Keeps secrets out of the logs, whoever writes them."""
+"""Redacts tokens in log records, whichever library writes them."""
 
 import logging
 

@@ -99,7 +99,7 @@ class APIToken(models.Model):
     last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
     refusal_told_at = models.DateTimeField(null=True, editable=False)
 
-    # When the next notice of expiration falls due; kept by the verbs, so that looking for due
+    # When the next notice of expiration falls due; kept by the services, so that looking for due
     # tokens among a million costs what is due and not what is there.
     notice_due_at = models.DateTimeField(null=True, editable=False)
 
@@ -258,17 +258,6 @@ class TokenUseDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token_id}: {self.count} on {self.day}"
-
-
-class UseReceipt(models.Model):
-    """Says that uses collected in Redis are written down: who was killed in between must not make
-    the next one count them twice."""
-
-    name = models.CharField(max_length=64, primary_key=True)
-    at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class VerifierKey(models.Model):

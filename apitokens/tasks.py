@@ -1,13 +1,12 @@
-"""Celery's door to the verbs. Every task may run twice; the second run is dull."""
+"""Celery tasks of API tokens. All are idempotent."""
 
 from celery import shared_task
-from django.conf import settings
 from django.utils import timezone
 
 from accounts.authorization.actor import Actor, EntryPoint
 from apitokens.expiry import scan as expiry
 from apitokens.tokens import services as token_services
-from apitokens.usage import redis_relay, store
+from apitokens.usage import store
 from notifications.tasks import deliver_mails
 
 
@@ -29,13 +28,6 @@ def scan_expirations() -> int:
 
 
 @shared_task
-def write_down_uses() -> None:
-    """Write down the uses that wait in Redis, if all who left them there have ended since."""
-    if settings.REDIS_URL:
-        redis_relay.write_down_all()
-
-
-@shared_task
 def forget_uses() -> int:
-    """Drop addresses unseen for 90 days, and counts of days that no chart shows."""
+    """Delete addresses unseen for 90 days, and counts of days that no chart shows."""
     return store.forget(at=timezone.now())

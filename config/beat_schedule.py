@@ -8,7 +8,6 @@ from celery.schedules import schedule
 _TASKS = (
     ("clear-sessions", "accounts.tasks.clear_sessions", timedelta(hours=6)),
     ("forget-token-families", "accounts.tasks.forget_token_families", timedelta(hours=6)),
-    ("write-down-uses", "apitokens.tasks.write_down_uses", timedelta(minutes=1)),
     ("forget-uses", "apitokens.tasks.forget_uses", timedelta(hours=1)),
     ("forget-digests", "apitokens.tasks.forget_digests", timedelta(hours=1)),
     ("enforce-inactivity-policies", "sso.tasks.enforce_inactivity_policies", timedelta(hours=1)),

@@ -1,9 +1,9 @@
-"""The short way to `/iam/auth/verify`, in front of Django, for what memory can answer.
+"""Answers `/iam/auth/verify` from the cache, in front of Django.
 
-An empty request costs Django several times what it takes to check a token. So what needs no I/O is
-answered here: a token that was looked up less than `VERIFY_CACHE_SECONDS` ago, and a refusal that
-looks nothing up. Everything else, and everything odd, goes the ordinary way. Both ways word their
-answer by `apitokens.api.responses`, and the tests compare them.
+An empty request costs Django several times what it takes to check a token. So requests that need no
+I/O are answered here: for a token that was looked up less than `VERIFY_CACHE_SECONDS` ago, and for
+a refusal without a look-up. All others, and unusual ones, go to Django. Both word their answer by
+`apitokens.api.responses`, and the tests compare them.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ from config.middleware import security_headers
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 PATH = "/iam/auth/verify"
-FRAME = (
+REQUEST_PARTS = (
     "REQUEST_METHOD",
     "SCRIPT_NAME",
     "QUERY_STRING",
@@ -36,10 +36,10 @@ FRAME = (
     "HTTP_X_FORWARDED_PROTO",
     "wsgi.url_scheme",
 )
-LONGEST_FRAME = 500
-"""Characters. What is longer goes the ordinary way."""
-MOST_FRAMES = 4_096
-"""Frames are remembered, in 2 KB each: 8 MB at the most."""
+MOST_CHARACTERS = 500
+"""Characters. Longer ones go to Django."""
+MOST_REQUEST_KEYS = 4_096
+"""Cached in 2 KB each: 8 MB at the most."""
 
 
 class _Head(WSGIRequest):
@@ -50,8 +50,8 @@ class _Head(WSGIRequest):
 
 
 class _RequestKey(NamedTuple):
-    """All that a request says, but for the Authorization header: from where it comes, what a token
-    is to be good for, and with which headers it is answered."""
+    """The facts of a request beside its Authorization header: the address, the requirement on the
+    token, and the headers of the answer."""
 
     address: str | None
     need: Requirement
@@ -59,34 +59,34 @@ class _RequestKey(NamedTuple):
 
 
 def shortcut(serve: WSGIApplication) -> WSGIApplication:
-    """Answer from memory where that is possible; leave everything else to `serve`."""
+    """Answer from the cache where that is possible; leave all other requests to `serve`."""
 
     def serve_or_answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        frame = _frame(environ) if environ.get("PATH_INFO") == PATH else None
-        if frame is None:
+        request = _request_key(environ) if environ.get("PATH_INFO") == PATH else None
+        if request is None:
             return serve(environ, start_response)
         given = answer_need(
-            frame.need,
+            request.need,
             authorization=environ.get("HTTP_AUTHORIZATION", ""),
             at=timezone.now(),
-            address=frame.address,
+            address=request.address,
             ask=verify_from_cache,
         )
         if given is None:
             return serve(environ, start_response)
-        start_response(_status_line(given.status), given.headers + frame.headers)
+        start_response(_status_line(given.status), given.headers + request.headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [given.body]
 
     return serve_or_answer
 
 
-def _frame(environ: dict[str, Any]) -> _RequestKey | None:
-    """None for what is odd: it goes the ordinary way."""
-    texts = tuple([environ.get(name) for name in FRAME])
-    if len("".join(filter(None, texts))) > LONGEST_FRAME or "HTTP_TRANSFER_ENCODING" in environ:
+def _request_key(environ: dict[str, Any]) -> _RequestKey | None:
+    """The facts of the request. None for an unusual one, which goes to Django."""
+    texts = tuple([environ.get(name) for name in REQUEST_PARTS])
+    if len("".join(filter(None, texts))) > MOST_CHARACTERS or "HTTP_TRANSFER_ENCODING" in environ:
         return None
     try:
-        return _read_frame(texts)
+        return _read_request_key(texts)
     except (_NotCacheable, BadNeed):
         return None
 
@@ -95,14 +95,16 @@ class _NotCacheable(Exception):
     """Some rule of the portal's middleware would stop or change this request."""
 
 
-@lru_cache(maxsize=MOST_FRAMES)
-def _read_frame(texts: tuple[str | None, ...]) -> _RequestKey:
-    """Proxies ask the same again and again, so what they ask is read once.
+@lru_cache(maxsize=MOST_REQUEST_KEYS)
+def _read_request_key(texts: tuple[str | None, ...]) -> _RequestKey:
+    """Read what the request says. Cached, because proxies send the same again and again.
 
-    Raises `_NotCacheable` or `BadNeed`, so that nothing is remembered of what is odd: somebody may
-    have put a token into the address.
+    Raises `_NotCacheable` or `BadNeed`, so that nothing of an unusual request is cached: it may
+    have a token in its address.
     """
-    head = _Head({name: text for name, text in zip(FRAME, texts, strict=True) if text is not None})
+    head = _Head(
+        {name: text for name, text in zip(REQUEST_PARTS, texts, strict=True) if text is not None}
+    )
     need = read_need(head.META.get("QUERY_STRING", ""))
     is_secure = head.is_secure()
     if not _is_plain(head, is_secure=is_secure):

@@ -1,7 +1,7 @@
-"""A crowd of real processes that all act at the same moment, on a database that is really shared.
+"""Real processes that all act at the same moment, on a database that is really shared.
 
-`python -m tests.concurrency` reads JSON lists of deeds from standard input, a line each. It gives
-every deed of a list a process of its own, and prints how often each outcome came about.
+`python -m tests.concurrency` reads JSON lists of tasks from standard input, a line each. It gives
+every task of a list a process of its own, and prints how often each outcome came about.
 """
 
 import atexit
@@ -19,7 +19,7 @@ from uuid import UUID
 
 import django
 
-Deed = dict[str, Any]
+Task = dict[str, Any]
 """`member`: its key; `does`: "issue", "leave", "demote" or "remove" (then `target`: the key of the
 other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invite" (then `email`),
 "open" (an account of their own), "be" (then `email`, the address that is theirs from now on),
@@ -27,13 +27,13 @@ other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invi
 (for those who do not); `times` (1); to issue, `form_key` (the same each time) and `role`."""
 
 
-def outcomes(deeds: list[Deed]) -> Counter[str]:
-    """Let the crowd loose on the test database; returns how often each outcome came about."""
+def outcomes(tasks: list[Task]) -> Counter[str]:
+    """Run the tasks at once on the test database; returns how often each outcome came about."""
     starter = _starter(shared_database_url())
     assert starter.stdin
     assert starter.stdout
     try:
-        starter.stdin.write(json.dumps(deeds) + "\n")
+        starter.stdin.write(json.dumps(tasks) + "\n")
         starter.stdin.flush()
         return Counter(json.loads(starter.stdout.readline()))
     except BaseException:  # a late answer must not be that to the next question
@@ -44,7 +44,7 @@ def outcomes(deeds: list[Deed]) -> Counter[str]:
 
 @functools.cache
 def _starter(database_url: str) -> "subprocess.Popen[str]":
-    """Who starts the crowds. It has Django ready, which takes longer than most of their deeds."""
+    """The process that forks the others: it has Django ready, which takes longer than most tasks."""
     starter = subprocess.Popen(
         [sys.executable, "-m", "tests.concurrency"],
         env={**os.environ, "DATABASE_URL": database_url},
@@ -66,22 +66,22 @@ def shared_database_url() -> str:
     return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
 
 
-def _act(deed: Deed, start: Barrier, told: Any) -> None:
+def _act(task: Task, start: Barrier, told: Any) -> None:
     from accounts.models import Membership
 
     try:
-        member = Membership.objects.select_related("user", "account").get(pk=deed["member"])
+        member = Membership.objects.select_related("user", "account").get(pk=task["member"])
         start.wait(timeout=60)
-        told.put([_try(deed, member) for _time in range(deed.get("times", 1))])
+        told.put([_try(task, member) for _time in range(task.get("times", 1))])
     except Exception as fault:  # whatever it is, the test must hear of it
         told.put([repr(fault)])
 
 
-def _try(deed: Deed, member: Any) -> str:
+def _try(task: Task, member: Any) -> str:
     from django.core.exceptions import PermissionDenied, ValidationError
 
     try:
-        return DEEDS[deed["does"]](deed, member)
+        return TASKS[task["does"]](task, member)
     except ValidationError as refusal:
         return _code(refusal)
     except PermissionDenied as refusal:
@@ -97,19 +97,19 @@ def _code(refusal: Any) -> str:
     return str(errors[0].code)
 
 
-def _issue(deed: Deed, member: Any) -> str:
+def _issue(task: Task, member: Any) -> str:
     from django.utils import timezone
 
     from accounts.roles import Role
     from tests.factories import issue
 
-    form_key = UUID(deed["form_key"]) if "form_key" in deed else None
-    role = Role(deed.get("role", Role.USERS))
+    form_key = UUID(task["form_key"]) if "form_key" in task else None
+    role = Role(task.get("role", Role.USERS))
     issue(member, at=timezone.now(), form_key=form_key, role=role)
     return "issued"
 
 
-def _leave(_deed: Deed, member: Any) -> str:
+def _leave(_deed: Task, member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor, EntryPoint
@@ -120,7 +120,7 @@ def _leave(_deed: Deed, member: Any) -> str:
     return "left"
 
 
-def _demote(deed: Deed, member: Any) -> str:
+def _demote(task: Task, member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor
@@ -128,26 +128,26 @@ def _demote(deed: Deed, member: Any) -> str:
     from accounts.models import Membership
     from accounts.roles import Role
 
-    target = Membership.objects.get(pk=deed["target"])
+    target = Membership.objects.get(pk=task["target"])
     members.change_role(
         membership=target, role=Role.USERS, by=Actor.member(member), at=timezone.now()
     )
     return "demoted"
 
 
-def _remove(deed: Deed, member: Any) -> str:
+def _remove(task: Task, member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor
     from accounts.members import services as members
     from accounts.models import Membership
 
-    target = Membership.objects.get(pk=deed["target"])
+    target = Membership.objects.get(pk=task["target"])
     members.remove_member(membership=target, by=Actor.member(member), at=timezone.now())
     return "removed"
 
 
-def _invite(deed: Deed, member: Any) -> str:
+def _invite(task: Task, member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor
@@ -156,7 +156,7 @@ def _invite(deed: Deed, member: Any) -> str:
 
     invitations.invite(
         account=member.account,
-        email=deed["email"],
+        email=task["email"],
         role=Role.USERS,
         by=Actor.member(member),
         at=timezone.now(),
@@ -164,20 +164,20 @@ def _invite(deed: Deed, member: Any) -> str:
     return "invited"
 
 
-def _accept(deed: Deed, _member: Any) -> str:
+def _accept(task: Task, _member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor
     from accounts.invitations import services as invitations
     from accounts.models import Invitation
 
-    invitation = Invitation.objects.get(pk=deed["invitation"])
+    invitation = Invitation.objects.get(pk=task["invitation"])
     by = Actor.person(invitation.user)
     invitations.accept(invitation=invitation, user=invitation.user, by=by, at=timezone.now())
     return "accepted"
 
 
-def _open(_deed: Deed, member: Any) -> str:
+def _open(_deed: Task, member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor
@@ -189,42 +189,42 @@ def _open(_deed: Deed, member: Any) -> str:
     return "opened"
 
 
-def _be(deed: Deed, member: Any) -> str:
+def _be(task: Task, member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor
     from accounts.sign_in import services as sign_in_services
 
     by = Actor.person(member.user)
-    sign_in_services.change_email(user=member.user, email=deed["email"], by=by, at=timezone.now())
+    sign_in_services.change_email(user=member.user, email=task["email"], by=by, at=timezone.now())
     return "changed"
 
 
-def _refresh(deed: Deed, _member: Any) -> str:
+def _refresh(task: Task, _member: Any) -> str:
     from django.utils import timezone
 
     from accounts.jwt import token_families, tokens
 
     try:
-        token_families.refresh(presented=deed["refresh"], at=timezone.now(), address=None)
+        token_families.refresh(presented=task["refresh"], at=timezone.now(), address=None)
     except tokens.Invalid:
         return "invalid"
     return "refreshed"
 
 
-def _delete_all(deed: Deed, member: Any) -> str:
+def _delete_all(task: Task, member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor
     from accounts.models import Membership
     from apitokens.tokens import services as token_services
 
-    target = Membership.objects.get(pk=deed["target"])
+    target = Membership.objects.get(pk=task["target"])
     token_services.delete_all_of(issuer=target, by=Actor.member(member), at=timezone.now())
     return "deleted all"
 
 
-def _come(_deed: Deed, member: Any) -> str:
+def _come(_deed: Task, member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor
@@ -234,7 +234,7 @@ def _come(_deed: Deed, member: Any) -> str:
     return "came"
 
 
-def _watch(_deed: Deed, _member: Any) -> str:
+def _watch(_deed: Task, _member: Any) -> str:
     from django.utils import timezone
 
     from accounts.authorization.actor import Actor, EntryPoint
@@ -246,7 +246,7 @@ def _watch(_deed: Deed, _member: Any) -> str:
     return f"dealt with {found}"
 
 
-DEEDS = {
+TASKS = {
     "issue": _issue,
     "leave": _leave,
     "demote": _demote,
@@ -265,18 +265,18 @@ DEEDS = {
 def main() -> None:
     django.setup()
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(_crowd(json.loads(line))) + "\n")
+        sys.stdout.write(json.dumps(_run_at_once(json.loads(line))) + "\n")
         sys.stdout.flush()
 
 
-def _crowd(deeds: list[Deed]) -> Counter[str]:
+def _run_at_once(tasks: list[Task]) -> Counter[str]:
     fork = multiprocessing.get_context("fork")
-    start, told = fork.Barrier(len(deeds)), fork.Queue()
-    crowd = [fork.Process(target=_act, args=(deed, start, told)) for deed in deeds]
-    for process in crowd:
+    start, told = fork.Barrier(len(tasks)), fork.Queue()
+    processes = [fork.Process(target=_act, args=(task, start, told)) for task in tasks]
+    for process in processes:
         process.start()
-    counted = Counter(outcome for _process in crowd for outcome in told.get(timeout=180))
-    for process in crowd:
+    counted = Counter(outcome for _process in processes for outcome in told.get(timeout=180))
+    for process in processes:
         process.join()
     return counted
 

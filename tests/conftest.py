@@ -215,9 +215,9 @@ def fresh_cache() -> None:
 
 
 @pytest.fixture(autouse=True)
-def scribe(monkeypatch: pytest.MonkeyPatch) -> UsageFlusher:
-    """Uses of tokens wait in a notebook of the test's own until the test hands them over: no thread
-    writes beside it."""
+def usage_flusher(monkeypatch: pytest.MonkeyPatch) -> UsageFlusher:
+    """Uses of tokens wait in a buffer of the test's own until the test flushes it: no thread writes
+    beside it."""
     monkeypatch.setattr(UsageFlusher, "start", lambda _self: None)
     fresh = UsageFlusher(UsageBuffer())
     monkeypatch.setattr(flusher, "usage_flusher", fresh)
@@ -342,7 +342,7 @@ def memory(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """Let what is read inside the test's own transaction be remembered, and for long: a busy
     machine must not make memory forget in the middle of a test."""
     settings.VERIFY_CACHE_SECONDS = 60
-    monkeypatch.setattr("apitokens.verification.verify.is_in_transaction", lambda: False)
+    monkeypatch.setattr("apitokens.verification.token_lookup.is_in_transaction", lambda: False)
     monkeypatch.setattr("apitokens.verification.verifier_keys.is_in_transaction", lambda: False)
 
 

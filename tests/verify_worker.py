@@ -21,19 +21,19 @@ WARM = 50
 def main() -> None:
     django.setup()
     presented = sys.stdin.readline().strip()
-    calls, story = 0, {"good_until": 0.0, "refused_at": 0.0, "calls": 0, "refusal": ""}
+    calls, result = 0, {"good_until": 0.0, "refused_at": 0.0, "calls": 0, "refusal": ""}
     deadline = time.monotonic() + ASKS_FOR
-    while time.monotonic() < deadline and not story["refusal"]:
+    while time.monotonic() < deadline and not result["refusal"]:
         calls += 1
-        _ask(presented, story)
+        _ask(presented, result)
         if calls == WARM:
             sys.stdout.write("ready\n")
             sys.stdout.flush()
-    story["calls"] = calls
-    json.dump(story, sys.stdout)
+    result["calls"] = calls
+    json.dump(result, sys.stdout)
 
 
-def _ask(presented: str, story: dict[str, Any]) -> None:
+def _ask(presented: str, result: dict[str, Any]) -> None:
     from django.utils import timezone
 
     from apitokens.verification.refusals import Refused
@@ -43,9 +43,9 @@ def _ask(presented: str, story: dict[str, Any]) -> None:
     try:
         verify(presented=presented, at=timezone.now(), address=None)
     except Refused as refused:
-        story["refused_at"], story["refusal"] = time.monotonic(), refused.code
+        result["refused_at"], result["refusal"] = time.monotonic(), refused.code
     else:
-        story["good_until"] = began
+        result["good_until"] = began
 
 
 if __name__ == "__main__":

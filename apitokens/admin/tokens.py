@@ -1,4 +1,4 @@
-"""The operators' pages about API tokens: to look, and to delete through the verb."""
+"""The operators' pages about API tokens: to look, and to delete through the service."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -50,12 +50,12 @@ class BadQuestion(ValueError):
 @csrf_exempt
 @sensitive_variables()
 def introspect(request: HttpRequest) -> HttpResponse:
-    """What the token in the form's field `token` is good for, told to a known verifier only."""
+    """Describe the token in the form's field `token`, to a known verifier only."""
     if request.method != "POST":
         return not_allowed(request, ("POST",))
     at = timezone.now()
     try:
-        _recognise_caller(request, at=at)
+        _authenticate_caller(request, at=at)
         return as_response(_describe(_asked_token(request), at=at), request)
     except Refused as refused:
         return _refused(request, refused)
@@ -69,7 +69,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_variables()
-def _recognise_caller(request: HttpRequest, *, at: datetime) -> None:
+def _authenticate_caller(request: HttpRequest, *, at: datetime) -> None:
     """Raises `Refused` unless a verifier key comes with the request."""
     scheme, _space, text = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     address = client_address(request)
@@ -87,7 +87,7 @@ def _recognise_caller(request: HttpRequest, *, at: datetime) -> None:
 
 @sensitive_variables()
 def _password(encoded: str) -> str:
-    """What stands after the first colon; the name before it is the caller's own business."""
+    """The password of Basic credentials; the user name is ignored."""
     try:
         pair = base64.b64decode(encoded, validate=True).decode("latin-1")
     except (binascii.Error, ValueError):
@@ -116,7 +116,7 @@ def _asked_token(request: HttpRequest) -> str:
 
 @sensitive_variables("token")
 def _describe(token: str, *, at: datetime) -> Answer:
-    """What a token is good for. The address of its use stays unknown: who asks does not use it."""
+    """Describe the token. No address is recorded: the caller is not the client that uses it."""
     try:
         found = (verify_bearer if "." in token else verify)(presented=token, at=at, address=None)
     except Refused:

@@ -1,7 +1,7 @@
-"""What `/iam/auth/verify` answers, in parts that any server can send.
+"""Answers of `/iam/auth/verify`, in parts that any server can send.
 
-The view and the short way in front of Django (`config.verify_fast_path`) say the same because both
-say what `answer_need` says.
+The view and the fast path in front of Django (`config.verify_fast_path`) answer alike, because both
+call `answer_need`.
 """
 
 import json
@@ -52,13 +52,13 @@ class BadNeed(ValueError):
 
 
 def answer(*, authorization: str, query: str, at: datetime, address: str | None) -> Answer:
-    """Whether the token in the header is good for what the query asks."""
+    """Tell whether the token in the header is good for what the query requires."""
     try:
         need = read_need(query)
     except BadNeed as bad:
         return in_json(400, {"message": BAD_REQUEST, "errors": bad.errors})
     given = answer_need(need, authorization=authorization, at=at, address=address)
-    assert given is not None  # the verb always knows
+    assert given is not None  # `verify` always knows
     return given
 
 
@@ -70,7 +70,7 @@ def answer_need(
     address: str | None,
     ask: Callable[..., Verified | None] = verify,
 ) -> Answer | None:
-    """Whether the token in the header is good for what is needed. None if `ask` says None."""
+    """Tell whether the token in the header meets the requirement. None if `ask` returns None."""
     try:
         found = verify_header(authorization, at=at, address=address, ask=ask)
         if found is None:

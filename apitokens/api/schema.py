@@ -1,4 +1,4 @@
-"""What the OpenAPI description says about each call."""
+"""The OpenAPI description of each call."""
 
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ _NO_TOKEN = refusal("No such token, or not yours to see", message="API token not
 
 
 class _Version(NamedTuple):
-    """What differs between v1 and v2: the addresses' names, and the spelling of new tokens."""
+    """The differences between v1 and v2: the addresses' names, and the spelling of new tokens."""
 
     suffix: str
     tag: str

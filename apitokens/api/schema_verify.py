@@ -1,4 +1,4 @@
-"""What the OpenAPI description says about verification. Its views are not REST framework's."""
+"""The OpenAPI description of verification. Its views are not REST framework's."""
 
 from typing import Any
 

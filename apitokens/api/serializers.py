@@ -13,7 +13,7 @@ _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
 
-# The verbs' names of things, in the words of the wire.
+# The services' names of fields, as the API spells them.
 FIELDS = {"expires_at": "exp_date"}
 
 

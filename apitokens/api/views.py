@@ -107,7 +107,7 @@ def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> token_services.Is
 
 
 def _worded(refusal: ValidationError) -> dict[str, Any]:
-    """The verb's refusal, nested like the request."""
+    """The refusal of the service, nested like the request."""
     errors = as_errors(refusal, FIELDS)
     if "role" in errors:
         errors["client_user"] = {"role": errors.pop("role")}

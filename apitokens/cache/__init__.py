@@ -1,1 +1,1 @@
-"""What processes remember of tokens and verifier keys, for a moment."""
+"""Caches of tokens and verifier keys in the memory of each process, for a second."""

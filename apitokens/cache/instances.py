@@ -1,4 +1,4 @@
-"""What this process remembers between requests. Whoever changes a row forgets it here on commit."""
+"""The caches of this process. Services that change a row forget its entry on commit."""
 
 from typing import Any
 
@@ -16,6 +16,6 @@ VERIFIERS: ReadLeaseCache[Any] = ReadLeaseCache(most=1_000)
 
 @receiver(standing_changed)
 def forget_standing(**_facts: Any) -> None:
-    """What tokens may do follows from what people may do. That changes so rarely that nobody needs
-    to know whose tokens are concerned."""
+    """Forget all tokens: what they may do follows from what their issuers may do, which changes so
+    rarely that it does not matter whose tokens are concerned."""
     TOKENS.forget_all()

@@ -1,4 +1,4 @@
-"""What one process remembers of what it has read, each fact for a lease of at most a second.
+"""Caches what one process has read, each fact for a lease of at most a second.
 
 The promise: whatever is found here was so in the database at some moment of the last
 `VERIFY_CACHE_SECONDS`, in this process, however threads, commits and slow reads fall together.
@@ -55,7 +55,7 @@ class ReadLeaseCache(Generic[V]):
         return len(self._held)
 
     def find(self, row_id: int) -> V | None:
-        """The fact, if its lease lasts. Takes no lock: readers do not wait for anybody."""
+        """The fact, if its lease lasts. Takes no lock: readers wait for nothing."""
         held = self._held.get(row_id)
         return held[1] if held is not None and held[0] > clock() else None
 

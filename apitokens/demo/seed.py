@@ -1,6 +1,6 @@
 """The demo: two accounts, their people, and some twenty tokens of every kind.
 
-Everything is made by the same verbs that people use, at moments in the past: the demo can be
+Everything is made by the same services that people use, at moments in the past: the demo can be
 nothing that the product cannot be.
 """
 
@@ -152,7 +152,7 @@ class NotEmpty(Exception):
 
 
 class Demo(NamedTuple):
-    """What a newcomer is shown: sign-ins as (e-mail, role) and a token that works."""
+    """The access that the demo prints: sign-ins as (e-mail, role) and a token that works."""
 
     sign_ins: list[tuple[str, str]]
     key: Key
@@ -211,7 +211,7 @@ def _user(email: str, *, at: datetime) -> User:
 
 @contextmanager
 def _nobody_told(members: Collection[Membership]) -> Iterator[None]:
-    """What happened before the demo began is no news to those who come."""
+    """Mark notices as read: events before the demo began are no news."""
     people = [Person(member.user_id, member.account_id) for member in members]
     chosen = {person: settings_of(person) for person in people}
     for person in people:

@@ -1,6 +1,6 @@
 """The demo's single sign-on: a provider, two people who come through it, and one who stays away.
 
-No such provider exists: what it would have said and signed goes to the verbs directly.
+No such provider exists: what it would have said and signed goes to the services directly.
 """
 
 from datetime import datetime, timedelta
@@ -82,7 +82,7 @@ def first_arrivals(connection: Connection, *, at: datetime) -> dict[str, Members
 
 
 def watch(connection: Connection, administrator: Membership, *, at: datetime) -> None:
-    """Suspend tokens of whoever stays away for thirty days, which somebody has done by now."""
+    """Suspend the tokens of members who stay away for thirty days, as one has by now."""
     inactivity.choose_policy(
         connection=connection,
         action=InactivityAction.SUSPEND,
@@ -104,7 +104,7 @@ def _arrive(connection: Connection, email: str, *, at: datetime) -> Membership:
 
 
 def _said(email: str, at: datetime) -> Assertion:
-    """What the provider would say of a person."""
+    """The facts that the provider would assert of a person."""
     name, _ago = PEOPLE[email]
     return Assertion(
         assertion_id=f"_{email}-{at:%Y%m%d}",

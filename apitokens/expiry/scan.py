@@ -46,7 +46,7 @@ MOST_IDS_IN_LINK = 50
 
 @dataclass
 class NotificationDigest:
-    """What one person is told about one account, and where."""
+    """The notice to one person about one account, and its channels."""
 
     member: Membership
     tokens: list[APIToken] = field(default_factory=list)
@@ -59,7 +59,7 @@ class NotificationDigest:
 
 @dataclass(frozen=True)
 class Moment:
-    """When it is, and up to which instant notices count as due: an operator may look ahead."""
+    """The present moment, and the instant up to which notices are due, which may lie ahead."""
 
     at: datetime
     due_by: datetime
@@ -72,7 +72,7 @@ class Moment:
 
 @dataclass
 class Scan:
-    """What a scan found and decided."""
+    """The result of a scan."""
 
     tokens: int = 0
     notices: int = 0
@@ -105,14 +105,14 @@ def scan(
 
 
 def preview(*, at: datetime, due_by: datetime | None = None) -> Iterator[NotificationDigest]:
-    """Who would be told what by a scan. Changes nothing."""
+    """The notices that a scan would send. Changes nothing."""
     moment = Moment(at, due_by or at)
     for account_ids in _batches(moment):
         yield from _digests(_due_tokens(account_ids, moment), moment)
 
 
 def left_out(*, at: datetime, due_by: datetime) -> int:
-    """How many tokens a scan that looks ahead does not tell of, because they end before that."""
+    """Count the tokens that a scan which looks ahead leaves out, because they end before that."""
     ending = _waiting(due_by).filter(expires_at__gt=at, expires_at__lte=max(at, due_by))
     return ending.count()
 
@@ -227,7 +227,7 @@ def _digests(tokens: Iterable[APIToken], moment: Moment) -> list[NotificationDig
 
 
 def _members_by_account(tokens: list[APIToken]) -> dict[int, list[Membership]]:
-    """Those present in the tokens' accounts who may have to be told."""
+    """The present members of the tokens' accounts who may have to be told."""
     members = (
         Membership.objects.present()
         .filter(
@@ -244,7 +244,7 @@ def _members_by_account(tokens: list[APIToken]) -> dict[int, list[Membership]]:
 
 
 def _told_already(tokens: list[APIToken]) -> set[tuple[int, datetime, int, int]]:
-    """What the ledger holds of them: it decides, whatever brought a token back to us."""
+    """The entries of these tokens in the ledger, which decides even if a token comes up again."""
     rows = ExpiryNotice.objects.filter(token_id__in=[token.pk for token in tokens])
     return set(rows.values_list("token_id", "expires_at", "days", "user_id").distinct())
 

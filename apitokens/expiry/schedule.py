@@ -1,4 +1,4 @@
-"""When a notice of expiration falls due. Pure: exact instants, days of 24 hours each.
+"""Computes when a notice of expiration falls due. Pure: exact instants, days of 24 hours each.
 
 Python reckons within one time zone by the clock on the wall: a day around a clock change would have
 23 or 25 hours. So everything is reckoned in UTC.
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 DAY = timedelta(days=1)
 NOTICE_DAYS = (7, 1)
-"""How many days before the expiration people are told, the earliest first."""
+"""Days before the expiration on which people are told, the earliest first."""
 SPANS = [(days, DAY * days) for days in sorted(NOTICE_DAYS)]
 
 

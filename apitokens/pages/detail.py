@@ -1,4 +1,4 @@
-"""What a token's own page shows: what it is, how it is used, and what happened to it."""
+"""The token detail page: the token's facts, its use, and its events."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -65,7 +65,7 @@ class Chart(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An event in words; `actor` is empty for whoever held the token."""
+    """An event in words; `actor` is empty for the holder of the token."""
 
     event: AuditEvent
     words: str
@@ -109,7 +109,7 @@ def chart(counts: Iterable[tuple[date, int]], *, today: date) -> Chart:
 
 
 def events_of(token: APIToken) -> QuerySet[AuditEvent]:
-    """What happened to the token, the latest first."""
+    """Events of the token, the latest first."""
     return (
         AuditEvent.objects.filter(
             subject_type="apitoken", subject_id=token.pk, account_id=token.account_id

@@ -13,7 +13,7 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 
 NEVER, ON_DATE = "never", "date"
-# The verbs' names of things, in the words of this form.
+# The services' names of fields, as this form spells them.
 FIELDS = {"expires_at": "expires_on"}
 
 
@@ -39,7 +39,7 @@ class TokenForm(forms.Form):
         required=False,
         widget=forms.Textarea({"rows": 3}),
     )
-    # Every role is understood here; which ones this member may give away the verb decides.
+    # Every role is understood here; which ones this member may give away the service decides.
     role = forms.TypedChoiceField(
         label=_("Role"),
         choices=Role.choices,

@@ -1,4 +1,4 @@
-"""What the API tokens page shows: rows, columns, pages."""
+"""The table of the API tokens page: rows, columns, pages."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -94,7 +94,7 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
 
 
 def row(token: APIToken, *, at: datetime) -> Row:
-    """What the table says about one token that the reader may see, and so may delete."""
+    """One row of the table: a token that the reader may see, and so may delete."""
     return Row(
         token=token,
         status=token.status(at),

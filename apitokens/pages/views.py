@@ -166,7 +166,7 @@ def _listing(request: MemberRequest, query: QueryDict) -> dict[str, Any]:
 
 
 def _word(refusal: ValidationError, form: TokenForm) -> None:
-    """Put a verb's refusal to the fields it speaks of."""
+    """Put the refusal of a service to the fields it names."""
     if not hasattr(refusal, "error_dict"):
         form.add_error(None, refusal)
         return

@@ -1,8 +1,8 @@
-"""The verbs of API tokens: the only writers of their table.
+"""The services of API tokens: the only writers of their table.
 
-Every verb takes facts (`at`, the present moment) and, where somebody decides, an actor (`by`). It
-owns its transaction and writes the audit event in it. Refusals are Django's `ValidationError` (by
-field, with stable codes) and `PermissionDenied`.
+Each takes facts (`at`, the present moment) and, where a person decides, an actor (`by`). It owns
+its transaction and writes the audit event in it. Refusals are Django's `ValidationError` (by field,
+with stable codes) and `PermissionDenied`.
 """
 
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ class Issued(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """How many active tokens an account has, and may have."""
+    """The number of active tokens of an account, and its limit."""
 
     in_use: int
     limit: int
@@ -80,8 +80,8 @@ def issue(
     A token that acts as `by` gives away no more than its own role and nothing that outlives it.
     Raises `ValidationError` with codes (by field) `role_too_high`, `past`, `too_far`,
     `outlives_creator`, `limit_reached` and `suspended` (whole form); `AlreadyIssued` if `form_key`
-    was used before; `PermissionDenied` for whoever is not the issuer or an operator, or no longer a
-    member.
+    was used before; `PermissionDenied` for anybody but the issuer and operators, and for former
+    members.
     """
     token = APIToken(
         account_id=issuer.account_id,
@@ -104,7 +104,7 @@ def issue(
 
 
 def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
-    """Delete a token: it stops at once and stays as a tombstone. False if somebody was faster.
+    """Delete a token: it stops at once and stays as a tombstone. False if it was deleted already.
 
     Administrators delete any token of the account, others those they issued, operators all; a token
     deletes no token of a stronger role. Raises `PermissionDenied`.
@@ -127,8 +127,8 @@ def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
 def delete_all_of(*, issuer: Membership, by: Actor, at: datetime) -> int:
     """Delete all active tokens that the member issued, all or none. Returns how many they were.
 
-    Whoever issues one at the same moment waits: either it goes with the others, or it comes after
-    this is done. The issuer gets one notice. Raises `PermissionDenied` for everybody but
+    A token that is issued at the same moment either goes with the others or comes after this is
+    done. The issuer gets one notice. Raises `PermissionDenied` for everybody but
     Administrators of the account, the issuer and operators, and for a token that acts, if one of
     them has a stronger role.
     """
@@ -157,7 +157,7 @@ def delete_all_of(*, issuer: Membership, by: Actor, at: datetime) -> int:
 @transaction.atomic
 def forget_digests(*, by: Actor, at: datetime) -> int:
     """Drop the digests of tokens and verifier keys deleted long enough ago; their holders are told
-    `unknown` from now on. Returns how many. Dull when run twice."""
+    `unknown` from now on. Returns how many. Idempotent."""
     due = {"digest__isnull": False, "deleted_at__lte": at - settings.TOKEN_DIGEST_RETENTION}
     forgotten = sum(
         model.objects.filter(**due).update(digest=None, pepper=None)
@@ -169,13 +169,13 @@ def forget_digests(*, by: Actor, at: datetime) -> int:
 
 
 def usage(account: Account, *, at: datetime) -> Usage:
-    """How much of its limit the account uses."""
+    """Count the account's active tokens beside its limit."""
     return Usage(APIToken.objects.active(at).filter(account=account).count(), account.token_limit)
 
 
 @sensitive_variables("key")
 def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
-    account = lock_account(token.account_id)  # whoever holds it counts alone
+    account = lock_account(token.account_id)  # its holder counts alone
     if not (by.is_operator or by.is_member(token.issuer)):
         raise PermissionDenied(_("You can create API tokens for yourself only."))
     by = reauthorize(by, at)

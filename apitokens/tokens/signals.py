@@ -57,7 +57,6 @@ def role_of(token_id: int, at: datetime) -> Role | None:
 
 @token_hooks.counts.register
 def counts(account_id: int, at: datetime) -> dict[int, int]:
-    """How many active tokens of the account each member issued; members without any
-    are left out."""
+    """Count the active tokens of the account by issuer; members without any are left out."""
     tokens = APIToken.objects.active(at).filter(account_id=account_id).order_by()
     return dict(tokens.values_list("issuer").annotate(count=Count("pk")))

@@ -1,1 +1,1 @@
-"""When and from where API tokens are used: counted in memory, written in batches."""
+"""Usage of API tokens: counted in memory, stored in batches."""

@@ -1,20 +1,17 @@
-"""Uses of tokens that this process has not written down yet."""
+"""Uses of tokens that this process has not stored yet."""
 
 import threading
 from collections.abc import Iterable, Set
 from datetime import UTC, datetime, timedelta
 
-from apitokens.usage.store import Use, merged
+from apitokens.usage.store import UsageSource, Use, merged
 
-MOST_KEPT = 20_000
+MOST_BUFFERED = 20_000
 """Tokens and addresses that uses are collected of at a time: some 10 MB."""
 
 
-MOST_MET = 50_000
-"""Tokens and addresses that the process recalls having met: another 10 MB at the most."""
-
-
-Key = tuple[int, str | None]
+MOST_KNOWN = 50_000
+"""Tokens and addresses that a process remembers having seen: another 10 MB at the most."""
 
 
 class _BufferedUse:
@@ -30,84 +27,88 @@ class _BufferedUse:
 
 
 class UsageBuffer:
-    """The uses that this process has not handed over yet."""
+    """Collects uses by token and address until they are taken out to be stored. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lines: dict[Key, _BufferedUse] = {}
-        self._kept: list[Use] = []
-        self._met: set[Key] = set()
-        self._strangers: set[Key] = set()
+        self._current: dict[tuple[int, str | None], _BufferedUse] = {}
+        self._closed: list[Use] = []
+        """Uses of days that have ended, and those that were put back."""
+        self._known: set[tuple[int, str | None]] = set()
+        self._unseen: set[tuple[int, str | None]] = set()
 
-    def note(self, token_id: int, address: str | None, at: datetime) -> None:
-        """Note one use. The hot path: measured, half a microsecond."""
-        key = (token_id, address)
+    def add(self, token_id: int, address: str | None, at: datetime) -> None:
+        """Count one use. The hot path: measured, half a microsecond."""
+        source = (token_id, address)  # a plain tuple: a named one takes three times as long
         with self._lock:
-            line = self._lines.get(key)
-            if line is None or at >= line.ends_at:
-                line = self._begin(key, at)
-            line.times += 1
-            if at > line.last_at:
-                line.last_at = at
+            use = self._current.get(source)
+            if use is None or at >= use.ends_at:
+                use = self._begin(source, at)
+            use.times += 1
+            if at > use.last_at:
+                use.last_at = at
 
     @property
     def is_filling(self) -> bool:
         """True if it should be emptied before its time."""
-        return len(self._lines) > MOST_KEPT // 2
+        return len(self._current) > MOST_BUFFERED // 2
 
     def is_known(self, token_id: int, address: str | None) -> bool:
-        return (token_id, address) in self._met
+        """True if this process has seen the token come from the address before."""
+        return (token_id, address) in self._known
 
     def mark_known(self, token_id: int, address: str | None) -> None:
-        """What the database knows already is no stranger."""
+        """Remember that the database knows this address of the token."""
         with self._lock:
-            self._recall((token_id, address))
+            self._remember((token_id, address))
 
-    def take(self) -> list[Use]:
-        """All uses; the notebook is empty afterwards."""
+    def pop_all(self) -> list[Use]:
+        """Take out all uses."""
         with self._lock:
-            uses = self._kept + [_use(key, line) for key, line in self._lines.items()]
-            self._kept, self._lines = [], {}
+            uses = self._closed + [_use(*each) for each in self._current.items()]
+            self._closed, self._current = [], {}
         return uses
 
-    def take_of(self, keys: Set[Key]) -> list[Use]:
-        """The uses of these tokens from these addresses."""
+    def pop(self, sources: Set[UsageSource]) -> list[Use]:
+        """Take out the uses of these tokens from these addresses."""
         with self._lock:
-            return [_use(key, self._lines.pop(key)) for key in keys & self._lines.keys()]
+            found = sources & self._current.keys()
+            return [_use(source, self._current.pop(source)) for source in found]
 
     def put_back(self, uses: Iterable[Use]) -> None:
-        """Keep uses that could not be handed over; of too many those noted first."""
+        """Keep uses that could not be stored; of too many those that were counted first."""
         with self._lock:
-            self._kept = merged([*self._kept, *uses])[:MOST_KEPT]
+            self._closed = merged([*self._closed, *uses])[:MOST_BUFFERED]
 
-    def pop_unseen_addresses(self) -> set[Key]:
-        """What was met for the first time in this process since the last call."""
+    def pop_unseen_addresses(self) -> set[UsageSource]:
+        """Take out the addresses that this process has seen for the first time since the last
+        call."""
         with self._lock:
-            strangers, self._strangers = self._strangers, set()
-        return strangers
+            unseen, self._unseen = self._unseen, set()
+        return {UsageSource(*source) for source in unseen}
 
-    def requeue(self, keys: Iterable[Key]) -> None:
-        """It could not be found out whether these are strangers."""
+    def requeue(self, sources: Iterable[UsageSource]) -> None:
+        """Treat these addresses as unseen again: the database could not be asked about them."""
         with self._lock:
-            self._strangers.update(keys)
+            self._unseen.update(sources)
 
-    def _begin(self, key: Key, at: datetime) -> _BufferedUse:
-        ended = self._lines.get(key)
+    def _begin(self, source: tuple[int, str | None], at: datetime) -> _BufferedUse:
+        ended = self._current.get(source)
         if ended is not None:
-            self._kept.append(_use(key, ended))
-        line = _BufferedUse(at)
-        if len(self._lines) < MOST_KEPT:
-            self._lines[key] = line
-            if key not in self._met:
-                self._recall(key)
-                self._strangers.add(key)
-        return line
+            self._closed.append(_use(source, ended))
+        use = _BufferedUse(at)
+        if len(self._current) < MOST_BUFFERED:
+            self._current[source] = use
+            if source not in self._known:
+                self._remember(source)
+                self._unseen.add(source)
+        return use
 
-    def _recall(self, key: Key) -> None:
-        if len(self._met) >= MOST_MET:
-            self._met.clear()
-        self._met.add(key)
+    def _remember(self, source: tuple[int, str | None]) -> None:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known.add(source)
 
 
-def _use(key: Key, line: _BufferedUse) -> Use:
-    return Use(*key, first_at=line.first_at, last_at=line.last_at, times=line.times)
+def _use(source: tuple[int, str | None], use: _BufferedUse) -> Use:
+    return Use(*source, first_at=use.first_at, last_at=use.last_at, times=use.times)

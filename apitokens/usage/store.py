@@ -1,8 +1,8 @@
-"""Writes down that tokens were used: when last, from where, how often a day.
+"""Stores that tokens were used: when last, from where, how often a day.
 
-Uses come collected (`apitokens.usage.flusher`): what they add to is read and written under the lock
-of the tokens' rows, so that nothing goes backwards and no count is lost, however many write at
-once.
+Uses come collected (`apitokens.usage.flusher`), from several processes at once. Each locks the rows
+of its tokens in the order of their ids, so that no two processes can deadlock; last use only moves
+forwards, and counts are added to what the database has.
 """
 
 from collections import Counter, defaultdict
@@ -14,22 +14,20 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Count
-from django.utils import timezone
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
-from apitokens.models import APIToken, TokenAddress, TokenUseDay, UseReceipt
+from apitokens.models import APIToken, TokenAddress, TokenUseDay
 from apitokens.usage.notifications import notify_new_addresses
 
 TOKENS_AT_ONCE = 500
-PLACES_AT_ONCE = 5_000
+SOURCES_AT_ONCE = 5_000
 """So many are asked for in one query: SQLite takes 32,766 values, where nobody has allowed more."""
 ADDRESSES_OF_A_TOKEN = 100
 """More are not kept: the one unseen for longest makes room. A token that has so many comes from
 everywhere, and that it comes from somewhere else is no news any more."""
 ADDRESSES_KEPT = timedelta(days=90)
 DAYS_KEPT = 31
-RECEIPTS_KEPT = timedelta(days=7)
 WAIT_FOR_LOCKS = "500ms"
 
 
@@ -63,47 +61,44 @@ def merged(uses: Iterable[Use]) -> list[Use]:
     return list(lines.values())
 
 
-def in_parts(uses: Iterable[Use]) -> Iterator[list[Use]]:
-    """So few tokens at a time that nobody waits long for their rows; the same for the same uses."""
+def in_parts(uses: Iterable[Use], *, tokens_at_once: int | None = None) -> Iterator[list[Use]]:
+    """Split uses into parts of few tokens, so that others do not wait long for their rows."""
     by_token: dict[int, list[Use]] = defaultdict(list)
     for use in merged(uses):
         by_token[use.token_id].append(use)
     token_ids = iter(sorted(by_token))
-    while some := list(islice(token_ids, TOKENS_AT_ONCE)):
+    while some := list(islice(token_ids, tokens_at_once or TOKENS_AT_ONCE)):
         yield [use for token_id in some for use in by_token[token_id]]
 
 
 @transaction.atomic
-def store_usage(uses: Collection[Use], *, receipt: str = "") -> None:
-    """Add these uses to what is known. With a `receipt`, a second time is dull.
+def store_usage(uses: Collection[Use]) -> None:
+    """Add these uses to what the database has.
 
     A use from an address that the token has never been used from leaves an audit event, and for
-    Administrators' tokens a notice. Raises Django's `Error` if somebody holds the rows.
+    Administrators' tokens a notice. Raises Django's `OperationalError` if the rows stay locked.
     """
     _set_lock_timeout()
-    if receipt and not _is_new(receipt):
-        return
     tokens = _locked(use.token_id for use in uses)
     uses = [_with_clean_address(use) for use in uses if use.token_id in tokens]
     unused = {token_id for token_id, token in tokens.items() if token.last_used_at is None}
     _add_to_days(uses)
     _advance(uses)
-    for token_id, found in _note_addresses(uses).items():
+    for token_id, found in _store_addresses(uses).items():
         _report(tokens[token_id], found, is_first_use=token_id in unused)
 
 
-def unknown_sources(places: Collection[UsageSource]) -> set[UsageSource]:
-    """Those of which nothing is written down."""
-    return set(places) - _known(places).keys()
+def unknown_sources(sources: Collection[UsageSource]) -> set[UsageSource]:
+    """The sources that the database does not know."""
+    return set(sources) - _known(sources).keys()
 
 
 @transaction.atomic
 def forget(*, at: datetime) -> int:
-    """Drop addresses unseen for 90 days and counts that no chart shows. Returns how many rows."""
+    """Delete addresses unseen for 90 days and counts that no chart shows. Returns how many rows."""
     old = (
         TokenAddress.objects.filter(last_seen_at__lte=at - ADDRESSES_KEPT),
         TokenUseDay.objects.filter(day__lte=at.astimezone(UTC).date() - timedelta(days=DAYS_KEPT)),
-        UseReceipt.objects.filter(at__lte=at - RECEIPTS_KEPT),
     )
     return sum(rows.delete()[0] for rows in old)
 
@@ -117,8 +112,8 @@ def _joined(one: Use, other: Use) -> Use:
 
 
 def _set_lock_timeout() -> None:
-    """Whoever scans or deletes goes first: we stop waiting before PostgreSQL looks for deadlocks,
-    so that we are the one who tries again."""
+    """Let scans and deletions go first: stop waiting before PostgreSQL looks for deadlocks, so that
+    it is this transaction that tries again."""
     if _is_on_postgresql():
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [WAIT_FOR_LOCKS])
@@ -128,22 +123,15 @@ def _is_on_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
 
-def _is_new(receipt: str) -> bool:
-    _receipt, is_new = UseReceipt.objects.get_or_create(
-        name=receipt, defaults={"at": timezone.now()}
-    )
-    return is_new
-
-
 def _locked(token_ids: Iterable[int]) -> dict[int, APIToken]:
-    """The tokens, ours until the end of the transaction; everybody locks them in the same order."""
+    """The tokens, locked until the end of the transaction, in the order of their ids."""
     rows = APIToken.objects.filter(pk__in=set(token_ids)).order_by("pk")
     rows = rows.only("name", "role", "account_id", "issuer_id", "last_used_at")
     return {token.pk: token for token in rows.select_for_update(no_key=True)}
 
 
 def _with_clean_address(use: Use) -> Use:
-    """One spelling for each address; whatever is none is not kept."""
+    """One spelling for each address; text that is none is not kept."""
     try:
         return use._replace(address=str(ip_address(use.address or "")))
     except ValueError:
@@ -151,29 +139,26 @@ def _with_clean_address(use: Use) -> Use:
 
 
 def _add_to_days(uses: Iterable[Use]) -> None:
+    """Increment the counts of the days, in one statement."""
     added: Counter[tuple[int, date]] = Counter()
     for use in uses:
         added[use.token_id, use.day] += use.times
-    present = TokenUseDay.objects.filter(
-        token_id__in={token_id for token_id, _day in added}, day__in={day for _id, day in added}
-    )
-    before = {
-        (token, day): count for token, day, count in present.values_list("token", "day", "count")
-    }
-    TokenUseDay.objects.bulk_create(
-        [
-            TokenUseDay(token_id=token_id, day=day, count=before.get((token_id, day), 0) + count)
-            for (token_id, day), count in added.items()
-        ],
-        update_conflicts=True,
-        unique_fields=["token", "day"],
-        update_fields=["count"],
-    )
+    if not added:
+        return
+    adapt = connection.ops.adapt_datefield_value
+    values = [(token_id, adapt(day), times) for (token_id, day), times in added.items()]
+    rows = ", ".join(["(%s, %s, %s)"] * len(values))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO apitokens_tokenuseday AS known (token_id, day, count) VALUES {rows} "  # noqa: S608  # names of ours
+            "ON CONFLICT (token_id, day) DO UPDATE SET count = known.count + excluded.count",
+            list(chain.from_iterable(values)),
+        )
 
 
 def _advance(uses: Iterable[Use]) -> None:
     """Set the last use of those that were used after it. In one statement by hand: Django's own
-    bulk update took three quarters of all the time that goes into writing uses down."""
+    bulk update took three quarters of all the time that storing uses takes."""
     latest: dict[int, Use] = {}
     for use in uses:
         if use.token_id not in latest or latest[use.token_id].last_at < use.last_at:
@@ -206,17 +191,17 @@ def _column(number: int, kind: str) -> str:
     return f"CAST({name} AS {kind})" if _is_on_postgresql() else name
 
 
-def _note_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:
-    """Keep where the tokens were used from. Returns what is news, by token."""
+def _store_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:
+    """Store where the tokens were used from. Returns new addresses, by token."""
     seen = _sources(uses)
     known = _known(seen)
     new: dict[int, list[TokenAddress]] = defaultdict(list)
-    for place, row in seen.items():
-        if place in known:
-            row.first_seen_at = min(row.first_seen_at, known[place].first_seen_at)
-            row.last_seen_at = max(row.last_seen_at, known[place].last_seen_at)
+    for source, row in seen.items():
+        if source in known:
+            row.first_seen_at = min(row.first_seen_at, known[source].first_seen_at)
+            row.last_seen_at = max(row.last_seen_at, known[source].last_seen_at)
         else:
-            new[place.token_id].append(row)
+            new[source.token_id].append(row)
     kept_before = _numbers_of_addresses(new)
     TokenAddress.objects.bulk_create(
         seen.values(),
@@ -255,13 +240,13 @@ def _sources(uses: Iterable[Use]) -> dict[UsageSource, TokenAddress]:
     }
 
 
-def _known(places: Collection[UsageSource]) -> dict[UsageSource, TokenAddress]:
-    remaining = iter(places)
+def _known(sources: Collection[UsageSource]) -> dict[UsageSource, TokenAddress]:
+    remaining = iter(sources)
     known: dict[UsageSource, TokenAddress] = {}
-    while some := list(islice(remaining, PLACES_AT_ONCE)):
+    while some := list(islice(remaining, SOURCES_AT_ONCE)):
         rows = TokenAddress.objects.filter(
-            token_id__in={place.token_id for place in some},
-            address__in={place.address for place in some},
+            token_id__in={source.token_id for source in some},
+            address__in={source.address for source in some},
         )
         known |= {UsageSource(row.token_id, row.address): row for row in rows}
     return known

@@ -1,1 +1,1 @@
-"""Whether a token is good."""
+"""Telling whether a token is good, to other systems and to our own API."""

@@ -1,7 +1,7 @@
-"""Whose request is this? The one reading of the Authorization header, for every door.
+"""Reads the Authorization header, for every entry point.
 
-Code of this project that wants to know asks `verify_request`; it needs no middleware, and REST
-framework's views get the same from `apitokens.api.authentication`.
+Other code calls `verify_request`, which needs no middleware; REST framework's views get the same
+from `apitokens.api.authentication`.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ FoundOrNone = TypeVar("FoundOrNone", Verified, Verified | None)
 
 
 class Requirement(NamedTuple):
-    """What a good token must be good for: at least this role, in this account."""
+    """The role that a token must cover, and the account it must belong to."""
 
     role: Role | None = None
     account_id: int | None = None
@@ -49,18 +49,18 @@ def verify_header(
     ask: Callable[..., FoundOrNone] = verify,
 ) -> FoundOrNone:
     """Tell whose credentials the Authorization header has. Raises `Refused`, and so for none; and
-    `TooMany` for whoever is refused, or uses one token, too often.
+    `TooMany` for an address that is refused, or a token that is used, too often.
 
-    `ask` is the verb for API tokens: `verify`, or `recall` for who must not wait. Such a one hears
-    nothing of short-lived tokens: those are asked of the database each time.
+    `ask` is the service for API tokens: `verify`, or `verify_from_cache`, which returns None for
+    short-lived tokens, too: those are looked up in the database each time.
     """
     scheme, _space, text = header.strip().partition(" ")
     scheme = scheme.lower()
     if scheme not in (APIKEY, BEARER):
         raise Refused(Refusal.MISSING)
     try:
-        way = ask if scheme == APIKEY else _way_for_bearers(ask)
-        found = way(presented=text.strip(), at=at, address=address)
+        service = ask if scheme == APIKEY else _bearer_service(ask)
+        found = service(presented=text.strip(), at=at, address=address)
     except Refused:
         process_counters.count_refusal(address, at=at)
         raise
@@ -95,8 +95,8 @@ def is_bearer(header: str) -> bool:
     return header.strip().partition(" ")[0].lower() == BEARER
 
 
-def _way_for_bearers(ask: Callable[..., FoundOrNone]) -> Callable[..., Any]:
-    """Of short-lived tokens nothing can be said without asking the database."""
+def _bearer_service(ask: Callable[..., FoundOrNone]) -> Callable[..., Any]:
+    """The service for short-lived tokens: nothing about them is cached."""
     return verify_bearer if ask is verify else lambda **_facts: None
 
 

@@ -1,4 +1,4 @@
-"""Why a token is not good, and what a good one may do."""
+"""Refusals of tokens in words, and what a good token may do."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,12 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import Role
 from apitokens import keys
-
-SUSPENDED = "suspended"
+from apitokens.verification.decision import Reason
 
 
 class Refusal(StrEnum):
-    """Why a token is not good. The last three are told only to who holds the right secret."""
+    """The code of a refusal. The last three are told only to the holder of the right secret."""
 
     MISSING = "missing"
     MALFORMED = "malformed"
@@ -24,6 +23,13 @@ class Refusal(StrEnum):
     ISSUER_INACTIVE = "issuer_inactive"
 
 
+_CODES = {
+    Reason.UNKNOWN: Refusal.UNKNOWN,
+    Reason.DELETED: Refusal.DELETED,
+    Reason.EXPIRED: Refusal.EXPIRED,
+    Reason.ISSUER_INACTIVE: Refusal.ISSUER_INACTIVE,
+    Reason.SUSPENDED: Refusal.ISSUER_INACTIVE,
+}
 _SENTENCES: dict[str, Promise] = {
     Refusal.MISSING: _("Send an API token in the header Authorization: APIKey <token>."),
     Refusal.MALFORMED: _("This is not an API token: check that it was copied whole."),
@@ -34,7 +40,7 @@ _SENTENCES: dict[str, Promise] = {
         "The user who issued the API token, or their account, is not active. "
         "Ask an Administrator of the account."
     ),
-    SUSPENDED: _(
+    Reason.SUSPENDED: _(
         "The API token is suspended, because the user who issued it has not come through the "
         "identity provider of their account for long. It works again once they sign in there."
     ),
@@ -67,18 +73,23 @@ class Refused(Exception):
         self.code = code
         self.why = why or code
 
+    @classmethod
+    def because(cls, reason: Reason) -> "Refused":
+        """The refusal of a key that was decided about."""
+        return cls(_CODES[reason], reason)
+
     @property
     def sentence(self) -> str:
         return str(_SENTENCES[self.why])
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the audit log keeps of it."""
+        """The details of its audit event."""
         return {"code": self.code} | ({} if self.why == self.code else {"why": self.why})
 
 
 class Verified(NamedTuple):
-    """What a good token may do, and for whom. `role` is the weaker of token's and issuer's. A
+    """A good token's permissions and holder. `role` is the weaker of token's and issuer's. A
     short-lived token has no id."""
 
     token_id: int | None

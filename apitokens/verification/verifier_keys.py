@@ -1,11 +1,11 @@
-"""The verbs of verifier keys, by which other systems may ask what a token is good for.
+"""The services of verifier keys, by which other systems may ask what a token is good for.
 
 Operators make them; they belong to no account, and open nothing but introspection.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,10 +25,16 @@ from apitokens.cache.lease_cache import ReadLeaseCache, is_in_transaction
 from apitokens.models import VerifierKey
 from apitokens.peppers import newest_pepper
 from apitokens.verification import throttling
+from apitokens.verification.decision import (
+    ACCEPT_AND_RECORD,
+    LOOK_UP,
+    UNKNOWN,
+    CacheEntry,
+    Reason,
+    decide,
+)
 from apitokens.verification.refusals import Refusal, Refused
 from apitokens.verification.verify import logger
-
-_NO_DIGEST = bytes(keys.DIGEST_BYTES)
 
 
 class IssuedVerifier(NamedTuple):
@@ -39,19 +45,14 @@ class IssuedVerifier(NamedTuple):
 
 
 @dataclass(slots=True)
-class _CachedVerifier:
-    """What is known of a verifier key while its lease lasts; an id without one has it too."""
+class _CachedVerifier(CacheEntry):
+    """The cache entry of a verifier key."""
 
-    digest: bytes = _NO_DIGEST
-    pepper: bytes = field(default=_NO_DIGEST, repr=False)
     row: VerifierKey | None = None
-    saw_wrong_secret: bool = False
-    side_effects_done: bool = False
-    """Its use is written down, for this lease."""
 
 
-_NOBODY = _CachedVerifier()
-_leases: ReadLeaseCache[_CachedVerifier] = VERIFIERS
+_NO_VERIFIER = _CachedVerifier()
+_verifiers: ReadLeaseCache[_CachedVerifier] = VERIFIERS
 
 
 @sensitive_variables("key")
@@ -73,7 +74,7 @@ def issue_verifier(*, name: str, by: Actor, at: datetime) -> IssuedVerifier:
 
 @transaction.atomic
 def delete_verifier(*, verifier: VerifierKey, by: Actor, at: datetime) -> bool:
-    """Delete a verifier key: it stops at once. False if somebody was faster. Operators only."""
+    """Delete a verifier key: it stops at once. False if it was deleted already. Operators only."""
     _operators_only(by)
     present = VerifierKey.objects.filter(pk=verifier.pk, deleted_at=None)
     if not present.update(deleted_at=at):
@@ -88,51 +89,49 @@ def delete_verifier(*, verifier: VerifierKey, by: Actor, at: datetime) -> bool:
 def authenticate_verifier(*, presented: str, at: datetime, address: str | None = None) -> int:
     """The id of the verifier key that this is. Raises `Refused`, or `TooMany`.
 
-    The same promises as `apitokens.verification.verify.verify`: memory for a lease, damaged text
+    The same promises as `apitokens.verification.verify.verify`: cached for a lease, malformed text
     without I/O, unknown and wrong alike.
     """
     try:
         key = keys.parse_verifier(presented)
     except keys.Malformed:
         raise Refused(Refusal.MALFORMED, "verifier_malformed") from None
-    known = _leases.find(key.id)
-    if not _fits(key, known or _NOBODY):
-        if known is not None and known.saw_wrong_secret:
-            raise Refused(Refusal.UNKNOWN, "verifier_unknown")
+    entry = _verifiers.find(key.id) or _NO_VERIFIER
+    decision = decide(entry, fits=entry.matches(key), at=at)
+    if decision is LOOK_UP:
         throttling.refuse_busy_address(key, address=address, at=at)
-        known = _look_up(key.id)
-        if not _fits(key, known) or known.row is None:
-            known.saw_wrong_secret = True
-            raise Refused(Refusal.UNKNOWN, "verifier_unknown")
-    if known is None or known.row is None or known.row.deleted_at is not None:
+        entry = _look_up(key.id)
+        decision = decide(entry, fits=entry.matches(key), at=at, is_fresh=True)
+    if decision is UNKNOWN:
+        entry.saw_wrong_secret = True
+        raise Refused(Refusal.UNKNOWN, "verifier_unknown")
+    if decision.reason is not None:
         raise Refused(Refusal.DELETED, "verifier_deleted")
-    if not known.side_effects_done:
-        _keep_up(key, known.row, at=at, address=address)
+    if decision is ACCEPT_AND_RECORD and entry.row is not None:
+        _record_use(key, entry.row, at=at, address=address)
         throttling.mark_recently_valid(key, at=at)
-        known.side_effects_done = True
-    return known.row.pk
+        entry.side_effects_done = True
+    return key.id
 
 
 def _look_up(verifier_id: int) -> _CachedVerifier:
-    reading = _leases.begin()
+    """Read the verifier key. What a transaction reads may be old, or undone: it is not cached."""
+    reading = _verifiers.begin()
     row = VerifierKey.objects.filter(pk=verifier_id).first()
-    known = _CachedVerifier()
+    entry = _CachedVerifier()
     pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0) if row else None
     if row is not None and row.digest is not None and pepper is not None:
-        known = _CachedVerifier(digest=bytes(row.digest), pepper=pepper, row=row)
+        reason = None if row.deleted_at is None else Reason.DELETED
+        digest = bytes(row.digest)
+        entry = _CachedVerifier(exists=True, digest=digest, pepper=pepper, reason=reason, row=row)
     if not is_in_transaction():
-        _leases.keep(verifier_id, known, reading, seconds=settings.VERIFY_CACHE_SECONDS)
-    return known
+        _verifiers.keep(verifier_id, entry, reading, seconds=settings.VERIFY_CACHE_SECONDS)
+    return entry
 
 
 @sensitive_variables("key")
-def _fits(key: keys.Key, known: _CachedVerifier) -> bool:
-    return keys.matches(key, stored=known.digest, pepper=known.pepper)
-
-
-@sensitive_variables("key")
-def _keep_up(key: keys.Key, row: VerifierKey, *, at: datetime, address: str | None) -> None:
-    """Write down the use, once a minute, and the digest under the newest pepper, once."""
+def _record_use(key: keys.Key, row: VerifierKey, *, at: datetime, address: str | None) -> None:
+    """Store the use, once a minute, and the digest under the newest pepper, once."""
     present = VerifierKey.objects.filter(pk=row.pk, deleted_at=None)
     minute = at.replace(second=0, microsecond=0)
     newest = newest_pepper()
@@ -147,7 +146,7 @@ def _keep_up(key: keys.Key, row: VerifierKey, *, at: datetime, address: str | No
 
 @contextmanager
 def _best_effort_write(row: VerifierKey) -> Iterator[None]:
-    """A write that fails is logged; the answer goes on."""
+    """A write that the answer does not depend on: if it fails, that is logged."""
     try:
         with transaction.atomic():
             yield

@@ -55,10 +55,10 @@ class Stall:
             text=True,
         )
 
-    def measure(self, contestant: Contestant, seconds: float, walk: Iterator[Any]) -> float:
+    def measure(self, contestant: Contestant, seconds: float, unseen: Iterator[Any]) -> float:
         """Microseconds of CPU for a request."""
-        requests = list(islice(walk, COLD_EACH)) if contestant.walk else contestant.requests
-        order = {"requests": requests, "seconds": seconds, "is_once": contestant.walk}
+        requests = list(islice(unseen, COLD_EACH)) if contestant.unseen else contestant.requests
+        order = {"requests": requests, "seconds": seconds, "is_once": contestant.unseen}
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(f"{json.dumps(order)}\n")
@@ -110,18 +110,18 @@ def main() -> None:
         settings = Settings(folder, database, stack.enter_context(services.redis()))
         _say(f"Planting {options.tokens:,} tokens of each kind…")
         all_of_them = _plant(settings, options)
-        walk = _walk(all_of_them)
+        unseen = _unseen(all_of_them)
         stalls = {
             name: Stall(module, settings.of(name))
             for name, module in MODULES.items()
             if any(each.stall == name for each in all_of_them)
         }
-        cpu = _cpu(all_of_them, stalls, walk, options)
-        loads = _loads(all_of_them, settings, walk, options)
+        cpu = _cpu(all_of_them, stalls, unseen, options)
+        loads = _loads(all_of_them, settings, unseen, options)
         _say(f"Adding tokens up to {options.many:,}…")
         _step(settings, "portal", "portal", "more", str(options.many))
         few = [each for each in all_of_them if each.name in contestants.AGAIN]
-        again = _cpu(few, stalls, walk, options)
+        again = _cpu(few, stalls, unseen, options)
         for stall in stalls.values():
             stall.close()
         text = report.write(
@@ -157,15 +157,15 @@ def _plant(settings: Settings, options: argparse.Namespace) -> list[Contestant]:
     ]
 
 
-def _walk(all_of_them: list[Contestant]) -> Iterator[Any]:
+def _unseen(all_of_them: list[Contestant]) -> Iterator[Any]:
     """Requests with tokens that nobody has sent yet."""
-    return iter([request for each in all_of_them if each.walk for request in each.requests])
+    return iter([request for each in all_of_them if each.unseen for request in each.requests])
 
 
 def _cpu(
     all_of_them: list[Contestant],
     stalls: dict[str, Stall],
-    walk: Iterator[Any],
+    unseen: Iterator[Any],
     options: argparse.Namespace,
 ) -> dict[str, list[float]]:
     """Microseconds for each contestant, one figure a round. A first round warms up."""
@@ -173,7 +173,7 @@ def _cpu(
     for turn in range(options.rounds + 1):
         _say(f"In process, round {turn} of {options.rounds}…")
         for each in all_of_them:
-            figure = stalls[each.stall].measure(each, options.cpu_seconds if turn else 0.1, walk)
+            figure = stalls[each.stall].measure(each, options.cpu_seconds if turn else 0.1, unseen)
             if turn:
                 found[each.name].append(figure)
     return dict(found)
@@ -182,15 +182,15 @@ def _cpu(
 def _loads(
     all_of_them: list[Contestant],
     settings: Settings,
-    walk: Iterator[Any],
+    unseen: Iterator[Any],
     options: argparse.Namespace,
 ) -> dict[str, list[Load]]:
-    """What granian carries for each contestant, one figure a round."""
+    """The load that granian carries for each contestant, one figure a round."""
     found = defaultdict(list)
     for turn in range(1, options.http_rounds + 1):
         for each in all_of_them:
             share = min(COLD_OVER_HTTP, options.tokens // options.http_rounds // 2)
-            requests = list(islice(walk, share)) if each.walk else each.requests
+            requests = list(islice(unseen, share)) if each.unseen else each.requests
             with _served(each, settings, options) as port:
                 load.measure(port=port, requests=each.requests[:1], seconds=1)
                 carried = load.measure(port=port, requests=requests, seconds=options.http_seconds)

@@ -1,4 +1,4 @@
-"""Who is measured, and with which requests."""
+"""The contestants, and the requests that measure them."""
 
 from typing import Any, NamedTuple
 
@@ -21,13 +21,13 @@ AGAIN = (FLOOR, HOT, COLD)
 
 
 class Contestant(NamedTuple):
-    """`walk` is true for whoever must not meet a token twice."""
+    """One measured case. `unseen`: each request has a token of its own."""
 
     name: str
     stall: str
     requests: list[Request]
     status: str = "200"
-    walk: bool = False
+    unseen: bool = False
 
 
 def peers(authorizations: dict[str, str]) -> list[Contestant]:
@@ -44,7 +44,7 @@ def portal(planted: dict[str, Any]) -> list[Contestant]:
     )
     return [
         Contestant(HOT, "portal", good),
-        Contestant(COLD, "portal", [_verify(each) for each in planted["walk"]], walk=True),
+        Contestant(COLD, "portal", [_verify(each) for each in planted["unseen"]], unseen=True),
         Contestant("verify, asking the database each time", "unleased", good),
         Contestant("verify, wrong secret", "portal", wrong, status="401"),
         Contestant("verify, unknown id", "portal", unknown, status="401"),

@@ -67,11 +67,11 @@ def _designs(redis_url: str) -> Iterator[Design]:
 
     from apitokens import keys
     from apitokens.cache.lease_cache import ReadLeaseCache, clock
-    from apitokens.verification import verify as verification
+    from apitokens.verification.token_lookup import look_up
     from tests.factories import MembershipFactory, issue
 
     _token, key = issue(MembershipFactory.create(), at=timezone.now())
-    known = verification._look_up(key.id)
+    known = look_up(key.id)
     client: Any = Redis.from_url(redis_url)
     client.set("generation", 1)
     client.set(f"token:{key.id}", known.digest)
@@ -79,8 +79,8 @@ def _designs(redis_url: str) -> Iterator[Design]:
     def fits() -> bool:
         return keys.matches(key, stored=known.digest, pepper=known.pepper)
 
-    def look_up() -> bool:
-        verification._look_up(key.id)
+    def read() -> bool:
+        look_up(key.id)
         return fits()
 
     def counter_in_database() -> None:
@@ -88,11 +88,11 @@ def _designs(redis_url: str) -> Iterator[Design]:
             cursor.execute("SELECT count(*) FROM django_migrations WHERE id = 1")
             cursor.fetchone()
 
-    yield Design("narrow query, no cache", look_up, look_up, lambda _read, _poll: True)
+    yield Design("narrow query, no cache", read, read, lambda _read, _poll: True)
     yield Design(
         "digest in Redis",
         lambda: client.get(f"token:{key.id}") and fits(),
-        look_up,
+        read,
         lambda _read, _poll: True,
     )
 
@@ -105,7 +105,7 @@ def _designs(redis_url: str) -> Iterator[Design]:
     yield Design(
         "memory with leases of 1 s",
         by_lease,
-        look_up,
+        read,
         lambda read, _poll: read >= BOUND,
     )
 
@@ -128,7 +128,7 @@ def _designs(redis_url: str) -> Iterator[Design]:
     yield Design(
         "memory, told by pub/sub",
         lambda: memory.get(key.id) is not None and fits(),
-        look_up,
+        read,
         lambda _read, _poll: False,
     )
 

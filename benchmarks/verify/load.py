@@ -1,4 +1,4 @@
-"""How many requests a second a server answers, over loopback, and how long each one waits.
+"""Measures how many requests a second a server answers over loopback, and how long each waits.
 
 `wrk` does it where it is installed. Elsewhere a client of our own does: it is slower, so what it
 says of the fastest contestants is what it could ask, and not what they could answer.
@@ -53,7 +53,7 @@ end
 
 
 class Load(NamedTuple):
-    """What a server carried: requests a second, and milliseconds of waiting."""
+    """The load of a server: requests a second, and milliseconds of waiting."""
 
     rate: float
     p50_ms: float
@@ -153,7 +153,7 @@ def _read_answer(connection: socket.socket) -> None:
 
 
 def status(port: int, request: Request) -> str | None:
-    """What the server answers to this request; None while nobody answers."""
+    """The server's answer to this request; None while there is none."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(_text(request))

@@ -56,7 +56,7 @@ def plant(tokens: int) -> dict[str, Any]:
     return {
         "verifier": _make_verifier(at),
         "good": texts[0],
-        "walk": texts[ON_THE_USER:],
+        "unseen": texts[ON_THE_USER:],
         **_bad(texts[0]),
     }
 
@@ -100,8 +100,8 @@ def _shares(members: list[Any], tokens: int) -> list[tuple[int, Any]]:
 
 
 def _write(part: list[tuple[int, Any]], at: datetime, role: int) -> list[str]:
-    """Write these tokens as the verb would, but by thousands. They have been used before, from the
-    address that they are used from now."""
+    """Write these tokens as the service would, but by thousands. They have been used before, from
+    the address that they are used from now."""
     from django.conf import settings
 
     from apitokens.models import APIToken, TokenAddress
@@ -132,7 +132,7 @@ def _write(part: list[tuple[int, Any]], at: datetime, role: int) -> list[str]:
 
 
 def _bad(good: str) -> dict[str, str]:
-    """What is sent by people who are mistaken, or not honest."""
+    """Tokens as mistaken and dishonest clients send them."""
     token_id = keys.parse(good).id
     last = "0" if good[-1] != "0" else "1"
     return {

@@ -54,7 +54,7 @@ def measure(
 
 
 def _environ(request: Request) -> dict[str, Any]:
-    """What granian gives an application, for a request that came from this machine."""
+    """The environ that granian gives an application, for a request from this machine."""
     body = request.get("body", "").encode()
     environ = {
         "SERVER_PROTOCOL": "HTTP/1.1",

@@ -1,4 +1,4 @@
-"""Secrets stay out of the logs, whoever writes them."""
+"""Secrets stay out of the logs, whichever library writes them."""
 
 import io
 import logging

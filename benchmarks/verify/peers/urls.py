@@ -1,4 +1,4 @@
-"""One address for each peer. All answer 200 with nothing in it to whoever they know."""
+"""One address for each peer. All answer 200 without a body to a known token."""
 
 from typing import Any
 

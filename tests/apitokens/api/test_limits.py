@@ -1,4 +1,4 @@
-"""Who asks too often is told to wait, at every door that reads the Authorization header."""
+"""A client that asks too often is told to wait, at every entry point that reads the header."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from tests.conftest import Api, Issue
 pytestmark = pytest.mark.django_db
 
 VERIFY, ME = "/iam/auth/verify", "/iam/clients/me"
-DOORS = pytest.mark.parametrize("door", [VERIFY, ME])
+ENTRY_POINTS = pytest.mark.parametrize("path", [VERIFY, ME])
 UNKNOWN = keys.make(771_142_358)
 
 
@@ -58,18 +58,18 @@ def ask_the_wsgi_application(token: Key | str) -> tuple[str, dict[str, str]]:
     return told[0], dict(told[1])
 
 
-@DOORS
-def test_who_is_refused_too_often_is_told_to_wait(api: Api, door: str) -> None:
+@ENTRY_POINTS
+def test_who_is_refused_too_often_is_told_to_wait(api: Api, path: str) -> None:
     be_refused(api)
 
-    answer = api(UNKNOWN).get(door)
+    answer = api(UNKNOWN).get(path)
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "59")
     assert answer.json()["code"] == "too_many"
 
 
 def test_refusals_at_all_doors_count_together(api: Api) -> None:
-    assert [api(UNKNOWN).get(door).status_code for door in (VERIFY, ME, VERIFY)] == [401] * 3
+    assert [api(UNKNOWN).get(path).status_code for path in (VERIFY, ME, VERIFY)] == [401] * 3
 
     assert api(UNKNOWN).get(ME).status_code == 429
 
@@ -77,11 +77,11 @@ def test_refusals_at_all_doors_count_together(api: Api) -> None:
 @pytest.mark.parametrize(
     "token", ["nonsense", UNKNOWN.spell()[:-1], "771142358"], ids=["nonsense", "cut", "id alone"]
 )
-@DOORS
-def test_damaged_tokens_count_too(api: Api, door: str, token: str) -> None:
+@ENTRY_POINTS
+def test_damaged_tokens_count_too(api: Api, path: str, token: str) -> None:
     be_refused(api, token=token)
 
-    assert api(token).get(door).status_code == 429
+    assert api(token).get(path).status_code == 429
 
 
 def test_next_minute_begins_anew(api: Api) -> None:
@@ -91,35 +91,35 @@ def test_next_minute_begins_anew(api: Api) -> None:
         assert api(UNKNOWN).get(ME).status_code == 401
 
 
-@DOORS
-def test_busy_address_costs_no_query(api: Api, door: str) -> None:
+@ENTRY_POINTS
+def test_busy_address_costs_no_query(api: Api, path: str) -> None:
     be_refused(api)
 
     with CaptureQueriesContext(connection) as queries:
-        api(keys.make(99)).get(door)
+        api(keys.make(99)).get(path)
 
     assert len(queries) == 0
 
 
-@DOORS
+@ENTRY_POINTS
 def test_who_was_found_good_lately_is_answered_at_a_busy_address(
-    api: Api, engineer: Membership, issue: Issue, settings: Settings, door: str
+    api: Api, engineer: Membership, issue: Issue, settings: Settings, path: str
 ) -> None:
     settings.VERIFY_CACHE_SECONDS = 0
     good = issue(engineer).key
-    api(good).get(door)
+    api(good).get(path)
     be_refused(api)
 
-    assert api(good).get(door).status_code == 200
+    assert api(good).get(path).status_code == 200
 
 
-@DOORS
+@ENTRY_POINTS
 def test_another_address_is_not_concerned(
-    api: Api, engineer: Membership, issue: Issue, door: str
+    api: Api, engineer: Membership, issue: Issue, path: str
 ) -> None:
     be_refused(api)
 
-    answer = api(issue(engineer).key).get(door, REMOTE_ADDR="192.0.2.8")
+    answer = api(issue(engineer).key).get(path, REMOTE_ADDR="192.0.2.8")
 
     assert answer.status_code == 200
 
@@ -131,15 +131,15 @@ def test_requests_without_a_token_are_not_counted(client: Client, api: Api) -> N
     assert api(UNKNOWN).get(ME).status_code == 401
 
 
-@DOORS
+@ENTRY_POINTS
 def test_token_that_is_used_too_often_is_told_to_wait(
-    api: Api, engineer: Membership, issue: Issue, settings: Settings, door: str
+    api: Api, engineer: Membership, issue: Issue, settings: Settings, path: str
 ) -> None:
     settings.TOKEN_RATE = 2
     good = issue(engineer).key
-    assert [api(good).get(door).status_code for _time in range(2)] == [200] * 2
+    assert [api(good).get(path).status_code for _time in range(2)] == [200] * 2
 
-    answer = api(good).get(door)
+    answer = api(good).get(path)
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "59")
 
@@ -166,13 +166,13 @@ def test_short_way_in_front_of_django_says_how_long_to_wait() -> None:
     assert (status, headers["Retry-After"]) == ("429 Too Many Requests", "59")
 
 
-@DOORS
+@ENTRY_POINTS
 def test_other_tokens_are_not_concerned(
-    api: Api, engineer: Membership, issue: Issue, settings: Settings, door: str
+    api: Api, engineer: Membership, issue: Issue, settings: Settings, path: str
 ) -> None:
     settings.TOKEN_RATE = 1
     busy, other = issue(engineer).key, issue(engineer).key
-    api(busy).get(door)
-    api(busy).get(door)
+    api(busy).get(path)
+    api(busy).get(path)
 
-    assert api(other).get(door).status_code == 200
+    assert api(other).get(path).status_code == 200

@@ -494,7 +494,7 @@ def test_delete_answers_204_with_nothing_and_the_token_stops(
     assert api(key).get(tokens_url).status_code == 401
 
 
-def test_delete_of_a_deleted_token_is_dull(
+def test_delete_of_a_deleted_token_is_idempotent(
     admin_api: APIClient, tokens_url: str, user: Membership, issue: Issue
 ) -> None:
     token = issue(user).token

@@ -462,7 +462,7 @@ def test_list_is_only_looked_at(users_browser: Client, method: str) -> None:
 
 
 def many(member: Membership, count: int, now: datetime, **facts: Any) -> None:
-    """As many tokens as no verb would let in, half of them of another issuer."""
+    """As many tokens as no service would let in, half of them of another issuer."""
     other = MembershipFactory.create(account=member.account)
     APIToken.objects.bulk_create(
         (

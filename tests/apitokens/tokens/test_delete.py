@@ -206,7 +206,7 @@ def test_digests_of_active_and_expired_tokens_are_never_forgotten(
     assert token_services.forget_digests(by=SYSTEM, at=now + timedelta(days=10_000)) == 0
 
 
-def test_forgetting_leaves_one_event_and_the_second_run_is_dull(
+def test_forgetting_leaves_one_event_and_is_idempotent(
     user: Membership, issue: Issue, now: datetime
 ) -> None:
     deleted(issue, user, now)

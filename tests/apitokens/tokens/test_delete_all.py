@@ -144,7 +144,7 @@ def test_who_deletes_their_own_is_not_told(user: Membership, issue: Issue, now: 
     assert not Notice.objects.exists()
 
 
-def test_second_time_is_dull(
+def test_deleting_all_is_idempotent(
     user: Membership, administrator: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(user)

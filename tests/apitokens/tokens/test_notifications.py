@@ -1,4 +1,4 @@
-"""People hear of it when somebody else creates or deletes a token in their name."""
+"""People are notified when another person creates or deletes a token in their name."""
 
 from datetime import datetime
 

@@ -1,6 +1,6 @@
 """`python -m tests.apitokens.usage.busy TOKEN [deaf]`: a process that uses a token all the time,
-and writes on its standard output when it did, until somebody ends it. A deaf one goes on after
-every exception, as some servers do."""
+and writes to its standard output when it did, until it is ended. A deaf one goes on after every
+exception, as some servers do."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Collecting uses in memory, and handing them over: when, how often, and what if it fails."""
+"""Collecting uses in memory, and storing them: when, how often, and what if it fails."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -6,12 +6,12 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DataError, IntegrityError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
-from pytest_django import Settings
 
 from accounts.models import AuditEvent, Membership
 from apitokens.models import APIToken, TokenUseDay
+from apitokens.usage import buffer as usage_buffer
 from apitokens.usage import flusher, store
 from apitokens.usage.buffer import UsageBuffer
 from apitokens.usage.flusher import UsageFlusher, record_use
@@ -25,8 +25,8 @@ YESTERDAY = NOON - timedelta(days=1)
 HOME, AWAY = "192.0.2.1", "192.0.2.2"
 
 
-class Watch(SimpleNamespace):
-    """A clock that stands until somebody moves it."""
+class Clock(SimpleNamespace):
+    """A clock that stands until the test moves it."""
 
     now = 1000.0
 
@@ -34,19 +34,13 @@ class Watch(SimpleNamespace):
         return self.now
 
 
-@pytest.fixture(autouse=True)
-def no_redis(settings: Settings) -> None:
-    """Uses go straight to the database."""
-    settings.REDIS_URL = ""
-
-
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch, scribe: UsageFlusher) -> Watch:
-    """The scribe's clock; it has just handed everything over."""
-    watch = Watch()
-    monkeypatch.setattr(flusher, "time", watch)
-    scribe._handed_over = watch.now
-    return watch
+def clock(monkeypatch: pytest.MonkeyPatch, usage_flusher: UsageFlusher) -> Clock:
+    """The flusher's clock; it has just stored everything."""
+    clock = Clock()
+    monkeypatch.setattr(flusher, "time", clock)
+    usage_flusher._flushed_at = clock.now
+    return clock
 
 
 @pytest.fixture
@@ -57,7 +51,7 @@ def token(user: Membership, issue: Issue) -> APIToken:
     return token
 
 
-def remembered(token: APIToken, at: datetime = NOON, address: str | None = HOME) -> None:
+def recorded(token: APIToken, at: datetime = NOON, address: str | None = HOME) -> None:
     record_use(token_id=token.pk, at=at, address=address)
 
 
@@ -72,168 +66,173 @@ def uses_today(token: APIToken) -> int:
     )
 
 
-# --- The notebook ------------------------------------------------------------------------------
+# --- The buffer --------------------------------------------------------------------------------
 
 
-def test_uses_of_a_token_from_an_address_are_one_line() -> None:
-    notebook = UsageBuffer()
+def test_uses_of_a_token_from_an_address_are_added_up() -> None:
+    buffer = UsageBuffer()
     for second in (5, 1, 9):
-        notebook.note(1, HOME, NOON + timedelta(seconds=second))
-    notebook.note(1, AWAY, NOON)
-    assert notebook.take() == [
+        buffer.add(1, HOME, NOON + timedelta(seconds=second))
+    buffer.add(1, AWAY, NOON)
+    assert buffer.pop_all() == [
         Use(1, HOME, NOON + timedelta(seconds=5), NOON + timedelta(seconds=9), 3),
         Use(1, AWAY, NOON, NOON, 1),
     ]
 
 
-def test_what_is_taken_is_not_taken_again() -> None:
-    notebook = UsageBuffer()
-    notebook.note(1, HOME, NOON)
-    assert notebook.take()
-    assert not notebook.take()
+def test_use_is_popped_once() -> None:
+    buffer = UsageBuffer()
+    buffer.add(1, HOME, NOON)
+    assert buffer.pop_all()
+    assert not buffer.pop_all()
 
 
-def test_midnight_in_utc_begins_a_new_line() -> None:
-    notebook = UsageBuffer()
+def test_midnight_in_utc_begins_a_new_day() -> None:
+    buffer = UsageBuffer()
     midnight = datetime(2026, 5, 5, tzinfo=UTC)
     before = midnight - timedelta(seconds=1)
     for at in (before, midnight, midnight):
-        notebook.note(1, HOME, at)
-    assert notebook.take() == [Use(1, HOME, before, before, 1), Use(1, HOME, midnight, midnight, 2)]
+        buffer.add(1, HOME, at)
+    assert buffer.pop_all() == [
+        Use(1, HOME, before, before, 1),
+        Use(1, HOME, midnight, midnight, 2),
+    ]
 
 
-def test_notebook_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flusher, "MOST_KEPT", 10)
-    notebook = UsageBuffer()
+def test_buffer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_buffer, "MOST_BUFFERED", 10)
+    buffer = UsageBuffer()
     for number in range(50):
-        notebook.note(number, HOME, NOON)
-    assert [each.token_id for each in notebook.take()] == list(range(10))
+        buffer.add(number, HOME, NOON)
+    assert [each.token_id for each in buffer.pop_all()] == list(range(10))
 
 
-def test_what_is_put_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flusher, "MOST_KEPT", 10)
-    notebook = UsageBuffer()
+def test_uses_that_are_put_back_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_buffer, "MOST_BUFFERED", 10)
+    buffer = UsageBuffer()
     for _time in range(3):
-        notebook.put_back(Use(number, HOME, NOON, NOON, 1) for number in range(50))
-    assert notebook.take() == [Use(number, HOME, NOON, NOON, 3) for number in range(10)]
+        buffer.put_back(Use(number, HOME, NOON, NOON, 1) for number in range(50))
+    assert buffer.pop_all() == [Use(number, HOME, NOON, NOON, 3) for number in range(10)]
 
 
-def test_what_the_process_has_met_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flusher, "MOST_MET", 10)
-    notebook = UsageBuffer()
+def test_known_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_buffer, "MOST_KNOWN", 10)
+    buffer = UsageBuffer()
     for number in range(50):
-        notebook.note(number, HOME, NOON)
-    assert len(notebook._met) <= 10
+        buffer.add(number, HOME, NOON)
+    assert len(buffer._known) <= 10
 
 
-def test_threads_lose_no_use_to_each_other_or_to_who_takes() -> None:
-    notebook, taken = UsageBuffer(), []
+def test_threads_lose_no_use_to_each_other_or_to_a_flush() -> None:
+    buffer, taken = UsageBuffer(), []
 
     def use_often() -> None:
         for _time in range(5_000):
-            notebook.note(1, HOME, NOON)
+            buffer.add(1, HOME, NOON)
 
     threads = [threading.Thread(target=use_often) for _each in range(4)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        taken += notebook.take()
-    taken += notebook.take()
+        taken += buffer.pop_all()
+    taken += buffer.pop_all()
     assert sum(each.times for each in taken) == 20_000
 
 
-# --- Handing over ------------------------------------------------------------------------------
+# --- Flushing ----------------------------------------------------------------------------------
 
 
-def test_remembering_is_no_query(token: APIToken) -> None:
+def test_recording_a_use_costs_no_query(token: APIToken) -> None:
     with CaptureQueriesContext(connection) as queries:
-        remembered(token)
+        recorded(token)
     assert not queries.captured_queries
 
 
-def test_uses_are_written_once_a_minute_in_one_go(
-    token: APIToken, scribe: UsageFlusher, watch: Watch
+def test_uses_are_stored_every_ten_seconds_by_one_update(
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
-    for second in range(60):
-        remembered(token, NOON + timedelta(seconds=second))
-        watch.now += 1
+    for second in range(10):
+        recorded(token, NOON + timedelta(seconds=second))
+        clock.now += 1
         with CaptureQueriesContext(connection) as queries:
-            scribe.flush()
+            usage_flusher.flush()
         updates = [each for each in queries.captured_queries if each["sql"].startswith("UPDATE")]
-        assert len(updates) == (1 if second == 59 else 0)
-    assert (last_used_at(token), uses_today(token)) == (NOON + timedelta(seconds=59), 60)
+        assert len(updates) == (1 if second == 9 else 0)
+    assert (last_used_at(token), uses_today(token)) == (NOON + timedelta(seconds=9), 10)
 
 
-def test_nothing_used_costs_no_query(scribe: UsageFlusher, watch: Watch) -> None:
-    watch.now += 60
+def test_nothing_used_costs_no_query(usage_flusher: UsageFlusher, clock: Clock) -> None:
+    clock.now += 10
     with CaptureQueriesContext(connection) as queries:
-        scribe.flush()
+        usage_flusher.flush()
     assert not queries.captured_queries
 
 
-def test_notebook_that_fills_is_written_before_its_time(
-    token: APIToken, scribe: UsageFlusher, watch: Watch, monkeypatch: pytest.MonkeyPatch
+def test_buffer_that_fills_is_flushed_before_its_time(
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher, "MOST_KEPT", 2)
-    remembered(token)
-    remembered(token, address=None)
-    scribe.flush()
+    monkeypatch.setattr(usage_buffer, "MOST_BUFFERED", 2)
+    recorded(token)
+    recorded(token, address=None)
+    usage_flusher.flush()
     assert last_used_at(token) == NOON
 
 
-def test_process_that_ends_hands_everything_over(
-    token: APIToken, scribe: UsageFlusher, watch: Watch
+def test_process_that_ends_stores_everything(
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
-    remembered(token)
-    scribe.end()
+    recorded(token)
+    usage_flusher.end()
     assert (last_used_at(token), uses_today(token)) == (NOON, 1)
 
 
-def test_first_use_ever_is_written_before_the_answer(user: Membership, issue: Issue) -> None:
+def test_first_use_ever_is_stored_before_the_answer(user: Membership, issue: Issue) -> None:
     token = issue(user).token
     record_use(token_id=token.pk, at=NOON, address=HOME, is_first=True)
     assert (last_used_at(token), uses_today(token)) == (NOON, 1)
 
 
-def test_first_use_is_first_once(user: Membership, issue: Issue, scribe: UsageFlusher) -> None:
+def test_first_use_is_first_once(
+    user: Membership, issue: Issue, usage_flusher: UsageFlusher
+) -> None:
     """What was read of the token before its first use may be believed for a moment longer."""
     token = issue(user).token
     for second in range(3):
         at = NOON + timedelta(seconds=second)
         record_use(token_id=token.pk, at=at, address=HOME, is_first=True)
     assert last_used_at(token) == NOON
-    scribe.end()
+    usage_flusher.end()
     assert uses_today(token) == 3
 
 
-def test_unknown_address_is_written_within_a_tick(
-    token: APIToken, scribe: UsageFlusher, watch: Watch
+def test_unseen_address_is_reported_within_a_second(
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
-    remembered(token, address=AWAY)
-    watch.now += 1
-    scribe.flush()
+    recorded(token, address=AWAY)
+    clock.now += 1
+    usage_flusher.flush()
     assert AuditEvent.objects.filter(
         kind="token.used_from_new_address", address=AWAY, subject_id=token.pk
     ).exists()
 
 
-def test_known_address_waits_for_its_minute(
-    token: APIToken, scribe: UsageFlusher, watch: Watch
+def test_known_address_waits_for_the_flush(
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
-    remembered(token)
-    watch.now += 1
-    scribe.flush()
+    recorded(token)
+    clock.now += 1
+    usage_flusher.flush()
     assert last_used_at(token) == YESTERDAY
 
 
 def test_address_is_looked_up_once_by_a_process(
-    token: APIToken, scribe: UsageFlusher, watch: Watch
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
-    remembered(token)
-    scribe.flush()
-    remembered(token)
+    recorded(token)
+    usage_flusher.flush()
+    recorded(token)
     with CaptureQueriesContext(connection) as queries:
-        scribe.flush()
+        usage_flusher.flush()
     assert not queries.captured_queries
 
 
@@ -241,48 +240,74 @@ def test_address_is_looked_up_once_by_a_process(
 
 
 def test_uses_wait_while_the_database_does_not_answer(
-    token: APIToken, scribe: UsageFlusher, watch: Watch, caplog: pytest.LogCaptureFixture
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    remembered(token)
-    watch.now += 60
-    with patch.object(flusher, "write_down", side_effect=DatabaseError("gone")):
-        scribe.flush()
+    recorded(token)
+    clock.now += 10
+    with patch.object(flusher, "store_usage", side_effect=OperationalError("gone")):
+        usage_flusher.flush()
     assert "Uses of API tokens wait" in caplog.text
-    remembered(token, NOON + timedelta(seconds=1))
-    watch.now += 1
-    scribe.flush()
+    recorded(token, NOON + timedelta(seconds=1))
+    clock.now += 1
+    usage_flusher.flush()
     assert (last_used_at(token), uses_today(token)) == (NOON + timedelta(seconds=1), 2)
 
 
-def test_stranger_is_looked_up_again_when_the_database_is_back(
-    token: APIToken, scribe: UsageFlusher, watch: Watch
+def test_unseen_address_is_looked_up_again_when_the_database_is_back(
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
 ) -> None:
-    remembered(token, address=AWAY)
-    with patch.object(flusher, "unknown_places", side_effect=DatabaseError("gone")):
-        scribe.flush()
-    scribe.flush()
+    recorded(token, address=AWAY)
+    with patch.object(flusher, "unknown_sources", side_effect=OperationalError("gone")):
+        usage_flusher.flush()
+    usage_flusher.flush()
     assert AuditEvent.objects.filter(address=AWAY).exists()
 
 
-def test_first_use_that_cannot_be_written_waits(
-    user: Membership, issue: Issue, scribe: UsageFlusher, caplog: pytest.LogCaptureFixture
+def test_first_use_that_cannot_be_stored_waits(
+    user: Membership, issue: Issue, usage_flusher: UsageFlusher, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = issue(user).token
-    with patch.object(flusher, "write_down", side_effect=DatabaseError("gone")):
+    with patch.object(flusher, "store_usage", side_effect=OperationalError("gone")):
         record_use(token_id=token.pk, at=NOON, address=HOME, is_first=True)
     assert f"The use of API token {token.pk}" in caplog.text
-    scribe.end()
+    usage_flusher.end()
     assert (last_used_at(token), uses_today(token)) == (NOON, 1)
 
 
 def test_part_that_fails_does_not_count_the_others_twice(
-    user: Membership, issue: Issue, scribe: UsageFlusher, monkeypatch: pytest.MonkeyPatch
+    user: Membership, issue: Issue, usage_flusher: UsageFlusher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "TOKENS_AT_ONCE", 1)
     tokens = sorted((issue(user).token for _each in range(3)), key=lambda token: token.pk)
     for token in tokens:
-        remembered(token, address=None)
-    with patch.object(flusher, "write_down", side_effect=[store_usage([]), DatabaseError("gone")]):
-        scribe.end()
-    kept = scribe.notebook.take()
+        recorded(token, address=None)
+    with patch.object(
+        flusher, "store_usage", side_effect=[store_usage([]), OperationalError("gone")]
+    ):
+        usage_flusher.end()
+    kept = usage_flusher.buffer.pop_all()
     assert [each.token_id for each in kept] == [token.pk for token in tokens[1:]]
+
+
+@pytest.mark.parametrize("error", [DataError, IntegrityError])
+def test_use_that_the_database_refuses_does_not_hold_up_the_others(
+    user: Membership,
+    issue: Issue,
+    usage_flusher: UsageFlusher,
+    caplog: pytest.LogCaptureFixture,
+    error: type[Exception],
+) -> None:
+    tokens = [issue(user).token for _each in range(3)]
+    for token in tokens:
+        recorded(token, address=None)
+
+    def refuse_the_second(uses: list[Use]) -> None:
+        if tokens[1].pk in {use.token_id for use in uses}:
+            raise error("out of range")
+        store_usage(uses)
+
+    with patch.object(flusher, "store_usage", refuse_the_second):
+        usage_flusher.end()
+    assert [uses_today(token) for token in tokens] == [1, 0, 1]
+    assert f"Uses of API token {tokens[1].pk} are dropped." in caplog.text
+    assert not usage_flusher.buffer.pop_all()

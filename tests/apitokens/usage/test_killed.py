@@ -1,6 +1,6 @@
 """What is lost of uses when real processes are killed, and that nothing is when they are stopped.
 
-Uses are written every second here; what is lost grows with that setting, which is 60 by default.
+Uses are stored every second here; what is lost grows with that setting, which is 10 by default.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -19,11 +19,9 @@ from typing import NamedTuple
 
 import pytest
 from django.db.models import Sum
-from pytest_django import Settings
 
 from accounts.models import Membership
 from apitokens.models import APIToken, TokenUseDay
-from apitokens.usage import redis_relay
 from tests.concurrency import shared_database_url
 from tests.conftest import Issue
 from tests.portal import served_portal
@@ -32,11 +30,11 @@ pytestmark = [pytest.mark.both, pytest.mark.django_db(transaction=True)]
 
 EVERY = 1
 AT_MOST_LOST = timedelta(seconds=2 * EVERY)
-"""What the last period has collected, and a period for a machine that is busy with other tests."""
+"""The uses of the last period, and a period for a machine that is busy with other tests."""
 
 
 class Busy(NamedTuple):
-    """A process that uses a token all the time, and what it has said of it."""
+    """A process that uses a token all the time, and the file to which it says when."""
 
     process: subprocess.Popen[bytes]
     said: Path
@@ -54,8 +52,8 @@ class Busy(NamedTuple):
 class Busyness:
     """Starts busy processes, and leaves none behind."""
 
-    def __init__(self, folder: Path, token: APIToken, redis_url: str) -> None:
-        self._folder, self._token, self._redis_url = folder, token, redis_url
+    def __init__(self, folder: Path, token: APIToken) -> None:
+        self._folder, self._token = folder, token
         self._all: list[Busy] = []
 
     def start(self, *how: str) -> Busy:
@@ -63,7 +61,6 @@ class Busyness:
         environment = {
             **os.environ,
             "DATABASE_URL": shared_database_url(),
-            "REDIS_URL": self._redis_url,
             "USAGE_FLUSH_SECONDS": str(EVERY),
         }
         command = [sys.executable, "-m", "tests.apitokens.usage.busy", str(self._token.pk), *how]
@@ -94,26 +91,12 @@ def token(user: Membership, issue: Issue, now: datetime) -> APIToken:
     return token
 
 
-@contextmanager
-def _busyness(folder: Path, token: APIToken, redis_url: str) -> Iterator[Busyness]:
-    with ExitStack() as stack:
-        busyness = Busyness(folder, token, redis_url)
-        stack.callback(busyness.stop_all)
-        yield busyness
-
-
 @pytest.fixture
-def alone(tmp_path: Path, token: APIToken) -> Iterator[Busyness]:
-    """Busy processes without Redis."""
-    with _busyness(tmp_path, token, "") as busyness:
-        yield busyness
-
-
-@pytest.fixture
-def together(tmp_path: Path, token: APIToken, redis_url: str) -> Iterator[Busyness]:
-    """Busy processes that share a Redis."""
-    with _busyness(tmp_path, token, redis_url) as busyness:
-        yield busyness
+def busyness(tmp_path: Path, token: APIToken) -> Iterator[Busyness]:
+    """Processes that use the token."""
+    busyness = Busyness(tmp_path, token)
+    yield busyness
+    busyness.stop_all()
 
 
 def last_used_at(token: APIToken) -> datetime:
@@ -127,11 +110,11 @@ def counted(token: APIToken) -> int:
 
 
 def test_process_killed_with_sigkill_loses_its_last_period_at_the_most(
-    alone: Busyness, token: APIToken
+    busyness: Busyness, token: APIToken
 ) -> None:
     random, before = Random(6), last_used_at(token)
     for _round in range(3):
-        busy = alone.start()
+        busy = busyness.start()
         time.sleep(1.5 + random.random() * EVERY)
         busy.end(signal.SIGKILL)
         after = last_used_at(token)
@@ -140,25 +123,25 @@ def test_process_killed_with_sigkill_loses_its_last_period_at_the_most(
         before = after
 
 
-def test_process_that_is_stopped_loses_nothing(alone: Busyness, token: APIToken) -> None:
-    busy = alone.start()
+def test_process_that_is_stopped_loses_nothing(busyness: Busyness, token: APIToken) -> None:
+    busy = busyness.start()
     time.sleep(1.3)
     busy.end(signal.SIGTERM)
     assert 0 <= counted(token) - len(busy.uses) <= 1  # the last one may have had no time to say so
     assert last_used_at(token) >= busy.uses[-1]
 
 
-def test_process_whose_server_goes_on_is_stopped_too(alone: Busyness, token: APIToken) -> None:
-    busy = alone.start("deaf")
+def test_process_whose_server_goes_on_is_stopped_too(busyness: Busyness, token: APIToken) -> None:
+    busy = busyness.start("deaf")
     busy.end(signal.SIGTERM)
     assert busy.process.returncode == 0
     assert counted(token) > 0
 
 
 def test_last_use_never_goes_back_while_processes_come_and_go(
-    alone: Busyness, token: APIToken
+    busyness: Busyness, token: APIToken
 ) -> None:
-    first = [alone.start() for _each in range(3)]
+    first = [busyness.start() for _each in range(3)]
     seen = [last_used_at(token)]
     for step in range(60):
         time.sleep(0.05)
@@ -169,21 +152,19 @@ def test_last_use_never_goes_back_while_processes_come_and_go(
     assert len(set(seen)) > 2
 
 
-def test_with_redis_killed_processes_lose_a_moment_and_nothing_is_counted_twice(
-    together: Busyness, token: APIToken, redis_url: str, settings: Settings
+def test_killed_processes_lose_a_moment_and_no_use_is_counted_twice(
+    busyness: Busyness, token: APIToken
 ) -> None:
-    """Those who are killed are also those who write for all, at any point of it."""
-    settings.REDIS_URL = redis_url
+    """All of them add to the same token, day and address at once, and some die while they do."""
     random, ended = Random(6), []
-    busy = [together.start() for _each in range(3)]
+    busy = [busyness.start() for _each in range(3)]
     for _round in range(4):
         time.sleep(0.7 + random.random())
         ended.append(busy.pop(0))
         ended[-1].end(signal.SIGKILL)
-        busy.append(together.start())
+        busy.append(busyness.start())
     for each in busy:
         each.end(signal.SIGTERM)
-    redis_relay.write_down_all(is_our_turn=True)
     said = sum(len(each.uses) for each in ended + busy)
     lost_at_most = sum(_within(each, AT_MOST_LOST) for each in ended)
     assert said - lost_at_most <= counted(token) <= said + len(ended + busy)

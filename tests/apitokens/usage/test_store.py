@@ -82,7 +82,7 @@ def test_use_without_an_address_is_a_use(token: APIToken) -> None:
     assert (last_use(token), addresses(token)) == ((NOON, None), {})
 
 
-def test_what_is_no_address_is_not_kept(token: APIToken) -> None:
+def test_text_that_is_no_address_is_not_kept(token: APIToken) -> None:
     store_usage([use(token, address="unix:/run/web.sock")])
     assert (last_use(token), addresses(token)) == ((NOON, None), {})
 
@@ -109,9 +109,9 @@ def test_many_tokens_are_written_by_as_many_statements_as_one(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_writer_gives_way_to_who_holds_the_row(token: APIToken) -> None:
-    """PostgreSQL: it gives up before a deadlock is looked for, in which somebody else could be the
-    one who loses. SQLite has one writer at a time, and no deadlocks: it waits."""
+def test_store_gives_way_to_another_transaction_that_holds_the_row(token: APIToken) -> None:
+    """PostgreSQL: it gives up before a deadlock is looked for, in which another transaction could
+    be the one that loses. SQLite has one writer at a time, and no deadlocks: it waits."""
     begin = "BEGIN" if is_on_postgresql() else "BEGIN IMMEDIATE"
     is_held, is_over = threading.Event(), threading.Event()
 
@@ -159,14 +159,48 @@ def test_counts_of_tokens_do_not_mix(user: Membership, token: APIToken, issue: I
     assert (days(token), days(other)) == ({NOON.date(): 3}, {NOON.date(): 5})
 
 
-# --- Receipts ----------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_writers_of_the_same_tokens_lose_no_count_and_do_not_deadlock(
+    user: Membership, issue: Issue
+) -> None:
+    """Each stores the same days and addresses of two tokens, given in opposite order."""
+    tokens = [issue(user, at=NOON - timedelta(days=1)).token for _each in range(2)]
+    start, faults = threading.Barrier(4), []
+
+    def store_often(number: int) -> None:
+        order = tokens if number % 2 else tokens[::-1]
+        start.wait(timeout=30)
+        try:
+            for second in range(10):
+                store_until_taken([use(token, NOON + timedelta(seconds=second)) for token in order])
+        except Exception as fault:
+            faults.append(fault)
+        finally:
+            connection.close()
+
+    writers = [threading.Thread(target=store_often, args=(number,)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not faults
+    for token in tokens:
+        assert days(token) == {NOON.date(): 40}
+        assert addresses(token) == {HOME: (NOON, NOON + timedelta(seconds=9))}
+        assert last_use(token) == (NOON + timedelta(seconds=9), HOME)
 
 
-def test_what_has_a_receipt_is_counted_once(token: APIToken) -> None:
-    for _time in range(2):
-        store_usage([use(token, times=3)], receipt="one")
-    store_usage([use(token, times=3)], receipt="another")
-    assert days(token) == {NOON.date(): 6}
+def store_until_taken(uses: list[Use]) -> None:
+    """As the flusher does: again, if the rows were locked for long. A deadlock is no such case."""
+    while True:
+        try:
+            return store_usage(uses)
+        except OperationalError as error:
+            if "lock timeout" not in str(error):
+                raise
+
+
+# --- Merging and splitting ----------------------------------------------------------------------
 
 
 def test_uses_are_merged_by_token_address_and_day(token: APIToken) -> None:
@@ -190,13 +224,13 @@ def test_parts_are_the_same_in_any_order(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.skipif(is_on_postgresql(), reason="PostgreSQL takes as many values as are sent")
-def test_places_are_looked_up_by_so_many_as_sqlite_takes(token: APIToken) -> None:
+def test_sources_are_looked_up_by_so_many_as_sqlite_takes(token: APIToken) -> None:
     """Python's own builds leave the number of values as SQLite has it."""
-    places = {UsageSource(token.pk, f"2001:db8::{number:x}") for number in range(40_000)}
+    sources = {UsageSource(token.pk, f"2001:db8::{number:x}") for number in range(40_000)}
     before = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
     connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
     try:
-        assert unknown_sources(places) == places
+        assert unknown_sources(sources) == sources
     finally:
         connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
 
@@ -374,8 +408,8 @@ def test_days_that_no_chart_shows_are_forgotten(token: APIToken) -> None:
     assert set(days(token)) == {(NOON - timedelta(days=before)).date() for before in (0, 29, 30)}
 
 
-def test_forgetting_twice_is_dull(token: APIToken) -> None:
-    store_usage([use(token, NOON)], receipt="one")
+def test_forgetting_is_idempotent(token: APIToken) -> None:
+    store_usage([use(token, NOON)])
     later = NOON + timedelta(days=100)
     assert store.forget(at=later) == 2
     assert store.forget(at=later) == 0

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from accounts.models import Membership
 from apitokens.keys import Key
-from apitokens.verification import verify as verification
+from apitokens.verification import token_lookup
 from apitokens.verification.verify import verify
 from tests.conftest import Issue, is_on_postgresql
 
@@ -54,7 +54,7 @@ def test_kept_connection_is_not_asked_how_it_is(key: Key, now: datetime) -> None
 
 def test_database_that_stays_away_is_asked_twice_at_the_most(key: Key, now: datetime) -> None:
     with (
-        patch.object(verification, "_run", side_effect=OperationalError) as asked,
+        patch.object(token_lookup, "_run", side_effect=OperationalError) as asked,
         pytest.raises(OperationalError),
     ):
         verify(presented=key.spell(), at=now)

@@ -21,7 +21,12 @@ from apitokens.tokens import services as token_services
 from apitokens.usage.flusher import UsageFlusher
 from config.env.networks import parse_networks
 from config.middleware import security_headers
-from config.verify_fast_path import FRAME, LONGEST_FRAME, _read_frame, shortcut
+from config.verify_fast_path import (
+    MOST_CHARACTERS,
+    REQUEST_PARTS,
+    _read_request_key,
+    shortcut,
+)
 from tests.conftest import Issue
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db, pytest.mark.usefixtures("memory")]
@@ -68,10 +73,10 @@ def key(engineer: Membership, issue: Issue) -> Key:
 
 @pytest.fixture(autouse=True)
 def nothing_of_other_settings() -> Iterator[None]:
-    for remembered in (security_headers, _read_frame):
+    for remembered in (security_headers, _read_request_key):
         remembered.cache_clear()
     yield
-    for remembered in (security_headers, _read_frame):
+    for remembered in (security_headers, _read_request_key):
         remembered.cache_clear()
 
 
@@ -231,8 +236,11 @@ def test_with_a_bound_of_zero_everything_goes_the_ordinary_way(
 def test_nothing_long_is_remembered(key: Key) -> None:
     asked = environ(f"APIKey {key.spell()}")
     for number in range(20):
-        say(shortcut(nobody), {**asked, "QUERY_STRING": f"role={number}" + " " * LONGEST_FRAME})
-    assert _read_frame.cache_info().currsize == 0
+        say(
+            shortcut(nobody),
+            {**asked, "QUERY_STRING": f"role={number}" + " " * MOST_CHARACTERS},
+        )
+    assert _read_request_key.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize("query", ["token={token}", "role={token}", "account={token}", "{token}"])
@@ -240,14 +248,14 @@ def test_nothing_is_remembered_of_a_token_in_the_address(key: Key, query: str) -
     for host in ("localhost", "evil.example"):
         asked = environ(None, query.format(token=key.spell()), HTTP_HOST=host)
         assert say(shortcut(nobody), asked).status == "599 Django was asked"
-    assert _read_frame.cache_info().currsize == 0
+    assert _read_request_key.cache_info().currsize == 0
 
 
 def test_token_is_no_part_of_what_is_remembered_of_a_request(key: Key) -> None:
-    assert "HTTP_AUTHORIZATION" not in FRAME
+    assert "HTTP_AUTHORIZATION" not in REQUEST_PARTS
     say(shortcut(nobody), environ(f"APIKey {key.spell()}"))
     say(shortcut(nobody), environ(f"APIKey {key.spell('_')}"))
-    assert _read_frame.cache_info().currsize == 1
+    assert _read_request_key.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize(
@@ -273,12 +281,12 @@ def test_what_is_remembered_of_one_request_is_not_said_of_another(
 
 
 def test_every_use_is_noted_with_its_address(
-    key: Key, scribe: UsageFlusher, settings: Settings
+    key: Key, usage_flusher: UsageFlusher, settings: Settings
 ) -> None:
     settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1"])
-    scribe.notebook.take()
+    usage_flusher.buffer.pop_all()
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
         asked = environ(f"APIKey {key.spell()}", HTTP_X_FORWARDED_FOR=address)
         assert say(shortcut(nobody), asked).status == "200 OK"
-    used = {use.address: use.times for use in scribe.notebook.take()}
+    used = {use.address: use.times for use in usage_flusher.buffer.pop_all()}
     assert used == {"192.0.2.1": 2, "192.0.2.2": 1}

@@ -45,7 +45,7 @@ End = Callable[[APIToken], object]
 def asking(key: Key, **environment: str) -> Iterator[list[dict[str, Any]]]:
     """Let several processes ask about the token until it is refused; fills in what they saw."""
     settings = {**os.environ, "DATABASE_URL": shared_database_url(), **environment}
-    askers = [
+    workers = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.verify_worker"],
             env=settings,
@@ -57,19 +57,19 @@ def asking(key: Key, **environment: str) -> Iterator[list[dict[str, Any]]]:
     ]
     seen: list[dict[str, Any]] = []
     try:
-        for asker in askers:
-            assert asker.stdin
-            asker.stdin.write(f"{key.spell()}\n")
-            asker.stdin.flush()
-        for asker in askers:
-            assert asker.stdout
-            assert asker.stdout.readline() == "ready\n"
+        for worker in workers:
+            assert worker.stdin
+            worker.stdin.write(f"{key.spell()}\n")
+            worker.stdin.flush()
+        for worker in workers:
+            assert worker.stdout
+            assert worker.stdout.readline() == "ready\n"
         yield seen
-        seen += [json.loads(asker.communicate(timeout=60)[0]) for asker in askers]
+        seen += [json.loads(worker.communicate(timeout=60)[0]) for worker in workers]
     finally:
-        for asker in askers:
-            asker.kill()
-            asker.wait()
+        for worker in workers:
+            worker.kill()
+            worker.wait()
 
 
 def delete(token: APIToken) -> None:
@@ -93,7 +93,7 @@ def suspend(token: APIToken) -> None:
 
 
 def end_by_hand(token: APIToken) -> None:
-    """Somebody writes to the database past all verbs."""
+    """Write to the database past all services."""
     APIToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now())
 
 

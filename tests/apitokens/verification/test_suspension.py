@@ -1,5 +1,5 @@
-"""API tokens of somebody who stays away from their account's identity provider: refused, until they
-come through it."""
+"""API tokens of a member who stays away from their account's identity provider: refused, until the
+member signs in through it."""
 
 from datetime import datetime, timedelta
 
@@ -191,7 +191,7 @@ def test_refusal_of_a_suspended_token_is_told_on_its_page(
     assert latest.words == "Refused, because it was suspended"
 
 
-def test_second_suspension_and_second_return_are_dull(away: Membership, now: datetime) -> None:
+def test_suspension_and_return_are_idempotent(away: Membership, now: datetime) -> None:
     suspend(away, now)
     assert not suspension.suspend_tokens(membership=away, by=SYSTEM, at=now)
     assert suspension.resume_tokens(membership=away, by=SYSTEM, at=now)

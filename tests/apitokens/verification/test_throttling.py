@@ -158,7 +158,7 @@ def test_who_was_found_good_long_ago_is_not_let_through() -> None:
         throttling.refuse_busy_address(KEY, address=ADDRESS, at=NOON)
 
 
-def test_no_more_tokens_are_vouched_for_than_are_wanted() -> None:
+def test_number_of_recently_valid_tokens_is_bounded() -> None:
     with patch.object(throttling, "MOST_RECENTLY_VALID", 2):
         for token_id in (101, 102, 103):
             throttling.mark_recently_valid(keys.Key(token_id, "0" * 64), at=NOON)
@@ -180,18 +180,18 @@ class Shared(dict[Any, Any]):
         return keys
 
 
-def test_threads_may_vouch_and_count_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttling, "_vouched", Shared())
+def test_threads_may_mark_and_count_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttling, "_recently_valid", Shared())
     monkeypatch.setattr(throttling, "MOST_RECENTLY_VALID", 1)
     counter = Counter("test", most=1)
-    counter.add("somebody", at=NOON)
+    counter.add("client", at=NOON)
     counter._counts = Shared(counter._counts)
 
     for number in (101, 102):
         throttling.mark_recently_valid(keys.Key(number, "0" * 64), at=NOON)
         counter.add(str(number), at=NOON)
 
-    assert (len(throttling._vouched), len(counter)) == (1, 1)
+    assert (len(throttling._recently_valid), len(counter)) == (1, 1)
 
 
 def test_token_may_be_used_as_often_as_the_rate_says() -> None:
@@ -225,9 +225,9 @@ def test_memory_is_bounded() -> None:
 
 def test_nothing_of_the_last_minute_stays_in_memory() -> None:
     counter = Counter("test")
-    counter.add("somebody", at=NOON)
+    counter.add("client", at=NOON)
 
-    counter.add("somebody else", at=after(60))
+    counter.add("client else", at=after(60))
 
     assert len(counter) == 1
 
@@ -237,40 +237,40 @@ def test_nobody_is_asked_within_the_first_second() -> None:
 
     with patch.object(process_counters, "cache", None):
         for _time in range(100):
-            counter.add("somebody", at=after(0.9))
+            counter.add("client", at=after(0.9))
 
-    assert counter.count("somebody", at=after(0.9)) == 100
+    assert counter.count("client", at=after(0.9)) == 100
 
 
 def test_processes_count_together_after_a_second() -> None:
     here, there = Counter("test"), Counter("test")
     for counter in (here, there):
         for _time in range(5):
-            counter.add("somebody", at=NOON)
+            counter.add("client", at=NOON)
 
-    here.add("somebody", at=after(1))
+    here.add("client", at=after(1))
 
-    assert there.add("somebody", at=after(1)) == 12
+    assert there.add("client", at=after(1)) == 12
 
 
 def test_who_is_only_asked_learns_what_others_counted() -> None:
     here, there = Counter("test"), Counter("test")
     for counter in (here, there):
-        counter.add("somebody", at=NOON)
-    here.add("somebody", at=after(1))
+        counter.add("client", at=NOON)
+    here.add("client", at=after(1))
 
-    assert there.count("somebody", at=after(1)) == 3
+    assert there.count("client", at=after(1)) == 3
 
 
 def test_what_is_told_is_told_once() -> None:
     here, there = Counter("test"), Counter("test")
     for counter in (here, there):
-        counter.add("somebody", at=NOON)
+        counter.add("client", at=NOON)
 
     for seconds in range(1, 5):
-        here.count("somebody", at=after(seconds))
+        here.count("client", at=after(seconds))
 
-    assert there.count("somebody", at=after(5)) == 2
+    assert there.count("client", at=after(5)) == 2
 
 
 def test_refusals_and_uses_are_counted_apart() -> None:
@@ -294,22 +294,22 @@ def test_process_limits_alone_while_the_cache_does_not_answer() -> None:
 
 def test_what_was_not_told_is_told_later() -> None:
     here, there = Counter("test"), Counter("test")
-    here.add("somebody", at=NOON)
-    there.add("somebody", at=NOON)
+    here.add("client", at=NOON)
+    there.add("client", at=NOON)
     with patch.object(cache, "add", side_effect=OSError("down")):
-        here.add("somebody", at=after(1))
+        here.add("client", at=after(1))
 
-    here.add("somebody", at=after(12))
+    here.add("client", at=after(12))
 
-    assert there.count("somebody", at=after(12)) == 4
+    assert there.count("client", at=after(12)) == 4
 
 
 def test_cache_that_does_not_answer_is_left_alone_for_a_while() -> None:
     counter = Counter("test")
-    counter.add("somebody", at=NOON)
+    counter.add("client", at=NOON)
 
     with patch.object(cache, "add", side_effect=OSError("down")) as asked:
         for seconds in range(1, 10):
-            counter.add("somebody", at=after(seconds))
+            counter.add("client", at=after(seconds))
 
     assert asked.call_count == 1

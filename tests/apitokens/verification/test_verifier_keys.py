@@ -43,7 +43,7 @@ def told(key: Key | str, at: datetime) -> Refusal:
     return refused.value.code
 
 
-def test_key_is_recognised(key: Key, now: datetime) -> None:
+def test_key_is_authenticated(key: Key, now: datetime) -> None:
     assert authenticate_verifier(presented=key.spell("_"), at=now) == key.id
 
 
@@ -82,7 +82,7 @@ def test_deleted_key_stops_at_once_and_is_told_so(key: Key, now: datetime) -> No
     assert told(key, now) is Refusal.DELETED
 
 
-def test_second_deletion_is_dull(key: Key, now: datetime) -> None:
+def test_deletion_is_idempotent(key: Key, now: datetime) -> None:
     verifier = VerifierKey.objects.get()
     assert delete_verifier(verifier=verifier, by=OPERATOR, at=now)
     assert not delete_verifier(verifier=verifier, by=OPERATOR, at=now)

@@ -2,6 +2,7 @@
 
 import traceback
 from contextlib import ExitStack
+from dataclasses import fields
 from datetime import datetime, timedelta
 from unittest.mock import patch
 
@@ -22,6 +23,7 @@ from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.usage.flusher import UsageFlusher, record_use
+from apitokens.verification import token_lookup
 from apitokens.verification import verify as verification
 from apitokens.verification.authorization_header import verify_request
 from apitokens.verification.refusals import Refusal, Refused, Verified
@@ -116,7 +118,7 @@ def test_unknown_id_costs_as_much_work_as_a_wrong_secret(
             CaptureQueriesContext(connection) as queries,
             patch("apitokens.keys.digest", wraps=keys.digest) as digest,
             patch("apitokens.keys.hmac.compare_digest", return_value=False) as compare,
-            patch.object(verification, "_aware", wraps=verification._aware) as read,
+            patch.object(token_lookup, "_aware", wraps=token_lookup._aware) as read,
         ):
             assert told(key, now) is Refusal.UNKNOWN
         costs.append((len(queries), digest.call_count, compare.call_count, read.call_count))
@@ -382,7 +384,7 @@ def test_memory_holds_no_secret(known: Key, now: datetime) -> None:
     told(with_wrong_secret(known), now)
     verify(presented=known.spell(), at=now)
     (held,) = (fact for _until, fact in TOKENS._held.values())
-    assert known.secret[:16] not in repr([getattr(held, name) for name in held.__slots__])
+    assert known.secret[:16] not in repr([getattr(held, each.name) for each in fields(held)])
 
 
 def test_good_token_costs_one_query_but_for_the_minutes_first_use(
@@ -507,15 +509,17 @@ def test_further_uses_are_remembered_without_a_query(key: Key, noon: datetime) -
     assert not queries.captured_queries
 
 
-def test_refused_token_is_not_remembered(dead: Key, now: datetime, scribe: UsageFlusher) -> None:
+def test_refused_token_is_not_remembered(
+    dead: Key, now: datetime, usage_flusher: UsageFlusher
+) -> None:
     told(dead, now)
-    assert not scribe.notebook.take()
+    assert not usage_flusher.buffer.pop_all()
 
 
 def test_use_that_cannot_be_written_down_does_not_fail_authentication(
     key: Key, noon: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with patch("apitokens.usage.flusher.write_down", side_effect=DatabaseError("full")):
+    with patch("apitokens.usage.flusher.store_usage", side_effect=DatabaseError("full")):
         assert verify(presented=key.spell(), at=noon).token_id == key.id
     assert f"The use of API token {key.id}" in caplog.text
     assert key.secret not in caplog.text

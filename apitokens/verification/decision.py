@@ -1,0 +1,110 @@
+"""Decides what happens to a key that is presented, from what the process knows of it.
+
+Pure: no database, clock or request. API tokens and verifier keys are decided alike; reading rows,
+writing and wording are left to the services (`verify`, `verifier_keys`).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum, auto
+from typing import NamedTuple
+
+from apitokens import keys
+
+AUDITED_EVERY = timedelta(hours=1)
+"""A busy client with a dead token must not fill the audit log."""
+
+NO_DIGEST = bytes(keys.DIGEST_BYTES)
+
+
+class Reason(StrEnum):
+    """Reasons to refuse a key. Only `UNKNOWN` is told without the right secret."""
+
+    UNKNOWN = "unknown"
+    DELETED = "deleted"
+    EXPIRED = "expired"
+    ISSUER_INACTIVE = "issuer_inactive"
+    SUSPENDED = "suspended"
+    """The issuer may sign in, but their tokens may not be used."""
+
+
+@dataclass(slots=True)
+class CacheEntry:
+    """The facts of a key as one read of its row found them, until the lease ends. An id without a
+    row has an entry too, which no secret fits.
+
+    The state machine: an entry is replaced by a read (`Action.LOOK_UP`) and leaves the cache when
+    its lease ends or the key is changed in this process. What the row said stays as it was read.
+    Three marks change, each of them forwards only, so that threads which race at worst repeat an
+    idempotent effect:
+
+    mark                 from → to      by                      from then on
+    `side_effects_done`  False → True   `ACCEPT_AND_RECORD`     accepted without any write
+    `refusal_audited_at` earlier → now  `REFUSE_AND_AUDIT`      refused without a write for an hour
+    `saw_wrong_secret`   False → True   `UNKNOWN` after a read  wrong secrets refused without a read
+
+    The first wrong secret is looked up even though the entry is in the cache: how long the answer
+    takes must not tell whether the token of this id is in use.
+    """
+
+    exists: bool = False
+    digest: bytes = NO_DIGEST
+    pepper: bytes = field(default=NO_DIGEST, repr=False)
+    reason: Reason | None = None
+    """The reason to refuse the key at any time; expiration is compared with the time."""
+    expires_at: datetime | None = None
+    refusal_audited_at: datetime | None = None
+    side_effects_done: bool = False
+    saw_wrong_secret: bool = False
+
+    def matches(self, key: keys.Key) -> bool:
+        """Compare once and in constant time, whether the row exists or not."""
+        return keys.matches(key, stored=self.digest, pepper=self.pepper)
+
+
+class Action(Enum):
+    """Actions that a service carries out."""
+
+    LOOK_UP = auto()
+    """Read the row, and decide again with `is_fresh`."""
+    ACCEPT = auto()
+    ACCEPT_AND_RECORD = auto()
+    """Write what the first use of an entry writes, then accept."""
+    REFUSE = auto()
+    REFUSE_AND_AUDIT = auto()
+
+
+class Decision(NamedTuple):
+    action: Action
+    reason: Reason | None = None
+    needs_database: bool = False
+
+
+# Made once: what is decided thousands of times a second should not be built each time.
+LOOK_UP = Decision(Action.LOOK_UP, needs_database=True)
+ACCEPT = Decision(Action.ACCEPT)
+ACCEPT_AND_RECORD = Decision(Action.ACCEPT_AND_RECORD, needs_database=True)
+REFUSE = {reason: Decision(Action.REFUSE, reason) for reason in Reason}
+REFUSE_AND_AUDIT = {
+    reason: Decision(Action.REFUSE_AND_AUDIT, reason, needs_database=True) for reason in Reason
+}
+UNKNOWN = REFUSE[Reason.UNKNOWN]
+
+
+def decide(
+    entry: CacheEntry | None, *, fits: bool, at: datetime, is_fresh: bool = False
+) -> Decision:
+    """Decide about a key. `fits`: its secret is the entry's; `is_fresh`: the entry was read for
+    this very decision."""
+    if entry is None:
+        return LOOK_UP
+    if not fits or not entry.exists:
+        return UNKNOWN if is_fresh or entry.saw_wrong_secret else LOOK_UP
+    reason, ends_at = entry.reason, entry.expires_at
+    if ends_at is not None and ends_at <= at and reason is not Reason.DELETED:
+        reason = Reason.EXPIRED
+    if reason is None:
+        return ACCEPT if entry.side_effects_done else ACCEPT_AND_RECORD
+    told_at = entry.refusal_audited_at
+    is_audited = told_at is not None and told_at > at - AUDITED_EVERY
+    return (REFUSE if is_audited else REFUSE_AND_AUDIT)[reason]

@@ -1,0 +1,158 @@
+"""Reads an API token for verification, by one narrow query, and caches it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from accounts.roles import Role
+from apitokens.cache.instances import TOKENS
+from apitokens.cache.lease_cache import is_in_transaction
+from apitokens.models import APIToken
+from apitokens.verification.decision import NO_DIGEST, CacheEntry, Reason
+from apitokens.verification.refusals import Verified
+
+
+@dataclass(slots=True)
+class CachedToken(CacheEntry):
+    """The cache entry of an API token."""
+
+    token_id: int = 0
+    verified: Verified | None = None
+    """The permissions of the token. None if no token has this id."""
+    pepper_number: int | None = None
+    was_unused: bool = False
+    last_fit: bytes = field(default=b"", repr=False)
+    last_misfit: bytes = field(default=b"", repr=False)
+    """Fingerprints of what was compared with the digest: the same text is not compared again."""
+
+
+class _Row(NamedTuple):
+    digest: bytes | None
+    pepper: int | None
+    role: int
+    account_id: int
+    issuer_id: int
+    created_at: datetime
+    expires_at: datetime | None
+    deleted_at: datetime | None
+    last_used_at: datetime | None
+    refusal_told_at: datetime | None
+    issuer__role: int
+    issuer__removed_at: datetime | None
+    issuer__tokens_suspended_at: datetime | None
+    issuer__user_id: int
+    issuer__user__email: str
+    issuer__user__is_active: bool  # or 0 and 1, in SQLite
+    account__closed_at: datetime | None
+
+    @property
+    def reason(self) -> Reason | None:
+        """The reason to refuse the token at any time."""
+        if self.deleted_at is not None:
+            return Reason.DELETED
+        is_gone = self.issuer__removed_at is not None or self.account__closed_at is not None
+        if is_gone or not self.issuer__user__is_active:
+            return Reason.ISSUER_INACTIVE
+        return Reason.SUSPENDED if self.issuer__tokens_suspended_at is not None else None
+
+
+_Values = tuple[Any, ...]
+_NO_ROW: _Values = _Row(
+    digest=NO_DIGEST,
+    pepper=None,
+    role=Role.USERS,
+    account_id=0,
+    issuer_id=0,
+    created_at=datetime(1970, 1, 1, tzinfo=UTC),
+    expires_at=None,
+    deleted_at=None,
+    last_used_at=datetime(1970, 1, 1, tzinfo=UTC),
+    refusal_told_at=None,
+    issuer__role=Role.USERS,
+    issuer__removed_at=None,
+    issuer__tokens_suspended_at=None,
+    issuer__user_id=0,
+    issuer__user__email="",
+    issuer__user__is_active=True,
+    account__closed_at=None,
+)
+
+
+def look_up(token_id: int) -> CachedToken:
+    """Read the token. What a transaction reads may be old, or undone: it is not cached."""
+    reading = TOKENS.begin()
+    values = _find(token_id)
+    # Making an entry takes a while, which must not tell that there is a row: it is always done.
+    entry = _entry(token_id, values or _NO_ROW)
+    if values is None:
+        entry = CachedToken()
+    if not is_in_transaction():
+        TOKENS.keep(token_id, entry, reading, seconds=settings.VERIFY_CACHE_SECONDS)
+    return entry
+
+
+def _find(token_id: int) -> _Values | None:
+    """The token's row. Whether a kept connection is still well, the query shows by itself: asking
+    before, as Django does once a request, would be a round trip more."""
+    kept: Any = connection  # its stubs know nothing of checks
+    is_doubtful = kept.health_check_enabled and not kept.health_check_done
+    if kept.connection is None or not is_doubtful:
+        return _run(token_id)
+    kept.health_check_done = True
+    try:
+        return _run(token_id)
+    except (InterfaceError, OperationalError):
+        kept.close()
+        return _run(token_id)
+
+
+def _run(token_id: int) -> _Values | None:
+    """One narrow query, as a statement that the ORM has written once. Writing it anew takes seven
+    times as long as running it (measured: 450 of 520 microseconds)."""
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(), [token_id])
+        values = cursor.fetchone()
+    return cast(_Values | None, values)
+
+
+@cache
+def _statement() -> str:
+    tokens = APIToken.objects.order_by().filter(pk=0)
+    sql, _pk = tokens.values_list(*_Row._fields).query.sql_with_params()
+    return sql
+
+
+def _aware(value: Any) -> Any:
+    """Times of SQLite are in UTC and do not say so."""
+    is_naive = isinstance(value, datetime) and value.tzinfo is None
+    return value.replace(tzinfo=UTC) if is_naive else value
+
+
+def _entry(token_id: int, values: _Values) -> CachedToken:
+    row = _Row(*map(_aware, values))
+    pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0)
+    return CachedToken(
+        token_id=token_id,
+        exists=True,
+        digest=bytes(row.digest) if row.digest and pepper else NO_DIGEST,
+        pepper=pepper or NO_DIGEST,
+        pepper_number=row.pepper,
+        verified=Verified(
+            token_id=token_id,
+            account_id=row.account_id,
+            membership_id=row.issuer_id,
+            user_id=row.issuer__user_id,
+            email=row.issuer__user__email,
+            role=Role.weaker(Role(row.role), Role(row.issuer__role)),
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+        ),
+        reason=row.reason,
+        expires_at=row.expires_at,
+        refusal_audited_at=row.refusal_told_at,
+        was_unused=row.last_used_at is None,
+    )
