@@ -44,7 +44,7 @@ def outcomes(tasks: list[Task]) -> Counter[str]:
 
 @functools.cache
 def _starter(database_url: str) -> "subprocess.Popen[str]":
-    """The process that forks the others: it has Django ready, which takes longer than most tasks."""
+    """The process that forks the others: making Django ready takes longer than most tasks."""
     starter = subprocess.Popen(
         [sys.executable, "-m", "tests.concurrency"],
         env={**os.environ, "DATABASE_URL": database_url},

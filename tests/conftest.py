@@ -1,4 +1,4 @@
-"""The people, accounts and doors that most tests need."""
+"""The people, accounts, browsers and clients that most tests need."""
 
 import gc
 import os

@@ -103,7 +103,7 @@ class AccountRoleSerializer(serializers.Serializer[Membership]):
 
 
 class UserSerializer(serializers.Serializer[Membership]):
-    """A user as a member of one account: one of `accounts.api.representations`.
+    """A user as a member of one account.
 
     `activated` is false for an address that was not confirmed, and for somebody who was invited and
     has not accepted yet.

@@ -12,7 +12,7 @@ SINGLE_SIGN_ON = "/profile/account/single-sign-on/"
 
 
 def make_operator(portal: Portal) -> None:
-    """Somebody who lets domains in: no member of any account."""
+    """An operator who approves domains: no member of any account."""
     words = ("create_operator", OPERATOR, "--password-stdin")
     portal.shell.command(*words, typed=OPERATORS_PASSWORD)
 

@@ -51,7 +51,7 @@ def create_token(window: Visit, name: str, role: str) -> str:
 
 
 def choose(page: Page, name: str, action: str) -> None:
-    """Choose from the menu of somebody's row."""
+    """Choose from the menu of a row."""
     row(page, name).get_by_label(re.compile("^Actions for")).click()
     row(page, name).get_by_role("link", name=action).click()
 

@@ -40,13 +40,13 @@ def rows(path: Path) -> int:
 def together(work: Callable[..., None], *arguments: Any) -> list[Any]:
     """Let processes begin at once; return what all of them have answered."""
     barrier, answers = fork.Barrier(PROCESSES), fork.Queue()
-    crowd = [
+    processes = [
         fork.Process(target=work, args=(*arguments, barrier, answers)) for _ in range(PROCESSES)
     ]
-    for process in crowd:
+    for process in processes:
         process.start()
-    gathered = [each for _process in crowd for each in answers.get(timeout=60)]
-    for process in crowd:
+    gathered = [each for _process in processes for each in answers.get(timeout=60)]
+    for process in processes:
         process.join(60)
         assert process.exitcode == 0
     return gathered

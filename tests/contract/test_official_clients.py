@@ -107,7 +107,7 @@ def test_token_that_was_never_used_and_whose_issuer_has_no_name_passes_strict_va
     client: OfficialClient, client_id: int, user: Membership, issue: Issue
 ) -> None:
     User.objects.filter(pk=user.user_id).update(name="")
-    token = issue(user, name="Dull").token
+    token = issue(user, name="Quiet").token
     told = client.call("iam.api_tokens.get", token.pk, client_id=client_id).answer
     assert (told["last_usage"], told["client_user"]["user_name"]) == ("", "")
 

@@ -67,7 +67,7 @@ NO_EMAILS = [
 
 @pytest.fixture
 def caller(administrator: Membership, in_person: InPerson) -> APIClient:
-    """Somebody who may do everything; every fault of ours is raised."""
+    """A client that may do everything; every fault of the portal is raised."""
     client = in_person(administrator)
     client.raise_request_exception = True
     return client

@@ -22,7 +22,7 @@ from tests.factories import MembershipFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
-SOMEBODY = Actor(through=EntryPoint.PORTAL)
+VISITOR = Actor(through=EntryPoint.PORTAL)
 
 
 def invite(administrator: Membership, at: datetime, **facts: Any) -> Invitation:
@@ -44,7 +44,7 @@ def newest_mail() -> Mail:
     return mail
 
 
-def letter() -> RenderedEmail:
+def rendered() -> RenderedEmail:
     mail = newest_mail()
     written = rendering.render_mail(mail, at=mail.created_at)
     assert written is not None
@@ -61,7 +61,7 @@ def test_mail_says_who_asks_whom_to_what_as_which_role(
     administrator: Membership, now: datetime
 ) -> None:
     invite(administrator, now)
-    for part in (letter().text, unescape(letter().html)):
+    for part in (rendered().text, unescape(rendered().html)):
         assert administrator.user.name in part
         assert administrator.user.email in part
         assert "Example Inc." in part
@@ -74,11 +74,11 @@ def test_link_opens_the_invitation_at_the_configured_address(
 ) -> None:
     settings.BASE_URL = "https://tokens.example"
     invitation = invite(administrator, now)
-    for part in (letter().text, unescape(letter().html)):
+    for part in (rendered().text, unescape(rendered().html)):
         link = link_in(part)
         assert link.startswith("https://tokens.example/invitations/")
         signed = urlsplit(link).path.split("/")[2]
-        assert invitations.find(signed, by=SOMEBODY, at=now) == invitation
+        assert invitations.find(signed, by=VISITOR, at=now) == invitation
 
 
 def test_nothing_secret_waits_in_the_database(administrator: Membership, now: datetime) -> None:
@@ -90,7 +90,7 @@ def test_mail_goes_to_the_person_and_cannot_be_turned_off(
     administrator: Membership, now: datetime
 ) -> None:
     invite(administrator, now)
-    message = rendering.build_message(newest_mail(), letter())
+    message = rendering.build_message(newest_mail(), rendered())
     assert message.to == ["new@example.com"]
     assert "List-Unsubscribe" not in message.extra_headers
 
@@ -109,12 +109,12 @@ def test_mail_to_a_known_user_is_in_their_own_language(
     invite(administrator, now, email=known.email, language="de")
     with translation.override(known.catalogue):
         expected = translation.gettext("Invitation to %(account)s")
-    assert letter().subject == expected % {"account": administrator.account.name}
+    assert rendered().subject == expected % {"account": administrator.account.name}
 
 
 def test_operator_is_named_as_such(administrator: Membership, now: datetime) -> None:
     invite(administrator, now, by=OPERATOR)
-    assert "An operator of the portal" in letter().text
+    assert "An operator of the portal" in rendered().text
 
 
 @pytest.mark.parametrize("end", ["accepted", "withdrawn", "sent again", "late"])
@@ -141,7 +141,7 @@ def test_mail_of_an_invitation_that_is_over_is_not_sent(
 def test_no_name_breaks_out_of_its_place(now: datetime, name: str) -> None:
     inviter = MembershipFactory.create(account__name=name, user__name=name)
     invite(inviter, now)
-    written = letter()
+    written = rendered()
     assert len(written.subject) < 120
     assert len(written.subject.splitlines()) == 1
     assert "<script" not in written.html

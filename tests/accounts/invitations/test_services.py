@@ -23,7 +23,7 @@ from tests.factories import MembershipFactory, UserFactory, acting
 pytestmark = pytest.mark.django_db
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
-SOMEBODY = Actor(through=EntryPoint.PORTAL)
+VISITOR = Actor(through=EntryPoint.PORTAL)
 WEAKER = [role for role in Role if role is not Role.ADMINISTRATORS]
 EMAIL = "new.person@example.com"
 
@@ -284,9 +284,9 @@ def test_sending_again_renews_the_link_and_kills_the_old_one(
     old, later = invitations.signed_id(invitation), now + timedelta(hours=30)
     again = invitations.send_again(invitation=invitation, by=Actor.member(administrator), at=later)
     with pytest.raises(InvitationRefused, match="the older one"):
-        invitations.find(old, by=SOMEBODY, at=later)
+        invitations.find(old, by=VISITOR, at=later)
     in_time = later + timedelta(hours=23)
-    assert invitations.find(invitations.signed_id(again), by=SOMEBODY, at=in_time) == invitation
+    assert invitations.find(invitations.signed_id(again), by=VISITOR, at=in_time) == invitation
     assert accept(again, in_time).held_role is Role.ENGINEERS
 
 
@@ -335,7 +335,7 @@ def test_withdrawn_invitation_is_good_for_nothing(administrator: Membership, now
     invitation = invite(administrator, now)
     assert invitations.withdraw(invitation=invitation, by=Actor.member(administrator), at=now)
     with pytest.raises(InvitationRefused, match="withdrawn"):
-        invitations.find(invitations.signed_id(invitation), by=SOMEBODY, at=now)
+        invitations.find(invitations.signed_id(invitation), by=VISITOR, at=now)
     with pytest.raises(InvitationRefused, match="withdrawn"):
         accept(invitation, now)
     with pytest.raises(InvitationRefused, match="withdrawn"):
@@ -362,7 +362,7 @@ def test_person_joins_and_their_address_counts_as_confirmed(
     administrator: Membership, now: datetime
 ) -> None:
     invitation = invite(administrator, now)
-    member = accept(invitations.find(invitations.signed_id(invitation), by=SOMEBODY, at=now), now)
+    member = accept(invitations.find(invitations.signed_id(invitation), by=VISITOR, at=now), now)
     assert is_member(member.user, administrator)
     assert EmailAddress.objects.get(user=member.user).verified
     event = AuditEvent.objects.get(kind="invitation.accepted")
@@ -372,9 +372,9 @@ def test_person_joins_and_their_address_counts_as_confirmed(
 def test_link_is_good_for_24_hours_and_not_longer(administrator: Membership, now: datetime) -> None:
     signed = invitations.signed_id(invite(administrator, now))
     end = now + timedelta(hours=24)
-    invitation = invitations.find(signed, by=SOMEBODY, at=end - timedelta(microseconds=1))
+    invitation = invitations.find(signed, by=VISITOR, at=end - timedelta(microseconds=1))
     for act in (
-        lambda: invitations.find(signed, by=SOMEBODY, at=end),
+        lambda: invitations.find(signed, by=VISITOR, at=end),
         lambda: accept(invitation, end),
     ):
         with pytest.raises(InvitationRefused, match="24 hours"):
@@ -386,7 +386,7 @@ def test_link_is_good_once(administrator: Membership, now: datetime) -> None:
     invitation = invite(administrator, now)
     accept(invitation, now)
     with pytest.raises(InvitationRefused, match="accepted already"):
-        invitations.find(invitations.signed_id(invitation), by=SOMEBODY, at=now)
+        invitations.find(invitations.signed_id(invitation), by=VISITOR, at=now)
     with pytest.raises(InvitationRefused, match="accepted already"):
         accept(invitation, now)
 
@@ -488,13 +488,13 @@ def test_person_whom_an_operator_added_meanwhile_keeps_that_role(
 )
 def test_link_that_nobody_signed_is_unknown(now: datetime, signed: str) -> None:
     with pytest.raises(InvitationRefused, match="damaged"):
-        invitations.find(signed, by=SOMEBODY, at=now)
+        invitations.find(signed, by=VISITOR, at=now)
 
 
 @pytest.mark.parametrize("inside", [None, 7, [1], [1, 2, 3], [None, None], {"a": 1}])
 def test_signed_nonsense_is_unknown_too(now: datetime, inside: object) -> None:
     with pytest.raises(InvitationRefused, match="damaged"):
-        invitations.find(signing.dumps(inside, salt=invitations.SALT), by=SOMEBODY, at=now)
+        invitations.find(signing.dumps(inside, salt=invitations.SALT), by=VISITOR, at=now)
 
 
 def test_signature_for_another_purpose_opens_nothing(
@@ -503,7 +503,7 @@ def test_signature_for_another_purpose_opens_nothing(
     invitation = invite(administrator, now)
     signed = signing.dumps([invitation.pk, invitation.nonce], salt="another purpose")
     with pytest.raises(InvitationRefused, match="damaged"):
-        invitations.find(signed, by=SOMEBODY, at=now)
+        invitations.find(signed, by=VISITOR, at=now)
 
 
 def test_signature_tells_one_invitation_from_another(
@@ -512,4 +512,4 @@ def test_signature_tells_one_invitation_from_another(
     mine, other = invite(administrator, now), invite(administrator, now, email="b@example.com")
     swapped = signing.dumps([other.pk, mine.nonce], salt=invitations.SALT)
     with pytest.raises(InvitationRefused):
-        invitations.find(swapped, by=SOMEBODY, at=now)
+        invitations.find(swapped, by=VISITOR, at=now)

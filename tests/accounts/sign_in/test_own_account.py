@@ -1,4 +1,4 @@
-"""Somebody who belongs to no account, and opens one of their own."""
+"""A person who belongs to no account opens one of their own."""
 
 from datetime import datetime
 from typing import Any

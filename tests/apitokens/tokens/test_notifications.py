@@ -147,9 +147,9 @@ def test_the_mail_goes_to_the_issuer_and_says_the_same(
     token = issue(user, name="Backup").token
     token_services.delete(token=token, by=Actor.member(administrator), at=now)
     delivery.deliver()
-    (letter,) = mailoutbox
-    assert letter.to == [user.user.email]
-    assert "deleted your API token “Backup”" in letter.subject
+    (mail,) = mailoutbox
+    assert mail.to == [user.user.email]
+    assert "deleted your API token “Backup”" in mail.subject
 
 
 def test_who_left_the_account_gets_no_mail(

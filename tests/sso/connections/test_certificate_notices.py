@@ -76,11 +76,11 @@ def test_notice_says_when_where_and_what_to_do(
 
 def test_mail_has_the_text_of_the_notice(certificate: Certificate, now: datetime) -> None:
     notify(now)
-    letter = render_mail(Mail.objects.get(), at=now)
-    assert letter is not None
-    assert "ends on" in letter.subject
-    assert "Company directory" in letter.text
-    assert "/profile/account/single-sign-on/" in letter.text
+    rendered = render_mail(Mail.objects.get(), at=now)
+    assert rendered is not None
+    assert "ends on" in rendered.subject
+    assert "Company directory" in rendered.text
+    assert "/profile/account/single-sign-on/" in rendered.text
 
 
 def test_second_run_notifies_nobody(certificate: Certificate, now: datetime) -> None:

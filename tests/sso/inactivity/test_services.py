@@ -276,10 +276,10 @@ def test_mail_names_the_people_the_provider_and_the_way(
 ) -> None:
     choose_policy(InactivityAction.NOTIFY)
     enforce(now)
-    letter = mail_to(administrator.user.email)
-    assert "Not signed in through Okta for 30 days" in letter.text
-    assert f"{inactive.user.name} (1)" in letter.text
-    assert "signs_in_by%3Dsso" in letter.text
+    mail = mail_to(administrator.user.email)
+    assert "Not signed in through Okta for 30 days" in mail.text
+    assert f"{inactive.user.name} (1)" in mail.text
+    assert "signs_in_by%3Dsso" in mail.text
 
 
 def test_other_roles_are_not_notified(
@@ -302,9 +302,9 @@ def test_member_and_administrators_are_notified_of_a_suspension(
     enforce(now)
     assert titles(administrator) == [f"The API tokens of {inactive.user.name} are suspended"]
     assert titles(inactive) == ["Your API tokens are suspended"]
-    letter = mail_to(inactive.user.email)
-    assert "You have not signed in through Okta for 30 days." in letter.text
-    assert "Sign in there once" in letter.text
+    mail = mail_to(inactive.user.email)
+    assert "You have not signed in through Okta for 30 days." in mail.text
+    assert "Sign in there once" in mail.text
 
 
 # --- Choosing the policy

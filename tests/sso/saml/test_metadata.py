@@ -281,8 +281,8 @@ def test_provider_with_ended_certificates_only_is_refused() -> None:
 
 
 def test_crowd_of_certificates_is_refused() -> None:
-    crowd = [dated(NOW - DAY, NOW + DAY) for _ in range(5)]
-    assert reason(metadata(*crowd)) == "too_many_certificates"
+    many = [dated(NOW - DAY, NOW + DAY) for _ in range(5)]
+    assert reason(metadata(*many)) == "too_many_certificates"
 
 
 def test_metadata_that_were_good_until_yesterday_are_refused() -> None:
