@@ -12,6 +12,8 @@ README = (ROOT / "README.md").read_text()
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)|src(?:set)?=\"([^\":]+)\"")
 SIGNPOSTS = {"createsuperuser"}
 """Commands that do nothing but name another one."""
+APPS = ("config", "apitokens", "sso", "accounts", "notifications")
+NAMED_FILE = re.compile(rf"`((?:{'|'.join(APPS)}|templates|static|tests)/[\w/.-]+(?:\.\w+|/))`")
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
@@ -60,6 +62,30 @@ def test_make_targets_named_in_the_documents_exist() -> None:
     }
 
     assert named <= phony
+
+
+def test_drawn_map_shows_every_folder_and_module_and_no_other() -> None:
+    picture = (ROOT / "docs" / "images" / "architecture.svg").read_text()
+    drawn = re.findall(r'class="(?:app|chip)"[^>]*>([^<]+)<', picture)
+
+    assert sorted(drawn) == sorted([*APPS, *(name for app in APPS for name in _children(app))])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_files_named_in_the_documents_exist(document: Path) -> None:
+    """Not in the changelog, which tells of files that were."""
+    named = NAMED_FILE.findall(document.read_text())
+
+    assert document.name == "CHANGELOG.md" or [e for e in named if not (ROOT / e).exists()] == []
+
+
+def _children(app: str) -> list[str]:
+    return [
+        path.stem
+        for path in (ROOT / app).iterdir()
+        if (path / "__init__.py").exists() or path.suffix == ".py"
+        if path.stem not in ("__init__", "migrations")
+    ]
 
 
 def _rows(text: str) -> list[str]:
