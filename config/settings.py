@@ -180,7 +180,7 @@ SSO_NEW_PEOPLE_PER_DAY = read.number("SSO_NEW_PEOPLE_PER_DAY", default=100)
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login decides
 PASSWORD_RESET_TIMEOUT = int(timedelta(hours=1).total_seconds())
-ACCOUNT_ADAPTER = "accounts.sign_in.adapter.SignInAdapter"
+ACCOUNT_ADAPTER = "accounts.sign_in.allauth_adapter.SignInAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None

@@ -23,7 +23,7 @@ from whitenoise import WhiteNoise
 from accounts.models import Account, Membership
 from accounts.roles import Role
 from accounts.tenancy.decorators import SESSION_KEY
-from apitokens.cache.instances import TOKENS, VERIFIERS
+from apitokens.cache.token_caches import TOKENS, VERIFIERS
 from apitokens.keys import Key
 from apitokens.tokens.services import Issued
 from apitokens.usage import flusher

@@ -27,7 +27,7 @@ from accounts.api.views import actor_of
 from accounts.http.client_ip import client_address
 from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid, Pair
-from accounts.sign_in.adapter import user_agent
+from accounts.sign_in.allauth_adapter import user_agent
 from accounts.sign_in.jwt_login import LONGEST_PASSWORD, sign_in
 
 

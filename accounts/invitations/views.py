@@ -17,7 +17,7 @@ from accounts.authorization.actor import Actor
 from accounts.invitations import services as invitations
 from accounts.invitations.services import InvitationRefused
 from accounts.models import Invitation, Membership, User
-from accounts.sign_in.adapter import person
+from accounts.sign_in.allauth_adapter import person
 from accounts.sign_in.forms import FirstPasswordForm
 from accounts.tenancy.decorators import SESSION_KEY
 

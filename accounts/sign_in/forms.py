@@ -26,7 +26,7 @@ from accounts.languages import language_for
 from accounts.models import User, validate_time_zone
 from accounts.sign_in import registration
 from accounts.sign_in import services as sign_in_services
-from accounts.sign_in.adapter import person, refuse_forced
+from accounts.sign_in.allauth_adapter import person, refuse_forced
 from accounts.validators import validate_line
 
 GOOD_PASSWORD = _(

@@ -20,7 +20,7 @@ from accounts.http.user_agents import browser_name
 from accounts.models import User
 from accounts.sign_in import email_change
 from accounts.sign_in import services as sign_in_services
-from accounts.sign_in.adapter import person
+from accounts.sign_in.allauth_adapter import person
 from accounts.sign_in.forms import EmailForm
 from accounts.sign_in.mfa import codes_left
 from accounts.throttling import rate_limits

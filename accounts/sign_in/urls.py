@@ -14,7 +14,7 @@ from accounts.sign_in import security_views as security
 from accounts.sign_in import views as sign_in
 
 # Changes of second factors are committed together with their audit events, or not at all (the
-# events are written in `accounts.sign_in.adapter`).
+# events are written in `accounts.sign_in.allauth_adapter`).
 urlpatterns = [
     path("sign-in/", sign_in.sign_in, name="account_login"),
     path("sign-in/passkey/", passkeys.login_webauthn, name="mfa_login_webauthn"),

@@ -23,7 +23,7 @@ from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
 from apitokens import keys
-from apitokens.cache.instances import TOKENS
+from apitokens.cache.token_caches import TOKENS
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, VerifierKey
 from apitokens.peppers import newest_pepper

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from accounts.roles import Role
-from apitokens.cache.instances import TOKENS
 from apitokens.cache.lease_cache import is_in_transaction
+from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken
 from apitokens.verification.decision import NO_DIGEST, CacheEntry, Reason
 from apitokens.verification.refusals import Verified

@@ -20,8 +20,8 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.random_ids import draw_id
 from apitokens import keys
-from apitokens.cache.instances import VERIFIERS
 from apitokens.cache.lease_cache import ReadLeaseCache, is_in_transaction
+from apitokens.cache.token_caches import VERIFIERS
 from apitokens.models import VerifierKey
 from apitokens.peppers import newest_pepper
 from apitokens.verification import throttling

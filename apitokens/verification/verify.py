@@ -14,8 +14,8 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.throttling.process_counters import drop_first
 from apitokens import keys
-from apitokens.cache.instances import TOKENS
 from apitokens.cache.lease_cache import ReadLeaseCache
+from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken
 from apitokens.peppers import newest_pepper
 from apitokens.usage.flusher import record_use

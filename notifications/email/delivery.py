@@ -2,7 +2,7 @@
 
 The database is the queue, and any number of senders take from it. A sender claims mails for a while
 (a lease), and marks each before and after the one step that cannot be undone
-(`notifications.email.batch`). Killed while a mail is `claimed`, it was surely not taken: the next
+(`notifications.email.claims`). Killed while a mail is `claimed`, it was surely not taken: the next
 sender takes it over when the lease has lapsed. Killed while it is `handing_over`, nobody can know
 (RFC 1047): the mail is flagged, and held or sent again as its kind and the operator's policy say. A
 sender has one mail at a time in that state, so that one death leaves at most one in doubt.
@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.email import rendering
-from notifications.email.batch import (
+from notifications.email.claims import (
     Batch,
     Clock,
     LostClaim,

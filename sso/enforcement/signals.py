@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.audit import recorder as audit
 from accounts.authorization.sso_hooks import METHOD
 from accounts.models import Membership, User
-from accounts.sign_in.adapter import person
+from accounts.sign_in.allauth_adapter import person
 from accounts.signals import member_leaving
 from sso.enforcement.services import forcing_memberships
 from sso.login import sso_session

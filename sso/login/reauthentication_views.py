@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from accounts.authorization.sso_hooks import METHOD
 from accounts.http.redirects import safe_next
 from accounts.members import suspension
-from accounts.sign_in.adapter import (
+from accounts.sign_in.allauth_adapter import (
     other_reauthentication_methods,
     person,
     recently_reauthenticated,

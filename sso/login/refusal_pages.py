@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from accounts.http.client_ip import client_address, network_of
-from accounts.sign_in.adapter import person
+from accounts.sign_in.allauth_adapter import person
 from accounts.throttling import rate_limits
 from sso.login import services as login
 from sso.models import Connection

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.authorization.sso_hooks import METHOD
 from accounts.http.redirects import safe_next
 from accounts.models import Membership, User
-from accounts.sign_in.adapter import person
+from accounts.sign_in.allauth_adapter import person
 from accounts.tenancy.decorators import SESSION_KEY
 from sso.connections.shortcuts import get_configured_connection_or_404, get_connection_or_404
 from sso.login import reauthentication_views as reauthentication

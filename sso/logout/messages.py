@@ -28,7 +28,7 @@ from sso.saml.algorithms import SIGNATURE_METHODS
 from sso.saml.errors import Refused
 from sso.saml.python3_saml import build_settings, request_data
 from sso.saml.responses import CLOCK_SKEW, parse_instant
-from sso.saml.structure import SAML, SAMLP, parse_xml, text_content
+from sso.saml.signature_wrapping import SAML, SAMLP, parse_xml, text_content
 
 SAML_REQUEST, SAML_RESPONSE = "SAMLRequest", "SAMLResponse"
 MESSAGE_LIFETIME = timedelta(minutes=10)

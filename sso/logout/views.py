@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.sign_in.adapter import person
+from accounts.sign_in.allauth_adapter import person
 from sso.connections.shortcuts import get_configured_connection_or_404
 from sso.login import sso_session
 from sso.login.refusal_pages import refuse_request

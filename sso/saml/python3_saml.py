@@ -2,8 +2,8 @@
 
 The library gets the request's URL from BASE_URL instead of the Host header, accepts only
 certificates that are valid now, requires signed assertions, and rejects SHA-1. What it does not
-check, or too leniently, is checked in `sso.saml.structure` before it and in `sso.saml.responses`
-after it.
+check, or too leniently, is checked in `sso.saml.signature_wrapping` before it and in
+`sso.saml.responses` after it.
 """
 
 from datetime import datetime

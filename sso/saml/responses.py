@@ -1,8 +1,8 @@
 """Verifies SAML responses (Web Browser SSO, SAML 2.0 profiles 4.1.4) and reads the assertion.
 
-`sso.saml.structure` has to accept the document first. Then python3-saml verifies schema, issuer and
-signatures with the certificates of this connection alone. What it skips, or too leniently, is
-checked here on the same document:
+`sso.saml.signature_wrapping` has to accept the document first. Then python3-saml verifies schema,
+issuer and signatures with the certificates of this connection alone. What it skips, or too
+leniently, is checked here on the same document:
 
 - Destination (Core 3.2.2) and Recipient (Profiles 4.1.4.3) must be our ACS URL exactly, and must be
   there: a response to another service, or to another account's address, is refused here.
@@ -32,7 +32,13 @@ from sso.models import Connection
 from sso.saml import endpoints
 from sso.saml.errors import Refused
 from sso.saml.python3_saml import build_settings, request_data
-from sso.saml.structure import SAML, find_assertion, is_signed, parse_response, text_content
+from sso.saml.signature_wrapping import (
+    SAML,
+    find_assertion,
+    is_signed,
+    parse_response,
+    text_content,
+)
 
 CLOCK_SKEW = timedelta(minutes=2)
 """How far the clocks of provider and portal may differ."""

@@ -15,11 +15,11 @@ LEASE = timedelta(seconds=4)
 
 
 def _hurry() -> None:
-    from notifications.email import batch, delivery, transport
+    from notifications.email import claims, delivery, transport
 
-    batch.FIRST_PAUSE, batch.LONGEST_PAUSE = timedelta(seconds=0.3), timedelta(seconds=1)
-    batch.lease = lambda: LEASE
-    batch.CLAIM_AT_ONCE, delivery.HELP_FROM = 4, 4  # so that senders compete
+    claims.FIRST_PAUSE, claims.LONGEST_PAUSE = timedelta(seconds=0.3), timedelta(seconds=1)
+    claims.lease = lambda: LEASE
+    claims.CLAIM_AT_ONCE, delivery.HELP_FROM = 4, 4  # so that senders compete
     transport.PATIENCE = 1
 
 

@@ -24,7 +24,7 @@ from accounts.members import suspension
 from accounts.models import Membership
 from accounts.sign_in import services as sign_in_services
 from accounts.users import services as people
-from apitokens.cache.instances import TOKENS
+from apitokens.cache.token_caches import TOKENS
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services

@@ -14,7 +14,7 @@ from accounts.members import services as members
 from accounts.members import suspension
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from apitokens.cache.instances import TOKENS
+from apitokens.cache.token_caches import TOKENS
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.pages.detail import token_detail

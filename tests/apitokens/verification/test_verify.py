@@ -18,7 +18,7 @@ from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from apitokens import keys
-from apitokens.cache.instances import TOKENS
+from apitokens.cache.token_caches import TOKENS
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services

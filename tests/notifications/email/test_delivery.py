@@ -22,8 +22,8 @@ from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from notifications import tasks
-from notifications.email import batch, delivery, rendering
-from notifications.email.batch import SENDER_DIED, Batch, lease, pause
+from notifications.email import claims, delivery, rendering
+from notifications.email.claims import SENDER_DIED, Batch, lease, pause
 from notifications.email.delivery import deliver
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.models import Heartbeat, Mail, State
@@ -206,7 +206,7 @@ def test_outage_postpones_everything_and_loses_nothing(
 def test_server_that_is_down_is_asked_once_in_a_run(
     server: MailServer, mails: Callable[[int], list[Mail]]
 ) -> None:
-    mails(batch.CLAIM_AT_ONCE + 10)
+    mails(claims.CLAIM_AT_ONCE + 10)
     server.keeper.mood = Mood(greeting="421 Closed")
     deliver()
     assert server.keeper.connections == 1
@@ -367,7 +367,7 @@ def test_sender_killed_before_its_mark_leaves_one_mail_to_the_policy(
 
 def test_held_mail_says_why(mail: MakeMail, user: Membership, now: datetime) -> None:
     doubtful = mail(user, state=State.HANDING_OVER, lease_until=now, resend_in_doubt=False)
-    batch.resolve_uncertain_deliveries(at=now)
+    claims.resolve_uncertain_deliveries(at=now)
     doubtful.refresh_from_db()
     assert (doubtful.state, doubtful.reason) == (State.HELD, SENDER_DIED)
 
@@ -395,7 +395,7 @@ def test_server_that_never_says_what_it_took_gets_no_copies_for_days(
         deliver(clock=partial(lambda at: at, now + timedelta(hours=2 * hours)))
     waiting.refresh_from_db()
     assert waiting.state == State.HELD
-    assert len(server.recipients) == batch.RESENT_WITHIN_TRIES + 1
+    assert len(server.recipients) == claims.RESENT_WITHIN_TRIES + 1
 
 
 # --- Several senders ---
@@ -452,7 +452,7 @@ def test_late_answer_settles_the_doubt_of_others(
     mark_sent = Batch.mark_sent
 
     def is_late(claimed: Batch, mail: Mail) -> int:
-        assert batch.resolve_uncertain_deliveries(at=at(LATER)()) == 1
+        assert claims.resolve_uncertain_deliveries(at=at(LATER)()) == 1
         return mark_sent(claimed, mail)
 
     monkeypatch.setattr(Batch, "mark_sent", is_late)
@@ -465,8 +465,8 @@ def test_late_answer_settles_the_doubt_of_others(
 
 def test_settling_is_idempotent(mail: MakeMail, user: Membership, now: datetime) -> None:
     mail(user, state=State.HANDING_OVER, lease_until=now)
-    assert batch.resolve_uncertain_deliveries(at=now) == 1
-    assert batch.resolve_uncertain_deliveries(at=now) == 0
+    assert claims.resolve_uncertain_deliveries(at=now) == 1
+    assert claims.resolve_uncertain_deliveries(at=now) == 0
 
 
 def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
@@ -474,7 +474,7 @@ def test_doubt_is_settled_only_as_long_as_its_sender_is_the_one_who_left_it(
 ) -> None:
     doubtful = mail(user, state=State.HANDING_OVER, owner="one", lease_until=now)
     Mail.objects.update(owner="two", lease_until=now + lease())
-    assert batch.resolve_uncertain_delivery(doubtful, SENDER_DIED, at=now) == 0
+    assert claims.resolve_uncertain_delivery(doubtful, SENDER_DIED, at=now) == 0
     doubtful.refresh_from_db()
     assert (doubtful.state, doubtful.owner) == (State.HANDING_OVER, "two")
 
@@ -707,7 +707,7 @@ def test_task_calls_another_sender_where_that_helps(
     calls: list[object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(batch, "CLAIM_AT_ONCE", 2)
+    monkeypatch.setattr(claims, "CLAIM_AT_ONCE", 2)
     monkeypatch.setattr(delivery, "HELP_FROM", 2)
     mails(5)
     tasks.deliver_mails()
@@ -723,7 +723,7 @@ def test_nobody_is_called_to_a_server_that_takes_nothing(
     mood: Mood,
 ) -> None:
     monkeypatch.setattr(delivery, "needs_help", lambda *, at: Mail.objects.due(at).exists())
-    monkeypatch.setattr(batch, "CLAIM_AT_ONCE", 2)
+    monkeypatch.setattr(claims, "CLAIM_AT_ONCE", 2)
     mails(6)
     server.keeper.mood = mood
     tasks.deliver_mails()

@@ -14,7 +14,7 @@ from accounts.models import Membership
 from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
-from notifications.email import batch, delivery
+from notifications.email import claims, delivery
 from notifications.models import Mail, State
 from tests.conftest import Issue, is_on_postgresql
 from tests.mailserver import MailServer
@@ -73,10 +73,10 @@ def test_sender_passes_by_what_another_is_about_to_claim(
 ) -> None:
     mail(user)
     mail(user)
-    first = batch.Batch(timezone.now)
+    first = claims.Batch(timezone.now)
     with pytest.MonkeyPatch.context() as patch, transaction.atomic():
-        patch.setattr(batch, "CLAIM_AT_ONCE", 1)
-        assert batch.Batch.claim.__wrapped__(first)  # type: ignore[attr-defined]  # not committed
+        patch.setattr(claims, "CLAIM_AT_ONCE", 1)
+        assert claims.Batch.claim.__wrapped__(first)  # type: ignore[attr-defined]  # not committed
         assert elsewhere(delivery.deliver).sent == 1
     (held,) = first.mails
     assert Mail.objects.get(state=State.CLAIMED) == held
@@ -122,8 +122,8 @@ def test_scan_adds_to_no_mail_that_a_sender_is_about_to_claim(
     expiry.scan(at=now)
     issue(user, at=now - 30 * DAY, expires_at=now + DAY)
     with transaction.atomic():
-        other = batch.Batch(timezone.now)
-        assert batch.Batch.claim.__wrapped__(other)  # type: ignore[attr-defined]  # not committed
+        other = claims.Batch(timezone.now)
+        assert claims.Batch.claim.__wrapped__(other)  # type: ignore[attr-defined]  # not committed
         assert elsewhere(lambda: expiry.scan(at=now)).mails == 1
 
 

@@ -14,7 +14,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership
 from sso.connections import services as connections
 from sso.models import Connection
-from sso.saml import metadata, python3_saml, structure
+from sso.saml import metadata, python3_saml, signature_wrapping
 from sso.saml.errors import describe_reason
 from tests.idp.keys import make_key
 from tests.idp.login import LoginBrowser, PortalBrowser, connect_provider
@@ -61,7 +61,9 @@ def signed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     there by itself, and the true portal has one reason more to refuse.
     """
     if request.param == "message":
-        monkeypatch.setattr(structure, "_refuse_unsigned_assertion", lambda _assertion: None)
+        monkeypatch.setattr(
+            signature_wrapping, "_refuse_unsigned_assertion", lambda _assertion: None
+        )
         monkeypatch.setitem(python3_saml._SECURITY, "wantAssertionsSigned", False)
     return str(request.param)
 

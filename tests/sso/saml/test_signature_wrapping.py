@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from sso.saml.errors import Refused
-from sso.saml.structure import MAX_BASE64_LENGTH, parse_response, parse_xml
+from sso.saml.signature_wrapping import MAX_BASE64_LENGTH, parse_response, parse_xml
 
 SP = "urn:oasis:names:tc:SAML:2.0"
 NAMES = f'xmlns:samlp="{SP}:protocol" xmlns:saml="{SP}:assertion"'
