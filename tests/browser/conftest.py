@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -34,6 +37,28 @@ expect.set_options(timeout=10_000)
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     with served_portal(tmp_path_factory.mktemp("portal")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def demo(portal: Portal) -> Path:
+    """A copy of the portal's database as the demo left it."""
+    copy = portal.data_dir / "demo.sqlite3"
+    _copy_database(portal.data_dir / "permatoken.sqlite3", copy)
+    return copy
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fresh_demo(portal: Portal, demo: Path) -> None:
+    """Every module begins with the demo as it was, and no mail: which modules a worker has walked
+    before makes no difference."""
+    _copy_database(demo, portal.data_dir / "permatoken.sqlite3")
+    shutil.rmtree(portal.data_dir / "mail", ignore_errors=True)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Also into a database that others have open."""
+    with closing(sqlite3.connect(source)) as here, closing(sqlite3.connect(target)) as there:
+        here.backup(there)
 
 
 @pytest.fixture(scope="package")  # while Playwright runs, Django refuses its database
@@ -91,7 +116,7 @@ def visit(browser: Browser, portal: Portal) -> Iterator[Visits]:
 
     The limits on signing in begin anew: what the tests before have spent is no test's business.
     """
-    shutil.rmtree(portal.data_dir / "cache", ignore_errors=True)
+    portal.shell.run("from django.core.cache import cache; cache.clear()")
     opened: list[BrowserContext] = []
 
     def open_window(email: str | None = None, **options: Any) -> Visit:
