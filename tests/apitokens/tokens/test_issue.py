@@ -133,7 +133,7 @@ def test_person_who_has_no_account_does_not_pass_for_an_operator(
 
 @pytest.mark.parametrize("through", [EntryPoint.PORTAL, EntryPoint.API])
 def test_operator_uses_no_entry_point_of_members(through: EntryPoint) -> None:
-    with pytest.raises(ValueError, match="Operators do not come through"):
+    with pytest.raises(ValueError, match="Operators do not use the entry point"):
         Actor.operator(through=through)
 
 
