@@ -254,7 +254,10 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
     def entry_point(self, event: AuditEvent) -> str:
         if event.through_token is None:
             return event.through
-        return _("%(door)s, token %(id)d") % {"door": event.through, "id": event.through_token}
+        return _("%(entry_point)s, token %(id)d") % {
+            "entry_point": event.through,
+            "id": event.through_token,
+        }
 
     @admin.display(description=_("details"))
     def facts(self, event: AuditEvent) -> SafeString:
