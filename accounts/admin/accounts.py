@@ -240,7 +240,8 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
         renamed = [
             When(kind=former, then=Value(present)) for former, present in labels.RENAMED.items()
         ]
-        return super().get_queryset(request).alias(present_code=Case(*renamed, default=F("kind")))
+        events: QuerySet[AuditEvent] = super().get_queryset(request)
+        return events.alias(present_code=Case(*renamed, default=F("kind")))
 
     @admin.display(description=_("event"), ordering="kind")
     def code(self, event: AuditEvent) -> str:
