@@ -11,7 +11,7 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test test-long check fix faults bench bench-notices messages requirements prepare-run prepare-dev \
+.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices messages requirements prepare-run prepare-dev \
 	prepare-bench
 .DEFAULT_GOAL := help
 
@@ -23,6 +23,9 @@ run: prepare-run ## Start the portal; PORT and DATA_DIR may be set (make run POR
 
 test: prepare-dev ## Run the tests on SQLite and PostgreSQL (make test ARGS="-k promise")
 	@exec $(IN_VENV) -m tests $(ARGS)
+
+test-sqlite: prepare-dev ## Run all tests on SQLite, also those that `make test` runs on PostgreSQL only
+	@TEST_DATABASE_URL= TEST_REDIS_URL= exec $(IN_VENV) -m pytest -n logical --dist worksteal $(ARGS)
 
 test-long: prepare-dev ## Run the long forms of tests: more kills, more examples, every look (30 minutes)
 	@exec $(IN_VENV) -m tests -m "long or hypothesis" $(ARGS)

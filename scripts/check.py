@@ -19,6 +19,9 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CI")
 
 APPS = ("config", "apitokens", "sso", "accounts", "notifications")
 MAX_MODULES = 12
+MAX_DEPTH = 3
+EMPTY_NAMES = {"utils", "helpers", "misc", "common", "base"}
+"""Names that say nothing of what a module or folder is for."""
 
 Step = Callable[[dict[str, str]], str]
 """Takes an environment; returns the errors, or an empty string."""
@@ -49,7 +52,7 @@ def _steps() -> dict[str, Step]:
         "Import contracts": _tool("lint-imports"),
         "Migrations are complete": _manage("makemigrations", "--check", "--dry-run"),
         "Safe to deploy": _deployment,
-        "Folders are small": _small_folders,
+        "Folders of the apps": _folders,
         "Requirements are pinned": lambda _environment: "\n".join(mismatches(ROOT)),
     }
 
@@ -85,20 +88,40 @@ def _deployment(environment: dict[str, str]) -> str:
     return check({**environment, **production})
 
 
-def _small_folders(_environment: dict[str, str]) -> str:
-    """Check that no folder of an app holds more modules than a reader takes in at a glance."""
-    counts = Counter(
-        path.parent
+def _folders(_environment: dict[str, str]) -> str:
+    """Check that no folder of an app is too full or too deep, and that names say something."""
+    modules = [
+        module
         for app in APPS
-        for path in (ROOT / app).rglob("*.py")
-        if path.name != "__init__.py" and "migrations" not in path.parts
-    )
-    return "\n".join(
-        f"{folder.relative_to(ROOT)} holds {count} modules, and may hold {MAX_MODULES}: "
+        for module in sorted(path.relative_to(ROOT) for path in (ROOT / app).rglob("*.py"))
+        if "migrations" not in module.parts
+    ]
+    return "\n".join([*_full(modules), *_deep(modules), *_empty_names(modules)])
+
+
+def _full(modules: Sequence[Path]) -> list[str]:
+    counts = Counter(module.parent for module in modules if module.name != "__init__.py")
+    return [
+        f"{folder} holds {count} modules, and may hold {MAX_MODULES}: "
         "give those that belong together a folder of their own."
-        for folder, count in sorted(counts.items())
+        for folder, count in counts.items()
         if count > MAX_MODULES
-    )
+    ]
+
+
+def _deep(modules: Sequence[Path]) -> list[str]:
+    deep = {each.parent for each in modules if len(each.parent.parts) > 1 + MAX_DEPTH}
+    return [
+        f"{folder} lies more than {MAX_DEPTH} folders below its app: move it up."
+        for folder in sorted(deep)
+    ]
+
+
+def _empty_names(modules: Sequence[Path]) -> list[str]:
+    named = {
+        path for module in modules for path in (module, *module.parents) if path.stem in EMPTY_NAMES
+    }
+    return [f"{path} has a name that says nothing: name what it is for." for path in sorted(named)]
 
 
 def _call(command: Iterable[str], environment: dict[str, str]) -> str:

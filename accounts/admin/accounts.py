@@ -12,7 +12,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, Value, When
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -225,7 +225,7 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
     }
     list_select_related = ["account", "user"]
     search_fields = [
-        *("kind", "user__email", "account__name"),
+        *("kind", "present_code", "user__email", "account__name"),
         *("subject_id__exact", "through_token__exact", "address__startswith"),
     ]
     search_help_text = _("Event, e-mail, account, address, or the id of the subject or the token.")
@@ -235,14 +235,13 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
     def time(self, event: AuditEvent) -> str:
         return moment(event.at, seconds=True)
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
-    ) -> tuple[QuerySet[AuditEvent], bool]:
-        """Finds an event by its present code also where a former one is stored."""
-        found, has_duplicates = super().get_search_results(request, queryset, search_term)
-        if former := labels.former_codes(search_term):
-            found |= queryset.filter(kind__in=former)
-        return found, has_duplicates
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
+        """Searched by their present code also where a former one is stored."""
+        renamed = [
+            When(kind=former, then=Value(present)) for former, present in labels.RENAMED.items()
+        ]
+        events: QuerySet[AuditEvent] = super().get_queryset(request)
+        return events.alias(present_code=Case(*renamed, default=F("kind")))
 
     @admin.display(description=_("event"), ordering="kind")
     def code(self, event: AuditEvent) -> str:
@@ -256,7 +255,10 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
     def entry_point(self, event: AuditEvent) -> str:
         if event.through_token is None:
             return event.through
-        return _("%(door)s, token %(id)d") % {"door": event.through, "id": event.through_token}
+        return _("%(entry_point)s, token %(id)d") % {
+            "entry_point": event.through,
+            "id": event.through_token,
+        }
 
     @admin.display(description=_("details"))
     def facts(self, event: AuditEvent) -> SafeString:

@@ -183,12 +183,6 @@ def stored_codes(kind: str) -> list[str]:
     return [present, *(former for former, code in RENAMED.items() if code == present)]
 
 
-def former_codes(text: str) -> list[str]:
-    """The former codes of all events in whose present code this text occurs."""
-    text = text.strip().lower()
-    return [former for former, code in RENAMED.items() if text and text in code]
-
-
 def event_name(kind: str) -> str:
     """The name of an event; its code, if nobody named it."""
     kind = present_code(kind)

@@ -38,7 +38,7 @@ def _second_step(request: HttpRequest) -> HttpResponse:
         path = f"{path}?{urlencode({REDIRECT_FIELD_NAME: wanted})}"
     # The Content-Security-Policy lets no form lead to another site, not even by a redirect of ours:
     # the page goes on by itself.
-    return render(request, "account/redirect_to_provider.html", {"way": path})
+    return render(request, "account/redirect_to_provider.html", {"redirect_url": path})
 
 
 def _page(

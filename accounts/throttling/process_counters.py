@@ -118,6 +118,8 @@ class Counter:
     def __init__(self, purpose: str, *, most: int = MAX_NAMES) -> None:
         self._purpose, self._most = purpose, most
         self._counts: dict[tuple[int, str], _Count] = {}
+        self._minute = 0
+        """Of the name that was begun last."""
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -148,14 +150,18 @@ class Counter:
         new = _Count(f"limits:{self._purpose}:{minute}:{name}", now)
         count = self._counts.setdefault(key, new)
         drop_first(self._counts, most=self._most)
-        self._drop_earlier(minute)
+        if minute != self._minute:
+            self._minute = minute
+            self._drop_before(minute)
         return count
 
-    def _drop_earlier(self, minute: int) -> None:
-        """Evict the counts of earlier minutes. A late request of an earlier one evicts nothing."""
-        with contextlib.suppress(RuntimeError, StopIteration):  # another thread is doing it
-            while (first := next(iter(self._counts)))[0] < minute:
-                self._counts.pop(first, None)
+    def _drop_before(self, minute: int) -> None:
+        """Evict the counts of earlier minutes, wherever they stand: behind one of a clock that ran
+        ahead, too. So a late request evicts none of the present minute, unless the counter is full.
+        """
+        for key in list(self._counts):
+            if key[0] < minute:
+                self._counts.pop(key, None)
 
 
 def _key(name: str, now: float) -> tuple[int, str]:

@@ -44,7 +44,7 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
     connection = _session_connection(request)
     context = {
         "connection": connection,
-        "way": path_with_next("sso:ask_again", safe_next(request, fallback="/")),
+        "path": path_with_next("sso:ask_again", safe_next(request, fallback="/")),
         "reauthentication_alternatives": other_reauthentication_methods(request),
     }
     return render(request, "sso/reauthenticate.html", context)

@@ -29,7 +29,7 @@ def sign_out(request: HttpRequest, slug: str) -> HttpResponse:
     url = logout_request_url(connection, signed, at=timezone.now())
     if url is None:
         return redirect("account_login")
-    return render(request, "sso/signed_out.html", {"way": url})
+    return render(request, "sso/signed_out.html", {"redirect_url": url})
 
 
 @require_safe

@@ -130,7 +130,7 @@ def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:
     expect(page.get_by_text("was deleted")).to_be_visible()
 
 
-def test_whoever_has_the_focus_can_see_it(visit: Visits) -> None:
+def test_focus_is_visible_at_every_stop_of_the_tab_key(visit: Visits) -> None:
     """Every stop of the Tab key on the list has an outline, or a ring drawn as a shadow."""
     window = visit(ADMINISTRATOR)
     window.go("/profile/api-tokens/")

@@ -57,6 +57,7 @@ def test_log_is_narrowed_by_kind_account_and_time(
     assert "0 results" in shown(browser, page(LIST), at__gte="2100-01-01 00:00:00+00:00")
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(("former", "present"), labels.RENAMED.items())
 def test_event_that_was_renamed_is_found_and_shown_by_its_present_code(
     browser: Client, engineer: Membership, now: datetime, former: str, present: str
@@ -69,6 +70,22 @@ def test_event_that_was_renamed_is_found_and_shown_by_its_present_code(
         assert text.count(f'<td class="field-code">{present}</td>') == 2
         assert f">{former}</td>" not in text
         assert "account.renamed</td>" not in text
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("code", ["user.reactivated", "REACTIVATED", '"user.reactivated"'])
+def test_event_that_was_renamed_is_found_by_its_present_code_among_other_words(
+    browser: Client, engineer: Membership, stranger: Membership, now: datetime, code: str
+) -> None:
+    for kind in ("user.restored", "user.reactivated", "account.renamed"):
+        audit.record(kind, by=Actor.member(engineer), at=now, account=engineer.account)
+    audit.record("user.restored", by=Actor.member(stranger), at=now, account=stranger.account)
+
+    for words in (f"{code} {engineer.user.email}", f"{engineer.user.email} {code}"):
+        text = shown(browser, page(LIST), q=words)
+        assert text.count('<td class="field-code">user.reactivated</td>') == 2
+        assert "account.renamed</td>" not in text
+        assert stranger.user.email not in text
 
 
 def test_log_is_searched_by_subject_and_through_which_token(

@@ -1,4 +1,4 @@
-"""What `make check` holds of folders and imports, shown by breaking it in a copy of the code."""
+"""What `make check` holds of folders, names and imports, shown by breaking it in a copy."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ APP_LAYERS = {
     contract["containers"][0]: contract for contract in CONTRACTS if contract.get("exhaustive")
 }
 CIRCLES = next(each["name"] for each in CONTRACTS if each["type"] == "acyclic_siblings")
-FOLDERS, IMPORTS = "Folders are small", "Import contracts"
+FOLDERS, IMPORTS = "Folders of the apps", "Import contracts"
 PLAIN = "import {}\n"
 FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import {}\n"
 
@@ -95,6 +95,37 @@ def test_a_folder_holds_twelve_modules_and_not_thirteen(
 def test_migrations_are_not_counted(tree: Path) -> None:
     for number in range(20):
         (tree / "accounts" / "migrations" / f"9{number:03}_planted.py").touch()
+    assert check(tree, FOLDERS)[0] == 0
+
+
+@pytest.mark.parametrize(("folder", "code"), [("one/two/three", 0), ("one/two/three/four", 1)])
+def test_a_folder_lies_three_deep_below_its_app_and_not_four(
+    tree: Path, folder: str, code: int
+) -> None:
+    planted = tree / "accounts" / folder
+    planted.mkdir(parents=True)
+    (planted / "views.py").touch()
+
+    found, output = check(tree, FOLDERS)
+
+    assert found == code
+    assert (f"accounts/{folder} lies more than 3 folders below" in output) is bool(code)
+
+
+@pytest.mark.parametrize("name", ["utils", "helpers", "misc", "common", "base"])
+@pytest.mark.parametrize("module", ["sso/saml/{}.py", "sso/{}/views.py", "sso/{}/__init__.py"])
+def test_name_that_says_nothing_is_refused(tree: Path, module: str, name: str) -> None:
+    planted = tree / module.format(name)
+    planted.parent.mkdir(exist_ok=True)
+    planted.touch()
+
+    found, output = check(tree, FOLDERS)
+
+    assert (found, output.count("has a name that says nothing")) == (1, 1)
+
+
+def test_name_that_only_begins_like_one_is_not_refused(tree: Path) -> None:
+    (tree / "sso" / "saml" / "base64_text.py").touch()
     assert check(tree, FOLDERS)[0] == 0
 
 

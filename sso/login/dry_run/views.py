@@ -35,7 +35,7 @@ def start_dry_run(request: MemberRequest) -> HttpResponse:
     if not here.has_provider:
         raise Http404
     if request.method == "POST":
-        return render(request, "sso/redirect_to_provider.html", {"way": request.path})
+        return render(request, "sso/redirect_to_provider.html", {"redirect_url": request.path})
     request.session.pop(_RESULT_KEY, None)
     request.session[_STARTED_KEY] = timezone.now().isoformat()
     answer: HttpResponse = ConnectionProvider(request, here).redirect(

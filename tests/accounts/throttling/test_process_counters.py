@@ -25,14 +25,16 @@ def test_late_request_counts_in_its_own_minute_and_takes_nothing_from_the_next()
     assert counter.count("192.0.2.1", at=NOON + MINUTE) == 5
 
 
-def test_clock_that_was_ahead_for_a_while_leaves_counting_as_it_was() -> None:
+def test_clock_that_was_ahead_for_a_while_leaves_counting_and_eviction_as_they_were() -> None:
     counter = Counter("test")
     counter.add("192.0.2.1", at=NOON + timedelta(days=1))
 
-    for _time in range(3):
-        counter.add("192.0.2.1", at=NOON)
+    for minute in range(5):
+        for _time in range(3):
+            counter.add("192.0.2.1", at=NOON + minute * MINUTE)
 
-    assert counter.count("192.0.2.1", at=NOON) == 3
+    assert counter.count("192.0.2.1", at=NOON + 4 * MINUTE) == 3
+    assert len(counter) == 2  # the present minute, and the one that has yet to come
 
 
 def test_counts_of_earlier_minutes_are_evicted_however_late_requests_came() -> None:
@@ -44,6 +46,16 @@ def test_counts_of_earlier_minutes_are_evicted_however_late_requests_came() -> N
     counter.add("192.0.2.1", at=NOON + 2 * MINUTE)
 
     assert len(counter) == 1
+
+
+def test_full_counter_evicts_the_name_that_was_begun_first() -> None:
+    counter = Counter("test", most=2)
+    for name in ("first", "second"):
+        counter.add(name, at=NOON + MINUTE)
+
+    counter.add("late", at=NOON)
+
+    assert [counter.count(name, at=NOON + MINUTE) for name in ("first", "second")] == [0, 1]
 
 
 def test_threads_at_the_turn_of_a_minute_lose_no_count() -> None:

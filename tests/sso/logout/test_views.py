@@ -85,9 +85,9 @@ def test_signing_out_here_leads_to_the_provider(
     answer = client.post(reverse("account_logout"))
 
     assert not is_in(client)
-    way = client.get(answer["Location"]).context["way"]
-    assert way.startswith("https://idp.example.com/slo?")
-    request = login_steps.decode_request(way)
+    redirect_url = client.get(answer["Location"]).context["redirect_url"]
+    assert redirect_url.startswith("https://idp.example.com/slo?")
+    request = login_steps.decode_request(redirect_url)
     assert [each.text for each in request.iter("{*}NameID")] == ["maria-7f3a"]
     assert [each.text for each in request.iter("{*}SessionIndex")] == ["_session"]
 
