@@ -127,34 +127,49 @@ def _try_to_store(parts: deque[list[Use]]) -> Error | None:
     """Store uses, some tokens at a time. Returns what the database said if it fails; then the
     parts that are not stored are left, first the one that failed.
 
-    Uses that the database refuses for what they are do not hold up the others: they are logged and
-    dropped.
+    Uses that the database refuses for what they are do not hold up the others: they are stored
+    without the report of new addresses, or dropped, and that is logged.
     """
     while parts:
         try:
-            store_usage(parts[0])
-        except (DataError, IntegrityError):
-            singles = list(in_parts(parts[0], tokens_at_once=1))
-            if len(singles) > 1:
-                parts.popleft()
-                parts.extendleft(singles)
-                continue
-            logger.exception("Uses of API token %s are dropped.", parts[0][0].token_id)
+            _store_first_part(parts)
         except Error as error:
             return error
-        parts.popleft()
     return None
+
+
+def _store_first_part(parts: deque[list[Use]]) -> None:
+    """Store the first part, or put parts of single tokens in its place."""
+    try:
+        store_usage(parts[0])
+    except (DataError, IntegrityError):
+        singles = list(in_parts(parts[0], tokens_at_once=1))
+        if len(singles) > 1:
+            parts.popleft()
+            parts.extendleft(singles)
+            return
+        _store_unreported(parts[0])
+    parts.popleft()
+
+
+def _store_unreported(uses: list[Use]) -> None:
+    """Store uses of one token, though no event or notice of their addresses can be written: a fault
+    in these must not lose the counts and the last use. Raises what is no fault of the uses."""
+    token_id = uses[0].token_id
+    try:
+        store_usage(uses, is_reported=False)
+        logger.exception("New addresses of API token %s are not reported.", token_id)
+    except (DataError, IntegrityError):
+        logger.exception("Uses of API token %s are dropped.", token_id)
 
 
 usage_flusher = UsageFlusher(UsageBuffer())
 
 
 def record_use(*, token_id: int, at: datetime, address: str | None, is_first: bool = False) -> None:
-    """Record one use of a good token. Never fails, and does no I/O.
-
-    The first use ever (`is_first`: the row said so) is stored before this returns, so that "not
-    used yet" is never wrong.
-    """
+    """Record one use of a good token. Never fails. Does no I/O, except for the first use ever
+    (`is_first`: the row said so), which is stored before this returns: "not used yet" is never
+    wrong."""
     buffer = usage_flusher.buffer
     if is_first and not buffer.is_known(token_id, address):
         _store_first(Use(token_id, address, at, at, 1))

@@ -378,13 +378,46 @@ def test_use_that_the_database_refuses_does_not_hold_up_the_others(
     for token in tokens:
         recorded(token, address=None)
 
-    def refuse_the_second(uses: list[Use]) -> None:
+    def refuse_the_second(uses: list[Use], **how: bool) -> None:
         if tokens[1].pk in {use.token_id for use in uses}:
             raise error("out of range")
-        store_usage(uses)
+        store_usage(uses, **how)
 
     with patch.object(flusher, "store_usage", refuse_the_second):
         usage_flusher.end()
     assert [uses_today(token) for token in tokens] == [1, 0, 1]
     assert f"Uses of API token {tokens[1].pk} are dropped." in caplog.text
     assert not usage_flusher.buffer.pop_all()
+
+
+@pytest.mark.parametrize("place", ["audit.record", "notify_new_addresses"])
+def test_report_that_the_database_refuses_does_not_lose_the_uses(
+    user: Membership,
+    issue: Issue,
+    usage_flusher: UsageFlusher,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+) -> None:
+    tokens = [issue(user).token for _each in range(2)]
+    for token in tokens:
+        recorded(token, address=AWAY)
+        recorded(token)
+    with patch(f"apitokens.usage.store.{place}", side_effect=IntegrityError("no such account")):
+        usage_flusher.end()
+    for token in tokens:
+        assert (last_used_at(token), uses_today(token)) == (NOON, 2)
+        assert f"New addresses of API token {token.pk} are not reported." in caplog.text
+    assert "no such account" in caplog.text
+    assert not AuditEvent.objects.filter(kind="token.used_from_new_address").exists()
+
+
+def test_uses_wait_if_the_row_is_locked_when_they_are_stored_without_the_report(
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
+) -> None:
+    recorded(token)
+    clock.now += 10
+    faults = [IntegrityError("no such account"), OperationalError("lock timeout")]
+    with patch.object(flusher, "store_usage", side_effect=faults):
+        usage_flusher.flush()
+    usage_flusher.end()
+    assert uses_today(token) == 1
