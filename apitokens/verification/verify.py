@@ -1,12 +1,9 @@
 """The service that tells whether an API token is good: from the cache, or by one narrow query."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 from django.conf import settings
-from django.db import Error, transaction
 from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
@@ -20,6 +17,7 @@ from apitokens.models import APIToken
 from apitokens.peppers import newest_pepper
 from apitokens.usage.flusher import record_use
 from apitokens.verification import throttling
+from apitokens.verification.best_effort import best_effort_write
 from apitokens.verification.decision import (
     ACCEPT,
     ACCEPT_AND_RECORD,
@@ -36,6 +34,8 @@ from apitokens.verification.token_lookup import CachedToken, look_up
 logger = logging.getLogger(__name__)
 
 MOST_MALFORMED = 1_000
+
+_NOT_WRITTEN = "%s of API token %s at %s was not written down."
 
 _NO_TOKEN = CachedToken()
 _malformed_cache: dict[bytes, str | None] = {}
@@ -144,22 +144,12 @@ def _carry_out(
         throttling.mark_recently_valid(key, at=at)
 
 
-@contextmanager
-def _best_effort_write(what: str, token_id: int, at: datetime) -> Iterator[None]:
-    """A write that the answer does not depend on: it happens whole, or not at all and is logged."""
-    try:
-        with transaction.atomic():
-            yield
-    except Error:
-        logger.exception("%s of API token %s at %s was not written down.", what, token_id, at)
-
-
 def _audit_denial(
     entry: CachedToken, refusal: Refused, token_id: int, *, at: datetime, address: str | None
 ) -> None:
     """Write the audit event, unless another process has written one within the hour."""
     due = Q(refusal_told_at__isnull=True) | Q(refusal_told_at__lte=at - AUDITED_EVERY)
-    with _best_effort_write("The refusal", token_id, at):
+    with best_effort_write(logger, _NOT_WRITTEN, "The refusal", token_id, at):
         if APIToken.objects.filter(due, pk=token_id).update(refusal_told_at=at):
             audit.record(
                 "token.refused",
@@ -179,7 +169,7 @@ def _renew_digest(key: keys.Key, entry: CachedToken, at: datetime) -> None:
     if entry.pepper_number == newest:
         return
     renewed = keys.digest(key, settings.TOKEN_PEPPERS[newest])
-    with _best_effort_write("The new digest", key.id, at):
+    with best_effort_write(logger, _NOT_WRITTEN, "The new digest", key.id, at):
         APIToken.objects.filter(pk=key.id, pepper=entry.pepper_number, deleted_at=None).update(
             pepper=newest, digest=renewed
         )

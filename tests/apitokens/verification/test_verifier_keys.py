@@ -26,7 +26,7 @@ from apitokens.verification.verifier_keys import (
     issue_verifier,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
@@ -152,9 +152,14 @@ def test_last_use_never_goes_back(key: Key, now: datetime) -> None:
     assert VerifierKey.objects.get().last_used_at == later
 
 
-def test_use_that_cannot_be_written_down_does_not_matter(key: Key, now: datetime) -> None:
+def test_use_that_cannot_be_written_down_is_logged_and_does_not_matter(
+    key: Key, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
     with patch("django.db.models.query.QuerySet.update", side_effect=DatabaseError("full")):
         assert authenticate_verifier(presented=key.spell("_"), at=now)
+    (record,) = caplog.records
+    assert record.name == "apitokens.verification.verifier_keys"
+    assert record.getMessage() == f"The use of verifier key {key.id} was not written down."
 
 
 def test_old_pepper_moves_over_at_the_next_use(key: Key, now: datetime, settings: Settings) -> None:
