@@ -9,7 +9,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
-from accounts.throttling.process_counters import drop_first
+from accounts.bounded_dict import evict_oldest
 from apitokens import keys
 from apitokens.cache.lease_cache import ReadLeaseCache
 from apitokens.cache.token_caches import TOKENS
@@ -109,7 +109,7 @@ def _parse(presented: str, fingerprint: bytes) -> keys.Key:
     if isinstance(key, keys.Damage):
         why = key if key is keys.Damage.TRUNCATED else None
         _malformed_cache[fingerprint] = why
-        drop_first(_malformed_cache, most=MOST_MALFORMED)
+        evict_oldest(_malformed_cache, most=MOST_MALFORMED)
         raise Refused(Refusal.MALFORMED, why)
     return key
 
