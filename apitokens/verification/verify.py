@@ -53,7 +53,7 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     other.
     """
     entry, decision, fingerprint = _decide_from_cache(presented, at)
-    if decision.needs_database:
+    if decision.action.needs_database:
         key = keys.parse(presented)
         if decision is LOOK_UP:
             throttling.refuse_busy_address(key, address=address, at=at)
@@ -69,7 +69,9 @@ def verify_from_cache(
 ) -> Verified | None:
     """Verify from the cache only; None if the database must be asked."""
     entry, decision, _fingerprint = _decide_from_cache(presented, at)
-    return None if decision.needs_database else _answer(decision, entry, at=at, address=address)
+    return (
+        None if decision.action.needs_database else _answer(decision, entry, at=at, address=address)
+    )
 
 
 def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken, Decision, bytes]:

@@ -112,7 +112,7 @@ def test_deciding_changes_nothing() -> None:
 def test_decision_says_whether_it_needs_the_database(
     decision: Decision, needs_database: bool
 ) -> None:
-    assert decision.needs_database is needs_database
+    assert decision.action.needs_database is needs_database
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_effect_of_a_decision_makes_the_next_one_need_no_database(mark: dict[str
     if name == "refusal_audited_at":
         entry.reason = Reason.DELETED
     fits = name != "saw_wrong_secret"
-    assert decide(entry, fits=fits, at=NOON).needs_database
+    assert decide(entry, fits=fits, at=NOON).action.needs_database
     setattr(entry, name, mark[name])
-    assert not decide(entry, fits=fits, at=NOON).needs_database
+    assert not decide(entry, fits=fits, at=NOON).action.needs_database
 
 
 def test_entry_matches_its_key_only() -> None:
