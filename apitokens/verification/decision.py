@@ -62,6 +62,12 @@ class CacheEntry:
         return keys.matches(key, stored=self.digest, pepper=self.pepper)
 
 
+def compare_with_nothing(key: keys.Key) -> None:
+    """Do the same work as `CacheEntry.matches` for an id that is not cached, so that timing does
+    not tell which ids are in use."""
+    keys.matches(key, stored=NO_DIGEST, pepper=NO_DIGEST)
+
+
 class Action(Enum):
     """Actions that a service carries out. Those that need the database say so: the others can be
     answered from the cache."""
@@ -97,8 +103,8 @@ UNKNOWN = REFUSE[Reason.UNKNOWN]
 def decide(
     entry: CacheEntry | None, *, fits: bool, at: datetime, is_fresh: bool = False
 ) -> Decision:
-    """Decide about a key. `fits`: its secret is the entry's; `is_fresh`: the entry was read for
-    this very decision."""
+    """Decide about a key. `entry`: None if its id is not cached; `fits`: its secret is the
+    entry's; `is_fresh`: the entry was read for this very decision."""
     if entry is None:
         return LOOK_UP
     if not fits or not entry.exists:

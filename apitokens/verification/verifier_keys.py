@@ -31,6 +31,7 @@ from apitokens.verification.decision import (
     UNKNOWN,
     CacheEntry,
     Reason,
+    compare_with_nothing,
     decide,
 )
 from apitokens.verification.refusals import Refusal, Refused
@@ -52,7 +53,6 @@ class _CachedVerifier(CacheEntry):
     row: VerifierKey | None = None
 
 
-_NO_VERIFIER = _CachedVerifier()
 _verifiers: ReadLeaseCache[_CachedVerifier] = VERIFIERS
 
 
@@ -97,12 +97,13 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
         key = keys.parse_verifier(presented)
     except keys.Malformed:
         raise Refused(Refusal.MALFORMED, "verifier_malformed") from None
-    entry = _verifiers.find(key.id) or _NO_VERIFIER
-    decision = decide(entry, fits=entry.matches(key), at=at)
+    entry = _verifiers.find(key.id)
+    decision = decide(entry, fits=_fits(key, entry), at=at)
     if decision is LOOK_UP:
         throttling.refuse_busy_address(key, address=address, at=at)
         entry = _look_up(key.id)
-        decision = decide(entry, fits=entry.matches(key), at=at, is_fresh=True)
+        decision = decide(entry, fits=_fits(key, entry), at=at, is_fresh=True)
+    assert entry is not None  # what is not cached was looked up
     if decision is UNKNOWN:
         entry.saw_wrong_secret = True
         raise Refused(Refusal.UNKNOWN, "verifier_unknown")
@@ -113,6 +114,13 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
         throttling.mark_recently_valid(key, at=at)
         entry.side_effects_done = True
     return key.id
+
+
+def _fits(key: keys.Key, entry: _CachedVerifier | None) -> bool:
+    if entry is None:
+        compare_with_nothing(key)
+        return False
+    return entry.matches(key)
 
 
 def _look_up(verifier_id: int) -> _CachedVerifier:

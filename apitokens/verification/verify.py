@@ -26,6 +26,7 @@ from apitokens.verification.decision import (
     UNKNOWN,
     Action,
     Decision,
+    compare_with_nothing,
     decide,
 )
 from apitokens.verification.refusals import Refusal, Refused, Verified
@@ -37,7 +38,6 @@ MOST_MALFORMED = 1_000
 
 _NOT_WRITTEN = "%s of API token %s at %s was not written down."
 
-_NO_TOKEN = CachedToken()
 _malformed_cache: dict[bytes, str | None] = {}
 """By fingerprint, the `why` of texts that are no token's."""
 _tokens: ReadLeaseCache[CachedToken] = TOKENS
@@ -60,6 +60,7 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
             entry = look_up(key.id)
             fits = _fits(presented, fingerprint, entry)
             decision = decide(entry, fits=fits, at=at, is_fresh=True)
+        assert entry is not None  # what is not cached was looked up
         _carry_out(decision, key, entry, at=at, address=address)
     return _answer(decision, entry, at=at, address=address)
 
@@ -69,14 +70,14 @@ def verify_from_cache(
 ) -> Verified | None:
     """Verify from the cache only; None if the database must be asked."""
     entry, decision, _fingerprint = _decide_from_cache(presented, at)
-    return (
-        None if decision.action.needs_database else _answer(decision, entry, at=at, address=address)
-    )
+    if decision.action.needs_database:
+        return None
+    return _answer(decision, entry, at=at, address=address)
 
 
-def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken, Decision, bytes]:
-    """The entry of the text's id, what follows from it, and the text's fingerprint. Raises
-    `Refused` for malformed text."""
+def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken | None, Decision, bytes]:
+    """The entry of the text's id (None if it is not cached), what follows from it, and the text's
+    fingerprint. Raises `Refused` for malformed text."""
     if len(presented) > keys.LONGEST:
         raise Refused(Refusal.MALFORMED)
     fingerprint = keys.fingerprint(presented)
@@ -84,17 +85,16 @@ def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken, Decis
         raise Refused(Refusal.MALFORMED, _malformed_cache[fingerprint])
     entry = _tokens.find(keys.extract_id(presented))
     if entry is None:
-        # Do the same work as for a known id, so that timing does not tell which ids are in use.
-        _NO_TOKEN.matches(_parse(presented, fingerprint))
-        return _NO_TOKEN, LOOK_UP, fingerprint
-    fits = fingerprint == entry.last_fit or _fits(presented, fingerprint, entry)
+        compare_with_nothing(_parse(presented, fingerprint))
+        fits = False
+    else:
+        # The first comparison saves a call: most texts are the one that fitted last.
+        fits = fingerprint == entry.last_fit or _fits(presented, fingerprint, entry)
     return entry, decide(entry, fits=fits, at=at), fingerprint
 
 
 def _fits(presented: str, fingerprint: bytes, entry: CachedToken) -> bool:
     """True if the text is this token's. Raises `Refused` for malformed text."""
-    if fingerprint == entry.last_fit:
-        return True
     if fingerprint == entry.last_misfit:
         return False
     fits = entry.matches(_parse(presented, fingerprint))
@@ -117,11 +117,12 @@ def _parse(presented: str, fingerprint: bytes) -> keys.Key:
 
 
 def _answer(
-    decision: Decision, entry: CachedToken, *, at: datetime, address: str | None
+    decision: Decision, entry: CachedToken | None, *, at: datetime, address: str | None
 ) -> Verified:
     """Answer without any I/O."""
     if decision.reason is not None:
         raise Refused.because(decision.reason)
+    assert entry is not None
     assert entry.verified is not None
     if decision is ACCEPT:
         record_use(token_id=entry.token_id, at=at, address=address)

@@ -77,6 +77,18 @@ def test_unknown_id_and_wrong_secret_are_unknown(key: Key, now: datetime) -> Non
     assert told(keys.make(5, keys.VERIFIER), now) is Refusal.UNKNOWN
 
 
+def test_unknown_id_costs_as_much_work_as_a_wrong_secret(key: Key, now: datetime) -> None:
+    costs = []
+    for wrong in (Key(key.id, "0" * 64, keys.VERIFIER), keys.make(5, keys.VERIFIER)):
+        with (
+            CaptureQueriesContext(connection) as queries,
+            patch("apitokens.keys.digest", wraps=keys.digest) as digest,
+        ):
+            assert told(wrong, now) is Refusal.UNKNOWN
+        costs.append((len(queries), digest.call_count))
+    assert costs == [(1, 2), (1, 2)]
+
+
 def test_deleted_key_stops_at_once_and_is_told_so(key: Key, now: datetime) -> None:
     assert delete_verifier(verifier=VerifierKey.objects.get(), by=OPERATOR, at=now)
     assert told(key, now) is Refusal.DELETED
