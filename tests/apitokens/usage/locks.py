@@ -12,20 +12,23 @@ from tests.conftest import is_on_postgresql
 
 @contextmanager
 def row_locked(token: APIToken, *, seconds: float) -> Iterator[None]:
-    """Another connection holds the row of the token for so long. SQLite knows no rows: there it
-    holds the lock of all who write."""
-    is_held = threading.Event()
+    """Another connection holds the row of the token for so long, or until the block ends. SQLite
+    knows no rows: there it holds the lock of all who write."""
+    is_held, is_over = threading.Event(), threading.Event()
 
     def hold() -> None:
         with closing(connection.copy()) as other, other.cursor() as cursor:
             cursor.execute("BEGIN" if is_on_postgresql() else "BEGIN IMMEDIATE")
             cursor.execute("UPDATE apitokens_apitoken SET name = name WHERE id = %s", [token.pk])
             is_held.set()
-            threading.Event().wait(seconds)
+            is_over.wait(seconds)
             cursor.execute("ROLLBACK")
 
     holder = threading.Thread(target=hold)
     holder.start()
     assert is_held.wait(timeout=30)
-    yield
-    holder.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        holder.join()

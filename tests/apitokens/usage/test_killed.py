@@ -146,8 +146,8 @@ def test_processes_that_end_together_while_the_row_is_locked_lose_nothing(
     with row_locked(token, seconds=1):
         for each in busy:
             each.process.send_signal(signal.SIGTERM)
-    for each in busy:
-        each.process.wait(timeout=20)
+        for each in busy:
+            each.process.wait(timeout=20)
     said = sum(len(each.uses) for each in busy)
     assert 0 <= counted(token) - said <= len(busy)  # each last one may have had no time to say so
     assert last_used_at(token) >= max(each.uses[-1] for each in busy)
