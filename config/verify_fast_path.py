@@ -17,7 +17,12 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.utils import timezone
 
 from accounts.http.client_ip import client_address, is_trusted_peer
-from apitokens.api.responses import METHODS, BadNeed, answer_need, read_need
+from apitokens.api.responses import (
+    METHODS,
+    InvalidRequirement,
+    answer_requirement,
+    read_requirement,
+)
 from apitokens.verification.authorization_header import Requirement
 from apitokens.verification.verify import verify_from_cache
 from config.middleware import security_headers
@@ -54,7 +59,7 @@ class _RequestKey(NamedTuple):
     token, and the headers of the answer."""
 
     address: str | None
-    need: Requirement
+    requirement: Requirement
     headers: list[tuple[str, str]]
 
 
@@ -65,12 +70,12 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
         request = _request_key(environ) if environ.get("PATH_INFO") == PATH else None
         if request is None:
             return serve(environ, start_response)
-        given = answer_need(
-            request.need,
+        given = answer_requirement(
+            request.requirement,
             authorization=environ.get("HTTP_AUTHORIZATION", ""),
             at=timezone.now(),
             address=request.address,
-            ask=verify_from_cache,
+            verify=verify_from_cache,
         )
         if given is None:
             return serve(environ, start_response)
@@ -87,7 +92,7 @@ def _request_key(environ: dict[str, Any]) -> _RequestKey | None:
         return None
     try:
         return _read_request_key(texts)
-    except (_NotCacheable, BadNeed):
+    except (_NotCacheable, InvalidRequirement):
         return None
 
 
@@ -99,17 +104,17 @@ class _NotCacheable(Exception):
 def _read_request_key(texts: tuple[str | None, ...]) -> _RequestKey:
     """Read what the request says. Cached, because proxies send the same again and again.
 
-    Raises `_NotCacheable` or `BadNeed`, so that nothing of an unusual request is cached: it may
-    have a token in its address.
+    Raises `_NotCacheable` or `InvalidRequirement`, so that nothing of an unusual request is cached:
+    it may have a token in its address.
     """
     head = _Head(
         {name: text for name, text in zip(REQUEST_PARTS, texts, strict=True) if text is not None}
     )
-    need = read_need(head.META.get("QUERY_STRING", ""))
+    requirement = read_requirement(head.META.get("QUERY_STRING", ""))
     is_secure = head.is_secure()
     if not _is_plain(head, is_secure=is_secure):
         raise _NotCacheable
-    return _RequestKey(client_address(head), need, security_headers(is_secure))
+    return _RequestKey(client_address(head), requirement, security_headers(is_secure))
 
 
 def _is_plain(head: _Head, *, is_secure: bool) -> bool:

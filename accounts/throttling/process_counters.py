@@ -8,16 +8,15 @@ does not answer, each process holds the limit alone. (`accounts.throttling.rate_
 instead, and asks the cache each time.)
 """
 
-import contextlib
 import logging
 import math
 import threading
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
 
+from accounts.bounded_dict import evict_oldest
 from accounts.http.client_ip import network_of
 
 logger = logging.getLogger(__name__)
@@ -105,13 +104,6 @@ class _Count:
             self._exchanging.release()
 
 
-def drop_first(held: dict[Any, Any], *, most: int) -> None:
-    """Evict the oldest entries until no more than `most` are left, whatever other threads do."""
-    while len(held) > most:
-        with contextlib.suppress(RuntimeError, StopIteration):  # another thread was faster
-            held.pop(next(iter(held)), None)
-
-
 class Counter:
     """Counts by minute and name. Holds so many names at most; the oldest is evicted."""
 
@@ -149,7 +141,7 @@ class Counter:
         minute, name = key
         new = _Count(f"limits:{self._purpose}:{minute}:{name}", now)
         count = self._counts.setdefault(key, new)
-        drop_first(self._counts, most=self._most)
+        evict_oldest(self._counts, most=self._most)
         if minute != self._minute:
             self._minute = minute
             self._drop_before(minute)

@@ -45,7 +45,7 @@ class StatusFilter(admin.SimpleListFilter):
 
 @admin.register(APIToken)
 class APITokenAdmin(ListAdmin):
-    """Tokens are issued and deleted, never edited. Digests are nobody's business."""
+    """Tokens are issued and deleted, never edited. Digests are not shown."""
 
     actions = ["delete_selected"]
     fields = [

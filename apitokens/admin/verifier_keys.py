@@ -22,7 +22,7 @@ from apitokens.verification.verifier_keys import IssuedVerifier
 
 @admin.register(VerifierKey)
 class VerifierKeyAdmin(ListAdmin):
-    """Keys are made and deleted, never edited. Digests are nobody's business."""
+    """Keys are made and deleted, never edited. Digests are not shown."""
 
     actions = None
     list_display = ["id", "name", "state", "created", "last_usage"]

@@ -1,7 +1,7 @@
 """Answers of `/iam/auth/verify`, in parts that any server can send.
 
 The view and the fast path in front of Django (`config.verify_fast_path`) answer alike, because both
-call `answer_need`.
+call `answer_requirement`.
 """
 
 import json
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class BadNeed(ValueError):
+class InvalidRequirement(ValueError):
     """The query does not say what a token is to be good for. `errors` is by parameter."""
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
@@ -54,28 +54,28 @@ class BadNeed(ValueError):
 def answer(*, authorization: str, query: str, at: datetime, address: str | None) -> Answer:
     """Tell whether the token in the header is good for what the query requires."""
     try:
-        need = read_need(query)
-    except BadNeed as bad:
+        requirement = read_requirement(query)
+    except InvalidRequirement as bad:
         return in_json(400, {"message": BAD_REQUEST, "errors": bad.errors})
-    given = answer_need(need, authorization=authorization, at=at, address=address)
+    given = answer_requirement(requirement, authorization=authorization, at=at, address=address)
     assert given is not None  # `verify` always knows
     return given
 
 
-def answer_need(
-    need: Requirement,
+def answer_requirement(
+    requirement: Requirement,
     *,
     authorization: str,
     at: datetime,
     address: str | None,
-    ask: Callable[..., Verified | None] = verify,
+    verify: Callable[..., Verified | None] = verify,
 ) -> Answer | None:
-    """Tell whether the token in the header meets the requirement. None if `ask` returns None."""
+    """Tell whether the token in the header meets the requirement. None if `verify` does so."""
     try:
-        found = verify_header(authorization, at=at, address=address, ask=ask)
+        found = verify_header(authorization, at=at, address=address, verify=verify)
         if found is None:
             return None
-        require(found, need)
+        require(found, requirement)
     except Refused as refused:
         return _refused(refused.code, refused.why)
     except TooMany as too_many:
@@ -85,9 +85,9 @@ def answer_need(
     return _good(found)
 
 
-def read_need(query: str) -> Requirement:
-    """Read `role` (an id or a name) and `account` (an id). Raises `BadNeed`, also for any other
-    parameter: a slip of the pen must not let more people in."""
+def read_requirement(query: str) -> Requirement:
+    """Read `role` (an id or a name) and `account` (an id). Raises `InvalidRequirement`, also for
+    any other parameter: a slip of the pen must not let more people in."""
     errors: dict[str, list[str]] = {}
     asked: dict[str, str] = {}
     for name, value in _parameters(query):
@@ -102,16 +102,18 @@ def read_need(query: str) -> Requirement:
     if "account" in asked and account_id is None:
         errors.setdefault("account", [f"Invalid account: {asked['account']}"])
     if errors:
-        raise BadNeed(errors)
+        raise InvalidRequirement(errors)
     return Requirement(role, account_id)
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:
-    """Raises `BadNeed` for so many that naming each in the answer would make it long."""
+    """Raises `InvalidRequirement` for so many that naming each in the answer would make it long."""
     try:
         return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
     except ValueError:
-        raise BadNeed({"errors": ["Send fewer parameters: only role and account."]}) from None
+        raise InvalidRequirement(
+            {"errors": ["Send fewer parameters: only role and account."]}
+        ) from None
 
 
 def error_body(refused: Refused) -> dict[str, str]:

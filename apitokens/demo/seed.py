@@ -191,7 +191,7 @@ def seed(*, at: datetime) -> Demo:
     )
     connection = demo_sso.connect(members["admin@example.com"], at=at - timedelta(days=120))
     members |= demo_sso.first_arrivals(connection, at=at - timedelta(days=110))
-    with _nobody_told(members.values()):
+    with _without_notifications(members.values()):
         for specimen in sorted(SPECIMENS, key=lambda each: -each.created):
             _issue(specimen, members, at=at)
         demo_sso.watch(connection, members["admin@example.com"], at=at)
@@ -210,8 +210,8 @@ def _user(email: str, *, at: datetime) -> User:
 
 
 @contextmanager
-def _nobody_told(members: Collection[Membership]) -> Iterator[None]:
-    """Mark notices as read: events before the demo began are no news."""
+def _without_notifications(members: Collection[Membership]) -> Iterator[None]:
+    """Turn off all notifications meanwhile: nothing is unread that happened before the demo."""
     people = [Person(member.user_id, member.account_id) for member in members]
     chosen = {person: settings_of(person) for person in people}
     for person in people:

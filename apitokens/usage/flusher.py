@@ -2,7 +2,7 @@
 
 Every process collects uses in memory; a thread of its own stores them in the database every
 `USAGE_FLUSH_SECONDS`. A process that is killed loses what it has not stored yet; one that ends
-orderly stores everything.
+orderly stores everything, unless the database refuses for seconds; what is lost then is logged.
 """
 
 import logging
@@ -30,6 +30,10 @@ TICK = 1.0
 """Seconds until the database knows of an address that it has never seen."""
 ENDS_WITHIN = 5.0
 """Seconds that a server has to end after SIGTERM before the process ends itself."""
+LAST_FLUSH_SECONDS = 4.0
+"""How long a process that ends tries to store its uses: less than `ENDS_WITHIN`."""
+LAST_FLUSH_PAUSE = 0.05
+"""Seconds between tries, for a database that refuses at once."""
 
 
 class UsageFlusher:
@@ -57,16 +61,23 @@ class UsageFlusher:
         return self._thread is not None
 
     def end(self) -> None:
-        """Store everything: the process ends."""
+        """Store everything: the process ends. There is no next time, so that what fails is tried
+        again for some seconds. Processes that end together wait for each other's rows."""
         self._ending.set()
-        self.flush(is_last=True)
+        deadline = time.monotonic() + LAST_FLUSH_SECONDS
+        with self._flushing:
+            parts = deque(in_parts(self.buffer.pop_all()))
+            while (error := _try_to_store(parts)) and time.monotonic() < deadline:
+                parts.rotate(-1)  # the others first
+                time.sleep(LAST_FLUSH_PAUSE)
+            if lost := sum(use.times for use in chain.from_iterable(parts)):
+                logger.error("%d uses of API tokens are lost: the database said: %s", lost, error)
 
-    def flush(self, *, is_last: bool = False) -> None:
-        """Store what is due; at the end, everything. What fails is logged and kept for the next
-        time."""
+    def flush(self) -> None:
+        """Store what is due. What fails is logged and kept for the next time."""
         with self._flushing:
             steps = [self._store_unseen_addresses]
-            if is_last or self._is_due:
+            if self._is_due:
                 steps.append(self._store_all)
             for step in steps:
                 try:
@@ -106,33 +117,59 @@ class UsageFlusher:
         self._flushed_at = time.monotonic()
 
     def _store(self, uses: Iterable[Use]) -> None:
-        """Store uses, some tokens at a time. Uses that the database refuses for what they are do
-        not hold up the others: they are logged and dropped."""
         parts = deque(in_parts(uses))
-        while parts:
-            part = parts.popleft()
-            try:
-                store_usage(part)
-            except (DataError, IntegrityError):
-                singles = list(in_parts(part, tokens_at_once=1))
-                if len(singles) > 1:
-                    parts.extendleft(singles)
-                else:
-                    logger.exception("Uses of API token %s are dropped.", part[0].token_id)
-            except Error:
-                self.buffer.put_back([*part, *chain.from_iterable(parts)])
-                raise
+        if error := _try_to_store(parts):
+            self.buffer.put_back(chain.from_iterable(parts))
+            raise error
+
+
+def _try_to_store(parts: deque[list[Use]]) -> Error | None:
+    """Store uses, some tokens at a time. Returns what the database said if it fails; then the
+    parts that are not stored are left, first the one that failed.
+
+    Uses that the database refuses for what they are do not hold up the others: they are stored
+    without the report of new addresses, or dropped, and that is logged.
+    """
+    while parts:
+        try:
+            _store_first_part(parts)
+        except Error as error:
+            return error
+    return None
+
+
+def _store_first_part(parts: deque[list[Use]]) -> None:
+    """Store the first part, or put parts of single tokens in its place."""
+    try:
+        store_usage(parts[0])
+    except (DataError, IntegrityError):
+        singles = list(in_parts(parts[0], tokens_at_once=1))
+        if len(singles) > 1:
+            parts.popleft()
+            parts.extendleft(singles)
+            return
+        _store_unreported(parts[0])
+    parts.popleft()
+
+
+def _store_unreported(uses: list[Use]) -> None:
+    """Store uses of one token, though no event or notice of their addresses can be written: a fault
+    in these must not lose the counts and the last use. Raises what is no fault of the uses."""
+    token_id = uses[0].token_id
+    try:
+        store_usage(uses, is_reported=False)
+        logger.exception("New addresses of API token %s are not reported.", token_id)
+    except (DataError, IntegrityError):
+        logger.exception("Uses of API token %s are dropped.", token_id)
 
 
 usage_flusher = UsageFlusher(UsageBuffer())
 
 
 def record_use(*, token_id: int, at: datetime, address: str | None, is_first: bool = False) -> None:
-    """Record one use of a good token. Never fails, and does no I/O.
-
-    The first use ever (`is_first`: the row said so) is stored before this returns, so that "not
-    used yet" is never wrong.
-    """
+    """Record one use of a good token. Never fails. Does no I/O, except for the first use ever
+    (`is_first`: the row said so), which is stored before this returns: "not used yet" is never
+    wrong."""
     buffer = usage_flusher.buffer
     if is_first and not buffer.is_known(token_id, address):
         _store_first(Use(token_id, address, at, at, 1))

@@ -72,11 +72,12 @@ def in_parts(uses: Iterable[Use], *, tokens_at_once: int | None = None) -> Itera
 
 
 @transaction.atomic
-def store_usage(uses: Collection[Use]) -> None:
+def store_usage(uses: Collection[Use], *, is_reported: bool = True) -> None:
     """Add these uses to what the database has.
 
     A use from an address that the token has never been used from leaves an audit event, and for
-    Administrators' tokens a notice. Raises Django's `OperationalError` if the rows stay locked.
+    Administrators' tokens a notice, unless `is_reported` is false. Raises Django's
+    `OperationalError` if the rows stay locked.
     """
     _set_lock_timeout()
     tokens = _locked(use.token_id for use in uses)
@@ -84,7 +85,8 @@ def store_usage(uses: Collection[Use]) -> None:
     unused = {token_id for token_id, token in tokens.items() if token.last_used_at is None}
     _add_to_days(uses)
     _advance(uses)
-    for token_id, found in _store_addresses(uses).items():
+    new = _store_addresses(uses)
+    for token_id, found in new.items() if is_reported else ():
         _report(tokens[token_id], found, is_first_use=token_id in unused)
 
 

@@ -46,20 +46,20 @@ def verify_header(
     *,
     at: datetime,
     address: str | None,
-    ask: Callable[..., FoundOrNone] = verify,
+    verify: Callable[..., FoundOrNone] = verify,
 ) -> FoundOrNone:
     """Tell whose credentials the Authorization header has. Raises `Refused`, and so for none; and
     `TooMany` for an address that is refused, or a token that is used, too often.
 
-    `ask` is the service for API tokens: `verify`, or `verify_from_cache`, which returns None for
-    short-lived tokens, too: those are looked up in the database each time.
+    `verify` is the service for API tokens, or `verify_from_cache` in its place, which returns None
+    for short-lived tokens, too: those are looked up in the database each time.
     """
     scheme, _space, text = header.strip().partition(" ")
     scheme = scheme.lower()
     if scheme not in (APIKEY, BEARER):
         raise Refused(Refusal.MISSING)
     try:
-        service = ask if scheme == APIKEY else _bearer_service(ask)
+        service = verify if scheme == APIKEY else _bearer_service(verify)
         found = service(presented=text.strip(), at=at, address=address)
     except Refused:
         process_counters.count_refusal(address, at=at)
@@ -95,16 +95,16 @@ def is_bearer(header: str) -> bool:
     return header.strip().partition(" ")[0].lower() == BEARER
 
 
-def _bearer_service(ask: Callable[..., FoundOrNone]) -> Callable[..., Any]:
+def _bearer_service(service: Callable[..., FoundOrNone]) -> Callable[..., Any]:
     """The service for short-lived tokens: nothing about them is cached."""
-    return verify_bearer if ask is verify else lambda **_facts: None
+    return verify_bearer if service is verify else lambda **_facts: None
 
 
-def require(found: Verified, need: Requirement) -> None:
+def require(found: Verified, requirement: Requirement) -> None:
     """Raises `Insufficient` unless the token is good for what is needed."""
-    if need.account_id is not None and found.account_id != need.account_id:
+    if requirement.account_id is not None and found.account_id != requirement.account_id:
         raise Insufficient("wrong_account", "The API token belongs to another account.")
-    if need.role is not None and not found.role.covers(need.role):
+    if requirement.role is not None and not found.role.covers(requirement.role):
         raise Insufficient(
             "role_too_low",
             "The API token's role is too low for this. Use one with a higher role.",

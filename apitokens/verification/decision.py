@@ -6,7 +6,7 @@ writing and wording are left to the services (`verify`, `verifier_keys`).
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum, StrEnum, auto
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from apitokens import keys
@@ -62,40 +62,49 @@ class CacheEntry:
         return keys.matches(key, stored=self.digest, pepper=self.pepper)
 
 
-class Action(Enum):
-    """Actions that a service carries out."""
+def compare_with_nothing(key: keys.Key) -> None:
+    """Do the same work as `CacheEntry.matches` for an id that is not cached, so that timing does
+    not tell which ids are in use."""
+    keys.matches(key, stored=NO_DIGEST, pepper=NO_DIGEST)
 
-    LOOK_UP = auto()
+
+class Action(Enum):
+    """Actions that a service carries out. Those that need the database say so: the others can be
+    answered from the cache."""
+
+    LOOK_UP = "look up", True
     """Read the row, and decide again with `is_fresh`."""
-    ACCEPT = auto()
-    ACCEPT_AND_RECORD = auto()
+    ACCEPT = "accept", False
+    ACCEPT_AND_RECORD = "accept and record", True
     """Write what the first use of an entry writes, then accept."""
-    REFUSE = auto()
-    REFUSE_AND_AUDIT = auto()
+    REFUSE = "refuse", False
+    REFUSE_AND_AUDIT = "refuse and audit", True
+
+    def __init__(self, _name: str, needs_database: bool) -> None:
+        self.needs_database = needs_database  # set once: computing it would cost a call each time
 
 
 class Decision(NamedTuple):
+    """What to do with a presented key, and if it is refused, why."""
+
     action: Action
     reason: Reason | None = None
-    needs_database: bool = False
 
 
 # Made once: what is decided thousands of times a second should not be built each time.
-LOOK_UP = Decision(Action.LOOK_UP, needs_database=True)
+LOOK_UP = Decision(Action.LOOK_UP)
 ACCEPT = Decision(Action.ACCEPT)
-ACCEPT_AND_RECORD = Decision(Action.ACCEPT_AND_RECORD, needs_database=True)
+ACCEPT_AND_RECORD = Decision(Action.ACCEPT_AND_RECORD)
 REFUSE = {reason: Decision(Action.REFUSE, reason) for reason in Reason}
-REFUSE_AND_AUDIT = {
-    reason: Decision(Action.REFUSE_AND_AUDIT, reason, needs_database=True) for reason in Reason
-}
+REFUSE_AND_AUDIT = {reason: Decision(Action.REFUSE_AND_AUDIT, reason) for reason in Reason}
 UNKNOWN = REFUSE[Reason.UNKNOWN]
 
 
 def decide(
     entry: CacheEntry | None, *, fits: bool, at: datetime, is_fresh: bool = False
 ) -> Decision:
-    """Decide about a key. `fits`: its secret is the entry's; `is_fresh`: the entry was read for
-    this very decision."""
+    """Decide about a key. `entry`: None if its id is not cached; `fits`: its secret is the
+    entry's; `is_fresh`: the entry was read for this very decision."""
     if entry is None:
         return LOOK_UP
     if not fits or not entry.exists:

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
+from accounts.bounded_dict import evict_oldest
 from accounts.throttling import process_counters
-from accounts.throttling.process_counters import Counter, TooMany, drop_first
+from accounts.throttling.process_counters import Counter, TooMany
 from apitokens import keys
 
 RECENTLY_VALID_FOR = timedelta(hours=1)
@@ -43,7 +44,7 @@ def mark_recently_valid(key: keys.Key, *, at: datetime) -> None:
     fingerprint = keys.digest(key, _process_key)
     _recently_valid.pop(fingerprint, None)
     _recently_valid[fingerprint] = at
-    drop_first(_recently_valid, most=MOST_RECENTLY_VALID)
+    evict_oldest(_recently_valid, most=MOST_RECENTLY_VALID)
 
 
 @sensitive_variables("key")

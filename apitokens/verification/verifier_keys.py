@@ -3,15 +3,14 @@
 Operators make them; they belong to no account, and open nothing but introspection.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import Error, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
@@ -25,16 +24,19 @@ from apitokens.cache.token_caches import VERIFIERS
 from apitokens.models import VerifierKey
 from apitokens.peppers import newest_pepper
 from apitokens.verification import throttling
+from apitokens.verification.best_effort import best_effort_write
 from apitokens.verification.decision import (
     ACCEPT_AND_RECORD,
     LOOK_UP,
     UNKNOWN,
     CacheEntry,
     Reason,
+    compare_with_nothing,
     decide,
 )
 from apitokens.verification.refusals import Refusal, Refused
-from apitokens.verification.verify import logger
+
+logger = logging.getLogger(__name__)
 
 
 class IssuedVerifier(NamedTuple):
@@ -51,7 +53,6 @@ class _CachedVerifier(CacheEntry):
     row: VerifierKey | None = None
 
 
-_NO_VERIFIER = _CachedVerifier()
 _verifiers: ReadLeaseCache[_CachedVerifier] = VERIFIERS
 
 
@@ -96,12 +97,13 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
         key = keys.parse_verifier(presented)
     except keys.Malformed:
         raise Refused(Refusal.MALFORMED, "verifier_malformed") from None
-    entry = _verifiers.find(key.id) or _NO_VERIFIER
-    decision = decide(entry, fits=entry.matches(key), at=at)
+    entry = _verifiers.find(key.id)
+    decision = decide(entry, fits=_fits(key, entry), at=at)
     if decision is LOOK_UP:
         throttling.refuse_busy_address(key, address=address, at=at)
         entry = _look_up(key.id)
-        decision = decide(entry, fits=entry.matches(key), at=at, is_fresh=True)
+        decision = decide(entry, fits=_fits(key, entry), at=at, is_fresh=True)
+    assert entry is not None  # what is not cached was looked up
     if decision is UNKNOWN:
         entry.saw_wrong_secret = True
         raise Refused(Refusal.UNKNOWN, "verifier_unknown")
@@ -112,6 +114,13 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
         throttling.mark_recently_valid(key, at=at)
         entry.side_effects_done = True
     return key.id
+
+
+def _fits(key: keys.Key, entry: _CachedVerifier | None) -> bool:
+    if entry is None:
+        compare_with_nothing(key)
+        return False
+    return entry.matches(key)
 
 
 def _look_up(verifier_id: int) -> _CachedVerifier:
@@ -135,23 +144,13 @@ def _record_use(key: keys.Key, row: VerifierKey, *, at: datetime, address: str |
     present = VerifierKey.objects.filter(pk=row.pk, deleted_at=None)
     minute = at.replace(second=0, microsecond=0)
     newest = newest_pepper()
-    with _best_effort_write(row):
+    with best_effort_write(logger, "The use of verifier key %s was not written down.", row.pk):
         if row.last_used_at is None or row.last_used_at < minute:
             earlier = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at)
             present.filter(earlier).update(last_used_at=at, last_used_address=address)
         if row.pepper != newest:
             renewed = keys.digest(key, settings.TOKEN_PEPPERS[newest])
             present.filter(pepper=row.pepper).update(pepper=newest, digest=renewed)
-
-
-@contextmanager
-def _best_effort_write(row: VerifierKey) -> Iterator[None]:
-    """A write that the answer does not depend on: if it fails, that is logged."""
-    try:
-        with transaction.atomic():
-            yield
-    except Error:
-        logger.exception("The use of verifier key %s was not written down.", row.pk)
 
 
 def _operators_only(by: Actor) -> None:

@@ -1,18 +1,15 @@
 """The service that tells whether an API token is good: from the cache, or by one narrow query."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 from django.conf import settings
-from django.db import Error, transaction
 from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
-from accounts.throttling.process_counters import drop_first
+from accounts.bounded_dict import evict_oldest
 from apitokens import keys
 from apitokens.cache.lease_cache import ReadLeaseCache
 from apitokens.cache.token_caches import TOKENS
@@ -20,6 +17,7 @@ from apitokens.models import APIToken
 from apitokens.peppers import newest_pepper
 from apitokens.usage.flusher import record_use
 from apitokens.verification import throttling
+from apitokens.verification.best_effort import best_effort_write
 from apitokens.verification.decision import (
     ACCEPT,
     ACCEPT_AND_RECORD,
@@ -28,6 +26,7 @@ from apitokens.verification.decision import (
     UNKNOWN,
     Action,
     Decision,
+    compare_with_nothing,
     decide,
 )
 from apitokens.verification.refusals import Refusal, Refused, Verified
@@ -37,7 +36,8 @@ logger = logging.getLogger(__name__)
 
 MOST_MALFORMED = 1_000
 
-_NO_TOKEN = CachedToken()
+_NOT_WRITTEN = "%s of API token %s at %s was not written down."
+
 _malformed_cache: dict[bytes, str | None] = {}
 """By fingerprint, the `why` of texts that are no token's."""
 _tokens: ReadLeaseCache[CachedToken] = TOKENS
@@ -53,13 +53,14 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     other.
     """
     entry, decision, fingerprint = _decide_from_cache(presented, at)
-    if decision.needs_database:
+    if decision.action.needs_database:
         key = keys.parse(presented)
         if decision is LOOK_UP:
             throttling.refuse_busy_address(key, address=address, at=at)
             entry = look_up(key.id)
             fits = _fits(presented, fingerprint, entry)
             decision = decide(entry, fits=fits, at=at, is_fresh=True)
+        assert entry is not None  # what is not cached was looked up
         _carry_out(decision, key, entry, at=at, address=address)
     return _answer(decision, entry, at=at, address=address)
 
@@ -69,12 +70,14 @@ def verify_from_cache(
 ) -> Verified | None:
     """Verify from the cache only; None if the database must be asked."""
     entry, decision, _fingerprint = _decide_from_cache(presented, at)
-    return None if decision.needs_database else _answer(decision, entry, at=at, address=address)
+    if decision.action.needs_database:
+        return None
+    return _answer(decision, entry, at=at, address=address)
 
 
-def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken, Decision, bytes]:
-    """The entry of the text's id, what follows from it, and the text's fingerprint. Raises
-    `Refused` for malformed text."""
+def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken | None, Decision, bytes]:
+    """The entry of the text's id (None if it is not cached), what follows from it, and the text's
+    fingerprint. Raises `Refused` for malformed text."""
     if len(presented) > keys.LONGEST:
         raise Refused(Refusal.MALFORMED)
     fingerprint = keys.fingerprint(presented)
@@ -82,17 +85,16 @@ def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken, Decis
         raise Refused(Refusal.MALFORMED, _malformed_cache[fingerprint])
     entry = _tokens.find(keys.extract_id(presented))
     if entry is None:
-        # Do the same work as for a known id, so that timing does not tell which ids are in use.
-        _NO_TOKEN.matches(_parse(presented, fingerprint))
-        return _NO_TOKEN, LOOK_UP, fingerprint
-    fits = fingerprint == entry.last_fit or _fits(presented, fingerprint, entry)
+        compare_with_nothing(_parse(presented, fingerprint))
+        fits = False
+    else:
+        # The first comparison saves a call: most texts are the one that fitted last.
+        fits = fingerprint == entry.last_fit or _fits(presented, fingerprint, entry)
     return entry, decide(entry, fits=fits, at=at), fingerprint
 
 
 def _fits(presented: str, fingerprint: bytes, entry: CachedToken) -> bool:
     """True if the text is this token's. Raises `Refused` for malformed text."""
-    if fingerprint == entry.last_fit:
-        return True
     if fingerprint == entry.last_misfit:
         return False
     fits = entry.matches(_parse(presented, fingerprint))
@@ -109,17 +111,18 @@ def _parse(presented: str, fingerprint: bytes) -> keys.Key:
     if isinstance(key, keys.Damage):
         why = key if key is keys.Damage.TRUNCATED else None
         _malformed_cache[fingerprint] = why
-        drop_first(_malformed_cache, most=MOST_MALFORMED)
+        evict_oldest(_malformed_cache, most=MOST_MALFORMED)
         raise Refused(Refusal.MALFORMED, why)
     return key
 
 
 def _answer(
-    decision: Decision, entry: CachedToken, *, at: datetime, address: str | None
+    decision: Decision, entry: CachedToken | None, *, at: datetime, address: str | None
 ) -> Verified:
     """Answer without any I/O."""
     if decision.reason is not None:
         raise Refused.because(decision.reason)
+    assert entry is not None
     assert entry.verified is not None
     if decision is ACCEPT:
         record_use(token_id=entry.token_id, at=at, address=address)
@@ -144,22 +147,12 @@ def _carry_out(
         throttling.mark_recently_valid(key, at=at)
 
 
-@contextmanager
-def _best_effort_write(what: str, token_id: int, at: datetime) -> Iterator[None]:
-    """A write that the answer does not depend on: it happens whole, or not at all and is logged."""
-    try:
-        with transaction.atomic():
-            yield
-    except Error:
-        logger.exception("%s of API token %s at %s was not written down.", what, token_id, at)
-
-
 def _audit_denial(
     entry: CachedToken, refusal: Refused, token_id: int, *, at: datetime, address: str | None
 ) -> None:
     """Write the audit event, unless another process has written one within the hour."""
     due = Q(refusal_told_at__isnull=True) | Q(refusal_told_at__lte=at - AUDITED_EVERY)
-    with _best_effort_write("The refusal", token_id, at):
+    with best_effort_write(logger, _NOT_WRITTEN, "The refusal", token_id, at):
         if APIToken.objects.filter(due, pk=token_id).update(refusal_told_at=at):
             audit.record(
                 "token.refused",
@@ -179,7 +172,7 @@ def _renew_digest(key: keys.Key, entry: CachedToken, at: datetime) -> None:
     if entry.pepper_number == newest:
         return
     renewed = keys.digest(key, settings.TOKEN_PEPPERS[newest])
-    with _best_effort_write("The new digest", key.id, at):
+    with best_effort_write(logger, _NOT_WRITTEN, "The new digest", key.id, at):
         APIToken.objects.filter(pk=key.id, pepper=entry.pepper_number, deleted_at=None).update(
             pepper=newest, digest=renewed
         )

@@ -9,7 +9,7 @@ from django.test import Client
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import Membership
-from apitokens.api.responses import answer_need
+from apitokens.api.responses import answer_requirement
 from apitokens.verification.authorization_header import Requirement
 from apitokens.verification.verifier_keys import issue_verifier
 from apitokens.verification.verify import verify_from_cache
@@ -70,8 +70,8 @@ def test_it_is_never_answered_from_memory_alone(access: str, now: datetime) -> N
     verify(access)
     header = f"Bearer {access}"
     assert (
-        answer_need(
-            Requirement(), authorization=header, at=now, address=None, ask=verify_from_cache
+        answer_requirement(
+            Requirement(), authorization=header, at=now, address=None, verify=verify_from_cache
         )
         is None
     )

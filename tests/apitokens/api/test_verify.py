@@ -11,7 +11,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from accounts.users import services as people
 from apitokens import keys
-from apitokens.api.responses import BadNeed, read_need
+from apitokens.api.responses import InvalidRequirement, read_requirement
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
@@ -109,12 +109,12 @@ def test_question_that_makes_no_sense_is_told_so_and_lets_nobody_in(key: Key, qu
 
 
 def test_question_is_read_however_it_is_spelled() -> None:
-    assert read_need("%72ole=%55sers&account=7") == Requirement(Role.USERS, 7)
+    assert read_requirement("%72ole=%55sers&account=7") == Requirement(Role.USERS, 7)
 
 
 def test_answer_does_not_grow_with_the_number_of_parameters() -> None:
-    with pytest.raises(BadNeed) as bad:
-        read_need("&".join(f"x{number}=1" for number in range(5000)))
+    with pytest.raises(InvalidRequirement) as bad:
+        read_requirement("&".join(f"x{number}=1" for number in range(5000)))
     assert len(str(bad.value.errors)) < 200
 
 

@@ -1,6 +1,7 @@
 """Collecting uses in memory, and storing them: when, how often, and what if it fails."""
 
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -16,9 +17,10 @@ from apitokens.usage import flusher, store
 from apitokens.usage.buffer import UsageBuffer
 from apitokens.usage.flusher import UsageFlusher, record_use
 from apitokens.usage.store import Use, store_usage
-from tests.conftest import Issue
+from tests.apitokens.usage.locks import row_locked
+from tests.conftest import Issue, is_on_postgresql
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 YESTERDAY = NOON - timedelta(days=1)
@@ -32,6 +34,9 @@ class Clock(SimpleNamespace):
 
     def monotonic(self) -> float:
         return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 @pytest.fixture
@@ -274,19 +279,91 @@ def test_first_use_that_cannot_be_stored_waits(
     assert (last_used_at(token), uses_today(token)) == (NOON, 1)
 
 
-def test_part_that_fails_does_not_count_the_others_twice(
-    user: Membership, issue: Issue, usage_flusher: UsageFlusher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def used(user: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch) -> list[APIToken]:
+    """Three tokens that were used once, in the order of their ids. Each is stored by itself."""
     monkeypatch.setattr(store, "TOKENS_AT_ONCE", 1)
     tokens = sorted((issue(user).token for _each in range(3)), key=lambda token: token.pk)
     for token in tokens:
         recorded(token, address=None)
+    return tokens
+
+
+def test_part_that_fails_does_not_count_the_others_twice(
+    used: list[APIToken], usage_flusher: UsageFlusher, clock: Clock
+) -> None:
+    clock.now += 10
     with patch.object(
         flusher, "store_usage", side_effect=[store_usage([]), OperationalError("gone")]
     ):
-        usage_flusher.end()
+        usage_flusher.flush()
     kept = usage_flusher.buffer.pop_all()
-    assert [each.token_id for each in kept] == [token.pk for token in tokens[1:]]
+    assert [each.token_id for each in kept] == [token.pk for token in used[1:]]
+
+
+def test_last_flush_goes_on_with_other_parts_and_tries_again(
+    used: list[APIToken], usage_flusher: UsageFlusher, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[int] = []
+
+    def fail_twice_with_the_first(uses: list[Use]) -> None:
+        tried.append(uses[0].token_id)
+        if tried.count(used[0].pk) <= 2 and tried[-1] == used[0].pk:
+            raise OperationalError("lock timeout")
+        store_usage(uses)
+
+    with patch.object(flusher, "store_usage", fail_twice_with_the_first):
+        usage_flusher.end()
+    first, second, third = (token.pk for token in used)
+    assert tried == [first, second, third, first, first]
+    assert [uses_today(token) for token in used] == [1, 1, 1]
+    assert "lost" not in caplog.text
+
+
+def test_last_flush_gives_up_in_time_and_says_how_many_uses_are_lost(
+    used: list[APIToken],
+    usage_flusher: UsageFlusher,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recorded(used[1], address=None)
+    began = clock.now
+
+    def refuse_all_but_the_first(uses: list[Use]) -> None:
+        clock.now += 0.5
+        if uses[0].token_id != used[0].pk:
+            raise OperationalError("lock timeout")
+        store_usage(uses)
+
+    with patch.object(flusher, "store_usage", refuse_all_but_the_first):
+        usage_flusher.end()
+    assert "3 uses of API tokens are lost: the database said: lock timeout" in caplog.text
+    assert flusher.LAST_FLUSH_SECONDS <= clock.now - began < flusher.ENDS_WITHIN
+    assert not usage_flusher.buffer.pop_all()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_last_flush_outlasts_a_lock_of_a_second(
+    token: APIToken, usage_flusher: UsageFlusher
+) -> None:
+    recorded(token)
+    with row_locked(token, seconds=1):
+        usage_flusher.end()
+    assert (last_used_at(token), uses_today(token)) == (NOON, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_last_flush_outlasts_a_connection_that_the_database_ends(
+    token: APIToken, usage_flusher: UsageFlusher
+) -> None:
+    if not is_on_postgresql():
+        pytest.skip("SQLite has no server that could end connections")
+    recorded(token)
+    with connection.cursor() as cursor, closing(connection.copy()) as other:
+        cursor.execute("SELECT pg_backend_pid()")
+        other.cursor().execute("SELECT pg_terminate_backend(%s)", cursor.fetchone())
+    usage_flusher.end()
+    assert (last_used_at(token), uses_today(token)) == (NOON, 1)
 
 
 @pytest.mark.parametrize("error", [DataError, IntegrityError])
@@ -301,13 +378,46 @@ def test_use_that_the_database_refuses_does_not_hold_up_the_others(
     for token in tokens:
         recorded(token, address=None)
 
-    def refuse_the_second(uses: list[Use]) -> None:
+    def refuse_the_second(uses: list[Use], **how: bool) -> None:
         if tokens[1].pk in {use.token_id for use in uses}:
             raise error("out of range")
-        store_usage(uses)
+        store_usage(uses, **how)
 
     with patch.object(flusher, "store_usage", refuse_the_second):
         usage_flusher.end()
     assert [uses_today(token) for token in tokens] == [1, 0, 1]
     assert f"Uses of API token {tokens[1].pk} are dropped." in caplog.text
     assert not usage_flusher.buffer.pop_all()
+
+
+@pytest.mark.parametrize("place", ["audit.record", "notify_new_addresses"])
+def test_report_that_the_database_refuses_does_not_lose_the_uses(
+    user: Membership,
+    issue: Issue,
+    usage_flusher: UsageFlusher,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+) -> None:
+    tokens = [issue(user).token for _each in range(2)]
+    for token in tokens:
+        recorded(token, address=AWAY)
+        recorded(token)
+    with patch(f"apitokens.usage.store.{place}", side_effect=IntegrityError("no such account")):
+        usage_flusher.end()
+    for token in tokens:
+        assert (last_used_at(token), uses_today(token)) == (NOON, 2)
+        assert f"New addresses of API token {token.pk} are not reported." in caplog.text
+    assert "no such account" in caplog.text
+    assert not AuditEvent.objects.filter(kind="token.used_from_new_address").exists()
+
+
+def test_uses_wait_if_the_row_is_locked_when_they_are_stored_without_the_report(
+    token: APIToken, usage_flusher: UsageFlusher, clock: Clock
+) -> None:
+    recorded(token)
+    clock.now += 10
+    faults = [IntegrityError("no such account"), OperationalError("lock timeout")]
+    with patch.object(flusher, "store_usage", side_effect=faults):
+        usage_flusher.flush()
+    usage_flusher.end()
+    assert uses_today(token) == 1

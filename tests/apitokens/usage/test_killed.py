@@ -22,6 +22,7 @@ from django.db.models import Sum
 
 from accounts.models import Membership
 from apitokens.models import APIToken, TokenUseDay
+from tests.apitokens.usage.locks import row_locked
 from tests.concurrency import shared_database_url
 from tests.conftest import Issue
 from tests.portal import served_portal
@@ -136,6 +137,20 @@ def test_process_whose_server_goes_on_is_stopped_too(busyness: Busyness, token: 
     busy.end(signal.SIGTERM)
     assert busy.process.returncode == 0
     assert counted(token) > 0
+
+
+def test_processes_that_end_together_while_the_row_is_locked_lose_nothing(
+    busyness: Busyness, token: APIToken
+) -> None:
+    busy = [busyness.start() for _each in range(4)]
+    with row_locked(token, seconds=1):
+        for each in busy:
+            each.process.send_signal(signal.SIGTERM)
+        for each in busy:
+            each.process.wait(timeout=20)
+    said = sum(len(each.uses) for each in busy)
+    assert 0 <= counted(token) - said <= len(busy)  # each last one may have had no time to say so
+    assert last_used_at(token) >= max(each.uses[-1] for each in busy)
 
 
 def test_last_use_never_goes_back_while_processes_come_and_go(

@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -19,6 +18,7 @@ from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS, Channel
 from notifications.models import Mail, Notice
 from notifications.preferences.services import turn_off
 from notifications.recipients import Person
+from tests.apitokens.usage.locks import row_locked
 from tests.conftest import Issue, is_on_postgresql
 from tests.factories import MembershipFactory
 
@@ -112,27 +112,12 @@ def test_many_tokens_are_written_by_as_many_statements_as_one(
 def test_store_gives_way_to_another_transaction_that_holds_the_row(token: APIToken) -> None:
     """PostgreSQL: it gives up before a deadlock is looked for, in which another transaction could
     be the one that loses. SQLite has one writer at a time, and no deadlocks: it waits."""
-    begin = "BEGIN" if is_on_postgresql() else "BEGIN IMMEDIATE"
-    is_held, is_over = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with closing(connection.copy()) as other, other.cursor() as cursor:
-            cursor.execute(begin)
-            cursor.execute("UPDATE apitokens_apitoken SET name = name WHERE id = %s", [token.pk])
-            is_held.set()
-            is_over.wait(timeout=30 if is_on_postgresql() else 0.3)
-            cursor.execute("ROLLBACK")
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert is_held.wait(timeout=30)
-    if is_on_postgresql():
-        with pytest.raises(OperationalError, match="lock timeout"):
+    with row_locked(token, seconds=30 if is_on_postgresql() else 0.3):
+        if is_on_postgresql():
+            with pytest.raises(OperationalError, match="lock timeout"):
+                store_usage([use(token)])
+        else:
             store_usage([use(token)])
-        is_over.set()
-    else:
-        store_usage([use(token)])
-    holder.join()
     store_usage([use(token)])
     assert last_use(token) == (NOON, HOME)
 

@@ -3,10 +3,12 @@
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 
 from apitokens import keys
+from apitokens.verification import token_lookup
 from apitokens.verification.decision import (
     ACCEPT,
     ACCEPT_AND_RECORD,
@@ -76,6 +78,65 @@ def test_right_secret_is_decided_by_what_the_row_said_and_the_time(is_fresh: boo
         assert decide(entry, fits=True, at=NOON, is_fresh=is_fresh) is expected
 
 
+@pytest.mark.parametrize(
+    ("lasting", "expires_at", "told"),
+    [
+        (None, NOON + INSTANT, None),
+        (None, NOON, Reason.EXPIRED),
+        (Reason.DELETED, NOON + INSTANT, Reason.DELETED),
+        (Reason.DELETED, NOON, Reason.DELETED),
+        (Reason.ISSUER_INACTIVE, NOON + INSTANT, Reason.ISSUER_INACTIVE),
+        (Reason.ISSUER_INACTIVE, NOON, Reason.EXPIRED),
+        (Reason.SUSPENDED, NOON + INSTANT, Reason.SUSPENDED),
+        (Reason.SUSPENDED, NOON, Reason.EXPIRED),
+    ],
+)
+def test_of_several_reasons_one_is_told(
+    lasting: Reason | None, expires_at: datetime, told: Reason | None
+) -> None:
+    entry = CacheEntry(exists=True, reason=lasting, expires_at=expires_at)
+    assert decide(entry, fits=True, at=NOON).reason is told
+
+
+DAY = timedelta(days=1)
+ENDS_OF_A_ROW: dict[str, dict[str, Any]] = {
+    "deleted": {"deleted_at": NOON - DAY},
+    "expired": {"expires_at": NOON - DAY},
+    "removed": {"issuer__removed_at": NOON - DAY},
+    "switched off": {"issuer__user__is_active": False},
+    "closed": {"account__closed_at": NOON - DAY},
+    "suspended": {"issuer__tokens_suspended_at": NOON - DAY},
+}
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        (["deleted", "expired"], Reason.DELETED),
+        (["deleted", "switched off"], Reason.DELETED),
+        (["deleted", "removed"], Reason.DELETED),
+        (["deleted", "closed"], Reason.DELETED),
+        (["deleted", "suspended"], Reason.DELETED),
+        (["deleted", "expired", "switched off", "suspended"], Reason.DELETED),
+        (["expired", "switched off"], Reason.EXPIRED),
+        (["expired", "removed"], Reason.EXPIRED),
+        (["expired", "closed"], Reason.EXPIRED),
+        (["expired", "suspended"], Reason.EXPIRED),
+        (["expired", "switched off", "suspended"], Reason.EXPIRED),
+        (["switched off", "suspended"], Reason.ISSUER_INACTIVE),
+        (["removed", "suspended"], Reason.ISSUER_INACTIVE),
+        (["closed", "suspended"], Reason.ISSUER_INACTIVE),
+        (["suspended"], Reason.SUSPENDED),
+        ([], None),
+    ],
+)
+def test_of_several_ends_of_a_row_one_is_told(ends: list[str], told: Reason | None) -> None:
+    facts = {name: value for end in ends for name, value in ENDS_OF_A_ROW[end].items()}
+    row = token_lookup._Row(*token_lookup._NO_ROW)._replace(**facts)
+    entry = token_lookup._entry(5, row)
+    assert decide(entry, fits=True, at=NOON).reason is told
+
+
 def test_refused_key_is_never_accepted_and_only_the_right_secret_learns_why() -> None:
     accepted = {Action.ACCEPT, Action.ACCEPT_AND_RECORD}
     for exists, fits, is_fresh in product(MARKS, MARKS, MARKS):
@@ -112,7 +173,7 @@ def test_deciding_changes_nothing() -> None:
 def test_decision_says_whether_it_needs_the_database(
     decision: Decision, needs_database: bool
 ) -> None:
-    assert decision.needs_database is needs_database
+    assert decision.action.needs_database is needs_database
 
 
 @pytest.mark.parametrize(
@@ -125,9 +186,9 @@ def test_effect_of_a_decision_makes_the_next_one_need_no_database(mark: dict[str
     if name == "refusal_audited_at":
         entry.reason = Reason.DELETED
     fits = name != "saw_wrong_secret"
-    assert decide(entry, fits=fits, at=NOON).needs_database
+    assert decide(entry, fits=fits, at=NOON).action.needs_database
     setattr(entry, name, mark[name])
-    assert not decide(entry, fits=fits, at=NOON).needs_database
+    assert not decide(entry, fits=fits, at=NOON).action.needs_database
 
 
 def test_entry_matches_its_key_only() -> None:

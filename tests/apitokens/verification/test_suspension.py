@@ -86,7 +86,7 @@ def test_tokens_of_others_and_in_other_accounts_go_on(
     assert verify(presented=own.spell(), at=now)
 
 
-def test_whoever_is_switched_off_as_well_is_told_as_such(
+def test_inactive_issuer_who_is_suspended_too_is_refused_as_inactive(
     away: Membership, issue: Issue, now: datetime
 ) -> None:
     key = issue(away).key
@@ -199,7 +199,7 @@ def test_suspension_and_return_are_idempotent(away: Membership, now: datetime) -
     assert AuditEvent.objects.count() == 2
 
 
-def test_whoever_came_since_they_were_looked_at_is_not_suspended(
+def test_member_who_signed_in_after_the_scan_read_them_is_not_suspended(
     away: Membership, now: datetime
 ) -> None:
     looked_at = Membership.objects.get(pk=away.pk)

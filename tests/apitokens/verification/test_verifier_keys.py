@@ -26,7 +26,7 @@ from apitokens.verification.verifier_keys import (
     issue_verifier,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
@@ -75,6 +75,18 @@ def test_secret_is_blacked_out_wherever_it_is_written(key: Key) -> None:
 def test_unknown_id_and_wrong_secret_are_unknown(key: Key, now: datetime) -> None:
     assert told(Key(key.id, "0" * 64, keys.VERIFIER), now) is Refusal.UNKNOWN
     assert told(keys.make(5, keys.VERIFIER), now) is Refusal.UNKNOWN
+
+
+def test_unknown_id_costs_as_much_work_as_a_wrong_secret(key: Key, now: datetime) -> None:
+    costs = []
+    for wrong in (Key(key.id, "0" * 64, keys.VERIFIER), keys.make(5, keys.VERIFIER)):
+        with (
+            CaptureQueriesContext(connection) as queries,
+            patch("apitokens.keys.digest", wraps=keys.digest) as digest,
+        ):
+            assert told(wrong, now) is Refusal.UNKNOWN
+        costs.append((len(queries), digest.call_count))
+    assert costs == [(1, 2), (1, 2)]
 
 
 def test_deleted_key_stops_at_once_and_is_told_so(key: Key, now: datetime) -> None:
@@ -152,9 +164,14 @@ def test_last_use_never_goes_back(key: Key, now: datetime) -> None:
     assert VerifierKey.objects.get().last_used_at == later
 
 
-def test_use_that_cannot_be_written_down_does_not_matter(key: Key, now: datetime) -> None:
+def test_use_that_cannot_be_written_down_is_logged_and_does_not_matter(
+    key: Key, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
     with patch("django.db.models.query.QuerySet.update", side_effect=DatabaseError("full")):
         assert authenticate_verifier(presented=key.spell("_"), at=now)
+    (record,) = caplog.records
+    assert record.name == "apitokens.verification.verifier_keys"
+    assert record.getMessage() == f"The use of verifier key {key.id} was not written down."
 
 
 def test_old_pepper_moves_over_at_the_next_use(key: Key, now: datetime, settings: Settings) -> None:
