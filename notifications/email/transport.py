@@ -213,8 +213,11 @@ def _connect() -> smtplib.SMTP:
         assert backend.connection is not None
         backend.connection.ehlo_or_helo_if_needed()
     except BaseException as error:
-        if backend.connection is not None:
-            backend.connection.close()
+        # Django sets `connection` only when all is done; a refused STARTTLS or login leaves it
+        # under a private name. `backend.close()` ends it too, but says QUIT and awaits an answer.
+        begun = backend._partial_connection  # type: ignore[attr-defined]  # not in the stubs
+        if (unusable := backend.connection or begun) is not None:
+            unusable.close()
         if isinstance(error, UnicodeEncodeError):  # whose own words tell a part of the password
             raise ValueError("User and password can have ASCII characters only.") from None
         raise
