@@ -6,7 +6,6 @@ by step, over one connection for many mails.
 """
 
 import contextlib
-import re
 import smtplib
 from collections.abc import Callable
 from email.utils import parseaddr
@@ -23,7 +22,6 @@ from notifications.email.verdicts import Stage, Verdict, enhanced_code_of, verdi
 PATIENCE = 6
 """How many times EMAIL_TIMEOUT the server may think about a mail that it has whole. A client that
 leaves early makes doubles (RFC 1047): the server may be about to say yes."""
-LINE_STARTS_WITH_DOT = re.compile(rb"^\.", re.MULTILINE)
 
 Reply = tuple[int, bytes]
 
@@ -252,7 +250,9 @@ def _address(written: str) -> str:
 
 def _as_body(content: bytes) -> bytes:
     """The content with leading dots doubled, and the dot that ends it (RFC 5321, 4.5.2)."""
-    return LINE_STARTS_WITH_DOT.sub(b"..", content.removesuffix(b"\r\n")) + b"\r\n.\r\n"
+    stuffed = content.removesuffix(b"\r\n").replace(b"\n.", b"\n..")
+    first = b"." if stuffed.startswith(b".") else b""
+    return first + stuffed + b"\r\n.\r\n"
 
 
 def _words(error: Exception) -> str:
