@@ -70,6 +70,8 @@ class Keeper:
     on_taken: Callable[[Taken], None] | None = None
     on_doubt: Callable[[], None] = lambda: None
     """Called when the client will not hear what became of its mail."""
+    on_end: Callable[[], None] = lambda: None
+    """Called when a connection has ended."""
 
     async def handle_MAIL(  # noqa: N802
         self, server: "_Server", _session: Session, envelope: Envelope, address: str, options: Any
@@ -135,6 +137,10 @@ class _Server(SMTP):
     def keeper(self) -> Keeper:
         assert isinstance(self.event_handler, Keeper)
         return self.event_handler
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.keeper.on_end()
 
     async def _handle_client(self) -> None:
         self.keeper.connections += 1

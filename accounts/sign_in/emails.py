@@ -23,7 +23,7 @@ from notifications.kinds import ADDRESS_KNOWN, CONFIRM_ADDRESS, EVERY_KIND, RESE
 from notifications.models import Mail
 from notifications.tasks import enqueue_delivery_on_commit
 
-LINK_LIFETIME = timedelta(hours=6)
+GIVE_UP_AFTER = timedelta(hours=6)
 """A mail with a link that could not be sent within this time is given up."""
 
 SECURITY_EVENTS: dict[str, tuple[Promise, Promise]] = {
@@ -100,7 +100,7 @@ def confirm_sign_up(*, address: EmailAddress, at: datetime) -> None:
         kind=CONFIRM_ADDRESS,
         at=at,
         facts={"address_id": address.pk},
-        give_up_after=LINK_LIFETIME,
+        give_up_after=GIVE_UP_AFTER,
     )
     enqueue_delivery_on_commit()
 
@@ -113,20 +113,20 @@ def confirm_change(*, user: User, email: str, at: datetime) -> None:
         at=at,
         address=email,
         facts={"email": email, "before": user.email},
-        give_up_after=LINK_LIFETIME,
+        give_up_after=GIVE_UP_AFTER,
     )
     enqueue_delivery_on_commit()
 
 
 def address_is_known(*, user: User, at: datetime) -> None:
     """Tell a user that their address was entered for another user."""
-    services.post(user_id=user.pk, kind=ADDRESS_KNOWN, at=at, give_up_after=LINK_LIFETIME)
+    services.post(user_id=user.pk, kind=ADDRESS_KNOWN, at=at, give_up_after=GIVE_UP_AFTER)
     enqueue_delivery_on_commit()
 
 
 def reset_password(*, user: User, at: datetime) -> None:
     """Send a user the link to set a new password."""
-    services.post(user_id=user.pk, kind=RESET_PASSWORD, at=at, give_up_after=LINK_LIFETIME)
+    services.post(user_id=user.pk, kind=RESET_PASSWORD, at=at, give_up_after=GIVE_UP_AFTER)
     enqueue_delivery_on_commit()
 
 

@@ -30,6 +30,11 @@ from notifications.preferences.services import wanted_channels
 
 LONGEST_ACCOUNT = 60
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SHOWN = (
+    *("name", "role", "expires_at", "last_used_at"),
+    *("issuer__removed_at", "issuer__user__name", "issuer__user__email"),
+)
+"""The fields of a token that the digest needs; `pk` is always there."""
 MOST_LISTED = 40
 """Mail programs cut long mails off; the link leads to all of them."""
 
@@ -87,7 +92,7 @@ def _tokens(mail: Mail, reader: Membership, at: datetime) -> list[APIToken]:
     tokens = APIToken.objects.active(at).filter(pk__in=noticed, expires_at__isnull=False)
     if not reader.is_administrator:
         tokens = tokens.filter(issuer=reader)
-    return list(tokens.select_related("issuer__user").defer("digest").order_by("expires_at", "pk"))
+    return list(tokens.select_related("issuer__user").only(*SHOWN).order_by("expires_at", "pk"))
 
 
 def _sections(tokens: Iterable[APIToken], zone: str, at: datetime) -> list[Section]:

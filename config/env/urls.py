@@ -33,7 +33,8 @@ def parse_email_url(url: str) -> dict[str, Any]:
     """Return Django's settings for mail. Errors do not repeat the URL: it may hold a password."""
     try:
         facts: dict[str, Any] = Env.email_url_config(url)
-        if facts["EMAIL_BACKEND"] == SMTP:
+        is_smtp = facts["EMAIL_BACKEND"] == SMTP
+        if is_smtp:
             _check_server(facts)
     except (ImproperlyConfigured, ValueError):
         raise ImproperlyConfigured(
@@ -41,6 +42,12 @@ def parse_email_url(url: str) -> dict[str, Any]:
             "(smtp:// without encryption, smtp+ssl:// for port 465), "
             "with user and password in ASCII."
         ) from None
+    if is_smtp and facts["EMAIL_HOST_USER"] and not facts["EMAIL_HOST_PASSWORD"]:
+        # Django would not log in, and not say so.
+        raise ImproperlyConfigured(
+            "EMAIL_URL must have a password with its user: "
+            "smtp+tls://user:password@mail.example.com:587."
+        )
     return facts
 
 

@@ -154,7 +154,7 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
     """Text for a header, or for a place among other texts: one line of a bearable length, without
     characters that start another line or turn the direction of what follows."""
     line = " ".join(UNSAFE_IN_LINE.sub(" ", text).split())
-    return Truncator(line).chars(longest)
+    return Truncator(line).chars(longest) if len(line) > longest else line
 
 
 def one_name(name: str) -> str:

@@ -6,7 +6,6 @@ by step, over one connection for many mails.
 """
 
 import contextlib
-import re
 import smtplib
 from collections.abc import Callable
 from email.utils import parseaddr
@@ -23,7 +22,6 @@ from notifications.email.verdicts import Stage, Verdict, enhanced_code_of, verdi
 PATIENCE = 6
 """How many times EMAIL_TIMEOUT the server may think about a mail that it has whole. A client that
 leaves early makes doubles (RFC 1047): the server may be about to say yes."""
-LINE_STARTS_WITH_DOT = re.compile(rb"^\.", re.MULTILINE)
 
 Reply = tuple[int, bytes]
 
@@ -213,8 +211,11 @@ def _connect() -> smtplib.SMTP:
         assert backend.connection is not None
         backend.connection.ehlo_or_helo_if_needed()
     except BaseException as error:
-        if backend.connection is not None:
-            backend.connection.close()
+        # Django sets `connection` only when all is done; a refused STARTTLS or login leaves it
+        # under a private name. `backend.close()` ends it too, but says QUIT and awaits an answer.
+        begun = backend._partial_connection  # type: ignore[attr-defined]  # not in the stubs
+        if (unusable := backend.connection or begun) is not None:
+            unusable.close()
         if isinstance(error, UnicodeEncodeError):  # whose own words tell a part of the password
             raise ValueError("User and password can have ASCII characters only.") from None
         raise
@@ -249,7 +250,9 @@ def _address(written: str) -> str:
 
 def _as_body(content: bytes) -> bytes:
     """The content with leading dots doubled, and the dot that ends it (RFC 5321, 4.5.2)."""
-    return LINE_STARTS_WITH_DOT.sub(b"..", content.removesuffix(b"\r\n")) + b"\r\n.\r\n"
+    stuffed = content.removesuffix(b"\r\n").replace(b"\n.", b"\n..")
+    first = b"." if stuffed.startswith(b".") else b""
+    return first + stuffed + b"\r\n.\r\n"
 
 
 def _words(error: Exception) -> str:

@@ -139,3 +139,8 @@ def test_message_id_comes_from_the_row() -> None:
     mail = Mail(address="ada@example.com")
     message = build_message(mail, RenderedEmail("Hello", "Hello", "<p>Hello</p>"))
     assert message.extra_headers["Message-ID"] == message_id(mail) == f"<{mail.pk.hex}@localhost>"
+
+
+def test_short_name_keeps_its_very_characters() -> None:
+    name = "Zoe\u0308 of the Cafe\u0301"
+    assert one_line(name) == name

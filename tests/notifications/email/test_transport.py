@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from threading import Event
 
 import pytest
 from django.core.mail import EmailMessage
@@ -365,6 +366,36 @@ def test_mail_goes_through_starttls_and_a_login(
         with SMTPTransport() as opened:
             opened.send(message(), mark)
         assert server.recipients == ["ada@example.com"]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_connection_ends_at_once_when_the_login_is_refused(
+    tls: SSLContext, settings: Settings, mark: Marks
+) -> None:
+    has_ended = Event()
+    with mail_server(starttls=tls, login=("portal", "pässword")) as server:
+        server.keeper.on_end = has_ended.set
+        send_to(server, settings)
+        settings.EMAIL_USE_TLS = True
+        settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "portal", "password"
+        with SMTPTransport() as opened:
+            with pytest.raises(DeliveryFailed, match="535") as caught:
+                opened.send(message(), mark)
+            assert has_ended.wait(TIMEOUT)
+        assert caught.value.verdict is Verdict.SERVER_DOWN
+
+
+def test_connection_ends_at_once_when_encryption_is_refused(
+    server: MailServer, settings: Settings, mark: Marks
+) -> None:
+    has_ended = Event()
+    server.keeper.on_end = has_ended.set
+    settings.EMAIL_USE_TLS = True
+    with SMTPTransport() as opened:
+        with pytest.raises(DeliveryFailed, match="STARTTLS") as caught:
+            opened.send(message(), mark)
+        assert has_ended.wait(TIMEOUT)
+    assert caught.value.verdict is Verdict.SERVER_DOWN
 
 
 @pytest.mark.usefixtures("trusted")
