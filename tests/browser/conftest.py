@@ -39,19 +39,12 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def demo(portal: Portal) -> Path:
-    """A copy of the portal's database as the demo left it."""
-    copy = portal.data_dir / "demo.sqlite3"
-    _copy_database(portal.data_dir / "permatoken.sqlite3", copy)
-    return copy
-
-
 @pytest.fixture(scope="module", autouse=True)
-def fresh_demo(portal: Portal, demo: Path) -> None:
+def fresh_demo(portal: Portal) -> None:
     """Every module begins with the demo as it was, and no mail: which modules a worker has walked
     before makes no difference."""
-    _copy_database(demo, portal.data_dir / "permatoken.sqlite3")
+    database, copy = (portal.data_dir / name for name in ("permatoken.sqlite3", "demo.sqlite3"))
+    _copy_database(*((copy, database) if copy.exists() else (database, copy)))
     shutil.rmtree(portal.data_dir / "mail", ignore_errors=True)
 
 
