@@ -21,83 +21,70 @@ from xml.etree import ElementTree
 from tests import services
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKERS = (os.cpu_count() or 1) + 1
+"""One more than there are cores: now and then one waits for a portal, a browser or the clock."""
 NOTHING_SELECTED = 5
 """pytest's exit code. With arguments that select by name it is no failure."""
 
 
-class Run(NamedTuple):
-    """A run of pytest: its report, and its output if that waits for the other run to end."""
+class Outcome(NamedTuple):
+    """How one run of the suite went."""
 
     database: str
-    process: "subprocess.Popen[bytes]"
-    report: Path
-    output: Path | None
+    is_good: bool
+    counts: str
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 if all tests passed on both databases. Both run at once: many a test waits for a portal, a
-    browser or the clock, and one run alone leaves a core idle at its end."""
+    """0 if all tests passed on both databases."""
     signal.signal(signal.SIGTERM, lambda *_facts: sys.exit(143))  # the servers are stopped on exit
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="permatoken-report-")))
-        scaled = {
-            "TEST_DATABASE_URL": _database(stack),
-            "TEST_REDIS_URL": os.environ.get("TEST_REDIS_URL")
-            or stack.enter_context(services.redis()),
-        }
-        embedded = {"TEST_DATABASE_URL": "", "TEST_REDIS_URL": "", "TEST_ONCE": "1"}
-        _say("Testing on SQLite, and at the same time on PostgreSQL, whose output follows…")
-        runs = [
-            _start("SQLite", arguments, embedded, folder, stack),
-            _start("PostgreSQL", arguments, scaled, folder, stack, waits=True),
-        ]
-        is_good = [_is_good(run, arguments) for run in runs]
-        _say("")
-        for run in runs:
-            _say(f"{run.database}: {_counts(run.report)}")
-    return 0 if all(is_good) else 1
+    outcomes = [_embedded(arguments), _scaled(arguments)]
+    _say("")
+    for outcome in outcomes:
+        _say(f"{outcome.database}: {outcome.counts}")
+    return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 
-def _database(stack: ExitStack) -> str:
-    given = os.environ.get("TEST_DATABASE_URL")
-    return given or stack.enter_context(services.postgresql(is_durable=False))
-
-
-def _start(
-    database: str,
-    arguments: Sequence[str],
-    environment: Mapping[str, str],
-    folder: Path,
-    stack: ExitStack,
-    *,
-    waits: bool = False,
-) -> Run:
-    report = folder / f"{database}.xml"
-    output = folder / f"{database}.txt" if waits else None
-    command = [
-        *(sys.executable, "-m", "pytest", "-n", str(os.cpu_count()), "--dist", "worksteal"),
-        *("--durations=20", "--durations-min=1"),
-        *(f"--junitxml={report}", "-o", "junit_family=xunit2", *arguments),
-    ]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=stack.enter_context(output.open("wb")) if output else None,
-        stderr=subprocess.STDOUT if output else None,
+def _embedded(arguments: Sequence[str]) -> Outcome:
+    return _run(
+        "SQLite", arguments, {"TEST_DATABASE_URL": "", "TEST_REDIS_URL": "", "TEST_ONCE": "1"}
     )
-    stack.callback(process.wait)
-    stack.callback(process.terminate)  # before the wait; nothing happens if it has ended
-    return Run(database, process, report, output)
 
 
-def _is_good(run: Run, arguments: Sequence[str]) -> bool:
-    """Wait for the end of the run, and show what it has not shown yet."""
-    code = run.process.wait()
-    if run.output:
-        _say(f"\nTested on {run.database}:\n{run.output.read_text(errors='replace')}")
-    return code == 0 or (bool(arguments) and code == NOTHING_SELECTED)
+def _scaled(arguments: Sequence[str]) -> Outcome:
+    with ExitStack() as stack:
+        database = os.environ.get("TEST_DATABASE_URL")
+        redis = os.environ.get("TEST_REDIS_URL")
+        if not database:
+            _say("\nStarting PostgreSQL…")
+            database = stack.enter_context(services.postgresql(is_durable=False))
+        if not redis:
+            _say("Starting Redis…")
+            redis = stack.enter_context(services.redis())
+        environment = {"TEST_DATABASE_URL": database, "TEST_REDIS_URL": redis}
+        return _run("PostgreSQL", arguments, environment)
+
+
+def _run(database: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Outcome:
+    _say(f"\nTesting on {database}…")
+    with tempfile.TemporaryDirectory(prefix="permatoken-report-") as folder:
+        report = Path(folder, "report.xml")
+        command = [
+            *(sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal"),
+            *(
+                "--durations=20",
+                "--durations-min=1",
+                f"--junitxml={report}",
+                "-o",
+                "junit_family=xunit2",
+                *arguments,
+            ),
+        ]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL
+        )
+        is_good = done.returncode == 0 or (bool(arguments) and done.returncode == NOTHING_SELECTED)
+        return Outcome(database, is_good, _counts(report))
 
 
 def _counts(report: Path) -> str:
