@@ -14,6 +14,7 @@ from accounts.all_users.listing import SIGN_IN_CHOICES, SSO
 from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.tenancy.forms import MemberField
 from accounts.validators import parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
@@ -140,7 +141,7 @@ class PageFilter(TokenFilter):
         chosen["status"] = chosen.get("status") or (ALL if names_tokens else Status.ACTIVE)
         chosen["sort"] = chosen.get("sort") or (SOONEST_FIRST if names_tokens else NEWEST_FIRST)
         super().__init__(chosen, actor=actor, at=at)
-        self.filters["issued_by"].field_class = IssuerField
+        self.filters["issued_by"].field_class = MemberField
         self.filters["issued_by"].queryset = issuers_visible_to(actor)
 
     def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
@@ -177,19 +178,6 @@ class PageFilter(TokenFilter):
 def id_in(text: str) -> int | None:
     """The token id in the search text, alone or followed by `$` or `_`; None for words."""
     return parse_id(text.strip().split("$")[0].split("_")[0])
-
-
-class IssuerField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
-    def to_python(self, value: Any) -> Any:
-        """Refuse what is no id before the database has to."""
-        if value and parse_id(str(value)) is None:
-            raise forms.ValidationError(
-                self.error_messages["invalid_choice"], "invalid_choice", {"value": value}
-            )
-        return super().to_python(value)
-
-    def label_from_instance(self, member: Membership) -> str:
-        return str(member.user.get_full_name())
 
 
 def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:

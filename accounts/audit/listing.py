@@ -20,26 +20,12 @@ from accounts.audit import labels
 from accounts.audit.visibility import events_visible_to
 from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
 from accounts.models import AuditEvent, AuditEventQuerySet, Invitation, Membership, User
+from accounts.tenancy.forms import MemberField
 from accounts.validators import parse_id
 
 PAGE_SIZES = (25, 50, 100)
 PART = 1_000
 """Events read at once for the file, so that a slow client keeps no query open."""
-
-
-class PersonField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A member, by the id of the user."""
-
-    def to_python(self, value: Any) -> Any:
-        """Refuse text that is no id before the database does."""
-        if value and parse_id(str(value)) is None:
-            raise forms.ValidationError(
-                self.error_messages["invalid_choice"], "invalid_choice", {"value": value}
-            )
-        return super().to_python(value)
-
-    def label_from_instance(self, member: Membership) -> str:
-        return str(member.user.get_full_name())
 
 
 class DayField(forms.DateField):
@@ -63,7 +49,7 @@ class EventField(forms.ChoiceField):
 class AuditFilter(forms.Form):
     """Filters by person, event, days and API token."""
 
-    person = PersonField(
+    person = MemberField(
         label=_("Person"),
         queryset=Membership.objects.none(),
         to_field_name="user_id",
@@ -84,7 +70,7 @@ class AuditFilter(forms.Form):
         super().__init__(query)
         self.actor = actor
         if actor.membership and actor.is_administrator_of(actor.membership.account_id):
-            self.fields["person"].queryset = (  # type: ignore[attr-defined]  # a PersonField
+            self.fields["person"].queryset = (  # type: ignore[attr-defined]  # a MemberField
                 Membership.objects.filter(account=actor.membership.account_id)
                 .select_related("user")
                 .order_by("user__name", "user__email")
