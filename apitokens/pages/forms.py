@@ -2,28 +2,20 @@
 
 import calendar
 from datetime import date, datetime, time, tzinfo
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.members.forms import RoleChoice
 from accounts.roles import Role
 from apitokens.models import APIToken
 
 NEVER, ON_DATE = "never", "date"
 # The services' names of fields, as this form spells them.
 FIELDS = {"expires_at": "expires_on"}
-
-
-class RoleChoice(NamedTuple):
-    """One role of the form: `value` is its id."""
-
-    value: int
-    label: str
-    explanation: str
-    checked: bool
 
 
 class TokenForm(forms.Form):
