@@ -40,7 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_facts: sys.exit(143))  # the servers are stopped on exit
     # Hundreds of processes start. If each compiled all code anew, that would take a third longer.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    outcomes = [_embedded(arguments), _scaled(arguments)]
+    with tempfile.TemporaryDirectory(prefix="permatoken-prepared-") as folder:
+        os.environ["TEST_PREPARED_DIR"] = folder
+        outcomes = [_embedded(arguments), _scaled(arguments)]
     _say("")
     for outcome in outcomes:
         _say(f"{outcome.database}: {outcome.counts}")
