@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.urls import resolve, reverse
 
 from accounts.http.client_ip import is_trusted_peer
+from accounts.throttling.password_hashing import TooBusy
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -75,6 +76,23 @@ def require_https_and_no_store_for_api(get_response: Handler) -> Handler:
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
+    return handle
+
+
+def answer_while_busy(get_response: Handler) -> Handler:
+    """Answer 503 with `Retry-After` where a password would have to wait too long for its hash."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        return get_response(request)
+
+    def process_exception(request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, TooBusy):
+            return None
+        response = render(request, "503.html", status=503)
+        response.headers["Retry-After"] = str(exception.retry_after)
+        return response
+
+    handle.process_exception = process_exception  # type: ignore[attr-defined]  # where Django looks
     return handle
 
 

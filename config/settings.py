@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "config.middleware.strip_nul_from_user_agent",
     "config.middleware.limit_body_size",
     "config.middleware.require_https_and_no_store_for_api",
+    "config.middleware.answer_while_busy",
     "config.middleware.skip_middleware_for_verification",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -153,7 +154,7 @@ CACHES: dict[str, dict[str, Any]] = {
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "accounts.throttling.password_hashing.Argon2",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [

@@ -1,5 +1,6 @@
 """The portal as it is served: a real web server on its own data, seen from outside."""
 
+import atexit
 import contextlib
 import fcntl
 import functools
@@ -10,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -127,13 +129,20 @@ def prepared() -> Path:
 
     All workers of a run share it, if the run says where (TEST_PREPARED_DIR).
     """
-    shared = Path(os.environ.get("TEST_PREPARED_DIR") or os.environ["DATA_DIR"])
+    shared = Path(os.environ.get("TEST_PREPARED_DIR") or _own_folder())
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         data_dir = shared / "prepared"
         if not (data_dir / DEMO).exists():
             _prepare(data_dir)
     return data_dir
+
+
+def _own_folder() -> str:
+    """A folder that goes with this process."""
+    folder = tempfile.mkdtemp(prefix="permatoken-prepared-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _prepare(data_dir: Path) -> None:

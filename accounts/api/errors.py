@@ -8,7 +8,8 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from accounts.api.refusals import BAD_REQUEST, TooMany
+from accounts.api.refusals import BAD_REQUEST, Overloaded, TooMany
+from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
 
 # The key of a refusal that belongs to no single field.
@@ -36,6 +37,8 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response | None:
         exception = exceptions.PermissionDenied(str(exception) or None)
     elif isinstance(exception, TooManyTries):
         exception = TooMany(exception)
+    elif isinstance(exception, TooBusy):
+        exception = Overloaded(exception)
     elif isinstance(exception, RequestDataTooBig):
         exception = TooLarge()
     elif isinstance(exception, Http404):

@@ -15,6 +15,7 @@ from accounts.api.schema import (
     AUTHORIZATION,
     NO_ACCOUNT,
     PAIR,
+    TOO_BUSY,
     TOO_MANY,
     UNAUTHENTICATED,
     answer,
@@ -92,6 +93,7 @@ NO_REFRESH = refusal("A refresh token that is not good, or was used", message=au
             errors=["No active account found with the given credentials."],
         ),
         429: TOO_MANY,
+        503: TOO_BUSY,
     },
 )
 @api_view(["POST"])

@@ -6,6 +6,7 @@ Authentication imports this module: it must not import the views of REST framewo
 from rest_framework import exceptions, status
 
 from accounts.throttling import process_counters
+from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
 
 BAD_REQUEST = "The request is not valid: see errors."
@@ -37,3 +38,13 @@ class Busy(exceptions.APIException):
     def __init__(self, too_many: process_counters.TooMany) -> None:
         super().__init__(throttled_body(too_many))
         self.wait = too_many.retry_after  # REST framework makes the header of it
+
+
+class Overloaded(exceptions.APIException):
+    """503 with `Retry-After`, while more passwords wait for their hash than are served in time."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+
+    def __init__(self, busy: TooBusy) -> None:
+        super().__init__(str(busy))
+        self.wait = busy.retry_after

@@ -51,6 +51,10 @@ TOO_MANY = refusal(
     "Too many tries, see the header Retry-After",
     message="Too many tries. The next is welcome in 42 seconds.",
 )
+TOO_BUSY = refusal(
+    "Too many people sign in at this moment, see the header Retry-After",
+    message="Too many people sign in at this moment. Try again in a second.",
+)
 NO_ACCOUNT = refusal("Not your account", message="Account not found.")
 NO_USER = refusal("No such user, or not yours to see", message="User not found.")
 

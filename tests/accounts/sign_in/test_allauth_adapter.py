@@ -131,7 +131,7 @@ def test_planted_session_key_is_not_kept_at_sign_in(client: Client, user: Member
 
 
 def test_password_is_hashed_with_argon2() -> None:
-    assert settings_of_the_portal.PASSWORD_HASHERS[0].endswith(".Argon2PasswordHasher")
+    assert settings_of_the_portal.PASSWORD_HASHERS[0].endswith(".Argon2")
     hasher = import_string(settings_of_the_portal.PASSWORD_HASHERS[0])()
     assert hasher.encode("secret", hasher.salt()).startswith("argon2$argon2id$")
 

@@ -1,0 +1,83 @@
+"""Hashing of passwords, in a thread of its own with a short queue in front of it.
+
+A hash is expensive on purpose. With one for every request that asks, sign-ins that stay within all
+limits would take memory and processors away from everything else (docs/decisions/0031). So each
+process hashes one password at a time, in a thread that gives way to all others, and says that it is
+busy when too many wait. The parameters are those of OWASP's Password Storage Cheat Sheet.
+"""
+
+import contextlib
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.views.decorators.debug import sensitive_variables
+
+MOST_WAITING = 8
+"""With the one in hand: half of the threads that serve requests (WEB_THREADS), so that the other
+half is always there for others. A hash takes some 25 ms of an idle processor."""
+NICENESS = 10
+"""Of the thread: while others have work, it gets a tenth of their time."""
+RETRY_AFTER = 1
+
+Result = TypeVar("Result")
+
+
+class TooBusy(Exception):
+    """More passwords wait than the process can hash in time; retry in `retry_after` seconds."""
+
+    retry_after = RETRY_AFTER
+
+    def __init__(self) -> None:
+        super().__init__("Too many people sign in at this moment. Try again in a second.")
+
+
+class Argon2(Argon2PasswordHasher):
+    """Argon2id with 19 MiB, two passes and one lane. Raises `TooBusy`."""
+
+    time_cost = 2
+    memory_cost = 19 * 1024
+    parallelism = 1
+
+    @sensitive_variables()
+    def encode(self, password: str, salt: str) -> str:
+        return in_turn(lambda: super(Argon2, self).encode(password, salt))
+
+    @sensitive_variables()
+    def verify(self, password: str, encoded: str) -> bool:
+        return in_turn(lambda: super(Argon2, self).verify(password, encoded))
+
+
+def in_turn(hash_password: Callable[[], Result]) -> Result:
+    """Call it when those before have been served. Raises `TooBusy` at once if too many wait."""
+    queue, thread = _gate()
+    if not queue.acquire(blocking=False):
+        raise TooBusy
+    try:
+        return thread.submit(hash_password).result()
+    finally:
+        queue.release()
+
+
+@functools.cache
+def _gate() -> tuple[threading.BoundedSemaphore, ThreadPoolExecutor]:
+    return (
+        threading.BoundedSemaphore(MOST_WAITING),
+        ThreadPoolExecutor(1, "password-hashing", initializer=_give_way),
+    )
+
+
+def _give_way() -> None:
+    """On Linux threads have a priority of their own; elsewhere it would be the process's."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+# A forked process has no thread but the one that has forked it.
+os.register_at_fork(after_in_child=_gate.cache_clear)

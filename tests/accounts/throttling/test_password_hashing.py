@@ -1,0 +1,128 @@
+"""Passwords are hashed one at a time, and too many at once are sent away; others go on."""
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher, check_password, make_password
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import Membership
+from accounts.throttling import password_hashing
+from accounts.throttling.password_hashing import MOST_WAITING, TooBusy, in_turn
+from tests.factories import PASSWORD
+
+HASHERS = ["accounts.throttling.password_hashing.Argon2"]
+OLDER = "argon2$argon2id$v=19$m=102400,t=2,p=8$c2FsdHNhbHQ$"
+
+
+@pytest.fixture(autouse=True)
+def real_hashers(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = HASHERS
+
+
+@pytest.fixture
+def full() -> Iterator[None]:
+    """As many passwords wait as may."""
+    goes_on, have_come = threading.Event(), threading.Semaphore(0)
+
+    def wait() -> None:
+        have_come.release()
+        goes_on.wait(timeout=60)
+
+    waiting = [threading.Thread(target=in_turn, args=[wait]) for _ in range(MOST_WAITING)]
+    for each in waiting:
+        each.start()
+    have_come.acquire(timeout=60)  # the first is in hand
+    queue, _thread = password_hashing._gate()
+    while queue._value:  # the others queue up
+        pass
+    yield
+    goes_on.set()
+    for each in waiting:
+        each.join()
+
+
+def test_parameters_are_those_that_owasp_recommends() -> None:
+    assert make_password("secret").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def test_hash_of_other_parameters_is_renewed_at_the_next_sign_in() -> None:
+    older = Argon2PasswordHasher().encode("secret", "saltsalt")
+    assert older.startswith(OLDER)
+    renewed: list[str] = []
+
+    assert check_password("secret", older, lambda raw: renewed.append(make_password(raw)))
+
+    assert [each.split("$")[3] for each in renewed] == ["m=19456,t=2,p=1"]
+    assert not check_password("wrong", older)
+
+
+def test_one_password_is_hashed_at_a_time() -> None:
+    at_once: list[int] = []
+    inside = threading.Semaphore(0)
+
+    def hash_one() -> None:
+        inside.release()
+        at_once.append(inside._value)
+        time.sleep(0.01)
+        inside.acquire()
+
+    threads = [threading.Thread(target=in_turn, args=[hash_one]) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert at_once == [1] * 8
+
+
+def test_password_beyond_the_queue_is_sent_away(full: None) -> None:
+    with pytest.raises(TooBusy):
+        make_password("secret")
+
+
+def test_place_of_one_that_failed_is_free_again() -> None:
+    for _time in range(MOST_WAITING + 1):
+        with pytest.raises(ZeroDivisionError):
+            in_turn(lambda: 1 // 0)
+    assert make_password("secret")
+
+
+def test_forked_process_hashes_too() -> None:
+    make_password("secret")  # the thread is there
+    fork = multiprocessing.get_context("fork")
+    child = fork.Process(target=make_password, args=["secret"])
+    child.start()
+    child.join(timeout=30)
+    assert child.exitcode == 0
+
+
+@pytest.mark.django_db
+def test_page_says_that_many_sign_in_and_when_to_come_again(
+    client: Client, user: Membership, full: None
+) -> None:
+    answer = client.post("/sign-in/", {"login": user.user.email, "password": PASSWORD})
+
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert answer["Retry-After"] == "1"
+    assert "Wait a few seconds" in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.django_db
+def test_api_says_so_too(client: Client, user: Membership, full: None) -> None:
+    answer = client.post(
+        "/iam/auth/jwt/login",
+        {"username": user.user.email, "password": PASSWORD},
+        content_type="application/json",
+    )
+
+    assert (answer.status_code, answer["Retry-After"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "1")
+    assert answer.json() == {
+        "message": "Too many people sign in at this moment. Try again in a second."
+    }
