@@ -49,7 +49,7 @@ def verify_header(
     verify: Callable[..., FoundOrNone] = verify,
 ) -> FoundOrNone:
     """Tell whose credentials the Authorization header has. Raises `Refused`, and so for none; and
-    `TooMany` for an address that is refused, or a token that is used, too often.
+    `TooMany` for an address that guesses, or a token that is used, too often.
 
     `verify` is the service for API tokens, or `verify_from_cache` in its place, which returns None
     for short-lived tokens, too: those are looked up in the database each time.
@@ -61,8 +61,9 @@ def verify_header(
     try:
         service = verify if scheme == APIKEY else _bearer_service(verify)
         found = service(presented=text.strip(), at=at, address=address)
-    except Refused:
-        process_counters.count_refusal(address, at=at)
+    except Refused as refused:
+        if refused.is_guess:
+            process_counters.count_refusal(address, at=at)
         raise
     if found is not None and found.token_id is not None:
         throttling.count_use(found.token_id, at=at)

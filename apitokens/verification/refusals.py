@@ -23,6 +23,7 @@ class Refusal(StrEnum):
     ISSUER_INACTIVE = "issuer_inactive"
 
 
+_TOLD_TO_HOLDERS = (Refusal.EXPIRED, Refusal.DELETED, Refusal.ISSUER_INACTIVE)
 _CODES = {
     Reason.UNKNOWN: Refusal.UNKNOWN,
     Reason.DELETED: Refusal.DELETED,
@@ -77,6 +78,12 @@ class Refused(Exception):
     def because(cls, reason: Reason) -> "Refused":
         """The refusal of a key that was decided about."""
         return cls(_CODES[reason], reason)
+
+    @property
+    def is_guess(self) -> bool:
+        """False for who knows the secret of a token that has ended: there is nothing to guess, and
+        a job that was forgotten must not shut out the others at its address."""
+        return self.code not in _TOLD_TO_HOLDERS
 
     @property
     def sentence(self) -> str:
