@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import time_machine
 from django.db import DatabaseError, connection
 from django.test import Client
 
+from config.api_docs import page
 from notifications import health
 
 ROUTES = {
@@ -61,6 +63,18 @@ def references(node: Any) -> Iterator[str]:
     if isinstance(node, list):
         for each in node:
             yield from references(each)
+
+
+def test_description_is_made_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may ask for it as often as they like."""
+    describe = Mock(side_effect=page._describe)
+    monkeypatch.setattr(page, "_describe", describe)
+    page.openapi_json.cache_clear()
+
+    answers = [client.get("/iam/openapi.json").content for _time in range(3)]
+
+    assert describe.call_count == 1
+    assert len(set(answers)) == 1
 
 
 @pytest.mark.django_db
