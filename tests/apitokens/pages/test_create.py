@@ -19,12 +19,12 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from tests.conftest import Api, Issue, SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
-URL = "/profile/api-tokens/create/"
-LIST = "/profile/api-tokens/"
+URL = f"/accounts/{ACCOUNT_ID}/api-tokens/create/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 TOKEN = re.compile(r"[1-9][0-9]{8}\$[0-9a-f]{72}")
 
 

@@ -18,11 +18,11 @@ from apitokens.filters import PageFilter
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from tests.conftest import Api, SignIn
-from tests.factories import MembershipFactory, issue
+from tests.factories import ACCOUNT_ID, MembershipFactory, issue
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
-URL = "/profile/api-tokens/"
+URL = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 NOW = datetime.now(UTC)
 TOMBSTONES = 100_000
 FIRST_ID = 200_000_000
