@@ -21,8 +21,9 @@ from xml.etree import ElementTree
 from tests import services
 
 ROOT = Path(__file__).resolve().parent.parent
-WORKERS = (os.cpu_count() or 1) + 1
-"""One more than there are cores: now and then one waits for a portal, a browser or the clock."""
+CORES = os.cpu_count() or 1
+WORKERS = {"SQLite": 2 * CORES, "PostgreSQL": CORES + 1}
+"""On SQLite half of the time is spent waiting: for portals, browsers, mail servers, the clock."""
 NOTHING_SELECTED = 5
 """pytest's exit code. With arguments that select by name it is no failure."""
 
@@ -40,7 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_facts: sys.exit(143))  # the servers are stopped on exit
     # Hundreds of processes start. If each compiled all code anew, that would take a third longer.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    outcomes = [_embedded(arguments), _scaled(arguments)]
+    with tempfile.TemporaryDirectory(prefix="permatoken-prepared-") as folder:
+        os.environ["TEST_PREPARED_DIR"] = folder
+        outcomes = [_embedded(arguments), _scaled(arguments)]
     _say("")
     for outcome in outcomes:
         _say(f"{outcome.database}: {outcome.counts}")
@@ -72,7 +75,7 @@ def _run(database: str, arguments: Sequence[str], environment: Mapping[str, str]
     with tempfile.TemporaryDirectory(prefix="permatoken-report-") as folder:
         report = Path(folder, "report.xml")
         command = [
-            *(sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal"),
+            *(sys.executable, "-m", "pytest", "-n", str(WORKERS[database]), "--dist", "worksteal"),
             *(
                 "--durations=20",
                 "--durations-min=1",

@@ -1,9 +1,12 @@
 """The portal as it is served: a real web server on its own data, seen from outside."""
 
 import contextlib
+import fcntl
+import functools
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +18,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
+SERVERS = ("DATABASE_URL", "REDIS_URL")
+DEMO = "demo.txt"
+"""In the data of a portal that was prepared: what the demo printed."""
 GRANIAN = ("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "{port}")
 
 
@@ -96,8 +102,9 @@ def served_portal(
         "DJANGO_SETTINGS_MODULE": "config.settings",
         **environment,
     }
+    shutil.copytree(prepared(), data_dir, dirs_exist_ok=True)
+    demo = (data_dir / DEMO).read_text()
     with shell(settings) as beside, (data_dir / "web.log").open("wb") as log:
-        demo = prepare(beside)
         process = subprocess.Popen(
             [sys.executable, "-m", *(each.replace("{port}", str(port)) for each in server)],
             cwd=ROOT,
@@ -114,11 +121,34 @@ def served_portal(
             process.wait(timeout=20)
 
 
-def prepare(beside: Shell) -> str:
-    """Make database and static files; returns what the demo printed."""
-    beside.command("migrate", verbosity=0)
-    beside.command("collectstatic", interactive=False, verbosity=0)
-    return beside.command("seed_demo")
+@functools.cache
+def prepared() -> Path:
+    """The data of a portal with the demo, to be copied: making it takes longer than most tests.
+
+    All workers of a run share it, if the run says where (TEST_PREPARED_DIR).
+    """
+    shared = Path(os.environ.get("TEST_PREPARED_DIR") or os.environ["DATA_DIR"])
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        data_dir = shared / "prepared"
+        if not (data_dir / DEMO).exists():
+            _prepare(data_dir)
+    return data_dir
+
+
+def _prepare(data_dir: Path) -> None:
+    """Make database and static files, and keep what the demo printed."""
+    data_dir.mkdir()
+    settings = {
+        **{name: value for name, value in os.environ.items() if name not in SERVERS},
+        "DATA_DIR": str(data_dir),
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+    with shell(settings) as beside:
+        beside.command("migrate", verbosity=0)
+        beside.command("collectstatic", interactive=False, verbosity=0)
+        demo = beside.command("seed_demo")
+    (data_dir / DEMO).write_text(demo)
 
 
 def free_port() -> int:

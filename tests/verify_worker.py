@@ -1,9 +1,9 @@
-"""A process that asks about one token as fast as it can, and tells when it was good last.
+"""A process that asks about a token as fast as it can, and tells when it was good last.
 
-`python -m tests.verify_worker` reads the token from standard input, prints "ready" when the token
-is in its memory, and at the end a JSON object: `good_until` (the beginning of the last call that
-found it good), `refused_at` (the end of the first that did not), both by the clock that all
-processes of the machine share, `calls`, and the last `refusal`.
+`python -m tests.verify_worker` reads tokens from standard input, a line each. For each it prints
+"ready" when the token is in its memory, and at the end a JSON object in a line: `good_until` (the
+beginning of the last call that found it good), `refused_at` (the end of the first that did not),
+both by the clock that all processes of the machine share, `calls`, and the last `refusal`.
 """
 
 import json
@@ -20,17 +20,24 @@ WARM = 50
 
 def main() -> None:
     django.setup()
-    presented = sys.stdin.readline().strip()
+    for line in sys.stdin:
+        _say(json.dumps(_watch(line.strip())))
+
+
+def _watch(presented: str) -> dict[str, Any]:
     calls, result = 0, {"good_until": 0.0, "refused_at": 0.0, "calls": 0, "refusal": ""}
     deadline = time.monotonic() + ASKS_FOR
     while time.monotonic() < deadline and not result["refusal"]:
         calls += 1
         _ask(presented, result)
         if calls == WARM:
-            sys.stdout.write("ready\n")
-            sys.stdout.flush()
-    result["calls"] = calls
-    json.dump(result, sys.stdout)
+            _say("ready")
+    return {**result, "calls": calls}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _ask(presented: str, result: dict[str, Any]) -> None:

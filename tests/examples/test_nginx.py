@@ -13,11 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.conftest import nginx_path
-from tests.portal import ROOT, free_port, served_portal
+from tests.portal import ROOT, Portal, free_port, served_portal
 
 pytestmark = pytest.mark.nginx
 
@@ -38,8 +39,7 @@ class Answer(NamedTuple):
 class Example(NamedTuple):
     """The three programs of the page, on ports of their own."""
 
-    data_dir: Path
-    portal_port: int
+    portal: Portal | None
     cache_port: int
 
     def ask(self, method: str, path: str, token: str | None = None, **headers: str) -> Answer:
@@ -54,38 +54,35 @@ class Example(NamedTuple):
 
     @property
     def environment(self) -> dict[str, str]:
+        assert self.portal
         return {
             **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
-            "DATA_DIR": str(self.data_dir),
-            "PORT": str(self.portal_port),
+            "DATA_DIR": str(self.portal.data_dir),
+            "PORT": str(urlsplit(self.portal.url).port),
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }
 
     def issue(
         self, role: str, *, account: str = "Example Inc.", issuer: str = "admin@example.com"
     ) -> str:
-        """A new token of this role, from the command line."""
-        done = subprocess.run(
-            [
-                *(sys.executable, "manage.py", "issue_token", "--account", account),
-                *("--issuer", issuer, "--role", role, "--name", "Publish script"),
-            ],
-            cwd=ROOT,
-            env=self.environment,
-            check=True,
-            capture_output=True,
-            text=True,
+        """A new token of this role, by the command."""
+        assert self.portal
+        issued = self.portal.shell.command(
+            *("issue_token", "--account", account, "--issuer", issuer),
+            *("--role", role, "--name", "Publish script"),
         )
-        return done.stdout.strip()
+        return issued.strip()
 
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     data_dir = tmp_path_factory.mktemp("portal")
-    with served_portal(data_dir, REFUSAL_RATE="20") as portal, origin() as origin_port:
-        portal_port = int(portal.url.rpartition(":")[2])
-        with cache(portal_port, origin_port) as cache_port:
-            yield Example(data_dir, portal_port, cache_port)
+    with (
+        served_portal(data_dir, REFUSAL_RATE="20") as portal,
+        origin() as origin_port,
+        cache(urlsplit(portal.url).port or 0, origin_port) as cache_port,
+    ):
+        yield Example(portal, cache_port)
 
 
 @contextlib.contextmanager
@@ -273,7 +270,7 @@ def test_reader_cannot_have_a_page_made_for_a_strange_name() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as mirror:
         Thread(target=mirror.serve_forever, daemon=True).start()
         with cache(free_port(), mirror.server_port) as cache_port:
-            alone = Example(Path(), 0, cache_port)
+            alone = Example(None, cache_port)
 
             strange = alone.ask("GET", "/", Host="evil.example")
 
@@ -284,7 +281,7 @@ def test_reader_cannot_have_a_page_made_for_a_strange_name() -> None:
 
 def test_purging_waits_while_the_portal_is_away() -> None:
     with origin() as origin_port, cache(free_port(), origin_port) as cache_port:
-        alone = Example(Path(), 0, cache_port)
+        alone = Example(None, cache_port)
         alone.ask("GET", "/news")
 
         refused = alone.ask("POST", "/purge/news", "771142358$eyJ0eXAiOiJKV")

@@ -12,7 +12,7 @@ import pytest
 
 from tests import services
 from tests.launcher.portal import READY, RunningPortal, started
-from tests.portal import prepare, shell
+from tests.portal import prepared
 
 
 @pytest.fixture
@@ -26,20 +26,10 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "var"
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data of a portal that has been started before."""
-    data_dir = tmp_path_factory.mktemp("prepared")
-    settings = {"DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "config.settings"}
-    with shell({**os.environ, **settings}) as beside:
-        prepare(beside)
-    return data_dir
-
-
 @pytest.fixture
-def used_data_dir(prepared: Path, tmp_path: Path) -> Path:
-    """A copy of such data: with an empty folder a start takes twice as long."""
-    return shutil.copytree(prepared, tmp_path / "used")
+def used_data_dir(tmp_path: Path) -> Path:
+    """The data of a portal that has the demo: on nothing a start takes twice as long."""
+    return shutil.copytree(prepared(), tmp_path / "used")
 
 
 @pytest.fixture(scope="module")

@@ -94,8 +94,8 @@ def test_notices_of_the_demo_arrive_by_mail_and_in_inboxes(
     assert notices.split() == TOLD
 
 
-def test_first_notices_wait_for_no_interval(data_dir: Path, port: int) -> None:
-    with started(data_dir, port=port, NOTICES_EVERY_SECONDS="3600") as portal:
+def test_first_notices_wait_for_no_interval(used_data_dir: Path, port: int) -> None:
+    with started(used_data_dir, port=port, NOTICES_EVERY_SECONDS="3600") as portal:
         wait_until(lambda: _recipients(portal) == TOLD)
 
         assert portal.process.poll() is None
@@ -111,9 +111,9 @@ def test_only_the_owner_can_read_what_the_portal_writes(portal: RunningPortal) -
 
 
 def test_second_portal_runs_beside_it_on_its_own_data(
-    portal: RunningPortal, data_dir: Path, port: int
+    portal: RunningPortal, used_data_dir: Path, port: int
 ) -> None:
-    with started(data_dir, port=port) as second:
+    with started(used_data_dir, port=port) as second:
         second.wait_for(READY)
 
         assert portal.get("/healthz")[0] == second.get("/healthz")[0] == 200

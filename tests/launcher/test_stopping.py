@@ -18,29 +18,21 @@ EVERYBODY = 5
 def test_one_signal_stops_everything_quietly(
     how: signal.Signals, used_data_dir: Path, port: int
 ) -> None:
+    """Also while a browser keeps its connection."""
     with started(used_data_dir, port=port) as portal:
         portal.wait_for(READY)
         wait_until(lambda: len(portal.family()) == EVERYBODY)
         family = portal.family()
+        with socket.create_connection(("127.0.0.1", port)) as browser:
+            browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert browser.recv(4096).startswith(b"HTTP/1.1 200")
 
-        assert portal.stop(how) == 0
+            assert portal.stop(how) == 0
 
     assert have_ended(family)
     assert "Traceback" not in portal.output
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def test_idle_browser_does_not_hold_up_the_stop(used_data_dir: Path, port: int) -> None:
-    with started(used_data_dir, port=port) as portal:
-        portal.wait_for(READY)
-        with socket.create_connection(("127.0.0.1", port)) as browser:
-            browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert browser.recv(4096).startswith(b"HTTP/1.1 200")
-
-            assert portal.stop() == 0
-
-    assert "Traceback" not in portal.output
 
 
 def test_stop_during_the_start_is_quiet_too(data_dir: Path, port: int) -> None:

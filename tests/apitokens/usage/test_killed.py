@@ -5,14 +5,11 @@ Uses are stored every second here; what is lost grows with that setting, which i
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -25,7 +22,6 @@ from apitokens.models import APIToken, TokenUseDay
 from tests.apitokens.usage.locks import row_locked
 from tests.concurrency import shared_database_url
 from tests.conftest import Issue
-from tests.portal import served_portal
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db(transaction=True)]
 
@@ -190,27 +186,3 @@ def _within(busy: Busy, span: timedelta) -> int:
     """How many uses were in the last moments of a process."""
     uses = busy.uses
     return sum(at > uses[-1] - span for at in uses)
-
-
-def test_web_server_that_is_stopped_has_written_every_use(tmp_path: Path) -> None:
-    """granian's workers end as multiprocessing ends processes."""
-    with served_portal(tmp_path) as portal:
-        token = portal.demo.split("APIKey ")[1].split("'")[0]
-        url = f"{portal.url}/iam/clients/me"
-        for _time in range(7):
-            request = urllib.request.Request(url, headers={"Authorization": f"APIKey {token}"})
-            with urllib.request.urlopen(request) as answer:
-                assert answer.status == 200
-        token_id = int(token.replace("_", "$").split("$")[0])
-        assert _counted_today(tmp_path, token_id) < 7
-    assert _counted_today(tmp_path, token_id) == 7
-
-
-def _counted_today(data_dir: Path, token_id: int) -> int:
-    with closing(sqlite3.connect(data_dir / "permatoken.sqlite3")) as database:
-        today = datetime.now(UTC).date().isoformat()
-        (count,) = database.execute(
-            "SELECT coalesce(sum(count), 0) FROM apitokens_tokenuseday WHERE token_id=? AND day=?",
-            [token_id, today],
-        ).fetchone()
-        return int(count)

@@ -41,35 +41,61 @@ OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 End = Callable[[APIToken], object]
 
 
-@contextmanager
-def asking(key: Key, **environment: str) -> Iterator[list[dict[str, Any]]]:
-    """Let several processes ask about the token until it is refused; fills in what they saw."""
-    settings = {**os.environ, "DATABASE_URL": shared_database_url(), **environment}
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.verify_worker"],
-            env=settings,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _process in range(PROCESSES)
-    ]
-    seen: list[dict[str, Any]] = []
-    try:
-        for worker in workers:
-            assert worker.stdin
-            worker.stdin.write(f"{key.spell()}\n")
-            worker.stdin.flush()
-        for worker in workers:
-            assert worker.stdout
-            assert worker.stdout.readline() == "ready\n"
-        yield seen
-        seen += [json.loads(worker.communicate(timeout=60)[0]) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
+class Workers:
+    """Processes that ask about tokens. Those with the same settings serve all tests that want them:
+    starting them takes longer than what they do."""
+
+    def __init__(self) -> None:
+        self._running: dict[frozenset[tuple[str, str]], list[subprocess.Popen[str]]] = {}
+
+    @contextmanager
+    def asking(self, key: Key, **environment: str) -> Iterator[list[dict[str, Any]]]:
+        """Let several ask about the token until it is refused; fills in what they saw."""
+        workers = self._with({"DATABASE_URL": shared_database_url(), **environment})
+        seen: list[dict[str, Any]] = []
+        try:
+            for worker in workers:
+                assert worker.stdin
+                worker.stdin.write(f"{key.spell()}\n")
+                worker.stdin.flush()
+            for worker in workers:
+                assert worker.stdout
+                assert worker.stdout.readline() == "ready\n"
+            yield seen
+            seen += [json.loads(worker.stdout.readline()) for worker in workers if worker.stdout]
+        except BaseException:  # a late answer must not be that to the next question
+            self.end()
+            raise
+
+    def _with(self, environment: dict[str, str]) -> list[subprocess.Popen[str]]:
+        settings = frozenset(environment.items())
+        if settings not in self._running:
+            self._running[settings] = [
+                subprocess.Popen(
+                    [sys.executable, "-m", "tests.verify_worker"],
+                    env={**os.environ, **environment},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                for _process in range(PROCESSES)
+            ]
+        return self._running[settings]
+
+    def end(self) -> None:
+        for workers in self._running.values():
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+        self._running.clear()
+
+
+@pytest.fixture(scope="session")
+def workers(django_db_setup: None) -> Iterator[Workers]:
+    """They are gone before the database is."""
+    workers = Workers()
+    yield workers
+    workers.end()
 
 
 def delete(token: APIToken) -> None:
@@ -100,13 +126,13 @@ def end_by_hand(token: APIToken) -> None:
 @pytest.mark.parametrize("redis", ["without Redis", "with Redis", "with a Redis that is gone"])
 @pytest.mark.parametrize("end", [delete, deactivate_issuer])
 def test_no_process_finds_an_ended_token_good_for_longer_than_a_second(
-    user: Membership, issue: Issue, redis_url: str, end: End, redis: str
+    workers: Workers, user: Membership, issue: Issue, redis_url: str, end: End, redis: str
 ) -> None:
     token, key = issue(user)
     urls = {"without Redis": "", "with Redis": redis_url}
     url = urls.get(redis, "redis://127.0.0.1:1/0")
 
-    with asking(key, REDIS_URL=url) as seen:
+    with workers.asking(key, REDIS_URL=url) as seen:
         end(token)
         ended_at = time.monotonic()
 
@@ -116,29 +142,29 @@ def test_no_process_finds_an_ended_token_good_for_longer_than_a_second(
 
 @pytest.mark.parametrize("end", [close_account, suspend, end_by_hand])
 def test_however_a_token_ends_the_bound_is_the_same(
-    user: Membership, issue: Issue, end: End
+    workers: Workers, user: Membership, issue: Issue, end: End
 ) -> None:
     token, key = issue(user)
-    with asking(key) as seen:
+    with workers.asking(key) as seen:
         end(token)
         ended_at = time.monotonic()
     assert all(each["refusal"] for each in seen)
     assert max(each["good_until"] - ended_at for each in seen) < 1
 
 
-def test_smaller_bound_is_held_too(user: Membership, issue: Issue) -> None:
+def test_smaller_bound_is_held_too(workers: Workers, user: Membership, issue: Issue) -> None:
     token, key = issue(user)
-    with asking(key, VERIFY_CACHE_SECONDS="0.2") as seen:
+    with workers.asking(key, VERIFY_CACHE_SECONDS="0.2") as seen:
         delete(token)
         ended_at = time.monotonic()
     assert max(each["good_until"] - ended_at for each in seen) < 0.2
 
 
 def test_with_a_bound_of_zero_nobody_finds_an_ended_token_good(
-    user: Membership, issue: Issue
+    workers: Workers, user: Membership, issue: Issue
 ) -> None:
     token, key = issue(user)
-    with asking(key, VERIFY_CACHE_SECONDS="0") as seen:
+    with workers.asking(key, VERIFY_CACHE_SECONDS="0") as seen:
         delete(token)
         ended_at = time.monotonic()
     assert max(each["good_until"] - ended_at for each in seen) <= 0
