@@ -37,7 +37,7 @@ def start_dry_run(request: MemberRequest) -> HttpResponse:
         raise Http404
     if request.method == "POST":
         return render(request, "sso/redirect_to_provider.html", {"redirect_url": request.path})
-    _store(request, here, began=timezone.now().isoformat())
+    _store(request, here, {"began": timezone.now().isoformat()})
     answer: HttpResponse = ConnectionProvider(request, here).redirect(
         request, PROCESS, account=here.account_id
     )
@@ -69,7 +69,7 @@ def complete_dry_run(
     if member is None:
         raise Refused("other_person")
     result = evaluate_dry_run(connection, assertion)
-    _store(request, connection, **(_stored(request, connection) | {"result": list(result)}))
+    _store(request, connection, _stored(request, connection) | {"result": list(result)})
     if result.is_complete:
         by = Actor.member(member, address=client_address(request))
         _record_success(request, connection, assertion, by=by)
@@ -83,7 +83,7 @@ def _stored(request: HttpRequest, connection: Connection) -> dict[str, Any]:
     return found
 
 
-def _store(request: HttpRequest, connection: Connection, **facts: Any) -> None:
+def _store(request: HttpRequest, connection: Connection, facts: dict[str, Any]) -> None:
     tests = request.session.get(_SESSION_KEY, {})
     request.session[_SESSION_KEY] = {**tests, str(connection.account_id): facts}
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from accounts.models import AuditEvent, Membership, User
 from sso.models import Connection, Subject
 from tests.conftest import SignIn
-from tests.factories import ACCOUNT_ID, MembershipFactory
+from tests.factories import ACCOUNT_ID, ConnectionFactory, MembershipFactory
 from tests.idp.keys import SigningKey, make_key
 from tests.sso import login_steps
 from tests.sso.saml_responses import BOTH
@@ -124,6 +124,24 @@ def test_without_an_answer_the_page_says_so(tester: Client, untested: Connection
     begin(tester)
 
     assert "No answer has come yet" in tester.get(RESULT).content.decode()
+
+
+def test_result_is_shown_in_the_account_of_the_test_only(
+    tester: Client, untested: Connection, signing: SigningKey, administrator: Membership
+) -> None:
+    elsewhere = MembershipFactory.create(user=administrator.user)
+    ConnectionFactory.create(account=elsewhere.account)
+    there = RESULT.replace(str(ACCOUNT_ID), str(elsewhere.account_id))
+    address = begin(tester)
+    tester.get(f"/accounts/{elsewhere.account_id}/")  # in another tab
+
+    back = login_steps.complete_login(tester, untested, signing, address)
+
+    assert back["Location"] == RESULT
+    assert "maria-7f3a" in tester.get(RESULT).content.decode()
+    assert "No answer has come yet" in tester.get(there).content.decode()
+    untested.refresh_from_db()
+    assert untested.tested_at is not None
 
 
 def test_answer_to_a_test_signs_in_nobody_elsewhere(
