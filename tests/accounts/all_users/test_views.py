@@ -459,7 +459,8 @@ def test_removed_user_is_out_at_once(browser: Client, user: Membership, sign_in:
     sign_in(theirs, user)
     assert theirs.get(f"/accounts/{ACCOUNT_ID}/api-tokens/").status_code == 200
     browser.post(removal_url(user))
-    assert theirs.get(f"/accounts/{ACCOUNT_ID}/api-tokens/").status_code == 403
+    assert theirs.get(f"/accounts/{ACCOUNT_ID}/api-tokens/").status_code == 404
+    assert theirs.get("/profile/api-tokens/").status_code == 403
 
 
 def test_each_deed_names_the_administrator_in_the_audit_log(

@@ -89,16 +89,20 @@ def test_removed_member_sees_nothing(
     issue(user, name="Secret name")
     Membership.objects.filter(pk=user.pk).update(removed_at=now)
     answer = users_browser.get(URL)
-    assert answer.status_code == 403
+    assert answer.status_code == 404
     assert "Secret name" not in text(answer)
-    assert "You don't belong to an account" in text(answer)
+    told = users_browser.get("/", follow=True)
+    assert told.status_code == 403
+    assert "Secret name" not in text(told)
+    assert "You don't belong to an account" in text(told)
 
 
 def test_member_of_a_closed_account_sees_nothing(
     users_browser: Client, user: Membership, now: datetime
 ) -> None:
     Account.objects.update(closed_at=now)
-    assert users_browser.get(URL).status_code == 403
+    assert users_browser.get(URL).status_code == 404
+    assert users_browser.get("/").status_code == 403
 
 
 def test_person_who_was_deactivated_is_signed_out(users_browser: Client, user: Membership) -> None:
