@@ -39,9 +39,7 @@ def guard(view: Callable[..., HttpResponseBase], /) -> Callable[..., HttpRespons
     raise NotImplementedError
 
 
-def person_required(
-    view: View[P],
-) -> Callable[Concatenate[HttpRequest, int, P], HttpResponseBase]:
+def person_required(view: View[P]) -> Callable[..., HttpResponseBase]:
     """Set `request.person`, for the account that the address names; anonymous visitors are asked to
     sign in."""
 

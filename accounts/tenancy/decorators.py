@@ -39,7 +39,7 @@ def memberships_of(request: HttpRequest) -> list[Membership]:
     return known
 
 
-def member_in(request: HttpRequest, account_id: int) -> Membership | None:
+def member_in(request: HttpRequest, account_id: int | None) -> Membership | None:
     """The present membership in this account. None for everybody else."""
     mine = (member for member in memberships_of(request) if member.account_id == account_id)
     return next(mine, None)
@@ -47,9 +47,8 @@ def member_in(request: HttpRequest, account_id: int) -> Membership | None:
 
 def last_member(request: HttpRequest) -> Membership | None:
     """The membership in the account used last, else the first. None for anonymous visitors."""
-    used_last = request.session.get(SESSION_KEY)
     first = next(iter(memberships_of(request)), None)
-    return member_in(request, used_last) or first
+    return member_in(request, request.session.get(SESSION_KEY)) or first
 
 
 def shown_member(request: HttpRequest) -> Membership | None:
@@ -81,7 +80,7 @@ def without_account(request: HttpRequest, form: OwnAccountForm, *, status: int) 
 
 def member_required(
     view: Callable[Concatenate[Any, P], HttpResponseBase],
-) -> Callable[Concatenate[HttpRequest, int, P], HttpResponseBase]:
+) -> Callable[..., HttpResponseBase]:
     """Require a membership in the account that the address names, and set `request.member` and
     `request.actor`. The view is called without the id of the account.
 

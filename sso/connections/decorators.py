@@ -6,7 +6,7 @@ from typing import Any, Concatenate, ParamSpec
 
 from allauth.account.decorators import reauthentication_required
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -15,14 +15,15 @@ from accounts.tenancy.decorators import MemberRequest, member_required
 
 P = ParamSpec("P")
 View = Callable[Concatenate[Any, P], HttpResponseBase]
-PageOfAccount = Callable[Concatenate[HttpRequest, int, P], HttpResponseBase]
 
 
-def sso_administrator_required(*methods: str) -> Callable[[View[P]], PageOfAccount[P]]:
+def sso_administrator_required(
+    *methods: str,
+) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
     """Decorate a view that requires an Administrator with a recent reauthentication. Others get 403
     before they are asked to reauthenticate."""
 
-    def decorate(view: View[P]) -> PageOfAccount[P]:
+    def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
         with_reauthentication = reauthentication_required(view)
 
         @wraps(view)

@@ -108,6 +108,7 @@ def build(name: str, user: User, colleague: User, at: datetime) -> Side:
             account=account,
             kind=TOKEN_CHANGED_BY_OTHERS.code,
             title=f"Notice of {name}",
+            link=f"/accounts/{account.pk}/api-tokens/",
             created_at=at,
         ),
         connection=connection,

@@ -125,7 +125,7 @@ def test_page_costs_the_same_for_a_person_of_many_accounts(
         page(browser, HERE)
 
 
-QUERIES = 8
+QUERIES = 7
 
 
 # --- The switcher ------------------------------------------------------------------------------
