@@ -128,6 +128,20 @@ def test_page_costs_the_same_for_a_person_of_many_accounts(
 QUERIES = 7
 
 
+def test_page_that_says_no_leads_back_into_its_account(
+    browser: Client, user: Membership, second: Membership
+) -> None:
+    page(browser, f"/accounts/{second.account_id}/")
+    for path, status in (("users/invite/", 403), ("api-tokens/5/", 404)):
+        answer = browser.get(HERE + path)
+        browser.get(f"/accounts/{second.account_id}/")
+        assert answer.status_code == status
+        links = re.findall(r'href="(/[^"]*)"', answer.content.decode())
+        assert [link for link in links if not link.startswith("/static/")] == [
+            f"{HERE}api-tokens/"
+        ] * 2
+
+
 # --- The switcher ------------------------------------------------------------------------------
 
 
