@@ -5,27 +5,28 @@ from accounts.all_users import views as all_users
 from accounts.audit import views as audit
 from accounts.invitations import views as invitations
 from accounts.sign_in import security_views as security
+from accounts.tenancy import views as tenancy
 from accounts.users import views as users
 
 app_name = "accounts"
+_account = "accounts/<int:account_id>/"
 urlpatterns = [
     path("profile/", users.profile, name="profile"),
     path("profile/email/", security.change_email, name="change_email"),
     path("profile/email/<str:signed>/", security.confirm_email, name="confirm_email"),
     path("profile/security/sessions/end/", security.end_other_sessions, name="end_sessions"),
     path("profile/security/sessions/<int:pk>/end/", security.end_session, name="end_session"),
-    path("profile/audit-log/", audit.audit_log, name="audit_log"),
-    path("profile/audit-log.csv", audit.download, name="audit_log_file"),
     path("invitations/<str:signed>/", invitations.invitation, name="invitation"),
-    path("profile/account/", account.account, name="account"),
-    path("profile/users/", all_users.list_people, name="people"),
-    path("profile/users/invite/", all_users.invite, name="invite"),
-    path("profile/users/invitations/<int:pk>/send/", all_users.send_again, name="send_again"),
-    path("profile/users/invitations/<int:pk>/withdraw/", all_users.withdraw, name="withdraw"),
-    path("profile/users/<int:user_id>/role/", all_users.change_role, name="change_role"),
-    path("profile/users/<int:user_id>/remove/", all_users.remove, name="remove"),
     path("accounts/new/", account.new_account, name="new_account"),
-    path("accounts/switch/", account.switch, name="switch"),
-    path("accounts/<int:account_id>/leave/", account.leave, name="leave"),
-    path("accounts/<int:account_id>/open/", account.open_account, name="open"),
+    path(_account, account.account, name="account"),
+    path(f"{_account}leave/", account.leave, name="leave"),
+    path(f"{_account}open/", tenancy.former_link, name="former_link"),
+    path(f"{_account}audit-log/", audit.audit_log, name="audit_log"),
+    path(f"{_account}audit-log.csv", audit.download, name="audit_log_file"),
+    path(f"{_account}users/", all_users.list_people, name="people"),
+    path(f"{_account}users/invite/", all_users.invite, name="invite"),
+    path(f"{_account}users/invitations/<int:pk>/send/", all_users.send_again, name="send_again"),
+    path(f"{_account}users/invitations/<int:pk>/withdraw/", all_users.withdraw, name="withdraw"),
+    path(f"{_account}users/<int:user_id>/role/", all_users.change_role, name="change_role"),
+    path(f"{_account}users/<int:user_id>/remove/", all_users.remove, name="remove"),
 ]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
-from django.urls import reverse_lazy
 
 from config.api_docs.spectacular import spectacular_settings
 from config.beat_schedule import beat_schedule
@@ -166,7 +165,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = reverse_lazy("apitokens:list")
+LOGIN_REDIRECT_URL = "home"
 # Whether people may sign up by themselves; they can always be invited.
 SIGN_UP = read.choice("SIGN_UP", "open", "closed")
 # Invitations per account within 24 hours.

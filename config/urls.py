@@ -1,24 +1,26 @@
 """The root URLconf."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from accounts.tenancy import views as tenancy
 from config import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", RedirectView.as_view(pattern_name="apitokens:list"), name="home"),
+    path("", tenancy.in_last_account, name="home"),
     path("healthz", views.healthz, name="healthz"),
     path("", include("accounts.sign_in.urls")),
     path("", include("sso.urls")),
     path("", include("accounts.urls")),
     path("", include("notifications.urls")),
-    path("profile/api-tokens/", include("apitokens.urls")),
+    path("accounts/<int:account_id>/api-tokens/", include("apitokens.urls")),
     path("iam/", include("accounts.api.urls")),
     path("iam/", include("apitokens.api.urls")),
     path("iam/openapi.json", views.openapi, name="openapi"),
     path("iam/docs", views.docs, name="api-docs"),
     path("operators/", admin.site.urls),
+    # The last, because others begin like them.
+    re_path(tenancy.PATTERN, tenancy.in_last_account, name="in_last_account"),
 ]
 
 handler400 = "config.views.bad_request"

@@ -20,33 +20,37 @@ class Person(NamedTuple):
 
 
 class PersonRequest(HttpRequest):
-    """A request whose person is known, in the account they have chosen."""
+    """A request whose person is known, in the account that its address names."""
 
     person: Person
 
 
 @Hook
 def person_of(request: HttpRequest) -> Person | None:
-    """The person behind this request, in the account they have chosen. None for anonymous
-    visitors."""
+    """The person behind this request, in the account of its page; on pages of no account, in the
+    one used last. None for anonymous visitors."""
     raise NotImplementedError
 
 
 @Hook
 def guard(view: Callable[..., HttpResponseBase], /) -> Callable[..., HttpResponseBase]:
-    """Wrap a view so that only such people reach it, and all others are told what to do."""
+    """Wrap a view so that only people of the account `account_id` reach it, which the wrapped one
+    is called with, and the view itself not. All others are told what to do."""
     raise NotImplementedError
 
 
-def person_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Set `request.person`; anonymous visitors are asked to sign in."""
+def person_required(view: View[P]) -> Callable[..., HttpResponseBase]:
+    """Set `request.person`, for the account that the address names; anonymous visitors are asked to
+    sign in."""
 
     def as_person(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         request.person = person_of(request)  # type: ignore[attr-defined]  # see PersonRequest
         return view(request, *args, **kwargs)
 
     @wraps(view)
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        return guard(as_person)(request, *args, **kwargs)
+    def guarded(
+        request: HttpRequest, /, account_id: int, *args: P.args, **kwargs: P.kwargs
+    ) -> HttpResponseBase:
+        return guard(as_person)(request, account_id, *args, **kwargs)
 
     return guarded

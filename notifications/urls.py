@@ -4,11 +4,12 @@ from notifications.inbox import views as inbox
 from notifications.preferences import views as preferences
 
 app_name = "notifications"
+_inbox = "accounts/<int:account_id>/notifications/"
 urlpatterns = [
-    path("notifications/", inbox.inbox, name="inbox"),
-    path("notifications/read/", inbox.read_all, name="read-all"),
-    path("notifications/<int:pk>/", inbox.follow, name="follow"),
-    path("notifications/<int:pk>/read/", inbox.read, name="read"),
+    path(_inbox, inbox.inbox, name="inbox"),
+    path(f"{_inbox}read/", inbox.read_all, name="read-all"),
+    path(f"{_inbox}<int:pk>/", inbox.follow, name="follow"),
+    path(f"{_inbox}<int:pk>/read/", inbox.read, name="read"),
+    path(f"{_inbox}settings/", preferences.settings, name="settings"),
     path("notifications/unsubscribe/<str:signed>/", preferences.stop_mails, name="unsubscribe"),
-    path("profile/notifications/", preferences.settings, name="settings"),
 ]

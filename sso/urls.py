@@ -10,7 +10,7 @@ from sso.login.dry_run import views as dry_run
 from sso.logout import views as logout
 
 app_name = "sso"
-_page = "profile/account/single-sign-on/"
+_page = "accounts/<int:account_id>/single-sign-on/"
 urlpatterns = [
     path("sign-in/sso/<slug:slug>/", login.begin, name="begin"),
     path("saml/<slug:slug>/acs/", login.acs, name="acs"),

@@ -31,7 +31,7 @@ from apitokens.usage.buffer import UsageBuffer
 from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification import throttling
 from tests import environment, services
-from tests.factories import PASSWORD, AccountFactory, MembershipFactory
+from tests.factories import ACCOUNT_ID, PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
 from tests.idp import samlp, simplesamlphp
 from tests.idp.simplesamlphp import SimpleSAMLphp
@@ -277,7 +277,7 @@ def now() -> datetime:
 
 @pytest.fixture
 def account(db: None) -> Account:
-    return AccountFactory.create(name="Example Inc.")
+    return AccountFactory.create(pk=ACCOUNT_ID, name="Example Inc.")
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from apitokens.tokens.services import Issued
 from sso.models import Certificate, Connection, Domain, Subject
 
 PASSWORD = "correct horse battery staple"
+ACCOUNT_ID = 7_000_001
+"""The id of the account that most tests share: it stands in the addresses of its pages."""
 
 
 class EmailAddressFactory(factory.django.DjangoModelFactory[EmailAddress]):

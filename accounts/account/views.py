@@ -1,31 +1,30 @@
-"""Views of the page Account, and of leaving, opening and switching accounts."""
+"""Views of the page Account, and of leaving and opening accounts."""
 
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods
 
 from accounts.account import services as account_services
 from accounts.account.forms import AccountForm
 from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
 from accounts.http.client_ip import client_address
-from accounts.http.redirects import safe_next
 from accounts.members import services as members
 from accounts.members.forms import RemovalForm
-from accounts.models import Account, Membership, User
+from accounts.models import Account, User
 from accounts.sign_in import registration
 from accounts.tenancy.decorators import (
     SESSION_KEY,
     MemberRequest,
+    last_member,
     member_required,
-    memberships_of,
     without_account,
 )
 from accounts.tenancy.forms import OwnAccountForm
@@ -44,7 +43,7 @@ def account(request: MemberRequest) -> HttpResponse:
         name = form.cleaned_data["name"]
         account_services.rename_account(account=current, name=name, by=request.actor, at=at)
         messages.success(request, _("The company name was saved."))
-        return redirect("accounts:account")
+        return redirect("accounts:account", account_id=current.pk)
     context = {
         "form": form,
         "usage": {
@@ -58,19 +57,19 @@ def account(request: MemberRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@login_required
+@member_required
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
-def leave(request: HttpRequest, account_id: int) -> HttpResponse:
-    """Leave an account, after a confirmation."""
-    member = _own_membership(request, account_id)
-    form, at = RemovalForm(request.POST), timezone.now()
+def leave(request: MemberRequest) -> HttpResponse:
+    """Leave the account, after a confirmation."""
+    member, at = request.member, timezone.now()
+    form = RemovalForm(request.POST)
     refusal = ""
     if request.method == "POST" and form.is_valid():
         try:
             members.leave_account(
                 membership=member,
                 delete_tokens=form.cleaned_data["delete_tokens"],
-                by=Actor.member(member, address=client_address(request)),
+                by=request.actor,
                 at=at,
             )
         except PermissionDenied as refused:
@@ -92,8 +91,8 @@ def leave(request: HttpRequest, account_id: int) -> HttpResponse:
 def new_account(request: HttpRequest) -> HttpResponse:
     """Open an own account, for people who belong to none."""
     assert isinstance(request.user, User)
-    if memberships_of(request):
-        return redirect("accounts:account")
+    if (member := last_member(request)) is not None:
+        return redirect("accounts:account", account_id=member.account_id)
     form = OwnAccountForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return without_account(request, form, status=400 if form.errors else 200)
@@ -109,45 +108,4 @@ def new_account(request: HttpRequest) -> HttpResponse:
         return without_account(request, form, status=403)
     request.session[SESSION_KEY] = member.account_id
     messages.success(request, _("The account is open. You are its first Administrator."))
-    return redirect("apitokens:list")
-
-
-@login_required
-@require_POST
-def switch(request: HttpRequest) -> HttpResponse:
-    """Switch to another account of the person."""
-    chosen = next(
-        (
-            member
-            for member in memberships_of(request)
-            if str(member.account_id) == request.POST.get("account")
-        ),
-        None,
-    )
-    if chosen is None:
-        messages.error(request, _("You do not belong to that account. Choose one from the list."))
-    else:
-        request.session[SESSION_KEY] = chosen.account_id
-        messages.success(
-            request, _("You work in %(account)s now.") % {"account": chosen.account.name}
-        )
-    return HttpResponseRedirect(safe_next(request, fallback="/"))
-
-
-@login_required
-@require_safe
-def open_account(request: HttpRequest, account_id: int) -> HttpResponse:
-    """The link of a mail: switch to its account, and go on to a page in it."""
-    if any(member.account_id == account_id for member in memberships_of(request)):
-        request.session[SESSION_KEY] = account_id
-    else:
-        messages.error(request, _("You do not belong to that account any more."))
-    return HttpResponseRedirect(safe_next(request, fallback="/"))
-
-
-def _own_membership(request: HttpRequest, account_id: int) -> Membership:
-    mine = (member for member in memberships_of(request) if member.account_id == account_id)
-    member = next(mine, None)
-    if member is None:
-        raise Http404
-    return member
+    return redirect("apitokens:list", account_id=member.account_id)

@@ -64,7 +64,7 @@ def invite(request: MemberRequest) -> HttpResponse:
             _("An invitation is on its way to %(email)s. Its link is good for 24 hours.")
             % {"email": form.cleaned_data["email"]},
         )
-        return redirect("accounts:people")
+        return redirect("accounts:people", account_id=request.member.account_id)
     status = 400 if form.errors else 200
     return render(request, "accounts/invite.html", {"form": form}, status=status)
 
@@ -84,7 +84,7 @@ def send_again(request: MemberRequest, pk: int) -> HttpResponse:
             _("The invitation was sent to %(email)s again. The older link no longer works.")
             % {"email": invitation.email},
         )
-    return redirect("accounts:people")
+    return redirect("accounts:people", account_id=request.member.account_id)
 
 
 @require_POST
@@ -96,7 +96,7 @@ def withdraw(request: MemberRequest, pk: int) -> HttpResponse:
         messages.success(
             request, _("The invitation of %(email)s was withdrawn.") % {"email": invitation.email}
         )
-    return redirect("accounts:people")
+    return redirect("accounts:people", account_id=request.member.account_id)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -114,7 +114,7 @@ def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
             _("%(name)s has the role %(role)s now.")
             % {"name": member.user.get_full_name(), "role": member.held_role.label},
         )
-        return redirect("accounts:people")
+        return redirect("accounts:people", account_id=request.member.account_id)
     status = 400 if form.errors else 200
     return render(
         request, "accounts/change_role.html", {"form": form, "who": member}, status=status
@@ -144,7 +144,7 @@ def remove(request: MemberRequest, user_id: int) -> HttpResponse:
         else:
             name = member.user.get_full_name()
             messages.success(request, _("%(name)s was removed.") % {"name": name})
-            return redirect("accounts:people")
+            return redirect("accounts:people", account_id=request.member.account_id)
     context = all_users.listing(request.GET, actor=request.actor, at=at) | {
         "who": member,
         "tokens": token_hooks.counts(member.account_id, at).get(member.pk, 0),

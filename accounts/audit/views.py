@@ -16,9 +16,7 @@ from accounts.tenancy.decorators import MemberRequest, member_required
 @member_required
 def audit_log(request: MemberRequest) -> HttpResponse:
     """The page of the audit log."""
-    context = listing(request.GET, actor=request.actor)
-    status = 200 if context["form"].is_valid() else 400
-    return render(request, "accounts/audit_log.html", context, status=status)
+    return _page(request)
 
 
 @require_safe
@@ -28,7 +26,7 @@ def download(request: MemberRequest) -> HttpResponseBase:
     """All pages of the same events as a CSV file."""
     form = AuditFilter(request.GET, actor=request.actor)
     if not form.is_valid():
-        return audit_log(request)
+        return _page(request)
     return StreamingHttpResponse(
         lines(form.events()),
         content_type="text/csv; charset=utf-8",
@@ -36,3 +34,9 @@ def download(request: MemberRequest) -> HttpResponseBase:
             "Content-Disposition": f'attachment; filename="audit-log-{timezone.now():%Y-%m-%d}.csv"'
         },
     )
+
+
+def _page(request: MemberRequest) -> HttpResponse:
+    context = listing(request.GET, actor=request.actor)
+    status = 200 if context["form"].is_valid() else 400
+    return render(request, "accounts/audit_log.html", context, status=status)

@@ -78,7 +78,7 @@ def _join(request: HttpRequest, found: Invitation) -> HttpResponse:
         invitation=found, user=found.user, by=person(found.user, request), at=timezone.now()
     )
     _welcome(request, member)
-    return redirect("apitokens:list")
+    return redirect("apitokens:list", account_id=member.account_id)
 
 
 def _join_as_new(request: HttpRequest, found: Invitation) -> HttpResponse:

@@ -1,15 +1,15 @@
-"""Registers the recipient of notices: the member, in the account they have chosen."""
+"""Registers the recipient of notices: the member, in the account of the page."""
 
 from django.http import HttpRequest
 
-from accounts.tenancy.decorators import current_member, member_required
+from accounts.tenancy.decorators import member_required, shown_member
 from notifications import recipients
 from notifications.recipients import Person
 
 
 @recipients.person_of.register
 def person_of(request: HttpRequest) -> Person | None:
-    member = current_member(request)
+    member = shown_member(request)
     return Person(member.user_id, member.account_id) if member else None
 
 

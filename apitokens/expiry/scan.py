@@ -27,7 +27,7 @@ from notifications import services as notifications
 from notifications.email import delivery
 from notifications.email.rendering import reader_of
 from notifications.kinds import TOKEN_EXPIRING, Channel
-from notifications.links import path_to, within
+from notifications.links import path_to
 from notifications.models import Mail, State
 from notifications.preferences.services import wanted_channels
 from notifications.recipients import Person
@@ -342,7 +342,7 @@ def link_to(token_ids: Collection[int], account_id: int) -> str:
     they are too many for an address."""
     is_short = len(token_ids) <= MOST_IDS_IN_LINK
     query = f"ids={','.join(map(str, token_ids))}" if is_short else "status=expiring"
-    return within(account_id, f"{path_to('apitokens:list')}?{query}")
+    return f"{path_to('apitokens:list', account_id=account_id)}?{query}"
 
 
 def _advance(tokens: list[APIToken], account_ids: list[int], moment: Moment) -> None:

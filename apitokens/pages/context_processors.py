@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.authorization.actor import Actor
-from accounts.tenancy.decorators import current_member
+from accounts.tenancy.decorators import shown_member
 from apitokens.models import APIToken
 
 
@@ -20,7 +20,7 @@ def expiring_badge(request: HttpRequest) -> dict[str, Any]:
 
 
 def _count(request: HttpRequest) -> int:
-    member = current_member(request)
+    member = shown_member(request)
     if member is None:
         return 0
     return APIToken.objects.visible_to(Actor.member(member)).expiring(timezone.now()).count()

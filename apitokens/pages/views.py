@@ -83,7 +83,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
     """Delete API token: the question, and the answer."""
     visible = APIToken.objects.visible_to(request.actor).for_display()
     token = get_object_or_404(visible, pk=pk)
-    back = safe_next(request, fallback=reverse("apitokens:list"))
+    back = safe_next(request, fallback=_list_path(request))
     if request.method == "POST":
         if token_services.delete(token=token, by=request.actor, at=timezone.now()):
             messages.success(request, _("“%(name)s” was deleted.") % {"name": token.name})
@@ -112,7 +112,7 @@ def delete_all(request: MemberRequest, user_id: int) -> HttpResponse:
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
 def _delete_all(request: MemberRequest, issuer: Membership) -> HttpResponse:
     """The question, and the answer."""
-    back = safe_next(request, fallback=reverse("apitokens:list"))
+    back = safe_next(request, fallback=_list_path(request))
     at = timezone.now()
     if request.method == "POST":
         count = token_services.delete_all_of(issuer=issuer, by=request.actor, at=at)
@@ -159,6 +159,10 @@ def _issue(request: MemberRequest, form: TokenForm) -> HttpResponse:
         ),
     }
     return render(request, "apitokens/created.html", context)
+
+
+def _list_path(request: MemberRequest) -> str:
+    return reverse("apitokens:list", kwargs={"account_id": request.member.account_id})
 
 
 def _listing(request: MemberRequest, query: QueryDict) -> dict[str, Any]:

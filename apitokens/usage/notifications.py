@@ -14,7 +14,7 @@ from apitokens.models import APIToken
 from notifications import services as notifications
 from notifications.email.rendering import one_name
 from notifications.kinds import TOKEN_USED_FROM_NEW_ADDRESS
-from notifications.links import path_to, within
+from notifications.links import path_to
 from notifications.recipients import Person
 from notifications.services import News
 
@@ -77,4 +77,4 @@ def _what_to_do() -> str:
 
 def _page_of(token: APIToken) -> str:
     """The path of the token's own page, in its account."""
-    return within(token.account_id, path_to("apitokens:token", token.pk))
+    return path_to("apitokens:token", account_id=token.account_id, pk=token.pk)

@@ -1,9 +1,8 @@
 """The pages of the inbox."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from notifications import services
 from notifications.inbox.listing import inbox_of
+from notifications.links import path_to
 from notifications.models import Notice
 from notifications.recipients import PersonRequest, person_required
 
@@ -32,7 +32,7 @@ def follow(request: PersonRequest, pk: int) -> HttpResponse:
     """Mark a notice as read, and redirect to the page that it is about."""
     notice = _own_notice(request, pk)
     services.mark_read(person=request.person, notice_id=notice.pk, at=timezone.now())
-    return HttpResponseRedirect(notice.link or reverse("notifications:inbox"))
+    return HttpResponseRedirect(notice.link or _inbox_path(request))
 
 
 @require_POST
@@ -63,6 +63,10 @@ def _own_notice(request: PersonRequest, pk: int) -> Notice:
     return get_object_or_404(own, pk=pk)
 
 
-def _same_page(request: HttpRequest) -> str:
+def _same_page(request: PersonRequest) -> str:
     page = request.POST.get("page", "")
-    return reverse("notifications:inbox") + (f"?page={page}" if page.isdecimal() else "")
+    return _inbox_path(request) + (f"?page={page}" if page.isdecimal() else "")
+
+
+def _inbox_path(request: PersonRequest) -> str:
+    return path_to("notifications:inbox", account_id=request.person.account_id)

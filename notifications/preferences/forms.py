@@ -29,7 +29,7 @@ class Section(NamedTuple):
 
 class SettingsForm(forms.Form):
     allows_any = forms.BooleanField(label=_("Allow notifications"), required=False)
-    # In another window the person may have switched to another account meanwhile.
+    # A form without it was not made by the page: no box in it does not mean that none is wanted.
     account = forms.IntegerField(widget=forms.HiddenInput)
 
     def __init__(self, data: Any = None, *, person: Person, present: Settings) -> None:

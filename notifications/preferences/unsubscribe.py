@@ -10,7 +10,7 @@ from django.core import signing
 from django.core.exceptions import ObjectDoesNotExist
 
 from notifications.kinds import KINDS, Kind
-from notifications.links import path_to, within
+from notifications.links import path_to
 from notifications.recipients import Person
 
 SALT = "notifications.unsubscribe"
@@ -24,12 +24,12 @@ class BadLink(Exception):
 def link(person: Person, kind: Kind) -> str:
     """The address that a mail carries; good for a year."""
     signed: str = signing.dumps([*person, kind.code], salt=SALT)
-    return settings.BASE_URL + path_to("notifications:unsubscribe", signed)
+    return settings.BASE_URL + path_to("notifications:unsubscribe", signed=signed)
 
 
 def settings_path(person: Person) -> str:
-    """The way to this person's settings for this account, whichever they work in now."""
-    return within(person.account_id, path_to("notifications:settings"))
+    """The way to this person's settings for this account."""
+    return path_to("notifications:settings", account_id=person.account_id)
 
 
 class Stop(NamedTuple):

@@ -29,13 +29,9 @@ def settings(request: PersonRequest) -> HttpResponse:
         messages.success(request, _("Your notification settings were saved."))
     else:
         messages.error(
-            request,
-            _(
-                "Nothing was saved, because you have switched to another account meanwhile. "
-                "These are your settings for that account."
-            ),
+            request, _("This form is damaged. Open the page again and fill it in once more.")
         )
-    return redirect("notifications:settings")
+    return redirect("notifications:settings", account_id=request.person.account_id)
 
 
 @csrf_exempt

@@ -16,7 +16,7 @@ from accounts.roles import Role
 from notifications import services as notifications
 from notifications.email.rendering import RenderedEmail, reader_of, register_renderer, render_plain
 from notifications.kinds import CERTIFICATE_ENDING, Channel
-from notifications.links import path_to, within
+from notifications.links import path_to
 from notifications.models import Mail
 from notifications.preferences.services import wanted_channels
 from notifications.recipients import Person
@@ -107,14 +107,9 @@ def _news(certificate: Certificate, reader: Membership, at: datetime) -> News:
         person=Person(reader.user_id, certificate.connection.account_id),
         title=title,
         text=text,
-        link=_page_path(certificate.connection.account_id),
+        link=path_to("sso:connection", account_id=certificate.connection.account_id),
         facts={"certificate_id": certificate.pk},
     )
-
-
-def _page_path(account_id: int) -> str:
-    """The path of the single sign-on page, in this account."""
-    return within(account_id, path_to("sso:connection"))
 
 
 @register_renderer(CERTIFICATE_ENDING)

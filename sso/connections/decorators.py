@@ -17,11 +17,13 @@ P = ParamSpec("P")
 View = Callable[Concatenate[Any, P], HttpResponseBase]
 
 
-def sso_administrator_required(*methods: str) -> Callable[[View[P]], View[P]]:
+def sso_administrator_required(
+    *methods: str,
+) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
     """Decorate a view that requires an Administrator with a recent reauthentication. Others get 403
     before they are asked to reauthenticate."""
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
         with_reauthentication = reauthentication_required(view)
 
         @wraps(view)

@@ -31,7 +31,7 @@ def connection(request: MemberRequest) -> HttpResponse:
 def set_up(request: MemberRequest) -> HttpResponse:
     """Create the connection."""
     connections.set_up(account=request.member.account, by=request.actor, at=timezone.now())
-    return redirect("sso:connection")
+    return redirect("sso:connection", account_id=request.member.account_id)
 
 
 @sso_administrator_required("GET", "HEAD", "POST")
@@ -46,7 +46,7 @@ def provider(request: MemberRequest) -> HttpResponse:
         initial={"keep_certificates": True},
     )
     if form.is_valid() and _save_provider(request, here, form):
-        return redirect("sso:connection")
+        return redirect("sso:connection", account_id=request.member.account_id)
     context = {"form": form, "connection": here}
     return render(
         request, "sso/provider_metadata.html", context, status=400 if form.errors else 200
@@ -60,7 +60,7 @@ def settings(request: MemberRequest) -> HttpResponse:
     form = SettingsForm(request.POST if request.method == "POST" else None, instance=here)
     if form.is_valid() and _save_settings(request, here, form):
         messages.success(request, _("The settings were saved."))
-        return redirect("sso:connection")
+        return redirect("sso:connection", account_id=request.member.account_id)
     context = {"form": form, "connection": here}
     return render(request, "sso/settings.html", context, status=400 if form.errors else 200)
 
@@ -81,7 +81,7 @@ def request_domain(request: MemberRequest) -> HttpResponse:
                 _("%(domain)s was asked for. It counts once the operator has approved it.")
                 % {"domain": domain.name},
             )
-            return redirect("sso:connection")
+            return redirect("sso:connection", account_id=request.member.account_id)
     return _page(request, form, status=400)
 
 
@@ -179,7 +179,7 @@ def _run_and_redirect(
         messages.error(request, " ".join(refusal.messages))
     else:
         messages.success(request, success)
-    return redirect("sso:connection")
+    return redirect("sso:connection", account_id=request.member.account_id)
 
 
 def _save_provider(request: MemberRequest, here: Connection, form: ProviderForm) -> bool:

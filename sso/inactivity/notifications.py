@@ -14,7 +14,7 @@ from accounts.roles import Role
 from notifications import services as notifications
 from notifications.email.rendering import RenderedEmail, register_renderer, render_plain
 from notifications.kinds import STAYED_AWAY
-from notifications.links import path_to, within
+from notifications.links import path_to
 from notifications.models import Mail
 from notifications.recipients import Person
 from notifications.services import News
@@ -69,7 +69,7 @@ def _for_administrator(
         )
         text = f"{why % words} {_list_names(inactive)}.\n{rest}"
         query = "?status=suspended" if is_suspended else "?signs_in_by=sso"
-    return _news(reader, title % words, text, link=path_to("apitokens:list") + query)
+    return _news(reader, title % words, text, query=query)
 
 
 def _suspended_title(count: int) -> str:
@@ -113,7 +113,7 @@ def _for_suspended(member: Membership, connection: Connection) -> News:
         what_to_do = _("Sign in there once, and they work again at once.")
         title = _("Your API tokens are suspended")
         text = f"{why % words}\n{what_to_do}"
-    return _news(member, title, text, link=path_to("apitokens:list"))
+    return _news(member, title, text)
 
 
 def _list_names(inactive: Sequence[InactiveMember]) -> str:
@@ -127,12 +127,12 @@ def _list_names(inactive: Sequence[InactiveMember]) -> str:
     return f"{named} {words}"
 
 
-def _news(reader: Membership, title: str, text: str, *, link: str) -> News:
+def _news(reader: Membership, title: str, text: str, *, query: str = "") -> News:
     return News(
         person=Person(reader.user_id, reader.account_id),
         title=title,
         text=text,
-        link=within(reader.account_id, link),
+        link=path_to("apitokens:list", account_id=reader.account_id) + query,
         facts={},
     )
 

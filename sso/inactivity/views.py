@@ -26,7 +26,7 @@ def inactivity_policy(request: MemberRequest) -> HttpResponse:
     )
     if form.is_valid() and _save_policy(request, here, form):
         messages.success(request, _("The rule was saved."))
-        return redirect("sso:absence")
+        return redirect("sso:absence", account_id=request.member.account_id)
     context = {
         "form": form,
         "connection": here,

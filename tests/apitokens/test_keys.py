@@ -331,7 +331,7 @@ def test_every_token_of_a_text_is_redacted() -> None:
         "771142358",
         "costs 5$",
         "step_1_2_3",
-        "GET /profile/api-tokens/771142358/delete/ 200",
+        "GET /accounts/1/api-tokens/771142358/delete/ 200",
         "d41d8cd98f00b204e9800998ecf8427e",
         "commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
     ],

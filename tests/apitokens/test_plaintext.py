@@ -18,6 +18,8 @@ from tests.portal import Portal
 
 pytestmark = pytest.mark.contract
 
+LIST = "/accounts/1/api-tokens/"
+
 TOKEN = re.compile(r"[1-9][0-9]{8}[$_][0-9a-f]{72}")
 
 
@@ -38,7 +40,7 @@ def lead_a_full_life(portal: Portal) -> list[str]:
             use(portal, token)
             misuse(portal, browser, token)
             break_the_portal(portal, token)
-        page = f"/profile/api-tokens/{keys.parse(of_page).id}/delete/"
+        page = f"{LIST}{keys.parse(of_page).id}/delete/"
         browser.post(page, data=csrf_of(browser))
     assert call(portal, of_page).json()["code"] == "deleted"
     return [of_page, of_api]
@@ -56,7 +58,7 @@ def sign_in(browser: httpx.Client, password: str) -> httpx.Response:
 
 
 def create_by_page(browser: httpx.Client) -> str:
-    url = "/profile/api-tokens/create/"
+    url = f"{LIST}create/"
     browser.get(url)
     form = {"name": "Of the page", "role": "1", "expiration": "never", "form_key": str(uuid4())}
     answer = browser.post(url, data={**form, **csrf_of(browser)})
@@ -100,8 +102,10 @@ def misuse(portal: Portal, browser: httpx.Client, token: str) -> None:
     assert httpx.get(f"{portal.url}/healthz", headers={"Host": token}).status_code == 400
     assert httpx.post(f"{portal.url}/sign-in/", data={"login": token}).status_code == 403
     for query in ("q", "issued_by", "sort", "page", "next"):
-        browser.get("/profile/api-tokens/", params={query: token})
-    browser.post("/accounts/switch/", data={"account": token, "next": token, **csrf_of(browser)})
+        browser.get(LIST, params={query: token})
+    browser.get("/accounts/1/open/", params={"next": token})
+    settings = "/accounts/1/notifications/settings/"
+    browser.post(settings, data={"account": token, **csrf_of(browser)})
     with httpx.Client(base_url=portal.url, timeout=60) as stranger:
         sign_in(stranger, password=token)
         stranger.post(

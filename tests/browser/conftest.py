@@ -84,7 +84,7 @@ class Visit(NamedTuple):
     def sign_in(self, email: str) -> None:
         """Sign in, and open the list of tokens."""
         self.enter(email, PASSWORD)
-        self.go("/profile/api-tokens/")
+        self.go("/")
         expect(self.page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
 
     def enter(self, email: str, password: str) -> None:

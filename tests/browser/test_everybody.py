@@ -10,20 +10,20 @@ from tests.browser.test_guide import create, row_of
 pytestmark = pytest.mark.browser
 
 PAGES = {
-    "list": "/profile/api-tokens/",
-    "all": "/profile/api-tokens/?status=all&page_size=10&sort=name",
-    "nothing found": "/profile/api-tokens/?q=there-is-no-such-token",
-    "wrong filter": "/profile/api-tokens/?issued_by=nobody",
-    "suspended": "/profile/api-tokens/?status=suspended",
-    "create": "/profile/api-tokens/create/",
+    "list": "/accounts/1/api-tokens/",
+    "all": "/accounts/1/api-tokens/?status=all&page_size=10&sort=name",
+    "nothing found": "/accounts/1/api-tokens/?q=there-is-no-such-token",
+    "wrong filter": "/accounts/1/api-tokens/?issued_by=nobody",
+    "suspended": "/accounts/1/api-tokens/?status=suspended",
+    "create": "/accounts/1/api-tokens/create/",
     "profile": "/profile/",
-    "account": "/profile/account/",
-    "users": "/profile/users/",
-    "no such user": "/profile/users/?q=nobody",
-    "users by single sign-on": "/profile/users/?signs_in_by=sso",
-    "people who stay away": "/profile/account/single-sign-on/absence/",
-    "invite": "/profile/users/invite/",
-    "audit log": "/profile/audit-log/",
+    "account": "/accounts/1/",
+    "users": "/accounts/1/users/",
+    "no such user": "/accounts/1/users/?q=nobody",
+    "users by single sign-on": "/accounts/1/users/?signs_in_by=sso",
+    "people who stay away": "/accounts/1/single-sign-on/absence/",
+    "invite": "/accounts/1/users/invite/",
+    "audit log": "/accounts/1/audit-log/",
     "documentation": "/iam/docs",
     "not found": "/no-such-page/",
 }
@@ -31,7 +31,7 @@ PAGES = {
 
 def open_token(window: Visit, name: str) -> None:
     """Go to the page of the token whose name begins so, as people do: by the list."""
-    window.go("/profile/api-tokens/?q=" + name.split()[0])
+    window.go("/accounts/1/api-tokens/?q=" + name.split()[0])
     window.page.get_by_role("link", name=name).click()
     expect(window.page.get_by_role("heading", name="Usage in the last 30 days")).to_be_visible()
 
@@ -46,7 +46,7 @@ def test_axe_finds_nothing_on_any_page_or_dialog(visit: Visits, looks: Looks) ->
         window.go(path)
         looks.at(page, name)
 
-    window.go("/profile/api-tokens/create/")
+    window.go("/accounts/1/api-tokens/create/")
     page.get_by_label("Token name").fill(" ")
     page.get_by_role("button", name="Create", exact=True).click()
     looks.at(page, "refused form")
@@ -56,7 +56,7 @@ def test_axe_finds_nothing_on_any_page_or_dialog(visit: Visits, looks: Looks) ->
     page.reload()
     looks.at(page, "already created")
 
-    window.go("/profile/api-tokens/")
+    window.go("/accounts/1/api-tokens/")
     page.get_by_label("Actions for Uptime probe").click()
     looks.at(page, "menu")
     row_of(page, "Uptime probe").get_by_role("link", name="Delete API token").click()
@@ -133,7 +133,7 @@ def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:
 def test_focus_is_visible_at_every_stop_of_the_tab_key(visit: Visits) -> None:
     """Every stop of the Tab key on the list has an outline, or a ring drawn as a shadow."""
     window = visit(ADMINISTRATOR)
-    window.go("/profile/api-tokens/")
+    window.go("/accounts/1/api-tokens/")
     for _ in range(25):
         window.page.keyboard.press("Tab")
         seen = window.page.evaluate(

@@ -121,7 +121,7 @@ def test_role_filter_and_search_work_together(visit: Visits) -> None:
 def test_users_see_only_their_own_tokens_and_offer_only_their_own_role(visit: Visits) -> None:
     window = visit(USER)
     page = window.page
-    window.go("/profile/api-tokens/?status=all&page_size=100")
+    window.go("/accounts/1/api-tokens/?status=all&page_size=100")
     expect(row_of(page, "Spreadsheet import")).to_be_visible()
     expect(row_of(page, "Terraform state backend")).to_have_count(0)
     open_form(page)
@@ -139,10 +139,31 @@ def test_expiring_tokens_put_an_exclamation_mark_on_the_section(visit: Visits) -
 def test_switching_the_account_shows_the_other_tokens(visit: Visits) -> None:
     page = visit(ADMINISTRATOR).page
     page.get_by_text("Example Inc.").first.click()
-    page.get_by_role("button", name=re.compile("Globex")).click()
-    expect(page.get_by_text("You work in Globex now")).to_be_visible()
+    page.get_by_role("link", name=re.compile("Globex")).click()
+    expect(page).to_have_url(re.compile(r"/accounts/(?!1/)\d+/api-tokens/$"))
     expect(row_of(page, "Globex production")).to_have_count(0)  # there she is no Administrator
     expect(row_of(page, "Uptime probe")).to_have_count(0)
+
+
+@both_ways
+def test_two_tabs_keep_to_their_accounts(visit: Visits, scripts: bool) -> None:
+    window = visit(ADMINISTRATOR, java_script_enabled=scripts)
+    here, there = window.page, window.page.context.new_page()
+    open_form(here)
+    there.goto(here.url)
+    there.get_by_text("Example Inc.").first.click()
+    there.get_by_role("link", name=re.compile("Globex")).click()
+    expect(there).to_have_url(re.compile(r"/accounts/(?!1/)\d+/api-tokens/$"))
+
+    here.get_by_label("Token name").fill("From the first tab")
+    here.get_by_role("button", name="Create", exact=True).click()
+    here.get_by_role("link", name="OK, I've copied token").click()
+
+    expect(row_of(here, "From the first tab")).to_be_visible()
+    expect(here).to_have_url(re.compile("/accounts/1/api-tokens/$"))
+    there.reload()
+    expect(there.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
+    expect(row_of(there, "From the first tab")).to_have_count(0)
 
 
 @both_ways
@@ -151,7 +172,7 @@ def test_signing_out_closes_the_door(visit: Visits, scripts: bool) -> None:
     page = window.page
     page.locator("summary", has_text="Your menu").click()
     page.get_by_role("button", name="Sign out").click()
-    window.go("/profile/api-tokens/")
+    window.go("/accounts/1/api-tokens/")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 

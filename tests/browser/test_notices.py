@@ -24,7 +24,7 @@ from tests.portal import Portal
 pytestmark = pytest.mark.browser
 
 PURGER = "purge@example.com"
-INBOX, SETTINGS = "/notifications/", "/profile/notifications/"
+INBOX, SETTINGS = "/accounts/1/notifications/", "/accounts/1/notifications/settings/"
 SCAN_AND_SEND = (
     "from django.utils import timezone; from apitokens.expiry.scan import scan; "
     "from notifications.email.delivery import deliver; scan(at=timezone.now()); deliver()"
@@ -69,7 +69,7 @@ def test_a_person_reads_a_notice_and_finds_its_tokens(
 
     page.get_by_role("paragraph").get_by_role("link", name="Reset").click()
     expect(row_of(page, "Grafana data source")).to_be_visible()
-    page.goto(page.url.split("/profile/")[0] + INBOX)
+    page.goto(page.url.split("/accounts/")[0] + INBOX)
     expect(page.get_by_text("Unread", exact=True)).to_have_count(0)
 
 

@@ -16,7 +16,7 @@ def secret_of(token: str) -> str:
 
 
 def count_of(window: Visit, name: str) -> int:
-    window.go("/profile/api-tokens/?status=all&page_size=100")
+    window.go("/accounts/1/api-tokens/?status=all&page_size=100")
     return row_of(window.page, name).count()
 
 

@@ -7,6 +7,7 @@ from pytest_django import Settings
 from accounts.models import Membership
 from config.env.networks import parse_networks
 from tests.conftest import SignIn
+from tests.factories import ACCOUNT_ID
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +41,7 @@ def test_answers_of_the_api_are_kept_by_no_cache(client: Client) -> None:
     assert client.get("/iam/users/me").headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", ["/profile/", "/iam/docs", "/profile/api-tokens/"])
+@pytest.mark.parametrize("path", ["/profile/", "/iam/docs", f"/accounts/{ACCOUNT_ID}/api-tokens/"])
 def test_pages_about_a_person_are_kept_by_no_cache(
     client: Client, user: Membership, sign_in: SignIn, path: str
 ) -> None:
@@ -59,6 +60,6 @@ def test_a_cookie_that_no_session_can_have_is_as_none(
     client: Client, settings: Settings, cookie: str
 ) -> None:
     raw = f"{settings.SESSION_COOKIE_NAME}={cookie}"
-    page = client.get("/profile/api-tokens/", HTTP_COOKIE=raw)
+    page = client.get(f"/accounts/{ACCOUNT_ID}/api-tokens/", HTTP_COOKIE=raw)
     assert page.status_code == 302
     assert page.headers["Location"].startswith("/sign-in/")

@@ -13,10 +13,12 @@ from accounts.models import Language, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
 from tests.conftest import Issue, SignIn
+from tests.factories import ACCOUNT_ID
 from tests.languages import catalogues
 
-LIST, CREATE, PROFILE = "/profile/api-tokens/", "/profile/api-tokens/create/", "/profile/"
-ACCOUNT, INBOX, SETTINGS = "/profile/account/", "/notifications/", "/profile/notifications/"
+ACCOUNT, PROFILE = f"/accounts/{ACCOUNT_ID}/", "/profile/"
+LIST, CREATE = f"{ACCOUNT}api-tokens/", f"{ACCOUNT}api-tokens/create/"
+INBOX, SETTINGS = f"{ACCOUNT}notifications/", f"{ACCOUNT}notifications/settings/"
 TRANSLATED = [code for code in Language.values if code != "en"]
 every_language = pytest.mark.parametrize("language", TRANSLATED)
 

@@ -373,7 +373,9 @@ def test_first_administrator_signs_in(
     assert (member.held_role, member.user.name) == (Role.ADMINISTRATORS, "Alice")
     credentials = {"login": "boss@example.com", "password": NEW_PASSWORD}
     client.post(reverse("account_login"), credentials)
-    assert client.get(reverse("apitokens:list")).status_code == 200
+    page = reverse("apitokens:list", args=[member.account_id])
+    assert client.get("/")["Location"] == page
+    assert client.get(page).status_code == 200
 
 
 def test_account_is_opened_on_the_record(db: None, pipes: Callable[[str], None]) -> None:
@@ -528,7 +530,8 @@ def test_password_is_changed_on_the_record(
 
     engineer.user.refresh_from_db()
     assert engineer.user.check_password(NEW_PASSWORD)
-    assert client.get(reverse("apitokens:list")).status_code == 302  # the session has ended
+    page = reverse("apitokens:list", args=[engineer.account_id])
+    assert client.get(page).status_code == 302  # the session has ended
     (event,) = events("user.password_set", subject_id=engineer.user_id)
     assert (event.user, event.through) == (None, "command")
 

@@ -57,7 +57,7 @@ def test_switching_a_user_off_ends_their_session(
 
     change(browser, engineer.user)
 
-    assert client.get(reverse("apitokens:list")).status_code == 302
+    assert client.get(reverse("apitokens:list", args=[engineer.account_id])).status_code == 302
 
 
 def test_event_names_the_operator_and_where_they_sit(
@@ -159,7 +159,7 @@ def test_new_password_ends_the_users_session(
 
     engineer.user.refresh_from_db()
     assert engineer.user.check_password(NEW_PASSWORD)
-    assert client.get(reverse("apitokens:list")).status_code == 302
+    assert client.get(reverse("apitokens:list", args=[engineer.account_id])).status_code == 302
     assert len(events("user.password_set", subject_id=engineer.user_id)) == 1
 
 

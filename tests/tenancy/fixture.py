@@ -144,6 +144,7 @@ class TenancyFixture:
             "content_type_id": ContentType.objects.get_for_model(APIToken).pk,
             "app_label": "accounts",
             "url": "nowhere",
+            "page": "profile/api-tokens/",
         }
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.authorization.actor import Actor
 from accounts.http.client_ip import client_address
 from accounts.models import AuditEvent
-from accounts.tenancy.decorators import MemberRequest, current_member
+from accounts.tenancy.decorators import MemberRequest, member_in
 from sso.connections import services as connections
 from sso.connections.decorators import sso_administrator_required
 from sso.connections.shortcuts import get_account_connection_or_404
@@ -24,7 +24,8 @@ from sso.saml.errors import Refused, describe_reason
 from sso.saml.responses import Assertion
 
 PROCESS = "test"
-_RESULT_KEY, _STARTED_KEY = "sso_test", "sso_test_began"
+_SESSION_KEY = "sso_tests"
+"""The latest test of each account, by the account's id."""
 
 
 @sso_administrator_required("GET", "HEAD", "POST")
@@ -36,8 +37,7 @@ def start_dry_run(request: MemberRequest) -> HttpResponse:
         raise Http404
     if request.method == "POST":
         return render(request, "sso/redirect_to_provider.html", {"redirect_url": request.path})
-    request.session.pop(_RESULT_KEY, None)
-    request.session[_STARTED_KEY] = timezone.now().isoformat()
+    _store(request, here, {"began": timezone.now().isoformat()})
     answer: HttpResponse = ConnectionProvider(request, here).redirect(
         request, PROCESS, account=here.account_id
     )
@@ -48,11 +48,12 @@ def start_dry_run(request: MemberRequest) -> HttpResponse:
 def dry_run_result(request: MemberRequest) -> HttpResponse:
     """Show the result of the dry run, or the reason why the response was refused."""
     here = get_account_connection_or_404(request.member.account_id)
-    facts = request.session.get(_RESULT_KEY)
+    stored = _stored(request, here)
+    facts = stored.get("result")
     context: dict[str, Any] = {
         "connection": here,
         "found": DryRunResult(*facts) if facts else None,
-        "refusal": "" if facts else _latest_refusal(here, request.session.get(_STARTED_KEY)),
+        "refusal": "" if facts else _latest_refusal(here, stored.get("began")),
     }
     return render(request, "sso/test.html", context)
 
@@ -64,15 +65,27 @@ def complete_dry_run(
     consume_assertion(
         connection=connection, message_id=assertion.assertion_id, until=assertion.ends_at
     )
-    member = current_member(request)
-    if member is None or member.account_id != connection.account_id:
+    member = member_in(request, connection.account_id)
+    if member is None:
         raise Refused("other_person")
     result = evaluate_dry_run(connection, assertion)
-    request.session[_RESULT_KEY] = list(result)
+    _store(request, connection, _stored(request, connection) | {"result": list(result)})
     if result.is_complete:
         by = Actor.member(member, address=client_address(request))
         _record_success(request, connection, assertion, by=by)
-    return redirect("sso:tested")
+    return redirect("sso:tested", account_id=connection.account_id)
+
+
+def _stored(request: HttpRequest, connection: Connection) -> dict[str, Any]:
+    """What is kept of the account's latest test in this browser: `began`, then also `result`."""
+    tests = request.session.get(_SESSION_KEY, {})
+    found: dict[str, Any] = tests.get(str(connection.account_id), {})
+    return found
+
+
+def _store(request: HttpRequest, connection: Connection, facts: dict[str, Any]) -> None:
+    tests = request.session.get(_SESSION_KEY, {})
+    request.session[_SESSION_KEY] = {**tests, str(connection.account_id): facts}
 
 
 def _record_success(

@@ -12,11 +12,11 @@ from django.utils.html import strip_tags
 from accounts.models import AuditEvent, Membership
 from apitokens.models import APIToken
 from tests.conftest import Issue, SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
-URL = "/profile/account/"
+URL = f"/accounts/{ACCOUNT_ID}/"
 
 
 @pytest.fixture
@@ -61,9 +61,10 @@ def test_person_without_an_account_is_told_so(
     browser: Client, user: Membership, now: datetime
 ) -> None:
     Membership.objects.update(removed_at=now)
-    answer = browser.get(URL)
+    answer = browser.get("/profile/account/")
     assert answer.status_code == 403
     assert "You don't belong to an account" in text(answer)
+    assert browser.get(URL).status_code == 404
 
 
 def test_administrator_renames_the_account(

@@ -19,11 +19,11 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from notifications.models import Mail
 from tests.conftest import Issue, SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
-LIST = "/profile/users/"
+LIST = f"/accounts/{ACCOUNT_ID}/users/"
 INVITE = f"{LIST}invite/"
 FORM = {"email": "new@example.com", "name": "Ada", "language": "en", "role": str(Role.ENGINEERS)}
 
@@ -457,8 +457,9 @@ def test_others_remove_nobody(
 def test_removed_user_is_out_at_once(browser: Client, user: Membership, sign_in: SignIn) -> None:
     theirs = Client()
     sign_in(theirs, user)
-    assert theirs.get("/profile/api-tokens/").status_code == 200
+    assert theirs.get(f"/accounts/{ACCOUNT_ID}/api-tokens/").status_code == 200
     browser.post(removal_url(user))
+    assert theirs.get(f"/accounts/{ACCOUNT_ID}/api-tokens/").status_code == 404
     assert theirs.get("/profile/api-tokens/").status_code == 403
 
 

@@ -18,10 +18,11 @@ from accounts.audit.csv_export import COLUMNS, harmless
 from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from tests.conftest import Issue, SignIn
+from tests.factories import ACCOUNT_ID
 
 
 def answer(client: Client, **query: Any) -> Any:
-    return client.get(reverse("accounts:audit_log_file"), query)
+    return client.get(reverse("accounts:audit_log_file", args=[ACCOUNT_ID]), query)
 
 
 def text(response: Any) -> str:

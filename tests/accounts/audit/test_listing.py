@@ -20,7 +20,7 @@ from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from tests.conftest import Issue, SignIn
-from tests.factories import MembershipFactory, UserFactory, acting
+from tests.factories import ACCOUNT_ID, MembershipFactory, UserFactory, acting
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = "accounts:audit_log"
@@ -39,7 +39,7 @@ def personal(user: User, *, at: datetime, kind: str = "sign_in.succeeded") -> Au
 
 
 def page(client: Client, **query: Any) -> Any:
-    return client.get(reverse(PAGE), query)
+    return client.get(reverse(PAGE, args=[ACCOUNT_ID]), query)
 
 
 def shown(client: Client, **query: Any) -> list[str]:

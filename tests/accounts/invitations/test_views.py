@@ -15,13 +15,13 @@ from accounts.roles import Role
 from accounts.sign_in import services as sign_in_services
 from accounts.tenancy.decorators import SESSION_KEY
 from accounts.users import services as user_services
-from tests.factories import PASSWORD, MembershipFactory
+from tests.factories import ACCOUNT_ID, PASSWORD, MembershipFactory
 from tests.outbox import mails_to, path_in
 
 pytestmark = pytest.mark.django_db
 
 NEW = "new.person@example.com"
-LIST = "/profile/api-tokens/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_new_person_sets_a_password_and_is_in(
     path = path_to()
     assert "Choose a password" in text(client.get(path))
     answer = client.post(path, {"password1": PASSWORD})
-    assert (answer.status_code, answer["Location"]) == (302, LIST)
+    assert (answer.status_code, answer["Location"]) == (302, "/")
     joined = member(NEW, administrator)
     assert joined is not None
     assert joined.held_role is Role.ENGINEERS

@@ -28,7 +28,7 @@ from tests.accounts.jwt.conftest import (
 )
 from tests.concurrency import outcomes
 from tests.conftest import Api, Issue
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -353,7 +353,7 @@ def test_scheme_is_read_in_any_case(user: Membership, pair_of: PairOf) -> None:
 
 
 def test_pages_do_not_take_tokens(user: Membership, pair_of: PairOf) -> None:
-    answer = with_access(pair_of(user)["access"]).get("/profile/api-tokens/")
+    answer = with_access(pair_of(user)["access"]).get(f"/accounts/{ACCOUNT_ID}/api-tokens/")
     assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/sign-in/")
 
 

@@ -12,12 +12,12 @@ from django.utils.module_loading import import_string
 
 from accounts.models import AuditEvent, Membership
 from config import settings as settings_of_the_portal
-from tests.factories import PASSWORD
+from tests.factories import ACCOUNT_ID, PASSWORD
 
 pytestmark = pytest.mark.django_db
 
 URL = "/sign-in/"
-LIST = "/profile/api-tokens/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 
 
 def text(answer: Any) -> str:
@@ -34,7 +34,7 @@ def is_signed_in(client: Client) -> bool:
 
 def test_person_signs_in_with_e_mail_and_password(client: Client, user: Membership) -> None:
     answer = sign_in(client, user.user.email)
-    assert (answer.status_code, answer["Location"]) == (302, LIST)
+    assert (answer.status_code, answer["Location"]) == (302, "/")
     assert is_signed_in(client)
 
 
@@ -177,7 +177,7 @@ def test_signing_in_leads_to_no_other_site(
     answer = sign_in(client, user.user.email, next=elsewhere)
     assert answer.status_code in (200, 302)
     if answer.status_code == 302:
-        assert answer["Location"] == LIST
+        assert answer["Location"] == "/"
     assert "Set-Cookie: a" not in str(answer.headers)
 
 

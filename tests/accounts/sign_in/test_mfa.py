@@ -20,7 +20,7 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership, User
 from accounts.sign_in.mfa import SecondFactorAdapter, disable, has_two_factors, use_code
-from tests.factories import PASSWORD
+from tests.factories import ACCOUNT_ID, PASSWORD
 from tests.outbox import mail_to
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +30,7 @@ APP = "/profile/security/app/"
 CODES = "/profile/security/recovery-codes/"
 PASSKEYS = "/profile/security/passkeys/"
 SECOND_STEP = "/sign-in/second-factor/"
-LIST = "/profile/api-tokens/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 NOW = datetime(2026, 3, 1, 12, 0, 10, tzinfo=UTC)
 
@@ -192,7 +192,7 @@ def test_code_of_the_app_lets_in(client: Client, user: Membership) -> None:
     give_app(user.user)
     sign_in(client, user)
     answer = client.post(SECOND_STEP, {"code": code_at(datetime.now(UTC))})
-    assert (answer.status_code, answer["Location"]) == (302, LIST)
+    assert (answer.status_code, answer["Location"]) == (302, "/")
     assert is_signed_in(client)
 
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db
 
 URL = "/accounts/new/"
 LIST = "/profile/api-tokens/"
+"""The list of the account used last."""
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
@@ -48,11 +49,12 @@ def text(answer: Any) -> str:
 
 def test_person_without_an_account_opens_one_and_works_in_it(browser: Client, ann: User) -> None:
     answer = open_account(browser)
-    assert (answer.status_code, answer["Location"]) == (302, LIST)
     member = Membership.objects.get(user=ann)
+    page = f"/accounts/{member.account_id}/api-tokens/"
+    assert (answer.status_code, answer["Location"]) == (302, page)
     assert (member.account.name, member.held_role) == ("Globex", Role.ADMINISTRATORS)
     assert browser.session[SESSION_KEY] == member.account_id
-    assert browser.get(LIST).status_code == 200
+    assert browser.get(page).status_code == 200
 
 
 def test_every_page_that_needs_an_account_offers_it(browser: Client) -> None:
@@ -85,7 +87,8 @@ def test_bad_name_is_told_and_opens_nothing(browser: Client, ann: User, name: st
 
 def test_form_sent_twice_opens_one_account(browser: Client, ann: User) -> None:
     open_account(browser)
-    assert open_account(browser, "Another")["Location"] == "/profile/account/"
+    opened = Account.objects.get()
+    assert open_account(browser, "Another")["Location"] == f"/accounts/{opened.pk}/"
     assert Account.objects.count() == 1
 
 

@@ -10,11 +10,11 @@ from time_machine import TimeMachineFixture
 
 from accounts.models import AuditEvent, Membership
 from tests.accounts.sign_in.passkeys import Passkey
-from tests.factories import PASSWORD
+from tests.factories import ACCOUNT_ID, PASSWORD
 
 pytestmark = pytest.mark.django_db
 
-LIST = "/profile/api-tokens/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 SIGN_IN = "/sign-in/passkey/"
 SECOND_STEP = "/sign-in/second-factor/"
 ADD = "/profile/security/passkeys/add/"

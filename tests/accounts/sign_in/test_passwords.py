@@ -11,7 +11,7 @@ from time_machine import TimeMachineFixture
 
 from accounts.models import AuditEvent, Membership, TokenFamily
 from notifications.models import Mail
-from tests.factories import PASSWORD
+from tests.factories import ACCOUNT_ID, PASSWORD
 from tests.outbox import mail_to, mails_to, path_in
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 FORGOTTEN = "/password/forgotten/"
 SENT = "/password/forgotten/sent/"
 CHANGE = "/profile/security/password/"
-LIST = "/profile/api-tokens/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 OTHER = "another long password"
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 URL = "/sign-up/"
 SENT = "/sign-up/sent/"
-LIST = "/profile/api-tokens/"
+HOME = "/"
 ANN = "ann@example.com"
 
 
@@ -31,7 +31,7 @@ def sign_up(client: Client, email: str = ANN, **more: str) -> Any:
 
 
 def is_signed_in(client: Client) -> bool:
-    return client.get(LIST).status_code == 200
+    return str(client.get(HOME)["Location"]).startswith("/accounts/")
 
 
 def sign_in(client: Client, email: str = ANN) -> Any:
@@ -74,7 +74,7 @@ def test_link_confirms_the_address_and_lets_the_browser_in_that_signed_up(client
     sign_up(client)
     path = path_in(mail_to(ANN))
     answer = client.post(path)
-    assert (answer.status_code, answer["Location"]) == (302, LIST)
+    assert (answer.status_code, answer["Location"]) == (302, HOME)
     assert is_signed_in(client)
 
 

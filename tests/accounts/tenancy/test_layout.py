@@ -11,6 +11,7 @@ from accounts.models import Membership
 from accounts.tenancy.context_processors import section_of
 from config.views import permission_denied
 from tests.conftest import SignIn
+from tests.factories import ACCOUNT_ID
 
 
 @pytest.mark.parametrize(
@@ -24,8 +25,19 @@ from tests.conftest import SignIn
         ("/profile/api-tokens/12/", "api-tokens"),
         ("/profile/audit-log/", "audit-log"),
         ("/profile/notifications/", "notifications"),
-        ("/notifications/", ""),
+        ("/accounts/3/", "account"),
+        ("/accounts/3/single-sign-on/settings/", "account"),
+        ("/accounts/3/users/invite/", "users"),
+        ("/accounts/3/api-tokens/12/", "api-tokens"),
+        ("/accounts/3/audit-log/", "audit-log"),
+        ("/accounts/3/notifications/settings/", "notifications"),
+        ("/accounts/3/notifications/", "inbox"),
+        ("/accounts/3/notifications/12/", "inbox"),
         ("/accounts/3/leave/", ""),
+        ("/accounts/new/", ""),
+        ("/accounts/", ""),
+        ("/accounts", ""),
+        ("/notifications/", ""),
         ("/", ""),
         ("", ""),
     ],
@@ -40,9 +52,12 @@ def test_page_belongs_to_an_entry_of_the_sidebar(path: str, section: str) -> Non
     [
         ("/profile/", "My profile", "page"),
         ("/profile/security/", "My profile", "true"),
-        ("/profile/users/invite/", "All users", "true"),
-        ("/profile/api-tokens/", "API tokens", "page"),
-        ("/profile/api-tokens/create/", "API tokens", "true"),
+        (f"/accounts/{ACCOUNT_ID}/", "Account", "page"),
+        (f"/accounts/{ACCOUNT_ID}/users/invite/", "All users", "true"),
+        (f"/accounts/{ACCOUNT_ID}/api-tokens/", "API tokens", "page"),
+        (f"/accounts/{ACCOUNT_ID}/api-tokens/create/", "API tokens", "true"),
+        (f"/accounts/{ACCOUNT_ID}/audit-log/", "Audit log", "page"),
+        (f"/accounts/{ACCOUNT_ID}/notifications/settings/", "Notifications", "page"),
         ("/iam/docs", "API documentation", "page"),
     ],
 )

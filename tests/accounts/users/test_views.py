@@ -1,4 +1,4 @@
-"""My profile, and working in another of my accounts."""
+"""My profile."""
 
 import re
 from datetime import datetime
@@ -11,13 +11,12 @@ from django.utils.html import strip_tags
 
 from accounts.models import AuditEvent, Membership, User
 from tests.conftest import Issue, SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID
 
 pytestmark = pytest.mark.django_db
 
 URL = "/profile/"
-SWITCH = "/accounts/switch/"
-LIST = "/profile/api-tokens/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 FORM = {
     "name": "Maria Okafor",
     "phone": "+49 (30) 1234-56",
@@ -148,101 +147,3 @@ def test_huge_form_is_refused(browser: Client, user: Membership, size: int) -> N
     before = facts(user)
     assert browser.post(URL, {**FORM, "name": "n" * size}).status_code == 413
     assert facts(user) == before
-
-
-# --- Working in another account ----------------------------------------------------------------
-
-
-def account_in(browser: Client) -> int:
-    """The account whose tokens the list shows."""
-    member: Membership = browser.get(LIST).context["member"]
-    return member.account_id
-
-
-def test_person_works_in_another_of_their_accounts(browser: Client, user: Membership) -> None:
-    second = MembershipFactory.create(user=user.user, account__name="Second Ltd.")
-    answer = browser.post(SWITCH, {"account": second.account_id}, follow=True)
-    assert "You work in Second Ltd. now" in text(answer)
-    assert account_in(browser) == second.account_id
-
-
-def test_list_shows_the_tokens_of_the_account_one_works_in(
-    browser: Client, user: Membership, issue: Issue
-) -> None:
-    second = MembershipFactory.create(user=user.user)
-    issue(user, name="First account's")
-    issue(second, name="Second account's")
-    browser.post(SWITCH, {"account": second.account_id})
-    said = text(browser.get(LIST))
-    assert "Second account's" in said
-    assert "First account's" not in said
-
-
-def test_token_of_the_account_one_left_is_not_found(
-    browser: Client, user: Membership, issue: Issue
-) -> None:
-    token = issue(user).token
-    second = MembershipFactory.create(user=user.user)
-    browser.post(SWITCH, {"account": second.account_id})
-    assert browser.get(f"{LIST}{token.pk}/delete/").status_code == 404
-
-
-@pytest.mark.parametrize("named", ["x", "", "0", "-1", "99999999999999999999", "\0", "9" * 5000])
-def test_account_that_does_not_exist_is_refused(
-    browser: Client, user: Membership, named: str
-) -> None:
-    answer = browser.post(SWITCH, {"account": named}, follow=True)
-    assert "You do not belong to that account." in text(answer)
-    assert account_in(browser) == user.account_id
-
-
-def test_account_of_others_is_refused_like_one_that_does_not_exist(
-    browser: Client, user: Membership, stranger: Membership
-) -> None:
-    answers = {
-        text(browser.post(SWITCH, {"account": account}, follow=True))
-        for account in (stranger.account_id, 987_654)
-    }
-    assert len(answers) == 1
-    assert account_in(browser) == user.account_id
-
-
-def test_account_that_removed_the_person_is_refused(
-    browser: Client, user: Membership, now: datetime
-) -> None:
-    former = MembershipFactory.create(user=user.user, removed_at=now)
-    browser.post(SWITCH, {"account": former.account_id})
-    assert account_in(browser) == user.account_id
-
-
-def test_person_who_is_removed_meanwhile_falls_back_to_their_first_account(
-    browser: Client, user: Membership, now: datetime
-) -> None:
-    second = MembershipFactory.create(user=user.user)
-    browser.post(SWITCH, {"account": second.account_id})
-    Membership.objects.filter(pk=second.pk).update(removed_at=now)
-    assert account_in(browser) == user.account_id
-
-
-def test_switch_without_an_account_is_refused(browser: Client, user: Membership) -> None:
-    assert "You do not belong" in text(browser.post(SWITCH, {}, follow=True))
-
-
-def test_link_alone_switches_nothing(browser: Client, user: Membership) -> None:
-    second = MembershipFactory.create(user=user.user)
-    assert browser.get(SWITCH, {"account": second.account_id}).status_code == 405
-    assert account_in(browser) == user.account_id
-
-
-@pytest.mark.parametrize(
-    "elsewhere", ["//evil.example", "https:evil.example", "\\\\evil.example", "\0"]
-)
-def test_switch_leads_to_no_other_site(browser: Client, user: Membership, elsewhere: str) -> None:
-    answer = browser.post(SWITCH, {"account": user.account_id, "next": elsewhere})
-    assert (answer.status_code, answer["Location"]) == (302, "/")
-
-
-def test_switch_of_another_site_is_refused(user: Membership, sign_in: SignIn) -> None:
-    browser = Client(enforce_csrf_checks=True)
-    sign_in(browser, user)
-    assert browser.post(SWITCH, {"account": user.account_id}).status_code == 403

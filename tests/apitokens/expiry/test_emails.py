@@ -252,10 +252,7 @@ def test_the_link_leads_to_these_tokens_in_their_account(
     token = expiring(user)
     issue(user, at=NOW - DAY)
     rendered = digest_for(user)
-    wanted = (
-        f"https://tokens.example/accounts/{user.account_id}/open/"
-        f"?next=/profile/api-tokens/%3Fids%3D{token.pk}"
-    )
+    wanted = f"https://tokens.example/accounts/{user.account_id}/api-tokens/?ids={token.pk}"
     assert wanted in rendered.text
     assert f'href="{wanted}"' in rendered.html
     assert "Show this token" in rendered.text
@@ -325,7 +322,7 @@ def test_it_says_why_it_came_and_how_to_stop_it(user: Membership) -> None:
     for part in (rendered.text, rendered.html):
         assert "You get this mail because you issued this API token." in part
         assert "“API token is expiring” is turned on for" in part
-        assert f"/accounts/{user.account_id}/open/?next=/profile/notifications/" in part
+        assert f"/accounts/{user.account_id}/notifications/settings/" in part
         assert "/notifications/unsubscribe/" in part
 
 
@@ -403,7 +400,7 @@ def test_a_token_deleted_meanwhile_is_left_out(user: Membership) -> None:
     for part in (rendered.text, rendered.html):
         assert "Stays" in part
         assert "Gone" not in part
-        assert f"%3D{stays.pk}" in part
+        assert f"?ids={stays.pk}" in part
         assert str(gone.pk) not in part
 
 

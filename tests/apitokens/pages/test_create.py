@@ -19,12 +19,12 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from tests.conftest import Api, Issue, SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
-URL = "/profile/api-tokens/create/"
-LIST = "/profile/api-tokens/"
+URL = f"/accounts/{ACCOUNT_ID}/api-tokens/create/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 TOKEN = re.compile(r"[1-9][0-9]{8}\$[0-9a-f]{72}")
 
 
@@ -33,6 +33,10 @@ def browser(client: Client, engineer: Membership, sign_in: SignIn) -> Client:
     """The browser of a member with the role Engineers."""
     sign_in(client, engineer)
     return client
+
+
+def create_url(member: Membership) -> str:
+    return f"/accounts/{member.account_id}/api-tokens/create/"
 
 
 def filled_in(**changes: Any) -> dict[str, Any]:
@@ -245,21 +249,19 @@ def test_date_that_is_left_in_the_field_does_not_matter_to_a_token_that_never_ex
     assert APIToken.objects.get().expires_at is None
 
 
-def test_member_of_two_accounts_creates_in_the_one_they_chose(
-    client: Client, engineer: Membership, sign_in: SignIn
+def test_member_of_two_accounts_creates_in_the_one_of_the_page(
+    browser: Client, engineer: Membership
 ) -> None:
     elsewhere = MembershipFactory.create(user=engineer.user, role=Role.USERS)
-    sign_in(client, elsewhere)
-    client.post(URL, filled_in())
+    browser.post(create_url(elsewhere), filled_in())
     assert APIToken.objects.get().account == elsewhere.account
 
 
 def test_role_of_the_other_account_does_not_count_here(
-    client: Client, engineer: Membership, sign_in: SignIn
+    browser: Client, engineer: Membership
 ) -> None:
     elsewhere = MembershipFactory.create(user=engineer.user, role=Role.USERS)
-    sign_in(client, elsewhere)
-    assert client.post(URL, filled_in(role="5")).status_code == 400
+    assert browser.post(create_url(elsewhere), filled_in(role="5")).status_code == 400
     assert not APIToken.objects.exists()
 
 
@@ -439,7 +441,7 @@ def test_removed_member_creates_nothing(
     browser: Client, engineer: Membership, now: datetime
 ) -> None:
     Membership.objects.filter(pk=engineer.pk).update(removed_at=now)
-    assert browser.post(URL, filled_in()).status_code == 403
+    assert browser.post(URL, filled_in()).status_code == 404
     assert not APIToken.objects.exists()
 
 

@@ -16,10 +16,11 @@ from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.verification.verify import verify
 from tests.conftest import Api, Issue, SignIn
+from tests.factories import ACCOUNT_ID
 
 pytestmark = pytest.mark.django_db
 
-LIST = "/profile/api-tokens/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from django.utils.html import strip_tags
 from accounts.models import Membership
 from apitokens.models import APIToken
 from tests.conftest import Issue, SignIn
-from tests.factories import PASSWORD
+from tests.factories import ACCOUNT_ID, PASSWORD
 
 pytestmark = pytest.mark.django_db
 
-LIST = "/profile/api-tokens/"
-PEOPLE = "/profile/users/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
+PEOPLE = f"/accounts/{ACCOUNT_ID}/users/"
 
 
 @pytest.fixture

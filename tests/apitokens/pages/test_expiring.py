@@ -11,11 +11,11 @@ from accounts.models import Membership
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from tests.conftest import Issue, SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
-TOKENS = "/profile/api-tokens/"
+TOKENS = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 DAY = timedelta(days=1)
 
 

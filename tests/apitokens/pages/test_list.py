@@ -15,11 +15,11 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from tests.conftest import Issue, SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
-URL = "/profile/api-tokens/"
+URL = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 
 
 @pytest.fixture
@@ -89,16 +89,20 @@ def test_removed_member_sees_nothing(
     issue(user, name="Secret name")
     Membership.objects.filter(pk=user.pk).update(removed_at=now)
     answer = users_browser.get(URL)
-    assert answer.status_code == 403
+    assert answer.status_code == 404
     assert "Secret name" not in text(answer)
-    assert "You don't belong to an account" in text(answer)
+    told = users_browser.get("/", follow=True)
+    assert told.status_code == 403
+    assert "Secret name" not in text(told)
+    assert "You don't belong to an account" in text(told)
 
 
 def test_member_of_a_closed_account_sees_nothing(
     users_browser: Client, user: Membership, now: datetime
 ) -> None:
     Account.objects.update(closed_at=now)
-    assert users_browser.get(URL).status_code == 403
+    assert users_browser.get(URL).status_code == 404
+    assert users_browser.get("/").status_code == 403
 
 
 def test_person_who_was_deactivated_is_signed_out(users_browser: Client, user: Membership) -> None:
@@ -161,8 +165,8 @@ def test_deleted_token_has_no_menu_and_an_active_one_has(
     active, gone = issue(user).token, issue(user).token
     token_services.delete(token=gone, by=Actor.member(user), at=now)
     page = users_browser.get(URL, {"status": "all"}).content.decode()
-    assert f"/profile/api-tokens/{active.pk}/delete/" in page
-    assert f"/profile/api-tokens/{gone.pk}/delete/" not in page
+    assert f"/accounts/{ACCOUNT_ID}/api-tokens/{active.pk}/delete/" in page
+    assert f"/accounts/{ACCOUNT_ID}/api-tokens/{gone.pk}/delete/" not in page
 
 
 @pytest.mark.parametrize(("days", "is_marked"), [(6.9, True), (7.1, False), (0.5, True)])
@@ -205,11 +209,11 @@ def test_page_at_the_limit_says_so_instead_of_offering_the_form(
     Account.objects.update(token_limit=1)
     answer = users_browser.get(URL)
     assert "All 1 are in use" in text(answer)
-    assert "/profile/api-tokens/create/" not in answer.content.decode()
+    assert f"/accounts/{ACCOUNT_ID}/api-tokens/create/" not in answer.content.decode()
 
 
 def test_page_below_the_limit_offers_the_form(users_browser: Client) -> None:
-    assert "/profile/api-tokens/create/" in users_browser.get(URL).content.decode()
+    assert f"/accounts/{ACCOUNT_ID}/api-tokens/create/" in users_browser.get(URL).content.decode()
 
 
 # --- Filters, search, sorting, pages -----------------------------------------------------------

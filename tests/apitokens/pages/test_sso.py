@@ -17,11 +17,11 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from sso.models import Connection, InactivityAction
 from tests.conftest import Issue, SignIn
-from tests.factories import CertificateFactory, ConnectionFactory, MembershipFactory
+from tests.factories import ACCOUNT_ID, CertificateFactory, ConnectionFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
-LIST = "/profile/api-tokens/"
+LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 CREATE = f"{LIST}create/"
 SYSTEM = Actor.operator(through=EntryPoint.SYSTEM)
 WARNING = "when their provider revokes their access we are not told, and their tokens stay active."

@@ -21,7 +21,7 @@ from apitokens.usage.store import Use, store_usage
 from apitokens.verification.refusals import Refused
 from apitokens.verification.verify import verify
 from tests.conftest import Api, Issue, SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -40,15 +40,19 @@ def token(user: Membership, issue: Issue) -> APIToken:
     return issue(user, description="Ask Jo\nbefore touching it").token
 
 
+def page_of(token_id: int | str) -> str:
+    return f"/accounts/{ACCOUNT_ID}/api-tokens/{token_id}/"
+
+
 def page(browser: Client, token: APIToken, **query: Any) -> str:
     """What a person reads on the page."""
-    answer = browser.get(f"/profile/api-tokens/{token.pk}/", query)
+    answer = browser.get(page_of(token.pk), query)
     assert answer.status_code == 200
     return re.sub(r"\s+", " ", unescape(strip_tags(answer.content.decode())))
 
 
 def status(browser: Client, token_id: int) -> int:
-    return browser.get(f"/profile/api-tokens/{token_id}/").status_code
+    return browser.get(page_of(token_id)).status_code
 
 
 def use(token: APIToken, at: datetime, times: int = 1, address: str = "192.0.2.1") -> None:
@@ -81,29 +85,29 @@ def test_administrator_of_another_account_gets_404_as_for_nothing(
     client: Client, stranger: Membership, token: APIToken, sign_in: SignIn
 ) -> None:
     sign_in(client, stranger)
-    answers = [client.get(f"/profile/api-tokens/{pk}/") for pk in (token.pk, 5)]
+    answers = [client.get(page_of(pk)) for pk in (token.pk, 5)]
     assert [answer.status_code for answer in answers] == [404, 404]
     told = [answer.content.replace(str(token.pk).encode(), b"5") for answer in answers]
     assert re.sub(rb"nonce.*?\"", b"", told[0]) == re.sub(rb"nonce.*?\"", b"", told[1])
 
 
 def test_stranger_is_asked_to_sign_in(client: Client, token: APIToken) -> None:
-    url = f"/profile/api-tokens/{token.pk}/"
+    url = page_of(token.pk)
     answer = client.get(url)
     assert (answer.status_code, answer["Location"]) == (302, f"/sign-in/?next={url}")
 
 
 @pytest.mark.parametrize("number", ["0", "9" * 40])
 def test_number_that_no_token_has_is_404(browser: Client, number: str) -> None:
-    assert browser.get(f"/profile/api-tokens/{number}/").status_code == 404
+    assert browser.get(page_of(number)).status_code == 404
 
 
 def test_page_is_for_reading(browser: Client, token: APIToken) -> None:
-    assert browser.post(f"/profile/api-tokens/{token.pk}/").status_code == 405
+    assert browser.post(page_of(token.pk)).status_code == 405
 
 
 def test_page_is_not_kept_by_caches(browser: Client, token: APIToken) -> None:
-    assert "no-store" in browser.get(f"/profile/api-tokens/{token.pk}/")["Cache-Control"]
+    assert "no-store" in browser.get(page_of(token.pk))["Cache-Control"]
 
 
 # --- Facts -------------------------------------------------------------------------------------
@@ -117,8 +121,8 @@ def test_facts_are_told(browser: Client, token: APIToken, user: Membership) -> N
 
 
 def test_list_leads_to_it(browser: Client, token: APIToken) -> None:
-    listing = browser.get("/profile/api-tokens/").content.decode()
-    assert f'<a href="/profile/api-tokens/{token.pk}/"><bdi>{token.name}</bdi></a>' in listing
+    listing = browser.get(f"/accounts/{ACCOUNT_ID}/api-tokens/").content.decode()
+    assert f'<a href="{page_of(token.pk)}"><bdi>{token.name}</bdi></a>' in listing
 
 
 def test_deleted_token_has_its_page_but_nothing_to_delete(
@@ -133,7 +137,7 @@ def test_deleted_token_has_its_page_but_nothing_to_delete(
 
 def test_text_of_people_is_text(browser: Client, user: Membership, issue: Issue) -> None:
     token = issue(user, name="<i>x", description="<script>y").token
-    content = browser.get(f"/profile/api-tokens/{token.pk}/").content.decode()
+    content = browser.get(page_of(token.pk)).content.decode()
     assert "<i>x" not in content
     assert "<script>y" not in content
 
@@ -179,7 +183,7 @@ def test_usage_is_told_in_numbers_too(browser: Client, token: APIToken, now: dat
 
 
 def test_token_that_was_never_used_has_no_chart(browser: Client, token: APIToken) -> None:
-    answer = browser.get(f"/profile/api-tokens/{token.pk}/")
+    answer = browser.get(page_of(token.pk))
     assert "It has not been used yet." in answer.content.decode()
     assert 'class="chart"' not in answer.content.decode()
 
@@ -211,7 +215,7 @@ def test_addresses_of_another_token_are_not_told(
 
 
 def _html(browser: Client, token: APIToken) -> str:
-    return browser.get(f"/profile/api-tokens/{token.pk}/").content.decode()
+    return browser.get(page_of(token.pk)).content.decode()
 
 
 # --- Events ------------------------------------------------------------------------------------
@@ -219,7 +223,7 @@ def _html(browser: Client, token: APIToken) -> str:
 
 def told(browser: Client, token: APIToken, **query: Any) -> list[str]:
     """The events on the page, from top to bottom."""
-    html = browser.get(f"/profile/api-tokens/{token.pk}/", query).content.decode()
+    html = browser.get(page_of(token.pk), query).content.decode()
     html = html[html.index("events-heading") :]
     return [unescape(each) for each in re.findall(r'rowheader"[^>]*>(.*?)</th>', html)]
 

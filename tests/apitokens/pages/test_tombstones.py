@@ -18,11 +18,11 @@ from apitokens.filters import PageFilter
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from tests.conftest import Api, SignIn
-from tests.factories import MembershipFactory, issue
+from tests.factories import ACCOUNT_ID, MembershipFactory, issue
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
-URL = "/profile/api-tokens/"
+URL = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 NOW = datetime.now(UTC)
 TOMBSTONES = 100_000
 FIRST_ID = 200_000_000
@@ -35,7 +35,7 @@ it is a tenth of that at the most."""
 def old_hand(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Membership]:
     """An Administrator of an account with twelve active tokens and 100,000 deleted ones."""
     with django_db_blocker.unblock(), transaction.atomic():
-        member = MembershipFactory.create(role=Role.ADMINISTRATORS)
+        member = MembershipFactory.create(account__pk=ACCOUNT_ID, role=Role.ADMINISTRATORS)
         _bury(member, MembershipFactory.create_batch(20, account=member.account))
         for number in range(12):
             issue(member, at=NOW, name=f"Living {number}")

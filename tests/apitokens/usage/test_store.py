@@ -20,7 +20,7 @@ from notifications.preferences.services import turn_off
 from notifications.recipients import Person
 from tests.apitokens.usage.locks import row_locked
 from tests.conftest import Issue, is_on_postgresql
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
@@ -343,7 +343,7 @@ def test_notice_names_the_token_the_addresses_and_what_to_do(strong: APIToken) -
         f"Addresses: {AWAY}, 192.0.2.2",
         "If you don't know who uses it there, delete the token and create a new one.",
     ]
-    assert f"/profile/api-tokens/{strong.pk}/" in second.link
+    assert f"/accounts/{ACCOUNT_ID}/api-tokens/{strong.pk}/" in second.link
 
 
 def test_notice_of_many_addresses_stays_short(strong: APIToken) -> None:

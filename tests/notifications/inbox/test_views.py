@@ -16,12 +16,12 @@ from notifications.models import Notice
 from notifications.recipients import Person
 from notifications.services import News
 from tests.conftest import SignIn
-from tests.factories import MembershipFactory, UserFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
-INBOX = "/notifications/"
-TOKENS = "/profile/api-tokens/"
+INBOX = f"/accounts/{ACCOUNT_ID}/notifications/"
+TOKENS = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 Tell = Callable[..., Notice]
 
 
@@ -68,7 +68,7 @@ def test_a_notice_shows_title_lines_time_and_link(
     assert ">Backup</p>" in page
     assert ">Uptime probe</p>" in page
     assert f'<time datetime="{notice.created_at:%Y-%m-%dT%H:%M}' in page
-    assert f'href="/notifications/{notice.pk}/"' in page
+    assert f'href="/accounts/{ACCOUNT_ID}/notifications/{notice.pk}/"' in page
     assert "Show these tokens" in page
 
 
@@ -295,7 +295,12 @@ def test_marking_all_leaves_other_people_and_other_accounts_alone(
 
 
 @pytest.mark.parametrize(
-    "path", ["/notifications/", "/notifications/1/", "/profile/notifications/"]
+    "path",
+    [
+        INBOX,
+        f"{INBOX}1/",
+        f"{INBOX}settings/",
+    ],
 )
 def test_strangers_are_asked_to_sign_in(client: Client, db: None, path: str) -> None:
     assert client.get(path)["Location"].startswith("/sign-in/?next=/")
@@ -303,7 +308,7 @@ def test_strangers_are_asked_to_sign_in(client: Client, db: None, path: str) -> 
 
 def test_a_person_without_an_account_is_told_so(client: Client, db: None) -> None:
     client.force_login(UserFactory.create())
-    for path in (INBOX, "/profile/notifications/"):
+    for path in ("/notifications/", "/profile/notifications/"):
         answer = client.get(path)
         assert answer.status_code == 403
         page = answer.content.decode()
@@ -316,8 +321,9 @@ def test_a_person_who_was_removed_reads_nothing_any_more(
 ) -> None:
     notice = tell(user)
     Membership.objects.filter(pk=user.pk).update(removed_at=now)
-    assert browser.get(INBOX).status_code == 403
-    assert browser.get(f"{INBOX}{notice.pk}/").status_code == 403
+    assert browser.get(INBOX).status_code == 404
+    assert browser.get(f"{INBOX}{notice.pk}/").status_code == 404
+    assert not Notice.objects.exclude(read_at=None).exists()
 
 
 # --- The bell ----------------------------------------------------------------------------------
@@ -353,13 +359,26 @@ def test_the_bell_says_how_many_are_unread(
     assert (badge in page) is (number is not None)
 
 
-def test_the_bell_rings_for_the_account_that_is_open(
-    browser: Client, user: Membership, tell: Tell, sign_in: SignIn
+def test_the_bell_rings_for_the_account_of_the_page(
+    browser: Client, user: Membership, tell: Tell
+) -> None:
+    elsewhere = MembershipFactory.create(user=user.user)
+    tell(elsewhere)
+    theirs = f"/accounts/{elsewhere.account_id}/"
+    assert "No unread notices" in body(browser, TOKENS)
+    assert "1 unread notice<" in body(browser, f"{theirs}api-tokens/")
+    assert "No unread notices" in body(browser, TOKENS)
+    assert f'href="{INBOX}"' in body(browser, TOKENS)
+    assert f'href="{theirs}notifications/"' in body(browser, theirs)
+
+
+def test_the_bell_of_pages_of_no_account_rings_for_the_one_used_last(
+    browser: Client, user: Membership, tell: Tell
 ) -> None:
     elsewhere = MembershipFactory.create(user=user.user)
     tell(elsewhere)
     assert "No unread notices" in body(browser, "/profile/")
-    sign_in(browser, elsewhere)
+    body(browser, f"/accounts/{elsewhere.account_id}/")
     assert "1 unread notice<" in body(browser, "/profile/")
 
 

@@ -102,7 +102,7 @@ def test_afterwards_the_page_says_stopped_and_leads_to_the_settings(
     page = client.get(path_for(user)).content.decode()
     assert "Stopped" in page
     assert "Stop these mails" not in page
-    assert f"/accounts/{user.account_id}/open/?next=/profile/notifications/" in page
+    assert f"/accounts/{user.account_id}/notifications/settings/" in page
 
 
 def test_a_person_who_left_can_still_stop_them(

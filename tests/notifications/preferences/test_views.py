@@ -6,7 +6,6 @@ import pytest
 from django.test import Client
 
 from accounts.models import Membership
-from accounts.tenancy.decorators import SESSION_KEY
 from notifications.kinds import (
     CERTIFICATE_ENDING,
     KINDS,
@@ -20,11 +19,11 @@ from notifications.models import Preference
 from notifications.preferences.services import settings_of, turn_off
 from notifications.recipients import Person
 from tests.conftest import SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
-SETTINGS = "/profile/notifications/"
+SETTINGS = f"/accounts/{ACCOUNT_ID}/notifications/settings/"
 BOXES = [
     f"{kind.code}-{channel}"
     for kind in (
@@ -124,24 +123,21 @@ def test_settings_of_other_people_and_other_accounts_stay(
     assert saved == {(user.user_id, user.account_id)}
 
 
-def test_a_page_left_open_over_a_switch_of_accounts_saves_nothing(
+def test_page_saves_for_its_account_whatever_was_opened_since(
     browser: Client, user: Membership
 ) -> None:
-    """It was made for the first account; saving it for the second would be a surprise."""
     elsewhere = MembershipFactory.create(user=user.user, account__name="Globex")
-    session = browser.session
-    session[SESSION_KEY] = elsewhere.account_id
-    session.save()
+    browser.get(SETTINGS)
+    browser.get(f"/accounts/{elsewhere.account_id}/notifications/settings/")
     page = save(browser, user)
-    assert "Nothing was saved" in page
-    assert "Globex" in page
-    assert not Preference.objects.exists()
+    assert "Globex</bdi></strong>" not in page
+    assert set(Preference.objects.values_list("account_id", flat=True)) == {user.account_id}
 
 
 @pytest.mark.parametrize("number", ["", "0", "x", "9" * 23])
 def test_a_forged_form_saves_nothing(browser: Client, number: str) -> None:
     answer = browser.post(SETTINGS, {"account": number, "allows_any": "on"}, follow=True)
-    assert "Nothing was saved" in answer.content.decode()
+    assert "This form is damaged." in answer.content.decode()
     assert not Preference.objects.exists()
 
 
@@ -160,7 +156,7 @@ def test_saving_needs_the_form_of_the_page(user: Membership, sign_in: SignIn) ->
 
 def test_saving_needs_a_present_member(browser: Client, user: Membership, now: datetime) -> None:
     Membership.objects.filter(pk=user.pk).update(removed_at=now)
-    assert browser.post(SETTINGS, {"account": user.account_id}).status_code == 403
+    assert browser.post(SETTINGS, {"account": user.account_id}).status_code == 404
     assert not Preference.objects.exists()
 
 

@@ -15,7 +15,7 @@ from notifications.recipients import Person
 from sso import tasks
 from sso.connections.certificate_notices import notify_expiring_certificates
 from sso.models import Certificate, Connection
-from tests.factories import CertificateFactory, ConnectionFactory, MembershipFactory
+from tests.factories import ACCOUNT_ID, CertificateFactory, ConnectionFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -69,9 +69,7 @@ def test_notice_says_when_where_and_what_to_do(
     [notice] = notices()
     assert notice.title == "The certificate of single sign-on ends on 4 May 2031"
     assert "Company directory" in notice.text
-    assert notice.link == (
-        f"/accounts/{administrator.account_id}/open/?next=/profile/account/single-sign-on/"
-    )
+    assert notice.link == f"/accounts/{administrator.account_id}/single-sign-on/"
 
 
 def test_mail_has_the_text_of_the_notice(certificate: Certificate, now: datetime) -> None:
@@ -80,7 +78,7 @@ def test_mail_has_the_text_of_the_notice(certificate: Certificate, now: datetime
     assert rendered is not None
     assert "ends on" in rendered.subject
     assert "Company directory" in rendered.text
-    assert "/profile/account/single-sign-on/" in rendered.text
+    assert f"/accounts/{ACCOUNT_ID}/single-sign-on/" in rendered.text
 
 
 def test_second_run_notifies_nobody(certificate: Certificate, now: datetime) -> None:

@@ -19,6 +19,7 @@ from sso.models import Certificate, Connection, Domain, Subject
 from sso.saml.metadata import MAX_BYTES
 from tests.conftest import SignIn
 from tests.factories import (
+    ACCOUNT_ID,
     PASSWORD,
     CertificateFactory,
     ConnectionFactory,
@@ -30,7 +31,7 @@ from tests.sso.saml.test_metadata_fetch import says, server
 
 pytestmark = pytest.mark.django_db
 
-URL = "/profile/account/single-sign-on/"
+URL = f"/accounts/{ACCOUNT_ID}/single-sign-on/"
 PROVIDER = f"{URL}provider/"
 SETTINGS = f"{URL}settings/"
 DAY = timedelta(days=1)
@@ -72,6 +73,10 @@ def text(answer: Any) -> str:
     return re.sub(r"\s+", " ", unescape(strip_tags(answer.content.decode())))
 
 
+def page_of(name: str) -> str:
+    return reverse(f"sso:{name}", args=[ACCOUNT_ID])
+
+
 def reread(connection: Connection) -> Connection:
     return Connection.objects.get(pk=connection.pk)
 
@@ -87,7 +92,7 @@ def test_page_is_for_administrators(
     client: Client, connection: Connection, engineer: Membership, sign_in_now: SignIn, name: str
 ) -> None:
     sign_in_now(client, engineer)
-    answer = client.get(reverse(f"sso:{name}"))
+    answer = client.get(page_of(name))
     assert answer.status_code == 403
     assert connection.entity_id not in answer.content.decode()
 
@@ -97,7 +102,7 @@ def test_nothing_is_changed_by_others(
     client: Client, connection: Connection, engineer: Membership, sign_in_now: SignIn, name: str
 ) -> None:
     sign_in_now(client, engineer)
-    assert client.post(reverse(f"sso:{name}")).status_code == 403
+    assert client.post(page_of(name)).status_code == 403
     assert reread(connection).is_on
 
 
@@ -106,7 +111,7 @@ def test_page_asks_for_the_password_once_more(
     client: Client, connection: Connection, administrator: Membership, sign_in: SignIn, name: str
 ) -> None:
     sign_in(client, administrator)
-    address = reverse(f"sso:{name}")
+    address = page_of(name)
     asked = unquote(client.get(address).headers["Location"])
     assert asked == f"/sign-in/again/?next={address}"
 
@@ -117,7 +122,7 @@ def test_change_asks_for_the_password_once_more(
 ) -> None:
     sign_in(client, administrator)
     before = AuditEvent.objects.filter(kind__startswith="sso.").count()
-    answer = client.post(reverse(f"sso:{name}"), {"name": "example.com"})
+    answer = client.post(page_of(name), {"name": "example.com"})
     assert answer.headers["Location"].startswith("/sign-in/again/")
     assert AuditEvent.objects.filter(kind__startswith="sso.").count() == before
 
@@ -136,19 +141,19 @@ def test_page_shows_nothing_of_other_accounts(browser: Client, stranger: Members
 
 @pytest.mark.parametrize("name", ["provider", "settings", "remove"])
 def test_without_a_connection_there_is_nothing_to_change(browser: Client, name: str) -> None:
-    assert browser.get(reverse(f"sso:{name}")).status_code == 404
-    assert browser.post(reverse(f"sso:{name}")).status_code == 404
+    assert browser.get(page_of(name)).status_code == 404
+    assert browser.post(page_of(name)).status_code == 404
 
 
 def test_account_page_leads_there(browser: Client) -> None:
-    assert URL in browser.get("/profile/account/").content.decode()
+    assert URL in browser.get(f"/accounts/{ACCOUNT_ID}/").content.decode()
 
 
 def test_account_page_leads_others_nowhere(
     client: Client, engineer: Membership, sign_in: SignIn
 ) -> None:
     sign_in(client, engineer)
-    assert URL not in client.get("/profile/account/").content.decode()
+    assert URL not in client.get(f"/accounts/{ACCOUNT_ID}/").content.decode()
 
 
 # --- Creation ---
@@ -431,7 +436,7 @@ def test_untested_provider_offers_the_test_and_no_switch(
 ) -> None:
     Connection.objects.update(is_on=False, tested_at=None)
     page = browser.get(URL).content.decode()
-    assert reverse("sso:test") in page
+    assert page_of("test") in page
     assert f"{URL}on/" not in page
 
 

@@ -12,6 +12,7 @@ from sso.enforcement.services import is_forced
 from sso.models import Connection
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import (
+    ACCOUNT_ID,
     ConnectionFactory,
     DomainFactory,
     MembershipFactory,
@@ -21,7 +22,7 @@ from tests.factories import (
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
-PEOPLE = "/profile/users/"
+PEOPLE = f"/accounts/{ACCOUNT_ID}/users/"
 
 
 @pytest.fixture

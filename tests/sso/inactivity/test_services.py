@@ -279,7 +279,7 @@ def test_mail_names_the_people_the_provider_and_the_way(
     mail = mail_to(administrator.user.email)
     assert "Not signed in through Okta for 30 days" in mail.text
     assert f"{inactive.user.name} (1)" in mail.text
-    assert "signs_in_by%3Dsso" in mail.text
+    assert "?signs_in_by=sso" in mail.text
 
 
 def test_other_roles_are_not_notified(

@@ -16,11 +16,11 @@ from accounts.roles import Role
 from sso.inactivity import listing
 from sso.models import Connection, InactivityAction
 from tests.conftest import Issue, SignIn
-from tests.factories import ConnectionFactory, MembershipFactory
+from tests.factories import ACCOUNT_ID, ConnectionFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
-PAGE = "/profile/account/single-sign-on/absence/"
+PAGE = f"/accounts/{ACCOUNT_ID}/single-sign-on/absence/"
 FORM = {"action": "suspend", "days": "14"}
 
 
@@ -138,7 +138,8 @@ def test_it_says_which_tokens_are_suspended(
 
 
 def test_it_leads_to_deleting_all_tokens_of_a_person(browser: Client, member: Membership) -> None:
-    assert f"/profile/api-tokens/of/{member.user_id}/delete/" in browser.get(PAGE).content.decode()
+    path = f"/accounts/{ACCOUNT_ID}/api-tokens/of/{member.user_id}/delete/"
+    assert path in browser.get(PAGE).content.decode()
 
 
 def test_page_warns_while_single_sign_on_is_off(browser: Client, connection: Connection) -> None:

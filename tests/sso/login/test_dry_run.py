@@ -8,14 +8,14 @@ from django.urls import reverse
 from accounts.models import AuditEvent, Membership, User
 from sso.models import Connection, Subject
 from tests.conftest import SignIn
-from tests.factories import MembershipFactory
+from tests.factories import ACCOUNT_ID, ConnectionFactory, MembershipFactory
 from tests.idp.keys import SigningKey, make_key
 from tests.sso import login_steps
 from tests.sso.saml_responses import BOTH
 
 pytestmark = pytest.mark.django_db
 
-TEST, RESULT = "sso:test", "sso:tested"
+TEST, RESULT = (reverse(f"sso:{name}", args=[ACCOUNT_ID]) for name in ("test", "tested"))
 
 
 @pytest.fixture
@@ -33,15 +33,15 @@ def tester(client: Client, administrator: Membership, sign_in_now: SignIn) -> Cl
 
 
 def begin(client: Client) -> str:
-    return str(client.get(reverse(TEST))["Location"])
+    return str(client.get(TEST)["Location"])
 
 
 def test_button_leads_to_a_page_that_redirects(tester: Client, untested: Connection) -> None:
     """The policy `form-action` lets no form lead to another site."""
-    answer = tester.post(reverse(TEST))
+    answer = tester.post(TEST)
 
     assert answer.status_code == 200
-    assert f'content="0; url={reverse(TEST)}"' in answer.content.decode()
+    assert f'content="0; url={TEST}"' in answer.content.decode()
 
 
 def test_dry_run_shows_the_assertion(
@@ -113,7 +113,7 @@ def test_administrator_reads_why_an_answer_was_not_accepted(
     refused = login_steps.complete_login(tester, untested, make_key("mallory"), begin(tester))
     assert refused.status_code == 400
 
-    page = tester.get(reverse(RESULT)).content.decode()
+    page = tester.get(RESULT).content.decode()
 
     assert "made with another certificate" in page
     untested.refresh_from_db()
@@ -123,7 +123,25 @@ def test_administrator_reads_why_an_answer_was_not_accepted(
 def test_without_an_answer_the_page_says_so(tester: Client, untested: Connection) -> None:
     begin(tester)
 
-    assert "No answer has come yet" in tester.get(reverse(RESULT)).content.decode()
+    assert "No answer has come yet" in tester.get(RESULT).content.decode()
+
+
+def test_result_is_shown_in_the_account_of_the_test_only(
+    tester: Client, untested: Connection, signing: SigningKey, administrator: Membership
+) -> None:
+    elsewhere = MembershipFactory.create(user=administrator.user)
+    ConnectionFactory.create(account=elsewhere.account)
+    there = RESULT.replace(str(ACCOUNT_ID), str(elsewhere.account_id))
+    address = begin(tester)
+    tester.get(f"/accounts/{elsewhere.account_id}/")  # in another tab
+
+    back = login_steps.complete_login(tester, untested, signing, address)
+
+    assert back["Location"] == RESULT
+    assert "maria-7f3a" in tester.get(RESULT).content.decode()
+    assert "No answer has come yet" in tester.get(there).content.decode()
+    untested.refresh_from_db()
+    assert untested.tested_at is not None
 
 
 def test_answer_to_a_test_signs_in_nobody_elsewhere(
@@ -154,22 +172,23 @@ def test_administrator_of_another_account_cannot_finish_it(
     assert untested.tested_at is None
 
 
-@pytest.mark.parametrize("name", [TEST, RESULT])
+@pytest.mark.parametrize("path", [TEST, RESULT])
 def test_others_than_administrators_test_nothing(
-    client: Client, untested: Connection, engineer: Membership, sign_in_now: SignIn, name: str
+    client: Client, untested: Connection, engineer: Membership, sign_in_now: SignIn, path: str
 ) -> None:
     sign_in_now(client, engineer)
 
-    assert client.get(reverse(name)).status_code == 403
+    assert client.get(path).status_code == 403
 
 
-@pytest.mark.parametrize("name", [TEST, RESULT])
+@pytest.mark.parametrize("path", [TEST, RESULT])
 def test_administrator_of_an_account_without_connection_finds_nothing(
-    client: Client, untested: Connection, stranger: Membership, sign_in_now: SignIn, name: str
+    client: Client, untested: Connection, stranger: Membership, sign_in_now: SignIn, path: str
 ) -> None:
     sign_in_now(client, stranger)
 
-    assert client.get(reverse(name)).status_code == 404
+    for account in (untested.account_id, stranger.account_id):
+        assert client.get(path.replace(str(ACCOUNT_ID), str(account))).status_code == 404
 
 
 def test_dry_run_classifies_the_person(

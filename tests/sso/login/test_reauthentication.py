@@ -71,7 +71,7 @@ def test_form_that_was_interrupted_is_sent_then(
 ) -> None:
     login_steps.sign_in(client, trusted, signing)
     other = MembershipFactory.create(account=trusted.account, role=Role.USERS)
-    path = reverse("accounts:remove", args=[other.user_id])
+    path = reverse("accounts:remove", args=[other.account_id, other.user_id])
     interrupted = client.post(path)
     assert interrupted["Location"].startswith(reverse("sso:again"))
 

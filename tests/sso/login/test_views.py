@@ -41,7 +41,8 @@ def test_login_leads_to_the_account(
 
     page = login_steps.sign_in(client, trusted, signing)
 
-    assert page["Location"] == reverse("apitokens:list")
+    assert page["Location"] == reverse("home")
+    assert client.get("/")["Location"] == reverse("apitokens:list", args=[maria.account_id])
     assert is_in(client, maria)
     assert client.session[SESSION_KEY] == maria.account_id
 
@@ -106,7 +107,7 @@ def test_signing_in_leads_to_no_other_site(
 
     page = login_steps.complete_login(client, trusted, signing, address)
 
-    assert page["Location"] == reverse("apitokens:list")
+    assert page["Location"] == reverse("home")
 
 
 def test_who_is_signed_in_already_is_not_sent_to_the_provider(

@@ -1,0 +1,218 @@
+"""What a page shows is what it acts on, whatever other tabs of the browser show: every form of an
+account, sent after a page of another account of the same person was opened."""
+
+import re
+from datetime import datetime
+from html import unescape
+from typing import Any, NamedTuple
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Membership
+from accounts.roles import Role
+from apitokens.models import APIToken
+from tests.conftest import SignIn
+from tests.factories import PASSWORD, UserFactory
+from tests.tenancy.expected_outcomes import EXPECTED
+from tests.tenancy.probe import outcome, send
+from tests.tenancy.routes import Route, routes
+from tests.tenancy.two_accounts import FORMS, Side, build
+
+pytestmark = pytest.mark.django_db
+
+PAGES = [route for route in routes() if not route.is_call and not route.name.startswith("admin:")]
+IN_ACCOUNT = [route for route in PAGES if "account_id" in route.arguments]
+OF_THE_PERSON = [route for route in PAGES if not {"account_id", "slug"} & set(route.arguments)]
+"""Routes whose address names no account: neither by its id, nor, for a provider, by its slug."""
+ROUTES = {route.name: route for route in PAGES}
+HIDDEN = re.compile(r'<input type="hidden"\s+name="([^"]+)"\s+value="([^"]*)"')
+LINKS = re.compile(r'\b(?:href|action|data-secret-page)="(/[^"]*)"')
+TO_OTHERS = re.compile(
+    r'<details class="menu topbar__account".*?</details>'
+    r'|<section class="card" aria-labelledby="my-accounts".*?</section>',
+    re.S,
+)
+"""The account switcher, and the list of one's own accounts."""
+
+
+def takes(route: Route, method: str) -> bool:
+    return set(EXPECTED[route.name][method].values()) != {"405"}
+
+
+def is_page(route: Route) -> bool:
+    """True if an Administrator gets a page to look at, and no file."""
+    return EXPECTED[route.name]["GET"]["administrator"] == "200" and not route.name.endswith(
+        "_file"
+    )
+
+
+class Tabs(NamedTuple):
+    """One browser session of a person with two accounts."""
+
+    browser: Client
+    a: Side
+    b: Side
+
+    def open(self, side: Side, page: str) -> str:
+        """Open a page of this account, in a tab of it. Returns its content."""
+        answer = self.browser.get(side.address(ROUTES[page]))
+        assert answer.status_code == 200, page
+        return unescape(answer.content.decode())
+
+    def send(self, side: Side, form: str, **fields: Any) -> Any:
+        """Send the form of a page of this account."""
+        return self.browser.post(side.address(ROUTES[form]), fields)
+
+
+@pytest.fixture
+def tabs(client: Client, sign_in_now: SignIn, now: datetime) -> Tabs:
+    person, colleague = UserFactory.create(), UserFactory.create(name="Colleague")
+    a, b = (build(name, person, colleague, now) for name in ("Acme", "Globex"))
+    sign_in_now(client, a.person)
+    return Tabs(client, a, b)
+
+
+# --- Every form --------------------------------------------------------------------------------
+
+
+def test_every_route_that_takes_a_form_is_walked() -> None:
+    assert {route.name for route in IN_ACCOUNT if takes(route, "POST")} == set(FORMS)
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first account", "second account"])
+@pytest.mark.parametrize("name", FORMS)
+def test_form_changes_the_account_of_its_page_only(tabs: Tabs, name: str, is_first: bool) -> None:
+    ours, others = (tabs.a, tabs.b) if is_first else (tabs.b, tabs.a)
+    form, address = FORMS[name], ours.address(ROUTES[name])
+    for side in (ours, others):
+        form.prepare(side)
+    page = tabs.open(ours, form.page)
+    assert f'action="{address}"' in page
+    before, kept = ours.state(), others.state()
+
+    tabs.open(others, form.page)
+    tabs.open(others, "accounts:account")
+    answer = tabs.browser.post(address, dict(HIDDEN.findall(page)) | form.filled_in)
+
+    assert outcome(answer) == form.outcome
+    assert others.state() == kept
+    assert (ours.state() != before) is form.changes_something
+
+
+def test_followed_notice_is_read_in_its_account_only(tabs: Tabs) -> None:
+    """The only link that changes something."""
+    address = tabs.a.address(ROUTES["notifications:follow"])
+    assert f'href="{address}"' in tabs.open(tabs.a, "notifications:inbox")
+    kept = tabs.b.state()
+
+    tabs.open(tabs.b, "notifications:inbox")
+    tabs.browser.get(address)
+
+    tabs.a.notice.refresh_from_db()
+    assert tabs.a.notice.read_at is not None
+    assert tabs.b.state() == kept
+
+
+@pytest.mark.parametrize("route", OF_THE_PERSON, ids=lambda route: route.name)
+def test_form_of_the_person_changes_no_account(tabs: Tabs, route: Route) -> None:
+    values = {
+        "page": "profile/api-tokens/",
+        "pk": 1,
+        "signed": "no:such",
+        "key": "x",
+        "uidb36": "1",
+    }
+    address = reverse(route.name, kwargs={name: values[name] for name in route.arguments})
+    before = tabs.a.state(), tabs.b.state()
+
+    send(tabs.browser, "POST", address)
+
+    assert (tabs.a.state(), tabs.b.state()) == before
+
+
+# --- Every link --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [route.name for route in IN_ACCOUNT if is_page(route)])
+def test_page_leads_into_its_own_account_only(tabs: Tabs, name: str) -> None:
+    tabs.open(tabs.b, "accounts:account")
+    page = tabs.open(tabs.a, name)
+
+    links = LINKS.findall(TO_OTHERS.sub("", page))
+    ours = reverse("accounts:account", args=[tabs.a.account.pk])
+    of_accounts = [link for link in links if link.startswith("/accounts/")]
+    assert len(of_accounts) >= 7  # the brand, the bell and the sidebar, at least
+    assert [link for link in of_accounts if not link.startswith(ours)] == []
+    assert [link for link in links if link.startswith(FORMER)] == []
+
+
+FORMER = ("/profile/account/", "/profile/users/", "/profile/api-tokens/", "/profile/audit-log",
+          "/profile/notifications/", "/notifications/")  # fmt: skip
+"""Addresses that name no account."""
+
+
+# --- The worst of them, one by one -------------------------------------------------------------
+
+
+def test_token_is_created_in_the_account_of_the_form(tabs: Tabs) -> None:
+    page = tabs.open(tabs.a, "apitokens:create")
+    tabs.open(tabs.b, "apitokens:list")
+
+    fields = {**dict(HIDDEN.findall(page)), "role": Role.USERS.value, "expiration": "never"}
+    tabs.send(tabs.a, "apitokens:create", name="New", **fields)
+
+    assert APIToken.objects.get(name="New").account == tabs.a.account
+
+
+def test_user_is_removed_from_the_account_of_the_question(tabs: Tabs) -> None:
+    assert "Acme" in tabs.open(tabs.a, "accounts:remove")
+    tabs.open(tabs.b, "accounts:people")
+
+    tabs.send(tabs.a, "accounts:remove", delete_tokens="on")
+
+    present = Membership.objects.present().filter(user=tabs.a.colleague.user_id)
+    assert [member.account for member in present] == [tabs.b.account]
+
+
+def test_all_tokens_are_deleted_in_the_account_of_the_question(tabs: Tabs) -> None:
+    assert "Token of Acme" in tabs.open(tabs.a, "apitokens:delete_all")
+    tabs.open(tabs.b, "apitokens:list")
+
+    tabs.send(tabs.a, "apitokens:delete_all")
+
+    left = APIToken.objects.filter(deleted_at=None)
+    assert [token.account for token in left] == [tabs.b.account]
+
+
+def test_who_signs_in_again_comes_back_to_the_question_of_its_account(
+    tabs: Tabs, sign_in: SignIn
+) -> None:
+    sign_in(Client(), tabs.a.person)
+    tabs.browser.force_login(tabs.a.person.user)
+    session = tabs.browser.session
+    session["account_authentication_methods"] = []
+    session.save()
+    asked = tabs.send(tabs.a, "accounts:remove", delete_tokens="on")
+    assert outcome(asked) == "again"
+    tabs.open(tabs.b, "accounts:people")
+
+    again = tabs.browser.post(
+        reverse("account_reauthenticate"),
+        {"password": PASSWORD, "next": tabs.a.address(ROUTES["accounts:remove"])},
+    )
+
+    assert again["Location"] == tabs.a.address(ROUTES["accounts:people"])
+    present = Membership.objects.present().filter(user=tabs.a.colleague.user_id)
+    assert [member.account for member in present] == [tabs.b.account]
+
+
+def test_audit_log_is_downloaded_of_the_account_of_the_page(tabs: Tabs) -> None:
+    tabs.open(tabs.b, "accounts:audit_log")
+
+    answer = tabs.browser.get(tabs.a.address(ROUTES["accounts:audit_log_file"]))
+
+    said = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    assert str(tabs.a.token.pk) in said
+    assert str(tabs.b.token.pk) not in said

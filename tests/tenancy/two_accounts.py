@@ -1,0 +1,182 @@
+"""Two accounts of one person that look the same, and the form of every route that changes one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+
+from accounts.authorization.actor import Actor
+from accounts.invitations import services as invitations
+from accounts.models import Account, AuditEvent, Invitation, Membership, User
+from accounts.roles import Role
+from apitokens.models import APIToken
+from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
+from notifications.models import Mail, Notice, Preference
+from sso.models import Certificate, Connection, Domain, InactivityAction, Subject
+from tests.factories import (
+    AccountFactory,
+    CertificateFactory,
+    ConnectionFactory,
+    DomainFactory,
+    MembershipFactory,
+    SubjectFactory,
+    issue,
+)
+from tests.sso.metadata_documents import metadata
+from tests.tenancy.routes import Route
+
+
+@dataclass
+class Side:
+    """One of the accounts, where the person is an Administrator, with all that a form can change.
+
+    The colleague is the same user in both accounts: the same address but for its account is that
+    of the same person.
+    """
+
+    account: Account
+    person: Membership
+    colleague: Membership
+    token: APIToken
+    invitation: Invitation
+    notice: Notice
+    connection: Connection
+    certificate: Certificate
+    domain: Domain
+
+    def address(self, route: Route) -> str:
+        """The address of this account's object."""
+        return reverse(
+            route.name, kwargs={name: self._value(route, name) for name in route.arguments}
+        )
+
+    def _value(self, route: Route, name: str) -> int:
+        if name == "pk":
+            return next(pick(self) for start, pick in PKS.items() if route.name.startswith(start))
+        return {"account_id": self.account.pk, "user_id": self.colleague.user_id}[name]
+
+    def state(self) -> list[Any]:
+        """All rows of the account."""
+        own = {"account": self.account}
+        of_connection = {"connection__account": self.account}
+        tables: tuple[Any, ...] = (
+            Account.objects.filter(pk=self.account.pk),
+            *(model._default_manager.filter(**own) for model in OWN),
+            *(model._default_manager.filter(**of_connection) for model in OF_CONNECTION),
+        )
+        return [list(table.order_by("pk").values()) for table in tables]
+
+
+OWN = (Membership, Invitation, APIToken, Connection, Notice, Mail, Preference, AuditEvent)
+OF_CONNECTION = (Certificate, Domain, Subject)
+
+PKS: dict[str, Callable[[Side], int]] = {
+    "apitokens:": lambda side: side.token.pk,
+    "notifications:": lambda side: side.notice.pk,
+    "accounts:": lambda side: side.invitation.pk,
+    "sso:withdraw_domain": lambda side: side.domain.pk,
+    "sso:remove_certificate": lambda side: side.certificate.pk,
+}
+"""The values of `pk`, by the beginning of the route's name."""
+
+
+def build(name: str, user: User, colleague: User, at: datetime) -> Side:
+    """An account of this user, with a second Administrator so that one may leave."""
+    account = AccountFactory.create(name=name)
+    person = MembershipFactory.create(account=account, user=user)
+    MembershipFactory.create(account=account)
+    member = MembershipFactory.create(account=account, user=colleague, role=Role.ENGINEERS)
+    connection = ConnectionFactory.create(account=account)
+    CertificateFactory.create(connection=connection)
+    SubjectFactory.create(connection=connection, membership=person)
+    return Side(
+        account=account,
+        person=person,
+        colleague=member,
+        token=issue(member, at=at, name=f"Token of {name}").token,
+        invitation=invitations.invite(
+            account=account,
+            email="invited@example.com",
+            role=Role.USERS,
+            by=Actor.member(person),
+            at=at,
+        ),
+        notice=Notice.objects.create(
+            user=user,
+            account=account,
+            kind=TOKEN_CHANGED_BY_OTHERS.code,
+            title=f"Notice of {name}",
+            link=f"/accounts/{account.pk}/api-tokens/",
+            created_at=at,
+        ),
+        connection=connection,
+        certificate=CertificateFactory.create(connection=connection),
+        domain=DomainFactory.create(connection=connection, asked_by=person),
+    )
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a route is used: the page with its form, what is filled in, what holds before, and what
+    comes of it. Hidden fields are sent as the page has them."""
+
+    page: str
+    filled_in: dict[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Side], object] = lambda _side: None
+    outcome: str = "go"
+    changes_something: bool = True
+
+
+def _connection(**values: Any) -> Callable[[Side], object]:
+    return lambda side: Connection.objects.filter(account=side.account).update(**values)
+
+
+def _no_connection(side: Side) -> None:
+    Domain.objects.filter(connection=side.connection).delete()
+    side.connection.delete()
+
+
+PEOPLE, SSO, INBOX, TOKENS = (
+    "accounts:people",
+    "sso:connection",
+    "notifications:inbox",
+    "apitokens:list",
+)
+FORMS = {
+    "accounts:account": Form("accounts:account", {"name": "Renamed"}),
+    "accounts:leave": Form("accounts:leave"),
+    "accounts:invite": Form(
+        "accounts:invite",
+        {"email": "new@example.com", "name": "", "role": Role.USERS.value, "language": "en"},
+    ),
+    "accounts:send_again": Form(PEOPLE),
+    "accounts:withdraw": Form(PEOPLE),
+    "accounts:change_role": Form("accounts:change_role", {"role": Role.USERS.value}),
+    "accounts:remove": Form("accounts:remove", {"delete_tokens": "on"}),
+    "apitokens:create": Form(
+        "apitokens:create",
+        {"name": "New", "role": Role.USERS.value, "expiration": "never"},
+        outcome="200",
+    ),
+    "apitokens:delete": Form("apitokens:delete"),
+    "apitokens:delete_all": Form("apitokens:delete_all"),
+    "notifications:read-all": Form(INBOX),
+    "notifications:read": Form(INBOX),
+    "notifications:settings": Form("notifications:settings", {"allows_any": "on"}),
+    "sso:test": Form(SSO, outcome="200", changes_something=False),
+    "sso:set_up": Form(SSO, prepare=_no_connection),
+    "sso:provider": Form("sso:provider", {"text": metadata()}),
+    "sso:settings": Form("sso:settings", {"name": "Renamed", "default_role": Role.USERS.value}),
+    "sso:ask_for_domain": Form(SSO, {"name": "new.example"}),
+    "sso:withdraw_domain": Form(SSO),
+    "sso:remove_certificate": Form(SSO),
+    "sso:switch_on": Form(SSO, prepare=_connection(is_on=False)),
+    "sso:switch_off": Form(SSO),
+    "sso:force": Form(SSO),
+    "sso:stop_forcing": Form(SSO, prepare=_connection(is_forced=True)),
+    "sso:absence": Form("sso:absence", {"action": InactivityAction.SUSPEND.value, "days": 30}),
+    "sso:remove": Form("sso:remove", prepare=_connection(is_on=False)),
+}
+"""The form of every route in an account that takes one. A new route is refused until it is here."""
