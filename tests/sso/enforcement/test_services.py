@@ -359,6 +359,58 @@ def test_short_lived_tokens_end_when_it_is_forced(
         token_families.refresh(presented=pair.refresh, at=now, address=None)
 
 
+def test_switching_accounts_is_no_way_around(
+    trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
+) -> None:
+    """The access token of before is good for its hour, and gets no other one."""
+    pair = log_in(maria)
+    Connection.objects.update(is_forced=True)
+    actor = token_families.authenticate_access_token(pair.access, at=now, address=None)
+
+    with pytest.raises(token_families.SSOForced):
+        token_families.switch(account_id=maria.account_id, by=actor, at=now)
+
+
+def test_switching_to_an_account_that_forces_nobody_is_no_way_around(
+    trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
+) -> None:
+    other = MembershipFactory.create(user=maria.user)
+    pair = log_in(maria)
+    Connection.objects.update(is_forced=True)
+    actor = token_families.authenticate_access_token(pair.access, at=now, address=None)
+
+    with pytest.raises(token_families.SSOForced):
+        token_families.switch(account_id=other.account_id, by=actor, at=now)
+
+
+def test_switching_accounts_goes_on_where_it_is_not(
+    trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
+) -> None:
+    other = MembershipFactory.create(user=maria.user)
+    pair = log_in(maria)
+    actor = token_families.authenticate_access_token(pair.access, at=now, address=None)
+
+    assert token_families.switch(account_id=other.account_id, by=actor, at=now).access
+
+
+def test_sso_that_is_forced_just_after_the_password_was_checked_counts(
+    trusted: Connection,
+    maria: Membership,
+    log_in: Callable[[Membership], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = jwt_login._begin
+
+    def force_first(*facts: Any, **more: Any) -> Any:
+        Connection.objects.update(is_forced=True)
+        return begin(*facts, **more)
+
+    monkeypatch.setattr(jwt_login, "_begin", force_first)
+
+    with pytest.raises(ValidationError, match="No active account found"):
+        log_in(maria)
+
+
 def test_short_lived_tokens_go_on_where_it_is_not(
     trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
 ) -> None:
