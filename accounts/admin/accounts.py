@@ -33,6 +33,7 @@ from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.audit import labels
 from accounts.email_addresses import normal_email
 from accounts.models import Account, AuditEvent, User
+from accounts.sign_in import services as sign_in_services
 from accounts.tenancy.decorators import operator_of
 from accounts.users import services as user_services
 
@@ -119,6 +120,14 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         required=False,
         strip=False,
         empty_value=None,
+    new_email = forms.CharField(
+        label=_("New e-mail"),
+        required=False,
+        help_text=_(
+            "Empty: the address stays as it is. You vouch that the new one is the user's: no link "
+            "is sent there."
+        ),
+    )
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
         help_text=_("Empty: the password stays as it is, and a new user has none."),
     )
@@ -135,6 +144,13 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         super()._post_clean()  # type: ignore[misc]  # Django's own place for this, not in the stubs
         password = self.cleaned_data.get("new_password")
         if password is None:
+    def clean_new_email(self) -> str:
+        """The normalized address, if nobody has it; "" if it stays as it is."""
+        email = self.cleaned_data["new_email"] and normal_email(self.cleaned_data["new_email"])
+        if email and User.objects.filter(email=email).exists():
+            raise ValidationError(_("There is a user with this e-mail already."), code="unique")
+        return str(email)
+
             return
         try:
             validate_password(password, self.instance)
@@ -147,7 +163,7 @@ class UserAdmin(ListAdmin):
     form = UserForm
     add_fieldsets = [(None, {"fields": ["email", "name", "new_password"]})]
     fieldsets = [
-        (None, {"fields": ["email", "name", "is_active", "new_password"]}),
+        (None, {"fields": ["email", "name", "is_active", "new_email", "new_password"]}),
         (
             _("About the user"),
             {
@@ -200,6 +216,9 @@ class UserAdmin(ListAdmin):
             if obj == request.user:
                 update_session_auth_hash(request, obj)
 
+        if data["new_email"]:
+            user = User.objects.get(pk=obj.pk)
+            sign_in_services.change_email(user=user, email=data["new_email"], by=by, at=at)
     @admin.display(description=_("see also"))
     def see_also(self, user: User) -> SafeString:
         return links(
