@@ -176,6 +176,8 @@ OPERATORS_NEED_TWO_FACTORS = read.flag("OPERATORS_NEED_TWO_FACTORS")
 # they paste it. Fetching from any URL would open the portal's own network (SSRF).
 SSO_METADATA_ORIGINS = parse_origins(read.texts("SSO_METADATA_ORIGINS"))
 # Users that an account's identity provider may create within 24 hours.
+# After how many days a sign-up that nobody has confirmed is deleted.
+UNCONFIRMED_SIGN_UP_DAYS = read.number("UNCONFIRMED_SIGN_UP_DAYS", default=7, lowest=1, highest=365)
 SSO_NEW_PEOPLE_PER_DAY = read.number("SSO_NEW_PEOPLE_PER_DAY", default=100)
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login decides
