@@ -9,6 +9,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
@@ -20,7 +21,13 @@ from config.env.databases import parse_database_url
 from config.env.networks import parse_networks
 from config.env.peppers import parse_peppers
 from config.env.secret_files import read_or_make
-from config.env.urls import parse_base_url, parse_email_url, parse_origins, parse_sender
+from config.env.urls import (
+    origin_of,
+    parse_base_url,
+    parse_email_url,
+    parse_origins,
+    parse_sender,
+)
 from config.env.variables import refuse_former_names
 
 refuse_former_names(os.environ)
@@ -232,6 +239,15 @@ MFA_FORMS = {
 }
 
 # Networks whose X-Forwarded-For and X-Forwarded-Proto are trusted.
+# Origins of the pages that may ask for a passkey: the portal's own, and other ones of its host.
+PASSKEY_ORIGINS = [
+    origin_of(_base),
+    *(
+        origin_of(urlsplit(text))
+        for text in parse_origins(read.texts("PASSKEY_ORIGINS"), variable="PASSKEY_ORIGINS")
+    ),
+]
+
 TRUSTED_PROXIES = parse_networks(read.texts("TRUSTED_PROXIES"))
 
 # --- Cookies and headers -----------------------------------------------------------------------
