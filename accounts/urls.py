@@ -6,17 +6,18 @@ from accounts.audit import views as audit
 from accounts.invitations import views as invitations
 from accounts.sign_in import security_views as security
 from accounts.users import views as users
+from notifications import links  # noqa: F401  # the converter <secret:…>
 
 app_name = "accounts"
 urlpatterns = [
     path("profile/", users.profile, name="profile"),
     path("profile/email/", security.change_email, name="change_email"),
-    path("profile/email/<str:signed>/", security.confirm_email, name="confirm_email"),
+    path("profile/email/<secret:signed>/", security.confirm_email, name="confirm_email"),
     path("profile/security/sessions/end/", security.end_other_sessions, name="end_sessions"),
     path("profile/security/sessions/<int:pk>/end/", security.end_session, name="end_session"),
     path("profile/audit-log/", audit.audit_log, name="audit_log"),
     path("profile/audit-log.csv", audit.download, name="audit_log_file"),
-    path("invitations/<str:signed>/", invitations.invitation, name="invitation"),
+    path("invitations/<secret:signed>/", invitations.invitation, name="invitation"),
     path("profile/account/", account.account, name="account"),
     path("profile/users/", all_users.list_people, name="people"),
     path("profile/users/invite/", all_users.invite, name="invite"),

@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "config.middleware.limit_body_size",
     "config.middleware.require_https_and_no_store_for_api",
     "config.middleware.skip_middleware_for_verification",
+    "config.middleware.keep_secret_addresses",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from notifications import links  # noqa: F401  # the converter <secret:…>
 from notifications.inbox import views as inbox
 from notifications.preferences import views as preferences
 
@@ -9,6 +10,6 @@ urlpatterns = [
     path("notifications/read/", inbox.read_all, name="read-all"),
     path("notifications/<int:pk>/", inbox.follow, name="follow"),
     path("notifications/<int:pk>/read/", inbox.read, name="read"),
-    path("notifications/unsubscribe/<str:signed>/", preferences.stop_mails, name="unsubscribe"),
+    path("notifications/unsubscribe/<secret:signed>/", preferences.stop_mails, name="unsubscribe"),
     path("profile/notifications/", preferences.settings, name="settings"),
 ]
