@@ -176,6 +176,8 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = reverse_lazy("apitokens:list")
 # Whether people may sign up by themselves; they can always be invited.
 SIGN_UP = read.choice("SIGN_UP", "open", "closed")
+# After how many days a sign-up that nobody has confirmed is deleted.
+UNCONFIRMED_SIGN_UP_DAYS = read.number("UNCONFIRMED_SIGN_UP_DAYS", default=7, lowest=1, highest=365)
 # Invitations per account within 24 hours.
 INVITATIONS_PER_DAY = read.number("INVITATIONS_PER_DAY", default=5)
 # Whether operators must sign in with a second factor to use their pages.
@@ -184,8 +186,6 @@ OPERATORS_NEED_TWO_FACTORS = read.flag("OPERATORS_NEED_TWO_FACTORS")
 # they paste it. Fetching from any URL would open the portal's own network (SSRF).
 SSO_METADATA_ORIGINS = parse_origins(read.texts("SSO_METADATA_ORIGINS"))
 # Users that an account's identity provider may create within 24 hours.
-# After how many days a sign-up that nobody has confirmed is deleted.
-UNCONFIRMED_SIGN_UP_DAYS = read.number("UNCONFIRMED_SIGN_UP_DAYS", default=7, lowest=1, highest=365)
 SSO_NEW_PEOPLE_PER_DAY = read.number("SSO_NEW_PEOPLE_PER_DAY", default=100)
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_AUTO_SIGNUP = False  # sso.login decides
@@ -239,7 +239,6 @@ MFA_FORMS = {
     "login_webauthn": "accounts.sign_in.passkey_forms.SignInPasskeyForm",
 }
 
-# Networks whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 # Origins of the pages that may ask for a passkey: the portal's own, and other ones of its host.
 PASSKEY_ORIGINS = [
     origin_of(_base),
@@ -249,6 +248,7 @@ PASSKEY_ORIGINS = [
     ),
 ]
 
+# Networks whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 TRUSTED_PROXIES = parse_networks(read.texts("TRUSTED_PROXIES"))
 
 # --- Cookies and headers -----------------------------------------------------------------------
@@ -404,6 +404,11 @@ USAGE_FLUSH_SECONDS = read.number("USAGE_FLUSH_SECONDS", default=10, lowest=1, h
 # What happens to a mail whose delivery cannot be known: "hold", "resend", or
 # "default", which holds the 7-day notice (the 1-day notice follows) and sends the 1-day one again.
 UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resend")
+
+# --- Error reports of DEBUG --------------------------------------------------------------------
+
+DEFAULT_EXCEPTION_REPORTER = "config.env.error_reports.RedactedReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.env.error_reports.SecretsFilter"
 
 # --- Logging -----------------------------------------------------------------------------------
 
