@@ -15,10 +15,12 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
+from accounts.sign_in import emails as security_emails
 from accounts.sign_in import registration
 from accounts.users import services as user_services
 from tests.conftest import Issue, SignIn
 from tests.factories import PASSWORD
+from tests.outbox import mails_to
 
 pytestmark = pytest.mark.django_db
 
@@ -134,3 +136,16 @@ def test_person_keeps_the_name_while_the_rest_changes(
 
     named.user.refresh_from_db()
     assert named.user.time_zone == "Europe/Berlin"
+
+
+def test_browser_is_named_by_us_and_leads_nowhere(administrator: Membership, now: datetime) -> None:
+    """What it calls itself is the choice of whoever sits there."""
+    for browser in ("Mozilla/5.0 (X11; Linux) Firefox/140.0", "Help: https://evil.example/"):
+        security_emails.send_security_email(
+            user=administrator.user, event="password_changed", at=now, browser=browser
+        )
+
+    first, second = (mail.text for mail in mails_to(administrator.user.email))
+
+    assert "With the browser Firefox, Linux." in first
+    assert "https[:]//evil[.]example" in second
