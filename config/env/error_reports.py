@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import ItemsView, Iterator
 from html import escape
 from types import FrameType
 from typing import Any
@@ -39,10 +39,10 @@ class SecretsFilter(SafeExceptionReporterFilter):
 
     def get_traceback_frame_variables(
         self, request: HttpRequest | None, tb_frame: FrameType
-    ) -> Iterable[tuple[str, Any]]:
+    ) -> ItemsView[str, Any]:
         """Hide what has the name of a secret in dictionaries too: headers, keyword arguments."""
         found = super().get_traceback_frame_variables(request, tb_frame)
-        return [(name, self._without_secrets(value)) for name, value in found]
+        return {name: self._without_secrets(value) for name, value in found}.items()
 
     def _without_secrets(self, value: Any) -> Any:
         if type(value) is not dict:
