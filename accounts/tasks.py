@@ -5,6 +5,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from accounts.jwt import token_families
+from accounts.sign_in import registration
 
 
 @shared_task
@@ -17,3 +18,9 @@ def clear_sessions() -> None:
 def forget_token_families() -> None:
     """Delete token families whose tokens have all expired."""
     token_families.delete_expired(at=timezone.now())
+
+
+@shared_task
+def discard_late_sign_ups() -> None:
+    """Discard sign-ups that nobody has confirmed for days."""
+    registration.discard_late_sign_ups(at=timezone.now())

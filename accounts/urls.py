@@ -7,16 +7,17 @@ from accounts.invitations import views as invitations
 from accounts.sign_in import security_views as security
 from accounts.tenancy import views as tenancy
 from accounts.users import views as users
+from notifications import links  # noqa: F401  # the converter <secret:…>
 
 app_name = "accounts"
 _account = "accounts/<int:account_id>/"
 urlpatterns = [
     path("profile/", users.profile, name="profile"),
     path("profile/email/", security.change_email, name="change_email"),
-    path("profile/email/<str:signed>/", security.confirm_email, name="confirm_email"),
+    path("profile/email/<secret:signed>/", security.confirm_email, name="confirm_email"),
     path("profile/security/sessions/end/", security.end_other_sessions, name="end_sessions"),
     path("profile/security/sessions/<int:pk>/end/", security.end_session, name="end_session"),
-    path("invitations/<str:signed>/", invitations.invitation, name="invitation"),
+    path("invitations/<secret:signed>/", invitations.invitation, name="invitation"),
     path("accounts/new/", account.new_account, name="new_account"),
     path(_account, account.account, name="account"),
     path(f"{_account}leave/", account.leave, name="leave"),

@@ -1,4 +1,4 @@
-"""Validators of text: visible, storable, and unable to reorder the text around it."""
+"""Validators of text: visible, storable, unable to reorder the text around it, and names."""
 
 import re
 import unicodedata
@@ -6,13 +6,18 @@ import unicodedata
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from notifications.links import has_link
+
 # U+202A-202E and U+2066-2069 reorder the text around them: an "exe.txt" trick for names in lists.
 # (Right-to-left letters need none of them.)
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _ID = re.compile("[0-9]{1,19}")
 _PHONE = re.compile("[0-9 +()-]*")
+_SENTENCE = re.compile(r"[:;!?](?:\s+\S+){4}")
 HIGHEST_ID = 2**63 - 1
+MOST_WORDS = 12
+"""Words of a name."""
 
 
 def parse_id(text: str) -> int | None:
@@ -34,6 +39,18 @@ def validate_line(text: str) -> None:
             code="control_characters",
         )
     _refuse_direction(text)
+
+
+def validate_name(text: str) -> None:
+    """Refuse a name that is no line, or would pass for an address or a sentence in a mail."""
+    validate_line(text)
+    if has_link(text):
+        raise ValidationError(
+            _("Write a name without a web or e-mail address. After a full stop put a space."),
+            code="address",
+        )
+    if len(text.split()) > MOST_WORDS or _SENTENCE.search(text):
+        raise ValidationError(_("Write a name, not a sentence."), code="sentence")
 
 
 def validate_paragraphs(text: str) -> None:

@@ -7,6 +7,12 @@ class APITokensConfig(AppConfig):
     verbose_name = _("API tokens")
 
     def ready(self) -> None:
-        from apitokens import audit_labels, checks  # noqa: F401  # register themselves, as below
+        from apitokens import (  # register themselves, as below
+            audit_labels,  # noqa: F401
+            checks,  # noqa: F401
+            log_redaction,
+        )
         from apitokens.expiry import emails  # noqa: F401
         from apitokens.tokens import signals  # noqa: F401
+
+        log_redaction.install()

@@ -1,28 +1,70 @@
-"""Redacts tokens in log records, whichever library writes them."""
+"""Redacts secrets in log records, whichever library writes them: tokens and signed links."""
 
 import logging
+import re
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts.jwt.redaction import redact as redact_short_lived
 from apitokens import keys
+from notifications.links import hide_secrets
+
+# What `django.core.signing` and the tokens of password resets look like, wherever they stand: the
+# last part is what nobody can guess.
+_SIGNED = re.compile(r"((?::|%3A)[0-9A-Za-z]{5,7}(?::|%3A))[\w-]{43}(?![\w-])", re.ASCII | re.I)
+_RESET = re.compile(r"\b([0-9A-Za-z]{1,13}-[0-9a-z]{6,7}-)[0-9a-f]{32}\b", re.ASCII)
 
 
 class RedactTokens(logging.Filter):
-    """Replaces the secret of every token, permanent or short-lived, in a record: in message,
-    traceback and stack."""
+    """Replaces the secret of every token and link in a record: in message, traceback and stack."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(_message(record)), None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-        if record.exc_text:
-            record.exc_text = redact(record.exc_text)
-        if record.stack_info:
-            record.stack_info = redact(record.stack_info)
+        redact_record(record)
         return True
 
 
+def redact_record(record: logging.LogRecord) -> None:
+    """Redact a record in place. Idempotent."""
+    record.msg, record.args = redact(_message(record)), None
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    if record.exc_text:
+        record.exc_text = redact(record.exc_text)
+    if record.stack_info:
+        record.stack_info = redact(record.stack_info)
+
+
+def install() -> None:
+    """Redact each record when it is made. Servers, workers and Django have loggers whose handlers
+    are not the portal's: the access log of granian, for one. Idempotent."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "redacts", False):
+        return
+
+    def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        redact_record(record)
+        return record
+
+    make_redacted.redacts = True  # type: ignore[attr-defined]  # so that it is installed once
+    logging.setLogRecordFactory(make_redacted)
+
+
 def redact(text: str) -> str:
-    return redact_short_lived(keys.redact(text))
+    text = _RESET.sub(r"\1…", _SIGNED.sub(r"\1…", redact_short_lived(keys.redact(text))))
+    return _hide_secret_paths(text) if "/" in text or "%2F" in text.upper() else text
+
+
+def _hide_secret_paths(text: str) -> str:
+    """Without the URL configuration there is no path yet: Django is starting."""
+    if not apps.ready:
+        return text
+    try:
+        return hide_secrets(text)
+    except (ImproperlyConfigured, ImportError):
+        return text
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -8,6 +8,7 @@ from celery.schedules import schedule
 _TASKS = (
     ("clear-sessions", "accounts.tasks.clear_sessions", timedelta(hours=6)),
     ("forget-token-families", "accounts.tasks.forget_token_families", timedelta(hours=6)),
+    ("discard-late-sign-ups", "accounts.tasks.discard_late_sign_ups", timedelta(days=1)),
     ("forget-uses", "apitokens.tasks.forget_uses", timedelta(hours=1)),
     ("forget-digests", "apitokens.tasks.forget_digests", timedelta(hours=1)),
     ("enforce-inactivity-policies", "sso.tasks.enforce_inactivity_policies", timedelta(hours=1)),

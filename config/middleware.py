@@ -13,6 +13,7 @@ from django.urls import resolve, reverse
 
 from accounts.http.client_ip import is_trusted_peer
 from accounts.throttling.password_hashing import TooBusy
+from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -112,6 +113,24 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
         response = view(request)
         for name, value in security_headers(request.is_secure()):
             response.headers[name] = value
+        return response
+
+    return handle
+
+
+def keep_secret_addresses(get_response: Handler) -> Handler:
+    """Let no browser tell or keep an address with a secret link in it: the next request would carry
+    it in its `Referer`, which proxies log.
+
+    Only the origin is told. (With nothing told, browsers would send `Origin: null` with a form, and
+    it would be refused as a forgery.)
+    """
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if has_secret(request.get_full_path()):
+            response.headers["Referrer-Policy"] = "strict-origin"
+            response.headers["Cache-Control"] = "no-store"
         return response
 
     return handle

@@ -9,6 +9,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
@@ -19,7 +20,13 @@ from config.env.databases import parse_database_url
 from config.env.networks import parse_networks
 from config.env.peppers import parse_peppers
 from config.env.secret_files import read_or_make
-from config.env.urls import parse_base_url, parse_email_url, parse_origins, parse_sender
+from config.env.urls import (
+    origin_of,
+    parse_base_url,
+    parse_email_url,
+    parse_origins,
+    parse_sender,
+)
 from config.env.variables import refuse_former_names
 
 refuse_former_names(os.environ)
@@ -85,6 +92,7 @@ MIDDLEWARE = [
     "config.middleware.require_https_and_no_store_for_api",
     "config.middleware.answer_while_busy",
     "config.middleware.skip_middleware_for_verification",
+    "config.middleware.keep_secret_addresses",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -168,6 +176,8 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 # Whether people may sign up by themselves; they can always be invited.
 SIGN_UP = read.choice("SIGN_UP", "open", "closed")
+# After how many days a sign-up that nobody has confirmed is deleted.
+UNCONFIRMED_SIGN_UP_DAYS = read.number("UNCONFIRMED_SIGN_UP_DAYS", default=7, lowest=1, highest=365)
 # Invitations per account within 24 hours.
 INVITATIONS_PER_DAY = read.number("INVITATIONS_PER_DAY", default=5)
 # Whether operators must sign in with a second factor to use their pages.
@@ -228,6 +238,15 @@ MFA_FORMS = {
     "reauthenticate_webauthn": "accounts.sign_in.passkey_forms.PasskeyAgainForm",
     "login_webauthn": "accounts.sign_in.passkey_forms.SignInPasskeyForm",
 }
+
+# Origins of the pages that may ask for a passkey: the portal's own, and other ones of its host.
+PASSKEY_ORIGINS = [
+    origin_of(_base),
+    *(
+        origin_of(urlsplit(text))
+        for text in parse_origins(read.texts("PASSKEY_ORIGINS"), variable="PASSKEY_ORIGINS")
+    ),
+]
 
 # Networks whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 TRUSTED_PROXIES = parse_networks(read.texts("TRUSTED_PROXIES"))
@@ -385,6 +404,11 @@ USAGE_FLUSH_SECONDS = read.number("USAGE_FLUSH_SECONDS", default=10, lowest=1, h
 # What happens to a mail whose delivery cannot be known: "hold", "resend", or
 # "default", which holds the 7-day notice (the 1-day notice follows) and sends the 1-day one again.
 UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resend")
+
+# --- Error reports of DEBUG --------------------------------------------------------------------
+
+DEFAULT_EXCEPTION_REPORTER = "config.env.error_reports.RedactedReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.env.error_reports.SecretsFilter"
 
 # --- Logging -----------------------------------------------------------------------------------
 

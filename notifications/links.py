@@ -1,6 +1,88 @@
-"""The paths that mails and notices lead to."""
+"""The paths that mails and notices lead to, those of them that are secret, and text that mail
+programs would make a link of."""
 
-from django.urls import reverse
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.urls import URLResolver, get_resolver, register_converter, reverse
+from django.urls.converters import StringConverter
+
+_LINK = re.compile(
+    r"[a-z][a-z0-9+.-]*://|(?<!\w)(?:[\w-]+\.)+[^\W\d_]{2,}|(?<!\d)\d{1,3}(?:\.\d{1,3}){3}",
+    re.IGNORECASE,
+)
+"""A scheme, a domain or an IP address: what mail programs and people take for an address."""
+
+
+class SecretConverter(StringConverter):
+    """`<secret:…>` in a route: a signed link, which lets in whoever knows it.
+
+    Logs, error reports and the Referer header leave out what stands there. So every link that is a
+    permission by itself has to be routed by this converter, and nothing else does.
+    """
+
+
+register_converter(SecretConverter, "secret")
+
+
+class SecretRoute(NamedTuple):
+    """A route with a secret: its name, and a regular expression of its path up to the secret."""
+
+    name: str
+    start: str
+
+
+def secret_routes() -> list[SecretRoute]:
+    """All routes with a secret, read from the URL configuration."""
+    return list(_walk(get_resolver().url_patterns, "", ""))
+
+
+def hide_secrets(text: str) -> str:
+    """Replace the secret of every path in a text, quoted or not, by an ellipsis."""
+    return _secret_paths().sub(r"\1…", text)
+
+
+def has_secret(text: str) -> bool:
+    """True if there is a path with a secret in the text."""
+    return _secret_paths().search(text) is not None
+
+
+@cache
+def _secret_paths() -> re.Pattern[str]:
+    starts = "|".join(sorted({route.start for route in secret_routes()}))
+    return re.compile(rf"((?:{starts}))[^/\s\"'<>?#&|,;)\]}}]+")
+
+
+def _walk(patterns: list[Any], namespace: str, outer: str) -> Iterator[SecretRoute]:
+    for pattern in patterns:
+        route = outer + pattern.pattern.regex.pattern.removeprefix("^")
+        if isinstance(pattern, URLResolver):
+            inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            yield from _walk(pattern.url_patterns, inner, route)
+            continue
+        for argument, converter in pattern.pattern.converters.items():
+            if isinstance(converter, SecretConverter):
+                start = route.partition(f"(?P<{argument}>")[0]
+                yield SecretRoute(f"{namespace}{pattern.name}", _anywhere(start))
+
+
+def _anywhere(start: str) -> str:
+    """The regular expression of a path's start, for any text: with a slash before it, which may be
+    quoted like all others, and without names of groups."""
+    parts = re.sub(r"\(\?P<\w+>", "(?:", f"/{start}").split("[^/]+")
+    return r"[^/\s]+".join(part.replace("/", "(?:/|%2[Ff])") for part in parts)
+
+
+def has_link(text: str) -> bool:
+    """True if a mail program would make a link of something in the text."""
+    return _LINK.search(text) is not None
+
+
+def defuse_links(text: str) -> str:
+    """Write addresses in a text so that nobody can follow them: `example[.]com`."""
+    return _LINK.sub(lambda found: found[0].replace(".", "[.]").replace("://", "[:]//"), text)
 
 
 def path_to(view: str, **arguments: int | str) -> str:

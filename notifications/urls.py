@@ -1,5 +1,6 @@
 from django.urls import path
 
+from notifications import links  # noqa: F401  # the converter <secret:…>
 from notifications.inbox import views as inbox
 from notifications.preferences import views as preferences
 
@@ -11,5 +12,5 @@ urlpatterns = [
     path(f"{_inbox}<int:pk>/", inbox.follow, name="follow"),
     path(f"{_inbox}<int:pk>/read/", inbox.read, name="read"),
     path(f"{_inbox}settings/", preferences.settings, name="settings"),
-    path("notifications/unsubscribe/<str:signed>/", preferences.stop_mails, name="unsubscribe"),
+    path("notifications/unsubscribe/<secret:signed>/", preferences.stop_mails, name="unsubscribe"),
 ]

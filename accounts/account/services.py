@@ -76,6 +76,7 @@ def _change_account(
     if before == value:
         return
     setattr(present, field, value)
-    present.clean_fields()
+    # What stays as it is may be of a time with other rules.
+    present.clean_fields(exclude={each.name for each in Account._meta.fields} - {field})
     present.save(update_fields=[field])
     audit.record(kind, by=by, at=at, account=present, subject=present, before=before, after=value)

@@ -158,7 +158,7 @@ def refresh(request: Request) -> Response:
         200: answer(PairSerializer, "A pair of tokens", PAIR),
         401: UNAUTHENTICATED,
         403: refusal(
-            "Asked with an API token",
+            "Asked with an API token, or your account uses single sign-on only",
             message="Only short-lived tokens can be exchanged for another account.",
         ),
         404: NO_ACCOUNT,

@@ -58,6 +58,7 @@ GROUPS: list[Group] = [
             "two_factor.codes_renewed": _("Recovery codes renewed"),
             "mfa.disabled": _("Two-factor sign-in switched off"),
             "user.signed_up": _("User signed up"),
+            "user.sign_up_discarded": _("Unconfirmed sign-up discarded"),
             "user.created": _("User created"),
             "user.deactivated": _("User switched off"),
             "user.reactivated": _("User switched on again"),
@@ -133,6 +134,10 @@ CODES: dict[str, dict[str, Words]] = {
         "bad_credentials": _("Wrong e-mail or password"),
         "one_time_password": _("No code, or a wrong one"),
         "sso_forced": _("Has to sign in through the identity provider"),
+    },
+    "user.sign_up_discarded": {
+        "late": _("Nobody confirmed the address in time"),
+        "vouched_for": _("A person with this address signed in by single sign-on"),
     },
     "invitation.refused": {
         "too_many_invitations": _("Too many invitations within 24 hours"),

@@ -38,6 +38,12 @@ def may_bypass_sso(user: User) -> bool:
 
 
 @Hook
+def leaves_forced_domain(user: User, email: str) -> bool:
+    """True if this person is forced because of their address, and would not be by the other one."""
+    raise NotImplementedError
+
+
+@Hook
 def reauthentication_path(request: HttpRequest) -> str | None:
     """The path to prove one's identity again at the provider, for who signed in there."""
     raise NotImplementedError

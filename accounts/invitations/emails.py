@@ -4,7 +4,6 @@ from datetime import datetime
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from accounts.invitations.services import signed_id
@@ -13,7 +12,7 @@ from notifications.email.rendering import (
     Fact,
     RenderedEmail,
     moment,
-    one_line,
+    quoted_name,
     register_renderer,
     render_templates,
 )
@@ -36,16 +35,18 @@ def render_invitation(mail: Mail, at: datetime) -> RenderedEmail | None:
     )
     if invitation is None or invitation.is_late(at):
         return None
-    account = _short(invitation.account.name)
+    account = quoted_name(invitation.account.name, LONGEST_NAME)
     return render_templates(
         mail,
         "emails/invitation/body",
         subject=_("Invitation to %(account)s") % {"account": account},
+        # The name of a new user is what the inviter has typed.
+        reader_name=mail.goes_to,
         heading=_("You are invited to %(account)s") % {"account": account},
         inviter=_inviter(invitation),
         inviting_account=account,
         facts=[
-            Fact(_("Account"), account),
+            Fact(_("Account"), account, _("Its Administrators have given it this name.")),
             Fact(_("Role"), invitation.given_role.label, invitation.given_role.explanation),
             moment(invitation.expires_at, _("Link valid until"), zone=mail.user.time_zone),
         ],
@@ -60,8 +61,4 @@ def _inviter(invitation: Invitation) -> str:
     if invitation.invited_by is None:
         return _("An operator of the portal")
     user = invitation.invited_by.user
-    return f"{_short(user.name)} ({user.email})" if user.name else user.email
-
-
-def _short(name: str) -> str:
-    return Truncator(one_line(name)).chars(LONGEST_NAME)
+    return f"{quoted_name(user.name, LONGEST_NAME)} ({user.email})" if user.name else user.email

@@ -31,13 +31,19 @@ class NoSuchAccount(Exception):
     """The user does not belong to an account with this id."""
 
 
+class SSOForced(PermissionDenied):
+    """The user must sign in by single sign-on, which gives no short-lived tokens."""
+
+
 def begin(
     *, membership: Membership, by: Actor, at: datetime, after: TokenFamily | None = None
 ) -> Pair:
     """Begin a family, inside the caller's transaction, which holds the user's row (`lock_user`).
 
-    A family `after` another belongs to the same sign-in, with the same time of sign-in.
+    A family `after` another belongs to the same sign-in, with the same time of sign-in. Raises
+    `SSOForced`: no way to a pair may be one around forced single sign-on.
     """
+    _refuse_forced(membership.user)
     family = TokenFamily(
         user_id=membership.user_id,
         membership=membership,
@@ -111,9 +117,12 @@ def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
     member = (
         Membership.objects.present().filter(pk=claims.membership).select_related("user").first()
     )
-    # A sign-in by password must not be renewed once single sign-on is forced.
-    if member is None or sso_hooks.is_forced(member.user):
+    if member is None:
         raise Invalid
+    try:
+        _refuse_forced(member.user)
+    except SSOForced:
+        raise Invalid from None
     if (family := _rotate_refresh_token(claims, at=at)) is not None:
         return tokens.sign(family, at=at)
     _end_reused(claims, at=at, address=address)
@@ -122,8 +131,9 @@ def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
 
 @transaction.atomic
 def switch(*, account_id: int, by: Actor, at: datetime) -> Pair:
-    """A pair for another account of the same user. Raises `NoSuchAccount`, and `PermissionDenied`
-    for all who do not act through a short-lived token: an API token stays in its account.
+    """A pair for another account of the same user. Raises `NoSuchAccount`, `SSOForced`, and
+    `PermissionDenied` for all who do not act through a short-lived token: an API token stays in its
+    account.
     """
     family_id = by.family_id
     if family_id is None or by.user is None:
@@ -151,6 +161,14 @@ def end_all(
     families = TokenFamily.objects.live(at)
     ending = families.filter(user=user) if user else families.filter(membership=membership)
     return ending.update(ended_at=at, ended_why=why)
+
+
+def _refuse_forced(user: User) -> None:
+    """Raises `SSOForced`: a sign-in by password must neither begin nor go on."""
+    if sso_hooks.is_forced(user):
+        raise SSOForced(
+            _("Your account uses single sign-on only. Sign in at the portal, by single sign-on.")
+        )
 
 
 def delete_expired(*, at: datetime) -> int:

@@ -10,7 +10,7 @@ from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed, password_reset
 from allauth.core import context
-from allauth.core.exceptions import ReauthenticationRequired
+from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed, authenticator_removed
 from django.conf import settings
@@ -71,14 +71,19 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         return is_our_path(url)
 
     def pre_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse | None:
-        """Refuses people for whom single sign-on is forced; called on every sign-in."""
+        """Refuses people for whom single sign-on is forced; called when a sign-in begins."""
         answer: HttpResponse | None = super().pre_login(request, user, **facts)
-        details = _auth_details(user, request)
-        if answer is None and details["auth_type"] != METHOD and sso_hooks.refuses(user):
+        return answer or _refusal(request, user)
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Refuses once more: a second factor or the link of a sign-up may come minutes after the
+        sign-in began, and a rule or an operator in between."""
+        if not User.objects.filter(pk=user.pk, is_active=True).exists():
             clear_login(request)
-            refuse_forced(user, request, **details)
-            answer = render(request, "account/sso_required.html", status=403)
-        return answer
+            raise ImmediateHttpResponse(self.respond_user_inactive(request, user))
+        if (refusal := _refusal(request, user)) is not None:
+            raise ImmediateHttpResponse(refusal)
+        super().login(request, user)
 
     def get_logout_redirect_url(self, request: HttpRequest) -> str:
         """People who signed in through a provider that offers it are signed out there, too."""
@@ -186,6 +191,16 @@ def _refused_second_factor(
 def refuse_forced(user: User, request: HttpRequest, **details: Any) -> None:
     """Record a refusal of valid credentials, because single sign-on is forced."""
     _record_refusal(user, request, **{"auth_type": "password", **details}, code="sso_forced")
+
+
+def _refusal(request: HttpRequest, user: User) -> HttpResponse | None:
+    """The page for a user who has to sign in by single sign-on, and is about to do otherwise."""
+    details = _auth_details(user, request)
+    if details["auth_type"] == METHOD or not sso_hooks.refuses(user):
+        return None
+    clear_login(request)
+    refuse_forced(user, request, **details)
+    return render(request, "account/sso_required.html", status=403)
 
 
 def _record_refusal(subject: User | None, request: HttpRequest, **details: Any) -> None:

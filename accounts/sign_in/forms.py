@@ -27,7 +27,7 @@ from accounts.models import User, validate_time_zone
 from accounts.sign_in import registration
 from accounts.sign_in import services as sign_in_services
 from accounts.sign_in.allauth_adapter import person, refuse_forced
-from accounts.validators import validate_line
+from accounts.validators import validate_name
 
 GOOD_PASSWORD = _(
     "At least 12 characters, nothing that many people use, and not like your name or address."
@@ -92,10 +92,10 @@ class AddressForm(forms.Form):
 
 class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
     account_name = forms.CharField(
-        label=_("Company name"), max_length=150, validators=[validate_line]
+        label=_("Company name"), max_length=150, validators=[validate_name]
     )
     name = forms.CharField(
-        label=_("Your name"), max_length=150, required=False, validators=[validate_line]
+        label=_("Your name"), max_length=150, required=False, validators=[validate_name]
     )
     time_zone = BrowserTimeZone()
     field_order = ["account_name", "name", "email", "password1"]

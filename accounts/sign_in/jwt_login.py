@@ -81,7 +81,10 @@ def _begin(checked: User, code: str, *, at: datetime, address: str | None, user_
         auth_type="jwt",
         user_agent=user_agent,
     )
-    return token_families.begin(membership=membership, by=by, at=at)
+    try:
+        return token_families.begin(membership=membership, by=by, at=at)
+    except token_families.SSOForced:  # since a moment ago
+        raise _bad_credentials() from None
 
 
 @sensitive_variables("password")

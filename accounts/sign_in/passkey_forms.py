@@ -13,9 +13,11 @@ from allauth.mfa.webauthn.forms import (
 )
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from fido2.webauthn import AuthenticationResponse
+from fido2.utils import websafe_decode
+from fido2.webauthn import AuthenticationResponse, CollectedClientData
 
 from accounts.validators import validate_line, validate_visible
 
@@ -35,7 +37,11 @@ REFUSED = _("This passkey was not accepted. Try again, or choose another way.")
 
 
 class CredentialField(forms.JSONField):
-    """JSON in the shape of a credential: an object whose response is an object."""
+    """JSON in the shape of a credential: an object whose response is an object.
+
+    The browser states in it which page has asked for the passkey. It has to be a page of the portal
+    (`settings.PASSKEY_ORIGINS`): fido2 would take any port, and any subdomain of the host.
+    """
 
     widget = forms.HiddenInput
 
@@ -48,6 +54,8 @@ class CredentialField(forms.JSONField):
             raise ValidationError(REFUSED, code="too_deep") from None
         if credential is not None and not _has_shape(credential):
             raise ValidationError(REFUSED, code="shape")
+        if credential is not None and _origin(credential) not in settings.PASSKEY_ORIGINS:
+            raise ValidationError(REFUSED, code="origin")
         return credential
 
 
@@ -107,3 +115,12 @@ class SignInPasskeyForm(_UsedMixin, LoginWebAuthnForm):  # type: ignore[misc]  #
 
 def _has_shape(credential: object) -> bool:
     return isinstance(credential, dict) and isinstance(credential.get("response"), dict)
+
+
+def _origin(credential: dict[str, Any]) -> str | None:
+    """The origin of the page that asked for the passkey; None if it cannot be read."""
+    try:
+        client_data = CollectedClientData(websafe_decode(credential["response"]["clientDataJSON"]))
+    except UNREADABLE:
+        return None
+    return None if client_data.cross_origin else client_data.origin

@@ -1,10 +1,15 @@
-"""Services of registration: sign-up, and opening an own account."""
+"""Services of registration: sign-up, its end if nobody confirms it, and opening an own account."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.deletion import ProtectedError
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -12,9 +17,12 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.authorization.recheck import reauthorize
 from accounts.email_addresses import normal_email
-from accounts.models import Account, Membership, User
+from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.tenancy.registration_policy import is_open_for_sign_up
+
+LATE, VOUCHED_FOR = "late", "vouched_for"
+"""Why a sign-up was discarded."""
 
 
 @sensitive_variables("password")
@@ -79,6 +87,82 @@ def open_own_account(*, user: User, account_name: str, by: Actor, at: datetime) 
     account = Account(name=account_name, created_at=at)
     _clean(account, "account_name")
     return _open(account, user, by=by, at=at)
+
+
+def discard_sign_up(*, user: User, why: str, by: Actor, at: datetime) -> bool:
+    """Discard a sign-up that nobody has confirmed: anybody may have typed the address. The account
+    that it opened is closed, and what is left is a user without a password, as of an invitation.
+
+    `why` is `LATE` or `VOUCHED_FOR`. False if the sign-up counts: see `_unconfirmed`.
+    """
+    try:
+        with transaction.atomic():
+            return _discard(user, why, by=by, at=at)
+    except ProtectedError:  # the account is in use after all
+        return False
+
+
+def discard_late_sign_ups(*, at: datetime) -> int:
+    """Discard the sign-ups of `UNCONFIRMED_SIGN_UP_DAYS` ago, and delete their users unless an
+    invitation or the audit log names them. Idempotent. Returns how many there were."""
+    by = Actor.operator(through=EntryPoint.SYSTEM)
+    before = at - timedelta(days=settings.UNCONFIRMED_SIGN_UP_DAYS)
+    recent = Membership.objects.filter(user=OuterRef("pk"), created_at__gt=before)
+    late = _unconfirmed().filter(~Exists(recent), date_joined__lte=before)
+    return sum(_discard_late(user, by=by, at=at) for user in list(late))
+
+
+def _discard_late(user: User, *, by: Actor, at: datetime) -> bool:
+    with transaction.atomic():
+        if not discard_sign_up(user=user, why=LATE, by=by, at=at):
+            return False
+        try:
+            with transaction.atomic():
+                user.delete()
+        except ProtectedError:
+            pass
+    return True
+
+
+def _unconfirmed() -> QuerySet[User]:
+    """Users who signed up and of whom nothing is proven: no confirmed address, no sign-in and no
+    second factor. They belong to no account but their own, where there is nobody else."""
+    own = OuterRef("pk")
+    others = Membership.objects.filter(account=OuterRef("account")).exclude(user=OuterRef("user"))
+    invited = Invitation.objects.filter(account=OuterRef("account"))
+    real = Membership.objects.filter(Exists(others) | Exists(invited), user=own)
+    has_password = ~Q(password__startswith=UNUSABLE_PASSWORD_PREFIX)
+    return User.objects.filter(
+        ~Exists(EmailAddress.objects.filter(user=own, verified=True)),
+        ~Exists(Authenticator.objects.filter(user=own)),
+        ~Exists(real),
+        Exists(Membership.objects.filter(user=own)) | has_password,
+        is_active=True,
+        is_staff=False,
+        last_login=None,
+    )
+
+
+def _discard(user: User, why: str, *, by: Actor, at: datetime) -> bool:
+    # Who confirms the address at this moment waits, or is waited for.
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    list(EmailAddress.objects.select_for_update(no_key=True).filter(user=user))
+    if not _unconfirmed().filter(pk=user.pk).exists():
+        return False
+    opened = list(Account.objects.filter(memberships__user=user))
+    Membership.objects.filter(user=user).delete()
+    for account in opened:
+        _close(account, by=by, at=at)
+    user.name = user.phone = ""  # a stranger may have written them
+    user.set_unusable_password()
+    user.save(update_fields=["name", "phone", "password"])
+    audit.record("user.sign_up_discarded", by=by, at=at, subject=user, code=why)
+    return True
+
+
+def _close(account: Account, *, by: Actor, at: datetime) -> None:
+    if Account.objects.filter(pk=account.pk, closed_at=None).update(closed_at=at):
+        audit.record("account.closed", by=by, at=at, account=account, subject=account)
 
 
 def _refuse_unless_open() -> None:

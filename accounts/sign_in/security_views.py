@@ -108,7 +108,10 @@ def confirm_email(request: HttpRequest, signed: str) -> HttpResponse:
         change = email_change.read(signed)
     except email_change.BadLink:
         return render(request, "accounts/email/bad_link.html", status=410)
-    refusal = _change(request, change) if request.method == "POST" else None
+    try:
+        refusal = _change(request, change) if request.method == "POST" else None
+    except email_change.BadLink:  # the same link, in another window a moment ago
+        return render(request, "accounts/email/bad_link.html", status=410)
     if request.method != "POST" or refusal:
         status = 400 if refusal else 200
         return render(
@@ -140,12 +143,17 @@ def _is_requested(request: HttpRequest, user: User, form: EmailForm) -> bool:
 
 
 def _change(request: HttpRequest, change: email_change.EmailChange) -> str:
-    """Change the address. Returns why it could not be changed, or "" if it was."""
+    """Change the address. Returns why it could not be changed, or "" if it was. Raises `BadLink` if
+    the link has been used meanwhile."""
     user, email = change
     try:
         sign_in_services.change_email(
             user=user, email=email, by=person(user, request), at=timezone.now()
         )
+    except sign_in_services.AddressChanged:
+        raise email_change.BadLink from None
+    except sign_in_services.AddressForced as refusal:
+        return " ".join(refusal.messages)
     except ValidationError:
         return _("Another user has this address meanwhile. Ask an operator of the portal.")
     return ""

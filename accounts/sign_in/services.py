@@ -12,7 +12,11 @@ from django.utils.translation import gettext as _
 from accounts.audit import recorder as audit
 from accounts.authorization import sso_hooks
 from accounts.authorization.actor import Actor
-from accounts.authorization.recheck import invalidate_token_cache_on_commit, reauthorize
+from accounts.authorization.recheck import (
+    invalidate_token_cache_on_commit,
+    operators_only,
+    reauthorize,
+)
 from accounts.email_addresses import normal_email
 from accounts.jwt import token_families
 from accounts.models import User
@@ -22,6 +26,14 @@ from accounts.throttling.rate_limits import Limit
 
 CHANGES_OF_EMAIL = Limit("change-email", 5, timedelta(hours=1))
 """So that a signed-in user cannot have the portal send mail to any number of addresses."""
+
+
+class AddressChanged(ValidationError):
+    """The change starts from an address that the user no longer has: its link was used."""
+
+
+class AddressForced(ValidationError):
+    """The user must sign in by single sign-on because of this address, and so cannot leave it."""
 
 
 @transaction.atomic
@@ -64,13 +76,15 @@ def request_email_change(*, user: User, email: str, by: Actor, at: datetime) -> 
     browser or a leaked token must not suffice to take over the address. The answer does not reveal
     whether another user has the address; the mail that goes there does.
 
-    Raises `PermissionDenied`, `ValidationError` by field, and `TooManyTries`.
+    Raises `PermissionDenied`, `ValidationError` by field (`AddressForced` is one), and
+    `TooManyTries`.
     """
     by = reauthorize(by, at)
     _refuse_all_but_themselves(user, by=by, at=at)
     wanted = _normal(email)
     if wanted == user.email:
         raise ValidationError({"email": _("This is your address already. Enter another one.")})
+    _refuse_leaving_sso(user, wanted)
     rate_limits.acquire(CHANGES_OF_EMAIL, str(user.pk))
     audit.record("email.change_requested", by=by, at=at, subject=user)
     if (other := User.objects.filter(email=wanted).first()) is not None:
@@ -83,11 +97,19 @@ def request_email_change(*, user: User, email: str, by: Actor, at: datetime) -> 
 def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     """Set the user's verified new address, and send a security e-mail to the former one.
 
-    Raises `ValidationError` if another user has it meanwhile.
+    For the user, who has opened the link, and for operators, who vouch for the address. Raises
+    `AddressChanged`, `AddressForced`, and `ValidationError` if another user has it meanwhile.
     """
+    before = user.email
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    before, user.email = user.email, normal_email(email)
-    user.clean_fields(exclude=["password"])
+    if user.email != before:
+        raise AddressChanged(_("The address was changed meanwhile."), code="used")
+    if by.is_operator:
+        by = operators_only(by, at)
+    else:
+        _refuse_leaving_sso(user, email)  # may have become forced since they asked
+    user.email = normal_email(email)
+    user.clean_fields(exclude={each.name for each in User._meta.fields} - {"email"})
     user.validate_unique()
     try:
         with transaction.atomic():
@@ -124,6 +146,17 @@ def _refuse_all_but_themselves(user: User, *, by: Actor, at: datetime) -> None:
                 "within 5 minutes with the new access token."
             )
         )
+
+
+def _refuse_leaving_sso(user: User, email: str) -> None:
+    """An address in an approved domain is why its account forces the user. Only others may take it
+    away from them."""
+    if sso_hooks.leaves_forced_domain(user, email):
+        sentence = _(
+            "Your account uses single sign-on only, with this address. Ask an operator of the "
+            "portal to change it."
+        )
+        raise AddressForced({"email": ValidationError(sentence, code="sso_forced")})
 
 
 def _normal(email: str) -> str:

@@ -6,12 +6,23 @@ from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as passkeys
 from django.db.transaction import atomic
-from django.urls import path, re_path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
 from accounts.sign_in import security_views as security
 from accounts.sign_in import views as sign_in
+from notifications import links  # noqa: F401  # the converter <secret:…>
+
+
+class Base36Converter(StringConverter):
+    """The id of a user, as django-allauth writes it."""
+
+    regex = "[0-9A-Za-z]{1,13}"
+
+
+register_converter(Base36Converter, "base36")
 
 # Changes of second factors are committed together with their audit events, or not at all (the
 # events are written in `accounts.sign_in.allauth_adapter`).
@@ -30,9 +41,7 @@ urlpatterns = [
     path("sign-out/", account.logout, name="account_logout"),
     path("sign-up/", account.signup, name="account_signup"),
     path("sign-up/sent/", account.email_verification_sent, name="account_email_verification_sent"),
-    re_path(
-        r"^sign-up/confirm/(?P<key>[-:\w]+)/$", account.confirm_email, name="account_confirm_email"
-    ),
+    path("sign-up/confirm/<secret:key>/", sign_in.confirm_email, name="account_confirm_email"),
     path("password/forgotten/", account.password_reset, name="account_reset_password"),
     path(
         "password/forgotten/sent/",
@@ -44,9 +53,9 @@ urlpatterns = [
         account.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
-    re_path(
-        r"^password/new/(?P<uidb36>[0-9A-Za-z]{1,13})-(?P<key>[-\w]{1,200})/$",
-        account.password_reset_from_key,
+    path(
+        "password/new/<base36:uidb36>-<secret:key>/",
+        sign_in.set_forgotten_password,
         name="account_reset_password_from_key",
     ),
     path("profile/security/", security.overview, name="mfa_index"),

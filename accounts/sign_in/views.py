@@ -1,7 +1,16 @@
-"""View of the sign-in page: first the address, then the password or the identity provider."""
+"""Views of the sign-in page, and of the links that confirm an address or set a new password."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from allauth.account import views as account
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.utils import url_str_to_user_pk
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.http import urlencode
@@ -10,7 +19,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.authorization import sso_hooks
 from accounts.http.redirects import safe_next
+from accounts.models import User
 from accounts.sign_in.forms import AddressForm, SignInForm
+from accounts.validators import is_id
 
 
 @sensitive_post_parameters("password")
@@ -23,6 +34,54 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return _second_step(request)
     answer: HttpResponse = account.login(request)
     return answer
+
+
+@never_cache
+def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
+    """The link that confirms the address of a sign-up. Opening it changes nothing. It is good once,
+    also if it is sent twice at the same moment: the second waits for the first."""
+    with _one_at_a_time(request, EmailAddress.objects.filter(pk=_address_id(key) or 0)):
+        if _address_id(key) is None:
+            return render(request, "account/email_confirm.html", status=410)
+        answer: HttpResponse = account.confirm_email(request, key=key)
+        return answer
+
+
+@sensitive_post_parameters()
+@never_cache
+def set_forgotten_password(request: HttpRequest, uidb36: str, key: str) -> HttpResponse:
+    """The link that sets a new password. Good once, as `confirm_email` is: the new password is what
+    makes the link invalid."""
+    with _one_at_a_time(request, User.objects.filter(pk=_user_id(uidb36) or 0)):
+        answer: HttpResponse = account.password_reset_from_key(request, uidb36=uidb36, key=key)
+    if (getattr(answer, "context_data", None) or {}).get("token_fail"):
+        answer.status_code = 410
+    return answer
+
+
+@contextmanager
+def _one_at_a_time(request: HttpRequest, rows: QuerySet[Any]) -> Iterator[None]:
+    """A transaction that holds these rows, around a POST: what it has read stays true."""
+    if request.method != "POST":
+        yield
+        return
+    with transaction.atomic():
+        list(rows.select_for_update(no_key=True))
+        yield
+
+
+def _address_id(key: str) -> int | None:
+    """The id of the address that this key confirms; None for a bad key and a confirmed address."""
+    link = EmailConfirmationHMAC.from_key(key)
+    return link.email_address.pk if link else None
+
+
+def _user_id(uidb36: str) -> int | None:
+    try:
+        user_id: int = url_str_to_user_pk(uidb36)
+    except (ValueError, ValidationError):
+        return None
+    return user_id if is_id(user_id) else None
 
 
 def _second_step(request: HttpRequest) -> HttpResponse:

@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Membership
-from accounts.validators import parse_id, validate_line
+from accounts.validators import parse_id, validate_name
 
 
 class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
@@ -30,7 +30,7 @@ class OwnAccountForm(forms.Form):
     account_name = forms.CharField(
         label=_("Company name"),
         max_length=150,
-        validators=[validate_line],
+        validators=[validate_name],
         error_messages={"required": _("Enter the name of the company.")},
         widget=forms.TextInput({"autocomplete": "organization"}),
     )

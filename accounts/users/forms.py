@@ -48,6 +48,11 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
         if zone not in dict(time_zone_choices()):
             field.choices = [(zone, zone), *time_zone_choices()]
 
+    def _get_validation_exclusions(self) -> set[str]:
+        """Without a name that stays: it may be of a time with other rules."""
+        fields: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # Django's own place for this, not in the stubs
+        return fields | ({"name"} - set(self.changed_data))
+
 
 def has_catalogue(language: str) -> bool:
     """True if the portal has a catalogue for this language of the API."""

@@ -110,8 +110,11 @@ def change_profile(
     by = reauthorize(by, at)
     if by.user != user:
         by = operators_only(by, at)
+    former = User.objects.filter(pk=user.pk).values_list("name", flat=True).first()
     user.name, user.time_zone, user.language, user.phone = name, time_zone, language, phone
-    user.clean_fields(exclude=["password", "email"])
+    # A name that stays may be of a time with other rules.
+    kept = ["name"] if name == former else []
+    user.clean_fields(exclude=["password", "email", *kept])
     user.save(update_fields=["name", "time_zone", "language", "phone"])
     audit.record("profile.changed", by=by, at=at, subject=user)
     return user

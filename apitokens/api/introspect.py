@@ -24,7 +24,6 @@ from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany
 from apitokens.api.responses import Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
-from apitokens.verification import throttling
 from apitokens.verification.authorization_header import verify_bearer
 from apitokens.verification.refusals import Refusal, Refused, Verified
 from apitokens.verification.verifier_keys import authenticate_verifier
@@ -121,8 +120,6 @@ def _describe(token: str, *, at: datetime) -> Answer:
         found = (verify_bearer if "." in token else verify)(presented=token, at=at, address=None)
     except Refused:
         return in_json(200, {"active": False})
-    if found.token_id is not None:
-        throttling.count_use(found.token_id, at=at)
     return _good(found)
 
 

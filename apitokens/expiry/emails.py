@@ -20,11 +20,13 @@ from notifications.email.rendering import (
     in_zone,
     moment,
     one_line,
+    one_person,
     reader_of,
     register_renderer,
     render_templates,
 )
 from notifications.kinds import TOKEN_EXPIRING, Channel
+from notifications.links import defuse_links
 from notifications.models import Mail
 from notifications.preferences.services import wanted_channels
 
@@ -108,14 +110,14 @@ def _sections(tokens: Iterable[APIToken], zone: str, at: datetime) -> list[Secti
 def _digest_token(token: APIToken, zone: str, at: datetime) -> DigestToken:
     last_used_at = token.last_used_at
     return DigestToken(
-        name=one_line(token.name),
+        name=defuse_links(one_line(token.name)),
         left=time_left(_end(token) - at),
         facts=[
             moment(_end(token), _("Expiration"), zone=zone),
             Fact(_("ID"), str(token.pk)),
             Fact(
                 _("Issued by"),
-                one_line(token.issuer.user.get_full_name()),
+                one_person(token.issuer.user),
                 _("The user has been deleted") if token.issuer.is_removed else "",
             ),
             Fact(_("Role"), str(token.held_role.label)),
@@ -133,7 +135,10 @@ def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:
         "%(count)d API tokens of %(account)s expire, the first in %(left)s",
         len(tokens),
     )
-    return words % {**_soonest(tokens, at), "account": one_line(account, LONGEST_ACCOUNT)}
+    return words % {
+        **_soonest(tokens, at),
+        "account": defuse_links(one_line(account, LONGEST_ACCOUNT)),
+    }
 
 
 def _heading(tokens: list[APIToken], at: datetime) -> str:

@@ -15,7 +15,13 @@ from accounts.roles import Role
 from apitokens.expiry.scan import MOST_IDS_IN_LINK, link_to
 from apitokens.models import APIToken
 from notifications import services as notifications
-from notifications.email.rendering import RenderedEmail, one_name, register_renderer, render_plain
+from notifications.email.rendering import (
+    RenderedEmail,
+    one_name,
+    one_person,
+    register_renderer,
+    render_plain,
+)
 from notifications.kinds import (
     TOKEN_CHANGED_BY_OTHERS,
     TOKEN_CHANGED_IN_ACCOUNT,
@@ -79,7 +85,7 @@ def notify_tokens_deleted(deleted: list[APIToken], *, by: Actor, at: datetime) -
         return words % facts(), ""
 
     def facts() -> dict[str, object]:
-        issuer = one_name(deleted[0].issuer.user.get_full_name())
+        issuer = one_person(deleted[0].issuer.user)
         return {"who": _who(by), "count": len(deleted), "issuer": issuer}
 
     _tell_issuer(deleted, for_issuer, by=by, at=at)
@@ -87,7 +93,7 @@ def notify_tokens_deleted(deleted: list[APIToken], *, by: Actor, at: datetime) -
 
 
 def _who(by: Actor) -> str:
-    return one_name(by.user.get_full_name()) if by.user else _("An operator of the portal")
+    return one_person(by.user) if by.user else _("An operator of the portal")
 
 
 def _what_to_do() -> str:
@@ -96,7 +102,7 @@ def _what_to_do() -> str:
 
 def _issuer_and_role(token: APIToken) -> str:
     words = _("Issued by %(issuer)s, with the role %(role)s.")
-    issuer = one_name(token.issuer.user.get_full_name())
+    issuer = one_person(token.issuer.user)
     return words % {"issuer": issuer, "role": token.held_role.label}
 
 

@@ -17,7 +17,6 @@ from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid
 from accounts.roles import Role
 from accounts.throttling import process_counters
-from apitokens.verification import throttling
 from apitokens.verification.refusals import Refusal, Refused, Verified
 from apitokens.verification.verify import verify
 
@@ -60,13 +59,11 @@ def verify_header(
         raise Refused(Refusal.MISSING)
     try:
         service = verify if scheme == APIKEY else _bearer_service(verify)
-        found = service(presented=text.strip(), at=at, address=address)
+        found: FoundOrNone = service(presented=text.strip(), at=at, address=address)
     except Refused as refused:
         if refused.is_guess:
             process_counters.count_refusal(address, at=at)
         raise
-    if found is not None and found.token_id is not None:
-        throttling.count_use(found.token_id, at=at)
     return found
 
 

@@ -46,7 +46,8 @@ _tokens: ReadLeaseCache[CachedToken] = TOKENS
 @sensitive_variables()  # and of all that it calls: Django looks up the stack
 def verify(*, presented: str, at: datetime, address: str | None = None) -> Verified:
     """Tell whose token this is and what it may do; record that it was used. Raises `Refused`, and
-    `TooMany` instead of looking anything up for an address that was refused too often.
+    `TooMany` for a token that is used too often, and instead of looking anything up for an address
+    that was refused too often. What is refused is no use, and does not move the last one.
 
     Malformed text is refused with no I/O. What was read less than `VERIFY_CACHE_SECONDS` ago is not
     read again. An unknown id costs the same as a wrong secret, and neither can be told from the
@@ -125,6 +126,7 @@ def _answer(
     assert entry is not None
     assert entry.verified is not None
     if decision is ACCEPT:
+        throttling.count_use(entry.token_id, at=at)
         record_use(token_id=entry.token_id, at=at, address=address)
     return entry.verified
 
@@ -141,10 +143,11 @@ def _carry_out(
         if decision.action is Action.REFUSE_AND_AUDIT:
             _audit_denial(entry, Refused.because(decision.reason), key.id, at=at, address=address)
     elif decision is ACCEPT_AND_RECORD:
+        throttling.mark_recently_valid(key, at=at)
+        throttling.count_use(key.id, at=at)
         _renew_digest(key, entry, at)
         record_use(token_id=key.id, at=at, address=address, is_first=entry.was_unused)
         entry.side_effects_done = True
-        throttling.mark_recently_valid(key, at=at)
 
 
 def _audit_denial(

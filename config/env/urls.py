@@ -65,12 +65,20 @@ def parse_sender(text: str) -> str:
     return text
 
 
-def parse_origins(texts: list[str]) -> list[str]:
+def origin_of(parts: SplitResult) -> str:
+    """The origin of a URL, as browsers write it: in lower case, without the scheme's own port."""
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    is_own = parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme))
+    return f"{parts.scheme}://{host}" if is_own else f"{parts.scheme}://{host}:{parts.port}"
+
+
+def parse_origins(texts: list[str], *, variable: str = "SSO_METADATA_ORIGINS") -> list[str]:
     """Check origins such as "https://idp.example.com" or "https://idp.example.com:8443"."""
     for text in texts:
         if not _is_origin(text):
             raise ImproperlyConfigured(
-                "SSO_METADATA_ORIGINS must be addresses without a path such as "
+                f"{variable} must be addresses without a path such as "
                 f"https://idp.example.com, separated by commas, not {text!r}."
             )
     return texts

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from notifications.kinds import EVERY_KIND, Kind
+from notifications.links import defuse_links
 from notifications.models import Mail
 from notifications.preferences import unsubscribe
 from notifications.recipients import Person
@@ -100,8 +101,8 @@ def _layout_context(mail: Mail, heading: str) -> dict[str, str]:
     person = _may_unsubscribe(mail)
     return {
         "heading": one_line(heading),
-        "reader_name": one_line(mail.user.get_full_name()),
-        "account_name": one_line(mail.account.name) if mail.account else "",
+        "reader_name": one_name(mail.user.name) if mail.user.name else mail.user.email,
+        "account_name": one_name(mail.account.name) if mail.account else "",
         "settings_url": settings.BASE_URL + unsubscribe.settings_path(person) if person else "",
         "unsubscribe_url": unsubscribe.link(person, EVERY_KIND[mail.kind]) if person else "",
         "base_url": settings.BASE_URL,
@@ -158,8 +159,19 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
 
 
 def one_name(name: str) -> str:
-    """A name within a title, whose other words must stay in sight."""
-    return one_line(name, LONGEST_NAME)
+    """A name within our words, which must stay in sight: others have written it, and it may be
+    anything. It leads nowhere."""
+    return defuse_links(one_line(name, LONGEST_NAME))
+
+
+def one_person(user: Any) -> str:
+    """A person within our words: their name, or their address, which is known to be theirs."""
+    return one_name(user.name) if user.name else str(user.email)
+
+
+def quoted_name(name: str, longest: int = LONGEST_NAME) -> str:
+    """A name as the words of others, in quotes, also if it is a sentence."""
+    return _("“%(name)s”") % {"name": defuse_links(one_line(name, longest))}
 
 
 class Message(EmailMultiAlternatives):

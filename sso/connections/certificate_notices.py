@@ -14,7 +14,13 @@ from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
-from notifications.email.rendering import RenderedEmail, reader_of, register_renderer, render_plain
+from notifications.email.rendering import (
+    RenderedEmail,
+    one_name,
+    reader_of,
+    register_renderer,
+    render_plain,
+)
 from notifications.kinds import CERTIFICATE_ENDING, Channel
 from notifications.links import path_to
 from notifications.models import Mail
@@ -102,7 +108,7 @@ def _news(certificate: Certificate, reader: Membership, at: datetime) -> News:
         text = _(
             "Renew it at your identity provider “%(name)s”, and bring the portal the new metadata. "
             "Keep the present certificate beside the new one until the provider has changed over."
-        ) % {"name": certificate.connection.name}
+        ) % {"name": one_name(certificate.connection.name)}
     return News(
         person=Person(reader.user_id, certificate.connection.account_id),
         title=title,

@@ -49,6 +49,19 @@ def may_bypass_sso(user: User) -> bool:
     return all(_keeps_other_sign_in(user, member) for member in forcing_memberships(user))
 
 
+@sso_hooks.leaves_forced_domain.register
+def leaves_forced_domain(user: User, email: str) -> bool:
+    """True if the user is in an approved domain of an account that forces them, and an address in
+    `email`'s domain would not be in one of the same account.
+
+    Being linked does not count: the link goes when the account changes its provider. Never for
+    operators, who are not forced.
+    """
+    if user.is_staff:
+        return False
+    return not _forcing_by_domain(user, user.email) <= _forcing_by_domain(user, email)
+
+
 @sso_hooks.reauthentication_path.register
 def reauthentication_path(request: HttpRequest) -> str | None:
     """The path of the reauthentication page, for a session that began by SSO."""
@@ -87,6 +100,16 @@ def sso_required_expression() -> Case:
         When(forces & Q(user__is_staff=False) & is_concerned, then=Value(True)),
         default=Value(False),
     )
+
+
+def _forcing_by_domain(user: User, email: str) -> set[int]:
+    """The accounts of the user that force everybody with an address in this domain."""
+    domains = Domain.objects.in_force().filter(
+        name=domain_of(email),
+        connection__is_forced=True,
+        connection__account__in=Membership.objects.of(user).values("account"),
+    )
+    return set(domains.values_list("connection__account", flat=True))
 
 
 def _keeps_other_sign_in(user: User, member: Membership) -> bool:

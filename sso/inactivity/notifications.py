@@ -12,7 +12,13 @@ from accounts.members.mail_policy import is_wanted
 from accounts.models import Membership
 from accounts.roles import Role
 from notifications import services as notifications
-from notifications.email.rendering import RenderedEmail, register_renderer, render_plain
+from notifications.email.rendering import (
+    RenderedEmail,
+    one_name,
+    one_person,
+    register_renderer,
+    render_plain,
+)
 from notifications.kinds import STAYED_AWAY
 from notifications.links import path_to
 from notifications.models import Mail
@@ -50,10 +56,10 @@ def _for_administrator(
 ) -> News:
     is_suspended = connection.idle_action == InactivityAction.SUSPEND
     words = {
-        "name": inactive[0].member.user.get_full_name(),
+        "name": one_person(inactive[0].member.user),
         "count": len(inactive),
         "days": connection.idle_days,
-        "provider": connection.name,
+        "provider": one_name(connection.name),
     }
     with translation.override(reader.user.catalogue):
         if is_suspended:
@@ -103,7 +109,7 @@ def notify_suspended_members(
 
 
 def _for_suspended(member: Membership, connection: Connection) -> News:
-    words = {"days": connection.idle_days, "provider": connection.name}
+    words = {"days": connection.idle_days, "provider": one_name(connection.name)}
     with translation.override(member.user.catalogue):
         why = ngettext(
             "You have not signed in through %(provider)s for %(days)d day.",
@@ -118,7 +124,7 @@ def _for_suspended(member: Membership, connection: Connection) -> News:
 
 def _list_names(inactive: Sequence[InactiveMember]) -> str:
     named = ", ".join(
-        f"{each.member.user.get_full_name()} ({each.tokens})" for each in inactive[:MAX_NAMES]
+        f"{one_person(each.member.user)} ({each.tokens})" for each in inactive[:MAX_NAMES]
     )
     more = len(inactive) - MAX_NAMES
     if more <= 0:

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
+from notifications.links import has_secret
 from sso.models import Connection
 from sso.saml.python3_saml import build_auth
 
@@ -67,7 +68,8 @@ class ConnectionProvider(SAMLProvider):  # type: ignore[misc]  # allauth has no 
         # The next page is stored in the session. The RelayState that comes back is user input and
         # is ignored.
         relay = next_url or ""
-        relay = relay if len(relay.encode()) <= MAX_RELAY_STATE_BYTES else ""
+        is_too_long = len(relay.encode()) > MAX_RELAY_STATE_BYTES
+        relay = "" if is_too_long or has_secret(relay) else relay
         url = saml.login(return_to=relay, force_authn=process != LOGIN_PROCESS)
         self.stash_redirect_state(
             request, process, next_url, data, state_id=saml.get_last_request_id(), **facts

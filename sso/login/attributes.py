@@ -4,7 +4,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.email_addresses import known_email
 from accounts.roles import Role
-from accounts.validators import validate_line
+from accounts.validators import validate_name
 from sso.models import Connection
 from sso.saml.responses import Assertion
 
@@ -25,7 +25,7 @@ def name_of(connection: Connection, assertion: Assertion) -> str:
     """The display name in the assertion; "" if there is none that is valid."""
     name = " ".join(_attribute_values(assertion, connection.name_attribute)).strip()
     try:
-        validate_line(name)
+        validate_name(name)
     except ValidationError:
         return ""
     return name if len(name) <= MAX_NAME_LENGTH else ""

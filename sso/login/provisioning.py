@@ -13,6 +13,7 @@ from accounts.authorization.actor import Actor
 from accounts.invitations.services import still_stands
 from accounts.members.services import join
 from accounts.models import Account, Invitation, Membership, User
+from accounts.sign_in.registration import VOUCHED_FOR, discard_sign_up
 from sso.login.attributes import name_of, role_of
 from sso.login.eligibility import refuse_operators_and_inactive
 from sso.models import Connection
@@ -31,11 +32,16 @@ def provision_member(
     by: Actor,
     at: datetime,
 ) -> Membership:
-    """Create the membership of a new user, or of one who exists only because this account has
-    invited them. Raises `Refused` for users of other accounts."""
+    """Create the membership of a new user, or of one who exists only because of an invitation.
+
+    A sign-up with the address that nobody has confirmed counts for nothing: the provider proves
+    whose address it is. Raises `Refused` for users of other accounts.
+    """
     user = User.objects.filter(email=email).first()
     if user is not None:
         refuse_operators_and_inactive(user)
+        if discard_sign_up(user=user, why=VOUCHED_FOR, by=by, at=at):
+            _set_name(user, name_of(connection, assertion))
         if not _is_only_invited(user):
             raise Refused("other_account", email=email)
     invitation = _valid_invitation(account, user, at)
@@ -95,6 +101,11 @@ def _refuse_over_daily_limit(connection: Connection, email: str, at: datetime) -
     )
     if provisioned.count() >= settings.SSO_NEW_PEOPLE_PER_DAY:
         raise Refused("no_room", email=email)
+
+
+def _set_name(user: User, name: str) -> None:
+    user.name = name
+    user.save(update_fields=["name"])
 
 
 def _create_user(email: str, name: str, *, by: Actor, at: datetime) -> User:

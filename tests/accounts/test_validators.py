@@ -12,6 +12,7 @@ from accounts.validators import (
     HIGHEST_ID,
     parse_id,
     validate_line,
+    validate_name,
     validate_paragraphs,
     validate_visible,
 )
@@ -94,3 +95,46 @@ def test_id_is_a_number_that_a_database_can_hold(text: str) -> None:
 )
 def test_other_text_is_no_id(text: str) -> None:
     assert parse_id(text) is None
+
+
+NAMES = [
+    "Example Inc.",
+    "Yahoo! Inc.",
+    "J.P. Morgan & Co.",
+    "Dr. Maria Smith-Jones",
+    "S.p.A. Roma",
+    "Müller & Söhne GmbH",
+    "AT&T",
+    "3M",
+    "Web 2.0 AG",
+    "O'Brien: Partners",
+    "The Church of Jesus Christ of Latter-day Saints",
+    "株式会社例",
+    "ООО Ромашка",
+    "Who?",
+]
+NO_NAMES = [
+    "https://evil.example",
+    "HTTPS://evil.example/sign-in",
+    "evil.example",
+    "www.evil.example",
+    "Sign in at evil.example",
+    "maria@example.com",
+    "192.0.2.7",
+    "bücher.example",
+    "ftp://x",
+    "PayPal security: your account is locked",
+    "Warning! Your account will be closed today",
+    "one two three four five six seven eight nine ten eleven twelve thirteen",
+    "a\nb",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_people_and_companies_are_welcome(name: str) -> None:
+    assert is_welcome(name, validate_name)
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_address_or_sentence_is_no_name(name: str) -> None:
+    assert not is_welcome(name, validate_name)

@@ -205,3 +205,25 @@ def test_search_and_filters(browser: Client, engineer: Membership) -> None:
     assert "gone@example.com" in shown(browser, page(LIST), q="theo")
     assert engineer.user.email not in shown(browser, page(LIST), q="theo")
     assert "gone@example.com" not in shown(browser, page(LIST), is_active__exact=1)
+
+
+def test_operator_gives_a_user_another_address(
+    browser: Client, engineer: Membership, events: Events
+) -> None:
+    before = engineer.user.email
+
+    change(browser, engineer.user, is_active="on", new_email="New@Example.net")
+
+    engineer.user.refresh_from_db()
+    assert engineer.user.email == "new@example.net"
+    assert EmailAddress.objects.get(user=engineer.user).verified
+    (event,) = events("email.changed")
+    assert event.details == {"before": before, "after": "new@example.net"}
+
+
+def test_address_of_another_user_is_refused(
+    browser: Client, engineer: Membership, user: Membership, events: Events
+) -> None:
+    assert change(browser, engineer.user, is_active="on", new_email=user.user.email) == 200
+
+    assert not events("email.changed")

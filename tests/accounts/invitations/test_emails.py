@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
-from accounts.models import Invitation, Membership
+from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
 from notifications.email import rendering
 from notifications.email.rendering import RenderedEmail
@@ -109,7 +109,7 @@ def test_mail_to_a_known_user_is_in_their_own_language(
     invite(administrator, now, email=known.email, language="de")
     with translation.override(known.catalogue):
         expected = translation.gettext("Invitation to %(account)s")
-    assert rendered().subject == expected % {"account": administrator.account.name}
+    assert rendered().subject == expected % {"account": f"«{administrator.account.name}»"}
 
 
 def test_operator_is_named_as_such(administrator: Membership, now: datetime) -> None:
@@ -146,3 +146,40 @@ def test_no_name_breaks_out_of_its_place(now: datetime, name: str) -> None:
     assert len(written.subject.splitlines()) == 1
     assert "<script" not in written.html
     assert "all@example.com" not in rendering.build_message(newest_mail(), written).recipients()
+
+
+ATTACK = "PayPal security: your account is locked, sign in at https://evil.example/"
+
+
+def test_name_of_the_account_is_marked_as_the_words_of_others(
+    administrator: Membership, now: datetime
+) -> None:
+    invite(administrator, now)
+
+    assert rendered().subject == "Invitation to “Example Inc.”"
+    for part in (rendered().text, unescape(rendered().html)):
+        assert "Its Administrators have given it this name." in part
+
+
+def test_names_of_before_lead_nowhere(administrator: Membership, now: datetime) -> None:
+    """Of the account, and of the person who invites."""
+    invite(administrator, now)
+    Account.objects.update(name=ATTACK)
+    User.objects.filter(pk=administrator.user_id).update(name="evil.example")
+
+    written = rendered()
+
+    assert written.subject.startswith("Invitation to “PayPal")
+    for part in (written.subject, written.text, unescape(written.html)):
+        assert "evil.example" not in part
+        assert "https://evil" not in part
+
+
+def test_invited_person_is_addressed_by_their_address(
+    administrator: Membership, now: datetime
+) -> None:
+    """The name is what the inviter has typed."""
+    invite(administrator, now, name="Dear customer")
+
+    assert "Hello new@example.com," in rendered().text
+    assert "Dear customer" not in rendered().text + rendered().html

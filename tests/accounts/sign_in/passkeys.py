@@ -24,10 +24,13 @@ FLAG = AuthenticatorData.FLAG
 
 
 class Passkey:
-    """One key of one person. `checks_person`: asks for a PIN or a finger before it answers."""
+    """One key of one person. `checks_person`: asks for a PIN or a finger before it answers.
+    `origin`: the page in whose name the browser asks."""
 
-    def __init__(self, user: User, *, checks_person: bool = True) -> None:
-        self.user, self.checks_person = user, checks_person
+    def __init__(
+        self, user: User, *, checks_person: bool = True, origin: str = settings.BASE_URL
+    ) -> None:
+        self.user, self.checks_person, self.origin = user, checks_person, origin
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.id = hashlib.sha256(str(id(self)).encode()).digest()
 
@@ -60,7 +63,7 @@ class Passkey:
         return hashlib.sha256(b"localhost").digest()
 
     def _client_data(self, kind: str, challenge: str) -> CollectedClientData:
-        return CollectedClientData.create(kind, challenge, settings.BASE_URL)
+        return CollectedClientData.create(kind, challenge, self.origin)
 
     def _sent(self, **parts: bytes) -> str:
         response: dict[str, Any] = {name: websafe_encode(part) for name, part in parts.items()}

@@ -11,6 +11,7 @@ from time_machine import TimeMachineFixture
 
 from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership
+from accounts.sign_in import email_change
 from accounts.users import services as user_services
 from notifications.models import Mail
 from tests.factories import PASSWORD, MembershipFactory
@@ -91,6 +92,28 @@ def test_link_is_good_once(browser: Client, user: Membership) -> None:
     path = path_in(mail_to(NEW))
     browser.post(path)
     assert browser.get(path).status_code == browser.post(path).status_code == 410
+
+
+@pytest.mark.both
+@pytest.mark.django_db(transaction=True)
+def test_link_that_is_opened_in_two_windows_is_good_once(
+    browser: Client, user: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both windows have read the link before either of them uses it."""
+    ask(browser)
+    path = path_in(mail_to(NEW))
+    read, other = email_change.read, []
+
+    def read_and_let_the_other_go_first(signed: str) -> Any:
+        change = read(signed)
+        monkeypatch.setattr(email_change, "read", read)
+        other.append(Client().post(path))
+        return change
+
+    monkeypatch.setattr(email_change, "read", read_and_let_the_other_go_first)
+    assert Client().post(path).status_code == 410
+    assert other[0].status_code == 302
+    assert AuditEvent.objects.filter(kind="email.changed").count() == 1
 
 
 def test_link_is_good_for_a_day(

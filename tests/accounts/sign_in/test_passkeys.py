@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
 from accounts.models import AuditEvent, Membership
@@ -139,3 +141,83 @@ def test_switched_off_person_does_not_get_in(client: Client, user: Membership) -
     answer = client.post(SIGN_IN, {"credential": passkey.answer(challenge(client))})
     assert answer["Location"] == "/sign-in/inactive/"
     assert not is_signed_in(client)
+
+
+# --- Which page has asked ------------------------------------------------------------------------
+
+OTHER_PAGES = (
+    "http://localhost:9999",
+    "http://x.localhost:8000",
+    "http://localhost",
+    "https://localhost:8000",
+    "http://localhost:8000.example.com",
+    "http://localhost:8000/",
+    "HTTP://LOCALHOST:8000",
+    "",
+)
+
+
+@pytest.fixture
+def base_url(settings: Settings) -> None:
+    settings.PASSKEY_ORIGINS = ["http://localhost:8000"]
+
+
+@pytest.fixture
+def passkey(base_url: None, user: Membership) -> Passkey:
+    return add_passkey(user, origin="http://localhost:8000")
+
+
+def test_passkey_that_a_page_of_the_portal_asks_for_lets_in(
+    client: Client, passkey: Passkey
+) -> None:
+    client.post(SIGN_IN, {"credential": passkey.answer(challenge(client))})
+    assert is_signed_in(client)
+
+
+@pytest.mark.parametrize("page", OTHER_PAGES)
+def test_passkey_that_another_page_asks_for_lets_nobody_in(
+    client: Client, passkey: Passkey, page: str
+) -> None:
+    passkey.origin = page
+    client.post(SIGN_IN, {"credential": passkey.answer(challenge(client))})
+    assert not is_signed_in(client)
+
+
+@pytest.mark.parametrize("page", OTHER_PAGES)
+def test_passkey_that_another_page_asks_for_is_no_second_factor(
+    client: Client, passkey: Passkey, user: Membership, page: str
+) -> None:
+    passkey.origin = page
+    credential = passkey.answer(second_challenge(client, user))
+    client.post(SECOND_STEP, {"credential": credential})
+    assert not is_signed_in(client)
+
+
+@pytest.mark.parametrize("page", OTHER_PAGES)
+def test_passkey_that_another_page_asks_for_proves_nothing(
+    client: Client, passkey: Passkey, user: Membership, page: str
+) -> None:
+    passkey.origin = page
+    client.force_login(user.user)
+    client.get(AGAIN)
+    client.post(AGAIN, {"credential": passkey.answer(challenge_of(client)), "next": ADD})
+    assert client.get(ADD)["Location"].startswith("/sign-in/again/")
+
+
+@pytest.mark.parametrize("page", OTHER_PAGES)
+def test_passkey_that_another_page_asks_for_is_not_added(
+    client: Client, base_url: None, user: Membership, page: str
+) -> None:
+    client.force_login(user.user)
+    client.post("/sign-in/again/", {"password": PASSWORD, "next": ADD})
+    client.get(ADD)
+    made = Passkey(user.user, origin=page).made(challenge_of(client))
+    assert client.post(ADD, {"name": "Key", "credential": made}).status_code == 200
+    assert not Authenticator.objects.filter(user=user.user).exists()
+
+
+def test_operator_lists_other_pages(client: Client, passkey: Passkey, settings: Settings) -> None:
+    settings.PASSKEY_ORIGINS = ["http://localhost:8000", "http://localhost:9999"]
+    passkey.origin = "http://localhost:9999"
+    client.post(SIGN_IN, {"credential": passkey.answer(challenge(client))})
+    assert is_signed_in(client)

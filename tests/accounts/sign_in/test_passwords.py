@@ -11,6 +11,7 @@ from time_machine import TimeMachineFixture
 
 from accounts.models import AuditEvent, Membership, TokenFamily
 from notifications.models import Mail
+from tests.accounts.sign_in.parallel import at_once
 from tests.factories import ACCOUNT_ID, PASSWORD
 from tests.outbox import mail_to, mails_to, path_in
 
@@ -74,8 +75,24 @@ def test_key_leaves_the_address_bar(client: Client, user: Membership) -> None:
 def test_link_is_good_once(client: Client, user: Membership) -> None:
     ask(client, user.user.email)
     path = path_in(mail_to(user.user.email))
-    set_password(client, client.get(path)["Location"])
-    assert "no longer valid" in Client().get(path).content.decode()
+    form = client.get(path)["Location"]
+    set_password(client, form)
+    answers = [Client().get(path), client.get(form), set_password(client, form)]
+    assert [answer.status_code for answer in answers] == [410] * 3
+    assert all("no longer valid" in answer.content.decode() for answer in answers)
+
+
+@pytest.mark.both
+@pytest.mark.django_db(transaction=True)
+def test_link_that_is_used_many_times_at_once_sets_one_password(user: Membership) -> None:
+    ask(Client(), user.user.email)
+    path = path_in(mail_to(user.user.email))
+    browsers = iter([(each, each.get(path)["Location"]) for each in (Client(), Client(), Client())])
+
+    statuses = at_once(lambda: set_password(*next(browsers)).status_code, times=3)
+
+    assert sorted(statuses) == [302, 410, 410]
+    assert AuditEvent.objects.filter(kind="user.password_set").count() == 1
 
 
 def test_link_is_good_for_an_hour(
@@ -241,7 +258,7 @@ def test_forged_keys_are_refused(client: Client, administrator: Membership) -> N
         "/password/new/1-set-password/",
     ):
         answer = client.get(path)
-        assert answer.status_code in (200, 404)
+        assert answer.status_code == 410
         assert "password1" not in answer.content.decode()
 
 

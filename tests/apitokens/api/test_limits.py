@@ -1,7 +1,8 @@
 """A client that asks too often is told to wait, at every entry point that reads the header."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -11,9 +12,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from apitokens import keys
 from apitokens.keys import Key
+from apitokens.models import APIToken, TokenUseDay
+from apitokens.usage.flusher import UsageFlusher
+from apitokens.verification.verifier_keys import issue_verifier
 from config.wsgi import application
 from tests.conftest import Api, Issue
 
@@ -22,6 +27,7 @@ pytestmark = pytest.mark.django_db
 VERIFY, ME = "/iam/auth/verify", "/iam/clients/me"
 ENTRY_POINTS = pytest.mark.parametrize("path", [VERIFY, ME])
 UNKNOWN = keys.make(771_142_358)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 @pytest.fixture(autouse=True)
@@ -176,3 +182,69 @@ def test_other_tokens_are_not_concerned(
     api(busy).get(path)
 
     assert api(other).get(path).status_code == 200
+
+
+def used(token: APIToken, usage_flusher: UsageFlusher) -> tuple[int, datetime | None]:
+    """How often the page of the token says that it was used, and when last."""
+    usage_flusher.end()
+    token.refresh_from_db()
+    days = TokenUseDay.objects.filter(token=token)
+    return sum(days.values_list("count", flat=True)), token.last_used_at
+
+
+@ENTRY_POINTS
+def test_use_that_is_refused_is_no_use(
+    api: Api,
+    engineer: Membership,
+    issue: Issue,
+    settings: Settings,
+    usage_flusher: UsageFlusher,
+    now: datetime,
+    path: str,
+) -> None:
+    settings.TOKEN_RATE = 1
+    issued = issue(engineer)
+    for second in range(5):
+        with time_machine.travel(now + timedelta(seconds=second), tick=False):
+            api(issued.key).get(path)
+
+    assert used(issued.token, usage_flusher) == (1, now)
+
+
+def test_introspection_that_is_refused_is_no_use(
+    client: Client,
+    engineer: Membership,
+    issue: Issue,
+    settings: Settings,
+    usage_flusher: UsageFlusher,
+    now: datetime,
+) -> None:
+    settings.TOKEN_RATE = 1
+    issued = issue(engineer)
+    verifier = issue_verifier(name="Storage", by=OPERATOR, at=now)
+    for _time in range(5):
+        client.post(
+            "/iam/auth/introspect",
+            urlencode({"token": issued.key.spell()}),
+            content_type="application/x-www-form-urlencoded",
+            headers={"Authorization": f"Bearer {verifier.key.spell('_')}"},
+        )
+
+    assert used(issued.token, usage_flusher)[0] == 1
+
+
+@pytest.mark.django_db(transaction=True)  # what a transaction reads is not kept in memory
+def test_use_that_is_refused_in_front_of_django_is_no_use(
+    api: Api,
+    engineer: Membership,
+    issue: Issue,
+    settings: Settings,
+    usage_flusher: UsageFlusher,
+) -> None:
+    settings.TOKEN_RATE = 2
+    issued = issue(engineer)
+    api(issued.key).get(VERIFY)  # from now on memory answers
+    for _time in range(4):
+        ask_the_wsgi_application(issued.key)
+
+    assert used(issued.token, usage_flusher)[0] == 2

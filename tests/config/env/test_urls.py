@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env.urls import parse_base_url, parse_email_url, parse_origins, parse_sender
+from config.env.urls import (
+    origin_of,
+    parse_base_url,
+    parse_email_url,
+    parse_origins,
+    parse_sender,
+)
 from notifications.email.transport import PATIENCE
 from tests.launcher.portal import ROOT, environment_of
 
@@ -247,3 +253,18 @@ def test_origins_come_from_the_environment(tmp_path: Path) -> None:
     assert settings_of(tmp_path, "SSO_METADATA_ORIGINS", SSO_METADATA_ORIGINS=written) == [
         written.split(",")
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://tokens.example.com", "https://tokens.example.com"),
+        ("https://Tokens.Example.com:443/portal", "https://tokens.example.com"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("https://localhost:80", "https://localhost:80"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_origin_is_written_as_browsers_do(url: str, origin: str) -> None:
+    assert origin_of(parse_base_url(url)) == origin

@@ -14,7 +14,10 @@ from notifications.email.rendering import (
     build_message,
     message_id,
     one_line,
+    one_name,
+    quoted_name,
 )
+from notifications.links import has_link
 from notifications.models import Mail
 
 LONGEST_ON_WIRE = 998
@@ -144,3 +147,25 @@ def test_message_id_comes_from_the_row() -> None:
 def test_short_name_keeps_its_very_characters() -> None:
     name = "Zoe\u0308 of the Cafe\u0301"
     assert one_line(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Nightly backup", "Nightly backup"),
+        ("deploy.example.com", "deploy[.]example[.]com"),
+        ("at https://evil.example/a?b", "at https[:]//evil[.]example/a?b"),
+        ("WWW.EVIL.EXAMPLE", "WWW[.]EVIL[.]EXAMPLE"),
+        ("maria@example.com", "maria@example[.]com"),
+        ("192.0.2.7", "192[.]0[.]2[.]7"),
+        ("J.P. Morgan v1.2", "J.P. Morgan v1.2"),
+    ],
+)
+def test_name_leads_nowhere(name: str, shown: str) -> None:
+    assert one_name(name) == shown
+    assert quoted_name(name) == f"“{shown}”"
+
+
+@given(st.text(max_size=200))
+def test_no_name_has_a_link_in_it(name: str) -> None:
+    assert not has_link(one_name(name))

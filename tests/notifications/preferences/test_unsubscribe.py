@@ -115,7 +115,7 @@ def test_a_person_who_left_can_still_stop_them(
 def test_the_page_is_not_kept_and_tells_no_other_server(client: Client, user: Membership) -> None:
     answer = client.get(path_for(user))
     assert "no-store" in answer["Cache-Control"]
-    assert answer["Referrer-Policy"] == "same-origin"
+    assert answer["Referrer-Policy"] == "strict-origin"
 
 
 def test_links_of_before_a_change_of_the_secret_key_still_work(

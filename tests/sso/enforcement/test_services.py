@@ -10,6 +10,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
+from rest_framework.test import APIClient
 
 from accounts.authorization import sso_hooks
 from accounts.authorization.actor import Actor, EntryPoint
@@ -22,7 +23,13 @@ from accounts.sign_in import jwt_login
 from accounts.sign_in import services as sign_in_services
 from notifications.models import Mail
 from sso.models import Connection, Domain
-from tests.factories import PASSWORD, MembershipFactory, SubjectFactory
+from tests.factories import (
+    PASSWORD,
+    ConnectionFactory,
+    DomainFactory,
+    MembershipFactory,
+    SubjectFactory,
+)
 from tests.idp.keys import SigningKey
 from tests.outbox import mails_to, path_in
 from tests.sso import login_steps
@@ -359,9 +366,183 @@ def test_short_lived_tokens_end_when_it_is_forced(
         token_families.refresh(presented=pair.refresh, at=now, address=None)
 
 
+def test_switching_accounts_is_no_way_around(
+    trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
+) -> None:
+    """The access token of before is good for its hour, and gets no other one."""
+    pair = log_in(maria)
+    Connection.objects.update(is_forced=True)
+    actor = token_families.authenticate_access_token(pair.access, at=now, address=None)
+
+    with pytest.raises(token_families.SSOForced):
+        token_families.switch(account_id=maria.account_id, by=actor, at=now)
+
+
+def test_switching_to_an_account_that_forces_nobody_is_no_way_around(
+    trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
+) -> None:
+    other = MembershipFactory.create(user=maria.user)
+    pair = log_in(maria)
+    Connection.objects.update(is_forced=True)
+    actor = token_families.authenticate_access_token(pair.access, at=now, address=None)
+
+    with pytest.raises(token_families.SSOForced):
+        token_families.switch(account_id=other.account_id, by=actor, at=now)
+
+
+def test_switching_accounts_goes_on_where_it_is_not(
+    trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
+) -> None:
+    other = MembershipFactory.create(user=maria.user)
+    pair = log_in(maria)
+    actor = token_families.authenticate_access_token(pair.access, at=now, address=None)
+
+    assert token_families.switch(account_id=other.account_id, by=actor, at=now).access
+
+
+def test_sso_that_is_forced_just_after_the_password_was_checked_counts(
+    trusted: Connection,
+    maria: Membership,
+    log_in: Callable[[Membership], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = jwt_login._begin
+
+    def force_first(*facts: Any, **more: Any) -> Any:
+        Connection.objects.update(is_forced=True)
+        return begin(*facts, **more)
+
+    monkeypatch.setattr(jwt_login, "_begin", force_first)
+
+    with pytest.raises(ValidationError, match="No active account found"):
+        log_in(maria)
+
+
 def test_short_lived_tokens_go_on_where_it_is_not(
     trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any], now: datetime
 ) -> None:
     pair = log_in(maria)
 
     assert token_families.refresh(presented=pair.refresh, at=now, address=None).access
+
+
+# --- Another address -----------------------------------------------------------------------------
+
+ELSEWHERE = "maria@elsewhere.example"
+
+
+def change_by_link(member: Membership, email: str, *, at: datetime) -> None:
+    """What the link in the mail does."""
+    sign_in_services.change_email(
+        user=User.objects.get(pk=member.user_id), email=email, by=Actor.person(member.user), at=at
+    )
+
+
+def request_change(member: Membership, email: str, *, at: datetime) -> None:
+    sign_in_services.request_email_change(
+        user=member.user, email=email, by=Actor.person(member.user), at=at
+    )
+
+
+def test_forced_member_cannot_ask_for_an_address_of_another_domain(
+    forced: Connection, maria: Membership, now: datetime
+) -> None:
+    with pytest.raises(sign_in_services.AddressForced):
+        request_change(maria, ELSEWHERE, at=now)
+
+    assert not Mail.objects.exists()
+
+
+def test_linked_member_cannot_either(forced: Connection, maria: Membership, now: datetime) -> None:
+    """The link ends when the account changes its provider."""
+    SubjectFactory.create(connection=forced, membership=maria)
+
+    with pytest.raises(sign_in_services.AddressForced):
+        request_change(maria, ELSEWHERE, at=now)
+
+
+def test_administrator_who_may_bypass_sso_cannot_either(
+    forced: Connection, second_administrator: Membership, now: datetime
+) -> None:
+    TOTP.activate(second_administrator.user, generate_totp_secret())
+
+    with pytest.raises(sign_in_services.AddressForced):
+        request_change(second_administrator, ELSEWHERE, at=now)
+
+
+def test_link_of_before_sso_was_forced_changes_nothing(
+    trusted: Connection, maria: Membership, now: datetime
+) -> None:
+    request_change(maria, ELSEWHERE, at=now)
+    Connection.objects.update(is_forced=True)
+
+    with pytest.raises(sign_in_services.AddressForced):
+        change_by_link(maria, ELSEWHERE, at=now)
+
+    maria.user.refresh_from_db()
+    assert sso_hooks.refuses(maria.user)
+
+
+def test_page_of_the_link_says_who_changes_the_address(
+    client: Client, trusted: Connection, maria: Membership, now: datetime
+) -> None:
+    request_change(maria, ELSEWHERE, at=now)
+    Connection.objects.update(is_forced=True)
+
+    answer = client.post(path_in(mails_to(ELSEWHERE)[-1]))
+
+    assert answer.status_code == 400
+    assert "Ask an operator of the portal to change it." in answer.content.decode()
+
+
+def test_api_refuses_it_by_field(
+    trusted: Connection, maria: Membership, log_in: Callable[[Membership], Any]
+) -> None:
+    access = log_in(maria).access
+    Connection.objects.update(is_forced=True)
+    client = APIClient(headers={"Authorization": f"Bearer {access}"})
+
+    answer = client.patch(f"/iam/users/{maria.user_id}", {"email": ELSEWHERE}, format="json")
+
+    assert answer.status_code == 400
+    assert "single sign-on" in str(answer.json()["errors"]["email"])
+
+
+def test_address_in_the_same_domain_can_be_had(
+    forced: Connection, maria: Membership, now: datetime
+) -> None:
+    request_change(maria, "maria.smith@example.com", at=now)
+    change_by_link(maria, "maria.smith@example.com", at=now)
+
+    maria.user.refresh_from_db()
+    assert maria.user.email == "maria.smith@example.com"
+    assert sso_hooks.refuses(maria.user)
+
+
+def test_address_of_an_account_that_the_member_is_not_in_is_another_domain(
+    forced: Connection, maria: Membership, now: datetime
+) -> None:
+    other = ConnectionFactory.create(is_forced=True)
+    DomainFactory.create(connection=other, name="elsewhere.example")
+
+    with pytest.raises(sign_in_services.AddressForced):
+        request_change(maria, ELSEWHERE, at=now)
+
+
+def test_member_whom_nobody_forces_has_any_address(
+    trusted: Connection, maria: Membership, now: datetime
+) -> None:
+    request_change(maria, ELSEWHERE, at=now)
+    change_by_link(maria, ELSEWHERE, at=now)
+
+    maria.user.refresh_from_db()
+    assert maria.user.email == ELSEWHERE
+
+
+def test_operator_changes_the_address(forced: Connection, maria: Membership, now: datetime) -> None:
+    operator = Actor.operator(through=EntryPoint.COMMAND)
+
+    sign_in_services.change_email(user=maria.user, email=ELSEWHERE, by=operator, at=now)
+
+    maria.user.refresh_from_db()
+    assert maria.user.email == ELSEWHERE

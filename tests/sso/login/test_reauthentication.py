@@ -9,7 +9,7 @@ from django.urls import reverse
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from sso.models import Connection
-from tests.factories import MembershipFactory
+from tests.factories import PASSWORD, MembershipFactory
 from tests.idp.keys import SigningKey
 from tests.sso import login_steps
 from tests.sso.saml_responses import BOTH
@@ -163,3 +163,17 @@ def test_who_signed_in_by_password_is_asked_for_it(
 
     assert client.get(DANGEROUS)["Location"].startswith(reverse("account_reauthenticate"))
     assert client.get(reverse("sso:again")).status_code == 404
+
+
+@pytest.mark.parametrize("is_forced", [True, False])
+def test_password_proves_nothing_where_single_sign_on_is_forced(
+    client: Client, trusted: Connection, signing: SigningKey, maria: Membership, is_forced: bool
+) -> None:
+    """Also if it is sent to the page for it, to which no link leads."""
+    login_steps.sign_in(client, trusted, signing)
+    Connection.objects.update(is_forced=is_forced)
+    page = reverse("mfa_activate_totp")
+
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD, "next": page})
+
+    assert (client.get(page).status_code == 302) is is_forced

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.contrib.auth import authenticate
+from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 
 from accounts.account import services as account_services
@@ -13,14 +17,16 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.members import services as members
 from accounts.members import suspension
-from accounts.models import AuditEvent, Invitation, Membership, User
+from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
+from accounts.sign_in import registration
 from accounts.users import services as user_services
 from sso.login import replay_protection
 from sso.login import services as login
 from sso.models import Connection, Domain, Subject, UsedAssertion
 from sso.saml.errors import Refused
 from tests.factories import (
+    PASSWORD,
     ConnectionFactory,
     DomainFactory,
     MembershipFactory,
@@ -224,6 +230,7 @@ def test_user_of_another_account_stays_out_whatever_is_claimed(
     log_in: LogIn, is_confirmed: bool
 ) -> None:
     other = MembershipFactory.create(user__email="maria@example.com")
+    MembershipFactory.create(account=other.account)
     EmailAddress.objects.filter(user=other.user).update(verified=is_confirmed)
 
     assert_refused("other_account", log_in)
@@ -420,6 +427,11 @@ def test_name_that_is_no_line_of_text_is_left_out(log_in: LogIn) -> None:
     assert log_in(attributes={"displayName": ["Maria\u202egnirts"]}).user.name == ""
 
 
+@pytest.mark.parametrize("name", ["maria@example.com", "Sign in at https://evil.example"])
+def test_name_that_is_an_address_is_left_out(log_in: LogIn, name: str) -> None:
+    assert log_in(attributes={"displayName": [name]}).user.name == ""
+
+
 @pytest.mark.parametrize(
     "emails", [[], ["not an address"], ["mária@example.com"], ["a@example.com", "b@example.com"]]
 )
@@ -503,3 +515,93 @@ def test_removed_member_who_was_invited_again_has_to_accept_by_the_mail(
     )
 
     assert_refused("removed", log_in)
+
+
+# --- Somebody signed up with the address -------------------------------------------------------
+
+
+@pytest.fixture
+def sign_up(now: datetime) -> User:
+    """Somebody signed up with Maria's address, and did not confirm it."""
+    return registration.sign_up(
+        email="maria@example.com",
+        password=PASSWORD,
+        account_name="Not the company",
+        name="Not Maria",
+        by=BY,
+        at=now,
+    )
+
+
+def test_unconfirmed_sign_up_keeps_nobody_out(log_in: LogIn, sign_up: User) -> None:
+    member = log_in(attributes={"displayName": ["Maria Smith"]})
+
+    assert (member.user, member.user.name) == (sign_up, "Maria Smith")
+    assert EmailAddress.objects.get(user=sign_up).verified
+
+
+def test_stranger_who_signed_up_has_nothing_of_it(
+    client: Client, log_in: LogIn, sign_up: User
+) -> None:
+    log_in()
+
+    sign_up.refresh_from_db()
+    assert not sign_up.has_usable_password()
+    assert authenticate(None, email=sign_up.email, password=PASSWORD) is None
+    assert Membership.objects.get(user=sign_up).account.name != "Not the company"
+    assert Account.objects.get(name="Not the company").closed_at
+
+
+def test_browser_that_signed_up_is_not_let_in_by_the_login_of_another(
+    client: Client, trusted: Connection, log_in: LogIn
+) -> None:
+    form = {"account_name": "x", "email": "maria@example.com", "password1": PASSWORD}
+    client.post(reverse("account_signup"), form)
+    log_in()
+
+    for page in ("account_email_verification_sent", "account_login", "mfa_authenticate", "home"):
+        client.get(reverse(page))
+    client.post(reverse("account_login"), {"login": "maria@example.com", "password": PASSWORD})
+
+    assert "_auth_user_id" not in client.session
+
+
+def test_discarded_sign_up_is_on_the_record(log_in: LogIn, sign_up: User) -> None:
+    log_in()
+
+    event = AuditEvent.objects.get(kind="user.sign_up_discarded")
+    assert (event.subject_id, event.details) == (sign_up.pk, {"code": "vouched_for"})
+
+
+def test_invited_person_comes_in_though_somebody_signed_up(
+    log_in: LogIn, trusted: Connection, sign_up: User, administrator: Membership, now: datetime
+) -> None:
+    invitations.invite(
+        account=trusted.account,
+        email="maria@example.com",
+        role=Role.ENGINEERS,
+        by=Actor.member(administrator),
+        at=now,
+    )
+
+    assert log_in().held_role is Role.ENGINEERS
+
+
+def test_sign_up_that_was_confirmed_counts(log_in: LogIn, sign_up: User) -> None:
+    EmailAddress.objects.filter(user=sign_up).update(verified=True)
+
+    assert_refused("other_account", log_in)
+
+
+def test_sign_up_with_a_second_factor_counts(log_in: LogIn, sign_up: User) -> None:
+    TOTP.activate(sign_up, generate_totp_secret())
+
+    assert_refused("other_account", log_in)
+
+
+def test_refused_login_discards_nothing(log_in: LogIn, trusted: Connection, sign_up: User) -> None:
+    Connection.objects.update(takes_new_people=False)
+
+    assert_refused("no_new_people", log_in)
+    sign_up.refresh_from_db()
+    assert sign_up.has_usable_password()

@@ -1,0 +1,281 @@
+"""A link that is a permission by itself stands in no log, whatever happens when it is opened."""
+
+import inspect
+import io
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls.converters import IntConverter, StringConverter
+from granian.log import DEFAULT_ACCESSLOG_FMT, log_request_builder
+from pytest_django import Settings
+
+from accounts.authorization.actor import Actor
+from accounts.invitations import services as invitations
+from accounts.models import AuditEvent, Membership
+from accounts.roles import Role
+from accounts.sign_in import email_change
+from apitokens.log_redaction import redact
+from config.celery import app
+from notifications.kinds import TOKEN_EXPIRING
+from notifications.links import SecretConverter, hide_secrets, secret_routes
+from notifications.preferences import unsubscribe
+from notifications.recipients import Person
+from tests.factories import PASSWORD
+from tests.outbox import mail_to, path_in
+
+pytestmark = pytest.mark.django_db
+
+PUBLIC = {"slug", "app_label", "content_type_id", "object_id", "url"}
+"""Arguments that are text and no permission: a provider's name in addresses, and the admin's."""
+ROUTES = [route.name for route in secret_routes()]
+every_route = pytest.mark.parametrize("name", ROUTES)
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """Everything that is logged, as a handler writes it that knows nothing of secrets."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    names = ("", "django", "django.request", "django.security", "django.server", "granian.access")
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+    yield stream
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def browser() -> Client:
+    """Sends no CSRF token, and gets the page of an error."""
+    return Client(enforce_csrf_checks=True, raise_request_exception=False)
+
+
+@pytest.fixture
+def links(administrator: Membership, now: datetime) -> dict[str, str]:
+    """A good link of each kind, by the name of its route."""
+    user = administrator.user
+    invitations.invite(
+        account=administrator.account,
+        email="maria@example.com",
+        role=Role.USERS,
+        by=Actor.member(administrator),
+        at=now,
+    )
+    signed_up = Client()
+    form = {"account_name": "Globex", "email": "ann@example.com", "password1": PASSWORD}
+    signed_up.post(reverse("account_signup"), form)
+    signed_up.post(reverse("account_reset_password"), {"email": user.email})
+    person = Person(user.pk, administrator.account_id)
+    return {
+        "account_confirm_email": path_in(mail_to("ann@example.com")),
+        "account_reset_password_from_key": path_in(mail_to(user.email)),
+        "accounts:confirm_email": email_change.path(user, "new@example.net"),
+        "accounts:invitation": path_in(mail_to("maria@example.com")),
+        "notifications:unsubscribe": urlsplit(unsubscribe.link(person, TOKEN_EXPIRING)).path,
+    }
+
+
+def secret_of(path: str) -> str:
+    """What the path must not be known by: the last part of what is signed."""
+    return path.rstrip("/")[-20:]
+
+
+# --- Routes --------------------------------------------------------------------------------------
+
+
+def test_every_text_in_a_route_is_secret_or_known_as_public() -> None:
+    """A new route with a signed link has to say so: `<secret:…>`."""
+    undeclared = {
+        (pattern.name, argument)
+        for pattern in _patterns(get_resolver().url_patterns)
+        for argument, converter in pattern.pattern.converters.items()
+        if not isinstance(converter, IntConverter | SecretConverter)
+        and not _is_narrow(converter)
+        and argument not in PUBLIC
+    }
+    undeclared |= {
+        (pattern.name, argument)
+        for pattern in _patterns(get_resolver().url_patterns)
+        for argument in set(pattern.pattern.regex.groupindex) - set(pattern.pattern.converters)
+        if argument not in PUBLIC
+    }
+    assert undeclared == set()
+
+
+def _is_narrow(converter: Any) -> bool:
+    """True for a converter that takes fewer characters than a signed link has."""
+    return isinstance(converter, StringConverter) and converter.regex == "[0-9A-Za-z]{1,13}"
+
+
+def _patterns(patterns: Any) -> Iterator[URLPattern]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern.url_patterns)
+        else:
+            yield pattern
+
+
+def test_every_secret_route_has_a_good_link_here(links: dict[str, str]) -> None:
+    assert sorted(links) == sorted(ROUTES)
+
+
+# --- Logs ----------------------------------------------------------------------------------------
+
+REQUESTS: dict[str, Callable[[Client, str], Any]] = {
+    "GET": lambda client, path: client.get(path),
+    "HEAD": lambda client, path: client.head(path),
+    "OPTIONS": lambda client, path: client.options(path),
+    "POST without CSRF cookie": lambda client, path: client.post(path),
+    "PUT": lambda client, path: client.put(path),
+    "DELETE": lambda client, path: client.delete(path),
+    "without its slash": lambda client, path: client.get(path.rstrip("/")),
+    "with more behind it": lambda client, path: client.get(f"{path}more/"),
+    "of an unknown host": lambda client, path: client.get(path, HTTP_HOST="evil.example"),
+    "in a query": lambda client, path: client.get("/nothing/", {"next": path}),
+    "as a Referer": lambda client, path: client.get("/nothing/", HTTP_REFERER=path),
+}
+
+
+@every_route
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize("debug", [False, True])
+def test_no_log_holds_the_link(
+    browser: Client,
+    written: io.StringIO,
+    links: dict[str, str],
+    settings: Settings,
+    name: str,
+    request_: Callable[[Client, str], Any],
+    debug: bool,
+) -> None:
+    settings.DEBUG = debug
+    secret = secret_of(links[name])
+
+    answer = request_(browser, links[name])
+
+    assert secret not in written.getvalue()
+    assert secret not in str(list(AuditEvent.objects.values()))
+    assert debug or answer.status_code < 403 or secret not in answer.content.decode()
+
+
+@every_route
+def test_no_log_holds_the_link_when_the_page_fails(
+    browser: Client,
+    written: io.StringIO,
+    links: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    def fail(self: Any, request: Any) -> Any:
+        raise RuntimeError(f"{request.get_full_path()} is broken")
+
+    monkeypatch.setattr(
+        "django.contrib.auth.middleware.AuthenticationMiddleware.process_request", fail
+    )
+
+    assert browser.get(links[name]).status_code == 500
+    assert "is broken" in written.getvalue()
+    assert secret_of(links[name]) not in written.getvalue()
+
+
+def test_weak_password_at_an_invitation_is_logged_without_the_link(
+    client: Client, written: io.StringIO, links: dict[str, str]
+) -> None:
+    path = links["accounts:invitation"]
+
+    assert client.post(path, {"password1": "short"}).status_code == 400
+    assert "Bad Request: /invitations/…" in written.getvalue()
+    assert secret_of(path) not in written.getvalue()
+
+
+@every_route
+@pytest.mark.parametrize("form", ["%(path)s %(query_string)s", DEFAULT_ACCESSLOG_FMT])
+def test_access_log_of_the_server_does_not_hold_it(
+    written: io.StringIO, links: dict[str, str], name: str, form: str
+) -> None:
+    log: Any = log_request_builder(form)  # type: ignore[no-untyped-call]  # granian has no types
+    request = {"addr_remote": "192.0.2.7", "path": links[name], "qs": f"next={links[name]}"}
+
+    log(0.0, 0.0, {**request, "method": "GET", "scheme": "http", "protocol": "1.1"}, 200)
+
+    assert "…" in written.getvalue()
+    assert secret_of(links[name]) not in written.getvalue()
+
+
+@pytest.mark.parametrize("name", ["accounts:invitation", "accounts:confirm_email"])
+def test_signed_text_is_redacted_without_its_path_too(links: dict[str, str], name: str) -> None:
+    signed = links[name].rstrip("/").rpartition("/")[2]
+
+    assert secret_of(signed) not in redact(f"signed={signed}")
+    assert secret_of(signed) not in redact(signed.replace(":", "%3A"))
+
+
+def test_key_of_a_new_password_is_redacted_without_its_path_too(links: dict[str, str]) -> None:
+    key = links["account_reset_password_from_key"].rstrip("/").rpartition("/")[2]
+
+    assert secret_of(key) not in redact(f"key={key}")
+
+
+@every_route
+def test_any_text_in_the_place_of_the_secret_is_hidden(links: dict[str, str], name: str) -> None:
+    """A damaged link is still most of a good one."""
+    start = links[name].rstrip("/")[:-10]
+
+    assert hide_secrets(f"GET {start}x HTTP/1.1").endswith("… HTTP/1.1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Not Found: /invitations",
+        "/profile/api-tokens/?q=a:b:c",
+        "at 12:34:56 the task 550e8400-e29b-41d4-a716-446655440000 ended",
+        "https://example.com/invitation-policy/",
+    ],
+)
+def test_other_text_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_no_task_has_an_argument() -> None:
+    """Celery logs arguments, and its broker holds them."""
+    app.loader.import_default_modules()
+    tasks = [task for name, task in app.tasks.items() if not name.startswith("celery.")]
+
+    assert tasks
+    assert all(not inspect.signature(task.run).parameters for task in tasks)
+
+
+# --- Browsers ------------------------------------------------------------------------------------
+
+
+@every_route
+def test_browser_tells_nobody_where_it_was(
+    client: Client, links: dict[str, str], name: str
+) -> None:
+    answer = client.get(links[name])
+
+    assert answer["Referrer-Policy"] == "strict-origin"
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_page_that_knows_where_to_go_on_tells_nobody_either(
+    client: Client, links: dict[str, str]
+) -> None:
+    answer = client.get(reverse("account_login"), {"next": links["accounts:invitation"]})
+
+    assert answer["Referrer-Policy"] == "strict-origin"
+
+
+def test_other_pages_tell_themselves_alone(client: Client) -> None:
+    assert client.get(reverse("account_login"))["Referrer-Policy"] == "same-origin"

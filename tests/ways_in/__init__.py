@@ -1,0 +1,1 @@
+"""Every way into the portal under every rule that closes ways."""

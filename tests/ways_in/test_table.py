@@ -1,0 +1,68 @@
+"""No way leads around a rule: each way is tried under each rule, and the table says what happens.
+
+A new way or a new rule has no cells yet, and the first test says so.
+"""
+
+from datetime import datetime
+
+import pytest
+
+from sso.models import Connection
+from tests.idp.keys import SigningKey
+from tests.sso.conftest import signing, trusted
+from tests.ways_in.rules import RULES
+from tests.ways_in.ways import IN, NO_ACCOUNT, OUT, SECOND_FACTOR, WAYS, World
+
+__all__ = ["signing", "trusted"]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both]
+
+_COLUMNS = tuple(RULES)
+
+# What follows from each rule, in the order of RULES: nothing, single sign-on forced, person
+# deactivated, removed from the account, account closed, tokens suspended, second factor required.
+TABLE: dict[str, tuple[str, ...]] = {
+    "password": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, SECOND_FACTOR),
+    # A passkey that asks for a PIN or a finger is two factors.
+    "passkey": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
+    "second factor": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
+    "single sign-on": (IN, IN, OUT, OUT, OUT, IN, SECOND_FACTOR),
+    # A session that began before goes on until it ends (docs/decisions/0025-saml-login.md).
+    "open session": (IN, IN, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
+    "password reset link": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, SECOND_FACTOR),
+    # Into another account, which the rules of this one concern as far as they are about the person.
+    "invitation link": (IN, OUT, OUT, IN, IN, IN, SECOND_FACTOR),
+    "confirmation link": (IN, OUT, OUT, IN, IN, IN, SECOND_FACTOR),
+    "e-mail change link": (OUT, OUT, OUT, OUT, OUT, OUT, OUT),
+    # Operators are forced by nobody, and need no account.
+    "operators' pages": (IN, IN, OUT, IN, IN, IN, SECOND_FACTOR),
+    "JWT login": (IN, OUT, OUT, OUT, OUT, IN, OUT),
+    "JWT refresh": (IN, OUT, OUT, OUT, OUT, IN, IN),
+    "JWT switch": (IN, OUT, OUT, OUT, OUT, IN, IN),
+    # An access token of before is good for the rest of its hour.
+    "Bearer": (IN, IN, OUT, OUT, OUT, IN, IN),
+    "Bearer verified": (IN, IN, OUT, OUT, OUT, IN, IN),
+    "Bearer introspected": (IN, IN, OUT, OUT, OUT, IN, IN),
+    "API token": (IN, IN, OUT, OUT, OUT, OUT, IN),
+    "API token verified": (IN, IN, OUT, OUT, OUT, OUT, IN),
+    "API token introspected": (IN, IN, OUT, OUT, OUT, OUT, IN),
+}
+
+
+@pytest.fixture
+def world(trusted: Connection, signing: SigningKey, now: datetime) -> World:
+    return World(trusted, signing, now)
+
+
+def test_no_cell_is_empty() -> None:
+    assert set(TABLE) == set(WAYS)
+    assert all(len(row) == len(RULES) for row in TABLE.values())
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("way", WAYS)
+def test_way_under_rule(world: World, way: str, rule: str) -> None:
+    attempt = WAYS[way](world)
+    RULES[rule](world)
+
+    assert attempt() == TABLE[way][_COLUMNS.index(rule)]
