@@ -149,21 +149,22 @@ def test_switching_the_account_shows_the_other_tokens(visit: Visits) -> None:
 def test_two_tabs_keep_to_their_accounts(visit: Visits, scripts: bool) -> None:
     window = visit(ADMINISTRATOR, java_script_enabled=scripts)
     here, there = window.page, window.page.context.new_page()
+    name = f"From the first tab, {'with' if scripts else 'without'} scripts"
     open_form(here)
     there.goto(here.url)
     there.get_by_text("Example Inc.").first.click()
     there.get_by_role("link", name=re.compile("Globex")).click()
     expect(there).to_have_url(re.compile(r"/accounts/(?!1/)\d+/api-tokens/$"))
 
-    here.get_by_label("Token name").fill("From the first tab")
+    here.get_by_label("Token name").fill(name)
     here.get_by_role("button", name="Create", exact=True).click()
     here.get_by_role("link", name="OK, I've copied token").click()
 
-    expect(row_of(here, "From the first tab")).to_be_visible()
+    expect(row_of(here, name)).to_be_visible()
     expect(here).to_have_url(re.compile("/accounts/1/api-tokens/$"))
     there.reload()
     expect(there.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
-    expect(row_of(there, "From the first tab")).to_have_count(0)
+    expect(row_of(there, name)).to_have_count(0)
 
 
 @both_ways
