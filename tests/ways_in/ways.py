@@ -260,7 +260,7 @@ def outcome(client: Client, answer: Any = None) -> str:
     if answer is not None and answer.get("Location") == reverse("mfa_authenticate"):
         return SECOND_FACTOR
     page = client.get(reverse("home"), follow=True)
-    if page.redirect_chain[-1][0].startswith(reverse("account_login")):
+    if page.request["PATH_INFO"] == reverse("account_login"):
         return OUT
     return {200: IN, 403: NO_ACCOUNT}[page.status_code]
 
