@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.authorization.actor import Actor
+from accounts.http.client_ip import network_of
 from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
@@ -224,7 +225,8 @@ class ExpiryNotice(models.Model):
 
 
 class TokenAddress(models.Model):
-    """An address that a token was used from, in the last 90 days; the latest of each token."""
+    """A place that a token was used from, in the last 90 days; the latest of each token. Of an IPv6
+    network only the first address is kept."""
 
     token = models.ForeignKey(APIToken, models.CASCADE, related_name="addresses")
     address = models.GenericIPAddressField(_("address"))
@@ -241,6 +243,11 @@ class TokenAddress(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token_id}: {self.address}"
+
+    @property
+    def place(self) -> str:
+        """The address, or the IPv6 network in which all addresses count as this one."""
+        return network_of(self.address)
 
 
 class TokenUseDay(models.Model):

@@ -80,7 +80,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.middleware.drop_untrusted_forwarded_proto",
+    "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",
     "config.middleware.limit_body_size",
     "config.middleware.require_https_and_no_store_for_api",

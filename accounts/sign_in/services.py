@@ -14,6 +14,7 @@ from accounts.authorization import sso_hooks
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import invalidate_token_cache_on_commit, reauthorize
 from accounts.email_addresses import normal_email
+from accounts.http.client_ip import UNKNOWN_ADDRESS
 from accounts.jwt import token_families
 from accounts.models import User
 from accounts.sign_in import emails as security_emails
@@ -51,9 +52,15 @@ def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) ->
     ended = 0
     for session in sessions:
         session.end()
-        audit.record("session.ended", by=by, at=at, subject=session.user, of=session.ip)
+        of = known_address(session)
+        audit.record("session.ended", by=by, at=at, subject=session.user, of=of)
         ended += 1
     return ended
+
+
+def known_address(session: UserSession) -> str:
+    """The address that the session was last used from; empty if it is unknown."""
+    return "" if session.ip == UNKNOWN_ADDRESS else str(session.ip)
 
 
 @transaction.atomic

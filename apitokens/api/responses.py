@@ -27,12 +27,13 @@ from apitokens.verification.authorization_header import (
 from apitokens.verification.refusals import Refusal, Refused, Verified
 from apitokens.verification.verify import verify
 
-METHODS = ("GET", "HEAD", "POST")
 MOST_PARAMETERS = 20
 
 # The sentences of the wire; `code` and `hint` beside them say more.
 BAD = "Bad permanent token"
 ENDED = "Token is invalid or expired"
+ERROR = "X-Auth-Error"
+"""The header with the code of a 401 or 403."""
 
 
 class Answer(NamedTuple):
@@ -125,22 +126,23 @@ def error_body(refused: Refused) -> dict[str, str]:
 
 @cache
 def _refused(code: Refusal, why: str) -> Answer:
-    """A 401, worded once. Proxies hand the challenge on, and drop the body."""
+    """A 401, worded once. Proxies hand headers on, and may drop the body."""
     error = "" if code is Refusal.MISSING else f', error="{code}"'
     challenge = ("WWW-Authenticate", f'APIKey realm="permatoken"{error}')
-    return in_json(401, error_body(Refused(code, why)), challenge)
+    return in_json(401, error_body(Refused(code, why)), challenge, (ERROR, code))
 
 
 @lru_cache(maxsize=1000)
 def _good(found: Verified) -> Answer:
-    """Worded once for what is found often."""
+    """Worded once for what is found often. All five headers are always there: some proxies replace
+    only those of a client's headers that the answer has."""
     return Answer(
         200,
         [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", "0"),
             ("Cache-Control", "no-store"),
-            *([("X-Auth-Token-Id", str(found.token_id))] if found.token_id else []),
+            ("X-Auth-Token-Id", str(found.token_id or "")),
             ("X-Auth-Account-Id", str(found.account_id)),
             ("X-Auth-User-Id", str(found.user_id)),
             ("X-Auth-User-Email", _in_ascii(found.email)),
@@ -152,7 +154,8 @@ def _good(found: Verified) -> Answer:
 
 @cache
 def _insufficient(code: str, sentence: str) -> Answer:
-    return in_json(403, {"message": FORBIDDEN, "code": code, "hint": sentence})
+    body = {"message": FORBIDDEN, "code": code, "hint": sentence}
+    return in_json(403, body, (ERROR, code))
 
 
 def in_json(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answer:

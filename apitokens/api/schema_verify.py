@@ -41,7 +41,8 @@ def _verify(method: str) -> dict[str, Any]:
         "operationId": f"verify_token_by_{method}",
         "summary": "Verify the token of a request",
         "description": "For reverse proxies, which hand on the Authorization header of a request "
-        "that they hold. GET, HEAD and POST are alike; no body is looked at.",
+        "that they hold. All methods are alike; no body is looked at. 401 and 403 have their code "
+        "in the header X-Auth-Error too.",
         "tags": [TAG],
         "parameters": [
             {

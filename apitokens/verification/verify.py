@@ -44,9 +44,14 @@ _tokens: ReadLeaseCache[CachedToken] = TOKENS
 
 
 @sensitive_variables()  # and of all that it calls: Django looks up the stack
-def verify(*, presented: str, at: datetime, address: str | None = None) -> Verified:
+def verify(
+    *, presented: str, at: datetime, address: str | None = None, by_client: bool = True
+) -> Verified:
     """Tell whose token this is and what it may do; record that it was used. Raises `Refused`, and
     `TooMany` instead of looking anything up for an address that was refused too often.
+
+    `address` is None if it is unknown, or if it is not the client who asks (`by_client` is false)
+    but a system that was sent the token, and which has limits of its own.
 
     Malformed text is refused with no I/O. What was read less than `VERIFY_CACHE_SECONDS` ago is not
     read again. An unknown id costs the same as a wrong secret, and neither can be told from the
@@ -56,7 +61,8 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     if decision.action.needs_database:
         key = keys.parse(presented)
         if decision is LOOK_UP:
-            throttling.refuse_busy_address(key, address=address, at=at)
+            if by_client:
+                throttling.refuse_busy_address(key, address=address, at=at)
             entry = look_up(key.id)
             fits = _fits(presented, fingerprint, entry)
             decision = decide(entry, fits=fits, at=at, is_fresh=True)

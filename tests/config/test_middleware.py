@@ -6,7 +6,7 @@ from pytest_django import Settings
 
 from accounts.models import Membership
 from config.env.networks import parse_networks
-from tests.conftest import SignIn
+from tests.conftest import Issue, SignIn
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +21,25 @@ def https(settings: Settings) -> None:
 
 def test_a_trusted_proxy_is_believed_about_the_scheme(client: Client, https: None) -> None:
     assert client.get("/sign-in/", headers={"X-Forwarded-Proto": "https"}).status_code == 200
+
+
+@pytest.mark.parametrize("scheme", ["wss", "HTTPS", "https,http", "https, http"])
+def test_good_token_is_good_however_the_proxy_spells_https(
+    client: Client, https: None, user: Membership, issue: Issue, scheme: str
+) -> None:
+    headers = {"Authorization": f"APIKey {issue(user).key.spell()}", "X-Forwarded-Proto": scheme}
+    answers = [client.get(path, headers=headers) for path in ("/iam/auth/verify", "/iam/users/me")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+@pytest.mark.parametrize("scheme", ["http", "ws", "http,https", "", "xhttps"])
+def test_plain_http_is_refused_however_the_proxy_spells_it(
+    client: Client, https: None, user: Membership, issue: Issue, scheme: str
+) -> None:
+    headers = {"Authorization": f"APIKey {issue(user).key.spell()}", "X-Forwarded-Proto": scheme}
+    answer = client.get("/iam/auth/verify", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "https_required")
+    assert answer.headers["X-Auth-Error"] == "https_required"
 
 
 def test_a_stranger_is_not_believed_about_the_scheme(client: Client, https: None) -> None:

@@ -5,14 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django import conf
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.throttling import process_counters
 from apitokens import keys
 from apitokens.keys import Key
 from apitokens.models import APIToken, VerifierKey
@@ -70,7 +73,7 @@ def test_good_token_is_described(
     assert answer.json() == {
         "active": True,
         "token_type": "APIKey",
-        "iss": settings.BASE_URL,
+        "iss": conf.settings.BASE_URL,
         "jti": str(token.pk),
         "sub": str(engineer.user_id),
         "username": engineer.user.email,
@@ -193,6 +196,15 @@ def test_body_beyond_measure_is_refused(caller: str) -> None:
 def test_use_is_remembered_without_the_callers_address(key: Key, caller: str) -> None:
     ask(key.spell(), f"Bearer {caller}")
     assert APIToken.objects.get(pk=key.id).last_used_address is None
+
+
+def test_refusals_of_unknown_clients_do_not_concern_known_systems(
+    key: Key, caller: str, now: datetime, settings: Settings
+) -> None:
+    settings.REFUSAL_RATE = 3
+    for _time in range(3):
+        process_counters.count_refusal(None, at=timezone.now())
+    assert ask(key.spell(), f"Bearer {caller}").json()["active"] is True
 
 
 def test_hot_question_asks_no_database(memory: None, key: Key, caller: str) -> None:

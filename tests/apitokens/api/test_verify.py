@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.jwt import token_families
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.users import services as people
@@ -186,10 +187,19 @@ def test_reason_is_told_to_the_holder_and_named_in_the_challenge(
     assert answer["WWW-Authenticate"] == f'APIKey realm="permatoken", error="{code}"'
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-def test_other_methods_are_not_for_this_address(key: Key, method: str) -> None:
-    answer = ask(f"APIKey {key.spell()}", method=method)
-    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD, POST")
+@pytest.mark.parametrize(
+    "method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "CONNECT", "X"]
+)
+def test_methods_are_alike(key: Key, method: str) -> None:
+    good, bad = ask(f"APIKey {key.spell()}", method=method), ask("APIKey x", method=method)
+    assert (good.status_code, good["X-Auth-Token-Id"]) == (200, str(key.id))
+    assert (bad.status_code, bad.json()["code"]) == (401, "malformed")
+
+
+def test_preflight_without_a_token_is_refused() -> None:
+    headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+    answer = Client().generic("OPTIONS", VERIFY, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "missing")
 
 
 def test_body_is_not_looked_at(key: Key) -> None:
@@ -202,14 +212,54 @@ def test_body_is_not_looked_at(key: Key) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("length", [262_145, 10_000_000_000])
+def test_length_of_the_body_does_not_matter(key: Key, length: int) -> None:
+    """A proxy may hand on the length of the body that it keeps to itself."""
+    answer = Client().generic(
+        "POST", VERIFY, headers={"Authorization": f"APIKey {key.spell()}"}, CONTENT_LENGTH=length
+    )
+    assert answer.status_code == 200
+
+
+def test_short_lived_token_leaves_no_header_for_the_client_to_fill(
+    user: Membership, now: datetime
+) -> None:
+    by = Actor(through=EntryPoint.API, user=user.user)
+    access = token_families.begin(membership=user, by=by, at=now).access
+    answer = ask(f"Bearer {access}")
+    assert (answer.status_code, answer["X-Auth-Token-Id"]) == (200, "")
+    assert answer["X-Auth-User-Id"] == str(user.user_id)
+
+
+def test_code_of_a_refusal_is_in_a_header_too(engineer: Membership, key: Key) -> None:
+    answers = {
+        "missing": ask(None),
+        "malformed": ask("APIKey x"),
+        "unknown": ask(f"APIKey {keys.make(771_142_358).spell()}"),
+        "role_too_low": ask(f"APIKey {key.spell()}", {"role": 1}),
+        "wrong_account": ask(f"APIKey {key.spell()}", {"account": 999_999}),
+    }
+    assert {code: answer["X-Auth-Error"] for code, answer in answers.items()} == {
+        code: code for code in answers
+    }
+    assert "X-Auth-Error" not in ask(f"APIKey {key.spell()}").headers
+
+
 def test_address_with_other_alphabets_fits_into_a_header(engineer: Membership, key: Key) -> None:
     type(engineer.user).objects.filter(pk=engineer.user_id).update(email="m@münchen.example")
     assert ask(f"APIKey {key.spell()}")["X-Auth-User-Email"].isascii()
 
 
-def test_host_that_is_not_ours_is_refused(key: Key) -> None:
+@pytest.mark.parametrize("host", ["shop.example", "shop.example:8443", "", "[", "a b", "\xff"])
+def test_proxy_may_ask_under_the_name_of_any_site(key: Key, host: str) -> None:
+    headers = {"Authorization": f"APIKey {key.spell()}", "Host": host}
+    assert Client().get(VERIFY, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/iam/auth/verify/", "/iam/auth/introspect", "/iam/users/me"])
+def test_host_that_is_not_ours_is_refused_elsewhere(key: Key, path: str) -> None:
     headers = {"Authorization": f"APIKey {key.spell()}", "Host": "evil.example"}
-    assert Client().get(VERIFY, headers=headers).status_code == 400
+    assert Client().get(path, headers=headers).status_code == 400
 
 
 def test_answer_starts_no_session_and_sets_no_cookie(key: Key) -> None:
