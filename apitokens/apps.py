@@ -7,6 +7,6 @@ class APITokensConfig(AppConfig):
     verbose_name = _("API tokens")
 
     def ready(self) -> None:
-        from apitokens import audit_labels, checks  # noqa: F401  # register themselves, as below
+        from apitokens import audit_labels, checks, pepper_checks  # noqa: F401  # register themselves
         from apitokens.expiry import emails  # noqa: F401
         from apitokens.tokens import signals  # noqa: F401

@@ -7,8 +7,10 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import connection
+from django.db.models import Model
 
-from apitokens.models import APIToken, VerifierKey
+from apitokens import pepper_checks
+from apitokens.models import APIToken, PepperCheck, VerifierKey
 
 
 @register(Tags.security, deploy=True)
@@ -29,11 +31,22 @@ def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
+def peppers_are_the_known_ones(
+    databases: Sequence[str] | None = None, **_facts: Any
+) -> list[CheckMessage]:
+    """The peppers must be those that the database knows by their numbers."""
+    if not _has_tables(databases, PepperCheck):
+        return []
+    sentences = pepper_checks.wrong_peppers()
+    return [checks.Error(sentence, id="apitokens.E002") for sentence in sentences]
+
+
+@register(Tags.database)
 def peppers_in_use_are_known(
     databases: Sequence[str] | None = None, **_facts: Any
 ) -> list[CheckMessage]:
     """No token may depend on a pepper that is gone (`manage.py check --database default`)."""
-    if not databases or VerifierKey._meta.db_table not in connection.introspection.table_names():
+    if not _has_tables(databases, VerifierKey):
         return []
     used: set[int | None] = set()
     for model in (APIToken, VerifierKey):
@@ -49,3 +62,8 @@ def peppers_in_use_are_known(
         )
         for number in missing
     ]
+
+
+def _has_tables(databases: Sequence[str] | None, model: type[Model]) -> bool:
+    """True if the database may be asked, and is migrated as far as this model."""
+    return bool(databases) and model._meta.db_table in connection.introspection.table_names()

@@ -158,6 +158,10 @@ class APIToken(models.Model):
                 condition=Q(digest__isnull=False, deleted_at__isnull=False),
                 name="token_digest_to_forget",
             ),
+            # Whether a pepper is still needed is asked each time that health is.
+            models.Index(
+                fields=["pepper"], condition=Q(deleted_at__isnull=True), name="token_by_pepper"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -191,6 +195,22 @@ class APIToken(models.Model):
         if self.is_deleted:
             return Status.DELETED
         return Status.EXPIRED if self.is_expired(at) else Status.ACTIVE
+
+
+class PepperCheck(models.Model):
+    """A value by which the database knows a pepper that it does not have. Numbers are never used
+    again, so that a row stays when its pepper retires."""
+
+    number = models.PositiveSmallIntegerField(primary_key=True)
+    check_value = models.BinaryField(max_length=keys.DIGEST_BYTES, editable=False)
+    first_seen_at = models.DateTimeField(_("first seen"))
+
+    class Meta:
+        verbose_name = "pepper"
+        verbose_name_plural = "peppers"
+
+    def __str__(self) -> str:
+        return f"pepper {self.number}"
 
 
 class ExpiryNotice(models.Model):

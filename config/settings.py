@@ -16,18 +16,32 @@ from django.urls import reverse_lazy
 from config.api_docs.spectacular import spectacular_settings
 from config.beat_schedule import beat_schedule
 from config.env import read
-from config.env.databases import parse_database_url
-from config.env.networks import parse_networks
+from config.env.databases import parse_database_url, sqlite_database
+from config.env.networks import parse_allowed_hosts, parse_host, parse_networks
+from config.env.numbers import parse_number
 from config.env.peppers import parse_peppers
-from config.env.secret_files import read_or_make
-from config.env.urls import parse_base_url, parse_email_url, parse_origins, parse_sender
+from config.env.secret_files import data_folder, read_or_make
+from config.env.urls import (
+    ehlo_name,
+    parse_base_url,
+    parse_email_url,
+    parse_origins,
+    parse_redis_url,
+    parse_sender,
+)
 from config.env.variables import refuse_former_names
 
 refuse_former_names(os.environ)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(read.text("DATA_DIR") or BASE_DIR / "var").resolve()
+DATA_DIR = data_folder(read.text("DATA_DIR") or BASE_DIR / "var")
 PORT = read.number("PORT", default=8000, lowest=1, highest=65535)
+# These are for `config.launcher`, which reads them itself. They are checked with all others.
+HOST = parse_host("HOST", read.text("HOST") or "127.0.0.1")
+WEB_WORKERS, WEB_THREADS = (
+    parse_number(name, read.text(name) or "1", highest=256)
+    for name in ("WEB_WORKERS", "WEB_THREADS")
+)
 
 # The public URL of the portal. Links in mails, cookies and host checks follow from it.
 _base = parse_base_url(read.text("BASE_URL", default=f"http://localhost:{PORT}"))
@@ -36,18 +50,20 @@ _is_https = _base.scheme == "https"
 
 DEBUG = read.flag("DEBUG")
 _host = f"[{_base.hostname}]" if ":" in (_base.hostname or "") else _base.hostname
-ALLOWED_HOSTS = read.texts(
-    "ALLOWED_HOSTS",
-    default=sorted({_host or "localhost", "localhost", "127.0.0.1", "[::1]"}),
+ALLOWED_HOSTS = parse_allowed_hosts(
+    read.texts(
+        "ALLOWED_HOSTS",
+        default=sorted({_host or "localhost", "localhost", "127.0.0.1", "[::1]"}),
+    )
 )
 CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _is_https else []
 
 # --- Secrets -----------------------------------------------------------------------------------
 
 SECRET_KEY = read.text("SECRET_KEY") or read_or_make(DATA_DIR / "secret_key")
-SECRET_KEY_FALLBACKS = read.texts("SECRET_KEY_FALLBACKS")
+SECRET_KEY_FALLBACKS = [key for key in read.text("SECRET_KEY_FALLBACKS").split(",") if key]
 
-# Peppers key the digests of API tokens: "2:<64 hex>,1:<64 hex>", the newest has the highest number.
+# Peppers key the digests of API tokens: "2:<64 hex>,1:<64 hex>", new digests by the first listed.
 TOKEN_PEPPERS_FILE = None if read.text("TOKEN_PEPPERS") else DATA_DIR / "token_peppers"
 TOKEN_PEPPERS = parse_peppers(
     read.text("TOKEN_PEPPERS") or read_or_make(DATA_DIR / "token_peppers", prefix="1:")
@@ -122,14 +138,17 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # --- Database and cache ------------------------------------------------------------------------
 
+_database = read.text("DATABASE_URL")
+_conn_max_age = read.number("CONN_MAX_AGE", default=600)
 DATABASES = {
-    "default": parse_database_url(
-        read.text("DATABASE_URL") or f"sqlite:///{DATA_DIR}/permatoken.sqlite3",
-        conn_max_age=read.number("CONN_MAX_AGE", default=600),
+    "default": (
+        parse_database_url(_database, conn_max_age=_conn_max_age)
+        if _database
+        else sqlite_database(DATA_DIR / "permatoken.sqlite3")
     )
 }
 
-REDIS_URL = read.text("REDIS_URL")
+REDIS_URL = read.text("REDIS_URL") and parse_redis_url(read.text("REDIS_URL"))
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
         {
@@ -310,6 +329,8 @@ EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = read.number("EMAIL_TIMEOUT", default=10, lowest=1, highest=120)
+# The name by which the portal introduces itself to the mail server; empty: the machine's.
+EMAIL_EHLO_NAME = ehlo_name(_base.hostname or "", DEFAULT_FROM_EMAIL)
 EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"] or str(DATA_DIR / "mail")
 
 # --- Background work ---------------------------------------------------------------------------
@@ -388,6 +409,7 @@ UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resen
 
 # --- Logging -----------------------------------------------------------------------------------
 
+LOG_LEVEL = read.choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -400,5 +422,5 @@ LOGGING = {
             "filters": ["redact_tokens"],
         }
     },
-    "root": {"handlers": ["stderr"], "level": read.text("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
 }

@@ -14,7 +14,7 @@ from apitokens import keys
 from apitokens.cache.lease_cache import ReadLeaseCache
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken
-from apitokens.peppers import newest_pepper
+from apitokens.peppers import current_pepper
 from apitokens.usage.flusher import record_use
 from apitokens.verification import throttling
 from apitokens.verification.best_effort import best_effort_write
@@ -173,12 +173,12 @@ def _audit_denial(
 
 @sensitive_variables("key")
 def _renew_digest(key: keys.Key, entry: CachedToken, at: datetime) -> None:
-    """Digest again under the newest pepper, so that old ones can retire."""
-    newest = newest_pepper()
-    if entry.pepper_number == newest:
+    """Digest again under the current pepper, so that old ones can retire."""
+    current = current_pepper()
+    if entry.pepper_number == current:
         return
-    renewed = keys.digest(key, settings.TOKEN_PEPPERS[newest])
+    renewed = keys.digest(key, settings.TOKEN_PEPPERS[current])
     with best_effort_write(logger, _NOT_WRITTEN, "The new digest", key.id, at):
         APIToken.objects.filter(pk=key.id, pepper=entry.pepper_number, deleted_at=None).update(
-            pepper=newest, digest=renewed
+            pepper=current, digest=renewed
         )

@@ -1,0 +1,155 @@
+"""Tells whether this process has the peppers that the database knows.
+
+With a wrong pepper, or without one that keys depend on, a process would refuse good tokens as
+unknown, and nobody would see why. So the database keeps a check value of each pepper, and a process
+that does not fit does not serve.
+"""
+
+import hmac
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+
+from django.conf import settings
+from django.db import Error, connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from apitokens.models import APIToken, PepperCheck, VerifierKey
+from apitokens.peppers import check_value
+from notifications import health
+
+logger = logging.getLogger(__name__)
+
+WRONG = (
+    "Pepper {number} of this process is not the one that the database knows by this number: tokens "
+    "would be refused as unknown. Set TOKEN_PEPPERS (or DATA_DIR/token_peppers) as in the other "
+    "processes; a new pepper needs a number that was never used."
+)
+LACKING = (
+    "Tokens or verifier keys in use depend on pepper {number}, which TOKEN_PEPPERS lacks: they "
+    "would be refused as unknown. Put it back until each of them was used once or has ended."
+)
+
+
+class WrongPeppers(Exception):
+    """This process must not serve. The message says why and what to do; it holds no secret."""
+
+
+@health.faults.register
+def faults(at: datetime) -> list[str]:
+    """Sentences about peppers of this process that are wrong, or that it lacks. Writes nothing."""
+    lacking = sorted(_in_use_but_lacking(at))
+    return wrong_peppers() + [LACKING.format(number=number) for number in lacking]
+
+
+def wrong_peppers() -> list[str]:
+    """A sentence about each pepper that is not the one that the database knows by its number."""
+    known = _known()
+    return [
+        WRONG.format(number=number)
+        for number, pepper in settings.TOKEN_PEPPERS.items()
+        if number in known and not hmac.compare_digest(known[number], check_value(pepper))
+    ]
+
+
+def require_right_peppers(*, at: datetime) -> None:
+    """Raises `WrongPeppers`, and Django's database errors if the database cannot be read.
+
+    Peppers that the database sees for the first time become known to it. Of processes that show
+    different ones at the same moment one is first, and the others are wrong.
+    """
+    found = faults(at)
+    if not found and _record_new(at):
+        found = faults(at)
+    if found:
+        raise WrongPeppers(" ".join(found))
+
+
+class PepperGuard:
+    """Remembers that the peppers of this process are right. Until then it asks again each time: a
+    database that is away must not keep a process from starting."""
+
+    def __init__(self) -> None:
+        self.is_confirmed = False
+
+    def refusal(self) -> str | None:
+        """The reason why this process must not serve; None if there is none, as far as known."""
+        if self.is_confirmed:
+            return None
+        try:
+            require_right_peppers(at=timezone.now())
+        except WrongPeppers as wrong:
+            return str(wrong)
+        except Error:
+            _close()
+            return None
+        self.is_confirmed = True
+        return None
+
+    def refusal_at_start(self) -> str | None:
+        """As `refusal`, where a process starts. Whatever hinders the question is no reason not to
+        start."""
+        try:
+            refusal = self.refusal()
+            _close()
+        except Exception as error:
+            logger.warning("The peppers are checked later: %s", error)
+            return None
+        if refusal is None and not self.is_confirmed:
+            logger.warning("The peppers are checked when the database answers.")
+        return refusal
+
+
+def _close() -> None:
+    """Let go of the connection: processes may be forked from this one, and a broken one is of no
+    use to the request that follows."""
+    if not connection.in_atomic_block:
+        connection.close()
+
+
+def _known() -> dict[int, bytes]:
+    rows = PepperCheck.objects.values_list("number", "check_value")
+    return {number: bytes(value) for number, value in rows}
+
+
+def _in_use_but_lacking(at: datetime) -> set[int]:
+    """Numbers of peppers that living keys depend on, and this process does not have."""
+    living = Q(expires_at=None) | Q(expires_at__gt=at)
+    other = _other_numbers()
+    tokens = APIToken.objects.order_by().filter(living, other, deleted_at=None)
+    verifiers = VerifierKey.objects.order_by().filter(other, deleted_at=None)
+    numbers = (rows.values_list("pepper", flat=True).distinct() for rows in (tokens, verifiers))
+    return {number for rows in numbers for number in rows if number is not None}
+
+
+def _other_numbers() -> Q:
+    """The numbers that the ring does not have, as ranges: an index finds that there are none."""
+    others = Q()
+    for low, high in pairwise([0, *sorted(settings.TOKEN_PEPPERS), 1 << 15]):
+        if high - low > 1:
+            others |= Q(pepper__gt=low, pepper__lt=high)
+    return others
+
+
+def _record_new(at: datetime) -> bool:
+    """Make new peppers known to the database; True if there were any. A database that is read only
+    does not learn of them, and that is no reason not to serve."""
+    new = list(_new_checks(at))
+    if not new:
+        return False
+    try:
+        with transaction.atomic():
+            PepperCheck.objects.bulk_create(new, ignore_conflicts=True)
+    except Error as error:
+        logger.warning("New peppers are not recorded: the database said: %s", error)
+        return False
+    return True
+
+
+def _new_checks(at: datetime) -> Iterator[PepperCheck]:
+    known = _known()
+    for number, pepper in settings.TOKEN_PEPPERS.items():
+        if number not in known:
+            yield PepperCheck(number=number, check_value=check_value(pepper), first_seen_at=at)
