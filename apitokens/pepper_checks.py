@@ -7,13 +7,16 @@ that does not fit does not serve.
 
 import hmac
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Tags, register
 from django.db import Error, connection, transaction
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.utils import timezone
 
 from apitokens.models import APIToken, PepperCheck, VerifierKey
@@ -29,7 +32,8 @@ WRONG = (
 )
 LACKING = (
     "Tokens or verifier keys in use depend on pepper {number}, which TOKEN_PEPPERS lacks: they "
-    "would be refused as unknown. Put it back until each of them was used once or has ended."
+    "would be refused as unknown. Put it back until each of them was used once or has ended, or "
+    "end them with manage.py revoke_tokens --pepper {number}."
 )
 
 
@@ -102,6 +106,40 @@ class PepperGuard:
         return refusal
 
 
+@register(Tags.database)
+def peppers_are_the_known_ones(
+    databases: Sequence[str] | None = None, **_facts: Any
+) -> list[CheckMessage]:
+    """The peppers must be those that the database knows by their numbers."""
+    if not _has_tables(databases, PepperCheck):
+        return []
+    sentences = wrong_peppers()
+    return [checks.Error(sentence, id="apitokens.E002") for sentence in sentences]
+
+
+@register(Tags.database)
+def peppers_in_use_are_known(
+    databases: Sequence[str] | None = None, **_facts: Any
+) -> list[CheckMessage]:
+    """No token may depend on a pepper that is gone (`manage.py check --database default`)."""
+    if not _has_tables(databases, VerifierKey):
+        return []
+    used: set[int | None] = set()
+    for model in (APIToken, VerifierKey):
+        undeleted = model.objects.filter(deleted_at=None).order_by()
+        used.update(undeleted.values_list("pepper", flat=True).distinct())
+    missing = sorted({number for number in used if number} - set(settings.TOKEN_PEPPERS))
+    return [
+        checks.Error(
+            f"Tokens or verifier keys depend on pepper {number}, which TOKEN_PEPPERS lacks: "
+            "they are refused.",
+            hint="Put the pepper back until its keys were used once or have ended.",
+            id="apitokens.E001",
+        )
+        for number in missing
+    ]
+
+
 def _close() -> None:
     """Let go of the connection: processes may be forked from this one, and a broken one is of no
     use to the request that follows."""
@@ -153,3 +191,8 @@ def _new_checks(at: datetime) -> Iterator[PepperCheck]:
     for number, pepper in settings.TOKEN_PEPPERS.items():
         if number not in known:
             yield PepperCheck(number=number, check_value=check_value(pepper), first_seen_at=at)
+
+
+def _has_tables(databases: Sequence[str] | None, model: type[Model]) -> bool:
+    """True if the database may be asked, and is migrated as far as this model."""
+    return bool(databases) and model._meta.db_table in connection.introspection.table_names()

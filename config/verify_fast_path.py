@@ -6,7 +6,7 @@ a refusal without a look-up. All others, and unusual ones, go to Django. Both wo
 `apitokens.api.responses`, and the tests compare them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -24,7 +24,8 @@ from apitokens.api.responses import (
 from apitokens.verification.authorization_header import Requirement
 from apitokens.verification.verify import verify_from_cache
 from config.middleware import security_headers
-from config.server.peppers import WSGIApplication
+
+WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 PATH = "/iam/auth/verify"
 REQUEST_PARTS = (

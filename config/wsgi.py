@@ -11,8 +11,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()  # before imports that need Django's apps
 
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
-from config.server.peppers import WSGIApplication, require_right_peppers  # noqa: E402
-from config.verify_fast_path import shortcut  # noqa: E402
+from config.server.peppers import require_right_peppers  # noqa: E402
+from config.verify_fast_path import WSGIApplication, shortcut  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
 

@@ -256,9 +256,9 @@ def test_check_says_that_no_mail_leaves(server: MailServer, settings: Settings) 
 
 def test_check_says_that_static_files_are_not_collected(settings: Settings, tmp_path: Path) -> None:
     settings.STATIC_ROOT = tmp_path
-    assert "not collected" in warnings("config.W001")[0]
+    assert "not collected" in warnings("apitokens.W002")[0]
     paths = {path: path for path, _storage in FileSystemFinder().list([])}
     (tmp_path / "staticfiles.json").write_text(json.dumps({"paths": paths}))
-    assert not warnings("config.W001")
+    assert not warnings("apitokens.W002")
     (tmp_path / "staticfiles.json").write_text(json.dumps({"paths": dict(list(paths.items())[1:])}))
-    assert len(warnings("config.W001")) == 1
+    assert len(warnings("apitokens.W002")) == 1
