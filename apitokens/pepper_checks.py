@@ -158,8 +158,8 @@ def _in_use_but_lacking(at: datetime) -> set[int]:
     other = _other_numbers()
     tokens = APIToken.objects.order_by().filter(living, other, deleted_at=None)
     verifiers = VerifierKey.objects.order_by().filter(other, deleted_at=None)
-    numbers = (rows.values_list("pepper", flat=True).distinct() for rows in (tokens, verifiers))
-    return {number for rows in numbers for number in rows if number is not None}
+    numbers = tokens.values_list("pepper", flat=True).union(verifiers.values_list("pepper"))
+    return {number for number in numbers if number is not None}
 
 
 def _other_numbers() -> Q:

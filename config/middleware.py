@@ -15,7 +15,7 @@ from accounts.http.client_ip import normalize_forwarded_proto
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-VERIFY, INTROSPECT = "api-verify", "api-introspect"
+VERIFY, INTROSPECT, HEALTH = "api-verify", "api-introspect", "healthz"
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 HTTPS_REQUIRED = (
     "Use https: over plain http everybody on the way can read your token. Replace it now."
@@ -84,19 +84,21 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
     """Answer verification endpoints without the remaining middleware: they are called thousands of
     times a second, and use neither session nor locale.
 
-    Proxies ask `/iam/auth/verify` under the name of any site, and some cannot be told otherwise. No
-    address is written into its answer.
+    Two paths are answered under any Host, and no others. Proxies ask `/iam/auth/verify` under the
+    name of any site, and some cannot be told otherwise; probes ask `/healthz` by the address of a
+    machine, and without TLS. No address is written into their answers.
     """
 
     @cache
     def views_by_path() -> dict[str, Handler]:
-        return {(path := reverse(name)): resolve(path).func for name in (VERIFY, INTROSPECT)}
+        names = (VERIFY, INTROSPECT, HEALTH)
+        return {(path := reverse(name)): resolve(path).func for name in names}
 
     def handle(request: HttpRequest) -> HttpResponse:
         view = views_by_path().get(request.path_info)
         if view is None:
             return get_response(request)
-        if request.path_info != _verify_path():
+        if request.path_info == _introspect_path():
             request.get_host()  # refuses unknown host names, as CommonMiddleware does
         response = view(request)
         for name, value in security_headers(request.is_secure()):
@@ -121,6 +123,11 @@ def security_headers(is_secure: bool) -> list[tuple[str, str]]:
 @cache
 def _verify_path() -> str:
     return reverse(VERIFY)
+
+
+@cache
+def _introspect_path() -> str:
+    return reverse(INTROSPECT)
 
 
 def is_api(request: HttpRequest) -> bool:

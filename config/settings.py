@@ -20,7 +20,7 @@ from config.env.databases import parse_database_url, sqlite_database
 from config.env.networks import parse_allowed_hosts, parse_host, parse_networks
 from config.env.numbers import parse_number
 from config.env.peppers import parse_peppers
-from config.env.secret_files import data_folder, read_or_make
+from config.env.secret_files import data_folder, read_secret
 from config.env.urls import (
     ehlo_name,
     parse_base_url,
@@ -60,13 +60,13 @@ CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _is_https else []
 
 # --- Secrets -----------------------------------------------------------------------------------
 
-SECRET_KEY = read.text("SECRET_KEY") or read_or_make(DATA_DIR / "secret_key")
+SECRET_KEY = read.text("SECRET_KEY") or read_secret(DATA_DIR / "secret_key")
 SECRET_KEY_FALLBACKS = [key for key in read.text("SECRET_KEY_FALLBACKS").split(",") if key]
 
 # Peppers key the digests of API tokens: "2:<64 hex>,1:<64 hex>", new digests by the first listed.
 TOKEN_PEPPERS_FILE = None if read.text("TOKEN_PEPPERS") else DATA_DIR / "token_peppers"
 TOKEN_PEPPERS = parse_peppers(
-    read.text("TOKEN_PEPPERS") or read_or_make(DATA_DIR / "token_peppers", prefix="1:")
+    read.text("TOKEN_PEPPERS") or read_secret(DATA_DIR / "token_peppers", prefix="1:")
 )
 
 # --- Applications ------------------------------------------------------------------------------
@@ -98,6 +98,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",
+    "accounts.http.cors.allow_listed_origins",
     "config.middleware.limit_body_size",
     "config.middleware.require_https_and_no_store_for_api",
     "config.middleware.skip_middleware_for_verification",
@@ -193,7 +194,7 @@ INVITATIONS_PER_DAY = read.number("INVITATIONS_PER_DAY", default=5)
 OPERATORS_NEED_TWO_FACTORS = read.flag("OPERATORS_NEED_TWO_FACTORS")
 # Origins from which accounts may have the metadata of their identity providers fetched. With none
 # they paste it. Fetching from any URL would open the portal's own network (SSRF).
-SSO_METADATA_ORIGINS = parse_origins(read.texts("SSO_METADATA_ORIGINS"))
+SSO_METADATA_ORIGINS = parse_origins("SSO_METADATA_ORIGINS", read.texts("SSO_METADATA_ORIGINS"))
 # Users that an account's identity provider may create within 24 hours.
 SSO_NEW_PEOPLE_PER_DAY = read.number("SSO_NEW_PEOPLE_PER_DAY", default=100)
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
@@ -265,7 +266,7 @@ SESSION_ENGINE = "accounts.http.session_backend"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
-SECURE_SSL_REDIRECT = _is_https and read.flag("SSL_REDIRECT", default=True)
+SECURE_SSL_REDIRECT = read.flag("SSL_REDIRECT", default=True) and _is_https
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _is_https else 0
 # Whether HSTS covers the whole domain of BASE_URL is for operators to decide.
@@ -373,6 +374,11 @@ else:
 
 # --- REST API ----------------------------------------------------------------------------------
 
+# Origins of pages that may call the API from a browser.
+CORS_ALLOWED_ORIGINS = [
+    origin.lower().rstrip("/")  # as browsers spell it
+    for origin in parse_origins("CORS_ALLOWED_ORIGINS", read.texts("CORS_ALLOWED_ORIGINS"))
+]
 # Lifetimes of the API's access and refresh tokens, as its documentation promises them.
 JWT_ACCESS_LIFETIME = timedelta(hours=1)
 JWT_REFRESH_LIFETIME = timedelta(hours=24)
@@ -385,6 +391,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.api.parsers.BoundedJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.api.parsers.JSONOfAnyKind",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "accounts.api.errors.answer",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",

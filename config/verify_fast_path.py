@@ -69,7 +69,7 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
             return serve(environ, start_response)
         given = answer_requirement(
             request.requirement,
-            authorization=environ.get("HTTP_AUTHORIZATION", ""),
+            authorization=environ.get("HTTP_AUTHORIZATION"),
             at=timezone.now(),
             address=request.address,
             verify=verify_from_cache,

@@ -52,7 +52,7 @@ class InvalidRequirement(ValueError):
         self.errors = errors
 
 
-def answer(*, authorization: str, query: str, at: datetime, address: str | None) -> Answer:
+def answer(*, authorization: str | None, query: str, at: datetime, address: str | None) -> Answer:
     """Tell whether the token in the header is good for what the query requires."""
     try:
         requirement = read_requirement(query)
@@ -66,14 +66,16 @@ def answer(*, authorization: str, query: str, at: datetime, address: str | None)
 def answer_requirement(
     requirement: Requirement,
     *,
-    authorization: str,
+    authorization: str | None,
     at: datetime,
     address: str | None,
     verify: Callable[..., Verified | None] = verify,
 ) -> Answer | None:
     """Tell whether the token in the header meets the requirement. None if `verify` does so."""
     try:
-        found = verify_header(authorization, at=at, address=address, verify=verify)
+        found = verify_header(
+            authorization, at=at, address=address, verify=verify, takes_basic=True
+        )
         if found is None:
             return None
         require(found, requirement)
@@ -129,7 +131,7 @@ def _refused(code: Refusal, why: str) -> Answer:
     """A 401, worded once. Proxies hand headers on, and may drop the body."""
     error = "" if code is Refusal.MISSING else f', error="{code}"'
     challenge = ("WWW-Authenticate", f'APIKey realm="permatoken"{error}')
-    return in_json(401, error_body(Refused(code, why)), challenge, (ERROR, code))
+    return in_json(401, error_body(Refused(code, why)), challenge, (ERROR, code.value))
 
 
 @lru_cache(maxsize=1000)

@@ -100,6 +100,10 @@ _INTROSPECT: dict[str, Any] = {
                     "properties": {
                         "token": {**_TEXT, "description": "The token that you were sent."},
                         "token_type_hint": {**_TEXT, "description": "Not looked at."},
+                        "client_secret": {
+                            **_TEXT,
+                            "description": "The verifier key, if no header has it.",
+                        },
                     },
                 },
                 "examples": {"example": {"value": {"token": "771142358_<72 hexadecimal digits>"}}},

@@ -18,7 +18,7 @@ def verify(request: HttpRequest) -> HttpResponse:
     proxies (Envoy) can send no other.
     """
     given = answer(
-        authorization=request.META.get("HTTP_AUTHORIZATION", ""),
+        authorization=request.META.get("HTTP_AUTHORIZATION"),
         query=request.META.get("QUERY_STRING", ""),
         at=timezone.now(),
         address=client_address(request),

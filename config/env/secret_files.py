@@ -20,14 +20,10 @@ def data_folder(path: Path | str) -> Path:
     return folder
 
 
-def read_or_make(path: Path, *, prefix: str = "") -> str:
-    """Return the secret kept in `path`; on first start make one (64 hex digits after `prefix`).
-
-    The file has mode 0600. Several processes may start at once: a hard link appears whole or not at
-    all, so exactly one of them names the secret and the others read it.
-    """
+def read_secret(path: Path, *, prefix: str = "") -> str:
+    """As `read_or_make`, for settings: what cannot be is refused in a sentence."""
     try:
-        secret = _read_or_make(path, prefix)
+        secret = read_or_make(path, prefix=prefix)
     except (OSError, ValueError) as error:
         raise ImproperlyConfigured(
             f"DATA_DIR must have secrets that can be read and written: {path} ({error})."
@@ -37,7 +33,12 @@ def read_or_make(path: Path, *, prefix: str = "") -> str:
     return secret
 
 
-def _read_or_make(path: Path, prefix: str) -> str:
+def read_or_make(path: Path, *, prefix: str = "") -> str:
+    """Return the secret kept in `path`; on first start make one (64 hex digits after `prefix`).
+
+    The file has mode 0600. Several processes may start at once: a hard link appears whole or not at
+    all, so exactly one of them names the secret and the others read it.
+    """
     try:
         return path.read_text().strip()
     except FileNotFoundError:

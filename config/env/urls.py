@@ -124,12 +124,13 @@ def ehlo_name(host: str, sender: str) -> str:
     return ""
 
 
-def parse_origins(texts: list[str]) -> list[str]:
-    """Check origins such as "https://idp.example.com" or "https://idp.example.com:8443"."""
+def parse_origins(name: str, texts: list[str]) -> list[str]:
+    """Check origins such as "https://idp.example.com" or "https://idp.example.com:8443"; `name` is
+    the variable that they come from."""
     for text in texts:
         if not _is_origin(text):
             raise ImproperlyConfigured(
-                "SSO_METADATA_ORIGINS must be addresses without a path such as "
+                f"{name} must be addresses without a path such as "
                 f"https://idp.example.com, separated by commas, not {text!r}."
             )
     return texts
@@ -142,7 +143,8 @@ def _is_origin(text: str) -> bool:
     except ValueError:
         return False
     is_bare = parts.path in ("", "/") and not parts.query and not parts.fragment
-    return bool(host) and parts.scheme in ("https", "http") and is_bare and "@" not in parts.netloc
+    is_named = host is not None and is_host(host)
+    return is_named and parts.scheme in ("https", "http") and is_bare and "@" not in parts.netloc
 
 
 def _check_server(facts: dict[str, Any]) -> None:

@@ -81,3 +81,44 @@ def test_a_cookie_that_no_session_can_have_is_as_none(
     page = client.get("/profile/api-tokens/", HTTP_COOKIE=raw)
     assert page.status_code == 302
     assert page.headers["Location"].startswith("/sign-in/")
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3:8000", "[fd00::7]:8000", "evil.example", ""])
+def test_probe_asks_for_health_by_any_name_and_without_tls(
+    client: Client, https: None, host: str
+) -> None:
+    answer = client.get("/healthz", headers={"Host": host})
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert not answer.cookies
+
+
+@pytest.mark.parametrize("path", ["/healthz/", "/", "/sign-in/", "/iam/openapi.json", "/iam/docs"])
+def test_nothing_else_is_answered_by_any_name(client: Client, path: str) -> None:
+    assert client.get(path, headers={"Host": "10.1.2.3"}).status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/merge-patch+json"])
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_json_may_have_a_mark_and_a_kind(
+    client: Client, user: Membership, issue: Issue, kind: str, start: bytes
+) -> None:
+    answer = client.patch(
+        f"/iam/users/{user.user_id}",
+        start + b'{"name": "Grace"}',
+        content_type=kind,
+        headers={"Authorization": f"APIKey {issue(user).key.spell()}"},
+    )
+    assert answer.status_code == 200
+    user.user.refresh_from_db()
+    assert user.user.name == "Grace"
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/json", "application/xml", "application/json+x", "x/y+json", "application/+xml"]
+)
+def test_other_kinds_are_refused(client: Client, user: Membership, issue: Issue, kind: str) -> None:
+    headers = {"Authorization": f"APIKey {issue(user).key.spell()}"}
+    answer = client.patch(f"/iam/users/{user.user_id}", b"{}", content_type=kind, headers=headers)
+    assert answer.status_code == 415

@@ -100,6 +100,44 @@ def test_key_may_come_as_the_password_of_basic(key: Key, caller: str, name: str)
     assert ask(key.spell(), f"Basic {pair}").json()["active"] is True
 
 
+@pytest.mark.parametrize("order", ["client_secret={c}&token={t}", "token={t}&client_secret={c}"])
+def test_key_may_come_in_the_form(key: Key, caller: str, order: str) -> None:
+    body = order.replace("{c}", caller).replace("{t}", key.spell("_")) + "&client_id=x"
+    assert ask("", None, body.encode()).json()["active"] is True
+    assert ask("", "", body.encode()).json()["active"] is True
+
+
+def test_key_may_not_come_in_two_ways(key: Key, caller: str) -> None:
+    body = f"token={key.spell('_')}&client_secret={caller}".encode()
+    answer = ask("", f"Bearer {caller}", body)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("secret", "code"),
+    [
+        ("client_secret=", "malformed"),
+        ("client_secret=x", "malformed"),
+        ("client_secret={t}", "malformed"),
+        ("client_secret={c}&client_secret={c}", "missing"),
+        ("client_id={c}", "missing"),
+        ("Client_Secret={c}", "missing"),
+    ],
+)
+def test_form_without_a_good_key_is_told_nothing(
+    key: Key, caller: str, secret: str, code: str
+) -> None:
+    body = f"token={key.spell('_')}&{secret}".replace("{c}", caller).replace("{t}", key.spell("_"))
+    answer = ask("", None, body.encode())
+    assert (answer.status_code, answer.json()["code"]) == (401, code)
+    assert answer.json()["error"] == "invalid_client"
+
+
+def test_key_in_the_address_is_no_key(key: Key, caller: str) -> None:
+    answer = ask(key.spell("_"), None, address=f"{INTROSPECT}?client_secret={caller}")
+    assert answer.status_code == 401
+
+
 def test_whatever_is_not_good_is_inactive_and_nothing_more(
     engineer: Membership, issue: Issue, caller: str, now: datetime, key: Key
 ) -> None:

@@ -131,7 +131,7 @@ def test_privacy_addresses_of_one_host_are_news_once(strong: APIToken) -> None:
     for number, address in enumerate(PRIVACY):
         store_usage([use(strong, NOON + timedelta(minutes=number), address)])
     assert [event.address for event in news(strong)] == PRIVACY[:1]
-    assert Notice.objects.filter(kind=TOKEN_USED_FROM_NEW_ADDRESS).count() == 1
+    assert Notice.objects.filter(kind=TOKEN_USED_FROM_NEW_ADDRESS.code).count() == 1
     assert addresses(strong) == {PRIVACY[0]: (NOON, NOON + timedelta(minutes=4))}
     assert last_use(strong)[1] == PRIVACY[4]
 

@@ -1,5 +1,6 @@
 """The short way to /iam/auth/verify says what the ordinary way says, and knows its limits."""
 
+import base64
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -111,6 +112,9 @@ HEADERS = {
     "twice": "APIKey {token},APIKey {token}",
     "none": None,
     "basic": "Basic dXNlcjpwYXNz",
+    "token in basic": "Basic {basic}",
+    "empty header": " ",
+    "not ascii": "APIKey {token}\xe2\x80\x8b",
 }
 QUERIES = ["", "role=3022", "role=Users&account={account}", "role=1", "account=999"]
 
@@ -127,6 +131,7 @@ def test_both_ways_say_the_same(engineer: Membership, key: Key, header: str) -> 
         "wrong": wrong.spell(),
         "unknown": unknown.spell(),
         "cut": key.spell()[:-1],
+        "basic": base64.b64encode(f":{key.spell()}".encode()).decode(),
     }
     sent = form.format(**texts) if form else form
     for query in QUERIES:
