@@ -16,6 +16,7 @@ from accounts.http.client_ip import normalize_forwarded_proto
 Handler = Callable[[HttpRequest], HttpResponse]
 
 VERIFY, INTROSPECT, HEALTH = "api-verify", "api-introspect", "healthz"
+HEALTH_PATH = "/healthz"
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 HTTPS_REQUIRED = (
     "Use https: over plain http everybody on the way can read your token. Replace it now."
@@ -96,7 +97,8 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
 
     def handle(request: HttpRequest) -> HttpResponse:
         view = views_by_path().get(request.path_info)
-        if view is None:
+        is_other = request.path_info == HEALTH_PATH and request.method not in ("GET", "HEAD")
+        if view is None or is_other:
             return get_response(request)
         if request.path_info == _introspect_path():
             request.get_host()  # refuses unknown host names, as CommonMiddleware does
