@@ -11,6 +11,7 @@ class APITokensConfig(AppConfig):
             audit_labels,  # noqa: F401
             checks,  # noqa: F401
             log_redaction,
+            pepper_checks,  # noqa: F401
         )
         from apitokens.expiry import emails  # noqa: F401
         from apitokens.tokens import signals  # noqa: F401

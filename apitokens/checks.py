@@ -1,14 +1,14 @@
-"""System checks: peppers that stored tokens and verifier keys depend on."""
+"""System checks of a deployment: peppers that machines share, static files that are collected."""
 
-from collections.abc import Sequence
+import json
 from typing import Any
 
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
-from django.db import connection
 
-from apitokens.models import APIToken, VerifierKey
+MANIFEST = "staticfiles.json"
 
 
 @register(Tags.security, deploy=True)
@@ -28,24 +28,35 @@ def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
     ]
 
 
-@register(Tags.database)
-def peppers_in_use_are_known(
-    databases: Sequence[str] | None = None, **_facts: Any
-) -> list[CheckMessage]:
-    """No token may depend on a pepper that is gone (`manage.py check --database default`)."""
-    if not databases or VerifierKey._meta.db_table not in connection.introspection.table_names():
+@register(deploy=True)
+def static_files_are_collected(**_facts: Any) -> list[CheckMessage]:
+    """Pages name static files by their content, and fail without the manifest that knows it."""
+    missing = sorted(_files() - _collected())
+    if not missing:
         return []
-    used: set[int | None] = set()
-    for model in (APIToken, VerifierKey):
-        undeleted = model.objects.filter(deleted_at=None).order_by()
-        used.update(undeleted.values_list("pepper", flat=True).distinct())
-    missing = sorted({number for number in used if number} - set(settings.TOKEN_PEPPERS))
     return [
-        checks.Error(
-            f"Tokens or verifier keys depend on pepper {number}, which TOKEN_PEPPERS lacks: "
-            "they are refused.",
-            hint="Put the pepper back until its keys were used once or have ended.",
-            id="apitokens.E001",
+        checks.Warning(
+            f"Static files are not collected in {settings.STATIC_ROOT} ({missing[0]} and "
+            f"{len(missing) - 1} more): pages cannot be shown.",
+            hint="Run manage.py collectstatic --noinput, once for each release.",
+            id="apitokens.W002",
         )
-        for number in missing
     ]
+
+
+def _files() -> set[str]:
+    """The portal's own static files."""
+    (folder,) = settings.STATICFILES_DIRS
+    return {
+        path
+        for path, storage in finders.FileSystemFinder().list(ignore_patterns=[])
+        if storage.location == str(folder)
+    }
+
+
+def _collected() -> set[str]:
+    try:
+        manifest = json.loads((settings.STATIC_ROOT / MANIFEST).read_text())
+        return set(manifest["paths"])
+    except (OSError, ValueError, KeyError):
+        return set()

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.authorization.actor import Actor
+from accounts.http.client_ip import network_of
 from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
@@ -157,6 +158,10 @@ class APIToken(models.Model):
                 condition=Q(digest__isnull=False, deleted_at__isnull=False),
                 name="token_digest_to_forget",
             ),
+            # Whether a pepper is still needed is asked each time that health is.
+            models.Index(
+                fields=["pepper"], condition=Q(deleted_at__isnull=True), name="token_by_pepper"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -192,6 +197,22 @@ class APIToken(models.Model):
         return Status.EXPIRED if self.is_expired(at) else Status.ACTIVE
 
 
+class PepperCheck(models.Model):
+    """A value by which the database knows a pepper that it does not have. Numbers are never used
+    again, so that a row stays when its pepper retires."""
+
+    number = models.PositiveSmallIntegerField(primary_key=True)
+    check_value = models.BinaryField(max_length=keys.DIGEST_BYTES, editable=False)
+    first_seen_at = models.DateTimeField(_("first seen"))
+
+    class Meta:
+        verbose_name = "pepper"
+        verbose_name_plural = "peppers"
+
+    def __str__(self) -> str:
+        return f"pepper {self.number}"
+
+
 class ExpiryNotice(models.Model):
     """The ledger: this person is told, by this channel, that this token expires then. Each once."""
 
@@ -224,7 +245,8 @@ class ExpiryNotice(models.Model):
 
 
 class TokenAddress(models.Model):
-    """An address that a token was used from, in the last 90 days; the latest of each token."""
+    """A place that a token was used from, in the last 90 days; the latest of each token. Of an IPv6
+    network only the first address is kept."""
 
     token = models.ForeignKey(APIToken, models.CASCADE, related_name="addresses")
     address = models.GenericIPAddressField(_("address"))
@@ -241,6 +263,11 @@ class TokenAddress(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token_id}: {self.address}"
+
+    @property
+    def place(self) -> str:
+        """The address, or the IPv6 network in which all addresses count as this one."""
+        return network_of(self.address)
 
 
 class TokenUseDay(models.Model):

@@ -1,8 +1,18 @@
 """The ring of peppers that digests of API tokens are keyed with."""
 
+import hmac
+from hashlib import sha256
+
 from django.conf import settings
 
+_LABEL = b"permatoken: check value of a pepper"
 
-def newest_pepper() -> int:
-    """The number of the pepper that new digests use."""
+
+def current_pepper() -> int:
+    """The number of the pepper that new digests use: the first one listed."""
     return next(iter(settings.TOKEN_PEPPERS))
+
+
+def check_value(pepper: bytes) -> bytes:
+    """32 bytes by which a pepper is known again, and from which it cannot be found."""
+    return hmac.digest(pepper, _LABEL, sha256)

@@ -11,25 +11,25 @@ from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
 
-from accounts.http.client_ip import is_trusted_peer
+from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
 from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-VERIFICATION_ROUTES = ("api-verify", "api-introspect")
+VERIFY, INTROSPECT, HEALTH = "api-verify", "api-introspect", "healthz"
+HEALTH_PATH = "/healthz"
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 HTTPS_REQUIRED = (
     "Use https: over plain http everybody on the way can read your token. Replace it now."
 )
 
 
-def drop_untrusted_forwarded_proto(get_response: Handler) -> Handler:
-    """Drop `X-Forwarded-Proto` unless a trusted proxy sent it."""
+def read_forwarded_proto(get_response: Handler) -> Handler:
+    """Drop `X-Forwarded-Proto` unless a trusted proxy sent it, and spell it as Django expects."""
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if "HTTP_X_FORWARDED_PROTO" in request.META and not is_trusted_peer(request):
-            del request.META["HTTP_X_FORWARDED_PROTO"]
+        normalize_forwarded_proto(request.META)
         return get_response(request)
 
     return handle
@@ -49,10 +49,11 @@ def strip_nul_from_user_agent(get_response: Handler) -> Handler:
 
 def limit_body_size(get_response: Handler) -> Handler:
     """Refuse large bodies without reading them. Forms are small, and so is the one file that is
-    uploaded here (the metadata of an identity provider)."""
+    uploaded here (the metadata of an identity provider). Verification reads no body: a proxy may
+    hand on the length of the one that it holds."""
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if _content_length(request) <= MAX_BODY_SIZE:
+        if _content_length(request) <= MAX_BODY_SIZE or request.path_info == _verify_path():
             return get_response(request)
         if is_api(request):
             return JsonResponse({"message": "The body is too large."}, status=413)
@@ -71,7 +72,9 @@ def require_https_and_no_store_for_api(get_response: Handler) -> Handler:
         if not is_api(request):
             return get_response(request)
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
-            response: HttpResponse = JsonResponse({"message": HTTPS_REQUIRED}, status=403)
+            body = {"message": HTTPS_REQUIRED, "code": "https_required"}
+            response: HttpResponse = JsonResponse(body, status=403)
+            response.headers["X-Auth-Error"] = body["code"]
         else:
             response = get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
@@ -99,17 +102,25 @@ def answer_while_busy(get_response: Handler) -> Handler:
 
 def skip_middleware_for_verification(get_response: Handler) -> Handler:
     """Answer verification endpoints without the remaining middleware: they are called thousands of
-    times a second, and use neither session nor locale."""
+    times a second, and use neither session nor locale.
+
+    Two paths are answered under any Host, and no others. Proxies ask `/iam/auth/verify` under the
+    name of any site, and some cannot be told otherwise; probes ask `/healthz` by the address of a
+    machine, and without TLS. No address is written into their answers.
+    """
 
     @cache
     def views_by_path() -> dict[str, Handler]:
-        return {(path := reverse(name)): resolve(path).func for name in VERIFICATION_ROUTES}
+        names = (VERIFY, INTROSPECT, HEALTH)
+        return {(path := reverse(name)): resolve(path).func for name in names}
 
     def handle(request: HttpRequest) -> HttpResponse:
         view = views_by_path().get(request.path_info)
-        if view is None:
+        is_other = request.path_info == HEALTH_PATH and request.method not in ("GET", "HEAD")
+        if view is None or is_other:
             return get_response(request)
-        request.get_host()  # refuses unknown host names, as CommonMiddleware does
+        if request.path_info == _introspect_path():
+            request.get_host()  # refuses unknown host names, as CommonMiddleware does
         response = view(request)
         for name, value in security_headers(request.is_secure()):
             response.headers[name] = value
@@ -146,6 +157,16 @@ def security_headers(is_secure: bool) -> list[tuple[str, str]]:
     security = SecurityMiddleware(lambda _request: HttpResponse())
     response = security.process_response(request, HttpResponse())
     return [(name, value) for name, value in response.items() if name != "Content-Type"]
+
+
+@cache
+def _verify_path() -> str:
+    return reverse(VERIFY)
+
+
+@cache
+def _introspect_path() -> str:
+    return reverse(INTROSPECT)
 
 
 def is_api(request: HttpRequest) -> bool:

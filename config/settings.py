@@ -16,15 +16,18 @@ from csp.constants import NONE, SELF
 from config.api_docs.spectacular import spectacular_settings
 from config.beat_schedule import beat_schedule
 from config.env import read
-from config.env.databases import parse_database_url
-from config.env.networks import parse_networks
+from config.env.databases import parse_database_url, sqlite_database
+from config.env.networks import parse_allowed_hosts, parse_host, parse_networks
+from config.env.numbers import parse_number
 from config.env.peppers import parse_peppers
-from config.env.secret_files import read_or_make
+from config.env.secret_files import data_folder, read_secret
 from config.env.urls import (
+    ehlo_name,
     origin_of,
     parse_base_url,
     parse_email_url,
     parse_origins,
+    parse_redis_url,
     parse_sender,
 )
 from config.env.variables import refuse_former_names
@@ -32,8 +35,14 @@ from config.env.variables import refuse_former_names
 refuse_former_names(os.environ)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(read.text("DATA_DIR") or BASE_DIR / "var").resolve()
+DATA_DIR = data_folder(read.text("DATA_DIR") or BASE_DIR / "var")
 PORT = read.number("PORT", default=8000, lowest=1, highest=65535)
+# These are for `config.launcher`, which reads them itself. They are checked with all others.
+HOST = parse_host("HOST", read.text("HOST") or "127.0.0.1")
+WEB_WORKERS, WEB_THREADS = (
+    parse_number(name, read.text(name) or "1", highest=256)
+    for name in ("WEB_WORKERS", "WEB_THREADS")
+)
 
 # The public URL of the portal. Links in mails, cookies and host checks follow from it.
 _base = parse_base_url(read.text("BASE_URL", default=f"http://localhost:{PORT}"))
@@ -42,21 +51,23 @@ _is_https = _base.scheme == "https"
 
 DEBUG = read.flag("DEBUG")
 _host = f"[{_base.hostname}]" if ":" in (_base.hostname or "") else _base.hostname
-ALLOWED_HOSTS = read.texts(
-    "ALLOWED_HOSTS",
-    default=sorted({_host or "localhost", "localhost", "127.0.0.1", "[::1]"}),
+ALLOWED_HOSTS = parse_allowed_hosts(
+    read.texts(
+        "ALLOWED_HOSTS",
+        default=sorted({_host or "localhost", "localhost", "127.0.0.1", "[::1]"}),
+    )
 )
 CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _is_https else []
 
 # --- Secrets -----------------------------------------------------------------------------------
 
-SECRET_KEY = read.text("SECRET_KEY") or read_or_make(DATA_DIR / "secret_key")
-SECRET_KEY_FALLBACKS = read.texts("SECRET_KEY_FALLBACKS")
+SECRET_KEY = read.text("SECRET_KEY") or read_secret(DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = [key for key in read.text("SECRET_KEY_FALLBACKS").split(",") if key]
 
-# Peppers key the digests of API tokens: "2:<64 hex>,1:<64 hex>", the newest has the highest number.
+# Peppers key the digests of API tokens: "2:<64 hex>,1:<64 hex>", new digests by the first listed.
 TOKEN_PEPPERS_FILE = None if read.text("TOKEN_PEPPERS") else DATA_DIR / "token_peppers"
 TOKEN_PEPPERS = parse_peppers(
-    read.text("TOKEN_PEPPERS") or read_or_make(DATA_DIR / "token_peppers", prefix="1:")
+    read.text("TOKEN_PEPPERS") or read_secret(DATA_DIR / "token_peppers", prefix="1:")
 )
 
 # --- Applications ------------------------------------------------------------------------------
@@ -86,8 +97,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.middleware.drop_untrusted_forwarded_proto",
+    "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",
+    "accounts.http.cors.allow_listed_origins",
     "config.middleware.limit_body_size",
     "config.middleware.require_https_and_no_store_for_api",
     "config.middleware.answer_while_busy",
@@ -130,14 +142,17 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # --- Database and cache ------------------------------------------------------------------------
 
+_database = read.text("DATABASE_URL")
+_conn_max_age = read.number("CONN_MAX_AGE", default=600)
 DATABASES = {
-    "default": parse_database_url(
-        read.text("DATABASE_URL") or f"sqlite:///{DATA_DIR}/permatoken.sqlite3",
-        conn_max_age=read.number("CONN_MAX_AGE", default=600),
+    "default": (
+        parse_database_url(_database, conn_max_age=_conn_max_age)
+        if _database
+        else sqlite_database(DATA_DIR / "permatoken.sqlite3")
     )
 }
 
-REDIS_URL = read.text("REDIS_URL")
+REDIS_URL = read.text("REDIS_URL") and parse_redis_url(read.text("REDIS_URL"))
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
         {
@@ -184,7 +199,7 @@ INVITATIONS_PER_DAY = read.number("INVITATIONS_PER_DAY", default=5)
 OPERATORS_NEED_TWO_FACTORS = read.flag("OPERATORS_NEED_TWO_FACTORS")
 # Origins from which accounts may have the metadata of their identity providers fetched. With none
 # they paste it. Fetching from any URL would open the portal's own network (SSRF).
-SSO_METADATA_ORIGINS = parse_origins(read.texts("SSO_METADATA_ORIGINS"))
+SSO_METADATA_ORIGINS = parse_origins("SSO_METADATA_ORIGINS", read.texts("SSO_METADATA_ORIGINS"))
 # Users that an account's identity provider may create within 24 hours.
 SSO_NEW_PEOPLE_PER_DAY = read.number("SSO_NEW_PEOPLE_PER_DAY", default=100)
 SOCIALACCOUNT_ADAPTER = "sso.login.allauth_provider.ConnectionAdapter"
@@ -244,7 +259,7 @@ PASSKEY_ORIGINS = [
     origin_of(_base),
     *(
         origin_of(urlsplit(text))
-        for text in parse_origins(read.texts("PASSKEY_ORIGINS"), variable="PASSKEY_ORIGINS")
+        for text in parse_origins("PASSKEY_ORIGINS", read.texts("PASSKEY_ORIGINS"))
     ),
 ]
 
@@ -265,7 +280,7 @@ SESSION_ENGINE = "accounts.http.session_backend"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
-SECURE_SSL_REDIRECT = _is_https and read.flag("SSL_REDIRECT", default=True)
+SECURE_SSL_REDIRECT = read.flag("SSL_REDIRECT", default=True) and _is_https
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _is_https else 0
 # Whether HSTS covers the whole domain of BASE_URL is for operators to decide.
@@ -329,6 +344,8 @@ EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = read.number("EMAIL_TIMEOUT", default=10, lowest=1, highest=120)
+# The name by which the portal introduces itself to the mail server; empty: the machine's.
+EMAIL_EHLO_NAME = ehlo_name(_base.hostname or "", DEFAULT_FROM_EMAIL)
 EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"] or str(DATA_DIR / "mail")
 
 # --- Background work ---------------------------------------------------------------------------
@@ -371,6 +388,11 @@ else:
 
 # --- REST API ----------------------------------------------------------------------------------
 
+# Origins of pages that may call the API from a browser.
+CORS_ALLOWED_ORIGINS = [
+    origin.lower().rstrip("/")  # as browsers spell it
+    for origin in parse_origins("CORS_ALLOWED_ORIGINS", read.texts("CORS_ALLOWED_ORIGINS"))
+]
 # Lifetimes of the API's access and refresh tokens, as its documentation promises them.
 JWT_ACCESS_LIFETIME = timedelta(hours=1)
 JWT_REFRESH_LIFETIME = timedelta(hours=24)
@@ -383,6 +405,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.api.parsers.BoundedJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.api.parsers.JSONOfAnyKind",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "accounts.api.errors.answer",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
@@ -412,6 +435,7 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "config.env.error_reports.SecretsFilter"
 
 # --- Logging -----------------------------------------------------------------------------------
 
+LOG_LEVEL = read.choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -424,5 +448,5 @@ LOGGING = {
             "filters": ["redact_tokens"],
         }
     },
-    "root": {"handlers": ["stderr"], "level": read.text("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
 }

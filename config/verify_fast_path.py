@@ -12,13 +12,11 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import WSGIRequest
 from django.utils import timezone
 
-from accounts.http.client_ip import client_address, is_trusted_peer
+from accounts.http.client_ip import client_address, normalize_forwarded_proto
 from apitokens.api.responses import (
-    METHODS,
     InvalidRequirement,
     answer_requirement,
     read_requirement,
@@ -35,7 +33,6 @@ REQUEST_PARTS = (
     "SCRIPT_NAME",
     "QUERY_STRING",
     "CONTENT_LENGTH",
-    "HTTP_HOST",
     "REMOTE_ADDR",
     "HTTP_X_FORWARDED_FOR",
     "HTTP_X_FORWARDED_PROTO",
@@ -72,7 +69,7 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
             return serve(environ, start_response)
         given = answer_requirement(
             request.requirement,
-            authorization=environ.get("HTTP_AUTHORIZATION", ""),
+            authorization=environ.get("HTTP_AUTHORIZATION"),
             at=timezone.now(),
             address=request.address,
             verify=verify_from_cache,
@@ -111,6 +108,7 @@ def _read_request_key(texts: tuple[str | None, ...]) -> _RequestKey:
         {name: text for name, text in zip(REQUEST_PARTS, texts, strict=True) if text is not None}
     )
     requirement = read_requirement(head.META.get("QUERY_STRING", ""))
+    normalize_forwarded_proto(head.META)
     is_secure = head.is_secure()
     if not _is_plain(head, is_secure=is_secure):
         raise _NotCacheable
@@ -120,23 +118,11 @@ def _read_request_key(texts: tuple[str | None, ...]) -> _RequestKey:
 def _is_plain(head: _Head, *, is_secure: bool) -> bool:
     """True for a request that no rule of the portal's middleware would stop or change."""
     facts = head.META
-    if facts.get("REQUEST_METHOD") not in METHODS or facts.get("SCRIPT_NAME"):
+    if facts.get("SCRIPT_NAME"):
         return False
     if facts.get("CONTENT_LENGTH") not in (None, "", "0"):
         return False
-    if "HTTP_X_FORWARDED_PROTO" in facts and not is_trusted_peer(head):
-        return False
-    if not _is_ours(head):
-        return False
     return is_secure or not settings.SECURE_SSL_REDIRECT
-
-
-def _is_ours(head: _Head) -> bool:
-    """True for a Host header that Django would accept."""
-    try:
-        return bool(head.get_host()) if head.META.get("HTTP_HOST") else False
-    except DisallowedHost:
-        return False
 
 
 @cache

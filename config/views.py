@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 while the database answers and notices go out in time; else 503, with the status
-    "unavailable", "late" (no worker scans), or "held up" (no mail leaves)."""
+    "unavailable", "misconfigured" (`faults` says why), "late" (no worker scans), or "held up" (no
+    mail leaves)."""
     try:
         found = health(at=timezone.now())
     except Error:
@@ -37,8 +38,9 @@ def healthz(_request: HttpRequest) -> HttpResponse:
             "waiting": found.waiting,
             "held": found.held,
             "failed": found.failed,
+            "faults": found.faults,
         },
-        status=503 if found.is_late else 200,
+        status=200 if found.is_well else 503,
         json_dumps_params={"separators": (",", ":")},
     )
 

@@ -29,6 +29,12 @@ def oldest_due(at: datetime) -> datetime | None:
     raise NotImplementedError
 
 
+@Hook
+def faults(at: datetime) -> list[str]:
+    """Sentences about what keeps this process from serving rightly; empty if nothing does."""
+    raise NotImplementedError
+
+
 class Health(NamedTuple):
     """The health of notifications at one moment."""
 
@@ -43,18 +49,21 @@ class Health(NamedTuple):
     failed: int
     is_silent: bool
     """The scan or the delivery has missed three intervals: is there a worker?"""
+    faults: list[str]
 
     @property
     def is_held_up(self) -> bool:
         return self.held_up_since is not None and self.at - self.held_up_since > HELD_UP_AFTER
 
     @property
-    def is_late(self) -> bool:
-        return self.is_silent or self.is_held_up
+    def is_well(self) -> bool:
+        return not (self.faults or self.is_silent or self.is_held_up)
 
     @property
     def status(self) -> str:
         """One word for machines."""
+        if self.faults:
+            return "misconfigured"
         if self.is_silent:
             return "late"
         return "held up" if self.is_held_up else "ok"
@@ -82,6 +91,7 @@ def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
         held=mails[State.HELD].number if State.HELD in mails else 0,
         failed=mails[State.FAILED].number if State.FAILED in mails else 0,
         is_silent=any(_is_late(beat, started_at, at) for beat in (scan_at, delivery_at)),
+        faults=faults(at),
     )
 
 

@@ -66,6 +66,8 @@ class Keeper:
     taken: list[Taken] = field(default_factory=list)
     connections: int = 0
     commands: list[str] = field(default_factory=list)
+    clients: list[str] = field(default_factory=list)
+    """Names by which clients have introduced themselves."""
     most_mails_in_connection: int | None = None
     on_taken: Callable[[Taken], None] | None = None
     on_doubt: Callable[[], None] = lambda: None
@@ -74,9 +76,10 @@ class Keeper:
     """Called when a connection has ended."""
 
     async def handle_MAIL(  # noqa: N802
-        self, server: "_Server", _session: Session, envelope: Envelope, address: str, options: Any
+        self, server: "_Server", session: Session, envelope: Envelope, address: str, options: Any
     ) -> str:
         self.commands.append("MAIL")
+        self.clients.append(session.host_name or "")
         most = self.most_mails_in_connection
         if most is not None and server.mails >= most:
             return "421 Too many mails in one connection"

@@ -1,14 +1,27 @@
-"""Parser of API requests: JSON of bounded depth, or an empty body.
+"""Parser of API requests: JSON of bounded depth and of any kind, or an empty body.
 
 Their size is bounded by `DATA_UPLOAD_MAX_MEMORY_SIZE`.
 """
 
-from collections.abc import Mapping
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import IO, Any
 
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.request import Request
+
+
+class JSONOfAnyKind(DefaultContentNegotiation):
+    """Reads `application/…+json` (RFC 6839), such as `application/merge-patch+json`, as JSON."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        kind = (request.content_type or "").partition(";")[0].strip().lower()
+        if kind.startswith("application/") and kind.endswith("+json"):
+            return next((each for each in parsers if isinstance(each, JSONParser)), None)
+        return super().select_parser(request, parsers)
 
 
 class BoundedJSONParser(JSONParser):
@@ -21,7 +34,7 @@ class BoundedJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        body = stream.read()
+        body = stream.read().removeprefix(BOM_UTF8)  # RFC 8259, 8.1: may be ignored
         if not body.strip():
             return {}
         try:

@@ -1,12 +1,26 @@
-"""The IP address of the client, behind proxies too."""
+"""What is known of the client and of its connection, behind proxies too.
+
+Everything that asks where a request comes from asks here: pages, API, and the fast path in front of
+Django.
+"""
 
 import re
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 
+MOST_HOPS = 16
+"""Proxies in a row. What X-Forwarded-For has further left is not read."""
+UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  # nothing listens at it
+"""Stands for an unknown address where a row or a limit must have one; nobody comes from it."""
+LONGEST_ADDRESS = 80
+"""Characters, with brackets, zone and port."""
+
+_FORWARDED_PROTO = "HTTP_X_FORWARDED_PROTO"
+_ENCRYPTED = ("https", "wss")
 _parsed = lru_cache(maxsize=4096)(ip_address)
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
@@ -15,40 +29,62 @@ def client_address(request: HttpRequest) -> str | None:
     """The IP address of the client: of the peer, or the one that a trusted proxy forwards.
 
     X-Forwarded-For is read from the right, and only as long as the sender is in
-    `settings.TRUSTED_PROXIES`: anybody can write what stands further left.
+    `settings.TRUSTED_PROXIES`: anybody can write what stands further left. A trusted proxy is never
+    taken for its own client: if it names nobody, or what is no address, the address is unknown
+    (None). Servers drop a header that is not ASCII, so that every client could hide behind the
+    proxy's address.
     """
-    claimed = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    address = _parse(request.META.get("REMOTE_ADDR", ""))
-    while address and claimed and _is_trusted(address):
-        further = _parse(claimed.pop())
-        if further is None:
-            break
-        address = further
+    peer = parse_address(request.META.get("REMOTE_ADDR", ""))
+    if peer is None or not _is_trusted(peer):
+        return peer
+    claimed = request.META.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", MOST_HOPS)
+    address = parse_address(claimed.pop())
+    while claimed and address and _is_trusted(address):
+        address = parse_address(claimed.pop())
     return address
 
 
-def is_trusted_peer(request: HttpRequest) -> bool:
+def is_trusted_peer(meta: dict[str, Any]) -> bool:
     """True if the peer itself, whatever it forwards, is one of `settings.TRUSTED_PROXIES`."""
-    peer = _parse(request.META.get("REMOTE_ADDR", ""))
+    peer = parse_address(meta.get("REMOTE_ADDR", ""))
     return peer is not None and _is_trusted(peer)
 
 
+def normalize_forwarded_proto(meta: dict[str, Any]) -> None:
+    """Make `X-Forwarded-Proto` what Django compares it with: drop it unless a trusted proxy sent
+    it; of a list keep the first, in small letters; a WebSocket's `wss` is `https`."""
+    if _FORWARDED_PROTO not in meta:
+        return
+    if not is_trusted_peer(meta):
+        del meta[_FORWARDED_PROTO]
+        return
+    scheme = meta[_FORWARDED_PROTO].partition(",")[0].strip().lower()
+    meta[_FORWARDED_PROTO] = "https" if scheme in _ENCRYPTED else scheme
+
+
+@lru_cache(maxsize=4096)
 def network_of(address: str | None) -> str:
-    """The network that rate limits take for one client: an IPv4 address, or the /64 of an IPv6
-    address, in which a client has as many as it likes. Empty if the address is not known."""
+    """The place that one client is taken to be at, by rate limits and by notices of new addresses:
+    an IPv4 address, or the /64 of an IPv6 address, in which a client has as many as it likes. Empty
+    if the address is not known: all unknown clients are at one place."""
     if address is None or ":" not in address:
         return address or ""
     return str(ip_network(f"{address}/64", strict=False))
 
 
+def parse_address(text: str) -> str | None:
+    """The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]:4711`, without an
+    IPv6 zone; IPv4 if it is mapped into IPv6. None for anything else."""
+    return _parse(text) if len(text) <= LONGEST_ADDRESS else None
+
+
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> str | None:
-    """The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]:4711`."""
     text = text.strip()
     ported = _WITH_PORT.fullmatch(text)
     bare = (ported[1] or ported[2]) if ported else text
     try:
-        address = ip_address(bare.partition("%")[0])  # without an IPv6 zone
+        address = ip_address(bare.partition("%")[0] if ":" in bare else bare)
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)

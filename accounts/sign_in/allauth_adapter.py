@@ -15,7 +15,6 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed, authenticator_removed
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.core.exceptions import PermissionDenied
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
@@ -28,7 +27,7 @@ from accounts.authorization import sso_hooks
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.authorization.sso_hooks import METHOD
 from accounts.email_addresses import known_email, normal_email
-from accounts.http.client_ip import client_address
+from accounts.http.client_ip import UNKNOWN_ADDRESS, client_address
 from accounts.http.redirects import is_our_path
 from accounts.models import User
 from accounts.sign_in import emails as security_emails
@@ -59,10 +58,8 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         return registration_policy.is_open_for_sign_up()
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        address = client_address(request)
-        if address is None:
-            raise PermissionDenied("The address of the client is not known.")
-        return address
+        """The address by which tries are limited and sessions listed: unknown ones share one."""
+        return client_address(request) or UNKNOWN_ADDRESS
 
     def clean_email(self, email: str) -> str:
         return normal_email(email)

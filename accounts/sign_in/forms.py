@@ -27,6 +27,7 @@ from accounts.models import User, validate_time_zone
 from accounts.sign_in import registration
 from accounts.sign_in import services as sign_in_services
 from accounts.sign_in.allauth_adapter import person, refuse_forced
+from accounts.sign_in.mfa import normal_code
 from accounts.validators import validate_name
 
 GOOD_PASSWORD = _(
@@ -187,6 +188,10 @@ class AppForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth has no types
         super().__init__(*args, **kwargs)
         _reword(self, code=_("Code of the app"))
         self.fields["code"].widget.attrs["inputmode"] = "numeric"
+
+    def clean_code(self) -> str:
+        self.cleaned_data["code"] = normal_code(self.cleaned_data["code"])
+        return str(super().clean_code())
 
 
 class EmailForm(forms.Form):

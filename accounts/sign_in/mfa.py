@@ -6,6 +6,7 @@ relying party of passkeys is the host of BASE_URL, not the one that a request na
 
 import base64
 import logging
+import unicodedata
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,7 +51,7 @@ def use_code(*, user: User, code: str, at: datetime) -> Authenticator | None:
     Codes of the app work once and in their order, recovery codes once. If the same code is sent
     twice at once, one request succeeds.
     """
-    typed = "".join(code.split())
+    typed = normal_code(code)
     factors = (
         Authenticator.objects.select_for_update().filter(user=user).exclude(type=Type.WEBAUTHN)
     )
@@ -59,6 +60,16 @@ def use_code(*, user: User, code: str, at: datetime) -> Authenticator | None:
             factor.user = user
             return factor
     return None
+
+
+def normal_code(text: str) -> str:
+    """The code without blanks and invisible characters, its digits in ASCII: keyboards of other
+    scripts type others, and full-width ones come from input methods."""
+    return "".join(
+        str(unicodedata.decimal(each)) if each.isdecimal() else each
+        for each in text
+        if not each.isspace() and unicodedata.category(each) != "Cf"
+    )
 
 
 @transaction.atomic

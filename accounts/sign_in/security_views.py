@@ -33,6 +33,8 @@ class SessionRow(NamedTuple):
 
     session: UserSession
     browser: str
+    address: str
+    """Empty if it is unknown."""
     is_this: bool
 
 
@@ -165,6 +167,7 @@ def _browsers(request: HttpRequest, user: User) -> list[SessionRow]:
         SessionRow(
             session,
             browser_name(session.user_agent),
+            sign_in_services.known_address(session),
             session.session_key == request.session.session_key,
         )
         for session in UserSession.objects.purge_and_list(user)

@@ -18,6 +18,7 @@ from accounts.authorization.recheck import (
     reauthorize,
 )
 from accounts.email_addresses import normal_email
+from accounts.http.client_ip import UNKNOWN_ADDRESS
 from accounts.jwt import token_families
 from accounts.models import User
 from accounts.sign_in import emails as security_emails
@@ -63,9 +64,15 @@ def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) ->
     ended = 0
     for session in sessions:
         session.end()
-        audit.record("session.ended", by=by, at=at, subject=session.user, of=session.ip)
+        of = known_address(session)
+        audit.record("session.ended", by=by, at=at, subject=session.user, of=of)
         ended += 1
     return ended
+
+
+def known_address(session: UserSession) -> str:
+    """The address that the session was last used from; empty if it is unknown."""
+    return "" if session.ip == UNKNOWN_ADDRESS else str(session.ip)
 
 
 @transaction.atomic

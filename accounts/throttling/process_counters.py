@@ -164,20 +164,24 @@ refusals = Counter("refusals")
 
 
 def count_refusal(address: str | None, *, at: datetime) -> None:
-    """Count a refused request of this address. Raises `TooMany` above `REFUSAL_RATE` a minute."""
-    if not settings.REFUSAL_RATE or address is None:
+    """Count a refused request of this address. Raises `TooMany` above `REFUSAL_RATE` a minute.
+
+    Clients whose address is unknown share one count: who hides shuts out those who hide too, and
+    nobody else.
+    """
+    if not settings.REFUSAL_RATE:
         return
     name = network_of(address)
     count = refusals.add(name, at=at)
     if count == settings.REFUSAL_RATE:
-        logger.warning("Too many tokens from %s are refused; they wait a minute.", name)
+        logger.warning("Too many tokens from %s are refused; they wait a minute.", name or "?")
     if count > settings.REFUSAL_RATE:
         raise TooMany(_BUSY_ADDRESS, at)
 
 
 def refuse_busy_address(address: str | None, *, at: datetime) -> None:
     """Raises `TooMany` before work is done for an address that was refused too often."""
-    if not settings.REFUSAL_RATE or address is None:
+    if not settings.REFUSAL_RATE:
         return
     if refusals.count(network_of(address), at=at) >= settings.REFUSAL_RATE:
         raise TooMany(_BUSY_ADDRESS, at)

@@ -1,7 +1,8 @@
 """`/iam/auth/introspect` (RFC 7662): a resource server asks about a token that it was sent.
 
-The server shows a verifier key of its own, as a Bearer token or as the password of Basic. Of
-whatever is not good it is told `{"active": false}` and nothing more.
+The server shows a verifier key of its own, as a Bearer token, as the password of Basic, or in the
+form's field `client_secret` (RFC 6749, 2.3.1). Of whatever is not good it is told
+`{"active": false}` and nothing more.
 """
 
 import base64
@@ -10,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -32,6 +33,7 @@ from apitokens.verification.verify import verify
 BAD_CALLER = "Bad verifier key"
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 20
+Fields = dict[str, list[str]]
 IN_THE_ADDRESS = (
     "Send the token in the body: addresses end up in logs. Whoever reads them has this one now."
 )
@@ -54,8 +56,14 @@ def introspect(request: HttpRequest) -> HttpResponse:
         return not_allowed(request, ("POST",))
     at = timezone.now()
     try:
-        _authenticate_caller(request, at=at)
-        return as_response(_describe(_asked_token(request), at=at), request)
+        if request.META.get("HTTP_AUTHORIZATION"):
+            _authenticate_caller(request, _shown_in_header(request), at=at)
+            fields = _fields(request)
+            _refuse_two_ways(fields)
+        else:
+            fields = _fields(request) if _is_form(request) else {}
+            _authenticate_caller(request, _shown_in_form(fields), at=at)
+        return as_response(_describe(_asked_token(request, fields), at=at), request)
     except Refused as refused:
         return _refused(request, refused)
     except TooMany as too_many:
@@ -68,19 +76,40 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_variables()
-def _authenticate_caller(request: HttpRequest, *, at: datetime) -> None:
-    """Raises `Refused` unless a verifier key comes with the request."""
-    scheme, _space, text = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    address = client_address(request)
-    presented = text.strip()
+def _shown_in_header(request: HttpRequest) -> str:
+    """The text that is shown as a verifier key. Raises `Refused`."""
+    scheme, _space, text = request.META["HTTP_AUTHORIZATION"].strip().partition(" ")
     if scheme.lower() == "basic":
-        presented = _password(presented)
-    elif scheme.lower() != "bearer":
+        return _password(text.strip())
+    if scheme.lower() != "bearer":
         raise Refused(Refusal.MISSING, "verifier_missing")
+    return str(text.strip())
+
+
+@sensitive_variables()
+def _shown_in_form(fields: Fields) -> str:
+    """As `_shown_in_header`, from the form; `client_id` beside it is not looked at."""
+    shown = fields.get("client_secret", [])
+    if len(shown) != 1:
+        raise Refused(Refusal.MISSING, "verifier_missing")
+    return shown[0]
+
+
+def _refuse_two_ways(fields: Fields) -> None:
+    """A client may show itself in one way only (RFC 6749, 2.3)."""
+    if "client_secret" in fields:
+        raise BadQuestion(400, "Show your verifier key once: in the header or in the form.")
+
+
+@sensitive_variables()
+def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) -> None:
+    """Raises `Refused` unless this is a verifier key."""
+    address = client_address(request)
     try:
         authenticate_verifier(presented=presented, at=at, address=address)
-    except Refused:
-        process_counters.count_refusal(address, at=at)
+    except Refused as refused:
+        if refused.is_guess:
+            process_counters.count_refusal(address, at=at)
         raise
 
 
@@ -94,20 +123,29 @@ def _password(encoded: str) -> str:
     return pair.partition(":")[2]
 
 
+def _is_form(request: HttpRequest) -> bool:
+    return request.content_type == FORM
+
+
 @sensitive_variables()
-def _asked_token(request: HttpRequest) -> str:
-    """The one field `token` of the form. Raises `BadQuestion`."""
-    if request.META.get("QUERY_STRING"):
-        raise BadQuestion(400, IN_THE_ADDRESS)
-    if request.content_type != FORM:
+def _fields(request: HttpRequest) -> Fields:
+    """The fields of the form. Raises `BadQuestion`."""
+    if not _is_form(request):
         status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         raise BadQuestion(status, f"Send the field token as a form, with Content-Type: {FORM}.")
     try:
         text = request.body.decode(errors="replace")
-        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        return parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise BadQuestion(400, "Send fewer fields: only token is looked at.") from None
-    tokens = [value for name, value in fields if name == "token"]
+
+
+@sensitive_variables()
+def _asked_token(request: HttpRequest, fields: Fields) -> str:
+    """The one field `token` of the form. Raises `BadQuestion`."""
+    if request.META.get("QUERY_STRING"):
+        raise BadQuestion(400, IN_THE_ADDRESS)
+    tokens = fields.get("token", [])
     if len(tokens) != 1 or not tokens[0]:
         raise BadQuestion(400, "Send the token that you ask about in the field token, once.")
     return tokens[0]
@@ -117,7 +155,10 @@ def _asked_token(request: HttpRequest) -> str:
 def _describe(token: str, *, at: datetime) -> Answer:
     """Describe the token. No address is recorded: the caller is not the client that uses it."""
     try:
-        found = (verify_bearer if "." in token else verify)(presented=token, at=at, address=None)
+        if "." in token:
+            found = verify_bearer(presented=token, at=at, address=None)
+        else:
+            found = verify(presented=token, at=at, address=None, by_client=False)
     except Refused:
         return in_json(200, {"active": False})
     return _good(found)

@@ -27,12 +27,13 @@ from apitokens.verification.authorization_header import (
 from apitokens.verification.refusals import Refusal, Refused, Verified
 from apitokens.verification.verify import verify
 
-METHODS = ("GET", "HEAD", "POST")
 MOST_PARAMETERS = 20
 
 # The sentences of the wire; `code` and `hint` beside them say more.
 BAD = "Bad permanent token"
 ENDED = "Token is invalid or expired"
+ERROR = "X-Auth-Error"
+"""The header with the code of a 401 or 403."""
 
 
 class Answer(NamedTuple):
@@ -51,7 +52,7 @@ class InvalidRequirement(ValueError):
         self.errors = errors
 
 
-def answer(*, authorization: str, query: str, at: datetime, address: str | None) -> Answer:
+def answer(*, authorization: str | None, query: str, at: datetime, address: str | None) -> Answer:
     """Tell whether the token in the header is good for what the query requires."""
     try:
         requirement = read_requirement(query)
@@ -65,14 +66,16 @@ def answer(*, authorization: str, query: str, at: datetime, address: str | None)
 def answer_requirement(
     requirement: Requirement,
     *,
-    authorization: str,
+    authorization: str | None,
     at: datetime,
     address: str | None,
     verify: Callable[..., Verified | None] = verify,
 ) -> Answer | None:
     """Tell whether the token in the header meets the requirement. None if `verify` does so."""
     try:
-        found = verify_header(authorization, at=at, address=address, verify=verify)
+        found = verify_header(
+            authorization, at=at, address=address, verify=verify, takes_basic=True
+        )
         if found is None:
             return None
         require(found, requirement)
@@ -125,22 +128,23 @@ def error_body(refused: Refused) -> dict[str, str]:
 
 @cache
 def _refused(code: Refusal, why: str) -> Answer:
-    """A 401, worded once. Proxies hand the challenge on, and drop the body."""
+    """A 401, worded once. Proxies hand headers on, and may drop the body."""
     error = "" if code is Refusal.MISSING else f', error="{code}"'
     challenge = ("WWW-Authenticate", f'APIKey realm="permatoken"{error}')
-    return in_json(401, error_body(Refused(code, why)), challenge)
+    return in_json(401, error_body(Refused(code, why)), challenge, (ERROR, code.value))
 
 
 @lru_cache(maxsize=1000)
 def _good(found: Verified) -> Answer:
-    """Worded once for what is found often."""
+    """Worded once for what is found often. All five headers are always there: some proxies replace
+    only those of a client's headers that the answer has."""
     return Answer(
         200,
         [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", "0"),
             ("Cache-Control", "no-store"),
-            *([("X-Auth-Token-Id", str(found.token_id))] if found.token_id else []),
+            ("X-Auth-Token-Id", str(found.token_id or "")),
             ("X-Auth-Account-Id", str(found.account_id)),
             ("X-Auth-User-Id", str(found.user_id)),
             ("X-Auth-User-Email", _in_ascii(found.email)),
@@ -152,7 +156,8 @@ def _good(found: Verified) -> Answer:
 
 @cache
 def _insufficient(code: str, sentence: str) -> Answer:
-    return in_json(403, {"message": FORBIDDEN, "code": code, "hint": sentence})
+    body = {"message": FORBIDDEN, "code": code, "hint": sentence}
+    return in_json(403, body, (ERROR, code))
 
 
 def in_json(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answer:

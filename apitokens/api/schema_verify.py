@@ -41,7 +41,8 @@ def _verify(method: str) -> dict[str, Any]:
         "operationId": f"verify_token_by_{method}",
         "summary": "Verify the token of a request",
         "description": "For reverse proxies, which hand on the Authorization header of a request "
-        "that they hold. GET, HEAD and POST are alike; no body is looked at.",
+        "that they hold. All methods are alike; no body is looked at. 401 and 403 have their code "
+        "in the header X-Auth-Error too.",
         "tags": [TAG],
         "parameters": [
             {
@@ -99,6 +100,10 @@ _INTROSPECT: dict[str, Any] = {
                     "properties": {
                         "token": {**_TEXT, "description": "The token that you were sent."},
                         "token_type_hint": {**_TEXT, "description": "Not looked at."},
+                        "client_secret": {
+                            **_TEXT,
+                            "description": "The verifier key, if no header has it.",
+                        },
                     },
                 },
                 "examples": {"example": {"value": {"token": "771142358_<72 hexadecimal digits>"}}},

@@ -6,17 +6,19 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.http.client_ip import client_address
-from apitokens.api.responses import METHODS, Answer, answer
+from apitokens.api.responses import Answer, answer
 
 
 @csrf_exempt
 @sensitive_variables()
 def verify(request: HttpRequest) -> HttpResponse:
-    """200 with `X-Auth-…` headers, 401 or 403: nginx's `auth_request` and its like want no more."""
-    if request.method not in METHODS:
-        return not_allowed(request, METHODS)
+    """200 with `X-Auth-…` headers, 401 or 403: nginx's `auth_request` and its like want no more.
+
+    Every method is answered alike: it is the one of the request that a proxy asks about, and some
+    proxies (Envoy) can send no other.
+    """
     given = answer(
-        authorization=request.META.get("HTTP_AUTHORIZATION", ""),
+        authorization=request.META.get("HTTP_AUTHORIZATION"),
         query=request.META.get("QUERY_STRING", ""),
         at=timezone.now(),
         address=client_address(request),

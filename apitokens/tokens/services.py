@@ -26,7 +26,7 @@ from apitokens import keys
 from apitokens.cache.token_caches import TOKENS
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, VerifierKey
-from apitokens.peppers import newest_pepper
+from apitokens.peppers import current_pepper
 from apitokens.tokens.notifications import notify_token_changed, notify_tokens_deleted
 
 LONGEST_LIFE = timedelta(days=36_525)
@@ -195,7 +195,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     while APIToken.objects.filter(pk=token.pk).exists():
         token.pk = draw_id()
     key = keys.make(token.pk)
-    token.pepper = newest_pepper()
+    token.pepper = current_pepper()
     token.digest = keys.digest(key, settings.TOKEN_PEPPERS[token.pepper])
     token.notice_due_at = first_notice_due(token.expires_at, created_at=at)
     token.save(force_insert=True)

@@ -8,15 +8,16 @@ forwards, and counts are added to what the database has.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from ipaddress import ip_address
 from itertools import chain, islice
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.http.client_ip import network_of, parse_address
+from accounts.models import AuditEvent
 from apitokens.models import APIToken, TokenAddress, TokenUseDay
 from apitokens.usage.notifications import notify_new_addresses
 
@@ -29,6 +30,7 @@ everywhere, and that it comes from somewhere else is no news any more."""
 ADDRESSES_KEPT = timedelta(days=90)
 DAYS_KEPT = 31
 WAIT_FOR_LOCKS = "500ms"
+NEW_ADDRESS = "token.used_from_new_address"
 
 
 class Use(NamedTuple):
@@ -50,6 +52,12 @@ class UsageSource(NamedTuple):
 
     token_id: int
     address: str | None
+
+    @property
+    def place(self) -> "UsageSource":
+        """The token and the network that one client has for itself: its addresses are one place,
+        of which only the first is new."""
+        return UsageSource(self.token_id, network_of(self.address))
 
 
 def merged(uses: Iterable[Use]) -> list[Use]:
@@ -75,24 +83,27 @@ def in_parts(uses: Iterable[Use], *, tokens_at_once: int | None = None) -> Itera
 def store_usage(uses: Collection[Use], *, is_reported: bool = True) -> None:
     """Add these uses to what the database has.
 
-    A use from an address that the token has never been used from leaves an audit event, and for
+    A use from a place that the token has never been used from leaves an audit event, and for
     Administrators' tokens a notice, unless `is_reported` is false. Raises Django's
     `OperationalError` if the rows stay locked.
     """
     _set_lock_timeout()
     tokens = _locked(use.token_id for use in uses)
     uses = [_with_clean_address(use) for use in uses if use.token_id in tokens]
-    unused = {token_id for token_id, token in tokens.items() if token.last_used_at is None}
     _add_to_days(uses)
     _advance(uses)
     new = _store_addresses(uses)
-    for token_id, found in new.items() if is_reported else ():
+    if not (is_reported and new):
+        return
+    unused = _never_used_by_clients(tokens[token_id] for token_id in new)
+    for token_id, found in new.items():
         _report(tokens[token_id], found, is_first_use=token_id in unused)
 
 
 def unknown_sources(sources: Collection[UsageSource]) -> set[UsageSource]:
-    """The sources that the database does not know."""
-    return set(sources) - _known(sources).keys()
+    """The sources whose place the database does not know."""
+    known = _known(sources)
+    return {source for source in sources if source.place not in known}
 
 
 @transaction.atomic
@@ -128,16 +139,31 @@ def _is_on_postgresql() -> bool:
 def _locked(token_ids: Iterable[int]) -> dict[int, APIToken]:
     """The tokens, locked until the end of the transaction, in the order of their ids."""
     rows = APIToken.objects.filter(pk__in=set(token_ids)).order_by("pk")
-    rows = rows.only("name", "role", "account_id", "issuer_id", "last_used_at")
+    rows = rows.only(
+        *("name", "role", "account_id", "issuer_id", "last_used_at", "last_used_address")
+    )
     return {token.pk: token for token in rows.select_for_update(no_key=True)}
 
 
 def _with_clean_address(use: Use) -> Use:
     """One spelling for each address; text that is none is not kept."""
-    try:
-        return use._replace(address=str(ip_address(use.address or "")))
-    except ValueError:
-        return use._replace(address=None)
+    return use._replace(address=parse_address(use.address or ""))
+
+
+def _never_used_by_clients(tokens: Iterable[APIToken]) -> set[int]:
+    """Those whose use with an address is the first. Systems that were sent a token may have asked
+    about it before, which is a use without one."""
+    unused, asked_about = set(), set()
+    for token in tokens:
+        if token.last_used_at is None:
+            unused.add(token.pk)
+        elif token.last_used_address is None:
+            asked_about.add(token.pk)
+    if not asked_about:
+        return unused
+    events = AuditEvent.objects.filter(subject_type="apitoken", subject_id__in=asked_about)
+    reported = events.filter(kind=NEW_ADDRESS)
+    return unused | asked_about - set(reported.values_list("subject_id", flat=True))
 
 
 def _add_to_days(uses: Iterable[Use]) -> None:
@@ -194,14 +220,15 @@ def _column(number: int, kind: str) -> str:
 
 
 def _store_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:
-    """Store where the tokens were used from. Returns new addresses, by token."""
+    """Store where the tokens were used from. Returns addresses at new places, by token."""
     seen = _sources(uses)
     known = _known(seen)
     new: dict[int, list[TokenAddress]] = defaultdict(list)
     for source, row in seen.items():
-        if source in known:
-            row.first_seen_at = min(row.first_seen_at, known[source].first_seen_at)
-            row.last_seen_at = max(row.last_seen_at, known[source].last_seen_at)
+        if earlier := known.get(source.place):
+            row.address = earlier.address
+            row.first_seen_at = min(row.first_seen_at, earlier.first_seen_at)
+            row.last_seen_at = max(row.last_seen_at, earlier.last_seen_at)
         else:
             new[source.token_id].append(row)
     kept_before = _numbers_of_addresses(new)
@@ -222,35 +249,40 @@ def _store_addresses(uses: Iterable[Use]) -> dict[int, list[TokenAddress]]:
 
 
 def _sources(uses: Iterable[Use]) -> dict[UsageSource, TokenAddress]:
-    """A row for each token and address; of a token's many addresses the latest."""
+    """A row for each token and place; of a token's many places, and of a place's many addresses,
+    the latest."""
     by_token: dict[int, dict[str, TokenAddress]] = defaultdict(dict)
     for use in sorted(uses, key=lambda use: use.last_at, reverse=True):
-        rows = by_token[use.token_id]
-        if use.address in rows:
-            rows[use.address].first_seen_at = min(rows[use.address].first_seen_at, use.first_at)
+        rows, place = by_token[use.token_id], network_of(use.address)
+        if place in rows:
+            rows[place].first_seen_at = min(rows[place].first_seen_at, use.first_at)
         elif use.address and len(rows) < ADDRESSES_OF_A_TOKEN:
-            rows[use.address] = TokenAddress(
+            rows[place] = TokenAddress(
                 token_id=use.token_id,
                 address=use.address,
                 first_seen_at=use.first_at,
                 last_seen_at=use.last_at,
             )
     return {
-        UsageSource(token_id, address): row
+        UsageSource(token_id, row.address): row
         for token_id, rows in by_token.items()
-        for address, row in rows.items()
+        for row in rows.values()
     }
 
 
 def _known(sources: Collection[UsageSource]) -> dict[UsageSource, TokenAddress]:
+    """By place, what the database knows of these sources. An IPv6 place has addresses beyond
+    number: of tokens that come by IPv6 all rows are read, which are few
+    (`ADDRESSES_OF_A_TOKEN`)."""
     remaining = iter(sources)
     known: dict[UsageSource, TokenAddress] = {}
     while some := list(islice(remaining, SOURCES_AT_ONCE)):
+        by_ipv6 = {source.token_id for source in some if source.address and ":" in source.address}
         rows = TokenAddress.objects.filter(
+            Q(address__in={source.address for source in some}) | Q(token_id__in=by_ipv6),
             token_id__in={source.token_id for source in some},
-            address__in={source.address for source in some},
         )
-        known |= {UsageSource(row.token_id, row.address): row for row in rows}
+        known |= {UsageSource(row.token_id, row.address).place: row for row in rows}
     return known
 
 
@@ -270,7 +302,7 @@ def _make_room(token_id: int) -> None:
 def _report(token: APIToken, found: list[TokenAddress], *, is_first_use: bool) -> None:
     for row in found:
         audit.record(
-            "token.used_from_new_address",
+            NEW_ADDRESS,
             by=Actor(through=EntryPoint.API, token_id=token.pk, address=row.address),
             at=row.first_seen_at,
             account_id=token.account_id,

@@ -4,6 +4,9 @@ Other code calls `verify_request`, which needs no middleware; REST framework's v
 from `apitokens.api.authentication`.
 """
 
+import base64
+import binascii
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -20,7 +23,11 @@ from accounts.throttling import process_counters
 from apitokens.verification.refusals import Refusal, Refused, Verified
 from apitokens.verification.verify import verify
 
-APIKEY, BEARER = "apikey", "bearer"
+_TOKEN_BEGINS = re.compile(r"[1-9][0-9]{0,18}[$_]")
+APIKEY, BEARER, BASIC = "apikey", "bearer", "basic"
+BLANKS = " \t"
+"""What may surround the value of a header (RFC 9110, 5.5). Others, such as a no-break space, were
+copied along with the token."""
 FoundOrNone = TypeVar("FoundOrNone", Verified, Verified | None)
 
 
@@ -41,30 +48,63 @@ class Insufficient(Exception):
 
 
 def verify_header(
-    header: str,
+    header: str | None,
     *,
     at: datetime,
     address: str | None,
     verify: Callable[..., FoundOrNone] = verify,
+    takes_basic: bool = False,
 ) -> FoundOrNone:
     """Tell whose credentials the Authorization header has. Raises `Refused`, and so for none; and
     `TooMany` for an address that guesses, or a token that is used, too often.
 
+    `takes_basic`: an API token may also be the password of Basic, or its user name without a
+    password. Not where browsers come, which send Basic by themselves.
+
     `verify` is the service for API tokens, or `verify_from_cache` in its place, which returns None
     for short-lived tokens, too: those are looked up in the database each time.
     """
-    scheme, _space, text = header.strip().partition(" ")
-    scheme = scheme.lower()
-    if scheme not in (APIKEY, BEARER):
+    if header is None:
         raise Refused(Refusal.MISSING)
     try:
+        scheme, text = _read(header, takes_basic=takes_basic)
         service = verify if scheme == APIKEY else _bearer_service(verify)
-        found: FoundOrNone = service(presented=text.strip(), at=at, address=address)
+        found: FoundOrNone = service(presented=text, at=at, address=address)
     except Refused as refused:
         if refused.is_guess:
             process_counters.count_refusal(address, at=at)
         raise
     return found
+
+
+def _read(header: str, *, takes_basic: bool) -> tuple[str, str]:
+    """The scheme, `APIKEY` or `BEARER`, and the credentials. Raises `Refused` for any other.
+
+    Servers empty a header that is not ASCII: an invisible character was copied along with a token.
+    """
+    scheme, _space, text = header.strip(BLANKS).partition(" ")
+    scheme, text = scheme.lower(), text.strip(BLANKS)
+    if scheme in (APIKEY, BEARER):
+        return scheme, text
+    if scheme == BASIC and takes_basic:
+        return APIKEY, _token_in_basic(text)
+    raise Refused(Refusal.MISSING if header and header.isascii() else Refusal.MALFORMED)
+
+
+@sensitive_variables()
+def _token_in_basic(encoded: str) -> str:
+    """The API token in Basic credentials. Raises `Refused` if there is none: they may be meant for
+    another service, and `malformed` if it is not clear which of two is meant."""
+    try:
+        name, _colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        raise Refused(Refusal.MALFORMED) from None
+    tokens = [text for text in (name, password) if _TOKEN_BEGINS.match(text)]
+    if not tokens:
+        raise Refused(Refusal.MISSING)
+    if tokens == [password] or (tokens == [name] and not password):
+        return tokens[0]
+    raise Refused(Refusal.MALFORMED)
 
 
 @sensitive_variables("presented")
@@ -90,7 +130,7 @@ def verify_bearer(*, presented: str, at: datetime, address: str | None) -> Verif
 
 def is_bearer(header: str) -> bool:
     """True for the header of a short-lived token."""
-    return header.strip().partition(" ")[0].lower() == BEARER
+    return header.strip(BLANKS).partition(" ")[0].lower() == BEARER
 
 
 def _bearer_service(service: Callable[..., FoundOrNone]) -> Callable[..., Any]:
@@ -116,7 +156,7 @@ def verify_request(
     """Tell whose token the request carries. Raises `Refused`; `Insufficient` if it is good but has
     a weaker role or belongs to another account; `TooMany` if it comes too often."""
     found = verify_header(
-        request.META.get("HTTP_AUTHORIZATION", ""),
+        request.META.get("HTTP_AUTHORIZATION"),
         at=timezone.now(),
         address=client_address(request),
     )

@@ -23,7 +23,7 @@ class Refusal(StrEnum):
     ISSUER_INACTIVE = "issuer_inactive"
 
 
-_TOLD_TO_HOLDERS = (Refusal.EXPIRED, Refusal.DELETED, Refusal.ISSUER_INACTIVE)
+_GUESSES = (Refusal.MALFORMED, Refusal.UNKNOWN)
 _CODES = {
     Reason.UNKNOWN: Refusal.UNKNOWN,
     Reason.DELETED: Refusal.DELETED,
@@ -81,9 +81,9 @@ class Refused(Exception):
 
     @property
     def is_guess(self) -> bool:
-        """False for who knows the secret of a token that has ended: there is nothing to guess, and
-        a job that was forgotten must not shut out the others at its address."""
-        return self.code not in _TOLD_TO_HOLDERS
+        """False for who shows nothing, and for who knows the secret of a token that has ended: a
+        forgotten job must not shut out the others at its address."""
+        return self.code in _GUESSES
 
     @property
     def sentence(self) -> str:

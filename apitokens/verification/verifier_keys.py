@@ -22,7 +22,7 @@ from apitokens import keys
 from apitokens.cache.lease_cache import ReadLeaseCache, is_in_transaction
 from apitokens.cache.token_caches import VERIFIERS
 from apitokens.models import VerifierKey
-from apitokens.peppers import newest_pepper
+from apitokens.peppers import current_pepper
 from apitokens.verification import throttling
 from apitokens.verification.best_effort import best_effort_write
 from apitokens.verification.decision import (
@@ -65,7 +65,7 @@ def issue_verifier(*, name: str, by: Actor, at: datetime) -> IssuedVerifier:
     while VerifierKey.objects.filter(pk=verifier.pk).exists():
         verifier.pk = draw_id()
     key = keys.make(verifier.pk, keys.VERIFIER)
-    verifier.pepper = newest_pepper()
+    verifier.pepper = current_pepper()
     verifier.digest = keys.digest(key, settings.TOKEN_PEPPERS[verifier.pepper])
     verifier.clean_fields(exclude=["digest", "pepper"])
     verifier.save(force_insert=True)
@@ -140,17 +140,17 @@ def _look_up(verifier_id: int) -> _CachedVerifier:
 
 @sensitive_variables("key")
 def _record_use(key: keys.Key, row: VerifierKey, *, at: datetime, address: str | None) -> None:
-    """Store the use, once a minute, and the digest under the newest pepper, once."""
+    """Store the use, once a minute, and the digest under the current pepper, once."""
     present = VerifierKey.objects.filter(pk=row.pk, deleted_at=None)
     minute = at.replace(second=0, microsecond=0)
-    newest = newest_pepper()
+    current = current_pepper()
     with best_effort_write(logger, "The use of verifier key %s was not written down.", row.pk):
         if row.last_used_at is None or row.last_used_at < minute:
             earlier = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at)
             present.filter(earlier).update(last_used_at=at, last_used_address=address)
-        if row.pepper != newest:
-            renewed = keys.digest(key, settings.TOKEN_PEPPERS[newest])
-            present.filter(pepper=row.pepper).update(pepper=newest, digest=renewed)
+        if row.pepper != current:
+            renewed = keys.digest(key, settings.TOKEN_PEPPERS[current])
+            present.filter(pepper=row.pepper).update(pepper=current, digest=renewed)
 
 
 def _operators_only(by: Actor) -> None:

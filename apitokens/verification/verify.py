@@ -14,7 +14,7 @@ from apitokens import keys
 from apitokens.cache.lease_cache import ReadLeaseCache
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken
-from apitokens.peppers import newest_pepper
+from apitokens.peppers import current_pepper
 from apitokens.usage.flusher import record_use
 from apitokens.verification import throttling
 from apitokens.verification.best_effort import best_effort_write
@@ -44,10 +44,15 @@ _tokens: ReadLeaseCache[CachedToken] = TOKENS
 
 
 @sensitive_variables()  # and of all that it calls: Django looks up the stack
-def verify(*, presented: str, at: datetime, address: str | None = None) -> Verified:
+def verify(
+    *, presented: str, at: datetime, address: str | None = None, by_client: bool = True
+) -> Verified:
     """Tell whose token this is and what it may do; record that it was used. Raises `Refused`, and
     `TooMany` for a token that is used too often, and instead of looking anything up for an address
     that was refused too often. What is refused is no use, and does not move the last one.
+
+    `address` is None if it is unknown, or if it is not the client who asks (`by_client` is false)
+    but a system that was sent the token, and which has limits of its own.
 
     Malformed text is refused with no I/O. What was read less than `VERIFY_CACHE_SECONDS` ago is not
     read again. An unknown id costs the same as a wrong secret, and neither can be told from the
@@ -57,7 +62,8 @@ def verify(*, presented: str, at: datetime, address: str | None = None) -> Verif
     if decision.action.needs_database:
         key = keys.parse(presented)
         if decision is LOOK_UP:
-            throttling.refuse_busy_address(key, address=address, at=at)
+            if by_client:
+                throttling.refuse_busy_address(key, address=address, at=at)
             entry = look_up(key.id)
             fits = _fits(presented, fingerprint, entry)
             decision = decide(entry, fits=fits, at=at, is_fresh=True)
@@ -170,12 +176,12 @@ def _audit_denial(
 
 @sensitive_variables("key")
 def _renew_digest(key: keys.Key, entry: CachedToken, at: datetime) -> None:
-    """Digest again under the newest pepper, so that old ones can retire."""
-    newest = newest_pepper()
-    if entry.pepper_number == newest:
+    """Digest again under the current pepper, so that old ones can retire."""
+    current = current_pepper()
+    if entry.pepper_number == current:
         return
-    renewed = keys.digest(key, settings.TOKEN_PEPPERS[newest])
+    renewed = keys.digest(key, settings.TOKEN_PEPPERS[current])
     with best_effort_write(logger, _NOT_WRITTEN, "The new digest", key.id, at):
         APIToken.objects.filter(pk=key.id, pepper=entry.pepper_number, deleted_at=None).update(
-            pepper=newest, digest=renewed
+            pepper=current, digest=renewed
         )

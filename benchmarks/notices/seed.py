@@ -7,7 +7,7 @@ from django.db import connection
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from apitokens import keys
-from apitokens.peppers import newest_pepper
+from apitokens.peppers import current_pepper
 
 PEOPLE_EACH = 2
 """An Administrator and an Engineer; the first hears of the tokens of both."""
@@ -84,6 +84,6 @@ def _make_tokens(*, tokens: int, due: int, people: int, at: datetime) -> None:
                 "at": at,
                 "role": Role.ENGINEERS,
                 "digest": bytes(keys.DIGEST_BYTES),
-                "pepper": newest_pepper(),
+                "pepper": current_pepper(),
             },
         )

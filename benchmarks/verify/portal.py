@@ -105,9 +105,9 @@ def _write(part: list[tuple[int, Any]], at: datetime, role: int) -> list[str]:
     from django.conf import settings
 
     from apitokens.models import APIToken, TokenAddress
-    from apitokens.peppers import newest_pepper
+    from apitokens.peppers import current_pepper
 
-    pepper = newest_pepper()
+    pepper = current_pepper()
     made = [(keys.make(token_id), member) for token_id, member in part]
     APIToken.objects.bulk_create(
         APIToken(

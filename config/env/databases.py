@@ -1,10 +1,16 @@
 """Parses the URL of the database."""
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote
 
-from environ import Env
+from django.core.exceptions import ImproperlyConfigured
+
+from config.env.url_parts import split_url
 
 SQLITE = "django.db.backends.sqlite3"
+POSTGRESQL = "django.db.backends.postgresql"
+IN_MEMORY = ":memory:"
 
 # WAL lets readers go on while one writes; IMMEDIATE takes the write lock before reading, so that
 # check-then-act is safe and "database is locked" cannot strike half way (measured, see
@@ -15,11 +21,93 @@ _SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
+_IN_THE_URL = {"user", "password", "dbname", "port"}
+"""Connection parameters that have a place of their own before the question mark."""
+
+
+def sqlite_database(path: Path | str) -> dict[str, Any]:
+    """Django's settings for a database in this file."""
+    return {"ENGINE": SQLITE, "NAME": str(path), "OPTIONS": {**_SQLITE_OPTIONS}}
 
 
 def parse_database_url(url: str, *, conn_max_age: int) -> dict[str, Any]:
-    """Django's settings for one database; `conn_max_age`, in seconds, is for PostgreSQL."""
-    database: dict[str, Any] = Env.db_url_config(url)
-    if database["ENGINE"] == SQLITE:
-        return {**database, "OPTIONS": {**_SQLITE_OPTIONS}}
-    return {**database, "CONN_MAX_AGE": conn_max_age, "CONN_HEALTH_CHECKS": True}
+    """Django's settings for one database; `conn_max_age`, in seconds, is for PostgreSQL. Errors do
+    not repeat the URL: it may hold a password."""
+    try:
+        if url in ("sqlite://:memory:", "sqlite:///:memory:"):
+            return sqlite_database(IN_MEMORY)
+        parts = split_url(url)
+        if parts.scheme == "sqlite":
+            return sqlite_database(_sqlite_path(parts))
+        if parts.scheme in ("postgres", "postgresql"):
+            return {
+                **_postgresql(parts),
+                "CONN_MAX_AGE": conn_max_age,
+                "CONN_HEALTH_CHECKS": True,
+            }
+    except ValueError:
+        pass
+    raise ImproperlyConfigured(
+        "DATABASE_URL must look like postgres://user:password@host:5432/database "
+        "or sqlite:////path/to/file, with special characters of names and passwords as %40."
+    )
+
+
+def _sqlite_path(parts: SplitResult) -> str:
+    path = unquote(parts.path[1:])
+    if parts.netloc or parts.query or not path:
+        raise ValueError
+    return path
+
+
+def _postgresql(parts: SplitResult) -> dict[str, Any]:
+    """Settings for PostgreSQL. A host that begins with a slash, written as %2Frun%2Fpostgresql, is
+    the folder of a socket; several hosts are tried in turn."""
+    login, _at, netloc = parts.netloc.rpartition("@")
+    user, _colon, password = login.partition(":")
+    hosts = [_host_and_port(each) for each in netloc.split(",")]
+    name = unquote(parts.path[1:])
+    if not name or "/" in name:
+        raise ValueError
+    ports = [port for _host, port in hosts]
+    return {
+        "ENGINE": POSTGRESQL,
+        "NAME": name,
+        "USER": unquote(user),
+        "PASSWORD": unquote(password),
+        "HOST": ",".join(host for host, _port in hosts),
+        "PORT": ",".join(ports) if any(ports) else "",
+        "OPTIONS": _connection_parameters(parts.query),
+    }
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    """The parts of `host:5432`, `[::1]:5432` or `%2Frun%2Fpostgresql`. Raises `ValueError`."""
+    host, colon, port = text, "", ""
+    if not text.endswith("]"):
+        start, colon, end = text.rpartition(":")
+        host, port = (start, end) if colon else (text, "")
+    if colon and not (port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16):
+        raise ValueError
+    host = unquote(host)
+    if host.startswith("[") != host.endswith("]"):
+        raise ValueError
+    return host.strip("[]"), port
+
+
+def _connection_parameters(query: str) -> dict[str, str]:
+    """What stands behind the question mark: parameters of libpq, and nothing that it would not
+    understand (`sslmode`, not `ssl_mode`)."""
+    if not query:
+        return {}
+    from psycopg.pq import Conninfo  # not needed by those who use SQLite
+
+    known = {each.keyword.decode() for each in Conninfo.get_defaults()} - _IN_THE_URL
+    parameters = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+    for name, _value in parameters:
+        if name not in known or [each for each, _ in parameters].count(name) > 1:
+            raise ImproperlyConfigured(
+                f"DATABASE_URL must not have {name!r} behind the question mark, or not twice: only "
+                "connection parameters of PostgreSQL may stand there, such as sslmode=require."
+            )
+    return dict(parameters)

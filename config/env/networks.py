@@ -1,18 +1,58 @@
-"""Parses the networks of trusted proxies."""
+"""Parses the networks of trusted proxies, and names of hosts."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from django.core.exceptions import ImproperlyConfigured
 
 Network = IPv4Network | IPv6Network
 
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?")
+
 
 def parse_networks(texts: list[str]) -> list[Network]:
     """Read addresses ("10.0.0.7") and networks ("10.0.0.0/8", "fd00::/8")."""
     try:
-        return [ip_network(text.strip(), strict=False) for text in texts]
+        return [_ipv4_if_mapped(ip_network(text.strip(), strict=False)) for text in texts]
     except ValueError as error:
         raise ImproperlyConfigured(
             "TRUSTED_PROXIES must be addresses or networks such as 127.0.0.1,10.0.0.0/8, "
             f"separated by commas ({error})."
         ) from None
+
+
+def _ipv4_if_mapped(network: Network) -> Network:
+    """IPv4 networks that are mapped into IPv6: addresses are compared as IPv4."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return ip_network(f"{mapped}/{network.prefixlen - 96}")
+
+
+def parse_allowed_hosts(texts: list[str]) -> list[str]:
+    """Check names that requests may come for: a host, `.example.com` with all below it, or `*`."""
+    for text in texts:
+        if text != "*" and not is_host(text.removeprefix("."), bracketed=True):
+            raise ImproperlyConfigured(
+                "ALLOWED_HOSTS must be host names without scheme and port, such as "
+                f"tokens.example.com, separated by commas, not {text!r}."
+            )
+    return texts
+
+
+def parse_host(name: str, text: str) -> str:
+    """Check the name or the address of a machine; `name` is the variable that it comes from."""
+    if not is_host(text):
+        raise ImproperlyConfigured(f"{name} must be a host name or an IP address, not {text!r}.")
+    return text
+
+
+def is_host(text: str, *, bracketed: bool = False) -> bool:
+    """True for a name that DNS can hold or an IP address; IPv6 in brackets if `bracketed`."""
+    if ":" in text:
+        inner = text.removeprefix("[").removesuffix("]") if bracketed else text
+        try:
+            return (not bracketed or text == f"[{inner}]") and bool(ip_address(inner))
+        except ValueError:
+            return False
+    return len(text) <= 253 and _NAME.fullmatch(text.lower()) is not None

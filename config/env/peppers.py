@@ -10,7 +10,8 @@ _ENTRY = re.compile(r"([1-9][0-9]{0,3}):([0-9a-f]{64})")
 def parse_peppers(text: str) -> dict[int, bytes]:
     """Read `"2:<64 hex>,1:<64 hex>"` (commas or new lines between) into {number: 32 bytes}.
 
-    The newest pepper, the one new digests use, is the one with the highest number; it comes first.
+    The order is kept: new digests use the pepper that is listed first, as with `SECRET_KEY` and its
+    fallbacks. So a new one can be distributed before any process uses it.
     """
     ring: dict[int, bytes] = {}
     for entry in re.split(r"[\s,]+", text.strip()):
@@ -21,4 +22,4 @@ def parse_peppers(text: str) -> dict[int, bytes]:
                 "once, separated by commas. Make a pepper with: openssl rand -hex 32"
             )
         ring[int(match[1])] = bytes.fromhex(match[2])
-    return dict(sorted(ring.items(), reverse=True))
+    return ring

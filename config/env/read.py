@@ -1,28 +1,35 @@
 """Reads single environment variables, each by a function named like its type.
 
-A value that cannot be used is refused in one sentence at the start of every process.
+Every value is taken as it is written (a `$` is a `$`), or refused in one sentence at the start of
+every process.
 """
 
-import environ
+import os
+
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env.numbers import parse_decimal, parse_number
-from config.env.variables import READ_BY_SETTINGS
+from config.env.variables import VARIABLES
 
-_env = environ.Env()
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0", "")
 
 
 def text(name: str, *, default: str = "") -> str:
-    return str(_env.str(_listed(name), default=default))
+    return os.environ.get(_listed(name), default)
 
 
 def texts(name: str, *, default: list[str] | None = None) -> list[str]:
-    """A list, separated by commas."""
-    return list(_env.list(_listed(name), default=default or []))
+    """A list, separated by commas; spaces around an item are not part of it."""
+    items = [item.strip() for item in text(name).split(",")]
+    return [item for item in items if item] or list(default or [])
 
 
 def flag(name: str, *, default: bool = False) -> bool:
-    return bool(_env.bool(_listed(name), default=default))
+    word = text(name, default=str(default)).strip().lower()
+    if word not in (*_TRUE, *_FALSE):
+        raise ImproperlyConfigured(f"{name} must be true or false, not {word!r}.")
+    return word in _TRUE
 
 
 def number(name: str, *, default: int, lowest: int = 0, highest: int | None = None) -> int:
@@ -43,6 +50,6 @@ def choice(name: str, *choices: str) -> str:
 
 
 def _listed(name: str) -> str:
-    if name not in READ_BY_SETTINGS:
+    if name not in VARIABLES:
         raise LookupError(f"Add {name} to config/env/variables.py.")
     return name

@@ -5,6 +5,33 @@ import os
 import secrets
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
+
+def data_folder(path: Path | str) -> Path:
+    """The folder that everything is written to. It need not exist yet."""
+    try:
+        folder = Path(path).expanduser().resolve()
+        is_something_else = folder.exists() and not folder.is_dir()
+    except (OSError, RuntimeError, ValueError):
+        is_something_else = True
+    if is_something_else:
+        raise ImproperlyConfigured(f"DATA_DIR must be a folder, and {str(path)!r} cannot be one.")
+    return folder
+
+
+def read_secret(path: Path, *, prefix: str = "") -> str:
+    """As `read_or_make`, for settings: what cannot be is refused in a sentence."""
+    try:
+        secret = read_or_make(path, prefix=prefix)
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(
+            f"DATA_DIR must have secrets that can be read and written: {path} ({error})."
+        ) from None
+    if not secret:
+        raise ImproperlyConfigured(f"DATA_DIR must hold a secret in {path.name}, which is empty.")
+    return secret
+
 
 def read_or_make(path: Path, *, prefix: str = "") -> str:
     """Return the secret kept in `path`; on first start make one (64 hex digits after `prefix`).

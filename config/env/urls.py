@@ -1,46 +1,89 @@
-"""Parses the URLs of the portal, of its mail server and of identity providers, and the sender.
+"""Parses the URLs of the portal, of Redis, of the mail server and of identity providers, and the
+sender of mails.
 
 Errors are raised at the start of every process: found later, they would hold up people's mails.
 """
 
 from email.utils import parseaddr
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.message import sanitize_address
 from django.utils.encoding import punycode
 from environ import Env
 
+from config.env.networks import is_host
+from config.env.url_parts import split_url
+
+_TLS_OPTIONS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 def parse_base_url(url: str) -> SplitResult:
     """Parse the URL of the portal. An international name becomes ASCII, as browsers send it and
-    mails can carry it: https://bücher.example is https://xn--bcher-kva.example."""
+    mails can carry it: https://bücher.example is https://xn--bcher-kva.example.
+
+    The portal has a host of its own: below a path its cookies, links and redirects would belong to
+    whatever else is served there.
+    """
     try:
-        parts = urlsplit(url.rstrip("/"))
+        parts = split_url(url.rstrip("/"))
         host, port = parts.hostname or "", parts.port
         ascii_host = host if host.isascii() else punycode(host)
+        is_bare = not (parts.path or parts.query or "@" in parts.netloc)
+        if parts.scheme not in ("http", "https") or not host or port == 0 or not is_bare:
+            raise ValueError
+        if not is_host(ascii_host):
+            raise ValueError
     except ValueError:
-        raise ImproperlyConfigured("BASE_URL must look like https://tokens.example.com.") from None
+        raise ImproperlyConfigured(
+            "BASE_URL must look like https://tokens.example.com: a host of the portal's own, "
+            "with no path behind it."
+        ) from None
     if ascii_host == host:
         return parts
     return parts._replace(netloc=f"{ascii_host}:{port}" if port else ascii_host)
 
 
+def parse_redis_url(url: str) -> str:
+    """Check the URL of Redis. Errors do not repeat it: it may hold a password. Cache and queue read
+    it by two libraries, which agree on no more than this."""
+    try:
+        parts = split_url(url)
+        number = parts.path.removeprefix("/")
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        is_known = all(name in _TLS_OPTIONS for name, _value in options)
+        is_number = not number or (number.isascii() and number.isdecimal())
+        if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0:
+            raise ValueError
+        if not (is_number and is_known) or (options and parts.scheme == "redis"):
+            raise ValueError
+    except ValueError:
+        raise ImproperlyConfigured(
+            "REDIS_URL must look like redis://:password@host:6379/0, or rediss:// with TLS and "
+            f"behind a question mark nothing but {', '.join(_TLS_OPTIONS)}."
+        ) from None
+    return url
+
+
 def parse_email_url(url: str) -> dict[str, Any]:
     """Return Django's settings for mail. Errors do not repeat the URL: it may hold a password."""
     try:
+        parts = split_url(url)
         facts: dict[str, Any] = Env.email_url_config(url)
         is_smtp = facts["EMAIL_BACKEND"] == SMTP
+        if parts.query or (parts.path.strip("/") if is_smtp else parts.netloc):
+            raise ValueError  # would be ignored
+        facts["EMAIL_FILE_PATH"] = unquote(parts.path)
         if is_smtp:
             _check_server(facts)
     except (ImproperlyConfigured, ValueError):
         raise ImproperlyConfigured(
             "EMAIL_URL must look like smtp+tls://user:password@mail.example.com:587 "
-            "(smtp:// without encryption, smtp+ssl:// for port 465), "
-            "with user and password in ASCII."
+            "(smtp:// without encryption, smtp+ssl:// for port 465, filemail:///path/to/folder), "
+            "with user and password in ASCII, special characters as %40, and nothing behind."
         ) from None
     if is_smtp and facts["EMAIL_HOST_USER"] and not facts["EMAIL_HOST_PASSWORD"]:
         # Django would not log in, and not say so.
@@ -73,12 +116,29 @@ def origin_of(parts: SplitResult) -> str:
     return f"{parts.scheme}://{host}" if is_own else f"{parts.scheme}://{host}:{parts.port}"
 
 
-def parse_origins(texts: list[str], *, variable: str = "SSO_METADATA_ORIGINS") -> list[str]:
-    """Check origins such as "https://idp.example.com" or "https://idp.example.com:8443"."""
+def ehlo_name(host: str, sender: str) -> str:
+    """The name to introduce the portal by (RFC 5321, 4.1.1.1): its host, an IP address in brackets,
+    or the domain of its sender. Empty if both are this machine's alone."""
+    address = parseaddr(sanitize_address(sender, "utf-8"))[1]
+    for name in (host, address.rpartition("@")[2]):
+        try:
+            ip = ip_address(name)
+        except ValueError:
+            if "." in name:
+                return name
+        else:
+            if not ip.is_loopback:
+                return f"[IPv6:{ip}]" if ip.version == 6 else f"[{ip}]"
+    return ""
+
+
+def parse_origins(name: str, texts: list[str]) -> list[str]:
+    """Check origins such as "https://idp.example.com" or "https://idp.example.com:8443"; `name` is
+    the variable that they come from."""
     for text in texts:
         if not _is_origin(text):
             raise ImproperlyConfigured(
-                f"{variable} must be addresses without a path such as "
+                f"{name} must be addresses without a path such as "
                 f"https://idp.example.com, separated by commas, not {text!r}."
             )
     return texts
@@ -86,12 +146,13 @@ def parse_origins(texts: list[str], *, variable: str = "SSO_METADATA_ORIGINS") -
 
 def _is_origin(text: str) -> bool:
     try:
-        parts = urlsplit(text)
+        parts = split_url(text)
         host, _port = parts.hostname, parts.port
     except ValueError:
         return False
     is_bare = parts.path in ("", "/") and not parts.query and not parts.fragment
-    return bool(host) and parts.scheme in ("https", "http") and is_bare and "@" not in parts.netloc
+    is_named = host is not None and is_host(host)
+    return is_named and parts.scheme in ("https", "http") and is_bare and "@" not in parts.netloc
 
 
 def _check_server(facts: dict[str, Any]) -> None:

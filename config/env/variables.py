@@ -12,6 +12,7 @@ READ_BY_SETTINGS = (
     "ALLOWED_HOSTS",
     "BASE_URL",
     "CONN_MAX_AGE",
+    "CORS_ALLOWED_ORIGINS",
     "DATABASE_URL",
     "DATA_DIR",
     "DEBUG",

@@ -110,6 +110,7 @@ def _prepare(host: str) -> str:
         call_command("migrate", interactive=False, verbosity=0)
         _say("Collecting the static files…")
         call_command("collectstatic", interactive=False, verbosity=0)
+        preflight.check_peppers()
         for message in checks.run_checks(databases=["default"]):
             _say(str(message))
         welcome = _seed(host)

@@ -5,21 +5,20 @@ import fcntl
 import os
 import socket
 import tempfile
-import warnings
+from functools import partial
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-import environ
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
+from django.utils import timezone
 from redis import Redis, RedisError
 
+from config.env.databases import parse_database_url
 from config.env.numbers import parse_number
-from config.env.urls import parse_email_url
-
-ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+from config.env.urls import parse_base_url, parse_email_url, parse_redis_url
 
 
 class NotReady(Exception):
@@ -83,12 +82,8 @@ def load_settings() -> None:
     _check_urls()
     try:
         assert settings.DATABASES
-    except (ImproperlyConfigured, ValueError, LookupError) as error:
+    except (ImproperlyConfigured, ValueError, LookupError, OSError) as error:
         raise NotReady(f"The settings cannot be used: {error}") from None
-    except OSError as error:
-        raise NotReady(
-            f"The settings cannot be used: {error.strerror} ({error.filename})."
-        ) from None
 
 
 def check_database() -> None:
@@ -99,6 +94,16 @@ def check_database() -> None:
         raise NotReady(
             f"The database does not answer: {_first_line(error)}. Check DATABASE_URL."
         ) from None
+
+
+def check_peppers() -> None:
+    """Check that the peppers are those that the database knows. Its tables exist."""
+    from apitokens.pepper_checks import WrongPeppers, require_right_peppers  # needs the apps
+
+    try:
+        require_right_peppers(at=timezone.now())
+    except WrongPeppers as wrong:
+        raise NotReady(str(wrong)) from None
 
 
 def check_redis() -> None:
@@ -113,50 +118,18 @@ def check_redis() -> None:
 
 
 def _check_urls() -> None:
-    """Check the URLs one by one: the libraries' own errors name neither the variable nor a remedy,
-    and some would repeat a password."""
-    if not _is_http_url(_variable("BASE_URL", "http://localhost")):
-        raise NotReady("BASE_URL must look like https://tokens.example.com.")
-    if not _is_database_url(_variable("DATABASE_URL", "sqlite:///:memory:")):
-        raise NotReady(
-            "DATABASE_URL must look like postgres://user:password@host:5432/database "
-            "or sqlite:////path/to/file."
-        )
-    if not _is_redis_url(_variable("REDIS_URL", "redis://localhost")):
-        raise NotReady("REDIS_URL must look like redis://:password@host:6379/0.")
-    try:
-        parse_email_url(_variable("EMAIL_URL", "filemail://"))
-    except ImproperlyConfigured as error:
-        raise NotReady(str(error)) from None
-
-
-def _variable(name: str, default: str) -> str:
-    return os.environ.get(name) or default
-
-
-def _is_http_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _is_database_url(url: str) -> bool:
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            facts = environ.Env.db_url_config(url)
-    except ValueError:
-        return False
-    return facts.get("ENGINE") in ENGINES and bool(facts["NAME"])
-
-
-def _is_redis_url(url: str) -> bool:
-    try:
-        Redis.from_url(url).close()
-    except ValueError:
-        return False
-    return True
+    """Check the URLs first, and one by one: they are what newcomers set."""
+    for name, parse in (
+        ("BASE_URL", parse_base_url),
+        ("DATABASE_URL", partial(parse_database_url, conn_max_age=0)),
+        ("REDIS_URL", parse_redis_url),
+        ("EMAIL_URL", parse_email_url),
+    ):
+        try:
+            if text := os.environ.get(name):
+                parse(text)
+        except ImproperlyConfigured as error:
+            raise NotReady(str(error)) from None
 
 
 def _first_line(error: Exception) -> str:

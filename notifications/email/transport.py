@@ -19,6 +19,7 @@ from django.core.mail.message import sanitize_address
 
 from notifications.email.verdicts import Stage, Verdict, enhanced_code_of, verdict_on
 
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
 PATIENCE = 6
 """How many times EMAIL_TIMEOUT the server may think about a mail that it has whole. A client that
 leaves early makes doubles (RFC 1047): the server may be about to say yes."""
@@ -55,8 +56,7 @@ class MailTransport(Protocol):
 
 def open_transport() -> MailTransport:
     """The transport that the settings ask for."""
-    is_smtp = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
-    return SMTPTransport() if is_smtp else BackendTransport()
+    return SMTPTransport() if settings.EMAIL_BACKEND == SMTP else BackendTransport()
 
 
 class BackendTransport:
@@ -203,9 +203,21 @@ class _Envelope(NamedTuple):
         return cls(sender, recipient, _as_body(content))
 
 
+class _Backend(EmailBackend):
+    """Django's, which tells the mail server the portal's name and not the machine's: that is often
+    `localhost`, which servers refuse."""
+
+    @property
+    def connection_class(self) -> Callable[..., smtplib.SMTP]:
+        connect = super().connection_class  # type: ignore[misc]  # not in the stubs
+        name = settings.EMAIL_EHLO_NAME
+        own = {"local_hostname": name} if name else {}
+        return lambda *host, **facts: connect(*host, **{**facts, **own})
+
+
 def _connect() -> smtplib.SMTP:
     """A connection as Django makes it: encrypted and logged in as the settings say."""
-    backend = EmailBackend()
+    backend = _Backend()
     try:
         backend.open()
         assert backend.connection is not None

@@ -15,7 +15,7 @@ from apitokens import keys
 from apitokens.expiry import scan as expiry
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, ExpiryNotice
-from apitokens.peppers import newest_pepper
+from apitokens.peppers import current_pepper
 from notifications.email import delivery
 from notifications.email.rendering import message_id
 from notifications.kinds import Channel
@@ -56,7 +56,7 @@ def _token(member: Membership, at: datetime, lasts: timedelta) -> APIToken:
         expires_at=end,
         notice_due_at=first_notice_due(end, created_at=end - timedelta(days=days) - age),
         digest=bytes(keys.DIGEST_BYTES),
-        pepper=newest_pepper(),
+        pepper=current_pepper(),
     )
 
 

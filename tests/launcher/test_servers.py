@@ -65,6 +65,14 @@ def test_bad_token_is_refused(portal: Portal) -> None:
     assert (answer.status, b'"malformed"' in answer.body) == (401, True)
 
 
+@pytest.mark.parametrize("path", ["/iam/users/me", "/sign-in/"])
+def test_server_that_reads_no_chunks_refuses_them(portal: Portal, path: str) -> None:
+    with closing(http.client.HTTPConnection(urlsplit(portal.url).netloc, timeout=30)) as connection:
+        connection.request("POST", path, body=iter([b"{}"]), encode_chunked=True)
+        answer = connection.getresponse()
+        assert (answer.status, b"Content-Length" in answer.read()) == (411, True)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [("/sign-in/", 200), ("/", 302), ("/iam/clients/me", 401), ("/nothing", 404)],

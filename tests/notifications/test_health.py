@@ -1,14 +1,19 @@
 """A silent mailer is noticed: by /healthz, and by `manage.py status`."""
 
 import io
+import json
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.staticfiles.finders import FileSystemFinder
+from django.core.checks import run_checks
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Membership
@@ -177,11 +182,11 @@ def test_health_tells_nothing_about_people(
     assert user.user.email not in str(told)
 
 
-def test_health_costs_three_queries(
+def test_health_costs_three_queries_and_two_for_the_peppers(
     client: Client, django_assert_num_queries: Any, now: datetime
 ) -> None:
     works(now)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(3 + 2):
         client.get("/healthz")
 
 
@@ -227,3 +232,33 @@ def test_status_ends_with_1_where_no_worker_ever_ran() -> None:
     assert "never" in out
     assert "worker" in err
     assert code == 1
+
+
+# --- What operators hear from `manage.py check --deploy --database default` ---
+
+
+def warnings(code: str) -> list[str]:
+    messages = run_checks(databases=["default"], include_deployment_checks=True)
+    return [message.msg for message in messages if message.id == code]
+
+
+def test_check_says_that_no_worker_runs(now: datetime) -> None:
+    assert len(warnings("notifications.W002")) == 1
+    works(timezone.now())
+    assert not warnings("notifications.W002")
+
+
+def test_check_says_that_no_mail_leaves(server: MailServer, settings: Settings) -> None:
+    assert not warnings("notifications.W001")
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    assert "EMAIL_URL" in warnings("notifications.W001")[0]
+
+
+def test_check_says_that_static_files_are_not_collected(settings: Settings, tmp_path: Path) -> None:
+    settings.STATIC_ROOT = tmp_path
+    assert "not collected" in warnings("apitokens.W002")[0]
+    paths = {path: path for path, _storage in FileSystemFinder().list([])}
+    (tmp_path / "staticfiles.json").write_text(json.dumps({"paths": paths}))
+    assert not warnings("apitokens.W002")
+    (tmp_path / "staticfiles.json").write_text(json.dumps({"paths": dict(list(paths.items())[1:])}))
+    assert len(warnings("apitokens.W002")) == 1

@@ -10,12 +10,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
-from accounts.authorization.actor import Actor
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
-from apitokens.models import APIToken
+from apitokens.models import APIToken, VerifierKey
+from apitokens.pepper_checks import faults
 from apitokens.tokens import services as token_services
+from apitokens.verification.verifier_keys import issue_verifier
 from apitokens.verification.verify import verify
 from tests.conftest import Issue, SignIn
 from tests.factories import PASSWORD, AccountFactory, MembershipFactory, UserFactory
@@ -286,6 +289,27 @@ def test_tokens_are_deleted_by_age(engineer: Membership, issue: Issue, now: date
     run("revoke_tokens", "--older-than", 30, "--yes")
 
     assert APIToken.objects.deleted().get() == old
+
+
+def test_tokens_and_verifier_keys_are_deleted_by_pepper(
+    engineer: Membership, issue: Issue, now: datetime, settings: Settings
+) -> None:
+    settings.TOKEN_PEPPERS = {1: b"o" * 32}
+    old, _key = issue(engineer)
+    operator = Actor.operator(through=EntryPoint.COMMAND)
+    verifier = issue_verifier(name="Storage", by=operator, at=now).verifier
+    settings.TOKEN_PEPPERS = {2: b"n" * 32, 1: b"o" * 32}
+    issue(engineer)
+    issue_verifier(name="Other", by=operator, at=now)
+
+    run("revoke_tokens", "--pepper", 1, "--account", engineer.account_id, "--dry-run")
+    assert "Verifier keys: Storage." in run("revoke_tokens", "--pepper", 1, "--dry-run").out
+    assert "Deleted: 2." in run("revoke_tokens", "--pepper", 1, "--yes").out
+
+    assert APIToken.objects.deleted().get() == old
+    assert VerifierKey.objects.exclude(deleted_at=None).get() == verifier
+    settings.TOKEN_PEPPERS = {2: b"n" * 32}
+    assert faults(now) == []
 
 
 def test_tokens_are_deleted_that_nobody_used_for_long(

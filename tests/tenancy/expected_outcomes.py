@@ -203,6 +203,9 @@ GET     api-token-v2                           401   401   404   404   200   401
 DELETE  api-token-v2                           401   401   404   404   204   401
 GET     api-verify                             401   401   200   200   200   401
 POST    api-verify                             401   401   200   200   200   401
+PUT     api-verify                             401   401   200   200   200   401
+PATCH   api-verify                             401   401   200   200   200   401
+DELETE  api-verify                             401   401   200   200   200   401
 GET     api-introspect                         405   405   405   405   405   405
 POST    api-introspect                         401   401   401   401   401   401
 GET     openapi                                200   200   200   200   200   200

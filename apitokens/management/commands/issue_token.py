@@ -16,6 +16,7 @@ from accounts.management.terminal import as_command_error, find_account, storabl
 from accounts.models import Account, Membership
 from accounts.roles import ROLE_NAMES, Role
 from apitokens.pages.forms import a_year_after, end_of_day
+from apitokens.pepper_checks import WrongPeppers, require_right_peppers
 from apitokens.tokens import services as token_services
 from apitokens.tokens.services import Issued
 
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         if role is None:
             raise CommandError(f"There is no such role. The roles are: {', '.join(ROLE_NAMES)}.")
         try:
+            require_right_peppers(at=at)
             issued = token_services.issue(
                 by=Actor.operator(through=EntryPoint.COMMAND),
                 issuer=issuer,
@@ -62,6 +64,8 @@ class Command(BaseCommand):
             )
         except (ValidationError, PermissionDenied) as refusal:
             raise as_command_error(refusal) from None
+        except WrongPeppers as wrong:
+            raise CommandError(str(wrong)) from None
         self._tell(issued, as_json=options["json"])
 
     @sensitive_variables()

@@ -4,12 +4,13 @@ import argparse
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import as_command_error, storable
+from apitokens.pepper_checks import WrongPeppers, require_right_peppers
 from apitokens.verification import verifier_keys
 
 
@@ -24,14 +25,18 @@ class Command(BaseCommand):
 
     @sensitive_variables("issued")
     def handle(self, *args: Any, **options: Any) -> None:
+        at = timezone.now()
         try:
+            require_right_peppers(at=at)
             issued = verifier_keys.issue_verifier(
                 name=storable(options["name"]),
                 by=Actor.operator(through=EntryPoint.COMMAND),
-                at=timezone.now(),
+                at=at,
             )
         except ValidationError as refusal:
             raise as_command_error(refusal) from None
+        except WrongPeppers as wrong:
+            raise CommandError(str(wrong)) from None
         self.stderr.write(f"id: {issued.verifier.pk}", self.style.SUCCESS)
         self.stderr.write(f"name: {issued.verifier.name}", self.style.SUCCESS)
         self.stdout.write(issued.key.spell("_"))

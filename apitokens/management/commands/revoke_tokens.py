@@ -12,10 +12,11 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import find_account, is_interactive, storable
 from accounts.models import User
 from accounts.validators import parse_id
-from apitokens.models import APIToken, APITokenQuerySet
+from apitokens.models import APIToken, APITokenQuerySet, VerifierKey
 from apitokens.tokens import services as token_services
+from apitokens.verification.verifier_keys import delete_verifier
 
-SELECTIONS = ("account", "issuer", "ids", "older_than", "unused_for")
+SELECTIONS = ("account", "issuer", "ids", "older_than", "unused_for", "pepper")
 OLDEST = 36_525
 """Days: a hundred years."""
 
@@ -48,6 +49,13 @@ class Command(BaseCommand):
             help="Tokens that nobody used for so long, or ever since they were created.",
         )
         parser.add_argument(
+            "--pepper",
+            metavar="NUMBER",
+            type=_number,
+            help="Tokens and verifier keys that depend on this pepper, which is lost or known to "
+            "others.",
+        )
+        parser.add_argument(
             "--dry-run", action="store_true", help="Show what would be deleted, and delete nothing."
         )
         parser.add_argument("--yes", action="store_true", help="Do not ask.")
@@ -55,18 +63,23 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
         tokens = list(_select(options, at=at).select_related("account").order_by("pk"))
-        if not tokens:
+        verifiers = _verifiers(options)
+        if not tokens and not verifiers:
             self.stdout.write("No API token is like that. Nothing to delete.")
             return
         self._show(tokens, at=at)
+        if verifiers:
+            self.stdout.write(f"Verifier keys: {', '.join(each.name for each in verifiers)}.")
         if options["dry_run"]:
             self.stdout.write("Dry run: nothing was deleted.")
             return
-        if not options["yes"] and not self._is_confirmed(len(tokens)):
+        if not options["yes"] and not self._is_confirmed(len(tokens) + len(verifiers)):
             self.stdout.write("Nothing was deleted.")
             return
         operator = Actor.operator(through=EntryPoint.COMMAND)
         deleted = token_services.delete_all(tokens=tokens, by=operator, at=timezone.now())
+        for verifier in verifiers:
+            deleted += delete_verifier(verifier=verifier, by=operator, at=timezone.now())
         self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
 
     def _show(self, tokens: list[APIToken], *, at: datetime) -> None:
@@ -90,6 +103,13 @@ def _token_id(text: str) -> int:
     return number
 
 
+def _number(text: str) -> int:
+    number = parse_id(text)
+    if number is None:
+        raise argparse.ArgumentTypeError("must be the number of a pepper")
+    return number
+
+
 def _days(text: str) -> timedelta:
     days = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
     if not 1 <= days <= OLDEST:
@@ -100,7 +120,8 @@ def _days(text: str) -> timedelta:
 def _select(options: dict[str, Any], *, at: datetime) -> APITokenQuerySet:
     if not any(options[name] for name in SELECTIONS):
         raise CommandError(
-            "Say which API tokens: --account, --issuer, --id, --older-than or --unused-for."
+            "Say which API tokens: --account, --issuer, --id, --older-than, --unused-for or "
+            "--pepper."
         )
     tokens = APIToken.objects.for_display().undeleted()
     if options["account"]:
@@ -113,7 +134,16 @@ def _select(options: dict[str, Any], *, at: datetime) -> APITokenQuerySet:
         tokens = tokens.filter(created_at__lt=at - options["older_than"])
     if options["unused_for"]:
         tokens = tokens.filter(_unused_since(at - options["unused_for"]))
+    if options["pepper"]:
+        tokens = tokens.filter(pepper=options["pepper"])
     return tokens
+
+
+def _verifiers(options: dict[str, Any]) -> list[VerifierKey]:
+    """Verifier keys belong to no account or person: they are meant by `--pepper` alone."""
+    if not options["pepper"] or any(options[name] for name in SELECTIONS if name != "pepper"):
+        return []
+    return list(VerifierKey.objects.filter(pepper=options["pepper"], deleted_at=None))
 
 
 def _find_user(email: str) -> User:

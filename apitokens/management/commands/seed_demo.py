@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from apitokens.demo import seed
+from apitokens.pepper_checks import WrongPeppers, require_right_peppers
 
 
 class Command(BaseCommand):
@@ -20,8 +21,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        at = timezone.now()
         try:
-            made = seed.seed(at=timezone.now())
+            require_right_peppers(at=at)
+            made = seed.seed(at=at)
+        except WrongPeppers as wrong:
+            raise CommandError(str(wrong)) from None
         except seed.NotEmpty:
             if options["if_empty"]:
                 return

@@ -37,10 +37,12 @@ class Command(BaseCommand):
             self.stdout.write(f"{name:<24}{value}")
         if found.held or found.failed:
             self.stdout.write("Look at /operators/notifications/mail/ and try them again there.")
+        for words in found.faults:
+            self.stderr.write(self.style.ERROR(words))
         for is_so, words in ((found.is_silent, LATE), (found.is_held_up, HELD_UP)):
             if is_so:
                 self.stderr.write(self.style.ERROR(words))
-        if found.is_late:
+        if not found.is_well:
             raise SystemExit(1)
 
 

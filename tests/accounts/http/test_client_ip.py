@@ -6,7 +6,8 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from accounts.http.client_ip import client_address
+from accounts.http.client_ip import client_address, network_of, normalize_forwarded_proto
+from config.env.networks import parse_networks
 
 PEER = "192.0.2.10"
 
@@ -47,23 +48,117 @@ def test_stranger_is_not_believed(claimed: str) -> None:
 @pytest.mark.parametrize(
     ("claimed", "expected"),
     [
-        (None, PEER),
         ("203.0.113.5", "203.0.113.5"),
         ("2001:dba::5", "2001:dba::5"),
         ("10.9.9.9, 203.0.113.5", "203.0.113.5"),
         ("203.0.113.5, 192.0.2.77", "203.0.113.5"),
         ("203.0.113.5,192.0.2.77 , 2001:db8::7", "203.0.113.5"),
         ("10.9.9.9, 203.0.113.5, 192.0.2.77", "203.0.113.5"),
-        ("nonsense", PEER),
-        ("203.0.113.5, nonsense", PEER),
-        ("", PEER),
         ("192.0.2.1", "192.0.2.1"),
+        ("203.0.113.5:4711", "203.0.113.5"),
+        ("[2001:dba::5]:4711", "2001:dba::5"),
+        ("[2001:dba::5]", "2001:dba::5"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::ffff:203.0.113.5", "203.0.113.5"),
+        ("::ffff:192.0.2.77", "192.0.2.77"),
+        ("\xff" * 9999 + ", 203.0.113.5", "203.0.113.5"),
+        ("1," * 9999 + "203.0.113.5", "203.0.113.5"),
     ],
 )
 def test_trusted_proxy_is_believed_about_its_own_client_only(
-    behind_proxies: None, claimed: str | None, expected: str
+    behind_proxies: None, claimed: str, expected: str
 ) -> None:
     assert seen(PEER, claimed) == expected
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        None,
+        "",
+        " ",
+        ",",
+        "nonsense",
+        "unknown",
+        "_hidden",
+        "203.0.113.5, nonsense",
+        "203.0.113.5,",
+        "203.0.113.5, \xff",
+        "203.0.113.5%eth0",
+        "203.0.113.5:",
+        "[2001:dba::5",
+        "[nonsense]:80",
+        "1" * 9999,
+        "0" * 9999 + "1.2.3.4",
+        "203.0.113.5, x, 192.0.2.77",
+    ],
+)
+def test_trusted_proxy_that_names_nobody_is_not_its_own_client(
+    behind_proxies: None, claimed: str | None
+) -> None:
+    assert seen(PEER, claimed) is None
+
+
+def test_number_of_proxies_in_a_row_is_bounded(behind_proxies: None) -> None:
+    assert seen(PEER, "203.0.113.5" + ", 192.0.2.77" * 100) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("https", "https"),
+        ("HTTPS", "https"),
+        (" Https ", "https"),
+        ("wss", "https"),
+        ("WSS", "https"),
+        ("https,http", "https"),
+        ("wss, ws", "https"),
+        ("http", "http"),
+        ("ws", "ws"),
+        ("http,https", "http"),
+        ("", ""),
+        ("httpss", "httpss"),
+    ],
+)
+def test_scheme_is_what_the_trusted_proxy_says_in_any_spelling(
+    behind_proxies: None, sent: str, read: str
+) -> None:
+    meta = {"REMOTE_ADDR": PEER, "HTTP_X_FORWARDED_PROTO": sent}
+    normalize_forwarded_proto(meta)
+    assert meta["HTTP_X_FORWARDED_PROTO"] == read
+
+
+@pytest.mark.parametrize("peer", ["203.0.113.66", "", "unix:"])
+def test_stranger_says_nothing_about_the_scheme(behind_proxies: None, peer: str) -> None:
+    meta = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_PROTO": "https"}
+    normalize_forwarded_proto(meta)
+    assert meta == {"REMOTE_ADDR": peer}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::ffff:2"),
+        (None, None),
+    ],
+)
+def test_addresses_of_one_client_are_one_place(one: str | None, other: str | None) -> None:
+    assert network_of(one) == network_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8:0:1::1"), (None, "192.0.2.1")],
+)
+def test_addresses_of_two_clients_are_two_places(one: str | None, other: str | None) -> None:
+    assert network_of(one) != network_of(other)
+
+
+def test_networks_may_be_written_as_mapped_ones(settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = parse_networks(["::ffff:192.0.2.0/120"])
+    assert seen(PEER, "203.0.113.5") == "203.0.113.5"
+    assert seen("192.0.3.1", "203.0.113.5") == "192.0.3.1"
 
 
 def test_stranger_beside_the_proxies_is_not_believed(behind_proxies: None) -> None:

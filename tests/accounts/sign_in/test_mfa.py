@@ -300,6 +300,35 @@ def test_spaces_in_a_code_do_not_matter(user: Membership) -> None:
     assert use_code(user=user.user, code=f" {code[:3]} {code[3:]} ", at=NOW) == app
 
 
+def full_width(code: str) -> str:
+    return "".join(chr(ord(digit) + 0xFEE0) for digit in code)
+
+
+def arabic(code: str) -> str:
+    return "".join(chr(ord(digit) - ord("0") + 0x660) for digit in code)
+
+
+@pytest.mark.parametrize("typed", [full_width, arabic, "\ufeff{}\u200b".format, "\u3000{}".format])
+def test_code_is_taken_as_any_keyboard_types_it(user: Membership, typed: Any) -> None:
+    app = give_app(user.user)
+    assert use_code(user=user.user, code=typed(code_at(NOW)), at=NOW) == app
+    assert use_code(user=user.user, code=code_at(NOW), at=NOW) is None
+
+
+@pytest.mark.parametrize("typed", [full_width, arabic])
+def test_app_and_recovery_code_are_taken_as_any_keyboard_types_them(
+    browser: Client, user: Membership, typed: Any
+) -> None:
+    browser.get(APP)
+    secret = browser.session["mfa.totp.secret"]
+    browser.post(APP, {"code": typed(code_at(datetime.now(UTC), secret))})
+    assert has_two_factors(user.user)
+    client = Client()
+    sign_in(client, user)
+    client.post(SECOND_STEP, {"code": typed(recovery_code(user))})
+    assert is_signed_in(client)
+
+
 def test_recovery_codes_are_shown_once(browser: Client, user: Membership) -> None:
     switch_on(browser)
     first = browser.get(CODES)

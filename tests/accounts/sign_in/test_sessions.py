@@ -3,9 +3,12 @@
 import pytest
 from allauth.usersessions.models import UserSession
 from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
 
 from accounts.http.user_agents import browser_name
 from accounts.models import AuditEvent, Membership
+from config.env.networks import parse_networks
 from tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +47,34 @@ def test_page_shows_every_browser(user: Membership) -> None:
     page = here.get(URL).content.decode()
     assert "Firefox, Linux" in page
     assert "Safari, iPhone" in page
+
+
+def test_client_whose_address_is_unknown_signs_in_and_is_shown_without_one(
+    user: Membership, settings: Settings
+) -> None:
+    settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1"])
+    page = browser_of(user).get(reverse("mfa_index")).content.decode()
+    assert "Firefox, Linux" in page
+    assert "0.0.0.0" not in page
+    signed_in = AuditEvent.objects.get(kind="sign_in.succeeded")
+    assert signed_in.address is None
+
+
+def test_clients_whose_address_is_unknown_share_their_tries(
+    client: Client, settings: Settings
+) -> None:
+    settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1", "192.0.2.0/24"])
+    for number in range(20):
+        client.post(
+            reverse("account_login"),
+            {"login": f"n{number}@example.com", "password": "x"},
+            REMOTE_ADDR=f"192.0.2.{number}",
+        )
+    credentials = {"login": "last@example.com", "password": "x"}
+    unknown = client.post(reverse("account_login"), credentials)
+    known = client.post(reverse("account_login"), credentials, REMOTE_ADDR="203.0.113.5")
+    assert "Too many" in unknown.content.decode()
+    assert "Too many" not in known.content.decode()
 
 
 def test_page_shows_no_browser_of_others(user: Membership, administrator: Membership) -> None:

@@ -60,7 +60,13 @@ def test_blanks_around_the_token_do_not_matter(key: Key) -> None:
     assert ask(f" APIKey   {key.spell()}  ").status_code == 200
 
 
-@pytest.mark.parametrize("header", ["", " ", "Basic dXNlcjpwYXNz", "Token abc", "Digest x", "$$$"])
+def test_header_that_the_server_has_emptied_is_malformed() -> None:
+    """As it does with one that is not ASCII: an invisible character was copied along."""
+    answer = ask("")
+    assert (answer.status_code, answer.json()["code"]) == (401, "malformed")
+
+
+@pytest.mark.parametrize("header", [" ", "Basic dXNlcjpwYXNz", "Token abc", "Digest x", "$$$"])
 def test_other_schemes_are_no_credentials(header: str) -> None:
     answer = ask(header)
     assert (answer.status_code, answer.json()) == (401, NOBODY)

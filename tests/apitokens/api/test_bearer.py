@@ -41,6 +41,7 @@ def test_proxies_are_told_whose_it_is(engineer: Membership, access: str) -> None
     told = verify(access)
 
     assert {name: value for name, value in told.items() if name.startswith("X-Auth-")} == {
+        "X-Auth-Token-Id": "",
         "X-Auth-Account-Id": str(engineer.account_id),
         "X-Auth-User-Id": str(engineer.user_id),
         "X-Auth-User-Email": engineer.user.email,

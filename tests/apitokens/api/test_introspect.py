@@ -5,14 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django import conf
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.throttling import process_counters
 from apitokens import keys
 from apitokens.keys import Key
 from apitokens.models import APIToken, VerifierKey
@@ -70,7 +73,7 @@ def test_good_token_is_described(
     assert answer.json() == {
         "active": True,
         "token_type": "APIKey",
-        "iss": settings.BASE_URL,
+        "iss": conf.settings.BASE_URL,
         "jti": str(token.pk),
         "sub": str(engineer.user_id),
         "username": engineer.user.email,
@@ -95,6 +98,44 @@ def test_other_fields_of_the_form_do_not_matter(key: Key, caller: str) -> None:
 def test_key_may_come_as_the_password_of_basic(key: Key, caller: str, name: str) -> None:
     pair = base64.b64encode(f"{name}:{caller}".encode()).decode()
     assert ask(key.spell(), f"Basic {pair}").json()["active"] is True
+
+
+@pytest.mark.parametrize("order", ["client_secret={c}&token={t}", "token={t}&client_secret={c}"])
+def test_key_may_come_in_the_form(key: Key, caller: str, order: str) -> None:
+    body = order.replace("{c}", caller).replace("{t}", key.spell("_")) + "&client_id=x"
+    assert ask("", None, body.encode()).json()["active"] is True
+    assert ask("", "", body.encode()).json()["active"] is True
+
+
+def test_key_may_not_come_in_two_ways(key: Key, caller: str) -> None:
+    body = f"token={key.spell('_')}&client_secret={caller}".encode()
+    answer = ask("", f"Bearer {caller}", body)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("secret", "code"),
+    [
+        ("client_secret=", "malformed"),
+        ("client_secret=x", "malformed"),
+        ("client_secret={t}", "malformed"),
+        ("client_secret={c}&client_secret={c}", "missing"),
+        ("client_id={c}", "missing"),
+        ("Client_Secret={c}", "missing"),
+    ],
+)
+def test_form_without_a_good_key_is_told_nothing(
+    key: Key, caller: str, secret: str, code: str
+) -> None:
+    body = f"token={key.spell('_')}&{secret}".replace("{c}", caller).replace("{t}", key.spell("_"))
+    answer = ask("", None, body.encode())
+    assert (answer.status_code, answer.json()["code"]) == (401, code)
+    assert answer.json()["error"] == "invalid_client"
+
+
+def test_key_in_the_address_is_no_key(key: Key, caller: str) -> None:
+    answer = ask(key.spell("_"), None, address=f"{INTROSPECT}?client_secret={caller}")
+    assert answer.status_code == 401
 
 
 def test_whatever_is_not_good_is_inactive_and_nothing_more(
@@ -193,6 +234,15 @@ def test_body_beyond_measure_is_refused(caller: str) -> None:
 def test_use_is_remembered_without_the_callers_address(key: Key, caller: str) -> None:
     ask(key.spell(), f"Bearer {caller}")
     assert APIToken.objects.get(pk=key.id).last_used_address is None
+
+
+def test_refusals_of_unknown_clients_do_not_concern_known_systems(
+    key: Key, caller: str, now: datetime, settings: Settings
+) -> None:
+    settings.REFUSAL_RATE = 3
+    for _time in range(3):
+        process_counters.count_refusal(None, at=timezone.now())
+    assert ask(key.spell(), f"Bearer {caller}").json()["active"] is True
 
 
 def test_hot_question_asks_no_database(memory: None, key: Key, caller: str) -> None:

@@ -1,5 +1,6 @@
 """Requests that no library would send, byte by byte, to the server that serves everybody."""
 
+import json
 import re
 import socket
 from typing import NamedTuple
@@ -44,6 +45,54 @@ def ask(
     host = portal.url.removeprefix("http://")
     head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}\r\n"
     return send(portal, head.encode("latin-1") + body)
+
+
+CHUNKED = "Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n"
+
+
+def chunks(body: bytes, size: int = 7) -> bytes:
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+def test_change_in_chunks_is_made(portal: Portal, good: str) -> None:
+    before = json.loads(ask(portal, good).body)
+    target = f"/iam/users/{before['id']}"
+    for name in ("Chunky", before["name"]):
+        body = chunks(json.dumps({"name": name}).encode())
+        answer = ask(portal, good + CHUNKED, target=target, method="PATCH", body=body)
+        assert answer.status == 200
+        assert json.loads(ask(portal, good).body)["name"] == name
+
+
+def test_sign_in_in_chunks_is_read(portal: Portal) -> None:
+    body = chunks(json.dumps({"username": "a@example.com", "password": "x"}).encode())
+    answer = ask(portal, CHUNKED, target="/iam/auth/jwt/login", method="POST", body=body)
+    assert (answer.status, "No active account" in answer.body) == (400, True)
+
+
+@pytest.mark.parametrize("target", [ME, "/sign-in/"])
+def test_too_large_body_in_chunks_is_refused(portal: Portal, good: str, target: str) -> None:
+    body = chunks(b"x" * 300_000, size=50_000)
+    assert ask(portal, good + CHUNKED, target=target, method="POST", body=body).status == 413
+
+
+def test_coding_that_is_not_understood_is_refused(portal: Portal, good: str) -> None:
+    lines = good + CHUNKED.replace("chunked", "gzip, chunked")
+    assert ask(portal, lines, method="POST", body=chunks(b"{}")).status == 411
+
+
+def test_verification_looks_at_no_body(portal: Portal, good: str) -> None:
+    verify = "/iam/auth/verify"
+    for lines, body in ((CHUNKED, chunks(b"x" * 9)), ("Content-Length: 5\r\n", b"hello")):
+        assert ask(portal, good + lines, target=verify, method="PUT", body=body).status == 200
+
+
+def test_invisible_character_behind_a_token_is_told(portal: Portal, good: str) -> None:
+    for behind in ("\u200b", "\ufeff", "\xa0"):
+        lines = good.rstrip() + behind.encode().decode("latin-1") + "\r\n"
+        answer = ask(portal, lines, target="/iam/auth/verify")
+        assert (answer.status, json.loads(answer.body)["code"]) == (401, "malformed")
 
 
 def test_one_good_header_is_enough(portal: Portal, good: str) -> None:

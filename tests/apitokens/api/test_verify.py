@@ -1,5 +1,6 @@
 """What reverse proxies are told at /iam/auth/verify."""
 
+import base64
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from django.test import Client
 
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.jwt import token_families
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.users import services as people
@@ -68,7 +70,7 @@ def test_role_that_the_token_covers_is_enough(key: Key, role: str) -> None:
 def test_role_above_the_tokens_is_forbidden(key: Key, role: str) -> None:
     answer = ask(f"APIKey {key.spell()}", {"role": role})
     assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low")
-    assert not [name for name in answer.headers if name.startswith("X-Auth-")]
+    assert [name for name in answer.headers if name.startswith("X-Auth-")] == ["X-Auth-Error"]
 
 
 def test_own_account_is_enough(engineer: Membership, key: Key) -> None:
@@ -124,6 +126,73 @@ def test_nobody_is_asked_for_credentials(header: str | None) -> None:
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"].startswith('APIKey realm="permatoken"')
     assert answer.json()["code"] in ("missing", "malformed")
+
+
+def basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "pair", [("", "{token}"), ("apikey", "{token}"), ("ü@x", "{token}"), ("{token}", "")]
+)
+@pytest.mark.parametrize("separator", ["$", "_"])
+def test_token_may_come_in_basic(
+    key: Key, pair: tuple[str, str], separator: keys.Separator
+) -> None:
+    name, password = (part.replace("{token}", key.spell(separator)) for part in pair)
+    assert ask(basic(name, password))["X-Auth-Token-Id"] == str(key.id)
+    assert ask(basic(name, password).replace("Basic", "bASIC")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (basic("user", "pass"), "missing"),
+        (basic("", ""), "missing"),
+        (basic("{token}", "{token}"), "malformed"),
+        (basic("{token}", "x"), "malformed"),
+        (basic("x", "{cut}"), "malformed"),
+        (basic("x", "{token} "), "malformed"),
+        (basic("x:", "{token}"), "missing"),
+        (basic("x", "verifier_{token}"), "missing"),
+        ("Basic {token}", "malformed"),
+        ("Basic", "missing"),
+    ],
+)
+def test_basic_that_is_not_clear_opens_nothing(key: Key, header: str, code: str) -> None:
+    encoded = header.partition(" ")[2]
+    if header.startswith("Basic ") and "{" not in header:
+        pair = base64.b64decode(encoded).decode()
+        pair = pair.replace("{token}", key.spell()).replace("{cut}", key.spell()[:-1])
+        header = "Basic " + base64.b64encode(pair.encode()).decode()
+    answer = ask(header.replace("{token}", key.spell()))
+    assert (answer.status_code, answer.json()["code"]) == (401, code)
+
+
+def test_basic_is_for_proxies_alone(key: Key) -> None:
+    """Browsers send it by themselves."""
+    headers = {"Authorization": basic("", key.spell())}
+    assert Client().get("/iam/users/me", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "APIKey {token}\xe2\x80\x8b",
+        "APIKey {token}\xef\xbb\xbf",
+        "APIKey {token}\xc2\xa0",
+        "APIKey {token}\xa0",
+        "APIKey {token}\x1f",
+        "APIKey \xe2\x80\x8b{token}",
+        "\xef\xbb\xbfAPIKey {token}",
+        "APIKey\xa0{token}",
+    ],
+)
+def test_token_with_an_invisible_character_is_malformed(key: Key, header: str) -> None:
+    """granian hands a header that is not ASCII on as an empty one."""
+    answer = ask(header.replace("{token}", key.spell()))
+    assert (answer.status_code, answer.json()["code"]) == (401, "malformed")
 
 
 @pytest.mark.parametrize(
@@ -186,10 +255,19 @@ def test_reason_is_told_to_the_holder_and_named_in_the_challenge(
     assert answer["WWW-Authenticate"] == f'APIKey realm="permatoken", error="{code}"'
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-def test_other_methods_are_not_for_this_address(key: Key, method: str) -> None:
-    answer = ask(f"APIKey {key.spell()}", method=method)
-    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD, POST")
+@pytest.mark.parametrize(
+    "method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "CONNECT", "X"]
+)
+def test_methods_are_alike(key: Key, method: str) -> None:
+    good, bad = ask(f"APIKey {key.spell()}", method=method), ask("APIKey x", method=method)
+    assert (good.status_code, good["X-Auth-Token-Id"]) == (200, str(key.id))
+    assert (bad.status_code, bad.json()["code"]) == (401, "malformed")
+
+
+def test_preflight_without_a_token_is_refused() -> None:
+    headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+    answer = Client().generic("OPTIONS", VERIFY, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "missing")
 
 
 def test_body_is_not_looked_at(key: Key) -> None:
@@ -202,14 +280,57 @@ def test_body_is_not_looked_at(key: Key) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("length", [262_145, 10_000_000_000])
+def test_length_of_the_body_does_not_matter(key: Key, length: int) -> None:
+    """A proxy may hand on the length of the body that it keeps to itself."""
+    answer = Client().generic(
+        "POST",
+        VERIFY,
+        headers={"Authorization": f"APIKey {key.spell()}"},
+        CONTENT_LENGTH=str(length),
+    )
+    assert answer.status_code == 200
+
+
+def test_short_lived_token_leaves_no_header_for_the_client_to_fill(
+    user: Membership, now: datetime
+) -> None:
+    by = Actor(through=EntryPoint.API, user=user.user)
+    access = token_families.begin(membership=user, by=by, at=now).access
+    answer = ask(f"Bearer {access}")
+    assert (answer.status_code, answer["X-Auth-Token-Id"]) == (200, "")
+    assert answer["X-Auth-User-Id"] == str(user.user_id)
+
+
+def test_code_of_a_refusal_is_in_a_header_too(engineer: Membership, key: Key) -> None:
+    answers = {
+        "missing": ask(None),
+        "malformed": ask("APIKey x"),
+        "unknown": ask(f"APIKey {keys.make(771_142_358).spell()}"),
+        "role_too_low": ask(f"APIKey {key.spell()}", {"role": 1}),
+        "wrong_account": ask(f"APIKey {key.spell()}", {"account": 999_999}),
+    }
+    assert {code: answer["X-Auth-Error"] for code, answer in answers.items()} == {
+        code: code for code in answers
+    }
+    assert "X-Auth-Error" not in ask(f"APIKey {key.spell()}").headers
+
+
 def test_address_with_other_alphabets_fits_into_a_header(engineer: Membership, key: Key) -> None:
     type(engineer.user).objects.filter(pk=engineer.user_id).update(email="m@münchen.example")
     assert ask(f"APIKey {key.spell()}")["X-Auth-User-Email"].isascii()
 
 
-def test_host_that_is_not_ours_is_refused(key: Key) -> None:
+@pytest.mark.parametrize("host", ["shop.example", "shop.example:8443", "", "[", "a b", "\xff"])
+def test_proxy_may_ask_under_the_name_of_any_site(key: Key, host: str) -> None:
+    headers = {"Authorization": f"APIKey {key.spell()}", "Host": host}
+    assert Client().get(VERIFY, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/iam/auth/verify/", "/iam/auth/introspect", "/iam/users/me"])
+def test_host_that_is_not_ours_is_refused_elsewhere(key: Key, path: str) -> None:
     headers = {"Authorization": f"APIKey {key.spell()}", "Host": "evil.example"}
-    assert Client().get(VERIFY, headers=headers).status_code == 400
+    assert Client().get(path, headers=headers).status_code == 400
 
 
 def test_answer_starts_no_session_and_sets_no_cookie(key: Key) -> None:

@@ -122,6 +122,60 @@ def test_store_gives_way_to_another_transaction_that_holds_the_row(token: APITok
     assert last_use(token) == (NOON, HOME)
 
 
+# --- Places ------------------------------------------------------------------------------------
+
+PRIVACY = [f"2001:db8:1:2:{number:x}::7" for number in range(1, 6)]
+
+
+def test_privacy_addresses_of_one_host_are_news_once(strong: APIToken) -> None:
+    for number, address in enumerate(PRIVACY):
+        store_usage([use(strong, NOON + timedelta(minutes=number), address)])
+    assert [event.address for event in news(strong)] == PRIVACY[:1]
+    assert Notice.objects.filter(kind=TOKEN_USED_FROM_NEW_ADDRESS.code).count() == 1
+    assert addresses(strong) == {PRIVACY[0]: (NOON, NOON + timedelta(minutes=4))}
+    assert last_use(strong)[1] == PRIVACY[4]
+
+
+def test_privacy_addresses_of_one_flush_are_news_once(strong: APIToken) -> None:
+    store_usage([use(strong, NOON, address) for address in PRIVACY])
+    assert len(news(strong)) == len(addresses(strong)) == 1
+
+
+def test_known_place_is_not_asked_about_again(strong: APIToken) -> None:
+    store_usage([use(strong, NOON, PRIVACY[0])])
+    elsewhere = UsageSource(strong.pk, "2001:db8:1:3::1")
+    asked = {*(UsageSource(strong.pk, address) for address in PRIVACY), elsewhere}
+    assert unknown_sources(asked) == {elsewhere}
+
+
+def test_another_network_is_news(strong: APIToken) -> None:
+    store_usage([use(strong, NOON, PRIVACY[0])])
+    store_usage([use(strong, NOON, "2001:db8:1:3::1")])
+    assert [event.address for event in news(strong)] == [PRIVACY[0], "2001:db8:1:3::1"]
+
+
+def test_place_of_another_token_is_news(strong: APIToken, token: APIToken) -> None:
+    store_usage([use(token, NOON, PRIVACY[0])])
+    store_usage([use(strong, NOON, PRIVACY[1])])
+    assert len(news(strong)) == 1
+
+
+def test_mapped_address_is_the_ipv4_one(strong: APIToken) -> None:
+    store_usage([use(strong, NOON, HOME), use(strong, NOON, f"::ffff:{HOME}")])
+    assert list(addresses(strong)) == [HOME]
+
+
+def test_question_without_an_address_is_not_the_first_use_by_a_client(strong: APIToken) -> None:
+    store_usage([use(strong, NOON, None)])
+    store_usage([use(strong, NOON + timedelta(hours=1), HOME)])
+    store_usage([use(strong, NOON + timedelta(hours=2), None)])
+    store_usage([use(strong, NOON + timedelta(hours=3), AWAY)])
+    assert [event.details["is_first_use"] for event in news(strong)] == [True, False]
+    first, second = Notice.objects.order_by("pk").values_list("title", flat=True)
+    assert "for the first time" in first
+    assert "from a new address" in second
+
+
 # --- Days --------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """The short way to /iam/auth/verify says what the ordinary way says, and knows its limits."""
 
+import base64
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -111,6 +112,9 @@ HEADERS = {
     "twice": "APIKey {token},APIKey {token}",
     "none": None,
     "basic": "Basic dXNlcjpwYXNz",
+    "token in basic": "Basic {basic}",
+    "empty header": " ",
+    "not ascii": "APIKey {token}\xe2\x80\x8b",
 }
 QUERIES = ["", "role=3022", "role=Users&account={account}", "role=1", "account=999"]
 
@@ -127,6 +131,7 @@ def test_both_ways_say_the_same(engineer: Membership, key: Key, header: str) -> 
         "wrong": wrong.spell(),
         "unknown": unknown.spell(),
         "cut": key.spell()[:-1],
+        "basic": base64.b64encode(f":{key.spell()}".encode()).decode(),
     }
     sent = form.format(**texts) if form else form
     for query in QUERIES:
@@ -174,16 +179,12 @@ def test_answer_from_memory_asks_no_database(key: Key) -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        {"method": "PUT"},
-        {"HTTP_HOST": "evil.example"},
-        {"HTTP_HOST": ""},
         {"CONTENT_LENGTH": "5"},
         {"CONTENT_LENGTH": "-1"},
         {"HTTP_TRANSFER_ENCODING": "chunked"},
         {"SCRIPT_NAME": "/below"},
         {"PATH_INFO": "/iam/auth/verify/"},
         {"PATH_INFO": "/iam/auth/introspect"},
-        {"HTTP_X_FORWARDED_PROTO": "https"},
         {"QUERY_STRING": "rol=1"},
         {"QUERY_STRING": "role=nobody"},
         {"QUERY_STRING": "role=Users&" + "account=1&" * 50},
@@ -193,6 +194,29 @@ def test_answer_from_memory_asks_no_database(key: Key) -> None:
 def test_what_is_odd_goes_the_ordinary_way(key: Key, odd: dict[str, str]) -> None:
     asked = environ(f"APIKey {key.spell()}", method=odd.pop("method", "GET"))
     assert say(shortcut(nobody), {**asked, **odd}).status == "599 Django was asked"
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        {"HTTP_HOST": "evil.example"},
+        {"HTTP_HOST": ""},
+        {"HTTP_HOST": "\xff"},
+        {"HTTP_X_FORWARDED_PROTO": "https"},
+        {"HTTP_X_FORWARDED_PROTO": "wss"},
+        {"REQUEST_METHOD": "PUT"},
+        {"REQUEST_METHOD": "OPTIONS"},
+        {"REQUEST_METHOD": "PROPFIND"},
+    ],
+)
+@pytest.mark.parametrize("credentials", ["good", "bad"])
+def test_both_ways_say_the_same_of_what_proxies_send(
+    key: Key, usual: dict[str, str], credentials: str
+) -> None:
+    asked = environ(f"APIKey {key.spell() if credentials == 'good' else 'x'}") | usual
+    by_shortcut, by_django = both(asked)
+    assert by_shortcut == by_django
+    assert by_shortcut.status == ("200 OK" if credentials == "good" else "401 Unauthorized")
 
 
 def test_plain_http_goes_the_ordinary_way_where_https_is_asked_for(
@@ -261,11 +285,7 @@ def test_token_is_no_part_of_what_is_remembered_of_a_request(key: Key) -> None:
 @pytest.mark.parametrize(
     ("name", "one", "other"),
     [
-        ("REQUEST_METHOD", "GET", "PUT"),
         ("QUERY_STRING", "role=Users", "role=1"),
-        ("HTTP_HOST", "localhost", "evil.example"),
-        ("HTTP_X_FORWARDED_PROTO", None, "https"),
-        ("HTTP_X_FORWARDED_PROTO", None, ""),
         ("CONTENT_LENGTH", "0", "5"),
         ("HTTP_TRANSFER_ENCODING", None, "chunked"),
     ],
@@ -278,6 +298,31 @@ def test_what_is_remembered_of_one_request_is_not_said_of_another(
     for _time in range(2):
         assert say(shortcut(nobody), asked).status == "200 OK"
         assert say(shortcut(nobody), {**plain, name: other}).status != "200 OK"
+
+
+@pytest.mark.parametrize("other", ["http", None])
+def test_https_of_one_request_is_not_said_of_another(
+    key: Key, settings: Settings, other: str | None
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1"])
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    asked = environ(f"APIKey {key.spell()}")
+    for _time in range(2):
+        encrypted = {**asked, "HTTP_X_FORWARDED_PROTO": "wss"}
+        assert say(shortcut(nobody), encrypted).status == "200 OK"
+        plain = {**asked, **({"HTTP_X_FORWARDED_PROTO": other} if other else {})}
+        assert say(shortcut(nobody), plain).status == "599 Django was asked"
+
+
+def test_nobody_hides_behind_the_address_of_a_proxy(
+    key: Key, usage_flusher: UsageFlusher, settings: Settings
+) -> None:
+    settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1"])
+    usage_flusher.buffer.pop_all()
+    for hidden in ({}, {"HTTP_X_FORWARDED_FOR": ""}, {"HTTP_X_FORWARDED_FOR": "192.0.2.1, \xff"}):
+        assert say(shortcut(nobody), environ(f"APIKey {key.spell()}", **hidden)).status == "200 OK"
+    assert {use.address: use.times for use in usage_flusher.buffer.pop_all()} == {None: 3}
 
 
 def test_every_use_is_noted_with_its_address(

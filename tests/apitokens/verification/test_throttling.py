@@ -31,7 +31,7 @@ def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def be_refused(times: int, *, address: str = ADDRESS, at: datetime = NOON) -> None:
+def be_refused(times: int, *, address: str | None = ADDRESS, at: datetime = NOON) -> None:
     for _time in range(times):
         process_counters.count_refusal(address, at=at)
 
@@ -49,11 +49,11 @@ def let_through(act: Callable[[], None], times: int = 4) -> list[bool]:
     return answers
 
 
-def a_refusal(address: str = ADDRESS, at: datetime = NOON) -> Callable[[], None]:
+def a_refusal(address: str | None = ADDRESS, at: datetime = NOON) -> Callable[[], None]:
     return lambda: process_counters.count_refusal(address, at=at)
 
 
-def a_look(address: str = ADDRESS) -> Callable[[], None]:
+def a_look(address: str | None = ADDRESS) -> Callable[[], None]:
     return lambda: throttling.refuse_busy_address(KEY, address=address, at=NOON)
 
 
@@ -124,6 +124,14 @@ def test_another_ipv6_network_is_not_concerned() -> None:
     be_refused(3, address="2001:db8::1")
 
     assert let_through(a_refusal("2001:db8:0:1::1")) == THREE_OF_FOUR
+
+
+def test_unknown_clients_are_limited_together() -> None:
+    be_refused(3, address=None)
+
+    assert let_through(a_refusal(None), times=1) == [False]
+    assert let_through(a_look(None), times=1) == [False]
+    assert let_through(a_look(), times=1) == [True]
 
 
 def test_who_was_found_good_is_let_through_from_a_busy_address() -> None:

@@ -65,6 +65,30 @@ def test_what_is_no_choice_is_refused(monkeypatch: pytest.MonkeyPatch, text: str
         read.choice("SIGN_UP", "open", "ajar", "closed")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("true", True), ("True", True), ("yes", True), ("on", True), ("1", True)),
+        *(("false", False), ("no", False), ("off", False), ("0", False), ("", False)),
+    ],
+)
+def test_flag_is_read(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    monkeypatch.setenv("DEBUG", text)
+    assert read.flag("DEBUG", default=not value) is value
+
+
+@pytest.mark.parametrize("text", ["flase", "enabled", "2", "$DEBUG", "ok"])
+def test_what_is_no_flag_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("DEBUG", text)
+    with pytest.raises(ImproperlyConfigured, match=r"^DEBUG must be true or false, not '.*'\.$"):
+        read.flag("DEBUG")
+
+
+def test_dollar_is_a_dollar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "$HOME")
+    assert read.text("REDIS_URL") == "$HOME"
+
+
 def test_variable_that_is_not_on_the_list_is_not_read() -> None:
     with pytest.raises(LookupError, match=r"Add NEW_ONE to config/env/variables\.py"):
         read.text("NEW_ONE")

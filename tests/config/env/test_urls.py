@@ -232,7 +232,7 @@ def test_no_time_limit_strikes_within_a_hand_over(
     ],
 )
 def test_origin_may_be_asked(origin: str) -> None:
-    assert parse_origins([origin]) == [origin]
+    assert parse_origins("SSO_METADATA_ORIGINS", [origin]) == [origin]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_origin_may_be_asked(origin: str) -> None:
 )
 def test_what_is_no_origin_is_refused(text: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"^SSO_METADATA_ORIGINS must be "):
-        parse_origins(["https://idp.example.com", text])
+        parse_origins("SSO_METADATA_ORIGINS", ["https://idp.example.com", text])
 
 
 def test_origins_come_from_the_environment(tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_mail_arrives_with_its_words(server: MailServer, mark: Marks) -> None:
     assert mark.number == 1
 
 
+@pytest.mark.parametrize("name", ["tokens.example.com", "[192.0.2.1]"])
+def test_server_is_told_the_name_of_the_portal(
+    server: MailServer, mark: Marks, settings: Settings, name: str
+) -> None:
+    settings.EMAIL_EHLO_NAME = name
+    with SMTPTransport() as opened:
+        opened.send(message(), mark)
+    assert server.keeper.clients == [name]
+
+
 def test_body_that_begins_with_a_dot_is_whole(server: MailServer, mark: Marks) -> None:
     with SMTPTransport() as opened:
         opened.send(message(body=".\n.\nend"), mark)

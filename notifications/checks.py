@@ -1,0 +1,48 @@
+"""System checks: mails that reach nobody, and a worker that does not run."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Tags, register
+from django.db import connection
+from django.utils import timezone
+
+from notifications.email.transport import SMTP
+from notifications.health import health
+from notifications.models import Heartbeat
+
+
+@register(deploy=True)
+def mails_leave_the_machine(**_facts: Any) -> list[CheckMessage]:
+    """Without a mail server nobody can sign up, or is told that a token expires."""
+    if settings.EMAIL_BACKEND == SMTP:
+        return []
+    return [
+        checks.Warning(
+            "No mail leaves this portal: EMAIL_URL names no mail server, so mails are written to "
+            f"{settings.EMAIL_FILE_PATH}.",
+            hint="Set EMAIL_URL=smtp+tls://user:password@mail.example.com:587, and prove it with "
+            "manage.py send_test_email ADDRESS.",
+            id="notifications.W001",
+        )
+    ]
+
+
+@register(Tags.database, deploy=True)
+def worker_runs(databases: Sequence[str] | None = None, **_facts: Any) -> list[CheckMessage]:
+    """Notices and mails need a worker and beat (`check --deploy --database default`)."""
+    if not databases or Heartbeat._meta.db_table not in connection.introspection.table_names():
+        return []
+    at = timezone.now()
+    if not health(at=at, started_at=datetime.min.replace(tzinfo=at.tzinfo)).is_silent:
+        return []
+    return [
+        checks.Warning(
+            "No worker has looked for notices and mails of late: nobody is told of anything.",
+            hint="Start celery -A config worker and celery -A config beat.",
+            id="notifications.W002",
+        )
+    ]

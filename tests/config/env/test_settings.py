@@ -1,0 +1,240 @@
+"""Every setting is taken as it is written, or refused with a sentence that names it."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.env.variables import VARIABLES
+from tests.launcher.portal import ROOT, environment_of
+
+PEPPER = "0a" * 32
+SECRET = "swordfish"
+NOT_A_NUMBER = ["", "-1", "x", "1.5", "$PORT", "٣", "1" * 40]
+BAD: dict[str, list[str]] = {
+    "ALLOWED_HOSTS": ["https://tokens.example.com", "a:80", "a b", "a/b", "$host", "[::1", "-a"],
+    "BASE_URL": [
+        *("tokens.example.com", "ftp://a.example", "https://", "https://a.example:port", "$URL"),
+        *("https://a.example/tokens", "https://a.example?x", "https://a.example#x", "https://a b"),
+        *("https://me@a.example", "https://a.example:0", "https://a..example", "https://a\nb"),
+    ],
+    "CONN_MAX_AGE": NOT_A_NUMBER,
+    "CORS_ALLOWED_ORIGINS": ["*", "app.example.com", "https://a/b", "null", "$ORIGIN"],
+    "DATABASE_URL": [
+        *(
+            SECRET,
+            "mysql://a/b",
+            "sqlite://",
+            "sqlite://host/path",
+            "sqlite:///a?timeout=1",
+            "$URL",
+        ),
+        *("postgres://a", "postgres://a/", "postgres://a/b/c", "postgres://a:port/b"),
+        *("postgres://a:0/b", "postgres://u:p#ss@a/b", "postgres://u:p ss@a/b", "postgres://a/b#c"),
+        *("postgres://a/b?ssl_mode=require", "postgres://a/b?sslmode", "postgres://a/b?CONN_MAX=1"),
+        *("postgres://a/b?sslmode=disable&sslmode=require", "postgres://a/b?password=x"),
+        *(f"postgres://u:{SECRET}/@a/b", "postgres://[::1/b"),
+    ],
+    "DATA_DIR": ["/dev/null", "/dev/null/below", "/proc/permatoken", "~nobody-of-this-name/x"],
+    "DEBUG": ["maybe", "$DEBUG", "flase", "2"],
+    "EMAIL_TIMEOUT": ["0", "121", *NOT_A_NUMBER],
+    "EMAIL_URL": [
+        *(SECRET, "smtp://", "http://a", "smtp://a:port", "smtp://a?timeout=5", "smtp://a/path"),
+        *(f"smtp://u:{SECRET}#x@a", "smtp://u:p@a b", "filemail://folder/x", "$EMAIL_URL"),
+        *("smtp://us%C3%A4r:p@a", "smtp://user@a"),
+    ],
+    "FROM_EMAIL": ["", "Permatoken", "a@", "@b", "a@b\nBcc: c@d"],
+    "HOST": ["a b", "http://a", "a:80", "$HOST", "[::1]", "a..b"],
+    "HSTS_INCLUDE_SUBDOMAINS": ["maybe"],
+    "HSTS_PRELOAD": ["maybe"],
+    "INVITATIONS_PER_DAY": NOT_A_NUMBER,
+    "LOG_LEVEL": ["", "info", "VERBOSE", "$LEVEL", "20"],
+    "NOTICES_EVERY_SECONDS": ["0", "3601", *NOT_A_NUMBER],
+    "OPERATORS_NEED_TWO_FACTORS": ["enabled"],
+    "PORT": ["0", "65536", *NOT_A_NUMBER],
+    "REDIS_URL": [
+        *(SECRET, "redis://", "redis://a:port", "redis://a/x", "redis://a/0?db=1", "$REDIS_URL"),
+        *(f"redis://:{SECRET}#x@a/0", "redis://a/0?ssl_cert_reqs=none", "rediss://a/0?ssl=1"),
+        *(
+            "unix:///run/redis.sock",
+            "redis+socket:///run/redis.sock",
+            "redis://a b/0",
+            "redis://a/-1",
+        ),
+    ],
+    "REFUSAL_RATE": NOT_A_NUMBER,
+    "SIGN_UP": ["", "Open", "ajar", "$SIGN_UP"],
+    "SSL_REDIRECT": ["maybe"],
+    "SSO_METADATA_ORIGINS": ["idp.example.com", "https://a/b", "https://a,,x", "https://$a/", "$A"],
+    "SSO_NEW_PEOPLE_PER_DAY": NOT_A_NUMBER,
+    "TOKEN_PEPPERS": [SECRET, f"1:{PEPPER},1:{PEPPER}", f"0:{PEPPER}", "$TOKEN_PEPPERS", "1:$x"],
+    "TOKEN_RATE": NOT_A_NUMBER,
+    "TRUSTED_PROXIES": ["everybody", "10.0.0.0/33", "10.0.0.0/8,$x", "localhost", "10.0.0.0/8;::1"],
+    "UNCERTAIN_DELIVERY": ["", "Hold", "$x"],
+    "USAGE_FLUSH_SECONDS": ["0", "61", *NOT_A_NUMBER],
+    "VERIFY_CACHE_SECONDS": ["", "-0.1", "1.1", "nan", "x", "$x"],
+    "WEB_THREADS": ["0", "257", "x", "-1", "$x"],
+    "WEB_WORKERS": ["0", "257", "x", "-1", "$x"],
+}
+ANY_TEXT = {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
+"""Every text is one."""
+HTTPS = {"BASE_URL": "https://tokens.example.com"}
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`load(NAME=value, …)`: the settings that a process with this environment has."""
+
+    def act(**environment: str) -> dict[str, Any]:
+        for name in VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {"DATA_DIR": str(tmp_path / "data"), **environment}.items():
+            monkeypatch.setenv(name, value)
+        return runpy.run_path(str(ROOT / "config" / "settings.py"))
+
+    return act
+
+
+def test_every_setting_is_walked() -> None:
+    assert BAD.keys() | ANY_TEXT == set(VARIABLES)
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, value) for n in BAD for value in BAD[n]])
+def test_bad_value_is_refused_with_a_sentence(load: Any, name: str, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=rf"^{name} must .*") as refusal:
+        load(**{**HTTPS, name: value})
+    assert SECRET not in str(refusal.value).replace(f"not '{SECRET}'", "")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, values[0]) for name, values in BAD.items()])
+def test_check_knows_every_setting(tmp_path: Path, name: str, value: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=environment_of(tmp_path, port=8000) | {name: value},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"The settings cannot be used: {name} must ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["$abc", "$SECRET_KEY", "${HOME}", "$", r"\$x", "a%20b", " a ", "ä"]
+)
+def test_secret_is_taken_as_it_is_written(load: Any, value: str) -> None:
+    found = load(SECRET_KEY=value, SECRET_KEY_FALLBACKS=f"{value},b$c")
+    assert found["SECRET_KEY"] == value
+    assert found["SECRET_KEY_FALLBACKS"] == [value, "b$c"]
+
+
+def test_sender_is_taken_as_it_is_written(load: Any) -> None:
+    assert load(FROM_EMAIL="$x <a$b@example.com>")["DEFAULT_FROM_EMAIL"] == "$x <a$b@example.com>"
+
+
+def test_folder_is_taken_as_it_is_written(load: Any, tmp_path: Path) -> None:
+    odd = tmp_path / "$HOME a?b#c%20d+e"
+    found = load(DATA_DIR=str(odd))
+    assert found["DATA_DIR"] == odd
+    assert found["DATABASES"]["default"]["NAME"] == str(odd / "permatoken.sqlite3")
+
+
+@pytest.mark.parametrize(
+    ("url", "facts"),
+    [
+        (
+            "postgres://$u:p%40%23%24$x+y@db.internal:5433/a+b%20c",
+            ("db.internal", "5433", "$u", "p@#$$x+y", "a+b c"),
+        ),
+        ("postgresql://u@[::1]:5433/a", ("::1", "5433", "u", "", "a")),
+        ("postgres://[::1]/a", ("::1", "", "", "", "a")),
+        ("postgres://u:p@%2Frun%2FPostgreSQL/a", ("/run/PostgreSQL", "", "u", "p", "a")),
+        ("postgres://u:p@%2Frun%2Fpg:5433/a", ("/run/pg", "5433", "u", "p", "a")),
+        ("postgres://a:1,b:2/c", ("a,b", "1,2", "", "", "c")),
+        ("postgres:///a", ("", "", "", "", "a")),
+    ],
+)
+def test_database_is_taken_as_it_is_written(load: Any, url: str, facts: tuple[str, ...]) -> None:
+    found = load(DATABASE_URL=url)["DATABASES"]["default"]
+    assert tuple(found[name] for name in ("HOST", "PORT", "USER", "PASSWORD", "NAME")) == facts
+
+
+def test_connection_parameters_are_taken_as_they_are_written(load: Any) -> None:
+    url = "postgres://u@/a?host=/run/Pg&sslmode=require&sslrootcert=/etc/A+b%2Bc&connect_timeout=5"
+    assert load(DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"] == {
+        "host": "/run/Pg",
+        "sslmode": "require",
+        "sslrootcert": "/etc/A b+c",
+        "connect_timeout": "5",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:////srv/a+b%20$c.sqlite3", "/srv/a+b $c.sqlite3"),
+        ("sqlite:///a.sqlite3", "a.sqlite3"),
+        ("sqlite:///:memory:", ":memory:"),
+        ("sqlite://:memory:", ":memory:"),
+    ],
+)
+def test_file_of_the_database_is_taken_as_it_is_written(load: Any, url: str, name: str) -> None:
+    assert load(DATABASE_URL=url)["DATABASES"]["default"]["NAME"] == name
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:$p@a:6379/3", "redis://a", "rediss://u:p@a/0?ssl_cert_reqs=none"]
+)
+def test_redis_is_taken_as_it_is_written(load: Any, url: str) -> None:
+    assert load(REDIS_URL=url)["CELERY_BROKER_URL"] == url
+
+
+def test_mail_server_is_taken_as_it_is_written(load: Any) -> None:
+    found = load(EMAIL_URL="smtp+tls://$u:p%40$x+y@mail.example.com:587")
+    assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("$u", "p@$x+y")
+
+
+def test_folder_of_mails_is_taken_as_it_is_written(load: Any) -> None:
+    assert load(EMAIL_URL="filemail:///srv/my+mail%20$x")["EMAIL_FILE_PATH"] == "/srv/my+mail $x"
+
+
+def test_items_of_a_list_may_stand_apart(load: Any) -> None:
+    found = load(
+        ALLOWED_HOSTS=" a.example , .b.example,,[::1], *", TRUSTED_PROXIES=" ::1, 10.0.0.7 "
+    )
+    assert found["ALLOWED_HOSTS"] == ["a.example", ".b.example", "[::1]", "*"]
+    assert [str(network) for network in found["TRUSTED_PROXIES"]] == ["::1/128", "10.0.0.7/32"]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "sender", "name"),
+    [
+        ("https://tokens.example.com", "a@mail.example", "tokens.example.com"),
+        ("https://192.0.2.1", "a@mail.example", "[192.0.2.1]"),
+        ("https://[2001:db8::1]:8443", "a@mail.example", "[IPv6:2001:db8::1]"),
+        ("http://localhost:8000", "Portal <a@mail.example>", "mail.example"),
+        ("http://127.0.0.1:8000", "a@bücher.example", "xn--bcher-kva.example"),
+        ("http://localhost:8000", "a@localhost", ""),
+    ],
+)
+def test_mail_server_is_told_the_name_of_the_portal(
+    load: Any, base_url: str, sender: str, name: str
+) -> None:
+    assert load(BASE_URL=base_url, FROM_EMAIL=sender)["EMAIL_EHLO_NAME"] == name
+
+
+@pytest.mark.parametrize("name", ["secret_key", "token_peppers"])
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff"])
+def test_secret_in_a_file_that_is_none_is_refused(
+    load: Any, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / name).write_bytes(content)
+    with pytest.raises(ImproperlyConfigured, match=r"^DATA_DIR must "):
+        load()
