@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.launcher.portal import ROOT, environment_of
-from tests.portal import prepare, shell
 from tests.services import free_port
 
-RIGHT, WRONG = f"1:{'0a' * 32}", f"1:{'f5' * 32}"
+WRONG = f"1:{'f5' * 32}"
 GRANIAN = ("-m", "granian", "--interface", "wsgi", "--no-ws", "--workers", "2", "--port", "{port}")
 PROGRAMS = {
     "web server": (*GRANIAN, "config.wsgi:application"),
@@ -22,12 +21,9 @@ PROGRAMS = {
 
 
 @pytest.fixture
-def environment(data_dir: Path) -> dict[str, str]:
+def environment(used_data_dir: Path) -> dict[str, str]:
     """A portal whose database knows the right pepper."""
-    found = environment_of(data_dir, port=free_port(), TOKEN_PEPPERS=RIGHT)
-    with shell({**found, "DJANGO_SETTINGS_MODULE": "config.settings"}) as beside:
-        prepare(beside)
-    return found
+    return environment_of(used_data_dir, port=free_port())
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
