@@ -55,6 +55,7 @@ BAD: dict[str, list[str]] = {
     "LOG_LEVEL": ["", "info", "VERBOSE", "$LEVEL", "20"],
     "NOTICES_EVERY_SECONDS": ["0", "3601", *NOT_A_NUMBER],
     "OPERATORS_NEED_TWO_FACTORS": ["enabled"],
+    "PASSKEY_ORIGINS": ["tokens.example.com", "https://a/b", "https://a,,x", "$ORIGIN"],
     "PORT": ["0", "65536", *NOT_A_NUMBER],
     "REDIS_URL": [
         *(SECRET, "redis://", "redis://a:port", "redis://a/x", "redis://a/0?db=1", "$REDIS_URL"),
@@ -75,6 +76,7 @@ BAD: dict[str, list[str]] = {
     "TOKEN_RATE": NOT_A_NUMBER,
     "TRUSTED_PROXIES": ["everybody", "10.0.0.0/33", "10.0.0.0/8,$x", "localhost", "10.0.0.0/8;::1"],
     "UNCERTAIN_DELIVERY": ["", "Hold", "$x"],
+    "UNCONFIRMED_SIGN_UP_DAYS": ["0", "366", *NOT_A_NUMBER],
     "USAGE_FLUSH_SECONDS": ["0", "61", *NOT_A_NUMBER],
     "VERIFY_CACHE_SECONDS": ["", "-0.1", "1.1", "nan", "x", "$x"],
     "WEB_THREADS": ["0", "257", "x", "-1", "$x"],

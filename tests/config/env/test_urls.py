@@ -259,7 +259,7 @@ def test_origins_come_from_the_environment(tmp_path: Path) -> None:
     ("url", "origin"),
     [
         ("https://tokens.example.com", "https://tokens.example.com"),
-        ("https://Tokens.Example.com:443/portal", "https://tokens.example.com"),
+        ("https://Tokens.Example.com:443", "https://tokens.example.com"),
         ("http://localhost:80", "http://localhost"),
         ("http://localhost:8000", "http://localhost:8000"),
         ("https://localhost:80", "https://localhost:80"),
