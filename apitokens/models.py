@@ -158,9 +158,12 @@ class APIToken(models.Model):
                 condition=Q(digest__isnull=False, deleted_at__isnull=False),
                 name="token_digest_to_forget",
             ),
-            # Whether a pepper is still needed is asked each time that health is.
+            # Whether a pepper is still needed is asked each time that health is. With the digest in
+            # its condition no other question takes this index for its own.
             models.Index(
-                fields=["pepper"], condition=Q(deleted_at__isnull=True), name="token_by_pepper"
+                fields=["pepper"],
+                condition=Q(deleted_at__isnull=True, digest__isnull=False),
+                name="token_by_pepper",
             ),
         ]
 

@@ -156,7 +156,9 @@ def _in_use_but_lacking(at: datetime) -> set[int]:
     """Numbers of peppers that living keys depend on, and this process does not have."""
     living = Q(expires_at=None) | Q(expires_at__gt=at)
     other = _other_numbers()
-    tokens = APIToken.objects.order_by().filter(living, other, deleted_at=None)
+    tokens = APIToken.objects.order_by().filter(
+        living, other, deleted_at=None, digest__isnull=False
+    )
     verifiers = VerifierKey.objects.order_by().filter(other, deleted_at=None)
     numbers = tokens.values_list("pepper", flat=True).union(verifiers.values_list("pepper"))
     return {number for number in numbers if number is not None}

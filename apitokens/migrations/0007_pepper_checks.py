@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="apitoken",
             index=models.Index(
-                condition=models.Q(("deleted_at__isnull", True)),
+                condition=models.Q(("deleted_at__isnull", True), ("digest__isnull", False)),
                 fields=["pepper"],
                 name="token_by_pepper",
             ),
