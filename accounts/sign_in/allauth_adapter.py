@@ -34,6 +34,7 @@ from accounts.sign_in import emails as security_emails
 from accounts.sign_in import mfa
 from accounts.sign_in import services as sign_in_services
 from accounts.tenancy import registration_policy
+from accounts.throttling import password_hashing
 from accounts.users import services as user_services
 
 LONGEST_USER_AGENT = 200
@@ -66,6 +67,11 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
 
     def is_safe_url(self, url: str) -> bool:
         return is_our_path(url)
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """A place for the hash is taken first: who is told to come again has used up no try."""
+        with password_hashing.place():
+            return super().authenticate(request, **credentials)
 
     def pre_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse | None:
         """Refuses people for whom single sign-on is forced; called when a sign-in begins."""

@@ -19,7 +19,7 @@ from accounts.jwt import token_families
 from accounts.jwt.tokens import Pair
 from accounts.models import User
 from accounts.sign_in.mfa import has_two_factors, use_code
-from accounts.throttling import rate_limits
+from accounts.throttling import password_hashing, rate_limits
 from accounts.throttling.rate_limits import Limit
 
 MINUTE = timedelta(minutes=1)
@@ -32,6 +32,7 @@ LONGEST_PASSWORD = 4096
 
 
 @sensitive_variables()
+@password_hashing.place()
 def sign_in(
     *,
     email: str,
@@ -46,7 +47,7 @@ def sign_in(
     Raises `ValidationError`: code `bad_credentials`, the same for everything that may be wrong, and
     for users who must sign in through an identity provider; with two factors by field
     `one_time_password`, codes `required` and `invalid`. Raises `TooManyTries` after 5 tries a
-    minute for one e-mail, 20 from one address.
+    minute for one e-mail, 20 from one address, and `TooBusy` before a try is counted.
     """
     known = known_email(email)
     rate_limits.acquire(BY_EMAIL, known or email)

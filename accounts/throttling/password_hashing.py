@@ -7,11 +7,10 @@ busy when too many wait. The parameters are those of OWASP's Password Storage Ch
 """
 
 import contextlib
-import functools
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -55,21 +54,39 @@ class Argon2(Argon2PasswordHasher):
 
 def in_turn(hash_password: Callable[[], Result]) -> Result:
     """Call it when those before have been served. Raises `TooBusy` at once if too many wait."""
-    queue, thread = _gate()
-    if not queue.acquire(blocking=False):
+    with place():
+        # Error reports hide the variables of what is called from here, in its own thread too.
+        return _gate.thread.submit(sensitive_variables()(hash_password)).result()
+
+
+@contextlib.contextmanager
+def place() -> Iterator[None]:
+    """Take a place for all that this thread hashes in the block, before anything else is done:
+    whoever is sent away has used up nothing. Raises `TooBusy`."""
+    if getattr(_gate.here, "has_place", False):
+        yield
+        return
+    if not _gate.queue.acquire(blocking=False):
         raise TooBusy
+    _gate.here.has_place = True
     try:
-        return thread.submit(hash_password).result()
+        yield
     finally:
-        queue.release()
+        _gate.here.has_place = False
+        _gate.queue.release()
 
 
-@functools.cache
-def _gate() -> tuple[threading.BoundedSemaphore, ThreadPoolExecutor]:
-    return (
-        threading.BoundedSemaphore(MOST_WAITING),
-        ThreadPoolExecutor(1, "password-hashing", initializer=_give_way),
-    )
+class _Gate:
+    """The queue of this process, its thread, and what each thread knows of itself."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew. A forked process has no thread but the one that has forked it."""
+        self.queue = threading.BoundedSemaphore(MOST_WAITING)
+        self.thread = ThreadPoolExecutor(1, "password-hashing", initializer=_give_way)
+        self.here = threading.local()
 
 
 def _give_way() -> None:
@@ -79,5 +96,5 @@ def _give_way() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-# A forked process has no thread but the one that has forked it.
-os.register_at_fork(after_in_child=_gate.cache_clear)
+_gate = _Gate()
+os.register_at_fork(after_in_child=_gate.renew)

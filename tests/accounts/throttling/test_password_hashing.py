@@ -4,11 +4,13 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, check_password, make_password
-from django.test import Client
+from django.test import Client, RequestFactory
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from pytest_django import Settings
 
 from accounts.models import Membership
@@ -25,8 +27,8 @@ def real_hashers(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = HASHERS
 
 
-@pytest.fixture
-def full() -> Iterator[None]:
+@contextmanager
+def crowd() -> Iterator[None]:
     """As many passwords wait as may."""
     goes_on, have_come = threading.Event(), threading.Semaphore(0)
 
@@ -38,13 +40,18 @@ def full() -> Iterator[None]:
     for each in waiting:
         each.start()
     have_come.acquire(timeout=60)  # the first is in hand
-    queue, _thread = password_hashing._gate()
-    while queue._value:  # the others queue up
-        pass
+    while password_hashing._gate.queue._value:  # the others queue up
+        time.sleep(0.001)
     yield
     goes_on.set()
     for each in waiting:
         each.join()
+
+
+@pytest.fixture
+def full() -> Iterator[None]:
+    with crowd():
+        yield
 
 
 def test_parameters_are_those_that_owasp_recommends() -> None:
@@ -126,3 +133,52 @@ def test_api_says_so_too(client: Client, user: Membership, full: None) -> None:
     assert answer.json() == {
         "message": "Too many people sign in at this moment. Try again in a second."
     }
+
+
+TRIES = 8
+"""More than the limits allow for wrong passwords."""
+
+
+@pytest.mark.django_db
+def test_who_was_sent_away_has_used_up_no_try_on_the_page(client: Client, user: Membership) -> None:
+    form = {"login": user.user.email, "password": PASSWORD}
+    with crowd():
+        answers = [client.post("/sign-in/", form).status_code for _time in range(TRIES)]
+    assert answers == [HTTPStatus.SERVICE_UNAVAILABLE] * TRIES
+
+    client.post("/sign-in/", form)
+
+    assert "_auth_user_id" in client.session
+
+
+@pytest.mark.django_db
+def test_who_was_sent_away_has_used_up_no_try_in_the_api(client: Client, user: Membership) -> None:
+    credentials = {"username": user.user.email, "password": PASSWORD}
+
+    def log_in() -> int:
+        return client.post(
+            "/iam/auth/jwt/login", credentials, content_type="application/json"
+        ).status_code
+
+    with crowd():
+        assert {log_in() for _time in range(TRIES)} == {HTTPStatus.SERVICE_UNAVAILABLE}
+
+    assert log_in() == HTTPStatus.OK
+
+
+def test_error_report_hides_the_password_in_the_hashing_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_self: Argon2PasswordHasher, password: str, salt: str) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr(Argon2PasswordHasher, "encode", fail)
+    monkeypatch.setattr(SafeExceptionReporterFilter, "is_active", lambda _self, _request: True)
+    with pytest.raises(MemoryError) as raised:
+        make_password("correct horse battery")
+    facts = (raised.type, raised.value, raised.tb)
+    frames = ExceptionReporter(RequestFactory().get("/"), *facts).get_traceback_frames()
+
+    in_the_thread = {each["function"]: dict(each["vars"]) for each in frames}
+    assert "correct horse battery" not in str(in_the_thread["fail"])
+    assert "correct horse battery" not in str(in_the_thread["<lambda>"])
