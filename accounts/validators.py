@@ -17,6 +17,7 @@ _PHONE = re.compile("[0-9 +()-]*")
 _SENTENCE = re.compile(r"[:;!?](?:\s+\S+){4}")
 HIGHEST_ID = 2**63 - 1
 MOST_WORDS = 12
+LONGEST_NAME = 150
 """Words of a name."""
 
 
@@ -42,7 +43,10 @@ def validate_line(text: str) -> None:
 
 
 def validate_name(text: str) -> None:
-    """Refuse a name that is no line, or would pass for an address or a sentence in a mail."""
+    """Refuse a name that is no line, or would pass for an address or a sentence in a mail. What is
+    too long for a name is left to `max_length`, which is asked besides: it may be very long."""
+    if len(text) > LONGEST_NAME:
+        return
     validate_line(text)
     if has_link(text):
         raise ValidationError(

@@ -10,7 +10,8 @@ from django.urls import URLResolver, get_resolver, register_converter, reverse
 from django.urls.converters import StringConverter
 
 _LINK = re.compile(
-    r"[a-z][a-z0-9+.-]*://|(?<!\w)(?:[\w-]+\.)+[^\W\d_]{2,}|(?<!\d)\d{1,3}(?:\.\d{1,3}){3}",
+    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://|(?<![\w-])(?:[\w-]+\.)+[^\W\d_]{2,}"
+    r"|(?<!\d)\d{1,3}(?:\.\d{1,3}){3}",
     re.IGNORECASE,
 )
 """A scheme, a domain or an IP address: what mail programs and people take for an address."""

@@ -2,12 +2,14 @@
 
 import unicodedata
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts import validators
 from accounts.validators import (
     HIGHEST_ID,
     parse_id,
@@ -138,3 +140,13 @@ def test_names_of_people_and_companies_are_welcome(name: str) -> None:
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_address_or_sentence_is_no_name(name: str) -> None:
     assert not is_welcome(name, validate_name)
+
+
+def test_text_that_is_too_long_for_a_name_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form may bring a quarter of a megabyte. That it is too long is said by `max_length`."""
+    search = Mock(return_value=False)
+    monkeypatch.setattr(validators, "has_link", search)
+    validate_name("a" * 250_000)
+    assert search.call_count == 0
+    validate_name("a" * 150)
+    assert search.call_count == 1
