@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.conf import settings
-from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.deletion import ProtectedError
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
@@ -131,12 +130,11 @@ def _unconfirmed() -> QuerySet[User]:
     others = Membership.objects.filter(account=OuterRef("account")).exclude(user=OuterRef("user"))
     invited = Invitation.objects.filter(account=OuterRef("account"))
     real = Membership.objects.filter(Exists(others) | Exists(invited), user=own)
-    has_password = ~Q(password__startswith=UNUSABLE_PASSWORD_PREFIX)
     return User.objects.filter(
         ~Exists(EmailAddress.objects.filter(user=own, verified=True)),
         ~Exists(Authenticator.objects.filter(user=own)),
         ~Exists(real),
-        Exists(Membership.objects.filter(user=own)) | has_password,
+        Exists(Membership.objects.filter(user=own)),
         is_active=True,
         is_staff=False,
         last_login=None,
@@ -145,7 +143,7 @@ def _unconfirmed() -> QuerySet[User]:
 
 def _discard(user: User, why: str, *, by: Actor, at: datetime) -> bool:
     # Who confirms the address at this moment waits, or is waited for.
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    list(User.objects.select_for_update(no_key=True).filter(pk=user.pk))
     list(EmailAddress.objects.select_for_update(no_key=True).filter(user=user))
     if not _unconfirmed().filter(pk=user.pk).exists():
         return False

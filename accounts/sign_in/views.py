@@ -40,7 +40,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
     """The link that confirms the address of a sign-up. Opening it changes nothing. It is good once,
     also if it is sent twice at the same moment: the second waits for the first."""
-    with _one_at_a_time(request, EmailAddress.objects.filter(pk=_address_id(key) or 0)):
+    # The user first, as everywhere: the address is locked after it.
+    owner = EmailAddress.objects.filter(pk=_address_id(key) or 0).values("user")
+    with _one_at_a_time(request, User.objects.filter(pk__in=owner)):
         if _address_id(key) is None:
             return render(request, "account/email_confirm.html", status=410)
         answer: HttpResponse = account.confirm_email(request, key=key)
