@@ -71,7 +71,7 @@ def verify_header(
         service = verify if scheme == APIKEY else _bearer_service(verify)
         found: FoundOrNone = service(presented=text, at=at, address=address)
     except Refused as refused:
-        if refused.is_guess:
+        if refused.is_guess and header.strip(BLANKS):
             process_counters.count_refusal(address, at=at)
         raise
     return found

@@ -27,6 +27,12 @@ def count_use(token_id: int, *, at: datetime) -> None:
         raise TooMany(_BUSY_TOKEN, at)
 
 
+def refuse_busy_token(token_id: int, *, at: datetime) -> None:
+    """Raises `TooMany` for a token whose uses of this minute are spent, before work is done."""
+    if settings.TOKEN_RATE and uses.count(str(token_id), at=at) >= settings.TOKEN_RATE:
+        raise TooMany(_BUSY_TOKEN, at)
+
+
 @sensitive_variables("key")
 def refuse_busy_address(key: keys.Key, *, address: str | None, at: datetime) -> None:
     """Raises `TooMany` before work is done for an address that was refused too often.

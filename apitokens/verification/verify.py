@@ -78,6 +78,8 @@ def verify_from_cache(
     """Verify from the cache only; None if the database must be asked."""
     entry, decision, _fingerprint = _decide_from_cache(presented, at)
     if decision.action.needs_database:
+        if decision is ACCEPT_AND_RECORD and entry is not None:
+            throttling.refuse_busy_token(entry.token_id, at=at)
         return None
     return _answer(decision, entry, at=at, address=address)
 
