@@ -45,7 +45,7 @@ WEB_WORKERS, WEB_THREADS = (
 )
 
 # The public URL of the portal. Links in mails, cookies and host checks follow from it.
-_base = parse_base_url(read.text("BASE_URL", default=f"http://localhost:{PORT}"))
+_base = parse_base_url(read.text("BASE_URL") or f"http://localhost:{PORT}")
 BASE_URL = _base.geturl()
 _is_https = _base.scheme == "https"
 
@@ -390,8 +390,8 @@ else:
 
 # Origins of pages that may call the API from a browser.
 CORS_ALLOWED_ORIGINS = [
-    origin.lower().rstrip("/")  # as browsers spell it
-    for origin in parse_origins("CORS_ALLOWED_ORIGINS", read.texts("CORS_ALLOWED_ORIGINS"))
+    origin_of(urlsplit(text))
+    for text in parse_origins("CORS_ALLOWED_ORIGINS", read.texts("CORS_ALLOWED_ORIGINS"))
 ]
 # Lifetimes of the API's access and refresh tokens, as its documentation promises them.
 JWT_ACCESS_LIFETIME = timedelta(hours=1)

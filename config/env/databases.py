@@ -42,6 +42,8 @@ def parse_database_url(url: str, *, conn_max_age: int) -> dict[str, Any]:
         if parts.scheme in ("postgres", "postgresql"):
             return {
                 **_postgresql(parts),
+                # Poolers that share connections by transaction lose a cursor between two of them.
+                "DISABLE_SERVER_SIDE_CURSORS": True,
                 "CONN_MAX_AGE": conn_max_age,
                 "CONN_HEALTH_CHECKS": True,
             }
@@ -77,7 +79,8 @@ def _postgresql(parts: SplitResult) -> dict[str, Any]:
         "PASSWORD": unquote(password),
         "HOST": ",".join(host for host, _port in hosts),
         "PORT": ",".join(ports) if any(ports) else "",
-        "OPTIONS": _connection_parameters(parts.query),
+        # Seconds. A server whose packets get lost must not hold up a start for minutes.
+        "OPTIONS": {"connect_timeout": 10, **_connection_parameters(parts.query)},
     }
 
 
@@ -87,7 +90,7 @@ def _host_and_port(text: str) -> tuple[str, str]:
     if not text.endswith("]"):
         start, colon, end = text.rpartition(":")
         host, port = (start, end) if colon else (text, "")
-    if colon and not (port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16):
+    if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16):
         raise ValueError
     host = unquote(host)
     if host.startswith("[") != host.endswith("]"):
@@ -95,7 +98,7 @@ def _host_and_port(text: str) -> tuple[str, str]:
     return host.strip("[]"), port
 
 
-def _connection_parameters(query: str) -> dict[str, str]:
+def _connection_parameters(query: str) -> dict[str, Any]:
     """What stands behind the question mark: parameters of libpq, and nothing that it would not
     understand (`sslmode`, not `ssl_mode`)."""
     if not query:

@@ -17,6 +17,7 @@ LENGTH_REQUIRED = (
     "Send the length of the body in the header Content-Length: it cannot be read without."
 )
 READS_NO_BODY = "/iam/auth/verify"
+CHUNKED = "chunked"
 
 
 def read_chunked(serve: WSGIApplication) -> WSGIApplication:
@@ -24,16 +25,22 @@ def read_chunked(serve: WSGIApplication) -> WSGIApplication:
     read up to the limit of all bodies; from any other the body is refused with 411."""
 
     def serve_with_length(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        coding = environ.get("HTTP_TRANSFER_ENCODING")
+        coding = environ.get("HTTP_TRANSFER_ENCODING") or _coding_of_http_2(environ)
         if not coding or environ.get("PATH_INFO") == READS_NO_BODY:
             return serve(environ, start_response)
-        if coding.strip().lower() != "chunked" or not environ.get("wsgi.input_terminated"):
+        if coding.strip().lower() != CHUNKED or not environ.get("wsgi.input_terminated"):
             return _length_required(environ, start_response)
         body = _read(environ["wsgi.input"], most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
         return serve(environ, start_response)
 
     return serve_with_length
+
+
+def _coding_of_http_2(environ: dict[str, Any]) -> str | None:
+    """HTTP/2 has no header for it: a body without a length comes in parts there, too."""
+    is_http_2 = str(environ.get("SERVER_PROTOCOL", "")).startswith("HTTP/2")
+    return CHUNKED if is_http_2 and not environ.get("CONTENT_LENGTH") else None
 
 
 def _read(stream: Any, *, most: int) -> bytes:
