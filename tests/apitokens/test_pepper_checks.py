@@ -1,6 +1,6 @@
 """A process whose peppers are not those of the database does not serve, and says why."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, InternalError, OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from psycopg.errors import ReadOnlySqlTransaction
 from pytest_django import Settings
 
 from accounts.authorization.actor import Actor, EntryPoint
@@ -89,17 +90,41 @@ def test_of_two_that_start_together_the_second_is_wrong(peppers: Settings, now: 
     require_right_peppers(at=now)
 
 
-@pytest.mark.parametrize("error", [InternalError, OperationalError])
+def postgresql_is_read_only() -> DatabaseError:
+    error = InternalError("cannot execute INSERT in a read-only transaction")
+    error.__cause__ = ReadOnlySqlTransaction()
+    return error
+
+
+def sqlite_is_read_only() -> DatabaseError:
+    return OperationalError("attempt to write a readonly database")
+
+
+@pytest.mark.parametrize("error", [postgresql_is_read_only, sqlite_is_read_only])
 def test_read_only_database_lets_right_peppers_serve(
-    peppers: Settings, now: datetime, error: type[DatabaseError]
+    peppers: Settings, now: datetime, error: Callable[[], DatabaseError]
 ) -> None:
     require_right_peppers(at=now)
     peppers.TOKEN_PEPPERS = RING
-    with patch.object(PepperCheck.objects, "bulk_create", side_effect=error("read-only")):
+    with patch.object(PepperCheck.objects, "bulk_create", side_effect=error()):
         require_right_peppers(at=now)
         peppers.TOKEN_PEPPERS = {1: OTHER}
         with pytest.raises(WrongPeppers):
             require_right_peppers(at=now)
+
+
+def test_database_that_breaks_off_is_asked_again(peppers: Settings, now: datetime) -> None:
+    guard = PepperGuard()
+    lost = OperationalError("the connection is lost")
+    with patch.object(PepperCheck.objects, "bulk_create", side_effect=lost):
+        refused = [guard.refusal()]
+        confirmed = [guard.is_confirmed]
+
+    refused.append(guard.refusal())
+    confirmed.append(guard.is_confirmed)
+
+    assert (refused, confirmed) == ([None, None], [False, True])
+    assert PepperCheck.objects.count() == len(peppers.TOKEN_PEPPERS)
 
 
 # --- What living keys depend on ---
