@@ -38,9 +38,11 @@ def read_chunked(serve: WSGIApplication) -> WSGIApplication:
 
 
 def _coding_of_http_2(environ: dict[str, Any]) -> str | None:
-    """HTTP/2 has no header for it: a body without a length comes in parts there, too."""
+    """HTTP/2 has no header for it: a body without a length comes in parts there, too. Whether there
+    is one only its end tells."""
     is_http_2 = str(environ.get("SERVER_PROTOCOL", "")).startswith("HTTP/2")
-    return CHUNKED if is_http_2 and not environ.get("CONTENT_LENGTH") else None
+    is_open = not environ.get("CONTENT_LENGTH") and bool(environ.get("wsgi.input_terminated"))
+    return CHUNKED if is_http_2 and is_open else None
 
 
 def _read(stream: Any, *, most: int) -> bytes:

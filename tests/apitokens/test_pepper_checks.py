@@ -130,6 +130,26 @@ def test_database_that_breaks_off_is_asked_again(peppers: Settings, now: datetim
 # --- What living keys depend on ---
 
 
+def test_way_back_from_a_lost_pepper(
+    user: Membership, issue: Issue, peppers: Settings, now: datetime
+) -> None:
+    """As the README tells it: a new number, and an end to what depends on the old one."""
+    peppers.TOKEN_PEPPERS = {1: OLD}
+    require_right_peppers(at=now)
+    issue(user)
+    peppers.TOKEN_PEPPERS = {1: NEW}
+    with pytest.raises(WrongPeppers, match="needs a number that was never used"):
+        require_right_peppers(at=now)
+    peppers.TOKEN_PEPPERS = {2: NEW}
+    with pytest.raises(WrongPeppers, match="revoke_tokens --pepper 1"):
+        require_right_peppers(at=now)
+
+    call_command("revoke_tokens", pepper="1", yes=True)
+
+    require_right_peppers(at=now)
+    assert not run_checks(databases=["default"], include_deployment_checks=False)
+
+
 @pytest.mark.parametrize("ring", [{2: NEW}, {2: NEW, 3: OTHER}, {3: OTHER}])
 def test_pepper_that_living_tokens_use_may_not_be_missing(
     user: Membership, issue: Issue, peppers: Settings, now: datetime, ring: dict[int, bytes]

@@ -54,6 +54,25 @@ def test_body_in_chunks_has_a_length(body: bytes, coding: str) -> None:
     assert seen(environ(body, HTTP_TRANSFER_ENCODING=coding)) == (str(len(body)), body)
 
 
+def http_2(body: bytes, **facts: Any) -> dict[str, Any]:
+    """A request of HTTP/2, which has no header for the coding."""
+    asked = environ(body, SERVER_PROTOCOL="HTTP/2", **facts)
+    del asked["HTTP_TRANSFER_ENCODING"]
+    return asked
+
+
+def test_body_of_http_2_without_a_length_has_one() -> None:
+    assert seen(http_2(b"hello")) == ("5", b"hello")
+    assert seen(http_2(b"hello", CONTENT_LENGTH="5")) == ("5", b"hello")
+    assert seen(http_2(b"", REQUEST_METHOD="GET"))[1] == b""
+
+
+def test_request_of_http_2_is_served_by_a_server_that_marks_no_end() -> None:
+    asked = http_2(b"", REQUEST_METHOD="GET")
+    del asked["wsgi.input_terminated"]
+    assert seen(asked) == (None, b"")
+
+
 @pytest.mark.parametrize("length", ["3", "x", "", "999999999"])
 def test_chunks_count_more_than_a_length_beside_them(length: str) -> None:
     assert seen(environ(b"hello", CONTENT_LENGTH=length)) == ("5", b"hello")

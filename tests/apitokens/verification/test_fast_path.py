@@ -17,6 +17,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens import keys
+from apitokens.cache.token_caches import TOKENS
 from apitokens.keys import Key
 from apitokens.tokens import services as token_services
 from apitokens.usage.flusher import UsageFlusher
@@ -335,3 +336,18 @@ def test_every_use_is_noted_with_its_address(
         assert say(shortcut(nobody), asked).status == "200 OK"
     used = {use.address: use.times for use in usage_flusher.buffer.pop_all()}
     assert used == {"192.0.2.1": 2, "192.0.2.2": 1}
+
+
+def test_token_above_its_rate_is_told_so_in_front_of_django(
+    engineer: Membership, issue: Issue, settings: Settings
+) -> None:
+    """Also when its entry has just been read anew, as it is each second."""
+    settings.TOKEN_RATE = 2
+    key = issue(engineer).key
+    header = f"APIKey {key.spell()}"
+    serve = shortcut(WSGIHandler())
+    assert [say(serve, environ(header)).status[:3] for _time in range(3)] == ["200", "200", "429"]
+    TOKENS.forget_all()
+    say(serve, environ(header))  # Django reads it, and refuses it
+
+    assert say(shortcut(nobody), environ(header)).status.startswith("429")
