@@ -18,7 +18,7 @@ _LINK = re.compile(
 
 
 class SecretConverter(StringConverter):
-    """`<secret:…>` in a route: a signed link, which lets in whoever knows it.
+    """`<secret:…>` in a route: a signed link, which lets in everybody who knows it.
 
     Logs, error reports and the Referer header leave out what stands there. So every link that is a
     permission by itself has to be routed by this converter, and nothing else does.

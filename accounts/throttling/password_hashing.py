@@ -61,8 +61,8 @@ def in_turn(hash_password: Callable[[], Result]) -> Result:
 
 @contextlib.contextmanager
 def place() -> Iterator[None]:
-    """Take a place for all that this thread hashes in the block, before anything else is done:
-    whoever is sent away has used up nothing. Raises `TooBusy`."""
+    """Take a place for all that this thread hashes in the block, before anything else is done: a
+    request that is sent away has used up nothing. Raises `TooBusy`."""
     if getattr(_gate.here, "has_place", False):
         yield
         return

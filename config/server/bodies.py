@@ -5,13 +5,14 @@ answered as done, and not be made.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
 from django.conf import settings
 
-WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+from config.server.responses import WSGIApplication, respond
 
 LENGTH_REQUIRED = (
     "Send the length of the body in the header Content-Length: it cannot be read without."
@@ -57,10 +58,4 @@ def _length_required(environ: dict[str, Any], start_response: Any) -> Iterable[b
     is_api = environ.get("PATH_INFO", "").startswith("/iam/")
     kind = "application/json" if is_api else "text/plain; charset=utf-8"
     text = json.dumps({"message": LENGTH_REQUIRED}) if is_api else f"{LENGTH_REQUIRED}\n"
-    headers = [
-        ("Content-Type", kind),
-        ("Content-Length", str(len(text))),
-        ("Cache-Control", "no-store"),
-    ]
-    start_response("411 Length Required", headers)
-    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [text.encode()]
+    return respond(environ, start_response, HTTPStatus.LENGTH_REQUIRED, kind=kind, text=text)

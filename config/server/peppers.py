@@ -2,12 +2,12 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from apitokens.pepper_checks import PepperGuard
-
-WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+from config.server.responses import WSGIApplication, respond
 
 HEALTH = "/healthz"
 
@@ -37,11 +37,10 @@ def _unavailable(refusal: str, environ: dict[str, Any], start_response: Any) -> 
     """A 503 that does not tell strangers more than that it is for the operators to mend."""
     sys.stderr.write(f"This process does not serve. {refusal}\n")
     message = "The portal is not set up rightly: ask its operators, who find the reason in its log."
-    body = json.dumps({"message": message}).encode()
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "no-store"),
-    ]
-    start_response("503 Service Unavailable", headers)
-    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+    return respond(
+        environ,
+        start_response,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        kind="application/json",
+        text=json.dumps({"message": message}),
+    )
