@@ -15,7 +15,7 @@ from tests.ways_in.ways import IN, NO_ACCOUNT, OUT, SECOND_FACTOR, WAYS, World
 
 __all__ = ["signing", "trusted"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both]
+pytestmark = pytest.mark.django_db
 
 _COLUMNS = tuple(RULES)
 

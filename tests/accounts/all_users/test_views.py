@@ -21,7 +21,7 @@ from notifications.models import Mail
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory
 
-pytestmark = [pytest.mark.both, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 LIST = f"/accounts/{ACCOUNT_ID}/users/"
 INVITE = f"{LIST}invite/"
@@ -91,6 +91,7 @@ def test_who_is_switched_off_is_listed_as_such(browser: Client, user: Membership
     assert "Switched off" in text(browser.get(LIST))
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -136,6 +137,7 @@ def test_whose_tokens_are_suspended_is_marked(
     assert "Suspended" in text(browser.get(LIST))
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -163,6 +165,7 @@ def test_people_are_found_by_name_address_and_role(
     assert names(browser.get(LIST, query)) == found
 
 
+@pytest.mark.both
 def test_pages_of_ten_hold_everybody_once(browser: Client, administrator: Membership) -> None:
     MembershipFactory.create_batch(24, account=administrator.account)
     pages = [names(browser.get(LIST, {"page_size": 10, "page": page})) for page in (1, 2, 3)]
@@ -170,6 +173,7 @@ def test_pages_of_ten_hold_everybody_once(browser: Client, administrator: Member
     assert len({name for page in pages for name in page}) == 25
 
 
+@pytest.mark.both
 def test_list_costs_the_same_for_any_number_of_people(
     browser: Client,
     administrator: Membership,
@@ -187,6 +191,7 @@ def test_list_costs_the_same_for_any_number_of_people(
         browser.get(LIST)
 
 
+@pytest.mark.both
 def test_row_tells_tokens_second_factors_and_last_sign_in(
     browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
@@ -376,6 +381,7 @@ def test_last_administrator_cannot_step_down(browser: Client, administrator: Mem
     assert "This is the last Administrator" in text(answer)
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("role", ["", "7", "Users", "\0", "9" * 30])
 def test_role_that_does_not_exist_is_refused(browser: Client, user: Membership, role: str) -> None:
     assert browser.post(role_url(user), {"role": role}).status_code == 400

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from accounts.models import Invitation, Membership, TokenFamily, User
 from tests.accounts.api.conftest import InPerson
 
-pytestmark = [pytest.mark.both, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 NO_TEXT: list[Any] = [5, 5.5, True, False, [], ["x"], {}, {"a": "b"}]
 BAD_CHARACTERS = ["\0", "\x01", "\x1b", "\x7f", "\x9f", "\ud800", "\u202e", "\u2066", "\n"]
@@ -117,6 +117,7 @@ def invite(caller: APIClient, member: Membership, **changes: Any) -> Any:
     return send(caller, "post", "/iam/clients/invite_user", asked)
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("email", [*NO_TEXT, None, *NO_EMAILS])
 def test_invitation_goes_to_an_address(
     caller: APIClient, administrator: Membership, email: Any
@@ -124,6 +125,7 @@ def test_invitation_goes_to_an_address(
     assert list(refused(invite(caller, administrator, email=email))) == ["email"]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("role", NO_ROLES)
 def test_invitation_has_a_role(caller: APIClient, administrator: Membership, role: Any) -> None:
     assert list(refused(invite(caller, administrator, user_role=role))) == ["user_role"]
@@ -138,6 +140,7 @@ def test_invitation_is_in_a_language_of_the_portal(
     assert list(refused(invite(caller, administrator, lang=lang))) == ["lang"]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_invitation_has_a_name_of_one_line(
     caller: APIClient, administrator: Membership, name: Any
@@ -145,6 +148,7 @@ def test_invitation_has_a_name_of_one_line(
     assert list(refused(invite(caller, administrator, name=name))) == ["name"]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("client_id", [None, "", "x", "1.5", 1.5, True, [], {}, "١"])
 def test_invitation_is_to_an_account(
     caller: APIClient, administrator: Membership, client_id: Any
@@ -179,6 +183,7 @@ NO_PROFILE: dict[str, list[Any]] = {
 PROFILE = [(field, value) for field, values in NO_PROFILE.items() for value in values]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(("field", "value"), PROFILE)
 def test_profile_holds_nothing_that_makes_no_sense(
     caller: APIClient, administrator: Membership, field: str, value: Any
@@ -190,6 +195,7 @@ def test_profile_holds_nothing_that_makes_no_sense(
 # --- Roles -------------------------------------------------------------------------------------
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("role", NO_ROLES)
 def test_role_is_one_of_the_five(caller: APIClient, user: Membership, role: Any) -> None:
     url = f"/iam/clients/{user.account_id}/client-users/{user.user_id}"
@@ -204,6 +210,7 @@ def log_in(**changes: Any) -> Any:
     return send(APIClient(), "post", "/iam/auth/jwt/login", asked)
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("value", [*NO_TEXT, None, "", "\0", "\ud800", "x" * 100_000])
 @pytest.mark.parametrize("field", ["username", "password"])
 def test_credentials_are_text(field: str, value: Any) -> None:
@@ -212,11 +219,13 @@ def test_credentials_are_text(field: str, value: Any) -> None:
     assert TokenFamily.objects.count() == families
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("value", [*NO_TEXT, "\0", "\ud800", "0" * 65])
 def test_code_is_text(value: Any) -> None:
     assert list(refused(log_in(one_time_password=value))) == ["one_time_password"]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("value", [*NO_TEXT, None, "", " ", "\0", "\ud800"])
 @pytest.mark.parametrize("field", ["refresh", "token"])
 def test_refresh_token_is_text(field: str, value: Any) -> None:
@@ -293,6 +302,7 @@ def test_other_methods_are_refused(
     assert (answer.status_code, list(answer.json())) == (405, ["message"])
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     "url",
     [

@@ -15,7 +15,7 @@ from apitokens.tokens import services as token_services
 from tests.conftest import Api, Issue
 from tests.factories import MembershipFactory
 
-pytestmark = [pytest.mark.both, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 VERSIONS = {"v1": "/iam/clients", "v2": "/iam/v2/clients"}
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -88,6 +88,7 @@ def test_list_is_a_bare_array_of_tokens_as_the_wire_has_them(
     }
 
 
+@pytest.mark.both
 def test_administrator_lists_all_tokens_of_the_account_oldest_first(
     admin_api: APIClient, tokens_url: str, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
@@ -121,6 +122,7 @@ def test_list_holds_nothing_of_other_accounts(
     assert names(admin_api.get(tokens_url)) == ["Caller"]
 
 
+@pytest.mark.both
 def test_list_leaves_deleted_tokens_out_and_keeps_expired_ones(
     admin_api: APIClient, tokens_url: str, user: Membership, issue: Issue, now: datetime
 ) -> None:
@@ -135,6 +137,7 @@ def test_list_leaves_deleted_tokens_out_and_keeps_expired_ones(
     ]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
@@ -173,6 +176,7 @@ def test_role_filters_by_id_and_by_name(
     assert names(admin_api.get(tokens_url, {"role": asked})) == [role.label]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("role", ["7", "Nobody", "99999999999999999999", "administrators", "-1"])
 def test_role_that_does_not_exist_is_nobodys(
     admin_api: APIClient, tokens_url: str, role: str
@@ -180,6 +184,7 @@ def test_role_that_does_not_exist_is_nobodys(
     assert names(admin_api.get(tokens_url, {"role": role})) == []
 
 
+@pytest.mark.both
 def test_issued_by_filters_by_user_id(
     admin_api: APIClient, tokens_url: str, user: Membership, issue: Issue
 ) -> None:
@@ -187,6 +192,7 @@ def test_issued_by_filters_by_user_id(
     assert names(admin_api.get(tokens_url, {"issued_by": user.user_id})) == ["Of the user"]
 
 
+@pytest.mark.both
 def test_not_issued_by_leaves_that_users_tokens_out(
     admin_api: APIClient, tokens_url: str, user: Membership, issue: Issue
 ) -> None:
@@ -194,6 +200,7 @@ def test_not_issued_by_leaves_that_users_tokens_out(
     assert names(admin_api.get(tokens_url, {"not_issued_by": user.user_id})) == ["Caller"]
 
 
+@pytest.mark.both
 def test_filters_go_together(
     admin_api: APIClient, tokens_url: str, user: Membership, issue: Issue, now: datetime
 ) -> None:
@@ -203,6 +210,7 @@ def test_filters_go_together(
     assert names(admin_api.get(tokens_url, asked)) == ["Gone"]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("query", ["issued_by", "not_issued_by"])
 @pytest.mark.parametrize("user_id", ["99999999999999999999", "0", "-1", str(2**63 - 1), str(2**63)])
 def test_issuer_that_cannot_exist_issued_nothing(
@@ -239,6 +247,7 @@ def test_filter_nobody_knows_is_no_obstacle(admin_api: APIClient, tokens_url: st
     assert names(admin_api.get(tokens_url, {"colour": "red"})) == ["Caller"]
 
 
+@pytest.mark.both
 def test_list_costs_the_same_queries_for_any_number_of_tokens(
     admin_api: APIClient,
     administrator: Membership,
@@ -259,6 +268,7 @@ def test_list_costs_the_same_queries_for_any_number_of_tokens(
 # --- Create ------------------------------------------------------------------------------------
 
 
+@pytest.mark.both
 def test_create_answers_200_with_the_token(
     admin_api: APIClient, tokens_url: str, administrator: Membership, version: str, now: datetime
 ) -> None:
@@ -389,6 +399,7 @@ def test_everything_that_the_form_lacks_is_told(admin_api: APIClient, tokens_url
     }
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("exp_date", "stored"),
     [
@@ -468,6 +479,7 @@ def test_removed_issuer_is_told(
     assert (told["deleted"], told["user_id"]) == (True, user.user_id)
 
 
+@pytest.mark.both
 def test_last_usage_is_told_as_an_instant(admin_api: APIClient, tokens_url: str) -> None:
     (caller,) = admin_api.get(tokens_url).json()
     assert INSTANT.fullmatch(caller["last_usage"])
@@ -494,6 +506,7 @@ def test_delete_answers_204_with_nothing_and_the_token_stops(
     assert api(key).get(tokens_url).status_code == 401
 
 
+@pytest.mark.both
 def test_delete_of_a_deleted_token_is_idempotent(
     admin_api: APIClient, tokens_url: str, user: Membership, issue: Issue
 ) -> None:

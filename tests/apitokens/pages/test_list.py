@@ -17,7 +17,7 @@ from apitokens.tokens import services as token_services
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory
 
-pytestmark = [pytest.mark.both, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 URL = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 
@@ -114,6 +114,7 @@ def test_person_who_was_deactivated_is_signed_out(users_browser: Client, user: M
 # --- What a row says ---------------------------------------------------------------------------
 
 
+@pytest.mark.both
 def test_row_says_everything_about_a_token(
     users_browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
@@ -230,6 +231,7 @@ def four(user: Membership, issue: Issue, now: datetime) -> None:
     token_services.delete(token=gone, by=Actor.member(user), at=now)
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -248,6 +250,7 @@ def test_status_filter_shows_active_tokens_unless_asked_otherwise(
     assert set(shown(users_browser, **query)) == expected
 
 
+@pytest.mark.both
 def test_role_filter(admins_browser: Client, administrator: Membership, issue: Issue) -> None:
     issue(administrator, name="Weak", role=Role.USERS)
     issue(administrator, name="Strong", role=Role.ADMINISTRATORS)
@@ -256,6 +259,7 @@ def test_role_filter(admins_browser: Client, administrator: Membership, issue: I
     assert shown(admins_browser, role="5") == []
 
 
+@pytest.mark.both
 def test_issued_by_filter(
     admins_browser: Client, administrator: Membership, user: Membership, issue: Issue
 ) -> None:
@@ -279,6 +283,7 @@ def test_issued_by_filter_offers_only_issuers_whose_tokens_the_reader_may_see(
     assert stranger.user.name not in page
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     "words", ["nightly", "NIGHTLY BACKUP", "night", "rotterdam", " backup ", "Ärger", "_", "100%"]
 )
@@ -290,6 +295,7 @@ def test_search_finds_words_in_name_and_description(
     assert shown(users_browser, q=words) == ["Nightly backup"]
 
 
+@pytest.mark.both
 def test_search_finds_the_issuer(
     admins_browser: Client, administrator: Membership, user: Membership, issue: Issue
 ) -> None:
@@ -299,6 +305,7 @@ def test_search_finds_the_issuer(
     assert shown(admins_browser, q=user.user.email) == ["Of the user"]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("form", ["{}", "{}$", "{}_", "{}$9f86d0"])
 def test_search_finds_the_id_however_it_was_pasted(
     users_browser: Client, user: Membership, issue: Issue, form: str
@@ -317,6 +324,7 @@ def test_search_does_not_reach_beyond_what_the_reader_may_see(
     assert shown(users_browser, q="Hidden", status="all") == []
 
 
+@pytest.mark.both
 def test_newest_token_comes_first(
     users_browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
@@ -325,6 +333,7 @@ def test_newest_token_comes_first(
     assert shown(users_browser) == ["New", "Old"]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("sort", "expected"),
     [
@@ -356,6 +365,7 @@ def test_columns_sort_both_ways(
     assert shown(admins_browser, sort=sign + sort) == (expected[::-1] if sign else expected)
 
 
+@pytest.mark.both
 def test_pages_show_every_token_once(users_browser: Client, user: Membership, issue: Issue) -> None:
     Account.objects.update(token_limit=100)
     for number in range(23):
@@ -375,6 +385,7 @@ def test_page_has_as_many_rows_as_asked(
     assert len(shown(users_browser, page_size=size)) == size
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("page", ["0", "-1", "99", "x", "9" * 5000, "", "1.5", "last"])
 def test_page_that_does_not_exist_shows_the_nearest_one(
     users_browser: Client, user: Membership, issue: Issue, page: str
@@ -404,6 +415,7 @@ def test_filters_that_find_nothing_say_so(
     assert "No token matches" in text(users_browser.get(URL, {"q": "nothing like it"}))
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("query", "value"),
     [
@@ -448,6 +460,7 @@ def test_issuer_of_another_account_is_told_like_one_that_does_not_exist(
     assert len(answers) == 1
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("query", ["%FF=%FF", "q=%ED%A0%80", "&&", "q=a&q=b", "%", "q[]=1"])
 def test_broken_query_is_no_fault_of_ours(users_browser: Client, query: str) -> None:
     assert users_browser.get(f"{URL}?{query}").status_code == 200
@@ -489,6 +502,7 @@ QUERIES = 10
 the use of the limit, the badge and the bell."""
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("count", [5, 50, 5000])
 def test_list_costs_the_same_queries_for_any_number_of_tokens(
     admins_browser: Client,
@@ -503,6 +517,7 @@ def test_list_costs_the_same_queries_for_any_number_of_tokens(
     assert answer.content.decode().count("table__title") == min(count, 100)
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("count", [5, 50, 500])
 def test_list_of_deleted_tokens_costs_the_same_queries_too(
     admins_browser: Client,
