@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from django.core.cache import cache
 from django.core.management import call_command
+from django.core.management.commands import flush
 from django.db import connection, connections
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
@@ -42,6 +43,8 @@ NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chrom
 NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
 ONCE = bool(os.environ.get("TEST_ONCE"))
 """Whether a run on PostgreSQL follows, which takes most of what touches the database."""
+MADE_BY_DJANGO = {"auth_permission", "django_content_type"}
+"""Tables that it fills after migrations."""
 ONE_DATABASE_WILL_DO = ("browser", "contract", "nginx", "samlp", "simplesamlphp")
 
 Issue = Callable[..., Issued]
@@ -177,16 +180,26 @@ def static_files() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def emptied_audit_log() -> Iterator[None]:
-    """Between tests the tables are emptied; the triggers that forbid it for events step aside."""
-    flush = BaseDatabaseOperations.execute_sql_flush
+def emptied_tables() -> Iterator[None]:
+    """Between tests the tables are emptied; the triggers that forbid it for events step aside.
+
+    Django's own tables of models and permissions stay as they are: making them anew, after each
+    test that commits, takes longer than most of these.
+    """
+    execute = BaseDatabaseOperations.execute_sql_flush
 
     def flush_everything(operations: Any, statements: list[str]) -> None:
         aside, back = _audit_triggers()
-        flush(operations, [*aside, *statements, *back])
+        execute(operations, [*aside, *statements, *back])
+
+    def statements(style: Any, connection: Any, **options: Any) -> list[str]:
+        tables = set(connection.introspection.django_table_names(only_existing=True))
+        return connection.ops.sql_flush(style, sorted(tables - MADE_BY_DJANGO), **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_everything)
+        patch.setattr(flush, "sql_flush", statements)
+        patch.setattr(flush, "emit_post_migrate_signal", lambda *_facts, **_options: None)
         yield
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -96,25 +97,27 @@ def browser(client: Client, old_hand: Membership, sign_in: SignIn) -> Client:
     return client
 
 
-@pytest.mark.parametrize(
-    ("query", "first"),
-    [
-        ("", "Living 11"),
-        ("?status=all", "Living 11"),
-        ("?status=deleted", "Buried 0"),
-        ("?status=deleted&page=4000", "Buried 999"),
-        ("?status=deleted&sort=name&page_size=100", "Buried 0"),
-        ("?status=deleted&q=buried+777", "Buried 777"),
-        ("?status=deleted&q=nothing+like+it", "No token matches"),
-        ("?status=all&q=200000042", "Buried 42"),
-        ("?status=expired", ""),
-    ],
-)
-def test_page_is_quick(browser: Client, quick: float, query: str, first: str) -> None:
-    answer = browser.get(f"{URL}{query}")
-    assert answer.status_code == 200
-    assert first in answer.content.decode()
-    assert seconds(lambda: browser.get(f"{URL}{query}")) < quick
+QUERIES = {
+    "": "Living 11",
+    "?status=all": "Living 11",
+    "?status=deleted": "Buried 0",
+    "?status=deleted&page=4000": "Buried 999",
+    "?status=deleted&sort=name&page_size=100": "Buried 0",
+    "?status=deleted&q=buried+777": "Buried 777",
+    "?status=deleted&q=nothing+like+it": "No token matches",
+    "?status=all&q=200000042": "Buried 42",
+    "?status=expired": "",
+}
+"""Queries of the list, and what their answers show. All in one test: whichever process runs a test
+of this module has to bury the tokens first."""
+
+
+def test_page_is_quick(browser: Client, quick: float) -> None:
+    for query, shown in QUERIES.items():
+        answer = browser.get(f"{URL}{query}")
+        assert answer.status_code == 200, query
+        assert shown in answer.content.decode(), query
+        assert seconds(partial(browser.get, f"{URL}{query}")) < quick, query
 
 
 def test_api_lists_the_living_quickly(

@@ -113,12 +113,12 @@ def test_bad_value_is_refused_with_a_sentence(load: Any, name: str, value: str) 
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, values[0]) for name, values in BAD.items()])
-def test_check_knows_every_setting(tmp_path: Path, name: str, value: str) -> None:
+@pytest.mark.parametrize("name", ["TOKEN_PEPPERS", "EMAIL_URL"])
+def test_commands_refuse_a_bad_value_with_that_sentence(tmp_path: Path, name: str) -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=ROOT,
-        env=environment_of(tmp_path, port=8000) | {name: value},
+        env=environment_of(tmp_path, port=8000) | {name: BAD[name][0]},
         capture_output=True,
         text=True,
     )
