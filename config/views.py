@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 while the database answers and notices go out in time; else 503, with the status
-    "unavailable", "misconfigured" (`faults` says why), "late" (no worker scans), or "held up" (no
-    mail leaves)."""
+    "unavailable", "misconfigured" (`faults` says why), "read only" (nothing can be changed), "late"
+    (no worker scans), or "held up" (no mail leaves)."""
     try:
         found = health(at=timezone.now())
     except Error:

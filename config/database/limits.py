@@ -23,7 +23,8 @@ STATEMENT_SECONDS = 20
 SQLITE_SECONDS = 5
 """For the one lock that all writers share."""
 
-_BOUNDS = (f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",) + (
+_BOUNDS = (
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
     f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'",
 )
 _IDLE = 0

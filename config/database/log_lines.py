@@ -32,6 +32,6 @@ class ShortenOutages(logging.Filter):
             self._logged_at, left_out, self._left_out = at, self._left_out, 0
         more = f" ({left_out} more like it)" if left_out else ""
         reason = " ".join(str(error).split()) or type(error).__name__
-        record.msg, record.args = "%s: %s%s", (record.getMessage(), reason, more)
+        record.msg, record.args = "%s: %s%s", (record.getMessage().rstrip("."), reason, more)
         record.exc_info = record.exc_text = None
         return True

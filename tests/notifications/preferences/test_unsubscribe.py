@@ -27,7 +27,7 @@ def person(member: Membership) -> Person:
 
 
 def path_for(member: Membership) -> str:
-    link = unsubscribe.link(person(member), TOKEN_EXPIRING)
+    link = unsubscribe.link(person(member), TOKEN_EXPIRING, email=member.user.email)
     return link.removeprefix("http://localhost:8000")
 
 
