@@ -9,7 +9,6 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
@@ -26,9 +25,7 @@ class Sessions(SessionMiddleware):
     happened, and it may be shown this once. What is lost is a message, or which account was opened
     last. A sign-in, whose answer brings the browser another session, does fail."""
 
-    def process_response(
-        self, request: HttpRequest, response: HttpResponseBase
-    ) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         sent = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
         is_another = sent is None or request.session.session_key != sent
         try:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-import time
+from time import monotonic
 
 from config.database.outages import outage_of
 
@@ -25,7 +25,7 @@ class ShortenOutages(logging.Filter):
         if error is None or outage_of(error) is None:
             return True
         with self._lock:
-            at = time.monotonic()
+            at = monotonic()
             if at - self._logged_at < EVERY:
                 self._left_out += 1
                 return False

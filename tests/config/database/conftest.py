@@ -29,7 +29,7 @@ FORM = {
     "form_key": str(uuid4()),
 }
 """What a browser sends: once only, if it is taken."""
-NEW = {"name": "CI", "exp_date": None, "client_user": {}}
+NEW: dict[str, Any] = {"name": "CI", "exp_date": None, "client_user": {}}
 Locked = Callable[[str, int], AbstractContextManager[None]]
 
 
@@ -51,7 +51,7 @@ def locked() -> Locked:
         names = {"dbname", "user", "host"} & parameters.keys()
         wanted = {name: parameters[name] for name in names}
         with psycopg.connect(**wanted) as other:
-            other.execute(f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE", [row_id])  # type: ignore[arg-type]
+            other.execute(f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE", [row_id])
             yield
 
     return act

@@ -20,7 +20,7 @@ def record_of(error: Exception) -> logging.LogRecord:
 
 def test_outage_leaves_one_line_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr(log_lines.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(log_lines, "monotonic", lambda: clock[0])
     shorten = ShortenOutages()
     records = [record_of(OperationalError("connection\nrefused")) for _each in range(446)]
 

@@ -1,7 +1,6 @@
 """What is shown once is shown, though the database goes away the moment it is committed."""
 
 import io
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from django.urls import reverse
 
 from accounts.models import Membership
 from apitokens.models import APIToken
-from apitokens.pages import views
+from apitokens.pages.listing import listing
 from tests.config.database.conftest import API, CREATE, FORM, NEW
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import PASSWORD, UserFactory
@@ -26,6 +25,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TOKEN = re.compile(r"[1-9][0-9]{8}\$[0-9a-f]{72}")
 VERIFIER = re.compile(r"verifier_[1-9][0-9]{8}_[0-9a-f]{72}")
+
+JSON = "application/json"
 
 GoesAway = Callable[[str], None]
 
@@ -77,13 +78,11 @@ def test_new_token_is_shown_although_the_session_was_signed_out_meanwhile(
     """Its last save fails, because another tab has deleted it."""
     sign_in(client, administrator)
 
-    listing = views.listing
-
     def listing_after_sign_out(*query: Any, **facts: Any) -> Any:
         client.session.delete()
         return listing(*query, **facts)
 
-    monkeypatch.setattr(views, "listing", listing_after_sign_out)
+    monkeypatch.setattr("apitokens.pages.views.listing", listing_after_sign_out)
     session = client.session
     session["_messages"] = '[["__json_message",0,25,"Said before","" ]]'
     session.save()
@@ -163,11 +162,9 @@ def test_refreshed_pair_is_shown(
     client: Client, user: Membership, goes_away_after: GoesAway, now: datetime
 ) -> None:
     credentials = {"username": user.user.email, "password": PASSWORD}
-    asked = {"content_type": "application/json"}
-    pair = client.post("/iam/auth/jwt/login", json.dumps(credentials), **asked).json()
+    pair = client.post("/iam/auth/jwt/login", credentials, JSON).json()
     goes_away_after("accounts_tokenfamily")
-    turned_in = json.dumps({"refresh": pair["refresh"]})
-    answer = client.post("/iam/auth/jwt/refresh", turned_in, **asked)
+    answer = client.post("/iam/auth/jwt/refresh", {"refresh": pair["refresh"]}, JSON)
 
     assert answer.status_code == 200
     assert answer.json()["refresh"] != pair["refresh"]
