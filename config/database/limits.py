@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 Handler = Callable[[HttpRequest], HttpResponse]
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
-LOCK_SECONDS = 3
+LOCK_SECONDS = 2
 """For a lock of PostgreSQL. Thirty people who change one account at once wait less."""
 STATEMENT_SECONDS = 20
 SQLITE_SECONDS = 5

@@ -84,7 +84,7 @@ def test_bounds_end_with_the_request(browser: Client) -> None:
 
     limit_waits(view)(RequestFactory().get("/"))
 
-    assert seen == [("3s", "20s")]
+    assert seen == [("2s", "20s")]
     assert (value_of("lock_timeout"), value_of("statement_timeout")) == ("0", "0")
 
 
