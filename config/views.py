@@ -30,7 +30,8 @@ def healthz(_request: HttpRequest) -> HttpResponse:
         found = health(at=timezone.now())
     except Error:
         logger.exception("The database does not answer.")
-        return JsonResponse({"status": "unavailable"}, status=503)
+        headers = {"Retry-After": str(Outage.AWAY.retry_after)}
+        return JsonResponse({"status": "unavailable"}, status=503, headers=headers)
     return JsonResponse(
         {
             "status": found.status,

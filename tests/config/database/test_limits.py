@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from accounts.authorization import recheck
 from accounts.authorization.actor import Actor
-from accounts.models import Membership
+from accounts.models import Account, Membership
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.usage.flusher import UsageFlusher
@@ -75,16 +75,17 @@ def test_statement_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch)
     assert outage_of(ended.value) is Outage.BUSY
 
 
-def test_bounds_end_with_the_request(browser: Client) -> None:
-    seen = []
+def test_bounds_end_with_the_request(account: Account) -> None:
+    seen: list[Any] = []
 
     def view(_request: Any) -> HttpResponse:
         seen.append((value_of("lock_timeout"), value_of("statement_timeout")))
+        seen.append(Account.objects.filter(pk=account.pk).update(name="Acme"))
         return HttpResponse()
 
     limit_waits(view)(RequestFactory().get("/"))
 
-    assert seen == [("2s", "20s")]
+    assert seen == [("2s", "20s"), 1]  # and the answer is the statement's
     assert (value_of("lock_timeout"), value_of("statement_timeout")) == ("0", "0")
 
 
