@@ -5,37 +5,26 @@ from datetime import datetime
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
+from accounts.authorization.lock_queue import lock_queue
 from accounts.models import Account, Membership, TokenFamily, User
 from accounts.roles import Role
 from accounts.signals import standing_changed
-
-LOCK_NOT_AVAILABLE = "55P03"
-_contended: set[int] = set()
-"""Accounts for whose lock somebody in this process has waited in vain."""
 
 
 def lock_account(account_id: int) -> Account:
     """Lock the account's row until the transaction ends: changes of its people are made in turn.
 
     `no_key` lets others insert rows that refer to it meanwhile. (On SQLite the transaction itself
-    is the lock.) Raises `OperationalError` if it stays locked for longer than a request waits. Then
-    nobody in this process waits for it any more until somebody gets it: those who come again and
-    again for one account would occupy the threads that serve all others.
+    is the lock.) Raises `OperationalError` if it stays locked for longer than a request waits.
     """
-    accounts = Account.objects.select_for_update(no_key=True, nowait=account_id in _contended)
-    try:
-        account = accounts.get(pk=account_id)
-    except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE:
-            _contended.add(account_id)
-        raise
-    _contended.discard(account_id)
-    return account
+    with lock_queue.place(account_id) as may_wait:
+        locked = Account.objects.select_for_update(no_key=True, nowait=not may_wait)
+        return locked.get(pk=account_id)
 
 
 def reauthorize(by: Actor, at: datetime) -> Actor:

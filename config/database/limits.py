@@ -17,8 +17,9 @@ from django.http import HttpRequest, HttpResponse
 Handler = Callable[[HttpRequest], HttpResponse]
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
-LOCK_SECONDS = 2
-"""For a lock of PostgreSQL. Thirty people who change one account at once wait less."""
+LOCK_SECONDS = 5
+"""For a lock of PostgreSQL. Thirty people who change one account at once wait less, on a busy
+machine too."""
 STATEMENT_SECONDS = 20
 SQLITE_SECONDS = 5
 """For the one lock that all writers share."""

@@ -55,7 +55,7 @@ def test_bounds_hold_behind_a_pooler_and_leak_to_nobody(browser: Client, pooled:
 
     limit_waits(view)(RequestFactory().get("/"))
 
-    assert seen == [("2s", "20s")] * 3
+    assert seen == [("5s", "20s")] * 3
     assert bounds() == ("0", "0")  # on the one connection that all share
     assert "New API token created" in browser.post(CREATE, FORM).content.decode()
     assert FORM["name"] in browser.get(LIST).content.decode()
