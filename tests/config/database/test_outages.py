@@ -14,7 +14,7 @@ from django.urls import reverse
 from accounts.models import Membership
 from apitokens.models import APIToken
 from config.database.outages import Outage, outage_of
-from config.database.wal import FileHolder
+from config.server.database_files import hold_database_files
 from config.views import server_error
 from tests.config.database.conftest import (
     API,
@@ -146,7 +146,8 @@ def test_full_disk_keeps_nobody_from_reading(
 ) -> None:
     token = api(issue(administrator).key)
     token.raise_request_exception = False
-    FileHolder().hold()
+    serve = hold_database_files(lambda *_request: [])
+    serve({}, None)  # the first request of a process that serves
     connection.close()
 
     with full_disk():
