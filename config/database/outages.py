@@ -24,8 +24,8 @@ class Outage(Enum):
         5,
         _("This takes too long just now"),
         _(
-            "Others are changing the same data. Nothing has changed. Wait a few seconds, then try "
-            "again."
+            "The portal is busy, or others are changing the same data. Nothing has changed. Wait a "
+            "few seconds, then try again."
         ),
     )
     FULL = (

@@ -47,7 +47,7 @@ def test_locked_account_is_said_and_waited_for_once(
     token = api(issue(administrator).key)
     token.raise_request_exception = False
     with locked("accounts_account", administrator.account_id):
-        assert "Others are changing" in unavailable(browser.post(CREATE, FORM))
+        assert "others are changing" in unavailable(browser.post(CREATE, FORM))
         assert "lock timeout" in caplog.text
         caplog.clear()
         refused = json.loads(unavailable(token.post(API, NEW, format="json")))

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from apitokens.models import APIToken
 from config.database.outages import Outage, outage_of
 from config.server.database_files import hold_database_files
 from config.views import server_error
+from notifications.models import Notice
 from tests.config.database.conftest import (
     API,
     CREATE,
@@ -26,6 +28,7 @@ from tests.config.database.conftest import (
     unavailable,
 )
 from tests.conftest import Api, Issue, is_on_postgresql
+from tests.factories import ACCOUNT_ID
 
 
 def raised(cause: Exception) -> Exception:
@@ -106,6 +109,14 @@ def test_page_about_it_speaks_the_language_of_the_browser() -> None:
 
 
 @pytest.fixture
+def notice(administrator: Membership, now: datetime) -> Notice:
+    """An entry of the Administrator's inbox that was not read yet."""
+    return Notice.objects.create(
+        user=administrator.user, account=administrator.account, kind="", title="", created_at=now
+    )
+
+
+@pytest.fixture
 def read_only(transactional_db: None) -> Iterator[None]:
     """The database can only be read."""
     with connection.cursor() as cursor:
@@ -117,11 +128,11 @@ def read_only(transactional_db: None) -> Iterator[None]:
 @pytest.mark.skipif(not is_on_postgresql(), reason="SQLite is not failed over")
 @pytest.mark.django_db(transaction=True)
 def test_read_only_database_is_read_and_its_connection_is_dropped(
-    browser: Client, administrator: Membership, issue: Issue, read_only: None
+    browser: Client, administrator: Membership, notice: Notice, read_only: None
 ) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW transaction_read_only")
     assert browser.get(LIST).status_code == 200
+    followed = browser.get(reverse("notifications:follow", args=[ACCOUNT_ID, notice.pk]))
+    assert followed.status_code == 302
     assert connection.connection is not None
     assert browser.get("/healthz").json()["status"] == "read only"
 
@@ -177,7 +188,7 @@ def test_locked_file_is_said_and_verification_does_not_wait_for_it(
     other.execute("BEGIN IMMEDIATE")
     try:
         assert api(key).get("/iam/auth/verify").status_code == 200
-        assert "Others are changing" in unavailable(browser.post(CREATE, FORM))
+        assert "others are changing" in unavailable(browser.post(CREATE, FORM))
         assert browser.get(reverse("mfa_index")).status_code == 200
     finally:
         other.close()
