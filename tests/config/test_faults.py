@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.test import RequestFactory
 
 from config.server.faults import answer_faults
+from config.server.peppers import require_right_peppers
 from config.verify_fast_path import shortcut
 
 VERIFY = "/iam/auth/verify"
@@ -55,3 +56,11 @@ def test_fault_in_front_of_django_is_answered_in_words(
     assert ("Retry-After" in page[1]) == status.startswith("503")
     assert b"secret" not in page[2]
     assert str(error) in caplog.text
+
+
+def test_peppers_that_cannot_be_checked_stop_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    with patch(
+        "apitokens.pepper_checks.require_right_peppers", side_effect=RuntimeError("a fault")
+    ):
+        assert say(require_right_peppers(django), "/sign-in/")[2] == b"Django"
+    assert "a fault" in caplog.text
