@@ -15,7 +15,17 @@ def main() -> None:
         settings.INSTALLED_APPS  # noqa: B018  # loads the settings
     except ImproperlyConfigured as error:
         sys.exit(f"The settings cannot be used: {error}")
-    execute_from_command_line(sys.argv)
+    from django.db import Error
+
+    from config.database.outages import outage_of
+
+    try:
+        execute_from_command_line(sys.argv)
+    except (Error, OSError) as error:
+        outage = outage_of(error)
+        if outage is None:
+            raise
+        sys.exit(f"{outage.title}: {error}")
 
 
 if __name__ == "__main__":

@@ -89,6 +89,9 @@ class PepperGuard:
         except Error:
             _close()
             return None
+        except Exception:  # stands in front of Django, which answers what it can
+            logger.exception("The peppers could not be checked.")
+            return None
         self.is_confirmed = True
         return None
 

@@ -104,11 +104,12 @@ MIDDLEWARE = [
     "config.middleware.require_https_and_no_store_for_api",
     "config.middleware.answer_while_busy",
     "config.middleware.skip_middleware_for_verification",
+    "config.database.limits.limit_waits",
     "config.middleware.keep_secret_addresses",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "accounts.http.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -439,13 +440,16 @@ LOG_LEVEL = read.choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITI
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"redact_tokens": {"()": "apitokens.log_redaction.RedactTokens"}},
+    "filters": {
+        "shorten_outages": {"()": "config.database.log_lines.ShortenOutages"},
+        "redact_tokens": {"()": "apitokens.log_redaction.RedactTokens"},
+    },
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["redact_tokens"],
+            "filters": ["shorten_outages", "redact_tokens"],
         }
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},

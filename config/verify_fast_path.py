@@ -3,9 +3,11 @@
 An empty request costs Django several times what it takes to check a token. So requests that need no
 I/O are answered here: for a token that was looked up less than `VERIFY_CACHE_SECONDS` ago, and for
 a refusal without a look-up. All others, and unusual ones, go to Django. Both word their answer by
-`apitokens.api.responses`, and the tests compare them.
+`apitokens.api.responses`, and the tests compare them. A fault in here is logged, and Django answers
+in its place.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from http import HTTPStatus
@@ -24,6 +26,8 @@ from apitokens.api.responses import (
 from apitokens.verification.authorization_header import Requirement
 from apitokens.verification.verify import verify_from_cache
 from config.middleware import security_headers
+
+logger = logging.getLogger(__name__)
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -64,22 +68,38 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
     """Answer from the cache where that is possible; leave all other requests to `serve`."""
 
     def serve_or_answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        request = _request_key(environ) if environ.get("PATH_INFO") == PATH else None
-        if request is None:
+        if environ.get("PATH_INFO") != PATH:
             return serve(environ, start_response)
-        given = answer_requirement(
-            request.requirement,
-            authorization=environ.get("HTTP_AUTHORIZATION"),
-            at=timezone.now(),
-            address=request.address,
-            verify=verify_from_cache,
-        )
-        if given is None:
+        try:
+            answer = _answer(environ)
+        except Exception:
+            logger.exception("The fast path failed; Django answers.")
+            answer = None
+        if answer is None:
             return serve(environ, start_response)
-        start_response(_status_line(given.status), given.headers + request.headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [given.body]
+        status, headers, body = answer
+        start_response(status, headers)
+        return body
 
     return serve_or_answer
+
+
+def _answer(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], list[bytes]] | None:
+    """Status line, headers and body of the answer; None if Django has to give it."""
+    request = _request_key(environ)
+    if request is None:
+        return None
+    given = answer_requirement(
+        request.requirement,
+        authorization=environ.get("HTTP_AUTHORIZATION"),
+        at=timezone.now(),
+        address=request.address,
+        verify=verify_from_cache,
+    )
+    if given is None:
+        return None
+    body = [] if environ["REQUEST_METHOD"] == "HEAD" else [given.body]
+    return _status_line(given.status), given.headers + request.headers, body
 
 
 def _request_key(environ: dict[str, Any]) -> _RequestKey | None:

@@ -1,16 +1,19 @@
 """Views that belong to no app: health, the API's description, and error pages."""
 
 import logging
+import sys
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
 from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from config.api_docs.page import openapi_json, reference
+from config.database.outages import Outage, outage_of
 from config.middleware import is_api
 from notifications.health import health
 
@@ -21,13 +24,14 @@ logger = logging.getLogger(__name__)
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 while the database answers and notices go out in time; else 503, with the status
-    "unavailable", "misconfigured" (`faults` says why), "late" (no worker scans), or "held up" (no
-    mail leaves)."""
+    "unavailable", "misconfigured" (`faults` says why), "read only" (nothing can be changed), "late"
+    (no worker scans), or "held up" (no mail leaves)."""
     try:
         found = health(at=timezone.now())
     except Error:
         logger.exception("The database does not answer.")
-        return JsonResponse({"status": "unavailable"}, status=503)
+        headers = {"Retry-After": str(Outage.AWAY.retry_after)}
+        return JsonResponse({"status": "unavailable"}, status=503, headers=headers)
     return JsonResponse(
         {
             "status": found.status,
@@ -88,9 +92,30 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer an exception that no view and no middleware has caught. An outage of the database is
+    no fault: 503 says so, and when to come again."""
+    if outage := outage_of(sys.exception()):
+        return _unavailable(request, outage)
     if is_api(request):
         return _api_error("Something went wrong on our side. Try again later.", 500)
     return defaults.server_error(request)
+
+
+def _unavailable(request: HttpRequest, outage: Outage) -> HttpResponse:
+    """Say it without the database: so without the reader's session and settings, too."""
+    if is_api(request):
+        with translation.override("en"):
+            message = f"{outage.title}. {outage.explanation}"
+        body = {"message": message, "code": outage.code}
+        response: HttpResponse = JsonResponse(body, status=503)
+    else:
+        language = getattr(request, "LANGUAGE_CODE", None)
+        with translation.override(language or translation.get_language_from_request(request)):
+            page = render_to_string("503_database.html", {"outage": outage})
+        response = HttpResponse(page, status=503)
+    response.headers["Retry-After"] = str(outage.retry_after)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _api_error(message: str, status: int) -> HttpResponse:

@@ -12,6 +12,8 @@ _django = get_wsgi_application()  # before imports that need Django's apps
 
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
 from config.server.bodies import read_chunked  # noqa: E402
+from config.server.database_files import hold_database_files  # noqa: E402
+from config.server.faults import answer_faults  # noqa: E402
 from config.server.peppers import require_right_peppers  # noqa: E402
 from config.verify_fast_path import WSGIApplication, shortcut  # noqa: E402
 
@@ -32,5 +34,7 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
     return serve_utf_8
 
 
-application = shortcut(require_right_peppers(read_chunked(utf_8_only(_django))))
+application = shortcut(
+    answer_faults(hold_database_files(require_right_peppers(read_chunked(utf_8_only(_django)))))
+)
 install_sigterm_flush()

@@ -1,10 +1,14 @@
 """Health of background notifications, for /healthz and `manage.py status`."""
 
+import os
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
+from shutil import disk_usage
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
@@ -18,6 +22,9 @@ HELD_UP_AFTER = timedelta(minutes=15)
 so do a mail server's restart and the usual greylisting."""
 STARTED_AT = timezone.now()
 """When this process started. Until three intervals later nobody can be late for it."""
+
+LEAST_FREE = 1 << 20
+"""Bytes: what a request writes is some thousand."""
 
 SCAN_HEARTBEAT = "expirations_scanned"
 """Recorded by the scan that decides who is told what, when it is done."""
@@ -50,6 +57,8 @@ class Health(NamedTuple):
     is_silent: bool
     """The scan or the delivery has missed three intervals: is there a worker?"""
     faults: list[str]
+    takes_changes: bool = True
+    """False while the database can only be read, or has no room."""
 
     @property
     def is_held_up(self) -> bool:
@@ -57,13 +66,15 @@ class Health(NamedTuple):
 
     @property
     def is_well(self) -> bool:
-        return not (self.faults or self.is_silent or self.is_held_up)
+        return self.takes_changes and not (self.faults or self.is_silent or self.is_held_up)
 
     @property
     def status(self) -> str:
         """One word for machines."""
         if self.faults:
             return "misconfigured"
+        if not self.takes_changes:
+            return "read only"
         if self.is_silent:
             return "late"
         return "held up" if self.is_held_up else "ok"
@@ -92,7 +103,25 @@ def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
         failed=mails[State.FAILED].number if State.FAILED in mails else 0,
         is_silent=any(_is_late(beat, started_at, at) for beat in (scan_at, delivery_at)),
         faults=faults(at),
+        takes_changes=takes_changes(),
     )
+
+
+def takes_changes() -> bool:
+    """False for a database that can only be read (a standby, say), and for SQLite on a full disk.
+    Asks, and changes nothing."""
+    if connection.vendor == "sqlite":
+        return _has_room(Path(str(connection.settings_dict["NAME"])))
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        return bool(cursor.fetchone() == ("off",))
+
+
+def _has_room(database: Path) -> bool:
+    """True if the file may be written to, and there is room for some changes beside it."""
+    if not database.is_file():
+        return True  # in memory
+    return os.access(database, os.W_OK) and disk_usage(database.parent).free >= LEAST_FREE
 
 
 class _Some(NamedTuple):

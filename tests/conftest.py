@@ -36,11 +36,13 @@ from tests.factories import ACCOUNT_ID, PASSWORD, AccountFactory, MembershipFact
 from tests.factories import issue as issue_for
 from tests.idp import samlp, simplesamlphp
 from tests.idp.simplesamlphp import SimpleSAMLphp
+from tests.pgbouncer import pgbouncer_path
 
 CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first needs two thirds of the time of the others, which also draw a window nobody sees."""
 NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chromium-headless-shell"
 NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
+NO_PGBOUNCER = "needs PgBouncer; get it with: apt-get install pgbouncer"
 ONCE = bool(os.environ.get("TEST_ONCE"))
 """Whether a run on PostgreSQL follows, which takes most of what touches the database."""
 MADE_BY_DJANGO = {"auth_permission", "django_content_type"}
@@ -119,11 +121,13 @@ def _fixtures(item: pytest.Item) -> set[str]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Without Chromium and nginx the tests that need them are skipped, but never in CI."""
+    """Without Chromium, nginx or PgBouncer tests that need them are skipped, but never in CI."""
     if item.get_closest_marker("browser") and chromium_path() is None:
         give_up(NO_CHROMIUM)
     if item.get_closest_marker("nginx") and nginx_path() is None:
         give_up(NO_NGINX)
+    if item.get_closest_marker("pgbouncer") and is_on_postgresql() and pgbouncer_path() is None:
+        give_up(NO_PGBOUNCER)
 
 
 def give_up(reason: str) -> NoReturn:

@@ -1,10 +1,13 @@
 """Parts that commands share: reading a password, finding accounts, wording refusals."""
 
+import contextlib
 import sys
+from collections.abc import Mapping
 from getpass import getpass
+from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import Account
@@ -72,3 +75,25 @@ def as_command_error(refusal: ValidationError | PermissionDenied) -> CommandErro
             for message in messages
         )
     )
+
+
+@sensitive_variables()
+def show_once(
+    command: BaseCommand, secret: str, facts: Mapping[str, Any], *, tells: bool = True
+) -> None:
+    """Print a secret that is kept nowhere; then, if it `tells` them, facts about it on the standard
+    error. The secret comes first: a standard error that is closed must not take it away.
+
+    Raises `CommandError` if the secret cannot be written.
+    """
+    try:
+        command.stdout.write(secret)
+        command.stdout.flush()
+    except (OSError, ValueError) as error:  # the second: a closed file
+        raise CommandError(
+            f"It was issued, with the id {facts['id']}, but cannot be written ({error}). Nobody "
+            "can show it again: delete it, and issue another."
+        ) from None
+    with contextlib.suppress(OSError, ValueError):
+        for name, value in facts.items() if tells else ():
+            command.stderr.write(f"{name.replace('_', ' ')}: {value}", command.style.SUCCESS)

@@ -11,6 +11,7 @@ from django.urls.converters import StringConverter
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
+from accounts.http.shown_once import render_before_commit
 from accounts.sign_in import security_views as security
 from accounts.sign_in import views as sign_in
 from notifications import links  # noqa: F401  # the converter <secret:…>
@@ -67,7 +68,7 @@ urlpatterns = [
     path("profile/security/app/remove/", atomic(totp.deactivate_totp), name="mfa_deactivate_totp"),
     path(
         "profile/security/recovery-codes/",
-        never_cache(codes.view_recovery_codes),
+        never_cache(render_before_commit(codes.view_recovery_codes)),
         name="mfa_view_recovery_codes",
     ),
     path(

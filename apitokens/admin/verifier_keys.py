@@ -78,7 +78,8 @@ class VerifierKeyAdmin(ListAdmin):
     def response_add(
         self, request: HttpRequest, obj: VerifierKey, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the key in the answer itself: it is kept nowhere."""
+        """Show the key in the answer itself: it is kept nowhere. The page is made before the change
+        is committed, so that nothing can fail between that and its showing."""
         issued: IssuedVerifier = request._issued  # type: ignore[attr-defined]  # see save_model
         context = {
             **self.admin_site.each_context(request),
@@ -87,7 +88,7 @@ class VerifierKeyAdmin(ListAdmin):
             "plaintext": issued.key.spell("_"),
         }
         template = "admin/apitokens/verifierkey/shown_once.html"
-        answer = TemplateResponse(request, template, context)
+        answer = TemplateResponse(request, template, context).render()
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

@@ -1,5 +1,6 @@
 """The pages of API tokens: list, one token, create (with the one-time dialog) and delete."""
 
+import logging
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
@@ -9,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import F
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -28,6 +30,8 @@ from apitokens.pages.forms import FIELDS, TokenForm
 from apitokens.pages.listing import listing, row
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
+
+logger = logging.getLogger(__name__)
 
 
 @require_safe
@@ -151,14 +155,29 @@ def _issue(request: MemberRequest, form: TokenForm) -> HttpResponse:
         at=timezone.now(),
     )
     plaintext = key.spell("$")
-    context = _listing(request, QueryDict()) | {
-        "issued": {"token": token, "plaintext": plaintext},
-        "curl_line": (
-            f"curl -H 'Authorization: APIKey {plaintext}' "
-            f"'{settings.BASE_URL}/iam/clients/{token.account_id}/tokens'"
-        ),
-    }
-    return render(request, "apitokens/created.html", context)
+    return _show_once(
+        request,
+        {
+            "issued": {"token": token, "plaintext": plaintext},
+            "curl_line": (
+                f"curl -H 'Authorization: APIKey {plaintext}' "
+                f"'{settings.BASE_URL}/iam/clients/{token.account_id}/tokens'"
+            ),
+            "list_url": _list_path(request),
+        },
+    )
+
+
+@sensitive_variables()
+def _show_once(request: MemberRequest, shown: dict[str, Any]) -> HttpResponse:
+    """Show what can be shown this once. It stands before the list of tokens; whatever hinders that,
+    it stands alone, in a page that asks the database nothing."""
+    try:
+        context = _listing(request, QueryDict()) | shown
+        return render(request, "apitokens/created.html", context)
+    except Exception:
+        logger.exception("A new API token is shown without the list behind it.")
+        return HttpResponse(render_to_string("apitokens/created/alone.html", shown))
 
 
 def _list_path(request: MemberRequest) -> str:

@@ -32,6 +32,8 @@ ENDS_WITHIN = 5.0
 """Seconds that a server has to end after SIGTERM before the process ends itself."""
 LAST_FLUSH_SECONDS = 4.0
 """How long a process that ends tries to store its uses: less than `ENDS_WITHIN`."""
+FIRST_USE_WAITS = 0.1
+"""Seconds that the answer to a client may wait for a lock: then its use waits in the buffer."""
 LAST_FLUSH_PAUSE = 0.05
 """Seconds between tries, for a database that refuses at once."""
 
@@ -206,7 +208,7 @@ def _exit_after_grace() -> None:
 def _store_first(use: Use) -> None:
     buffer = usage_flusher.buffer
     try:
-        store_usage([use])
+        store_usage([use], waits=FIRST_USE_WAITS)
     except Error:
         logger.exception("The use of API token %s at %s has to wait.", use.token_id, use.last_at)
         buffer.put_back([use])

@@ -18,6 +18,7 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.http.client_ip import network_of, parse_address
 from accounts.models import AuditEvent
+from apitokens.lock_patience import atomic_within
 from apitokens.models import APIToken, TokenAddress, TokenUseDay
 from apitokens.usage.notifications import notify_new_addresses
 
@@ -29,7 +30,9 @@ ADDRESSES_OF_A_TOKEN = 100
 everywhere, and that it comes from somewhere else is no news any more."""
 ADDRESSES_KEPT = timedelta(days=90)
 DAYS_KEPT = 31
-WAIT_FOR_LOCKS = "500ms"
+FLUSH_WAITS = 0.5
+"""Seconds: scans and deletions go first. It stops waiting before PostgreSQL looks for deadlocks, so
+that it is this transaction that tries again."""
 NEW_ADDRESS = "token.used_from_new_address"
 
 
@@ -79,15 +82,20 @@ def in_parts(uses: Iterable[Use], *, tokens_at_once: int | None = None) -> Itera
         yield [use for token_id in some for use in by_token[token_id]]
 
 
-@transaction.atomic
-def store_usage(uses: Collection[Use], *, is_reported: bool = True) -> None:
+def store_usage(
+    uses: Collection[Use], *, is_reported: bool = True, waits: float = FLUSH_WAITS
+) -> None:
     """Add these uses to what the database has.
 
     A use from a place that the token has never been used from leaves an audit event, and for
     Administrators' tokens a notice, unless `is_reported` is false. Raises Django's
-    `OperationalError` if the rows stay locked.
+    `OperationalError` if rows stay locked for longer than it `waits`.
     """
-    _set_lock_timeout()
+    with atomic_within(waits):
+        _store(uses, is_reported=is_reported)
+
+
+def _store(uses: Collection[Use], *, is_reported: bool) -> None:
     tokens = _locked(use.token_id for use in uses)
     uses = [_with_clean_address(use) for use in uses if use.token_id in tokens]
     _add_to_days(uses)
@@ -122,14 +130,6 @@ def _joined(one: Use, other: Use) -> Use:
         last_at=max(one.last_at, other.last_at),
         times=one.times + other.times,
     )
-
-
-def _set_lock_timeout() -> None:
-    """Let scans and deletions go first: stop waiting before PostgreSQL looks for deadlocks, so that
-    it is this transaction that tries again."""
-    if _is_on_postgresql():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [WAIT_FOR_LOCKS])
 
 
 def _is_on_postgresql() -> bool:

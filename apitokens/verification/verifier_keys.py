@@ -144,8 +144,11 @@ def _record_use(key: keys.Key, row: VerifierKey, *, at: datetime, address: str |
     present = VerifierKey.objects.filter(pk=row.pk, deleted_at=None)
     minute = at.replace(second=0, microsecond=0)
     current = current_pepper()
+    is_due = row.last_used_at is None or row.last_used_at < minute
+    if not is_due and row.pepper == current:
+        return
     with best_effort_write(logger, "The use of verifier key %s was not written down.", row.pk):
-        if row.last_used_at is None or row.last_used_at < minute:
+        if is_due:
             earlier = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at)
             present.filter(earlier).update(last_used_at=at, last_used_address=address)
         if row.pepper != current:

@@ -22,6 +22,7 @@ from django.core import checks
 from django.core.management import call_command
 from django.db import DatabaseError, connections
 
+from config.database.outages import FULL_DISK, Outage, outage_of
 from config.launcher import preflight, processes
 from config.launcher.preflight import NotReady
 
@@ -78,6 +79,11 @@ def main() -> int:
     except NotReady as reason:
         sys.stderr.write(f"{reason}\n")
         return 1
+    except OSError as error:  # wherever it comes up: secrets, static files, the queue
+        if error.errno not in FULL_DISK:
+            raise
+        sys.stderr.write(f"{preflight.disk_full(_data_dir())}\n")
+        return 1
     return 0
 
 
@@ -86,7 +92,7 @@ def _read_config() -> ServerConfig:
     config = ServerConfig(
         host=os.environ.get("HOST") or "127.0.0.1",
         port=preflight.number("PORT", 8000, highest=65535),
-        data_dir=Path(os.environ.get("DATA_DIR") or ROOT / "var").expanduser().resolve(),
+        data_dir=_data_dir(),
         workers=preflight.number("WEB_WORKERS", 2, highest=256),
         threads=preflight.number("WEB_THREADS", 16, highest=256),
     )
@@ -96,6 +102,10 @@ def _read_config() -> ServerConfig:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
     return config
+
+
+def _data_dir() -> Path:
+    return Path(os.environ.get("DATA_DIR") or ROOT / "var").expanduser().resolve()
 
 
 def _prepare(host: str) -> str:
@@ -115,6 +125,8 @@ def _prepare(host: str) -> str:
             _say(str(message))
         welcome = _seed(host)
     except DatabaseError as error:
+        if outage_of(error) is Outage.FULL:
+            raise NotReady(preflight.disk_full(_data_dir())) from None
         raise NotReady(f"The database cannot be prepared: {error}") from None
     connections.close_all()
     return welcome

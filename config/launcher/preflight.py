@@ -16,13 +16,21 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from redis import Redis, RedisError
 
+from config.database.outages import FULL_DISK
 from config.env.databases import parse_database_url
 from config.env.numbers import parse_number
 from config.env.urls import parse_base_url, parse_email_url, parse_redis_url
 
+PROBE_BYTES = 1 << 20
+"""More than a start writes where everything was prepared before."""
+
 
 class NotReady(Exception):
     """The portal cannot start; the message says why and what to do."""
+
+
+def disk_full(path: Path) -> str:
+    return f"There is no room left on the disk of DATA_DIR {path}. Make room, then start again."
 
 
 def number(name: str, default: int, *, highest: int) -> int:
@@ -53,9 +61,11 @@ def make_data_dir(path: Path) -> None:
     """Make the folder, readable to its owner only, and check that it can be written to."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(bytes(PROBE_BYTES))
     except OSError as error:
+        if error.errno in FULL_DISK:
+            raise NotReady(disk_full(path)) from None
         reason = "it is no folder" if path.exists() and not path.is_dir() else error.strerror
         raise NotReady(
             f"DATA_DIR {path} cannot be written to ({reason}). "

@@ -1,6 +1,6 @@
 """Answers that are given in front of Django."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -8,14 +8,21 @@ WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def respond(
-    environ: dict[str, Any], start_response: Any, status: HTTPStatus, *, kind: str, text: str
+    environ: dict[str, Any],
+    start_response: Any,
+    status: HTTPStatus,
+    *,
+    kind: str,
+    text: str,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> Iterable[bytes]:
     """Answer with a text of this content type, which nobody may keep."""
     body = text.encode()
-    headers = [
+    sent = [
         ("Content-Type", kind),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
+        *headers,
     ]
-    start_response(f"{status.value} {status.phrase}", headers)
+    start_response(f"{status.value} {status.phrase}", sent)
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]

@@ -37,7 +37,8 @@ Clock = Callable[[], datetime]
 
 
 class LostClaim(Exception):
-    """Another sender has this mail now: the lease lapsed."""
+    """The mail must not go out as it is: another sender has it, because the lease lapsed, or its
+    reader has another address, is switched off or is gone."""
 
 
 def _new_owner() -> str:
@@ -62,16 +63,26 @@ class Batch:
         free = Mail.objects.filter(pk__in=found, state__in=[State.PENDING, State.CLAIMED])
         free.update(state=State.CLAIMED, owner=self.owner, lease_until=at + lease())
         claimed = Mail.objects.filter(pk__in=found, state=State.CLAIMED, owner=self.owner)
-        self.mails = list(claimed.select_related("user", "account").order_by("next_try_at"))
+        self.mails = list(claimed.order_by("next_try_at"))
         return bool(found)
+
+    def reread(self, mail: Mail) -> Mail:
+        """The mail with its reader and account as they are now: those before it may have taken a
+        while. Raises `LostClaim`."""
+        found = self._ours([mail]).filter(state=State.CLAIMED).select_related("user", "account")
+        if (present := found.first()) is None:
+            raise LostClaim
+        return present
 
     def renew_leases(self) -> None:
         """Hold on to what was not begun: a slow mail server must not set the next sender on it."""
         self._ours(self.mails).update(lease_until=self.clock() + lease())
 
     def mark_handing_over(self, mail: Mail) -> None:
-        """Commit that the next step cannot be undone. Raises `LostClaim` if it is not ours."""
-        marked = self._ours([mail]).filter(state=State.CLAIMED)
+        """Commit that the next step cannot be undone. Raises `LostClaim` if it is not ours, or not
+        the reader's any more for whom it was written: the server may have been slow."""
+        reader = {"user__email": mail.user.email, "user__is_active": True}
+        marked = self._ours([mail]).filter(state=State.CLAIMED, **reader)
         lease_until = self.clock() + lease()
         if not marked.update(state=State.HANDING_OVER, lease_until=lease_until):
             raise LostClaim
@@ -113,6 +124,11 @@ class Batch:
         waiting = self._release(self.mails, State.PENDING, reason=reason, next_try_at=later)
         self.mails = []
         return failed, waiting
+
+    def put_back(self, mail: Mail) -> None:
+        """Let a mail that was not handed over be claimed again, and be written anew."""
+        claimed = self._ours([mail]).filter(state=State.CLAIMED)
+        claimed.update(state=State.PENDING, owner="", lease_until=None)
 
     def give_back(self) -> None:
         """Leave what was claimed and not begun to the next sender."""

@@ -87,13 +87,15 @@ class Sender:
         """Send one claimed mail. Returns why the server is down; "" if it is not."""
         clock = self.batch.clock
         try:
+            mail = self.batch.reread(mail)
             message = _compose(mail, at=clock())
             if message is None:
                 self.outcome.dropped += self.batch.mark_dropped(mail)
                 return ""
             self.transport.send(message, lambda: self.batch.mark_handing_over(mail))
         except LostClaim:
-            logger.warning("Mail %s took too long; another sender has it.", mail.pk)
+            logger.warning("Mail %s waits: another sender has it, or its reader changed.", mail.pk)
+            self.batch.put_back(mail)
         except DeliveryUnknown as doubt:
             self.outcome.in_doubt += resolve_uncertain_delivery(mail, str(doubt), at=clock())
             return str(doubt)

@@ -104,9 +104,13 @@ def _layout_context(mail: Mail, heading: str) -> dict[str, str]:
         "reader_name": one_name(mail.user.name) if mail.user.name else mail.user.email,
         "account_name": one_name(mail.account.name) if mail.account else "",
         "settings_url": settings.BASE_URL + unsubscribe.settings_path(person) if person else "",
-        "unsubscribe_url": unsubscribe.link(person, EVERY_KIND[mail.kind]) if person else "",
+        "unsubscribe_url": _unsubscribe_url(mail, person) if person else "",
         "base_url": settings.BASE_URL,
     }
+
+
+def _unsubscribe_url(mail: Mail, person: Person) -> str:
+    return unsubscribe.link(person, EVERY_KIND[mail.kind], email=mail.user.email)
 
 
 def reader_of(mail: Mail) -> Person:

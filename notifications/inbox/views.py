@@ -1,6 +1,9 @@
 """The pages of the inbox."""
 
+import logging
+
 from django.contrib import messages
+from django.db import Error
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -14,6 +17,8 @@ from notifications.inbox.listing import inbox_of
 from notifications.links import path_to
 from notifications.models import Notice
 from notifications.recipients import PersonRequest, person_required
+
+logger = logging.getLogger(__name__)
 
 
 @require_safe
@@ -29,9 +34,13 @@ def inbox(request: PersonRequest) -> HttpResponse:
 @never_cache
 @person_required
 def follow(request: PersonRequest, pk: int) -> HttpResponse:
-    """Mark a notice as read, and redirect to the page that it is about."""
+    """Mark a notice as read, and redirect to the page that it is about: also where that cannot be
+    marked just now."""
     notice = _own_notice(request, pk)
-    services.mark_read(person=request.person, notice_id=notice.pk, at=timezone.now())
+    try:
+        services.mark_read(person=request.person, notice_id=notice.pk, at=timezone.now())
+    except Error:
+        logger.warning("Notice %s was not marked as read.", notice.pk, exc_info=True)
     return HttpResponseRedirect(notice.link or _inbox_path(request))
 
 

@@ -1,6 +1,7 @@
 """The link that stops one kind of mail, without a sign-in."""
 
 from datetime import timedelta
+from hashlib import sha256
 from typing import NamedTuple
 
 from django.apps import apps
@@ -18,12 +19,14 @@ GOOD_FOR = timedelta(days=365)
 
 
 class BadLink(Exception):
-    """The link is damaged, too old, or names a person or an account that no longer exists."""
+    """The link is damaged, too old, names a person or an account that no longer exists, or was
+    mailed to an address that is not the person's any more."""
 
 
-def link(person: Person, kind: Kind) -> str:
-    """The address that a mail carries; good for a year."""
-    signed: str = signing.dumps([*person, kind.code], salt=SALT)
+def link(person: Person, kind: Kind, *, email: str) -> str:
+    """The address that a mail to this e-mail address carries; good for a year, or until the person
+    has another address: whoever reads the former one must learn and change nothing."""
+    signed: str = signing.dumps([*person, kind.code, _mark(email)], salt=SALT)
     return settings.BASE_URL + path_to("notifications:unsubscribe", signed=signed)
 
 
@@ -48,10 +51,17 @@ class Stop(NamedTuple):
 def read(signed: str) -> Stop:
     """Read what a link stops, and for whom. Raises `BadLink`."""
     try:
-        user_id, account_id, code = signing.loads(signed, salt=SALT, max_age=GOOD_FOR)
+        user_id, account_id, code, *marks = signing.loads(signed, salt=SALT, max_age=GOOD_FOR)
         user = get_user_model().objects.get(pk=user_id)
         account = apps.get_model("accounts", "Account").objects.get(pk=account_id)
         kind = KINDS[code]
     except (signing.BadSignature, KeyError, ObjectDoesNotExist):
         raise BadLink from None
+    if marks and marks != [_mark(user.email)]:  # links of former versions have none
+        raise BadLink
     return Stop(Person(user.pk, account.pk), kind, user.email, str(account))
+
+
+def _mark(email: str) -> str:
+    """Tells whether an address is the same. Without a key: links outlive SECRET_KEY."""
+    return sha256(f"{SALT}:{email}".encode()).hexdigest()[:16]

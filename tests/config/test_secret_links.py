@@ -82,7 +82,9 @@ def links(administrator: Membership, now: datetime) -> dict[str, str]:
         "account_reset_password_from_key": path_in(mail_to(user.email)),
         "accounts:confirm_email": email_change.path(user, "new@example.net"),
         "accounts:invitation": path_in(mail_to("maria@example.com")),
-        "notifications:unsubscribe": urlsplit(unsubscribe.link(person, TOKEN_EXPIRING)).path,
+        "notifications:unsubscribe": urlsplit(
+            unsubscribe.link(person, TOKEN_EXPIRING, email=user.email)
+        ).path,
     }
 
 

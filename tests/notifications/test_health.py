@@ -23,7 +23,7 @@ from notifications.email import delivery
 from notifications.health import HELD_UP_AFTER, MISSED_INTERVALS
 from notifications.models import State
 from notifications.services import record_heartbeat
-from tests.conftest import Issue
+from tests.conftest import Issue, is_on_postgresql
 from tests.mailserver import MailServer, Mood
 from tests.notifications.conftest import MakeMail
 
@@ -182,12 +182,28 @@ def test_health_tells_nothing_about_people(
     assert user.user.email not in str(told)
 
 
-def test_health_costs_three_queries_and_two_for_the_peppers(
+def test_health_costs_three_queries_one_for_the_server_and_two_for_the_peppers(
     client: Client, django_assert_num_queries: Any, now: datetime
 ) -> None:
     works(now)
-    with django_assert_num_queries(3 + 2):
+    with django_assert_num_queries(3 + is_on_postgresql() + 2):
         client.get("/healthz")
+
+
+def test_full_disk_is_told(
+    client: Client, now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of SQLite, whose file this machine has."""
+    works(now)
+    monkeypatch.setattr(health, "LEAST_FREE", 1 << 62)
+    (tmp_path / "database").touch()
+    assert health._has_room(tmp_path / "nowhere")
+    assert not health._has_room(tmp_path / "database")
+
+    monkeypatch.setattr(health, "takes_changes", lambda: False)
+    code, told = healthz(client, now)
+    assert (code, told["status"]) == (503, "read only")
+    assert "Nothing can be changed" in status()[1]
 
 
 def status() -> tuple[str, str, int]:

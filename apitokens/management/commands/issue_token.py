@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.authorization.actor import Actor, EntryPoint
-from accounts.management.terminal import as_command_error, find_account, storable
+from accounts.management.terminal import as_command_error, find_account, show_once, storable
 from accounts.models import Account, Membership
 from accounts.roles import ROLE_NAMES, Role
 from apitokens.pages.forms import a_year_after, end_of_day
@@ -70,13 +70,9 @@ class Command(BaseCommand):
 
     @sensitive_variables()
     def _tell(self, issued: Issued, *, as_json: bool) -> None:
-        facts = _facts(issued)
-        if as_json:
-            self.stdout.write(json.dumps({**facts, "token": issued.key.spell()}))
-            return
-        for name, value in facts.items():
-            self.stderr.write(f"{name.replace('_', ' ')}: {value}", self.style.SUCCESS)
-        self.stdout.write(issued.key.spell())
+        facts, token = _facts(issued), issued.key.spell()
+        shown = json.dumps({**facts, "token": token}) if as_json else token
+        show_once(self, shown, facts, tells=not as_json)
 
 
 def _find_issuer(account: Account, email: str) -> Membership:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.authorization.actor import Actor, EntryPoint
-from accounts.management.terminal import as_command_error, storable
+from accounts.management.terminal import as_command_error, show_once, storable
 from apitokens.pepper_checks import WrongPeppers, require_right_peppers
 from apitokens.verification import verifier_keys
 
@@ -37,6 +37,5 @@ class Command(BaseCommand):
             raise as_command_error(refusal) from None
         except WrongPeppers as wrong:
             raise CommandError(str(wrong)) from None
-        self.stderr.write(f"id: {issued.verifier.pk}", self.style.SUCCESS)
-        self.stderr.write(f"name: {issued.verifier.name}", self.style.SUCCESS)
-        self.stdout.write(issued.key.spell("_"))
+        facts = {"id": issued.verifier.pk, "name": issued.verifier.name}
+        show_once(self, issued.key.spell("_"), facts)

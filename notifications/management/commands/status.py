@@ -9,6 +9,7 @@ from django.utils.timesince import timesince
 
 from notifications.health import health
 
+READ_ONLY = "Nothing can be changed: the database can only be read, or its disk is full."
 LATE = "Late: is the worker running, with beat?"
 HELD_UP = (
     "Held up: no mail leaves. The reason is with the mails at /operators/notifications/mail/; "
@@ -39,7 +40,11 @@ class Command(BaseCommand):
             self.stdout.write("Look at /operators/notifications/mail/ and try them again there.")
         for words in found.faults:
             self.stderr.write(self.style.ERROR(words))
-        for is_so, words in ((found.is_silent, LATE), (found.is_held_up, HELD_UP)):
+        for is_so, words in (
+            (not found.takes_changes, READ_ONLY),
+            (found.is_silent, LATE),
+            (found.is_held_up, HELD_UP),
+        ):
             if is_so:
                 self.stderr.write(self.style.ERROR(words))
         if not found.is_well:

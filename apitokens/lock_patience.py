@@ -1,0 +1,36 @@
+"""Transactions that do not wait long for locks of others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection, transaction
+
+
+@contextmanager
+def atomic_within(seconds: float) -> Iterator[None]:
+    """A transaction that waits no longer than this for each lock. Raises `OperationalError` then.
+
+    PostgreSQL is told within the transaction: nobody else's is changed, not behind a pooler either.
+    SQLite waits where the transaction begins, and is told before.
+    """
+    if connection.vendor == "sqlite":
+        with _sqlite_waits(seconds), transaction.atomic():
+            yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            bound = f"{round(seconds * 1000)}ms"
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [bound])
+        yield
+
+
+@contextmanager
+def _sqlite_waits(seconds: float) -> Iterator[None]:
+    connection.ensure_connection()
+    database = connection.connection
+    (usual,) = database.execute("PRAGMA busy_timeout").fetchone()
+    database.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+    try:
+        yield
+    finally:
+        database.execute(f"PRAGMA busy_timeout = {usual}")

@@ -1,0 +1,1 @@
+"""Outages of the database: what they mean to a request, how long one waits, how they are logged."""

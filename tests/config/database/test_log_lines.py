@@ -1,0 +1,43 @@
+"""An outage leaves a line a second, a fault its whole traceback."""
+
+import logging
+import sys
+
+import pytest
+from django.db import OperationalError
+
+from config.database import log_lines
+from config.database.log_lines import ShortenOutages
+
+
+def record_of(error: Exception) -> logging.LogRecord:
+    try:
+        raise error
+    except type(error):
+        exc_info = sys.exc_info()
+    return logging.LogRecord("name", logging.ERROR, __file__, 1, "At %s", ("/page/",), exc_info)
+
+
+def test_outage_leaves_one_line_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(log_lines, "monotonic", lambda: clock[0])
+    shorten = ShortenOutages()
+    records = [record_of(OperationalError("connection\nrefused")) for _each in range(446)]
+
+    passed = [record for record in records if shorten.filter(record)]
+    clock[0] += 1
+    last = record_of(OperationalError("connection refused"))
+
+    assert [logging.Formatter().format(each) for each in passed] == [
+        "At /page/: connection refused"
+    ]
+    assert shorten.filter(last)
+    assert last.getMessage() == "At /page/: connection refused (445 more like it)"
+
+
+def test_fault_keeps_its_traceback() -> None:
+    shorten = ShortenOutages()
+    for _time in range(2):
+        fault = record_of(ValueError("a fault"))
+        assert shorten.filter(fault)
+        assert "Traceback" in logging.Formatter().format(fault)
