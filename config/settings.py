@@ -6,6 +6,7 @@ every variable; `config/env` has their list and their parsers.
 """
 
 import os
+import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -364,10 +365,17 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Without end: after 100 tries in vain a worker would end, some 50 minutes after Redis has gone.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A task that is not published is sent by beat soon after; nobody waits for a second try.
+CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = beat_schedule(notices_every=timedelta(seconds=NOTICES_EVERY_SECONDS))
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
+    if REDIS_URL.startswith("rediss:"):
+        # What the URL says of it goes first. Without either, kombu would check no certificate.
+        CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     # A message whose worker was killed comes back after this long, which is longer than any task
     # may run. The tasks are idempotent, and beat sends them again anyway: the database says what is
     # due, not the broker.

@@ -5,7 +5,6 @@ import logging
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -13,6 +12,7 @@ from django.views.decorators.http import require_safe
 from config.api_docs.page import openapi_json, reference
 from config.middleware import is_api
 from notifications.health import health
+from notifications.jobs import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 while the database answers and notices go out in time; else 503, with the status
-    "unavailable", "misconfigured" (`faults` says why), "late" (no worker scans), or "held up" (no
-    mail leaves)."""
+    "unavailable", "misconfigured" (`faults` says why), "late" (no worker does what is `overdue`),
+    or "held up" (no mail leaves)."""
     try:
-        found = health(at=timezone.now())
+        found = health(at=database_now())
     except Error:
         logger.exception("The database does not answer.")
         return JsonResponse({"status": "unavailable"}, status=503)
@@ -38,6 +38,8 @@ def healthz(_request: HttpRequest) -> HttpResponse:
             "waiting": found.waiting,
             "held": found.held,
             "failed": found.failed,
+            "jobs": {job.name: job.finished_at for job in found.jobs},
+            "overdue": found.overdue,
             "faults": found.faults,
         },
         status=200 if found.is_well else 503,
