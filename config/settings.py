@@ -157,7 +157,7 @@ REDIS_URL = read.text("REDIS_URL") and parse_redis_url(read.text("REDIS_URL"))
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
         {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "accounts.throttling.redis_cache.RedisCache",
             "LOCATION": REDIS_URL,
             # Seconds. A Redis that does not answer must not stop the processes that call it.
             "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},

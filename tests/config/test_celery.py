@@ -2,9 +2,6 @@
 
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,38 +21,11 @@ from notifications.models import Heartbeat
 from tests.config.env.test_settings import load
 from tests.conftest import is_on_postgresql
 from tests.idp.keys import SigningKey, make_key
+from tests.listener import listening
 
 __all__ = ["load"]
 
 SCHEDULED = {BY_SCHEDULE: True}
-
-
-class Listener:
-    """A server that takes connections, and does with each what it is told."""
-
-    def __init__(self, meet: Callable[[socket.socket], None]) -> None:
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.socket.getsockname()[1]
-        self.met = 0
-        self._meet = meet
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        held = []
-        while True:
-            try:
-                held.append(self.socket.accept()[0])
-            except OSError:
-                return
-            self.met += 1
-            self._meet(held[-1])
-
-
-@contextmanager
-def listening(meet: Callable[[socket.socket], None] = lambda _peer: None) -> Iterator[Listener]:
-    listener = Listener(meet)
-    with closing(listener.socket):
-        yield listener
 
 
 def portal_of(found: dict[str, Any]) -> Portal:

@@ -196,7 +196,7 @@ def test_account_that_fails_is_told_of_by_no_scan_and_keeps_no_other_waiting(
         tell(digests, *more)
 
     monkeypatch.setattr(expiry, "_tell", fail_for_one)
-    with pytest.raises(jobs.SomeFailed, match="^1 failed"):
+    with pytest.raises(jobs.SomeFailed, match=r"^1 failed"):
         expiry.scan(at=now)
     assert {mail.user for mail in Mail.objects.all()} == {stranger.user}
 

@@ -89,7 +89,7 @@ def test_account_that_fails_holds_up_no_other(
         return suspend(membership=membership, by=by, at=at)
 
     monkeypatch.setattr(suspension, "suspend_tokens", fail_for_one)
-    with pytest.raises(jobs.SomeFailed, match="^1 failed"):
+    with pytest.raises(jobs.SomeFailed, match=r"^1 failed"):
         enforce(now)
     assert (is_suspended(inactive), is_suspended(other)) == (False, True)
     assert "This one fails." in caplog.text
