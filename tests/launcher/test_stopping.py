@@ -55,7 +55,6 @@ def test_worker_that_dies_is_replaced_and_all_stop_when_the_web_server_dies(
         worker.kill()
         portal.wait_for("The worker ended by itself (exit code -9). It is started anew.")
         wait_until(lambda: has_another(portal, "celery", worker))
-        )
         family = portal.family()
 
         portal.child("granian").kill()
