@@ -13,6 +13,7 @@ from django.urls import resolve, reverse
 
 from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
+from accounts.throttling.rate_limits import TooManyTries
 from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -84,15 +85,17 @@ def require_https_and_no_store_for_api(get_response: Handler) -> Handler:
 
 
 def answer_while_busy(get_response: Handler) -> Handler:
-    """Answer 503 with `Retry-After` where a password would have to wait too long for its hash."""
+    """Answer 503 with `Retry-After` where a password would have to wait too long for its hash, and
+    429 where a limit is reached."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         return get_response(request)
 
     def process_exception(request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, TooBusy):
+        if not isinstance(exception, TooBusy | TooManyTries):
             return None
-        response = render(request, "503.html", status=503)
+        status = 503 if isinstance(exception, TooBusy) else 429
+        response = render(request, f"{status}.html", status=status)
         response.headers["Retry-After"] = str(exception.retry_after)
         return response
 

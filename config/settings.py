@@ -114,6 +114,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.throttling.known_browsers.keep_known_browsers",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.http.middleware.personal_settings",
@@ -228,16 +229,18 @@ ACCOUNT_FORMS = {
     "set_password": "accounts.sign_in.forms.OwnPasswordForm",
 }
 # Tries by one address ("ip"), by one user, or with one e-mail ("key"), in all processes together.
+# `accounts.throttling.sign_in_limits` counts what has None here, and passkeys.
 ACCOUNT_RATE_LIMITS = {
-    "login": "60/m/ip",
-    "login_failed": "20/m/ip,5/5m/key",
+    "login": None,
+    "login_failed": None,
     "signup": "10/m/ip,50/d/ip",
-    "reset_password": "10/m/ip,3/15m/key",
+    "reset_password": None,
     "reset_password_from_key": "20/m/ip",
     "confirm_email": "1/3m/key",
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
 }
+MFA_RATE_LIMITS = {"webauthn_login": None}
 MFA_ADAPTER = "accounts.sign_in.mfa.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -277,6 +280,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
     ("__Host-session", "__Host-csrf") if _is_https else (f"session-{PORT}", f"csrf-{PORT}")
 )
+# Of the browsers that people have signed in with before (`accounts.throttling.known_browsers`).
+KNOWN_BROWSER_COOKIE_NAME = "__Host-known-browser" if _is_https else f"known-browser-{PORT}"
 SESSION_ENGINE = "accounts.http.session_backend"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

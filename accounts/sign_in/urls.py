@@ -28,7 +28,7 @@ register_converter(Base36Converter, "base36")
 # events are written in `accounts.sign_in.allauth_adapter`).
 urlpatterns = [
     path("sign-in/", sign_in.sign_in, name="account_login"),
-    path("sign-in/passkey/", passkeys.login_webauthn, name="mfa_login_webauthn"),
+    path("sign-in/passkey/", sign_in.sign_in_with_passkey, name="mfa_login_webauthn"),
     path("sign-in/second-factor/", mfa.authenticate, name="mfa_authenticate"),
     path("sign-in/again/", account.reauthenticate, name="account_reauthenticate"),
     path("sign-in/again/code/", mfa.reauthenticate, name="mfa_reauthenticate"),

@@ -26,7 +26,8 @@ class Outage:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.end()
+        self.retry_at = 0.0
+        """When Redis is asked again; 0 while it answers."""
 
     def may_ask(self) -> bool:
         """True while Redis answers, and once in a while for one thread when it does not."""

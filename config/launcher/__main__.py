@@ -186,7 +186,9 @@ def _start_worker() -> processes.Child:
         # its broker is odder than it knows ("Unrecoverable error"), or killed.
         is_replaced=True,
         # Celery warns root of messages in pickle. Ours are JSON.
-        PYTHONWARNINGS="ignore:You're running the worker with superuser privileges",
+        environment={
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"
+        },
     )
 
 

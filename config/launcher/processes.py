@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def start(
     *,
     folder: Path,
     is_replaced: bool = False,
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> Child:
     """Start a program in a process group of its own: the terminal's Ctrl-C reaches only this
     process, which signals each child once."""
@@ -70,7 +70,7 @@ def start(
         return subprocess.Popen(  # noqa: S603  # commands are ours, none comes from a person
             command,
             cwd=folder,
-            env={**os.environ, **environment},
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             process_group=0,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,

@@ -25,7 +25,7 @@ from tests.listener import listening
 
 __all__ = ["load"]
 
-SCHEDULED = {BY_SCHEDULE: True}
+SCHEDULED: dict[str, Any] = {BY_SCHEDULE: True}
 
 
 def portal_of(found: dict[str, Any]) -> Portal:
@@ -102,7 +102,12 @@ def test_worker_does_not_give_up_a_broker_that_is_away_for_long() -> None:
 def done(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     """When uses were forgotten."""
     times: list[datetime] = []
-    monkeypatch.setattr(store, "forget", lambda *, at: times.append(at) or 0)
+
+    def forget(*, at: datetime) -> int:
+        times.append(at)
+        return 0
+
+    monkeypatch.setattr(store, "forget", forget)
     return times
 
 

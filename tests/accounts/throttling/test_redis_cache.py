@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache, caches
+from django.core.cache.backends.redis import RedisCache as DjangoRedisCache
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 from redis import ConnectionError as NoConnection
 
 from accounts.models import Membership
-from accounts.throttling import redis_cache
 from accounts.throttling.redis_cache import outage
 from tests import services
 from tests.accounts.jwt.conftest import log_in
@@ -71,7 +71,7 @@ def test_redis_is_asked_again_later_and_counts_from_then_on(
     use_redis(settings, redis_url)
     cache.set("kept", 1)
     with monkeypatch.context() as away:
-        away.setattr(redis_cache.DjangoRedisCache, "get", _fail)
+        away.setattr(DjangoRedisCache, "get", _fail)
         assert cache.get("kept") is None
     assert cache.get("kept") is None  # not asked for a while
     outage.retry_at = 0.1  # which has passed

@@ -32,7 +32,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def act(code: str, **environment: str) -> Child:
         child = processes.start(
-            "sleeper", [sys.executable, "-c", code], folder=tmp_path, **environment
+            "sleeper", [sys.executable, "-c", code], folder=tmp_path, environment=environment
         )
         started.append(child)
         return child

@@ -15,6 +15,7 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
+from apitokens.tokens import notifications as token_notifications
 from apitokens.tokens import services as token_services
 from notifications import jobs
 from notifications.email import claims, delivery
@@ -207,7 +208,7 @@ def test_many_tokens_are_deleted_twice_at_once_in_whatever_order(
     """The second begins while the first has deleted one of two; it waits, and keeps nobody
     waiting meanwhile."""
     tokens = [issue(user).token for _number in range(2)]
-    notify = token_services.notify_token_changed
+    notify = token_notifications.notify_token_changed
     by = Actor.operator(through=EntryPoint.COMMAND)
 
     def delete_all(some: list[APIToken]) -> int:
@@ -244,7 +245,7 @@ def test_sender_with_a_clock_ahead_sends_no_mail_that_another_has_in_hand(
     assert first.claim()
     with time_machine.travel(now + 2 * claims.lease()):
         assert delivery.deliver().total == 0
-    assert first.mark_handing_over(first.mails[0]) is None
+    first.mark_handing_over(first.mails[0])
     with time_machine.travel(now + 2 * claims.lease()):
         assert delivery.deliver().in_doubt == 0
 
