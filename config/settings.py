@@ -100,6 +100,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",
+    "config.middleware.bound_query",
     "accounts.http.cors.allow_listed_origins",
     "config.middleware.limit_body_size",
     "config.middleware.require_https_and_no_store_for_api",
@@ -452,13 +453,16 @@ LOG_LEVEL = read.choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITI
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"redact_tokens": {"()": "apitokens.log_redaction.RedactTokens"}},
+    "filters": {
+        "redact_tokens": {"()": "apitokens.log_redaction.RedactTokens"},
+        "brief_refusals": {"()": "config.env.error_reports.BriefRefusals"},
+    },
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["redact_tokens"],
+            "filters": ["brief_refusals", "redact_tokens"],
         }
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
