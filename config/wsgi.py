@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()  # before imports that need Django's apps
 
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
-from config.server.bodies import read_chunked  # noqa: E402
+from config.server.bodies import read_bodies  # noqa: E402
 from config.server.peppers import require_right_peppers  # noqa: E402
 from config.verify_fast_path import WSGIApplication, shortcut  # noqa: E402
 
@@ -32,5 +32,5 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
     return serve_utf_8
 
 
-application = shortcut(require_right_peppers(read_chunked(utf_8_only(_django))))
+application = shortcut(require_right_peppers(read_bodies(utf_8_only(_django))))
 install_sigterm_flush()

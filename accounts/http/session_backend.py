@@ -37,14 +37,14 @@ class SessionStore(db.SessionStore):
         if not _is_cookie(self.session_key):
             return super().load()
         try:
-            found: dict[str, Any] = signing.loads(self.session_key, salt=_SALT, max_age=LIFE)
+            found: dict[str, Any] = signing.loads(self.session_key or "", salt=_SALT, max_age=LIFE)
         except signing.BadSignature:
             self._session_key = None
             return {}
         return found
 
     def save(self, must_create: bool = False) -> None:
-        data = self._get_session(no_load=must_create)
+        data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]  # stubs lack it
         if data.keys() <= STAYS_WITH_BROWSER:
             self._leave_with_browser(data)
             return

@@ -1,7 +1,7 @@
 """What strangers send costs a line of the log and a page of the usual size, however long it is."""
 
 import logging
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -27,7 +27,7 @@ MOST_LINKS = 75
 
 
 @pytest.fixture
-def handler() -> Iterator[logging.Handler]:
+def handler() -> logging.Handler:
     """The one that writes the log."""
     (found,) = (
         each
@@ -124,7 +124,7 @@ def test_refusal_is_logged_in_a_line(
     handler: logging.Handler,
     monkeypatch: pytest.MonkeyPatch,
     status: int,
-    facts: dict[str, str],
+    facts: dict[str, Any],
 ) -> None:
     if not facts:
         monkeypatch.setattr(views, "render", lambda request, *_more: refuse(request))
