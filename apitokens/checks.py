@@ -36,8 +36,8 @@ def proxy_stands_in_front(**_facts: Any) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            "No proxy is trusted: if strangers reach the portal itself, slow uploads keep forms and "
-            "calls with a body busy; if they come through a proxy, all of them count as one.",
+            "No proxy is trusted: if strangers reach the portal itself, slow uploads keep forms "
+            "and the API busy; if they come through a proxy, all of them count as one.",
             hint="Let a proxy stand in front that buffers requests (nginx does), and name it in "
             "TRUSTED_PROXIES.",
             id="apitokens.W004",
