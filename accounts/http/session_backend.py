@@ -26,6 +26,8 @@ _MARK = ":"
 
 
 class SessionStore(db.SessionStore):
+    _is_row = False
+
     def _validate_session_key(self, key: str) -> bool:
         """As Django, and letters and digits only: PostgreSQL faults at the NUL that a cookie can
         smuggle in. Or a session that is the cookie itself."""
@@ -43,9 +45,19 @@ class SessionStore(db.SessionStore):
             return {}
         return found
 
+    def cycle_key(self) -> None:
+        """Make a row, whatever is in it: somebody is about to be signed in, whose sessions are
+        listed by the name that this one has from now on."""
+        self._is_row = True
+        super().cycle_key()
+
+    def flush(self) -> None:
+        self._is_row = False
+        super().flush()
+
     def save(self, must_create: bool = False) -> None:
         data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]  # stubs lack it
-        if data.keys() <= STAYS_WITH_BROWSER:
+        if data.keys() <= STAYS_WITH_BROWSER and not self._is_row:
             self._leave_with_browser(data)
             return
         if _is_cookie(self.session_key):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from allauth.socialaccount.internal.statekit import STATES_SESSION_KEY
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core import signing
@@ -50,6 +51,7 @@ def test_sign_in_makes_a_row_under_a_new_name(client: Client, slug: str, user: M
     name = client.cookies[settings.SESSION_COOKIE_NAME].value
     assert name != planted
     assert Session.objects.get().session_key == name
+    assert UserSession.objects.get().session_key == name  # by which its owner can end it
     assert STATES_SESSION_KEY in client.session
     client.post(reverse("account_logout"))
     assert not Session.objects.exists()
