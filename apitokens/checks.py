@@ -1,4 +1,4 @@
-"""System checks of a deployment: peppers that machines share, static files that are collected."""
+"""System checks of a deployment: peppers that machines share, a proxy in front, static files."""
 
 import json
 from typing import Any
@@ -24,6 +24,23 @@ def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
             hint="Set TOKEN_PEPPERS to the same value on every machine, for example to the content "
             "of that file.",
             id="apitokens.W001",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def proxy_stands_in_front(**_facts: Any) -> list[CheckMessage]:
+    """The portal bounds slow bodies, but clients of a few connections can still keep forms busy; a
+    proxy receives each before it hands it on."""
+    if settings.TRUSTED_PROXIES or not settings.BASE_URL.startswith("https:"):
+        return []
+    return [
+        checks.Warning(
+            "No proxy is trusted: if strangers reach the portal itself, slow uploads keep forms "
+            "and the API busy; if they come through a proxy, all of them count as one.",
+            hint="Let a proxy stand in front that buffers requests (nginx does), and name it in "
+            "TRUSTED_PROXIES.",
+            id="apitokens.W004",
         )
     ]
 

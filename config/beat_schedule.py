@@ -5,6 +5,8 @@ from typing import Any
 
 from celery.schedules import schedule
 
+BY_SCHEDULE = "by_schedule"
+"""The header of messages that beat sends because an interval has passed."""
 _TASKS = (
     ("clear-sessions", "accounts.tasks.clear_sessions", timedelta(hours=6)),
     ("forget-token-families", "accounts.tasks.forget_token_families", timedelta(hours=6)),
@@ -20,8 +22,8 @@ _TASKS = (
 def beat_schedule(*, notices_every: timedelta) -> dict[str, dict[str, Any]]:
     """The value of `CELERY_BEAT_SCHEDULE`.
 
-    Plain intervals: crontab schedules break at clock changes. A run that is late by a whole
-    interval is dropped, because the next one does its work.
+    Plain intervals: crontab schedules break at clock changes. Messages do not expire: the clocks of
+    beat and worker differ. What piled up is left undone by the clock of the database (`Job`).
     """
     tasks = (
         ("scan-expirations", "apitokens.tasks.scan_expirations", notices_every),
@@ -32,7 +34,7 @@ def beat_schedule(*, notices_every: timedelta) -> dict[str, dict[str, Any]]:
         name: {
             "task": task,
             "schedule": schedule(every),
-            "options": {"expires": int(every.total_seconds())},
+            "options": {"headers": {BY_SCHEDULE: True}},
         }
         for name, task, every in tasks
     }

@@ -11,19 +11,57 @@ from threading import Thread
 from typing import Any
 
 import django
-from celery import Celery
+from celery import Celery, Task
 from celery.signals import worker_init, worker_ready
+from django.db import DatabaseError, connections
+
+from config.beat_schedule import BY_SCHEDULE
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-app = Celery("permatoken")
+PUBLISHING_SECONDS = 0.3
+"""How long Redis has for each answer while something is published; the first that does not come
+ends it. People wait for it, and it is never needed: beat sends the same again."""
+
+
+class Job(Task[Any, Any]):
+    """A task that records when it has finished, if it is in the schedule."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        from notifications import jobs  # needs the apps
+
+        name = jobs.name_of(self.name)
+        if name is None:
+            return super().__call__(*args, **options)
+        if (self.request.headers or {}).get(BY_SCHEDULE) and jobs.was_just_done(name):
+            return None
+        result = super().__call__(*args, **options)
+        jobs.record_finished(name)
+        return result
+
+
+class Portal(Celery):
+    """Celery, with short patience where it publishes. (What reads waits for messages.)"""
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        """A connection for publishing."""
+        patience = {
+            "socket_timeout": PUBLISHING_SECONDS,
+            "socket_connect_timeout": PUBLISHING_SECONDS,
+            "max_retries": 0,
+        }
+        options["transport_options"] = {**patience, **(options.get("transport_options") or {})}
+        return super().connection_for_write(url, **options)
+
+
+app = Portal("permatoken", task_cls=Job)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 PAUSE = 5.0
 """Seconds between questions to a database that is away."""
-AT_ONCE = ("scan-expirations", "deliver-mails")
-"""Entries of the schedule that each worker sends when it starts."""
 
 
 @worker_init.connect
@@ -52,11 +90,25 @@ def _end_if_refused(refusal: Callable[[], str | None], is_confirmed: Callable[[]
 
 @worker_ready.connect
 def run_at_once(**_facts: Any) -> None:
-    """Send the notices' tasks as soon as a worker is ready: after an outage people have waited
-    already, and beat lets an interval pass first. The tasks are idempotent."""
-    for name in AT_ONCE:
+    """Send what is due as soon as a worker is ready: after an outage people have waited already,
+    and beat lets an interval pass first. Where its memory does not outlive a restart, that would be
+    never for what is due once a day."""
+    for name in _due_jobs():
         entry = app.conf.beat_schedule[name]
         app.send_task(entry["task"], **entry["options"])
+
+
+def _due_jobs() -> list[str]:
+    """The names of the jobs that are due; of all, if the database does not answer."""
+    from notifications import jobs  # needs the apps
+
+    try:
+        at = jobs.database_now()
+        return [job.name for job in jobs.scheduled() if job.is_due(at)]
+    except DatabaseError:
+        return list(app.conf.beat_schedule)
+    finally:
+        connections.close_all()
 
 
 @app.on_after_configure.connect

@@ -1,24 +1,31 @@
 """Middleware of the whole portal: forwarded headers, body sizes, and rules of the API."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
 
 from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
+from accounts.throttling.rate_limits import TooManyTries
 from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
 VERIFY, INTROSPECT, HEALTH = "api-verify", "api-introspect", "healthz"
 HEALTH_PATH = "/healthz"
+SAML_PATH = "/saml/"
+LONGEST_VALUE, LONGEST_QUERY = 600, 1_500
+"""Characters of one parameter, and of all. The longest that a page has are fifty ids of tokens, or
+255 characters of a search."""
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 HTTPS_REQUIRED = (
     "Use https: over plain http everybody on the way can read your token. Replace it now."
@@ -42,6 +49,21 @@ def strip_nul_from_user_agent(get_response: Handler) -> Handler:
     def handle(request: HttpRequest) -> HttpResponse:
         if "\0" in (agent := request.META.get("HTTP_USER_AGENT", "")):
             request.META["HTTP_USER_AGENT"] = agent.replace("\0", " ")
+        return get_response(request)
+
+    return handle
+
+
+def bound_query(get_response: Handler) -> Handler:
+    """Cut what a page is asked for: its links repeat the query, dozens of times. No page knows a
+    value of this length; what was too long for a search stays too long. Calls of the API and
+    messages of identity providers, which are signed, are not repeated."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        query = request.META.get("QUERY_STRING", "")
+        is_page = not (request.path_info.startswith(SAML_PATH) or is_api(request))
+        if len(query) > LONGEST_VALUE and is_page:
+            request.META["QUERY_STRING"] = _bounded(query)
         return get_response(request)
 
     return handle
@@ -84,15 +106,17 @@ def require_https_and_no_store_for_api(get_response: Handler) -> Handler:
 
 
 def answer_while_busy(get_response: Handler) -> Handler:
-    """Answer 503 with `Retry-After` where a password would have to wait too long for its hash."""
+    """Answer 503 with `Retry-After` where a password would have to wait too long for its hash, and
+    429 where a limit is reached."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         return get_response(request)
 
     def process_exception(request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, TooBusy):
+        if not isinstance(exception, TooBusy | TooManyTries):
             return None
-        response = render(request, "503.html", status=503)
+        status = 503 if isinstance(exception, TooBusy) else 429
+        response = render(request, f"{status}.html", status=status)
         response.headers["Retry-After"] = str(exception.retry_after)
         return response
 
@@ -145,6 +169,19 @@ def keep_secret_addresses(get_response: Handler) -> Handler:
         return response
 
     return handle
+
+
+def _bounded(query: str) -> str:
+    """The first parameters of the query, each cut, that fit together."""
+    kept, size = QueryDict(mutable=True), 0
+    with suppress(SuspiciousOperation):  # too many of them
+        # As WSGI has them: bytes, each as the character of its number.
+        for name, values in QueryDict(query.encode("latin-1")).lists():
+            size += len(name) + sum(len(value[:LONGEST_VALUE]) for value in values)
+            if size > LONGEST_QUERY:
+                break
+            kept.setlist(name, [value[:LONGEST_VALUE] for value in values])
+    return kept.urlencode()
 
 
 @cache

@@ -6,6 +6,7 @@ every variable; `config/env` has their list and their parsers.
 """
 
 import os
+import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",
+    "config.middleware.bound_query",
     "accounts.http.cors.allow_listed_origins",
     "config.middleware.limit_body_size",
     "config.middleware.require_https_and_no_store_for_api",
@@ -114,6 +116,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.throttling.known_browsers.keep_known_browsers",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.http.middleware.personal_settings",
@@ -157,7 +160,7 @@ REDIS_URL = read.text("REDIS_URL") and parse_redis_url(read.text("REDIS_URL"))
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
         {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "accounts.throttling.redis_cache.RedisCache",
             "LOCATION": REDIS_URL,
             # Seconds. A Redis that does not answer must not stop the processes that call it.
             "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
@@ -228,16 +231,18 @@ ACCOUNT_FORMS = {
     "set_password": "accounts.sign_in.forms.OwnPasswordForm",
 }
 # Tries by one address ("ip"), by one user, or with one e-mail ("key"), in all processes together.
+# `accounts.throttling.sign_in_limits` counts what has None here, and passkeys.
 ACCOUNT_RATE_LIMITS = {
-    "login": "60/m/ip",
-    "login_failed": "20/m/ip,5/5m/key",
+    "login": None,
+    "login_failed": None,
     "signup": "10/m/ip,50/d/ip",
-    "reset_password": "10/m/ip,3/15m/key",
+    "reset_password": None,
     "reset_password_from_key": "20/m/ip",
     "confirm_email": "1/3m/key",
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
 }
+MFA_RATE_LIMITS = {"webauthn_login": None}
 MFA_ADAPTER = "accounts.sign_in.mfa.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -277,6 +282,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
     ("__Host-session", "__Host-csrf") if _is_https else (f"session-{PORT}", f"csrf-{PORT}")
 )
+# Of the browsers that people have signed in with before (`accounts.throttling.known_browsers`).
+KNOWN_BROWSER_COOKIE_NAME = "__Host-known-browser" if _is_https else f"known-browser-{PORT}"
 SESSION_ENGINE = "accounts.http.session_backend"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
@@ -365,10 +372,17 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Without end: after 100 tries in vain a worker would end, some 50 minutes after Redis has gone.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A task that is not published is sent by beat soon after; nobody waits for a second try.
+CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = beat_schedule(notices_every=timedelta(seconds=NOTICES_EVERY_SECONDS))
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
+    if REDIS_URL.startswith("rediss:"):
+        # What the URL says of it goes first. Without either, kombu would check no certificate.
+        CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     # A message whose worker was killed comes back after this long, which is longer than any task
     # may run. The tasks are idempotent, and beat sends them again anyway: the database says what is
     # due, not the broker.
@@ -442,6 +456,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "filters": {
         "shorten_outages": {"()": "config.database.log_lines.ShortenOutages"},
+        "brief_refusals": {"()": "config.env.error_reports.BriefRefusals"},
         "redact_tokens": {"()": "apitokens.log_redaction.RedactTokens"},
     },
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
@@ -449,7 +464,7 @@ LOGGING = {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["shorten_outages", "redact_tokens"],
+            "filters": ["shorten_outages", "brief_refusals", "redact_tokens"],
         }
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},

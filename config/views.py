@@ -7,7 +7,7 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.utils import timezone, translation
+from django.utils import translation
 from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -16,6 +16,7 @@ from config.api_docs.page import openapi_json, reference
 from config.database.outages import Outage, outage_of
 from config.middleware import is_api
 from notifications.health import health
+from notifications.jobs import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +26,9 @@ logger = logging.getLogger(__name__)
 def healthz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 while the database answers and notices go out in time; else 503, with the status
     "unavailable", "misconfigured" (`faults` says why), "read only" (nothing can be changed), "late"
-    (no worker scans), or "held up" (no mail leaves)."""
+    (no worker does what is `overdue`), or "held up" (no mail leaves)."""
     try:
-        found = health(at=timezone.now())
+        found = health(at=database_now())
     except Error:
         logger.exception("The database does not answer.")
         headers = {"Retry-After": str(Outage.AWAY.retry_after)}
@@ -42,6 +43,8 @@ def healthz(_request: HttpRequest) -> HttpResponse:
             "waiting": found.waiting,
             "held": found.held,
             "failed": found.failed,
+            "jobs": {job.name: job.finished_at for job in found.jobs},
+            "overdue": found.overdue,
             "faults": found.faults,
         },
         status=200 if found.is_well else 503,

@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()  # before imports that need Django's apps
 
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
-from config.server.bodies import read_chunked  # noqa: E402
+from config.server.bodies import read_bodies  # noqa: E402
 from config.server.database_files import hold_database_files  # noqa: E402
 from config.server.faults import answer_faults  # noqa: E402
 from config.server.peppers import require_right_peppers  # noqa: E402
@@ -35,6 +35,6 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
 
 
 application = shortcut(
-    answer_faults(hold_database_files(require_right_peppers(read_chunked(utf_8_only(_django)))))
+    answer_faults(hold_database_files(require_right_peppers(read_bodies(utf_8_only(_django)))))
 )
 install_sigterm_flush()

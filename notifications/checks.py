@@ -8,10 +8,10 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import connection
-from django.utils import timezone
 
 from notifications.email.transport import SMTP
 from notifications.health import health
+from notifications.jobs import database_now
 from notifications.models import Heartbeat
 
 
@@ -36,13 +36,15 @@ def worker_runs(databases: Sequence[str] | None = None, **_facts: Any) -> list[C
     """Notices and mails need a worker and beat (`check --deploy --database default`)."""
     if not databases or Heartbeat._meta.db_table not in connection.introspection.table_names():
         return []
-    at = timezone.now()
-    if not health(at=at, started_at=datetime.min.replace(tzinfo=at.tzinfo)).is_silent:
+    at = database_now()
+    overdue = health(at=at, started_at=datetime.min.replace(tzinfo=at.tzinfo)).overdue
+    if not overdue:
         return []
     return [
         checks.Warning(
-            "No worker has looked for notices and mails of late: nobody is told of anything.",
-            hint="Start celery -A config worker and celery -A config beat.",
+            f"No worker has done of late: {', '.join(overdue)}.",
+            hint="Start celery -A config worker and celery -A config beat. "
+            "Their logs say what fails.",
             id="notifications.W002",
         )
     ]

@@ -1,4 +1,4 @@
-"""Health of background notifications, for /healthz and `manage.py status`."""
+"""Health of background work, for /healthz and `manage.py status`."""
 
 import os
 from collections.abc import Iterable
@@ -7,27 +7,23 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import NamedTuple
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
+from notifications import jobs
 from notifications.email import delivery
 from notifications.hooks import Hook
+from notifications.jobs import Job
 from notifications.models import OPEN_STATES, Heartbeat, Mail, State
 
-MISSED_INTERVALS = 3
 HELD_UP_AFTER = timedelta(minutes=15)
 """For so long no mail may leave without alarm: the first five tries of a mail fall within it, and
 so do a mail server's restart and the usual greylisting."""
 STARTED_AT = timezone.now()
 """When this process started. Until three intervals later nobody can be late for it."""
-
 LEAST_FREE = 1 << 20
 """Bytes: what a request writes is some thousand."""
-
-SCAN_HEARTBEAT = "expirations_scanned"
-"""Recorded by the scan that decides who is told what, when it is done."""
 
 
 @Hook
@@ -43,7 +39,7 @@ def faults(at: datetime) -> list[str]:
 
 
 class Health(NamedTuple):
-    """The health of notifications at one moment."""
+    """The health of background work at one moment."""
 
     at: datetime
     last_scan_at: datetime | None
@@ -54,11 +50,17 @@ class Health(NamedTuple):
     waiting: int
     held: int
     failed: int
-    is_silent: bool
-    """The scan or the delivery has missed three intervals: is there a worker?"""
+    jobs: list[Job]
+    """All that the schedule has, and when it was last done."""
+    overdue: list[str]
+    """Jobs that have missed three intervals: is there a worker, with beat?"""
     faults: list[str]
     takes_changes: bool = True
     """False while the database can only be read, or has no room."""
+
+    @property
+    def is_silent(self) -> bool:
+        return bool(self.overdue)
 
     @property
     def is_held_up(self) -> bool:
@@ -85,23 +87,24 @@ class Health(NamedTuple):
 
 
 def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
-    """Ask the database how telling people goes. It is late when the scan or the delivery has missed
-    three intervals since it last finished, or since this process started; and when mails wait and
-    none has left for a quarter of an hour."""
+    """Ask the database how background work goes. A job is late when it has missed three intervals
+    since it last finished, or since this process started. Mails are held up when some wait and none
+    has left for a quarter of an hour."""
     beats = dict(Heartbeat.objects.values_list("name", "at"))
-    scan_at, delivery_at = beats.get(SCAN_HEARTBEAT), beats.get(delivery.HEARTBEAT)
+    scheduled = jobs.scheduled(beats)
     mails = _mails()
     oldest_mail = _earliest(mails[state].oldest for state in OPEN_STATES if state in mails)
     return Health(
         at=at,
-        last_scan_at=scan_at,
-        last_delivery_at=delivery_at,
+        last_scan_at=beats.get(jobs.SCANNED),
+        last_delivery_at=beats.get(jobs.DELIVERED),
         oldest_due_at=_earliest([oldest_mail, oldest_due(at)]),
         held_up_since=_latest_of_all([beats.get(delivery.STALLED), oldest_mail]),
         waiting=sum(mails[state].number for state in OPEN_STATES if state in mails),
         held=mails[State.HELD].number if State.HELD in mails else 0,
         failed=mails[State.FAILED].number if State.FAILED in mails else 0,
-        is_silent=any(_is_late(beat, started_at, at) for beat in (scan_at, delivery_at)),
+        jobs=scheduled,
+        overdue=[job.name for job in scheduled if job.is_overdue(at, since=started_at)],
         faults=faults(at),
         takes_changes=takes_changes(),
     )
@@ -149,8 +152,3 @@ def _latest_of_all(instants: Iterable[datetime | None]) -> datetime | None:
     """Since when all of them have held; None if one does not."""
     known = list(instants)
     return max(filter(None, known)) if all(known) else None
-
-
-def _is_late(beat: datetime | None, started_at: datetime, at: datetime) -> bool:
-    last = max(beat or started_at, started_at)
-    return at - last > MISSED_INTERVALS * timedelta(seconds=settings.NOTICES_EVERY_SECONDS)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from notifications.kinds import Channel, Kind
-from notifications.models import Heartbeat, Mail, Notice
+from notifications.models import Mail, Notice
 from notifications.preferences.services import wanted_channels
 from notifications.recipients import Person
 
@@ -107,15 +107,3 @@ def mark_read(*, person: Person, at: datetime, notice_id: int | None = None) -> 
     if notice_id is not None:
         unread = unread.filter(pk=notice_id)
     return unread.order_by().update(read_at=at)
-
-
-def record_heartbeat(*, name: str, at: datetime, only_first: bool = False) -> None:
-    """Record when a piece of background work was finished. With `only_first` an earlier time
-    stands: something has been so since then."""
-    change = Heartbeat.objects.get_or_create if only_first else Heartbeat.objects.update_or_create
-    change(name=name, defaults={"at": at})
-
-
-def clear_heartbeat(*, name: str) -> None:
-    """Forget a heartbeat: what was so since then is so no more."""
-    Heartbeat.objects.filter(name=name).delete()

@@ -83,6 +83,7 @@ def _deployment(environment: dict[str, str]) -> str:
         "HSTS_INCLUDE_SUBDOMAINS": "true",
         "HSTS_PRELOAD": "true",
         "SECRET_KEY": secrets.token_urlsafe(64),
+        "TRUSTED_PROXIES": "127.0.0.1",
         "TOKEN_PEPPERS": f"1:{secrets.token_hex(32)}",
     }
     collect = _manage("collectstatic", "--noinput", "--verbosity", "0")

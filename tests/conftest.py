@@ -16,6 +16,7 @@ from django.db import connection, connections
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
 from rest_framework.test import APIClient
@@ -31,6 +32,7 @@ from apitokens.usage import flusher
 from apitokens.usage.buffer import UsageBuffer
 from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification import throttling
+from notifications import jobs, tasks
 from tests import environment, services
 from tests.factories import ACCOUNT_ID, PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
@@ -198,7 +200,7 @@ def emptied_tables() -> Iterator[None]:
 
     def statements(style: Any, connection: Any, **options: Any) -> list[str]:
         tables = set(connection.introspection.django_table_names(only_existing=True))
-        return connection.ops.sql_flush(style, sorted(tables - MADE_BY_DJANGO), **options)
+        return list(connection.ops.sql_flush(style, sorted(tables - MADE_BY_DJANGO), **options))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_everything)
@@ -230,6 +232,7 @@ def fresh_cache() -> None:
     TOKENS.forget_all()
     VERIFIERS.forget_all()
     throttling.forget()
+    tasks.trigger_delivery.quiet_until = 0.0
 
 
 @pytest.fixture(autouse=True)
@@ -240,6 +243,18 @@ def usage_flusher(monkeypatch: pytest.MonkeyPatch) -> UsageFlusher:
     fresh = UsageFlusher(UsageBuffer())
     monkeypatch.setattr(flusher, "usage_flusher", fresh)
     return fresh
+
+
+@pytest.fixture
+def own_clock() -> None:
+    """The database has its own clock in this test, which does not travel."""
+
+
+@pytest.fixture(autouse=True)
+def one_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of PostgreSQL travels with that of the test."""
+    if "own_clock" not in request.fixturenames:
+        monkeypatch.setattr(jobs, "_clock_of_postgresql", timezone.now)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,9 @@ from accounts.sign_in import emails as security_emails
 from accounts.sign_in import mfa
 from accounts.sign_in import services as sign_in_services
 from accounts.tenancy import registration_policy
-from accounts.throttling import password_hashing
+from accounts.throttling import password_hashing, rate_limits, sign_in_limits
+from accounts.throttling.known_browsers import remember_browser
+from accounts.throttling.rate_limits import TooManyTries
 from accounts.users import services as user_services
 
 LONGEST_USER_AGENT = 200
@@ -71,7 +73,14 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         """A place for the hash is taken first: who is told to come again has used up no try."""
         with password_hashing.place():
-            return super().authenticate(request, **credentials)
+            try:
+                tries = sign_in_limits.acquire_password(request, credentials["email"])
+            except TooManyTries:
+                raise self.validation_error("too_many_login_attempts") from None
+            user = super().authenticate(request, **credentials)
+            if user is not None:
+                rate_limits.release(tries)
+            return user
 
     def pre_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse | None:
         """Refuses people for whom single sign-on is forced; called when a sign-in begins."""
@@ -121,6 +130,7 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         user_services.set_password(
             user=user, password=password, by=person(user, self.request), at=timezone.now()
         )
+        remember_browser(self.request, user)
 
     def send_confirmation_mail(
         self, request: HttpRequest, emailconfirmation: Any, signup: bool
@@ -164,6 +174,7 @@ def _signed_in(user: User, request: HttpRequest, **_facts: Any) -> None:
         user_agent=user_agent(request),
         **_auth_details(user, request),
     )
+    remember_browser(request, user)
 
 
 @receiver(user_logged_out)
@@ -246,7 +257,8 @@ def _record_factor(
 
 @receiver(password_reset)
 def _reset(request: HttpRequest, user: User, **_facts: Any) -> None:
-    """Verify the address: the link came by mail."""
+    """Verify the address: the link came by mail. Strangers' tries count no more."""
+    sign_in_limits.forget_passwords(user.email)
     sign_in_services.confirm_address(user=user, by=person(user, request), at=timezone.now())
 
 

@@ -28,6 +28,7 @@ from accounts.sign_in import registration
 from accounts.sign_in import services as sign_in_services
 from accounts.sign_in.allauth_adapter import person, refuse_forced
 from accounts.sign_in.mfa import normal_code
+from accounts.throttling import sign_in_limits
 from accounts.validators import validate_name
 
 GOOD_PASSWORD = _(
@@ -141,6 +142,7 @@ class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]  # allauth
 
     def save(self, request: HttpRequest, **_kwargs: Any) -> str:
         email: str = normal_email(self.cleaned_data["email"])
+        sign_in_limits.acquire_reset(request, email)
         sign_in_services.request_password_reset(
             email=email, by=person(None, request), at=timezone.now()
         )

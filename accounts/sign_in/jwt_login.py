@@ -21,12 +21,11 @@ from accounts.models import User
 from accounts.sign_in.mfa import has_two_factors, use_code
 from accounts.throttling import password_hashing, rate_limits
 from accounts.throttling.rate_limits import Limit
+from accounts.throttling.sign_in_limits import CODES
 
 MINUTE = timedelta(minutes=1)
 BY_EMAIL = Limit("jwt-login-email", 5, MINUTE)
 BY_ADDRESS = Limit("jwt-login-address", 20, MINUTE)
-CODES = Limit("jwt-login-codes", 5, timedelta(minutes=5))
-"""Wrong codes of one person. Six digits are few: at 5 a minute they would be guessed in months."""
 
 LONGEST_PASSWORD = 4096
 
@@ -50,8 +49,7 @@ def sign_in(
     minute for one e-mail, 20 from one address, and `TooBusy` before a try is counted.
     """
     known = known_email(email)
-    rate_limits.acquire(BY_EMAIL, known or email)
-    rate_limits.acquire(BY_ADDRESS, network_of(address))
+    rate_limits.acquire_all((BY_ADDRESS, network_of(address)), (BY_EMAIL, known or email))
     try:
         # The slow part comes first, and outside of the transaction.
         user = _authenticate(known, password)

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
-from allauth.mfa.base.internal.flows import check_rate_limit
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
@@ -32,6 +32,8 @@ from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import operators_only
 from accounts.models import User
 from accounts.sign_in import emails as security_emails
+from accounts.throttling import sign_in_limits
+from accounts.throttling.rate_limits import TooManyTries
 
 logger = logging.getLogger(__name__)
 Type = Authenticator.Type
@@ -148,14 +150,17 @@ class _CodeMixin:
     cleaned_data: dict[str, Any]
 
     def clean_code(self) -> str:
-        reset_limit = check_rate_limit(self.user)
+        try:
+            subject = sign_in_limits.acquire_code(context.request, self.user)
+        except TooManyTries:
+            raise get_adapter().validation_error("too_many_login_attempts") from None
         code: str = self.cleaned_data["code"]
         factor = use_code(user=self.user, code=code, at=timezone.now())
         if factor is None:
             self._signal_failure()
             raise SecondFactorAdapter().validation_error("incorrect_code")
         self.authenticator = factor
-        reset_limit()
+        sign_in_limits.forget_codes(subject)
         return code
 
     def _signal_failure(self) -> None:

@@ -14,11 +14,13 @@ from allauth.mfa.webauthn.forms import (
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from django import forms
 from django.conf import settings
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from fido2.utils import websafe_decode
 from fido2.webauthn import AuthenticationResponse, CollectedClientData
 
+from accounts.http.session_backend import LIFE
 from accounts.validators import validate_line, validate_visible
 
 LONGEST_CREDENTIAL = 64 * 1024
@@ -107,10 +109,20 @@ class SignInPasskeyForm(_UsedMixin, LoginWebAuthnForm):  # type: ignore[misc]  #
     def clean_credential(self) -> Authenticator:
         credential = self.cleaned_data["credential"]
         authenticator = super().clean_credential()
+        _use_once(credential)
         data = AuthenticationResponse.from_dict(credential).response.authenticator_data
         if not data.is_user_verified():
             raise ValidationError(REFUSED, code="holder_unknown")
         return authenticator
+
+
+def _use_once(credential: dict[str, Any]) -> None:
+    """Refuse an answer to a challenge that was answered before: a stranger's session, in which the
+    challenge is, can be brought back."""
+    client_data = CollectedClientData(websafe_decode(credential["response"]["clientDataJSON"]))
+    name = f"passkey-challenge:{client_data.challenge.hex()}"
+    if not cache.add(name, True, timeout=2 * int(LIFE.total_seconds())):
+        raise ValidationError(REFUSED, code="used")
 
 
 def _has_shape(credential: object) -> bool:

@@ -1,6 +1,7 @@
 """Services of registration: sign-up, its end if nobody confirms it, and opening an own account."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -19,6 +20,7 @@ from accounts.email_addresses import normal_email
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.tenancy.registration_policy import is_open_for_sign_up
+from notifications import jobs
 
 LATE, VOUCHED_FOR = "late", "vouched_for"
 """Why a sign-up was discarded."""
@@ -103,12 +105,13 @@ def discard_sign_up(*, user: User, why: str, by: Actor, at: datetime) -> bool:
 
 def discard_late_sign_ups(*, at: datetime) -> int:
     """Discard the sign-ups of `UNCONFIRMED_SIGN_UP_DAYS` ago, and delete their users unless an
-    invitation or the audit log names them. Idempotent. Returns how many there were."""
+    invitation or the audit log names them. Idempotent. Returns how many there were. Raises
+    `SomeFailed` when all others are done."""
     by = Actor.operator(through=EntryPoint.SYSTEM)
     before = at - timedelta(days=settings.UNCONFIRMED_SIGN_UP_DAYS)
     recent = Membership.objects.filter(user=OuterRef("pk"), created_at__gt=before)
     late = _unconfirmed().filter(~Exists(recent), date_joined__lte=before)
-    return sum(_discard_late(user, by=by, at=at) for user in list(late))
+    return jobs.for_each(list(late), partial(_discard_late, by=by, at=at))
 
 
 def _discard_late(user: User, *, by: Actor, at: datetime) -> bool:

@@ -5,6 +5,7 @@ from allauth.mfa.base import views as mfa
 from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as passkeys
+from django.contrib.auth.decorators import login_required
 from django.db.transaction import atomic
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
@@ -25,11 +26,15 @@ class Base36Converter(StringConverter):
 
 register_converter(Base36Converter, "base36")
 
+
+# Strangers go to the sign-in page at once: django-allauth would first keep what they have sent.
+signed_in = login_required
+
 # Changes of second factors are committed together with their audit events, or not at all (the
 # events are written in `accounts.sign_in.allauth_adapter`).
 urlpatterns = [
     path("sign-in/", sign_in.sign_in, name="account_login"),
-    path("sign-in/passkey/", passkeys.login_webauthn, name="mfa_login_webauthn"),
+    path("sign-in/passkey/", sign_in.sign_in_with_passkey, name="mfa_login_webauthn"),
     path("sign-in/second-factor/", mfa.authenticate, name="mfa_authenticate"),
     path("sign-in/again/", account.reauthenticate, name="account_reauthenticate"),
     path("sign-in/again/code/", mfa.reauthenticate, name="mfa_reauthenticate"),
@@ -63,17 +68,23 @@ urlpatterns = [
     path("profile/security/password/", account.password_change, name="account_change_password"),
     path("profile/security/password/set/", account.password_set, name="account_set_password"),
     path(
-        "profile/security/app/", never_cache(atomic(totp.activate_totp)), name="mfa_activate_totp"
+        "profile/security/app/",
+        never_cache(signed_in(atomic(totp.activate_totp))),
+        name="mfa_activate_totp",
     ),
-    path("profile/security/app/remove/", atomic(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path(
+        "profile/security/app/remove/",
+        signed_in(atomic(totp.deactivate_totp)),
+        name="mfa_deactivate_totp",
+    ),
     path(
         "profile/security/recovery-codes/",
-        never_cache(render_before_commit(codes.view_recovery_codes)),
+        never_cache(signed_in(render_before_commit(codes.view_recovery_codes))),
         name="mfa_view_recovery_codes",
     ),
     path(
         "profile/security/recovery-codes/new/",
-        atomic(codes.generate_recovery_codes),
+        signed_in(atomic(codes.generate_recovery_codes)),
         name="mfa_generate_recovery_codes",
     ),
     path(
@@ -81,15 +92,19 @@ urlpatterns = [
         RedirectView.as_view(pattern_name="mfa_index"),
         name="mfa_list_webauthn",
     ),
-    path("profile/security/passkeys/add/", atomic(passkeys.add_webauthn), name="mfa_add_webauthn"),
+    path(
+        "profile/security/passkeys/add/",
+        signed_in(atomic(passkeys.add_webauthn)),
+        name="mfa_add_webauthn",
+    ),
     path(
         "profile/security/passkeys/<int:pk>/rename/",
-        passkeys.edit_webauthn,
+        signed_in(passkeys.edit_webauthn),
         name="mfa_edit_webauthn",
     ),
     path(
         "profile/security/passkeys/<int:pk>/remove/",
-        atomic(passkeys.remove_webauthn),
+        signed_in(atomic(passkeys.remove_webauthn)),
         name="mfa_remove_webauthn",
     ),
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account import views as account
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.utils import url_str_to_user_pk
+from allauth.mfa.webauthn import views as passkeys
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -21,6 +22,7 @@ from accounts.authorization import sso_hooks
 from accounts.http.redirects import safe_next
 from accounts.models import User
 from accounts.sign_in.forms import AddressForm, SignInForm
+from accounts.throttling import sign_in_limits
 from accounts.validators import is_id
 
 
@@ -33,6 +35,15 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if is_address and not request.user.is_authenticated:
         return _second_step(request)
     answer: HttpResponse = account.login(request)
+    return answer
+
+
+@never_cache
+def sign_in_with_passkey(request: HttpRequest) -> HttpResponse:
+    """Sign in with what the browser or a device holds."""
+    if request.method == "POST":
+        sign_in_limits.count_passkey(request)
+    answer: HttpResponse = passkeys.login_webauthn(request)
     return answer
 
 

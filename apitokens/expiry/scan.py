@@ -15,14 +15,14 @@ from itertools import islice
 from django.db import connection, transaction
 from django.db.models import Case, Count, F, Min, Q, QuerySet, When
 from django.db.models.expressions import CombinedExpression
-from django.utils import timezone, translation
+from django.utils import translation
 from django.utils.translation import ngettext
 
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.expiry.schedule import NOTICE_DAYS, due_threshold
 from apitokens.models import APIToken, APITokenQuerySet, ExpiryNotice
-from notifications import health
+from notifications import health, jobs
 from notifications import services as notifications
 from notifications.email import delivery
 from notifications.email.rendering import reader_of
@@ -35,7 +35,7 @@ from notifications.services import News
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT = health.SCAN_HEARTBEAT
+HEARTBEAT = jobs.SCANNED
 TOKENS_AT_ONCE = 2_000
 ACCOUNTS_LOOKED_AHEAD = 5_000
 ROWS_AT_ONCE = 2_000
@@ -77,6 +77,8 @@ class Scan:
     tokens: int = 0
     notices: int = 0
     mails: int = 0
+    is_alone: bool = field(default=True, compare=False)
+    """No other scan was at work."""
 
 
 Report = Callable[[NotificationDigest], None]
@@ -88,19 +90,24 @@ def scan(
     """Decide who has to be told what, and put it into inboxes and on its way.
 
     With `due_by` what falls due until then is told already. `report` hears of every digest, once
-    it is kept.
+    it is kept. An account that fails holds up no other: raises `SomeFailed` at the end.
     """
     done = Scan()
     moment = Moment(at, due_by or at)
-    for account_ids in _batches(moment):
-        if not _is_scanned(account_ids, moment, done, report):
-            logger.info("Another scan is at work.")
-            return done
-        logger.info("Expirations: %d tokens due, %d mails so far", done.tokens, done.mails)
-        notifications.record_heartbeat(
-            name=HEARTBEAT, at=timezone.now()
-        )  # a long scan is not a silent one
-    notifications.record_heartbeat(name=HEARTBEAT, at=timezone.now())
+
+    def scan_part(account_ids: list[int]) -> int:
+        """1 if it was scanned. A long scan is not a silent one."""
+        done.is_alone = done.is_alone and _is_scanned(account_ids, moment, done, report)
+        if done.is_alone:
+            logger.info("Expirations: %d tokens due, %d mails so far", done.tokens, done.mails)
+            jobs.record_heartbeat(name=HEARTBEAT, at=jobs.database_now())
+        return done.is_alone
+
+    jobs.for_each_part(_batches(moment), scan_part)
+    if not done.is_alone:
+        logger.info("Another scan is at work.")
+        return done
+    jobs.record_heartbeat(name=HEARTBEAT, at=jobs.database_now())
     return done
 
 
@@ -354,7 +361,8 @@ def _advance(tokens: list[APIToken], account_ids: list[int], moment: Moment) -> 
     ]
     dealt_with.update(notice_due_at=Case(*next_due, default=None))
     ended = _waiting(moment.due_by).filter(account_id__in=account_ids, expires_at__lte=moment.at)
-    ended.update(notice_due_at=None)
+    locked = [token.pk for token in _locked(ended)]
+    APIToken.objects.filter(pk__in=locked).update(notice_due_at=None)
 
 
 def _before_the_end(days: int) -> CombinedExpression:

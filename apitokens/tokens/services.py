@@ -7,12 +7,13 @@ with stable codes) and `PermissionDenied`.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -31,6 +32,8 @@ from apitokens.tokens.notifications import notify_token_changed, notify_tokens_d
 
 LONGEST_LIFE = timedelta(days=36_525)
 """A hundred years: what is later is a slip of the keyboard or means "never"."""
+
+LOCKED_AT_ONCE = 10_000
 
 FORBIDDEN = "forbidden"
 SUSPENDED = "suspended"
@@ -120,6 +123,8 @@ def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
 @transaction.atomic
 def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
     """Delete these tokens, all or none. Returns how many were not deleted before."""
+    tokens = list(tokens)
+    _lock(tokens)
     return sum(delete(token=token, by=by, at=at) for token in tokens)
 
 
@@ -139,6 +144,7 @@ def delete_all_of(*, issuer: Membership, by: Actor, at: datetime) -> int:
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
     # The one that acts goes last: it would have ended before it has done the others.
     tokens = sorted(active, key=lambda token: token.pk == by.token_id)
+    _lock(tokens)
     deleted = [token for token in tokens if _delete(token, by=by, at=at, is_told=False)]
     if deleted:
         notify_tokens_deleted(deleted, by=by, at=at)
@@ -212,6 +218,18 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
         expires_at=token.expires_at.isoformat() if token.expires_at else None,
     )
     return key
+
+
+def _lock(tokens: Iterable[APIToken]) -> None:
+    """Lock many tokens in the order of their ids, as the storing of usage does: who locked them in
+    another order would wait for those who wait for them. (On SQLite the transaction is the lock.)
+    """
+    if not connection.features.has_select_for_update:
+        return
+    ids = iter(sorted(token.pk for token in tokens))
+    while some := list(islice(ids, LOCKED_AT_ONCE)):
+        rows = APIToken.objects.filter(pk__in=some).order_by("pk")
+        list(rows.select_for_update(no_key=True).values_list("pk"))
 
 
 def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -> bool:

@@ -1,5 +1,6 @@
 """Hides secrets in Django's reports of errors: the page that DEBUG shows, and its text."""
 
+import logging
 import os
 import re
 from collections.abc import ItemsView, Iterator
@@ -23,6 +24,16 @@ _PASSWORD = re.compile(
     r"([a-z][\w+.-]*://[^\s:/?#@\"']*:)[^\s/?#\"']+(@)", re.ASCII | re.IGNORECASE
 )
 _PARAMETER = re.compile(r"([?&](?:password|passwd|pwd|secret|token)=)[^&\s\"'<]+", re.IGNORECASE)
+
+
+class BriefRefusals(logging.Filter):
+    """Logs what was refused (4xx) in a line, without the traceback of how: anybody can have as many
+    as they like."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if 400 <= getattr(record, "status_code", 0) < 500:
+            record.exc_info = record.exc_text = None
+        return True
 
 
 class SecretsFilter(SafeExceptionReporterFilter):

@@ -18,6 +18,7 @@ from config.env.networks import is_host
 from config.env.url_parts import split_url
 
 _TLS_OPTIONS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_CERT_REQS = ("required", "optional", "none")
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
@@ -49,21 +50,27 @@ def parse_base_url(url: str) -> SplitResult:
 
 def parse_redis_url(url: str) -> str:
     """Check the URL of Redis. Errors do not repeat it: it may hold a password. Cache and queue read
-    it by two libraries, which agree on no more than this."""
+    it by two libraries, which agree on no more than this: one of them takes a misspelled
+    `ssl_cert_reqs` for "none", and each takes another one of two."""
     try:
         parts = split_url(url)
         number = parts.path.removeprefix("/")
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        is_known = all(name in _TLS_OPTIONS for name, _value in options)
+        is_known = all(name in _TLS_OPTIONS and value for name, value in options)
+        is_once = len(dict(options)) == len(options)
+        checks = dict(options).get("ssl_cert_reqs", "required")
         is_number = not number or (number.isascii() and number.isdecimal())
         if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0:
             raise ValueError
         if not (is_number and is_known) or (options and parts.scheme == "redis"):
             raise ValueError
+        if not is_once or checks not in _CERT_REQS:
+            raise ValueError
     except ValueError:
         raise ImproperlyConfigured(
             "REDIS_URL must look like redis://:password@host:6379/0, or rediss:// with TLS and "
-            f"behind a question mark nothing but {', '.join(_TLS_OPTIONS)}."
+            f"behind a question mark nothing but {', '.join(_TLS_OPTIONS)}, each once; "
+            f"ssl_cert_reqs is {', '.join(_CERT_REQS)}."
         ) from None
     return url
 

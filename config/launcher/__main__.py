@@ -194,8 +194,13 @@ def _start_worker() -> processes.Child:
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         ],
         folder=ROOT,
+        # It must not end people's access when it ends: by itself, as Celery does when something of
+        # its broker is odder than it knows ("Unrecoverable error"), or killed.
+        is_replaced=True,
         # Celery warns root of messages in pickle. Ours are JSON.
-        PYTHONWARNINGS="ignore:You're running the worker with superuser privileges",
+        environment={
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"
+        },
     )
 
 

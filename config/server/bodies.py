@@ -1,13 +1,21 @@
-"""Reads bodies of which the length is not announced (`Transfer-Encoding: chunked`).
+"""Reads bodies before Django is asked: those of which the length is not announced, and slow ones.
 
-Django reads as much of a body as its length says, and without one nothing: a change would be
-answered as done, and not be made.
+Django reads as much of a body as its length says, and without one (`Transfer-Encoding: chunked`)
+nothing: a change would be answered as done, and not be made.
+
+And it waits for a body as long as the client likes, with a thread of the server, of which there are
+few. A server's own read cannot be interrupted. So another thread reads, the request's waits for it
+no longer than `BODY_SECONDS`, and few requests may wait at once: what has no body, verification
+above all, is served meanwhile. Who reads for a client that never ends goes on until it leaves, and
+costs nobody else anything; of those there are so many at most.
 """
 
 import json
+import threading
 from collections.abc import Iterable
 from http import HTTPStatus
 from io import BytesIO
+from queue import SimpleQueue
 from typing import Any
 
 from django.conf import settings
@@ -17,25 +25,126 @@ from config.server.responses import WSGIApplication, respond
 LENGTH_REQUIRED = (
     "Send the length of the body in the header Content-Length: it cannot be read without."
 )
+TOO_SLOW = "The body of the request did not arrive in time. Send it again, on a faster connection."
+TOO_MANY = "Many requests are being received just now. Nothing has changed: try again in a second."
+BODY_SECONDS = 10.0
+MOST_WAITING = 6
+"""Requests that wait for their bodies; together with passwords that are hashed they leave a few of
+the threads that serve requests (WEB_THREADS) to others."""
+MOST_READING = 64
+"""Threads that read, also for requests that no longer wait."""
+RETRY_AFTER = "1"
 READS_NO_BODY = "/iam/auth/verify"
 CHUNKED = "chunked"
 
 
-def read_chunked(serve: WSGIApplication) -> WSGIApplication:
-    """Give every body a length. A server that decodes chunks and marks their end (granian does) is
-    read up to the limit of all bodies; from any other the body is refused with 411."""
+class _NotRead(Exception):
+    """The body was not received; `status` and `sentence` say why."""
 
-    def serve_with_length(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __init__(self, status: HTTPStatus, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+def read_bodies(serve: WSGIApplication) -> WSGIApplication:
+    """Give every body a length, and read it. A server that decodes chunks and marks their end
+    (granian does) is read up to the limit of all bodies; from any other the body is refused with
+    411. What is announced as longer than the limit is not read: Django refuses it."""
+    waiting, readers = threading.BoundedSemaphore(MOST_WAITING), _Readers(MOST_READING)
+
+    def receive(stream: Any, most: int) -> bytes:
+        if not waiting.acquire(blocking=False):
+            raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
+        try:
+            return readers.read(stream, most)
+        finally:
+            waiting.release()
+
+    def serve_with_body(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         coding = environ.get("HTTP_TRANSFER_ENCODING") or _coding_of_http_2(environ)
-        if not coding or environ.get("PATH_INFO") == READS_NO_BODY:
+        length = _length(environ)
+        if not (coding or length) or environ.get("PATH_INFO") == READS_NO_BODY:
             return serve(environ, start_response)
-        if coding.strip().lower() != CHUNKED or not environ.get("wsgi.input_terminated"):
-            return _length_required(environ, start_response)
-        body = _read(environ["wsgi.input"], most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
+        if coding and (
+            coding.strip().lower() != CHUNKED or not environ.get("wsgi.input_terminated")
+        ):
+            return _refuse(environ, start_response, HTTPStatus.LENGTH_REQUIRED, LENGTH_REQUIRED)
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if not coding and length > most:
+            return serve(environ, start_response)
+        try:
+            body = receive(environ["wsgi.input"], most + 1 if coding else length)
+        except _NotRead as reason:
+            return _refuse(environ, start_response, reason.status, reason.sentence)
+        environ["wsgi.input"] = BytesIO(body)
+        if coding:
+            environ["CONTENT_LENGTH"] = str(len(body))
         return serve(environ, start_response)
 
-    return serve_with_length
+    return serve_with_body
+
+
+class _Body:
+    """A body that is being read. The lock is open when that has ended."""
+
+    def __init__(self, stream: Any, most: int) -> None:
+        self.stream, self.most = stream, most
+        self.data = b""
+        self.error: Exception | None = None
+        self.ended = threading.Lock()
+        self.ended.acquire()
+
+    def read(self) -> None:
+        try:
+            self.data = _read(self.stream, most=self.most)
+        except Exception as error:  # the request's thread raises it
+            self.error = error
+
+
+class _Readers:
+    """Threads that read bodies, as many as are needed at once. They end with the process, whatever
+    they wait for."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._busy, self._started = most, 0, 0
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[_Body] = SimpleQueue()
+
+    def read(self, stream: Any, most: int) -> bytes:
+        """The body. Raises `_NotRead`, and what the server raises."""
+        body = _Body(stream, most)
+        self._begin()
+        self._queue.put(body)
+        if not body.ended.acquire(timeout=BODY_SECONDS):
+            raise _NotRead(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW)
+        if body.error is not None:
+            raise body.error
+        return body.data
+
+    def _begin(self) -> None:
+        """Have a thread for one more body."""
+        with self._lock:
+            if self._busy == self._most:
+                raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
+            self._busy += 1
+            if self._busy <= self._started:
+                return
+            self._started += 1
+        threading.Thread(target=self._run, name="body-reader", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            body = self._queue.get()
+            body.read()
+            with self._lock:
+                self._busy -= 1
+            body.ended.release()
+
+
+def _length(environ: dict[str, Any]) -> int:
+    """The announced length; 0 for none, and for what Django will take for none."""
+    text = environ.get("CONTENT_LENGTH") or "0"
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _coding_of_http_2(environ: dict[str, Any]) -> str | None:
@@ -47,15 +156,19 @@ def _coding_of_http_2(environ: dict[str, Any]) -> str | None:
 
 
 def _read(stream: Any, *, most: int) -> bytes:
-    """The body, or one byte more than is permitted: then Django refuses it for its length."""
+    """The body up to so many bytes. For one in chunks that is one more than is permitted: then
+    Django refuses it for its length."""
     body = b""
-    while len(body) <= most and (part := stream.read(most + 1 - len(body))):
+    while len(body) < most and (part := stream.read(most - len(body))):
         body += part
     return body
 
 
-def _length_required(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+def _refuse(
+    environ: dict[str, Any], start_response: Any, status: HTTPStatus, sentence: str
+) -> Iterable[bytes]:
     is_api = environ.get("PATH_INFO", "").startswith("/iam/")
     kind = "application/json" if is_api else "text/plain; charset=utf-8"
-    text = json.dumps({"message": LENGTH_REQUIRED}) if is_api else f"{LENGTH_REQUIRED}\n"
-    return respond(environ, start_response, HTTPStatus.LENGTH_REQUIRED, kind=kind, text=text)
+    text = json.dumps({"message": sentence}) if is_api else f"{sentence}\n"
+    headers = [("Retry-After", RETRY_AFTER)] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
+    return respond(environ, start_response, status, kind=kind, text=text, headers=headers)

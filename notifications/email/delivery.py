@@ -15,9 +15,8 @@ from datetime import datetime, timedelta
 
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
-from django.utils import timezone
 
-from notifications import services
+from notifications import jobs, services
 from notifications.email import rendering
 from notifications.email.claims import (
     Batch,
@@ -39,7 +38,7 @@ from notifications.models import Mail, State
 logger = logging.getLogger(__name__)
 
 HELP_FROM = 200
-HEARTBEAT = "mails_delivered"
+HEARTBEAT = jobs.DELIVERED
 STALLED = "mails_held_up"
 """Not a heartbeat, but since when no server has taken a mail; there is none while mails leave."""
 HEARTBEAT_EVERY = timedelta(seconds=10)
@@ -134,7 +133,7 @@ class Sender:
 
 def deliver(
     *,
-    clock: Clock = timezone.now,
+    clock: Clock = jobs.database_now,
     until: datetime | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
     on_first_sent: Callable[[], None] = lambda: None,
@@ -181,11 +180,11 @@ def _compose(mail: Mail, *, at: datetime) -> EmailMessage | None:
 def _record_heartbeat(outcome: Outcome, *, at: datetime) -> None:
     """Record that sending goes on, and since when no mail leaves. One that waits alone says nothing
     of the server: its mailbox may be full for days."""
-    services.record_heartbeat(name=HEARTBEAT, at=at)
+    jobs.record_heartbeat(name=HEARTBEAT, at=at)
     if outcome.sent:
-        services.clear_heartbeat(name=STALLED)
+        jobs.clear_heartbeat(name=STALLED)
     elif outcome.postponed + outcome.in_doubt > 1 or outcome.is_server_down:
-        services.record_heartbeat(name=STALLED, at=at, only_first=True)
+        jobs.record_heartbeat(name=STALLED, at=at, only_first=True)
 
 
 def needs_help(*, at: datetime) -> bool:

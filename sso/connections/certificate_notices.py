@@ -1,6 +1,7 @@
 """Notifies Administrators before their provider's last certificate expires, and when it has."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -13,6 +14,7 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
+from notifications import jobs
 from notifications import services as notifications
 from notifications.email.rendering import (
     RenderedEmail,
@@ -35,8 +37,9 @@ NOTICE_PERIODS = (timedelta(days=30), timedelta(days=7), timedelta(0))
 
 def notify_expiring_certificates(*, by: Actor, at: datetime) -> int:
     """Notify the Administrators of all accounts whose last certificate expires. Returns how many
-    certificates were reported. Idempotent, also when called concurrently."""
-    return sum(_notify(each, by=by, at=at) for each in _expiring_certificates(at))
+    certificates were reported. Idempotent, also when called concurrently. Raises `SomeFailed` when
+    all others are done."""
+    return jobs.for_each(list(_expiring_certificates(at)), partial(_notify, by=by, at=at))
 
 
 def _expiring_certificates(at: datetime) -> QuerySet[Certificate]:

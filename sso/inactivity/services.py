@@ -6,6 +6,7 @@ next sign-in.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from accounts.authorization import recheck, token_hooks
 from accounts.authorization.actor import Actor
 from accounts.members import suspension
 from accounts.models import Membership
+from notifications import jobs
 from notifications.tasks import enqueue_delivery_on_commit
 from sso.connections.services import lock_connection
 from sso.inactivity.notifications import (
@@ -105,18 +107,15 @@ def inactive_from(member: Membership, connection: Connection) -> datetime | None
 
 
 def enforce_policies(*, by: Actor, at: datetime) -> int:
-    """Apply the policies of all accounts. Returns how many members were suspended or reported.
+    """Apply the policies of all accounts, each on its own. Returns how many members were suspended
+    or reported.
 
-    Idempotent, also when called concurrently: each period of inactivity is handled once."""
+    Idempotent, also when called concurrently: each period of inactivity is handled once. Raises
+    `SomeFailed` when all others are done."""
     chosen = Connection.objects.filter(is_on=True, idle_action_since__isnull=False)
     accounts = chosen.filter(account__closed_at=None).order_by("pk")
-    count = sum(
-        _enforce_policy(account_id, by=by, at=at)
-        for account_id in accounts.values_list("account_id", flat=True)
-    )
-    if count:
-        enqueue_delivery_on_commit()
-    return count
+    account_ids = list(accounts.values_list("account_id", flat=True))
+    return jobs.for_each(account_ids, partial(_enforce_policy, by=by, at=at))
 
 
 @transaction.atomic
@@ -137,6 +136,7 @@ def _enforce_policy(account_id: int, *, by: Actor, at: datetime) -> int:
         handled = [each for each in inactive if _mark_notified(each.member, connection, at)]
     if handled:
         notify_administrators(connection, handled, at)
+        enqueue_delivery_on_commit()
     return len(handled)
 
 

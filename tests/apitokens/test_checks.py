@@ -74,3 +74,14 @@ def test_one_machine_with_its_own_database_needs_no_peppers_of_the_environment(
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
     settings.TOKEN_PEPPERS_FILE = Path("var/token_peppers")
     assert not said("apitokens.W001")
+
+
+@pytest.mark.django_db
+def test_portal_without_a_proxy_is_told_what_has_to_stand_in_front(settings: Settings) -> None:
+    settings.BASE_URL, settings.TRUSTED_PROXIES = "https://tokens.example.com", []
+    (message,) = said("apitokens.W004")
+    assert "nginx" in str(message.hint)
+    settings.TRUSTED_PROXIES = ["127.0.0.1"]
+    assert not said("apitokens.W004")
+    settings.BASE_URL, settings.TRUSTED_PROXIES = "http://localhost:8000", []
+    assert not said("apitokens.W004")

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 from config.beat_schedule import beat_schedule
-from config.celery import AT_ONCE, app
+from config.celery import app
 
 SCHEDULE = beat_schedule(notices_every=timedelta(seconds=45))
 
@@ -23,11 +23,10 @@ def test_no_name_comes_twice_and_every_task_is_there() -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULE)
-def test_run_that_is_late_by_an_interval_is_dropped(name: str) -> None:
-    entry = SCHEDULE[name]
-    assert entry["options"]["expires"] == entry["schedule"].run_every.total_seconds()
+def test_no_message_expires_by_the_clock_of_another_machine(name: str) -> None:
+    assert "expires" not in SCHEDULE[name]["options"]
 
 
-@pytest.mark.parametrize("name", AT_ONCE)
+@pytest.mark.parametrize("name", ["scan-expirations", "deliver-mails"])
 def test_notices_are_looked_for_as_often_as_operators_say(name: str) -> None:
     assert SCHEDULE[name]["schedule"].run_every == timedelta(seconds=45)

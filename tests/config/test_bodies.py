@@ -1,13 +1,16 @@
-"""Bodies without an announced length: read whole, or refused, and never taken for empty."""
+"""Bodies: read whole and in time, or refused, and never taken for empty."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
 import pytest
 from django.conf import settings
 
-from config.server.bodies import LENGTH_REQUIRED, read_chunked
+from config.server import bodies
+from config.server.bodies import LENGTH_REQUIRED, read_bodies
 from tests.apitokens.verification.test_fast_path import Said, say
 
 MOST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -40,12 +43,12 @@ def seen(asked: dict[str, Any]) -> tuple[str | None, bytes]:
         start_response("200 OK", [])
         return []
 
-    assert say(read_chunked(serve), asked).status == "200 OK"
+    assert say(read_bodies(serve), asked).status == "200 OK"
     return found[0], found[1]
 
 
 def refused(asked: dict[str, Any]) -> Said:
-    return say(read_chunked(lambda *_: pytest.fail("Django was asked")), asked)
+    return say(read_bodies(lambda *_: pytest.fail("Django was asked")), asked)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"x" * 2_500, b"x" * MOST])
@@ -101,14 +104,83 @@ def test_body_that_cannot_be_read_is_refused_with_a_sentence(facts: dict[str, An
     assert page.body.decode().strip() == LENGTH_REQUIRED
 
 
-def test_body_with_a_length_is_left_alone() -> None:
+def with_length(stream: Any, length: int = 3) -> dict[str, Any]:
+    return {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(length), "wsgi.input": stream}
+
+
+@pytest.mark.parametrize("sent", [b"abc", b"abcdef", b"ab", b""])
+def test_body_is_read_as_far_as_its_length_says(sent: bytes) -> None:
+    assert seen(with_length(Drops(sent))) == ("3", sent[:3])
+
+
+def test_body_that_is_announced_as_too_long_is_not_read() -> None:
     stream = BytesIO(b"abc")
-    asked = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "3", "wsgi.input": stream}
-    assert seen(asked) == ("3", b"abc")
+    asked = with_length(stream, MOST + 1)
+    say(read_bodies(lambda _environ, start: start("413 Too Large", []) or []), asked)
+    assert stream.tell() == 0
+
+
+def test_client_that_breaks_off_is_an_error_of_its_request() -> None:
+    with pytest.raises(ConnectionResetError):
+        refused(with_length(Breaking()))
+
+
+class Breaking(BytesIO):
+    def read(self, _size: int | None = -1, /) -> bytes:
+        raise ConnectionResetError
+
+
+class Endless(BytesIO):
+    """A body whose client sends nothing more until it is told to leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaves, self.is_read = threading.Event(), threading.Event()
+
+    def read(self, _size: int | None = -1, /) -> bytes:
+        self.is_read.set()
+        self.leaves.wait(60)
+        return b""
+
+
+def test_body_that_does_not_come_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
+    page, call = with_length(Endless()), {**with_length(Endless()), "PATH_INFO": "/iam/users/me"}
+    assert refused(page).status == "408 Request Timeout"
+    answer = refused(call)
+    assert (answer.status, json.loads(answer.body)) == (
+        "408 Request Timeout",
+        {"message": bodies.TOO_SLOW},
+    )
+
+
+@pytest.mark.parametrize("limit", ["MOST_WAITING", "MOST_READING"])
+def test_slow_bodies_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """Neither those without a body, nor, as soon as one has left, those with one."""
+    monkeypatch.setattr(bodies, limit, 2)
+    if limit == "MOST_READING":  # nobody waits for them any more, and they are read all the same
+        monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
+    served = read_bodies(lambda _environ, start: start("200 OK", []) or [])
+    slow = [Endless() for _number in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        waits = [threads.submit(say, served, with_length(stream)) for stream in slow]
+        for stream in slow:
+            assert stream.is_read.wait(30)
+        if limit == "MOST_READING":
+            assert [each.result(30).status for each in waits] == ["408 Request Timeout"] * 2
+        busy = say(served, with_length(BytesIO(b"abc")))
+        assert (busy.status, dict(busy.headers)["Retry-After"]) == ("503 Service Unavailable", "1")
+        assert say(served, {"REQUEST_METHOD": "GET"}).status == "200 OK"
+        for stream in slow:
+            stream.leaves.set()
+        for each in waits:
+            each.result(30)
+    while (answer := say(served, with_length(BytesIO(b"abc")))).status != "200 OK":
+        assert answer.status == "503 Service Unavailable"  # the last is about to leave
 
 
 def test_body_that_nobody_looks_at_is_not_waited_for() -> None:
     asked = environ(b"x" * 5, "/iam/auth/verify")
     stream = asked["wsgi.input"]
-    say(read_chunked(lambda _environ, start: start("200 OK", []) or []), asked)
+    say(read_bodies(lambda _environ, start: start("200 OK", []) or []), asked)
     assert stream.tell() == 0

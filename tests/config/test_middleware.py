@@ -9,7 +9,7 @@ from accounts.models import Membership
 from apitokens.expiry import scan
 from config.env.networks import parse_networks
 from notifications.email import delivery
-from notifications.services import record_heartbeat
+from notifications.jobs import record_heartbeat
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.launcher.portal import READY, ROOT, have_ended, started, wait_until
+from tests.launcher.portal import READY, ROOT, RunningPortal, have_ended, started, wait_until
 
 EVERYBODY = 5
 """The web server and its two workers; the worker and its beat."""
@@ -45,17 +46,28 @@ def test_stop_during_the_start_is_quiet_too(data_dir: Path, port: int) -> None:
     assert READY not in portal.output
 
 
-@pytest.mark.parametrize(("program", "name"), [("granian", "web server"), ("celery", "worker")])
-def test_all_stop_when_one_dies(program: str, name: str, used_data_dir: Path, port: int) -> None:
+def test_worker_that_dies_is_replaced_and_all_stop_when_the_web_server_dies(
+    used_data_dir: Path, port: int
+) -> None:
     with started(used_data_dir, port=port) as portal:
         portal.wait_for(READY)
+        worker = portal.child("celery")
+        worker.kill()
+        portal.wait_for("The worker ended by itself (exit code -9). It is started anew.")
+        wait_until(lambda: has_another(portal, "celery", worker))
         family = portal.family()
 
-        portal.child(program).kill()
+        portal.child("granian").kill()
 
         assert portal.process.wait(60) == 1
-    assert f"The {name} ended by itself (exit code -9)." in portal.output
+    assert "The web server ended by itself (exit code -9)." in portal.output
     assert have_ended(family)
+
+
+def has_another(portal: RunningPortal, word: str, gone: psutil.Process) -> bool:
+    """True if there is a child other than that with this word in its command."""
+    children = psutil.Process(portal.process.pid).children()
+    return any(word in each.cmdline() for each in children if each != gone)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of such a death")

@@ -4,6 +4,7 @@ import io
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -40,6 +41,30 @@ def test_command_tells_people_and_says_whom(
     assert sorted(server.recipients) == sorted([user.user.email, administrator.user.email])
     assert Notice.objects.count() == 2
     assert run("send_expiry_notices")[0].startswith("Tokens: 0. New mails: 0. Sent: 0,")
+
+
+@pytest.mark.django_db
+def test_account_that_fails_is_told_of_and_holds_up_no_other(
+    server: MailServer,
+    user: Membership,
+    stranger: Membership,
+    issue: Issue,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for member in (user, stranger):
+        issue(member, at=now - 30 * DAY, expires_at=now + 6 * DAY)
+    tell = expiry._tell
+
+    def fail_for_one(digests: list[expiry.NotificationDigest], *more: Any) -> None:
+        if any(digest.member == user for digest in digests):
+            raise ValueError("This one fails.")
+        tell(digests, *more)
+
+    monkeypatch.setattr(expiry, "_tell", fail_for_one)
+    with pytest.raises(CommandError, match="Accounts: 1 failed"):
+        run("send_expiry_notices")
+    assert server.recipients == [stranger.user.email]
 
 
 @pytest.mark.django_db

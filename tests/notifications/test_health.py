@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.contrib.staticfiles.finders import FileSystemFinder
 from django.core.checks import run_checks
 from django.core.management import call_command
@@ -20,9 +21,9 @@ from accounts.models import Membership
 from apitokens.expiry import scan as expiry
 from notifications import health
 from notifications.email import delivery
-from notifications.health import HELD_UP_AFTER, MISSED_INTERVALS
+from notifications.health import HELD_UP_AFTER
+from notifications.jobs import MISSED_INTERVALS, record_heartbeat
 from notifications.models import State
-from notifications.services import record_heartbeat
 from tests.conftest import Issue, is_on_postgresql
 from tests.mailserver import MailServer, Mood
 from tests.notifications.conftest import MakeMail
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.django_db
 
 INTERVAL = timedelta(seconds=30)
 LIMIT = MISSED_INTERVALS * INTERVAL
+HOUSEKEEPING = settings.CELERY_BEAT_SCHEDULE.keys() - {"scan-expirations", "deliver-mails"}
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
@@ -40,7 +42,7 @@ def interval(settings: Settings) -> None:
 
 
 def works(at: datetime, *names: str) -> None:
-    for name in names or (expiry.HEARTBEAT, delivery.HEARTBEAT):
+    for name in names or (expiry.HEARTBEAT, delivery.HEARTBEAT, *HOUSEKEEPING):
         record_heartbeat(name=name, at=at)
 
 
@@ -70,6 +72,30 @@ def test_one_of_the_two_is_not_enough(client: Client, now: datetime, name: str) 
     works(now - timedelta(hours=1))
     works(now, name)
     assert healthz(client, now)[0] == 503
+
+
+@pytest.mark.usefixtures("old_process")
+@pytest.mark.parametrize("name", sorted(HOUSEKEEPING))
+def test_job_of_the_schedule_that_is_overdue_is_named(
+    client: Client, now: datetime, name: str, settings: Settings
+) -> None:
+    long_ago = now - 3 * settings.CELERY_BEAT_SCHEDULE[name]["schedule"].run_every
+    works(now)
+    works(long_ago, name)
+    started = {"started_at": long_ago}
+    assert health.health(at=now, **started).overdue == []
+    assert health.health(at=now + SECOND, **started).overdue == [name]
+    told = healthz(client, now)[1]
+    assert datetime.fromisoformat(told["jobs"][name]) <= long_ago
+
+
+def test_status_says_which_jobs_are_overdue(now: datetime) -> None:
+    works(now)
+    works(now - timedelta(hours=4), "forget-uses")
+    with time_machine.travel(now, tick=False):
+        out, err, code = status()
+    assert re.search(r"^  forget-uses +4 hours ago, overdue$", out, re.MULTILINE)
+    assert ("Overdue: forget-uses." in err, code) == (True, 1)
 
 
 @pytest.mark.usefixtures("old_process")
@@ -106,6 +132,7 @@ def tries(at: datetime) -> None:
     with time_machine.travel(at, tick=False):
         expiry.scan(at=at)
         delivery.deliver()
+        works(at, *HOUSEKEEPING)
 
 
 @pytest.mark.usefixtures("old_process")

@@ -23,6 +23,7 @@ _COLUMNS = tuple(RULES)
 # deactivated, removed from the account, account closed, tokens suspended, second factor required.
 TABLE: dict[str, tuple[str, ...]] = {
     "password": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, SECOND_FACTOR),
+    "password in a known browser": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, SECOND_FACTOR),
     # A passkey that asks for a PIN or a finger is two factors.
     "passkey": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
     "second factor": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -67,6 +68,14 @@ class World:
 
 
 def password(world: World) -> Attempt:
+    return lambda: outcome(world.client, _give_password(world))
+
+
+def password_in_known_browser(world: World) -> Attempt:
+    """Maria has signed in with it before the rule, and out again: it still has her cookie."""
+    _give_password(world)
+    world.client.post(reverse("account_logout"))
+    assert settings.KNOWN_BROWSER_COOKIE_NAME in world.client.cookies
     return lambda: outcome(world.client, _give_password(world))
 
 
@@ -231,6 +240,7 @@ def api_token_introspected(world: World) -> Attempt:
 
 WAYS: dict[str, Callable[[World], Attempt]] = {
     "password": password,
+    "password in a known browser": password_in_known_browser,
     "passkey": passkey,
     "second factor": second_factor,
     "single sign-on": single_sign_on,

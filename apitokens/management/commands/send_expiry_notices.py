@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from apitokens.expiry import scan as expiry
 from apitokens.expiry.scan import NotificationDigest
 from notifications.email import delivery
+from notifications.jobs import SomeFailed, database_now
 from notifications.kinds import Channel
 from notifications.models import Mail
 
@@ -38,13 +39,17 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        at = timezone.now()
+        at = database_now()
         self._say_what_is_left_out(at=at, due_by=options["at"])
         if options["dry_run"]:
             told = self._show(expiry.preview(at=at, due_by=options["at"]))
             self.stdout.write(f"Dry run: {told} would be told.{_waiting_words(at)}")
             return
-        done = expiry.scan(at=at, due_by=options["at"], report=self._show_one)
+        try:
+            done = expiry.scan(at=at, due_by=options["at"], report=self._show_one)
+        except SomeFailed as some:
+            delivery.deliver()
+            raise CommandError(f"Accounts: {some}") from None
         outcome = delivery.deliver()
         self.stdout.write(
             f"Tokens: {done.tokens}. New mails: {done.mails}. "

@@ -1,16 +1,16 @@
-"""`manage.py status`: how telling people goes, for a person."""
+"""`manage.py status`: how background work goes, for a person."""
 
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 from django.utils.timesince import timesince
 
 from notifications.health import health
+from notifications.jobs import database_now
 
 READ_ONLY = "Nothing can be changed: the database can only be read, or its disk is full."
-LATE = "Late: is the worker running, with beat?"
+LATE = "Late: is the worker running, with beat? Overdue: {jobs}. Its log has the errors of jobs."
 HELD_UP = (
     "Held up: no mail leaves. The reason is with the mails at /operators/notifications/mail/; "
     "when it is mended, prove it with manage.py send_test_email ADDRESS."
@@ -19,12 +19,12 @@ HELD_UP = (
 
 class Command(BaseCommand):
     help = (
-        "Shows when people were last told of expiring tokens, and what waits. Ends with 1 if that "
+        "Shows when each job of the background was last done, and what waits. Ends with 1 if one "
         "is late, or if no mail leaves."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        at = timezone.now()
+        at = database_now()
         found = health(at=at, started_at=datetime.min.replace(tzinfo=at.tzinfo))
         for name, value in (
             ("Last scan finished", _ago(found.last_scan_at, at)),
@@ -36,13 +36,18 @@ class Command(BaseCommand):
             ("Mails given up", found.failed),
         ):
             self.stdout.write(f"{name:<24}{value}")
+        self.stdout.write("Last done:")
+        for job in found.jobs:
+            late = ", overdue" if job.name in found.overdue else ""
+            self.stdout.write(f"  {job.name:<30}{_ago(job.finished_at, at)}{late}")
         if found.held or found.failed:
             self.stdout.write("Look at /operators/notifications/mail/ and try them again there.")
         for words in found.faults:
             self.stderr.write(self.style.ERROR(words))
+        late = LATE.format(jobs=", ".join(found.overdue))
         for is_so, words in (
             (not found.takes_changes, READ_ONLY),
-            (found.is_silent, LATE),
+            (found.is_silent, late),
             (found.is_held_up, HELD_UP),
         ):
             if is_so:

@@ -244,7 +244,8 @@ def test_present_password_cannot_be_guessed_in_an_open_browser(
 
 def test_who_has_tried_too_often_is_told_when_to_come_back(client: Client) -> None:
     answers = [ask(client, "nobody@example.com") for _try in range(4)]
-    assert (answers[-1].status_code, answers[-1]["Retry-After"]) == (429, "60")
+    assert answers[-1].status_code == 429
+    assert 14 * 60 < int(answers[-1]["Retry-After"]) <= 15 * 60
 
 
 def test_strangers_change_nothing(client: Client) -> None:

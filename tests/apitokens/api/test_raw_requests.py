@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import pytest
@@ -185,3 +186,23 @@ def test_huge_body_is_refused_by_its_size(portal: Portal, good: str, size: int) 
     answer = ask(portal, lines, method="POST", target="/iam/clients/1/tokens", body=b" " * 1000)
     assert answer.status == 413
     assert "The body is too large." in answer.body
+
+
+def test_many_slow_bodies_hold_up_no_request_without_one(portal: Portal, good: str) -> None:
+    """More than the server has threads; none of them ends before this test does."""
+    host, _, port = portal.url.removeprefix("http://").partition(":")
+    head = f"POST /sign-in/ HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 100\r\n\r\nx"
+    with ExitStack() as slow:
+        for _number in range(40):
+            connection = slow.enter_context(socket.create_connection((host, int(port)), timeout=60))
+            connection.sendall(head.encode())
+        for _time in range(3):
+            assert ask(portal, good, target="/iam/auth/verify").status == 200
+            assert ask(portal, good).status == 200
+        told = connection.recv(65_536)
+    assert told.startswith((b"HTTP/1.1 503", b"HTTP/1.1 408"))
+    body = b"login=a%40example.com"
+    form = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+    while (answer := ask(portal, form, target="/sign-in/", method="POST", body=body)).status == 503:
+        pass  # those who have left are about to be noticed
+    assert answer.status == 403  # it lacks the cookie of forms

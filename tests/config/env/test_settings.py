@@ -197,6 +197,17 @@ def test_redis_is_taken_as_it_is_written(load: Any, url: str) -> None:
     assert load(REDIS_URL=url)["CELERY_BROKER_URL"] == url
 
 
+def test_cookie_of_known_browsers_belongs_to_the_host_alone(load: Any) -> None:
+    assert load(**HTTPS)["KNOWN_BROWSER_COOKIE_NAME"] == "__Host-known-browser"
+    assert load(PORT="8001")["KNOWN_BROWSER_COOKIE_NAME"] == "known-browser-8001"
+
+
+@pytest.mark.parametrize("query", ["Required", "CERT_NONE", "", "none&ssl_cert_reqs=required"])
+def test_check_of_certificates_that_would_be_misread_is_refused(load: Any, query: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="ssl_cert_reqs is required, optional, none"):
+        load(REDIS_URL=f"rediss://a/0?ssl_cert_reqs={query}")
+
+
 def test_mail_server_is_taken_as_it_is_written(load: Any) -> None:
     found = load(EMAIL_URL="smtp+tls://$u:p%40$x+y@mail.example.com:587")
     assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("$u", "p@$x+y")

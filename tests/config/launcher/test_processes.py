@@ -1,5 +1,6 @@
 """Programs that run side by side and stop together."""
 
+import math
 import os
 import sys
 import time
@@ -31,7 +32,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def act(code: str, **environment: str) -> Child:
         child = processes.start(
-            "sleeper", [sys.executable, "-c", code], folder=tmp_path, **environment
+            "sleeper", [sys.executable, "-c", code], folder=tmp_path, environment=environment
         )
         started.append(child)
         return child
@@ -54,6 +55,29 @@ def test_program_that_ends_by_itself_is_named(start: Start) -> None:
 
     with pytest.raises(processes.Ended, match=r"The sleeper ended by itself \(exit code 3\)."):
         processes.watch(children, until=lambda: False, within=30)
+
+
+@pytest.mark.parametrize("often", [processes.MOST_REPLACEMENTS, math.inf])
+def test_program_is_replaced_but_not_for_ever(
+    tmp_path: Path, often: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One line is written by each that is started."""
+    code = "open('started', 'a').write('x')"
+    started = tmp_path / "started"
+    child = processes.start(
+        "worker", [sys.executable, "-c", code], folder=tmp_path, is_replaced=True
+    )
+
+    def is_enough() -> bool:
+        return started.exists() and len(started.read_text()) > often
+
+    with suppress(processes.Ended):
+        processes.watch([child], until=is_enough, within=60)
+
+    processes.stop([child])
+    assert len(started.read_text()) == 1 + processes.MOST_REPLACEMENTS
+    said = capfd.readouterr().err
+    assert said.count("The worker ended by itself (exit code 0). It is started anew.") == 3
 
 
 def test_watch_ends_when_its_condition_holds(start: Start) -> None:

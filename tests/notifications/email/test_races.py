@@ -1,19 +1,23 @@
 """Senders and scans that are at work at the same moment, each with a connection of its own."""
 
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+import time_machine
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from accounts.authorization.actor import Actor
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
+from apitokens.tokens import notifications as token_notifications
 from apitokens.tokens import services as token_services
+from notifications import jobs
 from notifications.email import claims, delivery
 from notifications.models import Mail, State
 from tests.conftest import Issue, is_on_postgresql
@@ -158,3 +162,95 @@ def test_scan_leaves_a_token_that_somebody_holds_to_the_next(
         APIToken.objects.select_for_update().get(pk=token.pk)
         assert elsewhere(lambda: expiry.scan(at=now)).tokens == 1
     assert expiry.scan(at=now).tokens == 1
+
+
+def test_scan_does_not_wait_for_a_token_that_has_ended_either(
+    token: APIToken,
+    user: Membership,
+    issue: Issue,
+    now: datetime,
+    elsewhere: Elsewhere[expiry.Scan],
+) -> None:
+    """While it holds others: who holds this one may wait for those."""
+    ended = issue(user, at=now - 30 * DAY, expires_at=now - DAY).token
+    with transaction.atomic():
+        APIToken.objects.select_for_update().get(pk=ended.pk)
+        assert elsewhere(lambda: expiry.scan(at=now)).tokens == 1
+    expiry.scan(at=now)
+    ended.refresh_from_db()
+    assert ended.notice_due_at is None
+
+
+def test_account_that_fails_is_told_of_by_no_scan_and_keeps_no_other_waiting(
+    token: APIToken,
+    stranger: Membership,
+    issue: Issue,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    issue(stranger, at=now - 30 * DAY, expires_at=now + DAY)
+    tell = expiry._tell
+
+    def fail_for_one(digests: list[expiry.NotificationDigest], *more: Any) -> None:
+        if any(digest.member.account_id == token.account_id for digest in digests):
+            raise ValueError("This one fails.")
+        tell(digests, *more)
+
+    monkeypatch.setattr(expiry, "_tell", fail_for_one)
+    with pytest.raises(jobs.SomeFailed, match=r"^1 failed"):
+        expiry.scan(at=now)
+    assert {mail.user for mail in Mail.objects.all()} == {stranger.user}
+
+
+def test_many_tokens_are_deleted_twice_at_once_in_whatever_order(
+    user: Membership, issue: Issue, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second begins while the first has deleted one of two; it waits, and keeps nobody
+    waiting meanwhile."""
+    tokens = [issue(user).token for _number in range(2)]
+    notify = token_notifications.notify_token_changed
+    by = Actor.operator(through=EntryPoint.COMMAND)
+
+    def delete_all(some: list[APIToken]) -> int:
+        try:
+            return token_services.delete_all(tokens=some, by=by, at=now)
+        finally:
+            if threading.current_thread() is not threading.main_thread():
+                connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        second: list[Future[int]] = []
+
+        def begin_second(*facts: Any, **more: Any) -> None:
+            if not second:
+                second.append(other.submit(delete_all, tokens[::-1]))
+                while not (_somebody_waits() or second[0].done()):
+                    pass
+            notify(*facts, **more)
+
+        monkeypatch.setattr(token_services, "notify_token_changed", begin_second)
+        assert delete_all(tokens) == 2
+        assert second[0].result(timeout=30) == 0
+
+
+def test_sender_with_a_clock_ahead_sends_no_mail_that_another_has_in_hand(
+    server: MailServer,
+    mail: MakeMail,
+    user: Membership,
+    now: datetime,
+    own_clock: None,
+) -> None:
+    mail(user)
+    first = claims.Batch(jobs.database_now)
+    assert first.claim()
+    with time_machine.travel(now + 2 * claims.lease()):
+        assert delivery.deliver().total == 0
+    first.mark_handing_over(first.mails[0])
+    with time_machine.travel(now + 2 * claims.lease()):
+        assert delivery.deliver().in_doubt == 0
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])

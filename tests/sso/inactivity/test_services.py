@@ -12,6 +12,7 @@ from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Role
 from apitokens.verification.refusals import Refusal, Refused
 from apitokens.verification.verify import verify
+from notifications import jobs
 from notifications.models import Mail, Notice
 from sso import tasks
 from sso.connections import services as connections
@@ -61,6 +62,37 @@ def choose_policy(connection: Connection, administrator: Membership, now: dateti
 
 def enforce(at: datetime) -> int:
     return inactivity.enforce_policies(by=SYSTEM, at=at)
+
+
+def test_account_that_fails_holds_up_no_other(
+    inactive: Membership,
+    choose_policy: ChoosePolicy,
+    issue: Issue,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The one with the lowest number fails, and the job tells so when the other is done."""
+    choose_policy(InactivityAction.SUSPEND)
+    other = MembershipFactory.create(account__pk=2**31 - 7, sso_at=now - LONG_AGO)
+    issue(other)
+    ConnectionFactory.create(
+        account=other.account,
+        idle_action=InactivityAction.SUSPEND,
+        idle_action_since=now - LONG_AGO,
+    )
+    suspend = suspension.suspend_tokens
+
+    def fail_for_one(*, membership: Membership, by: Actor, at: datetime) -> bool:
+        if membership == inactive:
+            raise ValueError("This one fails.")
+        return suspend(membership=membership, by=by, at=at)
+
+    monkeypatch.setattr(suspension, "suspend_tokens", fail_for_one)
+    with pytest.raises(jobs.SomeFailed, match=r"^1 failed"):
+        enforce(now)
+    assert (is_suspended(inactive), is_suspended(other)) == (False, True)
+    assert "This one fails." in caplog.text
 
 
 def is_suspended(member: Membership) -> bool:

@@ -1,0 +1,90 @@
+"""Redis is away, or takes connections and answers nothing: people sign in all the same."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache, caches
+from django.core.cache.backends.redis import RedisCache as DjangoRedisCache
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+from redis import ConnectionError as NoConnection
+
+from accounts.models import Membership
+from accounts.throttling.redis_cache import outage
+from tests import services
+from tests.accounts.jwt.conftest import log_in
+from tests.factories import PASSWORD
+from tests.listener import Listener, listening
+
+
+def use_redis(settings: Settings, url: str) -> None:
+    name = "accounts.throttling.redis_cache.RedisCache"
+    timeouts = {"socket_connect_timeout": 0.2, "socket_timeout": 0.2}
+    settings.CACHES = {"default": {"BACKEND": name, "LOCATION": url, "OPTIONS": timeouts}}
+
+
+@pytest.fixture(autouse=True)
+def whole() -> Iterator[None]:
+    outage.end()
+    yield
+    outage.end()
+    caches.close_all()
+
+
+@pytest.fixture
+def hung(settings: Settings) -> Iterator[Listener]:
+    with listening() as listener:
+        use_redis(settings, f"redis://127.0.0.1:{listener.port}/0")
+        cache.clear()
+        outage.end()
+        yield listener
+
+
+@pytest.mark.django_db
+def test_every_way_in_is_open_while_redis_hangs(
+    client: Client, hung: Listener, user: Membership
+) -> None:
+    email = user.user.email
+    met = hung.met
+    assert log_in(email).status_code == 200
+    form = {"login": email, "password": PASSWORD}
+    assert client.post(reverse("account_login"), form).status_code == 302
+    assert client.post(reverse("account_reauthenticate"), {"password": PASSWORD}).status_code == 302
+    assert Client().post(reverse("account_reset_password"), {"email": email}).status_code == 302
+    assert hung.met == met + 1  # asked once, and left alone for a while
+
+
+@pytest.mark.django_db
+def test_every_way_in_is_open_and_limited_while_redis_is_away(
+    settings: Settings, user: Membership
+) -> None:
+    use_redis(settings, f"redis://127.0.0.1:{services.free_port()}/0")
+    cache.clear()
+    told = [log_in(user.user.email, "wrong").status_code for _try in range(6)]
+    assert told == [400] * 5 + [429]
+
+
+def test_redis_is_asked_again_later_and_counts_from_then_on(
+    settings: Settings, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_redis(settings, redis_url)
+    cache.set("kept", 1)
+    with monkeypatch.context() as away:
+        away.setattr(DjangoRedisCache, "get", _fail)
+        assert cache.get("kept") is None
+    assert cache.get("kept") is None  # not asked for a while
+    outage.retry_at = 0.1  # which has passed
+    assert cache.get("kept") == 1
+    assert not outage.retry_at
+
+
+def test_one_thread_at_a_time_finds_out_whether_redis_is_back() -> None:
+    outage.begin(NoConnection("away"))
+    assert not outage.may_ask()
+    outage.retry_at = 0.1
+    assert [outage.may_ask() for _thread in range(3)] == [True, False, False]
+
+
+def _fail(*_facts: object, **_more: object) -> None:
+    raise NoConnection("away")

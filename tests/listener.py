@@ -1,0 +1,34 @@
+"""Servers that take connections, and answer nothing unless they are told to."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+
+class Listener:
+    """A server that takes connections, and does with each what it is told."""
+
+    def __init__(self, meet: Callable[[socket.socket], None]) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.socket.getsockname()[1]
+        self.met = 0
+        self._meet = meet
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        held = []
+        while True:
+            try:
+                held.append(self.socket.accept()[0])
+            except OSError:
+                return
+            self.met += 1
+            self._meet(held[-1])
+
+
+@contextmanager
+def listening(meet: Callable[[socket.socket], None] = lambda _peer: None) -> Iterator[Listener]:
+    listener = Listener(meet)
+    with closing(listener.socket):
+        yield listener
