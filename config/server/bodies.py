@@ -5,9 +5,9 @@ nothing: a change would be answered as done, and not be made.
 
 And it waits for a body as long as the client likes, with a thread of the server, of which there are
 few. A server's own read cannot be interrupted. So another thread reads, the request's waits for it
-no longer than `BODY_SECONDS`, and few requests may wait at once: what has no body, verification
-above all, is served meanwhile. Who reads for a client that never ends goes on until it leaves, and
-costs nobody else anything; of those there are so many at most.
+no longer than `BODY_SECONDS`, and few requests may wait longer than a moment at once: what has no
+body, verification above all, is served meanwhile. Who reads for a client that never ends goes on
+until it leaves, and costs nobody else anything; of those there are so many at most.
 """
 
 import json
@@ -27,10 +27,13 @@ LENGTH_REQUIRED = (
 )
 TOO_SLOW = "The body of the request did not arrive in time. Send it again, on a faster connection."
 TOO_MANY = "Many requests are being received just now. Nothing has changed: try again in a second."
+SOON = 0.1
+"""Seconds. Most bodies come with their heads: whoever waits no longer than this, on a busy machine
+too, takes nobody's place."""
 BODY_SECONDS = 10.0
 MOST_WAITING = 6
-"""Requests that wait for their bodies; together with passwords that are hashed they leave a few of
-the threads that serve requests (WEB_THREADS) to others."""
+"""Requests that wait longer for their bodies; together with passwords that are hashed they leave a
+few of the threads that serve requests (WEB_THREADS) to others."""
 MOST_READING = 64
 """Threads that read, also for requests that no longer wait."""
 RETRY_AFTER = "1"
@@ -50,15 +53,7 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
     """Give every body a length, and read it. A server that decodes chunks and marks their end
     (granian does) is read up to the limit of all bodies; from any other the body is refused with
     411. What is announced as longer than the limit is not read: Django refuses it."""
-    waiting, readers = threading.BoundedSemaphore(MOST_WAITING), _Readers(MOST_READING)
-
-    def receive(stream: Any, most: int) -> bytes:
-        if not waiting.acquire(blocking=False):
-            raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
-        try:
-            return readers.read(stream, most)
-        finally:
-            waiting.release()
+    receiver = _Receiver()
 
     def serve_with_body(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         coding = environ.get("HTTP_TRANSFER_ENCODING") or _coding_of_http_2(environ)
@@ -73,7 +68,7 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
         if not coding and length > most:
             return serve(environ, start_response)
         try:
-            body = receive(environ["wsgi.input"], most + 1 if coding else length)
+            body = receiver.receive(environ["wsgi.input"], most + 1 if coding else length)
         except _NotRead as reason:
             return _refuse(environ, start_response, reason.status, reason.sentence)
         environ["wsgi.input"] = BytesIO(body)
@@ -82,6 +77,27 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
         return serve(environ, start_response)
 
     return serve_with_body
+
+
+class _Receiver:
+    """Waits for bodies: for those that do not come soon in few threads, and not for ever."""
+
+    def __init__(self) -> None:
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+        self._readers = _Readers(MOST_READING)
+
+    def receive(self, stream: Any, most: int) -> bytes:
+        """The body. Raises `_NotRead`, and what the server raises."""
+        body = self._readers.begin(stream, most)
+        if not body.has_ended_within(SOON):
+            if not self._waiting.acquire(blocking=False):
+                raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
+            try:
+                if not body.has_ended_within(BODY_SECONDS):
+                    raise _NotRead(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW)
+            finally:
+                self._waiting.release()
+        return body.received()
 
 
 class _Body:
@@ -100,6 +116,15 @@ class _Body:
         except Exception as error:  # the request's thread raises it
             self.error = error
 
+    def has_ended_within(self, seconds: float) -> bool:
+        return self.ended.acquire(timeout=seconds)
+
+    def received(self) -> bytes:
+        """What has come. Raises what the server raised."""
+        if self.error is not None:
+            raise self.error
+        return self.data
+
 
 class _Readers:
     """Threads that read bodies, as many as are needed at once. They end with the process, whatever
@@ -110,18 +135,14 @@ class _Readers:
         self._lock = threading.Lock()
         self._queue: SimpleQueue[_Body] = SimpleQueue()
 
-    def read(self, stream: Any, most: int) -> bytes:
-        """The body. Raises `_NotRead`, and what the server raises."""
+    def begin(self, stream: Any, most: int) -> _Body:
+        """Have the body read. Raises `_NotRead` if too many are."""
+        self._have_one_more()
         body = _Body(stream, most)
-        self._begin()
         self._queue.put(body)
-        if not body.ended.acquire(timeout=BODY_SECONDS):
-            raise _NotRead(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW)
-        if body.error is not None:
-            raise body.error
-        return body.data
+        return body
 
-    def _begin(self) -> None:
+    def _have_one_more(self) -> None:
         """Have a thread for one more body."""
         with self._lock:
             if self._busy == self._most:

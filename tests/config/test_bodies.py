@@ -2,7 +2,7 @@
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from io import BytesIO
 from typing import Any
 
@@ -135,10 +135,9 @@ class Endless(BytesIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.leaves, self.is_read = threading.Event(), threading.Event()
+        self.leaves = threading.Event()
 
     def read(self, _size: int | None = -1, /) -> bytes:
-        self.is_read.set()
         self.leaves.wait(60)
         return b""
 
@@ -154,27 +153,37 @@ def test_body_that_does_not_come_in_time_is_given_up(monkeypatch: pytest.MonkeyP
     )
 
 
-@pytest.mark.parametrize("limit", ["MOST_WAITING", "MOST_READING"])
-def test_slow_bodies_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
-    """Neither those without a body, nor, as soon as one has left, those with one."""
-    monkeypatch.setattr(bodies, limit, 2)
-    if limit == "MOST_READING":  # nobody waits for them any more, and they are read all the same
-        monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
+def test_slow_bodies_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither those without a body, nor those whose body is there."""
+    monkeypatch.setattr(bodies, "MOST_WAITING", 2)
     served = read_bodies(lambda _environ, start: start("200 OK", []) or [])
-    slow = [Endless() for _number in range(2)]
-    with ThreadPoolExecutor(2) as threads:
+    slow = [Endless() for _number in range(3)]
+    with ThreadPoolExecutor(3) as threads:
         waits = [threads.submit(say, served, with_length(stream)) for stream in slow]
-        for stream in slow:
-            assert stream.is_read.wait(30)
-        if limit == "MOST_READING":
-            assert [each.result(30).status for each in waits] == ["408 Request Timeout"] * 2
-        busy = say(served, with_length(BytesIO(b"abc")))
+        done, waiting = wait(waits, timeout=30, return_when=FIRST_COMPLETED)
+        (busy,) = (each.result() for each in done)
         assert (busy.status, dict(busy.headers)["Retry-After"]) == ("503 Service Unavailable", "1")
+        assert len(waiting) == 2
         assert say(served, {"REQUEST_METHOD": "GET"}).status == "200 OK"
+        assert say(served, with_length(BytesIO(b"abc"))).status == "200 OK"
         for stream in slow:
             stream.leaves.set()
-        for each in waits:
-            each.result(30)
+        assert {each.result(30).status for each in waiting} == {"200 OK"}
+
+
+def test_few_bodies_that_nobody_waits_for_any_more_are_still_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"MOST_READING": 2, "SOON": 0.05, "BODY_SECONDS": 0.05}.items():
+        monkeypatch.setattr(bodies, name, value)
+    served = read_bodies(lambda _environ, start: start("200 OK", []) or [])
+    slow = [Endless() for _number in range(2)]
+    for stream in slow:
+        assert say(served, with_length(stream)).status == "408 Request Timeout"
+    busy = say(served, with_length(BytesIO(b"abc")))
+    assert (busy.status, dict(busy.headers)["Retry-After"]) == ("503 Service Unavailable", "1")
+    for stream in slow:
+        stream.leaves.set()
     while (answer := say(served, with_length(BytesIO(b"abc")))).status != "200 OK":
         assert answer.status == "503 Service Unavailable"  # the last is about to leave
 
