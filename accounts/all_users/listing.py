@@ -8,7 +8,7 @@ from allauth.mfa.models import Authenticator
 from django import forms
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Coalesce, Lower, NullIf
+from django.db.models.functions import Coalesce, NullIf
 from django.http import QueryDict
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +19,7 @@ from accounts.invitations.services import MOST_SENDINGS, still_stands
 from accounts.models import Invitation, Membership
 from accounts.roles import Role
 from accounts.sign_in.mfa import FACTORS
+from accounts.text.expressions import in_order
 
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
@@ -136,12 +137,12 @@ def invitations_of(actor: Actor) -> QuerySet[Invitation]:
 def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
     """Order by name, and annotate how each member signs in."""
     factors = Authenticator.objects.filter(user=OuterRef("user"))
-    name = Lower(Coalesce(NullIf("user__name", Value("")), F("user__email")))
+    name = Coalesce(NullIf("user__name", Value("")), F("user__email"))
     return members.annotate(
         has_two_factors=Exists(factors.filter(type__in=FACTORS)),
         has_passkeys=Exists(factors.filter(type=Authenticator.Type.WEBAUTHN)),
         is_forced=sso_hooks.sso_required_expression(),
-    ).order_by(name, "pk")
+    ).order_by(*in_order(name), "pk")
 
 
 def _row(member: Membership, actor: Actor, tokens: int) -> Row:

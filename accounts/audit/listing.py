@@ -21,6 +21,7 @@ from accounts.audit.visibility import events_visible_to
 from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
 from accounts.models import AuditEvent, AuditEventQuerySet, Invitation, Membership, User
 from accounts.tenancy.forms import MemberField
+from accounts.text.expressions import in_order
 from accounts.validators import parse_id
 
 PAGE_SIZES = (25, 50, 100)
@@ -73,7 +74,7 @@ class AuditFilter(forms.Form):
             self.fields["person"].queryset = (  # type: ignore[attr-defined]  # a MemberField
                 Membership.objects.filter(account=actor.membership.account_id)
                 .select_related("user")
-                .order_by("user__name", "user__email")
+                .order_by(*in_order("user__name", "user__email"), "pk")
             )
         else:
             del self.fields["person"]

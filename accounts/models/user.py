@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.email_addresses import normal_email
 from accounts.languages import catalogue_for
 from accounts.random_ids import draw_id
+from accounts.text.fields import WrittenField
 from accounts.validators import validate_name, validate_phone
 
 
@@ -65,7 +66,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         unique=True,
         error_messages={"unique": _("There is a user with this e-mail already.")},
     )
-    name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_name])
+    name = WrittenField(_("name"), max_length=150, blank=True, validators=[validate_name])
     phone = models.CharField(_("phone"), max_length=32, blank=True, validators=[validate_phone])
     language = models.CharField(
         _("language"), max_length=2, choices=Language, default=Language.ENGLISH
