@@ -61,7 +61,7 @@ class SearchForm(ChangeListSearchForm):
         )
 
 
-NAMES = {Account: "name", User: "email", Membership: "user__email"}
+NAMES: dict[Any, str] = {Account: "name", User: "email", Membership: "user__email"}
 """How the rows are sorted to which a column leads."""
 
 
@@ -80,8 +80,8 @@ class SearchedList(ChangeList):
             field = get_fields_from_path(self.model, path)[-1]
         except FieldDoesNotExist:  # an annotation, or "pk"
             return part
-        if field.related_model in NAMES:
-            path = f"{path}__{NAMES[field.related_model]}"
+        if name := NAMES.get(field.related_model):
+            path = f"{path}__{name}"
         elif not is_written(field):
             return part
         (order,) = in_order(path)

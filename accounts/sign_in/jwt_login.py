@@ -19,6 +19,7 @@ from accounts.jwt import token_families
 from accounts.jwt.tokens import Pair
 from accounts.models import User
 from accounts.sign_in.mfa import has_two_factors, use_code
+from accounts.text.passwords import LONGEST_PASSWORD
 from accounts.throttling import password_hashing, rate_limits
 from accounts.throttling.rate_limits import Limit
 
@@ -27,8 +28,6 @@ BY_EMAIL = Limit("jwt-login-email", 5, MINUTE)
 BY_ADDRESS = Limit("jwt-login-address", 20, MINUTE)
 CODES = Limit("jwt-login-codes", 5, timedelta(minutes=5))
 """Wrong codes of one person. Six digits are few: at 5 a minute they would be guessed in months."""
-
-LONGEST_PASSWORD = 4096
 
 
 @sensitive_variables()

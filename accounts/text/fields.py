@@ -1,13 +1,20 @@
 """The model field of text that people write."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.models.expressions import Combinable
 
 from accounts.text.folding import normal_text
 
 
-class WrittenField(models.CharField):  # type: ignore[type-arg]  # generic in the stubs only
+if TYPE_CHECKING:  # generic in the stubs only
+    _CharField = models.CharField[str | int | Combinable, str]
+else:
+    _CharField = models.CharField
+
+
+class WrittenField(_CharField):
     """A line or paragraph in composed form (NFC), however it was typed: forms, the API, commands
     and identity providers all store through a field of a model, and so does what they compare."""
 

@@ -1,8 +1,8 @@
 """What of a text counts when people search and sort. Pure; `expressions` says the same in SQL.
 
 A search looks past case, accents and compatibility forms, so that "äpfel", "APFEL" and an "Äpfel"
-of two code points find each other, as "ё" and "е", "ß" and "ss", or the four letters i of Turkish
-and Azerbaijani do. A sort looks past them too, but for letters that have a place of their own in
+of two code points find each other, as "ß" and "ss" do, and the four letters i of Turkish
+and Azerbaijani. A sort looks past them too, but for letters that have a place of their own in
 the reader's alphabet.
 """
 
