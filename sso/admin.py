@@ -19,7 +19,8 @@ from accounts.models import Account
 from accounts.tenancy.decorators import operator_of
 from sso.connections import domains
 from sso.connections import services as connections
-from sso.models import Connection, Domain
+from sso.models import Connection, Domain, Subject
+from sso.subjects import services as subjects
 
 # allauth reads connections from our own tables. Rows of these would bypass their services.
 for _model in (SocialAccount, SocialApp, SocialToken):
@@ -104,6 +105,43 @@ class DomainAdmin(ServiceActionsAdmin):
     @admin.display(description=_("approved"))
     def approved(self, domain: Domain) -> str:
         return moment(domain.approved_at)
+
+
+@admin.register(Subject)
+class SubjectAdmin(ServiceActionsAdmin):
+    """Members who are linked with a name at their account's provider. One who cannot get in because
+    the provider calls them otherwise now is unlinked here, and linked anew at the next sign-in."""
+
+    actions = ["unlink"]
+    fields = ["user", "account", "name_id", "name_id_format", "linked"]
+    list_display = ["user", "account", "name_id", "linked"]
+    list_filter = [ConnectionAccountFilter]
+    lookups = {"account": is_text}
+    list_select_related = ["membership__user", "connection__account"]
+    search_fields = ["name_id", "membership__user__email", "connection__account__name"]
+    ordering = ["-linked_at", "-pk"]
+
+    @admin.action(permissions=["view"], description=_("Unlink the selected people"))
+    def unlink(self, request: HttpRequest, queryset: QuerySet[Subject]) -> None:
+        by, at = operator_of(request), timezone.now()
+        self.call_for_each(
+            request, queryset, lambda each: subjects.unlink(subject=each, by=by, at=at)
+        )
+
+    def row_name(self, row: Subject) -> str:
+        return row.membership.user.email
+
+    @admin.display(description=_("user"), ordering="membership__user__email")
+    def user(self, subject: Subject) -> str:
+        return subject.membership.user.email
+
+    @admin.display(description=_("account"), ordering="connection__account__name")
+    def account(self, subject: Subject) -> Account:
+        return subject.connection.account
+
+    @admin.display(description=_("linked"), ordering="linked_at")
+    def linked(self, subject: Subject) -> str:
+        return moment(subject.linked_at)
 
 
 @admin.register(Connection)

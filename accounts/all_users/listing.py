@@ -40,6 +40,8 @@ class Row(NamedTuple):
     tokens: int
     last_sign_in: datetime | None
     is_reader: bool
+    is_linked: bool
+    """Whether the member is linked with a name at the account's identity provider."""
 
 
 class InvitationRow(NamedTuple):
@@ -142,12 +144,14 @@ def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
         has_two_factors=Exists(factors.filter(type__in=FACTORS)),
         has_passkeys=Exists(factors.filter(type=Authenticator.Type.WEBAUTHN)),
         is_forced=sso_hooks.sso_required_expression(),
+        is_linked=sso_hooks.linked_expression(),
     ).order_by(*in_order(name), "pk")
 
 
 def _row(member: Membership, actor: Actor, tokens: int) -> Row:
-    has_passkeys, has_two_factors, is_forced = (
-        getattr(member, name) for name in ("has_passkeys", "has_two_factors", "is_forced")
+    has_passkeys, has_two_factors, is_forced, is_linked = (
+        getattr(member, name)
+        for name in ("has_passkeys", "has_two_factors", "is_forced", "is_linked")
     )
     ways = {
         _t("Password"): member.user.has_usable_password() and not is_forced,
@@ -163,6 +167,7 @@ def _row(member: Membership, actor: Actor, tokens: int) -> Row:
         # Sign-ins before the membership are not the account's business.
         last_sign_in=at if at is not None and at >= member.created_at else None,
         is_reader=actor.is_member(member),
+        is_linked=is_linked,
     )
 
 

@@ -7,7 +7,6 @@ from django.db.models.expressions import Combinable
 
 from accounts.text.folding import normal_text
 
-
 if TYPE_CHECKING:  # generic in the stubs only
     _CharField = models.CharField[str | int | Combinable, str]
 else:

@@ -155,6 +155,8 @@ GET     sso:absence                            in    404   404   403   200   404
 POST    sso:absence                            in    404   404   403   400   404
 GET     sso:remove                             in    404   404   403   200   404
 POST    sso:remove                             in    404   404   403   go    404
+GET     sso:unlink                             in    404   404   403   200   404
+POST    sso:unlink                             in    404   404   403   go    404
 GET     notifications:inbox                    in    404   404   200   200   404
 POST    notifications:inbox                    405   405   405   405   405   405
 GET     notifications:read-all                 405   405   405   405   405   405
@@ -243,6 +245,11 @@ GET     admin:sso_connection_add               in    in    in    in    in    403
 GET     admin:sso_connection_history           in    in    in    in    in    200
 GET     admin:sso_connection_delete            in    in    in    in    in    403
 GET     admin:sso_connection_change            in    in    in    in    in    200
+GET     admin:sso_subject_changelist           in    in    in    in    in    200
+GET     admin:sso_subject_add                  in    in    in    in    in    403
+GET     admin:sso_subject_history              in    in    in    in    in    200
+GET     admin:sso_subject_delete               in    in    in    in    in    403
+GET     admin:sso_subject_change               in    in    in    in    in    200
 GET     admin:sso_domain_changelist            in    in    in    in    in    200
 GET     admin:sso_domain_add                   in    in    in    in    in    403
 GET     admin:sso_domain_history               in    in    in    in    in    200
