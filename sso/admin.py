@@ -13,13 +13,14 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.filters import AccountFilter, ListAdmin, is_text
+from accounts.admin.members import MembershipAdmin
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.admin.row_actions import RowActionsMixin
-from accounts.models import Account
+from accounts.models import Account, Membership
 from accounts.tenancy.decorators import operator_of
 from sso.connections import domains
 from sso.connections import services as connections
-from sso.models import Connection, Domain, Subject
+from sso.models import Connection, Domain
 from sso.subjects import services as subjects
 
 # allauth reads connections from our own tables. Rows of these would bypass their services.
@@ -107,43 +108,6 @@ class DomainAdmin(ServiceActionsAdmin):
         return moment(domain.approved_at)
 
 
-@admin.register(Subject)
-class SubjectAdmin(ServiceActionsAdmin):
-    """Members who are linked with a name at their account's provider. One who cannot get in because
-    the provider calls them otherwise now is unlinked here, and linked anew at the next sign-in."""
-
-    actions = ["unlink"]
-    fields = ["user", "account", "name_id", "name_id_format", "linked"]
-    list_display = ["user", "account", "name_id", "linked"]
-    list_filter = [ConnectionAccountFilter]
-    lookups = {"account": is_text}
-    list_select_related = ["membership__user", "connection__account"]
-    search_fields = ["name_id", "membership__user__email", "connection__account__name"]
-    ordering = ["-linked_at", "-pk"]
-
-    @admin.action(permissions=["view"], description=_("Unlink the selected people"))
-    def unlink(self, request: HttpRequest, queryset: QuerySet[Subject]) -> None:
-        by, at = operator_of(request), timezone.now()
-        self.call_for_each(
-            request, queryset, lambda each: subjects.unlink(subject=each, by=by, at=at)
-        )
-
-    def row_name(self, row: Subject) -> str:
-        return row.membership.user.email
-
-    @admin.display(description=_("user"), ordering="membership__user__email")
-    def user(self, subject: Subject) -> str:
-        return subject.membership.user.email
-
-    @admin.display(description=_("account"), ordering="connection__account__name")
-    def account(self, subject: Subject) -> Account:
-        return subject.connection.account
-
-    @admin.display(description=_("linked"), ordering="linked_at")
-    def linked(self, subject: Subject) -> str:
-        return moment(subject.linked_at)
-
-
 @admin.register(Connection)
 class ConnectionAdmin(ServiceActionsAdmin):
     """Connections of accounts. Administrators change them; operators can only switch them off."""
@@ -208,3 +172,33 @@ class ConnectionAdmin(ServiceActionsAdmin):
             (_("Members"), "accounts_membership", account),
             (_("Audit events"), "accounts_auditevent", account),
         )
+
+
+admin.site.unregister(Membership)
+
+
+@admin.register(Membership)
+class MembershipWithSSOAdmin(RowActionsMixin, MembershipAdmin):
+    """Members, with what only this app knows: whom their provider takes them for. One who cannot
+    get in because it calls them otherwise now is unlinked, and linked anew at the next sign-in."""
+
+    actions = ["unlink"]
+
+    def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[Any]:
+        fields = super().get_fields(request, obj)
+        return [*fields[:-2], "name_at_provider", *fields[-2:]] if obj else fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), "name_at_provider"]
+
+    @admin.action(permissions=["change"], description=_("Unlink from single sign-on"))
+    def unlink(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        by, at = operator_of(request), timezone.now()
+        self.call_for_each(
+            request, queryset, lambda each: subjects.unlink_member(membership=each, by=by, at=at)
+        )
+
+    @admin.display(description=_("name at the provider"))
+    def name_at_provider(self, member: Membership) -> str:
+        subject = subjects.subject_of(member)
+        return subject.name_id if subject else "-"

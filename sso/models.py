@@ -220,15 +220,15 @@ class Subject(models.Model):
     """
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="subjects")
-    name_id = models.CharField(_("name at the provider"), max_length=255)
+    name_id = models.CharField(max_length=255)
     name_id_format = models.CharField(max_length=255, blank=True, default="", db_default="")
     """Empty: unknown, or the provider named none."""
     membership = models.OneToOneField(Membership, models.PROTECT, related_name="subject")
     linked_at = models.DateTimeField(_("linked"))
 
     class Meta:
-        verbose_name = _("linked person")
-        verbose_name_plural = _("people linked by single sign-on")
+        verbose_name = _("subject")
+        verbose_name_plural = _("subjects")
         constraints = [
             models.UniqueConstraint(
                 fields=["connection", "name_id"], name="subject_once_per_connection"

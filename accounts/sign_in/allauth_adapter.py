@@ -36,7 +36,6 @@ from accounts.sign_in import emails as security_emails
 from accounts.sign_in import mfa
 from accounts.sign_in import services as sign_in_services
 from accounts.tenancy import registration_policy
-from accounts.text.passwords import normal_password
 from accounts.throttling import password_hashing
 from accounts.users import services as user_services
 
@@ -70,9 +69,8 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
 
     @sensitive_variables("password")
     def clean_password(self, password: str, user: User | None = None) -> str:
-        password = normal_password(password)
         refuse_weak_password(password, user or User())
-        return password
+        return password  # as typed: it is compared with what is typed once more
 
     def is_safe_url(self, url: str) -> bool:
         return is_our_path(url)

@@ -20,13 +20,13 @@ def unlink(request: MemberRequest, user_id: int) -> HttpResponse:
     """Unlink a member, after a confirmation."""
     linked = Subject.objects.filter(connection__account=request.member.account_id)
     subject = get_object_or_404(
-        linked.select_related("connection", "membership__user", "membership__account"),
+        linked.select_related("membership__user", "membership__account"),
         membership__user=min(user_id, HIGHEST_ID),
     )
     member, at = subject.membership, timezone.now()
     if request.method == "POST":
         try:
-            subjects.unlink(subject=subject, by=request.actor, at=at)
+            subjects.unlink_member(membership=member, by=request.actor, at=at)
         except ValidationError as refusal:
             messages.error(request, " ".join(refusal.messages))
         else:

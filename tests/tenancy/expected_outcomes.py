@@ -245,11 +245,6 @@ GET     admin:sso_connection_add               in    in    in    in    in    403
 GET     admin:sso_connection_history           in    in    in    in    in    200
 GET     admin:sso_connection_delete            in    in    in    in    in    403
 GET     admin:sso_connection_change            in    in    in    in    in    200
-GET     admin:sso_subject_changelist           in    in    in    in    in    200
-GET     admin:sso_subject_add                  in    in    in    in    in    403
-GET     admin:sso_subject_history              in    in    in    in    in    200
-GET     admin:sso_subject_delete               in    in    in    in    in    403
-GET     admin:sso_subject_change               in    in    in    in    in    200
 GET     admin:sso_domain_changelist            in    in    in    in    in    200
 GET     admin:sso_domain_add                   in    in    in    in    in    403
 GET     admin:sso_domain_history               in    in    in    in    in    200

@@ -309,7 +309,6 @@ PKS: dict[str, Pick] = {
     "admin:apitokens_verifierkey_": lambda tenancy: tenancy.verifier.pk,
     "admin:sso_connection_": lambda tenancy: tenancy.connection.pk,
     "admin:sso_domain_": lambda tenancy: tenancy.domain.pk,
-    "admin:sso_subject_": lambda tenancy: tenancy.engineer.subject.pk,  # type: ignore[attr-defined]  # the other end of a relation
     "admin:notifications_mail_": lambda tenancy: tenancy.mail.pk,
 }
 """The values of `pk` and `object_id`, by the beginning of the route's name."""

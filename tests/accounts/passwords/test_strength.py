@@ -100,9 +100,12 @@ def test_short_password_is_told_one_thing() -> None:
 
 def test_long_password_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(
-        strength, "zxcvbn", lambda part, _words: asked.append(part) or {"guesses": 0}
-    )
+
+    def estimate(part: str, _words: list[str]) -> dict[str, int]:
+        asked.append(part)
+        return {"guesses": 0}
+
+    monkeypatch.setattr(strength, "zxcvbn", estimate)
 
     refusal("x" * 100_000)
 

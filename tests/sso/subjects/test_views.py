@@ -112,24 +112,30 @@ def test_who_is_not_linked_or_of_another_account_is_not_found(
 def test_service_is_for_administrators_and_operators(
     maria: Membership, user: Membership, stranger: Membership, now: datetime
 ) -> None:
-    subject = Subject.objects.get(membership=maria)
-
     for by in (Actor.member(user), Actor.member(maria), Actor.member(stranger)):
         with pytest.raises(PermissionDenied):
-            subjects.unlink(subject=subject, by=by, at=now)
+            subjects.unlink_member(membership=maria, by=by, at=now)
     assert Subject.objects.filter(membership=maria).exists()
-    assert subjects.unlink(subject=subject, by=OPERATOR, at=now)
-    assert not subjects.unlink(subject=subject, by=OPERATOR, at=now)
+    assert subjects.unlink_member(membership=maria, by=OPERATOR, at=now)
+    assert not subjects.unlink_member(membership=maria, by=OPERATOR, at=now)
 
 
-def test_operator_unlinks_in_their_list(client: Client, maria: Membership) -> None:
+def test_operator_unlinks_members(
+    client: Client, maria: Membership, administrator: Membership
+) -> None:
     client.force_login(UserFactory.create(is_staff=True, is_superuser=True))
-    subject = Subject.objects.get(membership=maria)
+    shown = client.get(reverse("admin:accounts_membership_change", args=[maria.pk]))
+    assert "maria-7f3a" in shown.text
 
-    client.post(
-        reverse("admin:sso_subject_changelist"),
-        {"action": "unlink", "_selected_action": subject.pk},
+    answer = client.post(
+        reverse("admin:accounts_membership_changelist"),
+        {"action": "unlink", "_selected_action": [maria.pk, administrator.pk]},
+        follow=True,
     )
 
+    assert [str(each) for each in answer.context["messages"]] == [
+        f"Nothing was to be done. ({administrator})",
+        f"Done. ({maria})",
+    ]
     assert not Subject.objects.exists()
     assert AuditEvent.objects.get(kind="sso.unlinked").through == "admin"
