@@ -1,13 +1,14 @@
 """Middleware that activates the reader's language and time zone."""
 
-import zoneinfo
 from collections.abc import Callable
+from datetime import UTC
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 
 from accounts.languages import catalogue_for
 from accounts.models import User
+from notifications.time_zones import zone_of
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -21,10 +22,10 @@ def personal_settings(get_response: Handler) -> Handler:
         user = request.user
         if isinstance(user, User):
             language = catalogue_for(user.language)
-            zone = zoneinfo.ZoneInfo(user.time_zone)
+            zone = zone_of(user.time_zone)
         else:
             language = translation.get_language_from_request(request)
-            zone = zoneinfo.ZoneInfo("UTC")
+            zone = UTC
         with translation.override(language), timezone.override(zone):
             response = get_response(request)
         response.headers.setdefault("Content-Language", language)

@@ -19,6 +19,8 @@ CHINESE = "zh-hans"
 GB18030 = "gb18030"
 """The charset in which common Chinese characters stand in the order of their pronunciation."""
 
+LONGEST_TEXT = 10_000
+
 _EVERYWHERE = {"й": "и"}
 _ALPHABETS = {
     "az": {
@@ -40,8 +42,12 @@ _MARKS = re.compile(MARKS)
 
 
 def normal_text(text: str) -> str:
-    """The text in composed form (NFC), as the portal stores it."""
-    return unicodedata.normalize("NFC", text)
+    """The text in composed form (NFC), as the portal stores it.
+
+    What is too long for any field stays as it is, and is refused: composing it could take time that
+    grows with the square of its length.
+    """
+    return text if len(text) > LONGEST_TEXT else unicodedata.normalize("NFC", text)
 
 
 def fold(text: str) -> str:
