@@ -8,6 +8,7 @@ the reader's alphabet.
 
 import re
 import unicodedata
+from functools import cache
 
 LAST = "\U0010fffd"
 """Sorts behind every letter: "C" + LAST is the letter between C and D."""
@@ -57,15 +58,12 @@ def fold(text: str) -> str:
     plain = _MARKS.sub("", unicodedata.normalize("NFKD", text))
     for letter, letters in SHARP_S:
         plain = plain.replace(letter, letters)
-    return "".join(map(_capital, plain))
+    return plain.upper()
 
 
 def sort_key(text: str, language: str) -> str | bytes:
     """What a sort compares for a reader of this language."""
-    text = normal_text(text)
-    for letter, replacement in own_letters(language):
-        text = text.replace(letter, replacement)
-    key = fold(text)
+    key = fold(normal_text(text).translate(_table(language)))
     return key.encode(GB18030) if language == CHINESE else key
 
 
@@ -80,7 +78,6 @@ def own_letters(language: str) -> list[tuple[str, str]]:
     ]
 
 
-def _capital(character: str) -> str:
-    """One capital for one letter, as databases have it: "ŉ" and the like stay as they are."""
-    capital = character.upper()
-    return capital if len(capital) == 1 else character
+@cache
+def _table(language: str) -> dict[int, str]:
+    return {ord(letter): replacement for letter, replacement in own_letters(language)}
