@@ -174,7 +174,8 @@ def test_stranger_beside_the_proxies_is_not_believed(behind_proxies: None) -> No
 
 # --- Forms of addresses ---------------------------------------------------------------------------
 
-IPV4, IPV6 = st.ip_addresses(v=4), st.ip_addresses(v=6)
+IPV4 = st.integers(0, 2**32 - 1).map(IPv4Address)
+IPV6 = st.integers(0, 2**128 - 1).map(IPv6Address).filter(lambda each: each.ipv4_mapped is None)
 PORTS = st.integers(0, 65535)
 
 
@@ -188,9 +189,7 @@ def test_ipv4_address_is_one_in_all_its_forms(address: IPv4Address, port: int) -
     assert network_of(str(address)) == str(address)
 
 
-@given(
-    IPV6.filter(lambda address: address.ipv4_mapped is None), PORTS, st.text("abc019", min_size=1)
-)
+@given(IPV6, PORTS, st.text("abc019", min_size=1, max_size=9))
 def test_ipv6_address_is_one_in_all_its_forms(address: IPv6Address, port: int, zone: str) -> None:
     forms = [f"{address}", address.exploded, address.exploded.upper(), f"[{address}]"]
     forms += [f"[{address}]:{port}", f"{address}%{zone}", f"[{address}%{zone}]:{port}"]
@@ -198,7 +197,7 @@ def test_ipv6_address_is_one_in_all_its_forms(address: IPv6Address, port: int, z
     assert {parse_address(form) for form in forms} == {str(address)}
 
 
-@given(IPV6.filter(lambda address: address.ipv4_mapped is None), st.integers(0, 2**64 - 1))
+@given(IPV6, st.integers(0, 2**64 - 1))
 def test_addresses_of_one_host_are_in_one_place(address: IPv6Address, host: int) -> None:
     neighbour = IPv6Address(int(address) >> 64 << 64 | host)
     elsewhere = IPv6Address(int(address) ^ 1 << 64)

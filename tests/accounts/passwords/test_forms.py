@@ -163,6 +163,15 @@ def test_former_form_reauthenticates_without_ending_the_session(older: Membershi
 
 
 @pytest.mark.django_db
+def test_session_that_began_with_the_former_backend_goes_on(
+    client: Client, user: Membership
+) -> None:
+    client.force_login(user.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    assert client.get("/profile/").status_code == 200
+
+
+@pytest.mark.django_db
 def test_password_that_was_changed_meanwhile_stays(older: Membership) -> None:
     user = User.objects.get(pk=older.user_id)
     assert user.check_password(NFD)
