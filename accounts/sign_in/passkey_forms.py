@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from fido2.utils import websafe_decode
 from fido2.webauthn import AuthenticationResponse, CollectedClientData
 
+from accounts.text.folding import normal_text
 from accounts.validators import validate_line, validate_visible
 
 LONGEST_CREDENTIAL = 64 * 1024
@@ -59,10 +60,15 @@ class CredentialField(forms.JSONField):
         return credential
 
 
+class NameField(forms.CharField):
+    """The name of a passkey, composed: allauth keeps it in JSON, and not in a field of ours."""
+
+    def to_python(self, value: Any) -> str:
+        return normal_text(super().to_python(value))
+
+
 class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth has no types
-    name = forms.CharField(
-        required=False, max_length=60, label=_("Name"), validators=[validate_line]
-    )
+    name = NameField(required=False, max_length=60, label=_("Name"), validators=[validate_line])
     credential = CredentialField(error_messages={"required": REFUSED, "invalid": REFUSED})
 
     def clean(self) -> dict[str, Any]:
@@ -74,9 +80,7 @@ class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth has no type
 
 
 class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]  # allauth has no types
-    name = forms.CharField(
-        max_length=60, label=_("Name"), validators=[validate_line, validate_visible]
-    )
+    name = NameField(max_length=60, label=_("Name"), validators=[validate_line, validate_visible])
 
 
 class _UsedMixin(forms.Form):

@@ -7,6 +7,7 @@ compare what `accounts.text.folding` says: SQLite calls it, and PostgreSQL is to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -23,6 +24,9 @@ _CASES = "iäяə", "IÄЯƏ"
 _COLLATIONS = ["pg_c_utf8", "und-x-icu", "C.utf8", "C.UTF-8", "en_US.utf8", "en_US.UTF-8"]
 """Collations with the letters of all languages, which a database without them may borrow."""
 _collations: dict[tuple[Any, ...], str] = {}
+
+Letter = tuple[str, str]
+"""A letter, and what it is replaced by."""
 
 
 @CharField.register_lookup
@@ -59,7 +63,7 @@ class SortKey(Func):
         self, compiler: Any, connection: BaseDatabaseWrapper, **_facts: Any
     ) -> tuple[str, tuple[Any, ...]]:
         text, values = compiler.compile(self.source_expressions[0])
-        sql, times = _folded(_replaced(f"normalize({text})", own_letters(_language())), connection)
+        sql, times = _folded(text, connection, own_letters(_language()))
         if _language() == CHINESE:
             sql = f"convert_to({sql}, '{GB18030}')"
         return sql, (*values,) * times
@@ -79,18 +83,21 @@ def _language() -> str:
     return get_language() or ""
 
 
-def _folded(text: str, connection: Any) -> tuple[str, int]:
-    """`accounts.text.folding.fold` for PostgreSQL, and how often it names the text. Both branches
-    have the order of bytes; the first is for what needs no more, which is most."""
-    plain = _replaced(f"regexp_replace(normalize({text}, NFKD), '{MARKS}', '', 'g')", SHARP_S)
-    capitals = f"upper({plain}{_collation(connection)})"
+def _folded(text: str, connection: Any, letters: Sequence[Letter] = ()) -> tuple[str, int]:
+    """`accounts.text.folding.fold` for PostgreSQL, after these letters were replaced; and how often
+    it names the text. Both branches have the order of bytes. The first is for ASCII, which is most
+    of what there is, and takes a tenth of the time."""
+    in_ascii = _replaced(text, [each for each in letters if each[0].isascii()])
+    composed = _replaced(f"normalize({text})", letters)
+    plain = _replaced(f"regexp_replace(normalize({composed}, NFKD), '{MARKS}', '', 'g')", SHARP_S)
     return (
         f"(CASE WHEN octet_length({text}) = char_length({text}) "
-        f'THEN upper(({text}) COLLATE "C") ELSE ({capitals}) COLLATE "C" END)'
+        f'THEN upper(({in_ascii}) COLLATE "C") '
+        f'ELSE (upper({plain}{_collation(connection)})) COLLATE "C" END)'
     ), 4
 
 
-def _replaced(text: str, replacements: list[tuple[str, str]]) -> str:
+def _replaced(text: str, replacements: Sequence[Letter]) -> str:
     for former, present in replacements:
         text = f"replace({text}, '{former}', '{present}')"
     return text
