@@ -64,7 +64,7 @@ class NameField(forms.CharField):
     """The name of a passkey, composed: allauth keeps it in JSON, and not in a field of ours."""
 
     def to_python(self, value: Any) -> str:
-        return normal_text(super().to_python(value))
+        return normal_text(super().to_python(value) or "")
 
 
 class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth has no types
