@@ -11,3 +11,4 @@ class AccountsConfig(AppConfig):
         from accounts.sign_in import allauth_adapter  # noqa: F401
         from accounts.sign_in import emails as security_emails  # noqa: F401
         from accounts.tenancy import notification_hooks  # noqa: F401
+        from accounts.text import sqlite  # noqa: F401

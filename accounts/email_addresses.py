@@ -20,6 +20,8 @@ def normal_email(text: str) -> str:
             code="not_ascii",
         )
     validate_email(email)
+    if not email.isprintable():  # between quotes the standard has control characters
+        raise ValidationError(validate_email.message, code=validate_email.code)
     if len(email) > LONGEST:
         raise ValidationError(
             _("This address is too long: it may have up to %(limit)d characters."),

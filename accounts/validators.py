@@ -11,6 +11,8 @@ from notifications.links import has_link
 # U+202A-202E and U+2066-2069 reorder the text around them: an "exe.txt" trick for names in lists.
 # (Right-to-left letters need none of them.)
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Letters and signs of which nothing is seen: fillers of Korean syllables, a braille cell.
+_BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 _LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _ID = re.compile("[0-9]{1,19}")
 _PHONE = re.compile("[0-9 +()-]*")
@@ -48,6 +50,8 @@ def validate_name(text: str) -> None:
     if len(text) > LONGEST_NAME:
         return
     validate_line(text)
+    if text:
+        validate_visible(text)
     if has_link(text):
         raise ValidationError(
             _("Write a name without a web or e-mail address. After a full stop put a space."),
@@ -77,7 +81,10 @@ def validate_phone(text: str) -> None:
 
 def validate_visible(text: str) -> None:
     """Refuse text without a visible character."""
-    if not any(unicodedata.category(character)[0] in "LNPS" for character in text):
+    if not any(
+        unicodedata.category(character)[0] in "LNPS" and character not in _BLANK
+        for character in text
+    ):
         raise ValidationError(_("Enter at least one visible character."), code="required")
 
 

@@ -15,6 +15,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.tenancy.forms import MemberField
+from accounts.text.expressions import in_order
 from accounts.validators import parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
@@ -25,8 +26,8 @@ MOST_IDS = 200
 
 SORTS: dict[str, Callable[[], list[OrderBy]]] = {
     "id": lambda: [F("pk").asc()],
-    "name": lambda: [F("name").asc()],
-    "issued_by": lambda: [F("issuer__user__name").asc(), F("issuer__user__email").asc()],
+    "name": lambda: in_order("name"),
+    "issued_by": lambda: in_order("issuer__user__name", "issuer__user__email"),
     "role": lambda: [_RANK.asc()],
     # A token that never expires comes after all that do; one never used before all that were.
     "expiration": lambda: [F("expires_at").asc(nulls_last=True)],
@@ -187,7 +188,7 @@ def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:
     return (
         Membership.objects.filter(Exists(tokens), account=account)
         .select_related("user")
-        .order_by("user__name", "user__email")
+        .order_by(*in_order("user__name", "user__email"), "pk")
     )
 
 

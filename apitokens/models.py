@@ -14,6 +14,7 @@ from accounts.http.client_ip import network_of
 from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
+from accounts.text.fields import WrittenField
 from accounts.validators import validate_line, validate_paragraphs, validate_visible
 from apitokens import keys
 from notifications.kinds import Channel
@@ -82,10 +83,10 @@ class APIToken(models.Model):
     issuer = models.ForeignKey(
         Membership, models.PROTECT, related_name="api_tokens", verbose_name=_("issued by")
     )
-    name = models.CharField(
+    name = WrittenField(
         _("token name"), max_length=255, validators=[validate_line, validate_visible]
     )
-    description = models.CharField(
+    description = WrittenField(
         _("description"), max_length=2000, blank=True, validators=[validate_paragraphs]
     )
     role = models.PositiveSmallIntegerField(_("role"), choices=Role)
@@ -294,7 +295,7 @@ class VerifierKey(models.Model):
     """A key by which another system may ask what a token is good for. Stored as tokens are."""
 
     id = models.BigIntegerField("ID", primary_key=True, default=draw_id, editable=False)
-    name = models.CharField(
+    name = WrittenField(
         _("name"),
         max_length=255,
         validators=[validate_line, validate_visible],

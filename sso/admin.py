@@ -13,13 +13,15 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.filters import AccountFilter, ListAdmin, is_text
+from accounts.admin.members import MembershipAdmin
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.admin.row_actions import RowActionsMixin
-from accounts.models import Account
+from accounts.models import Account, Membership
 from accounts.tenancy.decorators import operator_of
 from sso.connections import domains
 from sso.connections import services as connections
 from sso.models import Connection, Domain
+from sso.subjects import services as subjects
 
 # allauth reads connections from our own tables. Rows of these would bypass their services.
 for _model in (SocialAccount, SocialApp, SocialToken):
@@ -170,3 +172,33 @@ class ConnectionAdmin(ServiceActionsAdmin):
             (_("Members"), "accounts_membership", account),
             (_("Audit events"), "accounts_auditevent", account),
         )
+
+
+admin.site.unregister(Membership)
+
+
+@admin.register(Membership)
+class MembershipWithSSOAdmin(RowActionsMixin, MembershipAdmin):
+    """Members, with what only this app knows: whom their provider takes them for. One who cannot
+    get in because it calls them otherwise now is unlinked, and linked anew at the next sign-in."""
+
+    actions = ["unlink"]
+
+    def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[Any]:
+        fields = super().get_fields(request, obj)
+        return [*fields[:-2], "name_at_provider", *fields[-2:]] if obj else fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), "name_at_provider"]
+
+    @admin.action(permissions=["change"], description=_("Unlink from single sign-on"))
+    def unlink(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        by, at = operator_of(request), timezone.now()
+        self.call_for_each(
+            request, queryset, lambda each: subjects.unlink_member(membership=each, by=by, at=at)
+        )
+
+    @admin.display(description=_("name at the provider"))
+    def name_at_provider(self, member: Membership) -> str:
+        subject = subjects.subject_of(member)
+        return subject.name_id if subject else "-"

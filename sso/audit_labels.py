@@ -25,6 +25,7 @@ name_events(
         "sso.domain_approved": _("E-mail domain approved"),
         "sso.domain_refused": _("E-mail domain refused"),
         "sso.linked": _("User linked with their name at the provider"),
+        "sso.unlinked": _("User unlinked from their name at the provider"),
         "sso.refused": _("Sign-in through the provider refused"),
         "sso.bypassed": _("Signed in without the provider, though it is forced"),
     },

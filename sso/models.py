@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
+from accounts.text.fields import WrittenField
 from accounts.validators import validate_line
 
 MAX_INACTIVITY_DAYS = 365
@@ -38,7 +39,7 @@ class Connection(models.Model):
 
     account = models.OneToOneField(Account, models.PROTECT, related_name="connection")
     slug = models.CharField(max_length=16, unique=True, default=random_slug, editable=False)
-    name = models.CharField(_("name"), max_length=150, validators=[validate_line])
+    name = WrittenField(_("name"), max_length=150, validators=[validate_line])
     # Empty until metadata are imported: the provider may need our addresses first.
     entity_id = models.CharField(_("entity ID of the provider"), max_length=1024, blank=True)
     sso_url = models.URLField(_("address for signing in"), max_length=1024, blank=True)
@@ -220,6 +221,8 @@ class Subject(models.Model):
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="subjects")
     name_id = models.CharField(max_length=255)
+    name_id_format = models.CharField(max_length=255, blank=True, default="", db_default="")
+    """Empty: unknown, or the provider named none."""
     membership = models.OneToOneField(Membership, models.PROTECT, related_name="subject")
     linked_at = models.DateTimeField(_("linked"))
 

@@ -8,6 +8,7 @@ from sso.login import reauthentication_views as reauthentication
 from sso.login import views as login
 from sso.login.dry_run import views as dry_run
 from sso.logout import views as logout
+from sso.subjects import views as subjects
 
 app_name = "sso"
 _page = "accounts/<int:account_id>/single-sign-on/"
@@ -38,5 +39,6 @@ urlpatterns = [
     path(f"{_page}force/", connections.force, name="force"),
     path(f"{_page}stop-forcing/", connections.stop_forcing, name="stop_forcing"),
     path(f"{_page}absence/", inactivity.inactivity_policy, name="absence"),
+    path(f"{_page}people/<int:user_id>/unlink/", subjects.unlink, name="unlink"),
     path(f"{_page}remove/", connections.remove, name="remove"),
 ]

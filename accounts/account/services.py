@@ -23,7 +23,9 @@ def open_account(*, name: str, by: Actor, at: datetime) -> Account:
     account = Account(name=name, created_at=at)
     account.full_clean()
     account.save()
-    audit.record("account.opened", by=by, at=at, account=account, subject=account, name=name)
+    audit.record(
+        "account.opened", by=by, at=at, account=account, subject=account, name=account.name
+    )
     return account
 
 
@@ -73,10 +75,11 @@ def _change_account(
     """Set one field, and record its former and its new value. Idempotent."""
     present = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     before = getattr(present, field)
-    if before == value:
-        return
     setattr(present, field, value)
+    after = getattr(present, field)
+    if before == after:
+        return
     # What stays as it is may be of a time with other rules.
     present.clean_fields(exclude={each.name for each in Account._meta.fields} - {field})
     present.save(update_fields=[field])
-    audit.record(kind, by=by, at=at, account=present, subject=present, before=before, after=value)
+    audit.record(kind, by=by, at=at, account=present, subject=present, before=before, after=after)

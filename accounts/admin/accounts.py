@@ -10,7 +10,6 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db.models import Case, F, QuerySet, Value, When
 from django.http import HttpRequest
@@ -33,6 +32,7 @@ from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.audit import labels
 from accounts.email_addresses import normal_email
 from accounts.models import Account, AuditEvent, User
+from accounts.passwords.policy import refuse_weak_password
 from accounts.sign_in import services as sign_in_services
 from accounts.tenancy.decorators import operator_of
 from accounts.users import services as user_services
@@ -158,7 +158,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         if password is None:
             return
         try:
-            validate_password(password, self.instance)
+            refuse_weak_password(password, self.instance)
         except ValidationError as refusal:
             self.add_error("new_password", refusal)
 

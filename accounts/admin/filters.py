@@ -7,15 +7,17 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, FieldDoesNotExist
 from django.db.models import QuerySet, UUIDField
 from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from accounts.audit import labels
-from accounts.models import Account, AuditEvent, Invitation, Membership
+from accounts.models import Account, AuditEvent, Invitation, Membership, User
+from accounts.text.expressions import in_order, is_written
 from accounts.validators import parse_id
 
 ACCOUNTS_TO_CHOOSE_FROM = 50
@@ -59,8 +61,33 @@ class SearchForm(ChangeListSearchForm):
         )
 
 
+NAMES: dict[Any, str] = {Account: "name", User: "email", Membership: "user__email"}
+"""How the rows are sorted to which a column leads."""
+
+
 class SearchedList(ChangeList):
     search_form_class = SearchForm
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """As Django's, but names and addresses as people sort them."""
+        return [self._as_people_sort(part) for part in super().get_ordering(request, queryset)]
+
+    def _as_people_sort(self, part: Any) -> Any:
+        if not isinstance(part, str):
+            return part
+        path = part.removeprefix("-")
+        try:
+            field = get_fields_from_path(self.model, path)[-1]
+        except FieldDoesNotExist:  # an annotation, or "pk"
+            return part
+        if name := NAMES.get(field.related_model):
+            path = f"{path}__{name}"
+        elif not is_written(field):
+            return part
+        (order,) = in_order(path)
+        if part.startswith("-"):
+            order.reverse_ordering()
+        return order
 
 
 class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -97,7 +124,7 @@ class AccountFilter(admin.SimpleListFilter):
     parameter_name = "account"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        named = list(Account.objects.order_by("name", "pk")[:ACCOUNTS_TO_CHOOSE_FROM])
+        named = list(Account.objects.order_by(*in_order("name"), "pk")[:ACCOUNTS_TO_CHOOSE_FROM])
         if self.value():
             known = [account.pk for account in named]
             named += Account.objects.filter(pk=self._account_id()).exclude(pk__in=known)

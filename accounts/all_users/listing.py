@@ -8,7 +8,7 @@ from allauth.mfa.models import Authenticator
 from django import forms
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Coalesce, Lower, NullIf
+from django.db.models.functions import Coalesce, NullIf
 from django.http import QueryDict
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +19,7 @@ from accounts.invitations.services import MOST_SENDINGS, still_stands
 from accounts.models import Invitation, Membership
 from accounts.roles import Role
 from accounts.sign_in.mfa import FACTORS
+from accounts.text.expressions import in_order
 
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
@@ -39,6 +40,8 @@ class Row(NamedTuple):
     tokens: int
     last_sign_in: datetime | None
     is_reader: bool
+    is_linked: bool
+    """Whether the member is linked with a name at the account's identity provider."""
 
 
 class InvitationRow(NamedTuple):
@@ -136,17 +139,19 @@ def invitations_of(actor: Actor) -> QuerySet[Invitation]:
 def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
     """Order by name, and annotate how each member signs in."""
     factors = Authenticator.objects.filter(user=OuterRef("user"))
-    name = Lower(Coalesce(NullIf("user__name", Value("")), F("user__email")))
+    name = Coalesce(NullIf("user__name", Value("")), F("user__email"))
     return members.annotate(
         has_two_factors=Exists(factors.filter(type__in=FACTORS)),
         has_passkeys=Exists(factors.filter(type=Authenticator.Type.WEBAUTHN)),
         is_forced=sso_hooks.sso_required_expression(),
-    ).order_by(name, "pk")
+        is_linked=sso_hooks.linked_expression(),
+    ).order_by(*in_order(name), "pk")
 
 
 def _row(member: Membership, actor: Actor, tokens: int) -> Row:
-    has_passkeys, has_two_factors, is_forced = (
-        getattr(member, name) for name in ("has_passkeys", "has_two_factors", "is_forced")
+    has_passkeys, has_two_factors, is_forced, is_linked = (
+        getattr(member, name)
+        for name in ("has_passkeys", "has_two_factors", "is_forced", "is_linked")
     )
     ways = {
         _t("Password"): member.user.has_usable_password() and not is_forced,
@@ -162,6 +167,7 @@ def _row(member: Membership, actor: Actor, tokens: int) -> Row:
         # Sign-ins before the membership are not the account's business.
         last_sign_in=at if at is not None and at >= member.created_at else None,
         is_reader=actor.is_member(member),
+        is_linked=is_linked,
     )
 
 

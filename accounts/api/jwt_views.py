@@ -29,7 +29,8 @@ from accounts.http.client_ip import client_address
 from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid, Pair
 from accounts.sign_in.allauth_adapter import user_agent
-from accounts.sign_in.jwt_login import LONGEST_PASSWORD, sign_in
+from accounts.sign_in.jwt_login import sign_in
+from accounts.text.passwords import LONGEST_PASSWORD
 
 
 class CredentialsSerializer(serializers.Serializer[None]):

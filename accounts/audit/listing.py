@@ -1,7 +1,7 @@
 """Profile → Audit log: the filter and the rows, shared by the page and the file."""
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django import forms
@@ -21,7 +21,9 @@ from accounts.audit.visibility import events_visible_to
 from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
 from accounts.models import AuditEvent, AuditEventQuerySet, Invitation, Membership, User
 from accounts.tenancy.forms import MemberField
+from accounts.text.expressions import in_order
 from accounts.validators import parse_id
+from notifications.time_zones import FIRST_DAY, LAST_DAY, start_of_day
 
 PAGE_SIZES = (25, 50, 100)
 PART = 1_000
@@ -29,9 +31,9 @@ PART = 1_000
 
 
 class DayField(forms.DateField):
-    """A day that begins and ends in every time zone: the calendar's first and last do not."""
+    """A day that begins and ends in every time zone."""
 
-    default_validators = [MinValueValidator(date(1970, 1, 1)), MaxValueValidator(date(9000, 1, 1))]
+    default_validators = [MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)]
     input_formats = ["%Y-%m-%d"]
     widget = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
 
@@ -73,7 +75,7 @@ class AuditFilter(forms.Form):
             self.fields["person"].queryset = (  # type: ignore[attr-defined]  # a MemberField
                 Membership.objects.filter(account=actor.membership.account_id)
                 .select_related("user")
-                .order_by("user__name", "user__email")
+                .order_by(*in_order("user__name", "user__email"), "pk")
             )
         else:
             del self.fields["person"]
@@ -262,7 +264,7 @@ def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
 
 def _midnight(day: date) -> datetime:
     """The beginning of the day in the reader's time zone."""
-    return timezone.make_aware(datetime.combine(day, time.min))
+    return start_of_day(day, timezone.get_current_timezone())
 
 
 def _page_size(query: QueryDict) -> int:

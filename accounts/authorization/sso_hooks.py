@@ -1,6 +1,6 @@
 """Hooks that `sso` registers for the sign-in code."""
 
-from django.db.models import Case
+from django.db.models import Case, Exists
 from django.http import HttpRequest
 
 from accounts.models import User
@@ -58,6 +58,12 @@ def sign_out_path(request: HttpRequest) -> str | None:
 @Hook
 def sso_required_expression() -> Case:
     """An expression for queries of memberships: true where the account forces single sign-on."""
+    raise NotImplementedError
+
+
+@Hook
+def linked_expression() -> Exists:
+    """An expression for queries of memberships: true for who is linked with a provider."""
     raise NotImplementedError
 
 

@@ -1,8 +1,8 @@
 """Middleware of pages: the session, and the reader's language and time zone."""
 
 import logging
-import zoneinfo
 from collections.abc import Callable
+from datetime import UTC
 
 from django.conf import settings
 from django.contrib.sessions.exceptions import SessionInterrupted
@@ -14,6 +14,7 @@ from django.utils.cache import patch_vary_headers
 
 from accounts.languages import catalogue_for
 from accounts.models import User
+from notifications.time_zones import zone_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +48,10 @@ def personal_settings(get_response: Handler) -> Handler:
         user = request.user
         if isinstance(user, User):
             language = catalogue_for(user.language)
-            zone = zoneinfo.ZoneInfo(user.time_zone)
+            zone = zone_of(user.time_zone)
         else:
             language = translation.get_language_from_request(request)
-            zone = zoneinfo.ZoneInfo("UTC")
+            zone = UTC
         request.LANGUAGE_CODE = language  # for pages of errors, as Django's own middleware does
         with translation.override(language), timezone.override(zone):
             response = get_response(request)

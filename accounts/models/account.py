@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models.user import User
 from accounts.roles import Role
+from accounts.text.fields import WrittenField
 from accounts.validators import validate_name
 
 TOKEN_LIMIT_DEFAULT = 50
@@ -21,7 +22,7 @@ TOKEN_LIMIT_HIGHEST = 10_000
 class Account(models.Model):
     """A tenant (the API calls it *client*)."""
 
-    name = models.CharField(_("company name"), max_length=150, validators=[validate_name])
+    name = WrittenField(_("company name"), max_length=150, validators=[validate_name])
     token_limit = models.PositiveSmallIntegerField(
         _("token limit"),
         default=TOKEN_LIMIT_DEFAULT,

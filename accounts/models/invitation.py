@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models.account import Account, Membership
 from accounts.models.user import Language, User
 from accounts.roles import Role
+from accounts.text.fields import WrittenField
 from accounts.validators import validate_name
 
 
@@ -36,7 +37,7 @@ class Invitation(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="invitations")
     user = models.ForeignKey(User, models.PROTECT, related_name="invitations")
     email = models.EmailField(_("e-mail"))
-    name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_name])
+    name = WrittenField(_("name"), max_length=150, blank=True, validators=[validate_name])
     """As the inviter wrote it; a known user keeps their own name."""
     language = models.CharField(
         _("language"), max_length=2, choices=Language, default=Language.ENGLISH

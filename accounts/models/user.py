@@ -12,10 +12,13 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from accounts.email_addresses import normal_email
 from accounts.languages import catalogue_for
 from accounts.random_ids import draw_id
+from accounts.text.fields import WrittenField
+from accounts.text.passwords import forms_to_check, normal_password
 from accounts.validators import validate_name, validate_phone
 
 
@@ -65,7 +68,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         unique=True,
         error_messages={"unique": _("There is a user with this e-mail already.")},
     )
-    name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_name])
+    name = WrittenField(_("name"), max_length=150, blank=True, validators=[validate_name])
     phone = models.CharField(_("phone"), max_length=32, blank=True, validators=[validate_phone])
     language = models.CharField(
         _("language"), max_length=2, choices=Language, default=Language.ENGLISH
@@ -84,6 +87,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
+    future_companies: tuple[str, ...] = ()
+    """Names of accounts that a new user is about to join; not stored."""
+    _has_typed_password = False
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -103,6 +109,30 @@ class User(AbstractBaseUser, PermissionsMixin):
     def catalogue(self) -> str:
         """The translation catalogue that this person reads."""
         return catalogue_for(self.language)
+
+    @sensitive_variables()
+    def set_password(self, raw_password: str | None) -> None:
+        """Set the password, in the one form in which all keyboards agree."""
+        super().set_password(raw_password and normal_password(raw_password))
+
+    @sensitive_variables()
+    def check_password(self, raw_password: str) -> bool:
+        """True for the right password, also if it was stored as it was typed then."""
+        composed, *typed = forms_to_check(raw_password)
+        if super().check_password(composed):
+            return True
+        self._has_typed_password = bool(typed) and super().check_password(typed[0])
+        return self._has_typed_password
+
+    @sensitive_variables()
+    def compose_password(self, raw_password: str) -> None:
+        """Store the password composed, if the check has found that it was not. One that somebody
+        has set meanwhile stays."""
+        if self._has_typed_password:
+            former = self.password
+            self.set_password(raw_password)
+            self._password = None  # nobody has chosen another one
+            User.objects.filter(pk=self.pk, password=former).update(password=self.password)
 
     def get_full_name(self) -> str:
         """The name of the person, or their address if they have none."""

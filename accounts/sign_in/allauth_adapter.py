@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
 from accounts.authorization import sso_hooks
@@ -30,6 +31,7 @@ from accounts.email_addresses import known_email, normal_email
 from accounts.http.client_ip import UNKNOWN_ADDRESS, client_address
 from accounts.http.redirects import is_our_path
 from accounts.models import User
+from accounts.passwords.policy import refuse_weak_password
 from accounts.sign_in import emails as security_emails
 from accounts.sign_in import mfa
 from accounts.sign_in import services as sign_in_services
@@ -66,6 +68,11 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
 
     def clean_email(self, email: str) -> str:
         return normal_email(email)
+
+    @sensitive_variables("password")
+    def clean_password(self, password: str, user: User | None = None) -> str:
+        refuse_weak_password(password, user or User())
+        return password  # as typed: it is compared with what is typed once more
 
     def is_safe_url(self, url: str) -> bool:
         return is_our_path(url)

@@ -24,6 +24,7 @@ from accounts.authorization import sso_hooks
 from accounts.email_addresses import known_email, normal_email
 from accounts.languages import language_for
 from accounts.models import User, validate_time_zone
+from accounts.passwords.policy import refuse_weak_password
 from accounts.sign_in import registration
 from accounts.sign_in import services as sign_in_services
 from accounts.sign_in.allauth_adapter import person, refuse_forced
@@ -109,6 +110,17 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
         self.fields["password1"].help_text = GOOD_PASSWORD
         for field, autocomplete in (("account_name", "organization"), ("name", "name")):
             self.fields[field].widget.attrs["autocomplete"] = autocomplete
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean()
+        if (password := cleaned.get("password1")) is not None:
+            user = User(email=cleaned.get("email", ""), name=cleaned.get("name", ""))
+            companies = [cleaned.get("account_name", "")]
+            try:
+                refuse_weak_password(password, user, companies=companies)
+            except ValidationError as refusal:
+                self.add_error("password1", refusal)
+        return cleaned
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Sign up by our service, which knows better than allauth which addresses are taken. One

@@ -19,6 +19,7 @@ from accounts.jwt import token_families
 from accounts.jwt.tokens import Pair
 from accounts.models import User
 from accounts.sign_in.mfa import has_two_factors, use_code
+from accounts.text.passwords import LONGEST_PASSWORD
 from accounts.throttling import password_hashing, rate_limits
 from accounts.throttling.rate_limits import Limit
 from accounts.throttling.sign_in_limits import CODES
@@ -26,8 +27,6 @@ from accounts.throttling.sign_in_limits import CODES
 MINUTE = timedelta(minutes=1)
 BY_EMAIL = Limit("jwt-login-email", 5, MINUTE)
 BY_ADDRESS = Limit("jwt-login-address", 20, MINUTE)
-
-LONGEST_PASSWORD = 4096
 
 
 @sensitive_variables()

@@ -21,6 +21,7 @@ from fido2.utils import websafe_decode
 from fido2.webauthn import AuthenticationResponse, CollectedClientData
 
 from accounts.http.session_backend import LIFE
+from accounts.text.folding import normal_text
 from accounts.validators import validate_line, validate_visible
 
 LONGEST_CREDENTIAL = 64 * 1024
@@ -61,10 +62,15 @@ class CredentialField(forms.JSONField):
         return credential
 
 
+class NameField(forms.CharField):
+    """The name of a passkey, composed: allauth keeps it in JSON, and not in a field of ours."""
+
+    def to_python(self, value: Any) -> str:
+        return normal_text(super().to_python(value) or "")
+
+
 class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth has no types
-    name = forms.CharField(
-        required=False, max_length=60, label=_("Name"), validators=[validate_line]
-    )
+    name = NameField(required=False, max_length=60, label=_("Name"), validators=[validate_line])
     credential = CredentialField(error_messages={"required": REFUSED, "invalid": REFUSED})
 
     def clean(self) -> dict[str, Any]:
@@ -76,9 +82,7 @@ class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth has no type
 
 
 class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]  # allauth has no types
-    name = forms.CharField(
-        max_length=60, label=_("Name"), validators=[validate_line, validate_visible]
-    )
+    name = NameField(max_length=60, label=_("Name"), validators=[validate_line, validate_visible])
 
 
 class _UsedMixin(forms.Form):

@@ -1,9 +1,9 @@
 """Services of users: the only writers of their table."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from accounts.authorization.recheck import (
 )
 from accounts.jwt import token_families
 from accounts.models import User
+from accounts.passwords import policy
 
 
 @sensitive_variables("password")
@@ -28,16 +29,18 @@ def create_user(
     password: str | None,
     name: str = "",
     time_zone: str = "UTC",
+    companies: Iterable[str] = (),
     by: Actor,
     at: datetime,
 ) -> User:
     """Create a user, who signs in with this password; with None nobody can until one is set.
 
-    The user belongs to no account yet. Raises `ValidationError` by field.
+    The user belongs to no account yet; `companies` are the names of those that they will join.
+    Raises `ValidationError` by field.
     """
     by = operators_only(by, at)
     if password is not None:
-        _refuse_weak_password(password, User(email=email, name=name))
+        _refuse_weak_password(password, User(email=email, name=name), companies)
     user = User.objects.create_user(email, password, name=name, time_zone=time_zone, date_joined=at)
     # The address counts as verified: the operator vouches for it.
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
@@ -121,8 +124,8 @@ def change_profile(
 
 
 @sensitive_variables("password")
-def _refuse_weak_password(password: str, user: User) -> None:
+def _refuse_weak_password(password: str, user: User, companies: Iterable[str] = ()) -> None:
     try:
-        validate_password(password, user)
+        policy.refuse_weak_password(password, user, companies=companies)
     except ValidationError as refusal:
         raise ValidationError({"password": refusal.error_list}) from None

@@ -1,7 +1,7 @@
 """The form of the page "Create API token"."""
 
 import calendar
-from datetime import date, datetime, time, tzinfo
+from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.members.forms import RoleChoice
 from accounts.roles import Role
 from apitokens.models import APIToken
+from notifications.time_zones import end_of_day
 
 NEVER, ON_DATE = "never", "date"
 # The services' names of fields, as this form spells them.
@@ -109,11 +110,6 @@ class TokenForm(forms.Form):
             RoleChoice(role.value, role.label, role.explanation, str(role.value) == chosen)
             for role in self.own_role.covered()
         ]
-
-
-def end_of_day(day: date, zone: tzinfo) -> datetime:
-    """The last second of the day in this zone: an expiration date means the whole day."""
-    return datetime.combine(day, time(23, 59, 59), tzinfo=zone)
 
 
 def a_year_after(day: date) -> date:

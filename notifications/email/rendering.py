@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from email.policy import compat32
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -22,6 +21,7 @@ from notifications.links import defuse_links
 from notifications.models import Mail
 from notifications.preferences import unsubscribe
 from notifications.recipients import Person
+from notifications.time_zones import zone_of
 
 LONGEST_LINE, LONGEST_NAME = 255, 100
 UNSAFE_IN_LINE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")
@@ -150,7 +150,7 @@ def moment(at: datetime, label: str, *, zone: str) -> Fact:
 
 def in_zone(at: datetime, zone: str) -> str:
     """A moment by the clock of a time zone, in the active language."""
-    local = at.astimezone(ZoneInfo(zone))
+    local = at.astimezone(zone_of(zone))
     day = date_format(local, pgettext("date format", "j M Y"))
     return f"{day}, {local:%H:%M} {zone}"
 

@@ -12,7 +12,7 @@ from accounts.sign_in.mfa import has_two_factors
 from sso.connections.domains import domain_of
 from sso.login import sso_session
 from sso.logout.services import sign_out_path
-from sso.models import Connection, Domain
+from sso.models import Connection, Domain, Subject
 
 
 @sso_hooks.sign_in_path.register
@@ -100,6 +100,12 @@ def sso_required_expression() -> Case:
         When(forces & Q(user__is_staff=False) & is_concerned, then=Value(True)),
         default=Value(False),
     )
+
+
+@sso_hooks.linked_expression.register
+def linked_expression() -> Exists:
+    """True for members who are linked with a name at the provider."""
+    return Exists(Subject.objects.filter(membership=OuterRef("pk")))
 
 
 def _forcing_by_domain(user: User, email: str) -> set[int]:

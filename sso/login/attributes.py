@@ -4,26 +4,30 @@ from django.core.exceptions import ValidationError
 
 from accounts.email_addresses import known_email
 from accounts.roles import Role
+from accounts.text.folding import normal_text
 from accounts.validators import validate_name
 from sso.models import Connection
+from sso.name_ids import EMAIL_FORMAT
 from sso.saml.responses import Assertion
 
-EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 MAX_NAME_LENGTH = 150
 
 
 def email_of(connection: Connection, assertion: Assertion) -> str | None:
-    """The e-mail address in the assertion; None unless there is exactly one valid address."""
+    """The e-mail address in the assertion; None unless there is exactly one, and it is valid. Sent
+    twice, also in other case, it is one."""
     if connection.email_attribute:
-        addresses = _attribute_values(assertion, connection.email_attribute)
+        values = _attribute_values(assertion, connection.email_attribute)
     else:
-        addresses = [assertion.name_id] if assertion.name_id_format == EMAIL_FORMAT else []
-    return known_email(addresses[0]) if len(addresses) == 1 else None
+        values = [assertion.name_id] if assertion.name_id_format == EMAIL_FORMAT else []
+    addresses = {known_email(value) for value in values}
+    return addresses.pop() if len(addresses) == 1 else None
 
 
 def name_of(connection: Connection, assertion: Assertion) -> str:
     """The display name in the assertion; "" if there is none that is valid."""
-    name = " ".join(_attribute_values(assertion, connection.name_attribute)).strip()
+    values = _attribute_values(assertion, connection.name_attribute)
+    name = " ".join(dict.fromkeys(normal_text(value).strip() for value in values)).strip()
     try:
         validate_name(name)
     except ValidationError:

@@ -22,7 +22,8 @@ from accounts.sign_in.allauth_adapter import (
 from sso.login import sso_session
 from sso.login.allauth_provider import ConnectionProvider, path_with_next
 from sso.login.replay_protection import consume_login_assertion
-from sso.models import Connection, Subject
+from sso.models import Connection
+from sso.name_ids import find_subject
 from sso.saml.errors import Refused
 from sso.saml.responses import CLOCK_SKEW, Assertion
 
@@ -70,7 +71,7 @@ def complete_reauthentication(
     """Record the reauthentication. Raises `Refused` for another user, and for an AuthnInstant
     before the request: then the provider has authenticated nobody anew."""
     consume_login_assertion(connection=connection, assertion=assertion)
-    subject = Subject.objects.filter(connection=connection, name_id=assertion.name_id).first()
+    subject = find_subject(connection, assertion.name_id, assertion.name_id_format)
     if subject is None or subject.membership.user_id != request.user.pk:
         raise Refused("other_person")
     if assertion.authenticated_at < datetime.fromisoformat(state["asked_at"]) - CLOCK_SKEW:

@@ -20,6 +20,7 @@ from sso.login.eligibility import refuse_if_forced_elsewhere, refuse_operators_a
 from sso.login.provisioning import provision_member
 from sso.login.replay_protection import consume_login_assertion
 from sso.models import Connection, Subject
+from sso.name_ids import find_subject
 from sso.saml.errors import Refused
 from sso.saml.responses import Assertion
 
@@ -79,15 +80,14 @@ def _resolve_membership(
 
 
 def _linked_membership(connection: Connection, assertion: Assertion) -> Membership | None:
-    subject = (
-        Subject.objects.filter(connection=connection, name_id=assertion.name_id)
-        .select_related("membership__user", "membership__account")
-        .first()
-    )
+    subject = find_subject(connection, assertion.name_id, assertion.name_id_format)
     if subject is None:
         return None
     if subject.membership.is_removed:
         raise Refused("removed")
+    if not subject.name_id_format and assertion.name_id_format:
+        subject.name_id_format = assertion.name_id_format
+        subject.save(update_fields=["name_id_format"])
     return subject.membership
 
 
@@ -106,7 +106,11 @@ def _link_subject(
     if Subject.objects.filter(membership=membership).exists():
         raise Refused("other_name", email=email)
     Subject.objects.create(
-        connection=connection, name_id=assertion.name_id, membership=membership, linked_at=at
+        connection=connection,
+        name_id=assertion.name_id,
+        name_id_format=assertion.name_id_format,
+        membership=membership,
+        linked_at=at,
     )
     audit.record(
         "sso.linked",

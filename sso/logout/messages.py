@@ -23,6 +23,7 @@ from onelogin.saml2.auth import OneLogin_Saml2_Auth
 
 from sso.login.sso_session import SSOSession
 from sso.models import Connection
+from sso.name_ids import is_same
 from sso.saml import endpoints
 from sso.saml.algorithms import SIGNATURE_METHODS
 from sso.saml.errors import Refused
@@ -46,16 +47,17 @@ class LogoutRequest(NamedTuple):
     message_id: str
     ends_at: datetime
     name_id: str
+    name_id_format: str
     session_indexes: list[str]
     response_url: str
 
-    def concerns(self, session: SSOSession | None, connection: Connection) -> bool:
-        """True if the request ends this session."""
-        return (
-            session is not None
-            and session.connection_id == connection.pk
-            and session.name_id == self.name_id
-            and (not self.session_indexes or session.session_index in self.session_indexes)
+    def concerns(self, session: SSOSession) -> bool:
+        """True if the request ends this session, which began at the same provider."""
+        is_theirs = is_same(
+            self.name_id, self.name_id_format, session.name_id, session.name_id_format
+        )
+        return is_theirs and (
+            not self.session_indexes or session.session_index in self.session_indexes
         )
 
 
@@ -102,6 +104,7 @@ def _verify_request(
         message_id=root.get("ID", ""),
         ends_at=issued_at + MESSAGE_LIFETIME,
         name_id="" if name is None else text_content(name),
+        name_id_format="" if name is None else name.get("Format", ""),
         session_indexes=[text_content(each) for each in root.iterfind(f"{SAMLP}SessionIndex")],
         response_url=response_url,
     )

@@ -1,5 +1,6 @@
 """Signs users out at the provider, and ends their sessions when the provider requests it."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from allauth.usersessions.models import UserSession
@@ -9,11 +10,13 @@ from django.urls import reverse
 
 from accounts.authorization.actor import Actor
 from accounts.http.session_backend import SessionStore
+from accounts.models import User
 from accounts.sign_in import services as sign_in_services
 from sso.login import sso_session
 from sso.login.sso_session import SSOSession
 from sso.logout.messages import LogoutRequest
-from sso.models import Connection, Subject
+from sso.models import Connection
+from sso.name_ids import find_subject
 from sso.saml.python3_saml import build_auth
 
 SALT = "sso.signing-out"
@@ -57,16 +60,25 @@ def end_sessions(
     connection: Connection, logout_request: LogoutRequest, *, by: Actor, at: datetime
 ) -> int:
     """End the user's sessions that the request concerns, in all browsers. Returns how many."""
-    subject = (
-        Subject.objects.filter(connection=connection, name_id=logout_request.name_id)
-        .select_related("membership__user")
-        .first()
-    )
+    subject = find_subject(connection, logout_request.name_id, logout_request.name_id_format)
     if subject is None:
         return 0
-    concerned = [
-        session
-        for session in UserSession.objects.filter(user=subject.membership.user)
-        if logout_request.concerns(sso_session.load(SessionStore(session.session_key)), connection)
-    ]
+    concerned = sessions_through(connection, subject.membership.user, logout_request.concerns)
     return sign_in_services.end_sessions(sessions=concerned, by=by, at=at)
+
+
+def sessions_through(
+    connection: Connection,
+    user: User,
+    is_meant: Callable[[SSOSession], bool] = lambda _session: True,
+) -> list[UserSession]:
+    """The user's sessions, in all browsers, that began at this provider."""
+    found = [
+        (session, sso_session.load(SessionStore(session.session_key)))
+        for session in UserSession.objects.filter(user=user)
+    ]
+    return [
+        session
+        for session, began in found
+        if began is not None and began.connection_id == connection.pk and is_meant(began)
+    ]

@@ -54,7 +54,8 @@ def sls(request: HttpRequest, slug: str) -> HttpResponse:
     if logout_request is None:
         messages.info(request, _("You are signed out, at your company's sign-in too."))
         return redirect("account_login")
-    if logout_request.concerns(sso_session.load(request.session), connection):
+    began = sso_session.load(request.session)
+    if began and began.connection_id == connection.pk and logout_request.concerns(began):
         logout(request)
     end_sessions(connection, logout_request, by=person(None, request), at=at)
     return HttpResponseRedirect(logout_request.response_url)

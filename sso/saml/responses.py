@@ -183,6 +183,8 @@ def _name_id(assertion: etree._Element) -> tuple[str, str]:
     if node is None or not name or len(name) > MAX_NAME_ID_LENGTH or not name.isprintable():
         raise Refused("no_name")
     name_format = node.get("Format", "")
+    if len(name_format) > MAX_NAME_ID_LENGTH:
+        raise Refused("no_name")
     if name_format == TRANSIENT:
         raise Refused("transient", name_id=name)
     return name, name_format

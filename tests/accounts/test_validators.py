@@ -69,7 +69,9 @@ def test_nothing_may_turn_its_neighbours_around(code: int) -> None:
             validate(f"invoice{chr(code)}fdp.exe")
 
 
-@pytest.mark.parametrize("text", ["", " ", "\u200b", "\u2060", "\ufeff\u00a0", "\u0301"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\u200b", "\u2060", "\ufeff\u00a0", "\u0301", "\u3164", "\u2800"]
+)
 def test_text_must_show_something(text: str) -> None:
     with pytest.raises(ValidationError):
         validate_visible(text)
@@ -129,6 +131,8 @@ NO_NAMES = [
     "Warning! Your account will be closed today",
     "one two three four five six seven eight nine ten eleven twelve thirteen",
     "a\nb",
+    "\u200b",
+    "\u3164",
 ]
 
 

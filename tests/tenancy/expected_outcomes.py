@@ -155,6 +155,8 @@ GET     sso:absence                            in    404   404   403   200   404
 POST    sso:absence                            in    404   404   403   400   404
 GET     sso:remove                             in    404   404   403   200   404
 POST    sso:remove                             in    404   404   403   go    404
+GET     sso:unlink                             in    404   404   403   200   404
+POST    sso:unlink                             in    404   404   403   go    404
 GET     notifications:inbox                    in    404   404   200   200   404
 POST    notifications:inbox                    405   405   405   405   405   405
 GET     notifications:read-all                 405   405   405   405   405   405

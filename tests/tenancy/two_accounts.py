@@ -90,7 +90,8 @@ def build(name: str, user: User, colleague: User, at: datetime) -> Side:
     member = MembershipFactory.create(account=account, user=colleague, role=Role.ENGINEERS)
     connection = ConnectionFactory.create(account=account)
     CertificateFactory.create(connection=connection)
-    SubjectFactory.create(connection=connection, membership=person)
+    for each in (person, member):
+        SubjectFactory.create(connection=connection, membership=each)
     return Side(
         account=account,
         person=person,
@@ -178,5 +179,6 @@ FORMS = {
     "sso:stop_forcing": Form(SSO, prepare=_connection(is_forced=True)),
     "sso:absence": Form("sso:absence", {"action": InactivityAction.SUSPEND.value, "days": 30}),
     "sso:remove": Form("sso:remove", prepare=_connection(is_on=False)),
+    "sso:unlink": Form("sso:unlink"),
 }
 """The form of every route in an account that takes one. A new route is refused until it is here."""

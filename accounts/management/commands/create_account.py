@@ -60,7 +60,7 @@ def _open(
     at = timezone.now()
     if user is None:
         user = user_services.create_user(
-            email=email, password=password, name=person, by=OPERATOR, at=at
+            email=email, password=password, name=person, companies=[name], by=OPERATOR, at=at
         )
     account = account_services.open_account(name=name.strip(), by=OPERATOR, at=at)
     members.add_member(account=account, user=user, role=Role.ADMINISTRATORS, by=OPERATOR, at=at)

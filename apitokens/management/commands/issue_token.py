@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import zoneinfo
 from datetime import date, datetime
 from typing import Any
 
@@ -15,10 +14,11 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import as_command_error, find_account, show_once, storable
 from accounts.models import Account, Membership
 from accounts.roles import ROLE_NAMES, Role
-from apitokens.pages.forms import a_year_after, end_of_day
+from apitokens.pages.forms import a_year_after
 from apitokens.pepper_checks import WrongPeppers, require_right_peppers
 from apitokens.tokens import services as token_services
 from apitokens.tokens.services import Issued
+from notifications.time_zones import end_of_day, zone_of
 
 NEVER = "never"
 
@@ -90,7 +90,7 @@ def _end(text: str | None, issuer: Membership, *, at: datetime) -> datetime | No
     """The last second of the day, where the issuer is; None is never."""
     if text == NEVER:
         return None
-    zone = zoneinfo.ZoneInfo(issuer.user.time_zone)
+    zone = zone_of(issuer.user.time_zone)
     try:
         day = a_year_after(at.astimezone(zone).date()) if text is None else date.fromisoformat(text)
     except ValueError:

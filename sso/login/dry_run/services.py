@@ -6,7 +6,8 @@ from accounts.models import Membership
 from accounts.roles import Role
 from sso.connections.domains import is_authoritative_for
 from sso.login.attributes import email_of, name_of, role_of
-from sso.models import Connection, Subject
+from sso.models import Connection
+from sso.name_ids import find_subject
 from sso.saml.responses import Assertion
 
 
@@ -51,7 +52,7 @@ def evaluate_dry_run(connection: Connection, assertion: Assertion) -> DryRunResu
 def _classify_person(connection: Connection, assertion: Assertion, email: str | None) -> str:
     """The person's relation to this account. Users of other accounts are `new` too: their existence
     is not disclosed."""
-    if Subject.objects.filter(connection=connection, name_id=assertion.name_id).exists():
+    if find_subject(connection, assertion.name_id, assertion.name_id_format) is not None:
         return "linked"
     members = Membership.objects.filter(account=connection.account_id, user__email=email or "")
     member = members.first()

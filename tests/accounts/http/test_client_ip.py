@@ -1,12 +1,19 @@
 """Where a request came from, and whom to believe about it."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 from django.test import RequestFactory
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_django import Settings
 
-from accounts.http.client_ip import client_address, network_of, normalize_forwarded_proto
+from accounts.http.client_ip import (
+    client_address,
+    network_of,
+    normalize_forwarded_proto,
+    parse_address,
+)
 from config.env.networks import parse_networks
 
 PEER = "192.0.2.10"
@@ -163,3 +170,47 @@ def test_networks_may_be_written_as_mapped_ones(settings: Settings) -> None:
 
 def test_stranger_beside_the_proxies_is_not_believed(behind_proxies: None) -> None:
     assert seen("203.0.113.66", "10.1.1.1") == "203.0.113.66"
+
+
+# --- Forms of addresses ---------------------------------------------------------------------------
+
+IPV4 = st.integers(0, 2**32 - 1).map(IPv4Address)
+IPV6 = st.integers(0, 2**128 - 1).map(IPv6Address).filter(lambda each: each.ipv4_mapped is None)
+PORTS = st.integers(0, 65535)
+
+
+@given(IPV4, PORTS)
+def test_ipv4_address_is_one_in_all_its_forms(address: IPv4Address, port: int) -> None:
+    mapped = IPv6Address(f"::ffff:{address}")
+    forms = [f"{address}", f" {address} ", f"{address}:{port}", f"[{address}]:{port}", f"{mapped}"]
+    forms += [f"[{mapped}]:{port}", mapped.exploded, mapped.exploded.upper(), f"{mapped}%eth0"]
+
+    assert {parse_address(form) for form in forms} == {str(address)}
+    assert network_of(str(address)) == str(address)
+
+
+@given(IPV6, PORTS, st.text("abc019", min_size=1, max_size=9))
+def test_ipv6_address_is_one_in_all_its_forms(address: IPv6Address, port: int, zone: str) -> None:
+    forms = [f"{address}", address.exploded, address.exploded.upper(), f"[{address}]"]
+    forms += [f"[{address}]:{port}", f"{address}%{zone}", f"[{address}%{zone}]:{port}"]
+
+    assert {parse_address(form) for form in forms} == {str(address)}
+
+
+@given(IPV6, st.integers(0, 2**64 - 1))
+def test_addresses_of_one_host_are_in_one_place(address: IPv6Address, host: int) -> None:
+    neighbour = IPv6Address(int(address) >> 64 << 64 | host)
+    elsewhere = IPv6Address(int(address) ^ 1 << 64)
+
+    if neighbour.ipv4_mapped is None:
+        assert network_of(str(neighbour)) == network_of(str(address))
+    assert network_of(str(elsewhere)) != network_of(str(address))
+    assert ip_address(str(address)) in ip_network(network_of(str(address)))
+
+
+@given(st.text(max_size=90) | st.text("0123456789abcdef:.%[]", max_size=50))
+def test_any_text_is_an_address_or_none(text: str) -> None:
+    found = parse_address(text)
+    if found is not None:
+        assert parse_address(found) == found == str(ip_address(found))
+        assert network_of(found)

@@ -1,0 +1,83 @@
+"""What of a text counts when people search and sort. Pure; `expressions` says the same in SQL.
+
+A search looks past case, accents and compatibility forms, so that "äpfel", "APFEL" and an "Äpfel"
+of two code points find each other, as "ß" and "ss" do, and the four letters i of Turkish
+and Azerbaijani. A sort looks past them too, but for letters that have a place of their own in
+the reader's alphabet.
+"""
+
+import re
+import unicodedata
+from functools import cache
+
+LAST = "\U0010fffd"
+"""Sorts behind every letter: "C" + LAST is the letter between C and D."""
+MARKS = "[\u0300-\u036f]"
+"""Accents. (Vowel signs of other scripts have blocks of their own, and count.)"""
+SHARP_S = [("ß", "ss"), ("ẞ", "SS")]
+"""Not every database makes two letters of it."""
+CHINESE = "zh-hans"
+GB18030 = "gb18030"
+"""The charset in which common Chinese characters stand in the order of their pronunciation."""
+
+LONGEST_TEXT = 10_000
+
+_EVERYWHERE = {"й": "и"}
+_ALPHABETS = {
+    "az": {
+        "ç": "c",
+        "ə": "e",
+        "ğ": "g",
+        "x": "h",
+        "i": "ı",
+        "q": "k",
+        "ö": "o",
+        "ş": "s",
+        "ü": "u",
+    }
+}
+"""By language: letters that stand between another letter and the next one."""
+_CAPITALS = {"i": "İ", "ı": "I"}
+
+_MARKS = re.compile(MARKS)
+
+
+def normal_text(text: str) -> str:
+    """The text in composed form (NFC), as the portal stores it.
+
+    What is too long for any field stays as it is, and is refused: composing it could take time that
+    grows with the square of its length.
+    """
+    return text if len(text) > LONGEST_TEXT else unicodedata.normalize("NFC", text)
+
+
+def fold(text: str) -> str:
+    """What of the text a search compares."""
+    if text.isascii():
+        return text.upper()
+    plain = _MARKS.sub("", unicodedata.normalize("NFKD", text))
+    for letter, letters in SHARP_S:
+        plain = plain.replace(letter, letters)
+    return plain.upper()
+
+
+def sort_key(text: str, language: str) -> str | bytes:
+    """What a sort compares for a reader of this language."""
+    key = fold(normal_text(text).translate(_table(language)))
+    return key.encode(GB18030) if language == CHINESE else key
+
+
+def own_letters(language: str) -> list[tuple[str, str]]:
+    """Letters with a place of their own in this language's alphabet, small and large, each with
+    what it is replaced by before the text is folded."""
+    alphabet = _EVERYWHERE | _ALPHABETS.get(language, {})
+    return [
+        (form, _CAPITALS.get(before, before.upper()) + LAST)
+        for letter, before in alphabet.items()
+        for form in (letter, _CAPITALS.get(letter, letter.upper()))
+    ]
+
+
+@cache
+def _table(language: str) -> dict[int, str]:
+    return {ord(letter): replacement for letter, replacement in own_letters(language)}

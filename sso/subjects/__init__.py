@@ -1,0 +1,1 @@
+"""Links between members and their names at the provider."""

@@ -1,0 +1,49 @@
+"""Services of subjects: unlinking one person."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.models import Membership
+from accounts.sign_in import services as sign_in_services
+from sso.connections.services import lock_connection
+from sso.logout.services import sessions_through
+from sso.models import Subject
+
+
+def subject_of(membership: Membership) -> Subject | None:
+    """The member's link with the provider of their account, if there is one."""
+    found = Subject.objects.filter(membership=membership)
+    return found.select_related("connection", "membership__user").first()
+
+
+@transaction.atomic
+def unlink_member(*, membership: Membership, by: Actor, at: datetime) -> bool:
+    """Unlink a member from their name at the provider, and end the sessions that began there. False
+    if they are not linked.
+
+    The next sign-in links them anew, by the same rules as a first one. For Administrators in person
+    and operators; raises `PermissionDenied` and `ValidationError` as all services of connections.
+    """
+    subject = subject_of(membership)
+    if subject is None:
+        return False
+    connection, by = lock_connection(subject.connection, by, at, operators_too=True)
+    deleted, _rows = Subject.objects.filter(pk=subject.pk).delete()
+    if not deleted:  # by another request, before this one had the lock
+        return False
+    user = subject.membership.user
+    audit.record(
+        "sso.unlinked",
+        by=by,
+        at=at,
+        account_id=connection.account_id,
+        subject=membership,
+        user=user.pk,
+        name_id=subject.name_id,
+    )
+    sessions = sessions_through(connection, user)
+    sign_in_services.end_sessions(sessions=sessions, by=by, at=at)
+    return True

@@ -1,0 +1,94 @@
+"""What a search and a sort compare: pure, and the same in SQL."""
+
+import unicodedata
+from typing import Literal
+
+import pytest
+from django.db.models import TextField, Value
+from django.db.models.functions import Cast
+from django.utils import translation
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounts.models import Account
+from accounts.text.expressions import SortKey
+from accounts.text.fields import WrittenField
+from accounts.text.folding import fold, sort_key
+
+TEXTS = st.text(
+    st.characters(exclude_categories=["Cs", "Cn", "Co"], exclude_characters="\0"), max_size=12
+)
+FORMS: list[Literal["NFC", "NFD", "NFKC", "NFKD"]] = ["NFC", "NFD", "NFKC", "NFKD"]
+AZERBAIJANI = list("abcçdeəfgğhxıijkqlmnoöprsştuüvyz")
+RUSSIAN = list("абвгдежзийклмнопрстуфхцчшщъыьэюя")
+
+
+@given(TEXTS)
+def test_forms_of_a_text_are_one(text: str) -> None:
+    forms = {fold(unicodedata.normalize(form, text)) for form in FORMS}
+
+    assert len(forms) == 1
+    assert fold(fold(text)) == fold(text)
+    assert WrittenField().to_python(text) == unicodedata.normalize("NFC", text)
+
+
+@given(TEXTS, st.sampled_from(["en", "de", "ru", "zh-hans", "az", ""]))
+def test_forms_of_a_text_have_one_place(text: str, language: str) -> None:
+    keys = {sort_key(unicodedata.normalize(form, text), language) for form in FORMS[:2]}
+
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Straße", "STRASSE"),
+        ("ẞ", "ß"),
+        ("éclair", "ÉCLAIR"),
+        ("e\u0301clair", "Éclair"),
+        ("ТОКЕН", "токен"),
+        ("ёлка", "Елка"),
+        ("İlham", "ilham"),
+        ("IŞIQ", "ışıq"),
+        ("ﬁle", "FILE"),
+        ("ＡＢＣ", "abc"),
+        ("ΣΟΦΟΣ", "σοφος"),
+        ("σοφος", "σοφοσ"),
+    ],
+)
+def test_people_take_these_for_the_same(one: str, other: str) -> None:
+    assert fold(one) == fold(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("ə", "e"), ("ж", "з"), ("中", "国"), ("a", "b")])
+def test_people_take_these_for_different(one: str, other: str) -> None:
+    assert fold(one) != fold(other)
+
+
+@pytest.mark.parametrize(
+    ("language", "alphabet"), [("az", AZERBAIJANI), ("ru", RUSSIAN), ("en", RUSSIAN)]
+)
+def test_alphabet_is_in_its_own_order(language: str, alphabet: list[str]) -> None:
+    words = [letter + ending for letter in alphabet for ending in ("a", "z")]
+
+    assert sorted(words, key=lambda word: sort_key(word, language)) == words
+
+
+def test_chinese_is_in_the_order_of_its_pronunciation() -> None:
+    names = ["安", "白", "陈", "李", "王", "张"]
+
+    assert sorted(names, key=lambda name: sort_key(name, "zh-hans")) == names
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("language", ["en", "az", "zh-hans"])
+def test_database_compares_what_python_does(account: Account, language: str) -> None:
+    """Every letter, accent and digit of the first scripts, and signs that mean something in SQL."""
+    text = "".join(
+        character
+        for character in map(chr, range(0x20, 0x3000))
+        if unicodedata.category(character)[0] in "LMN" or character in "%_'\\"
+    )
+    with translation.override(language):
+        keys = Account.objects.values_list(SortKey(Cast(Value(text), TextField())), flat=True)
+        assert keys.get() == sort_key(text, language)
