@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import django
 from django.conf import settings
 from django.core import checks
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 
 from config.launcher import preflight, processes
@@ -114,7 +114,7 @@ def _prepare(host: str) -> str:
         for message in checks.run_checks(databases=["default"]):
             _say(str(message))
         welcome = _seed(host)
-    except DatabaseError as error:
+    except (DatabaseError, CommandError) as error:
         raise NotReady(f"The database cannot be prepared: {error}") from None
     connections.close_all()
     return welcome
