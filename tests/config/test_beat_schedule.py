@@ -1,12 +1,14 @@
 """What beat sends, and when."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from celery import Celery
 from django.conf import settings
 
 from config.beat_schedule import beat_schedule
-from config.celery import AT_ONCE, app
+from config.celery import AT_ONCE, app, make_folders
 
 SCHEDULE = beat_schedule(notices_every=timedelta(seconds=45))
 
@@ -31,3 +33,13 @@ def test_run_that_is_late_by_an_interval_is_dropped(name: str) -> None:
 @pytest.mark.parametrize("name", AT_ONCE)
 def test_notices_are_looked_for_as_often_as_operators_say(name: str) -> None:
     assert SCHEDULE[name]["schedule"].run_every == timedelta(seconds=45)
+
+
+def test_folder_of_its_file_is_made(tmp_path: Path) -> None:
+    """Where the secrets are settings, nothing else may have made DATA_DIR."""
+    fresh = Celery(set_as_current=False)
+    fresh.conf.beat_schedule_filename = str(tmp_path / "data" / "schedule")
+
+    make_folders(fresh)
+
+    assert (tmp_path / "data").is_dir()
