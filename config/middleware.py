@@ -11,6 +11,7 @@ from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
 
+from accounts.api.refusals import HTTPS_REQUIRED
 from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
 from notifications.links import has_secret
@@ -20,9 +21,6 @@ Handler = Callable[[HttpRequest], HttpResponse]
 VERIFY, INTROSPECT, HEALTH = "api-verify", "api-introspect", "healthz"
 HEALTH_PATH = "/healthz"
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-HTTPS_REQUIRED = (
-    "Use https: over plain http everybody on the way can read your token. Replace it now."
-)
 
 
 def read_forwarded_proto(get_response: Handler) -> Handler:
