@@ -11,7 +11,7 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices messages requirements prepare-run prepare-dev \
+.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices land-migrations messages requirements prepare-run prepare-dev \
 	prepare-bench
 .DEFAULT_GOAL := help
 
@@ -45,6 +45,9 @@ check: prepare-dev ## Look at format, lint, types, templates, imports, migration
 
 fix: prepare-dev ## Repair what tools can repair
 	@exec $(IN_VENV) scripts/fix.py
+
+land-migrations: prepare-dev ## List new migrations as landed: from then on they are not edited
+	@exec $(IN_VENV) scripts/migrations.py --land
 
 messages: prepare-dev ## Bring the catalogues of all languages up to date with the code, and compile them
 	@exec $(IN_VENV) scripts/messages.py

@@ -4,6 +4,9 @@
 import os
 import sys
 
+NO_TABLE = ("42P01", "42703")
+"""SQLSTATE of PostgreSQL for a table or column that is not there."""
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -17,15 +20,33 @@ def main() -> None:
         sys.exit(f"The settings cannot be used: {error}")
     from django.db import Error
 
-    from config.database.outages import outage_of
-
     try:
         execute_from_command_line(sys.argv)
     except (Error, OSError) as error:
-        outage = outage_of(error)
-        if outage is None:
+        words = None if "--traceback" in sys.argv else _explain(error)
+        if words is None:
             raise
-        sys.exit(f"{outage.title}: {error}")
+        sys.exit(words)
+
+
+def _explain(error: Exception) -> str | None:
+    """What is wrong with the database, and what to do; None for another kind of error."""
+    from django.db import connection
+
+    from config.database.outages import outage_of
+
+    reason = str(error).partition("\n")[0]
+    facts = connection.settings_dict
+    place = ":".join(str(facts[name]) for name in ("HOST", "PORT") if facts[name])
+    name = f"{facts['NAME']} at {place}" if place else str(facts["NAME"])
+    if getattr(error.__cause__, "sqlstate", None) in NO_TABLE or reason.startswith("no such "):
+        return (
+            f"The database {name} is not prepared ({reason}). If the portal has its data "
+            "elsewhere, set DATA_DIR or DATABASE_URL as it does; else prepare this one: "
+            "manage.py migrate"
+        )
+    outage = outage_of(error)
+    return f"{outage.title}: {error}" if outage else None
 
 
 if __name__ == "__main__":

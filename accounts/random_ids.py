@@ -2,6 +2,12 @@
 
 import secrets
 
+from django.db.models import BigIntegerField
+from django.db.models.functions import Cast, Random
+
+DRAWN_BY_THE_DATABASE = Cast(100_000_000 + Random() * 899_999_999, BigIntegerField())
+"""As `draw_id`, for code that was written when the database counted."""
+
 
 def draw_id() -> int:
     """Draw a random id of nine digits.

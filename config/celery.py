@@ -112,8 +112,11 @@ def _due_jobs() -> list[str]:
 
 
 @app.on_after_configure.connect
-def make_queue_folders(sender: Celery, **_facts: Any) -> None:
-    """Make the folders of the filesystem broker, which does not make them itself."""
+def make_folders(sender: Celery, **_facts: Any) -> None:
+    """Make the folders of the filesystem broker and of beat's schedule, which do not make them
+    themselves. (Where the secrets are settings, nothing else may have made DATA_DIR.)"""
     options = sender.conf.broker_transport_options or {}
-    for name in {"data_folder_in", "data_folder_out", "control_folder"} & options.keys():
-        Path(options[name]).mkdir(mode=0o700, parents=True, exist_ok=True)
+    names = {"data_folder_in", "data_folder_out", "control_folder"} & options.keys()
+    folders = [Path(options[name]) for name in names]
+    for folder in (*folders, Path(sender.conf.beat_schedule_filename).parent):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
 
+from accounts.api.refusals import HTTPS_REQUIRED
 from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
@@ -27,9 +28,6 @@ LONGEST_VALUE, LONGEST_QUERY = 600, 1_500
 """Characters of one parameter, and of all. The longest that a page has are fifty ids of tokens, or
 255 characters of a search."""
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-HTTPS_REQUIRED = (
-    "Use https: over plain http everybody on the way can read your token. Replace it now."
-)
 
 
 def read_forwarded_proto(get_response: Handler) -> Handler:

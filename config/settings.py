@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "django_filters",
     "rest_framework",
     "drf_spectacular",
+    "upgrades",
     "notifications",
     "accounts",
     "sso",

@@ -124,7 +124,7 @@ class Mail(models.Model):
         "accounts.Account", models.CASCADE, null=True, blank=True, related_name="+"
     )
     """None for what concerns the person alone: their password, their address."""
-    address = models.EmailField(_("address"), blank=True)
+    address = models.EmailField(_("address"), blank=True, default="", db_default="")
     """Where it goes, if not to the address that the user has when it is sent."""
     kind = models.CharField(_("kind"), max_length=32)
     facts = models.JSONField(default=dict, blank=True)

@@ -17,7 +17,7 @@ BIN = ROOT / ".venv" / "bin"
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CI")
 """Variables that tools need. Settings of the developer's own portal are dropped."""
 
-APPS = ("config", "apitokens", "sso", "accounts", "notifications")
+APPS = ("config", "apitokens", "sso", "accounts", "notifications", "upgrades")
 MAX_MODULES = 12
 MAX_DEPTH = 3
 EMPTY_NAMES = {"utils", "helpers", "misc", "common", "base"}
@@ -51,6 +51,7 @@ def _steps() -> dict[str, Step]:
         "Lint of templates": _tool("djlint", "templates", "--lint", "--quiet"),
         "Import contracts": _tool("lint-imports"),
         "Migrations are complete": _manage("makemigrations", "--check", "--dry-run"),
+        "Migrations let the portal go on": _script("migrations.py"),
         "Safe to deploy": _deployment,
         "Folders of the apps": _folders,
         "Requirements are pinned": lambda _environment: "\n".join(mismatches(ROOT)),
@@ -72,6 +73,11 @@ def _tool(name: str, *arguments: str) -> Step:
 
 def _manage(*arguments: str) -> Step:
     command = [str(BIN / "python"), "manage.py", *arguments]
+    return lambda environment: _call(command, environment)
+
+
+def _script(name: str) -> Step:
+    command = [str(BIN / "python"), str(Path("scripts", name))]
     return lambda environment: _call(command, environment)
 
 

@@ -63,7 +63,7 @@ class Connection(models.Model):
     """Whether members of its domains must sign in by SSO."""
     tested_at = models.DateTimeField(_("tested"), null=True, blank=True, editable=False)
     """When the last dry run with the present provider succeeded."""
-    signs_messages = models.BooleanField(default=False, editable=False)
+    signs_messages = models.BooleanField(default=False, db_default=False, editable=False)
     """Whether the response was signed in that dry run, beside the assertion. It must be from then
     on: else an attacker could strip the signature that covers Destination and InResponseTo."""
     idle_days = models.PositiveSmallIntegerField(

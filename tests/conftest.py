@@ -33,7 +33,7 @@ from apitokens.usage.buffer import UsageBuffer
 from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification import throttling
 from notifications import jobs, tasks
-from tests import environment, services
+from tests import described, environment, services
 from tests.factories import ACCOUNT_ID, PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
 from tests.idp import samlp, simplesamlphp
@@ -182,6 +182,14 @@ def static_files() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoise, "update_files_dictionary", read_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def described_answers() -> Iterator[None]:
+    """Whatever the API answers to a test, its description must say so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "request", described.judged(Client.request))
         yield
 
 

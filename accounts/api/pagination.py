@@ -4,21 +4,35 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from accounts.api.schema import or_empty
+
 LIMIT, HIGHEST_LIMIT = 50, 1000
+MOST_OFFSET = 2**31
 
 
 class PageSerializer(serializers.Serializer[Any]):
     """The parameters of a page."""
 
-    limit = serializers.IntegerField(
-        min_value=1, default=LIMIT, help_text=f"How many at the most; never above {HIGHEST_LIMIT}."
-    )
-    offset = serializers.IntegerField(
-        min_value=0, max_value=2**31, default=0, help_text="How many to leave out at the beginning."
-    )
+    limit = serializers.IntegerField(min_value=1, default=LIMIT)
+    offset = serializers.IntegerField(min_value=0, max_value=MOST_OFFSET, default=0)
+
+
+LIMIT_PARAMETER, OFFSET_PARAMETER = (
+    OpenApiParameter(
+        "limit",
+        or_empty({"type": "integer", "minimum": 1}),
+        description=f"How many at the most; never above {HIGHEST_LIMIT}, and {LIMIT} if not said.",
+    ),
+    OpenApiParameter(
+        "offset",
+        or_empty({"type": "integer", "minimum": 0, "maximum": MOST_OFFSET}),
+        description="How many to leave out at the beginning.",
+    ),
+)
 
 
 def page(

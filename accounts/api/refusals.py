@@ -11,6 +11,9 @@ from accounts.throttling.rate_limits import TooManyTries
 
 BAD_REQUEST = "The request is not valid: see errors."
 FORBIDDEN = "You do not have permission to perform this action."
+HTTPS_REQUIRED = (
+    "Use https: over plain http everybody on the way can read your token. Replace it now."
+)
 MISSING = "Authentication credentials were not provided."
 TOO_MANY = "Too many requests."
 

@@ -4,17 +4,27 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+
+def or_empty(schema: dict[str, Any], *also: str) -> dict[str, Any]:
+    """The schema of a parameter that may be sent empty, which is as if it were left out."""
+    return {"oneOf": [schema, {"type": "string", "enum": ["", *also]}]}
+
+
 PEOPLE, AUTHORIZATION = "Account and users", "Standard authorization"
 
-# A refusal. `errors` comes with a 400, nested like the request.
-_ERROR = {
+ERROR: dict[str, Any] = {
     "type": "object",
+    "description": "A refusal. `code` is stable; `hint` says what to do. `errors` comes with a "
+    "400, nested like the request; what is about no field stands under `errors` in it.",
     "required": ["message"],
     "properties": {
         "message": {"type": "string"},
+        "code": {"type": "string"},
+        "hint": {"type": "string"},
         "errors": {"type": "object", "additionalProperties": True},
     },
 }
+_ERROR = {"$ref": "#/components/schemas/Error"}
 
 
 def refusal(description: str, **example: Any) -> OpenApiResponse:

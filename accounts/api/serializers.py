@@ -4,31 +4,62 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import Account, AuditEvent, Language, Membership
 from accounts.roles import ROLE_NAMES, Role
+from accounts.validators import parse_id
 
+ROLE_IDS = [str(role.value) for role in Role]
 AUTH_TYPES = ("password", "sso", "github", "google-oauth2")
 SIGNED_IN, SIGN_IN_REFUSED = "sign_in.succeeded", "sign_in.refused"
 
 
+_SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""What Python strips."""
+_REORDERING = r"\u202a-\u202e\u2066-\u2069"
+LINE = rf"[^\x00-\x1f\x7f-\x9f\u2028\u2029{_REORDERING}]"
+"""The characters of one line, as `accounts.validators.validate_line` takes them."""
+PARAGRAPHS = rf"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_REORDERING}]"
+PHONE = "[0-9 +()-]"
+
+
 class TextField(serializers.CharField):
-    """Text, and not a number that could be read as one."""
+    """Text, and not a number that could be read as one. `characters` describes what services take:
+    a class of a regular expression."""
+
+    def __init__(self, *, characters: str = r"[^\x00]", **facts: Any) -> None:
+        self.characters = characters
+        super().__init__(**facts)
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of what is taken, where spaces at the ends are dropped."""
+        ends = f"[{_SPACES}]*" if self.trim_whitespace else ""
+        needs_one = self.trim_whitespace and not self.allow_blank
+        first = f"{self.characters.removesuffix(']')}{_SPACES}]" if needs_one else ""
+        return f"^{ends}{first}{self.characters}*{ends}$"
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
+        if self.max_length and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)  # spaces at the ends count, too
         return str(super().to_internal_value(data))
 
 
-class RoleSerializer(serializers.Serializer[Role]):
-    """A role: `id` and `name`; either is enough to name one."""
+class EmailField(TextField):
+    """An e-mail address. Which ones are taken, services say."""
 
-    id = serializers.ChoiceField(choices=Role.values, required=False)
-    name = serializers.ChoiceField(choices=ROLE_NAMES, required=False)
+
+class RoleSerializer(serializers.Serializer[Role]):
+    """A role."""
+
+    id = serializers.ChoiceField(choices=Role.values)
+    name = serializers.ChoiceField(choices=ROLE_NAMES)
 
 
 class ChoiceField(serializers.ChoiceField):
@@ -41,10 +72,10 @@ class ChoiceField(serializers.ChoiceField):
 
 
 class IdField(serializers.IntegerField):
-    """An id, in the digits that everybody can read."""
+    """An id, as a number or in the digits that everybody can read."""
 
     def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, str) and not data.isascii():
+        if isinstance(data, str) and parse_id(data) is None:
             self.fail("invalid")
         return super().to_internal_value(data)
 
@@ -61,20 +92,19 @@ def role_as_json(role: Role) -> dict[str, Any]:
     return {"id": role.value, "name": role.label}
 
 
-@extend_schema_field(RoleSerializer)
 class RoleField(serializers.Field[Role, Any, dict[str, Any], Any]):
-    """Reads `{"id": 2}`, `{"name": "Users"}` or both, if they mean the same role."""
+    """Reads `{"id": 2}`, `{"name": "Users"}` or both, if they mean the same role. The one that is
+    null counts as left out."""
 
     default_error_messages = {"invalid": "Invalid role: {role}"}
 
     def to_internal_value(self, data: Any) -> Role:
         if not isinstance(data, dict):
             self.fail("invalid", role=_shown(data))
-        named = [data[key] for key in ("id", "name") if data.get(key) is not None]
-        found = {Role.find(str(each)) if _is_plain(each) else None for each in named}
-        role = found.pop() if len(found) == 1 else None
+        named = {key: data[key] for key in ("id", "name") if data.get(key) is not None}
+        role = next((each for each in Role if named and _is_named(each, named)), None)
         if role is None:
-            self.fail("invalid", role=", ".join(_shown(each) for each in named or [data]))
+            self.fail("invalid", role=", ".join(_shown(each) for each in named.values() or [data]))
         return role
 
     def to_representation(self, value: Any) -> dict[str, Any]:
@@ -86,8 +116,70 @@ def _shown(value: Any) -> str:
     return str(value)[:100].encode(errors="replace").decode()
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int) and not isinstance(value, bool)
+def _is_named(role: Role, named: dict[str, Any]) -> bool:
+    spellings = _spellings(role)
+    return all(
+        type(value) in (int, str) and value in spellings[key] for key, value in named.items()
+    )
+
+
+def _spellings(role: Role) -> dict[str, list[Any]]:
+    """What names the role, by key: its id also in digits."""
+    return {"id": [role.value, str(role.value)], "name": [role.label]}
+
+
+def role_request_schema() -> dict[str, Any]:
+    """The schema of what `RoleField` reads. Either key is enough, and the other may be null."""
+    pairs: list[dict[str, Any]] = [
+        {
+            "required": [key],
+            "properties": {
+                name: {"enum": list(texts) if name == key else [*texts, None]}
+                for name, texts in _spellings(role).items()
+            },
+        }
+        for role in Role
+        for key in ("id", "name")
+    ]
+    return {
+        "type": "object",
+        "description": "A role: `id`, `name` or both, if they mean the same one.",
+        "anyOf": pairs,
+    }
+
+
+class RoleFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = RoleField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Any:
+        if direction == "request":
+            return {"$ref": "#/components/schemas/RoleRequest"}
+        return auto_schema.resolve_serializer(RoleSerializer, direction).ref
+
+
+class IdFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = IdField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"oneOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]{1,18}$"}]}
+
+
+class TextFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = TextField
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        field = self.target
+        schema: dict[str, Any] = {"type": "string"}
+        if isinstance(field, EmailField):
+            schema["format"] = "email"
+        else:
+            schema["pattern"] = field.pattern
+        if not field.allow_blank:
+            schema["minLength"] = 1
+        if field.max_length:
+            schema["maxLength"] = field.max_length
+        return schema
 
 
 class AccountRoleSerializer(serializers.Serializer[Membership]):
@@ -98,6 +190,7 @@ class AccountRoleSerializer(serializers.Serializer[Membership]):
     user_id = serializers.IntegerField()
     user_roles = serializers.SerializerMethodField()
 
+    @extend_schema_field({"type": "array", "items": {"type": "string", "enum": ROLE_IDS}})
     def get_user_roles(self, member: Membership) -> list[str]:
         return [str(member.role)]
 
@@ -112,7 +205,7 @@ class UserSerializer(serializers.Serializer[Membership]):
     id = serializers.IntegerField(source="user.pk")
     email = serializers.EmailField(source="user.email")
     name = serializers.CharField(source="user.name")
-    lang = serializers.CharField(source="user.language")
+    lang = serializers.ChoiceField(Language.values, source="user.language")
     phone = serializers.CharField(source="user.phone")
     company = serializers.CharField(source="account.name")
     reseller = serializers.SerializerMethodField()
@@ -142,13 +235,15 @@ class UserSerializer(serializers.Serializer[Membership]):
     def get_auth_types(self, member: Membership) -> list[str]:
         return auth_types_of(member)
 
+    @extend_schema_field({"type": "string", "enum": ["common"]})
     def get_user_type(self, member: Membership) -> str:
         return "common"
 
 
 class UserAndAccountsSerializer(UserSerializer):
-    """A user, with those of their accounts that the caller may know of: the one that both are in,
-    or what the context's `memberships` names."""
+    """A user, with those of their accounts that the caller may know of."""
+
+    # These are what the context's `memberships` names, or the one account that both are in.
 
     client_and_roles = serializers.SerializerMethodField()
 
@@ -176,28 +271,39 @@ class ChangedUserSerializer(serializers.Serializer[Any]):
         max_length=len(AUTH_TYPES),
         help_text="Follows from how you sign in: it can be sent as it is, and not be changed.",
     )
-    email = TextField(
+    email = EmailField(
         required=False,
         max_length=254,
         help_text="Another address is asked to confirm first, and yours stays until then.",
     )
     lang = ChoiceField(Language.values, required=False)
-    name = TextField(max_length=150, required=False, allow_blank=True, allow_null=True)
-    phone = TextField(max_length=32, required=False, allow_blank=True, allow_null=True)
+    name = TextField(
+        max_length=150, required=False, allow_blank=True, allow_null=True, characters=LINE
+    )
+    phone = TextField(
+        max_length=32, required=False, allow_blank=True, allow_null=True, characters=PHONE
+    )
 
 
 class InvitationSerializer(serializers.Serializer[Any]):
     """Who is invited, and to what."""
 
     client_id = IdField(help_text="Your account's id.")
-    email = TextField(max_length=254)
+    email = EmailField(max_length=254)
     user_role = RoleField(help_text="Equal to or lower than yours, by id or name.")
     lang = ChoiceField(Language.values, required=False, default=Language.ENGLISH.value)
-    name = TextField(max_length=150, required=False, allow_blank=True, allow_null=True, default="")
+    name = TextField(
+        max_length=150,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        default="",
+        characters=LINE,
+    )
 
 
 class InvitedSerializer(serializers.Serializer[Any]):
-    status = serializers.CharField()
+    status = serializers.ChoiceField(["sent"])
     user_id = serializers.IntegerField()
 
 
@@ -241,10 +347,9 @@ class SignInPageSerializer(serializers.Serializer[Any]):
 
 
 class AccountSerializer(serializers.Serializer[Account]):
-    """The caller's account. The portal sells nothing: what is about services is empty.
+    """The caller's account. The portal sells nothing: what is about services is empty."""
 
-    Context: `member` (who asks) and `members` (those of the account whom they may see).
-    """
+    # Context: `member` (who asks), `members` (of the account), `visible` (whom they may see).
 
     id = serializers.IntegerField(source="pk")
     email = serializers.SerializerMethodField()
@@ -271,6 +376,7 @@ class AccountSerializer(serializers.Serializer[Account]):
         first = self._first_administrator()
         return first.user.name if first else ""
 
+    @extend_schema_field({"type": "string", "enum": ["active"]})
     def get_status(self, account: Account) -> str:
         return "active"
 

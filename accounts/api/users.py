@@ -6,7 +6,12 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
 from rest_framework import exceptions, status
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
@@ -14,7 +19,7 @@ from rest_framework.response import Response
 
 from accounts.api import representations
 from accounts.api.errors import NotFound, as_errors
-from accounts.api.pagination import PageSerializer, page
+from accounts.api.pagination import LIMIT_PARAMETER, OFFSET_PARAMETER, page
 from accounts.api.schema import (
     ACCOUNT_ID,
     NO_ACCOUNT,
@@ -66,9 +71,21 @@ NOT_ACCEPTED = "The user has not accepted the invitation yet. Remove it, and inv
     "invited and have not accepted yet (activated is false); others themselves. With limit or "
     "offset the answer is one page; without, an array of everybody.",
     tags=[PEOPLE],
-    parameters=[PageSerializer],
+    parameters=[LIMIT_PARAMETER, OFFSET_PARAMETER],
     responses={
-        200: answer(UserPageSerializer, "The users, by the time they joined", USERS),
+        200: OpenApiResponse(
+            PolymorphicProxySerializer(
+                "UserList",
+                [UserAndAccountsSerializer(many=True), UserPageSerializer],
+                resource_type_field_name=None,
+                many=False,
+            ),
+            "The users, by the time they joined",
+            [
+                OpenApiExample("With limit or offset", USERS, response_only=True),
+                OpenApiExample("Without", [USER], response_only=True),
+            ],
+        ),
         400: invalid("A limit that makes no sense", limit=["A valid integer is required."]),
         401: UNAUTHENTICATED,
     },

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import representations
-from accounts.api.pagination import PageSerializer, page
+from accounts.api.pagination import LIMIT_PARAMETER, OFFSET_PARAMETER, page
 from accounts.api.schema import PEOPLE, SIGN_INS, UNAUTHENTICATED, USER, answer, invalid
 from accounts.api.serializers import (
     SIGN_IN_REFUSED,
@@ -80,7 +80,7 @@ def my_user(request: Request) -> Response:
     description="Sign-ins and refused tries, newest first. Administrators see those of the "
     "account's users, others their own.",
     tags=[PEOPLE],
-    parameters=[PageSerializer],
+    parameters=[LIMIT_PARAMETER, OFFSET_PARAMETER],
     responses={
         200: answer(SignInPageSerializer, "The sign-ins, newest first", SIGN_INS),
         400: invalid("A limit that makes no sense", limit=["A valid integer is required."]),

@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.email_addresses import normal_email
 from accounts.languages import catalogue_for
-from accounts.random_ids import draw_id
+from accounts.random_ids import DRAWN_BY_THE_DATABASE, draw_id
 from accounts.text.fields import WrittenField
 from accounts.text.passwords import forms_to_check, normal_password
 from accounts.validators import validate_name, validate_phone
@@ -62,14 +62,27 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     # Drawn: an invitation answers the user's id, and a counted one would tell whether the address
     # was known before.
-    id = models.BigIntegerField("ID", primary_key=True, default=draw_id, editable=False)
+    id = models.BigIntegerField(
+        "ID",
+        primary_key=True,
+        default=draw_id,
+        db_default=DRAWN_BY_THE_DATABASE,
+        editable=False,
+    )
     email = models.EmailField(
         _("e-mail"),
         unique=True,
         error_messages={"unique": _("There is a user with this e-mail already.")},
     )
     name = WrittenField(_("name"), max_length=150, blank=True, validators=[validate_name])
-    phone = models.CharField(_("phone"), max_length=32, blank=True, validators=[validate_phone])
+    phone = models.CharField(
+        _("phone"),
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_phone],
+    )
     language = models.CharField(
         _("language"), max_length=2, choices=Language, default=Language.ENGLISH
     )

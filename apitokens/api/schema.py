@@ -10,7 +10,7 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
-from accounts.api.schema import ACCOUNT_ID, UNAUTHENTICATED, refusal
+from accounts.api.schema import ACCOUNT_ID, UNAUTHENTICATED, or_empty, refusal
 from apitokens.api.serializers import IssuedSerializer, NewTokenSerializer, TokenSerializer
 from apitokens.keys import Separator
 
@@ -61,18 +61,26 @@ _TOKEN_ID = OpenApiParameter(
 _FILTERS = [
     ACCOUNT_ID,
     OpenApiParameter("role", str, description="Only tokens with this role: its id or its name."),
-    OpenApiParameter("issued_by", int, description="Only tokens issued by the user with this id."),
     OpenApiParameter(
-        "not_issued_by", int, description="Only tokens issued by anybody but this user."
+        "issued_by",
+        or_empty({"type": "integer"}),
+        description="Only tokens issued by the user with this id.",
     ),
     OpenApiParameter(
-        "deleted", bool, description="True for deleted tokens; otherwise those not deleted."
+        "not_issued_by",
+        or_empty({"type": "integer"}),
+        description="Only tokens issued by anybody but this user.",
+    ),
+    OpenApiParameter(
+        "deleted",
+        or_empty({"type": "boolean"}, "True", "False", "1", "0"),
+        description="True for deleted tokens; otherwise those not deleted.",
     ),
 ]
 
 
 def _list(version: _Version) -> Any:
-    tokens = OpenApiExample("Tokens", [_TOKEN], response_only=True)
+    tokens = OpenApiExample("Tokens", _TOKEN, response_only=True)
     return extend_schema(
         operation_id=f"list_api_tokens{version.suffix}",
         summary="List API tokens",

@@ -3,142 +3,235 @@
 from typing import Any
 
 from accounts.api.refusals import BAD_REQUEST, FORBIDDEN
+from accounts.api.serializers import ROLE_IDS
+from accounts.roles import ROLE_NAMES
 from apitokens.api.introspect import BAD_CALLER, FORM
 from apitokens.api.responses import BAD
 
 TAG = "Verification"
 
+METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 _TEXT = {"type": "string"}
+_ID = {"type": "integer", "format": "int64", "minimum": 0}
+_DIGITS = {"type": "string", "pattern": "^[0-9]+$"}
 
 
 def add_verification(result: dict[str, Any], **_facts: Any) -> dict[str, Any]:
     """A hook of drf-spectacular: adds the two calls by which other systems ask about tokens."""
-    result["paths"]["/iam/auth/verify"] = {"get": _verify("get"), "post": _verify("post")}
-    result["paths"]["/iam/auth/introspect"] = {"post": _INTROSPECT}
-    result["components"]["securitySchemes"]["VerifierKey"] = {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A verifier key, which operators of the portal make. It may also be the "
-        "password of Basic.",
+    result["paths"]["/iam/auth/verify"] = {method: _verify(method) for method in METHODS}
+    result["paths"]["/iam/auth/introspect"] = {"post": _introspect()}
+    result["components"]["securitySchemes"] |= {
+        "Basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The token, or the verifier key, as the password. A token may also be "
+            "the user name, without a password.",
+        },
+        "VerifierKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A verifier key, which operators of the portal make.",
+        },
     }
+    result["components"]["schemas"] |= {"Introspection": _INTROSPECTION, "TokenRefusal": _REFUSAL}
     return result
 
 
-def _answer(description: str, **example: Any) -> dict[str, Any]:
-    if not example:
-        return {"description": description}
-    examples = {"example": {"value": example}}
-    schema = {"type": "object", "additionalProperties": True}
-    content = {"application/json": {"schema": schema, "examples": examples}}
-    return {"description": description, "content": content}
+_REFUSAL: dict[str, Any] = {
+    "type": "object",
+    "description": "Why a token or a verifier key is not good, or not enough.",
+    "required": ["message", "code"],
+    "properties": {
+        "error": {**_TEXT, "description": "Of introspection: a word of RFC 6749."},
+        "message": _TEXT,
+        "code": {**_TEXT, "description": "Stable; also in the header X-Auth-Error."},
+        "hint": _TEXT,
+    },
+}
+_INTROSPECTION: dict[str, Any] = {
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["active"],
+            "properties": {"active": {"type": "boolean", "enum": [False]}},
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "required": [
+                *("active", "token_type", "iss", "sub", "username", "client_id"),
+                *("role", "account"),
+            ],
+            "properties": {
+                "active": {"type": "boolean", "enum": [True]},
+                "token_type": {"type": "string", "enum": ["APIKey", "Bearer"]},
+                "iss": {"type": "string", "format": "uri"},
+                "sub": _DIGITS,
+                "username": {"type": "string", "format": "email"},
+                "client_id": _DIGITS,
+                "role": {"$ref": "#/components/schemas/Role"},
+                "account": {"type": "integer"},
+                "jti": {**_DIGITS, "description": "Of an API token: its id."},
+                "iat": {"type": "integer"},
+                "exp": {"type": "integer", "description": "Left out if it never expires."},
+            },
+            "additionalProperties": False,
+        },
+    ]
+}
+
+
+def _answer(description: str, schema: str, **example: Any) -> dict[str, Any]:
+    content = {
+        "schema": {"$ref": f"#/components/schemas/{schema}"},
+        "examples": {"example": {"value": example}},
+    }
+    return {"description": description, "content": {"application/json": content}}
+
+
+def _refusal(description: str, **example: Any) -> dict[str, Any]:
+    """A 401 or 403 of verification."""
+    code = {"description": "The code.", "required": True, "schema": _TEXT}
+    return {**_answer(description, "TokenRefusal", **example), "headers": {"X-Auth-Error": code}}
+
+
+def _good() -> dict[str, Any]:
+    headers = {
+        "X-Auth-Token-Id": ("Empty for a short-lived token.", {**_TEXT, "pattern": "^[0-9]*$"}),
+        "X-Auth-Account-Id": ("The account of the token.", _DIGITS),
+        "X-Auth-User-Id": ("Who issued it, or has signed in.", _DIGITS),
+        "X-Auth-User-Email": ("Their address; other alphabets as RFC 2047 has them.", _TEXT),
+        "X-Auth-Role": ("What it may do.", {**_TEXT, "enum": ROLE_NAMES}),
+    }
+    return {
+        "description": "The token is good for this; the headers say whose it is. The body is empty",
+        "headers": {
+            name: {"description": text, "required": True, "schema": schema}
+            for name, (text, schema) in headers.items()
+        },
+        "content": {"text/plain": {"schema": {**_TEXT, "maxLength": 0}}},
+    }
 
 
 def _verify(method: str) -> dict[str, Any]:
-    headers = ("X-Auth-Token-Id", "X-Auth-Account-Id", "X-Auth-User-Id", "X-Auth-User-Email")
-    good = _answer("The token is good for this; the headers say whose it is")
-    good["headers"] = {name: {"schema": _TEXT} for name in (*headers, "X-Auth-Role")}
     return {
+        **({} if method == "get" else {"x-same-as": "get"}),
         "operationId": f"verify_token_by_{method}",
         "summary": "Verify the token of a request",
         "description": "For reverse proxies, which hand on the Authorization header of a request "
-        "that they hold. All methods are alike; no body is looked at. 401 and 403 have their code "
-        "in the header X-Auth-Error too.",
+        "that they hold. Every method is answered alike; no body is looked at. 401 and 403 have "
+        "their code in the header X-Auth-Error too.",
         "tags": [TAG],
         "parameters": [
             {
                 "name": "role",
                 "in": "query",
-                "schema": _TEXT,
+                "schema": {**_TEXT, "enum": [*ROLE_IDS, *ROLE_NAMES]},
                 "description": "The least role that is enough: its id or its name.",
             },
             {
                 "name": "account",
                 "in": "query",
-                "schema": {"type": "integer"},
+                "schema": _ID,
                 "description": "The account that the token must belong to.",
             },
         ],
-        "security": [{"APIKey": []}, {"Bearer": []}],
+        "security": [{"APIKey": []}, {"Bearer": []}, {"Basic": []}],
         "responses": {
-            "200": good,
+            "200": _good(),
             "400": _answer(
                 "The query makes no sense; nobody is let in",
+                "Error",
                 message=BAD_REQUEST,
                 errors={"role": ["Invalid role: Admin"]},
             ),
-            "401": _answer(
+            "401": _refusal(
                 "No token, or one that is not good; WWW-Authenticate has the code too",
                 message=BAD,
                 code="unknown",
                 hint="There is no such API token.",
             ),
-            "403": _answer(
+            "403": _refusal(
                 "The token is good, but not for this",
                 message=FORBIDDEN,
                 code="role_too_low",
                 hint="The API token's role is too low for this. Use one with a higher role.",
             ),
-            "429": _answer("Too many refused or too frequent tokens; see Retry-After"),
         },
     }
 
 
-_INTROSPECT: dict[str, Any] = {
-    "operationId": "introspect_token",
-    "summary": "Introspect a token",
-    "description": "For resource servers that were sent a token (RFC 7662). The caller shows a "
-    "verifier key of its own.",
-    "tags": [TAG],
-    "security": [{"VerifierKey": []}],
-    "requestBody": {
-        "required": True,
-        "content": {
-            FORM: {
-                "schema": {
-                    "type": "object",
-                    "required": ["token"],
-                    "properties": {
-                        "token": {**_TEXT, "description": "The token that you were sent."},
-                        "token_type_hint": {**_TEXT, "description": "Not looked at."},
-                        "client_secret": {
-                            **_TEXT,
-                            "description": "The verifier key, if no header has it.",
+def _introspect() -> dict[str, Any]:
+    return {
+        "operationId": "introspect_token",
+        "summary": "Introspect a token",
+        "description": "For resource servers that were sent a token (RFC 7662). The caller shows a "
+        "verifier key of its own.",
+        "tags": [TAG],
+        "security": [{"VerifierKey": []}, {"Basic": []}, {}],
+        "requestBody": {
+            "required": True,
+            "content": {
+                FORM: {
+                    "schema": {
+                        "type": "object",
+                        "required": ["token"],
+                        "properties": {
+                            "token": {
+                                **_TEXT,
+                                "minLength": 1,
+                                "description": "The token that you were sent.",
+                            },
+                            "token_type_hint": {**_TEXT, "description": "Not looked at."},
+                            "client_secret": {
+                                **_TEXT,
+                                "description": "The verifier key, if no header has it.",
+                            },
                         },
                     },
-                },
-                "examples": {"example": {"value": {"token": "771142358_<72 hexadecimal digits>"}}},
-            }
+                    "examples": {
+                        "example": {"value": {"token": "771142358_<72 hexadecimal digits>"}}
+                    },
+                }
+            },
         },
-    },
-    "responses": {
-        "200": _answer(
-            'What the token is good for; only {"active": false} if it is not good',
-            active=True,
-            token_type="APIKey",  # noqa: S106  # a word of RFC 7662
-            iss="https://tokens.example.com",
-            jti="771142358",
-            sub="12",
-            username="maria@example.com",
-            client_id="1",
-            iat=1795478536,
-            exp=1827014536,
-            role={"id": 3022, "name": "Purge and Prefetch only (API)"},
-            account=1,
-        ),
-        "400": _answer(
-            "No token in the form, several, or one in the address",
-            error="invalid_request",
-            message=BAD_REQUEST,
-            errors={"token": ["Send the token that you ask about in the field token, once."]},
-        ),
-        "401": _answer(
-            "No verifier key, or one that is not good",
-            error="invalid_client",
-            message=BAD_CALLER,
-            code="unknown",
-            hint="There is no such verifier key.",
-        ),
-        "415": _answer("The body is no form"),
-        "429": _answer("Too many refused keys or too frequent tokens; see Retry-After"),
-    },
-}
+        "responses": {
+            "200": _answer(
+                'What the token is good for; only {"active": false} if it is not good',
+                "Introspection",
+                active=True,
+                token_type="APIKey",  # noqa: S106  # a word of RFC 7662
+                iss="https://tokens.example.com",
+                jti="771142358",
+                sub="12",
+                username="maria@example.com",
+                client_id="1",
+                iat=1795478536,
+                exp=1827014536,
+                role={"id": 3022, "name": "Purge and Prefetch only (API)"},
+                account=1,
+            ),
+            "400": _answer(
+                "No token in the form, several, or one in the address",
+                "Error",
+                error="invalid_request",
+                message=BAD_REQUEST,
+                errors={"token": ["Send the token that you ask about in the field token, once."]},
+            ),
+            "401": _answer(
+                "No verifier key, or one that is not good",
+                "TokenRefusal",
+                error="invalid_client",
+                message=BAD_CALLER,
+                code="unknown",
+                hint="There is no such verifier key.",
+            ),
+            "415": _answer(
+                "The body is no form",
+                "Error",
+                error="invalid_request",
+                message=BAD_REQUEST,
+                errors={"token": [f"Send the field token as a form, with Content-Type: {FORM}."]},
+            ),
+        },
+    }

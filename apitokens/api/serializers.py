@@ -4,14 +4,17 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.api.serializers import RoleField, TextField
+from accounts.api.serializers import LINE, PARAGRAPHS, RoleField, TextField
 from apitokens.models import APIToken
 
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
+
+WIRE_TIME_OR_EMPTY = r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)?$"
 
 # The services' names of fields, as the API spells them.
 FIELDS = {"expires_at": "exp_date"}
@@ -45,6 +48,7 @@ class TokenSerializer(serializers.Serializer[APIToken]):
         at: datetime = self.context["at"]
         return token.is_expired(at)
 
+    @extend_schema_field({"type": "string", "pattern": WIRE_TIME_OR_EMPTY})
     def get_last_usage(self, token: APIToken) -> str:
         return _wire_time(token.last_used_at) if token.last_used_at else ""
 
@@ -77,7 +81,11 @@ class NewIssuerSerializer(serializers.Serializer[Any]):
 class NewTokenSerializer(serializers.Serializer[Any]):
     """What a new API token is to be."""
 
-    name = TextField(max_length=255, help_text="What the token is for; need not be unique.")
+    name = TextField(
+        max_length=255,
+        characters=LINE,
+        help_text="What the token is for; need not be unique.",
+    )
     exp_date = InstantField(
         allow_null=True,
         default_timezone=UTC,
@@ -88,6 +96,7 @@ class NewTokenSerializer(serializers.Serializer[Any]):
     )
     description = TextField(
         max_length=2000,
+        characters=PARAGRAPHS,
         required=False,
         allow_blank=True,
         allow_null=True,

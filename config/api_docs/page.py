@@ -14,6 +14,8 @@ CREDENTIALS = {
     "Bearer": "Bearer <access token>",
     "VerifierKey": "Bearer <verifier key>",
 }
+SAME_AS = "x-same-as"
+"""An operation that is described by another method of its path."""
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -38,8 +40,8 @@ def reference() -> dict[str, Any]:
     groups: dict[str, list[Schema]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method in METHODS:
-            if method in methods:
-                operation = methods[method]
+            operation = methods.get(method, {})
+            if operation and SAME_AS not in operation:
                 groups[operation["tags"][0]].append(_operation(document, path, method, operation))
     descriptions = {tag["name"]: tag["description"] for tag in document["tags"]}
     return {
@@ -63,7 +65,11 @@ def _operation(document: Schema, path: str, method: str, operation: Schema) -> S
         "deprecated": operation.get("deprecated", False),
         "parameters": [_parameter(document, each) for each in operation.get("parameters", [])],
         "body": body,
-        "responses": [_response(status, each) for status, each in operation["responses"].items()],
+        "responses": [
+            _response(status, each)
+            for status, each in operation["responses"].items()
+            if "$ref" not in each  # what every call may answer, the head of the page says
+        ],
         "curl": _curl(path, method, body, credentials=_credentials(operation)),
     }
 
@@ -118,8 +124,9 @@ def _example(content: Schema) -> str:
 
 def _type(document: Schema, schema: Schema) -> str:
     schema = _resolve(document, schema)
-    if "allOf" in schema:
-        return _type(document, schema["allOf"][0])
+    for several in ("allOf", "oneOf"):
+        if several in schema:
+            return _type(document, schema[several][0])
     kind = schema.get("type", "object")
     if kind == "array":
         return f"array of {_type(document, schema.get('items', {}))}"

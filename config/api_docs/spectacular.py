@@ -5,7 +5,10 @@ from typing import Any
 _DESCRIPTION = (
     "Permanent API tokens, and the people who issue them. Send your API token with every "
     "request, in the header Authorization: APIKey <token>. Or sign in for a token that lasts "
-    "an hour, and send Authorization: Bearer <access token>."
+    "an hour, and send Authorization: Bearer <access token>. Beside what is listed with a call, "
+    "each may answer 400 under a Host that is not the portal's, 403 over plain HTTP where the "
+    "portal has HTTPS, 406 if Accept is without JSON, and 429 or 503 with Retry-After in seconds; "
+    "those with a body also 411 (no length), 413 (above 256 KB) and 415 (not JSON)."
 )
 
 _TAGS = [
@@ -52,6 +55,7 @@ def spectacular_settings(*, base_url: str) -> dict[str, Any]:
         "POSTPROCESSING_HOOKS": [
             "drf_spectacular.hooks.postprocess_schema_enums",
             "apitokens.api.schema_verify.add_verification",
+            "config.api_docs.shared.add_shared_parts",
         ],
         "TAGS": _TAGS,
     }

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import django
 from django.conf import settings
 from django.core import checks
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 
 from config.database.outages import FULL_DISK, Outage, outage_of
@@ -124,7 +124,7 @@ def _prepare(host: str) -> str:
         for message in checks.run_checks(databases=["default"]):
             _say(str(message))
         welcome = _seed(host)
-    except DatabaseError as error:
+    except (DatabaseError, CommandError) as error:
         if outage_of(error) is Outage.FULL:
             raise NotReady(preflight.disk_full(_data_dir())) from None
         raise NotReady(f"The database cannot be prepared: {error}") from None

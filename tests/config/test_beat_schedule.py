@@ -1,12 +1,14 @@
 """What beat sends, and when."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from celery import Celery
 from django.conf import settings
 
 from config.beat_schedule import beat_schedule
-from config.celery import app
+from config.celery import app, make_folders
 
 SCHEDULE = beat_schedule(notices_every=timedelta(seconds=45))
 
@@ -30,3 +32,13 @@ def test_no_message_expires_by_the_clock_of_another_machine(name: str) -> None:
 @pytest.mark.parametrize("name", ["scan-expirations", "deliver-mails"])
 def test_notices_are_looked_for_as_often_as_operators_say(name: str) -> None:
     assert SCHEDULE[name]["schedule"].run_every == timedelta(seconds=45)
+
+
+def test_folder_of_its_file_is_made(tmp_path: Path) -> None:
+    """Where the secrets are settings, nothing else may have made DATA_DIR."""
+    fresh = Celery(set_as_current=False)
+    fresh.conf.beat_schedule_filename = str(tmp_path / "data" / "schedule")
+
+    make_folders(fresh)
+
+    assert (tmp_path / "data").is_dir()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands, load_command_class
 
 from config.env.variables import VARIABLES
 
@@ -12,7 +13,8 @@ README = (ROOT / "README.md").read_text()
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)|src(?:set)?=\"([^\":]+)\"")
 SIGNPOSTS = {"createsuperuser"}
 """Commands that do nothing but name another one."""
-APPS = ("config", "apitokens", "sso", "accounts", "notifications")
+APPS = ("config", "apitokens", "sso", "accounts", "notifications", "upgrades")
+COMMAND = re.compile(r"manage\.py ([a-z_]+)\b([^`\n|]*)")
 NAMED_FILE = re.compile(rf"`((?:{'|'.join(APPS)}|templates|static|tests)/[\w/.-]+(?:\.\w+|/))`")
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
@@ -26,14 +28,35 @@ def test_readme_lists_every_variable_and_no_other() -> None:
 
 def test_readme_lists_every_command_of_ours() -> None:
     commands = {
-        file.stem
-        for app in ("accounts", "apitokens", "notifications", "sso")
-        for file in (ROOT / app).glob("management/commands/[a-z]*.py")
+        file.stem for app in APPS for file in (ROOT / app).glob("management/commands/[a-z]*.py")
     }
 
     listed = set(re.findall(r"^\| `manage\.py (\w+)", README, re.MULTILINE))
 
     assert listed == commands - SIGNPOSTS
+
+
+def test_commands_are_shown_with_words_that_they_know() -> None:
+    """Also in sentences and tables, which no test can run."""
+    shown = [line for document in DOCUMENTS for line in COMMAND.findall(document.read_text())]
+    options = {
+        name: set(
+            load_command_class(get_commands()[name], name)
+            .create_parser("", name)
+            ._option_string_actions
+        )
+        for name in {name for name, _words in shown}
+    }
+
+    unknown = [
+        (name, word)
+        for name, words in shown
+        for word in re.findall(r"--[a-z-]+", words)
+        if word not in options[name]
+    ]
+
+    assert len(options) > 10
+    assert unknown == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)

@@ -1,0 +1,115 @@
+"""Parts of the OpenAPI description that all calls share: a hook of drf-spectacular adds them."""
+
+from typing import Any
+
+from accounts.api.refusals import HTTPS_REQUIRED, TOO_MANY
+from accounts.api.schema import ERROR
+from accounts.api.serializers import role_request_schema
+from apitokens.api.schema_verify import TAG as VERIFICATION
+
+Schema = dict[str, Any]
+
+_SECONDS: Schema = {
+    "description": "Seconds after which to try again.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+_CHALLENGE: Schema = {
+    "description": "The schemes that are taken, and for a bad token why it is.",
+    "required": True,
+    "schema": {"type": "string"},
+}
+
+
+def add_shared_parts(result: Schema, **_facts: Any) -> Schema:
+    """Add the schemas of refusals and roles, the answers that each call may give, and headers."""
+    components = result["components"]
+    components["schemas"]["Error"] = ERROR
+    components["schemas"]["RoleRequest"] = role_request_schema()
+    components["schemas"]["RefreshRequest"]["anyOf"] = [
+        {"required": ["refresh"]},
+        {"required": ["token"]},
+    ]
+    components["responses"] = _ANSWERS
+    for schema in components["schemas"].values():
+        for described in schema.get("properties", {}).values():
+            _let_pattern_decide(described)
+    result["paths"]["/iam/auth/jwt/refresh"]["post"]["requestBody"]["required"] = True
+    for item in result["paths"].values():
+        for operation in item.values():
+            _complete(operation)
+    return result
+
+
+def _let_pattern_decide(described: Schema) -> None:
+    """Take back the alternative "empty", which drf-spectacular adds where blank is allowed: the
+    pattern allows it already, and then two of `oneOf` would hold."""
+    alternatives = described.get("oneOf", [])
+    if alternatives[1:] == [{"type": "string", "maxLength": 0}]:
+        del described["oneOf"]
+        described |= alternatives[0]
+
+
+def _complete(operation: Schema) -> None:
+    answers = operation["responses"]
+    shared = {"400": "UnknownHost", "403": "PlainHTTP", "429": "TooMany", "503": "Unavailable"}
+    if operation["tags"] != [VERIFICATION]:
+        shared["406"] = "NotAcceptable"
+    if "requestBody" in operation:
+        shared |= {"411": "LengthRequired", "413": "TooLarge", "415": "NotThisKind"}
+    for status, name in shared.items():
+        answers.setdefault(status, {"$ref": f"#/components/responses/{name}"})
+    if "401" in answers:
+        answers["401"].setdefault("headers", {})["WWW-Authenticate"] = _CHALLENGE
+    for status in ("429", "503"):
+        if "$ref" not in answers[status]:
+            answers[status].setdefault("headers", {})["Retry-After"] = _SECONDS
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _answer(
+    description: str, message: str, *, code: str = "", retry_after: Schema | None = None
+) -> Schema:
+    example = {"message": message, **({"code": code} if code else {})}
+    answer: Schema = {
+        "description": description,
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Error"},
+                "examples": {"example": {"value": example}},
+            }
+        },
+    }
+    return {**answer, "headers": {"Retry-After": retry_after}} if retry_after else answer
+
+
+_ANSWERS: Schema = {
+    "UnknownHost": _answer(
+        "A `Host` that is not the portal's", "The request cannot be understood."
+    ),
+    "PlainHTTP": _answer(
+        "Plain HTTP, where the portal has HTTPS", HTTPS_REQUIRED, code="https_required"
+    ),
+    "TooMany": _answer(
+        "Too many refused requests from this address, or too many of this token",
+        TOO_MANY,
+        code="too_many",
+        retry_after=_SECONDS,
+    ),
+    "Unavailable": _answer(
+        "The portal cannot answer now",
+        "The portal is not set up rightly: ask its operators, who find the reason in its log.",
+        retry_after={**_SECONDS, "description": "Seconds, if it will pass by itself."},
+    ),
+    "NotAcceptable": _answer(
+        "`Accept` without JSON", "Could not satisfy the request Accept header."
+    ),
+    "LengthRequired": _answer(
+        "A body whose length is not known",
+        "Send the length of the body in the header Content-Length: it cannot be read without.",
+    ),
+    "TooLarge": _answer("A body above 256 KB", "The body is too large."),
+    "NotThisKind": _answer(
+        "A body that is of another kind",
+        'Unsupported media type "text/plain" in request.',
+    ),
+}

@@ -1,0 +1,224 @@
+"""What the description says is taken is taken, and what it does not say is refused."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.core.exceptions import ValidationError
+from drf_spectacular.validation import validate_schema
+from rest_framework.test import APIClient
+
+from accounts.api import serializers
+from accounts.models import Membership
+from accounts.roles import Role
+from accounts.validators import validate_line, validate_paragraphs, validate_phone
+from tests.conftest import Api, Issue
+from tests.described import Schema, description, resolved, validator
+from tests.factories import ACCOUNT_ID
+
+pytestmark = [pytest.mark.django_db]
+
+WRONG_NAMES: list[Any] = [5, "5", True, 5.5, [], {}, ["Engineers"], "", "Users"]
+WRONG_IDS: list[Any] = [True, 2.5, [], {}, "", "Users", " 2", "02"]
+ROLES: list[Any] = [
+    *({"id": role.value} for role in Role),
+    *({"name": role.label} for role in Role),
+    *({"id": str(role.value), "name": role.label} for role in Role),
+    {"id": 5, "name": None},
+    {"id": None, "name": "Users"},
+    {"id": 2, "name": "Users", "more": "is not looked at"},
+    # Of a wrong type or meaning, beside one that would do.
+    *({"id": 5, "name": name} for name in WRONG_NAMES),
+    *({"id": number, "name": "Users"} for number in WRONG_IDS),
+    *({"id": number} for number in (None, "Users", True, 7, "7", 2.5, -2, 10**30)),
+    *({"name": name} for name in (None, 2, "2", True, "users", " Users")),
+    {},
+]
+NO_OBJECTS: list[Any] = [None, 5, "Users", True, [], [{"id": 2}]]
+IDS: list[Any] = [1, "1", 10**30, -1, "one", "1_0", " 1", "١", "", None, True, 1.5, [], {}]
+
+
+@pytest.fixture
+def caller(administrator: Membership, issue: Issue, api: Api) -> APIClient:
+    return api(issue(administrator, role=Role.ADMINISTRATORS).key)
+
+
+def operations() -> Iterator[tuple[str, str, Schema]]:
+    for path, item in description()["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+def body_schema(path: str, method: str) -> Schema:
+    content = description()["paths"][path][method]["requestBody"]["content"]
+    schema: Schema = content["application/json"]["schema"]
+    return schema
+
+
+def test_description_is_valid_itself() -> None:
+    validate_schema(description())  # type: ignore[no-untyped-call]
+
+
+def test_examples_are_as_their_schemas_say() -> None:
+    examples = [
+        (path, method, content["schema"], example["value"])
+        for path, method, operation in operations()
+        for part in (operation.get("requestBody", {}), *operation["responses"].values())
+        for content in resolved(part).get("content", {}).values()
+        for example in content.get("examples", {}).values()
+    ]
+
+    wrong = [each for each in examples if not validator(each[2]).is_valid(each[3])]
+
+    assert wrong == []
+    assert len(examples) > 100
+
+
+def test_every_call_says_what_every_call_may_answer() -> None:
+    for path, method, operation in operations():
+        answers = operation["responses"]
+        expected = {"400", "403", "429", "503"}
+        if "requestBody" in operation:
+            expected |= {"411", "413", "415"}
+        assert expected <= answers.keys(), (path, method)
+        for status in ("429", "503"):
+            assert "Retry-After" in resolved(answers[status])["headers"], (path, method)
+        if "401" in answers:
+            assert "WWW-Authenticate" in answers["401"]["headers"], (path, method)
+
+
+def test_role_is_taken_as_it_is_described(
+    caller: APIClient, user: Membership, administrator: Membership
+) -> None:
+    """Everywhere that a role is named. The answers are held against the description, too."""
+    places: dict[tuple[str, str], Any] = {
+        ("/iam/v2/clients/{client_id}/tokens", "post"): lambda role: {
+            "name": "x",
+            "exp_date": "2000-01-01T00:00:00Z",  # creates nothing: all that is told is the role
+            "client_user": {"role": role},
+        },
+        ("/iam/clients/{client_id}/client-users/{user_id}", "put"): lambda role: {
+            "user_role": role
+        },
+        ("/iam/clients/invite_user", "post"): lambda role: {
+            "client_id": ACCOUNT_ID,
+            "email": user.user.email,  # is a member already
+            "user_role": role,
+        },
+    }
+    wrong = []
+    for (path, method), body_with in places.items():
+        address = path.format(client_id=ACCOUNT_ID, user_id=user.user_id)
+        judge = validator(body_schema(path, method))
+        for role in (*ROLES, *NO_OBJECTS):
+            body = body_with(role)
+            answer = getattr(caller, method)(address, body, format="json")
+            is_taken = "role" not in json.dumps(answer.json() if answer.content else {})
+            if is_taken != judge.is_valid(body):
+                wrong.append((path, role, answer.content))
+    assert wrong == []
+
+
+def test_account_is_named_as_it_is_described(caller: APIClient, user: Membership) -> None:
+    judge = validator(body_schema("/iam/clients/invite_user", "post"))
+    wrong = []
+    for number in IDS:
+        body = {"client_id": number, "email": user.user.email, "user_role": {"id": 2}}
+        answer = caller.post("/iam/clients/invite_user", body, format="json")
+        is_taken = "client_id" not in answer.json().get("errors", {})
+        if is_taken != judge.is_valid(body):
+            wrong.append((number, answer.content))
+    assert wrong == []
+
+
+VALUES: dict[str, tuple[list[str], list[str]]] = {
+    "integer": (["0", "1", "77"], ["one", "1.5", "1,000", "٣x", "--1"]),
+    "boolean": (["true", "false"], ["maybe", "2", "nein"]),
+    "string": (["Users", "2", "Kings"], []),
+}
+"""Texts that a parameter of this type takes, and others."""
+
+
+def texts_for(parameter: Schema) -> tuple[list[str], list[str]]:
+    """Texts that the parameter takes by its schema, and others."""
+    alternatives: list[Schema] = parameter["schema"].get("oneOf", [parameter["schema"]])
+    schema = alternatives[0]
+    good, bad = VALUES[schema["type"]]
+    if "enum" in schema:
+        return schema["enum"], ["", "Kings", "users", "7"]
+    if "minimum" in schema:
+        good = [each for each in good if int(each) >= schema["minimum"]]
+        bad = [*bad, str(schema["minimum"] - 1)]
+    return [*good, *(text for each in alternatives[1:] for text in each["enum"])], bad
+
+
+def test_queries_are_taken_as_they_are_described(caller: APIClient) -> None:
+    """Every parameter of every call, with texts that its schema takes and others."""
+    wrong, asked = [], 0
+    for path, method, operation in operations():
+        address = path.format(client_id=ACCOUNT_ID, user_id=1, token_id=1)
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] != "query" or method in ("head", "trace"):
+                continue
+            good, bad = texts_for(parameter)
+            for text in (*good, *bad):
+                query = urlencode({parameter["name"]: text})
+                answer = caller.generic(method.upper(), f"{address}?{query}")
+                asked += 1
+                if (answer.status_code == 400) != (text in bad):
+                    wrong.append((path, method, query, answer.status_code))
+    assert wrong == []
+    assert asked > 100
+
+
+@pytest.mark.parametrize("query", ["", "limit=1", "offset=1", "limit=1&offset=1"])
+@pytest.mark.parametrize("path", ["/iam/users", "/iam/activity_log/logins"])
+def test_list_has_the_shape_that_is_described(
+    caller: APIClient, user: Membership, path: str, query: str
+) -> None:
+    """The fixture `described_answers` holds it against the description."""
+    found = caller.get(f"{path}?{query}").json()
+    assert isinstance(found, list) is (path == "/iam/users" and not query)
+
+
+def test_body_of_another_kind_or_too_large_is_refused_as_described(
+    caller: APIClient, administrator: Membership
+) -> None:
+    asked = 0
+    for path, method, operation in operations():
+        if "requestBody" not in operation:
+            continue
+        address = path.format(client_id=ACCOUNT_ID, user_id=administrator.user_id)
+        for kind, length, status in (("text/plain", 5, 415), ("application/json", 300_000, 413)):
+            if "introspect" in path and status == 415:
+                continue  # asks for a key first
+            answer = caller.generic(method.upper(), address, "x" * length, kind)
+            asked += 1
+            assert answer.status_code == status, (path, method)
+    assert asked > 10
+
+
+@pytest.mark.parametrize(
+    ("characters", "validate"),
+    [
+        (serializers.LINE, validate_line),
+        (serializers.PARAGRAPHS, validate_paragraphs),
+        (serializers.PHONE, validate_phone),
+    ],
+    ids=["line", "paragraphs", "phone"],
+)
+def test_described_characters_are_those_that_services_take(characters: str, validate: Any) -> None:
+    halves = range(0xD800, 0xE000)  # no JSON document has them
+    described = re.compile(characters)
+    for code in (*range(0x3000), *range(0xFE00, 0x10000)):
+        if code in halves:
+            continue
+        try:
+            validate(f"1{chr(code)}2")
+        except ValidationError:
+            assert not described.fullmatch(chr(code)), hex(code)
+        else:
+            assert described.fullmatch(chr(code)), hex(code)

@@ -1,0 +1,153 @@
+"""The blocks of commands in the documents, and where each of them runs."""
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("*.md", "docs/**/*.md", "examples/**/*.md", "benchmarks/**/*.md")
+NO_COMMANDS = {"", "mermaid"}
+"""Languages of blocks that nobody types."""
+_BLOCK = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
+
+
+class Block(NamedTuple):
+    """A block of a page, as it is printed."""
+
+    page: str
+    language: str
+    text: str
+
+    @property
+    def key(self) -> str:
+        """The page, and the words of the block."""
+        return f"{self.page}: {' '.join(self.text.split())}"
+
+    def filled(self, values: Mapping[str, str], facts: Mapping[str, str]) -> str:
+        """The commands with what a reader puts in: each of the values is in the block."""
+        text = self.commands
+        for printed, own in values.items():
+            assert printed in text, f"{self.key[:60]} does not print {printed!r} any more."
+            text = text.replace(printed, own.format_map(facts))
+        return text
+
+    @property
+    def commands(self) -> str:
+        """The block for a shell: what stands behind the prompts, if it has prompts."""
+        if self.language != "console":
+            return self.text
+        lines = self.text.splitlines(keepends=True)
+        return "".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
+
+
+class Here(NamedTuple):
+    """Runs in tests/documentation, with these values for what is printed, and ends with `code`,
+    having said `says`."""
+
+    values: Mapping[str, str] = {}
+    code: int = 0
+    says: str = ""
+    typed: str = ""
+    """What is typed when a password is asked for."""
+
+
+class By(NamedTuple):
+    """Another test runs it as it is printed."""
+
+    test: str
+
+
+class NotHere(NamedTuple):
+    """Cannot run in a test."""
+
+    reason: str
+
+
+def blocks() -> Iterator[Block]:
+    """Every block of every page that holds something to type."""
+    for pattern in FOLDERS:
+        for page in sorted(ROOT.glob(pattern)):
+            for found in _BLOCK.finditer(page.read_text()):
+                name = str(page.relative_to(ROOT))
+                if found["language"] not in NO_COMMANDS:
+                    yield Block(name, found["language"], textwrap.dedent(found["text"]))
+
+
+PORT = {"localhost:8000": "localhost:{port}"}
+TOKEN = {"771142358$…": "{token}"}
+SSO = By("tests/browser/test_single_sign_on_page.py")
+PURGE = By("tests/examples/test_nginx.py")
+
+PLACES: dict[str, Here | By | NotHere] = {
+    "README.md: make run #": NotHere(
+        "tests/launcher starts the portal as make does, and make test is what runs this"
+    ),
+    "README.md: .venv/bin/python manage.py create_operator": Here(says="is an operator"),
+    "README.md: curl -H 'Authorization:": Here(
+        {**TOKEN, **PORT, '"2027-…"': '"{tomorrow}"'}, says='"token":"'
+    ),
+    "README.md: from gcore import": Here(
+        {"771142358_…": "{other_spelling}", **PORT}, says="{token_id}"
+    ),
+    "README.md: curl -H 'Content-Type:": Here(
+        {
+            '"password": "…"': '"password": "permatoken-demo"',
+            "Bearer …": "Bearer {access}",
+            '"refresh": "…"': '"refresh": "{refresh}"',
+            **PORT,
+        },
+        says='"client_and_roles"',
+    ),
+    "README.md: curl -i -H": Here({**TOKEN, **PORT}, says="x-auth-token-id: {token_id}"),
+    "README.md: curl -H 'Authorization: Bearer verifier_": Here(
+        {"verifier_…": "{verifier}", **TOKEN, **PORT}, says='"active": true'
+    ),
+    "README.md: make prepare-run #": By("tests/documentation/test_installations.py"),
+    "README.md: export BASE_URL=https://tokens.example.com export": By(
+        "tests/documentation/test_installations.py"
+    ),
+    "README.md: server { listen": By("tests/documentation/test_snippets.py"),
+    "README.md: TOKEN_PEPPERS=2:<new> .venv/bin/python manage.py": Here(
+        {"2:<new>": "2:{pepper}"}, code=1, says="pepper 1"
+    ),
+    "README.md: .venv/bin/python manage.py backup": Here(
+        {"permatoken-backup.sqlite3": "{folder}/permatoken-backup.sqlite3"}, says="Copied"
+    ),
+    "README.md: make prepare-run .venv/bin/python": Here(says="static file"),
+    "CONTRIBUTING.md: make run #": NotHere(
+        "these are what starts this test, and tests/launcher starts the portal"
+    ),
+    "docs/purge-behind-nginx.md: make run #": NotHere("tests/launcher starts the portal"),
+    "docs/purge-behind-nginx.md: python3 examples/nginx/origin.py #": NotHere(
+        "tests/examples/test_nginx.py starts it, on a port of its own"
+    ),
+    "docs/purge-behind-nginx.md: folder=$(mktemp -d) &&": NotHere(
+        "tests/examples/test_nginx.py starts it, on a port of its own"
+    ),
+    "docs/purge-behind-nginx.md: $ curl -s": PURGE,
+    "docs/purge-behind-nginx.md: $ TOKEN=$(.venv/bin/python manage.py": PURGE,
+    "docs/purge-behind-nginx.md: $ .venv/bin/python manage.py": PURGE,
+    "docs/single-sign-on.md: sudo apt-get install": NotHere(
+        "it changes the reader's system; .ci/run installs the same"
+    ),
+    "docs/single-sign-on.md: ENTITY_ID=": SSO,
+    "docs/single-sign-on.md: mkdir metadata sessions": SSO,
+    "docs/single-sign-on.md: cat > config.php": SSO,
+    "docs/single-sign-on.md: SIMPLESAMLPHP_CONFIG_DIR=$PWD php -S": SSO,
+    "docs/single-sign-on.md: $ .venv/bin/python manage.py": Here(
+        says="ops@operators.example is an operator", typed="a password of the reader's own"
+    ),
+    "docs/upgrades.md: class Migration(migrations.Migration):": NotHere(
+        "it is a part of a module; tests/upgrades builds such an index"
+    ),
+}
+"""By the page and the first words. A new block needs an entry here."""
+
+
+def place_of(block: Block) -> str | None:
+    """The entry of the block: of several that begin like it, the longest."""
+    return max((each for each in PLACES if block.key.startswith(each)), key=len, default=None)

@@ -1,0 +1,128 @@
+"""What the documents print can be typed as it is printed."""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import sqlite3
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.documentation.blocks import PLACES, ROOT, Block, By, Here, NotHere, blocks, place_of
+from tests.documentation.terminal import Terminal
+from tests.portal import Portal, served_portal
+
+BLOCKS = list(blocks())
+
+
+def test_every_block_runs_in_a_test_or_says_why_not() -> None:
+    unknown = [block.key[:80] for block in BLOCKS if place_of(block) is None]
+    gone = PLACES.keys() - {place_of(block) for block in BLOCKS}
+
+    assert (unknown, gone) == ([], set())
+
+
+def test_tests_that_run_a_block_are_there_and_reasons_are_given() -> None:
+    for place in PLACES.values():
+        match place:
+            case By(test):
+                assert (ROOT / test).exists()
+            case NotHere(reason):
+                assert len(reason.split()) > 3
+
+
+@pytest.fixture
+def portal(tmp_path: Path) -> Iterator[Portal]:
+    with served_portal(tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def facts(portal: Portal, tmp_path: Path) -> dict[str, str]:
+    """What a reader has at hand: a token, a pair of short-lived ones, a verifier key."""
+    issued = portal.shell.command(
+        *("issue_token", "--account", "1", "--issuer", "admin@example.com"),
+        *("--role", "Administrators", "--name", "Reader"),
+    )
+    token = issued.strip()
+    credentials = {"username": "admin@example.com", "password": "permatoken-demo"}
+    request = urllib.request.Request(
+        f"{portal.url}/iam/auth/jwt/login",
+        json.dumps(credentials).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        pair = json.load(answer)
+    return {
+        **pair,
+        "token": token,
+        "other_spelling": token.replace("$", "_"),
+        "token_id": token.partition("$")[0],
+        "verifier": portal.shell.command("issue_verifier", "Video storage").strip(),
+        "tomorrow": f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
+        "port": str(urlsplit(portal.url).port),
+        "pepper": secrets.token_hex(32),
+        "folder": str(tmp_path),
+    }
+
+
+@pytest.fixture
+def environment(portal: Portal, tmp_path: Path) -> dict[str, str]:
+    """The reader's shell: their portal's settings, and a curl that fails as the server does."""
+    (tmp_path / ".curlrc").write_text("silent\nno-styled-output\nshow-error\nfail-with-body\n")
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "DATA_DIR": str(portal.data_dir),
+        "PORT": str(urlsplit(portal.url).port),
+    }
+
+
+def test_blocks_do_what_their_page_says(
+    portal: Portal, facts: dict[str, str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    """All in one test, from top to bottom, so that one portal does for all of them."""
+    for block in BLOCKS:
+        place = PLACES[place_of(block) or ""]
+        if isinstance(place, Here):
+            code, said = _run(block, place, facts, environment)
+            assert (code, place.says.format_map(facts) in said) == (place.code, True), (
+                f"{block.key}\n\n{said[-2000:]}"
+            )
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "permatoken-backup.sqlite3")) as copy:
+        (people,) = copy.execute("SELECT count(*) FROM accounts_user").fetchone()
+    assert people > 3
+    assert "Traceback" not in (portal.data_dir / "web.log").read_text()
+
+
+def _run(
+    block: Block, place: Here, facts: dict[str, str], environment: dict[str, str]
+) -> tuple[int, str]:
+    script = block.filled(place.values, facts)
+    if block.language == "python":
+        script = f".venv/bin/python - <<'END'\n{script}END\n"
+    terminal = Terminal(script, environment)
+    try:
+        if place.typed:
+            terminal.answer("Password", place.typed, times=2)
+        return terminal.wait(), terminal.said
+    finally:
+        terminal.close()
+
+
+def test_commands_that_start_the_portal_say_the_same_as_the_launcher() -> None:
+    """README's web server is that of `make run`, which the tests of servers look at."""
+    launcher = (ROOT / "config" / "launcher" / "__main__.py").read_text()
+    started = launcher.partition("def _start_web_server")[2].partition("def ")[0]
+    shown = next(block.text for block in BLOCKS if "granian" in block.text)
+
+    options = set(re.findall(r"--[a-z-]+", started)) - {"--log-level"}
+
+    assert options <= set(re.findall(r"--[a-z-]+", shown))

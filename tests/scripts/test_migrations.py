@@ -1,0 +1,230 @@
+"""What `make check` holds of migrations, shown by planting them in a copy."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.scripts.test_check import APPS, ROOT
+
+LIST = Path("scripts", "landed-migrations.sha256")
+BATCHES = "atomic = False"
+ADD_INDEX = "('apitoken', models.Index(fields=['name'], name='planted'))"
+ADD_CHECK = (
+    "('apitoken', models.CheckConstraint(condition=models.Q(pepper__gte=0), name='planted'))"
+)
+CHANGE_ROWS = "operations.ChangeRowsInBatches('apitoken', lambda rows: rows.update(name='new'))"
+
+
+class Planted(NamedTuple):
+    """The operations of a migration, what else its class says, and words of the refusal; none if
+    it is fine."""
+
+    operations: str
+    refusal: str = ""
+    also: str = "pass"
+
+
+def add(field: str) -> str:
+    return f"migrations.AddField('apitoken', 'planted', models.{field})"
+
+
+def alter(name: str, field: str) -> str:
+    return f"migrations.AlterField('apitoken', {name!r}, models.{field})"
+
+
+PLANTED = {
+    "not_null": Planted(add("IntegerField(default=1)"), "NOT NULL without a default"),
+    "not_null_on_database": Planted(add("IntegerField(default=1, db_default=1)")),
+    "nullable": Planted(add("IntegerField(null=True)")),
+    "indexed": Planted(add("IntegerField(null=True, db_index=True)"), "comes with an index"),
+    "unique": Planted(add("IntegerField(null=True, unique=True)"), "comes with an index"),
+    "reference": Planted(
+        add("ForeignKey('accounts.Account', models.CASCADE, null=True)"), "comes with an index"
+    ),
+    "generated": Planted(
+        add(
+            "GeneratedField(expression=models.F('id'), output_field=models.BigIntegerField(), "
+            "db_persist=True)"
+        ),
+        "is computed for every row",
+    ),
+    "index": Planted(f"migrations.AddIndex{ADD_INDEX}", "builds an index while nobody can write"),
+    "index_concurrently": Planted(f"operations.AddIndexConcurrently{ADD_INDEX}", also=BATCHES),
+    "index_in_transaction": Planted(
+        f"operations.AddIndexConcurrently{ADD_INDEX}", "needs `atomic = False`"
+    ),
+    "check": Planted(f"migrations.AddConstraint{ADD_CHECK}", "while nobody can use the table"),
+    "check_concurrently": Planted(f"operations.AddCheckConcurrently{ADD_CHECK}", also=BATCHES),
+    "unique_together": Planted(
+        "migrations.AlterUniqueTogether('apitoken', {('name', 'role')})", "AlterUniqueTogether"
+    ),
+    "rename_field": Planted(
+        "migrations.RenameField('apitoken', 'name', 'planted')", "RenameField breaks processes"
+    ),
+    "rename_column": Planted(
+        alter("name", "CharField(max_length=255, db_column='planted')"), "gets another column"
+    ),
+    "rename_model": Planted(
+        "migrations.RenameModel('PepperCheck', 'Planted')", "RenameModel breaks processes"
+    ),
+    "rename_table": Planted(
+        "migrations.AlterModelTable('peppercheck', 'planted')", "AlterModelTable breaks processes"
+    ),
+    "remove_field": Planted(
+        "migrations.RemoveField('apitoken', 'description')", "RemoveField breaks processes"
+    ),
+    "remove_model": Planted(
+        "migrations.DeleteModel('PepperCheck')", "DeleteModel breaks processes"
+    ),
+    "remove_after_nothing": Planted(
+        "migrations.DeleteModel('PepperCheck')", "must name the release", "contracts = '7.7.7'"
+    ),
+    "remove_unreleased": Planted(
+        "migrations.DeleteModel('PepperCheck')", "must name the release", "contracts = 'Unreleased'"
+    ),
+    "remove_after_release": Planted(
+        "migrations.DeleteModel('PepperCheck')", also="contracts = '0.0.9'"
+    ),
+    "remove_from_models": Planted(
+        "migrations.SeparateDatabaseAndState("
+        "state_operations=[migrations.RemoveField('apitoken', 'description')])"
+    ),
+    "remove_separately": Planted(
+        "migrations.SeparateDatabaseAndState("
+        "database_operations=[migrations.RemoveField('apitoken', 'description')])",
+        "RemoveField breaks processes",
+    ),
+    "another_kind": Planted(alter("name", "TextField()"), "changes its kind"),
+    "shorter": Planted(alter("name", "CharField(max_length=9)"), "changes its kind"),
+    "longer": Planted(alter("name", "CharField(max_length=999, verbose_name='planted')")),
+    "no_null": Planted(alter("pepper", "PositiveSmallIntegerField()"), "takes no NULL"),
+    "null": Planted(alter("role", "PositiveSmallIntegerField(null=True)")),
+    "indexed_later": Planted(
+        alter("role", "PositiveSmallIntegerField(db_index=True)"), "gets an index"
+    ),
+    "python": Planted("migrations.RunPython(print)", "RunPython changes rows in one go"),
+    "sql": Planted(
+        "migrations.RunSQL('UPDATE apitokens_apitoken SET role = 2')",
+        "RunSQL changes rows in one go",
+    ),
+    "sql_of_schema": Planted("migrations.RunSQL('DROP TRIGGER IF EXISTS planted')"),
+    "rows_in_batches": Planted(CHANGE_ROWS, also=BATCHES),
+    "rows_and_schema": Planted(
+        f"{add('IntegerField(null=True)')}, {CHANGE_ROWS}", "make two migrations of it", BATCHES
+    ),
+    "not_atomic": Planted(
+        add("IntegerField(null=True)"), "holds operations of upgrades.operations alone", BATCHES
+    ),
+    "new_table": Planted(
+        "migrations.CreateModel('Planted', [('id', models.BigAutoField(primary_key=True))]), "
+        "migrations.AddField('planted', 'a', models.IntegerField(default=1)), "
+        "migrations.AddIndex('planted', models.Index(fields=['a'], name='planted'))"
+    ),
+}
+
+
+class Check(NamedTuple):
+    """A copy of what the check reads."""
+
+    tree: Path
+
+    def __call__(self, *arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "scripts/migrations.py", *arguments],
+            cwd=self.tree,
+            env={**os.environ, "DATA_DIR": str(self.tree / "var")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.stderr == ""
+        return done.returncode, done.stdout
+
+
+@pytest.fixture(scope="module")
+def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
+    tree = tmp_path_factory.mktemp("tree")
+    for app in APPS:
+        for file in (ROOT / app).rglob("*.py"):
+            copy = tree / file.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+    shutil.copytree(ROOT / "scripts", tree / "scripts")
+    (tree / "CHANGELOG.md").write_text("## [Unreleased]\n\n## [0.0.9]\n")
+    return Check(tree)
+
+
+@pytest.fixture(scope="module")
+def refusals(check: Check) -> dict[str, str]:
+    """What the check says of each planted migration, in one run of it."""
+    latest = max((ROOT / "apitokens" / "migrations").glob("0*.py")).stem
+    files = {name: check.tree / f"apitokens/migrations/9_{name}.py" for name in PLANTED}
+    for name, planted in PLANTED.items():
+        files[name].write_text(
+            "from django.db import migrations, models\n"
+            "from upgrades import operations\n\n\n"
+            "class Migration(migrations.Migration):\n"
+            f"    dependencies = [('apitokens', {latest!r})]\n"
+            f"    operations = [{planted.operations}]\n"
+            f"    {planted.also}\n"
+        )
+    code, output = check()
+    for file in files.values():
+        file.unlink()
+    assert code == 1
+    said: dict[str, list[str]] = {name: [] for name in PLANTED}
+    for line in output.splitlines():
+        path, _colon, refusal = line.partition(": ")
+        said[Path(path).stem.removeprefix("9_")].append(refusal)
+    return {name: "\n".join(lines) for name, lines in said.items()}
+
+
+@pytest.mark.parametrize("name", [name for name, each in PLANTED.items() if each.refusal])
+def test_migration_that_would_hold_people_up_is_refused(
+    refusals: dict[str, str], name: str
+) -> None:
+    assert PLANTED[name].refusal in refusals[name]
+
+
+@pytest.mark.parametrize("name", [name for name, each in PLANTED.items() if not each.refusal])
+def test_migration_that_lets_people_go_on_is_not_refused(
+    refusals: dict[str, str], name: str
+) -> None:
+    assert refusals[name] == ""
+
+
+def test_new_migration_is_listed_once_it_passes_and_then_stays_as_it_is(check: Check) -> None:
+    new = check.tree / "notifications/migrations/9_new.py"
+    landed = check.tree / "accounts/migrations/0002_audit_by_time.py"
+    renamed = landed.with_stem("0002_renamed")
+    latest = max((ROOT / "notifications" / "migrations").glob("0*.py")).stem
+    new.write_text(
+        "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n"
+        f"    dependencies = [('notifications', {latest!r})]\n"
+    )
+    path = new.relative_to(check.tree)
+
+    assert check() == (
+        1,
+        f"{path} is not in the list of landed migrations. "
+        "If it is final, list it: make land-migrations\n",
+    )
+    assert check("--land") == (0, "")
+    assert str(path) in (check.tree / LIST).read_text()
+    assert check() == (0, "")
+
+    new.write_text(f"{new.read_text()}# an afterthought\n")
+    code, output = check()
+    assert (code, f"{path} has landed, and was edited" in output) == (1, True)
+    assert check("--land")[0] == 1
+    new.unlink()
+    landed.rename(renamed)
+    try:
+        code, output = check("--land")
+    finally:
+        renamed.rename(landed)
+    assert (code, "0002_audit_by_time.py has landed, and is gone" in output) == (1, True)

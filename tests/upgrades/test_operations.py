@@ -1,0 +1,162 @@
+"""Operations that change a large table while it is in use."""
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, NotSupportedError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
+from django.db.models import CheckConstraint, Index, Model, Q, QuerySet
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Account
+from tests.conftest import is_on_postgresql
+from tests.factories import AccountFactory
+from upgrades.operations import (
+    AddCheckConcurrently,
+    AddIndexConcurrently,
+    ChangeRowsInBatches,
+    RemoveIndexConcurrently,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+INDEX = Index(fields=["name"], name="planted_index")
+CHECK = CheckConstraint(condition=~Q(name="planted"), name="planted_check")
+
+
+def run(operation: Operation, *, atomic: bool = False, back: bool = False) -> str:
+    """Run it on the accounts; returns the statements."""
+    before = MigrationLoader(None).project_state()
+    after = before.clone()
+    operation.state_forwards("accounts", after)
+    with (
+        CaptureQueriesContext(connection) as queries,
+        connection.schema_editor(atomic=atomic) as editor,
+    ):
+        if back:
+            operation.database_backwards("accounts", editor, after, before)
+        else:
+            operation.database_forwards("accounts", editor, before, after)
+    return "\n".join(query["sql"] for query in queries)
+
+
+def constraints() -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        found: dict[str, Any] = connection.introspection.get_constraints(cursor, "accounts_account")
+    return found
+
+
+def test_index_is_added_and_removed_without_stopping_writers() -> None:
+    operation = AddIndexConcurrently("account", INDEX)
+
+    added = run(operation)
+    was_there = INDEX.name in constraints()
+    removed = run(operation, back=True)
+
+    assert was_there
+    assert INDEX.name not in constraints()
+    assert ("CREATE INDEX CONCURRENTLY" in added) is is_on_postgresql()
+    assert ("SET lock_timeout = 0" in added) is is_on_postgresql()  # it may wait: nobody queues
+    assert ("DROP INDEX CONCURRENTLY" in removed) is is_on_postgresql()
+
+
+def test_index_is_removed_and_added_again_without_stopping_writers() -> None:
+    name = "account_planted"
+    run(AddIndexConcurrently("account", Index(fields=["name"], name=name)))
+    before = MigrationLoader(None).project_state()
+    AddIndexConcurrently("account", Index(fields=["name"], name=name)).state_forwards(
+        "accounts", before
+    )
+    after = before.clone()
+    operation = RemoveIndexConcurrently("account", name)
+    operation.state_forwards("accounts", after)
+
+    with (
+        CaptureQueriesContext(connection) as queries,
+        connection.schema_editor(atomic=False) as editor,
+    ):
+        operation.database_forwards("accounts", editor, before, after)
+        is_gone = name not in constraints()
+        operation.database_backwards("accounts", editor, after, before)
+        is_back = name in constraints()
+        operation.database_forwards("accounts", editor, before, after)
+
+    assert (is_gone, is_back, name in constraints()) == (True, True, False)
+    said = "\n".join(query["sql"] for query in queries)
+    assert ("CREATE INDEX CONCURRENTLY" in said) is is_on_postgresql()
+
+
+def test_index_is_not_built_inside_a_transaction() -> None:
+    if not is_on_postgresql():
+        pytest.skip("SQLite builds it in any")
+    with pytest.raises(NotSupportedError, match="atomic = False"):
+        run(AddIndexConcurrently("account", INDEX), atomic=True)
+
+
+@pytest.mark.parametrize("is_valid", [True, False])
+def test_index_of_a_migration_that_was_broken_off_is_completed(is_valid: bool) -> None:
+    if not is_on_postgresql():
+        pytest.skip("SQLite leaves nothing behind")
+    operation = AddIndexConcurrently("account", INDEX)
+    run(operation)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pg_index SET indisvalid = %s WHERE indexrelid = 'planted_index'::regclass",
+            [is_valid],
+        )
+
+    said = run(operation)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = 'planted_index'::regclass"
+        )
+        assert cursor.fetchone() == (True,)
+    assert ("CREATE INDEX" in said) is not is_valid
+    run(operation, back=True)
+
+
+def test_check_holds_for_new_rows_and_present_ones() -> None:
+    AccountFactory.create(name="fine")
+    operation = AddCheckConcurrently("account", CHECK)
+
+    said = run(operation)
+
+    with pytest.raises(IntegrityError):
+        AccountFactory.create(name="planted")
+    if is_on_postgresql():
+        assert "NOT VALID" in said
+        assert "NOT VALID" not in run(operation)  # goes on where it was broken off
+    run(operation, back=True)
+    AccountFactory.create(name="planted")
+    with pytest.raises(IntegrityError):
+        run(operation)
+    if is_on_postgresql():
+        run(operation, back=True)
+
+
+def test_rows_are_changed_in_batches_each_committed() -> None:
+    for number in range(5):
+        AccountFactory.create(name=f"Account {number}")
+    changed = list[int]()
+
+    def change(rows: QuerySet[Model]) -> None:
+        if len(changed) == 1:
+            changed.append(0)
+            raise RuntimeError("broken off")
+        changed.append(rows.exclude(name="new").update(name="new"))
+
+    operation = ChangeRowsInBatches("account", change, batch=2)
+    with pytest.raises(RuntimeError):
+        run(operation)
+    kept = Account.objects.filter(name="new").count()
+    run(operation)
+
+    assert kept == 2
+    assert changed == [2, 0, 0, 2, 1]
+    assert set(Account.objects.values_list("name", flat=True)) == {"new"}
+
+
+def test_rows_are_not_changed_inside_one_transaction() -> None:
+    with pytest.raises(NotSupportedError, match="atomic = False"):
+        run(ChangeRowsInBatches("account", lambda rows: rows.update(name="new")), atomic=True)

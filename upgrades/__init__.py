@@ -1,0 +1,1 @@
+"""Upgrades without a standstill: operations of migrations, and the command `migrate`."""

@@ -1,0 +1,59 @@
+"""`manage.py migrate`: Django's, which holds nobody up."""
+
+from time import sleep
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.core.management.commands import migrate
+from django.db import OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+WAIT_FOR_LOCKS = "5s"
+"""On PostgreSQL. Whoever wants the table queues behind a migration that waits for it."""
+PAUSES = (5, 10, 20, 40, 60, 60)
+"""Seconds between tries, in which the others go on."""
+LOCK_NOT_AVAILABLE = "55P03"
+
+
+class Command(migrate.Command):
+    help = (
+        f"{migrate.Command.help} On PostgreSQL a migration waits {WAIT_FOR_LOCKS} for a lock at "
+        "most, gives way, and tries again."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        connection = connections[options["database"]]
+        if connection.vendor != "postgresql":
+            super().handle(*args, **options)
+            return
+        for pause in (*PAUSES, None):
+            try:
+                self._give_way(connection, *args, **options)
+            except OperationalError as error:
+                if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                    raise
+                if pause is None:
+                    raise CommandError(
+                        "Others hold a table that a migration wants, and have not let go of it: "
+                        "look for long transactions in pg_stat_activity, and run this again."
+                    ) from None
+                self.stderr.write(
+                    f"A table was not to be had within {WAIT_FOR_LOCKS}. Others go first; "
+                    f"trying again in {pause} seconds."
+                )
+                sleep(pause)
+            else:
+                return
+
+    def _give_way(self, connection: BaseDatabaseWrapper, *args: Any, **options: Any) -> None:
+        """Migrate, and wait for no lock longer than `WAIT_FOR_LOCKS`."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('lock_timeout')")
+            before = cursor.fetchone()[0]
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [WAIT_FOR_LOCKS])
+        try:
+            super().handle(*args, **options)
+        finally:
+            if connection.is_usable():
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT set_config('lock_timeout', %s, false)", [before])

@@ -1,0 +1,212 @@
+"""Operations of migrations that change a large table while it is in use (docs/upgrades.md).
+
+A migration with them says `atomic = False` and holds nothing else. Each can be run again after it
+was broken off. On SQLite, where one process migrates before it serves, they do the same plainly.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.contrib.postgres import operations as postgresql
+from django.db import NotSupportedError, connections, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import AddConstraint, AddIndex, RemoveIndex
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+from django.db.models import CheckConstraint, Index, Model, QuerySet
+
+BATCH = 1_000
+"""Rows of one transaction: written in some ten milliseconds, for which others may wait."""
+
+Change = Callable[[QuerySet[Model]], object]
+
+
+class AddIndexConcurrently(postgresql.AddIndexConcurrently):
+    """Adds an index, while others read and write the table."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if not _is_postgresql(schema_editor):
+            AddIndex.database_forwards(self, app_label, schema_editor, from_state, to_state)
+            return
+        self._ensure_not_in_transaction(schema_editor)
+        with _without_lock_timeout(schema_editor):
+            if _is_valid_index(schema_editor, self.index) is False:
+                # Left behind by a build that was broken off: it is kept up to date, and never read.
+                name = schema_editor.quote_name(self.index.name)
+                schema_editor.execute(f"DROP INDEX CONCURRENTLY {name}")
+            if _is_valid_index(schema_editor, self.index) is None:
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if _is_postgresql(schema_editor):
+            with _without_lock_timeout(schema_editor):
+                super().database_backwards(app_label, schema_editor, from_state, to_state)
+        else:
+            AddIndex.database_backwards(self, app_label, schema_editor, from_state, to_state)
+
+
+class RemoveIndexConcurrently(postgresql.RemoveIndexConcurrently):
+    """Removes an index, while others read and write the table."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if _is_postgresql(schema_editor):
+            with _without_lock_timeout(schema_editor):
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+        else:
+            RemoveIndex.database_forwards(self, app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if _is_postgresql(schema_editor):
+            with _without_lock_timeout(schema_editor):
+                super().database_backwards(app_label, schema_editor, from_state, to_state)
+        else:
+            RemoveIndex.database_backwards(self, app_label, schema_editor, from_state, to_state)
+
+
+class AddCheckConcurrently(AddConstraint):
+    """Adds a check constraint: new rows keep to it at once, and then the present ones are looked at
+    while others read and write the table."""
+
+    atomic = False
+    model_name: str
+    constraint: CheckConstraint
+
+    def __init__(self, model_name: str, constraint: CheckConstraint) -> None:
+        super().__init__(model_name, constraint)
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if not _is_postgresql(schema_editor):
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        _refuse_transaction(self, schema_editor)
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        table = schema_editor.quote_name(model._meta.db_table)
+        name = schema_editor.quote_name(self.constraint.name)
+        if not _has_constraint(schema_editor, model, self.constraint.name):
+            added = self.constraint.create_sql(model, schema_editor)
+            schema_editor.execute(f"{added} NOT VALID", params=None)
+        schema_editor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
+
+
+class ChangeRowsInBatches(Operation):
+    """Changes many rows, some at a time, each time in a transaction of its own.
+
+    `change` is given the next rows as a queryset and updates them. It must leave rows alone that it
+    has changed before: after an error, all are gone through once more. Backwards it does nothing.
+    """
+
+    atomic = False
+    reversible = True
+    reduces_to_sql = False
+
+    def __init__(self, model_name: str, change: Change, *, batch: int = BATCH) -> None:
+        self.model_name = model_name
+        self.change = change
+        self.batch = batch
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Rows are no part of the state."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        alias = schema_editor.connection.alias
+        model: Any = to_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(alias, model):
+            return
+        _refuse_transaction(self, schema_editor)
+        rows = model._base_manager.using(alias).order_by("pk")
+        following = rows
+        while keys := list(following.values_list("pk", flat=True)[: self.batch]):
+            with transaction.atomic(using=alias):
+                self.change(rows.filter(pk__gte=keys[0], pk__lte=keys[-1]).order_by())
+            following = rows.filter(pk__gt=keys[-1])
+
+    def database_backwards(self, *_facts: Any) -> None:
+        """Older code does not know what was written, and does not mind it."""
+
+    def describe(self) -> str:
+        return f"Change rows of {self.model_name} in batches"
+
+
+def _is_postgresql(editor: BaseDatabaseSchemaEditor) -> bool:
+    return editor.connection.vendor == "postgresql"
+
+
+def _refuse_transaction(operation: Operation, editor: BaseDatabaseSchemaEditor) -> None:
+    if editor.connection.in_atomic_block:
+        raise NotSupportedError(
+            f"{type(operation).__name__} cannot run inside a transaction: "
+            "set atomic = False on the migration."
+        )
+
+
+@contextmanager
+def _without_lock_timeout(editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
+    """Wait as long as it takes for transactions that are older: nobody queues behind an index that
+    is built concurrently."""
+    with editor.connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout')")
+        before = cursor.fetchone()[0]
+        cursor.execute("SET lock_timeout = 0")
+    try:
+        yield
+    finally:
+        with editor.connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [before])
+
+
+def _is_valid_index(editor: BaseDatabaseSchemaEditor, index: Index) -> bool | None:
+    """False for an index whose build was broken off, None if there is none."""
+    return _ask(
+        editor, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", index.name
+    )
+
+
+def _has_constraint(editor: BaseDatabaseSchemaEditor, model: type[Model], name: str) -> bool:
+    asked = "SELECT true FROM pg_constraint WHERE conrelid = to_regclass(%s) AND conname = %s"
+    return _ask(editor, asked, model._meta.db_table, name) is True
+
+
+def _ask(editor: BaseDatabaseSchemaEditor, question: str, *facts: str) -> bool | None:
+    with connections[editor.connection.alias].cursor() as cursor:
+        cursor.execute(question, facts)
+        row = cursor.fetchone()
+    return None if row is None else bool(row[0])
