@@ -1,4 +1,5 @@
-"""Keeps those who wait for the lock of one account from occupying all threads of a process.
+"""Keeps those who wait for one lock from occupying all threads of a process: for the row of an
+account, or for the lock that all writers of SQLite share.
 
 At most half of the threads wait in the database. The others wait for their turn here as long as the
 queue moves; where it does not, or once somebody has waited in vain, nobody waits any more until the
@@ -6,6 +7,7 @@ lock is free.
 """
 
 import os
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -19,10 +21,11 @@ MOST_WAITING = 8
 STUCK_AFTER = 1.0
 """Seconds without anybody of this process getting the lock."""
 LOCK_NOT_AVAILABLE = "55P03"
+"""As PostgreSQL says it."""
 
 
 class LockQueue:
-    """The queues of one process, by the id of the account."""
+    """The queues of one process, by the id of the account (0: the whole database)."""
 
     def __init__(self) -> None:
         self.renew()
@@ -41,8 +44,7 @@ class LockQueue:
         try:
             yield may_wait
         except OperationalError as error:
-            is_locked = getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
-            self._leave(account_id, may_wait=may_wait, is_stuck=is_locked)
+            self._leave(account_id, may_wait=may_wait, is_stuck=_is_locked(error))
             raise
         except BaseException:
             self._leave(account_id, may_wait=may_wait, is_stuck=False)
@@ -74,6 +76,13 @@ class LockQueue:
                 del self._waiting[account_id]
                 self._moved_at.pop(account_id, None)
             self._turn.notify_all()
+
+
+def _is_locked(error: OperationalError) -> bool:
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    return getattr(cause, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 lock_queue = LockQueue()

@@ -14,6 +14,8 @@ from typing import Any
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
+from accounts.authorization.lock_queue import lock_queue
+
 Handler = Callable[[HttpRequest], HttpResponse]
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
@@ -23,6 +25,8 @@ machine too."""
 STATEMENT_SECONDS = 20
 SQLITE_SECONDS = 5
 """For the one lock that all writers share."""
+WHOLE_DATABASE = 0
+"""Stands for that lock in the queue."""
 
 _BOUNDS = (
     f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
@@ -58,9 +62,18 @@ def _on_postgresql(
 
 
 def _on_sqlite(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """Shorten the time that the connection waits, unless it is short already."""
-    database = context["connection"].connection
-    (milliseconds,) = database.execute("PRAGMA busy_timeout").fetchone()
-    if milliseconds > SQLITE_SECONDS * 1000:
-        database.execute(f"PRAGMA busy_timeout = {SQLITE_SECONDS * 1000}")
-    return execute(sql, params, many, context)
+    """Shorten the time that the connection waits, unless it is short already. Where a transaction
+    begins, which takes the lock, not all threads wait."""
+    database, bound = context["connection"].connection, round(SQLITE_SECONDS * 1000)
+    (usual,) = database.execute("PRAGMA busy_timeout").fetchone()
+    if usual < bound:
+        return execute(sql, params, many, context)
+    database.execute(f"PRAGMA busy_timeout = {bound}")
+    if not sql.startswith("BEGIN"):
+        return execute(sql, params, many, context)
+    with lock_queue.place(WHOLE_DATABASE) as may_wait:
+        database.execute(f"PRAGMA busy_timeout = {bound if may_wait else 0}")
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            database.execute(f"PRAGMA busy_timeout = {bound}")

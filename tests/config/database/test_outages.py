@@ -12,8 +12,10 @@ from django.db import OperationalError, close_old_connections, connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from accounts.authorization import lock_queue
 from accounts.models import Membership
 from apitokens.models import APIToken
+from config.database.limits import WHOLE_DATABASE
 from config.database.outages import Outage, outage_of
 from config.server.database_files import hold_database_files
 from config.views import server_error
@@ -189,6 +191,12 @@ def test_locked_file_is_said_and_verification_does_not_wait_for_it(
     try:
         assert api(key).get("/iam/auth/verify").status_code == 200
         assert "others are changing" in unavailable(browser.post(CREATE, FORM))
+        monkeypatch.setattr("config.database.limits.SQLITE_SECONDS", 25)  # and nobody waits so long
+        connection.close()
+        unavailable(browser.post(CREATE, FORM))
+        assert lock_queue.lock_queue._stuck == {WHOLE_DATABASE}
         assert browser.get(reverse("mfa_index")).status_code == 200
     finally:
         other.close()
+    assert "New API token created" in browser.post(CREATE, FORM).content.decode()
+    assert lock_queue.lock_queue._stuck == set()
