@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from apitokens.models import APIToken, PepperCheck, VerifierKey
 from apitokens.peppers import check_value
-from notifications import health
+from notifications.health import report
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class WrongPeppers(Exception):
     """This process must not serve. The message says why and what to do; it holds no secret."""
 
 
-@health.faults.register
+@report.faults.register
 def faults(at: datetime) -> list[str]:
     """Sentences about peppers of this process that are wrong, or that it lacks. Writes nothing."""
     lacking = sorted(_in_use_but_lacking(at))

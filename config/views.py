@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from config.api_docs.page import openapi_json, reference
 from config.database.outages import Outage, outage_of
 from config.middleware import is_api
-from notifications.health import health
+from notifications.health.report import health
 from notifications.jobs import database_now
 
 logger = logging.getLogger(__name__)

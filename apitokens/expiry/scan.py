@@ -22,10 +22,11 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.expiry.schedule import NOTICE_DAYS, due_threshold
 from apitokens.models import APIToken, APITokenQuerySet, ExpiryNotice
-from notifications import health, jobs
+from notifications import jobs
 from notifications import services as notifications
 from notifications.email import delivery
 from notifications.email.rendering import reader_of
+from notifications.health import report
 from notifications.kinds import TOKEN_EXPIRING, Channel
 from notifications.links import path_to
 from notifications.models import Mail, State
@@ -124,7 +125,7 @@ def left_out(*, at: datetime, due_by: datetime) -> int:
     return ending.count()
 
 
-@health.oldest_due.register
+@report.oldest_due.register
 def oldest_due(at: datetime) -> datetime | None:
     """Since when the longest waiting token has been due for a scan."""
     oldest: datetime | None = _waiting(at).aggregate(oldest=Min("notice_due_at"))["oldest"]

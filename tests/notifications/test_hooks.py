@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 
 from accounts.authorization import sso_hooks, token_hooks
-from notifications import health, recipients
+from notifications import recipients
 from notifications.hooks import Hook
 
 
@@ -49,7 +49,7 @@ def test_second_registration_is_refused(hook: Hook[[int], int]) -> None:
     assert hook(5) == 5
 
 
-@pytest.mark.parametrize("module", [sso_hooks, token_hooks, recipients, health])
+@pytest.mark.parametrize("module", [sso_hooks, token_hooks, recipients, report])
 def test_all_hooks_are_registered_when_the_apps_are_ready(module: ModuleType) -> None:
     hooks = [value for value in vars(module).values() if isinstance(value, Hook)]
     assert hooks

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from notifications import health
+from notifications.health import report
 from tests.tenancy.fixture import TenancyFixture, build
 
 
@@ -22,7 +22,7 @@ def tenancy(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
     ):
         # However long the tests take, /healthz does not report a missing worker, and nobody has to
         # re-authenticate.
-        patch.setattr(health.health, "__kwdefaults__", {"started_at": tomorrow})
+        patch.setattr(report.health, "__kwdefaults__", {"started_at": tomorrow})
         patch.setattr(settings, "ACCOUNT_REAUTHENTICATION_TIMEOUT", 24 * 3600)
         yield build()
         transaction.set_rollback(True)

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils.timesince import timesince
 
-from notifications.health import health
+from notifications.health.report import health
 from notifications.jobs import database_now
 
 READ_ONLY = "Nothing can be changed: the database can only be read, or its disk is full."

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 
 from config.api_docs import page
-from notifications import health
+from notifications.health import report
 from tests.described import resolved
 
 ROUTES = {
@@ -158,7 +158,7 @@ def test_page_refers_to_nobody_else(client: Client, url: str) -> None:
 
 @pytest.mark.django_db
 def test_health_is_ok_while_the_database_answers(client: Client) -> None:
-    with time_machine.travel(health.STARTED_AT):
+    with time_machine.travel(report.STARTED_AT):
         answer = client.get("/healthz")
     assert answer.status_code == 200
     assert answer.content.startswith(b'{"status":"ok",')

@@ -19,9 +19,9 @@ from pytest_django import Settings
 
 from accounts.models import Membership
 from apitokens.expiry import scan as expiry
-from notifications import health
 from notifications.email import delivery
-from notifications.health import HELD_UP_AFTER
+from notifications.health import report
+from notifications.health.report import HELD_UP_AFTER
 from notifications.jobs import MISSED_INTERVALS, record_heartbeat
 from notifications.models import State
 from tests.conftest import Issue, is_on_postgresql
@@ -55,7 +55,7 @@ def healthz(client: Client, at: datetime) -> tuple[int, dict[str, Any]]:
 @pytest.fixture
 def old_process(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     """The portal has run for a day."""
-    monkeypatch.setattr(health.health, "__kwdefaults__", {"started_at": now - timedelta(days=1)})
+    monkeypatch.setattr(report.health, "__kwdefaults__", {"started_at": now - timedelta(days=1)})
 
 
 @pytest.mark.usefixtures("old_process")
@@ -83,8 +83,8 @@ def test_job_of_the_schedule_that_is_overdue_is_named(
     works(now)
     works(long_ago, name)
     started = {"started_at": long_ago}
-    assert health.health(at=now, **started).overdue == []
-    assert health.health(at=now + SECOND, **started).overdue == [name]
+    assert report.health(at=now, **started).overdue == []
+    assert report.health(at=now + SECOND, **started).overdue == [name]
     told = healthz(client, now)[1]
     assert datetime.fromisoformat(told["jobs"][name]) <= long_ago
 
@@ -106,8 +106,8 @@ def test_portal_without_a_worker_is_late(client: Client, now: datetime) -> None:
 
 def test_portal_that_has_just_started_is_not_late(client: Client, now: datetime) -> None:
     works(now - timedelta(days=3))
-    assert healthz(client, health.STARTED_AT + LIMIT)[0] == 200
-    assert healthz(client, health.STARTED_AT + LIMIT + SECOND)[0] == 503
+    assert healthz(client, report.STARTED_AT + LIMIT)[0] == 200
+    assert healthz(client, report.STARTED_AT + LIMIT + SECOND)[0] == 503
 
 
 def test_health_tells_how_long_the_oldest_notice_has_been_due(
@@ -222,12 +222,12 @@ def test_full_disk_is_told(
 ) -> None:
     """Of SQLite, whose file this machine has."""
     works(now)
-    monkeypatch.setattr(health, "LEAST_FREE", 1 << 62)
+    monkeypatch.setattr(report, "LEAST_FREE", 1 << 62)
     (tmp_path / "database").touch()
-    assert health._has_room(tmp_path / "nowhere")
-    assert not health._has_room(tmp_path / "database")
+    assert report._has_room(tmp_path / "nowhere")
+    assert not report._has_room(tmp_path / "database")
 
-    monkeypatch.setattr(health, "takes_changes", lambda: False)
+    monkeypatch.setattr(report, "takes_changes", lambda: False)
     code, told = healthz(client, now)
     assert (code, told["status"]) == (503, "read only")
     assert "Nothing can be changed" in status()[1]

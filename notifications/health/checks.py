@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Tags, register
 from django.db import connection
 
 from notifications.email.transport import SMTP
-from notifications.health import health
+from notifications.health.report import health
 from notifications.jobs import database_now
 from notifications.models import Heartbeat
 

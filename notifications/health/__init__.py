@@ -1,0 +1,1 @@
+"""Whether notices and background jobs go on: for probes, operators and system checks."""
