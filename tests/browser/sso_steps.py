@@ -20,7 +20,12 @@ def make_operator(portal: Portal) -> None:
 def make_account(portal: Portal, name: str, administrator: str) -> None:
     """An account with nobody in it but an Administrator, whose password is everybody's."""
     words = ("create_account", name, "--administrator", administrator, "--password-stdin")
-    portal.shell.command(*words, typed=PASSWORD)
+    portal.shell.command(*words, typed=OPERATORS_PASSWORD)
+    portal.shell.run(
+        "from accounts.models import User; "
+        f"user = User.objects.get(email={administrator!r}); "
+        f"user.set_password({PASSWORD!r}); user.save()"  # too easy to guess for any new password
+    )
 
 
 def sign_in_as_operator(window: Visit) -> None:

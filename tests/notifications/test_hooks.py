@@ -6,6 +6,7 @@ import pytest
 
 from accounts.authorization import sso_hooks, token_hooks
 from notifications import recipients
+from notifications.health import report
 from notifications.hooks import Hook
 
 
