@@ -30,7 +30,7 @@ def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def proxy_stands_in_front(**_facts: Any) -> list[CheckMessage]:
-    """The portal bounds slow bodies, but clients of a few connections can still keep forms busy; a
+    """Few clients that send bodies slowly keep everybody else's forms waiting (and nothing else); a
     proxy receives each before it hands it on."""
     if settings.TRUSTED_PROXIES or not settings.BASE_URL.startswith("https:"):
         return []

@@ -1,13 +1,13 @@
-"""Reads bodies before Django is asked: those of which the length is not announced, and slow ones.
+"""Reads bodies before Django is asked: whole, a few at a time, or not at all.
 
 Django reads as much of a body as its length says, and without one (`Transfer-Encoding: chunked`)
 nothing: a change would be answered as done, and not be made.
 
-And it waits for a body as long as the client likes, with a thread of the server, of which there are
-few. A server's own read cannot be interrupted. So another thread reads, the request's waits for it
-no longer than `BODY_SECONDS`, and few requests may wait longer than a moment at once: what has no
-body, verification above all, is served meanwhile. Who reads for a client that never ends goes on
-until it leaves, and costs nobody else anything; of those there are so many at most.
+And a body is waited for as long as the client likes, with a thread of the server, of which there
+are few. A server's own read cannot be interrupted, and granian stands still if a request is
+answered whose body somebody still reads. So few requests may read at once, and others with a body
+are turned away meanwhile: what has none, verification above all, is served whatever strangers do.
+What bounds the time of a body stands in front: a proxy that reads bodies before it passes them on.
 """
 
 import json
@@ -15,7 +15,6 @@ import threading
 from collections.abc import Iterable
 from http import HTTPStatus
 from io import BytesIO
-from queue import SimpleQueue
 from typing import Any
 
 from django.conf import settings
@@ -25,20 +24,17 @@ from config.server.responses import WSGIApplication, respond
 LENGTH_REQUIRED = (
     "Send the length of the body in the header Content-Length: it cannot be read without."
 )
-TOO_SLOW = "The body of the request did not arrive in time. Send it again, on a faster connection."
+BROKE_OFF = "The body of the request did not arrive whole. Nothing has changed: send it again."
 TOO_MANY = "Many requests are being received just now. Nothing has changed: try again in a second."
-SOON = 0.1
-"""Seconds. Most bodies come with their heads: whoever waits no longer than this, on a busy machine
-too, takes nobody's place."""
-BODY_SECONDS = 10.0
-MOST_WAITING = 6
-"""Requests that wait longer for their bodies; together with passwords that are hashed they leave a
-few of the threads that serve requests (WEB_THREADS) to others."""
-MOST_READING = 64
-"""Threads that read, also for requests that no longer wait."""
+MOST_READING = 6
+"""Requests that read their bodies; together with passwords that are hashed they leave a few of the
+threads that serve requests (WEB_THREADS) to others."""
+PATIENCE = 0.1
+"""Seconds to wait for one of these places: most bodies are there, and read at once."""
 RETRY_AFTER = "1"
 READS_NO_BODY = "/iam/auth/verify"
 CHUNKED = "chunked"
+FORM = "application/x-www-form-urlencoded"
 
 
 class _NotRead(Exception):
@@ -53,22 +49,29 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
     """Give every body a length, and read it. A server that decodes chunks and marks their end
     (granian does) is read up to the limit of all bodies; from any other the body is refused with
     411. What is announced as longer than the limit is not read: Django refuses it."""
-    receiver = _Receiver()
+    places = threading.BoundedSemaphore(MOST_READING)
+
+    def read(environ: dict[str, Any], most: int) -> bytes:
+        if not places.acquire(timeout=PATIENCE):
+            raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
+        try:
+            return _read(environ["wsgi.input"], most=most)
+        finally:
+            places.release()
 
     def serve_with_body(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         coding = environ.get("HTTP_TRANSFER_ENCODING") or _coding_of_http_2(environ)
         length = _length(environ)
         if not (coding or length) or environ.get("PATH_INFO") == READS_NO_BODY:
             return serve(environ, start_response)
-        if coding and (
-            coding.strip().lower() != CHUNKED or not environ.get("wsgi.input_terminated")
-        ):
-            return _refuse(environ, start_response, HTTPStatus.LENGTH_REQUIRED, LENGTH_REQUIRED)
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if not coding and length > most:
             return serve(environ, start_response)
         try:
-            body = receiver.receive(environ["wsgi.input"], most + 1 if coding else length)
+            if coding:
+                _require_readable(environ, coding)
+            body = read(environ, most + 1 if coding else length)
+            _require_whole(environ, body, None if coding else length)
         except _NotRead as reason:
             return _refuse(environ, start_response, reason.status, reason.sentence)
         environ["wsgi.input"] = BytesIO(body)
@@ -79,87 +82,28 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
     return serve_with_body
 
 
-class _Receiver:
-    """Waits for bodies: for those that do not come soon in few threads, and not for ever."""
-
-    def __init__(self) -> None:
-        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
-        self._readers = _Readers(MOST_READING)
-
-    def receive(self, stream: Any, most: int) -> bytes:
-        """The body. Raises `_NotRead`, and what the server raises."""
-        body = self._readers.begin(stream, most)
-        if not body.has_ended_within(SOON):
-            if not self._waiting.acquire(blocking=False):
-                raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
-            try:
-                if not body.has_ended_within(BODY_SECONDS):
-                    raise _NotRead(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW)
-            finally:
-                self._waiting.release()
-        return body.received()
+def _require_readable(environ: dict[str, Any], coding: str) -> None:
+    """Raise `_NotRead` if the end of the body cannot be told. The server marks it, but does not say
+    whether it came; JSON ends with its last bracket, a form ends anywhere."""
+    is_read = coding.strip().lower() == CHUNKED and environ.get("wsgi.input_terminated")
+    if not is_read or (_is_sent(environ) and _kind(environ) == FORM):
+        raise _NotRead(HTTPStatus.LENGTH_REQUIRED, LENGTH_REQUIRED)
 
 
-class _Body:
-    """A body that is being read. The lock is open when that has ended."""
-
-    def __init__(self, stream: Any, most: int) -> None:
-        self.stream, self.most = stream, most
-        self.data = b""
-        self.error: Exception | None = None
-        self.ended = threading.Lock()
-        self.ended.acquire()
-
-    def read(self) -> None:
-        try:
-            self.data = _read(self.stream, most=self.most)
-        except Exception as error:  # the request's thread raises it
-            self.error = error
-
-    def has_ended_within(self, seconds: float) -> bool:
-        return self.ended.acquire(timeout=seconds)
-
-    def received(self) -> bytes:
-        """What has come. Raises what the server raised."""
-        if self.error is not None:
-            raise self.error
-        return self.data
+def _require_whole(environ: dict[str, Any], body: bytes, length: int | None) -> None:
+    """Raise `_NotRead` if the client broke off. A body in chunks of which nothing came is one, if
+    its kind was announced."""
+    is_empty = length is None and not body and _is_sent(environ) and _kind(environ)
+    if is_empty or (length is not None and len(body) < length):
+        raise _NotRead(HTTPStatus.BAD_REQUEST, BROKE_OFF)
 
 
-class _Readers:
-    """Threads that read bodies, as many as are needed at once. They end with the process, whatever
-    they wait for."""
+def _is_sent(environ: dict[str, Any]) -> bool:
+    return environ.get("REQUEST_METHOD") in ("POST", "PUT", "PATCH")
 
-    def __init__(self, most: int) -> None:
-        self._most, self._busy, self._started = most, 0, 0
-        self._lock = threading.Lock()
-        self._queue: SimpleQueue[_Body] = SimpleQueue()
 
-    def begin(self, stream: Any, most: int) -> _Body:
-        """Have the body read. Raises `_NotRead` if too many are."""
-        self._have_one_more()
-        body = _Body(stream, most)
-        self._queue.put(body)
-        return body
-
-    def _have_one_more(self) -> None:
-        """Have a thread for one more body."""
-        with self._lock:
-            if self._busy == self._most:
-                raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
-            self._busy += 1
-            if self._busy <= self._started:
-                return
-            self._started += 1
-        threading.Thread(target=self._run, name="body-reader", daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            body = self._queue.get()
-            body.read()
-            with self._lock:
-                self._busy -= 1
-            body.ended.release()
+def _kind(environ: dict[str, Any]) -> str:
+    return str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
 
 
 def _length(environ: dict[str, Any]) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
@@ -108,9 +108,30 @@ def with_length(stream: Any, length: int = 3) -> dict[str, Any]:
     return {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(length), "wsgi.input": stream}
 
 
-@pytest.mark.parametrize("sent", [b"abc", b"abcdef", b"ab", b""])
+@pytest.mark.parametrize("sent", [b"abc", b"abcdef"])
 def test_body_is_read_as_far_as_its_length_says(sent: bytes) -> None:
-    assert seen(with_length(Drops(sent))) == ("3", sent[:3])
+    assert seen(with_length(Drops(sent))) == ("3", b"abc")
+
+
+@pytest.mark.parametrize("sent", [b"ab", b""])
+def test_body_that_breaks_off_changes_nothing(sent: bytes) -> None:
+    """granian does not say that a client has left."""
+    answer = refused(with_length(Drops(sent)))
+    assert (answer.status, answer.body.decode().strip()) == ("400 Bad Request", bodies.BROKE_OFF)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/merge-patch+json; a=b"])
+def test_body_in_chunks_of_which_nothing_came_changes_nothing(kind: str) -> None:
+    answer = refused(environ(b"", CONTENT_TYPE=kind))
+    assert answer.status == "400 Bad Request"
+    assert json.loads(answer.body) == {"message": bodies.BROKE_OFF}
+
+
+def test_form_in_chunks_is_refused_because_nothing_tells_its_end() -> None:
+    form = "application/x-www-form-urlencoded; charset=utf-8"
+    assert refused(environ(b"role=3", CONTENT_TYPE=form)).status == "411 Length Required"
+    assert seen(environ(b"{}", CONTENT_TYPE="application/json")) == ("2", b"{}")
+    assert seen(environ(b"", REQUEST_METHOD="GET", CONTENT_TYPE=form)) == ("0", b"")
 
 
 def test_body_that_is_announced_as_too_long_is_not_read() -> None:
@@ -135,57 +156,31 @@ class Endless(BytesIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.leaves = threading.Event()
+        self.leaves, self.is_read = threading.Event(), threading.Event()
 
     def read(self, _size: int | None = -1, /) -> bytes:
+        self.is_read.set()
         self.leaves.wait(60)
         return b""
 
 
-def test_body_that_does_not_come_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
-    page, call = with_length(Endless()), {**with_length(Endless()), "PATH_INFO": "/iam/users/me"}
-    assert refused(page).status == "408 Request Timeout"
-    answer = refused(call)
-    assert (answer.status, json.loads(answer.body)) == (
-        "408 Request Timeout",
-        {"message": bodies.TOO_SLOW},
-    )
-
-
-def test_slow_bodies_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither those without a body, nor those whose body is there."""
-    monkeypatch.setattr(bodies, "MOST_WAITING", 2)
-    served = read_bodies(lambda _environ, start: start("200 OK", []) or [])
-    slow = [Endless() for _number in range(3)]
-    with ThreadPoolExecutor(3) as threads:
-        waits = [threads.submit(say, served, with_length(stream)) for stream in slow]
-        done, waiting = wait(waits, timeout=30, return_when=FIRST_COMPLETED)
-        (busy,) = (each.result() for each in done)
-        assert (busy.status, dict(busy.headers)["Retry-After"]) == ("503 Service Unavailable", "1")
-        assert len(waiting) == 2
-        assert say(served, {"REQUEST_METHOD": "GET"}).status == "200 OK"
-        assert say(served, with_length(BytesIO(b"abc"))).status == "200 OK"
-        for stream in slow:
-            stream.leaves.set()
-        assert {each.result(30).status for each in waiting} == {"200 OK"}
-
-
-def test_few_bodies_that_nobody_waits_for_any_more_are_still_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name, value in {"MOST_READING": 2, "SOON": 0.05, "BODY_SECONDS": 0.05}.items():
-        monkeypatch.setattr(bodies, name, value)
+def test_slow_bodies_keep_nobody_waiting_who_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MOST_READING", 2)
     served = read_bodies(lambda _environ, start: start("200 OK", []) or [])
     slow = [Endless() for _number in range(2)]
-    for stream in slow:
-        assert say(served, with_length(stream)).status == "408 Request Timeout"
-    busy = say(served, with_length(BytesIO(b"abc")))
-    assert (busy.status, dict(busy.headers)["Retry-After"]) == ("503 Service Unavailable", "1")
-    for stream in slow:
-        stream.leaves.set()
-    while (answer := say(served, with_length(BytesIO(b"abc")))).status != "200 OK":
-        assert answer.status == "503 Service Unavailable"  # the last is about to leave
+    with ThreadPoolExecutor(2) as threads:
+        reads = [threads.submit(say, served, with_length(stream)) for stream in slow]
+        for stream in slow:
+            assert stream.is_read.wait(30)
+        third = BytesIO(b"abc")
+        busy = say(served, with_length(third))
+        assert (busy.status, dict(busy.headers)["Retry-After"]) == ("503 Service Unavailable", "1")
+        assert third.tell() == 0  # granian stands still if it is answered while it is read
+        assert say(served, {"REQUEST_METHOD": "GET"}).status == "200 OK"
+        for stream in slow:
+            stream.leaves.set()
+        assert [each.result(30).status for each in reads] == ["400 Bad Request"] * 2
+    assert say(served, with_length(BytesIO(b"abc"))).status == "200 OK"
 
 
 def test_body_that_nobody_looks_at_is_not_waited_for() -> None:

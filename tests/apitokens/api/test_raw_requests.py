@@ -200,7 +200,7 @@ def test_many_slow_bodies_hold_up_no_request_without_one(portal: Portal, good: s
             assert ask(portal, good, target="/iam/auth/verify").status == 200
             assert ask(portal, good).status == 200
         told = connection.recv(65_536)
-    assert told.startswith((b"HTTP/1.1 503", b"HTTP/1.1 408"))
+    assert told.startswith(b"HTTP/1.1 503")
     body = b"login=a%40example.com"
     form = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
     while (answer := ask(portal, form, target="/sign-in/", method="POST", body=body)).status == 503:
