@@ -1,7 +1,6 @@
 """Middleware of the whole portal: forwarded headers, body sizes, and rules of the API."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from io import BytesIO
 
@@ -24,9 +23,8 @@ Handler = Callable[[HttpRequest], HttpResponse]
 VERIFY, INTROSPECT, HEALTH = "api-verify", "api-introspect", "healthz"
 HEALTH_PATH = "/healthz"
 SAML_PATH = "/saml/"
-LONGEST_VALUE, LONGEST_QUERY = 600, 1_500
-"""Characters of one parameter, and of all. The longest that a page has are fifty ids of tokens, or
-255 characters of a search."""
+LONGEST_VALUE, LONGEST_QUERY = 2_100, 2_500
+"""Characters of one parameter, and of all. The longest that a page has are 200 ids of tokens."""
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
@@ -55,7 +53,8 @@ def strip_nul_from_user_agent(get_response: Handler) -> Handler:
 def bound_query(get_response: Handler) -> Handler:
     """Cut what a page is asked for: its links repeat the query, dozens of times. No page knows a
     value of this length; what was too long for a search stays too long. Calls of the API and
-    messages of identity providers, which are signed, are not repeated."""
+    messages of identity providers, which are signed, are not repeated; a query of too many
+    parameters is refused as a whole."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         query = request.META.get("QUERY_STRING", "")
@@ -172,13 +171,16 @@ def keep_secret_addresses(get_response: Handler) -> Handler:
 def _bounded(query: str) -> str:
     """The first parameters of the query, each cut, that fit together."""
     kept, size = QueryDict(mutable=True), 0
-    with suppress(SuspiciousOperation):  # too many of them
+    try:
         # As WSGI has them: bytes, each as the character of its number.
-        for name, values in QueryDict(query.encode("latin-1")).lists():
-            size += len(name) + sum(len(value[:LONGEST_VALUE]) for value in values)
-            if size > LONGEST_QUERY:
-                break
-            kept.setlist(name, [value[:LONGEST_VALUE] for value in values])
+        given = QueryDict(query.encode("latin-1"))
+    except SuspiciousOperation:  # too many of them
+        return query
+    for name, values in given.lists():
+        size += len(name) + sum(len(value[:LONGEST_VALUE]) for value in values)
+        if size > LONGEST_QUERY:
+            break
+        kept.setlist(name, [value[:LONGEST_VALUE] for value in values])
     return kept.urlencode()
 
 

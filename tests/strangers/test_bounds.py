@@ -88,7 +88,7 @@ def test_query_that_is_too_long_is_cut_and_what_fits_is_kept() -> None:
     assert cut["q"] == "ж" * 255
     assert cut["page"] == "9" * LONGEST_VALUE
     assert (cut["sort"], cut["next"]) == ("name", "/x")
-    many = "&".join(f"p{number}=x" for number in range(5_000))
+    many = "&".join(f"p{number}=x" for number in range(900))
     assert len(asked(many)) < 2 * LONGEST_QUERY
 
 
