@@ -6,6 +6,7 @@ import unicodedata
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from notifications.hooks import Hook
 from notifications.links import has_link
 
 # U+202A-202E and U+2066-2069 reorder the text around them: an "exe.txt" trick for names in lists.
@@ -21,6 +22,12 @@ HIGHEST_ID = 2**63 - 1
 MOST_WORDS = 12
 LONGEST_NAME = 150
 """Words of a name."""
+
+
+@Hook
+def holds_token(text: str) -> bool:
+    """True if there is a token in the text, or the secret part of one."""
+    raise NotImplementedError
 
 
 def parse_id(text: str) -> int | None:
@@ -42,6 +49,7 @@ def validate_line(text: str) -> None:
             code="control_characters",
         )
     _refuse_direction(text)
+    _refuse_token(text)
 
 
 def validate_name(text: str) -> None:
@@ -69,6 +77,7 @@ def validate_paragraphs(text: str) -> None:
     ):
         raise ValidationError(_("Remove the control characters."), code="control_characters")
     _refuse_direction(text)
+    _refuse_token(text)
 
 
 def validate_phone(text: str) -> None:
@@ -93,4 +102,12 @@ def _refuse_direction(text: str) -> None:
         raise ValidationError(
             _("Remove the invisible characters that change the direction of text."),
             code="direction_characters",
+        )
+
+
+def _refuse_token(text: str) -> None:
+    """What people write is kept, listed, audited and mailed; a token is shown once."""
+    if holds_token(text):
+        raise ValidationError(
+            _("Remove the token from this text: others can read here."), code="token"
         )

@@ -154,3 +154,33 @@ def test_text_that_is_too_long_for_a_name_is_not_searched(monkeypatch: pytest.Mo
     assert search.call_count == 0
     validate_name("a" * 150)
     assert search.call_count == 1
+
+
+SECRET = "0123456789abcdef" * 4 + "01234567"
+TOKENS = {
+    "token": f"771142358${SECRET}",
+    "other spelling": f"see 771142358_{SECRET} for it",
+    "cut": f"771142358${SECRET[:20]}",
+    "secret alone": SECRET,
+    "verifier key": f"verifier_12_{SECRET}",
+    "short-lived": "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6MX0.c2lnbmF0dXJl",
+    "link": f"WzEsMl0:1xVdK7:{'s' * 43}",
+}
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_token_in_place_of_a_name_is_refused(kind: str) -> None:
+    """It was pasted into the wrong field, and would be kept, shown and mailed."""
+    for validate in (validate_line, validate_paragraphs):
+        with pytest.raises(ValidationError) as refusal:
+            validate(TOKENS[kind])
+        assert refusal.value.code == "token"
+        assert SECRET[:16] not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["Token 771142358", "771142358_deploys", "3f2a9c", "Purge after 2027_01_31", "1$ a day"]
+)
+def test_ordinary_name_is_no_token(text: str) -> None:
+    assert is_welcome(text, validate_line)
+    assert is_welcome(text, validate_paragraphs)
