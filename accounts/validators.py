@@ -17,6 +17,8 @@ _BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 _LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _ID = re.compile("[0-9]{1,19}")
 _PHONE = re.compile("[0-9 +()-]*")
+_PHONE_NUMBER = re.compile(r"(?<!\d)(?:\d[ ().+/-]{0,3}){9}")
+"""As it looks (`NFKC`). Fewer digits may be years, or the number of a house."""
 _SENTENCE = re.compile(r"[:;!?](?:\s+\S+){4}")
 HIGHEST_ID = 2**63 - 1
 MOST_WORDS = 12
@@ -65,6 +67,8 @@ def validate_name(text: str) -> None:
             _("Write a name without a web or e-mail address. After a full stop put a space."),
             code="address",
         )
+    if _PHONE_NUMBER.search(unicodedata.normalize("NFKC", text)):
+        raise ValidationError(_("Write a name without a phone number."), code="phone")
     if len(text.split()) > MOST_WORDS or _SENTENCE.search(text):
         raise ValidationError(_("Write a name, not a sentence."), code="sentence")
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from accounts import validators
 from accounts.jwt.redaction import redact as redact_short_lived
 from apitokens import keys
-from notifications.links import hide_secrets
+from notifications.links import hide_secrets, unquoted
 
 # What `django.core.signing` and the tokens of password resets look like, wherever they stand: the
 # last part is what nobody can guess.
@@ -64,6 +64,16 @@ def _redact_tokens(text: str) -> str:
 
 
 def redact(text: str) -> str:
+    """The text without secrets. What shows only once quoting is undone is told unquoted."""
+    hidden = _redact(text)
+    plain = unquoted(hidden)
+    if plain == hidden:
+        return hidden
+    redacted = _redact(plain)
+    return hidden if redacted == plain else redacted
+
+
+def _redact(text: str) -> str:
     text = _redact_tokens(text)
     return _hide_secret_paths(text) if "/" in text or "%2F" in text.upper() else text
 

@@ -127,6 +127,21 @@ NO_NAMES = [
     "192.0.2.7",
     "bücher.example",
     "ftp://x",
+    "paypal\uff0ecom",
+    "paypal\u3002com",
+    "paypal\uff61com",
+    "paypal\u2024com",
+    "paypal.\u200bcom",
+    "paypal\u2060.com",
+    "https:/\u200b/evil",
+    "http:\\\\evil",
+    "https\uff1a//evil",
+    "mailto:evil@x",
+    "Tel:+18885550100",
+    "Call 1 888 555 0100 now",
+    "+1 (888) 555-0100",
+    "\uff11 \uff18\uff18\uff18 555 0100",
+    "2130706433",
     "PayPal security: your account is locked",
     "Warning! Your account will be closed today",
     "one two three four five six seven eight nine ten eleven twelve thirteen",
@@ -134,6 +149,18 @@ NO_NAMES = [
     "\u200b",
     "\u3164",
 ]
+
+
+ORDINARY = [
+    *("GmbH & Co.KG", "Müller GmbH & Co. KG", "Meier&Co.KGaA", "St. Pölten", "Acme Inc.", "Nr. 5"),
+    *("Zimmer Nr.5", "e.V. Musik", "S.A.R.L. Dupont", "Sp. z o.o.", "Projekt 2026-2027"),
+    *("Haus 12, Top 3", "有限公司。", "Data: Hub", "Tel Aviv", "می\u200cخواهم"),
+]
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_name_with_stops_and_numbers_is_welcome(name: str) -> None:
+    assert is_welcome(name, validate_name)
 
 
 @pytest.mark.parametrize("name", NAMES)
