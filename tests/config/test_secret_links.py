@@ -22,6 +22,7 @@ from accounts.roles import Role
 from accounts.sign_in import email_change
 from apitokens.log_redaction import redact
 from config.celery import app
+from config.server.faults import answer_faults
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.links import SecretConverter, hide_secrets, secret_routes
 from notifications.preferences import unsubscribe
@@ -301,6 +302,44 @@ def test_browser_tells_nobody_where_it_was(
 
     assert answer["Referrer-Policy"] == "strict-origin"
     assert "no-store" in answer["Cache-Control"]
+
+
+@every_route
+def test_page_that_refuses_a_large_body_tells_nobody(
+    client: Client, links: dict[str, str], name: str
+) -> None:
+    """It loads style sheets, like every page."""
+    answer = client.post(links[name], b"x" * 300_000, content_type="text/plain")
+
+    assert answer.status_code == 413
+    assert answer["Referrer-Policy"] == "strict-origin"
+    assert "no-store" in answer["Cache-Control"]
+    assert "default-src 'none'" in answer["Content-Security-Policy"]
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
+def test_link_that_is_too_long_for_a_page_is_told_to_nobody(
+    client: Client, links: dict[str, str]
+) -> None:
+    """The portal cuts the query, the browser does not."""
+    path = links["accounts:invitation"]
+
+    answer = client.get(f"/sign-in/?a={'x' * 900}&b={'x' * 900}&next={path}")
+
+    assert answer["Referrer-Policy"] == "strict-origin"
+
+
+def test_answer_in_front_of_django_is_told_to_nobody(links: dict[str, str]) -> None:
+    told: list[Any] = []
+    environ = {"PATH_INFO": links["accounts:invitation"]}
+
+    def fail(_environ: Any, _start: Any) -> Any:
+        raise RuntimeError
+
+    list(answer_faults(fail)(environ, lambda *facts: told.extend(facts[1])))
+
+    assert dict(told)["Referrer-Policy"] == "strict-origin"
+    assert dict(told)["Cache-Control"] == "no-store"
 
 
 def test_page_that_knows_where_to_go_on_tells_nobody_either(
