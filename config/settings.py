@@ -453,7 +453,7 @@ UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resen
 
 # --- Error reports of DEBUG --------------------------------------------------------------------
 
-DEFAULT_EXCEPTION_REPORTER = "config.env.error_reports.RedactedReporter"
+DEFAULT_EXCEPTION_REPORTER = "config.server.error_pages.RequestReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.env.error_reports.SecretsFilter"
 
 # --- Logging -----------------------------------------------------------------------------------
