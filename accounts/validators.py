@@ -6,6 +6,7 @@ import unicodedata
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from notifications.hooks import Hook
 from notifications.links import has_link
 
 # U+202A-202E and U+2066-2069 reorder the text around them: an "exe.txt" trick for names in lists.
@@ -16,11 +17,19 @@ _BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 _LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _ID = re.compile("[0-9]{1,19}")
 _PHONE = re.compile("[0-9 +()-]*")
+_PHONE_NUMBER = re.compile(r"(?<!\d)(?:\d[ ().+/-]{0,3}){9}")
+"""As it looks (`NFKC`). Fewer digits may be years, or the number of a house."""
 _SENTENCE = re.compile(r"[:;!?](?:\s+\S+){4}")
 HIGHEST_ID = 2**63 - 1
 MOST_WORDS = 12
 LONGEST_NAME = 150
 """Words of a name."""
+
+
+@Hook
+def holds_token(text: str) -> bool:
+    """True if there is a token in the text, or the secret part of one."""
+    raise NotImplementedError
 
 
 def parse_id(text: str) -> int | None:
@@ -42,6 +51,7 @@ def validate_line(text: str) -> None:
             code="control_characters",
         )
     _refuse_direction(text)
+    _refuse_token(text)
 
 
 def validate_name(text: str) -> None:
@@ -57,6 +67,8 @@ def validate_name(text: str) -> None:
             _("Write a name without a web or e-mail address. After a full stop put a space."),
             code="address",
         )
+    if _PHONE_NUMBER.search(unicodedata.normalize("NFKC", text)):
+        raise ValidationError(_("Write a name without a phone number."), code="phone")
     if len(text.split()) > MOST_WORDS or _SENTENCE.search(text):
         raise ValidationError(_("Write a name, not a sentence."), code="sentence")
 
@@ -69,6 +81,7 @@ def validate_paragraphs(text: str) -> None:
     ):
         raise ValidationError(_("Remove the control characters."), code="control_characters")
     _refuse_direction(text)
+    _refuse_token(text)
 
 
 def validate_phone(text: str) -> None:
@@ -93,4 +106,12 @@ def _refuse_direction(text: str) -> None:
         raise ValidationError(
             _("Remove the invisible characters that change the direction of text."),
             code="direction_characters",
+        )
+
+
+def _refuse_token(text: str) -> None:
+    """What people write is kept, listed, audited and mailed; a token is shown once."""
+    if holds_token(text):
+        raise ValidationError(
+            _("Remove the token from this text: others can read here."), code="token"
         )

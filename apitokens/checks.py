@@ -38,8 +38,9 @@ def proxy_stands_in_front(**_facts: Any) -> list[CheckMessage]:
         checks.Warning(
             "No proxy is trusted: if strangers reach the portal itself, slow uploads keep forms "
             "and the API busy; if they come through a proxy, all of them count as one.",
-            hint="Let a proxy stand in front that buffers requests (nginx does), and name it in "
-            "TRUSTED_PROXIES.",
+            hint="Let a proxy stand in front that buffers requests and drops header names with "
+            "underscores, which no server can tell from those with hyphens (nginx does both), and "
+            "name it in TRUSTED_PROXIES.",
             id="apitokens.W004",
         )
     ]

@@ -7,9 +7,10 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts import validators
 from accounts.jwt.redaction import redact as redact_short_lived
 from apitokens import keys
-from notifications.links import hide_secrets
+from notifications.links import hide_secrets, unquoted
 
 # What `django.core.signing` and the tokens of password resets look like, wherever they stand: the
 # last part is what nobody can guess.
@@ -52,8 +53,28 @@ def install() -> None:
     logging.setLogRecordFactory(make_redacted)
 
 
+@validators.holds_token.register
+def holds_token(text: str) -> bool:
+    """True if there is a token or a signed link in the text, or the secret part of one."""
+    return _redact_tokens(text) != text
+
+
+def _redact_tokens(text: str) -> str:
+    return _RESET.sub(r"\1…", _SIGNED.sub(r"\1…", redact_short_lived(keys.redact(text))))
+
+
 def redact(text: str) -> str:
-    text = _RESET.sub(r"\1…", _SIGNED.sub(r"\1…", redact_short_lived(keys.redact(text))))
+    """The text without secrets. What shows only once quoting is undone is told unquoted."""
+    hidden = _redact(text)
+    plain = unquoted(hidden)
+    if plain == hidden:
+        return hidden
+    redacted = _redact(plain)
+    return hidden if redacted == plain else redacted
+
+
+def _redact(text: str) -> str:
+    text = _redact_tokens(text)
     return _hide_secret_paths(text) if "/" in text or "%2F" in text.upper() else text
 
 

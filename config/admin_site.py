@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from accounts.sign_in.mfa import has_two_factors
+from accounts.sign_in import mfa
 
 
 class OperatorsAdminSite(AdminSite):
@@ -29,15 +29,18 @@ class OperatorsAdminSite(AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Send people to the one sign-in page: its rate limits hold here too. An operator
-        who needs a second factor and has none is sent to where they can add one."""
+        who needs a second factor is sent to where they give it, or can add one."""
+        wanted = request.GET.get("next") or reverse("admin:index")
         if super().has_permission(request) and _lacks_second_factor(request):
+            assert isinstance(request.user, User)
+            if (page := mfa.page_to_give_it(request.user)) is not None:
+                return redirect_to_login(wanted, reverse(page))
             messages.warning(
                 request, _("Operators of this portal need a second factor. Add one to continue.")
             )
             return redirect("mfa_index")
         if request.user.is_authenticated and not self.has_permission(request):
             raise PermissionDenied
-        wanted = request.GET.get("next") or reverse("admin:index")
         return redirect_to_login(wanted)  # the sign-in page goes on to our own addresses only
 
     def password_change(  # type: ignore[override]  # the stubs know only of Django's own page
@@ -54,5 +57,9 @@ class OperatorsAdminSite(AdminSite):
 
 
 def _lacks_second_factor(request: HttpRequest) -> bool:
+    """True for a session without a second factor: that the operator has one does not help against
+    whoever has stolen a session that began before."""
     assert isinstance(request.user, User)
-    return settings.OPERATORS_NEED_TWO_FACTORS and not has_two_factors(request.user)
+    return settings.OPERATORS_NEED_TWO_FACTORS and not (
+        mfa.is_given(request) and mfa.has_two_factors(request.user)
+    )

@@ -133,7 +133,7 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
     @cache
     def views_by_path() -> dict[str, Handler]:
         names = (VERIFY, INTROSPECT, HEALTH)
-        return {(path := reverse(name)): resolve(path).func for name in names}
+        return {(path := reverse(name)): limit_body_size(resolve(path).func) for name in names}
 
     def handle(request: HttpRequest) -> HttpResponse:
         view = views_by_path().get(request.path_info)
@@ -159,8 +159,9 @@ def keep_secret_addresses(get_response: Handler) -> Handler:
     """
 
     def handle(request: HttpRequest) -> HttpResponse:
+        is_secret = has_secret(request.get_full_path())  # before anything is cut from it
         response = get_response(request)
-        if has_secret(request.get_full_path()):
+        if is_secret:
             response.headers["Referrer-Policy"] = "strict-origin"
             response.headers["Cache-Control"] = "no-store"
         return response

@@ -99,19 +99,19 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.middleware.keep_secret_addresses",
     "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",
     "config.middleware.bound_query",
     "accounts.http.cors.allow_listed_origins",
-    "config.middleware.limit_body_size",
     "config.middleware.require_https_and_no_store_for_api",
     "config.middleware.answer_while_busy",
     "config.middleware.skip_middleware_for_verification",
     "config.database.limits.limit_waits",
-    "config.middleware.keep_secret_addresses",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.limit_body_size",  # its page has all headers of a page
     "accounts.http.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -453,7 +453,7 @@ UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resen
 
 # --- Error reports of DEBUG --------------------------------------------------------------------
 
-DEFAULT_EXCEPTION_REPORTER = "config.env.error_reports.RedactedReporter"
+DEFAULT_EXCEPTION_REPORTER = "config.server.error_pages.RequestReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.env.error_reports.SecretsFilter"
 
 # --- Logging -----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from apitokens.api.responses import (
     answer_requirement,
     read_requirement,
 )
-from apitokens.verification.authorization_header import Requirement
+from apitokens.verification.refusals import Requirement
 from apitokens.verification.verify import verify_from_cache
 from config.middleware import security_headers
 

@@ -101,9 +101,14 @@ def post(
     )
 
 
-def mark_read(*, person: Person, at: datetime, notice_id: int | None = None) -> int:
-    """Mark one entry of the person's inbox as read, or all of them. Returns how many were not."""
+def mark_read(
+    *, person: Person, at: datetime, notice_id: int | None = None, newest_id: int | None = None
+) -> int:
+    """Mark one entry of the person's inbox as read, or all of them, up to the newest that they have
+    seen. Returns how many were not."""
     unread = Notice.objects.to(user_id=person.user_id, account_id=person.account_id).unread()
     if notice_id is not None:
         unread = unread.filter(pk=notice_id)
+    if newest_id is not None:
+        unread = unread.filter(pk__lte=newest_id)
     return unread.order_by().update(read_at=at)

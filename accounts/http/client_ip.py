@@ -6,7 +6,7 @@ Django.
 
 import re
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +19,8 @@ UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  # nothing listens at it
 LONGEST_ADDRESS = 80
 """Characters, with brackets, zone and port."""
 
+_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"))
+"""Where a translator writes an IPv4 address (RFC 6052, RFC 7915)."""
 _FORWARDED_PROTO = "HTTP_X_FORWARDED_PROTO"
 _ENCRYPTED = ("https", "wss")
 _parsed = lru_cache(maxsize=4096)(ip_address)
@@ -74,7 +76,7 @@ def network_of(address: str | None) -> str:
 
 def parse_address(text: str) -> str | None:
     """The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]:4711`, without an
-    IPv6 zone; IPv4 if it is mapped into IPv6. None for anything else."""
+    IPv6 zone; IPv4 if it is mapped, or translated, into IPv6. None for anything else."""
     return _parse(text) if len(text) <= LONGEST_ADDRESS else None
 
 
@@ -87,8 +89,16 @@ def _parse(text: str) -> str | None:
         address = ip_address(bare.partition("%")[0] if ":" in bare else bare)
     except ValueError:
         return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+    return str(_ipv4_in(address) or address)
+
+
+def _ipv4_in(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """The IPv4 address in an IPv6 one: all of them would be one network of IPv6."""
+    if isinstance(address, IPv4Address):
+        return None
+    if any(address in network for network in _TRANSLATED):
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped
 
 
 def _is_trusted(address: str) -> bool:

@@ -3,16 +3,21 @@
 A stranger who could have a row written by each request would fill the database. So the state of a
 sign-in that has proven nothing yet is no row: it is the cookie itself, signed, and good for an
 hour. As soon as there is anything else to remember, a row is made.
+
+A row has an end that no use puts off (`begin`): Django counts from when a session was saved last.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from allauth.mfa.webauthn.internal.auth import STATE_SESSION_KEY
 from allauth.socialaccount.internal.statekit import STATES_SESSION_KEY
+from django.conf import settings
 from django.contrib.messages.storage.session import SessionStorage
 from django.contrib.sessions.backends import db
+from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
+from django.utils import timezone
 
 STAYS_WITH_BROWSER = {STATES_SESSION_KEY, STATE_SESSION_KEY, SessionStorage.session_key}
 """What a browser may read, and bring back twice: the requests that it has sent to providers, the
@@ -21,8 +26,14 @@ challenge for a passkey, and sentences for the next page. What answers the forme
 LIFE = timedelta(hours=1)
 LONGEST = 3_500
 """Characters of the cookie. Browsers take 4,096 with its name; what does not fit is not kept."""
+_END = "_end"
 _SALT = "accounts.http.session_backend"
 _MARK = ":"
+
+
+def begin(session: SessionBase, *, at: datetime) -> None:
+    """Somebody has signed in: the session ends after `SESSION_COOKIE_AGE`, however it is used."""
+    session[_END] = (at + timedelta(seconds=settings.SESSION_COOKIE_AGE)).isoformat()
 
 
 class SessionStore(db.SessionStore):
@@ -57,12 +68,28 @@ class SessionStore(db.SessionStore):
 
     def save(self, must_create: bool = False) -> None:
         data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]  # stubs lack it
-        if data.keys() <= STAYS_WITH_BROWSER and not self._is_row:
+        if data.keys() - {_END} <= STAYS_WITH_BROWSER and not self._is_row:
+            data.pop(_END, None)
             self._leave_with_browser(data)
             return
         if _is_cookie(self.session_key):
             self._session_key = None
+        if _END not in data:
+            begin(self, at=timezone.now())
         super().save(must_create=must_create)
+
+    def get_expiry_date(self, **facts: Any) -> datetime:
+        date: datetime = super().get_expiry_date(**facts)
+        end = self.get(_END)
+        return min(date, datetime.fromisoformat(end)) if end else date
+
+    def get_expiry_age(self, **facts: Any) -> int:
+        age: int = super().get_expiry_age(**facts)
+        end = self.get(_END)
+        if not end:
+            return age
+        left = datetime.fromisoformat(end) - facts.get("modification", timezone.now())
+        return min(age, int(left.total_seconds()))
 
     def delete(self, session_key: str | None = None) -> None:
         if not _is_cookie(session_key or self.session_key):

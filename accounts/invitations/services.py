@@ -36,6 +36,7 @@ from accounts.models import (
 )
 from accounts.random_ids import draw_id
 from accounts.roles import Role
+from accounts.sign_in.registration import VOUCHED_FOR, discard_sign_up
 from accounts.throttling import rate_limits
 from accounts.throttling.rate_limits import Limit, TooManyTries
 from accounts.users.services import set_password
@@ -165,14 +166,14 @@ def accept(
     """Join the account as the invited user. `invitation` is what `find` returned.
 
     The link proves access to the address, which counts as confirmed. A new user gets this
-    `password` and `time_zone`.
+    `password` and `time_zone`; what somebody has typed at an unconfirmed sign-up is discarded.
 
     Raises `InvitationRefused`, `PermissionDenied` for another person, and `ValidationError` for a
     weak password.
     """
     try:
         with transaction.atomic():
-            membership = _accept(invitation, user, by=by, at=at)
+            membership = _accept(invitation, user, is_new=password is not None, by=by, at=at)
             if password is not None:
                 set_password(user=user, password=password, by=by, at=at)
                 _set_time_zone(time_zone, user)
@@ -337,7 +338,9 @@ def _person(invitation: Invitation, *, at: datetime) -> User:
     return person
 
 
-def _accept(invitation: Invitation, user: User, *, by: Actor, at: datetime) -> Membership:
+def _accept(
+    invitation: Invitation, user: User, *, is_new: bool, by: Actor, at: datetime
+) -> Membership:
     account = recheck.lock_account(invitation.account_id)
     by = recheck.reauthorize(by, at)
     current = _with_people().get(pk=invitation.pk)
@@ -346,6 +349,9 @@ def _accept(invitation: Invitation, user: User, *, by: Actor, at: datetime) -> M
         raise PermissionDenied(
             _("This invitation is for another person. Sign out, then open its link again.")
         )
+    if is_new and discard_sign_up(user=user, why=VOUCHED_FOR, by=by, at=at):
+        user.name, user.language = current.name, current.language
+        user.save(update_fields=["name", "language"])
     membership = join(account=account, user=user, role=current.given_role, at=at)
     current.accepted_at = at
     current.save(update_fields=["accepted_at"])

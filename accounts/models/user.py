@@ -99,6 +99,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
 
+    email_change_number = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    """Counts requests and changes of the address: links are good for one number."""
+
     objects: ClassVar[UserManager] = UserManager()
     future_companies: tuple[str, ...] = ()
     """Names of accounts that a new user is about to join; not stored."""

@@ -28,6 +28,7 @@ from accounts.authorization import sso_hooks
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.authorization.sso_hooks import METHOD
 from accounts.email_addresses import known_email, normal_email
+from accounts.http import session_backend
 from accounts.http.client_ip import UNKNOWN_ADDRESS, client_address
 from accounts.http.redirects import is_our_path
 from accounts.models import User
@@ -173,6 +174,7 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
 
 @receiver(user_logged_in)
 def _signed_in(user: User, request: HttpRequest, **_facts: Any) -> None:
+    session_backend.begin(request.session, at=timezone.now())
     audit.record(
         "sign_in.succeeded",
         by=person(user, request),

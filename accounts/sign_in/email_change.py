@@ -1,7 +1,8 @@
 """Signed links that confirm a change of e-mail address.
 
-The link holds the user and both addresses. Nothing is stored until it is opened, and it works once:
-afterwards the user's address is no longer the one that it names as the former.
+The link holds the user and both addresses. The new one is stored when the link is used, which
+ends it and all others of the user: each request and each change counts up
+`User.email_change_number`, and a link is good for one number.
 """
 
 from datetime import timedelta
@@ -29,9 +30,9 @@ class EmailChange(NamedTuple):
 
 
 def path(user: User, email: str) -> str:
-    """The path of the link in the mail to the new address. Valid for a day, and until the user's
-    address or password changes."""
-    signed: str = signing.dumps([user.pk, user.email, email, _state(user)], salt=SALT)
+    """The path of the link in the mail to the new address. Valid for a day, and until the user asks
+    for another one, or their address or password changes."""
+    signed: str = signing.dumps([user.pk, user.email, email, state_of(user)], salt=SALT)
     return reverse("accounts:confirm_email", args=[signed])
 
 
@@ -42,11 +43,13 @@ def read(signed: str) -> EmailChange:
         user = User.objects.get(pk=user_id, email=before, is_active=True)
     except (signing.BadSignature, User.DoesNotExist):
         raise BadLink from None
-    if state != _state(user):
+    if state != state_of(user):
         raise BadLink
     return EmailChange(user, email)
 
 
-def _state(user: User) -> str:
-    """A digest of the password's hash: a new password invalidates older links."""
-    return salted_hmac(SALT, user.password).hexdigest()[:16]
+def state_of(user: User) -> str:
+    """A digest of what ends older links when it changes: the password's hash, and the number of
+    requests and changes. (The address alone would not do: it may be changed back.)"""
+    value = f"{user.email_change_number}:{user.password}"
+    return salted_hmac(SALT, value).hexdigest()[:16]

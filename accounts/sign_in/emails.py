@@ -114,7 +114,7 @@ def confirm_change(*, user: User, email: str, at: datetime) -> None:
         kind=CONFIRM_ADDRESS,
         at=at,
         address=email,
-        facts={"email": email, "before": user.email},
+        facts={"email": email, "before": user.email, "number": user.email_change_number},
         give_up_after=GIVE_UP_AFTER,
     )
     enqueue_delivery_on_commit()
@@ -150,7 +150,8 @@ def render_confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
 
 
 def _change_confirmation(mail: Mail) -> RenderedEmail | None:
-    if mail.user.email != mail.facts["before"]:
+    is_newest = mail.user.email_change_number == mail.facts.get("number", 0)  # older code has none
+    if mail.user.email != mail.facts["before"] or not is_newest:
         return None
     words = {"before": mail.facts["before"]}
     return _plain_email(

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
@@ -22,6 +23,7 @@ from allauth.mfa.utils import decrypt
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
@@ -44,6 +46,20 @@ FACTORS = (Type.TOTP, Type.WEBAUTHN)
 def has_two_factors(user: User) -> bool:
     """True if the password alone does not sign this user in."""
     return bool(Authenticator.objects.filter(user=user, type__in=FACTORS).exists())
+
+
+def is_given(request: HttpRequest) -> bool:
+    """True if the session has seen a second factor, at the sign-in or since."""
+    records = get_authentication_records(request, request.user)
+    return any(record["method"] == "mfa" for record in records)
+
+
+def page_to_give_it(user: User) -> str | None:
+    """The name of the page that asks a signed-in user for a second factor; None without one."""
+    types = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
+    if Type.TOTP in types:
+        return "mfa_reauthenticate"
+    return "mfa_reauthenticate_webauthn" if Type.WEBAUTHN in types else None
 
 
 @transaction.atomic

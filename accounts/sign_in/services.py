@@ -7,6 +7,7 @@ from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
@@ -21,6 +22,7 @@ from accounts.email_addresses import normal_email
 from accounts.http.client_ip import UNKNOWN_ADDRESS
 from accounts.jwt import token_families
 from accounts.models import User
+from accounts.sign_in import email_change
 from accounts.sign_in import emails as security_emails
 from accounts.throttling import rate_limits
 from accounts.throttling.rate_limits import Limit
@@ -30,7 +32,7 @@ CHANGES_OF_EMAIL = Limit("change-email", 5, timedelta(hours=1))
 
 
 class AddressChanged(ValidationError):
-    """The change starts from an address that the user no longer has: its link was used."""
+    """The change starts from an address that the user no longer has, or its link has ended."""
 
 
 class AddressForced(ValidationError):
@@ -94,6 +96,7 @@ def request_email_change(*, user: User, email: str, by: Actor, at: datetime) -> 
     _refuse_leaving_sso(user, wanted)
     rate_limits.acquire(CHANGES_OF_EMAIL, str(user.pk))
     audit.record("email.change_requested", by=by, at=at, subject=user)
+    _end_links(user)
     if (other := User.objects.filter(email=wanted).first()) is not None:
         security_emails.address_is_known(user=other, at=at)
     else:
@@ -107,9 +110,10 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     For the user, who has opened the link, and for operators, who vouch for the address. Raises
     `AddressChanged`, `AddressForced`, and `ValidationError` if another user has it meanwhile.
     """
-    before = user.email
+    before, state = user.email, email_change.state_of(user)
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    if user.email != before:
+    is_ended = not by.is_operator and email_change.state_of(user) != state
+    if user.email != before or is_ended:
         raise AddressChanged(_("The address was changed meanwhile."), code="used")
     if by.is_operator:
         by = operators_only(by, at)
@@ -124,6 +128,7 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     except IntegrityError:
         user.validate_unique()  # another user got the address at this very moment
         raise
+    _end_links(user)
     EmailAddress.objects.filter(user=user).delete()
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     # Introspection of their tokens answers the address.
@@ -137,6 +142,13 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
         address=before,
         to=user.email,
     )
+
+
+def _end_links(user: User) -> None:
+    """End the links that confirm a change, those of mails that have not gone out yet too."""
+    number = F("email_change_number") + 1
+    User.objects.filter(pk=user.pk).update(email_change_number=number)
+    user.refresh_from_db(fields=["email_change_number"])
 
 
 def _refuse_all_but_themselves(user: User, *, by: Actor, at: datetime) -> None:

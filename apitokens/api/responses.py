@@ -17,14 +17,8 @@ from accounts.api.refusals import BAD_REQUEST, FORBIDDEN, MISSING, throttled_bod
 from accounts.roles import Role
 from accounts.throttling.process_counters import TooMany
 from accounts.validators import parse_id
-from apitokens.verification.authorization_header import (
-    BEARER,
-    Insufficient,
-    Requirement,
-    require,
-    verify_header,
-)
-from apitokens.verification.refusals import Refusal, Refused, Verified
+from apitokens.verification.authorization_header import BEARER, verify_header
+from apitokens.verification.refusals import Insufficient, Refusal, Refused, Requirement, Verified
 from apitokens.verification.verify import verify
 
 MOST_PARAMETERS = 20
@@ -74,11 +68,15 @@ def answer_requirement(
     """Tell whether the token in the header meets the requirement. None if `verify` does so."""
     try:
         found = verify_header(
-            authorization, at=at, address=address, verify=verify, takes_basic=True
+            authorization,
+            at=at,
+            address=address,
+            requirement=requirement,
+            verify=verify,
+            takes_basic=True,
         )
         if found is None:
             return None
-        require(found, requirement)
     except Refused as refused:
         return _refused(refused.code, refused.why)
     except TooMany as too_many:

@@ -23,7 +23,7 @@ from accounts.all_users import listing as all_users
 from accounts.http.redirects import safe_next
 from accounts.models import Membership
 from accounts.tenancy.decorators import MemberRequest, member_required
-from accounts.validators import HIGHEST_ID
+from accounts.validators import HIGHEST_ID, parse_id
 from apitokens.models import APIToken
 from apitokens.pages.detail import token_detail
 from apitokens.pages.forms import FIELDS, TokenForm
@@ -119,16 +119,28 @@ def _delete_all(request: MemberRequest, issuer: Membership) -> HttpResponse:
     back = safe_next(request, fallback=_list_path(request))
     at = timezone.now()
     if request.method == "POST":
-        count = token_services.delete_all_of(issuer=issuer, by=request.actor, at=at)
+        count = token_services.delete_all_of(
+            issuer=issuer, only=_shown(request), by=request.actor, at=at
+        )
         messages.success(request, _deleted(issuer, count))
         return HttpResponseRedirect(back)
-    tokens = APIToken.objects.active(at).filter(issuer=issuer).for_display()
+    found = APIToken.objects.active(at).filter(issuer=issuer).for_display()
+    tokens = found.order_by(F("last_used_at").desc(nulls_last=True), "pk")
     context = _listing(request, QueryDict(f"issued_by={issuer.user_id}")) | {
         "who": issuer,
-        "tokens": tokens.order_by(F("last_used_at").desc(nulls_last=True), "pk"),
+        "tokens": tokens,
         "next": back,
+        "shown": ",".join(str(token.pk) for token in tokens),
     }
     return render(request, "apitokens/delete_all.html", context)
+
+
+def _shown(request: MemberRequest) -> set[int] | None:
+    """The tokens that the question has named: none that was created since is meant."""
+    if "shown" not in request.POST:
+        return None
+    ids = map(parse_id, request.POST["shown"].split(","))
+    return {token_id for token_id in ids if token_id is not None}
 
 
 def _deleted(issuer: Membership, count: int) -> str:

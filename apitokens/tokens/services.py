@@ -5,7 +5,7 @@ its transaction and writes the audit event in it. Refusals are Django's `Validat
 with stable codes) and `PermissionDenied`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
@@ -129,8 +129,11 @@ def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
 
 
 @transaction.atomic
-def delete_all_of(*, issuer: Membership, by: Actor, at: datetime) -> int:
+def delete_all_of(
+    *, issuer: Membership, only: Collection[int] | None = None, by: Actor, at: datetime
+) -> int:
     """Delete all active tokens that the member issued, all or none. Returns how many they were.
+    With `only`, those of them with these ids: the ones that somebody was shown.
 
     A token that is issued at the same moment either goes with the others or comes after this is
     done. The issuer gets one notice. Raises `PermissionDenied` for everybody but
@@ -142,6 +145,8 @@ def delete_all_of(*, issuer: Membership, by: Actor, at: datetime) -> int:
     if not (by.is_operator or by.is_administrator_of(issuer.account_id) or by.is_member(issuer)):
         raise PermissionDenied(_("You do not have permission to delete these API tokens."))
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
+    if only is not None:
+        active = active.filter(pk__in=only)
     # The one that acts goes last: it would have ended before it has done the others.
     tokens = sorted(active, key=lambda token: token.pk == by.token_id)
     _lock(tokens)

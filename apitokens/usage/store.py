@@ -17,7 +17,6 @@ from django.db.models import Count, Q
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.http.client_ip import network_of, parse_address
-from accounts.models import AuditEvent
 from apitokens.lock_patience import atomic_within
 from apitokens.models import APIToken, TokenAddress, TokenUseDay
 from apitokens.usage.notifications import notify_new_addresses
@@ -103,7 +102,7 @@ def _store(uses: Collection[Use], *, is_reported: bool) -> None:
     new = _store_addresses(uses)
     if not (is_reported and new):
         return
-    unused = _never_used_by_clients(tokens[token_id] for token_id in new)
+    unused = _never_used_by_clients(tokens, new)
     for token_id, found in new.items():
         _report(tokens[token_id], found, is_first_use=token_id in unused)
 
@@ -140,7 +139,8 @@ def _locked(token_ids: Iterable[int]) -> dict[int, APIToken]:
     """The tokens, locked until the end of the transaction, in the order of their ids."""
     rows = APIToken.objects.filter(pk__in=set(token_ids)).order_by("pk")
     rows = rows.only(
-        *("name", "role", "account_id", "issuer_id", "last_used_at", "last_used_address")
+        *("name", "role", "account_id", "issuer_id", "created_at"),
+        *("last_used_at", "last_used_address"),
     )
     return {token.pk: token for token in rows.select_for_update(no_key=True)}
 
@@ -150,20 +150,28 @@ def _with_clean_address(use: Use) -> Use:
     return use._replace(address=parse_address(use.address or ""))
 
 
-def _never_used_by_clients(tokens: Iterable[APIToken]) -> set[int]:
+def _never_used_by_clients(
+    tokens: dict[int, APIToken], new: dict[int, list[TokenAddress]]
+) -> set[int]:
     """Those whose use with an address is the first. Systems that were sent a token may have asked
-    about it before, which is a use without one."""
+    about it before, which is a use without one: then no other address may be known. Of a token
+    that is older than addresses are kept nobody knows that any more."""
     unused, asked_about = set(), set()
-    for token in tokens:
+    for token_id, found in new.items():
+        token = tokens[token_id]
         if token.last_used_at is None:
-            unused.add(token.pk)
-        elif token.last_used_address is None:
-            asked_about.add(token.pk)
-    if not asked_about:
-        return unused
-    events = AuditEvent.objects.filter(subject_type="apitoken", subject_id__in=asked_about)
-    reported = events.filter(kind=NEW_ADDRESS)
-    return unused | asked_about - set(reported.values_list("subject_id", flat=True))
+            unused.add(token_id)
+        elif (
+            token.last_used_address is None
+            and found[0].first_seen_at - token.created_at < ADDRESSES_KEPT
+        ):
+            asked_about.add(token_id)
+    if asked_about:
+        these = {(row.token_id, row.address) for found in new.values() for row in found}
+        rows = TokenAddress.objects.filter(token_id__in=asked_about).order_by()
+        known = set(rows.values_list("token_id", "address"))
+        asked_about -= {token_id for token_id, _address in known - these}
+    return unused | asked_about
 
 
 def _add_to_days(uses: Iterable[Use]) -> None:

@@ -9,7 +9,7 @@ import binascii
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -20,7 +20,13 @@ from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid
 from accounts.roles import Role
 from accounts.throttling import process_counters
-from apitokens.verification.refusals import Refusal, Refused, Verified
+from apitokens.verification.refusals import (
+    Refusal,
+    Refused,
+    Requirement,
+    Verified,
+    require,
+)
 from apitokens.verification.verify import verify
 
 _TOKEN_BEGINS = re.compile(r"[1-9][0-9]{0,18}[$_]")
@@ -31,32 +37,18 @@ copied along with the token."""
 FoundOrNone = TypeVar("FoundOrNone", Verified, Verified | None)
 
 
-class Requirement(NamedTuple):
-    """The role that a token must cover, and the account it must belong to."""
-
-    role: Role | None = None
-    account_id: int | None = None
-
-
-class Insufficient(Exception):
-    """The token is good, but not for this: `code` says why, `sentence` what to do."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.sentence = sentence
-
-
 def verify_header(
     header: str | None,
     *,
     at: datetime,
     address: str | None,
+    requirement: Requirement | None = None,
     verify: Callable[..., FoundOrNone] = verify,
     takes_basic: bool = False,
 ) -> FoundOrNone:
     """Tell whose credentials the Authorization header has. Raises `Refused`, and so for none; and
-    `TooMany` for an address that guesses, or a token that is used, too often.
+    `TooMany` for an address that guesses, or a token that is used, too often. `Insufficient` for a
+    good one that does not meet the `requirement`.
 
     `takes_basic`: an API token may also be the password of Basic, or its user name without a
     password. Not where browsers come, which send Basic by themselves.
@@ -69,7 +61,9 @@ def verify_header(
     try:
         scheme, text = _read(header, takes_basic=takes_basic)
         service = verify if scheme == APIKEY else _bearer_service(verify)
-        found: FoundOrNone = service(presented=text, at=at, address=address)
+        found: FoundOrNone = service(
+            presented=text, at=at, address=address, requirement=requirement
+        )
     except Refused as refused:
         if refused.is_guess and header.strip(BLANKS):
             process_counters.count_refusal(address, at=at)
@@ -108,15 +102,21 @@ def _token_in_basic(encoded: str) -> str:
 
 
 @sensitive_variables("presented")
-def verify_bearer(*, presented: str, at: datetime, address: str | None) -> Verified:
-    """Tell whose short-lived access token this is. Raises `Refused`."""
+def verify_bearer(
+    *,
+    presented: str,
+    at: datetime,
+    address: str | None,
+    requirement: Requirement | None = None,
+) -> Verified:
+    """Tell whose short-lived access token this is. Raises `Refused`, and `Insufficient`."""
     try:
         access = token_families.authenticate_access_token(presented, at=at, address=address)
     except Invalid:
         raise Refused(Refusal.UNKNOWN, BEARER) from None
     member = access.membership
     assert member is not None
-    return Verified(
+    found = Verified(
         token_id=None,
         account_id=member.account_id,
         membership_id=member.pk,
@@ -126,6 +126,8 @@ def verify_bearer(*, presented: str, at: datetime, address: str | None) -> Verif
         created_at=None,
         expires_at=None,
     )
+    require(found, requirement)
+    return found
 
 
 def is_bearer(header: str) -> bool:
@@ -138,27 +140,15 @@ def _bearer_service(service: Callable[..., FoundOrNone]) -> Callable[..., Any]:
     return verify_bearer if service is verify else lambda **_facts: None
 
 
-def require(found: Verified, requirement: Requirement) -> None:
-    """Raises `Insufficient` unless the token is good for what is needed."""
-    if requirement.account_id is not None and found.account_id != requirement.account_id:
-        raise Insufficient("wrong_account", "The API token belongs to another account.")
-    if requirement.role is not None and not found.role.covers(requirement.role):
-        raise Insufficient(
-            "role_too_low",
-            "The API token's role is too low for this. Use one with a higher role.",
-        )
-
-
 @sensitive_variables()  # and of all that it calls
 def verify_request(
     request: HttpRequest, *, role: Role | None = None, account_id: int | None = None
 ) -> Verified:
     """Tell whose token the request carries. Raises `Refused`; `Insufficient` if it is good but has
     a weaker role or belongs to another account; `TooMany` if it comes too often."""
-    found = verify_header(
+    return verify_header(
         request.META.get("HTTP_AUTHORIZATION"),
         at=timezone.now(),
         address=client_address(request),
+        requirement=Requirement(role, account_id),
     )
-    require(found, Requirement(role, account_id))
-    return found

@@ -107,3 +107,32 @@ class Verified(NamedTuple):
     role: Role
     created_at: datetime | None
     expires_at: datetime | None
+
+
+class Requirement(NamedTuple):
+    """The role that a token must cover, and the account it must belong to."""
+
+    role: Role | None = None
+    account_id: int | None = None
+
+
+class Insufficient(Exception):
+    """The token is good, but not for this: `code` says why, `sentence` what to do."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sentence = sentence
+
+
+def require(found: Verified, requirement: Requirement | None) -> None:
+    """Raises `Insufficient` unless the token is good for what is needed."""
+    if requirement is None:
+        return
+    if requirement.account_id is not None and found.account_id != requirement.account_id:
+        raise Insufficient("wrong_account", "The API token belongs to another account.")
+    if requirement.role is not None and not found.role.covers(requirement.role):
+        raise Insufficient(
+            "role_too_low",
+            "The API token's role is too low for this. Use one with a higher role.",
+        )

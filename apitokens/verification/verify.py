@@ -29,7 +29,13 @@ from apitokens.verification.decision import (
     compare_with_nothing,
     decide,
 )
-from apitokens.verification.refusals import Refusal, Refused, Verified
+from apitokens.verification.refusals import (
+    Refusal,
+    Refused,
+    Requirement,
+    Verified,
+    require,
+)
 from apitokens.verification.token_lookup import CachedToken, look_up
 
 logger = logging.getLogger(__name__)
@@ -45,11 +51,17 @@ _tokens: ReadLeaseCache[CachedToken] = TOKENS
 
 @sensitive_variables()  # and of all that it calls: Django looks up the stack
 def verify(
-    *, presented: str, at: datetime, address: str | None = None, by_client: bool = True
+    *,
+    presented: str,
+    at: datetime,
+    address: str | None = None,
+    by_client: bool = True,
+    requirement: Requirement | None = None,
 ) -> Verified:
     """Tell whose token this is and what it may do; record that it was used. Raises `Refused`, and
     `TooMany` for a token that is used too often, and instead of looking anything up for an address
-    that was refused too often. What is refused is no use, and does not move the last one.
+    that was refused too often. `Insufficient` for a good one that does not meet the `requirement`.
+    What is refused is no use, and does not move the last one.
 
     `address` is None if it is unknown, or if it is not the client who asks (`by_client` is false)
     but a system that was sent the token, and which has limits of its own.
@@ -68,20 +80,25 @@ def verify(
             fits = _fits(presented, fingerprint, entry)
             decision = decide(entry, fits=fits, at=at, is_fresh=True)
         assert entry is not None  # what is not cached was looked up
-        _carry_out(decision, key, entry, at=at, address=address)
-    return _answer(decision, entry, at=at, address=address)
+        _carry_out(decision, key, entry, at=at, address=address, requirement=requirement)
+    return _answer(decision, entry, at=at, address=address, requirement=requirement)
 
 
 def verify_from_cache(
-    *, presented: str, at: datetime, address: str | None = None
+    *,
+    presented: str,
+    at: datetime,
+    address: str | None = None,
+    requirement: Requirement | None = None,
 ) -> Verified | None:
     """Verify from the cache only; None if the database must be asked."""
     entry, decision, _fingerprint = _decide_from_cache(presented, at)
     if decision.action.needs_database:
         if decision is ACCEPT_AND_RECORD and entry is not None:
+            _require(entry, requirement)
             throttling.refuse_busy_token(entry.token_id, at=at)
         return None
-    return _answer(decision, entry, at=at, address=address)
+    return _answer(decision, entry, at=at, address=address, requirement=requirement)
 
 
 def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken | None, Decision, bytes]:
@@ -126,7 +143,12 @@ def _parse(presented: str, fingerprint: bytes) -> keys.Key:
 
 
 def _answer(
-    decision: Decision, entry: CachedToken | None, *, at: datetime, address: str | None
+    decision: Decision,
+    entry: CachedToken | None,
+    *,
+    at: datetime,
+    address: str | None,
+    requirement: Requirement | None,
 ) -> Verified:
     """Answer without any I/O."""
     if decision.reason is not None:
@@ -134,6 +156,7 @@ def _answer(
     assert entry is not None
     assert entry.verified is not None
     if decision is ACCEPT:
+        require(entry.verified, requirement)
         throttling.count_use(entry.token_id, at=at)
         record_use(token_id=entry.token_id, at=at, address=address)
     return entry.verified
@@ -141,9 +164,16 @@ def _answer(
 
 @sensitive_variables("key")
 def _carry_out(
-    decision: Decision, key: keys.Key, entry: CachedToken, *, at: datetime, address: str | None
+    decision: Decision,
+    key: keys.Key,
+    entry: CachedToken,
+    *,
+    at: datetime,
+    address: str | None,
+    requirement: Requirement | None,
 ) -> None:
-    """Write what the decision demands, and mark the entry."""
+    """Write what the decision demands, and mark the entry. Nothing is written for a good token that
+    is not enough: that is no use."""
     if decision is UNKNOWN:
         entry.saw_wrong_secret = True
     elif decision.reason is not None:
@@ -152,10 +182,16 @@ def _carry_out(
             _audit_denial(entry, Refused.because(decision.reason), key.id, at=at, address=address)
     elif decision is ACCEPT_AND_RECORD:
         throttling.mark_recently_valid(key, at=at)
+        _require(entry, requirement)
         throttling.count_use(key.id, at=at)
         _renew_digest(key, entry, at)
         record_use(token_id=key.id, at=at, address=address, is_first=entry.was_unused)
         entry.side_effects_done = True
+
+
+def _require(entry: CachedToken, requirement: Requirement | None) -> None:
+    assert entry.verified is not None  # of a token that is accepted
+    require(entry.verified, requirement)
 
 
 def _audit_denial(

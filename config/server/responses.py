@@ -16,12 +16,15 @@ def respond(
     text: str,
     headers: Sequence[tuple[str, str]] = (),
 ) -> Iterable[bytes]:
-    """Answer with a text of this content type, which nobody may keep."""
+    """Answer with a text of this content type, which nobody may keep. The address may be a secret
+    link."""
     body = text.encode()
     sent = [
         ("Content-Type", kind),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
+        ("Referrer-Policy", "strict-origin"),
+        ("X-Content-Type-Options", "nosniff"),
         *headers,
     ]
     start_response(f"{status.value} {status.phrase}", sent)

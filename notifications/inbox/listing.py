@@ -26,7 +26,11 @@ def inbox_of(person: Person, *, page: str | None) -> dict[str, Any]:
     """The context of one page; the same number of queries for any number of entries."""
     notices = Notice.objects.to(user_id=person.user_id, account_id=person.account_id)
     shown: Page[Notice] = Paginator(notices, PAGE_SIZE).get_page(page)
+    newest = max((notice.pk for notice in shown), default=0)
+    if shown.number > 1:
+        newest = notices.order_by("-pk").values_list("pk", flat=True).first() or 0
     return {
+        "newest": newest,
         "entries": [entry(notice) for notice in shown],
         "page": shown,
         "page_range": list(shown.paginator.get_elided_page_range(shown.number)),

@@ -18,6 +18,9 @@ from notifications.links import path_to
 from notifications.models import Notice
 from notifications.recipients import PersonRequest, person_required
 
+LONGEST_ID = 19
+"""Digits. No notice has an id of so many, and no database takes more."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,8 +60,15 @@ def read(request: PersonRequest, pk: int) -> HttpResponse:
 @require_POST
 @person_required
 def read_all(request: PersonRequest) -> HttpResponse:
-    """Mark all notices of this account as read."""
-    count = services.mark_read(person=request.person, at=timezone.now())
+    """Mark all notices of this account as read, up to the newest when the page was made."""
+    newest = request.POST.get("newest")
+    if newest is not None:
+        newest = newest if newest.isdecimal() and len(newest) < LONGEST_ID else "0"
+    count = services.mark_read(
+        person=request.person,
+        newest_id=None if newest is None else int(newest),
+        at=timezone.now(),
+    )
     words = ngettext(
         "%(count)d notice was marked as read.", "%(count)d notices were marked as read.", count
     )

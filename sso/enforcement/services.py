@@ -1,6 +1,6 @@
 """Decides who must sign in by SSO and who may bypass it, and registers that as SSO hooks."""
 
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Concat, Length, Right
 from django.http import HttpRequest
 from django.urls import reverse
@@ -10,6 +10,7 @@ from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.sign_in.mfa import has_two_factors
 from sso.connections.domains import domain_of
+from sso.connections.forcing import forcing_by_domain, forcing_memberships
 from sso.login import sso_session
 from sso.logout.services import sign_out_path
 from sso.models import Connection, Domain, Subject
@@ -59,7 +60,7 @@ def leaves_forced_domain(user: User, email: str) -> bool:
     """
     if user.is_staff:
         return False
-    return not _forcing_by_domain(user, user.email) <= _forcing_by_domain(user, email)
+    return not forcing_by_domain(user, user.email) <= forcing_by_domain(user, email)
 
 
 @sso_hooks.reauthentication_path.register
@@ -70,19 +71,6 @@ def reauthentication_path(request: HttpRequest) -> str | None:
         return None
     is_on = Connection.objects.filter(pk=session.connection_id, is_on=True).exists()
     return reverse("sso:again") if is_on else None
-
-
-def forcing_memberships(user: User) -> QuerySet[Membership]:
-    """The user's memberships in accounts that force them."""
-    domains = Domain.objects.in_force().filter(
-        connection__account=OuterRef("account"), name=Value(domain_of(user.email))
-    )
-    is_linked = Q(subject__connection__account=F("account"))
-    return (
-        Membership.objects.of(user)
-        .filter(account__connection__is_on=True, account__connection__is_forced=True)
-        .filter(Exists(domains) | is_linked)
-    )
 
 
 @sso_hooks.sso_required_expression.register
@@ -106,16 +94,6 @@ def sso_required_expression() -> Case:
 def linked_expression() -> Exists:
     """True for members who are linked with a name at the provider."""
     return Exists(Subject.objects.filter(membership=OuterRef("pk")))
-
-
-def _forcing_by_domain(user: User, email: str) -> set[int]:
-    """The accounts of the user that force everybody with an address in this domain."""
-    domains = Domain.objects.in_force().filter(
-        name=domain_of(email),
-        connection__is_forced=True,
-        connection__account__in=Membership.objects.of(user).values("account"),
-    )
-    return set(domains.values_list("connection__account", flat=True))
 
 
 def _keeps_other_sign_in(user: User, member: Membership) -> bool:

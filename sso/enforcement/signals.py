@@ -13,21 +13,23 @@ from accounts.authorization.sso_hooks import METHOD
 from accounts.models import Membership, User
 from accounts.sign_in.allauth_adapter import person
 from accounts.signals import member_leaving
-from sso.enforcement.services import forcing_memberships
+from sso.connections.forcing import forcing_memberships
 from sso.login import sso_session
-from sso.models import Subject
+from sso.models import Connection, Subject
 
 
 @receiver(user_logged_in)
 def audit_sso_bypass(user: User, request: HttpRequest, **_facts: Any) -> None:
-    """Audit a sign-in by other means in each account that forces the user."""
+    """Audit a sign-in by other means in each account that forces the user; the provider of another
+    account is one."""
     records = get_authentication_records(request, user)
-    if any(record["method"] == METHOD for record in records):
-        return
-    sso_session.clear(request)
+    if not any(record["method"] == METHOD for record in records):
+        sso_session.clear(request)
     if user.is_staff:
         return
-    for member in forcing_memberships(user):
+    began = sso_session.load(request.session)
+    used = Connection.objects.filter(pk=began.connection_id) if began else Connection.objects.none()
+    for member in forcing_memberships(user).exclude(account__in=used.values("account")):
         audit.record(
             "sso.bypassed",
             by=person(user, request),

@@ -29,7 +29,8 @@ def store(request: HttpRequest, connection: Connection, assertion: Assertion) ->
         connection.pk, assertion.name_id, assertion.name_id_format, assertion.session_index
     )
     request.session[_KEY] = list(session)
-    request.session.set_expiry(int(LIFETIME.total_seconds()))
+    # A moment. Seconds would be counted from each time that the session is saved.
+    request.session.set_expiry(LIFETIME)
 
 
 def clear(request: HttpRequest) -> None:

@@ -127,6 +127,21 @@ NO_NAMES = [
     "192.0.2.7",
     "bücher.example",
     "ftp://x",
+    "paypal\uff0ecom",
+    "paypal\u3002com",
+    "paypal\uff61com",
+    "paypal\u2024com",
+    "paypal.\u200bcom",
+    "paypal\u2060.com",
+    "https:/\u200b/evil",
+    "http:\\\\evil",
+    "https\uff1a//evil",
+    "mailto:evil@x",
+    "Tel:+18885550100",
+    "Call 1 888 555 0100 now",
+    "+1 (888) 555-0100",
+    "\uff11 \uff18\uff18\uff18 555 0100",
+    "2130706433",
     "PayPal security: your account is locked",
     "Warning! Your account will be closed today",
     "one two three four five six seven eight nine ten eleven twelve thirteen",
@@ -134,6 +149,18 @@ NO_NAMES = [
     "\u200b",
     "\u3164",
 ]
+
+
+ORDINARY = [
+    *("GmbH & Co.KG", "Müller GmbH & Co. KG", "Meier&Co.KGaA", "St. Pölten", "Acme Inc.", "Nr. 5"),
+    *("Zimmer Nr.5", "e.V. Musik", "S.A.R.L. Dupont", "Sp. z o.o.", "Projekt 2026-2027"),
+    *("Haus 12, Top 3", "有限公司。", "Data: Hub", "Tel Aviv", "می\u200cخواهم"),
+]
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_name_with_stops_and_numbers_is_welcome(name: str) -> None:
+    assert is_welcome(name, validate_name)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -154,3 +181,33 @@ def test_text_that_is_too_long_for_a_name_is_not_searched(monkeypatch: pytest.Mo
     assert search.call_count == 0
     validate_name("a" * 150)
     assert search.call_count == 1
+
+
+SECRET = "0123456789abcdef" * 4 + "01234567"
+TOKENS = {
+    "token": f"771142358${SECRET}",
+    "other spelling": f"see 771142358_{SECRET} for it",
+    "cut": f"771142358${SECRET[:20]}",
+    "secret alone": SECRET,
+    "verifier key": f"verifier_12_{SECRET}",
+    "short-lived": "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6MX0.c2lnbmF0dXJl",
+    "link": f"WzEsMl0:1xVdK7:{'s' * 43}",
+}
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_token_in_place_of_a_name_is_refused(kind: str) -> None:
+    """It was pasted into the wrong field, and would be kept, shown and mailed."""
+    for validate in (validate_line, validate_paragraphs):
+        with pytest.raises(ValidationError) as refusal:
+            validate(TOKENS[kind])
+        assert refusal.value.code == "token"
+        assert SECRET[:16] not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["Token 771142358", "771142358_deploys", "3f2a9c", "Purge after 2027_01_31", "1$ a day"]
+)
+def test_ordinary_name_is_no_token(text: str) -> None:
+    assert is_welcome(text, validate_line)
+    assert is_welcome(text, validate_paragraphs)

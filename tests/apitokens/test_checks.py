@@ -81,6 +81,7 @@ def test_portal_without_a_proxy_is_told_what_has_to_stand_in_front(settings: Set
     settings.BASE_URL, settings.TRUSTED_PROXIES = "https://tokens.example.com", []
     (message,) = said("apitokens.W004")
     assert "nginx" in str(message.hint)
+    assert "underscores" in str(message.hint)
     settings.TRUSTED_PROXIES = ["127.0.0.1"]
     assert not said("apitokens.W004")
     settings.BASE_URL, settings.TRUSTED_PROXIES = "http://localhost:8000", []

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from apitokens import keys
-from apitokens.log_redaction import RedactTokens
+from apitokens.log_redaction import RedactTokens, redact
 
 KEY = keys.make(771142358)
 TOKEN = KEY.spell()
@@ -71,3 +71,10 @@ def test_short_lived_token_is_redacted(written: io.StringIO) -> None:
     header, body, signature = "eyJhbGciOiJIUzI1NiJ9", "eyJmYW1pbHkiOiJ4In0", "c2lnbmF0dXJl-_9"
     logger.error("refused Bearer %s.%s.%s for good", header, body, signature)
     assert written.getvalue() == f"refused Bearer {header}.{body}.… for good\n"
+
+
+@pytest.mark.parametrize("stop", ["%2E", "%252e"])
+def test_signature_of_a_quoted_short_lived_token_is_hidden(stop: str) -> None:
+    text = redact(f"/?token=eyJhbGciOiJIUzI1NiJ9{stop}eyJmYW1pbHkiOiJ4In0{stop}c2lnbmF0dXJl-_9")
+
+    assert "c2lnbmF0dXJl" not in text

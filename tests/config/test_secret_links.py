@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from django.test import Client
@@ -22,6 +22,7 @@ from accounts.roles import Role
 from accounts.sign_in import email_change
 from apitokens.log_redaction import redact
 from config.celery import app
+from config.server.faults import answer_faults
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.links import SecretConverter, hide_secrets, secret_routes
 from notifications.preferences import unsubscribe
@@ -237,9 +238,40 @@ def test_any_text_in_the_place_of_the_secret_is_hidden(links: dict[str, str], na
     assert hide_secrets(f"GET {start}x HTTP/1.1").endswith("… HTTP/1.1")
 
 
+QUOTINGS: dict[str, Callable[[str], str]] = {
+    "once": lambda path: quote(path, safe=""),
+    "twice": lambda path: quote(quote(path, safe=""), safe=""),
+    "five times": lambda path: "".join(f"%25252525{ord(each):02X}" for each in path),
+    "needlessly": lambda path: path.replace("-", "%2D").replace("i", "%69"),
+}
+
+
+@every_route
+@pytest.mark.parametrize("quoted", QUOTINGS.values(), ids=QUOTINGS)
+def test_quoted_link_is_hidden_however_often(
+    client: Client, links: dict[str, str], name: str, quoted: Callable[[str], str]
+) -> None:
+    path = f"/sign-in/?next={quoted(links[name])}"
+
+    text = redact(f"GET {path} HTTP/1.1")
+
+    for spelling in (secret_of(links[name]), quoted(secret_of(links[name]))):
+        assert spelling not in text
+    assert client.get(path)["Referrer-Policy"] == "strict-origin"
+
+
+def test_what_is_unquoted_makes_no_line_of_its_own(links: dict[str, str]) -> None:
+    quoted = quote(links["accounts:invitation"], safe="")
+
+    assert redact(f"/?a=%0AWARNING%250A&next=%252F{quoted}").isprintable()
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "Not Found: /users/invitations/4711/send/",
+        "Not Found: /accounts/7/users/invitations/4711/send/?next=%2Fusers%2Finvitations%2F4711",
+        "100%25 of /profile/api-tokens/?search=50%2525",
         "Not Found: /invitations",
         "/profile/api-tokens/?q=a:b:c",
         "at 12:34:56 the task 550e8400-e29b-41d4-a716-446655440000 ended",
@@ -270,6 +302,44 @@ def test_browser_tells_nobody_where_it_was(
 
     assert answer["Referrer-Policy"] == "strict-origin"
     assert "no-store" in answer["Cache-Control"]
+
+
+@every_route
+def test_page_that_refuses_a_large_body_tells_nobody(
+    client: Client, links: dict[str, str], name: str
+) -> None:
+    """It loads style sheets, like every page."""
+    answer = client.post(links[name], b"x" * 300_000, content_type="text/plain")
+
+    assert answer.status_code == 413
+    assert answer["Referrer-Policy"] == "strict-origin"
+    assert "no-store" in answer["Cache-Control"]
+    assert "default-src 'none'" in answer["Content-Security-Policy"]
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
+def test_link_that_is_too_long_for_a_page_is_told_to_nobody(
+    client: Client, links: dict[str, str]
+) -> None:
+    """The portal cuts the query, the browser does not."""
+    path = links["accounts:invitation"]
+
+    answer = client.get(f"/sign-in/?a={'x' * 900}&b={'x' * 900}&next={path}")
+
+    assert answer["Referrer-Policy"] == "strict-origin"
+
+
+def test_answer_in_front_of_django_is_told_to_nobody(links: dict[str, str]) -> None:
+    told: list[Any] = []
+    environ = {"PATH_INFO": links["accounts:invitation"]}
+
+    def fail(_environ: Any, _start: Any) -> Any:
+        raise RuntimeError
+
+    list(answer_faults(fail)(environ, lambda *facts: told.extend(facts[1])))
+
+    assert dict(told)["Referrer-Policy"] == "strict-origin"
+    assert dict(told)["Cache-Control"] == "no-store"
 
 
 def test_page_that_knows_where_to_go_on_tells_nobody_either(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import time_machine
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.test import Client
@@ -122,6 +123,17 @@ def open_session(world: World) -> Attempt:
     """It began by password."""
     _give_password(world)
     return lambda: outcome(world.client)
+
+
+def password_session_of_14_days(world: World) -> Attempt:
+    """It began by password, and has been saved now and then."""
+    _give_password(world, remember="on")
+    return lambda: _after(world, timedelta(days=14))
+
+
+def sso_session_of_12_hours(world: World) -> Attempt:
+    single_sign_on(world)()
+    return lambda: _after(world, timedelta(hours=12))
 
 
 def password_reset_link(world: World) -> Attempt:
@@ -245,6 +257,8 @@ WAYS: dict[str, Callable[[World], Attempt]] = {
     "second factor": second_factor,
     "single sign-on": single_sign_on,
     "open session": open_session,
+    "password session of 14 days": password_session_of_14_days,
+    "single sign-on session of 12 hours": sso_session_of_12_hours,
     "password reset link": password_reset_link,
     "invitation link": invitation_link,
     "confirmation link": confirmation_link,
@@ -273,6 +287,17 @@ def outcome(client: Client, answer: Any = None) -> str:
     if page.request["PATH_INFO"] == reverse("account_login"):
         return OUT
     return {200: IN, 403: NO_ACCOUNT}[page.status_code]
+
+
+def _after(world: World, lifetime: timedelta) -> str:
+    """What the session is after its lifetime, though something was stored in it until then."""
+    for part in (0.5, 0.99):
+        with time_machine.travel(world.now + part * lifetime):
+            session = world.client.session
+            session["account"] = 0
+            session.save()
+    with time_machine.travel(world.now + lifetime + timedelta(minutes=5)):
+        return outcome(world.client)
 
 
 def in_if_ok(answer: Any) -> str:

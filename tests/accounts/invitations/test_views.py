@@ -10,7 +10,7 @@ from time_machine import TimeMachineFixture
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.members import services as members
-from accounts.models import AuditEvent, Invitation, Membership, User
+from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.sign_in import services as sign_in_services
 from accounts.tenancy.decorators import SESSION_KEY
@@ -76,6 +76,27 @@ def test_new_person_sets_a_password_and_is_in(
     assert joined.held_role is Role.ENGINEERS
     assert is_signed_in(client)
     assert client.session[SESSION_KEY] == administrator.account_id
+
+
+def test_words_of_a_stranger_who_signed_up_before_are_not_the_persons(
+    client: Client, administrator: Membership, now: datetime
+) -> None:
+    """Anybody may sign up with an address. Whoever has the mailbox is the person."""
+    words = {"account_name": "Evil Corp", "name": "Stupid Person", "language": "ru"}
+    Client().post("/sign-up/", {**words, "email": NEW, "password1": PASSWORD})
+    User.objects.filter(email=NEW).update(phone="+49 1")
+    invitations.invite(
+        account=administrator.account, email=NEW, role=Role.ENGINEERS, name="Maria", language="de",
+        by=Actor.member(administrator), at=now,
+    )  # fmt: skip
+
+    client.post(path_to(), {"password1": "another long pass phrase"})
+
+    joined = User.objects.get(email=NEW)
+    assert (joined.name, joined.language, joined.phone) == ("Maria", "de", "")
+    assert list(joined.memberships.values_list("account", flat=True)) == [administrator.account_id]
+    assert Account.objects.get(name="Evil Corp").closed_at is not None
+    assert is_signed_in(client)
 
 
 def test_new_person_reads_times_in_the_zone_of_the_browser(client: Client, invite: Any) -> None:

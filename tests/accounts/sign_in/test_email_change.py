@@ -146,6 +146,51 @@ def test_of_two_wishes_one_comes_true(browser: Client, user: Membership) -> None
     assert email_of(user) == "second@example.net"
 
 
+def test_used_link_stays_used_when_the_address_is_changed_back(
+    browser: Client, user: Membership
+) -> None:
+    """A stranger who once had access to the new mailbox must not take the user over with it."""
+    old = user.user.email
+    ask(browser)
+    link = path_in(mail_to(NEW))
+    browser.post(link)
+    ask(browser, old)
+    browser.post(path_in(mail_to(old)))
+    assert email_of(user) == old
+    assert Client().post(link).status_code == 410
+    assert email_of(user) == old
+
+
+@pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "not sent yet"])
+def test_newer_wish_ends_the_link_of_the_older_one(
+    browser: Client, user: Membership, is_sent: bool
+) -> None:
+    ask(browser, "typo@example.net")
+    link = path_in(mail_to("typo@example.net")) if is_sent else ""
+    ask(browser)
+    assert path_in(mail_to(NEW))
+    assert is_sent or not mails_to("typo@example.net")
+    assert not is_sent or Client().post(link).status_code == 410
+    assert email_of(user) != NEW
+
+
+def test_link_ends_while_it_is_used(
+    browser: Client, user: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user asks for another address between the reading of a link and the change."""
+    ask(browser)
+    link, read = path_in(mail_to(NEW)), email_change.read
+
+    def read_and_ask_anew(signed: str) -> Any:
+        change = read(signed)
+        ask(browser, "other@example.net")
+        return change
+
+    monkeypatch.setattr(email_change, "read", read_and_ask_anew)
+    assert Client().post(link).status_code == 410
+    assert email_of(user) != NEW
+
+
 def test_forged_link_is_refused(client: Client) -> None:
     assert client.post(f"{URL}WzEsMl0:1xVdK7:forged/").status_code == 410
 

@@ -513,9 +513,30 @@ class TestOperators:
         user.account.refresh_from_db()
         assert user.account.name != "Changed"
 
-    def test_operator_with_one_gets_in(self, browser: Client, user: Membership) -> None:
+    def test_operator_who_signs_in_with_one_gets_in(self, client: Client, user: Membership) -> None:
         give_app(user.user)
-        assert browser.get("/operators/").status_code == 200
+        sign_in(client, user)
+        client.post("/sign-in/second-factor/", {"code": code_at(datetime.now(UTC))})
+        assert client.get("/operators/").status_code == 200
+
+    def test_operator_who_has_one_gives_it_first(self, browser: Client, user: Membership) -> None:
+        """The session began without: a password that was stolen is not enough for it."""
+        give_app(user.user)
+        path = "/operators/apitokens/apitoken/"
+        question = browser.get(path, follow=True).redirect_chain[-1][0]
+        assert question.startswith("/sign-in/again/code/")
+        browser.post("/sign-in/again/", {"password": PASSWORD})
+        assert browser.get(path).status_code == 302
+        answer = browser.post(question, {"code": code_at(datetime.now(UTC)), "next": path})
+        assert answer["Location"] == path
+        assert browser.get(path).status_code == 200
+
+    def test_operator_who_has_a_passkey_is_asked_for_it(
+        self, browser: Client, user: Membership
+    ) -> None:
+        Authenticator.objects.create(user=user.user, type=Authenticator.Type.WEBAUTHN, data={})
+        login = browser.get("/operators/")["Location"]
+        assert browser.get(login)["Location"].startswith("/sign-in/again/passkey/")
 
     def test_nobody_is_asked_where_it_is_not_required(
         self, browser: Client, settings: Settings

@@ -10,7 +10,7 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import Membership
 from apitokens.api.responses import answer_requirement
-from apitokens.verification.authorization_header import Requirement
+from apitokens.verification.refusals import Requirement
 from apitokens.verification.verifier_keys import issue_verifier
 from apitokens.verification.verify import verify_from_cache
 from tests.accounts.jwt.conftest import log_in

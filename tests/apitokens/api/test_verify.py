@@ -17,7 +17,7 @@ from apitokens.api.responses import InvalidRequirement, read_requirement
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
-from apitokens.verification.authorization_header import Requirement
+from apitokens.verification.refusals import Requirement
 from apitokens.verification.verifier_keys import issue_verifier
 from tests.conftest import Issue
 

@@ -69,6 +69,28 @@ def test_answer_deletes_all_of_the_person_and_no_other_s(
     assert APIToken.objects.undeleted().get().issuer == engineer
 
 
+def test_token_that_was_created_after_the_question_stays(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    issue(user)
+    issue(user)
+    page = browser.get(url_of(user)).content.decode()
+    shown = re.search(r'name="shown" value="([^"]*)"', page)
+    assert shown
+    new = issue(user).token
+    browser.post(url_of(user), {"shown": shown[1]})
+    assert APIToken.objects.undeleted().get() == new
+
+
+@pytest.mark.parametrize("shown", ["", "x", "-1,1", "9" * 30])
+def test_nothing_that_was_shown_is_nothing_to_delete(
+    browser: Client, user: Membership, issue: Issue, shown: str
+) -> None:
+    issue(user)
+    browser.post(url_of(user), {"shown": shown})
+    assert undeleted() == 1
+
+
 def test_it_leads_to_no_other_host(browser: Client, user: Membership, issue: Issue) -> None:
     issue(user)
     answer = browser.post(url_of(user), {"next": "https://evil.example/"})

@@ -8,6 +8,8 @@ import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.audit import retention
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken, TokenAddress, TokenUseDay
@@ -25,6 +27,7 @@ from tests.factories import ACCOUNT_ID, MembershipFactory
 pytestmark = [pytest.mark.both, pytest.mark.django_db]
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 HOME, AWAY = "192.0.2.1", "2001:db8::1"
 
 
@@ -163,6 +166,24 @@ def test_place_of_another_token_is_news(strong: APIToken, token: APIToken) -> No
 def test_mapped_address_is_the_ipv4_one(strong: APIToken) -> None:
     store_usage([use(strong, NOON, HOME), use(strong, NOON, f"::ffff:{HOME}")])
     assert list(addresses(strong)) == [HOME]
+
+
+@pytest.mark.parametrize("days_later", [48, 200])
+def test_first_use_is_told_once_though_its_event_was_pruned(
+    strong: APIToken, days_later: int
+) -> None:
+    """Meanwhile a system that was sent the token has asked about it, and the addresses of long ago
+    are forgotten."""
+    APIToken.objects.filter(pk=strong.pk).update(created_at=NOON - timedelta(days=1))
+    store_usage([use(strong)])
+    later = NOON + timedelta(days=days_later)
+    retention.prune(before=later - timedelta(days=31), by=OPERATOR, at=later)
+    store.forget(at=later)
+    store_usage([use(strong, at=later, address=None)])
+
+    store_usage([use(strong, at=later, address="198.51.100.7")])
+
+    assert [event.details["is_first_use"] for event in news(strong)] == [False]
 
 
 def test_question_without_an_address_is_not_the_first_use_by_a_client(strong: APIToken) -> None:

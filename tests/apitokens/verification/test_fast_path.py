@@ -14,11 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts.authorization.actor import Actor
-from accounts.models import Membership
+from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens import keys
 from apitokens.cache.token_caches import TOKENS
 from apitokens.keys import Key
+from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.usage.flusher import UsageFlusher
 from config.env.networks import parse_networks
@@ -351,3 +352,26 @@ def test_token_above_its_rate_is_told_so_in_front_of_django(
     say(serve, environ(header))  # Django reads it, and refuses it
 
     assert say(shortcut(nobody), environ(header)).status.startswith("429")
+
+
+# --- What is refused is no use -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", ["role=1", "account=4711"])
+def test_token_that_is_not_enough_was_not_used(
+    engineer: Membership, issue: Issue, settings: Settings, usage_flusher: UsageFlusher, query: str
+) -> None:
+    """Neither way counts it, and it takes no place of those that are."""
+    settings.TOKEN_RATE = 1
+    header = f"APIKey {issue(engineer, role=Role.PURGE_AND_PREFETCH_API).key.spell()}"
+    for serve in (WSGIHandler(), shortcut(nobody)):
+        assert say(serve, environ(header, query)).status == "403 Forbidden"
+    assert not usage_flusher.buffer.pop_all()
+    assert not AuditEvent.objects.filter(kind="token.used_from_new_address").exists()
+
+    assert say(WSGIHandler(), environ(header)).status == "200 OK"
+    for serve in (WSGIHandler(), shortcut(nobody)):
+        assert say(serve, environ(header, query)).status == "403 Forbidden"
+        assert say(serve, environ(header)).status.startswith("429")
+    token = APIToken.objects.get()
+    assert token.last_used_at is not None

@@ -158,6 +158,12 @@ def test_short_name_keeps_its_very_characters() -> None:
         ("WWW.EVIL.EXAMPLE", "WWW[.]EVIL[.]EXAMPLE"),
         ("maria@example.com", "maria@example[.]com"),
         ("192.0.2.7", "192[.]0[.]2[.]7"),
+        ("evil\uff0eexample", "evil[.]example"),
+        ("evil\u3002example", "evil[.]example"),
+        ("evil.\u200bexample", "evil[.]example"),
+        ("http:\\\\evil", "http[:]\\\\evil"),
+        ("mailto:evil@x", "mailto[:]evil@x"),
+        ("Meier & Co.KG", "Meier & Co.KG"),
         ("J.P. Morgan v1.2", "J.P. Morgan v1.2"),
     ],
 )

@@ -1,5 +1,6 @@
 """The inbox and the bell: what a person is told, and that nobody else is."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -210,6 +211,28 @@ def test_all_notices_are_marked_as_read(browser: Client, user: Membership, tell:
     answer = browser.post(f"{INBOX}read/", follow=True)
     assert "3 notices were marked as read." in answer.content.decode()
     assert not Notice.objects.unread().exists()
+
+
+@pytest.mark.parametrize("page", ["", "?page=2"])
+def test_notice_that_came_after_the_page_stays_unread(
+    browser: Client, user: Membership, tell: Tell, page: str
+) -> None:
+    for _ in range(26):
+        tell(user)
+    newest = re.search(r'name="newest" value="(\d+)"', body(browser, INBOX + page))
+    assert newest
+    unseen = tell(user)
+    browser.post(f"{INBOX}read/", {"newest": newest[1]})
+    assert Notice.objects.unread().get() == unseen
+
+
+@pytest.mark.parametrize("newest", ["x", "-1", "9" * 30])
+def test_nonsense_for_the_newest_notice_marks_none(
+    browser: Client, user: Membership, tell: Tell, newest: str
+) -> None:
+    tell(user)
+    assert browser.post(f"{INBOX}read/", {"newest": newest}).status_code == 302
+    assert Notice.objects.unread().exists()
 
 
 @pytest.mark.parametrize("page", ["//evil.example", "1&next=//evil.example", "-1", "x"])

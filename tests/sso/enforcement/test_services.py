@@ -203,6 +203,19 @@ def test_login_by_sso_is_no_bypass(
     assert not AuditEvent.objects.filter(kind="sso.bypassed").exists()
 
 
+def test_account_that_forces_by_a_link_is_told_of_a_login_through_another_provider(
+    client: Client, forced: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    theirs = MembershipFactory.create(user=maria.user)
+    other = ConnectionFactory.create(account=theirs.account, is_forced=True)
+    SubjectFactory.create(connection=other, membership=theirs)
+
+    login_steps.sign_in(client, forced, signing)
+
+    assert is_in(client)
+    assert AuditEvent.objects.get(kind="sso.bypassed").account_id == theirs.account_id
+
+
 # --- Entry points ---------------------------------------------------------------------------------
 
 

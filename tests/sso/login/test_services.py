@@ -310,6 +310,35 @@ def test_provider_is_no_way_around_another_one_that_is_forced(
         assert log_in() == maria
 
 
+@pytest.mark.parametrize("is_forced_here", [True, False])
+def test_of_two_accounts_that_force_a_person_the_one_with_the_domain_signs_in(
+    log_in: LogIn, trusted: Connection, maria: Membership, elsewhere: Connection,
+    is_forced_here: bool,
+) -> None:  # fmt: skip
+    """The other one has linked her: it alone would be a reason to refuse her here."""
+    theirs = Membership.objects.get(account=elsewhere.account, user=maria.user)
+    SubjectFactory.create(connection=elsewhere, membership=theirs)
+    Connection.objects.filter(pk=elsewhere.pk).update(is_forced=True)
+    Connection.objects.filter(pk=trusted.pk).update(is_forced=is_forced_here)
+
+    if is_forced_here:
+        assert log_in() == maria
+    else:
+        assert_refused("other_provider", log_in)
+
+
+def test_each_of_two_accounts_that_have_linked_and_force_a_person_signs_in(
+    log_in: LogIn, trusted: Connection, maria: Membership, elsewhere: Connection
+) -> None:
+    log_in()
+    theirs = Membership.objects.get(account=elsewhere.account, user=maria.user)
+    SubjectFactory.create(connection=elsewhere, membership=theirs)
+    Connection.objects.update(is_forced=True)
+    User.objects.filter(pk=maria.user_id).update(email="maria@third.example")
+
+    assert log_in() == maria
+
+
 def test_provider_that_is_forced_elsewhere_does_not_concern_who_is_no_member_there(
     log_in: LogIn, maria: Membership, elsewhere: Connection, now: datetime
 ) -> None:
