@@ -1,4 +1,4 @@
-"""System checks of a deployment: peppers that machines share, a proxy in front, static files."""
+"""System checks of a deployment: what machines share, hosts, a proxy in front, static files."""
 
 import json
 from typing import Any
@@ -14,8 +14,7 @@ MANIFEST = "staticfiles.json"
 @register(Tags.security, deploy=True)
 def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
     """Machines that share a database must share the peppers."""
-    is_shared = settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3"
-    if not (is_shared and settings.TOKEN_PEPPERS_FILE):
+    if not (_is_shared() and settings.TOKEN_PEPPERS_FILE):
         return []
     return [
         checks.Warning(
@@ -24,6 +23,37 @@ def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
             hint="Set TOKEN_PEPPERS to the same value on every machine, for example to the content "
             "of that file.",
             id="apitokens.W001",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def own_secret_key_when_scaled(**_facts: Any) -> list[CheckMessage]:
+    """Machines that share a database must share the key that signs."""
+    if not (_is_shared() and settings.SECRET_KEY_FILE):
+        return []
+    return [
+        checks.Warning(
+            f"SECRET_KEY comes from {settings.SECRET_KEY_FILE} while the database can be shared. A "
+            "second machine would make its own, and not start.",
+            hint="Set SECRET_KEY to the same value on every machine, for example to the content of "
+            "that file.",
+            id="apitokens.W005",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def own_limits_when_scaled(**_facts: Any) -> list[CheckMessage]:
+    """Machines that share a database must share limits and the queue."""
+    if not _is_shared() or settings.REDIS_URL:
+        return []
+    return [
+        checks.Warning(
+            "REDIS_URL is not set while the database can be shared: limits of tries are counted "
+            "on each machine by itself, and each queues tasks for itself.",
+            hint="Set REDIS_URL to the same Redis on every machine.",
+            id="apitokens.W006",
         )
     ]
 
@@ -59,6 +89,10 @@ def static_files_are_collected(**_facts: Any) -> list[CheckMessage]:
             id="apitokens.W002",
         )
     ]
+
+
+def _is_shared() -> bool:
+    return bool(settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3")
 
 
 def _files() -> set[str]:

@@ -62,6 +62,7 @@ CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _is_https else []
 
 # --- Secrets -----------------------------------------------------------------------------------
 
+SECRET_KEY_FILE = None if read.text("SECRET_KEY") else DATA_DIR / "secret_key"
 SECRET_KEY = read.text("SECRET_KEY") or read_secret(DATA_DIR / "secret_key")
 SECRET_KEY_FALLBACKS = [key for key in read.text("SECRET_KEY_FALLBACKS").split(",") if key]
 
