@@ -2,11 +2,13 @@
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
+from django.http.request import validate_host
 
 MANIFEST = "staticfiles.json"
 
@@ -75,6 +77,46 @@ def proxy_stands_in_front(**_facts: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.security, deploy=True)
+def hosts_are_the_portals(**_facts: Any) -> list[CheckMessage]:
+    """Requests are answered for the portal's host, and for no other."""
+    host = _portals_host()
+    found = []
+    if "*" in settings.ALLOWED_HOSTS:
+        found.append(
+            checks.Warning(
+                "ALLOWED_HOSTS has *: requests are answered for whatever host they name.",
+                hint="List the names of the portal alone.",
+                id="apitokens.W007",
+            )
+        )
+    elif not validate_host(host, settings.ALLOWED_HOSTS):
+        found.append(
+            checks.Warning(
+                f"ALLOWED_HOSTS lacks {host}, the host of BASE_URL: all that it is asked is 400.",
+                hint="Add it, or leave ALLOWED_HOSTS out.",
+                id="apitokens.W008",
+            )
+        )
+    return found
+
+
+@register(Tags.security, deploy=True)
+def proxies_are_few(**_facts: Any) -> list[CheckMessage]:
+    """What a trusted proxy says of its client is believed."""
+    everybody = [str(each) for each in settings.TRUSTED_PROXIES if each.prefixlen == 0]
+    if not everybody:
+        return []
+    return [
+        checks.Warning(
+            f"TRUSTED_PROXIES has {everybody[0]}: everybody can tell the portal any address for "
+            "theirs, and escape its limits.",
+            hint="List the addresses or networks of your proxies alone.",
+            id="apitokens.W009",
+        )
+    ]
+
+
 @register(deploy=True)
 def static_files_are_collected(**_facts: Any) -> list[CheckMessage]:
     """Pages name static files by their content, and fail without the manifest that knows it."""
@@ -89,6 +131,11 @@ def static_files_are_collected(**_facts: Any) -> list[CheckMessage]:
             id="apitokens.W002",
         )
     ]
+
+
+def _portals_host() -> str:
+    host = urlsplit(settings.BASE_URL).hostname or ""
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_shared() -> bool:

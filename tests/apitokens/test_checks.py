@@ -1,5 +1,6 @@
 """What operators hear from `manage.py check` before it hurts."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,26 @@ def test_portal_without_a_proxy_is_told_what_has_to_stand_in_front(settings: Set
     settings.BASE_URL, settings.TRUSTED_PROXIES = "https://tokens.example.com", []
     (message,) = said("apitokens.W004")
     assert "nginx" in str(message.hint)
-    settings.TRUSTED_PROXIES = ["127.0.0.1"]
+    settings.TRUSTED_PROXIES = [ip_network("127.0.0.1")]
     assert not said("apitokens.W004")
     settings.BASE_URL, settings.TRUSTED_PROXIES = "http://localhost:8000", []
     assert not said("apitokens.W004")
+
+
+@pytest.mark.django_db
+def test_hosts_that_are_wrong_or_too_many_are_told(settings: Settings) -> None:
+    settings.BASE_URL, settings.ALLOWED_HOSTS = "https://tokens.example.com", ["a.example"]
+    (message,) = said("apitokens.W008")
+    assert "tokens.example.com" in message.msg
+    settings.ALLOWED_HOSTS = ["*"]
+    assert said("apitokens.W007")
+    settings.ALLOWED_HOSTS = [".example.com"]
+    assert not (said("apitokens.W007") or said("apitokens.W008"))
+
+
+@pytest.mark.django_db
+def test_trust_in_everybody_is_told(settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/8"), ip_network("::/0")]
+    assert said("apitokens.W009")
+    settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/8")]
+    assert not said("apitokens.W009")
