@@ -107,6 +107,7 @@ MIDDLEWARE = [
     "accounts.http.cors.allow_listed_origins",
     "config.middleware.limit_body_size",
     "config.middleware.require_https_and_no_store_for_api",
+    "config.middleware.refuse_compressed_bodies",
     "config.middleware.answer_while_busy",
     "config.middleware.skip_middleware_for_verification",
     "config.database.limits.limit_waits",

@@ -1,8 +1,8 @@
 """`/iam/auth/introspect` (RFC 7662): a resource server asks about a token that it was sent.
 
-The server shows a verifier key of its own, as a Bearer token, as the password of Basic, or in the
-form's field `client_secret` (RFC 6749, 2.3.1), or as the user name of Basic without a password. Of whatever is not good it is told
-`{"active": false}` and nothing more.
+The server shows a verifier key of its own: as a Bearer token, as the password of Basic (or as the
+user name without one), or in the form's field `client_secret` (RFC 6749, 2.3.1). Of whatever is not
+good it is told `{"active": false}` and nothing more.
 """
 
 import re
