@@ -3,8 +3,8 @@
 Providers change how they write an address, as when a person's entry is edited. That must not lock
 the person out, and must not make two people one either. So what is exactly the same comes first;
 else an address finds another spelling of itself only if there is one, and only where that was sent
-as an address too. A persistent NameID (Core 8.3.7) may differ from another by its case alone, so that
-it takes the member's own address, vouched for beside it, to tell that a spelling is theirs.
+as an address too. A persistent NameID (Core 8.3.7) may differ from another by its case alone: it
+takes the member's own address, vouched for beside it, to tell that a spelling is theirs.
 """
 
 import unicodedata

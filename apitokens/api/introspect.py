@@ -20,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.api.refusals import BAD_REQUEST, MISSING, throttled_body
+from accounts.email_addresses import SURROUNDING
 from accounts.http.client_ip import client_address
 from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany
@@ -34,8 +35,6 @@ from apitokens.verification.verify import verify
 BAD_CALLER = "Bad verifier key"
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 20
-SURROUNDING = " \t\r\n\xa0\u200b\ufeff"
-"""What is copied along with a token or key, or read from a file. None has any of it."""
 _KEY_BEGINS = re.compile(keys.VERIFIER)
 Fields = dict[str, list[str]]
 IN_THE_ADDRESS = (

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.email_addresses import SURROUNDING
 from accounts.models import Membership
 from accounts.roles import Role
 from sso.login import services as login
@@ -232,7 +233,8 @@ ADDRESSES = st.sampled_from(
 def test_addresses_are_the_same_if_only_ascii_case_differs(one: str, other: str) -> None:
     if is_same(one, EMAIL_FORMAT, other, EMAIL_FORMAT):
         assert one == other or (
-            one.strip(" \t\r\n").lower() == other.strip(" \t\r\n").lower() and one.isascii()
+            one.strip(SURROUNDING).lower() == other.strip(SURROUNDING).lower()
+            and one.strip(SURROUNDING).isascii()
         )
     assert is_same(one, PERSISTENT, other, EMAIL_FORMAT) == (one == other)
     assert is_same(one, EMAIL_FORMAT, one, EMAIL_FORMAT)
