@@ -81,7 +81,7 @@ def proxy_stands_in_front(**_facts: Any) -> list[CheckMessage]:
 def hosts_are_the_portals(**_facts: Any) -> list[CheckMessage]:
     """Requests are answered for the portal's host, and for no other."""
     host = _portals_host()
-    found = []
+    found: list[CheckMessage] = []
     if "*" in settings.ALLOWED_HOSTS:
         found.append(
             checks.Warning(

@@ -59,7 +59,7 @@ class BrowserTimeZone(forms.CharField):
 class AddressField(forms.EmailField):
     """An e-mail address, without what was copied along with it."""
 
-    def to_python(self, value: Any) -> str:
+    def to_python(self, value: Any) -> str | None:
         return super().to_python(value.strip(SURROUNDING) if isinstance(value, str) else value)
 
 
