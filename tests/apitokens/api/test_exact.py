@@ -200,7 +200,7 @@ def test_body_of_another_kind_or_too_large_is_refused_as_described(
             asked += 1
             assert answer.status_code == status, (path, method)
         packed: Any = gzip.compress(b"{}")
-        coding = {"HTTP_CONTENT_ENCODING": "gzip"}
+        coding: Any = {"HTTP_CONTENT_ENCODING": "gzip"}
         answer = caller.generic(method.upper(), address, packed, "application/json", **coding)
         assert answer.status_code == 415, (path, method)
         assert "Content-Encoding" in answer.json()["message"]
