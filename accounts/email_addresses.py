@@ -5,6 +5,8 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 LONGEST = 254
+SURROUNDING = " \t\r\n\xa0\u200b\ufeff"
+"""What is copied along with an address, a token or a key, and is no part of any."""
 
 
 def normal_email(text: str) -> str:
@@ -13,7 +15,7 @@ def normal_email(text: str) -> str:
     Raises `ValidationError`, also for other scripts: their letters look like Latin ones, and an
     address that only looks like a colleague's must not be accepted.
     """
-    email = text.strip(" \t\r\n")
+    email = text.strip(SURROUNDING)
     if not email.isascii():
         raise ValidationError(
             _("Write the address in plain Latin letters, without accents or other scripts."),

@@ -1,12 +1,14 @@
-"""System checks of a deployment: peppers that machines share, a proxy in front, static files."""
+"""System checks of a deployment: what machines share, hosts, a proxy in front, static files."""
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
+from django.http.request import validate_host
 
 MANIFEST = "staticfiles.json"
 
@@ -14,8 +16,7 @@ MANIFEST = "staticfiles.json"
 @register(Tags.security, deploy=True)
 def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
     """Machines that share a database must share the peppers."""
-    is_shared = settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3"
-    if not (is_shared and settings.TOKEN_PEPPERS_FILE):
+    if not (_is_shared() and settings.TOKEN_PEPPERS_FILE):
         return []
     return [
         checks.Warning(
@@ -24,6 +25,37 @@ def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
             hint="Set TOKEN_PEPPERS to the same value on every machine, for example to the content "
             "of that file.",
             id="apitokens.W001",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def own_secret_key_when_scaled(**_facts: Any) -> list[CheckMessage]:
+    """Machines that share a database must share the key that signs."""
+    if not (_is_shared() and settings.SECRET_KEY_FILE):
+        return []
+    return [
+        checks.Warning(
+            f"SECRET_KEY comes from {settings.SECRET_KEY_FILE} while the database can be shared. A "
+            "second machine would make its own, and not start.",
+            hint="Set SECRET_KEY to the same value on every machine, for example to the content of "
+            "that file.",
+            id="apitokens.W005",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def own_limits_when_scaled(**_facts: Any) -> list[CheckMessage]:
+    """Machines that share a database must share limits and the queue."""
+    if not _is_shared() or settings.REDIS_URL:
+        return []
+    return [
+        checks.Warning(
+            "REDIS_URL is not set while the database can be shared: limits of tries are counted "
+            "on each machine by itself, and each queues tasks for itself.",
+            hint="Set REDIS_URL to the same Redis on every machine.",
+            id="apitokens.W006",
         )
     ]
 
@@ -46,6 +78,46 @@ def proxy_stands_in_front(**_facts: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.security, deploy=True)
+def hosts_are_the_portals(**_facts: Any) -> list[CheckMessage]:
+    """Requests are answered for the portal's host, and for no other."""
+    host = _portals_host()
+    found: list[CheckMessage] = []
+    if "*" in settings.ALLOWED_HOSTS:
+        found.append(
+            checks.Warning(
+                "ALLOWED_HOSTS has *: requests are answered for whatever host they name.",
+                hint="List the names of the portal alone.",
+                id="apitokens.W007",
+            )
+        )
+    elif not validate_host(host, settings.ALLOWED_HOSTS):
+        found.append(
+            checks.Warning(
+                f"ALLOWED_HOSTS lacks {host}, the host of BASE_URL: all that it is asked is 400.",
+                hint="Add it, or leave ALLOWED_HOSTS out.",
+                id="apitokens.W008",
+            )
+        )
+    return found
+
+
+@register(Tags.security, deploy=True)
+def proxies_are_few(**_facts: Any) -> list[CheckMessage]:
+    """What a trusted proxy says of its client is believed."""
+    everybody = [str(each) for each in settings.TRUSTED_PROXIES if each.prefixlen == 0]
+    if not everybody:
+        return []
+    return [
+        checks.Warning(
+            f"TRUSTED_PROXIES has {everybody[0]}: everybody can tell the portal any address for "
+            "theirs, and escape its limits.",
+            hint="List the addresses or networks of your proxies alone.",
+            id="apitokens.W009",
+        )
+    ]
+
+
 @register(deploy=True)
 def static_files_are_collected(**_facts: Any) -> list[CheckMessage]:
     """Pages name static files by their content, and fail without the manifest that knows it."""
@@ -60,6 +132,15 @@ def static_files_are_collected(**_facts: Any) -> list[CheckMessage]:
             id="apitokens.W002",
         )
     ]
+
+
+def _portals_host() -> str:
+    host = urlsplit(settings.BASE_URL).hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_shared() -> bool:
+    return bool(settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3")
 
 
 def _files() -> set[str]:

@@ -203,7 +203,10 @@ class APIToken(models.Model):
 
 class PepperCheck(models.Model):
     """A value by which the database knows a pepper that it does not have. Numbers are never used
-    again, so that a row stays when its pepper retires."""
+    again, so that a row stays when its pepper retires. Row 0, which no pepper has, is the
+    `SECRET_KEY` of the process that has started last."""
+
+    SECRET_KEY = 0
 
     number = models.PositiveSmallIntegerField(primary_key=True)
     check_value = models.BinaryField(max_length=keys.DIGEST_BYTES, editable=False)

@@ -1,8 +1,8 @@
-"""Tells whether this process has the peppers that the database knows.
+"""Tells whether this process has the peppers and the `SECRET_KEY` that the database knows.
 
 With a wrong pepper, or without one that keys depend on, a process would refuse good tokens as
-unknown, and nobody would see why. So the database keeps a check value of each pepper, and a process
-that does not fit does not serve.
+unknown, and nobody would see why; with another `SECRET_KEY` it would refuse the sign-ins of others.
+So the database keeps a check value of each, and a process that does not fit does not serve.
 """
 
 import hmac
@@ -20,7 +20,7 @@ from django.db.models import Model, Q
 from django.utils import timezone
 
 from apitokens.models import APIToken, PepperCheck, VerifierKey
-from apitokens.peppers import check_value
+from apitokens.peppers import check_value, secret_key_check_value
 from notifications.health import report
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,12 @@ LACKING = (
     "would be refused as unknown. Put it back until each of them was used once or has ended, or "
     "end them with manage.py revoke_tokens --pepper {number}."
 )
+WRONG_KEY = (
+    "Neither SECRET_KEY nor one of SECRET_KEY_FALLBACKS of this process is the SECRET_KEY that the "
+    "database knows: it would refuse the sign-ins of the other processes, and second factors. Set "
+    "SECRET_KEY (or DATA_DIR/secret_key) as in the other processes. If the former one is lost, "
+    "manage.py accept_secret_key makes this one known."
+)
 
 
 class WrongPeppers(Exception):
@@ -43,26 +49,40 @@ class WrongPeppers(Exception):
 
 @report.faults.register
 def faults(at: datetime) -> list[str]:
-    """Sentences about peppers of this process that are wrong, or that it lacks. Writes nothing."""
+    """Sentences about secrets of this process that are wrong, or that it lacks. Writes nothing."""
     lacking = sorted(_in_use_but_lacking(at))
-    return wrong_peppers() + [LACKING.format(number=number) for number in lacking]
+    return wrong_secrets() + [LACKING.format(number=number) for number in lacking]
 
 
-def wrong_peppers() -> list[str]:
-    """A sentence about each pepper that is not the one that the database knows by its number."""
+def wrong_secrets() -> list[str]:
+    """A sentence about each pepper that is not the one that the database knows by its number, and
+    about a `SECRET_KEY` that is not known."""
     known = _known()
-    return [
+    sentences = [
         WRONG.format(number=number)
         for number, pepper in settings.TOKEN_PEPPERS.items()
         if number in known and not hmac.compare_digest(known[number], check_value(pepper))
     ]
+    secret_key = known.get(PepperCheck.SECRET_KEY)
+    if secret_key is not None and secret_key not in _secret_keys():
+        sentences.append(WRONG_KEY)
+    return sentences
+
+
+def accept_secret_key(*, at: datetime) -> None:
+    """Make the `SECRET_KEY` of this process the known one, whatever was known before."""
+    first = _secret_keys()[0]
+    PepperCheck.objects.update_or_create(
+        number=PepperCheck.SECRET_KEY, defaults={"check_value": first, "first_seen_at": at}
+    )
 
 
 def require_right_peppers(*, at: datetime) -> None:
     """Raises `WrongPeppers`, and Django's database errors if the database cannot be read.
 
     Peppers that the database sees for the first time become known to it. Of processes that show
-    different ones at the same moment one is first, and the others are wrong.
+    different ones at the same moment one is first, and the others are wrong. A `SECRET_KEY` that
+    comes with the known one among its fallbacks becomes the known one.
     """
     found = faults(at)
     if not found and _record_new(at):
@@ -113,10 +133,10 @@ class PepperGuard:
 def peppers_are_the_known_ones(
     databases: Sequence[str] | None = None, **_facts: Any
 ) -> list[CheckMessage]:
-    """The peppers must be those that the database knows by their numbers."""
+    """The peppers must be those that the database knows by their numbers, and so must the key."""
     if not _has_tables(databases, PepperCheck):
         return []
-    sentences = wrong_peppers()
+    sentences = wrong_secrets()
     return [checks.Error(sentence, id="apitokens.E002") for sentence in sentences]
 
 
@@ -173,14 +193,20 @@ def _other_numbers() -> Q:
 
 
 def _record_new(at: datetime) -> bool:
-    """Make new peppers known to the database; True if there were any. A database that is read only
+    """Make new secrets known to the database; True if there were any. A database that is read only
     does not learn of them, and that is no reason not to serve."""
-    new = list(_new_checks(at))
-    if not new:
+    known = _known()
+    new = list(_new_checks(known, at))
+    former = known.get(PepperCheck.SECRET_KEY)
+    is_promoted = former is not None and former != _secret_keys()[0]
+    if not (new or is_promoted):
         return False
     try:
         with transaction.atomic():
             PepperCheck.objects.bulk_create(new, ignore_conflicts=True)
+            if is_promoted:
+                row = PepperCheck.objects.filter(number=PepperCheck.SECRET_KEY, check_value=former)
+                row.update(check_value=_secret_keys()[0], first_seen_at=at)
     except Error as error:
         if not _is_read_only(error):
             raise
@@ -194,11 +220,18 @@ def _is_read_only(error: Error) -> bool:
     return getattr(error.__cause__, "sqlstate", None) == "25006" or "readonly" in str(error)
 
 
-def _new_checks(at: datetime) -> Iterator[PepperCheck]:
-    known = _known()
-    for number, pepper in settings.TOKEN_PEPPERS.items():
+def _new_checks(known: dict[int, bytes], at: datetime) -> Iterator[PepperCheck]:
+    values = {number: check_value(pepper) for number, pepper in settings.TOKEN_PEPPERS.items()}
+    values[PepperCheck.SECRET_KEY] = _secret_keys()[0]
+    for number, value in values.items():
         if number not in known:
-            yield PepperCheck(number=number, check_value=check_value(pepper), first_seen_at=at)
+            yield PepperCheck(number=number, check_value=value, first_seen_at=at)
+
+
+def _secret_keys() -> list[bytes]:
+    """Check values of `SECRET_KEY`, which signs, and of its fallbacks, which only verify."""
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return [secret_key_check_value(key) for key in keys]
 
 
 def _has_tables(databases: Sequence[str] | None, model: type[Model]) -> bool:

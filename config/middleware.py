@@ -25,6 +25,8 @@ HEALTH_PATH = "/healthz"
 SAML_PATH = "/saml/"
 LONGEST_VALUE, LONGEST_QUERY = 2_100, 2_500
 """Characters of one parameter, and of all. The longest that a page has are 200 ids of tokens."""
+NOT_COMPRESSED = "Send the body as it is, without Content-Encoding: it is not unpacked here."
+PLAIN_TEXT = "text/plain; charset=utf-8"
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
@@ -77,6 +79,25 @@ def limit_body_size(get_response: Handler) -> Handler:
         if is_api(request):
             return JsonResponse({"message": "The body is too large."}, status=413)
         return render(request, "413.html", status=413)
+
+    return handle
+
+
+def refuse_compressed_bodies(get_response: Handler) -> Handler:
+    """Refuse bodies with a `Content-Encoding` (RFC 9110, 15.5.16): nothing here unpacks them, and
+    they would be read as text that is broken. Verification reads no body."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        coding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+        is_plain = coding in ("", "identity") or not _content_length(request)
+        if is_plain or request.path_info == _verify_path():
+            return get_response(request)
+        if is_api(request):
+            response: HttpResponse = JsonResponse({"message": NOT_COMPRESSED}, status=415)
+        else:
+            response = HttpResponse(f"{NOT_COMPRESSED}\n", status=415, content_type=PLAIN_TEXT)
+        response.headers["Accept-Encoding"] = "identity"
+        return response
 
     return handle
 

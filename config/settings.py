@@ -21,13 +21,14 @@ from config.env.databases import parse_database_url, sqlite_database
 from config.env.networks import parse_allowed_hosts, parse_host, parse_networks
 from config.env.numbers import parse_number
 from config.env.peppers import parse_peppers
-from config.env.secret_files import data_folder, read_secret
+from config.env.secret_files import data_folder, parse_fallbacks, parse_secret, read_secret
 from config.env.urls import (
     ehlo_name,
     origin_of,
     parse_base_url,
     parse_email_url,
     parse_origins,
+    parse_passkey_origins,
     parse_redis_url,
     parse_sender,
 )
@@ -62,8 +63,9 @@ CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _is_https else []
 
 # --- Secrets -----------------------------------------------------------------------------------
 
-SECRET_KEY = read.text("SECRET_KEY") or read_secret(DATA_DIR / "secret_key")
-SECRET_KEY_FALLBACKS = [key for key in read.text("SECRET_KEY_FALLBACKS").split(",") if key]
+SECRET_KEY_FILE = None if read.text("SECRET_KEY") else DATA_DIR / "secret_key"
+SECRET_KEY = parse_secret(read.text("SECRET_KEY")) or read_secret(DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = parse_fallbacks(read.text("SECRET_KEY_FALLBACKS"))
 
 # Peppers key the digests of API tokens: "2:<64 hex>,1:<64 hex>", new digests by the first listed.
 TOKEN_PEPPERS_FILE = None if read.text("TOKEN_PEPPERS") else DATA_DIR / "token_peppers"
@@ -105,6 +107,7 @@ MIDDLEWARE = [
     "config.middleware.bound_query",
     "accounts.http.cors.allow_listed_origins",
     "config.middleware.require_https_and_no_store_for_api",
+    "config.middleware.refuse_compressed_bodies",
     "config.middleware.answer_while_busy",
     "config.middleware.skip_middleware_for_verification",
     "config.database.limits.limit_waits",
@@ -269,13 +272,7 @@ MFA_FORMS = {
 }
 
 # Origins of the pages that may ask for a passkey: the portal's own, and other ones of its host.
-PASSKEY_ORIGINS = [
-    origin_of(_base),
-    *(
-        origin_of(urlsplit(text))
-        for text in parse_origins("PASSKEY_ORIGINS", read.texts("PASSKEY_ORIGINS"))
-    ),
-]
+PASSKEY_ORIGINS = parse_passkey_origins(read.texts("PASSKEY_ORIGINS"), _base)
 
 # Networks whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 TRUSTED_PROXIES = parse_networks(read.texts("TRUSTED_PROXIES"))

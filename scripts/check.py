@@ -86,6 +86,7 @@ def _deployment(environment: dict[str, str]) -> str:
     production = {
         "BASE_URL": "https://tokens.example.com",
         "EMAIL_URL": "smtp+tls://portal:password@mail.example.com:587",
+        "FROM_EMAIL": "Permatoken <noreply@example.com>",
         "HSTS_INCLUDE_SUBDOMAINS": "true",
         "HSTS_PRELOAD": "true",
         "SECRET_KEY": secrets.token_urlsafe(64),

@@ -3,8 +3,11 @@
 Providers change how they write an address, as when a person's entry is edited. That must not lock
 the person out, and must not make two people one either. So what is exactly the same comes first;
 else an address finds another spelling of itself only if there is one, and only where that was sent
-as an address too. A persistent NameID (Core 8.3.7) may differ from another by its case alone.
+as an address too. A persistent NameID (Core 8.3.7) may differ from another by its case alone: it
+takes the member's own address, vouched for beside it, to tell that a spelling is theirs.
 """
+
+import unicodedata
 
 from accounts.email_addresses import known_email
 from sso.models import Connection, Subject
@@ -33,6 +36,18 @@ def is_same(name_id: str, name_format: str, other: str, other_format: str) -> bo
     """True if both NameIDs are one person's at one provider."""
     address = _address(name_id, name_format)
     return name_id == other or (address is not None and address == _address(other, other_format))
+
+
+def is_spelling_of(subject: Subject, name_id: str) -> bool:
+    """True if the NameID is the subject's but for case, surrounding space and composition, and no
+    other subject's at this provider. The caller has found the member by their vouched address."""
+    names = Subject.objects.filter(connection=subject.connection_id).values_list("name_id")
+    same = [each for (each,) in names.iterator() if _folded(each) == _folded(name_id)]
+    return same == [subject.name_id]
+
+
+def _folded(name_id: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name_id.strip()).lower())
 
 
 def _address(name_id: str, name_format: str) -> str | None:

@@ -14,7 +14,7 @@ from apitokens.tokens import services as token_services
 from apitokens.tokens.services import Issued
 from sso.models import Certificate, Connection, Domain, Subject
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "swim marble tuesday copper"
 ACCOUNT_ID = 7_000_001
 """The id of the account that most tests share: it stands in the addresses of its pages."""
 

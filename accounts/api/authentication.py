@@ -35,7 +35,7 @@ class BearerAuthentication(BaseAuthentication):
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
         header = request.META.get("HTTP_AUTHORIZATION", "")
-        scheme, _, token = header.strip().partition(" ")
+        scheme, _, token = header.replace("\t", " ").strip().partition(" ")
         if scheme.lower() != "bearer":
             return None
         address = client_address(request._request)

@@ -82,7 +82,7 @@ NO_REFRESH = refusal("A refresh token that is not good, or was used", message=au
             "Signing in",
             {
                 "username": "maria@example.com",
-                "password": "correct horse battery staple",
+                "password": "swim marble tuesday copper",
                 "one_time_password": "123456",
             },
         )

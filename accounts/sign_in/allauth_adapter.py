@@ -72,7 +72,10 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
 
     @sensitive_variables("password")
     def clean_password(self, password: str, user: User | None = None) -> str:
-        refuse_weak_password(password, user or User())
+        """A new user's is left to `SignUpForm`, which knows their name and company: once is enough
+        of what takes time."""
+        if user is None or not user._state.adding:
+            refuse_weak_password(password, user or User())
         return password  # as typed: it is compared with what is typed once more
 
     def is_safe_url(self, url: str) -> bool:

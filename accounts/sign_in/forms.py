@@ -21,7 +21,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from accounts.authorization import sso_hooks
-from accounts.email_addresses import known_email, normal_email
+from accounts.email_addresses import SURROUNDING, known_email, normal_email
 from accounts.languages import language_for
 from accounts.models import User, validate_time_zone
 from accounts.passwords.policy import refuse_weak_password
@@ -56,9 +56,17 @@ class BrowserTimeZone(forms.CharField):
         return name
 
 
+class AddressField(forms.EmailField):
+    """An e-mail address, without what was copied along with it."""
+
+    def to_python(self, value: Any) -> str | None:
+        return super().to_python(value.strip(SURROUNDING) if isinstance(value, str) else value)
+
+
 class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        _let_blanks_go(self, "login")
         _reword(self, login=_("E-mail"), password=_("Password"))
         self.fields["login"].widget.attrs["autocomplete"] = "username"
         self.fields["password"].help_text = ""
@@ -85,7 +93,7 @@ class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
 class AddressForm(forms.Form):
     """The first step of signing in: the e-mail address."""
 
-    login = forms.EmailField(
+    login = AddressField(
         label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username"})
     )
 
@@ -106,6 +114,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        _let_blanks_go(self, "email")
         _reword(self, email=_("E-mail"), password1=_("Password"))
         self.fields["password1"].help_text = GOOD_PASSWORD
         for field, autocomplete in (("account_name", "organization"), ("name", "name")):
@@ -150,6 +159,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
 class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]  # allauth has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        _let_blanks_go(self, "email")
         _reword(self, email=_("E-mail"))
 
     def save(self, request: HttpRequest, **_kwargs: Any) -> str:
@@ -211,12 +221,17 @@ class AppForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth has no types
 class EmailForm(forms.Form):
     """The new address to sign in with."""
 
-    email = forms.EmailField(
+    email = AddressField(
         label=_("New e-mail"), widget=forms.EmailInput(attrs={"autocomplete": "email"})
     )
 
     def clean_email(self) -> str:
         return normal_email(self.cleaned_data["email"])
+
+
+def _let_blanks_go(form: forms.Form, name: str) -> None:
+    """Have our field for an address in the place of allauth's."""
+    form.fields[name] = AddressField(widget=form.fields[name].widget)
 
 
 def _forced() -> ValidationError:

@@ -81,12 +81,12 @@ def use_code(*, user: User, code: str, at: datetime) -> Authenticator | None:
 
 
 def normal_code(text: str) -> str:
-    """The code without blanks and invisible characters, its digits in ASCII: keyboards of other
-    scripts type others, and full-width ones come from input methods."""
+    """The code without blanks, hyphens and invisible characters, its digits in ASCII: keyboards of
+    other scripts type others, and full-width ones come from input methods."""
     return "".join(
         str(unicodedata.decimal(each)) if each.isdecimal() else each
         for each in text
-        if not each.isspace() and unicodedata.category(each) != "Cf"
+        if not each.isspace() and unicodedata.category(each) not in ("Cf", "Pd")
     )
 
 

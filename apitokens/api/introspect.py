@@ -1,12 +1,12 @@
 """`/iam/auth/introspect` (RFC 7662): a resource server asks about a token that it was sent.
 
-The server shows a verifier key of its own, as a Bearer token, as the password of Basic, or in the
-form's field `client_secret` (RFC 6749, 2.3.1). Of whatever is not good it is told
-`{"active": false}` and nothing more.
+The server shows a verifier key of its own: as a Bearer token, as the password of Basic (or as the
+user name without one), or in the form's field `client_secret` (RFC 6749, 2.3.1). Of whatever is not
+good it is told `{"active": false}` and nothing more.
 """
 
-import base64
-import binascii
+import re
+from codecs import BOM_UTF8
 from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
@@ -20,12 +20,14 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.api.refusals import BAD_REQUEST, MISSING, throttled_body
+from accounts.email_addresses import SURROUNDING
 from accounts.http.client_ip import client_address
 from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany
+from apitokens import keys
 from apitokens.api.responses import Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
-from apitokens.verification.authorization_header import verify_bearer
+from apitokens.verification.authorization_header import token_in_basic, verify_bearer
 from apitokens.verification.refusals import Refusal, Refused, Verified
 from apitokens.verification.verifier_keys import authenticate_verifier
 from apitokens.verification.verify import verify
@@ -33,6 +35,7 @@ from apitokens.verification.verify import verify
 BAD_CALLER = "Bad verifier key"
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 20
+_KEY_BEGINS = re.compile(keys.VERIFIER)
 Fields = dict[str, list[str]]
 IN_THE_ADDRESS = (
     "Send the token in the body: addresses end up in logs. Whoever reads them has this one now."
@@ -78,9 +81,10 @@ def introspect(request: HttpRequest) -> HttpResponse:
 @sensitive_variables()
 def _shown_in_header(request: HttpRequest) -> str:
     """The text that is shown as a verifier key. Raises `Refused`."""
-    scheme, _space, text = request.META["HTTP_AUTHORIZATION"].strip().partition(" ")
+    header = request.META["HTTP_AUTHORIZATION"].replace("\t", " ")
+    scheme, _space, text = header.strip().partition(" ")
     if scheme.lower() == "basic":
-        return _password(text.strip())
+        return _key_in_basic(text.strip())
     if scheme.lower() != "bearer":
         raise Refused(Refusal.MISSING, "verifier_missing")
     return str(text.strip())
@@ -92,7 +96,7 @@ def _shown_in_form(fields: Fields) -> str:
     shown = fields.get("client_secret", [])
     if len(shown) != 1:
         raise Refused(Refusal.MISSING, "verifier_missing")
-    return shown[0]
+    return shown[0].strip(SURROUNDING)
 
 
 def _refuse_two_ways(fields: Fields) -> None:
@@ -114,13 +118,12 @@ def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) 
 
 
 @sensitive_variables()
-def _password(encoded: str) -> str:
-    """The password of Basic credentials; the user name is ignored."""
+def _key_in_basic(encoded: str) -> str:
+    """The verifier key in Basic credentials; empty if there is none, which is malformed."""
     try:
-        pair = base64.b64decode(encoded, validate=True).decode("latin-1")
-    except (binascii.Error, ValueError):
+        return token_in_basic(encoded, begins=_KEY_BEGINS)
+    except Refused:
         return ""
-    return pair.partition(":")[2]
 
 
 def _is_form(request: HttpRequest) -> bool:
@@ -134,7 +137,7 @@ def _fields(request: HttpRequest) -> Fields:
         status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         raise BadQuestion(status, f"Send the field token as a form, with Content-Type: {FORM}.")
     try:
-        text = request.body.decode(errors="replace")
+        text = request.body.removeprefix(BOM_UTF8).decode(errors="replace")
         return parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise BadQuestion(400, "Send fewer fields: only token is looked at.") from None
@@ -146,9 +149,10 @@ def _asked_token(request: HttpRequest, fields: Fields) -> str:
     if request.META.get("QUERY_STRING"):
         raise BadQuestion(400, IN_THE_ADDRESS)
     tokens = fields.get("token", [])
-    if len(tokens) != 1 or not tokens[0]:
+    token = tokens[0].strip(SURROUNDING) if len(tokens) == 1 else ""
+    if not token:
         raise BadQuestion(400, "Send the token that you ask about in the field token, once.")
-    return tokens[0]
+    return token
 
 
 @sensitive_variables("token")

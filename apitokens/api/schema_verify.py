@@ -227,7 +227,7 @@ def _introspect() -> dict[str, Any]:
                 hint="There is no such verifier key.",
             ),
             "415": _answer(
-                "The body is no form",
+                "The body is no form, or has a `Content-Encoding`",
                 "Error",
                 error="invalid_request",
                 message=BAD_REQUEST,

@@ -81,19 +81,23 @@ def _read(header: str, *, takes_basic: bool) -> tuple[str, str]:
     if scheme in (APIKEY, BEARER):
         return scheme, text
     if scheme == BASIC and takes_basic:
-        return APIKEY, _token_in_basic(text)
+        return APIKEY, token_in_basic(text)
+    if "\t" in scheme:  # some write one for the space; nothing else has any
+        return _read(header.replace("\t", " "), takes_basic=takes_basic)
     raise Refused(Refusal.MISSING if header and header.isascii() else Refusal.MALFORMED)
 
 
 @sensitive_variables()
-def _token_in_basic(encoded: str) -> str:
-    """The API token in Basic credentials. Raises `Refused` if there is none: they may be meant for
-    another service, and `malformed` if it is not clear which of two is meant."""
+def token_in_basic(encoded: str, *, begins: re.Pattern[str] = _TOKEN_BEGINS) -> str:
+    """The token in Basic credentials: the password, or the user name without one. Raises `Refused`
+    if there is none: they may be meant for another service, and `malformed` if it is not clear
+    which of two is meant. Latin-1 reads any bytes; those of a token are ASCII."""
     try:
-        name, _colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        pair = base64.b64decode(encoded, validate=True).decode("latin-1")
     except (binascii.Error, ValueError):
         raise Refused(Refusal.MALFORMED) from None
-    tokens = [text for text in (name, password) if _TOKEN_BEGINS.match(text)]
+    name, _colon, password = pair.partition(":")
+    tokens = [text for text in (name, password) if begins.match(text)]
     if not tokens:
         raise Refused(Refusal.MISSING)
     if tokens == [password] or (tokens == [name] and not password):
@@ -132,7 +136,7 @@ def verify_bearer(
 
 def is_bearer(header: str) -> bool:
     """True for the header of a short-lived token."""
-    return header.strip(BLANKS).partition(" ")[0].lower() == BEARER
+    return header.replace("\t", " ").strip().partition(" ")[0].lower() == BEARER
 
 
 def _bearer_service(service: Callable[..., FoundOrNone]) -> Callable[..., Any]:

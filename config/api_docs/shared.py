@@ -109,7 +109,7 @@ _ANSWERS: Schema = {
     ),
     "TooLarge": _answer("A body above 256 KB", "The body is too large."),
     "NotThisKind": _answer(
-        "A body that is of another kind",
+        "A body that is of another kind, or has a `Content-Encoding`",
         'Unsupported media type "text/plain" in request.',
     ),
 }

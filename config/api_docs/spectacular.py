@@ -8,7 +8,8 @@ _DESCRIPTION = (
     "an hour, and send Authorization: Bearer <access token>. Beside what is listed with a call, "
     "each may answer 400 under a Host that is not the portal's, 403 over plain HTTP where the "
     "portal has HTTPS, 406 if Accept is without JSON, and 429 or 503 with Retry-After in seconds; "
-    "those with a body also 411 (no length), 413 (above 256 KB) and 415 (not JSON)."
+    "those with a body also 411 (no length), 413 (above 256 KB) and 415 (not JSON, or "
+    "with a Content-Encoding)."
 )
 
 _TAGS = [

@@ -21,8 +21,8 @@ _SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
-_IN_THE_URL = {"user", "password", "dbname", "port"}
-"""Connection parameters that have a place of their own before the question mark."""
+_ELSEWHERE = {"user", "password", "dbname", "port", "client_encoding"}
+"""Connection parameters that have a place before the question mark, or that Django sets."""
 
 
 def sqlite_database(path: Path | str) -> dict[str, Any]:
@@ -80,7 +80,10 @@ def _postgresql(parts: SplitResult) -> dict[str, Any]:
         "HOST": ",".join(host for host, _port in hosts),
         "PORT": ",".join(ports) if any(ports) else "",
         # Seconds. A server whose packets get lost must not hold up a start for minutes.
-        "OPTIONS": {"connect_timeout": 10, **_connection_parameters(parts.query)},
+        "OPTIONS": {
+            "connect_timeout": 10,
+            **_connection_parameters(parts.query, has_host=bool(netloc)),
+        },
     }
 
 
@@ -98,19 +101,22 @@ def _host_and_port(text: str) -> tuple[str, str]:
     return host.strip("[]"), port
 
 
-def _connection_parameters(query: str) -> dict[str, Any]:
+def _connection_parameters(query: str, *, has_host: bool) -> dict[str, Any]:
     """What stands behind the question mark: parameters of libpq, and nothing that it would not
     understand (`sslmode`, not `ssl_mode`)."""
     if not query:
         return {}
     from psycopg.pq import Conninfo  # not needed by those who use SQLite
 
-    known = {each.keyword.decode() for each in Conninfo.get_defaults()} - _IN_THE_URL
+    known = {each.keyword.decode() for each in Conninfo.get_defaults()} - _ELSEWHERE
+    if has_host:
+        known.discard("host")  # that before the question mark would be taken
     parameters = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
     for name, _value in parameters:
         if name not in known or [each for each, _ in parameters].count(name) > 1:
             raise ImproperlyConfigured(
                 f"DATABASE_URL must not have {name!r} behind the question mark, or not twice: only "
-                "connection parameters of PostgreSQL may stand there, such as sslmode=require."
+                "connection parameters of PostgreSQL may stand there that are not told before it, "
+                "such as sslmode=require."
             )
     return dict(parameters)

@@ -37,7 +37,7 @@ def parse_allowed_hosts(texts: list[str]) -> list[str]:
                 "ALLOWED_HOSTS must be host names without scheme and port, such as "
                 f"tokens.example.com, separated by commas, not {text!r}."
             )
-    return texts
+    return [text.removesuffix(".") for text in texts]  # as Django compares them
 
 
 def parse_host(name: str, text: str) -> str:

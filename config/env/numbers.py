@@ -1,10 +1,11 @@
 """Parses numbers with bounds."""
 
-import math
+import re
 
 from django.core.exceptions import ImproperlyConfigured
 
 _HUGE = 999_999_999
+_DECIMAL = re.compile(r"[0-9]{1,9}([.,][0-9]{1,9})?")
 
 
 def parse_number(name: str, text: str, *, lowest: int = 1, highest: int | None = None) -> int:
@@ -17,13 +18,10 @@ def parse_number(name: str, text: str, *, lowest: int = 1, highest: int | None =
 
 def parse_decimal(name: str, text: str, *, lowest: float, highest: float) -> float:
     """Read a number such as 0.5 within bounds."""
-    try:
-        number = float(text.replace(",", "."))
-    except ValueError:
-        number = math.nan
-    if not lowest <= number <= highest:
+    is_number = _DECIMAL.fullmatch(text) is not None
+    if not (is_number and lowest <= float(text.replace(",", ".")) <= highest):
         raise _refusal(name, text, lowest, highest)
-    return number
+    return float(text.replace(",", "."))
 
 
 def _refusal(name: str, text: str, lowest: float, highest: float | None) -> ImproperlyConfigured:

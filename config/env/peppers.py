@@ -4,7 +4,7 @@ import re
 
 from django.core.exceptions import ImproperlyConfigured
 
-_ENTRY = re.compile(r"([1-9][0-9]{0,3}):([0-9a-f]{64})")
+_ENTRY = re.compile(r"([1-9][0-9]{0,3}):([0-9a-fA-F]{64})")
 
 
 def parse_peppers(text: str) -> dict[int, bytes]:
@@ -16,10 +16,11 @@ def parse_peppers(text: str) -> dict[int, bytes]:
     ring: dict[int, bytes] = {}
     for entry in re.split(r"[\s,]+", text.strip()):
         match = _ENTRY.fullmatch(entry)
-        if match is None or int(match[1]) in ring:
+        pepper = bytes.fromhex(match[2]) if match else b""
+        if match is None or int(match[1]) in ring or pepper in ring.values():
             raise ImproperlyConfigured(
-                "TOKEN_PEPPERS must be entries such as 1:<64 hexadecimal digits>, each number "
-                "once, separated by commas. Make a pepper with: openssl rand -hex 32"
+                "TOKEN_PEPPERS must be entries such as 1:<64 hexadecimal digits>, each number and "
+                "each pepper once, separated by commas. Make a pepper with: openssl rand -hex 32"
             )
-        ring[int(match[1])] = bytes.fromhex(match[2])
+        ring[int(match[1])] = pepper
     return ring

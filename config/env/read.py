@@ -12,11 +12,12 @@ from config.env.numbers import parse_decimal, parse_number
 from config.env.variables import VARIABLES
 
 _TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0", "")
+_FALSE = ("false", "no", "off", "0")
 
 
 def text(name: str, *, default: str = "") -> str:
-    return os.environ.get(_listed(name), default)
+    """The value; the default also for an empty one, as Compose's `${NAME:-}` passes on."""
+    return os.environ.get(_listed(name)) or default
 
 
 def texts(name: str, *, default: list[str] | None = None) -> list[str]:

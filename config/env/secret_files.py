@@ -20,6 +20,21 @@ def data_folder(path: Path | str) -> Path:
     return folder
 
 
+def parse_secret(text: str) -> str:
+    """Check `SECRET_KEY`: blanks alone are none that was meant."""
+    if text and not text.strip():
+        raise ImproperlyConfigured("SECRET_KEY must not be blank.")
+    return text
+
+
+def parse_fallbacks(text: str) -> list[str]:
+    """The keys in a list with commas. A key may begin or end with a space, and one that is alone
+    may have a comma: so all readings count, of which only the right one verifies anything."""
+    items = text.split(",")
+    readings = [*items, *(item.strip() for item in items), text]
+    return list(dict.fromkeys(each for each in readings if each.strip()))
+
+
 def read_secret(path: Path, *, prefix: str = "") -> str:
     """As `read_or_make`, for settings: what cannot be is refused in a sentence."""
     try:

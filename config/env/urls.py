@@ -7,7 +7,7 @@ Errors are raised at the start of every process: found later, they would hold up
 from email.utils import parseaddr
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.message import sanitize_address
@@ -18,13 +18,17 @@ from config.env.networks import is_host
 from config.env.url_parts import split_url
 
 _TLS_OPTIONS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
+_MAIL_SCHEMES = {*_MAIL_PORTS, "filemail", "consolemail"}
+"""Not `smtps`, which is TLS from the start for some and STARTTLS for others."""
 _CERT_REQS = ("required", "optional", "none")
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 def parse_base_url(url: str) -> SplitResult:
     """Parse the URL of the portal. An international name becomes ASCII, as browsers send it and
-    mails can carry it: https://bücher.example is https://xn--bcher-kva.example.
+    mails can carry it: https://bücher.example is https://xn--bcher-kva.example. A port that is the
+    scheme's own and the root's dot are left out.
 
     The portal has a host of its own: below a path its cookies, links and redirects would belong to
     whatever else is served there.
@@ -43,9 +47,9 @@ def parse_base_url(url: str) -> SplitResult:
             "BASE_URL must look like https://tokens.example.com: a host of the portal's own, "
             "with no path behind it."
         ) from None
-    if ascii_host == host:
-        return parts
-    return parts._replace(netloc=f"{ascii_host}:{port}" if port else ascii_host)
+    host = ascii_host.removesuffix(".")
+    netloc = f"[{host}]" if ":" in host else host
+    return urlsplit(origin_of(parts._replace(netloc=f"{netloc}:{port}" if port else netloc)))
 
 
 def parse_redis_url(url: str) -> str:
@@ -72,13 +76,15 @@ def parse_redis_url(url: str) -> str:
             f"behind a question mark nothing but {', '.join(_TLS_OPTIONS)}, each once; "
             f"ssl_cert_reqs is {', '.join(_CERT_REQS)}."
         ) from None
-    return url
+    return parts.scheme + url[len(parts.scheme) :]  # in lower case, as the libraries compare it
 
 
 def parse_email_url(url: str) -> dict[str, Any]:
     """Return Django's settings for mail. Errors do not repeat the URL: it may hold a password."""
     try:
         parts = split_url(url)
+        if parts.scheme not in _MAIL_SCHEMES or parts.port == 0:
+            raise ValueError
         facts: dict[str, Any] = Env.email_url_config(url)
         is_smtp = facts["EMAIL_BACKEND"] == SMTP
         if parts.query or (parts.path.strip("/") if is_smtp else parts.netloc):
@@ -86,10 +92,12 @@ def parse_email_url(url: str) -> dict[str, Any]:
         facts["EMAIL_FILE_PATH"] = unquote(parts.path)
         if is_smtp:
             _check_server(facts)
+            facts["EMAIL_PORT"] = parts.port or _MAIL_PORTS[parts.scheme]
     except (ImproperlyConfigured, ValueError):
         raise ImproperlyConfigured(
             "EMAIL_URL must look like smtp+tls://user:password@mail.example.com:587 "
-            "(smtp:// without encryption, smtp+ssl:// for port 465, filemail:///path/to/folder), "
+            "(smtp:// without encryption, smtp+ssl:// with TLS from the start, "
+            "filemail:///path/to/folder), "
             "with user and password in ASCII, special characters as %40, and nothing behind."
         ) from None
     if is_smtp and facts["EMAIL_HOST_USER"] and not facts["EMAIL_HOST_PASSWORD"]:
@@ -121,6 +129,24 @@ def origin_of(parts: SplitResult) -> str:
     host = f"[{host}]" if ":" in host else host
     is_own = parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme))
     return f"{parts.scheme}://{host}" if is_own else f"{parts.scheme}://{host}:{parts.port}"
+
+
+def parse_passkey_origins(texts: list[str], base: SplitResult) -> list[str]:
+    """Check where else passkeys are used: browsers know them by the host of `BASE_URL` alone (its
+    relying party ID), there and on subdomains, with TLS but on this machine."""
+    host = base.hostname or ""
+    origins = [urlsplit(text) for text in parse_origins("PASSKEY_ORIGINS", texts)]
+    for parts in origins:
+        name = parts.hostname or ""
+        is_local = name == "localhost" or name.endswith(".localhost")
+        is_below = name == host or name.endswith(f".{host}")
+        if not (is_below and (parts.scheme == "https" or is_local)):
+            raise ImproperlyConfigured(
+                f"PASSKEY_ORIGINS must be addresses with https:// of {host!r}, the host of "
+                f"BASE_URL, or of its subdomains, not {parts.geturl()!r}: browsers use passkeys "
+                "nowhere else."
+            )
+    return [origin_of(base), *map(origin_of, origins)]
 
 
 def ehlo_name(host: str, sender: str) -> str:
@@ -164,8 +190,8 @@ def _is_origin(text: str) -> bool:
 
 def _check_server(facts: dict[str, Any]) -> None:
     """Raise `ValueError` for a host name that DNS cannot hold, or a login that is not ASCII."""
-    if not facts["EMAIL_HOST"]:
+    host = facts["EMAIL_HOST"] or ""
+    if not is_host(host if ":" in host else host.encode("idna").decode()):
         raise ValueError
-    facts["EMAIL_HOST"].encode("idna")
     for secret in ("EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD"):
         (facts[secret] or "").encode("ascii")

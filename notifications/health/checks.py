@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
@@ -23,10 +24,30 @@ def mails_leave_the_machine(**_facts: Any) -> list[CheckMessage]:
     return [
         checks.Warning(
             "No mail leaves this portal: EMAIL_URL names no mail server, so mails are written to "
-            f"{settings.EMAIL_FILE_PATH}.",
+            f"{_written_to()}.",
             hint="Set EMAIL_URL=smtp+tls://user:password@mail.example.com:587, and prove it with "
             "manage.py send_test_email ADDRESS.",
             id="notifications.W001",
+        )
+    ]
+
+
+def _written_to() -> str:
+    is_console = settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend"
+    return "the standard output" if is_console else str(settings.EMAIL_FILE_PATH)
+
+
+@register(deploy=True)
+def mails_have_a_sender(**_facts: Any) -> list[CheckMessage]:
+    """A sender at localhost is one that mail servers refuse, and nobody can answer."""
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+    if settings.EMAIL_BACKEND != SMTP or "." in domain:
+        return []
+    return [
+        checks.Warning(
+            f"Mails are sent from an address at {domain!r}, which other mail servers refuse.",
+            hint="Set FROM_EMAIL=Permatoken <noreply@example.com>, with a domain of yours.",
+            id="notifications.W003",
         )
     ]
 

@@ -15,12 +15,12 @@ MAX_NAME_LENGTH = 150
 
 def email_of(connection: Connection, assertion: Assertion) -> str | None:
     """The e-mail address in the assertion; None unless there is exactly one, and it is valid. Sent
-    twice, also in other case, it is one."""
+    twice, also in other case, it is one; an empty value is none."""
     if connection.email_attribute:
         values = _attribute_values(assertion, connection.email_attribute)
     else:
         values = [assertion.name_id] if assertion.name_id_format == EMAIL_FORMAT else []
-    addresses = {known_email(value) for value in values}
+    addresses = {known_email(value) for value in values if value.strip()}
     return addresses.pop() if len(addresses) == 1 else None
 
 

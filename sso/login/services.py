@@ -20,7 +20,7 @@ from sso.login.eligibility import refuse_if_forced_elsewhere, refuse_operators_a
 from sso.login.provisioning import provision_member
 from sso.login.replay_protection import consume_login_assertion
 from sso.models import Connection, Subject
-from sso.name_ids import find_subject
+from sso.name_ids import find_subject, is_spelling_of
 from sso.saml.errors import Refused
 from sso.saml.responses import Assertion
 
@@ -94,7 +94,8 @@ def _linked_membership(connection: Connection, assertion: Assertion) -> Membersh
 def _link_subject(
     connection: Connection, account: Account, assertion: Assertion, *, by: Actor, at: datetime
 ) -> Membership:
-    """Link a new NameID with an existing member, or with a new one."""
+    """Link a new NameID with an existing member, or with a new one. A linked member may come with
+    another spelling of their NameID, which takes its place."""
     email = email_of(connection, assertion)
     if email is None:
         raise Refused("no_email")
@@ -103,14 +104,19 @@ def _link_subject(
     membership = _existing_member(account, email) or provision_member(
         connection, account, email, assertion, by=by, at=at
     )
-    if Subject.objects.filter(membership=membership).exists():
+    former = Subject.objects.filter(membership=membership).first()
+    if former is not None and not (
+        former.connection_id == connection.pk and is_spelling_of(former, assertion.name_id)
+    ):
         raise Refused("other_name", email=email)
-    Subject.objects.create(
-        connection=connection,
-        name_id=assertion.name_id,
-        name_id_format=assertion.name_id_format,
+    Subject.objects.update_or_create(
         membership=membership,
-        linked_at=at,
+        defaults={
+            "connection": connection,
+            "name_id": assertion.name_id,
+            "name_id_format": assertion.name_id_format,
+            "linked_at": at,
+        },
     )
     audit.record(
         "sso.linked",

@@ -1,5 +1,6 @@
 """What operators hear from `manage.py check` before it hurts."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -52,13 +53,19 @@ def test_pepper_that_only_deleted_tokens_need_may_be_missing(
 
 
 @pytest.mark.django_db
-def test_machines_that_share_a_database_are_told_to_share_the_peppers(
+def test_machines_that_share_a_database_are_told_to_share_secrets_and_redis(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = "django.db.backends.postgresql"
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", engine)
     settings.TOKEN_PEPPERS_FILE = Path("var/token_peppers")
+    settings.SECRET_KEY_FILE, settings.REDIS_URL = Path("var/secret_key"), ""
     assert said("apitokens.W001")
+    assert said("apitokens.W005")
+    assert said("apitokens.W006")
+    settings.SECRET_KEY_FILE, settings.REDIS_URL = None, "redis://redis.internal/0"
+    assert not said("apitokens.W005")
+    assert not said("apitokens.W006")
 
 
 @pytest.mark.django_db
@@ -73,7 +80,8 @@ def test_one_machine_with_its_own_database_needs_no_peppers_of_the_environment(
 ) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
     settings.TOKEN_PEPPERS_FILE = Path("var/token_peppers")
-    assert not said("apitokens.W001")
+    settings.SECRET_KEY_FILE, settings.REDIS_URL = Path("var/secret_key"), ""
+    assert not [each for code in ("W001", "W005", "W006") for each in said(f"apitokens.{code}")]
 
 
 @pytest.mark.django_db
@@ -82,7 +90,27 @@ def test_portal_without_a_proxy_is_told_what_has_to_stand_in_front(settings: Set
     (message,) = said("apitokens.W004")
     assert "nginx" in str(message.hint)
     assert "underscores" in str(message.hint)
-    settings.TRUSTED_PROXIES = ["127.0.0.1"]
+    settings.TRUSTED_PROXIES = [ip_network("127.0.0.1")]
     assert not said("apitokens.W004")
     settings.BASE_URL, settings.TRUSTED_PROXIES = "http://localhost:8000", []
     assert not said("apitokens.W004")
+
+
+@pytest.mark.django_db
+def test_hosts_that_are_wrong_or_too_many_are_told(settings: Settings) -> None:
+    settings.BASE_URL, settings.ALLOWED_HOSTS = "https://tokens.example.com", ["a.example"]
+    (message,) = said("apitokens.W008")
+    assert "tokens.example.com" in message.msg
+    settings.ALLOWED_HOSTS = ["*"]
+    assert said("apitokens.W007")
+    settings.ALLOWED_HOSTS = [".example.com"]
+    assert not said("apitokens.W007")
+    assert not said("apitokens.W008")
+
+
+@pytest.mark.django_db
+def test_trust_in_everybody_is_told(settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/8"), ip_network("::/0")]
+    assert said("apitokens.W009")
+    settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/8")]
+    assert not said("apitokens.W009")

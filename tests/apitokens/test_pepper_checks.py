@@ -38,7 +38,8 @@ def peppers(settings: Settings) -> Settings:
 
 
 def recorded() -> list[int]:
-    return list(PepperCheck.objects.order_by("number").values_list("number", flat=True))
+    rows = PepperCheck.objects.exclude(number=PepperCheck.SECRET_KEY).order_by("number")
+    return list(rows.values_list("number", flat=True))
 
 
 # --- What the database knows ---
@@ -51,7 +52,7 @@ def test_first_start_makes_the_peppers_known_and_no_secret_is_kept(
     require_right_peppers(at=now)
     require_right_peppers(at=now + timedelta(days=1))
     assert recorded() == [1, 2]
-    for row in PepperCheck.objects.all():
+    for row in PepperCheck.objects.exclude(number=PepperCheck.SECRET_KEY):
         assert row.first_seen_at == now
         assert len(bytes(row.check_value)) == 32
         assert bytes(row.check_value) not in RING.values()
@@ -124,7 +125,43 @@ def test_database_that_breaks_off_is_asked_again(peppers: Settings, now: datetim
     confirmed.append(guard.is_confirmed)
 
     assert (refused, confirmed) == ([None, None], [False, True])
-    assert PepperCheck.objects.count() == len(peppers.TOKEN_PEPPERS)
+    assert recorded() == list(peppers.TOKEN_PEPPERS)
+
+
+# --- SECRET_KEY ---
+
+
+def test_process_with_another_secret_key_is_told(peppers: Settings, now: datetime) -> None:
+    require_right_peppers(at=now)
+    peppers.SECRET_KEY = "another" * 8
+    with pytest.raises(WrongPeppers, match=r"^Neither SECRET_KEY nor one of ") as wrong:
+        require_right_peppers(at=now)
+    assert peppers.SECRET_KEY not in str(wrong.value)
+    assert faults(now) == [str(wrong.value)]
+    assert "apitokens.E002" in [each.id for each in run_checks(databases=["default"])]
+
+
+def test_new_secret_key_goes_from_process_to_process(peppers: Settings, now: datetime) -> None:
+    """Distributed as a fallback, then promoted, then alone: nobody is ever refused."""
+    steps: list[tuple[str, list[str]]] = [
+        *(("old", []), ("old", ["new"]), ("old", []), ("old", ["new"]), ("new", ["old"])),
+        *(("old", ["new"]), ("new", ["old"]), ("new", []), ("new", ["old"])),
+    ]
+    for peppers.SECRET_KEY, peppers.SECRET_KEY_FALLBACKS in steps:
+        require_right_peppers(at=now)
+
+    peppers.SECRET_KEY, peppers.SECRET_KEY_FALLBACKS = "old", []
+    with pytest.raises(WrongPeppers):
+        require_right_peppers(at=now)
+
+
+def test_lost_secret_key_can_be_replaced(peppers: Settings, now: datetime) -> None:
+    require_right_peppers(at=now)
+    peppers.SECRET_KEY = "another" * 8
+
+    call_command("accept_secret_key")
+
+    require_right_peppers(at=now)
 
 
 # --- What living keys depend on ---

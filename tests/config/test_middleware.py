@@ -128,3 +128,15 @@ def test_other_kinds_are_refused(client: Client, user: Membership, issue: Issue,
     headers = {"Authorization": f"APIKey {issue(user).key.spell()}"}
     answer = client.patch(f"/iam/users/{user.user_id}", b"{}", content_type=kind, headers=headers)
     assert answer.status_code == 415
+
+
+def test_compressed_body_is_refused_on_pages_too(client: Client) -> None:
+    def status(path: str, coding: str, body: bytes = b"x") -> int:
+        headers = {"Content-Encoding": coding}
+        kind = "application/x-www-form-urlencoded"
+        return int(client.post(path, body, content_type=kind, headers=headers).status_code)
+
+    assert [status("/sign-in/", each) for each in ("gzip", "br, gzip")] == [415, 415]
+    assert status("/sign-in/", "identity") == 400  # an empty form
+    assert status("/sign-in/", "gzip", b"") == 400
+    assert status("/iam/auth/verify", "gzip") == 401

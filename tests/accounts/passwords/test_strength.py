@@ -1,5 +1,6 @@
 """Which new passwords are refused, at every entry point, and how much that may cost."""
 
+import string
 import unicodedata
 from typing import Any
 
@@ -10,11 +11,18 @@ from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
+from zxcvbn import matching  # type: ignore[import-untyped]  # it has no types
 
 from accounts.models import Membership, User
 from accounts.passwords import strength
 from accounts.passwords.policy import refuse_weak_password
-from accounts.passwords.strength import KNOWN_PASSWORDS, LONGEST_ESTIMATE, StrengthValidator
+from accounts.passwords.strength import (
+    COMMON_WORDS,
+    KNOWN_PASSWORDS,
+    LONGEST_ESTIMATE,
+    MOST_WAITING,
+    StrengthValidator,
+)
 from accounts.throttling import password_hashing
 from tests.factories import MembershipFactory
 
@@ -34,11 +42,20 @@ GUESSED = [
     "администратор",
     "Администратор",
     "密码密码密码密码密码密码",
+    "йцукенгшщзхъ",
+    "ｐａｓｓｗｏｒｄ１２３４",
+    "correct horse battery staple",
+    "Willkommen2026!",
+    "Fruehling2026!",
+    "Привет2026!!",
+    "Ghbdtn2026!!",
+    "Azərbaycan2026",
+    "woaini520131",
     "A" * 4000,
     "0123456789" * 30,
 ]
 GOOD = [
-    "correct horse battery staple",
+    "swim marble tuesday copper",
     "xK9#mQ2$vL7!",
     "четыре слова без связи",
     "vier Wörter ohne Zusammenhang",
@@ -69,9 +86,21 @@ def test_good_password_is_taken(password: str) -> None:
 
 @pytest.mark.parametrize(
     "password",
-    ["Lindqvist2026", "zanzibar-2026!", "schneider12345", "Kilimandscharo24", "L1ndqv1st_2026"],
+    [
+        "Lindqvist2026",
+        "zanzibar-2026!",
+        "schneider12345",
+        "Kilimandscharo24",
+        "L1ndqv1st_2026",
+        "KilimandscharoLtd2026!!",
+        "Tokens.Example.Com1",
+    ],
 )
-def test_words_that_an_attacker_knows_of_the_user_count_for_nothing(password: str) -> None:
+def test_words_that_an_attacker_knows_of_the_user_count_for_nothing(
+    settings: Any, password: str
+) -> None:
+    settings.BASE_URL = "https://tokens.example.com"
+
     assert refusal(password, companies=["Kilimandscharo Ltd"]) != []
 
 
@@ -114,11 +143,33 @@ def test_long_password_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(asked) <= 2
 
 
-def test_guessing_takes_a_place_in_the_queue_of_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(password_hashing._gate.queue, "_value", 0)
+def test_no_password_has_many_combinations_of_letters_to_try() -> None:
+    """Each of them is as much work as the whole password: 736 took half a second."""
+    table = matching.relevant_l33t_subtable(string.printable, matching.L33T_TABLE)
+
+    assert len(matching.enumerate_l33t_subs(table)) <= 32
+
+
+def test_few_wait_for_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strength._waiting, "_value", 0)
 
     with pytest.raises(password_hashing.TooBusy):
         StrengthValidator().validate("xK9#mQ2$vL7!")
+
+
+def test_estimate_takes_no_place_from_those_who_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(password_hashing._gate.queue, "_value", 0)
+
+    StrengthValidator().validate("xK9#mQ2$vL7!")
+
+    assert strength._waiting._value == MOST_WAITING
+
+
+def test_common_words_are_as_they_are_compared() -> None:
+    lines = COMMON_WORDS.read_text(encoding="utf-8").splitlines()[1:]
+
+    assert [word for word in lines if unicodedata.normalize("NFKC", word).lower() != word] == []
+    assert len(set(lines)) == len(lines) > 100
 
 
 def test_known_passwords_could_be_chosen() -> None:
@@ -151,6 +202,23 @@ def test_sign_up_knows_the_new_company(client: Client) -> None:
         "password_easy_to_guess"
     ]
     assert not User.objects.exists()
+
+
+@pytest.mark.django_db
+def test_sign_up_is_estimated_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def estimate(part: str, _words: list[str]) -> dict[str, int]:
+        asked.append(part)
+        return {"guesses": 10**12}
+
+    monkeypatch.setattr(strength, "zxcvbn", estimate)
+    filled_in = {"account_name": "Kilimandscharo Ltd", "name": "", "email": "new@example.com"}
+
+    client.post(reverse("account_signup"), {**filled_in, "password1": "swim marble tuesday"})
+
+    assert User.objects.filter(email="new@example.com").exists()
+    assert asked == ["swim marble tuesday"]
 
 
 @pytest.mark.django_db

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.urls import reverse
 from django.utils.html import strip_tags
 from django.utils.module_loading import import_string
 
@@ -41,6 +42,17 @@ def test_person_signs_in_with_e_mail_and_password(client: Client, user: Membersh
 def test_e_mail_is_read_in_any_case(client: Client, user: Membership) -> None:
     sign_in(client, user.user.email.upper())
     assert is_signed_in(client)
+
+
+@pytest.mark.parametrize("form", ["\u200b{}", "\ufeff{}\n", "{}\u200b\xa0"])
+def test_e_mail_is_read_without_what_was_copied_along(
+    client: Client, user: Membership, form: str
+) -> None:
+    email = form.format(user.user.email)
+    assert client.post(URL, {"login": email}).context["form"].initial["login"] == user.user.email
+    sign_in(client, email)
+    assert is_signed_in(client)
+    assert Client().post(reverse("account_reset_password"), {"email": email}).status_code == 302
 
 
 def test_wrong_password_and_unknown_e_mail_are_told_alike(client: Client, user: Membership) -> None:

@@ -304,18 +304,24 @@ def full_width(code: str) -> str:
     return "".join(chr(ord(digit) + 0xFEE0) for digit in code)
 
 
+def hyphened(code: str) -> str:
+    return f"{code[:3]}-{code[3:]}"
+
+
 def arabic(code: str) -> str:
     return "".join(chr(ord(digit) - ord("0") + 0x660) for digit in code)
 
 
-@pytest.mark.parametrize("typed", [full_width, arabic, "\ufeff{}\u200b".format, "\u3000{}".format])
+@pytest.mark.parametrize(
+    "typed", [full_width, arabic, "\ufeff{}\u200b".format, "\u3000{}".format, hyphened]
+)
 def test_code_is_taken_as_any_keyboard_types_it(user: Membership, typed: Any) -> None:
     app = give_app(user.user)
     assert use_code(user=user.user, code=typed(code_at(NOW)), at=NOW) == app
     assert use_code(user=user.user, code=code_at(NOW), at=NOW) is None
 
 
-@pytest.mark.parametrize("typed", [full_width, arabic])
+@pytest.mark.parametrize("typed", [full_width, arabic, hyphened])
 def test_app_and_recovery_code_are_taken_as_any_keyboard_types_them(
     browser: Client, user: Membership, typed: Any
 ) -> None:

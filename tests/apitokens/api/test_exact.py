@@ -1,5 +1,6 @@
 """What the description says is taken is taken, and what it does not say is refused."""
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -198,6 +199,11 @@ def test_body_of_another_kind_or_too_large_is_refused_as_described(
             answer = caller.generic(method.upper(), address, "x" * length, kind)
             asked += 1
             assert answer.status_code == status, (path, method)
+        packed: Any = gzip.compress(b"{}")
+        coding: Any = {"HTTP_CONTENT_ENCODING": "gzip"}
+        answer = caller.generic(method.upper(), address, packed, "application/json", **coding)
+        assert answer.status_code == 415, (path, method)
+        assert "Content-Encoding" in answer.json()["message"]
     assert asked > 10
 
 

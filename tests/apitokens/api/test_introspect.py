@@ -107,6 +107,28 @@ def test_key_may_come_in_the_form(key: Key, caller: str, order: str) -> None:
     assert ask("", "", body.encode()).json()["active"] is True
 
 
+def test_key_may_come_as_the_user_name_of_basic(key: Key, caller: str) -> None:
+    for pair, status in ((f"{caller}:", 200), (caller, 200), (f"{caller}:{caller}", 401)):
+        header = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        assert ask(key.spell(), header).status_code == status, pair
+
+
+@pytest.mark.parametrize("after", ["%0A", "+", "%20%0D%0A", "%E2%80%8B", "%EF%BB%BF", "%C2%A0"])
+def test_blanks_around_token_and_key_are_none_of_theirs(key: Key, caller: str, after: str) -> None:
+    body = f"token={after}{key.spell('_')}{after}&client_secret={caller}{after}".encode()
+    assert ask("", None, body).json()["active"] is True
+    assert ask("", f"Bearer\t{caller}", body.partition(b"&")[0]).json()["active"] is True
+
+
+def test_form_may_begin_with_the_mark_of_utf_8(key: Key, caller: str) -> None:
+    body = b"\xef\xbb\xbf" + f"token={key.spell('_')}".encode()
+    assert ask("", f"Bearer {caller}", body).json()["active"] is True
+
+
+def test_blanks_alone_are_no_token(caller: str) -> None:
+    assert ask("", f"Bearer {caller}", b"token=%0A").status_code == 400
+
+
 def test_key_may_not_come_in_two_ways(key: Key, caller: str) -> None:
     body = f"token={key.spell('_')}&client_secret={caller}".encode()
     answer = ask("", f"Bearer {caller}", body)

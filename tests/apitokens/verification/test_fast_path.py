@@ -111,6 +111,7 @@ HEADERS = {
     "cut": "APIKey {cut}",
     "id alone": "APIKey 771142358",
     "empty": "APIKey ",
+    "tab": "APIKey\t{token}",
     "twice": "APIKey {token},APIKey {token}",
     "none": None,
     "basic": "Basic dXNlcjpwYXNz",

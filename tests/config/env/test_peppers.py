@@ -10,6 +10,7 @@ OLD, NEW = "0a" * 32, "f5" * 32
 
 def test_single_pepper_is_read() -> None:
     assert parse_peppers(f"1:{OLD}") == {1: bytes.fromhex(OLD)}
+    assert parse_peppers(f"1:{OLD.upper()}") == {1: bytes.fromhex(OLD)}
 
 
 @pytest.mark.parametrize("between", [",", "\n", " , ", "\n\n", ", \n"])
@@ -41,7 +42,7 @@ def test_peppers_keep_the_order_in_which_they_are_listed(text: str, numbers: lis
         f"1:{OLD[:-1]}",
         f"1:{OLD}0",
         f"1:{'g' * 64}",
-        f"1:{OLD.upper()}",
+        f"1:{OLD},2:{OLD.upper()}",
         f"1:{OLD},1:{NEW}",
         f"1:{OLD},",
         f"1:{OLD};2:{NEW}",

@@ -55,6 +55,9 @@ def start(
         ("https://bücher.example", "https://xn--bcher-kva.example"),
         ("http://bücher.example:8000", "http://xn--bcher-kva.example:8000"),
         ("http://[::1]:8000", "http://[::1]:8000"),
+        ("HTTPS://Tokens.Example.com.:443", "https://tokens.example.com"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("https://tokens.example.com:", "https://tokens.example.com"),
     ],
 )
 def test_address_of_the_portal_is_in_ascii(written: str, meant: str) -> None:
@@ -98,6 +101,13 @@ def test_mail_server_is_read() -> None:
     assert (facts["EMAIL_HOST"], facts["EMAIL_PORT"]) == ("mail.example.com", 587)
     assert (facts["EMAIL_HOST_USER"], facts["EMAIL_HOST_PASSWORD"]) == ("portal", "p@ss")
     assert facts["EMAIL_USE_TLS"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "port"), [("smtp", 25), ("smtp+tls", 587), ("smtp+ssl", 465), ("SMTP+SSL", 465)]
+)
+def test_mail_server_has_the_port_of_its_kind(scheme: str, port: int) -> None:
+    assert parse_email_url(f"{scheme}://bücher.example")["EMAIL_PORT"] == port
 
 
 @pytest.mark.parametrize("url", ["filemail://", "filemail:///var/mail", "consolemail://"])

@@ -297,6 +297,13 @@ def test_check_says_that_no_mail_leaves(server: MailServer, settings: Settings) 
     assert "EMAIL_URL" in warnings("notifications.W001")[0]
 
 
+def test_check_says_that_the_sender_cannot_be_one(server: MailServer, settings: Settings) -> None:
+    settings.DEFAULT_FROM_EMAIL = "Permatoken <noreply@localhost>"
+    assert "localhost" in warnings("notifications.W003")[0]
+    settings.DEFAULT_FROM_EMAIL = "Permatoken <noreply@example.com>"
+    assert not warnings("notifications.W003")
+
+
 def test_check_says_that_static_files_are_not_collected(settings: Settings, tmp_path: Path) -> None:
     settings.STATIC_ROOT = tmp_path
     assert "not collected" in warnings("apitokens.W002")[0]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.email_addresses import SURROUNDING
 from accounts.models import Membership
 from accounts.roles import Role
 from sso.login import services as login
@@ -31,6 +32,7 @@ from tests.sso.saml_responses import (
 
 BY = Actor(through=EntryPoint.PORTAL)
 NOW = datetime(2026, 5, 5, tzinfo=UTC)
+UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 LogIn = Callable[..., Membership]
 
 
@@ -79,13 +81,41 @@ def test_address_as_the_name_may_be_another_than_the_mail(log_in: LogIn, maria: 
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name_format", [PERSISTENT, "", "urn:oasis:names:tc:SAML:1.1:unspecified"])
-def test_other_names_differ_by_their_case(
-    log_in: LogIn, maria: Membership, name_format: str
+@pytest.mark.parametrize(
+    ("first", "first_format", "later", "later_format"),
+    [
+        ("Maria@example.com", UNSPECIFIED, "maria@example.com", UNSPECIFIED),
+        ("Maria@example.com", "", "maria@example.com", ""),
+        ("Maria@example.com", PERSISTENT, "maria@example.com", PERSISTENT),
+        ("Maria@example.com", EMAIL_FORMAT, "maria@example.com", UNSPECIFIED),
+        ("MLopez", UNSPECIFIED, "mlopez", UNSPECIFIED),
+        ("abc", PERSISTENT, " abc\n", PERSISTENT),
+        ("José", UNSPECIFIED, "Jose\u0301", UNSPECIFIED),
+    ],
+)
+def test_other_names_may_be_spelled_otherwise_beside_the_members_own_address(
+    log_in: LogIn, maria: Membership, first: str, first_format: str, later: str, later_format: str
 ) -> None:
-    log_in("maria@example.com", name_format)
+    log_in(first, first_format)
 
-    assert refused(lambda: log_in("Maria@example.com", name_format)) == "other_name"
+    assert log_in(later, later_format) == maria
+    assert Subject.objects.get().name_id == later
+    assert log_in(first, first_format) == maria
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("email", ["other@example.com", None])
+def test_other_names_differ_by_their_case_without_the_members_own_address(
+    log_in: LogIn, trusted: Connection, maria: Membership, email: str | None
+) -> None:
+    other = MembershipFactory.create(account=trusted.account, user__email="other@example.com")
+    log_in("Maria", PERSISTENT)
+
+    if email is None:
+        assert refused(lambda: log_in("maria", PERSISTENT, email=None)) == "no_email"
+    else:
+        assert log_in("maria", PERSISTENT, email=email) == other
+    assert Subject.objects.get(membership=maria).name_id == "Maria"
 
 
 @pytest.mark.django_db
@@ -123,10 +153,9 @@ def test_link_of_before_formats_were_kept_is_found_by_the_members_own_address(
     SubjectFactory.create(connection=trusted, membership=other, name_id="Boss@example.com")
 
     assert log_in("maria@example.com") == maria
-    with pytest.raises(
-        Refused
-    ):  # nobody has this address, and the link does not say that it is one
-        log_in("boss@example.com", email="other@example.com")
+    # Nobody has this address, and the link does not say that it is one.
+    with pytest.raises(Refused):
+        log_in("boss@example.com", email="maria@example.com")
 
 
 @pytest.mark.django_db
@@ -144,6 +173,7 @@ def test_name_of_another_connection_is_no_spelling(
     [
         ["maria@example.com", "maria@example.com"],
         ["maria@example.com", "Maria@Example.COM", " maria@example.com "],
+        ["maria@example.com", "", " "],
     ],
 )
 def test_address_may_be_sent_twice(log_in: LogIn, maria: Membership, sent: list[str]) -> None:
@@ -203,7 +233,8 @@ ADDRESSES = st.sampled_from(
 def test_addresses_are_the_same_if_only_ascii_case_differs(one: str, other: str) -> None:
     if is_same(one, EMAIL_FORMAT, other, EMAIL_FORMAT):
         assert one == other or (
-            one.strip(" \t\r\n").lower() == other.strip(" \t\r\n").lower() and one.isascii()
+            one.strip(SURROUNDING).lower() == other.strip(SURROUNDING).lower()
+            and one.strip(SURROUNDING).isascii()
         )
     assert is_same(one, PERSISTENT, other, EMAIL_FORMAT) == (one == other)
     assert is_same(one, EMAIL_FORMAT, one, EMAIL_FORMAT)
