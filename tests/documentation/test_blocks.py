@@ -9,12 +9,23 @@ import sqlite3
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.documentation.blocks import PLACES, ROOT, Block, By, Here, NotHere, blocks, place_of
+from tests.documentation.blocks import (
+    PLACES,
+    ROOT,
+    Block,
+    By,
+    Here,
+    NotHere,
+    blocks,
+    blocks_of,
+    place_of,
+)
 from tests.documentation.terminal import Terminal
 from tests.portal import Portal, served_portal
 
@@ -35,6 +46,34 @@ def test_tests_that_run_a_block_are_there_and_reasons_are_given() -> None:
                 assert (ROOT / test).exists()
             case NotHere(reason):
                 assert len(reason.split()) > 3
+
+
+def test_blocks_are_found_however_they_are_fenced() -> None:
+    fences = ("```\n{}\n```", '```sh title="x"\n{}\n```', "~~~ sh\n{}\n~~~", "````sh\n{}\n````")
+    page = "\n\n".join(each.format(f"run {number}") for number, each in enumerate(fences))
+    session = "  ```shell-session\n  $ run 4\n  done\n  ```\n\n```mermaid\nno command\n```\n"
+
+    found = list(blocks_of("page.md", f"{page}\n\n{session}"))
+
+    assert [each.commands.strip() for each in found] == [f"run {number}" for number in range(5)]
+
+
+def test_commands_of_an_installation_come_after_the_environment() -> None:
+    """Its folder is not there before `make prepare-run`."""
+    installing = [
+        each for each in BLOCKS if "create_account" in each.text or " migrate" in each.text
+    ]
+
+    assert len(installing) == 3
+    for block in installing:
+        assert 0 <= block.text.find("make prepare-run") < block.text.index(".venv/bin/"), block.key
+
+
+def test_git_takes_no_data_of_a_portal_that_is_in_the_folder() -> None:
+    """The folders and files that the documents name hold secrets and tokens."""
+    ignored = (ROOT / ".gitignore").read_text().split()
+    for name in ("var/", "var-2/", "permatoken-backup.sqlite3", "permatoken.sqlite3-wal"):
+        assert any(fnmatch(name, pattern) for pattern in ignored), name
 
 
 @pytest.fixture
