@@ -12,7 +12,6 @@ from typing import Any
 from django.contrib.postgres import operations as postgresql
 from django.db import NotSupportedError, connections, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.backends.ddl_references import Statement
 from django.db.migrations import AddConstraint, AddIndex, RemoveIndex
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -149,39 +148,27 @@ class AddUniqueConcurrently(AddConstraint):
         model = to_state.apps.get_model(app_label, self.model_name)
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
+        if self.constraint.deferrable:
+            raise NotSupportedError("A constraint that is deferred cannot be added concurrently.")
+        statement: Any = self.constraint.create_sql(model, schema_editor)
+        # With a condition and the like it is an index alone, as in Django.
+        is_index_alone = statement.template == schema_editor.sql_create_unique_index
         with _without_lock_timeout(schema_editor):
             if _is_valid_index(schema_editor, self.constraint) is False:
                 index = schema_editor.quote_name(self.constraint.name)
                 schema_editor.execute(f"DROP INDEX CONCURRENTLY {index}")
             if _is_valid_index(schema_editor, self.constraint) is None:
-                schema_editor.execute(self._build_index(model, schema_editor), params=None)
-        if self._is_plain and not _has_constraint(schema_editor, model, self.constraint.name):
+                statement.template = schema_editor.sql_create_unique_index.replace(
+                    "UNIQUE INDEX", "UNIQUE INDEX CONCURRENTLY"
+                )
+                schema_editor.execute(statement, params=None)
+        if not is_index_alone and not _has_constraint(schema_editor, model, self.constraint.name):
             table, name = map(
                 schema_editor.quote_name, (model._meta.db_table, self.constraint.name)
             )
             schema_editor.execute(
                 f"ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}"
             )
-
-    @property
-    def _is_plain(self) -> bool:
-        """Whether it is a constraint on PostgreSQL; with a condition and the like it is an index
-        alone."""
-        constraint = self.constraint
-        return not (
-            constraint.condition
-            or constraint.include
-            or constraint.opclasses
-            or constraint.expressions
-        )
-
-    def _build_index(self, model: type[Model], editor: BaseDatabaseSchemaEditor) -> Statement:
-        if self.constraint.deferrable:
-            raise NotSupportedError("A constraint that is deferred cannot be added concurrently.")
-        statement = self.constraint.create_sql(model, editor)
-        template: str = editor.sql_create_unique_index
-        statement.template = template.replace("UNIQUE INDEX", "UNIQUE INDEX CONCURRENTLY")
-        return statement
 
 
 class DropColumn(Operation):

@@ -15,6 +15,8 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it
     """WhiteNoise's, whose manifest keeps the files of the releases before: their processes still
     name them, and may start again."""
 
+    hashed_files: dict[str, str]
+
     def save_manifest(self) -> None:
         former = {
             name: hashed for name, hashed in self.load_manifest()[0].items() if self.exists(hashed)

@@ -177,7 +177,7 @@ def test_column_and_table_of_no_model_are_dropped() -> None:
     AccountFactory.create(name="kept")
     before = MigrationLoader(None).project_state()
     account = before.apps.get_model("accounts", "Account")
-    planted = IntegerField(null=True, db_index=True)
+    planted: IntegerField[int | None, int | None] = IntegerField(null=True, db_index=True)
     planted.set_attributes_from_name("planted")
     with connection.schema_editor() as editor:
         editor.add_field(account, planted)

@@ -163,7 +163,7 @@ TEXTS: dict[str, list[str | None]] = {
 
 def test_texts_of_a_token_are_taken_as_they_are_described(caller: APIClient) -> None:
     judge = validator(body_schema("/iam/v2/clients/{client_id}/tokens", "post"))
-    whole = {"name": "x", "exp_date": None, "client_user": {}}
+    whole: dict[str, Any] = {"name": "x", "exp_date": None, "client_user": {}}
     wrong = []
     for field, texts in TEXTS.items():
         for text in texts:
