@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -85,19 +86,12 @@ def portal(tmp_path: Path) -> Iterator[Portal]:
 @pytest.fixture
 def facts(portal: Portal, tmp_path: Path) -> dict[str, str]:
     """What a reader has at hand: a token, a pair of short-lived ones, a verifier key."""
-    issued = portal.shell.command(
-        *("issue_token", "--account", "1", "--issuer", "admin@example.com"),
-        *("--role", "Administrators", "--name", "Reader"),
-    )
-    token = issued.strip()
     credentials = {"username": "admin@example.com", "password": "permatoken-demo"}
-    request = urllib.request.Request(
-        f"{portal.url}/iam/auth/jwt/login",
-        json.dumps(credentials).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        pair = json.load(answer)
+    pair = _post(portal, "auth/jwt/login", credentials)
+    wanted = {"name": "Reader", "exp_date": None, "client_user": {}}
+    token = _post(portal, "clients/1/tokens", wanted, Authorization=f"Bearer {pair['access']}")[
+        "token"
+    ]
     return {
         **pair,
         "token": token,
@@ -109,6 +103,16 @@ def facts(portal: Portal, tmp_path: Path) -> dict[str, str]:
         "pepper": secrets.token_hex(32),
         "folder": str(tmp_path),
     }
+
+
+def _post(portal: Portal, path: str, body: Any, **headers: str) -> Any:
+    request = urllib.request.Request(
+        f"{portal.url}/iam/{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", **headers},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
 
 
 @pytest.fixture
