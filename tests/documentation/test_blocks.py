@@ -88,7 +88,7 @@ def facts(portal: Portal, tmp_path: Path) -> dict[str, str]:
     """What a reader has at hand: a token, a pair of short-lived ones, a verifier key."""
     credentials = {"username": "admin@example.com", "password": "permatoken-demo"}
     pair = _post(portal, "auth/jwt/login", credentials)
-    wanted = {"name": "Reader", "exp_date": None, "client_user": {}}
+    wanted: dict[str, Any] = {"name": "Reader", "exp_date": None, "client_user": {}}
     token = _post(portal, "clients/1/tokens", wanted, Authorization=f"Bearer {pair['access']}")[
         "token"
     ]
