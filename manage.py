@@ -3,6 +3,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 NO_TABLE = ("42P01", "42703")
 """SQLSTATE of PostgreSQL for a table or column that is not there."""
@@ -10,11 +11,19 @@ NO_TABLE = ("42P01", "42703")
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.conf import settings
+    try:
+        from django.conf import settings
+    except ModuleNotFoundError:
+        sys.exit(
+            "This Python has none of the portal's packages: run .venv/bin/python manage.py, which "
+            "`make prepare-run` makes."
+        )
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
     try:
+        if sys.argv[1:2] == ["backup"]:
+            _find_database()
         settings.INSTALLED_APPS  # noqa: B018  # loads the settings
     except ImproperlyConfigured as error:
         sys.exit(f"The settings cannot be used: {error}")
@@ -27,6 +36,18 @@ def main() -> None:
         if words is None:
             raise
         sys.exit(words)
+
+
+def _find_database() -> None:
+    """Look for the database before the settings are read: in a folder that is none of the portal's
+    they would make new secrets."""
+    from config.env.secret_files import data_folder
+
+    is_elsewhere, wants_help = os.environ.get("DATABASE_URL"), {"-h", "--help"} & set(sys.argv)
+    default = Path(__file__).resolve().parent / "var"
+    file = data_folder(os.environ.get("DATA_DIR") or default) / "permatoken.sqlite3"
+    if not (is_elsewhere or wants_help or file.exists()):
+        sys.exit(f"There is no {file}: nothing was copied. Set DATA_DIR as the portal has it.")
 
 
 def _explain(error: Exception) -> str | None:

@@ -42,8 +42,7 @@ class Role(models.IntegerChoices):
     @classmethod
     def find(cls, text: str) -> "Role | None":
         """The role with this id (in decimal) or this name, as the API accepts them."""
-        wanted = text.strip()
-        return next((role for role in cls if wanted in (str(role.value), role.label)), None)
+        return next((role for role in cls if text in (str(role.value), role.label)), None)
 
 
 _RANKS = {role: rank for rank, role in enumerate(Role)}

@@ -16,6 +16,7 @@ _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 _LINE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _ID = re.compile("[0-9]{1,19}")
+_INTEGER = re.compile("0|-?[1-9][0-9]*")
 _PHONE = re.compile("[0-9 +()-]*")
 _PHONE_NUMBER = re.compile(r"(?<!\d)(?:\d[ ().+/-]{0,3}){9}")
 """As it looks (`NFKC`). Fewer digits may be years, or the number of a house."""
@@ -36,6 +37,11 @@ def parse_id(text: str) -> int | None:
     """The id, if the text is one that a database can hold; None for any other text."""
     number = int(text) if _ID.fullmatch(text) else None
     return number if number is not None and is_id(number) else None
+
+
+def is_integer(text: str) -> bool:
+    """True for a whole number as JSON and the API's description write it."""
+    return _INTEGER.fullmatch(text) is not None
 
 
 def is_id(number: int) -> bool:

@@ -16,7 +16,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from accounts.tenancy.forms import MemberField
 from accounts.text.expressions import in_order
-from accounts.validators import parse_id
+from accounts.validators import is_integer, parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
 _RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
@@ -192,10 +192,22 @@ def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:
     )
 
 
+class UserIdField(forms.IntegerField):
+    """The id of a user, or -1 for a whole number that none can have."""
+
+    def to_python(self, value: Any) -> int | None:
+        if value in self.empty_values:
+            return None
+        if not is_integer(str(value)):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        found = parse_id(str(value))
+        return -1 if found is None else found
+
+
 class UserIdFilter(django_filters.Filter):  # type: ignore[misc]  # django-filter has no types
     """By the id of the issuing user. (A key's look-up, unlike a relation's, bears any number.)"""
 
-    field_class = forms.IntegerField
+    field_class = UserIdField
 
     def __init__(self, *, exclude: bool = False) -> None:
         super().__init__(field_name="issuer__user__pk", exclude=exclude)
@@ -204,7 +216,7 @@ class UserIdFilter(django_filters.Filter):  # type: ignore[misc]  # django-filte
 class APIFilter(TokenFilter):
     """The query of the REST API: `role` (id or name), `issued_by`, `not_issued_by`, `deleted`."""
 
-    role = django_filters.CharFilter(method="filter_role")
+    role = django_filters.Filter(method="filter_role")  # as it was sent, with any character
     issued_by = UserIdFilter()
     not_issued_by = UserIdFilter(exclude=True)
     deleted = django_filters.TypedChoiceFilter(

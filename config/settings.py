@@ -113,7 +113,7 @@ MIDDLEWARE = [
     "config.database.limits.limit_waits",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.server.static_files.Middleware",
     "config.middleware.limit_body_size",  # its page has all headers of a page
     "accounts.http.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
@@ -340,7 +340,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.server.static_files.Storage"},
 }
 
 # --- Mail --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import django
 
@@ -20,12 +20,41 @@ LANDED = ROOT / "scripts" / "landed-migrations.sha256"
 RULES = "See docs/upgrades.md."
 LISTING = "If it is final, list it: make land-migrations"
 
-WRITES_ROWS = re.compile(r"^\s*(INSERT|UPDATE|DELETE|MERGE|TRUNCATE)\b", re.I | re.M)
-RENAMES = ("RenameField", "RenameModel", "AlterModelTable")
-REMOVES = ("RemoveField", "DeleteModel")
-OF_WHOLE_TABLES = ("AlterUniqueTogether", "AlterIndexTogether", "AlterOrderWithRespectTo")
-HARMLESS_CHANGES = {"default", "db_default", "null", "max_length"}
-"""Facts of a field whose change reads and writes no row; `_alter_field` looks at the directions."""
+HARMLESS_SQL = re.compile(r"\s*(COMMENT ON|DROP (TRIGGER|FUNCTION|VIEW))\b[^;]*;?\s*", re.I)
+"""What RunSQL may do: nobody waits for it, and no older code needs what goes."""
+ONE_BY_ONE = {
+    "AddIndex": "builds an index while nobody can write: use AddIndexConcurrently",
+    "RemoveIndex": "removes an index while nobody can read: use RemoveIndexConcurrently",
+    "RenameField": "breaks processes that still run the older code: add the new one, fill it in "
+    "batches, and let the old one go a release later",
+    "RemoveField": "breaks processes that still run the older code, which reads every column: take "
+    "it out of the models first, by SeparateDatabaseAndState(state_operations=[…]), and use "
+    "DropColumn of upgrades.operations a release later",
+    "DeleteModel": "breaks processes that still run the older code: take it out of the models "
+    "first, by SeparateDatabaseAndState(state_operations=[…]), and use DropTable of "
+    "upgrades.operations a release later",
+    "AlterUniqueTogether": "makes an index while nobody can use the table: use "
+    "AddUniqueConcurrently",
+    "AlterOrderWithRespectTo": "makes a column while nobody can use the table",
+    "RunPython": "changes rows in one go: use ChangeRowsInBatches of upgrades.operations",
+}
+"""Operations that are always refused, and why."""
+ONE_BY_ONE["RenameModel"] = ONE_BY_ONE["AlterModelTable"] = ONE_BY_ONE["RenameField"]
+ONE_BY_ONE["AlterIndexTogether"] = ONE_BY_ONE["AddIndex"]
+HARMLESS = {
+    *("CreateModel", "AlterModelOptions", "AlterModelManagers", "AlterModelTableComment"),
+    *("RenameIndex", "AlterConstraint"),
+    *("AddIndexConcurrently", "RemoveIndexConcurrently", "ChangeRowsInBatches"),
+}
+CONTRACTIONS = {
+    "DropColumn": "breaks processes that still run the older code",
+    "DropTable": "breaks processes that still run the older code",
+    "AddCheckConcurrently": "refuses rows that older code may write",
+    "AddUniqueConcurrently": "refuses rows that older code may write",
+}
+"""Operations that older code may not bear, and why."""
+HARMLESS_CHANGES = {"default", "db_default", "null", "max_length", "db_index", "unique"}
+"""Facts of a field that `_alter_field` looks at one by one."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +85,7 @@ def _landed() -> dict[str, str]:
 def _present() -> dict[str, str]:
     return {
         str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in ROOT.glob("*/migrations/[0-9]*.py")
+        for path in ROOT.glob("*/migrations/[!_~]*.py")
     }
 
 
@@ -71,32 +100,84 @@ def _edited(landed: dict[str, str], present: dict[str, str]) -> Iterator[str]:
 # --- What a new migration may do ---
 
 
+class Step(NamedTuple):
+    """An operation, the models before and after it, and whether it changes the database."""
+
+    operation: Any
+    before: Any
+    after: Any
+    touches_database: bool
+
+    @property
+    def name(self) -> str:
+        return type(self.operation).__name__
+
+
 def _lint(path: str) -> Iterator[str]:
     from django.db.migrations.loader import MigrationLoader
 
     loader = MigrationLoader(None)
     key = (Path(path).parts[0], Path(path).stem)
     migration = loader.graph.nodes[key]
-    state: Any = loader.project_state(key, at_end=False)
+    start: Any = loader.project_state(key, at_end=False)
     is_contraction = _contracts(migration)
     if is_contraction is None:
         yield (
             "`contracts` must name the release since which nothing uses what goes, and it must "
             f"be one that the CHANGELOG has. {RULES}"
         )
+    steps = list(_steps(key[0], migration.operations, start.clone()))
+    yield from _mixture(migration, [each.operation for each in steps if each.touches_database])
     created: set[str] = set()
-    yield from _mixture(
-        migration, [each for each, touches in _flat(migration.operations) if touches]
-    )
-    for operation, touches_database in _flat(migration.operations):
-        name = type(operation).__name__
-        if name == "CreateModel":
-            created.add(operation.name_lower)
-        before = state.clone()
-        operation.state_forwards(key[0], state)
-        table = getattr(operation, "model_name_lower", getattr(operation, "name_lower", None))
-        if touches_database and table not in created:
-            yield from _operation(key[0], operation, before, state, bool(is_contraction))
+    for step in steps:
+        if step.name == "CreateModel" and step.touches_database:
+            created.add(step.operation.name_lower)
+        table = getattr(
+            step.operation, "model_name_lower", getattr(step.operation, "name_lower", None)
+        )
+        if not _is_known(step.operation):
+            yield (
+                f"{step.name} is a kind of operation that this check does not know: use those of "
+                f"Django and of upgrades.operations. {RULES}"
+            )
+        elif not step.touches_database:
+            yield from _forget(key[0], step)
+        elif table not in created:
+            yield from _operation(key[0], step, start, bool(is_contraction))
+
+
+def _steps(
+    app: str, operations: Sequence[Any], state: Any, *, on_database: bool = True
+) -> Iterator[Step]:
+    """Each operation, those of SeparateDatabaseAndState apart. Changes the state."""
+    from django.db.migrations import SeparateDatabaseAndState
+
+    for operation in operations:
+        if type(operation) is SeparateDatabaseAndState:
+            yield from _steps(
+                app, operation.database_operations, state.clone(), on_database=on_database
+            )
+            yield from _steps(app, operation.state_operations, state, on_database=False)
+        else:
+            before = state.clone()
+            if type(operation).__name__ != "RemoveField" or _has_field(app, operation, state):
+                operation.state_forwards(app, state)
+            yield Step(operation, before, state.clone(), on_database)
+
+
+def _has_field(app: str, operation: Any, state: Any) -> bool:
+    model = state.models.get((app, operation.model_name_lower))
+    return model is not None and operation.name in model.fields
+
+
+def _is_known(operation: Any) -> bool:
+    """Whether it is what its name says: a kind that is derived may do anything else beside."""
+    from django.db import migrations
+
+    from upgrades import operations
+
+    name = type(operation).__name__
+    return type(operation) in (getattr(migrations, name, None), getattr(operations, name, None))
 
 
 def _contracts(migration: Any) -> bool | None:
@@ -108,24 +189,12 @@ def _contracts(migration: Any) -> bool | None:
     return True if release in released else None
 
 
-def _flat(operations: Sequence[Any], *, on_database: bool = True) -> Iterator[tuple[Any, bool]]:
-    """Each operation, and whether it does something to the database."""
-    for operation in operations:
-        if type(operation).__name__ == "SeparateDatabaseAndState":
-            for each, _touches in _flat(operation.database_operations):
-                yield each, True
-            for each, _touches in _flat(operation.state_operations):
-                yield each, False
-        else:
-            yield operation, on_database
-
-
 def _mixture(migration: Any, operations: Sequence[Any]) -> Iterator[str]:
     """Operations that run outside of a transaction stand apart: what else is there would not be
     undone with them, and could not be run again."""
-    from django.db import migrations
+    from upgrades.operations import OUTSIDE_TRANSACTIONS, ChangeRowsInBatches
 
-    apart = [each for each in operations if type(each).__module__ == "upgrades.operations"]
+    apart = [each for each in operations if isinstance(each, OUTSIDE_TRANSACTIONS)]
     if apart and migration.atomic:
         yield f"{type(apart[0]).__name__} needs `atomic = False` in the migration. {RULES}"
     if (apart or not migration.atomic) and len(apart) < len(operations):
@@ -133,61 +202,133 @@ def _mixture(migration: Any, operations: Sequence[Any]) -> Iterator[str]:
             "a migration with `atomic = False` holds operations of upgrades.operations alone, "
             f"which can be run again: give the others one of their own. {RULES}"
         )
-    writers = [each for each in operations if _writes_rows(each)]
+    writers = [each for each in operations if isinstance(each, ChangeRowsInBatches)]
     if writers and len(writers) < len(operations):
         yield (
             "changes rows and the schema in one transaction, which holds the tables for as long: "
             f"make two migrations of it. {RULES}"
         )
-    for writer in writers:
-        if isinstance(writer, migrations.RunPython | migrations.RunSQL):
+
+
+def _operation(app: str, step: Step, start: Any, is_contraction: bool) -> Iterator[str]:
+    operation, name = step.operation, step.name
+    if name in ONE_BY_ONE:
+        yield f"{name} {ONE_BY_ONE[name]}. {RULES}"
+    elif name == "AddField":
+        yield from _add_field(operation)
+    elif name == "AlterField":
+        yield from _alter_field(
+            operation,
+            _field(app, operation, step.before),
+            _field(app, operation, step.after),
+            is_contraction,
+        )
+    elif name == "AddConstraint":
+        yield from _add_constraint(operation.constraint)
+    elif name == "RemoveConstraint":
+        yield from _remove_constraint(app, step, is_contraction)
+    elif name == "RunSQL":
+        yield from _run_sql(operation)
+    elif name in CONTRACTIONS:
+        yield from _contraction(app, step, start, is_contraction)
+    elif name not in HARMLESS:
+        yield f"{name} is not known to let others go on meanwhile. {RULES}"
+
+
+def _field(app: str, operation: Any, state: Any) -> Any:
+    return state.models[app, operation.model_name_lower].fields[operation.name]
+
+
+def _forget(app: str, step: Step) -> Iterator[str]:
+    """Of what goes from the models and stays in the database: new code cannot fill it."""
+    name, operation = step.name, step.operation
+    if name == "RemoveField":
+        model = step.before.models.get((app, operation.model_name_lower))
+        fields = [model.fields[operation.name]] if model else []
+        if any(not _is_optional(field) for field in fields):
             yield (
-                f"{type(writer).__name__} changes rows in one go: use ChangeRowsInBatches of "
-                f"upgrades.operations. {RULES}"
+                f"{operation.model_name}.{operation.name} stays NOT NULL without a default in the "
+                "database, so that the new code cannot insert rows: let it take NULL, or give it "
+                f"`db_default`, in a migration before. {RULES}"
+            )
+    elif name == "DeleteModel":
+        fields = list(step.before.models[app, operation.name_lower].fields.values())
+    else:
+        return
+    if any(field.is_relation and getattr(field, "db_constraint", False) for field in fields):
+        yield (
+            f"{name} leaves a foreign key in the database, which keeps others from deleting what "
+            f"it refers to: say db_constraint=False in a migration before. {RULES}"
+        )
+
+
+def _is_optional(field: Any) -> bool:
+    return bool(field.null or field.many_to_many or field.has_db_default())
+
+
+def _add_constraint(constraint: Any) -> Iterator[str]:
+    from django.db.models import CheckConstraint, UniqueConstraint
+
+    instead = {CheckConstraint: "AddCheckConcurrently", UniqueConstraint: "AddUniqueConcurrently"}
+    name = instead.get(type(constraint))
+    advice = f"use {name} of upgrades.operations" if name else "there is no way to do it meanwhile"
+    yield f"adds a constraint while nobody can use the table: {advice}. {RULES}"
+
+
+def _remove_constraint(app: str, step: Step, is_contraction: bool) -> Iterator[str]:
+    from django.db.models import CheckConstraint
+
+    model = step.before.models[app, step.operation.model_name_lower]
+    constraint = model.get_constraint_by_name(step.operation.name)
+    if not isinstance(constraint, CheckConstraint) and not is_contraction:
+        yield (
+            f"{constraint.name} goes, on which older code may rely where it inserts or updates: "
+            f"say `contracts` a release later. {RULES}"
+        )
+
+
+def _run_sql(operation: Any) -> Iterator[str]:
+    statements = operation.sql if isinstance(operation.sql, list | tuple) else [operation.sql]
+    for each in statements:
+        text = each if isinstance(each, str) else each[0]
+        if text.strip() and not HARMLESS_SQL.fullmatch(text):
+            yield (
+                f"RunSQL is not known to let others go on ({text.strip()[:40]}): use operations, "
+                f"ChangeRowsInBatches for rows. {RULES}"
             )
 
 
-def _writes_rows(operation: Any) -> bool:
-    from django.db import migrations
-
-    from upgrades.operations import ChangeRowsInBatches
-
-    if isinstance(operation, migrations.RunSQL):
-        statements = operation.sql if isinstance(operation.sql, list | tuple) else [operation.sql]
-        texts = [each if isinstance(each, str) else each[0] for each in statements]
-        return any(WRITES_ROWS.search(text) for text in texts)
-    return isinstance(operation, migrations.RunPython | ChangeRowsInBatches)
-
-
-def _operation(
-    app: str, operation: Any, before: Any, after: Any, is_contraction: bool
-) -> Iterator[str]:
-    name = type(operation).__name__
-    if name == "AddField":
-        yield from _add_field(operation)
-    elif name == "AlterField":
-        model, field = (app, operation.model_name_lower), operation.name
-        old = before.models[model].fields[field]
-        yield from _alter_field(operation, old, after.models[model].fields[field], is_contraction)
-    elif name == "AddIndex":
-        yield f"builds an index while nobody can write: use AddIndexConcurrently. {RULES}"
-    elif name == "AddConstraint":
+def _contraction(app: str, step: Step, start: Any, is_contraction: bool) -> Iterator[str]:
+    operation, name = step.operation, step.name
+    if not is_contraction:
+        yield f"{name} {CONTRACTIONS[name]}: say `contracts` a release later. {RULES}"
+    if name == "DropColumn":
+        model = start.models[app, operation.model_name.lower()]
+        is_used = operation.column in {
+            _column(*each) for each in model.fields.items() if not each[1].many_to_many
+        }
+    else:
+        is_used = name == "DropTable" and operation.table in _tables(start)
+    if is_used:
         yield (
-            "adds a constraint while nobody can use the table: use AddCheckConcurrently of "
-            f"upgrades.operations. {RULES}"
+            f"{name} drops what the models have: take it out of them first, by "
+            f"SeparateDatabaseAndState(state_operations=[…]), and drop it a release later. {RULES}"
         )
-    elif name in OF_WHOLE_TABLES:
-        yield f"{name} makes an index or a column while nobody can use the table. {RULES}"
-    elif name in RENAMES:
-        yield (
-            f"{name} breaks processes that still run the older code: add the new one, fill it in "
-            f"batches, and let the old one go a release later. {RULES}"
-        )
-    elif name in REMOVES and not is_contraction:
-        yield (
-            f"{name} breaks processes that still run the older code, which reads every column: "
-            f"take it out of the models first, and say `contracts` a release later. {RULES}"
-        )
+
+
+def _column(name: str, field: Any) -> str:
+    named = field.clone()
+    named.set_attributes_from_name(name)
+    return str(named.column)
+
+
+def _tables(state: Any) -> Iterator[str]:
+    for (app, name), model in state.models.items():
+        table = model.options.get("db_table") or f"{app}_{name}"
+        yield table
+        for field_name, field in model.fields.items():
+            if field.many_to_many:
+                yield field.db_table or f"{table}_{field_name}"
 
 
 def _add_field(operation: Any) -> Iterator[str]:
@@ -198,16 +339,50 @@ def _add_field(operation: Any) -> Iterator[str]:
         return
     if isinstance(field, models.GeneratedField):
         yield f"{name} is computed for every row while nobody can use the table. {RULES}"
-    elif not field.null and not field.has_db_default():
+    elif not _is_optional(field):
         yield (
             f"{name} is NOT NULL without a default in the database, so that older code cannot "
             f"insert rows: give it `db_default`. {RULES}"
         )
+    if not _is_constant(field):
+        yield (
+            f"{name} has a default that is computed for every row while nobody can use the table: "
+            f"give it a plain value, or NULL and ChangeRowsInBatches. {RULES}"
+        )
+    if _check(field):
+        yield (
+            f"{name} comes with a check, for which every row is read while nobody can use the "
+            f"table: use a field without one, and AddCheckConcurrently. {RULES}"
+        )
     if field.db_index or field.unique:
         yield (
             f"{name} comes with an index, which is built while nobody can use the table: say "
-            f"db_index=False, and add it by AddIndexConcurrently. {RULES}"
+            f"db_index=False, and add it by AddIndexConcurrently or AddUniqueConcurrently. {RULES}"
         )
+
+
+def _is_constant(field: Any) -> bool:
+    """Whether PostgreSQL gives the default to the present rows without writing them."""
+    from django.db.models import Value
+    from django.db.models.functions import Now
+
+    default = field.db_default if field.has_db_default() else None
+    if field.is_relation and default is not None:
+        return False  # each row would be looked up
+    return not hasattr(default, "resolve_expression") or type(default) in (Value, Now)
+
+
+def _check(field: Any) -> str | None:
+    """The check that comes with the column on PostgreSQL."""
+    from django.db.utils import ConnectionHandler
+
+    if field.is_relation:
+        return None
+    postgresql = ConnectionHandler({"default": {"ENGINE": "django.db.backends.postgresql"}})
+    named = field.clone()
+    named.set_attributes_from_name("name")
+    check: str | None = named.db_check(postgresql["default"])
+    return check
 
 
 def _alter_field(operation: Any, old: Any, new: Any, is_contraction: bool) -> Iterator[str]:
@@ -216,27 +391,39 @@ def _alter_field(operation: Any, old: Any, new: Any, is_contraction: bool) -> It
     differing = {
         key for key in facts.keys() | changed.keys() if facts.get(key) != changed.get(key)
     } - set(new.non_db_attrs)
-    longest = (old.max_length, new.max_length)
-    is_shorter = None not in longest and longest[1] < longest[0]
+    if not getattr(new, "db_constraint", True):
+        differing -= {"db_constraint"}
     if old.db_column != new.db_column:
         yield f"{name} gets another column: that is a renaming. {RULES}"
     if (
         old.get_internal_type() != new.get_internal_type()
-        or is_shorter
-        or differing - HARMLESS_CHANGES - {"db_index", "unique"}
+        or _is_shorter(old.max_length, new.max_length)
+        or differing - HARMLESS_CHANGES
     ):
         yield (
             f"{name} changes its kind, so that every row is read or written while nobody can use "
             f"the table: add a new column. {RULES}"
         )
-    if (new.db_index or new.unique) and not (old.db_index or old.unique):
-        yield f"{name} gets an index: add it by AddIndexConcurrently. {RULES}"
-    loses = (old.null and not new.null) or (old.has_db_default() and not new.has_db_default())
+    if new.unique > old.unique or new.db_index > old.db_index:
+        yield (
+            f"{name} gets an index: add it by AddIndexConcurrently or AddUniqueConcurrently. "
+            f"{RULES}"
+        )
+    if old.null and not new.null:
+        yield (
+            f"{name} takes no NULL any more, for which every row is read while nobody can use the "
+            f"table: leave it, and use AddCheckConcurrently. {RULES}"
+        )
+    loses = (old.unique and not new.unique) or (old.has_db_default() and not new.has_db_default())
     if loses and not is_contraction:
         yield (
-            f"{name} takes no NULL or has no default any more, so that older code cannot insert "
-            f"rows: say `contracts` a release later. {RULES}"
+            f"{name} is not unique or has no default any more, on which older code may rely where "
+            f"it inserts: say `contracts` a release later. {RULES}"
         )
+
+
+def _is_shorter(old: int | None, new: int | None) -> bool:
+    return new is not None and (old is None or new < old)
 
 
 def _facts(field: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Operations of migrations that change a large table while it is in use (docs/upgrades.md).
 
-A migration with them says `atomic = False` and holds nothing else. Each can be run again after it
+A migration with those that work outside of a transaction says `atomic = False` and holds nothing
+else. Each can be run again after it
 was broken off. On SQLite, where one process migrates before it serves, they do the same plainly.
 """
 
@@ -14,7 +15,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import AddConstraint, AddIndex, RemoveIndex
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
-from django.db.models import CheckConstraint, Index, Model, QuerySet
+from django.db.models import CheckConstraint, Index, Model, QuerySet, UniqueConstraint
 
 BATCH = 1_000
 """Rows of one transaction: written in some ten milliseconds, for which others may wait."""
@@ -107,7 +108,8 @@ class AddCheckConcurrently(AddConstraint):
         to_state: ProjectState,
     ) -> None:
         if not _is_postgresql(schema_editor):
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            with transaction.atomic(using=schema_editor.connection.alias):  # can be run again
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
             return
         _refuse_transaction(self, schema_editor)
         model = to_state.apps.get_model(app_label, self.model_name)
@@ -119,6 +121,117 @@ class AddCheckConcurrently(AddConstraint):
             added = self.constraint.create_sql(model, schema_editor)
             schema_editor.execute(f"{added} NOT VALID", params=None)
         schema_editor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
+
+
+class AddUniqueConcurrently(AddConstraint):
+    """Adds a unique constraint: its index is built while others read and write the table."""
+
+    atomic = False
+    model_name: str
+    constraint: UniqueConstraint
+
+    def __init__(self, model_name: str, constraint: UniqueConstraint) -> None:
+        super().__init__(model_name, constraint)
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if not _is_postgresql(schema_editor):
+            with transaction.atomic(using=schema_editor.connection.alias):  # can be run again
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        _refuse_transaction(self, schema_editor)
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        if self.constraint.deferrable:
+            raise NotSupportedError("A constraint that is deferred cannot be added concurrently.")
+        statement: Any = self.constraint.create_sql(model, schema_editor)
+        # With a condition and the like it is an index alone, as in Django.
+        is_index_alone = statement.template == schema_editor.sql_create_unique_index
+        with _without_lock_timeout(schema_editor):
+            if _is_valid_index(schema_editor, self.constraint) is False:
+                index = schema_editor.quote_name(self.constraint.name)
+                schema_editor.execute(f"DROP INDEX CONCURRENTLY {index}")
+            if _is_valid_index(schema_editor, self.constraint) is None:
+                statement.template = schema_editor.sql_create_unique_index.replace(
+                    "UNIQUE INDEX", "UNIQUE INDEX CONCURRENTLY"
+                )
+                schema_editor.execute(statement, params=None)
+        if not is_index_alone and not _has_constraint(schema_editor, model, self.constraint.name):
+            table, name = map(
+                schema_editor.quote_name, (model._meta.db_table, self.constraint.name)
+            )
+            schema_editor.execute(
+                f"ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}"
+            )
+
+
+class DropColumn(Operation):
+    """Drops a column that a release before took out of the models."""
+
+    reversible = False
+    reduces_to_sql = True
+
+    def __init__(self, model_name: str, column: str) -> None:
+        self.model_name = model_name
+        self.column = column
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """The models are without it already."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        if _is_postgresql(schema_editor):
+            table, column = map(schema_editor.quote_name, (model._meta.db_table, self.column))
+            schema_editor.execute(f"ALTER TABLE {table} DROP COLUMN IF EXISTS {column} CASCADE")
+        else:
+            # SQLite drops none with an index or a reference: make the table anew, as the model is.
+            editor: Any = schema_editor
+            with transaction.atomic(using=schema_editor.connection.alias):
+                editor._remake_table(model)
+
+    def describe(self) -> str:
+        return f"Drop column {self.column} of {self.model_name}"
+
+
+class DropTable(Operation):
+    """Drops a table whose model a release before took out of the models."""
+
+    reversible = False
+    reduces_to_sql = True
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """The models are without it already."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        table = schema_editor.quote_name(self.table)
+        cascade = " CASCADE" if _is_postgresql(schema_editor) else ""
+        schema_editor.execute(f"DROP TABLE IF EXISTS {table}{cascade}")
+
+    def describe(self) -> str:
+        return f"Drop table {self.table}"
 
 
 class ChangeRowsInBatches(Operation):
@@ -166,6 +279,16 @@ class ChangeRowsInBatches(Operation):
         return f"Change rows of {self.model_name} in batches"
 
 
+OUTSIDE_TRANSACTIONS = (
+    AddIndexConcurrently,
+    RemoveIndexConcurrently,
+    AddCheckConcurrently,
+    AddUniqueConcurrently,
+    ChangeRowsInBatches,
+)
+"""They commit on their own; DropColumn and DropTable do not."""
+
+
 def _is_postgresql(editor: BaseDatabaseSchemaEditor) -> bool:
     return editor.connection.vendor == "postgresql"
 
@@ -193,7 +316,9 @@ def _without_lock_timeout(editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
             cursor.execute("SELECT set_config('lock_timeout', %s, false)", [before])
 
 
-def _is_valid_index(editor: BaseDatabaseSchemaEditor, index: Index) -> bool | None:
+def _is_valid_index(
+    editor: BaseDatabaseSchemaEditor, index: Index | UniqueConstraint
+) -> bool | None:
     """False for an index whose build was broken off, None if there is none."""
     return _ask(
         editor, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", index.name

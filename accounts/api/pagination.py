@@ -9,27 +9,38 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.api.schema import or_empty
+from accounts.validators import is_integer
 
 LIMIT, HIGHEST_LIMIT = 50, 1000
-MOST_OFFSET = 2**31
+HIGHEST = 2**31
+"""What either may be asked for."""
+
+
+class QueryIntegerField(serializers.IntegerField):
+    """A whole number in an address. Other spellings of one (`1.0`, `+1`, ` 1`) are refused."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not is_integer(str(data)):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 class PageSerializer(serializers.Serializer[Any]):
     """The parameters of a page."""
 
-    limit = serializers.IntegerField(min_value=1, default=LIMIT)
-    offset = serializers.IntegerField(min_value=0, max_value=MOST_OFFSET, default=0)
+    limit = QueryIntegerField(min_value=1, max_value=HIGHEST, default=LIMIT)
+    offset = QueryIntegerField(min_value=0, max_value=HIGHEST, default=0)
 
 
 LIMIT_PARAMETER, OFFSET_PARAMETER = (
     OpenApiParameter(
         "limit",
-        or_empty({"type": "integer", "minimum": 1}),
+        or_empty({"type": "integer", "minimum": 1, "maximum": HIGHEST}),
         description=f"How many at the most; never above {HIGHEST_LIMIT}, and {LIMIT} if not said.",
     ),
     OpenApiParameter(
         "offset",
-        or_empty({"type": "integer", "minimum": 0, "maximum": MOST_OFFSET}),
+        or_empty({"type": "integer", "minimum": 0, "maximum": HIGHEST}),
         description="How many to leave out at the beginning.",
     ),
 )

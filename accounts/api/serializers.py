@@ -8,6 +8,7 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from accounts.models import Account, AuditEvent, Language, Membership
 from accounts.roles import ROLE_NAMES, Role
@@ -43,11 +44,14 @@ class TextField(serializers.CharField):
         first = f"{self.characters.removesuffix(']')}{_SPACES}]" if needs_one else ""
         return f"^{ends}{first}{self.characters}*{ends}$"
 
+    def run_validation(self, data: Any = empty) -> Any:
+        if self.max_length and isinstance(data, str) and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)  # spaces count, too
+        return super().run_validation(data)
+
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        if self.max_length and len(data) > self.max_length:
-            self.fail("max_length", max_length=self.max_length)  # spaces at the ends count, too
         return str(super().to_internal_value(data))
 
 
@@ -119,7 +123,7 @@ def _shown(value: Any) -> str:
 def _is_named(role: Role, named: dict[str, Any]) -> bool:
     spellings = _spellings(role)
     return all(
-        type(value) in (int, str) and value in spellings[key] for key, value in named.items()
+        type(value) in (int, float, str) and value in spellings[key] for key, value in named.items()
     )
 
 

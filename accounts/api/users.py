@@ -82,15 +82,15 @@ NOT_ACCEPTED = "The user has not accepted the invitation yet. Remove it, and inv
             ),
             "The users, by the time they joined",
             [
+                OpenApiExample("Without limit and offset", [USER], response_only=True),
                 OpenApiExample("With limit or offset", USERS, response_only=True),
-                OpenApiExample("Without", [USER], response_only=True),
             ],
         ),
         400: invalid("A limit that makes no sense", limit=["A valid integer is required."]),
         401: UNAUTHENTICATED,
     },
 )
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def users(request: Request) -> Response:
     actor = actor_of(request)
 
@@ -139,7 +139,7 @@ def users(request: Request) -> Response:
         404: NO_USER,
     },
 )
-@api_view(["GET", "PATCH"])
+@api_view(["GET", "HEAD", "PATCH"])
 def user(request: Request, user_id: int) -> Response:
     actor = actor_of(request)
     found = _find(user_id, actor)
@@ -246,13 +246,13 @@ def invite_user(request: Request) -> Response:
         404: NO_USER,
     },
 )
-@api_view(["GET", "PUT", "DELETE"])
+@api_view(["GET", "HEAD", "PUT", "DELETE"])
 def client_user(request: Request, client_id: int, user_id: int) -> Response:
     actor = actor_of(request)
     if caller(request).account_id != client_id:
         raise NotFound("Account not found.")
     found = _find(user_id, actor)
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):
         return Response(UserRoleSerializer({"user_role": found.role}).data)
     if request.method == "PUT":
         _change_role(found, request, actor)

@@ -51,7 +51,7 @@ def caller(request: Request) -> Membership:
     tags=[PEOPLE],
     responses={200: OpenApiResponse(AccountSerializer, "Your account"), 401: UNAUTHENTICATED},
 )
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def my_account(request: Request) -> Response:
     member, actor = caller(request), actor_of(request)
     present = Membership.objects.present().filter(account_id=member.account_id)
@@ -68,7 +68,7 @@ def my_account(request: Request) -> Response:
     tags=[PEOPLE],
     responses={200: answer(UserAndAccountsSerializer, "You", USER), 401: UNAUTHENTICATED},
 )
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def my_user(request: Request) -> Response:
     actor = actor_of(request)
     return Response(as_themselves(representations.members(actor).get(pk=caller(request).pk), actor))
@@ -87,7 +87,7 @@ def my_user(request: Request) -> Response:
         401: UNAUTHENTICATED,
     },
 )
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def sign_ins(request: Request) -> Response:
     events = (
         events_visible_to(actor_of(request))

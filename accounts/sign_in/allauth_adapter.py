@@ -14,6 +14,7 @@ from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequi
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed, authenticator_removed
 from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save
 from django.dispatch import receiver
@@ -173,6 +174,13 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Refuses a mail of a newer allauth that `accounts.sign_in.emails` does not know."""
         raise NotImplementedError(f"There is no e-mail for {template_prefix}.")
+
+
+@receiver(user_logged_in)
+def _keep_former_backend(request: HttpRequest, **_facts: Any) -> None:
+    """Let processes of the release before know the session: they list allauth's backend alone. A
+    release that is preceded by one with `PasswordBackend` does without."""
+    request.session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @receiver(user_logged_in)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from accounts.api.refusals import BAD_REQUEST, FORBIDDEN, MISSING, throttled_body
 from accounts.roles import Role
 from accounts.throttling.process_counters import TooMany
-from accounts.validators import parse_id
+from accounts.validators import is_integer, parse_id
 from apitokens.verification.authorization_header import BEARER, verify_header
 from apitokens.verification.refusals import Insufficient, Refusal, Refused, Requirement, Verified
 from apitokens.verification.verify import verify
@@ -97,7 +97,8 @@ def read_requirement(query: str) -> Requirement:
         elif name in asked:
             errors[name] = ["Give this parameter once."]
         asked[name] = value
-    role, account_id = Role.find(asked.get("role", "")), parse_id(asked.get("account", ""))
+    role, account = Role.find(asked.get("role", "")), asked.get("account", "")
+    account_id = parse_id(account) if is_integer(account) else None
     if "role" in asked and role is None:
         errors.setdefault("role", [f"Invalid role: {asked['role']}"])
     if "account" in asked and account_id is None:

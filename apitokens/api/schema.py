@@ -1,5 +1,6 @@
 """The OpenAPI description of each call."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from drf_spectacular.utils import (
@@ -14,11 +15,13 @@ from accounts.api.schema import ACCOUNT_ID, UNAUTHENTICATED, or_empty, refusal
 from apitokens.api.serializers import IssuedSerializer, NewTokenSerializer, TokenSerializer
 from apitokens.keys import Separator
 
+_EXPIRES_ON = f"{datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}"
+"""A day that any caller may ask for, so that the example call works as it is printed."""
 _TOKEN: dict[str, Any] = {
     "id": 771142358,
     "name": "Cache clearing",
     "description": "Clears the cache after each release.",
-    "exp_date": "2027-12-31T23:59:59.000000Z",
+    "exp_date": f"{_EXPIRES_ON}T23:59:59.000000Z",
     "created": "2026-11-23T09:30:00.000000Z",
     "deleted": False,
     "expired": False,
@@ -35,7 +38,7 @@ _TOKEN: dict[str, Any] = {
 _ASKED = {
     "name": "Cache clearing",
     "description": "Clears the cache after each release.",
-    "exp_date": "2027-12-31T23:59:59Z",
+    "exp_date": f"{_EXPIRES_ON}T23:59:59Z",
     "client_user": {"role": {"id": 3022}},
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 from accounts.api.refusals import BAD_REQUEST, FORBIDDEN
 from accounts.api.serializers import ROLE_IDS
 from accounts.roles import ROLE_NAMES
+from accounts.validators import HIGHEST_ID
 from apitokens.api.introspect import BAD_CALLER, FORM
 from apitokens.api.responses import BAD
 
@@ -12,7 +13,7 @@ TAG = "Verification"
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 _TEXT = {"type": "string"}
-_ID = {"type": "integer", "format": "int64", "minimum": 0}
+_ID = {"type": "integer", "format": "int64", "minimum": 0, "maximum": HIGHEST_ID}
 _DIGITS = {"type": "string", "pattern": "^[0-9]+$"}
 
 

@@ -10,9 +10,12 @@ from rest_framework import serializers
 from accounts.api.serializers import LINE, PARAGRAPHS, RoleField, TextField
 from apitokens.models import APIToken
 
-_INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+INSTANT = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-5][0-9](\.[0-9]+)?)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?$"
 )
+_INSTANT = re.compile(INSTANT)
+_BELOW_MICROSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
 
 WIRE_TIME_OR_EMPTY = r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)?$"
 
@@ -63,13 +66,14 @@ class IssuedSerializer(TokenSerializer):
         return plaintext
 
 
+@extend_schema_field({"type": "string", "format": "date-time", "pattern": INSTANT})
 class InstantField(serializers.DateTimeField):
     """RFC 3339, in which t and z may be small; without an offset it is UTC."""
 
     def to_internal_value(self, value: Any) -> datetime:
         if not isinstance(value, str) or not _INSTANT.fullmatch(value):
             self.fail("invalid", format="2027-12-31T23:59:59Z")
-        return super().to_internal_value(value.upper())
+        return super().to_internal_value(_BELOW_MICROSECONDS.sub("", value.upper()))
 
 
 class NewIssuerSerializer(serializers.Serializer[Any]):

@@ -112,14 +112,29 @@ def _response(status: str, response: Schema) -> Schema:
     return {
         "status": status,
         "description": response.get("description", ""),
-        "example": _example(content),
+        "example": _examples(content),
     }
 
 
+def _examples(content: Schema) -> str:
+    """All examples of an answer: with their names if there are several."""
+    examples = content.get("examples", {})
+    if len(examples) < 2:
+        return _example(content)
+    return "\n\n".join(
+        f"{each.get('summary', name)}:\n{_as_text(each['value'])}"
+        for name, each in examples.items()
+    )
+
+
 def _example(content: Schema) -> str:
-    for example in content.get("examples", {}).values():
-        return json.dumps(example["value"], indent=2, ensure_ascii=False)
-    return ""
+    """The first example, or nothing."""
+    examples = content.get("examples", {}).values()
+    return next((_as_text(each["value"]) for each in examples), "")
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _type(document: Schema, schema: Schema) -> str:

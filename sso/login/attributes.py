@@ -39,7 +39,7 @@ def role_of(connection: Connection, assertion: Assertion) -> Role:
     """The role of a new member: the highest that the assertion names, by name or ID, and that the
     settings allow; else the default role."""
     values = _attribute_values(assertion, connection.role_attribute)
-    named = {role for text in values if (role := Role.find(text)) is not None}
+    named = {role for text in values if (role := Role.find(text.strip())) is not None}
     if not connection.may_make_administrators:
         named.discard(Role.ADMINISTRATORS)
     return min(named, key=lambda role: role.rank, default=connection.given_role)

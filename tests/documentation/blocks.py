@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("*.md", "docs/**/*.md", "examples/**/*.md", "benchmarks/**/*.md")
-NO_COMMANDS = {"", "mermaid"}
+NO_COMMANDS = {"mermaid", "text"}
 """Languages of blocks that nobody types."""
+WITH_PROMPTS = {"console", "shell-session"}
 _BLOCK = re.compile(
-    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+    r"^(?P<indent> *)(?P<fence>`{3,}|~{3,}) *(?P<language>[^\s`]*)[^\n`]*\n"
+    r"(?P<text>.*?)^ *(?P=fence)[`~]* *$",
+    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -38,7 +41,7 @@ class Block(NamedTuple):
     @property
     def commands(self) -> str:
         """The block for a shell: what stands behind the prompts, if it has prompts."""
-        if self.language != "console":
+        if self.language not in WITH_PROMPTS:
             return self.text
         lines = self.text.splitlines(keepends=True)
         return "".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
@@ -71,10 +74,13 @@ def blocks() -> Iterator[Block]:
     """Every block of every page that holds something to type."""
     for pattern in FOLDERS:
         for page in sorted(ROOT.glob(pattern)):
-            for found in _BLOCK.finditer(page.read_text()):
-                name = str(page.relative_to(ROOT))
-                if found["language"] not in NO_COMMANDS:
-                    yield Block(name, found["language"], textwrap.dedent(found["text"]))
+            yield from blocks_of(str(page.relative_to(ROOT)), page.read_text())
+
+
+def blocks_of(name: str, text: str) -> Iterator[Block]:
+    for found in _BLOCK.finditer(text):
+        if found["language"] not in NO_COMMANDS:
+            yield Block(name, found["language"], textwrap.dedent(found["text"]))
 
 
 PORT = {"localhost:8000": "localhost:{port}"}
@@ -114,9 +120,7 @@ PLACES: dict[str, Here | By | NotHere] = {
     "README.md: TOKEN_PEPPERS=2:<new> .venv/bin/python manage.py": Here(
         {"2:<new>": "2:{pepper}"}, code=1, says="pepper 1"
     ),
-    "README.md: .venv/bin/python manage.py backup": Here(
-        {"permatoken-backup.sqlite3": "{folder}/permatoken-backup.sqlite3"}, says="Copied"
-    ),
+    "README.md: .venv/bin/python manage.py backup": Here(says="Copied"),
     "README.md: make prepare-run .venv/bin/python": Here(says="static file"),
     "CONTRIBUTING.md: make run #": NotHere(
         "these are what starts this test, and tests/launcher starts the portal"

@@ -9,12 +9,24 @@ import sqlite3
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.documentation.blocks import PLACES, ROOT, Block, By, Here, NotHere, blocks, place_of
+from tests.documentation.blocks import (
+    PLACES,
+    ROOT,
+    Block,
+    By,
+    Here,
+    NotHere,
+    blocks,
+    blocks_of,
+    place_of,
+)
 from tests.documentation.terminal import Terminal
 from tests.portal import Portal, served_portal
 
@@ -37,6 +49,34 @@ def test_tests_that_run_a_block_are_there_and_reasons_are_given() -> None:
                 assert len(reason.split()) > 3
 
 
+def test_blocks_are_found_however_they_are_fenced() -> None:
+    fences = ("```\n{}\n```", '```sh title="x"\n{}\n```', "~~~ sh\n{}\n~~~", "````sh\n{}\n````")
+    page = "\n\n".join(each.format(f"run {number}") for number, each in enumerate(fences))
+    session = "  ```shell-session\n  $ run 4\n  done\n  ```\n\n```mermaid\nno command\n```\n"
+
+    found = list(blocks_of("page.md", f"{page}\n\n{session}"))
+
+    assert [each.commands.strip() for each in found] == [f"run {number}" for number in range(5)]
+
+
+def test_commands_of_an_installation_come_after_the_environment() -> None:
+    """Its folder is not there before `make prepare-run`."""
+    installing = [
+        each for each in BLOCKS if "create_account" in each.text or " migrate" in each.text
+    ]
+
+    assert len(installing) == 3
+    for block in installing:
+        assert 0 <= block.text.find("make prepare-run") < block.text.index(".venv/bin/"), block.key
+
+
+def test_git_takes_no_data_of_a_portal_that_is_in_the_folder() -> None:
+    """The folders and files that the documents name hold secrets and tokens."""
+    ignored = (ROOT / ".gitignore").read_text().split()
+    for name in ("var/", "var-2/", "permatoken-backup.sqlite3", "permatoken.sqlite3-wal"):
+        assert any(fnmatch(name, pattern) for pattern in ignored), name
+
+
 @pytest.fixture
 def portal(tmp_path: Path) -> Iterator[Portal]:
     with served_portal(tmp_path / "data") as running:
@@ -46,19 +86,12 @@ def portal(tmp_path: Path) -> Iterator[Portal]:
 @pytest.fixture
 def facts(portal: Portal, tmp_path: Path) -> dict[str, str]:
     """What a reader has at hand: a token, a pair of short-lived ones, a verifier key."""
-    issued = portal.shell.command(
-        *("issue_token", "--account", "1", "--issuer", "admin@example.com"),
-        *("--role", "Administrators", "--name", "Reader"),
-    )
-    token = issued.strip()
     credentials = {"username": "admin@example.com", "password": "permatoken-demo"}
-    request = urllib.request.Request(
-        f"{portal.url}/iam/auth/jwt/login",
-        json.dumps(credentials).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        pair = json.load(answer)
+    pair = _post(portal, "auth/jwt/login", credentials)
+    wanted: dict[str, Any] = {"name": "Reader", "exp_date": None, "client_user": {}}
+    token = _post(portal, "clients/1/tokens", wanted, Authorization=f"Bearer {pair['access']}")[
+        "token"
+    ]
     return {
         **pair,
         "token": token,
@@ -70,6 +103,16 @@ def facts(portal: Portal, tmp_path: Path) -> dict[str, str]:
         "pepper": secrets.token_hex(32),
         "folder": str(tmp_path),
     }
+
+
+def _post(portal: Portal, path: str, body: Any, **headers: str) -> Any:
+    request = urllib.request.Request(
+        f"{portal.url}/iam/{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", **headers},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
 
 
 @pytest.fixture

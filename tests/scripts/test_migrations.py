@@ -18,6 +18,8 @@ ADD_CHECK = (
     "('apitoken', models.CheckConstraint(condition=models.Q(pepper__gte=0), name='planted'))"
 )
 CHANGE_ROWS = "operations.ChangeRowsInBatches('apitoken', lambda rows: rows.update(name='new'))"
+AFTER_RELEASE = "contracts = '0.0.9'"
+ADD_UNIQUE = "('apitoken', models.UniqueConstraint(fields=['name', 'role'], name='planted'))"
 
 
 class Planted(NamedTuple):
@@ -37,6 +39,13 @@ def alter(name: str, field: str) -> str:
     return f"migrations.AlterField('apitoken', {name!r}, models.{field})"
 
 
+def forget(name: str) -> str:
+    return (
+        "migrations.SeparateDatabaseAndState("
+        f"state_operations=[migrations.RemoveField('apitoken', {name!r})])"
+    )
+
+
 PLANTED = {
     "not_null": Planted(add("IntegerField(default=1)"), "NOT NULL without a default"),
     "not_null_on_database": Planted(add("IntegerField(default=1, db_default=1)")),
@@ -46,6 +55,15 @@ PLANTED = {
     "reference": Planted(
         add("ForeignKey('accounts.Account', models.CASCADE, null=True)"), "comes with an index"
     ),
+    "one_to_one": Planted(
+        add(
+            "ForeignKey('accounts.Account', models.CASCADE, null=True, unique=True, db_index=False)"
+        ),
+        "comes with an index",
+    ),
+    "with_a_check": Planted(add("PositiveIntegerField(null=True)"), "comes with a check"),
+    "volatile": Planted(add("UUIDField(db_default=RandomUUID())"), "is computed for every row"),
+    "time_of_now": Planted(add("DateTimeField(db_default=Now())")),
     "generated": Planted(
         add(
             "GeneratedField(expression=models.F('id'), output_field=models.BigIntegerField(), "
@@ -59,7 +77,37 @@ PLANTED = {
         f"operations.AddIndexConcurrently{ADD_INDEX}", "needs `atomic = False`"
     ),
     "check": Planted(f"migrations.AddConstraint{ADD_CHECK}", "while nobody can use the table"),
-    "check_concurrently": Planted(f"operations.AddCheckConcurrently{ADD_CHECK}", also=BATCHES),
+    "check_concurrently": Planted(
+        f"operations.AddCheckConcurrently{ADD_CHECK}", also=f"{BATCHES}; {AFTER_RELEASE}"
+    ),
+    "check_at_once": Planted(
+        f"operations.AddCheckConcurrently{ADD_CHECK}", "refuses rows that older code", BATCHES
+    ),
+    "unique_constraint": Planted(
+        f"migrations.AddConstraint{ADD_UNIQUE}", "use AddUniqueConcurrently"
+    ),
+    "unique_concurrently": Planted(
+        f"operations.AddUniqueConcurrently{ADD_UNIQUE}", also=f"{BATCHES}; {AFTER_RELEASE}"
+    ),
+    "unique_at_once": Planted(
+        f"operations.AddUniqueConcurrently{ADD_UNIQUE}", "refuses rows that older code", BATCHES
+    ),
+    "another_constraint": Planted(
+        "migrations.AddConstraint('apitoken', ExclusionConstraint(name='planted', "
+        "expressions=[('name', '=')]))",
+        "there is no way to do it meanwhile",
+    ),
+    "remove_unique": Planted(
+        "migrations.SeparateDatabaseAndState(state_operations="
+        f"[migrations.AddConstraint{ADD_UNIQUE}]), "
+        "migrations.RemoveConstraint('apitoken', 'planted')",
+        "on which older code may rely",
+    ),
+    "remove_check": Planted(
+        "migrations.SeparateDatabaseAndState(state_operations="
+        f"[migrations.AddConstraint{ADD_CHECK}]), "
+        "migrations.RemoveConstraint('apitoken', 'planted')",
+    ),
     "unique_together": Planted(
         "migrations.AlterUniqueTogether('apitoken', {('name', 'role')})", "AlterUniqueTogether"
     ),
@@ -88,11 +136,33 @@ PLANTED = {
         "migrations.DeleteModel('PepperCheck')", "must name the release", "contracts = 'Unreleased'"
     ),
     "remove_after_release": Planted(
-        "migrations.DeleteModel('PepperCheck')", also="contracts = '0.0.9'"
+        "migrations.DeleteModel('PepperCheck')", "DeleteModel breaks processes", AFTER_RELEASE
     ),
-    "remove_from_models": Planted(
+    "remove_field_after_release": Planted(
+        "migrations.RemoveField('apitoken', 'description')",
+        "RemoveField breaks processes",
+        AFTER_RELEASE,
+    ),
+    "remove_from_models": Planted(forget("description"), "new code cannot insert"),
+    "remove_reference_from_models": Planted(forget("issuer"), "leaves a foreign key"),
+    "remove_optional_from_models": Planted(forget("expires_at")),
+    "remove_model_from_models": Planted(
         "migrations.SeparateDatabaseAndState("
-        "state_operations=[migrations.RemoveField('apitoken', 'description')])"
+        "state_operations=[migrations.DeleteModel('PepperCheck')])"
+    ),
+    "drop_column": Planted("operations.DropColumn('apitoken', 'gone')", also=AFTER_RELEASE),
+    "drop_column_at_once": Planted(
+        "operations.DropColumn('apitoken', 'gone')", "DropColumn breaks processes"
+    ),
+    "drop_column_of_models": Planted(
+        f"{forget('expires_at')}, operations.DropColumn('apitoken', 'expires_at')",
+        "drops what the models have",
+        AFTER_RELEASE,
+    ),
+    "drop_table": Planted("operations.DropTable('gone')", also=AFTER_RELEASE),
+    "drop_table_at_once": Planted("operations.DropTable('gone')", "DropTable breaks processes"),
+    "drop_table_of_models": Planted(
+        "operations.DropTable('apitokens_apitoken')", "drops what the models have", AFTER_RELEASE
     ),
     "remove_separately": Planted(
         "migrations.SeparateDatabaseAndState("
@@ -102,16 +172,62 @@ PLANTED = {
     "another_kind": Planted(alter("name", "TextField()"), "changes its kind"),
     "shorter": Planted(alter("name", "CharField(max_length=9)"), "changes its kind"),
     "longer": Planted(alter("name", "CharField(max_length=999, verbose_name='planted')")),
+    "bounded": Planted(
+        f"{add('CharField(null=True)')}, "
+        "migrations.AlterField('apitoken', 'planted', models.CharField(max_length=9, null=True))",
+        "changes its kind",
+    ),
     "no_null": Planted(alter("pepper", "PositiveSmallIntegerField()"), "takes no NULL"),
+    "no_null_after_release": Planted(
+        alter("pepper", "PositiveSmallIntegerField(default=1)"), "takes no NULL", AFTER_RELEASE
+    ),
     "null": Planted(alter("role", "PositiveSmallIntegerField(null=True)")),
     "indexed_later": Planted(
         alter("role", "PositiveSmallIntegerField(db_index=True)"), "gets an index"
     ),
+    "unique_later": Planted(
+        f"{add('IntegerField(null=True)')}, migrations.SeparateDatabaseAndState(state_operations="
+        "[migrations.AlterField('apitoken', 'planted', models.IntegerField(null=True, "
+        "db_index=True))]), migrations.AlterField('apitoken', 'planted', "
+        "models.IntegerField(null=True, db_index=True, unique=True))",
+        "gets an index",
+    ),
+    "derived": Planted(f"Derived{ADD_INDEX}", "does not know"),
+    "of_its_own": Planted("Own()", "does not know"),
+    "index_removed": Planted(
+        "migrations.RemoveIndex('apitoken', 'planted')", "use RemoveIndexConcurrently"
+    ),
+    "twice_in_state": Planted(
+        "migrations.SeparateDatabaseAndState("
+        f"database_operations=[operations.AddIndexConcurrently{ADD_INDEX}], "
+        f"state_operations=[migrations.AddIndex{ADD_INDEX}])",
+        also=BATCHES,
+    ),
+    "new_table_of_models_alone": Planted(
+        "migrations.SeparateDatabaseAndState(state_operations=[migrations.CreateModel('Planted', "
+        "[('id', models.BigAutoField(primary_key=True)), ('a', models.IntegerField())])]), "
+        "migrations.AddIndex('planted', models.Index(fields=['a'], name='planted'))",
+        "builds an index",
+    ),
     "python": Planted("migrations.RunPython(print)", "RunPython changes rows in one go"),
     "sql": Planted(
         "migrations.RunSQL('UPDATE apitokens_apitoken SET role = 2')",
-        "RunSQL changes rows in one go",
+        "RunSQL is not known",
     ),
+    **{
+        f"sql_{number}": Planted(f"migrations.RunSQL({text!r})", "RunSQL is not known")
+        for number, text in enumerate(
+            (
+                "WITH a AS (SELECT 1) UPDATE b SET c = 1",
+                "SELECT 1; UPDATE b SET c = 1",
+                "DO $$ BEGIN DELETE FROM b; END $$",
+                "ALTER TABLE b DROP COLUMN c",
+                "CREATE INDEX i ON b (c)",
+                "DROP TRIGGER IF EXISTS planted; UPDATE b SET c = 1",
+                ["DROP TRIGGER IF EXISTS planted", ("UPDATE b SET c = %s", [1])],
+            )
+        )
+    },
     "sql_of_schema": Planted("migrations.RunSQL('DROP TRIGGER IF EXISTS planted')"),
     "rows_in_batches": Planted(CHANGE_ROWS, also=BATCHES),
     "rows_and_schema": Planted(
@@ -165,8 +281,15 @@ def refusals(check: Check) -> dict[str, str]:
     files = {name: check.tree / f"apitokens/migrations/9_{name}.py" for name in PLANTED}
     for name, planted in PLANTED.items():
         files[name].write_text(
+            "from django.contrib.postgres.constraints import ExclusionConstraint\n"
+            "from django.contrib.postgres.functions import RandomUUID\n"
             "from django.db import migrations, models\n"
+            "from django.db.migrations.operations.base import Operation\n"
+            "from django.db.models.functions import Now\n"
             "from upgrades import operations\n\n\n"
+            "class Derived(migrations.AddIndex): pass\n\n\n"
+            "class Own(Operation):\n"
+            "    def state_forwards(self, app, state): pass\n\n\n"
             "class Migration(migrations.Migration):\n"
             f"    dependencies = [('apitokens', {latest!r})]\n"
             f"    operations = [{planted.operations}]\n"
@@ -198,7 +321,7 @@ def test_migration_that_lets_people_go_on_is_not_refused(
 
 
 def test_new_migration_is_listed_once_it_passes_and_then_stays_as_it_is(check: Check) -> None:
-    new = check.tree / "notifications/migrations/9_new.py"
+    new = check.tree / "notifications/migrations/backfill.py"  # Django takes any name
     landed = check.tree / "accounts/migrations/0002_audit_by_time.py"
     renamed = landed.with_stem("0002_renamed")
     latest = max((ROOT / "notifications" / "migrations").glob("0*.py")).stem

@@ -25,9 +25,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "backup.sqlite3"
 
 
-def run_beside(data_dir: Path, *words: str) -> tuple[int, str]:
+def run_beside(data_dir: Path, *words: str, **more: str) -> tuple[int, str]:
     """The exit code and the error of a command on other data."""
-    settings = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir)}
+    settings = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir), **more}
     done = subprocess.run(
         [sys.executable, "manage.py", *words],
         cwd=ROOT,
@@ -70,13 +70,34 @@ def test_other_folder_than_the_portals_is_told_and_nothing_is_copied(file: Path)
     empty = file.parent / "var"
 
     code, said = run_beside(empty, "backup", str(file))
+    assert not empty.exists()  # no secrets, no empty database
     asked, answered = run_beside(empty, "create_operator", "ops@example.com", "--password-stdin")
 
-    assert (code, "is empty: nothing was copied. Set DATA_DIR" in said) == (1, True)
+    assert (code, "nothing was copied. Set DATA_DIR" in said) == (1, True)
     assert not file.exists()
     assert asked == 1
     assert "is not prepared (no such table: accounts_user)" in answered
     assert "Traceback" not in answered
+
+
+def test_database_of_another_address_is_not_made(file: Path) -> None:
+    database = file.parent / "elsewhere.sqlite3"
+
+    code, said = run_beside(
+        file.parent / "var", "backup", str(file), DATABASE_URL=f"sqlite:///{database}"
+    )
+
+    assert (code, "nothing was copied" in said) == (1, True)
+    assert not database.exists()
+
+
+def test_command_outside_of_the_environment_says_where_it_is() -> None:
+    done = subprocess.run(  # -S: without installed packages
+        [sys.executable, "-S", "manage.py", "status"], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert (done.returncode, ".venv/bin/python manage.py" in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr
 
 
 def test_postgresql_is_left_to_its_own_tool(tmp_path: Path) -> None:

@@ -80,3 +80,53 @@ def test_other_faults_are_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(django_migrate.Command, "handle", fail)
     with pytest.raises(OperationalError, match="the disk is full"):
         call_command("migrate", verbosity=0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_migration_of_a_deadlock_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another transaction wants what this one holds: one of them is told, and may try again."""
+    tries = list[int]()
+
+    class DeadlockDetected(Exception):
+        sqlstate = "40P01"
+
+    def lock(_command: object, *_args: Any, **_options: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("deadlock detected") from DeadlockDetected()
+
+    monkeypatch.setattr(django_migrate.Command, "handle", lock)
+    monkeypatch.setattr(migrate, "sleep", lambda _seconds: None)
+    call_command("migrate", verbosity=0, stderr=io.StringIO())
+
+    assert len(tries) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_one_process_migrates_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three that start at once: the second looks at what is to be done after the first is done."""
+    other, errors, happened = connection.copy(), io.StringIO(), list[str]()
+
+    def ask(words: str) -> bool:
+        with other.cursor() as cursor:
+            cursor.execute(f"SELECT {words}({migrate.ONE_AT_A_TIME})")
+            return bool(cursor.fetchone()[0])
+
+    def pause(_seconds: int) -> None:
+        happened.append("waits")
+        ask("pg_advisory_unlock")
+
+    def work(_command: object, *_args: Any, **_options: Any) -> None:
+        happened.append("has it alone" if not ask("pg_try_advisory_lock") else "is not alone")
+
+    monkeypatch.setattr(migrate, "sleep", pause)
+    monkeypatch.setattr(django_migrate.Command, "handle", work)
+    try:
+        assert ask("pg_try_advisory_lock")
+        call_command("migrate", verbosity=0, stderr=errors)
+        assert ask("pg_try_advisory_lock")  # given back
+    finally:
+        other.close()
+
+    assert happened == ["waits", "has it alone"]
+    assert "Another process migrates this database" in errors.getvalue()

@@ -6,7 +6,15 @@ import pytest
 from django.db import IntegrityError, NotSupportedError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
-from django.db.models import CheckConstraint, Index, Model, Q, QuerySet
+from django.db.models import (
+    CheckConstraint,
+    Index,
+    IntegerField,
+    Model,
+    Q,
+    QuerySet,
+    UniqueConstraint,
+)
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account
@@ -15,7 +23,10 @@ from tests.factories import AccountFactory
 from upgrades.operations import (
     AddCheckConcurrently,
     AddIndexConcurrently,
+    AddUniqueConcurrently,
     ChangeRowsInBatches,
+    DropColumn,
+    DropTable,
     RemoveIndexConcurrently,
 )
 
@@ -131,8 +142,57 @@ def test_check_holds_for_new_rows_and_present_ones() -> None:
     AccountFactory.create(name="planted")
     with pytest.raises(IntegrityError):
         run(operation)
+    Account.objects.filter(name="planted").delete()
+    run(operation)  # as after any migration that failed
+    run(operation, back=True)
+
+
+@pytest.mark.parametrize(
+    "unique",
+    [
+        UniqueConstraint(fields=["name"], name="planted_unique"),
+        UniqueConstraint(fields=["name"], name="planted_unique", condition=Q(name__gt="")),
+    ],
+    ids=["plain", "with a condition"],
+)
+def test_unique_constraint_is_added_and_removed_without_stopping_writers(
+    unique: UniqueConstraint,
+) -> None:
+    AccountFactory.create(name="planted")
+    operation = AddUniqueConcurrently("account", unique)
+
+    said = run(operation)
+
+    with pytest.raises(IntegrityError):
+        AccountFactory.create(name="planted")
+    assert ("CREATE UNIQUE INDEX CONCURRENTLY" in said) is is_on_postgresql()
     if is_on_postgresql():
-        run(operation, back=True)
+        assert "CREATE UNIQUE INDEX" not in run(operation)  # goes on where it was broken off
+    run(operation, back=True)
+    AccountFactory.create(name="planted")
+
+
+def test_column_and_table_of_no_model_are_dropped() -> None:
+    """The second half of a removal: the models are without them since a release."""
+    AccountFactory.create(name="kept")
+    before = MigrationLoader(None).project_state()
+    account = before.apps.get_model("accounts", "Account")
+    planted: IntegerField[int | None, int | None] = IntegerField(null=True, db_index=True)
+    planted.set_attributes_from_name("planted")
+    with connection.schema_editor() as editor:
+        editor.add_field(account, planted)
+        editor.execute("CREATE TABLE planted_table (id integer)")
+
+    for operation in (DropColumn("account", "planted"), DropTable("planted_table")):
+        run(operation, atomic=True)
+        run(operation, atomic=True)  # what is gone is no fault
+
+    with connection.cursor() as cursor:
+        columns = connection.introspection.get_table_description(cursor, "accounts_account")
+        tables = connection.introspection.table_names(cursor)
+    assert "planted" not in {column.name for column in columns}
+    assert "planted_table" not in tables
+    assert Account.objects.get().name == "kept"
 
 
 def test_rows_are_changed_in_batches_each_committed() -> None:

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
@@ -167,6 +168,17 @@ def test_session_that_began_with_the_former_backend_goes_on(
     client: Client, user: Membership
 ) -> None:
     client.force_login(user.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    assert client.get("/profile/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_session_of_this_release_goes_on_in_the_one_before(
+    client: Client, user: Membership, settings: Any
+) -> None:
+    """Its settings list allauth's backend alone."""
+    by_page(client, user, PASSWORD)
+    settings.AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 
     assert client.get("/profile/").status_code == 200
 

@@ -147,6 +147,16 @@ def test_documentation_page_shows_every_call(client: Client) -> None:
         assert path in page or path.replace("{", "&#123;") in page
 
 
+def test_page_shows_each_shape_of_an_answer_that_has_several() -> None:
+    calls = {
+        each["id"]: each for group in page.reference()["groups"] for each in group["operations"]
+    }
+    shown = next(each["example"] for each in calls["list_users"]["responses"])
+
+    assert shown.startswith("Without limit and offset:\n[")
+    assert '\n\nWith limit or offset:\n{\n  "count"' in shown
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("url", ["/iam/docs", "/sign-in/"])
 def test_page_refers_to_nobody_else(client: Client, url: str) -> None:

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,6 +31,7 @@ ROLES: list[Any] = [
     *({"id": str(role.value), "name": role.label} for role in Role),
     {"id": 5, "name": None},
     {"id": None, "name": "Users"},
+    {"id": 2.0},
     {"id": 2, "name": "Users", "more": "is not looked at"},
     # Of a wrong type or meaning, beside one that would do.
     *({"id": 5, "name": name} for name in WRONG_NAMES),
@@ -76,6 +78,21 @@ def test_examples_are_as_their_schemas_say() -> None:
 
     assert wrong == []
     assert len(examples) > 100
+
+
+@pytest.mark.parametrize("version", ["", "v2/"])
+def test_example_call_that_creates_a_token_works_as_printed(
+    caller: APIClient, version: str
+) -> None:
+    path = f"/iam/{version}clients/{{client_id}}/tokens"
+    content = description()["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    (example,) = content["examples"].values()
+
+    answer = caller.post(path.format(client_id=ACCOUNT_ID), example["value"], format="json")
+
+    assert answer.status_code == 200
+    expires_at = datetime.fromisoformat(example["value"]["exp_date"])
+    assert timedelta(days=30) < expires_at - datetime.now(UTC) < timedelta(days=100)
 
 
 def test_every_call_says_what_every_call_may_answer() -> None:
@@ -135,10 +152,49 @@ def test_account_is_named_as_it_is_described(caller: APIClient, user: Membership
     assert wrong == []
 
 
+TEXTS: dict[str, list[str | None]] = {
+    "description": ["", "x" * 2_000, " " * 2_000, " " * 2_001, "x" * 2_001, None],
+    "name": ["x" * 255, " " * 256, "   ", "x" + " " * 255],
+    "exp_date": [
+        *(f"2035-01-01T00:00:{seconds}Z" for seconds in ("00.1234567", "59.12345678901", "60")),
+        *("2035-01-01T00:00:00.Z", "2035-01-01t00:00z", "2035-01-01", "２035-01-01T00:00:00Z"),
+    ],
+}
+
+
+def test_texts_of_a_token_are_taken_as_they_are_described(caller: APIClient) -> None:
+    judge = validator(body_schema("/iam/v2/clients/{client_id}/tokens", "post"))
+    whole: dict[str, Any] = {"name": "x", "exp_date": None, "client_user": {}}
+    wrong = []
+    for field, texts in TEXTS.items():
+        for text in texts:
+            body = {**whole, field: text}
+            answer = caller.post(f"/iam/v2/clients/{ACCOUNT_ID}/tokens", body, format="json")
+            if (answer.status_code == 200) != judge.is_valid(body):
+                wrong.append((field, text, answer.content))
+    assert wrong == []
+
+
+def test_what_may_be_read_has_a_head(caller: APIClient, user: Membership) -> None:
+    """Wherever GET changes nothing: the answer is that of GET without its body."""
+    for path, method, operation in operations():
+        if method == "get" and "login" not in path.rpartition("/")[2]:
+            address = path.format(client_id=ACCOUNT_ID, user_id=user.user_id, token_id=1)
+            read, head = caller.get(address), caller.head(address)
+            assert head.status_code == read.status_code, (path, operation["operationId"])
+            assert head.content == b""
+
+
 VALUES: dict[str, tuple[list[str], list[str]]] = {
-    "integer": (["0", "1", "77"], ["one", "1.5", "1,000", "٣x", "--1"]),
+    "integer": (
+        ["0", "1", "77"],
+        [
+            *("one", "1.5", "1,000", "٣x", "--1"),
+            *("1.0", "+1", " 1", "1 ", "1_0", "007", "-0", "٣", "１", "1e1"),
+        ],
+    ),
     "boolean": (["true", "false"], ["maybe", "2", "nein"]),
-    "string": (["Users", "2", "Kings"], []),
+    "string": (["Users", "2", "Kings", " 2", "\0", "￿"], []),
 }
 """Texts that a parameter of this type takes, and others."""
 
@@ -149,10 +205,15 @@ def texts_for(parameter: Schema) -> tuple[list[str], list[str]]:
     schema = alternatives[0]
     good, bad = VALUES[schema["type"]]
     if "enum" in schema:
-        return schema["enum"], ["", "Kings", "users", "7"]
+        return schema["enum"], ["", "Kings", "users", "7", " 1", "1 ", "Users ", "\0"]
     if "minimum" in schema:
         good = [each for each in good if int(each) >= schema["minimum"]]
         bad = [*bad, str(schema["minimum"] - 1)]
+    if "maximum" in schema:
+        good = [*good, str(schema["maximum"])]
+        bad = [*bad, str(schema["maximum"] + 1), "9" * 5_000]
+    elif schema["type"] == "integer":
+        good = [*good, "9" * 5_000]
     return [*good, *(text for each in alternatives[1:] for text in each["enum"])], bad
 
 

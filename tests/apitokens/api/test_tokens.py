@@ -212,7 +212,9 @@ def test_filters_go_together(
 
 @pytest.mark.both
 @pytest.mark.parametrize("query", ["issued_by", "not_issued_by"])
-@pytest.mark.parametrize("user_id", ["99999999999999999999", "0", "-1", str(2**63 - 1), str(2**63)])
+@pytest.mark.parametrize(
+    "user_id", ["9" * 5000, "99999999999999999999", "0", "-1", str(2**63 - 1), str(2**63)]
+)
 def test_issuer_that_cannot_exist_issued_nothing(
     admin_api: APIClient, tokens_url: str, query: str, user_id: str
 ) -> None:
@@ -226,12 +228,11 @@ def test_issuer_that_cannot_exist_issued_nothing(
         *(
             (name, value)
             for name in ("issued_by", "not_issued_by")
-            for value in ("x", "1.5", "NaN", "1e400", "\0", "1,2", "0x1", "9" * 5000)
+            for value in ("x", "1.5", "NaN", "1e400", "\0", "1,2", "0x1", "1.0", " 1", "007")
         ),
         ("deleted", "maybe"),
         ("deleted", "2"),
         ("deleted", "\0"),
-        ("role", "\0"),
     ],
 )
 def test_filter_that_makes_no_sense_is_told_by_its_name(
@@ -358,7 +359,7 @@ def test_role_is_named_by_id_or_name_or_both(
         ({"id": 99999999999999999999}, "99999999999999999999"),
         ({"id": 5, "name": "Users"}, "5, Users"),
         ({"id": True}, "True"),
-        ({"id": 5.0}, "5.0"),
+        ({"id": 5.5}, "5.5"),
         ({"id": [5]}, "[5]"),
         ({}, "{}"),
         (5, "5"),

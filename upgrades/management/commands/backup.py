@@ -24,13 +24,19 @@ class Command(BaseCommand):
             raise CommandError("This is for SQLite. PostgreSQL has its own: pg_dump.")
         if file.exists():
             raise CommandError(f"{file} is there already. Name a new file.")
-        if not MigrationRecorder(connection).has_table():
+        if not _is_there() or not MigrationRecorder(connection).has_table():
             raise CommandError(
                 f"The database {name} is empty: nothing was copied. "
                 "Set DATA_DIR as the portal has it."
             )
         _copy(file)
         self.stdout.write(f"Copied {name} to {file}.")
+
+
+def _is_there() -> bool:
+    """To connect would make an empty one."""
+    database: Any = connection
+    return database.is_in_memory_db() or Path(database.settings_dict["NAME"]).exists()
 
 
 def _copy(file: Path) -> None:

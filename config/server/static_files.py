@@ -1,0 +1,44 @@
+"""Static files while processes of two releases serve them (docs/upgrades.md)."""
+
+import os
+import re
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+_HASHED = re.compile(r".+\.[0-9a-f]{12}\.\w+")
+
+
+class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it has no types
+    """WhiteNoise's, whose manifest keeps the files of the releases before: their processes still
+    name them, and may start again."""
+
+    hashed_files: dict[str, str]
+
+    def save_manifest(self) -> None:
+        former = {
+            name: hashed for name, hashed in self.load_manifest()[0].items() if self.exists(hashed)
+        }
+        self.hashed_files = {**former, **self.hashed_files}
+        super().save_manifest()
+
+
+class Middleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
+    """WhiteNoise's, which also finds the hashed files that were collected after it started: pages
+    of a newer process name them."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        path = request.path_info
+        if path.startswith(self.static_prefix) and path not in self.files:
+            self._look_for(path)
+        answer: HttpResponseBase = super().__call__(request)
+        return answer
+
+    def _look_for(self, path: str) -> None:
+        root = os.path.join(os.path.abspath(self.static_root), "")
+        file = os.path.join(root, path.removeprefix(self.static_prefix))
+        is_inside = self.url_is_canonical(path) and self.path_is_child_of(file, root)
+        if is_inside and _HASHED.fullmatch(path) and os.path.isfile(file):
+            self.add_file_to_dictionary(path, file)

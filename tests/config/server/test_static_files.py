@@ -1,0 +1,59 @@
+"""Static files while processes of two releases serve them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from config.server.static_files import Middleware, Storage
+
+
+@pytest.fixture
+def root(tmp_path: Path, settings: Any) -> Path:
+    settings.STATIC_ROOT = tmp_path / "static"
+    settings.STATIC_ROOT.mkdir()
+    return tmp_path / "static"
+
+
+def collect(root: Path, name: str, text: str) -> str:
+    """Collect one file, as a release that has no other; returns its hashed name."""
+    storage = Storage(location=root, base_url="/static/")
+    storage.save(name, ContentFile(text))
+    list(storage.post_process({name: (storage, name)}))
+    return storage.stored_name(name)  # type: ignore[no-any-return]  # it has no types
+
+
+def test_older_process_serves_the_files_of_a_newer_one(root: Path) -> None:
+    older = Middleware(lambda _request: HttpResponse(status=404))
+    (root.parent / "secret.0123456789ab.css").write_text("not to be read")
+    name = collect(root, "new.css", "a {}")
+
+    def status(path: str) -> int:
+        return older(RequestFactory().get(path)).status_code
+
+    assert status(f"/static/{name}") == 200
+    assert status(f"/static/{name}.gz") == 404
+    assert status("/static/gone.0123456789ab.css") == 404
+    assert status("/static/staticfiles.json") == 404
+    assert status("/static/../secret.0123456789ab.css") == 404
+    assert status("/static//secret.0123456789ab.css") == 404
+    assert status(f"/static/{root.parent}/secret.0123456789ab.css") == 404
+
+
+def test_older_process_that_starts_again_finds_its_files(root: Path) -> None:
+    former = collect(root, "former.css", "a {}")
+    collect(root, "renamed.css", "b {}")
+
+    assert Storage(location=root, base_url="/static/").stored_name("former.css") == former
+
+
+def test_file_that_is_gone_is_named_no_more(root: Path) -> None:
+    former = collect(root, "former.css", "a {}")
+    (root / former).unlink()
+    collect(root, "renamed.css", "b {}")
+
+    with pytest.raises(ValueError, match="Missing staticfiles manifest entry"):
+        Storage(location=root, base_url="/static/").stored_name("former.css")
