@@ -70,6 +70,9 @@ def require_right_peppers(**_facts: Any) -> None:
     it starts, and ends when the database says so."""
     django.setup()
     from apitokens.pepper_checks import PepperGuard  # needs the apps
+    from config.database.wal import open_existing_only
+
+    open_existing_only()
 
     guard = PepperGuard()
     if refusal := guard.refusal_at_start():

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from datetime import datetime
 
 import psycopg
@@ -172,6 +173,26 @@ def test_full_disk_keeps_nobody_from_reading(
     unavailable(refused)
     assert json.loads(unavailable(refused_by_api))["code"]
     assert APIToken.objects.count() == 1
+
+
+@pytest.mark.skipif(is_on_postgresql(), reason="it is about the files of SQLite")
+@pytest.mark.django_db(transaction=True)
+def test_missing_file_is_said_and_none_is_made_in_its_place(
+    browser: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = connection.settings_dict
+    monkeypatch.setitem(settings, "OPTIONS", {**settings["OPTIONS"]})
+    serve = hold_database_files(lambda *_request: [])
+    serve({}, None)  # the first request of a process that serves
+    connection.close()
+    with monkeypatch.context() as volume:
+        volume.setitem(settings, "NAME", str(tmp_path / "not mounted #1.sqlite3"))
+        unavailable(browser.get(LIST))
+        unavailable(browser.get("/healthz"))
+        connection.close()
+
+    assert list(tmp_path.iterdir()) == []
+    assert browser.get(LIST).status_code == 200
 
 
 @pytest.mark.skipif(is_on_postgresql(), reason="it is about the files of SQLite")
