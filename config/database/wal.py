@@ -8,6 +8,7 @@ even read. So each process that serves holds one connection, which does nothing.
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,19 @@ def open_existing_only() -> None:
     """From now on this process serves: what prepares (`migrate`, the launcher) makes the file."""
     if connection.vendor == "sqlite":
         connection.settings_dict["OPTIONS"]["factory"] = ExistingOnly
+
+
+@contextlib.contextmanager
+def existing_only() -> Iterator[None]:
+    """The same for the block, where it is not known yet what the process will do."""
+    options = connection.settings_dict["OPTIONS"]
+    usual = dict(options)
+    open_existing_only()
+    try:
+        yield
+    finally:
+        options.clear()
+        options.update(usual)
 
 
 class FileHolder:

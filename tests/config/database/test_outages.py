@@ -18,6 +18,7 @@ from apitokens.models import APIToken
 from config.database.outages import Outage, outage_of
 from config.database.places import MOST_PATIENT, DatabasePlaces
 from config.server.database_files import hold_database_files
+from config.server.peppers import require_right_peppers
 from config.views import server_error
 from notifications.models import Notice
 from tests.config.database.conftest import (
@@ -183,10 +184,11 @@ def test_missing_file_is_said_and_none_is_made_in_its_place(
     settings = connection.settings_dict
     monkeypatch.setitem(settings, "OPTIONS", {**settings["OPTIONS"]})
     serve = hold_database_files(lambda *_request: [])
-    serve({}, None)  # the first request of a process that serves
     connection.close()
     with monkeypatch.context() as volume:
         volume.setitem(settings, "NAME", str(tmp_path / "not mounted #1.sqlite3"))
+        require_right_peppers(serve)  # asks the database as soon as the process starts
+        serve({}, None)  # the first request
         unavailable(browser.get(LIST))
         unavailable(browser.get("/healthz"))
         connection.close()
