@@ -209,6 +209,6 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 def _inode(path: Path) -> int | None:
     """The number of the file at this path; None if there is none."""
     try:
-        return os.stat(path).st_ino  # noqa: PTH116  # for each operation: a third of the time
+        return os.stat(path).st_ino  # for each operation: a third of the time
     except FileNotFoundError:
         return None

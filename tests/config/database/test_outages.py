@@ -4,8 +4,8 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
 from datetime import datetime
+from pathlib import Path
 
 import psycopg
 import pytest
