@@ -46,6 +46,12 @@ def sqlite_error(code: int) -> sqlite3.Error:
     return error
 
 
+def transaction_timeout() -> psycopg.Error:
+    error = psycopg.OperationalError("as PostgreSQL 17 says it")
+    error.sqlstate = "25P04"
+    return error
+
+
 @pytest.mark.parametrize(
     ("cause", "outage"),
     [
@@ -54,6 +60,10 @@ def sqlite_error(code: int) -> sqlite3.Error:
         (psycopg.errors.DeadlockDetected(), Outage.BUSY),
         (psycopg.errors.ReadOnlySqlTransaction(), Outage.READ_ONLY),
         (psycopg.errors.DiskFull(), Outage.FULL),
+        (psycopg.errors.IdleInTransactionSessionTimeout(), Outage.BUSY),
+        (transaction_timeout(), Outage.BUSY),
+        (psycopg.errors.InvalidPassword(), Outage.AWAY),
+        (psycopg.errors.InvalidCatalogName(), Outage.AWAY),
         (psycopg.errors.TooManyConnections(), Outage.AWAY),
         (psycopg.errors.AdminShutdown(), Outage.AWAY),
         (psycopg.OperationalError("connection refused"), Outage.AWAY),
