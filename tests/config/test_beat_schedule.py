@@ -9,9 +9,8 @@ import time_machine
 from celery import Celery
 from django.conf import settings
 
-from config.beat import Scheduler
 from config.beat_schedule import beat_schedule
-from config.celery import app, make_folders
+from config.celery import Scheduler, app, make_folders
 
 SCHEDULE = beat_schedule(notices_every=timedelta(seconds=45))
 
