@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.templatetags.static import static
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import lock_account
 from accounts.models import Account, Membership
 from apitokens import keys
 from apitokens.models import APIToken
@@ -24,6 +25,7 @@ from config.database import limits, log_lines
 from config.database.limits import limit_waits
 from config.database.outages import Outage, outage_of
 from config.database.places import MOST, MOST_PATIENT, DatabasePlaces
+from notifications import jobs
 from tests.config.database.conftest import (
     API,
     CREATE,
@@ -35,6 +37,7 @@ from tests.config.database.conftest import (
     unavailable,
 )
 from tests.conftest import Api, Issue, is_on_postgresql
+from tests.factories import AccountFactory
 
 pytestmark = [
     pytest.mark.skipif(not is_on_postgresql(), reason="SQLite locks no rows"),
@@ -96,6 +99,28 @@ def test_bounds_end_with_the_request(account: Account) -> None:
 
     assert seen == [("5s", "20s"), 1]  # and the answer is the statement's
     assert (value_of("lock_timeout"), value_of("statement_timeout")) == ("0", "0")
+
+
+def test_job_does_not_wait_for_one_locked_account(
+    account: Account, locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LOCK_SECONDS", 0.05)
+    other = AccountFactory()
+    seen: list[Any] = []
+
+    @transaction.atomic
+    def act(account_id: int) -> int:
+        seen.append((account_id, value_of("lock_timeout")))
+        lock_account(account_id)
+        return 1
+
+    with locked("accounts_account", account.pk), connection.cursor() as mine:
+        mine.execute("SET lock_timeout = '5s'")  # what is not bounded ends by this
+        with pytest.raises(jobs.SomeFailed, match=r"^1 failed"):
+            jobs.for_each([account.pk, other.pk], act)
+    connection.close()
+
+    assert seen == [(account.pk, "50ms"), (other.pk, "50ms")]
 
 
 def test_others_wait_for_a_moment_only_while_many_wait_for_any_lock(
