@@ -147,8 +147,8 @@ def _ends_everything(error: Exception) -> bool:
 
 def _limited_waits() -> AbstractContextManager[None]:
     """Bounds for the locks that transactions of the block wait for. SQLite has one for all."""
-    is_bounded = connection.vendor != "postgresql"
-    return nullcontext() if is_bounded else connection.execute_wrapper(_limit_wait)
+    is_on_sqlite = connection.vendor == "sqlite"
+    return nullcontext() if is_on_sqlite else connection.execute_wrapper(_limit_wait)
 
 
 def _limit_wait(execute: Any, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:

@@ -105,7 +105,7 @@ def test_job_does_not_wait_for_one_locked_account(
     account: Account, locked: Locked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "LOCK_SECONDS", 0.05)
-    other = AccountFactory()
+    other: Account = AccountFactory.create()
     seen: list[Any] = []
 
     @transaction.atomic

@@ -48,8 +48,9 @@ def test_fault_keeps_its_traceback() -> None:
 
 def test_long_message_is_cut_and_its_traceback_is_not() -> None:
     """As the portal's log is set up: what a stranger sends must not fill the disk."""
-    lines: Any = settings.LOGGING["formatters"]["line"]
-    formatter = logging.config.DictConfigurator({}).configure_formatter({**lines})
+    as_set_up: Any = settings.LOGGING
+    configurator: Any = logging.config.DictConfigurator(as_set_up)
+    formatter = configurator.configure_formatter({**as_set_up["formatters"]["line"]})
     record = record_of(ValueError("x" * 5_000))
     record.args = ("/" + "a" * 60_000,)
 
