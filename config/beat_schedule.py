@@ -1,9 +1,9 @@
 """The tasks that Celery's beat sends, and how often."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from celery.schedules import schedule
+from celery.schedules import schedstate, schedule
 
 BY_SCHEDULE = "by_schedule"
 """The header of messages that beat sends because an interval has passed."""
@@ -17,6 +17,15 @@ _TASKS = (
     ("delete-expired-assertions", "sso.tasks.delete_expired_assertions", timedelta(hours=1)),
     ("notify-expiring-certificates", "sso.tasks.notify_expiring_certificates", timedelta(hours=1)),
 )
+
+
+class Interval(schedule):
+    """An interval that has passed, too, if the clock was set back since."""
+
+    def is_due(self, last_run_at: datetime) -> Any:
+        if self.maybe_make_aware(last_run_at) > self.maybe_make_aware(self.now()):
+            return schedstate(is_due=True, next=self.seconds)
+        return super().is_due(last_run_at)
 
 
 def beat_schedule(*, notices_every: timedelta) -> dict[str, dict[str, Any]]:
@@ -33,7 +42,7 @@ def beat_schedule(*, notices_every: timedelta) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "task": task,
-            "schedule": schedule(every),
+            "schedule": Interval(every),
             "options": {"headers": {BY_SCHEDULE: True}},
         }
         for name, task, every in tasks

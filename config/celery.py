@@ -12,6 +12,7 @@ from typing import Any
 
 import django
 from celery import Celery, Task
+from celery.beat import PersistentScheduler
 from celery.signals import worker_init, worker_ready
 from django.db import DatabaseError, connections
 
@@ -56,6 +57,20 @@ class Portal(Celery):
         return super().connection_for_write(url, **options)
 
 
+class Scheduler(PersistentScheduler):
+    """Celery's own orders tasks by the time of the clock at which they are due. When the clock is
+    set back by hours it would send nothing for as long: so it orders them anew."""
+
+    _ticked_at = 0.0
+
+    def tick(self, *facts: Any, **more: Any) -> Any:
+        at = time.time()
+        if at < self._ticked_at:
+            self._heap = None  # made again from the schedule, where `Interval` says what is due
+        self._ticked_at = at
+        return super().tick(*facts, **more)
+
+
 app = Portal("permatoken", task_cls=Job)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -70,6 +85,9 @@ def require_right_peppers(**_facts: Any) -> None:
     it starts, and ends when the database says so."""
     django.setup()
     from apitokens.pepper_checks import PepperGuard  # needs the apps
+    from config.database.wal import open_existing_only
+
+    open_existing_only()
 
     guard = PepperGuard()
     if refusal := guard.refusal_at_start():

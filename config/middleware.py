@@ -16,6 +16,7 @@ from accounts.api.refusals import HTTPS_REQUIRED
 from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
+from config.database.limits import brief_waits
 from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -163,7 +164,8 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
             return get_response(request)
         if request.path_info == _introspect_path():
             request.get_host()  # refuses unknown host names, as CommonMiddleware does
-        response = view(request)
+        with brief_waits():
+            response = view(request)
         for name, value in security_headers(request.is_secure()):
             response.headers[name] = value
         return response

@@ -110,10 +110,10 @@ MIDDLEWARE = [
     "config.middleware.refuse_compressed_bodies",
     "config.middleware.answer_while_busy",
     "config.middleware.skip_middleware_for_verification",
-    "config.database.limits.limit_waits",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "config.server.static_files.Middleware",
+    "config.database.limits.limit_waits",
     "config.middleware.limit_body_size",  # its page has all headers of a page
     "accounts.http.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
@@ -382,6 +382,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # A task that is not published is sent by beat soon after; nobody waits for a second try.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULER = "config.celery:Scheduler"
 CELERY_BEAT_SCHEDULE = beat_schedule(notices_every=timedelta(seconds=NOTICES_EVERY_SECONDS))
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
@@ -464,7 +465,13 @@ LOGGING = {
         "brief_refusals": {"()": "config.env.error_reports.BriefRefusals"},
         "redact_tokens": {"()": "apitokens.log_redaction.RedactTokens"},
     },
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "config.database.log_lines.CutLines",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",

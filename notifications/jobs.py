@@ -6,6 +6,7 @@ such as leases and heartbeats, is told by the one clock that they share.
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,6 +25,11 @@ SCANNED, DELIVERED = "expirations_scanned", "mails_delivered"
 _PROGRESS = {"scan-expirations": SCANNED, "deliver-mails": DELIVERED}
 """Jobs that may take longer than their interval, and the heartbeats that they record meanwhile and
 when they are done."""
+
+LOCK_SECONDS = 10.0
+"""For each lock of an item. Requests that hold one end sooner."""
+_IDLE = 0
+"""psycopg's `TransactionStatus` where no transaction has begun."""
 
 Item = TypeVar("Item")
 
@@ -100,13 +106,15 @@ def clear_heartbeat(*, name: str) -> None:
 def for_each(items: Iterable[Item], act: Callable[[Item], int]) -> int:
     """Do a job for each item on its own, whatever becomes of the others. Returns the sum.
 
-    Errors are logged; raises `SomeFailed` at the end. A database that is gone, or time that is up,
-    ends it at once.
+    Errors are logged; raises `SomeFailed` at the end. So is an item of which somebody else holds a
+    lock for `LOCK_SECONDS`: those behind it must not wait until the time of the task is up. A
+    database that is gone, or time that is up, ends it at once.
     """
     done = failed = 0
     for item in items:
         try:
-            done += act(item)
+            with _limited_waits():
+                done += act(item)
         except SomeFailed as some:
             failed += some.number
         except Exception as error:
@@ -135,6 +143,24 @@ def for_each_part(parts: Iterable[list[Item]], act: Callable[[list[Item]], int])
 
 def _ends_everything(error: Exception) -> bool:
     return isinstance(error, SoftTimeLimitExceeded) or not connection.is_usable()
+
+
+def _limited_waits() -> AbstractContextManager[None]:
+    """Bounds for the locks that transactions of the block wait for. SQLite has one for all."""
+    is_on_sqlite = connection.vendor == "sqlite"
+    return nullcontext() if is_on_sqlite else connection.execute_wrapper(_limit_wait)
+
+
+def _limit_wait(execute: Any, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Send the bound with the first statement of a transaction, for this transaction alone: a
+    pooler may give the connection to others."""
+    status = context["connection"].connection.info.transaction_status
+    if many or status != _IDLE or not isinstance(sql, str):
+        return execute(sql, params, many, context)
+    bound = f"SET LOCAL lock_timeout = '{round(LOCK_SECONDS * 1000)}ms'"
+    result = execute(f"{bound}; {sql}", params, many, context)
+    context["cursor"].nextset()
+    return result
 
 
 def _clock_of_postgresql() -> datetime:

@@ -1,7 +1,5 @@
 """Authenticates `Authorization: Bearer <access token>`; 401 or 429 for bad credentials."""
 
-from typing import Any
-
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -43,8 +41,8 @@ class BearerAuthentication(BaseAuthentication):
             actor = token_families.authenticate_access_token(
                 token.strip(), at=timezone.now(), address=address
             )
-        except Invalid:
-            raise refused({"message": ENDED}, address) from None
+        except Invalid as invalid:
+            raise refused(address, is_guess=invalid.is_guess) from None
         assert actor.user is not None
         return actor.user, actor
 
@@ -52,13 +50,14 @@ class BearerAuthentication(BaseAuthentication):
         return CHALLENGE
 
 
-def refused(body: dict[str, Any], address: str | None) -> APIException:
-    """The 401 for bad credentials; 429 for an address that sends too many of them."""
+def refused(address: str | None, *, is_guess: bool) -> APIException:
+    """The 401 for a bad token; 429 for an address that guesses too often."""
     try:
-        process_counters.count_refusal(address, at=timezone.now())
+        if is_guess:
+            process_counters.count_refusal(address, at=timezone.now())
     except process_counters.TooMany as too_many:
         return Busy(too_many)
-    return Refused(body)
+    return Refused({"message": ENDED})
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -142,8 +142,8 @@ def refresh(request: Request) -> Response:
     address = client_address(request._request)
     try:
         pair = token_families.refresh(presented=presented, at=timezone.now(), address=address)
-    except Invalid:
-        raise authentication.refused({"message": authentication.ENDED}, address) from None
+    except Invalid as invalid:
+        raise authentication.refused(address, is_guess=invalid.is_guess) from None
     return Response(pair._asdict())
 
 

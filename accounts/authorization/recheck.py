@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 
 from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
-from accounts.authorization.lock_queue import lock_queue
 from accounts.models import Account, Membership, TokenFamily, User
 from accounts.roles import Role
 from accounts.signals import standing_changed
@@ -22,9 +21,7 @@ def lock_account(account_id: int) -> Account:
     `no_key` lets others insert rows that refer to it meanwhile. (On SQLite the transaction itself
     is the lock.) Raises `OperationalError` if it stays locked for longer than a request waits.
     """
-    with lock_queue.place(account_id) as may_wait:
-        locked = Account.objects.select_for_update(no_key=True, nowait=not may_wait)
-        return locked.get(pk=account_id)
+    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
 
 
 def reauthorize(by: Actor, at: datetime) -> Actor:

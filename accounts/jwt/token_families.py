@@ -20,7 +20,7 @@ from accounts.authorization import sso_hooks
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.authorization.recheck import reauthorize
 from accounts.jwt import tokens
-from accounts.jwt.tokens import Claims, Invalid, Pair
+from accounts.jwt.tokens import Claims, Ended, Pair
 from accounts.models import Membership, TokenFamily, User
 from accounts.validators import is_id
 
@@ -82,7 +82,7 @@ def present_member(memberships: Q, *, user: User) -> Membership | None:
 
 
 def authenticate_access_token(presented: str, *, at: datetime, address: str | None) -> Actor:
-    """The actor of an access token, read in one query. Raises `Invalid`."""
+    """The actor of an access token, read in one query. Raises `Invalid`, or `Ended`."""
     claims = tokens.read(presented, tokens.Access)
     family = (
         TokenFamily.objects.live(at)
@@ -97,7 +97,7 @@ def authenticate_access_token(presented: str, *, at: datetime, address: str | No
         .first()
     )
     if family is None:
-        raise Invalid
+        raise Ended
     return Actor.bearer(family.membership, family_id=family.pk, address=address)
 
 
@@ -109,7 +109,8 @@ def has_just_signed_in(family_id: UUID, *, at: datetime) -> bool:
 
 @sensitive_variables("presented")
 def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
-    """A new pair for a refresh token, which is invalid afterwards. Raises `Invalid`.
+    """A new pair for a refresh token, which is invalid afterwards. Raises `Invalid`, or
+    `Ended`.
 
     A refresh token that is used twice ends all families of its sign-in.
     """
@@ -118,15 +119,15 @@ def refresh(*, presented: str, at: datetime, address: str | None) -> Pair:
         Membership.objects.present().filter(pk=claims.membership).select_related("user").first()
     )
     if member is None:
-        raise Invalid
+        raise Ended
     try:
         _refuse_forced(member.user)
     except SSOForced:
-        raise Invalid from None
+        raise Ended from None
     if (family := _rotate_refresh_token(claims, at=at)) is not None:
         return tokens.sign(family, at=at)
     _end_reused(claims, at=at, address=address)
-    raise Invalid
+    raise Ended
 
 
 @transaction.atomic

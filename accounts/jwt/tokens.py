@@ -10,6 +10,7 @@ from django.utils.crypto import salted_hmac
 from django.views.decorators.debug import sensitive_variables
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import (
+    ExpiredTokenError,
     TokenBackendError,
     TokenBackendExpiredToken,
     TokenError,
@@ -26,6 +27,15 @@ write, and could be nested too deeply for a parser."""
 
 class Invalid(Exception):
     """The text is no token of ours, not of this type, or expired."""
+
+    is_guess = True
+    """Nobody of ours has signed it."""
+
+
+class Ended(Invalid):
+    """We have signed it, but it is good no more: whoever sends it guesses nothing."""
+
+    is_guess = False
 
 
 class Pair(NamedTuple):
@@ -89,16 +99,24 @@ def sign(family: TokenFamily, *, at: datetime) -> Pair:
 
 @sensitive_variables()
 def read(text: str, kind: type[Access | Refresh]) -> Claims:
-    """The claims of a token of this type with a valid signature and time. Raises `Invalid`."""
+    """The claims of a token of this type with a valid signature and time. Raises `Invalid`, or
+    `Ended` for one that has nothing but a valid signature."""
     if len(text) > LONGEST or not text.isascii():
         raise Invalid
     try:
         token = kind(text)  # type: ignore[arg-type]  # the text is what simplejwt means by a token
-        claims = Claims(UUID(token["family"]), token["membership"], UUID(token["jti"]))
-    except (TokenError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
+    except TokenError as error:
+        is_signed = isinstance(error, ExpiredTokenError)
+        is_signed = is_signed or not isinstance(error.__cause__, TokenBackendError)
+        raise (Ended if is_signed else Invalid) from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise Invalid from None
+    try:
+        claims = Claims(UUID(token["family"]), token["membership"], UUID(token["jti"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Ended from None
     if type(claims.membership) is not int or not is_id(claims.membership):
-        raise Invalid
+        raise Ended
     return claims
 
 

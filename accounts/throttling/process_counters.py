@@ -12,6 +12,7 @@ import logging
 import math
 import threading
 from datetime import datetime
+from time import monotonic
 
 from django.conf import settings
 from django.core.cache import cache
@@ -26,6 +27,9 @@ WINDOW = 60
 EXCHANGE_SECONDS = 1.0
 CACHE_RETRY_SECONDS = 10.0
 """How long a cache that did not answer is not asked again: waiting for it costs a second each."""
+SLOW_SECONDS = 0.25
+"""A cache that takes longer for an exchange is not asked again for as long: those who wait for it
+are verified in front of everything else."""
 MAX_NAMES = 10_000
 
 _BUSY_ADDRESS = (
@@ -57,13 +61,18 @@ class _SharedCounts:
         """
         if now < self.retry_at:
             return None
+        began = monotonic()
         try:
             cache.add(key, 0, 2 * WINDOW)
-            return int(cache.incr(key, number))
+            together = int(cache.incr(key, number))
         except Exception:
             logger.warning("The cache does not answer: each process limits alone.", exc_info=True)
             self.retry_at = now + CACHE_RETRY_SECONDS
             return None
+        if monotonic() - began > SLOW_SECONDS:
+            logger.warning("The cache answers slowly: each process limits alone for a while.")
+            self.retry_at = now + CACHE_RETRY_SECONDS
+        return together
 
 
 _shared = _SharedCounts()

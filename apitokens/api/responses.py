@@ -17,8 +17,16 @@ from accounts.api.refusals import BAD_REQUEST, FORBIDDEN, MISSING, throttled_bod
 from accounts.roles import Role
 from accounts.throttling.process_counters import TooMany
 from accounts.validators import is_integer, parse_id
-from apitokens.verification.authorization_header import BEARER, verify_header
-from apitokens.verification.refusals import Insufficient, Refusal, Refused, Requirement, Verified
+from apitokens.verification.authorization_header import verify_header
+from apitokens.verification.refusals import (
+    BEARER,
+    ENDED_BEARER,
+    Insufficient,
+    Refusal,
+    Refused,
+    Requirement,
+    Verified,
+)
 from apitokens.verification.verify import verify
 
 MOST_PARAMETERS = 20
@@ -120,7 +128,8 @@ def _parameters(query: str) -> list[tuple[str, str]]:
 
 def error_body(refused: Refused) -> dict[str, str]:
     """The body of a 401."""
-    is_bad = refused.why != BEARER and refused.code in (Refusal.MALFORMED, Refusal.UNKNOWN)
+    is_bearer = refused.why in (BEARER, ENDED_BEARER)
+    is_bad = not is_bearer and refused.code in (Refusal.MALFORMED, Refusal.UNKNOWN)
     message = MISSING if refused.code is Refusal.MISSING else BAD if is_bad else ENDED
     return {"message": message, "code": refused.code, "hint": refused.sentence}
 

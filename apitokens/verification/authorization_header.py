@@ -20,6 +20,7 @@ from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid
 from accounts.roles import Role
 from accounts.throttling import process_counters
+from apitokens.verification import refusals
 from apitokens.verification.refusals import (
     Refusal,
     Refused,
@@ -116,8 +117,9 @@ def verify_bearer(
     """Tell whose short-lived access token this is. Raises `Refused`, and `Insufficient`."""
     try:
         access = token_families.authenticate_access_token(presented, at=at, address=address)
-    except Invalid:
-        raise Refused(Refusal.UNKNOWN, BEARER) from None
+    except Invalid as invalid:
+        why = refusals.BEARER if invalid.is_guess else refusals.ENDED_BEARER
+        raise Refused(Refusal.UNKNOWN, why) from None
     member = access.membership
     assert member is not None
     found = Verified(

@@ -23,7 +23,12 @@ class Refusal(StrEnum):
     ISSUER_INACTIVE = "issuer_inactive"
 
 
+BEARER, ENDED_BEARER = "bearer", "bearer_ended"
 _GUESSES = (Refusal.MALFORMED, Refusal.UNKNOWN)
+_BAD_BEARER = _(
+    "The short-lived token is not good or has ended: get another one. "
+    "API tokens are sent as Authorization: APIKey <token>."
+)
 _CODES = {
     Reason.UNKNOWN: Refusal.UNKNOWN,
     Reason.DELETED: Refusal.DELETED,
@@ -56,10 +61,8 @@ _SENTENCES: dict[str, Promise] = {
         "Send your own verifier key in the header Authorization: Bearer <verifier key>, or as the "
         "password of Authorization: Basic."
     ),
-    "bearer": _(
-        "The short-lived token is not good or has ended: get another one. "
-        "API tokens are sent as Authorization: APIKey <token>."
-    ),
+    BEARER: _BAD_BEARER,
+    ENDED_BEARER: _BAD_BEARER,
 }
 
 
@@ -83,7 +86,7 @@ class Refused(Exception):
     def is_guess(self) -> bool:
         """False for who shows nothing, and for who knows the secret of a token that has ended: a
         forgotten job must not shut out the others at its address."""
-        return self.code in _GUESSES
+        return self.code in _GUESSES and self.why != ENDED_BEARER
 
     @property
     def sentence(self) -> str:

@@ -15,6 +15,9 @@ from apitokens.models import APIToken
 from apitokens.verification.decision import NO_DIGEST, CacheEntry, Reason
 from apitokens.verification.refusals import Verified
 
+_WAITED_TOO_LONG = ("55P03", "57014")
+"""As PostgreSQL says it, through a connection that is well: lock and statement timeout."""
+
 
 @dataclass(slots=True)
 class CachedToken(CacheEntry):
@@ -105,7 +108,9 @@ def _find(token_id: int) -> _Values | None:
     kept.health_check_done = True
     try:
         return _run(token_id)
-    except (InterfaceError, OperationalError):
+    except (InterfaceError, OperationalError) as error:
+        if getattr(error.__cause__, "sqlstate", None) in _WAITED_TOO_LONG:
+            raise
         kept.close()
         return _run(token_id)
 

@@ -1,4 +1,5 @@
-"""Logs an outage in a line, not in a hundred for each request that meets it."""
+"""Keeps the log short: an outage is a line, not a hundred for each request that meets it, and no
+line grows with what a stranger sends."""
 
 import logging
 import threading
@@ -6,6 +7,8 @@ from time import monotonic
 
 from config.database.outages import outage_of
 
+LONGEST = 1_000
+"""Characters of a message. (Tracebacks stay whole.)"""
 EVERY = 1.0
 """Seconds between two lines of a process."""
 
@@ -35,3 +38,12 @@ class ShortenOutages(logging.Filter):
         record.msg, record.args = "%s: %s%s", (record.getMessage().rstrip("."), reason, more)
         record.exc_info = record.exc_text = None
         return True
+
+
+class CutLines(logging.Formatter):
+    """Cuts long messages, after the filters have taken secrets out of them."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        if (more := len(record.message) - LONGEST) > 0:
+            record.message = f"{record.message[:LONGEST]}… ({more} more characters)"
+        return super().formatMessage(record)

@@ -71,14 +71,17 @@ class Outage(Enum):
 
 _BY_STATE = {
     "25006": Outage.READ_ONLY,
+    "25P03": Outage.BUSY,  # idle_in_transaction_session_timeout
+    "25P04": Outage.BUSY,  # transaction_timeout
     "40001": Outage.BUSY,  # serialization failure
     "40P01": Outage.BUSY,  # deadlock
     "53100": Outage.FULL,
     "55P03": Outage.BUSY,  # lock_timeout
     "57014": Outage.BUSY,  # statement_timeout
 }
-_AWAY_CLASSES = ("08", "53", "57", "58")
-"""Connection, resources (too many connections), shutdown, and what stands below the server."""
+_AWAY_CLASSES = ("08", "28", "3D", "53", "57", "58")
+"""Connection, a login or a database that is not known (yet, or after a change of passwords),
+resources (too many connections), shutdown, and what stands below the server."""
 _BY_SQLITE_CODE = {
     sqlite3.SQLITE_BUSY: Outage.BUSY,
     sqlite3.SQLITE_LOCKED: Outage.BUSY,

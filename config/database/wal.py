@@ -1,4 +1,4 @@
-"""Keeps the files in place that SQLite needs beside the database.
+"""Keeps the files in place that SQLite needs beside the database, and makes none in its place.
 
 Readers use a log (-wal) and an index of it (-shm). The last connection that closes deletes them,
 and a request closes its own: on a full disk the next one could not make them again, and could not
@@ -8,10 +8,43 @@ even read. So each process that serves holds one connection, which does nothing.
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from django.db import connection
+
+_IN_MEMORY = (":memory:", "file:")
+
+
+class ExistingOnly(sqlite3.Connection):
+    """Opens the file, and does not make it: where a volume is not mounted, an empty database would
+    take the place of the real one."""
+
+    def __init__(self, database: str, *facts: Any, **more: Any) -> None:
+        if not database.startswith(_IN_MEMORY):
+            database, more["uri"] = f"file:{quote(database)}?mode=rw", True
+        super().__init__(database, *facts, **more)
+
+
+def open_existing_only() -> None:
+    """From now on this process serves: what prepares (`migrate`, the launcher) makes the file."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["OPTIONS"]["factory"] = ExistingOnly
+
+
+@contextlib.contextmanager
+def existing_only() -> Iterator[None]:
+    """The same for the block, where it is not known yet what the process will do."""
+    options = connection.settings_dict["OPTIONS"]
+    usual = dict(options)
+    open_existing_only()
+    try:
+        yield
+    finally:
+        options.clear()
+        options.update(usual)
 
 
 class FileHolder:

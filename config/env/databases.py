@@ -23,6 +23,16 @@ _SQLITE_OPTIONS = {
 }
 _ELSEWHERE = {"user", "password", "dbname", "port", "client_encoding"}
 """Connection parameters that have a place before the question mark, or that Django sets."""
+# A machine whose packets get lost must hold up nobody for minutes: neither at the start (seconds),
+# nor after something was sent to it (milliseconds), nor while an answer takes long: it is asked
+# whether it is there after so many seconds, so often. Sockets of this machine know none of it.
+_UNREACHABLE = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 
 def sqlite_database(path: Path | str) -> dict[str, Any]:
@@ -79,9 +89,8 @@ def _postgresql(parts: SplitResult) -> dict[str, Any]:
         "PASSWORD": unquote(password),
         "HOST": ",".join(host for host, _port in hosts),
         "PORT": ",".join(ports) if any(ports) else "",
-        # Seconds. A server whose packets get lost must not hold up a start for minutes.
         "OPTIONS": {
-            "connect_timeout": 10,
+            **_UNREACHABLE,
             **_connection_parameters(parts.query, has_host=bool(netloc)),
         },
     }

@@ -1,11 +1,11 @@
-"""Holds the files of SQLite in place, from the first request on."""
+"""Holds the files of SQLite in place, from the first request on, and makes none from then on."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection
 
-from config.database.wal import FileHolder
+from config.database.wal import FileHolder, open_existing_only
 from config.server.responses import WSGIApplication
 
 
@@ -16,6 +16,7 @@ def hold_database_files(serve: WSGIApplication) -> WSGIApplication:
     holder = FileHolder()
 
     def serve_holding(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        open_existing_only()
         holder.hold()
         return serve(environ, start_response)
 

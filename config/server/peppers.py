@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from apitokens.pepper_checks import PepperGuard
+from config.database.wal import existing_only
 from config.server.responses import WSGIApplication, respond
 
 HEALTH = "/healthz"
@@ -19,7 +20,9 @@ def require_right_peppers(serve: WSGIApplication) -> WSGIApplication:
     The fast path stands in front: it answers no good token that was not looked up behind this.
     """
     guard = PepperGuard()
-    if refusal := guard.refusal_at_start():
+    with existing_only():
+        refusal = guard.refusal_at_start()
+    if refusal:
         sys.exit(f"This process does not serve. {refusal}")
 
     def serve_or_refuse(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from shutil import disk_usage
+from time import monotonic
 from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Count, Min, Q
-from django.utils import timezone
 
 from notifications import jobs
 from notifications.email import delivery
@@ -20,8 +20,7 @@ from notifications.models import OPEN_STATES, Heartbeat, Mail, State
 HELD_UP_AFTER = timedelta(minutes=15)
 """For so long no mail may leave without alarm: the first five tries of a mail fall within it, and
 so do a mail server's restart and the usual greylisting."""
-STARTED_AT = timezone.now()
-"""When this process started. Until three intervals later nobody can be late for it."""
+_STARTED = monotonic()
 LEAST_FREE = 1 << 20
 """Bytes: what a request writes is some thousand."""
 
@@ -86,7 +85,13 @@ class Health(NamedTuple):
         return self.at - self.oldest_due_at if self.oldest_due_at else timedelta(0)
 
 
-def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
+def uptime() -> timedelta:
+    """For how long this process has run, whatever its clock shows. Nobody can be late for it until
+    three intervals have passed."""
+    return timedelta(seconds=monotonic() - _STARTED)
+
+
+def health(*, at: datetime, started_at: datetime | None = None) -> Health:
     """Ask the database how background work goes. A job is late when it has missed three intervals
     since it last finished, or since this process started. Mails are held up when some wait and none
     has left for a quarter of an hour."""
@@ -94,6 +99,7 @@ def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
     scheduled = jobs.scheduled(beats)
     mails = _mails()
     oldest_mail = _earliest(mails[state].oldest for state in OPEN_STATES if state in mails)
+    since = started_at or at - uptime()
     return Health(
         at=at,
         last_scan_at=beats.get(jobs.SCANNED),
@@ -104,7 +110,7 @@ def health(*, at: datetime, started_at: datetime = STARTED_AT) -> Health:
         held=mails[State.HELD].number if State.HELD in mails else 0,
         failed=mails[State.FAILED].number if State.FAILED in mails else 0,
         jobs=scheduled,
-        overdue=[job.name for job in scheduled if job.is_overdue(at, since=started_at)],
+        overdue=[job.name for job in scheduled if job.is_overdue(at, since=since)],
         faults=faults(at),
         takes_changes=takes_changes(),
     )

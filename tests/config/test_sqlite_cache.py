@@ -122,6 +122,25 @@ def test_who_finds_it_locked_for_long_hears_so(
     assert cache.add("another", 1, 60)
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_damaged_file_begins_anew(
+    cache: SQLiteCache, path: Path, is_open: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(500):
+        cache.set(f"key-{number}", "x" * 200, 60)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(0 if is_open else 4_096)
+        file.write(b"garbage " * 4_096)
+    another = cache if is_open else SQLiteCache(path, {})
+
+    assert another.add("limit", 0, 60)
+    assert another.incr("limit") == 1
+    assert another.get("limit") == cache.get("limit") == 1  # who had it open sees the new one
+    assert caplog.text.count("begins anew.") == 1
+
+
 # --- One caller ---
 
 

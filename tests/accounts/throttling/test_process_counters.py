@@ -1,9 +1,15 @@
 """Counters per minute: a count belongs to its minute, also when the clock or a request is late."""
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
-from accounts.throttling.process_counters import Counter
+import pytest
+from django.core.cache import cache
+
+from accounts.throttling import process_counters
+from accounts.throttling.process_counters import CACHE_RETRY_SECONDS, EXCHANGE_SECONDS, Counter
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -56,6 +62,30 @@ def test_full_counter_evicts_the_name_that_was_begun_first() -> None:
     counter.add("late", at=NOON)
 
     assert [counter.count(name, at=NOON + MINUTE) for name in ("first", "second")] == [0, 1]
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    process_counters.forget()
+    yield
+    process_counters.forget()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_slow_cache_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_counters, "SLOW_SECONDS", -1)  # whatever it takes is too long
+    counter = Counter("test")
+
+    def asked(*, after: float) -> bool:
+        with patch.object(cache, "incr", return_value=9) as incr:
+            assert counter.add("192.0.2.1", at=NOON + timedelta(seconds=after))
+        return bool(incr.called)
+
+    assert not asked(after=0)  # nothing is exchanged in the first second
+    assert asked(after=EXCHANGE_SECONDS)
+    assert counter.count("192.0.2.1", at=NOON + timedelta(seconds=EXCHANGE_SECONDS)) == 9
+    assert not asked(after=2 * EXCHANGE_SECONDS)
+    assert asked(after=EXCHANGE_SECONDS + CACHE_RETRY_SECONDS)
 
 
 def test_threads_at_the_turn_of_a_minute_lose_no_count() -> None:

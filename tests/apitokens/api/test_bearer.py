@@ -1,19 +1,22 @@
 """Short-lived access tokens are good where API tokens are: for proxies and resource servers."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
+from pytest_django import Settings
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import Membership
+from accounts.throttling.process_counters import refusals
 from apitokens.api.responses import answer_requirement
 from apitokens.verification.refusals import Requirement
 from apitokens.verification.verifier_keys import issue_verifier
 from apitokens.verification.verify import verify_from_cache
-from tests.accounts.jwt.conftest import log_in
+from tests.accounts.jwt.conftest import ME, REFRESH, log_in
 
 pytestmark = pytest.mark.django_db
 
@@ -87,3 +90,40 @@ def test_resource_servers_are_told_whose_it_is(
     assert (told["active"], told["token_type"]) == (True, "Bearer")
     assert (told["sub"], told["account"]) == (str(engineer.user_id), engineer.account_id)
     assert introspect(access[:-4] + "AAAA", caller) == {"active": False}
+
+
+def forge(token: str) -> str:
+    return token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")
+
+
+@pytest.mark.parametrize("token", ["access", "refresh"])
+def test_token_that_has_ended_is_no_guess_and_a_forged_one_is(
+    engineer: Membership, now: datetime, settings: Settings, token: str
+) -> None:
+    """A forgotten job must not shut out the others at its address."""
+    settings.REFUSAL_RATE = 5
+    pair = log_in(engineer.user.email).json()
+    Membership.objects.filter(pk=engineer.pk).update(removed_at=now)
+
+    def send(access: str, refresh: str) -> list[int]:
+        """To each place that takes one; where another kind is sent it is not good either."""
+        client = Client(headers={"Authorization": f"Bearer {access}"})
+        answers = [client.get("/iam/auth/verify"), client.get(ME)]
+        body = {"refresh": refresh}
+        answers.append(Client().post(REFRESH, body, "application/json"))
+        return [answer.status_code for answer in answers]
+
+    for _time in range(settings.REFUSAL_RATE):
+        assert send(pair[token], pair[token]) == [401] * 3
+    assert sum(count.total for count in refusals._counts.values()) == 0
+
+    forged = forge(pair[token])
+    assert send(forged, forged) == [401] * 3
+    assert send(forged, forged) == [401] * 2 + [429]
+
+
+def test_expired_one_is_no_guess(access: str, now: datetime, settings: Settings) -> None:
+    settings.REFUSAL_RATE = 1
+    later = now + timedelta(days=30)
+    with time_machine.travel(later, tick=False):
+        assert [verify(access).status_code for _time in range(3)] == [401] * 3

@@ -14,6 +14,7 @@ from django.test import Client
 
 from accounts.models import Membership
 from config.database import limits
+from config.database.places import DatabasePlaces
 from tests.conftest import SignIn, is_on_postgresql
 from tests.factories import ACCOUNT_ID
 
@@ -47,10 +48,7 @@ def locked() -> Locked:
 
     @contextmanager
     def act(table: str, row_id: int) -> Iterator[None]:
-        parameters = connection.get_connection_params()
-        names = {"dbname", "user", "host"} & parameters.keys()
-        wanted = {name: parameters[name] for name in names}
-        with psycopg.connect(**wanted) as other:
+        with another_connection() as other:
             other.execute(f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE", [row_id])
             yield
 
@@ -60,7 +58,16 @@ def locked() -> Locked:
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for seconds in a test."""
-    monkeypatch.setattr(limits, "_BOUNDS", ("SET LOCAL lock_timeout = '50ms'",))
+    monkeypatch.setattr(limits, "_PATIENT", ("SET LOCAL lock_timeout = '50ms'",))
+
+
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> DatabasePlaces:
+    """The places of this process, where nobody waits for a turn."""
+    monkeypatch.setattr("config.database.places.STUCK_AFTER", 0)
+    fresh = DatabasePlaces()
+    monkeypatch.setattr(limits, "places", fresh)
+    return fresh
 
 
 @pytest.fixture
@@ -89,6 +96,13 @@ def full_disk() -> Callable[[], AbstractContextManager[None]]:
             resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
     return act
+
+
+def another_connection() -> psycopg.Connection:
+    """Somebody else who is at the same database of PostgreSQL."""
+    parameters = connection.get_connection_params()
+    names = {"dbname", "user", "host"} & parameters.keys()
+    return psycopg.connect(**{name: parameters[name] for name in names})
 
 
 def database_file() -> Path:

@@ -1,27 +1,43 @@
 """Requests do not wait for ever, verification does not wait at all, and others are left alone."""
 
 import json
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse
+from django.templatetags.static import static
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import lock_account
 from accounts.models import Account, Membership
+from apitokens import keys
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification.refusals import Refused
 from apitokens.verification.verify import verify
-from config.database import limits
+from config.database import limits, log_lines
 from config.database.limits import limit_waits
 from config.database.outages import Outage, outage_of
-from tests.config.database.conftest import API, CREATE, FORM, LIST, NEW, Locked, unavailable
+from config.database.places import MOST, MOST_PATIENT, DatabasePlaces
+from notifications import jobs
+from tests.config.database.conftest import (
+    API,
+    CREATE,
+    FORM,
+    LIST,
+    NEW,
+    Locked,
+    another_connection,
+    unavailable,
+)
 from tests.conftest import Api, Issue, is_on_postgresql
+from tests.factories import AccountFactory
 
 pytestmark = [
     pytest.mark.skipif(not is_on_postgresql(), reason="SQLite locks no rows"),
@@ -36,7 +52,7 @@ def value_of(name: str) -> str:
 
 
 @pytest.mark.usefixtures("impatience")
-def test_locked_account_is_said_and_waited_for_once(
+def test_locked_account_is_said(
     browser: Client,
     administrator: Membership,
     issue: Issue,
@@ -49,9 +65,7 @@ def test_locked_account_is_said_and_waited_for_once(
     with locked("accounts_account", administrator.account_id):
         assert "others are changing" in unavailable(browser.post(CREATE, FORM))
         assert "lock timeout" in caplog.text
-        caplog.clear()
         refused = json.loads(unavailable(token.post(API, NEW, format="json")))
-        assert "could not obtain lock on row" in caplog.text  # as PostgreSQL says without a wait
         assert browser.get(LIST).status_code == 200
 
     assert "Nothing has changed" in refused["message"]
@@ -61,7 +75,7 @@ def test_locked_account_is_said_and_waited_for_once(
 
 
 def test_statement_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_BOUNDS", ("SET LOCAL statement_timeout = '50ms'",))
+    monkeypatch.setattr(limits, "_PATIENT", ("SET LOCAL statement_timeout = '50ms'",))
 
     def slow(_request: Any) -> HttpResponse:
         with connection.cursor() as cursor:
@@ -85,6 +99,92 @@ def test_bounds_end_with_the_request(account: Account) -> None:
 
     assert seen == [("5s", "20s"), 1]  # and the answer is the statement's
     assert (value_of("lock_timeout"), value_of("statement_timeout")) == ("0", "0")
+
+
+def test_job_does_not_wait_for_one_locked_account(
+    account: Account, locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LOCK_SECONDS", 0.05)
+    other: Account = AccountFactory.create()
+    seen: list[Any] = []
+
+    @transaction.atomic
+    def act(account_id: int) -> int:
+        seen.append((account_id, value_of("lock_timeout")))
+        lock_account(account_id)
+        return 1
+
+    with locked("accounts_account", account.pk), connection.cursor() as mine:
+        mine.execute("SET lock_timeout = '5s'")  # what is not bounded ends by this
+        with pytest.raises(jobs.SomeFailed, match=r"^1 failed"):
+            jobs.for_each([account.pk, other.pk], act)
+    connection.close()
+
+    assert seen == [(account.pk, "50ms"), (other.pk, "50ms")]
+
+
+def test_others_wait_for_a_moment_only_while_many_wait_for_any_lock(
+    account: Account, places: DatabasePlaces
+) -> None:
+    seen: list[Any] = []
+
+    def view(_request: Any) -> HttpResponse:
+        seen.append((value_of("lock_timeout"), value_of("statement_timeout")))
+        return HttpResponse()
+
+    with ExitStack() as waiting:
+        for _each in range(MOST_PATIENT):
+            waiting.enter_context(places.take(is_patient=True))
+        limit_waits(view)(RequestFactory().get("/"))
+    assert seen == [("50ms", "1s")]
+
+
+def test_what_needs_no_database_goes_on_while_it_hangs(
+    browser: Client,
+    api: Api,
+    issue: Issue,
+    administrator: Membership,
+    places: DatabasePlaces,
+) -> None:
+    token = api(issue(administrator).key)
+    token.raise_request_exception = False
+    assert places.all.enter()  # of a request that hangs
+    with ExitStack() as waiting:
+        for _each in range(MOST - 1):
+            waiting.enter_context(places.take(is_patient=False))
+        unavailable(browser.get(LIST))
+        unavailable(browser.get("/healthz"))
+        refused = json.loads(unavailable(token.get("/iam/auth/verify")))
+        assert browser.get(static("css/base.css")).status_code == 200
+    assert refused["code"] == "busy"
+
+
+def test_what_is_asked_without_middleware_is_bounded_too(
+    api: Api,
+    issue: Issue,
+    administrator: Membership,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(limits, "_BRIEF", ("SET LOCAL statement_timeout = '50ms'",))
+    monkeypatch.setattr(log_lines, "EVERY", 0)
+    client = api(issue(administrator).key)
+    client.raise_request_exception = False
+    kept: Any = connection  # its stubs know nothing of checks
+    kept.health_check_enabled, kept.health_check_done = True, False
+
+    bearer = {"Authorization": f"Bearer {keys.make(1, keys.VERIFIER).spell()}"}
+    with another_connection() as other, connection.cursor() as mine:
+        mine.execute("SET lock_timeout = '5s'")  # what is not bounded ends by this
+        other.execute("LOCK TABLE apitokens_apitoken, apitokens_verifierkey, notifications_mail")
+        unavailable(client.get("/iam/auth/verify"))
+        unavailable(client.get("/healthz"))
+        client.credentials()
+        unavailable(client.post("/iam/auth/introspect", headers=bearer))
+    connection.close()
+
+    assert caplog.text.count("statement timeout") >= 3
+    assert "lock timeout" not in caplog.text
 
 
 def test_locked_token_is_verified(

@@ -1,9 +1,12 @@
 """An outage leaves a line a second, a fault its whole traceback."""
 
 import logging
+import logging.config
 import sys
+from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError
 
 from config.database import log_lines
@@ -41,3 +44,18 @@ def test_fault_keeps_its_traceback() -> None:
         fault = record_of(ValueError("a fault"))
         assert shorten.filter(fault)
         assert "Traceback" in logging.Formatter().format(fault)
+
+
+def test_long_message_is_cut_and_its_traceback_is_not() -> None:
+    """As the portal's log is set up: what a stranger sends must not fill the disk."""
+    as_set_up: Any = settings.LOGGING
+    configurator: Any = logging.config.DictConfigurator(as_set_up)
+    formatter = configurator.configure_formatter({**as_set_up["formatters"]["line"]})
+    record = record_of(ValueError("x" * 5_000))
+    record.args = ("/" + "a" * 60_000,)
+
+    head, *traceback = formatter.format(record).splitlines()
+
+    assert len(head) < 1_200
+    assert head.endswith("a… (59004 more characters)")
+    assert traceback[-1] == f"ValueError: {'x' * 5_000}"

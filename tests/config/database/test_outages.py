@@ -3,8 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,12 +13,12 @@ from django.db import OperationalError, close_old_connections, connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from accounts.authorization import lock_queue
 from accounts.models import Membership
 from apitokens.models import APIToken
-from config.database.limits import WHOLE_DATABASE
 from config.database.outages import Outage, outage_of
+from config.database.places import MOST_PATIENT, DatabasePlaces
 from config.server.database_files import hold_database_files
+from config.server.peppers import require_right_peppers
 from config.views import server_error
 from notifications.models import Notice
 from tests.config.database.conftest import (
@@ -45,6 +46,12 @@ def sqlite_error(code: int) -> sqlite3.Error:
     return error
 
 
+def transaction_timeout() -> psycopg.Error:
+    error = psycopg.OperationalError("as PostgreSQL 17 says it")
+    error.sqlstate = "25P04"
+    return error
+
+
 @pytest.mark.parametrize(
     ("cause", "outage"),
     [
@@ -53,6 +60,10 @@ def sqlite_error(code: int) -> sqlite3.Error:
         (psycopg.errors.DeadlockDetected(), Outage.BUSY),
         (psycopg.errors.ReadOnlySqlTransaction(), Outage.READ_ONLY),
         (psycopg.errors.DiskFull(), Outage.FULL),
+        (psycopg.errors.IdleInTransactionSessionTimeout(), Outage.BUSY),
+        (transaction_timeout(), Outage.BUSY),
+        (psycopg.errors.InvalidPassword(), Outage.AWAY),
+        (psycopg.errors.InvalidCatalogName(), Outage.AWAY),
         (psycopg.errors.TooManyConnections(), Outage.AWAY),
         (psycopg.errors.AdminShutdown(), Outage.AWAY),
         (psycopg.OperationalError("connection refused"), Outage.AWAY),
@@ -177,12 +188,34 @@ def test_full_disk_keeps_nobody_from_reading(
 
 @pytest.mark.skipif(is_on_postgresql(), reason="it is about the files of SQLite")
 @pytest.mark.django_db(transaction=True)
+def test_missing_file_is_said_and_none_is_made_in_its_place(
+    browser: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = connection.settings_dict
+    monkeypatch.setitem(settings, "OPTIONS", {**settings["OPTIONS"]})
+    serve = hold_database_files(lambda *_request: [])
+    connection.close()
+    with monkeypatch.context() as volume:
+        volume.setitem(settings, "NAME", str(tmp_path / "not mounted #1.sqlite3"))
+        require_right_peppers(serve)  # asks the database as soon as the process starts
+        serve({}, None)  # the first request
+        unavailable(browser.get(LIST))
+        unavailable(browser.get("/healthz"))
+        connection.close()
+
+    assert list(tmp_path.iterdir()) == []
+    assert browser.get(LIST).status_code == 200
+
+
+@pytest.mark.skipif(is_on_postgresql(), reason="it is about the files of SQLite")
+@pytest.mark.django_db(transaction=True)
 def test_locked_file_is_said_and_verification_does_not_wait_for_it(
     browser: Client,
     api: Api,
     issue: Issue,
     administrator: Membership,
     monkeypatch: pytest.MonkeyPatch,
+    places: DatabasePlaces,
 ) -> None:
     monkeypatch.setattr("config.database.limits.SQLITE_SECONDS", 0.05)
     key = issue(administrator).key
@@ -193,10 +226,11 @@ def test_locked_file_is_said_and_verification_does_not_wait_for_it(
         assert "others are changing" in unavailable(browser.post(CREATE, FORM))
         monkeypatch.setattr("config.database.limits.SQLITE_SECONDS", 25)  # and nobody waits so long
         connection.close()
-        unavailable(browser.post(CREATE, FORM))
-        assert lock_queue.lock_queue._stuck == {WHOLE_DATABASE}
+        with ExitStack() as waiting:
+            for _each in range(MOST_PATIENT):
+                waiting.enter_context(places.take(is_patient=True))
+            unavailable(browser.post(CREATE, FORM))
         assert browser.get(reverse("mfa_index")).status_code == 200
     finally:
         other.close()
     assert "New API token created" in browser.post(CREATE, FORM).content.decode()
-    assert lock_queue.lock_queue._stuck == set()

@@ -224,12 +224,22 @@ def test_database_is_taken_as_it_is_written(load: Any, url: str, facts: tuple[st
 
 def test_connection_parameters_are_taken_as_they_are_written(load: Any) -> None:
     url = "postgres://u@/a?host=/run/Pg&sslmode=require&sslrootcert=/etc/A+b%2Bc&connect_timeout=5"
-    assert load(DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"] == {
+    wanted = {
         "host": "/run/Pg",
         "sslmode": "require",
         "sslrootcert": "/etc/A b+c",
         "connect_timeout": "5",
     }
+    assert wanted.items() <= load(DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"].items()
+
+
+def test_database_that_is_gone_is_noticed_within_seconds(load: Any) -> None:
+    options = load(DATABASE_URL="postgres://a/b?keepalives_count=7")["DATABASES"]["default"][
+        "OPTIONS"
+    ]
+    assert options["tcp_user_timeout"] == 20_000
+    assert options["keepalives_idle"] == 15
+    assert options["keepalives_count"] == "7"
 
 
 @pytest.mark.parametrize(
