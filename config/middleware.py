@@ -1,13 +1,15 @@
 """Middleware of the whole portal: forwarded headers, body sizes, and rules of the API."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
+from urllib.parse import unquote_plus
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
@@ -16,6 +18,7 @@ from accounts.api.refusals import HTTPS_REQUIRED
 from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
+from apitokens import keys
 from config.database.limits import brief_waits
 from notifications.links import has_secret
 
@@ -28,6 +31,8 @@ LONGEST_VALUE, LONGEST_QUERY = 2_100, 2_500
 """Characters of one parameter, and of all. The longest that a page has are 200 ids of tokens."""
 NOT_COMPRESSED = "Send the body as it is, without Content-Encoding: it is not unpacked here."
 PLAIN_TEXT = "text/plain; charset=utf-8"
+_LEFT_OF_SECRET = re.compile("[$_]?…")
+"""What redacting leaves behind the id."""
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
@@ -64,6 +69,22 @@ def bound_query(get_response: Handler) -> Handler:
         is_page = not (request.path_info.startswith(SAML_PATH) or is_api(request))
         if len(query) > LONGEST_VALUE and is_page:
             request.META["QUERY_STRING"] = _bounded(query)
+        return get_response(request)
+
+    return handle
+
+
+def keep_tokens_out_of_addresses(get_response: Handler) -> Handler:
+    """Lead from a page whose query holds a token, pasted into a search, to the same page with the
+    token's id in its place: the address stands in histories, and each link of the page repeats it.
+    """
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        query = request.META.get("QUERY_STRING", "")
+        if request.method in ("GET", "HEAD") and not is_api(request):
+            without = _without_secrets(query)
+            if without != query:
+                return HttpResponseRedirect(f"?{without}")
         return get_response(request)
 
     return handle
@@ -205,6 +226,16 @@ def _bounded(query: str) -> str:
         if size > LONGEST_QUERY:
             break
         kept.setlist(name, [value[:LONGEST_VALUE] for value in values])
+    return kept.urlencode()
+
+
+def _without_secrets(query: str) -> str:
+    """The query with the id of each token that its values hold; the same if there is none."""
+    if keys.redact(unquote_plus(query)) == unquote_plus(query):
+        return query
+    kept = QueryDict(mutable=True)
+    for name, values in QueryDict(query.encode("latin-1")).lists():
+        kept.setlist(name, [_LEFT_OF_SECRET.sub("", keys.redact(value)) for value in values])
     return kept.urlencode()
 
 

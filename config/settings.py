@@ -105,6 +105,7 @@ MIDDLEWARE = [
     "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",
     "config.middleware.bound_query",
+    "config.middleware.keep_tokens_out_of_addresses",
     "accounts.http.cors.allow_listed_origins",
     "config.middleware.require_https_and_no_store_for_api",
     "config.middleware.refuse_compressed_bodies",

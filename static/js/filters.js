@@ -10,10 +10,12 @@ for (const form of document.querySelectorAll("form[data-filters]")) {
         if (usesPointer && event.target instanceof HTMLSelectElement) form.requestSubmit();
     });
 
-    /* Empty fields are left out of the address. */
+    /* Empty fields are left out of the address, and of a token that was pasted all but its id. */
     form.addEventListener("formdata", (event) => {
         for (const [name, value] of [...event.formData]) {
+            const shown = value.replace(/\b([1-9]\d{0,18})[$_][0-9a-f]{16,}/gi, "$1");
             if (value === "") event.formData.delete(name);
+            else if (shown !== value) event.formData.set(name, shown);
         }
     });
 }

@@ -1,0 +1,72 @@
+"""A token that is pasted into a search, or anywhere else in an address of a page."""
+
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Membership
+from tests.conftest import Issue, SignIn
+
+pytestmark = pytest.mark.django_db
+
+PAGES = ["apitokens:list", "accounts:people", "accounts:audit_log", "notifications:inbox"]
+
+
+@pytest.fixture
+def browser(client: Client, administrator: Membership, sign_in: SignIn) -> Client:
+    sign_in(client, administrator)
+    return client
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("form", ["{}", "  {}\n", "APIKey {}", "{}&page=2&sort=name", "x&z={}"])
+def test_no_address_holds_its_secret(
+    browser: Client, administrator: Membership, issue: Issue, page: str, form: str
+) -> None:
+    issued = issue(administrator)
+    key = issued.key
+    url = reverse(page, args=[administrator.account_id])
+    for spelled in (key.spell(), key.spell().replace("$", "_"), quote(key.spell())):
+        led = browser.get(f"{url}?q={form.format(spelled)}")
+        assert led.status_code == 302
+        assert key.spell()[-72:] not in led.headers["Location"]
+        assert str(issued.token.pk) in led.headers["Location"]
+        answer = browser.get(f"{url}{led.headers['Location']}")
+        assert answer.status_code in (200, 302, 400)
+        assert key.spell()[-72:] not in answer.content.decode()
+
+
+def test_pasted_token_is_found_by_its_id(
+    browser: Client, administrator: Membership, issue: Issue
+) -> None:
+    issued = issue(administrator, name="Wanted")
+    issue(administrator, name="Other")
+    url = reverse("apitokens:list", args=[administrator.account_id])
+    page = browser.get(url, {"q": issued.key.spell()}, follow=True).content.decode()
+    assert "Wanted" in page
+    assert "Other" not in page
+
+
+def test_lists_of_operators_too(
+    admin_client: Client, administrator: Membership, issue: Issue
+) -> None:
+    issued = issue(administrator)
+    led = admin_client.get("/operators/apitokens/apitoken/", {"q": issued.key.spell()})
+    assert led.headers["Location"] == f"?q={issued.token.pk}"
+
+
+@pytest.mark.parametrize("path", ["//elsewhere.example/", "/sign-in//"])
+def test_leads_to_no_other_site(
+    client: Client, administrator: Membership, issue: Issue, path: str
+) -> None:
+    led = client.get(path, QUERY_STRING=f"q={issue(administrator).key.spell()}")
+    assert led.headers["Location"].startswith("?q=")
+
+
+def test_calls_of_the_api_are_not_led_anywhere(
+    client: Client, administrator: Membership, issue: Issue
+) -> None:
+    key = issue(administrator).key
+    assert client.get("/iam/auth/verify", {"role": key.spell()}).status_code == 400
