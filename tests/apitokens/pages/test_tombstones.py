@@ -75,19 +75,24 @@ def _bury(member: Membership, issuers: list[Membership]) -> None:
 
 
 def seconds(act: Callable[[], Any]) -> float:
-    """How long it takes, at the best of three times: others use the machine too."""
-    spent = []
-    for _time in range(3):
-        began = time.perf_counter()
-        act()
-        spent.append(time.perf_counter() - began)
-    return min(spent)
+    """How long it takes."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def is_quick(act: Callable[[], Any], bound: float) -> bool:
+    """True if it takes less than `bound` seconds at the best of three times: others use the machine
+    too."""
+    return any(seconds(act) < bound for _time in range(3))
 
 
 @pytest.fixture
 def quick(old_hand: Membership) -> float:
     """Seconds."""
-    return QUICK * seconds(lambda: list(APIToken.objects.order_by("pk")[:5000]))
+    return QUICK * min(
+        seconds(lambda: list(APIToken.objects.order_by("pk")[:5000])) for _time in range(3)
+    )
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def test_page_is_quick(browser: Client, quick: float) -> None:
         answer = browser.get(f"{URL}{query}")
         assert answer.status_code == 200, query
         assert shown in answer.content.decode(), query
-        assert seconds(partial(browser.get, f"{URL}{query}")) < quick, query
+        assert is_quick(partial(browser.get, f"{URL}{query}"), quick), query
 
 
 def test_api_lists_the_living_quickly(
@@ -129,14 +134,14 @@ def test_api_lists_the_living_quickly(
     with django_assert_num_queries(3):
         listed = caller.get(url).json()
     assert len(listed) == 13
-    assert seconds(lambda: caller.get(url)) < quick
+    assert is_quick(lambda: caller.get(url), quick)
 
 
 def test_token_is_issued_and_verified_quickly(old_hand: Membership, api: Api, quick: float) -> None:
     def issue_and_verify() -> None:
         assert api(issue(old_hand, at=NOW).key).get("/iam/users/me").status_code == 200
 
-    assert seconds(issue_and_verify) < quick
+    assert is_quick(issue_and_verify, quick)
 
 
 def test_list_of_active_tokens_does_not_even_look_at_the_tombstones(old_hand: Membership) -> None:
