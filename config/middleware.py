@@ -185,7 +185,7 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
             return get_response(request)
         if request.path_info == _introspect_path():
             request.get_host()  # refuses unknown host names, as CommonMiddleware does
-        with brief_waits():
+        with brief_waits(even_alone=request.path_info == HEALTH_PATH):
             response = view(request)
         for name, value in security_headers(request.is_secure()):
             response.headers[name] = value
@@ -203,7 +203,8 @@ def keep_secret_addresses(get_response: Handler) -> Handler:
     """
 
     def handle(request: HttpRequest) -> HttpResponse:
-        is_secret = has_secret(request.get_full_path())  # before anything is cut from it
+        # Before anything is cut from it. No call of the API has a secret in its address.
+        is_secret = not is_api(request) and has_secret(request.get_full_path())
         response = get_response(request)
         if is_secret:
             response.headers["Referrer-Policy"] = "strict-origin"

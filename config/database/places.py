@@ -38,6 +38,11 @@ class Places:
         self._turn = threading.Condition()
         self._moved_at = 0.0
 
+    @property
+    def inside(self) -> int:
+        """How many are."""
+        return self._inside
+
     def enter(self) -> bool:
         """Take a place, or wait for one while those inside get on. False: there is none."""
         with self._turn:
