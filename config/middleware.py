@@ -60,14 +60,12 @@ def strip_nul_from_user_agent(get_response: Handler) -> Handler:
 
 def bound_query(get_response: Handler) -> Handler:
     """Cut what a page is asked for: its links repeat the query, dozens of times. No page knows a
-    value of this length; what was too long for a search stays too long. Calls of the API and
-    messages of identity providers, which are signed, are not repeated; a query of too many
+    value of this length; what was too long for a search stays too long. A query of too many
     parameters is refused as a whole."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         query = request.META.get("QUERY_STRING", "")
-        is_page = not (request.path_info.startswith(SAML_PATH) or is_api(request))
-        if len(query) > LONGEST_VALUE and is_page:
+        if len(query) > LONGEST_VALUE and _repeats_query(request):
             request.META["QUERY_STRING"] = _bounded(query)
         return get_response(request)
 
@@ -81,7 +79,7 @@ def keep_tokens_out_of_addresses(get_response: Handler) -> Handler:
 
     def handle(request: HttpRequest) -> HttpResponse:
         query = request.META.get("QUERY_STRING", "")
-        if request.method in ("GET", "HEAD") and not is_api(request):
+        if query and request.method in ("GET", "HEAD") and _repeats_query(request):
             without = _without_secrets(query)
             if without != query:
                 return HttpResponseRedirect(f"?{without}")
@@ -214,6 +212,12 @@ def keep_secret_addresses(get_response: Handler) -> Handler:
     return handle
 
 
+def _repeats_query(request: HttpRequest) -> bool:
+    """True for pages. Calls of the API are answered without links, and messages of identity
+    providers are signed as they come."""
+    return not (request.path_info.startswith(SAML_PATH) or is_api(request))
+
+
 def _bounded(query: str) -> str:
     """The first parameters of the query, each cut, that fit together."""
     kept, size = QueryDict(mutable=True), 0
@@ -232,7 +236,8 @@ def _bounded(query: str) -> str:
 
 def _without_secrets(query: str) -> str:
     """The query with the id of each token that its values hold; the same if there is none."""
-    if keys.redact(unquote_plus(query)) == unquote_plus(query):
+    written = unquote_plus(query)
+    if keys.redact(written) == written:
         return query
     kept = QueryDict(mutable=True)
     for name, values in QueryDict(query.encode("latin-1")).lists():
