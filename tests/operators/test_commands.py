@@ -155,7 +155,7 @@ def test_account_is_named_by_name_or_id(engineer: Membership) -> None:
         (["--account", "Nobody"], "There is no account"),
         (["--account", "99999999999999999999"], "There is no account"),
         (["--account", "\udcff"], "not valid UTF-8"),
-        (["--issuer", "nobody@example.com"], "cannot issue tokens"),
+        (["--issuer", "nobody@example.com"], "can't issue tokens"),
         (["--issuer", "\udcff"], "not valid UTF-8"),
         (["--name", "\udcff"], "one line of text"),
     ],
@@ -192,7 +192,7 @@ def test_nobody_issues_in_the_name_of_who_is_gone(
         case "closed":
             Account.objects.update(closed_at=now)
 
-    with pytest.raises(CommandError, match="cannot issue tokens"):
+    with pytest.raises(CommandError, match="can't issue tokens"):
         issue_token(engineer)
 
 
@@ -436,7 +436,7 @@ def test_existing_user_keeps_their_password(db: None, pipes: Callable[[str], Non
         (["--password-stdin"], "", "too short"),
         (["--password-stdin"], "short\n", "too short"),
         (["--password-stdin"], "password1234\n", "too common"),
-        ([], "whatever it is", "Nobody is there to type a password"),
+        ([], "whatever it is", "There is no terminal to type a password in"),
         (["--password-stdin", "--administrator", "boss"], NEW_PASSWORD, "valid email"),
         (["--password-stdin", "--name", "two\nlines"], NEW_PASSWORD, "one line of text"),
         (["--password-stdin", "--name", "\udcff"], NEW_PASSWORD, "not valid UTF-8"),
@@ -487,7 +487,7 @@ def test_running_it_twice_opens_one_account(account: Account) -> None:
 def test_user_who_is_switched_off_gets_no_account(db: None) -> None:
     UserFactory.create(email="boss@example.com", is_active=False)
 
-    with pytest.raises(CommandError, match="switched off"):
+    with pytest.raises(CommandError, match="deactivated"):
         create_account()
 
     assert not Account.objects.exists()
@@ -584,5 +584,5 @@ def test_weak_password_is_not_set(
 
 @pytest.mark.parametrize("email", ["nobody@example.com", "half \udcff character"])
 def test_password_of_nobody_is_not_set(db: None, email: str) -> None:
-    with pytest.raises(CommandError, match=r"no user with the e-mail|not valid UTF-8"):
+    with pytest.raises(CommandError, match=r"no user with the email address|not valid UTF-8"):
         run("changepassword", email, "--password-stdin")

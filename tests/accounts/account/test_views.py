@@ -105,7 +105,7 @@ def test_person_leaves(browser: Client, administrator: Membership, user: Members
     assert "Leave the account" in text(browser.get(leave_url(user)))
     assert is_present(user)
     answer = browser.post(leave_url(user), follow=True)
-    assert "You do not belong to Example Inc. any more" in text(answer)
+    assert "You no longer belong to Example Inc." in text(answer)
     assert not is_present(user)
 
 

@@ -454,7 +454,7 @@ def test_invitation_dies_with_the_inviters_right_to_invite(
             members.change_role(membership=inviter, role=Role.ENGINEERS, by=by, at=now)
         case "switched off":
             user_services.deactivate_user(user=inviter.user, by=OPERATOR, at=now)
-    with pytest.raises(InvitationRefused, match="no Administrator of the account any more"):
+    with pytest.raises(InvitationRefused, match="no longer an Administrator of the account"):
         accept(invitation, now)
     again = invitations.send_again(invitation=invitation, by=by, at=now)
     assert is_member(accept(again, now).user, administrator)

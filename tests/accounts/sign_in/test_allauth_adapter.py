@@ -73,7 +73,7 @@ def test_deactivated_person_may_not_sign_in(client: Client, user: Membership) ->
 
 def test_guesses_are_slowed_down(client: Client, user: Membership) -> None:
     answers = [sign_in(client, user.user.email, f"guess {number}") for number in range(8)]
-    assert "Too many failed tries" in text(answers[-1])
+    assert "Too many failed attempts" in text(answers[-1])
     sign_in(client, user.user.email)
     assert not is_signed_in(client)
 

@@ -230,7 +230,7 @@ def test_codes_cannot_be_guessed(client: Client, user: Membership) -> None:
     for number in range(5):
         client.post(SECOND_STEP, {"code": f"00000{number}"})
     answer = client.post(SECOND_STEP, {"code": code_at(datetime.now(UTC))})
-    assert "Too many failed tries" in answer.content.decode()
+    assert "Too many failed attempts" in answer.content.decode()
     assert not is_signed_in(client)
 
 

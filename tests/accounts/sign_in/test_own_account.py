@@ -133,7 +133,7 @@ def test_where_sign_up_is_closed_nobody_opens_an_account(
 
 def test_address_is_confirmed_first(ann: User, now: datetime) -> None:
     EmailAddress.objects.filter(user=ann).update(verified=False)
-    with pytest.raises(PermissionDenied, match="Confirm your e-mail address first"):
+    with pytest.raises(PermissionDenied, match="Confirm your email address first"):
         registration.open_own_account(user=ann, account_name="Globex", by=Actor.person(ann), at=now)
 
 

@@ -79,7 +79,7 @@ def test_the_filter_can_be_taken_away(
     filtered = page(browser, ids=token.pk, sort="name")
     assert "Showing 1 token from a notification" in filtered
     assert f'<a href="{TOKENS}?sort=name">Reset</a>' in filtered
-    assert "from a notice" not in page(browser)
+    assert "from a notification" not in page(browser)
 
 
 def test_another_filter_keeps_the_named_tokens(
@@ -110,7 +110,7 @@ def test_what_is_no_id_is_refused_in_a_sentence(
     issue(administrator)
     refused = page(browser, ids=ids)
     assert "does not name tokens by their IDs" in refused or "Null characters" in refused
-    assert "from a notice" not in refused
+    assert "from a notification" not in refused
     assert 'name="ids"' not in refused, "or else [Apply] would be refused for ever"
 
 

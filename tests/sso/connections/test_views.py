@@ -314,7 +314,7 @@ def test_certificate_is_removed(browser: Client, connection: Connection) -> None
 def test_last_certificate_stays_with_a_sentence(browser: Client, connection: Connection) -> None:
     last = connection.certificates.get()
     page = text(browser.post(f"{URL}certificates/{last.pk}/remove/", follow=True))
-    assert "Nobody could sign in without this certificate" in page
+    assert "No one could sign in without this certificate" in page
     assert Certificate.objects.filter(pk=last.pk).exists()
 
 
@@ -376,7 +376,7 @@ def test_new_administrators_need_both_settings(browser: Client, connection: Conn
 
 def test_domain_waits_for_the_operator(browser: Client, connection: Connection) -> None:
     page = text(browser.post(f"{URL}domains/", {"name": "@Example.com"}, follow=True))
-    assert "example.com was asked for" in page
+    assert "example.com was requested" in page
     assert "Waiting for the operator" in page
     assert not Domain.objects.get().is_approved
 
