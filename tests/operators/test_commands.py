@@ -146,8 +146,8 @@ def test_account_is_named_by_name_or_id(engineer: Membership) -> None:
         (["--expires", "2026-02-31"], "must be a date that exists"),
         (["--expires", "soon"], "must be a date that exists"),
         (["--expires", ""], "must be a date that exists"),
-        (["--expires", "2001-01-01"], "This date has passed"),
-        (["--expires", "9999-12-31"], "too far away"),
+        (["--expires", "2001-01-01"], "This date is in the past"),
+        (["--expires", "9999-12-31"], "too far in the future"),
         (["--name", ""], "Name:"),
         (["--name", "two\nlines"], "one line of text"),
         (["--name", "x" * 256], "Name:"),
@@ -174,7 +174,7 @@ def test_limit_holds_for_operators_too(engineer: Membership, issue: Issue) -> No
     Account.objects.update(token_limit=1)
     issue(engineer)
 
-    with pytest.raises(CommandError, match="API tokens of this account are in use"):
+    with pytest.raises(CommandError, match="has reached its limit of 1 API tokens"):
         issue_token(engineer)
 
     assert APIToken.objects.count() == 1

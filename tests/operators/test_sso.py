@@ -61,7 +61,7 @@ def test_domain_is_refused_on_the_record(
 def test_domain_of_two_accounts_is_approved_for_one(browser: Client, domain: Domain) -> None:
     other = DomainFactory.create(name="example.com", approved_at=None)
     told = choose(browser, DOMAINS, "approve", other, domain)
-    assert "Another account has this domain" in told
+    assert "This domain belongs to another account" in told
     assert Domain.objects.filter(approved_at__isnull=False).count() == 1
 
 

@@ -138,7 +138,7 @@ def test_last_administrator_stays(
     sign_in_now(client, administrator)
     answer = client.post(leave_url(administrator))
     assert answer.status_code == 403
-    assert "This is the last Administrator" in text(answer)
+    assert "This is the account's last Administrator" in text(answer)
     assert is_present(administrator)
 
 

@@ -444,7 +444,7 @@ def test_filter_that_makes_no_sense_is_told_and_shows_nothing(
     issue(user, name="Only")
     answer = users_browser.get(URL, {query: value})
     assert answer.status_code == 400
-    assert "needs your attention" in text(answer)
+    assert "Fix one problem" in text(answer)
     assert "table__title" not in answer.content.decode()
 
 

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.django_db
 LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 CREATE = f"{LIST}create/"
 SYSTEM = Actor.operator(through=EntryPoint.SYSTEM)
-WARNING = "when their provider revokes their access, we aren't notified, and their tokens stay active."
+WARNING = (
+    "when their provider revokes their access, we aren't notified, and their tokens stay active."
+)
 
 
 @pytest.fixture
@@ -221,7 +223,7 @@ def test_page_of_a_suspended_token_says_who_has_to_do_what(
     suspend(comer, now)
     said = text(browser.get(f"{LIST}{token.pk}/"))
     assert "This token is suspended" in said
-    assert f"because {comer.user.name} has stayed away from the account's identity" in said
+    assert f"because {comer.user.name} hasn't signed in through the account's identity" in said
 
 
 def test_who_is_concerned_is_told_why_and_offered_the_way(

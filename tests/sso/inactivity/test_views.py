@@ -119,7 +119,7 @@ def test_account_without_a_provider_has_no_such_page(
 def test_page_shows_last_login_and_what_will_happen(
     browser: Client, connection: Connection, member: Membership, now: datetime
 ) -> None:
-    assert "To be suspended" not in text(browser.get(PAGE))
+    assert "Will be suspended" not in text(browser.get(PAGE))
     decide(connection, InactivityAction.SUSPEND, now)
     assert "Will be suspended:" in text(browser.get(PAGE))
     decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
