@@ -33,7 +33,7 @@ def test_full_disk_is_said_when_files_are_written(
 
     assert launcher.main() == 1
     assert capsys.readouterr().err == (
-        f"There is Storage is full on the disk of DATA_DIR {tmp_path}. Make room, then start again.\n"
+        f"There is no room left on the disk of DATA_DIR {tmp_path}. Make room, then start again.\n"
     )
 
 
