@@ -311,7 +311,7 @@ def test_mail_names_the_people_the_provider_and_the_way(
     choose_policy(InactivityAction.NOTIFY)
     enforce(now)
     mail = mail_to(administrator.user.email)
-    assert "Not signed in through Okta for 30 days" in mail.text
+    assert "No sign-in through Okta for 30 days" in mail.text
     assert f"{inactive.user.name} (1)" in mail.text
     assert "?signs_in_by=sso" in mail.text
 
