@@ -207,7 +207,7 @@ def test_event_tells_of_both_steps(client: Client, user: Membership) -> None:
 def test_wrong_code_lets_nobody_in_and_leaves_an_event(client: Client, user: Membership) -> None:
     give_app(user.user)
     sign_in(client, user)
-    assert "incorrect. Try again." in client.post(SECOND_STEP, {"code": "000000"}).content.decode()
+    assert "This code is incorrect" in client.post(SECOND_STEP, {"code": "000000"}).content.decode()
     assert not is_signed_in(client)
     event = AuditEvent.objects.get(kind="sign_in.refused")
     assert (event.subject_id, event.details["second_factor"]) == (user.user.pk, "totp")
