@@ -26,6 +26,7 @@ from apitokens.peppers import current_pepper
 from apitokens.verification import throttling
 from apitokens.verification.best_effort import best_effort_write
 from apitokens.verification.decision import (
+    ACCEPT,
     ACCEPT_AND_RECORD,
     LOOK_UP,
     UNKNOWN,
@@ -114,6 +115,18 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
         throttling.mark_recently_valid(key, at=at)
         entry.side_effects_done = True
     return key.id
+
+
+@sensitive_variables("presented", "key")
+def is_known_verifier(*, presented: str, at: datetime) -> bool:
+    """True if this is a verifier key for which nothing has to be read or written. False tells
+    nothing: `authenticate_verifier` says more."""
+    try:
+        key = keys.parse_verifier(presented)
+    except keys.Malformed:
+        return False
+    entry = _verifiers.find(key.id)
+    return entry is not None and decide(entry, fits=entry.matches(key), at=at) is ACCEPT
 
 
 def _fits(key: keys.Key, entry: _CachedVerifier | None) -> bool:

@@ -32,6 +32,7 @@ threads that serve requests (WEB_THREADS) to others."""
 PATIENCE = 0.1
 """Seconds to wait for one of these places: most bodies are there, and read at once."""
 RETRY_AFTER = "1"
+_places = threading.BoundedSemaphore(MOST_READING)
 READS_NO_BODY = "/iam/auth/verify"
 CHUNKED = "chunked"
 FORM = "application/x-www-form-urlencoded"
@@ -49,15 +50,6 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
     """Give every body a length, and read it. A server that decodes chunks and marks their end
     (granian does) is read up to the limit of all bodies; from any other the body is refused with
     411. What is announced as longer than the limit is not read: Django refuses it."""
-    places = threading.BoundedSemaphore(MOST_READING)
-
-    def read(environ: dict[str, Any], most: int) -> bytes:
-        if not places.acquire(timeout=PATIENCE):
-            raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
-        try:
-            return _read(environ["wsgi.input"], most=most)
-        finally:
-            places.release()
 
     def serve_with_body(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         coding = environ.get("HTTP_TRANSFER_ENCODING") or _coding_of_http_2(environ)
@@ -70,7 +62,7 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
         try:
             if coding:
                 _require_readable(environ, coding)
-            body = read(environ, most + 1 if coding else length)
+            body = _read_in_turn(environ, most + 1 if coding else length)
             _require_whole(environ, body, None if coding else length)
         except _NotRead as reason:
             return _refuse(environ, start_response, reason.status, reason.sentence)
@@ -80,6 +72,30 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
         return serve(environ, start_response)
 
     return serve_with_body
+
+
+def read_small(environ: dict[str, Any], *, most: int) -> bytes:
+    """A body of at most so many bytes, if it came whole and there is a place to read it. Else it is
+    empty, and `read_bodies` has to read it. What was read stands in its place."""
+    length = _length(environ)
+    if not 0 < length <= most or not _places.acquire(blocking=False):
+        return b""
+    try:
+        body = _read(environ["wsgi.input"], most=length)
+    finally:
+        _places.release()
+    environ["wsgi.input"] = BytesIO(body)
+    return body if len(body) == length else b""
+
+
+def _read_in_turn(environ: dict[str, Any], most: int) -> bytes:
+    """Raises `_NotRead` if all places are taken."""
+    if not _places.acquire(timeout=PATIENCE):
+        raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
+    try:
+        return _read(environ["wsgi.input"], most=most)
+    finally:
+        _places.release()
 
 
 def _require_readable(environ: dict[str, Any], coding: str) -> None:
