@@ -11,10 +11,10 @@ What bounds the time of a body stands in front: a proxy that reads bodies before
 """
 
 import json
-import threading
 from collections.abc import Iterable
 from http import HTTPStatus
 from io import BytesIO
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from django.conf import settings
@@ -32,10 +32,20 @@ threads that serve requests (WEB_THREADS) to others."""
 PATIENCE = 0.1
 """Seconds to wait for one of these places: most bodies are there, and read at once."""
 RETRY_AFTER = "1"
-_places = threading.BoundedSemaphore(MOST_READING)
 READS_NO_BODY = "/iam/auth/verify"
 CHUNKED = "chunked"
 FORM = "application/x-www-form-urlencoded"
+
+
+def places_for(number: int) -> SimpleQueue[None]:
+    """As a semaphore, which takes a reader of a small body longer than the reading."""
+    places: SimpleQueue[None] = SimpleQueue()
+    for _each in range(number):
+        places.put(None)
+    return places
+
+
+_places = places_for(MOST_READING)
 
 
 class _NotRead(Exception):
@@ -78,24 +88,30 @@ def read_small(environ: dict[str, Any], *, most: int) -> bytes:
     """A body of at most so many bytes, if it came whole and there is a place to read it. Else it is
     empty, and `read_bodies` has to read it. What was read stands in its place."""
     length = _length(environ)
-    if not 0 < length <= most or not _places.acquire(blocking=False):
+    if not 0 < length <= most:
+        return b""
+    try:
+        _places.get_nowait()
+    except Empty:
         return b""
     try:
         body = _read(environ["wsgi.input"], most=length)
     finally:
-        _places.release()
+        _places.put(None)
     environ["wsgi.input"] = BytesIO(body)
     return body if len(body) == length else b""
 
 
 def _read_in_turn(environ: dict[str, Any], most: int) -> bytes:
     """Raises `_NotRead` if all places are taken."""
-    if not _places.acquire(timeout=PATIENCE):
-        raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
+    try:
+        _places.get(timeout=PATIENCE)
+    except Empty:
+        raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY) from None
     try:
         return _read(environ["wsgi.input"], most=most)
     finally:
-        _places.release()
+        _places.put(None)
 
 
 def _require_readable(environ: dict[str, Any], coding: str) -> None:

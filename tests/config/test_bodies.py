@@ -165,7 +165,7 @@ class Endless(BytesIO):
 
 
 def test_slow_bodies_keep_nobody_waiting_who_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "_places", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(bodies, "_places", bodies.places_for(2))
     served = read_bodies(lambda _environ, start: start("200 OK", []) or [])
     slow = [Endless() for _number in range(2)]
     with ThreadPoolExecutor(2) as threads:
