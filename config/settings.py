@@ -114,6 +114,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "config.server.static_files.Middleware",
+    "config.server.compression.Middleware",
     "config.database.limits.limit_waits",
     "config.middleware.limit_body_size",  # its page has all headers of a page
     "accounts.http.middleware.Sessions",
