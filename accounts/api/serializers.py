@@ -147,7 +147,7 @@ def role_request_schema() -> dict[str, Any]:
     ]
     return {
         "type": "object",
-        "description": "A role: `id`, `name` or both, if they mean the same one.",
+        "description": "A role: `id`, `name`, or both if they refer to the same role.",
         "anyOf": pairs,
     }
 
@@ -218,7 +218,9 @@ class UserSerializer(serializers.Serializer[Membership]):
     groups = serializers.SerializerMethodField()
     activated = serializers.BooleanField(source="is_confirmed")
     sso_auth = serializers.SerializerMethodField(
-        help_text="Whether the user has come through the account's identity provider, or has to."
+        help_text=(
+            "Whether the user has signed in through the account's identity provider, or has to."
+        )
     )
     two_fa = serializers.BooleanField(source="has_two_factors")
     auth_types = serializers.SerializerMethodField(help_text="How the user signs in.")
@@ -273,12 +275,12 @@ class ChangedUserSerializer(serializers.Serializer[Any]):
         child=ChoiceField(AUTH_TYPES),
         required=False,
         max_length=len(AUTH_TYPES),
-        help_text="Follows from how you sign in: it can be sent as it is, and not be changed.",
+        help_text="Depends on how you sign in. It may be sent unchanged but can't be changed.",
     )
     email = EmailField(
         required=False,
         max_length=254,
-        help_text="Another address is asked to confirm first, and yours stays until then.",
+        help_text="A new address must be confirmed first; until then the current one stays in use.",
     )
     lang = ChoiceField(Language.values, required=False)
     name = TextField(
@@ -292,9 +294,9 @@ class ChangedUserSerializer(serializers.Serializer[Any]):
 class InvitationSerializer(serializers.Serializer[Any]):
     """Who is invited, and to what."""
 
-    client_id = IdField(help_text="Your account's id.")
+    client_id = IdField(help_text="Your account's ID.")
     email = EmailField(max_length=254)
-    user_role = RoleField(help_text="Equal to or lower than yours, by id or name.")
+    user_role = RoleField(help_text="Equal to or lower than yours, by ID or name.")
     lang = ChoiceField(Language.values, required=False, default=Language.ENGLISH.value)
     name = TextField(
         max_length=150,

@@ -84,19 +84,19 @@ def _answer(
 
 _ANSWERS: Schema = {
     "UnknownHost": _answer(
-        "A `Host` that is not the portal's", "The request cannot be understood."
+        "A `Host` that is not the portal's", "We couldn't understand the request."
     ),
     "PlainHTTP": _answer(
         "Plain HTTP, where the portal has HTTPS", HTTPS_REQUIRED, code="https_required"
     ),
     "TooMany": _answer(
-        "Too many refused requests from this address, or too many of this token",
+        "Too many rejected requests from this address, or too many with this token",
         TOO_MANY,
         code="too_many",
         retry_after=_SECONDS,
     ),
     "Unavailable": _answer(
-        "The portal cannot answer now",
+        "The portal can't answer right now",
         "The portal is not set up rightly: ask its operators, who find the reason in its log.",
         retry_after={**_SECONDS, "description": "Seconds, if it will pass by itself."},
     ),
@@ -105,7 +105,8 @@ _ANSWERS: Schema = {
     ),
     "LengthRequired": _answer(
         "A body whose length is not known",
-        "Send the length of the body in the header Content-Length: it cannot be read without.",
+        "Send the length of the body in the Content-Length header: the body can't be read "
+        "without it.",
     ),
     "TooLarge": _answer("A body above 256 KB", "The body is too large."),
     "NotThisKind": _answer(

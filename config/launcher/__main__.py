@@ -137,8 +137,8 @@ def _seed(host: str) -> str:
     passwords are public. Returns the welcome."""
     if not preflight.is_local(host, settings.BASE_URL):
         return (
-            "\nThe demo is for this machine alone. If nobody can sign in yet, begin with:\n"
-            "  .venv/bin/python manage.py create_account NAME --administrator E-MAIL\n"
+            "\nThe demo is for this machine alone. If no one can sign in yet, start with:\n"
+            "  .venv/bin/python manage.py create_account NAME --administrator EMAIL\n"
         )
     output = io.StringIO()
     call_command("seed_demo", if_empty=True, stdout=output)

@@ -114,7 +114,7 @@ def test_dry_run_counts_the_mails_that_wait_already(
 ) -> None:
     issue(user, at=now - 30 * DAY, expires_at=now + DAY)
     expiry.scan(at=now)
-    said = "Dry run: 0 would be told. Mails that wait already, and would be sent: 1."
+    said = "Dry run: 0 would be told. Pending emails that would be sent: 1."
     assert run("send_expiry_notices", "--dry-run") == [said]
     assert Mail.objects.get().state == State.PENDING
 
@@ -153,7 +153,7 @@ def test_test_mail_can_go_to_a_file(settings: Settings, tmp_path: Path) -> None:
         (Mood(rcpt="554 Relaying denied"), "554 Relaying denied"),
         (Mood(data=HANG), "The mail server went away"),
         (Mood(body="552 Too big"), "552 Too big"),
-        (Mood(body=DROP), "The mail may have arrived, or not. The connection ended before"),
+        (Mood(body=DROP), "The email may or may not have arrived. The connection ended before"),
     ],
     ids=str,
 )
@@ -167,6 +167,6 @@ def test_failure_is_told_in_one_sentence(server: MailServer, mood: Mood, reason:
 
 @pytest.mark.parametrize("address", ["ada", "ada@example.com\nBcc: eve@example.com", ""])
 def test_what_is_no_address_is_refused(server: MailServer, address: str) -> None:
-    with pytest.raises(CommandError, match="is not an e-mail address"):
+    with pytest.raises(CommandError, match="is not an email address"):
         run("send_test_email", address)
     assert server.keeper.commands == []

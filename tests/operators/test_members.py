@@ -60,7 +60,7 @@ def test_present_member_is_not_added_twice(browser: Client, user: Membership) ->
 
     text = send(browser, "accounts_membership_add", **form)
 
-    assert "The user is a member already." in text
+    assert "The user is already a member." in text
     user.refresh_from_db()
     assert user.held_role is Role.USERS
 

@@ -88,7 +88,7 @@ def test_removed_people_are_not_listed(
 def test_who_is_switched_off_is_listed_as_such(browser: Client, user: Membership) -> None:
     user.user.is_active = False
     user.user.save()
-    assert "Switched off" in text(browser.get(LIST))
+    assert "Deactivated" in text(browser.get(LIST))
 
 
 @pytest.mark.both
@@ -118,7 +118,7 @@ def test_people_are_found_by_how_they_sign_in(
 def test_administrators_see_the_last_sign_in_through_the_provider(
     browser: Client, user: Membership, now: datetime
 ) -> None:
-    assert "Last through the provider" not in text(browser.get(LIST))
+    assert "Last sign-in through the provider" not in text(browser.get(LIST))
     Membership.objects.filter(pk=user.pk).update(
         sso_at=datetime.fromisoformat("2026-03-04T05:06:07Z")
     )

@@ -487,7 +487,7 @@ def test_command_removes_the_factors_of_a_user_and_mails_them(user: Membership) 
     give_app(user.user)
     call_command("switch_off_second_factors", user.user.email.upper())
     assert not has_two_factors(user.user)
-    assert mail_to(user.user.email).subject == "Your second factors were switched off"
+    assert mail_to(user.user.email).subject == "Two-factor authentication was turned off"
 
 
 def test_administrators_switch_off_nobodys_second_factor(

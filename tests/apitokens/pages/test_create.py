@@ -194,7 +194,7 @@ def test_refresh_or_doubled_submit_creates_no_second_token(browser: Client) -> N
     browser.post(URL, form)
     answer = browser.post(URL, form)
     assert answer.status_code == 409
-    assert "This form was already sent" in text(answer)
+    assert "This form has already been submitted" in text(answer)
     assert APIToken.objects.count() == 1
 
 
@@ -292,10 +292,10 @@ BAD = [
     ("role", "2.0", "Choose a role from the list."),
     ("role", "\0", "Choose a role from the list."),
     ("role", "1", "Can't create token with role Administrators"),
-    ("expiration", None, "Choose whether the token expires."),
-    ("expiration", "", "Choose whether the token expires."),
-    ("expiration", "perhaps", "Choose whether the token expires."),
-    ("expiration", "\0", "Choose whether the token expires."),
+    ("expiration", None, "Choose whether the token should expire."),
+    ("expiration", "", "Choose whether the token should expire."),
+    ("expiration", "perhaps", "Choose whether the token should expire."),
+    ("expiration", "\0", "Choose whether the token should expire."),
     ("form_key", None, "This form is incomplete."),
     ("form_key", "", "This form is incomplete."),
     ("form_key", "x", "This form is damaged."),
@@ -303,8 +303,8 @@ BAD = [
     ("form_key", LONG, "This form is damaged."),
 ]
 BAD_DATES = [
-    ("", "Choose the date on which the token expires."),
-    (None, "Choose the date on which the token expires."),
+    ("", "Choose the token's expiration date."),
+    (None, "Choose the token's expiration date."),
     ("2090-02-31", "Enter a date that exists"),
     ("2090-13-01", "Enter a date that exists"),
     ("31.12.2090", "Enter a date that exists"),
@@ -428,7 +428,7 @@ def test_form_of_another_site_is_refused(engineer: Membership, sign_in: SignIn) 
     sign_in(browser, engineer)
     answer = browser.post(URL, filled_in())
     assert answer.status_code == 403
-    assert "This form is out of date" in text(answer)
+    assert "This form has expired" in text(answer)
     assert not APIToken.objects.exists()
 
 

@@ -162,9 +162,9 @@ def test_only_administrators_are_offered_the_filter(
 ) -> None:
     issue(comer)
     sign_in(client, administrator)
-    assert "Issuer signs in by" in text(client.get(LIST))
+    assert "Issuer's sign-in method" in text(client.get(LIST))
     sign_in(client, comer)
-    assert "Issuer signs in by" not in text(client.get(LIST))
+    assert "Issuer's sign-in method" not in text(client.get(LIST))
 
 
 def test_filter_shows_others_nothing_of_anybody_else(
@@ -187,7 +187,7 @@ def test_suspended_token_is_marked_with_the_reason_and_not_called_active(
     (row,) = answer.context["rows"]
     assert row.is_suspended
     assert "Suspended" in text(answer)
-    assert "Last through the provider:" in text(answer)
+    assert "Last sign-in through the provider:" in text(answer)
     assert "badge--active" not in answer.content.decode()
 
 

@@ -188,7 +188,7 @@ def test_refusal_of_a_suspended_token_is_told_on_its_page(
     suspend(away, now)
     refusal(key, now)
     (latest, *_earlier) = token_detail(token, at=now, page=None)["entries"]
-    assert latest.words == "Refused, because it was suspended"
+    assert latest.words == "Rejected: it was suspended"
 
 
 def test_suspension_and_return_are_idempotent(away: Membership, now: datetime) -> None:

@@ -298,7 +298,7 @@ def test_several_people_are_one_notice(
     choose_policy(InactivityAction.NOTIFY)
     assert enforce(now) == 13
     notice = Notice.objects.get(user=administrator.user)
-    assert notice.title == "13 people stay away, with active API tokens"
+    assert notice.title == "13 people no longer sign in but have active API tokens"
     assert "(1) and 3 more." in notice.text
     assert "for 30 days" in notice.text
 
@@ -335,7 +335,7 @@ def test_member_and_administrators_are_notified_of_a_suspension(
     assert titles(administrator) == [f"The API tokens of {inactive.user.name} are suspended"]
     assert titles(inactive) == ["Your API tokens are suspended"]
     mail = mail_to(inactive.user.email)
-    assert "You have not signed in through Okta for 30 days." in mail.text
+    assert "You haven't signed in through Okta for 30 days." in mail.text
     assert "Sign in there once" in mail.text
 
 

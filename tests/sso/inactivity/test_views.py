@@ -72,8 +72,8 @@ def test_administrator_chooses_a_policy(browser: Client, connection: Connection)
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"action": ""}, "Choose what is to happen."),
-        ({"action": "delete"}, "Choose what is to happen from the list."),
+        ({"action": ""}, "Choose what should happen."),
+        ({"action": "delete"}, "Choose what should happen from the list."),
         ({"days": "0"}, "greater than or equal to 1"),
         ({"days": "366"}, "less than or equal to 365"),
         ({"days": "x"}, "Enter a whole number."),
@@ -121,11 +121,11 @@ def test_page_shows_last_login_and_what_will_happen(
 ) -> None:
     assert "To be suspended" not in text(browser.get(PAGE))
     decide(connection, InactivityAction.SUSPEND, now)
-    assert "To be suspended:" in text(browser.get(PAGE))
+    assert "Will be suspended:" in text(browser.get(PAGE))
     decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
     said = text(browser.get(PAGE))
     assert member.user.name in said
-    assert "To be suspended within the hour" in said
+    assert "Will be suspended within the hour" in said
 
 
 def test_it_says_which_tokens_are_suspended(
