@@ -62,6 +62,14 @@ def pytest_report_header() -> str:
     return f"portal on {connection.vendor}, data in {environment.DATA_DIR}"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured (with `record_property`)."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in report.user_properties:
+                terminalreporter.write_line(f"{name}: {value}")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Busy machines are slow, which is no fault; the long form looks for more."""
     hypothesis.settings.register_profile("short", deadline=None)

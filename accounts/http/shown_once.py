@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 
 View = Callable[..., HttpResponseBase]
-_SECRET = "shows_secret"
+_MARK = "shows_secret"
 
 
 def render_before_commit(view: View) -> View:
@@ -34,7 +34,7 @@ def marked_as_secret(view: View) -> View:
     @wraps(view)
     def marked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
-        setattr(response, _SECRET, True)
+        setattr(response, _MARK, True)
         return response
 
     return marked
@@ -42,4 +42,4 @@ def marked_as_secret(view: View) -> View:
 
 def shows_secret(response: HttpResponseBase) -> bool:
     """True for the answers of a view that is marked so."""
-    return getattr(response, _SECRET, False)
+    return getattr(response, _MARK, False)

@@ -34,7 +34,7 @@ def browser_name(user_agent: str) -> str:
 
 
 def _program(user_agent: str) -> str:
-    """What the header begins with; nearly all browsers begin with Mozilla, and say nothing by it."""
+    """What the header begins with; of browsers that is Mozilla, which says nothing."""
     name = user_agent.split(" ", 1)[0][:60]
     return _("Unknown browser") if name.startswith("Mozilla/") else name
 

@@ -147,5 +147,5 @@ def test_browser_is_named_by_us_and_leads_nowhere(administrator: Membership, now
 
     texts = [mail.text for mail in mails_to(administrator.user.email)]
 
-    assert ["Browser: Firefox, Linux" in text for text in texts].count(True) == 1
+    assert ["Browser: Firefox on Linux" in text for text in texts].count(True) == 1
     assert ["https[:]//evil[.]example" in text for text in texts].count(True) == 1
