@@ -7,20 +7,17 @@ tries the best counts.
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
-from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from tests import npm
 from tests.engines import chromium
 from tests.portal import Portal, served_portal
+from tests.visitor import Visitor
 
 FOLDER = Path(__file__).resolve().parent
 TRIES = 3
@@ -67,29 +64,15 @@ def _say(line: str) -> None:
 def _pages(portal: Portal) -> Iterator[tuple[str, str, str]]:
     """The name of each page, its path, and the cookie of who may see it."""
     yield "sign-in", "/sign-in/", ""
-    account, cookie = "/accounts/1/", _sign_in(portal)
+    administrator, account = Visitor(portal.url), "/accounts/1/"
+    administrator.sign_in("admin@example.com")
+    cookie = administrator.cookie
     token = portal.shell.run(FIRST_TOKEN).strip()
     yield "list", f"{account}api-tokens/", cookie
     yield "create", f"{account}api-tokens/create/", cookie
     yield "token", f"{account}api-tokens/{token}/", cookie
     yield "people", f"{account}users/", cookie
     yield "audit log", f"{account}audit-log/", cookie
-
-
-def _sign_in(portal: Portal) -> str:
-    """The cookies of an Administrator's session."""
-    jar = CookieJar()
-    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-    with browser.open(f"{portal.url}/sign-in/") as page:
-        found = re.search(r'name="csrfmiddlewaretoken"\s+value="(\w+)"', page.read().decode())
-    assert found is not None
-    form = {
-        "csrfmiddlewaretoken": found[1],
-        "login": "admin@example.com",
-        "password": "permatoken-demo",
-    }
-    browser.open(f"{portal.url}/sign-in/", urlencode(form).encode()).close()
-    return "; ".join(f"{each.name}={each.value}" for each in jar)
 
 
 def _best(url: str, *, device: str, cookie: str, enough: int) -> Scores:
