@@ -55,6 +55,7 @@ def test_a_person_creates_uses_finds_and_deletes_a_token(
         assert call(token.replace("$", "_")).status == 200
 
         window.press("OK, I've copied token")
+        window.wait_for("in use")
         listed = window.wait_for("Backup by another engine")
         assert token.split("$")[0] in listed
         assert token.split("$")[1] not in window.run("return document.documentElement.outerHTML")
