@@ -205,4 +205,4 @@ class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, ServiceAdmin):
             return _t("Accepted")
         if invitation.withdrawn_at:
             return _t("Withdrawn")
-        return _t("Expired") if invitation.is_late(timezone.now()) else _t("Open")
+        return _t("Expired") if invitation.is_late(timezone.now()) else _t("Pending")

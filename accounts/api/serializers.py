@@ -202,8 +202,8 @@ class AccountRoleSerializer(serializers.Serializer[Membership]):
 class UserSerializer(serializers.Serializer[Membership]):
     """A user as a member of one account.
 
-    `activated` is false for an address that was not confirmed, and for somebody who was invited and
-    has not accepted yet.
+    `activated` is false for an address that wasn't confirmed, and for someone who was invited but
+    hasn't accepted yet.
     """
 
     id = serializers.IntegerField(source="user.pk")
@@ -247,7 +247,7 @@ class UserSerializer(serializers.Serializer[Membership]):
 
 
 class UserAndAccountsSerializer(UserSerializer):
-    """A user, with those of their accounts that the caller may know of."""
+    """A user, with those of their accounts that the caller can see."""
 
     # These are what the context's `memberships` names, or the one account that both are in.
 
@@ -269,7 +269,7 @@ class UserPageSerializer(serializers.Serializer[Any]):
 
 
 class ChangedUserSerializer(serializers.Serializer[Any]):
-    """What a user changes about themselves; what is left out stays as it is."""
+    """Changes to the user's own profile; omitted fields stay the same."""
 
     auth_types = serializers.ListField(
         child=ChoiceField(AUTH_TYPES),
@@ -292,7 +292,7 @@ class ChangedUserSerializer(serializers.Serializer[Any]):
 
 
 class InvitationSerializer(serializers.Serializer[Any]):
-    """Who is invited, and to what."""
+    """The person to invite, and their role."""
 
     client_id = IdField(help_text="Your account's ID.")
     email = EmailField(max_length=254)
@@ -320,7 +320,7 @@ class UserRoleSerializer(serializers.Serializer[Any]):
 
 
 class SignInSerializer(serializers.Serializer[AuditEvent]):
-    """One try to sign in, good or not."""
+    """One attempt to sign in, successful or not."""
 
     id = serializers.IntegerField(source="pk")
     login_at = serializers.DateTimeField(source="at", default_timezone=UTC)
@@ -353,7 +353,7 @@ class SignInPageSerializer(serializers.Serializer[Any]):
 
 
 class AccountSerializer(serializers.Serializer[Account]):
-    """The caller's account. The portal sells nothing: what is about services is empty."""
+    """The caller's account. The portal sells nothing: fields about services are empty."""
 
     # Context: `member` (who asks), `members` (of the account), `visible` (whom they may see).
 

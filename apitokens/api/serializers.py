@@ -57,7 +57,7 @@ class TokenSerializer(serializers.Serializer[APIToken]):
 
 
 class IssuedSerializer(TokenSerializer):
-    """A new API token. `token` is here this once: it is not stored."""
+    """A new API token. `token` is shown only this once: it is not stored."""
 
     token = serializers.SerializerMethodField()
 
@@ -77,13 +77,13 @@ class InstantField(serializers.DateTimeField):
 
 
 class NewIssuerSerializer(serializers.Serializer[Any]):
-    """The role of the new token; an empty object asks for the caller's own."""
+    """The role of the new token; an empty object stands for the caller's own."""
 
     role = RoleField(required=False)
 
 
 class NewTokenSerializer(serializers.Serializer[Any]):
-    """What a new API token is to be."""
+    """The new API token to create."""
 
     name = TextField(
         max_length=255,

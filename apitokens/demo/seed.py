@@ -265,7 +265,7 @@ def _shown_token(member: Membership, at: datetime) -> Key:
         by=Actor.member(member),
         issuer=member,
         name="First steps",
-        description="Made for the curl line of the first start; ends after a day.",
+        description="Created for the curl line of the first start; expires after a day.",
         role=Role.USERS,
         expires_at=at + timedelta(days=1),
         at=at,

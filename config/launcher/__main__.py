@@ -127,7 +127,7 @@ def _prepare(host: str) -> str:
     except (DatabaseError, CommandError) as error:
         if outage_of(error) is Outage.FULL:
             raise NotReady(preflight.disk_full(_data_dir())) from None
-        raise NotReady(f"The database cannot be prepared: {error}") from None
+        raise NotReady(f"The database can't be prepared: {error}") from None
     connections.close_all()
     return welcome
 

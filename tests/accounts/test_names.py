@@ -96,7 +96,7 @@ def test_page_of_sign_up_says_what_to_do(client: Client, attack: str) -> None:
     page = client.post(reverse("account_signup"), form)
 
     assert not User.objects.exists()
-    assert "Write a name" in page.content.decode()
+    assert "Enter a name" in page.content.decode()
 
 
 def test_api_refuses_it(administrator: Membership, api: Any, issue: Issue) -> None:

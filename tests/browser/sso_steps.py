@@ -67,7 +67,7 @@ def choose_attributes(window: Visit, *, email: str, name: str, takes_new_people:
     page.get_by_role("link", name="Change the settings").click()
     page.get_by_label("Email attribute").fill(email)
     page.get_by_label("Name attribute").fill(name)
-    page.get_by_label("may join the account by signing in").set_checked(takes_new_people)
+    page.get_by_label("can join the account by signing in").set_checked(takes_new_people)
     save(page)
 
 

@@ -64,7 +64,7 @@ def test_a_person_reads_a_notice_and_finds_its_tokens(
     notice.get_by_role("link", name=re.compile("^Show th")).click()
     expect(row_of(page, "Staging smoke tests")).to_be_visible()
     expect(row_of(page, "Grafana data source")).to_have_count(0)
-    expect(page.get_by_text("from a notice")).to_be_visible()
+    expect(page.get_by_text("from a notification")).to_be_visible()
     bell(page, "No unread notifications")
 
     page.get_by_role("paragraph").get_by_role("link", name="Reset").click()
@@ -92,7 +92,7 @@ def test_a_person_chooses_what_to_be_told(visit: Visits, scripts: bool) -> None:
     expect(page.get_by_role("heading", name="Notifications", level=1)).to_be_visible()
     expiring = page.get_by_role("group", name="API token is expiring")
     security = page.get_by_role("group", name="API token created or deleted by someone else")
-    told_nothing = page.get_by_text("You are told nothing about this account.")
+    told_nothing = page.get_by_text("Notifications for this account are off.")
     expect(told_nothing).not_to_be_visible()
 
     expiring.get_by_label("Email").uncheck()

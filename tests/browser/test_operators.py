@@ -105,7 +105,7 @@ def test_operator_finds_and_deletes_a_token(visit: Visits, operator: None) -> No
 
     page.get_by_role("link", name="Prefetch of campaign pages").click()
     page.get_by_role("link", name="Delete").click()
-    expect(page.get_by_text("lose access at once")).to_be_visible()
+    expect(page.get_by_text("lose access immediately")).to_be_visible()
     page.get_by_role("button", name="Delete API token").click()
 
     expect(page.get_by_text("was deleted successfully")).to_be_visible()

@@ -95,7 +95,7 @@ def test_person_signs_up_and_in_with_an_app_and_with_its_recovery_codes(visit: V
     sign_in_by_password(page, "app@globex.example", OWN_PASSWORD)
     page.get_by_label("Code").fill(code)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("used already")
+    expect(page.get_by_role("alert")).to_contain_text("already been used")
     page.get_by_label("Code").fill(codes[0])
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
@@ -139,7 +139,7 @@ def test_browser_that_refuses_says_so(visit: Visits) -> None:
         "() => { navigator.credentials.get = () => Promise.reject(new Error('refused')); }"
     )
     window.page.get_by_role("button", name="Sign in with a passkey").click()
-    expect(window.page.get_by_text("The browser did not use a passkey")).to_be_visible()
+    expect(window.page.get_by_text("No passkey was used")).to_be_visible()
 
 
 def test_everything_but_passkeys_works_without_scripts(visit: Visits) -> None:

@@ -215,7 +215,7 @@ def test_what_the_guide_says_of_single_sign_on_is_true_on_the_screen(
     expect_tokens(otto.page)
     expect(otto.page.get_by_text("You are one of these people.")).to_be_visible()
     otto.page.get_by_role("link", name="Create API token").first.click()
-    expect(otto.page.get_by_text("If it takes your access away, we are not told")).to_be_visible()
+    expect(otto.page.get_by_text("If it revokes your access, we aren't notified")).to_be_visible()
     token = create(otto.page, "Nightly backup", "Users")
     assert is_good(portal, token)
 

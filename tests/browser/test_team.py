@@ -26,7 +26,7 @@ def invite(window: Visit, email: str, role: str) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_role("radio", name=role, exact=True).check()
     page.get_by_role("button", name="Send invitation").click()
-    expect(page.get_by_text(f"An invitation is on its way to {email}")).to_be_visible()
+    expect(page.get_by_text(f"An invitation has been sent to {email}")).to_be_visible()
 
 
 def accept(window: Visit, email: str) -> None:
@@ -96,7 +96,7 @@ def test_company_grows_to_three_people_with_tokens_and_shrinks_again(
     ann.page.get_by_role("button", name="Remove user").click()
     refusal = "You can't remove the user as they have active tokens"
     expect(ann.page.get_by_text(refusal)).to_be_visible()
-    ann.page.get_by_label(re.compile("Delete this API token too")).check()
+    ann.page.get_by_label(re.compile("Also delete this API token")).check()
     ann.page.get_by_role("button", name="Remove user").click()
     expect(row(ann.page, f"bob@{domain}")).to_have_count(0)
     ann.go("/profile/api-tokens/?status=deleted")
@@ -143,7 +143,7 @@ def test_axe_finds_nothing_on_any_page_about_people(visit: Visits, looks: Looks)
     looks.at(ann.page, "removal")
     ann.page.get_by_role("button", name="Remove user").click()
     looks.at(ann.page, "removal refused")
-    ann.page.get_by_label(re.compile("Delete this API token too")).check()
+    ann.page.get_by_label(re.compile("Also delete this API token")).check()
     ann.page.get_by_role("button", name="Remove user").click()
     bob.go(USERS)
     looks.at(bob.page, "no account")

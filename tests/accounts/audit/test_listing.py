@@ -362,7 +362,7 @@ def test_last_day_before_the_first_is_told(client: Client, told: datetime) -> No
     answer = page(client, since="2026-02-02", until="2026-02-01")
 
     assert answer.status_code == 400
-    assert "not before the first" in answer.content.decode()
+    assert "on or after the start date" in answer.content.decode()
 
 
 def test_person_of_another_account_is_no_choice(

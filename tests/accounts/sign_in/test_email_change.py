@@ -209,7 +209,7 @@ def test_address_that_is_taken_meanwhile_is_refused(browser: Client, user: Membe
     MembershipFactory.create(user__email=NEW)
     answer = browser.post(path)
     assert answer.status_code == 400
-    assert "Another user has this address" in answer.content.decode()
+    assert "Another user has taken this address" in answer.content.decode()
     assert email_of(user) != NEW
 
 

@@ -79,7 +79,7 @@ def test_the_filter_can_be_taken_away(
     filtered = page(browser, ids=token.pk, sort="name")
     assert "Showing 1 token from a notification" in filtered
     assert f'<a href="{TOKENS}?sort=name">Reset</a>' in filtered
-    assert "from a notice" not in page(browser)
+    assert "from a notification" not in page(browser)
 
 
 def test_another_filter_keeps_the_named_tokens(
@@ -109,8 +109,8 @@ def test_what_is_no_id_is_refused_in_a_sentence(
 ) -> None:
     issue(administrator)
     refused = page(browser, ids=ids)
-    assert "does not name tokens by their IDs" in refused or "Null characters" in refused
-    assert "from a notice" not in refused
+    assert "doesn't contain valid token IDs" in refused or "Null characters" in refused
+    assert "from a notification" not in refused
     assert 'name="ids"' not in refused, "or else [Apply] would be refused for ever"
 
 
@@ -120,7 +120,7 @@ def test_two_hundred_tokens_can_be_named_and_no_more(
     token = issue(administrator).token
     ids = [token.pk, *range(1, 200)]
     assert shown(browser, ids=",".join(map(str, ids))) == [token]
-    assert "Name at most 200 tokens" in page(browser, ids=",".join(map(str, [*ids, 200])))
+    assert "at most 200 tokens" in page(browser, ids=",".join(map(str, [*ids, 200])))
 
 
 def test_status_expiring_shows_what_expires_in_7_days_or_less(

@@ -194,7 +194,7 @@ def test_question_without_an_address_is_not_the_first_use_by_a_client(strong: AP
     assert [event.details["is_first_use"] for event in news(strong)] == [True, False]
     first, second = Notice.objects.order_by("pk").values_list("title", flat=True)
     assert "for the first time" in first
-    assert "from a new address" in second
+    assert "from a new IP address" in second
 
 
 # --- Days --------------------------------------------------------------------------------------
@@ -419,7 +419,7 @@ def test_notice_names_the_token_the_addresses_and_what_to_do(strong: APIToken) -
         "The API token “Root” with the role Administrators was used from new IP addresses"
     )
     assert second.text.splitlines() == [
-        f"Addresses: {AWAY}, 192.0.2.2",
+        f"IP addresses: {AWAY}, 192.0.2.2",
         "If you don't know who uses it from there, delete the token and create a new one.",
     ]
     assert f"/accounts/{ACCOUNT_ID}/api-tokens/{strong.pk}/" in second.link

@@ -56,7 +56,7 @@ def test_suspended_token_is_refused_and_its_holder_hears_why(
     suspend(away, now)
     refused = refusal(key, now)
     assert refused.code is Refusal.ISSUER_INACTIVE
-    assert "works again once they sign in there" in refused.sentence
+    assert "will work again once they sign in there" in refused.sentence
 
 
 def test_suspension_is_not_told_to_who_holds_a_wrong_secret(

@@ -276,7 +276,7 @@ def test_status_tells_that_no_mail_leaves(
     works(now + timedelta(hours=1))
     with time_machine.travel(now + timedelta(hours=1), tick=False):
         out, err, code = status()
-    assert re.search(r"^No mail has left +for 1 hour$", out, re.MULTILINE)
+    assert re.search(r"^No email sent +for 1 hour$", out, re.MULTILINE)
     assert "send_test_email" in err
     assert code == 1
 

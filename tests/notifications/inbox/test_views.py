@@ -281,7 +281,7 @@ def test_an_inbox_shows_neither_other_people_nor_other_accounts(
         tell(other)
     page = body(browser)
     assert "You're all caught up" in page
-    assert "unread notice<" not in page
+    assert "unread notification<" not in page
 
 
 @pytest.mark.parametrize(("method", "path"), [("get", "{}/"), ("post", "{}/read/")])
@@ -337,7 +337,7 @@ def test_a_person_without_an_account_is_told_so(client: Client, db: None) -> Non
         assert answer.status_code == 403
         page = answer.content.decode()
         assert "belong to an account</h1>" in page
-        assert "unread notice" not in page
+        assert "unread notification" not in page
 
 
 def test_a_person_who_was_removed_reads_nothing_any_more(
@@ -417,4 +417,4 @@ def test_the_bell_costs_one_query(browser: Client, user: Membership, tell: Tell)
 
 
 def test_strangers_see_no_bell(client: Client, db: None) -> None:
-    assert "unread notice" not in client.get("/iam/docs").content.decode()
+    assert "unread notification" not in client.get("/iam/docs").content.decode()

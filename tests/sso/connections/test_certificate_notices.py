@@ -76,7 +76,7 @@ def test_mail_has_the_text_of_the_notice(certificate: Certificate, now: datetime
     notify(now)
     rendered = render_mail(Mail.objects.get(), at=now)
     assert rendered is not None
-    assert "ends on" in rendered.subject
+    assert "expires on" in rendered.subject
     assert "Company directory" in rendered.text
     assert f"/accounts/{ACCOUNT_ID}/single-sign-on/" in rendered.text
 

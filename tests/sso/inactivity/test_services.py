@@ -249,7 +249,9 @@ def test_administrators_are_notified_once_and_tokens_stay_active(
     key = issue(inactive).key
     choose_policy(InactivityAction.NOTIFY)
     assert (enforce(now), enforce(now + timedelta(days=1))) == (1, 0)
-    assert titles(administrator) == [f"{inactive.user.name} stays away, with active API tokens"]
+    assert titles(administrator) == [
+        f"{inactive.user.name} no longer signs in but has active API tokens"
+    ]
     assert titles(inactive) == []
     assert verify(presented=key.spell(), at=now)
 

@@ -119,7 +119,7 @@ def test_account_without_a_provider_has_no_such_page(
 def test_page_shows_last_login_and_what_will_happen(
     browser: Client, connection: Connection, member: Membership, now: datetime
 ) -> None:
-    assert "To be suspended" not in text(browser.get(PAGE))
+    assert "Will be suspended" not in text(browser.get(PAGE))
     decide(connection, InactivityAction.SUSPEND, now)
     assert "Will be suspended:" in text(browser.get(PAGE))
     decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
@@ -134,7 +134,7 @@ def test_it_says_which_tokens_are_suspended(
     decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
     by = Actor.operator(through=EntryPoint.SYSTEM)
     suspension.suspend_tokens(membership=member, by=by, at=now)
-    assert "Suspended Refused since" in text(browser.get(PAGE))
+    assert "Suspended Rejected since" in text(browser.get(PAGE))
 
 
 def test_it_leads_to_deleting_all_tokens_of_a_person(browser: Client, member: Membership) -> None:
@@ -143,10 +143,10 @@ def test_it_leads_to_deleting_all_tokens_of_a_person(browser: Client, member: Me
 
 
 def test_page_warns_while_single_sign_on_is_off(browser: Client, connection: Connection) -> None:
-    assert "nobody can come through the provider" not in text(browser.get(PAGE))
+    assert "no one can sign in through the provider" not in text(browser.get(PAGE))
     connection.is_on = False
     connection.save()
-    assert "nobody can come through the provider" in text(browser.get(PAGE))
+    assert "no one can sign in through the provider" in text(browser.get(PAGE))
 
 
 def test_members_without_sso_tokens_or_account_are_not_listed(

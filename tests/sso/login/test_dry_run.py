@@ -115,7 +115,7 @@ def test_administrator_reads_why_an_answer_was_not_accepted(
 
     page = tester.get(RESULT).content.decode()
 
-    assert "made with another certificate" in page
+    assert "made with a different certificate" in page
     untested.refresh_from_db()
     assert untested.tested_at is None
 
