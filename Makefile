@@ -11,7 +11,7 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices land-migrations messages requirements prepare-run prepare-dev \
+.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices lighthouse land-migrations messages requirements prepare-run prepare-dev \
 	prepare-bench
 .DEFAULT_GOAL := help
 
@@ -39,6 +39,9 @@ bench: prepare-dev prepare-bench ## Measure verification beside its peers, into 
 
 bench-notices: prepare-dev ## Measure how fast 10,000 people are told of 100,000 tokens
 	@exec $(IN_VENV) -m benchmarks.notices
+
+lighthouse: prepare-dev ## Ask Lighthouse about the main pages, print its scores, fail below what is promised
+	@exec $(IN_VENV) -m tests.lighthouse
 
 check: prepare-dev ## Look at format, lint, types, templates, imports, migrations and settings
 	@exec $(IN_VENV) scripts/check.py

@@ -58,7 +58,7 @@ TOKEN_CHANGED_BY_OTHERS = Kind(
     _("API token created or deleted by someone else"),
     _("Notification is sent when someone else creates or deletes an API token in your name."),
     Group.SECURITY,
-    ngettext_lazy("Show this token", "Show these tokens", "count"),
+    ngettext_lazy("Show details", "Show details", "count"),
 )
 TOKEN_CHANGED_IN_ACCOUNT = Kind(
     "token_changed_in_account",
@@ -68,7 +68,7 @@ TOKEN_CHANGED_IN_ACCOUNT = Kind(
         "token of the account."
     ),
     Group.SECURITY,
-    ngettext_lazy("Show this token", "Show these tokens", "count"),
+    ngettext_lazy("Show details", "Show details", "count"),
     default_channels=frozenset(),
 )
 TOKEN_USED_FROM_NEW_ADDRESS = Kind(

@@ -34,15 +34,13 @@ from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification import throttling
 from notifications import jobs, tasks
 from tests import described, environment, services
+from tests.engines import chromium as chromium_program
 from tests.factories import ACCOUNT_ID, PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
 from tests.idp import samlp, simplesamlphp
 from tests.idp.simplesamlphp import SimpleSAMLphp
 from tests.pgbouncer import pgbouncer_path
 
-CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""The first needs two thirds of the time of the others, which also draw a window nobody sees."""
-NO_CHROMIUM = "needs a Chromium on the PATH; get one with: apt-get install chromium-headless-shell"
 NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
 NO_PGBOUNCER = "needs PgBouncer; get it with: apt-get install pgbouncer"
 ONCE = bool(os.environ.get("TEST_ONCE"))
@@ -62,6 +60,14 @@ def is_on_postgresql() -> bool:
 
 def pytest_report_header() -> str:
     return f"portal on {connection.vendor}, data in {environment.DATA_DIR}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured (with `record_property`)."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in report.user_properties:
+                terminalreporter.write_line(f"{name}: {value}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -124,8 +130,8 @@ def _fixtures(item: pytest.Item) -> set[str]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Without Chromium, nginx or PgBouncer tests that need them are skipped, but never in CI."""
-    if item.get_closest_marker("browser") and chromium_path() is None:
-        give_up(NO_CHROMIUM)
+    if item.get_closest_marker("browser") and chromium_program.path() is None:
+        give_up(chromium_program.MISSING)
     if item.get_closest_marker("nginx") and nginx_path() is None:
         give_up(NO_NGINX)
     if item.get_closest_marker("pgbouncer") and is_on_postgresql() and pgbouncer_path() is None:
@@ -138,11 +144,6 @@ def give_up(reason: str) -> NoReturn:
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
-def chromium_path() -> str | None:
-    """Where Chromium is, or None."""
-    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-
-
 def nginx_path() -> str | None:
     """Where nginx is, or None. Debian keeps it where only root looks."""
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -151,8 +152,8 @@ def nginx_path() -> str | None:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of Chromium, for tests with the marker `browser`."""
-    path = chromium_path()
-    assert path is not None, NO_CHROMIUM
+    path = chromium_program.path()
+    assert path is not None, chromium_program.MISSING
     return path
 
 

@@ -1,4 +1,4 @@
-"""Views that show something this once."""
+"""Views that show a secret, or show something this once."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 
 View = Callable[..., HttpResponseBase]
+_MARK = "shows_secret"
 
 
 def render_before_commit(view: View) -> View:
@@ -25,3 +26,20 @@ def render_before_commit(view: View) -> View:
         return response
 
     return rendered
+
+
+def marked_as_secret(view: View) -> View:
+    """Mark the answers of a view that shows a secret on GET: they are not compressed."""
+
+    @wraps(view)
+    def marked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        setattr(response, _MARK, True)
+        return response
+
+    return marked
+
+
+def shows_secret(response: HttpResponseBase) -> bool:
+    """True for the answers of a view that is marked so."""
+    return getattr(response, _MARK, False)

@@ -1,5 +1,7 @@
 """Names of browsers and systems, read from the User-Agent header."""
 
+from django.utils.translation import gettext as _
+
 # The order matters: most browsers also name others, to be taken for them.
 BROWSERS = (
     ("Edg", "Edge"),
@@ -23,12 +25,18 @@ SYSTEMS = (
 
 
 def browser_name(user_agent: str) -> str:
-    """ "Firefox, Linux"; the beginning of the header for what is no browser; "" for nothing."""
-    browser = _first(BROWSERS, user_agent)
+    """ "Firefox on Linux"; the program's own name for what is no browser; "" for nothing."""
+    browser = _first(BROWSERS, user_agent) or _program(user_agent)
     system = _first(SYSTEMS, user_agent)
-    if not browser:
-        return user_agent[:60]
-    return f"{browser}, {system}" if system else browser
+    if not system or not browser:
+        return browser
+    return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
+
+
+def _program(user_agent: str) -> str:
+    """What the header begins with; of browsers that is Mozilla, which says nothing."""
+    name = user_agent.split(" ", 1)[0][:60]
+    return _("Unknown browser") if name.startswith("Mozilla/") else name
 
 
 def _first(known: tuple[tuple[str, str], ...], text: str) -> str:

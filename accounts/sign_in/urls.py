@@ -12,7 +12,7 @@ from django.urls.converters import StringConverter
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
-from accounts.http.shown_once import render_before_commit
+from accounts.http.shown_once import marked_as_secret, render_before_commit
 from accounts.sign_in import security_views as security
 from accounts.sign_in import views as sign_in
 from notifications import links  # noqa: F401  # the converter <secret:…>
@@ -69,7 +69,7 @@ urlpatterns = [
     path("profile/security/password/set/", account.password_set, name="account_set_password"),
     path(
         "profile/security/app/",
-        never_cache(signed_in(atomic(totp.activate_totp))),
+        never_cache(marked_as_secret(signed_in(atomic(totp.activate_totp)))),
         name="mfa_activate_totp",
     ),
     path(
@@ -79,7 +79,7 @@ urlpatterns = [
     ),
     path(
         "profile/security/recovery-codes/",
-        never_cache(signed_in(render_before_commit(codes.view_recovery_codes))),
+        never_cache(marked_as_secret(signed_in(render_before_commit(codes.view_recovery_codes)))),
         name="mfa_view_recovery_codes",
     ),
     path(

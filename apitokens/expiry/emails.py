@@ -20,6 +20,7 @@ from notifications.email.rendering import (
     in_zone,
     moment,
     one_line,
+    one_name,
     one_person,
     reader_of,
     register_renderer,
@@ -110,7 +111,7 @@ def _sections(tokens: Iterable[APIToken], zone: str, at: datetime) -> list[Secti
 def _digest_token(token: APIToken, zone: str, at: datetime) -> DigestToken:
     last_used_at = token.last_used_at
     return DigestToken(
-        name=defuse_links(one_line(token.name)),
+        name=one_name(token.name),
         left=time_left(_end(token) - at),
         facts=[
             moment(_end(token), _("Expiration"), zone=zone),

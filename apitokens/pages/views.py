@@ -32,6 +32,8 @@ from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
 
 logger = logging.getLogger(__name__)
+BEHIND_DIALOG = "page_size=10"
+"""The list behind a secret is only seen from afar, and its page is not compressed."""
 
 
 @require_safe
@@ -185,7 +187,7 @@ def _show_once(request: MemberRequest, shown: dict[str, Any]) -> HttpResponse:
     """Show what can be shown this once. It stands before the list of tokens; whatever hinders that,
     it stands alone, in a page that asks the database nothing."""
     try:
-        context = _listing(request, QueryDict()) | shown
+        context = _listing(request, QueryDict(BEHIND_DIALOG)) | shown
         return render(request, "apitokens/created.html", context)
     except Exception:
         logger.exception("A new API token is shown without the list behind it.")

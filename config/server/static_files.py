@@ -2,20 +2,47 @@
 
 import os
 import re
+from collections.abc import Iterator
+from typing import Any
 
+from django.core.files.base import ContentFile
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
+from config.server.stylesheets import slim
+
 _HASHED = re.compile(r".+\.[0-9a-f]{12}\.\w+")
 
 
 class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it has no types
-    """WhiteNoise's, whose manifest keeps the files of the releases before: their processes still
-    name them, and may start again."""
+    """WhiteNoise's, which makes our style sheets slim, and whose manifest keeps the files of the
+    releases before: their processes still name them, and may start again."""
 
     hashed_files: dict[str, str]
+
+    def post_process(
+        self, paths: dict[str, Any], dry_run: bool = False, **options: Any
+    ) -> Iterator[Any]:
+        if not dry_run:
+            paths = {**paths, **self._make_slim(paths)}
+        yield from super().post_process(paths, dry_run=dry_run, **options)
+
+    def _make_slim(self, paths: dict[str, Any]) -> dict[str, Any]:
+        """Write our style sheets anew, from where they were collected; returns where they are."""
+
+        def text(name: str) -> str:
+            storage, path = paths[name]
+            with storage.open(path) as file:
+                return str(file.read().decode())
+
+        ours = [name for name in paths if name.startswith("css/")]
+        slimmed = {name: slim(text(name), lambda each: text(f"css/{each}")) for name in ours}
+        for name, content in slimmed.items():
+            self.delete(name)
+            self.save(name, ContentFile(content))
+        return {name: (self, name) for name in ours}
 
     def save_manifest(self) -> None:
         former = {

@@ -23,7 +23,7 @@ class ProviderForm(forms.Form):
         required=False,
         max_length=metadata.MAX_BYTES,
         widget=forms.Textarea(
-            {"rows": "10", "spellcheck": "false", "autocomplete": "off", "wrap": "off"}
+            {"rows": "10", "spellcheck": "false", "autocomplete": "off", "class": "code-field"}
         ),
         help_text=_("The complete XML document. It begins with EntityDescriptor."),
         error_messages={

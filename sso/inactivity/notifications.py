@@ -69,8 +69,8 @@ def _for_administrator(
             title = _inactive_title(len(inactive))
             rest = _("Their tokens keep working. If someone has left, delete their tokens.")
         why = ngettext(
-            "No sign-in through %(provider)s for %(days)d day:",
-            "No sign-in through %(provider)s for %(days)d days:",
+            "No sign-in through %(provider)s for %(days)d day or more:",
+            "No sign-in through %(provider)s for %(days)d days or more:",
             connection.idle_days,
         )
         text = f"{why % words} {_list_names(inactive)}.\n{rest}"
@@ -123,14 +123,19 @@ def _for_suspended(member: Membership, connection: Connection) -> News:
 
 
 def _list_names(inactive: Sequence[InactiveMember]) -> str:
-    named = ", ".join(
-        f"{one_person(each.member.user)} ({each.tokens})" for each in inactive[:MAX_NAMES]
-    )
+    named = ", ".join(map(_with_tokens, inactive[:MAX_NAMES]))
     more = len(inactive) - MAX_NAMES
     if more <= 0:
         return named
     words = ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
     return f"{named} {words}"
+
+
+def _with_tokens(each: InactiveMember) -> str:
+    words = ngettext(
+        "%(name)s (%(count)d API token)", "%(name)s (%(count)d API tokens)", each.tokens
+    )
+    return words % {"name": one_person(each.member.user), "count": each.tokens}
 
 
 def _news(reader: Membership, title: str, text: str, *, query: str = "") -> News:

@@ -140,12 +140,12 @@ def test_person_keeps_the_name_while_the_rest_changes(
 
 def test_browser_is_named_by_us_and_leads_nowhere(administrator: Membership, now: datetime) -> None:
     """What it calls itself is the choice of whoever sits there."""
-    for browser in ("Mozilla/5.0 (X11; Linux) Firefox/140.0", "Help: https://evil.example/"):
+    for browser in ("Mozilla/5.0 (X11; Linux) Firefox/140.0", "https://evil.example/"):
         security_emails.send_security_email(
             user=administrator.user, event="password_changed", at=now, browser=browser
         )
 
     texts = [mail.text for mail in mails_to(administrator.user.email)]
 
-    assert ["Browser: Firefox, Linux" in text for text in texts].count(True) == 1
+    assert ["Browser: Firefox on Linux" in text for text in texts].count(True) == 1
     assert ["https[:]//evil[.]example" in text for text in texts].count(True) == 1

@@ -142,3 +142,16 @@ def test_focus_is_visible_at_every_stop_of_the_tab_key(visit: Visits) -> None:
         )
         where = window.page.evaluate("document.activeElement.outerHTML.slice(0, 80)")
         assert seen, f"no visible focus on {where}"
+
+
+def test_colours_are_the_systems_or_those_that_the_page_names(visit: Visits) -> None:
+    window = visit(color_scheme="dark")
+    window.go("/sign-in/")
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    light, dark = "rgb(246, 247, 246)", "rgb(13, 17, 16)"
+    assert window.page.evaluate(background) == dark
+    for theme, colour in {"light": light, "dark": dark, "system": dark}.items():
+        window.page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        assert window.page.evaluate(background) == colour
+    window.page.emulate_media(color_scheme="light")
+    assert window.page.evaluate(background) == light

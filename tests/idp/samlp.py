@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 import urllib.error
 import urllib.request
 from base64 import b64decode
@@ -18,16 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from tests import npm
 from tests.idp.html_forms import parse_form
 from tests.idp.keys import SigningKey, make_key
+from tests.npm import Unavailable as Unavailable
 
 FOLDER = Path(__file__).resolve().parent
 TIMEOUT_SECONDS = 30
 """For the server's start and for each response."""
-
-
-class Unavailable(Exception):
-    """The provider is not installed on this machine; the text says what to do."""
 
 
 class Person(NamedTuple):
@@ -125,7 +119,7 @@ def serve(names: Sequence[str]) -> Iterator[dict[str, Provider]]:
     signing = {name: make_key(name) for name in names}
     facts = json.dumps({name: each._asdict() for name, each in signing.items()})
     server = subprocess.Popen(
-        [_program("node"), "server.js"],
+        [npm.program("node"), "server.js"],
         cwd=FOLDER,
         env={**os.environ, "NODE_NO_WARNINGS": "1", "NODE_ENV": "production"},
         stdin=subprocess.PIPE,
@@ -149,38 +143,7 @@ def serve(names: Sequence[str]) -> Iterator[dict[str, Provider]]:
 
 def install() -> None:
     """Install the packages of the lock file, unless they are. Raises `Unavailable`."""
-    wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    stamp = FOLDER / "node_modules" / ".installed"
-    lock = Path(
-        tempfile.gettempdir(),
-        f"permatoken-idp-{hashlib.sha256(bytes(FOLDER)).hexdigest()[:16]}.lock",
-    )
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # two workers of pytest must not install at once
-        if stamp.exists() and stamp.read_text() == wanted:
-            return
-        _install()
-        stamp.write_text(wanted)
-
-
-def _install() -> None:
-    done = subprocess.run(
-        [_program("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
-        cwd=FOLDER,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if done.returncode:
-        raise Unavailable(f"npm ci in tests/idp failed: {done.stderr.strip()}")
-
-
-def _program(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        raise Unavailable(f"{name} is not on the PATH; get it with: apt-get install nodejs npm")
-    return path
+    npm.install(FOLDER)
 
 
 def _request(request: urllib.request.Request) -> str:

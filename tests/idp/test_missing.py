@@ -41,7 +41,7 @@ def test_first_provider_that_cannot_be_installed_is_unavailable(
     shutil.copy(samlp.FOLDER / "package-lock.json", tmp_path)
     monkeypatch.setattr(samlp, "FOLDER", tmp_path)
 
-    with pytest.raises(samlp.Unavailable, match="npm ci in tests/idp failed"):
+    with pytest.raises(samlp.Unavailable, match="npm ci in"):
         samlp.install()
 
 

@@ -45,8 +45,8 @@ def test_page_shows_every_browser(user: Membership) -> None:
     here = browser_of(user)
     browser_of(user, IPHONE)
     page = here.get(URL).content.decode()
-    assert "Firefox, Linux" in page
-    assert "Safari, iPhone" in page
+    assert "Firefox on Linux" in page
+    assert "Safari on iPhone" in page
 
 
 def test_client_whose_address_is_unknown_signs_in_and_is_shown_without_one(
@@ -54,7 +54,7 @@ def test_client_whose_address_is_unknown_signs_in_and_is_shown_without_one(
 ) -> None:
     settings.TRUSTED_PROXIES = parse_networks(["127.0.0.1"])
     page = browser_of(user).get(reverse("mfa_index")).content.decode()
-    assert "Firefox, Linux" in page
+    assert "Firefox on Linux" in page
     assert "0.0.0.0" not in page
     signed_in = AuditEvent.objects.get(kind="sign_in.succeeded")
     assert signed_in.address is None
@@ -118,11 +118,12 @@ def test_link_alone_signs_nobody_out(user: Membership, path: str) -> None:
 @pytest.mark.parametrize(
     ("user_agent", "name"),
     [
-        (FIREFOX, "Firefox, Linux"),
-        (CHROME, "Chrome, Windows"),
-        (EDGE, "Edge, Windows"),
-        (IPHONE, "Safari, iPhone"),
+        (FIREFOX, "Firefox on Linux"),
+        (CHROME, "Chrome on Windows"),
+        (EDGE, "Edge on Windows"),
+        (IPHONE, "Safari on iPhone"),
         ("curl/8.5.0", "curl/8.5.0"),
+        ("Mozilla/5.0 (X11; Linux x86_64) Something/1.0", "Unknown browser on Linux"),
         ("", ""),
     ],
 )

@@ -301,7 +301,7 @@ def test_several_people_are_one_notice(
     assert enforce(now) == 13
     notice = Notice.objects.get(user=administrator.user)
     assert notice.title == "13 people no longer sign in but have active API tokens"
-    assert "(1) and 3 more." in notice.text
+    assert "(1 API token) and 3 more." in notice.text
     assert "for 30 days" in notice.text
 
 
@@ -311,8 +311,8 @@ def test_mail_names_the_people_the_provider_and_the_way(
     choose_policy(InactivityAction.NOTIFY)
     enforce(now)
     mail = mail_to(administrator.user.email)
-    assert "No sign-in through Okta for 30 days" in mail.text
-    assert f"{inactive.user.name} (1)" in mail.text
+    assert "No sign-in through Okta for 30 days or more" in mail.text
+    assert f"{inactive.user.name} (1 API token)" in mail.text
     assert "?signs_in_by=sso" in mail.text
 
 
