@@ -107,6 +107,38 @@ def test_bad_field_is_told_and_nothing_changes(
     assert not AuditEvent.objects.filter(kind="profile.changed").exists()
 
 
+def test_time_zones_are_in_groups_with_offsets_and_no_zone_twice(browser: Client) -> None:
+    page = browser.get(URL).content.decode()
+    assert '<optgroup label="Asia">' in page
+    assert re.search(r'<option value="Asia/Kolkata">Kolkata \(UTC\+05:30\)</option>', page)
+    assert re.search(r'value="America/Caracas">Caracas \(UTC−04:00\)<', page)
+    for former in ("Asia/Calcutta", "Europe/Kiev", "US/Pacific", "Etc/GMT"):
+        assert former not in page
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        ("Asia/Calcutta", "Asia/Kolkata"),
+        ("Europe/Kiev", "Europe/Kyiv"),
+        ("US/Pacific", "America/Los_Angeles"),
+    ],
+)
+def test_former_name_of_a_zone_is_understood(
+    browser: Client, user: Membership, former: str, present: str
+) -> None:
+    browser.post(URL, {**FORM, "time_zone": former})
+    assert facts(user)[1] == present
+
+
+def test_zone_that_is_in_no_list_stays_with_who_has_it(browser: Client, user: Membership) -> None:
+    User.objects.filter(pk=user.user_id).update(time_zone="Etc/GMT+5")
+    page = browser.get(URL).content.decode()
+    assert '<option value="Etc/GMT+5" selected>' in page
+    browser.post(URL, {**FORM, "time_zone": "Etc/GMT+5"})
+    assert facts(user)[1] == "Etc/GMT+5"
+
+
 @pytest.mark.parametrize("missing", ["time_zone", "language"])
 def test_missing_field_is_told_and_nothing_changes(
     browser: Client, user: Membership, missing: str
