@@ -141,6 +141,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.appearance.context_processors.appearance",
                 "accounts.tenancy.context_processors.layout",
                 "apitokens.pages.context_processors.expiring_badge",
                 "notifications.inbox.context_processors.bell",

@@ -55,6 +55,12 @@ def test_person_changes_their_profile(browser: Client, user: Membership) -> None
     assert (event.user, event.subject_id) == (user.user, user.user_id)
 
 
+def test_change_of_language_is_told_in_the_new_one(browser: Client) -> None:
+    assert "Ваш профиль сохранён." in text(
+        browser.post(URL, {**FORM, "language": "ru"}, follow=True)
+    )
+
+
 def test_name_may_be_empty(browser: Client, user: Membership) -> None:
     browser.post(URL, {**FORM, "name": ""})
     assert facts(user)[0] == ""
