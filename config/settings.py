@@ -125,6 +125,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.http.middleware.personal_settings",
+    "config.middleware.explain_refused_methods",
 ]
 
 ROOT_URLCONF = "config.urls"

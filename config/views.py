@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from config.api_docs.page import openapi_json, reference
 from config.database.outages import Outage, outage_of
-from config.middleware import is_api
+from config.middleware import error_layout, is_api
 from notifications.health.report import health
 from notifications.jobs import database_now
 
@@ -78,13 +78,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
         return _api_error("You do not have permission to perform this action.", 403)
-    return defaults.permission_denied(request, exception)
+    told = {"exception": str(exception), "error_layout": error_layout(request)}
+    return render(request, "403.html", told, status=403)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
         return _api_error("Not found.", 404)
-    return defaults.page_not_found(request, exception)
+    return render(request, "404.html", {"error_layout": error_layout(request)}, status=404)
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
