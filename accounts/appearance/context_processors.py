@@ -1,4 +1,4 @@
-"""Context processor of what every page begins with: its theme, and choices of theme and language."""
+"""Context processor of what every page begins with: theme and language, and their choices."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ LIFE = timedelta(days=365)
 
 @require_POST
 def choose_theme(request: HttpRequest) -> HttpResponse:
-    """Keep the theme for this browser, and lead back. A theme that does not exist is the system's."""
+    """Keep the theme for this browser, and lead back. One that does not exist is the system's."""
     response, chosen = _back(request), request.POST.get("theme", "")
     if chosen in (Theme.LIGHT, Theme.DARK):
         _keep(response, themes.COOKIE, chosen)
