@@ -1,5 +1,7 @@
 """Names of browsers and systems, read from the User-Agent header."""
 
+import re
+
 # The order matters: most browsers also name others, to be taken for them.
 BROWSERS = (
     ("Edg", "Edge"),
@@ -29,6 +31,23 @@ def browser_name(user_agent: str) -> str:
     if not browser:
         return user_agent[:60]
     return f"{browser}, {system}" if system else browser
+
+
+def browser_with_version(user_agent: str) -> str:
+    """ "Chrome 156 · Linux"; the beginning of the header for what is no browser; "" for nothing."""
+    browser = next((each for each in BROWSERS if each[0] in user_agent), None)
+    if browser is None:
+        return user_agent[:60]
+    name = f"{browser[1]} {_version(browser[0], user_agent)}".rstrip()
+    system = _first(SYSTEMS, user_agent)
+    return f"{name} · {system}" if system else name
+
+
+def _version(mark: str, user_agent: str) -> str:
+    """The number of the browser; Safari tells its own elsewhere."""
+    product = "Version" if mark == "Safari/" else mark.rstrip("/")
+    found = re.search(rf"{re.escape(product)}[A-Za-z]*/(\d{{1,5}})", user_agent)
+    return found[1] if found else ""
 
 
 def _first(known: tuple[tuple[str, str], ...], text: str) -> str:
