@@ -6,15 +6,17 @@ from accounts.http.user_agents import browser_with_version
 
 MOZILLA = "Mozilla/5.0"
 GECKO = "AppleWebKit/537.36 (KHTML, like Gecko)"
+CHROME = f"{GECKO} Chrome/156.0.0.0 Safari/537.36"
+IPHONE = "(iPhone; CPU iPhone OS 18_5 like Mac OS X)"
 
 
 @pytest.mark.parametrize(
     ("header", "name"),
     [
-        (f"{MOZILLA} (X11; Linux x86_64) {GECKO} Chrome/156.0.0.0 Safari/537.36", "Chrome 156 · Linux"),
-        (f"{MOZILLA} (Windows NT 10.0) {GECKO} Chrome/156.0 Safari/537.36 Edg/156.0", "Edge 156 · Windows"),
-        (f"{MOZILLA} (Android 15; Mobile; rv:153.0) Gecko/153.0 Firefox/153.0", "Firefox 153 · Android"),
-        (f"{MOZILLA} (iPhone; CPU iPhone OS 18_5 like Mac OS X) {GECKO} Version/18.5 Safari/604.1", "Safari 18 · iPhone"),
+        (f"{MOZILLA} (X11; Linux x86_64) {CHROME}", "Chrome 156 · Linux"),
+        (f"{MOZILLA} (Windows NT 10.0) {CHROME} Edg/156.0", "Edge 156 · Windows"),
+        (f"{MOZILLA} (Android 15; rv:153.0) Firefox/153.0", "Firefox 153 · Android"),
+        (f"{MOZILLA} {IPHONE} {GECKO} Version/18.5 Safari/604.1", "Safari 18 · iPhone"),
         (f"{MOZILLA} Firefox/", "Firefox"),
         ("curl/8.14.1", "curl/8.14.1"),
         ("", ""),
