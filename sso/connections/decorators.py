@@ -32,7 +32,7 @@ def sso_administrator_required(
             request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs
         ) -> HttpResponseBase:
             if not request.actor.is_administrator_of(request.member.account_id):
-                raise PermissionDenied(_("Only Administrators look after single sign-on."))
+                raise PermissionDenied(_("Only Administrators can manage single sign-on."))
             is_free = may_read and request.method in ("GET", "HEAD")
             guarded_view = view if is_free else with_reauthentication
             answer: HttpResponseBase = guarded_view(request, *args, **kwargs)

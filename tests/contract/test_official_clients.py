@@ -216,7 +216,7 @@ def test_role_above_the_callers(official: OfficialClient, user: Membership, issu
 
 
 def test_date_that_has_passed(client: OfficialClient, client_id: int) -> None:
-    told = {"exp_date": ["This date has passed. Choose a later one."]}
+    told = {"exp_date": ["This date is in the past. Choose a later one."]}
     raised(
         create(client, client_id, exp_date="2020-01-01T00:00:00Z"),
         "BadRequestError",

@@ -88,7 +88,7 @@ def test_removed_people_are_not_listed(
 def test_who_is_switched_off_is_listed_as_such(browser: Client, user: Membership) -> None:
     user.user.is_active = False
     user.user.save()
-    assert "Switched off" in text(browser.get(LIST))
+    assert "Deactivated" in text(browser.get(LIST))
 
 
 @pytest.mark.both
@@ -118,7 +118,7 @@ def test_people_are_found_by_how_they_sign_in(
 def test_administrators_see_the_last_sign_in_through_the_provider(
     browser: Client, user: Membership, now: datetime
 ) -> None:
-    assert "Last through the provider" not in text(browser.get(LIST))
+    assert "Last sign-in through the provider" not in text(browser.get(LIST))
     Membership.objects.filter(pk=user.pk).update(
         sso_at=datetime.fromisoformat("2026-03-04T05:06:07Z")
     )
@@ -272,7 +272,7 @@ def test_administrator_invites_and_sees_the_invitation(browser: Client) -> None:
 def test_bad_field_is_told_and_invites_nobody(browser: Client, change: dict[str, str]) -> None:
     answer = browser.post(INVITE, {**FORM, **change})
     assert answer.status_code == 400
-    assert "needs your attention" in text(answer)
+    assert "Fix one problem" in text(answer)
     assert not Invitation.objects.exists()
 
 
@@ -301,7 +301,7 @@ def test_answer_is_the_same_for_known_and_unknown_addresses(
     ]
     only_the_first = said[1].replace("… Ada Engineers", "", 1)
     assert stranger.user.name not in said[1]
-    assert said[0].split("Open invitations")[0] == only_the_first.split("Open invitations")[0]
+    assert said[0].split("Pending invitations")[0] == only_the_first.split("Pending invitations")[0]
 
 
 def test_others_do_not_invite(
@@ -378,7 +378,7 @@ def test_refusal_is_told_word_for_word(browser: Client, engineer: Membership, is
 def test_last_administrator_cannot_step_down(browser: Client, administrator: Membership) -> None:
     answer = browser.post(role_url(administrator), {"role": str(Role.USERS)})
     assert answer.status_code == 400
-    assert "This is the last Administrator" in text(answer)
+    assert "This is the account's last Administrator" in text(answer)
 
 
 @pytest.mark.both

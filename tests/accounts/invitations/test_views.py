@@ -229,7 +229,7 @@ def test_link_is_good_once(client: Client, invite: Any) -> None:
         Client().post(path, {"name": "Nora", "password1": "another password 1"}),
     ):
         assert answer.status_code == 410
-        assert "accepted already" in text(answer)
+        assert "already been accepted" in text(answer)
     assert User.objects.get(email=NEW).check_password(PASSWORD)
 
 
@@ -277,7 +277,7 @@ def test_invitation_ends_with_its_inviter(
     members.remove_member(membership=administrator, by=Actor.member(other), at=now)
     answer = client.post(path, {"name": "Nora", "password1": PASSWORD})
     assert answer.status_code == 410
-    assert "no Administrator of the account any more" in text(answer)
+    assert "no longer an Administrator of the account" in text(answer)
     assert not User.objects.get(email=NEW).has_usable_password()
 
 

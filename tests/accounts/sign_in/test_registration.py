@@ -151,7 +151,7 @@ def test_known_address_makes_no_second_user_and_no_account(user: Membership) -> 
 def test_person_is_told_that_their_address_was_used_again(user: Membership) -> None:
     sign_up(Client(), user.user.email)
     mail = mail_to(user.user.email)
-    assert mail.subject == "You have a user already"
+    assert mail.subject == "You are already registered"
     assert path_in(mail) == "/password/forgotten/"
 
 
@@ -306,7 +306,7 @@ def test_bad_form_is_told_and_makes_nothing(client: Client, field: dict[str, str
 
 def test_each_empty_field_says_what_to_enter(client: Client) -> None:
     page = sign_up(client, account_name="", email="", password1="").content.decode()
-    for sentence in ("Enter the name of the company.", "Enter an email address.", "Enter a passw"):
+    for sentence in ("Enter the company name.", "Enter an email address.", "Enter a passw"):
         assert sentence in page
     assert "This field is required." not in page
 
