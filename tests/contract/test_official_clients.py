@@ -229,7 +229,7 @@ def test_limit_is_not_tried_again(client: OfficialClient, client_id: int) -> Non
     Account.objects.update(token_limit=1)
     outcome = create(client, client_id)
     assert (outcome.error, outcome.status, outcome.requests) == ("BadRequestError", 400, 1)
-    assert "All 1 API tokens of this account are in use." in outcome.text
+    assert "This account has reached its limit of 1 API tokens." in outcome.text
     assert APIToken.objects.count() == 1
 
 

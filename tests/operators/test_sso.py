@@ -150,7 +150,7 @@ def test_rows_of_the_library_have_no_pages(model: str) -> None:
 def test_command_stops_forcing(connection: Connection, events: Events) -> None:
     printed = run("stop_forcing_sso", connection.account_id)
     connection.refresh_from_db()
-    assert "may use their passwords again" in printed.out
+    assert "can use their passwords again" in printed.out
     assert (connection.is_on, connection.is_forced) == (True, False)
     assert [event.through for event in events("sso.enforcement_disabled")] == ["command"]
 

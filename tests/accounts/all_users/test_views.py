@@ -243,7 +243,7 @@ def invited(administrator: Membership, at: datetime, email: str = "new@example.c
 
 def test_administrator_invites_and_sees_the_invitation(browser: Client) -> None:
     answer = browser.post(INVITE, FORM, follow=True)
-    assert "An invitation is on its way to new@example.com" in text(answer)
+    assert "An invitation has been sent to new@example.com" in text(answer)
     assert [row.invitation.email for row in answer.context["invitations"]] == ["new@example.com"]
     assert Mail.objects.get(kind="invitation").user.email == "new@example.com"
     assert Invitation.objects.get().given_role is Role.ENGINEERS
@@ -289,7 +289,7 @@ def test_sixth_invitation_of_a_day_is_told(
         invited(administrator, now, email=f"p{number}@example.com")
     answer = browser.post(INVITE, FORM)
     assert answer.status_code == 400
-    assert "can invite 5 people within 24 hours" in text(answer)
+    assert "can invite up to 5 people in 24 hours" in text(answer)
 
 
 def test_answer_is_the_same_for_known_and_unknown_addresses(
@@ -318,7 +318,7 @@ def test_invitation_is_sent_again(
 ) -> None:
     invitation = invited(administrator, now)
     answer = browser.post(f"{LIST}invitations/{invitation.pk}/send/", follow=True)
-    assert "was sent to new@example.com again" in text(answer)
+    assert "has been resent to new@example.com" in text(answer)
     assert Mail.objects.filter(kind="invitation").count() == 2
 
 
@@ -358,7 +358,7 @@ def test_late_link_is_marked(browser: Client, administrator: Membership, now: da
 
 def test_administrator_changes_a_role(browser: Client, user: Membership) -> None:
     answer = browser.post(role_url(user), {"role": str(Role.ENGINEERS)}, follow=True)
-    assert "has the role Engineers now" in text(answer)
+    assert "now has the role Engineers" in text(answer)
     user.refresh_from_db()
     assert user.held_role is Role.ENGINEERS
 

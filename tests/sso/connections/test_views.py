@@ -424,10 +424,10 @@ def test_page_says_what_is_missing_before_it_can_be_switched_on(
     browser: Client, begun: Connection
 ) -> None:
     page = browser.get(URL)
-    assert "Add metadata of your identity provider first" in text(page)
+    assert "Add your identity provider's metadata first" in text(page)
     assert f"{URL}on/" not in page.content.decode()
     answer = browser.post(f"{URL}on/", follow=True)
-    assert "Add metadata of your identity provider first" in text(answer)
+    assert "Add your identity provider's metadata first" in text(answer)
     assert not reread(begun).is_on
 
 
