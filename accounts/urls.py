@@ -2,6 +2,7 @@ from django.urls import path
 
 from accounts.account import views as account
 from accounts.all_users import views as all_users
+from accounts.appearance import views as appearance
 from accounts.audit import views as audit
 from accounts.invitations import views as invitations
 from accounts.sign_in import security_views as security
@@ -12,6 +13,8 @@ from notifications import links  # noqa: F401  # the converter <secret:…>
 app_name = "accounts"
 _account = "accounts/<int:account_id>/"
 urlpatterns = [
+    path("theme/", appearance.choose_theme, name="theme"),
+    path("language/", appearance.choose_language, name="language"),
     path("profile/", users.profile, name="profile"),
     path("profile/email/", security.change_email, name="change_email"),
     path("profile/email/<secret:signed>/", security.confirm_email, name="confirm_email"),

@@ -192,6 +192,23 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
     return handle
 
 
+def explain_refused_methods(get_response: Handler) -> Handler:
+    """Give the empty answers 405 of pages a page: browsers show an error of their own for them."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        is_page = not (is_api(request) or request.path_info.startswith((SAML_PATH, HEALTH_PATH)))
+        if response.status_code != 405 or response.content or not is_page:
+            return response
+        explained = render(request, "405.html", {"error_layout": error_layout(request)}, status=405)
+        for name, value in response.items():
+            if name != "Content-Type":
+                explained.headers[name] = value
+        return explained
+
+    return handle
+
+
 def keep_secret_addresses(get_response: Handler) -> Handler:
     """Let no browser tell or keep an address with a secret link in it: the next request would carry
     it in its `Referer`, which proxies log.
@@ -265,6 +282,14 @@ def _verify_path() -> str:
 @cache
 def _introspect_path() -> str:
     return reverse(INTROSPECT)
+
+
+def error_layout(request: HttpRequest) -> str:
+    """The layout of a page that says why there is no other: people who are signed in stay in the
+    portal, and can switch the account. Nothing is asked of the database for strangers."""
+    user = getattr(request, "user", None)
+    is_signed_in = user is not None and user.is_authenticated
+    return f"layouts/{'portal' if is_signed_in else 'plain'}.html"
 
 
 def is_api(request: HttpRequest) -> bool:

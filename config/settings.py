@@ -126,6 +126,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.http.middleware.personal_settings",
+    "config.middleware.explain_refused_methods",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -148,6 +149,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.appearance.context_processors.appearance",
                 "accounts.tenancy.context_processors.layout",
                 "apitokens.pages.context_processors.expiring_badge",
                 "notifications.inbox.context_processors.bell",

@@ -12,9 +12,10 @@ from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from config.api_docs.page import openapi_json, reference
+from accounts.tenancy.decorators import last_member
+from config.api_docs.page import openapi_json, reference_for
 from config.database.outages import Outage, outage_of
-from config.middleware import is_api
+from config.middleware import error_layout, is_api
 from notifications.health.report import health
 from notifications.jobs import database_now
 
@@ -66,7 +67,9 @@ def openapi(_request: HttpRequest) -> HttpResponse:
 @never_cache
 def docs(request: HttpRequest) -> HttpResponse:
     """Show the API's documentation, made from its OpenAPI description."""
-    return render(request, "api/docs.html", reference())
+    member = last_member(request)
+    context = reference_for(member.account_id if member else None)
+    return render(request, "api/docs.html", context)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -78,13 +81,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
         return _api_error("You do not have permission to perform this action.", 403)
-    return defaults.permission_denied(request, exception)
+    told = {"exception": str(exception), "error_layout": error_layout(request)}
+    return render(request, "403.html", told, status=403)
 
 
-def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  # Django's signature
     if is_api(request):
         return _api_error("Not found.", 404)
-    return defaults.page_not_found(request, exception)
+    return render(request, "404.html", {"error_layout": error_layout(request)}, status=404)
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:

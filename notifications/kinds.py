@@ -24,10 +24,20 @@ class Group(StrEnum):
     SECURITY = "security"
 
 
+class Audience(StrEnum):
+    """Whom notices of a kind can reach, in an account."""
+
+    EVERYBODY = "everybody"
+    ADMINISTRATORS = "administrators"
+    SINGLE_SIGN_ON = "single_sign_on"
+    """Everybody, where the account has an identity provider."""
+    SINGLE_SIGN_ON_ADMINISTRATORS = "single_sign_on_administrators"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of notice: its stable code, its name, one sentence, the words of the link to whatever
-    it is about (by their `count`), and where it goes by default.
+    it is about (by their `count`), where it goes by default, and whom it can reach.
 
     One that is not optional is a mail that the reader has asked for, or must not miss: it cannot be
     turned off, and is no choice on the settings page.
@@ -40,6 +50,7 @@ class Kind:
     action: Promise
     default_channels: frozenset[Channel] = frozenset(Channel)
     is_optional: bool = True
+    audience: Audience = Audience.EVERYBODY
 
     def action_for(self, count: int) -> str:
         """What the link says when the notice is about this many things."""
@@ -70,6 +81,7 @@ TOKEN_CHANGED_IN_ACCOUNT = Kind(
     Group.SECURITY,
     ngettext_lazy("Show details", "Show details", "count"),
     default_channels=frozenset(),
+    audience=Audience.ADMINISTRATORS,
 )
 TOKEN_USED_FROM_NEW_ADDRESS = Kind(
     "token_used_from_new_address",
@@ -80,6 +92,7 @@ TOKEN_USED_FROM_NEW_ADDRESS = Kind(
     ),
     Group.SECURITY,
     ngettext_lazy("Show this token", "Show these tokens", "count"),
+    audience=Audience.ADMINISTRATORS,
 )
 STAYED_AWAY = Kind(
     "stayed_away",
@@ -91,6 +104,7 @@ STAYED_AWAY = Kind(
     ),
     Group.SECURITY,
     ngettext_lazy("Show API tokens", "Show API tokens", "count"),
+    audience=Audience.SINGLE_SIGN_ON,
 )
 CERTIFICATE_ENDING = Kind(
     "certificate_ending",
@@ -101,6 +115,7 @@ CERTIFICATE_ENDING = Kind(
     ),
     Group.SECURITY,
     ngettext_lazy("Show single sign-on settings", "Show single sign-on settings", "count"),
+    audience=Audience.SINGLE_SIGN_ON_ADMINISTRATORS,
 )
 
 EMAIL_ONLY = frozenset({Channel.EMAIL})

@@ -7,6 +7,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 from django.http import HttpRequest, HttpResponseBase
 
 from notifications.hooks import Hook
+from notifications.kinds import Audience
 
 P = ParamSpec("P")
 View = Callable[Concatenate[Any, P], HttpResponseBase]
@@ -29,6 +30,12 @@ class PersonRequest(HttpRequest):
 def person_of(request: HttpRequest) -> Person | None:
     """The person behind this request, in the account of its page; on pages of no account, in the
     one used last. None for anonymous visitors."""
+    raise NotImplementedError
+
+
+@Hook
+def audiences_of(request: HttpRequest) -> frozenset[Audience]:
+    """The audiences to which the person belongs, in the account of this page."""
     raise NotImplementedError
 
 

@@ -21,6 +21,7 @@ from accounts.invitations.forms import InvitationForm
 from accounts.members import services as members
 from accounts.members.forms import RemovalForm, RoleForm
 from accounts.models import Membership
+from accounts.roles import Role
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID
 
@@ -57,7 +58,8 @@ def list_people(request: MemberRequest) -> HttpResponse:
 def invite(request: MemberRequest) -> HttpResponse:
     """Invite a person by mail."""
     sent = request.POST if request.method == "POST" else None
-    form = InvitationForm(sent, initial={"language": request.user.language})
+    first_choices = {"language": request.user.language, "role": Role.USERS}
+    form = InvitationForm(sent, initial=first_choices)
     if form.is_valid() and _is_invited(request, form):
         messages.success(
             request,

@@ -19,6 +19,7 @@ from django.utils.translation import pgettext
 from accounts.audit import labels
 from accounts.audit.visibility import events_visible_to
 from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
+from accounts.http.user_agents import browser_with_version
 from accounts.models import AuditEvent, AuditEventQuerySet, Invitation, Membership, User
 from accounts.tenancy.forms import MemberField
 from accounts.text.expressions import in_order
@@ -144,6 +145,8 @@ class Row(NamedTuple):
     token_id: int | None
     """The API token that is the subject."""
     facts: list[tuple[str, str]]
+    browser: str
+    """In short; the event's details have the whole of what it calls itself."""
 
 
 def listing(query: QueryDict, *, actor: Actor) -> dict[str, Any]:
@@ -151,16 +154,39 @@ def listing(query: QueryDict, *, actor: Actor) -> dict[str, Any]:
     form = AuditFilter(query, actor=actor)
     size = _page_size(query)
     page: Page[AuditEvent] = Paginator(form.events(), size).get_page(query.get("page"))
+    is_administrator = "person" in form.fields
     return {
         "form": form,
         "rows": rows(page.object_list),
+        "present": _present(page.object_list, actor) if is_administrator else _Present(),
         "page": page,
         "page_range": list(page.paginator.get_elided_page_range(page.number)),
         "page_sizes": PAGE_SIZES,
         "page_size": size,
         "is_narrow": form.is_narrow,
-        "is_administrator": "person" in form.fields,
+        "is_administrator": is_administrator,
     }
+
+
+class _Present(NamedTuple):
+    """Who of a page belongs to the account now, by the ids that events have: All users has them."""
+
+    users: frozenset[int] = frozenset()
+    members: frozenset[int] = frozenset()
+
+
+def _present(events: Iterable[AuditEvent], actor: Actor) -> _Present:
+    assert actor.membership is not None
+    known = list(events)
+    subjects = {event.subject_id for event in known}
+    found = list(
+        Membership.objects.filter(account=actor.membership.account_id, removed_at=None)
+        .filter(Q(user__in={event.user_id for event in known} | subjects) | Q(pk__in=subjects))
+        .values_list("user_id", "pk")
+    )
+    return _Present(
+        frozenset(user_id for user_id, _pk in found), frozenset(pk for _user_id, pk in found)
+    )
 
 
 def rows(events: Iterable[AuditEvent]) -> list[Row]:
@@ -222,14 +248,15 @@ def _row(event: AuditEvent, names: _Names) -> Row:
             for key, value in event.details.items()
             if value not in (None, "", False) and not _is_redundant(key, value, event)
         ],
+        browser=browser_with_version(str(event.details.get("user_agent", ""))),
     )
 
 
 def _is_redundant(key: str, value: Any, event: AuditEvent) -> bool:
-    """True for people whom the row names anyway, and for ids that only programs use."""
+    """True for people and browsers that the row names, and for ids that only programs use."""
     if key == "email":
         return event.subject_type == "invitation"
-    return key in ("user", "family") or (key == "issuer" and value == event.user_id)
+    return key in ("user", "family", "user_agent") or (key == "issuer" and value == event.user_id)
 
 
 def _about(event: AuditEvent, names: _Names) -> str:

@@ -50,6 +50,12 @@ def reauthentication_path(request: HttpRequest) -> str | None:
 
 
 @Hook
+def has_connection(account_id: int) -> bool:
+    """True if the account has set up single sign-on, whether it is on or not."""
+    raise NotImplementedError
+
+
+@Hook
 def sign_out_path(request: HttpRequest) -> str | None:
     """The path that signs the person out at their provider too, if it offers that."""
     raise NotImplementedError

@@ -40,6 +40,7 @@ from accounts.sign_in.registration import VOUCHED_FOR, discard_sign_up
 from accounts.throttling import rate_limits
 from accounts.throttling.rate_limits import Limit, TooManyTries
 from accounts.users.services import set_password
+from accounts.validators import validate_name
 from notifications.kinds import INVITATION
 from notifications.services import post
 from notifications.tasks import enqueue_delivery_on_commit
@@ -160,6 +161,7 @@ def accept(
     invitation: Invitation,
     user: User,
     password: str | None = None,
+    name: str = "",
     time_zone: str = "UTC",
     by: Actor,
     at: datetime,
@@ -167,7 +169,8 @@ def accept(
     """Join the account as the invited user. `invitation` is what `find` returned.
 
     The link proves access to the address, which counts as confirmed. A new user gets this
-    `password` and `time_zone`; what somebody has typed at an unconfirmed sign-up is discarded.
+    `password`, `time_zone` and `name` (without one, what the inviter called them); what somebody
+    has typed at an unconfirmed sign-up is discarded.
 
     Raises `InvitationRefused`, `PermissionDenied` for another person, and `ValidationError` for a
     weak password.
@@ -176,8 +179,8 @@ def accept(
         with transaction.atomic():
             membership = _accept(invitation, user, is_new=password is not None, by=by, at=at)
             if password is not None:
+                _set_profile(user, name or user.name, time_zone)  # no password may be like the name
                 set_password(user=user, password=password, by=by, at=at)
-                _set_time_zone(time_zone, user)
             return membership
     except InvitationRefused as refusal:
         record_refused_link(invitation=invitation, why=str(refusal.code), by=by, at=at)
@@ -187,10 +190,12 @@ def accept(
         raise
 
 
-def _set_time_zone(time_zone: str, user: User) -> None:
+def _set_profile(user: User, name: str, time_zone: str) -> None:
     validate_time_zone(time_zone)
-    user.time_zone = time_zone
-    user.save(update_fields=["time_zone"])
+    if name != user.name:
+        validate_name(name)
+    user.name, user.time_zone = name, time_zone
+    user.save(update_fields=["name", "time_zone"])
 
 
 def find(signed: str, *, by: Actor, at: datetime) -> Invitation:

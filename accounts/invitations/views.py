@@ -82,7 +82,9 @@ def _join(request: HttpRequest, found: Invitation) -> HttpResponse:
 
 
 def _join_as_new(request: HttpRequest, found: Invitation) -> HttpResponse:
-    form = FirstPasswordForm(request.POST if request.method == "POST" else None, user=found.user)
+    sent = request.POST if request.method == "POST" else None
+    # Not the name of the user, which may be a stranger's who signed up with this address.
+    form = FirstPasswordForm(sent, user=found.user, name=found.name)
     if not form.is_valid():
         return _page(request, "new", found, form=form, status=400 if form.errors else 200)
     try:
@@ -90,6 +92,7 @@ def _join_as_new(request: HttpRequest, found: Invitation) -> HttpResponse:
             invitation=found,
             user=found.user,
             password=form.cleaned_data["password1"],
+            name=form.cleaned_data["name"],
             time_zone=form.cleaned_data["time_zone"],
             by=person(found.user, request),
             at=timezone.now(),

@@ -6,12 +6,24 @@ from collections.abc import Mapping
 from getpass import getpass
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.models import Account
+from accounts.models import Account, User
 from accounts.validators import parse_id
+
+
+def refuse_empty_database() -> None:
+    """Raise `CommandError` where no portal has been started yet, which is mostly another DATA_DIR
+    than the portal's."""
+    if User._meta.db_table not in connection.introspection.table_names():
+        raise CommandError(
+            f"The database has no tables yet. Start the portal once, or give the command the same "
+            f"DATA_DIR as the portal: it is {settings.DATA_DIR} now."
+        )
 
 
 def is_interactive() -> bool:

@@ -115,9 +115,12 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
         return sso_hooks.sign_out_path(request) or url
 
     def is_reauthentication_required(self, *, app: str, **facts: Any) -> bool:
-        """As allauth, which asks nothing of people without password and second factor: those
-        re-authenticate at their provider."""
+        """As allauth, but who has just signed in with a password is not asked for it again, and
+        people without password and second factor, of whom allauth asks nothing, re-authenticate at
+        their provider."""
         request = self.request
+        if _recently_gave_password(request):
+            return False
         if (
             request.user.is_authenticated
             and not get_reauthentication_flows(request.user)
@@ -293,6 +296,18 @@ def recently_reauthenticated(request: HttpRequest) -> bool:
     records = get_authentication_records(request, request.user)
     times = [record["at"] for record in records if record.get("reauthenticated")]
     return bool(times) and time.time() - times[-1] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def _recently_gave_password(request: HttpRequest) -> bool:
+    """True if the session began with a password a moment ago, and that still lets the person in."""
+    records = get_authentication_records(request, request.user)
+    times = [record["at"] for record in records if record["method"] == "password"]
+    return (
+        isinstance(request.user, User)
+        and bool(times)
+        and time.time() - times[-1] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+        and not sso_hooks.is_forced(request.user)
+    )
 
 
 def other_reauthentication_methods(request: HttpRequest) -> list[dict[str, Any]]:

@@ -30,9 +30,20 @@ from accounts.sign_in import services as sign_in_services
 from accounts.sign_in.allauth_adapter import person, refuse_forced
 from accounts.sign_in.mfa import normal_code
 from accounts.throttling import sign_in_limits
+from accounts.users.time_zones import canonical_name
 from accounts.validators import validate_name
 
 GOOD_PASSWORD = _("At least 12 characters. Avoid common passwords and your name or email address.")
+
+
+_EMPTY = {
+    "code": _("Enter the code."),
+    "oldpassword": _("Enter your current password."),
+    "password": _("Enter your password."),
+    "password1": _("Enter a password."),
+    "password2": _("Enter the new password again."),
+}
+"""What is said of a field that was left empty, in place of "This field is required."."""
 
 
 class BrowserTimeZone(forms.CharField):
@@ -47,7 +58,7 @@ class BrowserTimeZone(forms.CharField):
 
     def clean(self, value: Any) -> str:
         try:
-            name: str = super().clean(value)
+            name = canonical_name(super().clean(value))
             validate_time_zone(name)
         except ValidationError:
             return "UTC"
@@ -56,6 +67,8 @@ class BrowserTimeZone(forms.CharField):
 
 class AddressField(forms.EmailField):
     """An e-mail address, without what was copied along with it."""
+
+    default_error_messages = {"required": _("Enter an email address.")}
 
     def to_python(self, value: Any) -> str | None:
         return super().to_python(value.strip(SURROUNDING) if isinstance(value, str) else value)
@@ -101,7 +114,10 @@ class AddressForm(forms.Form):
 
 class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
     account_name = forms.CharField(
-        label=_("Company name"), max_length=150, validators=[validate_name]
+        label=_("Company name"),
+        max_length=150,
+        validators=[validate_name],
+        error_messages={"required": _("Enter the company name.")},
     )
     name = forms.CharField(
         label=_("Your name"), max_length=150, required=False, validators=[validate_name]
@@ -194,13 +210,20 @@ class ForgottenPasswordKeyForm(_NewPasswordMixin, ResetPasswordKeyForm):  # type
 
 
 class FirstPasswordForm(forms.Form):
-    """The password that an invited person chooses."""
+    """The name that an invited person goes by, and the password that they choose."""
 
+    name = forms.CharField(
+        label=_("Your name"),
+        max_length=150,
+        validators=[validate_name],
+        error_messages={"required": _("Enter your name.")},
+        widget=forms.TextInput({"autocomplete": "name"}),
+    )
     password1 = SetPasswordField(label=_("Choose a password"), help_text=GOOD_PASSWORD)
     time_zone = BrowserTimeZone()
 
-    def __init__(self, data: Any = None, *, user: User) -> None:
-        super().__init__(data)
+    def __init__(self, data: Any = None, *, user: User, name: str) -> None:
+        super().__init__(data, initial={"name": name})
         _reword(self, password1=_("Choose a password"))
         self.fields["password1"].user = user  # type: ignore[attr-defined]  # allauth's field
 
@@ -243,8 +266,10 @@ def _forced() -> ValidationError:
 
 
 def _reword(form: forms.Form, **labels: Any) -> None:
-    """Set our labels, and remove placeholders: they vanish when they are needed."""
+    """Set our labels and sentences, and remove placeholders: they vanish when they are needed."""
     for name, label in labels.items():
         field = form.fields[name]
         field.label = label
         field.widget.attrs.pop("placeholder", None)
+        if name in _EMPTY:
+            field.error_messages["required"] = _EMPTY[name]

@@ -31,9 +31,11 @@ from accounts.validators import is_id
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Ask for the address, and go on to the provider of its domain or to the password. That reveals
     nothing about the user: all addresses of a domain lead the same way."""
-    is_address = request.method == "POST" and "password" not in request.POST
-    if is_address and not request.user.is_authenticated:
-        return _second_step(request)
+    if not request.user.is_authenticated:
+        if request.method == "POST" and "password" not in request.POST:
+            return _second_step(request)
+        if request.method == "GET" and request.GET.get("way") == "password":
+            return _page(request, SignInForm(request=request), asks_password=True)
     answer: HttpResponse = account.login(request)
     return answer
 
@@ -104,7 +106,8 @@ def _second_step(request: HttpRequest) -> HttpResponse:
     email: str = form.cleaned_data["login"]
     path = None if request.POST.get("way") == "password" else sso_hooks.sign_in_path(email)
     if path is None:
-        return _page(request, SignInForm(initial={"login": email}, request=request))
+        form = SignInForm(initial={"login": email}, request=request)
+        return _page(request, form, asks_password=True)
     wanted = safe_next(request, fallback="")
     if wanted:
         path = f"{path}?{urlencode({REDIRECT_FIELD_NAME: wanted})}"
@@ -114,10 +117,15 @@ def _second_step(request: HttpRequest) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, form: AddressForm | SignInForm, *, status: int = 200
+    request: HttpRequest,
+    form: AddressForm | SignInForm,
+    *,
+    status: int = 200,
+    asks_password: bool = False,
 ) -> HttpResponse:
     context = {
         "form": form,
+        "asks_password": asks_password,
         "redirect_field_name": REDIRECT_FIELD_NAME,
         "redirect_field_value": safe_next(request, fallback=""),
     }

@@ -1,9 +1,12 @@
-"""Registers the recipient of notices: the member, in the account of the page."""
+"""Registers the recipient of notices: the member, in the account of the page, and what can reach
+them there."""
 
 from django.http import HttpRequest
 
+from accounts.authorization import sso_hooks
 from accounts.tenancy.decorators import member_required, shown_member
 from notifications import recipients
+from notifications.kinds import Audience
 from notifications.recipients import Person
 
 
@@ -11,6 +14,21 @@ from notifications.recipients import Person
 def person_of(request: HttpRequest) -> Person | None:
     member = shown_member(request)
     return Person(member.user_id, member.account_id) if member else None
+
+
+@recipients.audiences_of.register
+def audiences_of(request: HttpRequest) -> frozenset[Audience]:
+    member = shown_member(request)
+    if member is None:
+        return frozenset()
+    has_sso = sso_hooks.has_connection(member.account_id)
+    belongs = {
+        Audience.EVERYBODY: True,
+        Audience.ADMINISTRATORS: member.is_administrator,
+        Audience.SINGLE_SIGN_ON: has_sso,
+        Audience.SINGLE_SIGN_ON_ADMINISTRATORS: has_sso and member.is_administrator,
+    }
+    return frozenset(audience for audience, is_in in belongs.items() if is_in)
 
 
 recipients.guard.register(member_required)

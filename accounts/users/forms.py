@@ -1,20 +1,25 @@
 """The form of the page My profile."""
 
-import zoneinfo
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.languages import catalogue_for
 from accounts.models import Language, User
+from accounts.users.time_zones import Choices, canonical_name, choices
 
 
-def time_zone_choices() -> list[tuple[str, str]]:
-    """The zones of the IANA database that people can choose, by name."""
-    names = sorted(name for name in zoneinfo.available_timezones() if "/" in name)
-    shown = [name for name in names if not name.startswith(("Etc/", "SystemV/", "US/"))]
-    return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in shown)]
+class TimeZoneField(forms.ChoiceField):
+    """A zone by its present name, also where a browser names it by a former one."""
+
+    def to_python(self, value: Any) -> str:
+        return canonical_name(super().to_python(value))
+
+
+def time_zone_choices() -> Choices:
+    return choices(timezone.now())
 
 
 def language_choices() -> list[tuple[str, str]]:
@@ -23,7 +28,7 @@ def language_choices() -> list[tuple[str, str]]:
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    time_zone = forms.ChoiceField(
+    time_zone = TimeZoneField(
         label=_("Time zone"),
         choices=time_zone_choices,
         help_text=_(
@@ -44,11 +49,11 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
         self.fields["phone"].widget = forms.TextInput(
             {"type": "tel", "autocomplete": "tel", "maxlength": "32"}
         )
-        # A zone that left the list (a renamed one) stays a choice for users who have it.
-        zone = self.instance.time_zone
+        zone = canonical_name(self.instance.time_zone)
+        self.initial["time_zone"] = zone
         field = self.fields["time_zone"]
         assert isinstance(field, forms.ChoiceField)
-        if zone not in dict(time_zone_choices()):
+        if not field.valid_value(zone):  # such as Etc/GMT+5: it stays a choice of who has it
             field.choices = [(zone, zone), *time_zone_choices()]
 
     def _get_validation_exclusions(self) -> set[str]:

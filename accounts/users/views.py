@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -34,7 +34,8 @@ def profile(request: HttpRequest) -> HttpResponse:
             by=Actor.person(request.user, address=client_address(request)),
             at=timezone.now(),
         )
-        messages.success(request, _("Your profile was saved."))
+        with translation.override(form.instance.catalogue):  # the page that tells it is in that one
+            messages.success(request, _("Your profile was saved."))
         return redirect("accounts:profile")
     status = 400 if form.errors else 200
     return render(request, "accounts/profile.html", {"form": form}, status=status)

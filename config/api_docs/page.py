@@ -8,6 +8,8 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer
 
+from config.api_docs.examples import JSON, Call, examples_of
+
 Schema = dict[str, Any]
 CREDENTIALS = {
     "APIKey": "APIKey <token>",
@@ -31,6 +33,22 @@ def _describe() -> Schema:
     generator: Any = SchemaGenerator  # the library has no types
     document: Schema = generator().get_schema(request=None, public=True)
     return document
+
+
+def reference_for(account_id: int | None) -> dict[str, Any]:
+    """`reference`, with example calls of this account; without one they have a placeholder."""
+    known = reference()
+    groups = [
+        {
+            **group,
+            "operations": [
+                {**each, "examples": examples_of(each["call"].of_account(account_id))}
+                for each in group["operations"]
+            ],
+        }
+        for group in known["groups"]
+    ]
+    return {**known, "groups": groups}
 
 
 @cache
@@ -70,7 +88,7 @@ def _operation(document: Schema, path: str, method: str, operation: Schema) -> S
             for status, each in operation["responses"].items()
             if "$ref" not in each  # what every call may answer, the head of the page says
         ],
-        "curl": _curl(path, method, body, credentials=_credentials(operation)),
+        "call": _call(path, method, body, operation),
     }
 
 
@@ -164,21 +182,13 @@ def _credentials(operation: Schema) -> str | None:
     return next((text for scheme, text in CREDENTIALS.items() if scheme in schemes), None)
 
 
-def _curl(path: str, method: str, body: Schema | None, *, credentials: str | None) -> str:
-    """A shell command in single quotes, because shells take `$…` for a variable."""
-    parts = ["curl"]
-    if credentials:
-        parts.append(f"-H 'Authorization: {credentials}'")
-    if method != "get":
-        parts.append(f"-X {method.upper()}")
-    if body and body["example"]:
-        parts += _data(body)
-    return " ".join([*parts, f"'{settings.BASE_URL}{path}'"])
-
-
-def _data(body: Schema) -> list[str]:
-    facts = json.loads(body["example"])
-    if body["media"] != "application/json":
-        return [f"--data-urlencode '{name}={value}'" for name, value in facts.items()]
-    compact = json.dumps(facts, ensure_ascii=False)
-    return [f"-H 'Content-Type: application/json' -d '{compact}'"]
+def _call(path: str, method: str, body: Schema | None, operation: Schema) -> Call:
+    good = next(each for status, each in operation["responses"].items() if status.startswith("2"))
+    return Call(
+        method=method,
+        path=path,
+        credentials=_credentials(operation),
+        media=body["media"] if body else None,
+        facts=json.loads(body["example"]) if body and body["example"] else None,
+        answers_json=JSON in good.get("content", {}),
+    )

@@ -1,5 +1,6 @@
-"""The settings page: the master switch, and a box for each kind and channel."""
+"""The settings page: the master switch, and boxes for each kind that can reach the person."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from django import forms
@@ -7,7 +8,7 @@ from django.forms import BoundField
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from notifications.kinds import GROUP_NAMES, KINDS, Channel, Group, Kind
+from notifications.kinds import GROUP_NAMES, KINDS, Audience, Channel, Group, Kind
 from notifications.preferences.services import Settings
 from notifications.recipients import Person
 
@@ -32,14 +33,25 @@ class SettingsForm(forms.Form):
     # A form without it was not made by the page: no box in it does not mean that none is wanted.
     account = forms.IntegerField(widget=forms.HiddenInput)
 
-    def __init__(self, data: Any = None, *, person: Person, present: Settings) -> None:
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        person: Person,
+        audiences: Collection[Audience],
+        present: Settings,
+    ) -> None:
         initial = {"allows_any": present.allows_any, "account": person.account_id}
         super().__init__(data, initial=initial)
         self.person = person
-        for (kind, channel), is_on in present.is_on.items():
-            self.fields[_box(kind, channel)] = forms.BooleanField(
-                label=channel.label, required=False, initial=is_on
-            )
+        self.kinds = [kind for kind in KINDS.values() if kind.audience in audiences]
+        for kind in self.kinds:
+            for channel in Channel:
+                self.fields[_box(kind.code, channel)] = forms.BooleanField(
+                    label=channel.label,
+                    required=False,
+                    initial=present.is_on[kind.code, channel],
+                )
 
     def clean_account(self) -> int:
         account_id: int = self.cleaned_data["account"]
@@ -49,13 +61,13 @@ class SettingsForm(forms.Form):
 
     @property
     def chosen(self) -> Settings:
-        """What the person wants from now on."""
+        """What the person wants from now on, of what can reach them. The rest stays as it is."""
         cleaned = self.cleaned_data
         return Settings(
             allows_any=cleaned["allows_any"],
             is_on={
-                (kind, channel): cleaned[_box(kind, channel)]
-                for kind in KINDS
+                (kind.code, channel): cleaned[_box(kind.code, channel)]
+                for kind in self.kinds
                 for channel in Channel
             },
         )
@@ -64,16 +76,13 @@ class SettingsForm(forms.Form):
     def sections(self) -> list[Section]:
         """The boxes in the order of the page."""
         return [
-            Section(group, name, [self._boxes(kind) for kind in _kinds_of(group)])
+            Section(group, name, kinds)
             for group, name in GROUP_NAMES.items()
+            if (kinds := [self._boxes(kind) for kind in self.kinds if kind.group is group])
         ]
 
     def _boxes(self, kind: Kind) -> Boxes:
         return Boxes(kind, [self[_box(kind.code, channel)] for channel in Channel])
-
-
-def _kinds_of(group: Group) -> list[Kind]:
-    return [kind for kind in KINDS.values() if kind.group is group]
 
 
 def _box(kind: str, channel: Channel) -> str:

@@ -12,7 +12,7 @@ from notifications.kinds import Channel
 from notifications.preferences import services as preferences
 from notifications.preferences import unsubscribe
 from notifications.preferences.forms import SettingsForm
-from notifications.recipients import PersonRequest, person_required
+from notifications.recipients import PersonRequest, audiences_of, person_required
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -21,7 +21,12 @@ from notifications.recipients import PersonRequest, person_required
 def settings(request: PersonRequest) -> HttpResponse:
     """Notifications: the settings page of this person for this account."""
     present = preferences.settings_of(request.person)
-    form = SettingsForm(request.POST or None, person=request.person, present=present)
+    form = SettingsForm(
+        request.POST or None,
+        person=request.person,
+        audiences=audiences_of(request),
+        present=present,
+    )
     if request.method != "POST":
         return render(request, "notifications/settings.html", {"form": form})
     if form.is_valid():

@@ -18,10 +18,11 @@ View = Callable[Concatenate[Any, P], HttpResponseBase]
 
 
 def sso_administrator_required(
-    *methods: str,
+    *methods: str, may_read: bool = False
 ) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
-    """Decorate a view that requires an Administrator with a recent reauthentication. Others get 403
-    before they are asked to reauthenticate."""
+    """Decorate a view that requires an Administrator with a recent reauthentication; with
+    `may_read`, only for what changes something. Others get 403 before they are asked to
+    reauthenticate."""
 
     def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
         with_reauthentication = reauthentication_required(view)
@@ -32,7 +33,9 @@ def sso_administrator_required(
         ) -> HttpResponseBase:
             if not request.actor.is_administrator_of(request.member.account_id):
                 raise PermissionDenied(_("Only Administrators can manage single sign-on."))
-            answer: HttpResponseBase = with_reauthentication(request, *args, **kwargs)
+            is_free = may_read and request.method in ("GET", "HEAD")
+            guarded_view = view if is_free else with_reauthentication
+            answer: HttpResponseBase = guarded_view(request, *args, **kwargs)
             return answer
 
         return require_http_methods(methods)(never_cache(member_required(guarded)))

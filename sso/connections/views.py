@@ -21,7 +21,7 @@ from sso.connections.shortcuts import get_account_connection_or_404
 from sso.models import Certificate, Connection, Domain
 
 
-@sso_administrator_required("GET", "HEAD")
+@sso_administrator_required("GET", "HEAD", may_read=True)
 def connection(request: MemberRequest) -> HttpResponse:
     """Show the connection."""
     return _page(request, DomainForm())

@@ -63,6 +63,12 @@ def leaves_forced_domain(user: User, email: str) -> bool:
     return not forcing_by_domain(user, user.email) <= forcing_by_domain(user, email)
 
 
+@sso_hooks.has_connection.register
+def has_connection(account_id: int) -> bool:
+    """True if the account has set up single sign-on."""
+    return Connection.objects.filter(account=account_id).exists()
+
+
 @sso_hooks.reauthentication_path.register
 def reauthentication_path(request: HttpRequest) -> str | None:
     """The path of the reauthentication page, for a session that began by SSO."""

@@ -16,7 +16,7 @@ from sso.inactivity.forms import InactivityPolicyForm
 from sso.models import Connection
 
 
-@sso_administrator_required("GET", "HEAD", "POST")
+@sso_administrator_required("GET", "HEAD", "POST", may_read=True)
 def inactivity_policy(request: MemberRequest) -> HttpResponse:
     """Show and change the policy."""
     here = get_account_connection_or_404(request.member.account_id)

@@ -128,6 +128,7 @@ def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Delete API token").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("was deleted")).to_be_visible()
+    expect(page.locator(".messages")).to_be_focused()  # so that readers say it
 
 
 def test_focus_is_visible_at_every_stop_of_the_tab_key(visit: Visits) -> None:

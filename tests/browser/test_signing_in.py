@@ -88,6 +88,13 @@ def test_person_signs_up_and_in_with_an_app_and_with_its_recovery_codes(visit: V
     page.get_by_role("button", name="Add the app").click()
     codes = page.locator("#recovery-codes").inner_text().split()
     assert len(codes) == 10
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download").click()
+    assert saved.value.suggested_filename == "permatoken-recovery-codes.txt"
+    title, _empty, *lines = saved.value.path().read_text().splitlines()
+    assert title.endswith("app@globex.example")
+    assert lines == codes
+    expect(page.get_by_role("button", name="Print")).to_be_visible()
     page.get_by_role("link", name="OK, I've saved them").click()
     expect(page.get_by_text("10 unused codes left")).to_be_visible()
 
@@ -146,7 +153,7 @@ def test_everything_but_passkeys_works_without_scripts(visit: Visits) -> None:
     window = visit(java_script_enabled=False)
     window.sign_in(ADMINISTRATOR)
     window.go("/sign-in/")
-    window.go(f"{SECURITY}passkeys/add/")
+    window.go(f"/sign-in/again/?next={SECURITY}passkeys/add/")
     prove(window.page, PASSWORD)
     expect(window.page.get_by_text("they need JavaScript")).to_be_visible()
     expect(window.page.get_by_role("button", name="Add a passkey")).to_be_hidden()
@@ -166,7 +173,7 @@ def test_axe_finds_nothing_on_any_page(visit: Visits, looks: Looks) -> None:
     page.get_by_role("button", name="Sign up").click()
     looks.at(page, "refused form")
     window.sign_in(ADMINISTRATOR)
-    window.go(f"{SECURITY}app/")
+    window.go(f"/sign-in/again/?next={SECURITY}app/")
     looks.at(page, "again")
     prove(page, PASSWORD)
     for path in (SECURITY, f"{SECURITY}app/", f"{SECURITY}password/", f"{SECURITY}passkeys/add/",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -586,3 +587,19 @@ def test_weak_password_is_not_set(
 def test_password_of_nobody_is_not_set(db: None, email: str) -> None:
     with pytest.raises(CommandError, match=r"no user with the email address|not valid UTF-8"):
         run("changepassword", email, "--password-stdin")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("create_operator", "ops@example.com", "--password-stdin"),
+        ("create_account", "Globex", "--administrator", "a@example.com", "--password-stdin"),
+    ],
+)
+def test_command_at_a_database_without_tables_says_where_it_looks(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+    with pytest.raises(CommandError, match="same DATA_DIR as the portal") as refusal:
+        call_command(*words)
+    assert str(settings.DATA_DIR) in str(refusal.value)

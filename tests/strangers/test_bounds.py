@@ -101,11 +101,11 @@ def test_messages_and_calls_are_not_cut(path: str) -> None:
 # --- One line for what is refused ----------------------------------------------------------------
 
 
-def refuse(_request: HttpRequest) -> HttpResponse:
+def refuse(_account_id: int | None) -> HttpResponse:
     raise PermissionDenied("Not for you.")
 
 
-def fail(_request: HttpRequest) -> HttpResponse:
+def fail(_account_id: int | None) -> HttpResponse:
     raise ValueError("a fault of ours")
 
 
@@ -128,7 +128,7 @@ def test_refusal_is_logged_in_a_line(
     facts: dict[str, Any],
 ) -> None:
     if not facts:
-        monkeypatch.setattr(views, "render", lambda request, *_more: refuse(request))
+        monkeypatch.setattr(views, "reference_for", refuse)
     path = facts.pop("path", "/iam/docs" if not facts else "/sign-in/")
     answer = Client().generic(facts.pop("REQUEST_METHOD", "GET"), path, **facts)
     assert answer.status_code == status
@@ -140,7 +140,7 @@ def test_refusal_is_logged_in_a_line(
 def test_fault_of_ours_is_logged_with_its_traceback(
     caplog: pytest.LogCaptureFixture, handler: logging.Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "render", lambda request, *_more: fail(request))
+    monkeypatch.setattr(views, "reference_for", fail)
     assert Client(raise_request_exception=False).get("/iam/docs").status_code == 500
     for record in caplog.records:
         handler.filter(record)

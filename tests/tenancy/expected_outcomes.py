@@ -73,6 +73,10 @@ GET     mfa_edit_webauthn                      in    404   404   404   404   404
 POST    mfa_edit_webauthn                      in    404   404   404   404   404
 GET     mfa_remove_webauthn                    in    404   404   404   404   404
 POST    mfa_remove_webauthn                    in    404   404   404   404   404
+GET     accounts:theme                         405   405   405   405   405   405
+POST    accounts:theme                         go    go    go    go    go    go
+GET     accounts:language                      405   405   405   405   405   405
+POST    accounts:language                      go    go    go    go    go    go
 GET     accounts:profile                       in    200   200   200   200   200
 POST    accounts:profile                       in    400   400   400   400   400
 GET     accounts:change_email                  in    200   200   200   200   200

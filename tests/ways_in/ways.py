@@ -163,7 +163,8 @@ def invitation_link(world: World) -> Attempt:
     link = path_in(mail_to(MARIA))
 
     def act() -> str:
-        return outcome(world.client, world.client.post(link, {"password1": NEW_PASSWORD}))
+        form = {"name": "Maria", "password1": NEW_PASSWORD}
+        return outcome(world.client, world.client.post(link, form))
 
     return act
 

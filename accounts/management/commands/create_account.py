@@ -11,7 +11,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.account import services as account_services
 from accounts.authorization.actor import Actor, EntryPoint
-from accounts.management.terminal import as_command_error, read_password, storable
+from accounts.management.terminal import (
+    as_command_error,
+    read_password,
+    refuse_empty_database,
+    storable,
+)
 from accounts.members import services as members
 from accounts.models import Account, User
 from accounts.roles import Role
@@ -37,6 +42,7 @@ class Command(BaseCommand):
 
     @sensitive_variables("password")
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_empty_database()
         name, email = storable(options["name"]), storable(options["administrator"]).strip().lower()
         if Account.objects.filter(name=name.strip()).exists():
             raise CommandError(f"There is already an account called “{name}”.")

@@ -10,7 +10,12 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.authorization.actor import Actor, EntryPoint
-from accounts.management.terminal import as_command_error, read_password, storable
+from accounts.management.terminal import (
+    as_command_error,
+    read_password,
+    refuse_empty_database,
+    storable,
+)
 from accounts.models import User
 from accounts.users import services as user_services
 
@@ -31,6 +36,7 @@ class Command(BaseCommand):
 
     @sensitive_variables("password")
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_empty_database()
         email = storable(options["email"]).strip().lower()
         user = User.objects.filter(email=email).first()
         password = None if user else read_password(from_stdin=options["password_stdin"])

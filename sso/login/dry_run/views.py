@@ -44,7 +44,7 @@ def start_dry_run(request: MemberRequest) -> HttpResponse:
     return answer
 
 
-@sso_administrator_required("GET", "HEAD")
+@sso_administrator_required("GET", "HEAD", may_read=True)
 def dry_run_result(request: MemberRequest) -> HttpResponse:
     """Show the result of the dry run, or the reason why the response was refused."""
     here = get_account_connection_or_404(request.member.account_id)

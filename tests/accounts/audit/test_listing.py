@@ -232,9 +232,56 @@ def test_page_costs_the_same_for_any_number_of_events(
         issue(MembershipFactory.create(account=administrator.account))
 
     # session, person, memberships, ids of the people, the choice of people, count, events, users
-    # whom they are about, bell, badge
-    with django_assert_num_queries(10):
+    # whom they are about, who of them belongs here now, bell, badge
+    with django_assert_num_queries(11):
         page(client)
+
+
+def test_filter_lists_events_in_groups(client: Client, user: Membership, sign_in: SignIn) -> None:
+    sign_in(client, user)
+    text = page(client).content.decode()
+    assert text.count("<optgroup") == len(labels.GROUPS)
+
+
+def test_browser_is_named_in_short_and_whole_on_demand(
+    client: Client, user: Membership, sign_in: SignIn, now: datetime
+) -> None:
+    whole = (
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/156.0.0.0 Safari/537.36"
+    )
+    by = Actor.member(user)
+    audit.record("sign_in.succeeded", by=by, at=now, subject=user.user, user_agent=whole)
+    sign_in(client, user)
+    text = re.sub(r"\s+", " ", page(client).content.decode())
+    assert "<summary> <bdi>Chrome 156 · Linux</bdi> </summary>" in text
+    assert f"<bdi>{whole}</bdi> </details>" in text
+
+
+def test_people_who_belong_here_are_linked_for_administrators(
+    client: Client,
+    administrator: Membership,
+    engineer: Membership,
+    user: Membership,
+    sign_in: SignIn,
+    now: datetime,
+) -> None:
+    for member in (engineer, user):
+        by = Actor.member(administrator)
+        audit.record("member.role_changed", by=by, at=now, account=user.account, subject=member)
+        audit.record("sign_out", by=Actor.member(member), at=now, account=user.account)
+    Membership.objects.filter(pk=user.pk).update(removed_at=now)
+    people = reverse("accounts:people", args=[ACCOUNT_ID])
+    linked = re.compile(rf'<a href="{people}\?q=([^"]*)"')
+
+    sign_in(client, administrator)
+    found = set(linked.findall(page(client).content.decode()))
+    sign_in(client, engineer)
+    of_others = set(linked.findall(page(client).content.decode()))
+
+    assert len(found) == 3  # the Administrator, and the engineer as who acted and as the subject
+    assert not any(user.user.email.partition("@")[0] in each for each in found)
+    assert of_others == set()
 
 
 def test_pages_show_every_event_once(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from time_machine import TimeMachineFixture
 
 from accounts.authorization.actor import Actor, EntryPoint
@@ -69,7 +70,7 @@ def test_new_person_sets_a_password_and_is_in(
     invite()
     path = path_to()
     assert "Choose a password" in text(client.get(path))
-    answer = client.post(path, {"password1": PASSWORD})
+    answer = client.post(path, {"name": "Nora", "password1": PASSWORD})
     assert (answer.status_code, answer["Location"]) == (302, "/")
     joined = member(NEW, administrator)
     assert joined is not None
@@ -90,10 +91,13 @@ def test_words_of_a_stranger_who_signed_up_before_are_not_the_persons(
         by=Actor.member(administrator), at=now,
     )  # fmt: skip
 
-    client.post(path_to(), {"password1": "another long pass phrase"})
+    page = text(client.get(path_to()))
+    assert 'value="Maria"' in page
+    assert "Stupid Person" not in page
+    client.post(path_to(), {"name": "Nora", "password1": "another long pass phrase"})
 
     joined = User.objects.get(email=NEW)
-    assert (joined.name, joined.language, joined.phone) == ("Maria", "de", "")
+    assert (joined.name, joined.language, joined.phone) == ("Nora", "de", "")
     assert list(joined.memberships.values_list("account", flat=True)) == [administrator.account_id]
     assert Account.objects.get(name="Evil Corp").closed_at is not None
     assert is_signed_in(client)
@@ -101,13 +105,37 @@ def test_words_of_a_stranger_who_signed_up_before_are_not_the_persons(
 
 def test_new_person_reads_times_in_the_zone_of_the_browser(client: Client, invite: Any) -> None:
     invite()
-    client.post(path_to(), {"password1": PASSWORD, "time_zone": "Asia/Baku"})
+    client.post(path_to(), {"name": "Nora", "password1": PASSWORD, "time_zone": "Asia/Baku"})
     assert User.objects.get(email=NEW).time_zone == "Asia/Baku"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 151, "two\nlines", "\u202eevil", "a\0b"])
+def test_new_person_says_their_name(
+    client: Client, invite: Any, administrator: Membership, name: str
+) -> None:
+    invite()
+    answer = client.post(path_to(), {"name": name, "password1": PASSWORD})
+    assert answer.status_code == 400
+    assert ("Enter your name." in text(answer)) is (not name.strip())
+    assert member(NEW, administrator) is None
+
+
+def test_password_may_not_be_the_name_that_comes_with_it(client: Client, invite: Any) -> None:
+    invite()
+    form = {"name": "Bartholomea Quillfeather", "password1": "Bartholomea Quillfeather"}
+    assert client.post(path_to(), form).status_code == 400
+    assert not User.objects.get(email=NEW).has_usable_password()
+
+
+def test_least_role_is_chosen_before_anybody_chooses(client: Client, administrator: Any) -> None:
+    client.force_login(administrator.user)
+    page = client.get(reverse("accounts:invite", args=[administrator.account_id]))
+    assert [each.label for each in page.context["form"].role_choices if each.checked] == ["Users"]
 
 
 def test_new_person_signs_in_with_that_password_later(client: Client, invite: Any) -> None:
     invite()
-    client.post(path_to(), {"password1": PASSWORD})
+    client.post(path_to(), {"name": "Nora", "password1": PASSWORD})
     later = Client()
     sign_in(later, NEW)
     assert is_signed_in(later)
@@ -118,7 +146,7 @@ def test_bad_password_is_told_and_joins_nobody(
     client: Client, invite: Any, administrator: Membership, password: str
 ) -> None:
     invite()
-    answer = client.post(path_to(), {"password1": password})
+    answer = client.post(path_to(), {"name": "Nora", "password1": password})
     assert answer.status_code == 400
     assert member(NEW, administrator) is None
     assert not User.objects.get(email=NEW).has_usable_password()
@@ -147,7 +175,9 @@ def test_known_person_keeps_their_password(
     client: Client, invite: Any, stranger: Membership, administrator: Membership
 ) -> None:
     invite(stranger.user.email)
-    client.post(path_to(stranger.user.email), {"password1": "a password of a stranger"})
+    client.post(
+        path_to(stranger.user.email), {"name": "Nora", "password1": "a password of a stranger"}
+    )
     stranger.user.refresh_from_db()
     assert stranger.user.check_password(PASSWORD)
     assert member(stranger.user.email, administrator) is None
@@ -160,7 +190,7 @@ def test_password_that_a_stranger_has_set_at_the_address_is_worth_nothing(
     form = {"account_name": "Trap", "email": NEW, "password1": planted}
     Client().post("/sign-up/", form)
     invite()
-    client.post(path_to(), {"password1": PASSWORD})
+    client.post(path_to(), {"name": "Nora", "password1": PASSWORD})
     attacker = Client()
     sign_in(attacker, NEW, planted)
     assert not is_signed_in(attacker)
@@ -173,7 +203,7 @@ def test_another_user_is_told_whose_invitation_it_is(
     invite()
     path = path_to()
     sign_in(client, stranger.user.email)
-    for answer in (client.get(path), client.post(path, {"password1": PASSWORD})):
+    for answer in (client.get(path), client.post(path, {"name": "Nora", "password1": PASSWORD})):
         assert NEW in text(answer)
         assert "Sign out and continue" in text(answer)
     assert member(NEW, administrator) is None
@@ -193,8 +223,11 @@ def test_another_user_signs_out_and_goes_on(
 def test_link_is_good_once(client: Client, invite: Any) -> None:
     invite()
     path = path_to()
-    client.post(path, {"password1": PASSWORD})
-    for answer in (Client().get(path), Client().post(path, {"password1": "another password 1"})):
+    client.post(path, {"name": "Nora", "password1": PASSWORD})
+    for answer in (
+        Client().get(path),
+        Client().post(path, {"name": "Nora", "password1": "another password 1"}),
+    ):
         assert answer.status_code == 410
         assert "already been accepted" in text(answer)
     assert User.objects.get(email=NEW).check_password(PASSWORD)
@@ -210,7 +243,7 @@ def test_link_is_good_for_a_day(
     invite()
     path = path_to()
     time_machine.move_to(now + timedelta(hours=24))
-    answer = client.post(path, {"password1": PASSWORD})
+    answer = client.post(path, {"name": "Nora", "password1": PASSWORD})
     assert (answer.status_code, "24 hours" in text(answer)) == (410, True)
     assert member(NEW, administrator) is None
 
@@ -221,7 +254,7 @@ def test_withdrawn_invitation_is_told(
     invitation = invite()
     path = path_to()
     invitations.withdraw(invitation=invitation, by=Actor.member(administrator), at=now)
-    answer = client.post(path, {"password1": PASSWORD})
+    answer = client.post(path, {"name": "Nora", "password1": PASSWORD})
     assert (answer.status_code, "withdrawn" in text(answer)) == (410, True)
 
 
@@ -242,7 +275,7 @@ def test_invitation_ends_with_its_inviter(
     invite()
     path = path_to()
     members.remove_member(membership=administrator, by=Actor.member(other), at=now)
-    answer = client.post(path, {"password1": PASSWORD})
+    answer = client.post(path, {"name": "Nora", "password1": PASSWORD})
     assert answer.status_code == 410
     assert "no longer an Administrator of the account" in text(answer)
     assert not User.objects.get(email=NEW).has_usable_password()
@@ -253,7 +286,7 @@ def test_removed_person_does_not_come_back_with_the_old_link(
 ) -> None:
     invite()
     path = path_to()
-    client.post(path, {"password1": PASSWORD})
+    client.post(path, {"name": "Nora", "password1": PASSWORD})
     joined = member(NEW, administrator)
     assert joined is not None
     members.remove_member(membership=joined, by=Actor.member(administrator), at=now)
@@ -268,7 +301,7 @@ def test_switched_off_person_does_not_join(
     path = path_to()
     operator = Actor.operator(through=EntryPoint.COMMAND)
     user_services.deactivate_user(user=User.objects.get(email=NEW), by=operator, at=now)
-    client.post(path, {"password1": PASSWORD})
+    client.post(path, {"name": "Nora", "password1": PASSWORD})
     assert member(NEW, administrator) is None
 
 
@@ -281,7 +314,7 @@ def test_damaged_link_is_told(client: Client, signed: str) -> None:
 
 def test_joining_leaves_events(client: Client, invite: Any) -> None:
     invite()
-    client.post(path_to(), {"password1": PASSWORD})
+    client.post(path_to(), {"name": "Nora", "password1": PASSWORD})
     joined = User.objects.get(email=NEW)
     kinds = AuditEvent.objects.filter(user=joined).order_by("pk").values_list("kind", flat=True)
     assert list(kinds) == ["invitation.accepted", "user.password_set", "sign_in.succeeded"]
@@ -297,7 +330,7 @@ def test_link_to_an_address_that_was_given_up_sets_no_password(
     sign_in_services.change_email(
         user=invited, email="moved@example.com", by=Actor.person(invited), at=now
     )
-    client.post(path, {"password1": PASSWORD})
+    client.post(path, {"name": "Nora", "password1": PASSWORD})
     invited.refresh_from_db()
     assert not invited.has_usable_password()
     assert not is_signed_in(client)
@@ -319,7 +352,7 @@ def test_invitation_that_is_withdrawn_at_the_last_moment_is_on_the_record(
 
     find_first = invitations.find
     monkeypatch.setattr(invitations, "find", find)
-    assert client.post(path, {"password1": PASSWORD}).status_code == 410
+    assert client.post(path, {"name": "Nora", "password1": PASSWORD}).status_code == 410
     assert AuditEvent.objects.get(kind="invitation.refused").details["code"] == "withdrawn"
     assert not User.objects.get(email=NEW).has_usable_password()
 
@@ -359,7 +392,7 @@ def test_each_opening_of_a_withdrawn_link_is_on_the_record_once(
     invitation, path = invite(), path_to()
     invitations.withdraw(invitation=invitation, by=Actor.member(administrator), at=now)
     client.get(path)
-    client.post(path, {"password1": PASSWORD})
+    client.post(path, {"name": "Nora", "password1": PASSWORD})
     assert [event.details["code"] for event in refusals()] == ["withdrawn", "withdrawn"]
 
 
@@ -406,5 +439,5 @@ def test_good_link_and_a_damaged_one_leave_no_refusal(client: Client, invite: An
 def test_form_of_another_site_is_refused(invite: Any, administrator: Membership) -> None:
     invite()
     browser = Client(enforce_csrf_checks=True)
-    assert browser.post(path_to(), {"password1": PASSWORD}).status_code == 403
+    assert browser.post(path_to(), {"name": "Nora", "password1": PASSWORD}).status_code == 403
     assert member(NEW, administrator) is None

@@ -228,13 +228,13 @@ def test_bad_address_is_told_and_written_to_by_nobody(browser: Client, email: st
 
 
 def test_open_browser_is_not_enough(client: Client, user: Membership) -> None:
-    client.post("/sign-in/", {"login": user.user.email, "password": PASSWORD})
+    client.force_login(user.user)
     assert ask(client)["Location"].startswith(AGAIN)
     assert not Mail.objects.exists()
 
 
 def test_wish_goes_on_after_signing_in_again(client: Client, user: Membership) -> None:
-    client.post("/sign-in/", {"login": user.user.email, "password": PASSWORD})
+    client.force_login(user.user)
     again = ask(client)["Location"]
     client.post(again, {"password": PASSWORD, "next": URL})
     assert path_in(mail_to(NEW))

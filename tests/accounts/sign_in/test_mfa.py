@@ -375,7 +375,7 @@ def test_removing_the_app_takes_the_codes_along(browser: Client, user: Membershi
 
 @pytest.mark.parametrize("path", [APP, f"{APP}remove/", f"{CODES}new/", f"{PASSKEYS}add/"])
 def test_open_browser_is_not_enough(client: Client, user: Membership, path: str) -> None:
-    sign_in(client, user)
+    client.force_login(user.user)
     Authenticator.objects.create(
         user=user.user,
         type=Authenticator.Type.RECOVERY_CODES,
@@ -388,7 +388,7 @@ def test_open_browser_is_not_enough(client: Client, user: Membership, path: str)
 
 
 def test_open_browser_is_not_enough_to_remove_a_passkey(client: Client, user: Membership) -> None:
-    sign_in(client, user)
+    client.force_login(user.user)
     key = Authenticator.objects.create(
         user=user.user, type=Authenticator.Type.WEBAUTHN, data={"name": "Phone"}
     )
@@ -404,8 +404,17 @@ def test_proof_is_good_for_five_minutes(browser: Client, time_machine: Any) -> N
     assert browser.get(APP)["Location"].startswith("/sign-in/again/")
 
 
-def test_wrong_password_proves_nothing(client: Client, user: Membership) -> None:
+def test_password_of_the_sign_in_is_a_proof_for_as_long(
+    client: Client, user: Membership, time_machine: Any
+) -> None:
     sign_in(client, user)
+    assert client.get(APP).status_code == 200
+    time_machine.move_to(time.time() + 301)
+    assert client.get(APP)["Location"].startswith("/sign-in/again/")
+
+
+def test_wrong_password_proves_nothing(client: Client, user: Membership) -> None:
+    client.force_login(user.user)
     client.post("/sign-in/again/", {"password": "wrong"})
     assert client.get(APP)["Location"].startswith("/sign-in/again/")
 

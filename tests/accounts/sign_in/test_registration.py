@@ -185,7 +185,7 @@ def test_owner_of_an_impersonated_address_takes_it_back(client: Client) -> None:
     owner = Client()
     owner.post("/password/forgotten/", {"email": ANN})
     path = owner.get(path_in(mail_to(ANN)))["Location"]
-    owner.post(path, {"password1": PASSWORD, "password2": PASSWORD})
+    owner.post(path, {"name": "Nora", "password1": PASSWORD, "password2": PASSWORD})
     sign_in(owner)
     assert is_signed_in(owner)
     stranger = {"login": ANN, "password": "the password of a stranger"}
@@ -220,7 +220,7 @@ def test_invited_person_is_let_in_by_no_password_that_a_stranger_signs_up_with(
 ) -> None:
     sign_up(client, password1="the password of a stranger")
     invitation = next(path_in(each) for each in mails_to(ANN) if "Invitation" in each.subject)
-    Client().post(invitation, {"password1": PASSWORD})
+    Client().post(invitation, {"name": "Nora", "password1": PASSWORD})
     client.post("/sign-in/", {"login": ANN, "password": "the password of a stranger"})
     assert not is_signed_in(client)
 
@@ -302,6 +302,13 @@ def test_bad_form_is_told_and_makes_nothing(client: Client, field: dict[str, str
     assert not User.objects.exists()
     assert not Account.objects.exists()
     assert not Mail.objects.exists()
+
+
+def test_each_empty_field_says_what_to_enter(client: Client) -> None:
+    page = sign_up(client, account_name="", email="", password1="").content.decode()
+    for sentence in ("Enter the company name.", "Enter an email address.", "Enter a passw"):
+        assert sentence in page
+    assert "This field is required." not in page
 
 
 def test_password_is_not_sent_back(client: Client) -> None:

@@ -71,6 +71,19 @@ def test_password_can_be_chosen_instead(client: Client, maria: Membership) -> No
     assert ASKS_FOR_PASSWORD in lead_on(client, "maria@example.com", way="password")
 
 
+def test_page_has_one_primary_button_and_a_link_to_address_and_password_at_once(
+    client: Client,
+) -> None:
+    page = client.get(PAGE, {"next": "/profile/"}).content.decode()
+
+    assert page.count("button--primary") == 1
+    assert 'href="/sign-in/?next=%2Fprofile%2F&amp;way=password"' in page
+    both = client.get(PAGE, {"next": "/profile/", "way": "password"}).content.decode()
+    assert ASKS_FOR_PASSWORD in both
+    assert 'name="login"' in both
+    assert 'name="next"' in both
+
+
 def test_way_to_the_provider_leads_back_to_the_page_that_was_asked_for(
     client: Client, domain: Domain
 ) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 from django.utils.html import strip_tags
+from django.utils.translation import gettext
 
 from accounts.models import AuditEvent, Membership, User
 from tests.conftest import Issue, SignIn
@@ -53,6 +55,13 @@ def test_person_changes_their_profile(browser: Client, user: Membership) -> None
     assert facts(user) == ("Maria Okafor", "Europe/Berlin", "en", "+49 (30) 1234-56")
     event = AuditEvent.objects.get(kind="profile.changed")
     assert (event.user, event.subject_id) == (user.user, user.user_id)
+
+
+def test_change_of_language_is_told_in_the_new_one(browser: Client) -> None:
+    page = text(browser.post(URL, {**FORM, "language": "ru"}, follow=True))
+    with translation.override("ru"):
+        assert gettext("Your profile was saved.") in page
+    assert "Your profile was saved." not in page
 
 
 def test_name_may_be_empty(browser: Client, user: Membership) -> None:
@@ -105,6 +114,38 @@ def test_bad_field_is_told_and_nothing_changes(
     assert "to continue" in text(answer)
     assert facts(user) == before
     assert not AuditEvent.objects.filter(kind="profile.changed").exists()
+
+
+def test_time_zones_are_in_groups_with_offsets_and_no_zone_twice(browser: Client) -> None:
+    page = browser.get(URL).content.decode()
+    assert '<optgroup label="Asia">' in page
+    assert re.search(r'<option value="Asia/Kolkata">Kolkata \(UTC\+05:30\)</option>', page)
+    assert re.search(r'value="America/Caracas">Caracas \(UTC−04:00\)<', page)
+    for former in ("Asia/Calcutta", "Europe/Kiev", "US/Pacific", "Etc/GMT"):
+        assert former not in page
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        ("Asia/Calcutta", "Asia/Kolkata"),
+        ("Europe/Kiev", "Europe/Kyiv"),
+        ("US/Pacific", "America/Los_Angeles"),
+    ],
+)
+def test_former_name_of_a_zone_is_understood(
+    browser: Client, user: Membership, former: str, present: str
+) -> None:
+    browser.post(URL, {**FORM, "time_zone": former})
+    assert facts(user)[1] == present
+
+
+def test_zone_that_is_in_no_list_stays_with_who_has_it(browser: Client, user: Membership) -> None:
+    User.objects.filter(pk=user.user_id).update(time_zone="Etc/GMT+5")
+    page = browser.get(URL).content.decode()
+    assert '<option value="Etc/GMT+5" selected>' in page
+    browser.post(URL, {**FORM, "time_zone": "Etc/GMT+5"})
+    assert facts(user)[1] == "Etc/GMT+5"
 
 
 @pytest.mark.parametrize("missing", ["time_zone", "language"])

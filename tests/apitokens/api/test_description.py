@@ -1,8 +1,11 @@
 """The API's description and documentation, and the portal's health."""
 
+import ast
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from unittest.mock import Mock
 
@@ -10,8 +13,10 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test import Client
 
+from accounts.models import Membership
 from config.api_docs import page
 from notifications.health import report
+from tests.conftest import SignIn
 from tests.described import resolved
 
 ROUTES = {
@@ -145,6 +150,36 @@ def test_documentation_page_shows_every_call(client: Client) -> None:
     page = answer.content.decode()
     for path in ROUTES:
         assert path in page or path.replace("{", "&#123;") in page
+
+
+@pytest.mark.django_db
+def test_examples_are_for_the_readers_account_and_strangers_get_a_placeholder(
+    client: Client, user: Membership, sign_in: SignIn
+) -> None:
+    strangers = unescape(client.get("/iam/docs").content.decode())
+    assert "/iam/clients/{client_id}/tokens'" in strangers
+
+    sign_in(client, user)
+    own = unescape(client.get("/iam/docs").content.decode())
+
+    for line in (
+        f"/iam/clients/{user.account_id}/tokens'",
+        f'/iam/clients/{user.account_id}/tokens", {{',
+        f'requests.get(\n    "http://localhost:8000/iam/clients/{user.account_id}/tokens",',
+        f'json={{"client_id": {user.account_id}, "email"',
+    ):
+        assert line in own
+    assert "/iam/clients/{client_id}/tokens'" not in own
+
+
+def test_examples_of_python_and_javascript_can_be_read_by_their_languages() -> None:
+    for group in page.reference_for(7)["groups"]:
+        for operation in group["operations"]:
+            texts = {each.language: each.text for each in operation["examples"]}
+            assert list(texts) == ["curl", "python", "javascript"]
+            ast.parse(texts["python"])
+            assert texts["javascript"].count("(") == texts["javascript"].count(")")
+            assert shlex.split(texts["curl"])[0] == "curl"
 
 
 def test_page_shows_each_shape_of_an_answer_that_has_several() -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Membership
+from accounts.roles import Role
 from notifications.kinds import (
     CERTIFICATE_ENDING,
     KINDS,
@@ -14,25 +15,21 @@ from notifications.kinds import (
     TOKEN_EXPIRING,
     TOKEN_USED_FROM_NEW_ADDRESS,
     Channel,
+    Kind,
 )
 from notifications.models import Preference
 from notifications.preferences.services import settings_of, turn_off
 from notifications.recipients import Person
 from tests.conftest import SignIn
-from tests.factories import ACCOUNT_ID, MembershipFactory
+from tests.factories import ACCOUNT_ID, ConnectionFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
 SETTINGS = f"/accounts/{ACCOUNT_ID}/notifications/settings/"
+# What can reach a user of an account without single sign-on.
 BOXES = [
     f"{kind.code}-{channel}"
-    for kind in (
-        TOKEN_EXPIRING,
-        TOKEN_CHANGED_BY_OTHERS,
-        TOKEN_USED_FROM_NEW_ADDRESS,
-        STAYED_AWAY,
-        CERTIFICATE_ENDING,
-    )
+    for kind in (TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS)
     for channel in Channel
 ]
 
@@ -94,7 +91,14 @@ def test_what_is_checked_is_what_comes(browser: Client, user: Membership) -> Non
     present = settings_of(person(user))
     assert present.allows_any
     on = [f"{kind}-{channel}" for (kind, channel), is_on in present.is_on.items() if is_on]
-    assert on == ["token_expiring-portal"]
+    unshown = {TOKEN_USED_FROM_NEW_ADDRESS, STAYED_AWAY, CERTIFICATE_ENDING}
+    untouched = [
+        f"{kind.code}-{channel}"
+        for kind in KINDS.values()
+        if kind in unshown
+        for channel in Channel
+    ]
+    assert on == ["token_expiring-portal", *untouched]
 
 
 def test_the_page_shows_what_was_chosen(browser: Client, user: Membership) -> None:
@@ -144,7 +148,35 @@ def test_a_forged_form_saves_nothing(browser: Client, number: str) -> None:
 def test_kinds_that_do_not_exist_are_ignored(browser: Client, user: Membership) -> None:
     save(browser, user, "allows_any", "everything-email", "token_expiring-pigeon")
     kinds = set(Preference.objects.values_list("kind", flat=True))
-    assert kinds == {"", *KINDS}
+    assert kinds == {"", TOKEN_EXPIRING.code, TOKEN_CHANGED_BY_OTHERS.code}
+
+
+@pytest.mark.parametrize(
+    ("role", "has_sso", "shown"),
+    [
+        (Role.USERS, False, {TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS}),
+        (Role.USERS, True, {TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS, STAYED_AWAY}),
+        (Role.ADMINISTRATORS, False, set(KINDS.values()) - {STAYED_AWAY, CERTIFICATE_ENDING}),
+        (Role.ADMINISTRATORS, True, set(KINDS.values())),
+    ],
+)
+def test_page_offers_only_what_can_reach_the_person(
+    client: Client, sign_in: SignIn, role: Role, has_sso: bool, shown: set[Kind]
+) -> None:
+    member = MembershipFactory.create(role=role)
+    if has_sso:
+        ConnectionFactory.create(account=member.account)
+    sign_in(client, member)
+    page = client.get(f"/accounts/{member.account_id}/notifications/settings/")
+    assert set(page.context["form"].kinds) == shown
+
+
+def test_what_cannot_reach_the_person_now_is_kept_for_later(
+    browser: Client, user: Membership
+) -> None:
+    turn_off(person(user), CERTIFICATE_ENDING, Channel.EMAIL)
+    save(browser, user, "allows_any", f"{CERTIFICATE_ENDING.code}-email")
+    assert not settings_of(person(user)).is_on[CERTIFICATE_ENDING.code, Channel.EMAIL]
 
 
 def test_saving_needs_the_form_of_the_page(user: Membership, sign_in: SignIn) -> None:

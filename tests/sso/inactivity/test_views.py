@@ -102,11 +102,14 @@ def test_it_is_for_administrators_only(
     assert connection.idle_action == InactivityAction.NOTHING
 
 
-def test_page_requires_recent_reauthentication(
+def test_only_changing_the_rule_requires_recent_reauthentication(
     client: Client, connection: Connection, administrator: Membership, sign_in: SignIn
 ) -> None:
     sign_in(client, administrator)
-    assert client.get(PAGE)["Location"].startswith("/sign-in/again/")
+    assert client.get(PAGE).status_code == 200
+    assert client.post(PAGE, FORM)["Location"].startswith("/sign-in/again/")
+    connection.refresh_from_db()
+    assert connection.idle_action == InactivityAction.NOTHING
 
 
 def test_account_without_a_provider_has_no_such_page(

@@ -177,3 +177,14 @@ def test_password_proves_nothing_where_single_sign_on_is_forced(
     client.post(reverse("account_reauthenticate"), {"password": PASSWORD, "next": page})
 
     assert (client.get(page).status_code == 302) is is_forced
+
+
+@pytest.mark.parametrize("is_forced", [True, False])
+def test_password_of_the_sign_in_proves_nothing_once_single_sign_on_is_forced(
+    client: Client, trusted: Connection, maria: Membership, is_forced: bool
+) -> None:
+    """A session goes on when the rule begins; what it has proved does not."""
+    client.post(reverse("account_login"), {"login": maria.user.email, "password": PASSWORD})
+    Connection.objects.update(is_forced=is_forced)
+
+    assert (client.get(DANGEROUS).status_code == 302) is is_forced

@@ -1,0 +1,22 @@
+"""Context processor of what every page begins with: theme and language, and their choices."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from accounts.appearance.themes import Theme, theme_of
+
+
+def appearance(request: HttpRequest) -> dict[str, Any]:
+    """Add `theme`, "" where the system decides, the choices of both, and `this_page`: where a form
+    leads that comes back here. No choices on pages of requests that were refused before they were
+    read: such a page has no CSRF cookie to send a form with."""
+    theme = theme_of(request)
+    is_read = hasattr(request, "user")
+    return {
+        "theme": "" if theme is Theme.SYSTEM else theme.value,
+        "theme_choices": [(each, each is theme) for each in Theme] if is_read else [],
+        "language_choices": settings.LANGUAGES,
+        "this_page": request.get_full_path() if request.method == "GET" else request.path,
+    }
