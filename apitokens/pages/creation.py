@@ -7,27 +7,48 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.http.stale_forms import sent_again_to
 from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import APIToken
+from apitokens.pages.drafts import drop_draft, keep_draft, take_draft
 from apitokens.pages.forms import FIELDS, TokenForm
 from apitokens.pages.reveal import prepare
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
 
 HTML, JSON = "text/html", "application/json"
+NOT_CREATED = gettext_noop(
+    "You signed in again after this page was opened, so nothing was created yet. "
+    "Check the form and choose Create again."
+)
 
 
+@keep_draft
+@never_cache
+@member_required
+def create_again(request: MemberRequest) -> HttpResponse:
+    """The form as it was sent from a page that is out of date: it creates nothing, and what was
+    typed is still there."""
+    form = TokenForm(request.POST, own_role=request.member.held_role)
+    messages.warning(request, _(NOT_CREATED))
+    return _form_page(request, form, status=403)
+
+
+@sent_again_to(create_again)
 @require_http_methods(["GET", "HEAD", "POST"])
+@keep_draft
 @never_cache
 @member_required
 def create(request: MemberRequest) -> HttpResponse:
     """Create API token: the form, and the dialog that shows the token once."""
-    sent = request.POST if request.method == "POST" else None
-    form = TokenForm(sent, own_role=request.member.held_role)
+    if request.method != "POST":
+        return _empty_form(request)
+    form = TokenForm(request.POST, own_role=request.member.held_role)
     if form.is_valid():
         try:
             return _issue(request, form)
@@ -36,23 +57,7 @@ def create(request: MemberRequest) -> HttpResponse:
             return render(request, page, {"token": already.token}, status=409)
         except ValidationError as refusal:
             _word(refusal, form)
-    return _form_page(request, form, status=400 if form.is_bound else 200)
-
-
-@never_cache
-@member_required
-def create_again(request: MemberRequest) -> HttpResponse:
-    """The form as it was sent from a page that is out of date: it creates nothing, and what was
-    typed is still there."""
-    form = TokenForm(request.POST, own_role=request.member.held_role)
-    messages.warning(
-        request,
-        _(
-            "You signed in again after this page was opened, so nothing was created yet. "
-            "Check the form and choose Create again."
-        ),
-    )
-    return _form_page(request, form, status=403)
+    return _form_page(request, form, status=400)
 
 
 @require_safe
@@ -95,6 +100,17 @@ def _issue(request: MemberRequest, form: TokenForm) -> HttpResponse:
         at=timezone.now(),
     )
     return reveal.show(issued.key)
+
+
+def _empty_form(request: MemberRequest) -> HttpResponse:
+    """The form, but for what was typed before signing in again."""
+    draft = take_draft(request)
+    if draft:
+        messages.warning(request, _(NOT_CREATED))
+    form = TokenForm(initial=draft, own_role=request.member.held_role)
+    page = _form_page(request, form, status=200)
+    drop_draft(request, page)
+    return page
 
 
 def _form_page(request: MemberRequest, form: TokenForm, *, status: int) -> HttpResponse:
