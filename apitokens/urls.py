@@ -1,11 +1,12 @@
 from django.urls import path
 
-from apitokens.pages import creation
+from apitokens.pages import creation, usage
 from apitokens.pages import views as pages
 
 app_name = "apitokens"
 urlpatterns = [
     path("", pages.list_tokens, name="list"),
+    path("usage/", usage.usage, name="usage"),
     path("create/", creation.create, name="create"),
     path("of/<int:user_id>/delete/", pages.delete_all, name="delete_all"),
     path("<int:pk>/", pages.token, name="token"),
