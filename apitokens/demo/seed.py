@@ -258,7 +258,7 @@ def _uses(token: APIToken, *, last: datetime, at: datetime) -> Iterator[Use]:
             return
         times = (number * number * 7 + len(token.name) * 13) % 140 + 20
         yield Use(token.pk, address, moment, moment, times // (1 if moment.weekday() < 5 else 10))
-        if number % 9 == 4:  # noqa: PLR2004  # any will do
+        if number % 9 == 4:  # any will do
             yield Use(token.pk, None, moment, moment, 0, refused=times // 6)
 
 

@@ -23,6 +23,7 @@ EVENTS: dict[str, Promise] = {
     "token.deleted": _("Deleted"),
     "token.delete_refused": _("Somebody without permission tried to delete it"),
     "token.used_from_new_address": _("Used from a new address"),
+    "token.looked_up": _("Looked up by the whole token"),
 }
 FIRST_USE = _("Used for the first time")
 REFUSALS: dict[str, Promise] = {

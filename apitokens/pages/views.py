@@ -24,6 +24,7 @@ from apitokens.pages.detail import token_detail
 from apitokens.pages.listing import listing, row
 from apitokens.tokens import services as token_services
 
+
 @require_safe
 @never_cache
 @member_required

@@ -24,6 +24,7 @@ from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 
+
 @pytest.fixture
 def browser(client: Client, user: Membership, sign_in: SignIn) -> Client:
     """The browser of the member with the role Users."""

@@ -335,7 +335,10 @@ def test_period_of_a_page_from_yesterday_means_the_date_that_it_showed(
     browser: Client, time_machine: TimeMachineFixture
 ) -> None:
     form = filled_in(
-        **{"name": "", "expiration": "date", "expires_in": IN_A_WEEK, "expires_on": IN_A_YEAR},
+        name="",
+        expiration="date",
+        expires_in=IN_A_WEEK,
+        expires_on=IN_A_YEAR,
         **{"initial-expires_on": IN_A_YEAR},
     )
     time_machine.move_to("2027-03-02T22:00:00Z")

@@ -3,8 +3,8 @@
 from textwrap import dedent
 from typing import NamedTuple
 
-from django.utils.translation import gettext_lazy as _
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 VARIABLE = "API_TOKEN"
 """The environment variable that programs read: a token does not belong into source code."""
