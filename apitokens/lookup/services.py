@@ -69,9 +69,7 @@ def _key_in(text: str) -> Key:
             code="id_alone",
         )
     raise ValidationError(
-        _(
-            "This isn't a whole API token. Check that it was copied from its first to its last digit."
-        ),
+        _("This isn't a whole API token. Check that nothing is missing at its beginning or end."),
         code="malformed",
     )
 

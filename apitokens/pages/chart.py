@@ -1,4 +1,4 @@
-"""A chart of thirty days of use, with refused uses beside good ones. Pure: numbers become shapes."""
+"""A chart of thirty days of use, with refused uses on the good ones. Pure: shapes of numbers."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta

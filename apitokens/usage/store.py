@@ -194,7 +194,7 @@ def _add_to_days(uses: Iterable[Use]) -> None:
     rows = ", ".join(["(%s, %s, %s, %s)"] * len(values))
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO apitokens_tokenuseday AS known (token_id, day, count, refused) "
+            "INSERT INTO apitokens_tokenuseday AS known (token_id, day, count, refused) "  # noqa: S608  # names of ours
             f"VALUES {rows} "
             "ON CONFLICT (token_id, day) DO UPDATE SET count = known.count + excluded.count, "
             "refused = known.refused + excluded.refused",

@@ -20,8 +20,8 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.roles import Role
 from accounts.tenancy.decorators import MemberRequest
 from apitokens.keys import Key
-from apitokens.pages.creation.samples import samples
 from apitokens.pages.listing import listing
+from apitokens.pages.samples import samples
 
 logger = logging.getLogger(__name__)
 

@@ -172,7 +172,7 @@ def test_token_that_was_only_refused_has_a_chart(
 
 
 def test_description_begins_right_behind_its_label(browser: Client, token: APIToken) -> None:
-    assert '<dd class="paragraphs" dir="auto">Ask Jo\nbefore' in _html(browser, token)
+    assert '<span class="paragraphs" dir="auto">Ask Jo\nbefore' in _html(browser, token)
 
 
 def test_token_that_was_never_used_has_no_chart(browser: Client, token: APIToken) -> None:
