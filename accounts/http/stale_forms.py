@@ -1,4 +1,4 @@
-"""Forms that were opened before the person signed in again: their CSRF token is not good any more."""
+"""Forms that were opened before the person signed in again: their CSRF token is out of date."""
 
 from collections.abc import Callable
 from typing import TypeVar

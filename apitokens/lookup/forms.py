@@ -27,7 +27,7 @@ class LookUpForm(forms.Form):
     token = forms.CharField(
         label=_("API token"),
         max_length=LONGEST,
-        help_text=_("The whole token, or a line of a log with the token in it."),
+        help_text=_("The whole token, or a log line that contains it."),
         error_messages={
             "required": _("Paste a token."),
             "max_length": _("This text is too long. Paste the token alone."),

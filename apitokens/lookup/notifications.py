@@ -18,7 +18,7 @@ def tell(request: HttpRequest, token: APIToken) -> None:
         "role": token.held_role.label,
     }
     if status is Status.ACTIVE:
-        advice = _("The pasted text is the whole token, and it works. If it leaked, delete it now.")
+        advice = _("The token is complete and works. If it leaked, delete it now.")
         messages.warning(request, f"{words} {advice}")
     else:
         messages.info(request, f"{words} {_NO_LONGER[status]}")

@@ -65,11 +65,11 @@ def _key_in(text: str) -> Key:
         return key
     if _ID_ALONE.fullmatch(text.strip()):
         raise ValidationError(
-            _("This is only the ID. Paste the whole token, with all that follows the ID."),
+            _("This is only the ID. Paste the whole token, including the part after $."),
             code="id_alone",
         )
     raise ValidationError(
-        _("This isn't a whole API token. Check that nothing is missing at its beginning or end."),
+        _("This isn't a complete API token. Check that nothing is missing at the start or end."),
         code="malformed",
     )
 

@@ -18,7 +18,7 @@ class Sample(NamedTuple):
     key: str
     label: str | Promise
     text: str
-    is_secret: bool
+    is_secret: bool = False
     """Whether the token is in it."""
 
 
@@ -43,16 +43,16 @@ def samples(token: str, *, account_id: int, base_url: str) -> list[Sample]:
 def copies(token: APIToken, *, base_url: str) -> list[Sample]:
     """For a token whose secret nobody has here. The programs ask for the token itself."""
     page = reverse("apitokens:token", kwargs={"account_id": token.account_id, "pk": token.pk})
-    texts: list[tuple[str, str | Promise, str]] = [
-        ("id", _("ID"), str(token.pk)),
-        ("link", _("Link"), f"{base_url}{page}"),
-        ("curl", "curl", f"curl -H \"Authorization: APIKey ${VARIABLE}\" '<url>'"),
-        ("python", "Python", _PYTHON),
-        ("javascript", "JavaScript", _JAVASCRIPT),
-        ("json", "JSON", _json(token)),
-    ]
     url = f"{base_url}/iam/clients/{token.account_id}/tokens/{token.pk}"
-    return [Sample(key, label, _fill(text, url=url), False) for key, label, text in texts]
+    curl = f"curl -H \"Authorization: APIKey ${VARIABLE}\" '{url}'"
+    return [
+        Sample("id", _("ID"), str(token.pk)),
+        Sample("link", _("Link"), f"{base_url}{page}"),
+        Sample("curl", "curl", curl),
+        Sample("python", "Python", _fill(_PYTHON, url=url)),
+        Sample("javascript", "JavaScript", _fill(_JAVASCRIPT, url=url)),
+        Sample("json", "JSON", _json(token)),
+    ]
 
 
 def _fill(text: str, *, url: str, token: str = "") -> str:
