@@ -92,13 +92,13 @@ def keep_tokens_out_of_addresses(get_response: Handler) -> Handler:
                 led.set_cookie(SECRET_REMOVED, "1", max_age=30, path=request.path, samesite="Lax")
                 return led
         response = get_response(request)
-        if SECRET_REMOVED in request.COOKIES and _repeats_query(request):
+        if request.COOKIES.get(SECRET_REMOVED) and _repeats_query(request):
             response.delete_cookie(SECRET_REMOVED, path=request.path, samesite="Lax")
         return response
 
     def process_view(request: HttpRequest, *_view: Any) -> None:
         # Only for who is signed in: a message is kept in the session, and strangers need none.
-        if SECRET_REMOVED in request.COOKIES and request.user.is_authenticated:
+        if request.COOKIES.get(SECRET_REMOVED) and request.user.is_authenticated:
             messages.info(
                 request,
                 _(

@@ -195,7 +195,7 @@ def test_two_tabs_keep_to_their_accounts(visit: Visits, scripts: bool) -> None:
     expect(there).to_have_url(re.compile(r"/accounts/(?!1/)\d+/api-tokens/$"))
 
     here.get_by_label("Token name").fill(name)
-    here.get_by_text("30 days").click()
+    here.get_by_label("30 days").check()
     here.get_by_role("button", name="Create", exact=True).click()
     here.get_by_role("link", name="OK, I've copied token").click()
 
