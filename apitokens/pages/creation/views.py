@@ -17,7 +17,7 @@ from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import APIToken
 from apitokens.pages.creation.drafts import drop_draft, keep_draft, take_draft
 from apitokens.pages.creation.forms import FIELDS, TokenForm
-from apitokens.pages.creation.reveal import prepare
+from apitokens.pages.reveal import prepare
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
 

@@ -21,15 +21,15 @@ from django.urls import reverse
 from accounts.models import Membership
 from apitokens.keys import Key
 from apitokens.models import APIToken
-from apitokens.pages.creation.reveal import Reveal
 from apitokens.pages.listing import listing
+from apitokens.pages.reveal import Reveal
 from tests.config.database.conftest import API, CREATE, FORM, NEW
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-REVEAL = "apitokens.pages.creation.reveal"
+REVEAL = "apitokens.pages.reveal"
 TOKEN = re.compile(r"[1-9][0-9]{8}\$[0-9a-f]{72}")
 VERIFIER = re.compile(r"verifier_[1-9][0-9]{8}_[0-9a-f]{72}")
 
