@@ -38,7 +38,8 @@ MOST_FIELDS = 20
 _KEY_BEGINS = re.compile(keys.VERIFIER)
 Fields = dict[str, list[str]]
 IN_THE_ADDRESS = (
-    "Send the token in the body: addresses end up in logs. Whoever reads them has this one now."
+    "Send the token in the body: addresses end up in logs. Anyone who can read those logs now "
+    "has this token."
 )
 
 
@@ -102,7 +103,7 @@ def _shown_in_form(fields: Fields) -> str:
 def _refuse_two_ways(fields: Fields) -> None:
     """A client may show itself in one way only (RFC 6749, 2.3)."""
     if "client_secret" in fields:
-        raise BadQuestion(400, "Show your verifier key once: in the header or in the form.")
+        raise BadQuestion(400, "Send your verifier key once: in the header or in the form.")
 
 
 @sensitive_variables()
@@ -140,7 +141,7 @@ def _fields(request: HttpRequest) -> Fields:
         text = request.body.removeprefix(BOM_UTF8).decode(errors="replace")
         return parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise BadQuestion(400, "Send fewer fields: only token is looked at.") from None
+        raise BadQuestion(400, "Send fewer fields: only token is used.") from None
 
 
 @sensitive_variables()
@@ -151,7 +152,7 @@ def _asked_token(request: HttpRequest, fields: Fields) -> str:
     tokens = fields.get("token", [])
     token = tokens[0].strip(SURROUNDING) if len(tokens) == 1 else ""
     if not token:
-        raise BadQuestion(400, "Send the token that you ask about in the field token, once.")
+        raise BadQuestion(400, "Send the token to check in the field token, once.")
     return token
 
 

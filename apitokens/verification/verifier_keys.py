@@ -158,4 +158,6 @@ def _record_use(key: keys.Key, row: VerifierKey, *, at: datetime, address: str |
 
 def _operators_only(by: Actor) -> None:
     if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal make and delete verifier keys."))
+        raise PermissionDenied(
+            _("Only operators of the portal can create and delete verifier keys.")
+        )

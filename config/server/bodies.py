@@ -22,10 +22,12 @@ from django.conf import settings
 from config.server.responses import WSGIApplication, respond
 
 LENGTH_REQUIRED = (
-    "Send the length of the body in the header Content-Length: it cannot be read without."
+    "Send the length of the body in the Content-Length header: the body can't be read without it."
 )
-BROKE_OFF = "The body of the request did not arrive whole. Nothing has changed: send it again."
-TOO_MANY = "Many requests are being received just now. Nothing has changed: try again in a second."
+BROKE_OFF = "The request body arrived incomplete. Nothing was changed: send it again."
+TOO_MANY = (
+    "Too many requests are being received right now. Nothing was changed: try again in a second."
+)
 MOST_READING = 6
 """Requests that read their bodies; together with passwords that are hashed they leave a few of the
 threads that serve requests (WEB_THREADS) to others."""

@@ -176,7 +176,7 @@ def test_unknown_address_is_limited_alike() -> None:
 def test_person_is_told_of_a_new_password(client: Client, user: Membership) -> None:
     ask(client, user.user.email)
     set_password(client, open_link(client, user.user.email))
-    assert mail_to(user.user.email).subject == "You have a new password"
+    assert mail_to(user.user.email).subject == "Your password was reset"
 
 
 def test_new_password_ends_sessions_and_short_lived_tokens(

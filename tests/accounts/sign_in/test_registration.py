@@ -151,7 +151,7 @@ def test_known_address_makes_no_second_user_and_no_account(user: Membership) -> 
 def test_person_is_told_that_their_address_was_used_again(user: Membership) -> None:
     sign_up(Client(), user.user.email)
     mail = mail_to(user.user.email)
-    assert mail.subject == "You have a user already"
+    assert mail.subject == "You are already registered"
     assert path_in(mail) == "/password/forgotten/"
 
 

@@ -149,7 +149,7 @@ def test_read_only_database_is_read_and_its_connection_is_dropped(
     assert connection.connection is not None
     assert browser.get("/healthz").json()["status"] == "read only"
 
-    assert "only be read" in unavailable(browser.post(CREATE, FORM))
+    assert "read-only" in unavailable(browser.post(CREATE, FORM))
     close_old_connections()  # as at the end of each request
 
     assert connection.connection is None
@@ -223,7 +223,7 @@ def test_locked_file_is_said_and_verification_does_not_wait_for_it(
     other.execute("BEGIN IMMEDIATE")
     try:
         assert api(key).get("/iam/auth/verify").status_code == 200
-        assert "others are changing" in unavailable(browser.post(CREATE, FORM))
+        assert "someone else is changing" in unavailable(browser.post(CREATE, FORM))
         monkeypatch.setattr("config.database.limits.SQLITE_SECONDS", 25)  # and nobody waits so long
         connection.close()
         with ExitStack() as waiting:
