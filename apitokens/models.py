@@ -285,7 +285,7 @@ class TokenUseDay(models.Model):
     day = models.DateField(_("day"))
     count = models.PositiveBigIntegerField(_("uses"))
     # No positive one: its check would read the whole table while it is locked.
-    refused = models.BigIntegerField(_("refused uses"), default=0, db_default=0)
+    refused = models.BigIntegerField(_("rejected uses"), default=0, db_default=0)
 
     class Meta:
         verbose_name = _("usage day")

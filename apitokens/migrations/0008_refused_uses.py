@@ -8,6 +8,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "tokenuseday",
             "refused",
-            models.BigIntegerField("refused uses", default=0, db_default=0),
+            models.BigIntegerField("rejected uses", default=0, db_default=0),
         ),
     ]

@@ -148,8 +148,8 @@ def test_usage_is_told_in_numbers_too(browser: Client, token: APIToken, now: dat
     store_usage([Use(token.pk, None, now, now, 0, refused=56)])
     text = page(browser, token)
     assert "1,234 uses" in text
-    assert "56 refused" in text
-    assert re.search(r"Day \(UTC\) Uses Refused .*? 1,234 56 .*? 0 0 ", text)
+    assert "56 rejected" in text
+    assert re.search(r"Day \(UTC\) Uses Rejected .*? 1,234 56 .*? 0 0 ", text)
 
 
 def test_each_day_can_be_reached_by_its_own_radio_button(
@@ -168,7 +168,7 @@ def test_token_that_was_only_refused_has_a_chart(
     browser: Client, token: APIToken, now: datetime
 ) -> None:
     store_usage([Use(token.pk, None, now, now, 0, refused=2)])
-    assert "2 refused" in page(browser, token)
+    assert "2 rejected" in page(browser, token)
     assert "Not used yet" in page(browser, token)
 
 

@@ -42,7 +42,7 @@ def test_uses_of_all_tokens_are_added_up(
     for member, times in ((user, 1000), (engineer, 234)):
         use(issue(member).token, now, times, refused=3)
     assert "1,234 uses" in page(browser)
-    assert "6 refused" in page(browser)
+    assert "6 rejected" in page(browser)
 
 
 def test_five_tokens_are_told_the_most_used_first(
