@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("apitokens", "0007_pepper_checks")]
+    dependencies = [("apitokens", "0008_wording")]
 
     operations = [
         migrations.AddField(
