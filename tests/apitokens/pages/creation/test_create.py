@@ -315,7 +315,7 @@ def test_period_or_date_counts_without_scripts(
     ("period", "typed", "sentence"),
     [
         (IN_A_WEEK, "2027-06-05", "This isn't the period you chose. Check the date."),
-        ("2020-01-01", IN_A_YEAR, "This date has passed."),
+        ("2020-01-01", IN_A_YEAR, "This date is in the past."),
         ("soon", IN_A_YEAR, "Choose the token's expiration date."),
         ("\0", "", "Choose the token's expiration date."),
     ],
@@ -365,7 +365,7 @@ def test_all_mistakes_are_told_together_each_in_its_own_words(browser: Client) -
     for sentence in (
         "Enter a name.",
         "Can't create token with role Administrators",
-        "This date has passed. Choose a later one.",
+        "This date is in the past. Choose a later one.",
     ):
         assert sentence in said
 
@@ -587,7 +587,7 @@ def test_form_with_nothing_in_it_is_told_what_it_lacks(browser: Client) -> None:
     answer = browser.post(URL, {})
     assert answer.status_code == 400
     assert "Enter a name." in text(answer)
-    assert "Fix 3 problems to continue" in text(answer)
+    assert "Fix 4 problems to continue" in text(answer)
 
 
 def test_what_was_typed_is_still_there_after_a_refusal(browser: Client) -> None:
