@@ -13,6 +13,7 @@ name_events(
         "token.all_deleted": _("All of a user's API tokens deleted"),
         "token.delete_refused": _("API token deletion rejected"),
         "token.refused": _("API token rejected"),
+        "token.looked_up": _("API token looked up"),
         "token.used_from_new_address": _("API token used from a new IP address"),
         "token.digests_purged": _("Deleted-token digests purged"),
         "verifier.issued": _("Verifier key created"),

@@ -286,24 +286,31 @@ def _refuse_bad_facts(
         token.clean_fields(exclude=["digest", "pepper"])
     except ValidationError as refusal:
         errors = {**refusal.error_dict}
-    if token.role in Role.values and not ceiling.covers(token.held_role):
-        errors["role"] = [
-            ValidationError(
-                _("Can't create token with role %(role)s"),
-                code="role_too_high",
-                params={"role": token.held_role.label},
-            )
-        ]
-    late = _expiration_error(token.expires_at, ends_at=ends_at, at=at)
+    if token.role in Role.values and (error := role_error(token.held_role, ceiling=ceiling)):
+        errors["role"] = [error]
+    late = expiration_error(token.expires_at, ends_at=ends_at, at=at)
     if late is not None:
         errors["expires_at"] = [late]
     if errors:
         raise ValidationError(errors)
 
 
-def _expiration_error(
+def role_error(role: Role, *, ceiling: Role) -> ValidationError | None:
+    """The refusal of a role that is stronger than the strongest to be given away."""
+    if ceiling.covers(role):
+        return None
+    return ValidationError(
+        _("Can't create token with role %(role)s"),
+        code="role_too_high",
+        params={"role": role.label},
+    )
+
+
+def expiration_error(
     expires_at: datetime | None, *, ends_at: datetime | None, at: datetime
 ) -> ValidationError | None:
+    """The refusal of an expiration that has passed, is too far, or is after that of the token that
+    acts (`ends_at`)."""
     if expires_at is not None and expires_at <= at:
         return ValidationError(_("This date is in the past. Choose a later one."), code="past")
     if expires_at is not None and expires_at > at + LONGEST_LIFE:
