@@ -55,17 +55,20 @@ TOKEN_EXPIRING = Kind(
 )
 TOKEN_CHANGED_BY_OTHERS = Kind(
     "token_changed_by_others",
-    _("API token created or deleted by somebody else"),
-    _("Notification is sent when somebody else creates or deletes an API token in your name."),
+    _("Your API token changed by someone else"),
+    _(
+        "Notification is sent when someone else creates an API token in your name, or edits, "
+        "rotates or deletes one of yours."
+    ),
     Group.SECURITY,
     ngettext_lazy("Show this token", "Show these tokens", "count"),
 )
 TOKEN_CHANGED_IN_ACCOUNT = Kind(
     "token_changed_in_account",
-    _("Any API token created or deleted"),
+    _("Any API token changed"),
     _(
-        "Notification is sent to Administrators when anybody else creates or deletes an API token "
-        "of the account."
+        "Notification is sent to Administrators when anyone else creates, edits, rotates or "
+        "deletes an API token of the account."
     ),
     Group.SECURITY,
     ngettext_lazy("Show this token", "Show these tokens", "count"),

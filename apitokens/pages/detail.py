@@ -26,6 +26,11 @@ LEAST_HEIGHT = 2
 
 EVENTS: dict[str, Promise] = {
     "token.issued": _("Created"),
+    "token.edited": _("Edited"),
+    "token.edit_refused": _("An edit was rejected"),
+    "token.rotated": _("Rotated"),
+    "token.rotate_refused": _("A rotation was rejected"),
+    "token.old_secret_ended": _("Old secret ended"),
     "token.deleted": _("Deleted"),
     "token.delete_refused": _("Somebody without permission tried to delete it"),
     "token.used_from_new_address": _("Used from a new address"),
@@ -36,6 +41,7 @@ REFUSALS: dict[str, Promise] = {
     "expired": _("Refused, because it has expired"),
     "issuer_inactive": _("Refused, because its issuer or the account is not active"),
     "suspended": _("Refused, because it was suspended"),
+    "rotated": _("Rejected, because its old secret was used"),
 }
 
 

@@ -45,8 +45,9 @@ def edit(*, token: APIToken, changes: Changes, by: Actor, at: datetime) -> APITo
     """Edit the token. Returns it as it is now. Idempotent.
 
     Administrators edit any token of the account, others those they issued, operators all; a token
-    that acts, none of a stronger role. Raises `ValidationError` with codes (by field) `role_raised`,
-    `past` and `expiration_later`, and `deleted` (whole form); and `PermissionDenied`.
+    that acts, none of a stronger role. Raises `ValidationError` with codes (by field)
+    `role_raised`, `past` and `expiration_later`, and `deleted` (whole form); and
+    `PermissionDenied`.
     """
     try:
         with transaction.atomic():

@@ -76,7 +76,7 @@ def rotate(
     by: Actor,
     at: datetime,
     grace: Grace = Grace.DAY,
-    expires_at: datetime | None | Keep = KEEP,
+    expires_at: datetime | Keep | None = KEEP,
     rotations: int | None = None,
     form_key: UUID | None = None,
 ) -> Rotated:
@@ -172,7 +172,7 @@ def _refuse_ended(present: APIToken, *, at: datetime) -> None:
 
 
 def _new_end(
-    present: APIToken, wanted: datetime | None | Keep, *, by: Actor, at: datetime
+    present: APIToken, wanted: datetime | Keep | None, *, by: Actor, at: datetime
 ) -> datetime | None:
     """The expiration of the token from now on."""
     ends_at = present.expires_at if isinstance(wanted, Keep) else wanted
@@ -197,6 +197,7 @@ def _renew(
     form_key: UUID | None,
     at: datetime,
 ) -> keys.Key:
+    assert present.pepper is not None  # only deleted tokens have none
     old_end = at + timedelta(hours=grace)
     old_end = min(old_end, present.expires_at or old_end)
     # All uses so far, as far as they are stored, were by what is the old secret from now on.
