@@ -329,11 +329,14 @@ class TokenAddress(models.Model):
 
 
 class TokenUseDay(models.Model):
-    """How often a token was used on one day, which begins and ends in UTC."""
+    """How often a token was used on one day, which begins and ends in UTC; and how often it was
+    presented with the right secret and refused."""
 
     token = models.ForeignKey(APIToken, models.CASCADE, related_name="use_days")
     day = models.DateField(_("day"))
     count = models.PositiveBigIntegerField(_("uses"))
+    # No positive one: its check would read the whole table while it is locked.
+    refused = models.BigIntegerField(_("refused uses"), default=0, db_default=0)
 
     class Meta:
         verbose_name = _("day of use")

@@ -282,6 +282,7 @@ TRUSTED_PROXIES = parse_networks(read.texts("TRUSTED_PROXIES"))
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "accounts.http.stale_forms.csrf_failure"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # Browsers keep cookies by host, not by port: two portals on one machine must not sign each other
 # out.

@@ -249,7 +249,8 @@ def _issue(specimen: Specimen, members: dict[str, Membership], *, at: datetime) 
 
 
 def _uses(token: APIToken, *, last: datetime, at: datetime) -> Iterator[Use]:
-    """Up to the last use, some on each day that the chart shows; fewer at weekends."""
+    """Up to the last use, some on each day that the chart shows; fewer at weekends, and now and then
+    some that were refused."""
     address = f"198.51.100.{token.pk % 200 + 1}"
     for number in range(30):
         moment = last - timedelta(days=number)
@@ -257,6 +258,8 @@ def _uses(token: APIToken, *, last: datetime, at: datetime) -> Iterator[Use]:
             return
         times = (number * number * 7 + len(token.name) * 13) % 140 + 20
         yield Use(token.pk, address, moment, moment, times // (1 if moment.weekday() < 5 else 10))
+        if number % 9 == 4:  # any will do
+            yield Use(token.pk, None, moment, moment, 0, refused=times // 6)
 
 
 def _shown_token(member: Membership, at: datetime) -> Key:

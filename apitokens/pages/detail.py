@@ -1,7 +1,6 @@
 """The token detail page: the token's facts, its use, and its events."""
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.core.paginator import Paginator
@@ -12,17 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from accounts.authorization.actor import EntryPoint
 from accounts.models import AuditEvent
 from apitokens.models import APIToken, TokenAddress
+from apitokens.pages.chart import chart
 from apitokens.pages.listing import row
 from sso.inactivity.services import policy_of
 
-DAYS_SHOWN = 30
 EVENTS_ON_PAGE = 10
 ADDRESSES_AT_FIRST = 10
-
-CHART_HEIGHT = 120
-BAR_STEP = 20
-BAR_WIDTH = 14
-LEAST_HEIGHT = 2
 
 EVENTS: dict[str, Promise] = {
     "token.issued": _("Created"),
@@ -45,31 +39,6 @@ REFUSALS: dict[str, Promise] = {
 }
 
 
-class Bar(NamedTuple):
-    """A day of the chart; x and height in units of the drawing, from the left and the ground."""
-
-    day: date
-    uses: int
-    x: int
-    y: int
-    height: int
-
-
-class Chart(NamedTuple):
-    """Thirty days of use, the oldest first."""
-
-    bars: list[Bar]
-    total: int
-    busiest: Bar
-    width: int = DAYS_SHOWN * BAR_STEP
-    height: int = CHART_HEIGHT
-    bar_width: int = BAR_WIDTH
-
-    @property
-    def latest_first(self) -> list[Bar]:
-        return self.bars[::-1]
-
-
 class Entry(NamedTuple):
     """An event in words; `actor` is empty for the holder of the token."""
 
@@ -90,28 +59,15 @@ def token_detail(token: APIToken, *, at: datetime, page: str | None) -> dict[str
         "token": token,
         "row": row(token, at=at),
         "rule": policy_of(token.account_id),
-        "chart": chart(token.use_days.values_list("day", "count"), today=at.astimezone(UTC).date()),
+        "chart": chart(
+            token.use_days.values_list("day", "count", "refused"), today=at.astimezone(UTC).date()
+        ),
         "addresses": addresses[:ADDRESSES_AT_FIRST],
         "more_addresses": addresses[ADDRESSES_AT_FIRST:],
         "entries": [_entry(event) for event in events],
         "page": events,
         "page_range": list(events.paginator.get_elided_page_range(events.number)),
     }
-
-
-def chart(counts: Iterable[tuple[date, int]], *, today: date) -> Chart:
-    """The thirty days that end today."""
-    by_day = dict(counts)
-    days = [today - timedelta(days=before) for before in reversed(range(DAYS_SHOWN))]
-    most = max((by_day.get(day, 0) for day in days), default=0)
-    bars = []
-    for place, day in enumerate(days):
-        count = by_day.get(day, 0)
-        height = max(LEAST_HEIGHT, round(count / most * CHART_HEIGHT)) if count else 0
-        x = place * BAR_STEP + (BAR_STEP - BAR_WIDTH) // 2
-        bars.append(Bar(day, count, x, CHART_HEIGHT - height, height))
-    busiest = max(bars, key=lambda bar: bar.uses)
-    return Chart(bars, sum(bar.uses for bar in bars), busiest)
 
 
 def events_of(token: APIToken) -> QuerySet[AuditEvent]:

@@ -1,17 +1,19 @@
 """The form of the page "Create API token"."""
 
-import calendar
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.members.forms import RoleChoice
 from accounts.roles import Role
 from apitokens.models import APIToken
+from apitokens.pages.periods import Period, a_year_after, periods
+from apitokens.tokens import rules
 from notifications.time_zones import end_of_day
 
 NEVER, ON_DATE = "never", "date"
@@ -23,8 +25,8 @@ class TokenForm(forms.Form):
     name = forms.CharField(
         label=_("Token name"),
         max_length=255,
-        error_messages={"required": _("Enter a name for the token.")},
-        widget=forms.TextInput({"autocomplete": "off", "autofocus": True}),
+        error_messages={"required": _("Enter a name.")},
+        widget=forms.TextInput({"autocomplete": "off"}),
     )
     description = forms.CharField(
         label=_("Description"),
@@ -52,9 +54,13 @@ class TokenForm(forms.Form):
             "invalid_choice": _("Choose whether the token expires."),
         },
     )
+    # A period is sent as the date that it ends on, which stands beside it: a page that was opened
+    # yesterday means what it shows.
+    expires_in = forms.DateField(required=False, input_formats=["%Y-%m-%d"])
     expires_on = forms.DateField(
         label=_("Expiration date"),
         required=False,
+        show_hidden_initial=True,  # tells a date that was typed from the one that stood there
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
         input_formats=["%Y-%m-%d"],
         error_messages={"invalid": _("Enter a date that exists, as year-month-day.")},
@@ -75,6 +81,8 @@ class TokenForm(forms.Form):
         self.fields["expires_on"].initial = a_year_after(today)
         self.fields["expires_on"].widget.attrs["min"] = today.isoformat()
         self.fields["form_key"].initial = uuid4
+        self.focused = ""
+        self.focus("name")
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -88,12 +96,25 @@ class TokenForm(forms.Form):
         return description
 
     def clean(self) -> None:
-        cleaned = self.cleaned_data
-        wants_date = cleaned.get("expiration") == ON_DATE
-        if wants_date and not cleaned.get("expires_on") and "expires_on" not in self.errors:
-            self.add_error("expires_on", _("Choose the date on which the token expires."))
-        if not wants_date:
+        """All mistakes are told together, so what else the service would refuse is asked here."""
+        is_damaged = self.errors.pop("expires_in", None) is not None
+        if self.cleaned_data.get("expiration") != ON_DATE:
             self.errors.pop("expires_on", None)  # a half-typed date does not matter any more
+        elif "expires_on" not in self.errors:
+            self._choose_date(is_damaged=is_damaged)
+        role = self.cleaned_data.get("role")
+        if self.errors and role is not None:
+            self._add("role", rules.role_error(role, ceiling=self.own_role))
+
+    def focus(self, field: str) -> None:
+        """Have the browser begin there. (A group of options has no widget that could.)"""
+        self.focused = field
+        for name in ("name", "description", "expires_on"):
+            self.fields[name].widget.attrs["autofocus"] = name == field
+
+    def focus_first_mistake(self) -> None:
+        wrong = (field.name for field in self.visible_fields() if field.errors)
+        self.focus(next(wrong, "name"))
 
     @property
     def expires_at(self) -> datetime | None:
@@ -101,6 +122,15 @@ class TokenForm(forms.Form):
         if self.cleaned_data["expiration"] == NEVER:
             return None
         return end_of_day(self.cleaned_data["expires_on"], timezone.get_current_timezone())
+
+    @property
+    def periods(self) -> list[Period]:
+        """The periods to choose from, with the one that ends on the date of the field chosen."""
+        return periods(timezone.localdate(), chosen=self["expires_on"].value())
+
+    @property
+    def is_other_date(self) -> bool:
+        return not any(period.is_chosen for period in self.periods)
 
     @property
     def role_choices(self) -> list[RoleChoice]:
@@ -111,8 +141,27 @@ class TokenForm(forms.Form):
             for role in self.own_role.covered()
         ]
 
+    def _choose_date(self, *, is_damaged: bool) -> None:
+        """Take the period, or the date if it was typed. (With scripts both are always the same.)"""
+        period, typed = self.cleaned_data.get("expires_in"), self.cleaned_data.get("expires_on")
+        shown = str(self.data.get(self["expires_on"].html_initial_name, ""))
+        is_typed = typed is not None and str(typed) != shown
+        if is_typed and period not in (None, typed) and str(period) != shown:
+            self.add_error("expires_on", _("This isn't the period you chose. Check the date."))
+            return
+        chosen = typed if is_typed or period is None else period
+        if chosen is None or is_damaged:
+            self.add_error("expires_on", _("Choose the date on which the token expires."))
+            return
+        self.cleaned_data["expires_on"] = chosen
+        self.data = {
+            **self.data.dict(),
+            "expires_on": chosen.isoformat(),
+            self["expires_on"].html_initial_name: chosen.isoformat(),
+        }
+        late = rules.expiration_error(self.expires_at, ends_at=None, at=timezone.now())
+        self._add("expires_on", late)
 
-def a_year_after(day: date) -> date:
-    """The same day of the next year (28 February after the 29th)."""
-    last = calendar.monthrange(day.year + 1, day.month)[1]
-    return day.replace(year=day.year + 1, day=min(day.day, last))
+    def _add(self, field: str, error: ValidationError | None) -> None:
+        if error is not None:
+            self.add_error(field, error)

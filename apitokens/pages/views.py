@@ -1,22 +1,17 @@
-"""The pages of API tokens: list, one token, create (with the one-time dialog) and delete."""
+"""The pages of API tokens: list, one token and delete."""
 
-import logging
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
-from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.db.models import F
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.all_users import listing as all_users
@@ -26,12 +21,8 @@ from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID, parse_id
 from apitokens.models import APIToken
 from apitokens.pages.detail import token_detail
-from apitokens.pages.forms import FIELDS, TokenForm
 from apitokens.pages.listing import listing, row
 from apitokens.tokens import services as token_services
-from sso.inactivity.services import policy_of
-
-logger = logging.getLogger(__name__)
 
 
 @require_safe
@@ -53,31 +44,6 @@ def token(request: MemberRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(visible, pk=pk)
     context = token_detail(found, at=timezone.now(), page=request.GET.get("page"))
     return render(request, "apitokens/token.html", context)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
-@member_required
-def create(request: MemberRequest) -> HttpResponse:
-    """Create API token: the form, and the dialog that shows the token once."""
-    sent = request.POST if request.method == "POST" else None
-    form = TokenForm(sent, own_role=request.member.held_role)
-    if form.is_valid():
-        try:
-            return _issue(request, form)
-        except token_services.AlreadyIssued as already:
-            page = "apitokens/already_created.html"
-            return render(request, page, {"token": already.token}, status=409)
-        except ValidationError as refusal:
-            _word(refusal, form)
-    context = {
-        "form": form,
-        "usage": token_services.usage(request.member.account, at=timezone.now()),
-        "rule": policy_of(request.member.account_id),
-        "time_zone": timezone.get_current_timezone_name(),
-    }
-    status = 400 if form.is_bound else 200
-    return render(request, "apitokens/create.html", context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -152,59 +118,9 @@ def _deleted(issuer: Membership, count: int) -> str:
     return words % {"count": count, "name": issuer.user.get_full_name()}
 
 
-@sensitive_variables()
-def _issue(request: MemberRequest, form: TokenForm) -> HttpResponse:
-    """Answer with the token itself: it is kept nowhere, so there is no page to redirect to."""
-    cleaned = form.cleaned_data
-    token, key = token_services.issue(
-        by=request.actor,
-        issuer=request.member,
-        name=cleaned["name"],
-        description=cleaned["description"],
-        role=cleaned["role"],
-        expires_at=form.expires_at,
-        form_key=cleaned["form_key"],
-        at=timezone.now(),
-    )
-    plaintext = key.spell("$")
-    return _show_once(
-        request,
-        {
-            "issued": {"token": token, "plaintext": plaintext},
-            "curl_line": (
-                f"curl -H 'Authorization: APIKey {plaintext}' "
-                f"'{settings.BASE_URL}/iam/clients/{token.account_id}/tokens'"
-            ),
-            "list_url": _list_path(request),
-        },
-    )
-
-
-@sensitive_variables()
-def _show_once(request: MemberRequest, shown: dict[str, Any]) -> HttpResponse:
-    """Show what can be shown this once. It stands before the list of tokens; whatever hinders that,
-    it stands alone, in a page that asks the database nothing."""
-    try:
-        context = _listing(request, QueryDict()) | shown
-        return render(request, "apitokens/created.html", context)
-    except Exception:
-        logger.exception("A new API token is shown without the list behind it.")
-        return HttpResponse(render_to_string("apitokens/created/alone.html", shown))
-
-
 def _list_path(request: MemberRequest) -> str:
     return reverse("apitokens:list", kwargs={"account_id": request.member.account_id})
 
 
 def _listing(request: MemberRequest, query: QueryDict) -> dict[str, Any]:
     return listing(query, account=request.member.account, actor=request.actor, at=timezone.now())
-
-
-def _word(refusal: ValidationError, form: TokenForm) -> None:
-    """Put the refusal of a service to the fields it names."""
-    if not hasattr(refusal, "error_dict"):
-        form.add_error(None, refusal)
-        return
-    for field, errors in refusal.error_dict.items():
-        name = FIELDS.get(field, field)
-        form.add_error(name if name in form.fields else None, errors)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
+from accounts.roles import Role
 from apitokens.models import APIToken
 
 LONGEST_LIFE = timedelta(days=36_525)
@@ -41,10 +42,22 @@ def refuse_deleted(token: APIToken) -> None:
         raise ValidationError(_("This API token was deleted."), code="deleted")
 
 
+def role_error(role: Role, *, ceiling: Role) -> ValidationError | None:
+    """The refusal of a role that is stronger than the strongest to be given away."""
+    if ceiling.covers(role):
+        return None
+    return ValidationError(
+        _("Can't create token with role %(role)s"),
+        code="role_too_high",
+        params={"role": role.label},
+    )
+
+
 def expiration_error(
     expires_at: datetime | None, *, ends_at: datetime | None, at: datetime
 ) -> ValidationError | None:
-    """The refusal of an expiration; `ends_at` is that of the token that acts, if one does."""
+    """The refusal of an expiration that has passed, is too far, or is after that of the token that
+    acts (`ends_at`)."""
     if expires_at is not None and expires_at <= at:
         return ValidationError(_("This date has passed. Choose a later one."), code="past")
     if expires_at is not None and expires_at > at + LONGEST_LIFE:

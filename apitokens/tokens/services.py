@@ -37,6 +37,7 @@ from apitokens.tokens.rules import (
     expiration_error,
     may_manage,
     record,
+    role_error,
 )
 
 LOCKED_AT_ONCE = 10_000
@@ -293,14 +294,8 @@ def _refuse_bad_facts(
         token.clean_fields(exclude=["digest", "pepper"])
     except ValidationError as refusal:
         errors = {**refusal.error_dict}
-    if token.role in Role.values and not ceiling.covers(token.held_role):
-        errors["role"] = [
-            ValidationError(
-                _("Can't create token with role %(role)s"),
-                code="role_too_high",
-                params={"role": token.held_role.label},
-            )
-        ]
+    if token.role in Role.values and (error := role_error(token.held_role, ceiling=ceiling)):
+        errors["role"] = [error]
     late = expiration_error(token.expires_at, ends_at=ends_at, at=at)
     if late is not None:
         errors["expires_at"] = [late]

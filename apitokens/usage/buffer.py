@@ -13,6 +13,9 @@ MOST_BUFFERED = 20_000
 MOST_KNOWN = 50_000
 """Tokens and addresses that a process remembers having seen: another 10 MB at the most."""
 
+MOST_REFUSED = 10_000
+"""Tokens that refused uses are collected of at a time: 3 MB. They have no addresses."""
+
 
 class _BufferedUse:
     """Uses of one token from one address; `ends_at` is the end of their day in UTC."""
@@ -32,6 +35,7 @@ class UsageBuffer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._current: dict[tuple[int, str | None], _BufferedUse] = {}
+        self._refused: dict[int, _BufferedUse] = {}
         self._closed: list[Use] = []
         """Uses of days that have ended, and those that were put back."""
         self._known: set[tuple[int, str | None]] = set()
@@ -48,10 +52,23 @@ class UsageBuffer:
             if at > use.last_at:
                 use.last_at = at
 
+    def add_refused(self, token_id: int, at: datetime) -> None:
+        """Count one refusal of the token. Of too many tokens the first are counted."""
+        with self._lock:
+            refused = self._refused.get(token_id)
+            if refused is None or at >= refused.ends_at:
+                if refused is not None:
+                    self._closed.append(_refusals(token_id, refused))
+                elif len(self._refused) >= MOST_REFUSED:
+                    return
+                refused = self._refused[token_id] = _BufferedUse(at)
+            refused.times += 1
+            refused.last_at = max(refused.last_at, at)
+
     @property
     def is_filling(self) -> bool:
         """True if it should be emptied before its time."""
-        return len(self._current) > MOST_BUFFERED // 2
+        return len(self._current) > MOST_BUFFERED // 2 or len(self._refused) > MOST_REFUSED // 2
 
     def is_known(self, token_id: int, address: str | None) -> bool:
         """True if this process has seen the token come from the address before."""
@@ -66,7 +83,8 @@ class UsageBuffer:
         """Take out all uses."""
         with self._lock:
             uses = self._closed + [_use(*each) for each in self._current.items()]
-            self._closed, self._current = [], {}
+            uses += [_refusals(*each) for each in self._refused.items()]
+            self._closed, self._current, self._refused = [], {}, {}
         return uses
 
     def pop(self, sources: Set[UsageSource]) -> list[Use]:
@@ -112,3 +130,7 @@ class UsageBuffer:
 
 def _use(source: tuple[int, str | None], use: _BufferedUse) -> Use:
     return Use(*source, first_at=use.first_at, last_at=use.last_at, times=use.times)
+
+
+def _refusals(token_id: int, use: _BufferedUse) -> Use:
+    return Use(token_id, None, use.first_at, use.last_at, times=0, refused=use.times)

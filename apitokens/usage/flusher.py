@@ -209,6 +209,14 @@ def record_old_use(*, token_id: int, secret_number: int, at: datetime, address: 
         usage_flusher.start()
 
 
+def record_refusal(*, token_id: int, at: datetime) -> None:
+    """Record that the token was presented with the right secret, and refused. Never fails, and does
+    no I/O."""
+    usage_flusher.buffer.add_refused(token_id, at)
+    if not usage_flusher.is_started:
+        usage_flusher.start()
+
+
 def install_sigterm_flush() -> None:
     """Flush buffered uses on SIGTERM, unless the server has a handler of its own: without one
     Python would end on the spot."""

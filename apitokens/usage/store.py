@@ -36,13 +36,15 @@ NEW_ADDRESS = "token.used_from_new_address"
 
 
 class Use(NamedTuple):
-    """Uses of a token from one address, all on the same day in UTC."""
+    """Uses of a token from one address, all on the same day in UTC. What was refused has no
+    address, and is no use: it does not move the last one."""
 
     token_id: int
     address: str | None
     first_at: datetime
     last_at: datetime
     times: int
+    refused: int = 0
 
     @property
     def day(self) -> date:
@@ -63,10 +65,10 @@ class UsageSource(NamedTuple):
 
 
 def merged(uses: Iterable[Use]) -> list[Use]:
-    """The same uses, one line for each token, address and day."""
-    lines: dict[tuple[int, str | None, date], Use] = {}
+    """The same uses, one line for each token, address and day; what was refused apart."""
+    lines: dict[tuple[int, str | None, date, bool], Use] = {}
     for use in uses:
-        key = (use.token_id, use.address, use.day)
+        key = (use.token_id, use.address, use.day, use.refused > 0)
         lines[key] = _joined(lines[key], use) if key in lines else use
     return list(lines.values())
 
@@ -98,6 +100,7 @@ def _store(uses: Collection[Use], *, is_reported: bool) -> None:
     tokens = _locked(use.token_id for use in uses)
     uses = [_with_clean_address(use) for use in uses if use.token_id in tokens]
     _add_to_days(uses)
+    uses = [use for use in uses if use.times]
     _advance(uses)
     new = _store_addresses(uses)
     if not (is_reported and new):
@@ -128,6 +131,7 @@ def _joined(one: Use, other: Use) -> Use:
         first_at=min(one.first_at, other.first_at),
         last_at=max(one.last_at, other.last_at),
         times=one.times + other.times,
+        refused=one.refused + other.refused,
     )
 
 
@@ -176,18 +180,23 @@ def _never_used_by_clients(
 
 def _add_to_days(uses: Iterable[Use]) -> None:
     """Increment the counts of the days, in one statement."""
-    added: Counter[tuple[int, date]] = Counter()
+    used, refused = Counter[tuple[int, date]](), Counter[tuple[int, date]]()
     for use in uses:
-        added[use.token_id, use.day] += use.times
-    if not added:
+        used[use.token_id, use.day] += use.times
+        refused[use.token_id, use.day] += use.refused
+    if not used:
         return
     adapt = connection.ops.adapt_datefield_value
-    values = [(token_id, adapt(day), times) for (token_id, day), times in added.items()]
-    rows = ", ".join(["(%s, %s, %s)"] * len(values))
+    values = [
+        (token_id, adapt(day), times, refused[token_id, day])
+        for (token_id, day), times in used.items()
+    ]
+    rows = ", ".join(["(%s, %s, %s, %s)"] * len(values))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO apitokens_tokenuseday AS known (token_id, day, count) VALUES {rows} "  # noqa: S608  # names of ours
-            "ON CONFLICT (token_id, day) DO UPDATE SET count = known.count + excluded.count",
+            f"INSERT INTO apitokens_tokenuseday AS known (token_id, day, count, refused) VALUES {rows} "  # noqa: S608  # names of ours
+            "ON CONFLICT (token_id, day) DO UPDATE SET count = known.count + excluded.count, "
+            "refused = known.refused + excluded.refused",
             list(chain.from_iterable(values)),
         )
 

@@ -16,7 +16,7 @@ from apitokens.cache.lease_cache import ReadLeaseCache
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken, OldSecret
 from apitokens.peppers import current_pepper
-from apitokens.usage.flusher import record_old_use, record_use
+from apitokens.usage.flusher import record_old_use, record_refusal, record_use
 from apitokens.verification import throttling
 from apitokens.verification.best_effort import best_effort_write
 from apitokens.verification.decision import (
@@ -30,6 +30,7 @@ from apitokens.verification.decision import (
     decide,
 )
 from apitokens.verification.refusals import (
+    Insufficient,
     Refusal,
     Refused,
     Requirement,
@@ -94,7 +95,7 @@ def verify_from_cache(
     entry, decision, _fingerprint = _decide_from_cache(presented, at)
     if decision.action.needs_database:
         if decision is ACCEPT_AND_RECORD and entry is not None:
-            _require(entry, requirement)
+            _require(entry, requirement, at=at)
             throttling.refuse_busy_token(entry.token_id, at=at)
         return None
     return _answer(decision, entry, at=at, address=address, requirement=requirement)
@@ -155,11 +156,17 @@ def _answer(
 ) -> Verified:
     """Answer without any I/O."""
     if decision.reason is not None:
+        if entry is not None and decision is not UNKNOWN:
+            record_refusal(token_id=entry.token_id, at=at)
         raise Refused.because(decision.reason)
     assert entry is not None
     assert entry.verified is not None
     if decision is ACCEPT:
-        require(entry.verified, requirement)
+        try:  # here and not in `_require`: a call would cost each use a thousandth
+            require(entry.verified, requirement)
+        except Insufficient:
+            record_refusal(token_id=entry.token_id, at=at)
+            raise
         throttling.count_use(entry.token_id, at=at)
         record_use(token_id=entry.token_id, at=at, address=address)
         if entry.is_old:
@@ -187,7 +194,7 @@ def _carry_out(
             _audit_denial(entry, Refused.because(decision.reason), key.id, at=at, address=address)
     elif decision is ACCEPT_AND_RECORD:
         throttling.mark_recently_valid(key, at=at)
-        _require(entry, requirement)
+        _require(entry, requirement, at=at)
         throttling.count_use(key.id, at=at)
         _renew_digest(key, entry, at)
         record_use(token_id=key.id, at=at, address=address, is_first=entry.was_unused)
@@ -202,9 +209,13 @@ def _record_old_use(entry: CachedToken, *, at: datetime, address: str | None) ->
     record_old_use(token_id=entry.token_id, secret_number=number, at=at, address=address)
 
 
-def _require(entry: CachedToken, requirement: Requirement | None) -> None:
+def _require(entry: CachedToken, requirement: Requirement | None, *, at: datetime) -> None:
     assert entry.verified is not None  # of a token that is accepted
-    require(entry.verified, requirement)
+    try:
+        require(entry.verified, requirement)
+    except Insufficient:
+        record_refusal(token_id=entry.token_id, at=at)
+        raise
 
 
 def _audit_denial(

@@ -1,11 +1,13 @@
 /* Makes the dialog that is open in the page a modal one. data-dialog says what Escape does:
-   "cancel" follows the link of [Cancel], "stay" keeps the dialog open and says why. */
+   "cancel" follows the link of [Cancel], "stay" keeps the dialog open and says why, until what it shows was copied. */
 
 const dialog = document.querySelector("dialog[data-dialog]");
 
 const handleEscape = () => {
     if (dialog.dataset.dialog === "cancel") {
         dialog.querySelector("[data-dialog-cancel]").click();
+    } else if ("secretCopied" in dialog.dataset) {
+        dialog.querySelector("[data-secret-leave]").click();
     } else {
         dialog.querySelector("[data-dialog-stays]").hidden = false;
     }

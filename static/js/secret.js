@@ -14,10 +14,23 @@ window.addEventListener("pageshow", (event) => {
     window.location.replace(page.dataset.secretPage);
 });
 
+/* Once the secret was copied, by a button or by hand, Escape may close its dialog. */
+const markCopied = (event) => {
+    if (!event.target.closest("[data-secret]")) return;
+    page.dataset.secretCopied = "";
+    const complaint = page.querySelector("[data-dialog-stays]");
+    if (complaint) complaint.hidden = true;
+};
+document.addEventListener("copied", markCopied);
+document.addEventListener("copy", () => {
+    const selected = window.getSelection().anchorNode?.parentElement;
+    if (selected) markCopied({ target: selected });
+});
+
 /* [OK] replaces this page in the browser's history, so that Back does not lead to it. */
 page.querySelector("[data-secret-leave]").addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     wipe();
-    window.location.replace(page.dataset.secretPage);
+    window.location.replace(event.currentTarget.href);
 });

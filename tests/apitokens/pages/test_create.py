@@ -18,6 +18,8 @@ from accounts.models import Account, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
+from apitokens.usage.flusher import usage_flusher
+from apitokens.verification.verify import verify
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory
 
@@ -265,15 +267,251 @@ def test_role_of_the_other_account_does_not_count_here(
     assert not APIToken.objects.exists()
 
 
+# --- Periods -----------------------------------------------------------------------------------
+
+BEFORE_MIDNIGHT = "2027-03-01T22:00:00Z"
+IN_A_WEEK, IN_A_MONTH, IN_A_YEAR = "2027-03-08", "2027-03-31", "2028-03-01"
+
+
+@pytest.fixture
+def march(browser: Client, time_machine: TimeMachineFixture) -> None:
+    """The first of March 2027; nobody has to sign in again for it."""
+    time_machine.move_to(BEFORE_MIDNIGHT)
+    Session.objects.update(expire_date=datetime(2100, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.usefixtures("march")
+def test_periods_stand_with_the_date_they_end_on(browser: Client) -> None:
+    said = text(browser.get(URL))
+    for period in ("7 days 8 Mar 2027", "30 days 31 Mar 2027", "90 days 30 May 2027"):
+        assert period in said
+    assert "1 year 1 Mar 2028" in said
+
+
+@pytest.mark.usefixtures("march")
+@pytest.mark.parametrize(
+    ("period", "typed", "ends"),
+    [
+        (IN_A_WEEK, IN_A_YEAR, IN_A_WEEK),  # the date was left as it stood there
+        (IN_A_WEEK, IN_A_WEEK, IN_A_WEEK),
+        (IN_A_WEEK, "", IN_A_WEEK),
+        (IN_A_YEAR, "2027-06-05", "2027-06-05"),  # the period was left as it stood there
+        ("", "2027-06-05", "2027-06-05"),
+        (None, "2027-06-05", "2027-06-05"),
+    ],
+)
+def test_period_or_date_counts_without_scripts(
+    browser: Client, period: str | None, typed: str, ends: str
+) -> None:
+    form = {"expiration": "date", "expires_on": typed, "initial-expires_on": IN_A_YEAR}
+    token_in(browser.post(URL, filled_in(**form, expires_in=period)))
+    expires = APIToken.objects.get().expires_at
+    assert expires is not None
+    assert expires.date().isoformat() == ends
+
+
+@pytest.mark.usefixtures("march")
+@pytest.mark.parametrize(
+    ("period", "typed", "sentence"),
+    [
+        (IN_A_WEEK, "2027-06-05", "This isn't the period you chose. Check the date."),
+        ("2020-01-01", IN_A_YEAR, "This date has passed."),
+        ("soon", IN_A_YEAR, "Choose the date on which the token expires."),
+        ("\0", "", "Choose the date on which the token expires."),
+    ],
+)
+def test_period_that_means_nothing_is_told(
+    browser: Client, period: str, typed: str, sentence: str
+) -> None:
+    form = {"expiration": "date", "expires_on": typed, "initial-expires_on": IN_A_YEAR}
+    answer = browser.post(URL, filled_in(**form, expires_in=period))
+    assert answer.status_code == 400
+    assert sentence in text(answer)
+    assert not APIToken.objects.exists()
+
+
+@pytest.mark.usefixtures("march")
+def test_period_of_a_page_from_yesterday_means_the_date_that_it_showed(
+    browser: Client, time_machine: TimeMachineFixture
+) -> None:
+    form = filled_in(
+        name="",
+        expiration="date",
+        expires_in=IN_A_WEEK,
+        expires_on=IN_A_YEAR,
+        **{"initial-expires_on": IN_A_YEAR},
+    )
+    time_machine.move_to("2027-03-02T22:00:00Z")
+    page = browser.post(URL, form).content.decode()
+    assert f'name="expires_on" value="{IN_A_WEEK}"' in page
+    assert re.search(r'value=""\s+data-period="id_expires_on"\s+checked', page)
+
+
+def test_never_and_administrators_is_cautioned(
+    browser: Client, client: Client, administrator: Membership, sign_in: SignIn
+) -> None:
+    """Which of them is shown when, styles decide; a script is not needed."""
+    assert "full access to the account" in text(browser.get(URL))
+
+
+# --- Mistakes ----------------------------------------------------------------------------------
+
+
+def test_all_mistakes_are_told_together_each_in_its_own_words(browser: Client) -> None:
+    form = filled_in(name="", role="1", expiration="date", expires_on="2020-01-01")
+    answer = browser.post(URL, form)
+    said = text(answer)
+    assert "3 things need your attention" in said
+    for sentence in (
+        "Enter a name.",
+        "Can't create token with role Administrators",
+        "This date has passed. Choose a later one.",
+    ):
+        assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("mistakes", "focused"),
+    [
+        ({}, "id_name"),
+        ({"name": "", "role": ""}, "id_name"),
+        ({"description": "a\0b", "expiration": ""}, "id_description"),
+        ({"role": "", "expiration": ""}, "id_role"),
+        ({"expiration": ""}, "id_expiration"),
+        ({"expiration": "date", "expires_on": "2020-01-01"}, "id_expires_on"),
+    ],
+)
+def test_first_wrong_field_is_focused(
+    browser: Client, mistakes: dict[str, str], focused: str
+) -> None:
+    answer = browser.post(URL, filled_in(**mistakes)) if mistakes else browser.get(URL)
+    tags = re.findall(r"<[^>]*\sautofocus[^>]*>", answer.content.decode())
+    assert [re.findall(r'\sid="([^"]+)"', tag) for tag in tags] == [[focused]]
+
+
+# --- Signing in again --------------------------------------------------------------------------
+
+
+def test_form_that_was_open_before_signing_in_again_keeps_what_was_typed(
+    engineer: Membership, sign_in: SignIn
+) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    sign_in(browser, engineer)
+    browser.get(URL)
+    stale = {**filled_in(name="Kept", role="5"), "csrfmiddlewaretoken": "x" * 64}
+    answer = browser.post(URL, stale, headers={"Origin": "http://testserver"})
+    page = answer.content.decode()
+    assert answer.status_code == 403
+    assert "nothing was created yet" in text(answer)
+    assert 'value="Kept"' in page
+    assert re.search(r'id="id_role_5"[^>]*checked', page)
+    assert not APIToken.objects.exists()
+
+    csrf = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    assert csrf
+    token_in(browser.post(URL, {**stale, "csrfmiddlewaretoken": csrf[1]}))
+
+
+@pytest.mark.parametrize("origin", [None, "null", "https://elsewhere.example"])
+def test_form_of_another_site_fills_in_nothing(
+    engineer: Membership, sign_in: SignIn, origin: str | None
+) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    sign_in(browser, engineer)
+    browser.get(URL)
+    headers = {"Origin": origin} if origin else {}
+    answer = browser.post(URL, filled_in(name="Planted"), headers=headers)
+    assert answer.status_code == 403
+    assert "Planted" not in answer.content.decode()
+
+
+def test_form_that_was_sent_after_signing_out_waits_for_the_person(
+    client: Client, engineer: Membership, sign_in: SignIn
+) -> None:
+    long = {"description": "d" * 2000}
+    client.post(URL, filled_in(name="Kept", role="5", expiration="date", **long))
+    sign_in(client, engineer)
+    answer = client.get(URL)
+    page = answer.content.decode()
+    assert "nothing was created yet" in text(answer)
+    assert 'value="Kept"' in page
+    assert long["description"] in page
+    assert re.search(r'id="id_role_5"[^>]*checked', page)
+    assert "nothing was created yet" not in text(client.get(URL)), "once"
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "W10:1tXyZ:abc", "\u00e9" * 9, "x" * 9000])
+def test_draft_that_nobody_signed_is_none(browser: Client, cookie: str) -> None:
+    browser.cookies["token-draft"] = cookie
+    assert browser.get(URL).status_code == 200
+
+
+def test_draft_of_random_text_fits_into_a_cookie(client: Client) -> None:
+    huge = "".join(chr(0x4E00 + (number * 7919) % 20_000) for number in range(20_000))
+    client.post(URL, filled_in(name="Kept", description=huge))
+    assert 0 < len(client.cookies["token-draft"].value) < 3_500
+
+
+# --- After it was created ----------------------------------------------------------------------
+
+
+def test_list_says_what_was_created_and_begins_there(browser: Client) -> None:
+    page = browser.post(URL, filled_in(name="CI & more")).content.decode()
+    token = APIToken.objects.get()
+    leave = re.search(r'href="([^"]+)"\s+data-secret-leave', page)
+    assert leave
+    led = browser.get(leave[1])
+    assert led["Location"] == f"{LIST}#token-{token.pk}"
+    answer = browser.get(LIST)
+    assert "“CI & more” was created." in text(answer)
+    assert f'id="token-{token.pk}" tabindex="-1"' in answer.content.decode()
+
+
+def test_another_members_token_was_not_created_by_the_reader(
+    browser: Client, administrator: Membership, issue: Issue
+) -> None:
+    token = issue(administrator).token
+    assert browser.get(f"{LIST}{token.pk}/created/").status_code == 404
+    assert browser.get(f"{LIST}{token.pk}/first-request/").status_code == 404
+    assert browser.get(f"{LIST}{10**30}/created/").status_code == 404
+
+
+def test_first_request_is_told_when_it_has_arrived(
+    browser: Client, engineer: Membership, issue: Issue, now: datetime
+) -> None:
+    token, key = issue(engineer)
+    url, accept = f"{LIST}{token.pk}/first-request/", {"Accept": "application/json"}
+    assert "Waiting for the first request…" in text(browser.get(url))
+    assert browser.get(url, headers=accept).json()["received"] is False
+
+    for address in ("203.0.113.7", "203.0.113.8"):
+        verify(presented=key.spell(), at=now, address=address)
+    usage_flusher.flush()
+    arrived = "First request received, from 203.0.113.7"
+    assert arrived in text(browser.get(url))
+    assert browser.get(url, headers=accept).json() == {"received": True, "words": arrived}
+    assert key.secret not in browser.get(url).content.decode()
+
+
+def test_samples_have_the_token_where_it_does_no_harm(browser: Client) -> None:
+    page = unescape(browser.post(URL, filled_in()).content.decode())
+    token = TOKEN.search(page)
+    assert token
+    assert page.count(token[0]) == 5  # alone, Header, curl, Terraform, .env
+    assert f"API_TOKEN='{token[0]}'" in page
+    assert "os.environ['API_TOKEN']" in page
+    assert "process.env.API_TOKEN" in page
+
+
 # --- Bad input ---------------------------------------------------------------------------------
 
 TOMORROW = (date.today() + timedelta(days=1)).isoformat()  # noqa: DTZ011  # any day ahead will do
 LONG = "n" * 100_000
 
 BAD = [
-    ("name", None, "Enter a name for the token."),
-    ("name", "", "Enter a name for the token."),
-    ("name", "   ", "Enter a name for the token."),
+    ("name", None, "Enter a name."),
+    ("name", "", "Enter a name."),
+    ("name", "   ", "Enter a name."),
     ("name", "n" * 256, "at most 255 characters"),
     ("name", LONG, "at most 255 characters"),
     ("name", "a\0b", "Null characters are not allowed."),
@@ -348,7 +586,7 @@ def test_bad_date_is_told_and_nothing_is_created(
 def test_form_with_nothing_in_it_is_told_what_it_lacks(browser: Client) -> None:
     answer = browser.post(URL, {})
     assert answer.status_code == 400
-    assert "Enter a name for the token." in text(answer)
+    assert "Enter a name." in text(answer)
     assert "needs your attention" in text(answer) or "need your attention" in text(answer)
 
 

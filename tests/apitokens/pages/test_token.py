@@ -1,7 +1,7 @@
 """A token's own page: what it is, how it is used, and what happened to it."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -15,7 +15,6 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
-from apitokens.pages.detail import CHART_HEIGHT, DAYS_SHOWN, chart
 from apitokens.tokens import services as token_services
 from apitokens.usage.store import Use, store_usage
 from apitokens.verification.refusals import Refused
@@ -24,8 +23,6 @@ from tests.conftest import Api, Issue, SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory
 
 pytestmark = pytest.mark.django_db
-
-TODAY = date(2026, 5, 4)
 
 
 @pytest.fixture
@@ -145,41 +142,37 @@ def test_text_of_people_is_text(browser: Client, user: Membership, issue: Issue)
 # --- Usage -------------------------------------------------------------------------------------
 
 
-def test_chart_has_the_thirty_days_that_end_today() -> None:
-    drawn = chart([(TODAY, 4), (TODAY - timedelta(days=29), 2)], today=TODAY)
-    days = [bar.day for bar in drawn.bars]
-    assert (len(days), days[0], days[-1]) == (DAYS_SHOWN, TODAY - timedelta(days=29), TODAY)
-    assert (drawn.total, drawn.busiest.day) == (6, TODAY)
-
-
-def test_bars_are_as_high_as_their_numbers() -> None:
-    drawn = chart([(TODAY, 400), (TODAY - timedelta(days=1), 100)], today=TODAY)
-    assert [bar.height for bar in drawn.bars[-2:]] == [CHART_HEIGHT // 4, CHART_HEIGHT]
-    assert all(bar.y + bar.height == CHART_HEIGHT for bar in drawn.bars)
-
-
-def test_single_use_beside_a_million_can_be_seen() -> None:
-    drawn = chart([(TODAY, 1_000_000), (TODAY - timedelta(days=1), 1)], today=TODAY)
-    assert drawn.bars[-2].height == 2
-    assert drawn.bars[-3].height == 0
-
-
-def test_bars_do_not_touch() -> None:
-    drawn = chart([], today=TODAY)
-    ends = [bar.x + drawn.bar_width for bar in drawn.bars]
-    assert all(end < after.x for end, after in zip(ends, drawn.bars[1:], strict=False))
-    assert ends[-1] <= drawn.width
-
-
-def test_days_before_the_chart_are_not_in_it() -> None:
-    assert chart([(TODAY - timedelta(days=30), 9)], today=TODAY).total == 0
-
-
 def test_usage_is_told_in_numbers_too(browser: Client, token: APIToken, now: datetime) -> None:
     use(token, now, times=1234)
+    store_usage([Use(token.pk, None, now, now, 0, refused=56)])
     text = page(browser, token)
     assert "1,234 uses" in text
-    assert re.search(r"Day \(UTC\) Uses .*? 1,234 .*? 0 ", text)
+    assert "56 refused" in text
+    assert re.search(r"Day \(UTC\) Uses Refused .*? 1,234 56 .*? 0 0 ", text)
+
+
+def test_each_day_can_be_reached_by_its_own_radio_button(
+    browser: Client, token: APIToken, now: datetime
+) -> None:
+    """A tooltip by the arrow keys, without a script."""
+    use(token, now, times=3)
+    tips = re.findall(r'<input type="radio" name="chart-day".*?</label>', _html(browser, token))
+    said = [re.sub(r"\s+", " ", strip_tags(tip)) for tip in tips]
+    assert len(said) == 30
+    assert said[-1].endswith("3 uses")
+    assert said[-2].endswith("0 uses")
+
+
+def test_token_that_was_only_refused_has_a_chart(
+    browser: Client, token: APIToken, now: datetime
+) -> None:
+    store_usage([Use(token.pk, None, now, now, 0, refused=2)])
+    assert "2 refused" in page(browser, token)
+    assert "Not used yet" in page(browser, token)
+
+
+def test_description_begins_right_behind_its_label(browser: Client, token: APIToken) -> None:
+    assert '<dd class="paragraphs" dir="auto">Ask Jo\nbefore' in _html(browser, token)
 
 
 def test_token_that_was_never_used_has_no_chart(browser: Client, token: APIToken) -> None:

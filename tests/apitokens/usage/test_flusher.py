@@ -112,6 +112,29 @@ def test_buffer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.token_id for each in buffer.pop_all()] == list(range(10))
 
 
+def test_refusals_are_counted_apart_by_day() -> None:
+    buffer = UsageBuffer()
+    midnight = datetime(2026, 5, 5, tzinfo=UTC)
+    before = midnight - timedelta(seconds=1)
+    for at in (before, midnight, midnight):
+        buffer.add_refused(1, at)
+    buffer.add(1, None, midnight)
+    assert buffer.pop_all() == [
+        Use(1, None, before, before, 0, refused=1),
+        Use(1, None, midnight, midnight, 1),
+        Use(1, None, midnight, midnight, 0, refused=2),
+    ]
+    assert not buffer.pop_all()
+
+
+def test_refusals_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_buffer, "MOST_REFUSED", 10)
+    buffer = UsageBuffer()
+    for number in range(50):
+        buffer.add_refused(number, NOON)
+    assert [each.token_id for each in buffer.pop_all()] == list(range(10))
+
+
 def test_uses_that_are_put_back_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage_buffer, "MOST_BUFFERED", 10)
     buffer = UsageBuffer()

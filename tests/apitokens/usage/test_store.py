@@ -206,6 +206,16 @@ def test_uses_of_a_day_add_up(token: APIToken) -> None:
     assert days(token) == {NOON.date(): 12}
 
 
+def test_refusals_are_counted_beside_uses_and_are_none(token: APIToken) -> None:
+    store_usage([use(token, times=3), use(token, NOON)])
+    for _time in range(2):
+        late = NOON + timedelta(hours=1)
+        store_usage([Use(token.pk, None, late, late, 0, refused=4)])
+    day = TokenUseDay.objects.get()
+    assert (day.count, day.refused) == (4, 8)
+    assert last_use(token) == (NOON, HOME)
+
+
 def test_days_begin_and_end_in_utc(token: APIToken) -> None:
     midnight = datetime(2026, 5, 5, tzinfo=UTC)
     before = midnight - timedelta(microseconds=1)

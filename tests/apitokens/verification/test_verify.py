@@ -23,11 +23,18 @@ from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.usage.flusher import UsageFlusher, record_use
+from apitokens.usage.store import Use
 from apitokens.verification import token_lookup
 from apitokens.verification import verify as verification
 from apitokens.verification.authorization_header import verify_request
-from apitokens.verification.refusals import Refusal, Refused, Verified
-from apitokens.verification.verify import verify
+from apitokens.verification.refusals import (
+    Insufficient,
+    Refusal,
+    Refused,
+    Requirement,
+    Verified,
+)
+from apitokens.verification.verify import verify, verify_from_cache
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
 
@@ -509,10 +516,33 @@ def test_further_uses_are_remembered_without_a_query(key: Key, noon: datetime) -
     assert not queries.captured_queries
 
 
-def test_refused_token_is_not_remembered(
+def test_refusal_is_counted_and_is_no_use(
     dead: Key, now: datetime, usage_flusher: UsageFlusher
 ) -> None:
-    told(dead, now)
+    for _time in range(2):
+        told(dead, now)
+    assert usage_flusher.buffer.pop_all() == [Use(dead.id, None, now, now, 0, refused=2)]
+
+
+def test_token_that_is_not_enough_is_counted_as_refused(
+    user: Membership, issue: Issue, now: datetime, usage_flusher: UsageFlusher
+) -> None:
+    key = issue(user).key
+    needed = Requirement(role=Role.ADMINISTRATORS)
+    for check in (verify, verify, verify_from_cache):
+        with pytest.raises(Insufficient):
+            check(presented=key.spell(), at=now, requirement=needed)
+        check(presented=key.spell(), at=now)
+    uses = usage_flusher.buffer.pop_all()
+    assert sum(use.refused for use in uses) == 3
+
+
+def test_wrong_secret_is_counted_for_no_token(
+    key: Key, now: datetime, usage_flusher: UsageFlusher
+) -> None:
+    """Whoever knows an id alone must not be able to draw a chart."""
+    for _time in range(2):
+        told(with_wrong_secret(key), now)
     assert not usage_flusher.buffer.pop_all()
 
 

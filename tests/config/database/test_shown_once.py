@@ -1,7 +1,9 @@
 """What is shown once is shown, though the database goes away the moment it is committed."""
 
 import io
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -11,12 +13,16 @@ import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
+from django.db.backends.utils import CursorWrapper
+from django.template import Template
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Membership
+from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.pages.listing import listing
+from apitokens.pages.reveal import Reveal
 from tests.config.database.conftest import API, CREATE, FORM, NEW
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import PASSWORD, UserFactory
@@ -82,7 +88,7 @@ def test_new_token_is_shown_although_the_session_was_signed_out_meanwhile(
         client.session.delete()
         return listing(*query, **facts)
 
-    monkeypatch.setattr("apitokens.pages.views.listing", listing_after_sign_out)
+    monkeypatch.setattr("apitokens.pages.reveal.listing", listing_after_sign_out)
     session = client.session
     session["_messages"] = '[["__json_message",0,25,"Said before","" ]]'
     session.save()
@@ -90,6 +96,83 @@ def test_new_token_is_shown_although_the_session_was_signed_out_meanwhile(
 
     assert answer.status_code == 200
     assert TOKEN.search(answer.content.decode())
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "apitokens.pages.reveal.listing",
+        "accounts.tenancy.context_processors.memberships_of",
+        "apitokens.pages.context_processors.APIToken.objects.visible_to",
+        "notifications.tasks.deliver_mails.apply_async",
+    ],
+)
+def test_new_token_is_shown_whatever_else_fails(
+    browser: Client, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(place, fails)
+    answer = browser.post(CREATE, FORM)
+
+    assert answer.status_code == 200
+    assert TOKEN.search(answer.content.decode())
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ["apitokens.pages.reveal.samples"],
+        ["apitokens.pages.reveal.render", "apitokens.pages.reveal.render_to_string"],
+    ],
+)
+def test_token_that_cannot_be_shown_is_not_created(
+    browser: Client, monkeypatch: pytest.MonkeyPatch, places: list[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        for place in places:
+            patch.setattr(place, fails)
+        assert browser.post(CREATE, FORM).status_code == 500
+    assert not APIToken.objects.exists()
+
+    assert TOKEN.search(browser.post(CREATE, FORM).content.decode()), "the same form is good"
+
+
+def test_nothing_is_read_or_rendered_once_the_token_is_there(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened = list[str]()
+    show = Reveal.show
+
+    def shown(reveal: Reveal, key: Key) -> Any:
+        for place in ("execute", "executemany"):
+            patch.setattr(CursorWrapper, place, lambda *_arguments: happened.append("read"))
+        patch.setattr(Template, "render", lambda *_arguments: happened.append("rendered"))
+        return show(reveal, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reveal, "show", shown)
+        answer = browser.post(CREATE, FORM)
+
+    assert TOKEN.search(answer.content.decode())
+    assert happened == []
+
+
+def test_form_whose_answer_died_with_its_process_says_so(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the commit and before the answer: nobody has seen the token."""
+    connections.close_all()
+    pid = os.fork()
+    if not pid:
+        monkeypatch.setattr(Reveal, "show", lambda *_facts: os.kill(os.getpid(), signal.SIGKILL))
+        browser.post(CREATE, FORM)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+
+    token = APIToken.objects.get()
+    answer = browser.post(CREATE, FORM)
+    assert answer.status_code == 409
+    assert "delete it and create a new one" in answer.content.decode()
+    assert f"/api-tokens/{token.pk}/delete/" in answer.content.decode()
 
 
 def test_new_token_is_shown_by_the_api(
@@ -175,6 +258,10 @@ class Closed(io.StringIO):
 
     def write(self, text: str) -> int:
         raise BrokenPipeError(32, "Broken pipe")
+
+
+def fails(*_arguments: object, **_facts: object) -> Any:
+    raise RuntimeError("A fault.")
 
 
 def away(*_arguments: object) -> int:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apitokens", "0007_pepper_checks"),
+        ("apitokens", "0008_refused_uses"),
     ]
 
     operations = [

@@ -1,0 +1,144 @@
+"""The pages of a new API token: the form, the dialog that shows the token once, and what follows."""
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.http.stale_forms import sent_again_to
+from accounts.tenancy.decorators import MemberRequest, member_required
+from apitokens.models import APIToken
+from apitokens.pages.drafts import drop_draft, keep_draft, take_draft
+from apitokens.pages.forms import FIELDS, TokenForm
+from apitokens.pages.reveal import prepare
+from apitokens.tokens import services as token_services
+from sso.inactivity.services import policy_of
+
+HTML, JSON = "text/html", "application/json"
+NOT_CREATED = gettext_noop(
+    "You signed in again after this page was opened, so nothing was created yet. "
+    "Check the form and choose Create again."
+)
+
+
+@keep_draft
+@never_cache
+@member_required
+def create_again(request: MemberRequest) -> HttpResponse:
+    """The form as it was sent from a page that is out of date: it creates nothing, and what was
+    typed is still there."""
+    form = TokenForm(request.POST, own_role=request.member.held_role)
+    messages.warning(request, _(NOT_CREATED))
+    return _form_page(request, form, status=403)
+
+
+@sent_again_to(create_again)
+@require_http_methods(["GET", "HEAD", "POST"])
+@keep_draft
+@never_cache
+@member_required
+def create(request: MemberRequest) -> HttpResponse:
+    """Create API token: the form, and the dialog that shows the token once."""
+    if request.method != "POST":
+        return _empty_form(request)
+    form = TokenForm(request.POST, own_role=request.member.held_role)
+    if form.is_valid():
+        try:
+            return _issue(request, form)
+        except token_services.AlreadyIssued as already:
+            page = "apitokens/already_created.html"
+            return render(request, page, {"token": already.token}, status=409)
+        except ValidationError as refusal:
+            _word(refusal, form)
+    return _form_page(request, form, status=400)
+
+
+@require_safe
+@never_cache
+@member_required
+def created(request: MemberRequest, pk: int) -> HttpResponse:
+    """From the dialog to the list, which says what was created and begins at its row."""
+    token = get_object_or_404(APIToken.objects.filter(issuer=request.member), pk=pk)
+    messages.success(request, _("“%(name)s” was created.") % {"name": token.name})
+    path = reverse("apitokens:list", kwargs={"account_id": token.account_id})
+    return HttpResponseRedirect(f"{path}#token-{token.pk}")
+
+
+@require_safe
+@never_cache
+@member_required
+def first_request(request: MemberRequest, pk: int) -> HttpResponse:
+    """Whether the new token was used yet: a page, and for the dialog the same in JSON."""
+    token = get_object_or_404(APIToken.objects.visible_to(request.actor), pk=pk)
+    words = _first_request(token)
+    if request.get_preferred_type([HTML, JSON]) == JSON:
+        return JsonResponse({"received": token.last_used_at is not None, "words": words})
+    return render(request, "apitokens/first_request.html", {"token": token, "words": words})
+
+
+@sensitive_variables()
+def _issue(request: MemberRequest, form: TokenForm) -> HttpResponse:
+    """Answer with the token itself: it is kept nowhere, so there is no page to redirect to. The
+    answer is ready before the token is, so that nothing hinders it afterwards."""
+    cleaned = form.cleaned_data
+    reveal = prepare(request, name=cleaned["name"], role=cleaned["role"])
+    issued = token_services.issue(
+        by=request.actor,
+        issuer=request.member,
+        name=cleaned["name"],
+        description=cleaned["description"],
+        role=cleaned["role"],
+        expires_at=form.expires_at,
+        form_key=cleaned["form_key"],
+        at=timezone.now(),
+    )
+    return reveal.show(issued.key)
+
+
+def _empty_form(request: MemberRequest) -> HttpResponse:
+    """The form, but for what was typed before signing in again."""
+    draft = take_draft(request)
+    if draft:
+        messages.warning(request, _(NOT_CREATED))
+    form = TokenForm(initial=draft, own_role=request.member.held_role)
+    page = _form_page(request, form, status=200)
+    drop_draft(request, page)
+    return page
+
+
+def _form_page(request: MemberRequest, form: TokenForm, *, status: int) -> HttpResponse:
+    if form.is_bound:
+        form.focus_first_mistake()
+    context = {
+        "form": form,
+        "usage": token_services.usage(request.member.account, at=timezone.now()),
+        "rule": policy_of(request.member.account_id),
+        "time_zone": timezone.get_current_timezone_name(),
+    }
+    return render(request, "apitokens/create.html", context, status=status)
+
+
+def _first_request(token: APIToken) -> str:
+    if token.last_used_at is None:
+        return _("Waiting for the first request…")
+    first = token.addresses.order_by("first_seen_at", "pk").first()
+    if first is None:
+        return _("First request received.")
+    return _("First request received, from %(address)s") % {"address": first.address}
+
+
+def _word(refusal: ValidationError, form: TokenForm) -> None:
+    """Put the refusal of a service to the fields it names."""
+    if not hasattr(refusal, "error_dict"):
+        form.add_error(None, refusal)
+        return
+    for field, errors in refusal.error_dict.items():
+        name = FIELDS.get(field, field)
+        form.add_error(name if name in form.fields else None, errors)

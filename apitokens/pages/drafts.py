@@ -1,0 +1,67 @@
+"""What a person typed into the form before they had to sign in again.
+
+It waits in a signed cookie of the form's own address, for as long as signing in takes: nothing is
+stored here, and no other page is sent it.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+
+COOKIE = "token-draft"
+SECONDS = 15 * 60
+MOST_BYTES = 3_000
+"""Browsers keep 4 KB of a cookie with all that belongs to it."""
+FIELDS = ("name", "role", "expiration", "expires_on", "description")
+"""The longest is the last: it is left out where there is no room."""
+
+
+def keep_draft(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Keep what is sent to this view by a person who is not signed in any more."""
+
+    @wraps(view)
+    def handle(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if request.method == "POST" and not request.user.is_authenticated:
+            _put(request, response)
+        return response
+
+    return handle
+
+
+def take_draft(request: HttpRequest) -> dict[str, str]:
+    """What was typed, by field; nothing if there is no draft."""
+    try:
+        draft = signing.loads(request.COOKIES.get(COOKIE, ""), salt=COOKIE, max_age=SECONDS)
+    except signing.BadSignature:
+        return {}
+    return {name: str(draft[name]) for name in FIELDS if name in draft}
+
+
+def drop_draft(request: HttpRequest, response: HttpResponse) -> None:
+    """Forget it: the form has it now."""
+    if COOKIE in request.COOKIES:
+        response.delete_cookie(COOKIE, path=request.path)
+
+
+def _put(request: HttpRequest, response: HttpResponse) -> None:
+    draft = {name: request.POST[name] for name in FIELDS if request.POST.get(name)}
+    if draft.get("expiration") == "date" and (period := request.POST.get("expires_in")):
+        draft["expires_on"] = period
+    for left_out in ((), FIELDS[-1:], FIELDS):
+        kept = {name: text for name, text in draft.items() if name not in left_out}
+        value = signing.dumps(kept, salt=COOKIE, compress=True)
+        if len(value) <= MOST_BYTES:
+            break
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=SECONDS,
+        path=request.path,
+        secure=request.is_secure(),
+        httponly=True,
+        samesite="Lax",
+    )

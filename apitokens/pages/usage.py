@@ -1,0 +1,55 @@
+"""The page "Usage": one chart over all tokens that the reader may see, and those used most."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from django.db.models import QuerySet, Sum
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.authorization.actor import Actor
+from accounts.tenancy.decorators import MemberRequest, member_required
+from apitokens.models import APIToken, TokenUseDay
+from apitokens.pages.chart import chart, first_day
+from apitokens.pages.listing import Row, row
+
+MOST_USED = 5
+
+
+class Used(NamedTuple):
+    """A token among those used most."""
+
+    row: Row
+    uses: int
+    refused: int
+
+
+@require_safe
+@never_cache
+@member_required
+def usage(request: MemberRequest) -> HttpResponse:
+    """Usage of all tokens that the member may see."""
+    context = usage_of(request.actor, at=timezone.now())
+    return render(request, "apitokens/usage.html", context)
+
+
+def usage_of(actor: Actor, *, at: datetime) -> dict[str, Any]:
+    """The context of the page; it costs the same number of queries for any number of tokens."""
+    today = at.astimezone(UTC).date()
+    days = TokenUseDay.objects.filter(
+        token__in=APIToken.objects.visible_to(actor), day__gte=first_day(today)
+    )
+    by_day = days.values("day").annotate(uses=Sum("count"), refusals=Sum("refused")).order_by()
+    counts = by_day.values_list("day", "uses", "refusals")
+    return {"chart": chart(counts, today=today), "most_used": _most_used(days, at=at)}
+
+
+def _most_used(days: QuerySet[TokenUseDay], *, at: datetime) -> list[Used]:
+    by_token = days.values("token").annotate(uses=Sum("count"), refusals=Sum("refused"))
+    most = by_token.filter(uses__gt=0).order_by("-uses", "token")[:MOST_USED]
+    found = list(most.values_list("token", "uses", "refusals"))
+    tokens = APIToken.objects.for_display().in_bulk([token_id for token_id, *_counts in found])
+    return [Used(row(tokens[token_id], at=at), *counts) for token_id, *counts in found]
