@@ -22,7 +22,9 @@ from accounts.users import services as people
 from apitokens.demo import sso as demo_sso
 from apitokens.keys import Key
 from apitokens.models import APIToken
+from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
+from apitokens.usage.old_secrets import OldUse, store_old_uses
 from apitokens.usage.store import Use, store_usage
 from notifications.preferences.services import Settings, choose, settings_of
 from notifications.recipients import Person
@@ -147,6 +149,10 @@ SPECIMENS = [
 ]
 
 
+ROTATED = "Automatic cache clearing"
+"""One of its systems has the new secret; another one still uses the old."""
+
+
 class NotEmpty(Exception):
     """The database has users; the demo is for an empty one."""
 
@@ -193,7 +199,9 @@ def seed(*, at: datetime) -> Demo:
     members |= demo_sso.first_arrivals(connection, at=at - timedelta(days=110))
     with _without_notifications(members.values()):
         for specimen in sorted(SPECIMENS, key=lambda each: -each.created):
-            _issue(specimen, members, at=at)
+            token = _issue(specimen, members, at=at)
+            if specimen.name == ROTATED:
+                _rotate(token, at=at)
         demo_sso.watch(connection, members["admin@example.com"], at=at)
     administrator = Actor.member(members["admin@example.com"])
     remove_member(
@@ -246,6 +254,15 @@ def _issue(specimen: Specimen, members: dict[str, Membership], *, at: datetime) 
             at=at - timedelta(days=specimen.deleted),
         )
     return token
+
+
+@sensitive_variables("_key")
+def _rotate(token: APIToken, *, at: datetime) -> None:
+    rotated, _key = rotation.rotate(
+        token=token, by=Actor.member(token.issuer), at=at - timedelta(hours=5)
+    )
+    use = OldUse(token.pk, rotated.rotations - 1, at - timedelta(minutes=20), "198.51.100.23")
+    store_old_uses([use])
 
 
 def _uses(token: APIToken, *, last: datetime, at: datetime) -> Iterator[Use]:

@@ -58,6 +58,7 @@ def token_detail(token: APIToken, *, at: datetime, page: str | None) -> dict[str
     return {
         "token": token,
         "row": row(token, at=at),
+        "has_old_secret": token.has_working_old_secret(at),
         "rule": policy_of(token.account_id),
         "chart": chart(
             token.use_days.values_list("day", "count", "refused"), today=at.astimezone(UTC).date()

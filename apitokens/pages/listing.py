@@ -13,6 +13,7 @@ from accounts.models import Account, User
 from accounts.roles import Role
 from apitokens.filters import NEWEST_FIRST, PageFilter
 from apitokens.models import APIToken, APITokenQuerySet, Status
+from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
 
@@ -66,6 +67,7 @@ class Row(NamedTuple):
     issuer_removed: bool
     deleted_by: User | None
     may_delete: bool
+    may_rotate: bool
 
 
 def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -> dict[str, Any]:
@@ -104,6 +106,7 @@ def row(token: APIToken, *, at: datetime) -> Row:
         issuer_removed=token.issuer.is_removed,
         deleted_by=token.deleted_by,
         may_delete=not token.is_deleted,
+        may_rotate=rotation.refusal(token, at=at) is None,
     )
 
 

@@ -102,11 +102,26 @@ def rotate(
             ends_at = _new_end(present, expires_at, by=by, at=at)
             key = _renew(present, grace=grace, ends_at=ends_at, form_key=form_key, at=at)
             _conclude(present, by=by, at=at)
-    except (ValidationError, PermissionDenied) as refusal:
-        for code in sorted(codes_of(refusal) & AUDITED_REFUSALS):
+    except (ValidationError, PermissionDenied) as refused:
+        for code in sorted(codes_of(refused) & AUDITED_REFUSALS):
             record("token.rotate_refused", token, by=by, at=at, code=code, name=token.name)
         raise
     return Rotated(present, key)
+
+
+def old_secret_end(token: APIToken, *, grace: Grace, at: datetime) -> datetime:
+    """When the present secret would end if the token were rotated now."""
+    ends_at = at + timedelta(hours=grace)
+    return min(ends_at, token.expires_at or ends_at)
+
+
+def refusal(token: APIToken, *, at: datetime) -> ValidationError | None:
+    """The reason that nobody can rotate the token; None if there is none."""
+    try:
+        _refuse_ended(token, at=at)
+    except ValidationError as found:
+        return found
+    return None
 
 
 def end_old_secret(*, token: APIToken, by: Actor, at: datetime) -> bool:
@@ -176,15 +191,15 @@ def _new_end(
 ) -> datetime | None:
     """The expiration of the token from now on."""
     ends_at = present.expires_at if isinstance(wanted, Keep) else wanted
-    refusal = expiration_error(ends_at, ends_at=None, at=at)
+    error = expiration_error(ends_at, ends_at=None, at=at)
     if by.token_ends_at is not None and (ends_at is None or ends_at > by.token_ends_at):
-        refusal = ValidationError(
+        error = ValidationError(
             _("An API token can't rotate a token that outlives it. Choose a date up to %(end)s."),
             code="outlives_creator",
             params={"end": by.token_ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
         )
-    if refusal is not None:
-        raise ValidationError({"expires_at": refusal})
+    if error is not None:
+        raise ValidationError({"expires_at": error})
     return ends_at
 
 
@@ -198,14 +213,12 @@ def _renew(
     at: datetime,
 ) -> keys.Key:
     assert present.pepper is not None  # only deleted tokens have none
-    old_end = at + timedelta(hours=grace)
-    old_end = min(old_end, present.expires_at or old_end)
     # All uses so far, as far as they are stored, were by what is the old secret from now on.
     old = OldSecret(
         token=present,
         digest=present.digest,
         pepper=present.pepper,
-        ends_at=old_end,
+        ends_at=old_secret_end(present, grace=grace, at=at),
         last_used_at=present.last_used_at,
         last_used_address=present.last_used_address,
     )
