@@ -104,7 +104,7 @@ class APIToken(models.Model):
     refusal_told_at = models.DateTimeField(null=True, editable=False)
 
     # How often the token was given a new secret: the number of the present one.
-    rotations = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    rotations = models.PositiveIntegerField(_("rotations"), default=0, db_default=0, editable=False)
     rotated_at = models.DateTimeField(_("rotated"), null=True, blank=True, editable=False)
     rotation_form_key = models.UUIDField(null=True, editable=False)
 

@@ -24,7 +24,8 @@ Task = dict[str, Any]
 other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invite" (then `email`),
 "open" (an account of their own), "be" (then `email`, the address that is theirs from now on),
 "refresh" (then `refresh`, the token to turn in), "come" (through the identity provider) or "watch"
-(for those who do not), "rotate" and "rename" (a token, the `target`); `times` (1); to issue, `form_key` (the same each time) and `role`."""
+(for those who do not), "rotate" and "rename" (a token, the `target`); `times` (1); to issue,
+`form_key` (the same each time) and `role`."""
 
 
 def outcomes(tasks: list[Task]) -> Counter[str]:

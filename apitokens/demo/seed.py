@@ -199,9 +199,7 @@ def seed(*, at: datetime) -> Demo:
     members |= demo_sso.first_arrivals(connection, at=at - timedelta(days=110))
     with _without_notifications(members.values()):
         for specimen in sorted(SPECIMENS, key=lambda each: -each.created):
-            token = _issue(specimen, members, at=at)
-            if specimen.name == ROTATED:
-                _rotate(token, at=at)
+            _issue(specimen, members, at=at)
         demo_sso.watch(connection, members["admin@example.com"], at=at)
     administrator = Actor.member(members["admin@example.com"])
     remove_member(
@@ -245,6 +243,8 @@ def _issue(specimen: Specimen, members: dict[str, Membership], *, at: datetime) 
         expires_at=None if specimen.expires is None else at + timedelta(days=specimen.expires),
         at=at - timedelta(days=specimen.created),
     )
+    if specimen.name == ROTATED:
+        _rotate(token, at=at)
     if specimen.used is not None:
         store_usage(list(_uses(token, last=at - timedelta(days=specimen.used), at=at)))
     if specimen.deleted is not None:

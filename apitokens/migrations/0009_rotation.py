@@ -25,7 +25,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="apitoken",
             name="rotations",
-            field=models.PositiveIntegerField(db_default=0, default=0, editable=False),
+            field=models.PositiveIntegerField(
+                db_default=0, default=0, editable=False, verbose_name="rotations"
+            ),
         ),
         migrations.CreateModel(
             name="OldSecret",

@@ -16,7 +16,7 @@ _DAMAGED = _("This form is damaged. Open the page again and fill it in once more
 
 class RotateForm(ExpirationForm):
     grace = forms.TypedChoiceField(
-        label=_("The old secret works for another"),
+        label=_("Keep the old secret working for"),
         choices=Grace.choices,
         coerce=lambda value: Grace(int(value)),
         initial=Grace.DAY.value,

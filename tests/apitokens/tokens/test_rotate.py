@@ -121,7 +121,7 @@ def test_rotating_again_ends_the_oldest(user: Membership, issue: Issue, now: dat
 
 
 def test_old_secret_tells_when_and_from_where_it_was_last_used(
-    user: Membership, issue: Issue, now: datetime
+    memory: None, user: Membership, issue: Issue, now: datetime
 ) -> None:
     token, old = issue(user)
     new = rotate(token, at=now)
@@ -176,7 +176,7 @@ def test_used_old_secret_is_digested_under_the_newest_pepper(
 
 
 def test_process_that_knows_the_secret_of_before_does_not_bring_it_back(
-    user: Membership, issue: Issue, now: datetime, settings: Settings
+    memory: None, user: Membership, issue: Issue, now: datetime, settings: Settings
 ) -> None:
     """One that digests anew under a newer pepper than the one by which the token was rotated."""
     token, old = issue(user)

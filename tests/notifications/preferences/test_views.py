@@ -69,7 +69,7 @@ def test_the_page_has_every_kind_in_the_words_of_the_guide(
         "E-mail",
         "Portal",
         "Security",
-        "API token created or deleted by somebody else",
+        "Your API token changed by someone else",
         "Save",
     ]
     place = 0
