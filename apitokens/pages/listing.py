@@ -13,7 +13,6 @@ from accounts.models import Account, User
 from accounts.roles import Role
 from apitokens.filters import NEWEST_FIRST, PageFilter
 from apitokens.models import APIToken, APITokenQuerySet, Status
-from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
 
@@ -106,7 +105,7 @@ def row(token: APIToken, *, at: datetime) -> Row:
         issuer_removed=token.issuer.is_removed,
         deleted_by=token.deleted_by,
         may_delete=not token.is_deleted,
-        may_rotate=rotation.refusal(token, at=at) is None,
+        may_rotate=token.status(at) is Status.ACTIVE and not token.is_suspended(at),
     )
 
 
