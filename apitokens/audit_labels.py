@@ -18,6 +18,7 @@ name_events(
         "token.all_deleted": _("All API tokens of a user deleted"),
         "token.delete_refused": _("Deleting an API token refused"),
         "token.refused": _("API token refused"),
+        "token.looked_up": _("API token looked up"),
         "token.used_from_new_address": _("API token used from a new address"),
         "token.digests_purged": _("Digests of deleted API tokens forgotten"),
         "verifier.issued": _("Verifier key created"),

@@ -1,7 +1,8 @@
 from django.urls import path
 
-from apitokens.pages import creation, usage
+from apitokens.pages import lookup, usage
 from apitokens.pages import views as pages
+from apitokens.pages.creation import views as creation
 from apitokens.pages.edit import views as edit
 from apitokens.pages.rotate import views as rotate
 
@@ -9,6 +10,7 @@ app_name = "apitokens"
 urlpatterns = [
     path("", pages.list_tokens, name="list"),
     path("usage/", usage.usage, name="usage"),
+    path("look-up/", lookup.look_up_token, name="look_up"),
     path("create/", creation.create, name="create"),
     path("of/<int:user_id>/delete/", pages.delete_all, name="delete_all"),
     path("<int:pk>/", pages.token, name="token"),

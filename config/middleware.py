@@ -4,15 +4,18 @@ import re
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
+from typing import Any
 from urllib.parse import unquote_plus
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
+from django.utils.translation import gettext as _
 
 from accounts.api.refusals import HTTPS_REQUIRED
 from accounts.http.client_ip import normalize_forwarded_proto
@@ -31,6 +34,8 @@ LONGEST_VALUE, LONGEST_QUERY = 2_100, 2_500
 """Characters of one parameter, and of all. The longest that a page has are 200 ids of tokens."""
 NOT_COMPRESSED = "Send the body as it is, without Content-Encoding: it is not unpacked here."
 PLAIN_TEXT = "text/plain; charset=utf-8"
+SECRET_REMOVED = "secret-removed"  # noqa: S105  # a name
+"""A cookie, for the next page alone: a secret was cut out of its address."""
 _LEFT_OF_SECRET = re.compile("[$_]?…")
 """What redacting leaves behind the id."""
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -75,6 +80,7 @@ def bound_query(get_response: Handler) -> Handler:
 def keep_tokens_out_of_addresses(get_response: Handler) -> Handler:
     """Lead from a page whose query holds a token, pasted into a search, to the same page with the
     token's id in its place: the address stands in histories, and each link of the page repeats it.
+    That page says so. (In browsers a script does the same before the form is sent.)
     """
 
     def handle(request: HttpRequest) -> HttpResponse:
@@ -82,9 +88,26 @@ def keep_tokens_out_of_addresses(get_response: Handler) -> Handler:
         if query and request.method in ("GET", "HEAD") and _repeats_query(request):
             without = _without_secrets(query)
             if without != query:
-                return HttpResponseRedirect(f"?{without}")
-        return get_response(request)
+                led = HttpResponseRedirect(f"?{without}")
+                led.set_cookie(SECRET_REMOVED, "1", max_age=30, path=request.path, samesite="Lax")
+                return led
+        response = get_response(request)
+        if request.COOKIES.get(SECRET_REMOVED) and _repeats_query(request):
+            response.delete_cookie(SECRET_REMOVED, path=request.path, samesite="Lax")
+        return response
 
+    def process_view(request: HttpRequest, *_view: Any) -> None:
+        # Only for who is signed in: a message is kept in the session, and strangers need none.
+        if request.COOKIES.get(SECRET_REMOVED) and request.user.is_authenticated:
+            messages.info(
+                request,
+                _(
+                    "Searched by the ID: the secret of a token must not be in an address. "
+                    "If others may have seen it, delete the token."
+                ),
+            )
+
+    handle.process_view = process_view  # type: ignore[attr-defined]  # where Django looks
     return handle
 
 

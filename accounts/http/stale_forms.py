@@ -1,12 +1,13 @@
-"""Forms that were opened before the person signed in again: their CSRF token is not good any more."""
+"""Forms that were opened before the person signed in again: their CSRF token is out of date."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.csrf import csrf_failure as refuse
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 AnyView = TypeVar("AnyView", bound=View)
 
 _ANSWERS: dict[View, View] = {}
@@ -23,7 +24,7 @@ def sent_again_to(answer: View) -> Callable[[AnyView], AnyView]:
     return register
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     """Answer a request that failed the check against forgery.
 
     What has an `Origin` of ours and the wrong token is a form of ours that is out of date. What

@@ -5,15 +5,19 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.admin.accounts import AccountAdmin
 from accounts.admin.filters import AccountFilter, ListAdmin, is_id, is_text
@@ -21,6 +25,8 @@ from accounts.admin.mixins import links, moment
 from accounts.models import Account
 from accounts.tenancy.decorators import operator_of
 from apitokens.filters import id_in
+from apitokens.lookup.forms import LookUpForm
+from apitokens.lookup.notifications import tell
 from apitokens.models import APIToken, APITokenQuerySet, Status
 from apitokens.tokens import services as token_services
 
@@ -66,9 +72,34 @@ class APITokenAdmin(ListAdmin):
     list_filter = [StatusFilter, "role", AccountFilter]
     lookups = {"status": is_text, "role__exact": is_id, "account": is_text}
     list_max_show_all = MOST_AT_ONCE
+    change_list_template = "admin/apitokens/apitoken/change_list.html"
     search_fields = ["name", "issuer__user__email", "issuer__user__name", "account__name"]
     search_help_text = _("Token name, id, account, or name or e-mail of the issuer.")
     ordering = ["-created_at", "-pk"]
+
+    def get_urls(self) -> list[URLPattern]:
+        look_up = self.admin_site.admin_view(sensitive_post_parameters()(self.look_up))
+        return [path("look-up/", look_up, name="apitokens_apitoken_look_up"), *super().get_urls()]
+
+    def look_up(self, request: HttpRequest) -> HttpResponse:
+        """Find a token of any account by the whole of it, as Administrators do in theirs."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        form = LookUpForm(request.POST if request.method == "POST" else None)
+        token = form.find(by=operator_of(request)) if form.is_bound else None
+        if token is not None:
+            tell(request, token)
+            return HttpResponseRedirect(reverse("admin:apitokens_apitoken_change", args=[token.pk]))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _t("Look up a token"),
+            "opts": self.opts,
+            "form": form,
+        }
+        status = 400 if form.is_bound else 200
+        return TemplateResponse(
+            request, "admin/apitokens/apitoken/look_up.html", context, status=status
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -266,8 +266,8 @@ def _rotate(token: APIToken, *, at: datetime) -> None:
 
 
 def _uses(token: APIToken, *, last: datetime, at: datetime) -> Iterator[Use]:
-    """Up to the last use, some on each day that the chart shows; fewer at weekends, and now and then
-    some that were refused."""
+    """Up to the last use, some on each day that the chart shows: fewer at weekends, and now and
+    then some that were refused."""
     address = f"198.51.100.{token.pk % 200 + 1}"
     for number in range(30):
         moment = last - timedelta(days=number)

@@ -1,8 +1,7 @@
-"""A chart of thirty days of use, with refused uses beside good ones. Pure: numbers become shapes."""
+"""A chart of thirty days of use, with refused uses on the good ones. Pure: shapes of numbers."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from itertools import count
 from typing import NamedTuple
 
 DAYS_SHOWN = 30
@@ -10,6 +9,7 @@ HEIGHT = 120
 STEP = 20
 BAR_WIDTH = 14
 LEAST_HEIGHT = 2
+_EVEN_DIGITS = (2, 4, 6, 8)
 
 DayCounts = tuple[date, int, int]
 """A day, its uses, and how many more were refused."""
@@ -95,8 +95,10 @@ def chart(counts: Iterable[DayCounts], *, today: date) -> Chart:
 def _round_up(most: int) -> int:
     """The end of the axis: an even number, so that its middle is one too, of one digit and
     zeros."""
-    steps = (digit * 10**power for power in count() for digit in (2, 4, 6, 8))
-    return next(step for step in steps if step >= most)
+    power = 1
+    while most > _EVEN_DIGITS[-1] * power:
+        power *= 10
+    return next(digit * power for digit in _EVEN_DIGITS if digit * power >= most)
 
 
 def _height(value: int, top: int) -> int:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.utils.functional import Promise
@@ -13,6 +14,7 @@ from accounts.models import AuditEvent
 from apitokens.models import APIToken, TokenAddress
 from apitokens.pages.chart import chart
 from apitokens.pages.listing import row
+from apitokens.pages.samples import copies
 from sso.inactivity.services import policy_of
 
 EVENTS_ON_PAGE = 10
@@ -28,6 +30,7 @@ EVENTS: dict[str, Promise] = {
     "token.deleted": _("Deleted"),
     "token.delete_refused": _("Somebody without permission tried to delete it"),
     "token.used_from_new_address": _("Used from a new address"),
+    "token.looked_up": _("Looked up by the whole token"),
 }
 FIRST_USE = _("Used for the first time")
 REFUSALS: dict[str, Promise] = {
@@ -63,6 +66,7 @@ def token_detail(token: APIToken, *, at: datetime, page: str | None) -> dict[str
         "chart": chart(
             token.use_days.values_list("day", "count", "refused"), today=at.astimezone(UTC).date()
         ),
+        "copies": copies(token, base_url=settings.BASE_URL),
         "addresses": addresses[:ADDRESSES_AT_FIRST],
         "more_addresses": addresses[ADDRESSES_AT_FIRST:],
         "entries": [_entry(event) for event in events],

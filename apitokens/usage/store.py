@@ -194,7 +194,8 @@ def _add_to_days(uses: Iterable[Use]) -> None:
     rows = ", ".join(["(%s, %s, %s, %s)"] * len(values))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO apitokens_tokenuseday AS known (token_id, day, count, refused) VALUES {rows} "  # noqa: S608  # names of ours
+            "INSERT INTO apitokens_tokenuseday AS known (token_id, day, count, refused) "  # noqa: S608  # names of ours
+            f"VALUES {rows} "
             "ON CONFLICT (token_id, day) DO UPDATE SET count = known.count + excluded.count, "
             "refused = known.refused + excluded.refused",
             list(chain.from_iterable(values)),

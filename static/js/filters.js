@@ -10,12 +10,15 @@ for (const form of document.querySelectorAll("form[data-filters]")) {
         if (usesPointer && event.target instanceof HTMLSelectElement) form.requestSubmit();
     });
 
-    /* Empty fields are left out of the address, and of a token that was pasted all but its id. */
+    /* Empty fields are left out of the address, and of a token that was pasted all but its id: the next page says so. */
     form.addEventListener("formdata", (event) => {
         for (const [name, value] of [...event.formData]) {
-            const shown = value.replace(/\b([1-9]\d{0,18})[$_][0-9a-f]{16,}/gi, "$1");
+            const shown = value.replace(/\b([1-9]\d{0,18})(?:[$_]|%24)[0-9a-f]{16,}|\b[0-9a-f]{72}\b/gi, "$1");
             if (value === "") event.formData.delete(name);
-            else if (shown !== value) event.formData.set(name, shown);
+            else if (shown !== value) {
+                event.formData.set(name, shown);
+                document.cookie = `secret-removed=1; max-age=30; samesite=lax; path=${location.pathname}`;
+            }
         }
     });
 }

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -14,6 +15,8 @@ pytestmark = pytest.mark.browser
 both_ways = pytest.mark.parametrize(
     "scripts", [True, False], ids=["with JavaScript", "without JavaScript"]
 )
+BERLIN = ZoneInfo("Europe/Berlin")
+"""Where the Administrator of the demo is."""
 TOKEN = re.compile(r"[1-9][0-9]*\$[0-9a-f]{72}")
 
 
@@ -64,10 +67,20 @@ def test_a_person_creates_uses_finds_and_deletes_a_token(
     token = create(page, name, role, days=30)
     assert call(token).status == 200, "the token works at once"
     assert call(token.replace("$", "_")).status == 200, "in both spellings"
+    arrived = re.compile("First request received, from 127.0.0.1")
+    if scripts:
+        expect(page.get_by_text(arrived)).to_be_visible()
+    else:
+        with page.expect_popup() as opened:
+            page.get_by_role("link", name="Check for the first request").click()
+        expect(opened.value.get_by_text(arrived)).to_be_visible()
+        opened.value.close()
 
     page.get_by_role("link", name="OK, I've copied token").click()
     row = row_of(page, name)
     expect(row).to_be_visible()
+    expect(row).to_be_focused()
+    expect(page.get_by_text(f"“{name}” was created.")).to_be_visible()
     expect(row).to_contain_text(token.split("$")[0])
     expect(row).to_contain_text(role)
     expect(row).to_contain_text("Active")
@@ -118,6 +131,31 @@ def test_role_filter_and_search_work_together(visit: Visits) -> None:
     expect(row_of(page, "Automatic cache clearing")).to_have_count(0)
 
 
+def test_pasted_token_is_searched_by_its_id_before_it_is_sent(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    page = window.page
+    page.get_by_label("Search").fill(f"123456789${'0a' * 36}")
+    page.get_by_label("Search").press("Enter")
+    expect(page.get_by_text("the secret of a token must not be in an address")).to_be_visible()
+    expect(page.get_by_label("Search")).to_have_value("123456789")
+    assert not [url for url in window.requests if "0a0a" in url]
+
+
+def test_arrow_keys_lead_through_the_days_of_a_chart(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR, java_script_enabled=False)
+    page = window.page
+    window.go("/accounts/1/api-tokens/usage/")
+    days = page.get_by_role("radio")
+    days.last.focus()
+    tips = page.locator(".chart__tip")
+    expect(tips.last).to_have_css("opacity", "1")
+    page.keyboard.press("ArrowLeft")
+    expect(days.nth(28)).to_be_focused()
+    expect(tips.nth(28)).to_have_css("opacity", "1")
+    expect(tips.last).to_have_css("opacity", "0")
+    expect(days.nth(28)).to_have_accessible_name(re.compile(r"\d{4} .*uses?"))
+
+
 def test_users_see_only_their_own_tokens_and_offer_only_their_own_role(visit: Visits) -> None:
     window = visit(USER)
     page = window.page
@@ -157,11 +195,14 @@ def test_two_tabs_keep_to_their_accounts(visit: Visits, scripts: bool) -> None:
     expect(there).to_have_url(re.compile(r"/accounts/(?!1/)\d+/api-tokens/$"))
 
     here.get_by_label("Token name").fill(name)
+    here.get_by_label("30 days").check()
     here.get_by_role("button", name="Create", exact=True).click()
     here.get_by_role("link", name="OK, I've copied token").click()
 
     expect(row_of(here, name)).to_be_visible()
-    expect(here).to_have_url(re.compile("/accounts/1/api-tokens/$"))
+    in_a_month = datetime.now(BERLIN).date() + timedelta(days=30)
+    expect(row_of(here, name)).to_contain_text(f"{in_a_month:%-d %b %Y}")
+    expect(here).to_have_url(re.compile(r"/accounts/1/api-tokens/#token-\d+$"))
     there.reload()
     expect(there.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
     expect(row_of(there, name)).to_have_count(0)

@@ -77,12 +77,23 @@ def test_a_double_click_on_create_makes_one_token(visit: Visits, scripts: bool) 
     assert count_of(window, name) == 1
 
 
-def test_escape_does_not_close_the_dialog_that_shows_the_secret(visit: Visits) -> None:
+def test_escape_closes_the_dialog_once_the_secret_was_copied(visit: Visits) -> None:
     page = visit(ADMINISTRATOR).page
     create(page, "Escaped", "Users")
+    dialog = page.get_by_role("dialog", name="New API token created")
+    page.get_by_role("tab", name="Python").click()
+    dialog.get_by_role("button", name="Copy : Python").click()
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="New API token created")).to_be_visible()
+    expect(dialog.get_by_text("Save the token first")).to_be_visible()
+
+    page.get_by_role("tab", name="Python").press("End")
+    expect(page.get_by_role("tab", name=".env")).to_be_focused()
+    expect(page.get_by_role("tabpanel")).to_have_count(1)
+    dialog.get_by_role("button", name="Copy : .env").click()
+    expect(dialog.get_by_text("Save the token first")).not_to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("“Escaped” was created.")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "\u0634\u0627\u0631\u0629 🎉"])

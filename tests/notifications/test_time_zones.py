@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from accounts.models import Membership, User
 from accounts.roles import Role
 from apitokens.expiry.schedule import due_threshold, first_notice_due
-from apitokens.pages.forms import ON_DATE, TokenForm
+from apitokens.pages.creation.forms import ON_DATE, TokenForm
 from notifications.email.rendering import in_zone
 from notifications.time_zones import end_of_day, start_of_day, zone_of
 from tests.conftest import SignIn

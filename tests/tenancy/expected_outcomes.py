@@ -171,10 +171,18 @@ GET     notifications:settings                 in    404   404   200   200   404
 POST    notifications:settings                 in    404   404   go    go    404
 GET     apitokens:list                         in    404   404   200   200   404
 POST    apitokens:list                         405   405   405   405   405   405
+GET     apitokens:usage                        in    404   404   200   200   404
+POST    apitokens:usage                        405   405   405   405   405   405
+GET     apitokens:look_up                      in    404   404   403   200   404
+POST    apitokens:look_up                      in    404   404   403   400   404
 GET     apitokens:create                       in    404   404   200   200   404
 POST    apitokens:create                       in    404   404   400   400   404
 GET     apitokens:token                        in    404   404   404   200   404
 POST    apitokens:token                        405   405   405   405   405   405
+GET     apitokens:created                      in    404   404   404   404   404
+POST    apitokens:created                      405   405   405   405   405   405
+GET     apitokens:first_request                in    404   404   404   200   404
+POST    apitokens:first_request                405   405   405   405   405   405
 GET     apitokens:edit                         in    404   404   404   200   404
 POST    apitokens:edit                         in    404   404   404   400   404
 GET     apitokens:rotate                       in    404   404   404   200   404
@@ -268,6 +276,8 @@ GET     admin:notifications_mail_history       in    in    in    in    in    200
 GET     admin:notifications_mail_delete        in    in    in    in    in    403
 GET     admin:notifications_mail_change        in    in    in    in    in    200
 GET     admin:apitokens_apitoken_changelist    in    in    in    in    in    200
+GET     admin:apitokens_apitoken_look_up       in    in    in    in    in    200
+POST    admin:apitokens_apitoken_look_up       in    in    in    in    in    400
 GET     admin:apitokens_apitoken_add           in    in    in    in    in    403
 GET     admin:apitokens_apitoken_history       in    in    in    in    in    200
 GET     admin:apitokens_apitoken_delete        in    in    in    in    in    200

@@ -14,7 +14,7 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import as_command_error, find_account, show_once, storable
 from accounts.models import Account, Membership
 from accounts.roles import ROLE_NAMES, Role
-from apitokens.pages.forms import a_year_after
+from apitokens.pages.creation.periods import a_year_after
 from apitokens.pepper_checks import WrongPeppers, require_right_peppers
 from apitokens.tokens import services as token_services
 from apitokens.tokens.services import Issued

@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
@@ -47,6 +48,22 @@ def test_pasted_token_is_found_by_its_id(
     page = browser.get(url, {"q": issued.key.spell()}, follow=True).content.decode()
     assert "Wanted" in page
     assert "Other" not in page
+
+
+def test_page_says_once_that_the_secret_was_cut_out(
+    browser: Client, administrator: Membership, issue: Issue
+) -> None:
+    url = reverse("apitokens:list", args=[administrator.account_id])
+    said = "the secret of a token must not be in an address"
+    led = browser.get(url, {"q": issue(administrator).key.spell()}, follow=True)
+    assert said in led.content.decode()
+    assert said not in browser.get(url).content.decode()
+
+
+def test_strangers_are_told_nothing_and_get_no_session(client: Client) -> None:
+    client.cookies["secret-removed"] = "1"
+    assert client.get("/sign-in/").status_code == 200
+    assert not Session.objects.exists()
 
 
 def test_lists_of_operators_too(

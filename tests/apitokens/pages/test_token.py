@@ -1,5 +1,6 @@
 """A token's own page: what it is, how it is used, and what happened to it."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -171,8 +172,20 @@ def test_token_that_was_only_refused_has_a_chart(
     assert "Not used yet" in page(browser, token)
 
 
+def test_token_can_be_copied_in_several_forms_without_its_secret(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    token, key = issue(user, name='<url> "quoted"')
+    html = unescape(_html(browser, token))
+    assert f'data-copy-text="{token.pk}"' in html
+    assert f"/accounts/{ACCOUNT_ID}/api-tokens/{token.pk}/</code>" in html
+    assert f"/iam/clients/{ACCOUNT_ID}/tokens/{token.pk}'</code>" in html
+    assert json.dumps({"id": token.pk, "name": token.name}, indent=2)[:-2] in html
+    assert key.secret not in html
+
+
 def test_description_begins_right_behind_its_label(browser: Client, token: APIToken) -> None:
-    assert '<dd class="paragraphs" dir="auto">Ask Jo\nbefore' in _html(browser, token)
+    assert '<span class="paragraphs" dir="auto">Ask Jo\nbefore' in _html(browser, token)
 
 
 def test_token_that_was_never_used_has_no_chart(browser: Client, token: APIToken) -> None:

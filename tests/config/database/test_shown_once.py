@@ -29,6 +29,7 @@ from tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+REVEAL = "apitokens.pages.reveal"
 TOKEN = re.compile(r"[1-9][0-9]{8}\$[0-9a-f]{72}")
 VERIFIER = re.compile(r"verifier_[1-9][0-9]{8}_[0-9a-f]{72}")
 
@@ -88,7 +89,7 @@ def test_new_token_is_shown_although_the_session_was_signed_out_meanwhile(
         client.session.delete()
         return listing(*query, **facts)
 
-    monkeypatch.setattr("apitokens.pages.reveal.listing", listing_after_sign_out)
+    monkeypatch.setattr(f"{REVEAL}.listing", listing_after_sign_out)
     session = client.session
     session["_messages"] = '[["__json_message",0,25,"Said before","" ]]'
     session.save()
@@ -101,7 +102,7 @@ def test_new_token_is_shown_although_the_session_was_signed_out_meanwhile(
 @pytest.mark.parametrize(
     "place",
     [
-        "apitokens.pages.reveal.listing",
+        f"{REVEAL}.listing",
         "accounts.tenancy.context_processors.memberships_of",
         "apitokens.pages.context_processors.APIToken.objects.visible_to",
         "notifications.tasks.deliver_mails.apply_async",
@@ -120,8 +121,11 @@ def test_new_token_is_shown_whatever_else_fails(
 @pytest.mark.parametrize(
     "places",
     [
-        ["apitokens.pages.reveal.samples"],
-        ["apitokens.pages.reveal.render", "apitokens.pages.reveal.render_to_string"],
+        [f"{REVEAL}.samples"],
+        [
+            f"{REVEAL}.render",
+            f"{REVEAL}.render_to_string",
+        ],
     ],
 )
 def test_token_that_cannot_be_shown_is_not_created(

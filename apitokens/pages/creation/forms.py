@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.members.forms import RoleChoice
 from accounts.roles import Role
 from apitokens.models import APIToken
-from apitokens.pages.periods import Period, a_year_after, periods
+from apitokens.pages.creation.periods import Period, a_year_after, periods
 from apitokens.tokens import rules
 from notifications.time_zones import end_of_day
 
@@ -155,7 +155,7 @@ class TokenForm(forms.Form):
             return
         self.cleaned_data["expires_on"] = chosen
         self.data = {
-            **self.data.dict(),
+            **{name: self.data[name] for name in self.data},  # of a repeated field the last
             "expires_on": chosen.isoformat(),
             self["expires_on"].html_initial_name: chosen.isoformat(),
         }

@@ -9,7 +9,10 @@ from functools import wraps
 from typing import Any
 
 from django.core import signing
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+View = Callable[..., HttpResponseBase]
 
 COOKIE = "token-draft"
 SECONDS = 15 * 60
@@ -19,11 +22,11 @@ FIELDS = ("name", "role", "expiration", "expires_on", "description")
 """The longest is the last: it is left out where there is no room."""
 
 
-def keep_draft(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def keep_draft(view: View) -> View:
     """Keep what is sent to this view by a person who is not signed in any more."""
 
     @wraps(view)
-    def handle(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponse:
+    def handle(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         if request.method == "POST" and not request.user.is_authenticated:
             _put(request, response)
@@ -41,13 +44,13 @@ def take_draft(request: HttpRequest) -> dict[str, str]:
     return {name: str(draft[name]) for name in FIELDS if name in draft}
 
 
-def drop_draft(request: HttpRequest, response: HttpResponse) -> None:
+def drop_draft(request: HttpRequest, response: HttpResponseBase) -> None:
     """Forget it: the form has it now."""
     if COOKIE in request.COOKIES:
         response.delete_cookie(COOKIE, path=request.path)
 
 
-def _put(request: HttpRequest, response: HttpResponse) -> None:
+def _put(request: HttpRequest, response: HttpResponseBase) -> None:
     draft = {name: request.POST[name] for name in FIELDS if request.POST.get(name)}
     if draft.get("expiration") == "date" and (period := request.POST.get("expires_in")):
         draft["expires_on"] = period

@@ -1,4 +1,4 @@
-"""The pages of a new API token: the form, the dialog that shows the token once, and what follows."""
+"""The pages of a new API token: its form, the dialog that shows it once, and what follows."""
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.http.stale_forms import sent_again_to
 from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import APIToken
-from apitokens.pages.drafts import drop_draft, keep_draft, take_draft
-from apitokens.pages.forms import FIELDS, TokenForm
+from apitokens.pages.creation.drafts import drop_draft, keep_draft, take_draft
+from apitokens.pages.creation.forms import FIELDS, TokenForm
 from apitokens.pages.reveal import prepare
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of

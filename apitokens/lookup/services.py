@@ -1,0 +1,83 @@
+"""The service that tells whose a found token is."""
+
+import re
+from datetime import datetime
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import reauthorize
+from apitokens import keys
+from apitokens.keys import Damage, Key
+from apitokens.models import APIToken
+
+_WHOLE = re.compile(r"(?<![0-9a-z])([1-9][0-9]{0,18})(?:[$_]|%24)([0-9a-f]{72})(?![0-9a-f])")
+"""A token as it stands in logs: somewhere in a line, or as addresses write it."""
+_ID_ALONE = re.compile(r"[1-9][0-9]{0,18}[$_]?")
+_NOTHING = bytes(keys.DIGEST_BYTES)
+
+
+@sensitive_variables()
+@transaction.atomic
+def look_up(*, text: str, by: Actor, at: datetime) -> APIToken:
+    """The token that is in the text: of the account whose Administrator asks, or any for operators.
+    It leaves an event, and nothing of the secret.
+
+    Raises `ValidationError` if there is none, in the same words for a token of another account, a
+    wrong secret and an id that nobody has; `PermissionDenied`.
+    """
+    by = reauthorize(by, at)
+    account_id = by.membership.account_id if by.membership else None
+    if not (by.is_operator or (account_id and by.is_administrator_of(account_id))):
+        raise PermissionDenied(_("Only Administrators look up tokens."))
+    key = _key_in(text)
+    tokens = APIToken.objects.all() if by.is_operator else APIToken.objects.visible_to(by)
+    token = tokens.select_related("issuer__user").filter(pk=key.id).first()
+    if not _is_of(key, token) or token is None:
+        raise ValidationError(
+            _(
+                "No API token matches. It may belong to another account, or have been deleted "
+                "more than 90 days ago."
+            ),
+            code="unknown",
+        )
+    audit.record(
+        "token.looked_up",
+        by=by,
+        at=at,
+        account_id=token.account_id,
+        subject=token,
+        name=token.name,
+    )
+    return token
+
+
+@sensitive_variables()
+def _key_in(text: str) -> Key:
+    found = _WHOLE.search(text)
+    key = keys.read(f"{found[1]}${found[2]}") if found else Damage.SHAPE
+    if isinstance(key, Key):
+        return key
+    if _ID_ALONE.fullmatch(text.strip()):
+        raise ValidationError(
+            _("This is only the ID. Paste the whole token, including the part after $."),
+            code="id_alone",
+        )
+    raise ValidationError(
+        _("This isn't a complete API token. Check that nothing is missing at the start or end."),
+        code="malformed",
+    )
+
+
+@sensitive_variables()
+def _is_of(key: Key, token: APIToken | None) -> bool:
+    """Compare in the same time, whether there is a token or not."""
+    digest = token.digest if token else None
+    pepper = settings.TOKEN_PEPPERS.get(token.pepper or 0) if token else None
+    fits = keys.matches(key, stored=bytes(digest or _NOTHING), pepper=pepper or _NOTHING)
+    return fits and bool(digest and pepper)

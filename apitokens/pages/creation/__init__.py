@@ -1,0 +1,1 @@
+"""The page "Create API token", and the dialog that shows the token once."""

@@ -1,0 +1,163 @@
+"""Looking up a token that was found: whose it is, told to who may know, and nothing is kept."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from html import unescape
+from logging import DEBUG
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
+
+from accounts.authorization.actor import Actor
+from accounts.models import AuditEvent, Membership
+from apitokens.keys import Key
+from apitokens.tokens import services as token_services
+from tests.conftest import Issue, SignIn
+from tests.factories import ACCOUNT_ID, MembershipFactory
+
+pytestmark = pytest.mark.django_db
+
+URL = f"/accounts/{ACCOUNT_ID}/api-tokens/look-up/"
+OPERATORS = "/operators/apitokens/apitoken/look-up/"
+
+
+@pytest.fixture
+def browser(client: Client, administrator: Membership, sign_in: SignIn) -> Client:
+    sign_in(client, administrator)
+    return client
+
+
+def text(answer: object) -> str:
+    content = answer.content.decode()  # type: ignore[attr-defined]  # an answer of the test client
+    return re.sub(r"\s+", " ", unescape(strip_tags(content)))
+
+
+def look_up(browser: Client, pasted: str, url: str = URL) -> str:
+    """What a person reads in the end."""
+    return text(browser.post(url, {"token": pasted}, follow=True))
+
+
+@pytest.fixture
+def nothing_kept(caplog: pytest.LogCaptureFixture) -> Iterator[list[Key]]:
+    """The secrets of the keys that a test puts here are found nowhere afterwards."""
+    caplog.set_level(DEBUG)
+    found = list[Key]()
+    with CaptureQueriesContext(connection) as queries:
+        yield found
+    kept = [str(list(AuditEvent.objects.values())), caplog.text, str(queries.captured_queries)]
+    kept += [str(session.get_decoded()) for session in Session.objects.all()]
+    for key in found:
+        assert not any(key.secret in each for each in kept)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    ["{}", "  {}\n", "Authorization: APIKey {}", '10.0.0.1 - "GET /x?key={}&a=1" 200', "'{}'"],
+)
+@pytest.mark.parametrize("separator", ["$", "_", "%24"])
+def test_whole_token_is_found_wherever_it_stands(
+    browser: Client,
+    user: Membership,
+    issue: Issue,
+    nothing_kept: list[Key],
+    pasted: str,
+    separator: str,
+) -> None:
+    token, key = issue(user, name="Nightly backup")
+    nothing_kept.append(key)
+    answer = browser.post(URL, {"token": pasted.format(key.spell().replace("$", separator))})
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/accounts/{ACCOUNT_ID}/api-tokens/{token.pk}/"
+    assert answer["Cache-Control"].count("no-store")
+    said = text(browser.get(answer["Location"]))
+    assert f"This is “Nightly backup”, issued by {user.user.name} with the role Users." in said
+    assert "The token is complete and works. If it leaked, delete it now." in said
+    assert "Delete API token" in said
+    assert key.secret not in said
+
+
+def test_deleted_and_expired_tokens_are_told_too(
+    browser: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    token, key = issue(user)
+    token_services.delete(token=token, by=Actor.member(user), at=now)
+    assert "It was deleted, so it can't be used." in look_up(browser, key.spell())
+    before = now - timedelta(days=2)
+    expired = issue(user, at=before, expires_at=before + timedelta(days=1)).key
+    assert "It has expired, so it can't be used." in look_up(browser, expired.spell())
+
+
+def test_wrong_secret_other_account_and_unknown_id_are_told_alike(
+    browser: Client, user: Membership, issue: Issue, now: datetime, nothing_kept: list[Key]
+) -> None:
+    own, elsewhere = issue(user).key, issue(MembershipFactory.create()).key
+    told = set()
+    for key in (Key(own.id, "0" * 64), elsewhere, Key(5, "0" * 64)):
+        nothing_kept.append(key)
+        answer = browser.post(URL, {"token": key.spell()})
+        assert answer.status_code == 400
+        assert key.secret not in answer.content.decode()
+        told.add(re.sub(r"\d{9}", "", text(answer)))
+    assert len(told) == 1
+    assert "No API token matches." in told.pop()
+    assert not AuditEvent.objects.filter(kind="token.looked_up").exists()
+
+
+@pytest.mark.parametrize(
+    ("pasted", "sentence"),
+    [
+        ("", "Paste a token."),
+        ("123456789", "This is only the ID."),
+        ("123456789$", "This is only the ID."),
+        ("123456789$" + "0" * 71, "This isn't a complete API token."),
+        ("123456789$" + "0" * 72, "This isn't a complete API token."),
+        ("99999999999999999999$" + "0" * 72, "This isn't a complete API token."),
+        ("nothing of the kind", "This isn't a complete API token."),
+        ("x" * 4_001, "This text is too long."),
+        ("\0", "Null characters are not allowed."),
+    ],
+)
+def test_what_is_no_token_is_told(browser: Client, pasted: str, sentence: str) -> None:
+    answer = browser.post(URL, {"token": pasted})
+    assert answer.status_code == 400
+    assert sentence in text(answer)
+    assert not pasted or pasted not in answer.content.decode().split("<main")[1]
+
+
+def test_look_up_leaves_an_event_of_who_asked(
+    browser: Client, administrator: Membership, user: Membership, issue: Issue
+) -> None:
+    token, key = issue(user)
+    look_up(browser, key.spell())
+    event = AuditEvent.objects.get(kind="token.looked_up")
+    assert (event.user, event.subject_id) == (administrator.user, token.pk)
+    assert "Looked up by the whole token" in text(
+        browser.get(f"/accounts/{ACCOUNT_ID}/api-tokens/{token.pk}/")
+    )
+
+
+def test_others_than_administrators_may_not(
+    client: Client, user: Membership, issue: Issue, sign_in: SignIn
+) -> None:
+    sign_in(client, user)
+    key = issue(user).key
+    assert client.get(URL).status_code == 403
+    assert client.post(URL, {"token": key.spell()}).status_code == 403
+    assert "Look up a token" not in text(client.get(f"/accounts/{ACCOUNT_ID}/api-tokens/"))
+
+
+def test_operators_look_up_tokens_of_any_account(
+    admin_client: Client, issue: Issue, nothing_kept: list[Key]
+) -> None:
+    token, key = issue(MembershipFactory.create(), name="Elsewhere")
+    nothing_kept.append(key)
+    assert "Look up a token" in text(admin_client.get("/operators/apitokens/apitoken/"))
+    answer = admin_client.post(OPERATORS, {"token": key.spell()})
+    assert answer["Location"] == f"/operators/apitokens/apitoken/{token.pk}/change/"
+    assert "This is “Elsewhere”" in text(admin_client.get(answer["Location"]))
+    assert "No API token matches." in look_up(admin_client, Key(5, "0" * 64).spell(), OPERATORS)
