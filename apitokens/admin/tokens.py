@@ -86,10 +86,11 @@ class APITokenAdmin(ListAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         form = LookUpForm(request.POST if request.method == "POST" else None)
-        token = form.find(by=operator_of(request)) if form.is_bound else None
-        if token is not None:
-            tell(request, token)
-            return HttpResponseRedirect(reverse("admin:apitokens_apitoken_change", args=[token.pk]))
+        found = form.find(by=operator_of(request)) if form.is_bound else None
+        if found is not None:
+            tell(request, found)
+            page = reverse("admin:apitokens_apitoken_change", args=[found.token.pk])
+            return HttpResponseRedirect(page)
         context = {
             **self.admin_site.each_context(request),
             "title": _t("Look up a token"),
