@@ -103,8 +103,9 @@ class APIToken(models.Model):
     last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
     refusal_told_at = models.DateTimeField(null=True, editable=False)
 
-    # How often the token was given a new secret: the number of the present one.
-    rotations = models.PositiveIntegerField(_("rotations"), default=0, db_default=0, editable=False)
+    # How often the token was given a new secret: the number of the present one. (A field of positive
+    # numbers has a check, for which all rows would be read while nobody can use the table.)
+    rotations = models.IntegerField(_("rotations"), default=0, db_default=0, editable=False)
     rotated_at = models.DateTimeField(_("rotated"), null=True, blank=True, editable=False)
     rotation_form_key = models.UUIDField(null=True, editable=False)
 

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="apitoken",
             name="rotations",
-            field=models.PositiveIntegerField(
+            field=models.IntegerField(
                 db_default=0, default=0, editable=False, verbose_name="rotations"
             ),
         ),
