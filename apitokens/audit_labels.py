@@ -2,13 +2,18 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.audit.labels import name_codes, name_events
+from accounts.audit.labels import name_codes, name_details, name_events
 
 name_events(
     _("API tokens"),
     {
         "token.issued": _("API token created"),
         "token.issue_refused": _("API token creation rejected"),
+        "token.edited": _("API token edited"),
+        "token.edit_refused": _("API token edit rejected"),
+        "token.rotated": _("API token rotated"),
+        "token.rotate_refused": _("API token rotation rejected"),
+        "token.old_secret_ended": _("Old secret of an API token ended"),
         "token.deleted": _("API token deleted"),
         "token.all_deleted": _("All of a user's API tokens deleted"),
         "token.delete_refused": _("API token deletion rejected"),
@@ -29,6 +34,22 @@ name_codes(
         "forbidden": _("No permission"),
     },
 )
+name_codes(
+    "token.edit_refused",
+    {
+        "role_raised": _("Higher role than it had"),
+        "expiration_later": _("Later expiration than it had"),
+        "forbidden": _("No permission"),
+    },
+)
+name_codes(
+    "token.rotate_refused",
+    {
+        "outlives_creator": _("It would have outlived the API token that asked for it"),
+        "suspended": _("It is suspended"),
+        "forbidden": _("No permission"),
+    },
+)
 name_codes("token.delete_refused", {"forbidden": _("No permission")})
 name_codes(
     "token.refused",
@@ -36,5 +57,15 @@ name_codes(
         "deleted": _("Deleted"),
         "expired": _("Expired"),
         "issuer_inactive": _("Issuer or account not active"),
+        "rotated": _("Old secret used"),
     },
+)
+name_details(
+    {
+        "former_name": _("Former name"),
+        "former_role": _("Former role"),
+        "former_expires_at": _("Former expiration"),
+        "is_description_changed": _("Description changed"),
+        "old_ends_at": _("Old secret works until"),
+    }
 )

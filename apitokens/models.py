@@ -72,7 +72,9 @@ class APITokenQuerySet(models.QuerySet["APIToken"]):
 
     def for_display(self) -> APITokenQuerySet:
         """With everybody that a list of tokens names, in the same query."""
-        return self.select_related("issuer__user", "deleted_by").defer("digest")
+        return self.select_related("issuer__user", "deleted_by", "old_secret").defer(
+            "digest", "old_secret__digest"
+        )
 
 
 class APIToken(models.Model):
@@ -100,6 +102,12 @@ class APIToken(models.Model):
     last_used_at = models.DateTimeField(_("last usage"), null=True, blank=True, editable=False)
     last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
     refusal_told_at = models.DateTimeField(null=True, editable=False)
+
+    # How often the token was given a new secret: the number of the present one. (A field of positive
+    # numbers has a check, for which all rows would be read while nobody can use the table.)
+    rotations = models.IntegerField(_("rotations"), default=0, db_default=0, editable=False)
+    rotated_at = models.DateTimeField(_("rotated"), null=True, blank=True, editable=False)
+    rotation_form_key = models.UUIDField(null=True, editable=False)
 
     # When the next notice of expiration falls due; kept by the services, so that looking for due
     # tokens among a million costs what is due and not what is there.
@@ -199,6 +207,50 @@ class APIToken(models.Model):
         if self.is_deleted:
             return Status.DELETED
         return Status.EXPIRED if self.is_expired(at) else Status.ACTIVE
+
+    @property
+    def former_secret(self) -> OldSecret | None:
+        """The secret before the present one, for as long as it is remembered."""
+        return getattr(self, "old_secret", None) if self.rotations else None
+
+    def has_working_old_secret(self, at: datetime) -> bool:
+        """True while the secret before the present one is accepted, too."""
+        old = self.former_secret
+        return old is not None and self.status(at) is Status.ACTIVE and not old.has_ended(at)
+
+
+class OldSecret(models.Model):
+    """The secret that a rotated token had before, stored as the present one is. It is kept after
+    its end for as long as that of a deleted token, so that its holder is told why it is refused."""
+
+    token = models.OneToOneField(
+        APIToken, models.CASCADE, primary_key=True, related_name="old_secret"
+    )
+    digest = models.BinaryField(max_length=keys.DIGEST_BYTES, editable=False)
+    pepper = models.PositiveSmallIntegerField(editable=False)
+    ends_at = models.DateTimeField(_("works until"))
+    last_used_at = models.DateTimeField(_("last usage"), null=True, editable=False)
+    last_used_address = models.GenericIPAddressField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("old secret")
+        verbose_name_plural = _("old secrets")
+        indexes = [
+            models.Index(fields=["ends_at"], name="old_secret_to_forget"),
+            models.Index(fields=["pepper"], name="old_secret_by_pepper"),
+        ]
+
+    def __str__(self) -> str:
+        return f"old secret of {self.token_id}"
+
+    def has_ended(self, at: datetime) -> bool:
+        """True from the instant of its end on, whether or not the token itself still lives."""
+        return self.ends_at <= at
+
+    @property
+    def was_used_since_rotation(self) -> bool:
+        rotated_at = self.token.rotated_at
+        return bool(self.last_used_at and rotated_at and self.last_used_at > rotated_at)
 
 
 class PepperCheck(models.Model):

@@ -19,7 +19,7 @@ from django.db import Error, connection, transaction
 from django.db.models import Model, Q
 from django.utils import timezone
 
-from apitokens.models import APIToken, PepperCheck, VerifierKey
+from apitokens.models import APIToken, OldSecret, PepperCheck, VerifierKey
 from apitokens.peppers import check_value, secret_key_check_value
 from notifications.health import report
 
@@ -145,7 +145,7 @@ def peppers_in_use_are_known(
     databases: Sequence[str] | None = None, **_facts: Any
 ) -> list[CheckMessage]:
     """No token may depend on a pepper that is gone (`manage.py check --database default`)."""
-    if not _has_tables(databases, VerifierKey):
+    if not _has_tables(databases, VerifierKey, OldSecret):
         return []
     missing = sorted(_in_use_but_lacking(timezone.now()))
     return [
@@ -178,8 +178,11 @@ def _in_use_but_lacking(at: datetime) -> set[int]:
     tokens = APIToken.objects.order_by().filter(
         living, other, deleted_at=None, digest__isnull=False
     )
+    old_secrets = OldSecret.objects.filter(other, ends_at__gt=at, token__deleted_at=None)
     verifiers = VerifierKey.objects.order_by().filter(other, deleted_at=None)
-    numbers = tokens.values_list("pepper", flat=True).union(verifiers.values_list("pepper"))
+    numbers = tokens.values_list("pepper", flat=True).union(
+        old_secrets.values_list("pepper"), verifiers.values_list("pepper")
+    )
     return {number for number in numbers if number is not None}
 
 
@@ -234,6 +237,9 @@ def _secret_keys() -> list[bytes]:
     return [secret_key_check_value(key) for key in keys]
 
 
-def _has_tables(databases: Sequence[str] | None, model: type[Model]) -> bool:
-    """True if the database may be asked, and is migrated as far as this model."""
-    return bool(databases) and model._meta.db_table in connection.introspection.table_names()
+def _has_tables(databases: Sequence[str] | None, *models: type[Model]) -> bool:
+    """True if the database may be asked, and is migrated as far as these models."""
+    if not databases:
+        return False
+    present = connection.introspection.table_names()
+    return all(model._meta.db_table in present for model in models)

@@ -3,6 +3,8 @@ from django.urls import path
 from apitokens.pages import lookup, usage
 from apitokens.pages import views as pages
 from apitokens.pages.creation import views as creation
+from apitokens.pages.edit import views as edit
+from apitokens.pages.rotate import views as rotate
 
 app_name = "apitokens"
 urlpatterns = [
@@ -14,5 +16,8 @@ urlpatterns = [
     path("<int:pk>/", pages.token, name="token"),
     path("<int:pk>/created/", creation.created, name="created"),
     path("<int:pk>/first-request/", creation.first_request, name="first_request"),
+    path("<int:pk>/edit/", edit.edit, name="edit"),
+    path("<int:pk>/rotate/", rotate.rotate, name="rotate"),
+    path("<int:pk>/old-secret/end/", rotate.end_old_secret, name="end_old_secret"),
     path("<int:pk>/delete/", pages.delete, name="delete"),
 ]

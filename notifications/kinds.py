@@ -66,17 +66,20 @@ TOKEN_EXPIRING = Kind(
 )
 TOKEN_CHANGED_BY_OTHERS = Kind(
     "token_changed_by_others",
-    _("API token created or deleted by someone else"),
-    _("Notification is sent when someone else creates or deletes an API token in your name."),
+    _("Your API token changed by someone else"),
+    _(
+        "Notification is sent when someone else creates an API token in your name, or edits, "
+        "rotates or deletes one of yours."
+    ),
     Group.SECURITY,
     ngettext_lazy("Show details", "Show details", "count"),
 )
 TOKEN_CHANGED_IN_ACCOUNT = Kind(
     "token_changed_in_account",
-    _("Any API token created or deleted"),
+    _("Any API token changed"),
     _(
-        "Notification is sent to Administrators when someone else creates or deletes an API "
-        "token of the account."
+        "Notification is sent to Administrators when someone else creates, edits, rotates or "
+        "deletes an API token of the account."
     ),
     Group.SECURITY,
     ngettext_lazy("Show details", "Show details", "count"),

@@ -24,7 +24,8 @@ Task = dict[str, Any]
 other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invite" (then `email`),
 "open" (an account of their own), "be" (then `email`, the address that is theirs from now on),
 "refresh" (then `refresh`, the token to turn in), "come" (through the identity provider) or "watch"
-(for those who do not); `times` (1); to issue, `form_key` (the same each time) and `role`."""
+(for those who do not), "rotate" and "rename" (a token, the `target`); `times` (1); to issue,
+`form_key` (the same each time) and `role`."""
 
 
 def outcomes(tasks: list[Task]) -> Counter[str]:
@@ -224,6 +225,31 @@ def _delete_all(task: Task, member: Any) -> str:
     return "deleted all"
 
 
+def _rotate(task: Task, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from apitokens.models import APIToken
+    from apitokens.tokens import rotation
+
+    token = APIToken.objects.get(pk=task["target"])
+    rotation.rotate(token=token, by=Actor.member(member), at=timezone.now(), rotations=0)
+    return "rotated"
+
+
+def _rename(task: Task, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from apitokens.models import APIToken
+    from apitokens.tokens import editing
+
+    token = APIToken.objects.get(pk=task["target"])
+    by = Actor.member(member)
+    editing.edit(token=token, changes={"name": "Renamed"}, by=by, at=timezone.now())
+    return "renamed"
+
+
 def _come(_deed: Task, member: Any) -> str:
     from django.utils import timezone
 
@@ -257,6 +283,8 @@ TASKS = {
     "be": _be,
     "refresh": _refresh,
     "delete_all": _delete_all,
+    "rotate": _rotate,
+    "rename": _rename,
     "come": _come,
     "watch": _watch,
 }

@@ -29,7 +29,8 @@ class Actor:
     """A member of an account (perhaps acting through an API token), or an operator.
 
     `role` is what the actor may do in `account`: for a token the weaker of its own and its issuer's
-    present role. `token_ends_at` is the end of that token, which nothing it creates may outlive.
+    present role. `token_ends_at` is the end of that token, which nothing it creates may outlive;
+    `secret_number` says which of its secrets was shown, by how often it had been rotated then.
     `family_id` is set for a person who acts through a short-lived token (JWT).
     """
 
@@ -39,6 +40,7 @@ class Actor:
     role: Role | None = None
     token_id: int | None = None
     token_ends_at: datetime | None = None
+    secret_number: int = 0
     family_id: UUID | None = None
     address: str | None = None
 
@@ -66,6 +68,7 @@ class Actor:
         token_id: int,
         role: Role,
         ends_at: datetime | None,
+        secret_number: int = 0,
         address: str | None = None,
     ) -> Actor:
         """An API token, acting for its issuer and never beyond them."""
@@ -76,6 +79,7 @@ class Actor:
             role=Role.weaker(role, membership.held_role),
             token_id=token_id,
             token_ends_at=ends_at,
+            secret_number=secret_number,
             address=address,
         )
 

@@ -51,15 +51,19 @@ class StatusFilter(admin.SimpleListFilter):
 
 @admin.register(APIToken)
 class APITokenAdmin(ListAdmin):
-    """Tokens are issued and deleted, never edited. Digests are not shown."""
+    """Operators look at tokens and delete them. Digests are not shown."""
 
     actions = ["delete_selected"]
     fields = [
         *("id", "name", "description", "account", "issued_by", "role", "status", "created"),
         *("expiration", "last_usage", "last_used_address", "deleted_at", "deleted_by"),
+        *("rotations", "rotated_at", "old_secret_ends", "old_secret_usage"),
         "see_also",
     ]
-    readonly_fields = ["issued_by", "status", "created", "expiration", "last_usage", "see_also"]
+    readonly_fields = [
+        *("issued_by", "status", "created", "expiration", "last_usage", "rotations", "rotated_at"),
+        *("old_secret_ends", "old_secret_usage", "see_also"),
+    ]
     list_display = [
         *("id", "short_name", "account", "issued_by", "role", "status"),
         *("created", "expiration", "last_usage"),
@@ -82,10 +86,11 @@ class APITokenAdmin(ListAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         form = LookUpForm(request.POST if request.method == "POST" else None)
-        token = form.find(by=operator_of(request)) if form.is_bound else None
-        if token is not None:
-            tell(request, token)
-            return HttpResponseRedirect(reverse("admin:apitokens_apitoken_change", args=[token.pk]))
+        found = form.find(by=operator_of(request)) if form.is_bound else None
+        if found is not None:
+            tell(request, found)
+            page = reverse("admin:apitokens_apitoken_change", args=[found.token.pk])
+            return HttpResponseRedirect(page)
         context = {
             **self.admin_site.each_context(request),
             "title": _t("Look up a token"),
@@ -141,6 +146,18 @@ class APITokenAdmin(ListAdmin):
     @admin.display(description=_("last usage"), ordering="last_used_at")
     def last_usage(self, token: APIToken) -> str:
         return moment(token.last_used_at) if token.last_used_at else _t("Not used yet")
+
+    @admin.display(description=_("old secret works until"))
+    def old_secret_ends(self, token: APIToken) -> str:
+        old = token.former_secret
+        return moment(old.ends_at) if old else _t("There is none")
+
+    @admin.display(description=_("last usage of the old secret"))
+    def old_secret_usage(self, token: APIToken) -> str:
+        old = token.former_secret
+        if old is None or old.last_used_at is None:
+            return _t("Not used yet")
+        return f"{moment(old.last_used_at)} {old.last_used_address or ''}".strip()
 
     @admin.display(description=_("see also"))
     def see_also(self, token: APIToken) -> SafeString:

@@ -47,6 +47,7 @@ def _actor(verified: Verified, address: str | None) -> Actor:
         token_id=verified.token_id,
         role=verified.role,
         ends_at=verified.expires_at,
+        secret_number=verified.secret_number,
         address=address,
     )
 

@@ -12,7 +12,13 @@ from drf_spectacular.utils import (
 )
 
 from accounts.api.schema import ACCOUNT_ID, UNAUTHENTICATED, or_empty, refusal
-from apitokens.api.serializers import IssuedSerializer, NewTokenSerializer, TokenSerializer
+from apitokens.api.serializers import (
+    EditedTokenSerializer,
+    IssuedSerializer,
+    NewTokenSerializer,
+    RotationSerializer,
+    TokenSerializer,
+)
 from apitokens.keys import Separator
 
 _EXPIRES_ON = f"{datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}"
@@ -33,6 +39,21 @@ _TOKEN: dict[str, Any] = {
         "user_email": "maria@example.com",
         "client_id": 1,
         "role": {"id": 3022, "name": "Purge and Prefetch only (API)"},
+    },
+    "rotations": 0,
+    "rotated": None,
+    "old_secret": None,
+}
+_ROTATED: dict[str, Any] = {
+    **_TOKEN,
+    "last_usage": "2026-11-23T10:05:00.000000Z",
+    "rotations": 1,
+    "rotated": "2026-11-23T10:00:00.000000Z",
+    "old_secret": {
+        "works": True,
+        "works_until": "2026-11-24T10:00:00.000000Z",
+        "last_usage": "2026-11-23T10:05:00.000000Z",
+        "last_usage_address": "203.0.113.7",
     },
 }
 _ASKED = {
@@ -171,7 +192,108 @@ def _delete(version: _Version) -> Any:
     )
 
 
+def _edit(version: _Version) -> Any:
+    asked = {"name": "Cache clearing (old)", "client_user": {"role": {"id": 2}}}
+    edited = {**_TOKEN, "name": asked["name"]}
+    return extend_schema(
+        operation_id=f"edit_api_token{version.suffix}",
+        summary="Edit an API token",
+        description="Its name and description, an earlier expiration, a lower role. The secret "
+        "stays the same.",
+        tags=[version.tag],
+        parameters=[ACCOUNT_ID, _TOKEN_ID],
+        request=EditedTokenSerializer,
+        examples=[OpenApiExample("Changes", asked, request_only=True)],
+        responses={
+            200: OpenApiResponse(
+                TokenSerializer,
+                "The token, as it is now",
+                [OpenApiExample("Edited", edited, response_only=True)],
+            ),
+            400: refusal(
+                "Something in the request is not valid; nothing was changed",
+                message="The request is not valid: see errors.",
+                errors={
+                    "client_user": {
+                        "role": [
+                            "The role of a token can only be lowered. Create a new token for a "
+                            "higher role."
+                        ]
+                    }
+                },
+            ),
+            401: UNAUTHENTICATED,
+            403: refusal(
+                "The calling token has a weaker role than this one",
+                message="You do not have permission to edit this API token.",
+            ),
+            404: _NO_TOKEN,
+        },
+    )
+
+
+def _rotate(version: _Version) -> Any:
+    rotated = {**_ROTATED, "token": f"{_TOKEN['id']}{version.separator}<72 hexadecimal digits>"}
+    asked = {"old_secret_hours": 24, "rotations": 0}
+    return extend_schema(
+        operation_id=f"rotate_api_token{version.suffix}",
+        summary="Rotate an API token",
+        description="Gives the token a new secret under the same id. The answer holds it, this "
+        "once: it is not stored. The old secret goes on for `old_secret_hours`; `old_secret` tells "
+        "until when, and when it was last used. Rotating again ends the oldest. A token can rotate "
+        "itself, by its newest secret and up to its own expiration. Clients that repeat a request "
+        "by themselves should send `rotations`.",
+        tags=[version.tag],
+        parameters=[ACCOUNT_ID, _TOKEN_ID],
+        request=RotationSerializer,
+        examples=[OpenApiExample("Rotation", asked, request_only=True)],
+        responses={
+            200: OpenApiResponse(
+                IssuedSerializer,
+                "The token with its new secret",
+                [OpenApiExample("Rotated", rotated, response_only=True)],
+            ),
+            400: refusal(
+                "Something in the request is not valid; nothing was changed",
+                message="The request is not valid: see errors.",
+                errors={"old_secret_hours": ["Choose one of: 0, 1, 24, 168."]},
+            ),
+            401: UNAUTHENTICATED,
+            403: refusal(
+                "The calling token has a weaker role than this one, or shows its old secret",
+                message="You act with the old secret of this API token. Rotate it with the new "
+                "one.",
+            ),
+            404: _NO_TOKEN,
+        },
+    )
+
+
+def _end_old_secret(version: _Version) -> Any:
+    return extend_schema(
+        operation_id=f"end_old_secret{version.suffix}",
+        summary="End the old secret of an API token",
+        description="The secret that the token had before it was rotated stops now. The new one "
+        "goes on.",
+        tags=[version.tag],
+        parameters=[ACCOUNT_ID, _TOKEN_ID],
+        responses={
+            204: OpenApiResponse(description="No old secret works any more"),
+            401: UNAUTHENTICATED,
+            403: refusal(
+                "The calling token has a weaker role than this one",
+                message="You do not have permission to rotate this API token.",
+            ),
+            404: _NO_TOKEN,
+        },
+    )
+
+
 TOKENS_V1 = extend_schema_view(get=_list(_V1), post=_create(_V1))
 TOKENS_V2 = extend_schema_view(get=_list(_V2), post=_create(_V2))
-TOKEN_V1 = extend_schema_view(get=_get(_V1), delete=_delete(_V1))
-TOKEN_V2 = extend_schema_view(get=_get(_V2), delete=_delete(_V2))
+TOKEN_V1 = extend_schema_view(get=_get(_V1), patch=_edit(_V1), delete=_delete(_V1))
+TOKEN_V2 = extend_schema_view(get=_get(_V2), patch=_edit(_V2), delete=_delete(_V2))
+ROTATE_V1 = extend_schema_view(post=_rotate(_V1))
+ROTATE_V2 = extend_schema_view(post=_rotate(_V2))
+OLD_SECRET_V1 = extend_schema_view(delete=_end_old_secret(_V1))
+OLD_SECRET_V2 = extend_schema_view(delete=_end_old_secret(_V2))

@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.serializers import LINE, PARAGRAPHS, RoleField, TextField
-from apitokens.models import APIToken
+from apitokens.models import APIToken, OldSecret
+from apitokens.tokens.rotation import Grace
 
 INSTANT = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-5][0-9](\.[0-9]+)?)?"
@@ -17,6 +18,7 @@ INSTANT = (
 _INSTANT = re.compile(INSTANT)
 _BELOW_MICROSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
 
+MOST_ROTATIONS = 2**31 - 1
 WIRE_TIME_OR_EMPTY = r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)?$"
 
 # The services' names of fields, as the API spells them.
@@ -34,6 +36,27 @@ class IssuerSerializer(serializers.Serializer[APIToken]):
     role = RoleField()
 
 
+class OldSecretSerializer(serializers.Serializer[OldSecret]):
+    """The secret before the present one. `last_usage` and `last_usage_address` tell whether all of
+    your systems have changed; they are "" for a secret never used."""
+
+    works = serializers.SerializerMethodField(help_text="False from its end on.")
+    works_until = serializers.DateTimeField(source="ends_at", default_timezone=UTC)
+    last_usage = serializers.SerializerMethodField()
+    last_usage_address = serializers.SerializerMethodField()
+
+    def get_works(self, old: OldSecret) -> bool:
+        at: datetime = self.context["at"]
+        return old.token.has_working_old_secret(at)
+
+    @extend_schema_field({"type": "string", "pattern": WIRE_TIME_OR_EMPTY})
+    def get_last_usage(self, old: OldSecret) -> str:
+        return _wire_time(old.last_used_at) if old.last_used_at else ""
+
+    def get_last_usage_address(self, old: OldSecret) -> str:
+        return old.last_used_address or ""
+
+
 class TokenSerializer(serializers.Serializer[APIToken]):
     """An API token without its secret. Times are UTC; `last_usage` is "" for a token never used."""
 
@@ -46,6 +69,16 @@ class TokenSerializer(serializers.Serializer[APIToken]):
     expired = serializers.SerializerMethodField()
     last_usage = serializers.SerializerMethodField()
     client_user = IssuerSerializer(source="*")
+    rotations = serializers.IntegerField(
+        max_value=MOST_ROTATIONS, min_value=0, help_text="How often it got a new secret."
+    )
+    rotated = serializers.DateTimeField(
+        source="rotated_at",
+        allow_null=True,
+        default_timezone=UTC,
+        help_text="When it got its present secret; null if that is its first.",
+    )
+    old_secret = OldSecretSerializer(source="former_secret", allow_null=True)
 
     def get_expired(self, token: APIToken) -> bool:
         at: datetime = self.context["at"]
@@ -106,6 +139,80 @@ class NewTokenSerializer(serializers.Serializer[Any]):
         allow_null=True,
         default="",
         help_text="Optional description of the token.",
+    )
+
+
+class EditedTokenSerializer(serializers.Serializer[Any]):
+    """What is to change; what is left out stays as it is."""
+
+    name = TextField(
+        max_length=255, characters=LINE, required=False, help_text="What the token is for."
+    )
+    description = TextField(
+        max_length=2000,
+        characters=PARAGRAPHS,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        help_text="Anything worth knowing about the token.",
+    )
+    exp_date = InstantField(
+        required=False,
+        allow_null=True,
+        default_timezone=UTC,
+        help_text="An earlier expiration than the present one, as RFC 3339 with any offset.",
+    )
+    client_user = NewIssuerSerializer(
+        required=False, help_text='A lower role, by id or name: {"role": {"id": 2}}.'
+    )
+
+
+@extend_schema_field({"type": "integer", "enum": Grace.values, "default": Grace.DAY.value})
+class GraceField(serializers.Field[Grace, Any, int, Any]):
+    """Hours, of which a few numbers can be chosen."""
+
+    default_error_messages = {"invalid": "Choose one of: {choices}."}
+
+    def to_internal_value(self, data: Any) -> Grace:
+        if type(data) not in (int, float) or data not in Grace.values:
+            self.fail("invalid", choices=", ".join(map(str, Grace.values)))
+        return Grace(int(data))
+
+    def to_representation(self, value: Any) -> int:
+        return int(value)
+
+
+class CountField(serializers.IntegerField):
+    """A number, and not text that could be read as one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) not in (int, float):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class RotationSerializer(serializers.Serializer[Any]):
+    """How a token is to be rotated."""
+
+    old_secret_hours = GraceField(
+        required=False,
+        default=Grace.DAY,
+        help_text="For how many hours the old secret goes on. Never beyond the expiration that the "
+        "token had.",
+    )
+    exp_date = InstantField(
+        required=False,
+        allow_null=True,
+        default_timezone=UTC,
+        help_text="When the token expires from now on, as RFC 3339 with any offset; null for "
+        "never. Left out, it stays as it is.",
+    )
+    rotations = CountField(
+        required=False,
+        min_value=0,
+        max_value=MOST_ROTATIONS,
+        help_text="Rotate it only if it has been rotated so often. With this, a request that is "
+        "sent twice rotates once.",
     )
 
 

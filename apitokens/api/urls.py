@@ -15,10 +15,30 @@ urlpatterns = [
         views.Token.as_view(),
         name="api-token-v1",
     ),
+    path(
+        "clients/<int:client_id>/tokens/<int:token_id>/rotate",
+        views.Rotate.as_view(),
+        name="api-rotate-v1",
+    ),
+    path(
+        "clients/<int:client_id>/tokens/<int:token_id>/old_secret",
+        views.OldSecret.as_view(),
+        name="api-old-secret-v1",
+    ),
     path("v2/clients/<int:client_id>/tokens", views.TokensV2.as_view(), name="api-tokens-v2"),
     path(
         "v2/clients/<int:client_id>/tokens/<int:token_id>",
         views.TokenV2.as_view(),
         name="api-token-v2",
+    ),
+    path(
+        "v2/clients/<int:client_id>/tokens/<int:token_id>/rotate",
+        views.RotateV2.as_view(),
+        name="api-rotate-v2",
+    ),
+    path(
+        "v2/clients/<int:client_id>/tokens/<int:token_id>/old_secret",
+        views.OldSecretV2.as_view(),
+        name="api-old-secret-v2",
     ),
 ]

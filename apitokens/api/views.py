@@ -1,5 +1,6 @@
-"""API tokens of an account: list, create, get, delete. v2 spells new tokens with `_`."""
+"""API tokens of an account: list, create, get, edit, rotate, delete. v2 spells secrets with `_`."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -16,13 +17,16 @@ from accounts.authorization.actor import Actor
 from apitokens.api import schema as described
 from apitokens.api.serializers import (
     FIELDS,
+    EditedTokenSerializer,
     IssuedSerializer,
     NewTokenSerializer,
+    RotationSerializer,
     TokenSerializer,
 )
 from apitokens.filters import APIFilter
-from apitokens.keys import Separator
+from apitokens.keys import Key, Separator
 from apitokens.models import APIToken
+from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as token_services
 
 
@@ -35,6 +39,14 @@ class AccountView(APIView):
         super().initial(request, *args, **kwargs)
         if caller(request).account_id != kwargs["client_id"]:
             raise NotFound("Account not found.")
+
+    @sensitive_variables()
+    def shown_once(self, token: APIToken, key: Key, *, at: datetime) -> Response:
+        """The token with its new secret."""
+        context = {"at": at, "plaintext": key.spell(self.separator)}
+        answer = Response(IssuedSerializer(token, context=context).data)
+        answer["Cache-Control"] = "no-store"
+        return answer
 
 
 @described.TOKENS_V1
@@ -53,10 +65,7 @@ class Tokens(AccountView):
         asked.is_valid(raise_exception=True)
         at, actor = timezone.now(), actor_of(request)
         token, key = _issue(asked.validated_data, actor=actor, at=at)
-        context = {"at": at, "plaintext": key.spell(self.separator)}
-        answer = Response(IssuedSerializer(token, context=context).data)
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return self.shown_once(token, key, at=at)
 
 
 @described.TOKEN_V1
@@ -65,9 +74,37 @@ class Token(AccountView):
         token = _find(token_id, actor_of(request))
         return Response(TokenSerializer(token, context={"at": timezone.now()}).data)
 
+    def patch(self, request: Request, client_id: int, token_id: int) -> Response:
+        at, actor = timezone.now(), actor_of(request)
+        token = _find(token_id, actor)
+        asked = EditedTokenSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        token = _edit(token, asked.validated_data, actor=actor, at=at)
+        return Response(TokenSerializer(token, context={"at": at}).data)
+
     def delete(self, request: Request, client_id: int, token_id: int) -> Response:
         actor = actor_of(request)
         token_services.delete(token=_find(token_id, actor), by=actor, at=timezone.now())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@described.ROTATE_V1
+class Rotate(AccountView):
+    @sensitive_variables()
+    def post(self, request: Request, client_id: int, token_id: int) -> Response:
+        at, actor = timezone.now(), actor_of(request)
+        token = _find(token_id, actor)
+        asked = RotationSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        token, key = _rotate(token, asked.validated_data, actor=actor, at=at)
+        return self.shown_once(token, key, at=at)
+
+
+@described.OLD_SECRET_V1
+class OldSecret(AccountView):
+    def delete(self, request: Request, client_id: int, token_id: int) -> Response:
+        actor = actor_of(request)
+        rotation.end_old_secret(token=_find(token_id, actor), by=actor, at=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -78,6 +115,16 @@ class TokensV2(Tokens):
 
 @described.TOKEN_V2
 class TokenV2(Token):
+    separator: ClassVar[Separator] = "_"
+
+
+@described.ROTATE_V2
+class RotateV2(Rotate):
+    separator: ClassVar[Separator] = "_"
+
+
+@described.OLD_SECRET_V2
+class OldSecretV2(OldSecret):
     separator: ClassVar[Separator] = "_"
 
 
@@ -101,6 +148,39 @@ def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> token_services.Is
             role=role,
             expires_at=asked["exp_date"],
             at=at,
+        )
+    except ValidationError as refusal:
+        raise exceptions.ValidationError(_worded(refusal)) from refusal
+
+
+def _edit(token: APIToken, asked: dict[str, Any], *, actor: Actor, at: datetime) -> APIToken:
+    changes: editing.Changes = {}
+    if "name" in asked:
+        changes["name"] = asked["name"]
+    if "description" in asked:
+        changes["description"] = asked["description"] or ""
+    if "exp_date" in asked:
+        changes["expires_at"] = asked["exp_date"]
+    if "role" in asked.get("client_user", {}):
+        changes["role"] = asked["client_user"]["role"]
+    try:
+        return editing.edit(token=token, changes=changes, by=actor, at=at)
+    except ValidationError as refusal:
+        raise exceptions.ValidationError(_worded(refusal)) from refusal
+
+
+@sensitive_variables()
+def _rotate(
+    token: APIToken, asked: dict[str, Any], *, actor: Actor, at: datetime
+) -> rotation.Rotated:
+    try:
+        return rotation.rotate(
+            token=token,
+            by=actor,
+            at=at,
+            grace=asked["old_secret_hours"],
+            expires_at=asked.get("exp_date", rotation.KEEP),
+            rotations=asked.get("rotations"),
         )
     except ValidationError as refusal:
         raise exceptions.ValidationError(_worded(refusal)) from refusal

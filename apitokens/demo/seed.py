@@ -22,7 +22,9 @@ from accounts.users import services as people
 from apitokens.demo import sso as demo_sso
 from apitokens.keys import Key
 from apitokens.models import APIToken
+from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
+from apitokens.usage.old_secrets import OldUse, store_old_uses
 from apitokens.usage.store import Use, store_usage
 from notifications.preferences.services import Settings, choose, settings_of
 from notifications.recipients import Person
@@ -147,6 +149,10 @@ SPECIMENS = [
 ]
 
 
+ROTATED = "Automatic cache clearing"
+"""One of its systems has the new secret; another one still uses the old."""
+
+
 class NotEmpty(Exception):
     """The database has users; the demo is for an empty one."""
 
@@ -237,6 +243,8 @@ def _issue(specimen: Specimen, members: dict[str, Membership], *, at: datetime) 
         expires_at=None if specimen.expires is None else at + timedelta(days=specimen.expires),
         at=at - timedelta(days=specimen.created),
     )
+    if specimen.name == ROTATED:
+        _rotate(token, at=at)
     if specimen.used is not None:
         store_usage(list(_uses(token, last=at - timedelta(days=specimen.used), at=at)))
     if specimen.deleted is not None:
@@ -246,6 +254,15 @@ def _issue(specimen: Specimen, members: dict[str, Membership], *, at: datetime) 
             at=at - timedelta(days=specimen.deleted),
         )
     return token
+
+
+@sensitive_variables("_key")
+def _rotate(token: APIToken, *, at: datetime) -> None:
+    rotated, _key = rotation.rotate(
+        token=token, by=Actor.member(token.issuer), at=at - timedelta(hours=5)
+    )
+    use = OldUse(token.pk, rotated.rotations - 1, at - timedelta(minutes=20), "198.51.100.23")
+    store_old_uses([use])
 
 
 def _uses(token: APIToken, *, last: datetime, at: datetime) -> Iterator[Use]:

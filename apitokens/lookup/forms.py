@@ -9,8 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.authorization.actor import Actor
-from apitokens.lookup.services import look_up
-from apitokens.models import APIToken
+from apitokens.lookup.services import Found, look_up
 
 LONGEST = 4_000
 """Characters: a line of a log."""
@@ -38,7 +37,7 @@ class LookUpForm(forms.Form):
     )
 
     @sensitive_variables()
-    def find(self, *, by: Actor) -> APIToken | None:
+    def find(self, *, by: Actor) -> Found | None:
         """The token that was pasted; None, with an error, if there is none."""
         if not self.is_valid():
             return None

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -14,7 +15,7 @@ from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import reauthorize
 from apitokens import keys
 from apitokens.keys import Damage, Key
-from apitokens.models import APIToken
+from apitokens.models import APIToken, OldSecret
 
 _WHOLE = re.compile(r"(?<![0-9a-z])([1-9][0-9]{0,18})(?:[$_]|%24)([0-9a-f]{72})(?![0-9a-f])")
 """A token as it stands in logs: somewhere in a line, or as addresses write it."""
@@ -22,9 +23,16 @@ _ID_ALONE = re.compile(r"[1-9][0-9]{0,18}[$_]?")
 _NOTHING = bytes(keys.DIGEST_BYTES)
 
 
+class Found(NamedTuple):
+    """The token, and whether it was found by the secret that it had before it was rotated."""
+
+    token: APIToken
+    is_old_secret: bool
+
+
 @sensitive_variables()
 @transaction.atomic
-def look_up(*, text: str, by: Actor, at: datetime) -> APIToken:
+def look_up(*, text: str, by: Actor, at: datetime) -> Found:
     """The token that is in the text: of the account whose Administrator asks, or any for operators.
     It leaves an event, and nothing of the secret.
 
@@ -37,8 +45,10 @@ def look_up(*, text: str, by: Actor, at: datetime) -> APIToken:
         raise PermissionDenied(_("Only Administrators look up tokens."))
     key = _key_in(text)
     tokens = APIToken.objects.all() if by.is_operator else APIToken.objects.visible_to(by)
-    token = tokens.select_related("issuer__user").filter(pk=key.id).first()
-    if not _is_of(key, token) or token is None:
+    token = tokens.select_related("issuer__user", "old_secret").filter(pk=key.id).first()
+    old = token.former_secret if token else None
+    fits, fits_old = _is_of(key, token), _is_of(key, old)
+    if token is None or not (fits or fits_old):
         raise ValidationError(
             _(
                 "No API token matches. It may belong to another account, or have been deleted "
@@ -54,7 +64,7 @@ def look_up(*, text: str, by: Actor, at: datetime) -> APIToken:
         subject=token,
         name=token.name,
     )
-    return token
+    return Found(token, is_old_secret=not fits)
 
 
 @sensitive_variables()
@@ -75,9 +85,9 @@ def _key_in(text: str) -> Key:
 
 
 @sensitive_variables()
-def _is_of(key: Key, token: APIToken | None) -> bool:
-    """Compare in the same time, whether there is a token or not."""
-    digest = token.digest if token else None
-    pepper = settings.TOKEN_PEPPERS.get(token.pepper or 0) if token else None
+def _is_of(key: Key, row: APIToken | OldSecret | None) -> bool:
+    """Compare in the same time, whether there is such a row or not."""
+    digest = row.digest if row else None
+    pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0) if row else None
     fits = keys.matches(key, stored=bytes(digest or _NOTHING), pepper=pepper or _NOTHING)
     return fits and bool(digest and pepper)

@@ -22,6 +22,11 @@ ADDRESSES_AT_FIRST = 10
 
 EVENTS: dict[str, Promise] = {
     "token.issued": _("Created"),
+    "token.edited": _("Edited"),
+    "token.edit_refused": _("An edit was rejected"),
+    "token.rotated": _("Rotated"),
+    "token.rotate_refused": _("A rotation was rejected"),
+    "token.old_secret_ended": _("Old secret ended"),
     "token.deleted": _("Deleted"),
     "token.delete_refused": _("Someone without permission tried to delete it"),
     "token.used_from_new_address": _("Used from a new IP address"),
@@ -33,6 +38,7 @@ REFUSALS: dict[str, Promise] = {
     "expired": _("Rejected: it had expired"),
     "issuer_inactive": _("Rejected: its issuer or the account was not active"),
     "suspended": _("Rejected: it was suspended"),
+    "rotated": _("Rejected: its old secret was used"),
 }
 
 
@@ -55,6 +61,7 @@ def token_detail(token: APIToken, *, at: datetime, page: str | None) -> dict[str
     return {
         "token": token,
         "row": row(token, at=at),
+        "has_old_secret": token.has_working_old_secret(at),
         "rule": policy_of(token.account_id),
         "chart": chart(
             token.use_days.values_list("day", "count", "refused"), today=at.astimezone(UTC).date()

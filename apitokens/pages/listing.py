@@ -66,6 +66,7 @@ class Row(NamedTuple):
     issuer_removed: bool
     deleted_by: User | None
     may_delete: bool
+    may_rotate: bool
 
 
 def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -> dict[str, Any]:
@@ -104,6 +105,7 @@ def row(token: APIToken, *, at: datetime) -> Row:
         issuer_removed=token.issuer.is_removed,
         deleted_by=token.deleted_by,
         may_delete=not token.is_deleted,
+        may_rotate=token.status(at) is Status.ACTIVE and not token.is_suspended(at),
     )
 
 

@@ -24,10 +24,10 @@ def look_up_token(request: MemberRequest) -> HttpResponse:
     if not request.member.is_administrator:
         raise PermissionDenied(_("Only Administrators look up tokens."))
     form = LookUpForm(request.POST if request.method == "POST" else None)
-    token = form.find(by=request.actor) if form.is_bound else None
-    if token is None:
+    found = form.find(by=request.actor) if form.is_bound else None
+    if found is None:
         status = 400 if form.is_bound else 200
         return render(request, "apitokens/look_up.html", {"form": form}, status=status)
-    tell(request, token)
-    place = {"account_id": token.account_id, "pk": token.pk}
+    tell(request, found)
+    place = {"account_id": found.token.account_id, "pk": found.token.pk}
     return HttpResponseRedirect(reverse("apitokens:token", kwargs=place))

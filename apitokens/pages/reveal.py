@@ -7,6 +7,7 @@ reading or rendering so fails while there is no token; afterwards marks are repl
 import logging
 import secrets
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.roles import Role
 from accounts.tenancy.decorators import MemberRequest
 from apitokens.keys import Key
+from apitokens.models import APIToken
 from apitokens.pages.listing import listing
 from apitokens.pages.samples import samples
 
@@ -56,9 +58,30 @@ class Reveal:
 def prepare(request: MemberRequest, *, name: str, role: Role) -> Reveal:
     """Make the page: the dialog before the list of tokens; whatever hinders that, alone."""
     marks = Marks()
-    shown = {"issued": _facts(request, marks) | {"name": name.strip(), "role": role}}
+    issued = _facts(request, marks) | {"name": name.strip(), "role": role}
+    return _made(request, issued, marks, more=1)
+
+
+def prepare_rotated(request: MemberRequest, *, token: APIToken, old_ends_at: datetime) -> Reveal:
+    """The same for a token that is given a new secret."""
+    marks = Marks()
+    about = {"account_id": token.account_id, "pk": token.pk}
+    rotated = {
+        "name": token.name,
+        "role": token.held_role,
+        "is_rotated": True,
+        "old_ends_at": old_ends_at if old_ends_at > timezone.now() else None,
+        "created_url": reverse("apitokens:token", kwargs=about),
+        "first_request_url": "",  # the token has had its first one
+    }
+    return _made(request, _facts(request, marks) | rotated, marks, more=0)
+
+
+def _made(request: MemberRequest, issued: dict[str, Any], marks: Marks, *, more: int) -> Reveal:
+    """The page that shows it. `more`: tokens that count against the limit from now on."""
+    shown = {"issued": issued}
     try:
-        page = render(request, "apitokens/created.html", _list_behind(request) | shown)
+        page = render(request, "apitokens/created.html", _list_behind(request, more) | shown)
         return Reveal(page.content.decode(), marks)
     except Exception:
         logger.exception("A new API token is shown without the list behind it.")
@@ -77,9 +100,9 @@ def _facts(request: MemberRequest, marks: Marks) -> dict[str, Any]:
     }
 
 
-def _list_behind(request: MemberRequest) -> dict[str, Any]:
-    """The list as it is now, but with the new token counted."""
+def _list_behind(request: MemberRequest, more: int) -> dict[str, Any]:
+    """The list as it is now, but with a new token counted."""
     at, account = timezone.now(), request.member.account
     context = listing(QueryDict(BEHIND_DIALOG), account=account, actor=request.actor, at=at)
     usage = context["usage"]
-    return context | {"usage": usage._replace(in_use=usage.in_use + 1)}
+    return context | {"usage": usage._replace(in_use=usage.in_use + more)}

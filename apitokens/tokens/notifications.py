@@ -62,6 +62,39 @@ def notify_token_changed(token: APIToken, *, was_created: bool, by: Actor, at: d
     _tell_administrators([token], for_administrators, by=by, at=at)
 
 
+def notify_token_edited(token: APIToken, *, by: Actor, at: datetime) -> None:
+    """Tell that a token has another name, description, role or expiration."""
+    _tell_of_one(
+        token,
+        lambda: _("%(who)s edited your API token “%(name)s”"),
+        lambda: _("%(who)s edited the API token “%(name)s”"),
+        by=by,
+        at=at,
+    )
+
+
+def notify_token_rotated(token: APIToken, *, by: Actor, at: datetime) -> None:
+    """Tell that a token has a new secret, which only the person who acted has seen."""
+    _tell_of_one(
+        token,
+        lambda: _("%(who)s rotated your API token “%(name)s”: it has a new secret"),
+        lambda: _("%(who)s rotated the API token “%(name)s”"),
+        by=by,
+        at=at,
+    )
+
+
+def notify_old_secret_ended(token: APIToken, *, by: Actor, at: datetime) -> None:
+    """Tell that the old secret of a token was ended before its time."""
+    _tell_of_one(
+        token,
+        lambda: _("%(who)s ended the old secret of your API token “%(name)s”"),
+        lambda: _("%(who)s ended the old secret of the API token “%(name)s”"),
+        by=by,
+        at=at,
+    )
+
+
 def notify_tokens_deleted(deleted: list[APIToken], *, by: Actor, at: datetime) -> None:
     """Tell that all tokens of one issuer were deleted, in one notice."""
     if len(deleted) == 1:
@@ -90,6 +123,27 @@ def notify_tokens_deleted(deleted: list[APIToken], *, by: Actor, at: datetime) -
 
     _tell_issuer(deleted, for_issuer, by=by, at=at)
     _tell_administrators(deleted, for_administrators, by=by, at=at)
+
+
+def _tell_of_one(
+    token: APIToken,
+    title_for_issuer: Callable[[], str],
+    title_for_administrators: Callable[[], str],
+    *,
+    by: Actor,
+    at: datetime,
+) -> None:
+    def facts() -> dict[str, str]:
+        return {"who": _who(by), "name": one_name(token.name)}
+
+    def for_issuer() -> tuple[str, str]:
+        return title_for_issuer() % facts(), _what_to_do()
+
+    def for_administrators() -> tuple[str, str]:
+        return title_for_administrators() % facts(), _issuer_and_role(token)
+
+    _tell_issuer([token], for_issuer, by=by, at=at)
+    _tell_administrators([token], for_administrators, by=by, at=at)
 
 
 def _who(by: Actor) -> str:

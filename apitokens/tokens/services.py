@@ -6,14 +6,15 @@ with stable codes) and `PermissionDenied`.
 """
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -26,17 +27,21 @@ from accounts.roles import Role
 from apitokens import keys
 from apitokens.cache.token_caches import TOKENS
 from apitokens.expiry.schedule import first_notice_due
-from apitokens.models import APIToken, VerifierKey
+from apitokens.models import APIToken, OldSecret, VerifierKey
 from apitokens.peppers import current_pepper
 from apitokens.tokens.notifications import notify_token_changed, notify_tokens_deleted
-
-LONGEST_LIFE = timedelta(days=36_525)
-"""A hundred years: what is later is a slip of the keyboard or means "never"."""
+from apitokens.tokens.rules import (
+    FORBIDDEN,
+    SUSPENDED,
+    codes_of,
+    expiration_error,
+    may_manage,
+    record,
+    role_error,
+)
 
 LOCKED_AT_ONCE = 10_000
 
-FORBIDDEN = "forbidden"
-SUSPENDED = "suspended"
 AUDITED_REFUSALS = {"role_too_high", "limit_reached", "outlives_creator", SUSPENDED, FORBIDDEN}
 
 
@@ -100,8 +105,8 @@ def issue(
         with transaction.atomic():
             key = _insert(token, by=by, at=at)
     except (ValidationError, PermissionDenied) as refusal:
-        for code in sorted(_codes(refusal) & AUDITED_REFUSALS):
-            _record("token.issue_refused", token, by=by, at=at, code=code, role=token.role)
+        for code in sorted(codes_of(refusal) & AUDITED_REFUSALS):
+            record("token.issue_refused", token, by=by, at=at, code=code, role=token.role)
         raise
     return Issued(token, key)
 
@@ -116,7 +121,7 @@ def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
         with transaction.atomic():
             return _delete(token, by=by, at=at)
     except PermissionDenied:
-        _record("token.delete_refused", token, by=by, at=at, code=FORBIDDEN, role=token.role)
+        record("token.delete_refused", token, by=by, at=at, code=FORBIDDEN, role=token.role)
         raise
 
 
@@ -167,13 +172,17 @@ def delete_all_of(
 
 @transaction.atomic
 def forget_digests(*, by: Actor, at: datetime) -> int:
-    """Drop the digests of tokens and verifier keys deleted long enough ago; their holders are told
-    `unknown` from now on. Returns how many. Idempotent."""
-    due = {"digest__isnull": False, "deleted_at__lte": at - settings.TOKEN_DIGEST_RETENTION}
+    """Drop the digests of tokens and verifier keys deleted long enough ago, and of old secrets that
+    ended then; their holders are told `unknown` from now on. Returns how many. Idempotent."""
+    until = at - settings.TOKEN_DIGEST_RETENTION
+    due = {"digest__isnull": False, "deleted_at__lte": until}
     forgotten = sum(
         model.objects.filter(**due).update(digest=None, pepper=None)
         for model in (APIToken, VerifierKey)
     )
+    forgotten += OldSecret.objects.filter(
+        Q(ends_at__lte=until) | Q(token__deleted_at__lte=until)
+    ).delete()[0]
     if forgotten:
         audit.record("token.digests_purged", by=by, at=at, count=forgotten)
     return forgotten
@@ -238,7 +247,7 @@ def _lock(tokens: Iterable[APIToken]) -> None:
 
 
 def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -> bool:
-    if not _may_delete(token, reauthorize(by, at)):
+    if not may_manage(token, reauthorize(by, at)):
         raise PermissionDenied(_("You do not have permission to delete this API token."))
     deleted = APIToken.objects.undeleted().filter(pk=token.pk)
     if not deleted.update(deleted_at=at, deleted_by=by.user):
@@ -248,7 +257,7 @@ def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -
     transaction.on_commit(lambda: TOKENS.forget(token_id))
     if is_told:
         notify_token_changed(token, was_created=False, by=by, at=at)
-    _record("token.deleted", token, by=by, at=at, name=token.name)
+    record("token.deleted", token, by=by, at=at, name=token.name)
     return True
 
 
@@ -293,65 +302,3 @@ def _refuse_bad_facts(
         errors["expires_at"] = [late]
     if errors:
         raise ValidationError(errors)
-
-
-def role_error(role: Role, *, ceiling: Role) -> ValidationError | None:
-    """The refusal of a role that is stronger than the strongest to be given away."""
-    if ceiling.covers(role):
-        return None
-    return ValidationError(
-        _("Can't create token with role %(role)s"),
-        code="role_too_high",
-        params={"role": role.label},
-    )
-
-
-def expiration_error(
-    expires_at: datetime | None, *, ends_at: datetime | None, at: datetime
-) -> ValidationError | None:
-    """The refusal of an expiration that has passed, is too far, or is after that of the token that
-    acts (`ends_at`)."""
-    if expires_at is not None and expires_at <= at:
-        return ValidationError(_("This date is in the past. Choose a later one."), code="past")
-    if expires_at is not None and expires_at > at + LONGEST_LIFE:
-        return ValidationError(
-            _(
-                "This date is too far in the future. Choose one within 100 years, or choose “Never "
-                "expire”."
-            ),
-            code="too_far",
-        )
-    if ends_at is not None and (expires_at is None or expires_at > ends_at):
-        return ValidationError(
-            _(
-                "An API token can't create a token that outlives it. Choose a date no later than "
-                "%(end)s."
-            ),
-            code="outlives_creator",
-            params={"end": ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
-        )
-    return None
-
-
-def _may_delete(token: APIToken, by: Actor) -> bool:
-    if by.is_operator:
-        return True
-    if by.token_id is not None and not (by.role and by.role.covers(token.held_role)):
-        return False  # a leaked weak token must not be able to end the strong ones
-    return by.is_administrator_of(token.account_id) or (
-        by.membership is not None and by.membership.pk == token.issuer_id
-    )
-
-
-def _record(kind: str, token: APIToken, *, by: Actor, at: datetime, **details: Any) -> None:
-    """An event about this token; one that was refused has no row to point to."""
-    subject = None if token._state.adding else token
-    audit.record(kind, by=by, at=at, account_id=token.account_id, subject=subject, **details)
-
-
-def _codes(refusal: ValidationError | PermissionDenied) -> set[str]:
-    if isinstance(refusal, PermissionDenied):
-        return {FORBIDDEN}
-    if hasattr(refusal, "error_dict"):
-        return {str(error.code) for errors in refusal.error_dict.values() for error in errors}
-    return {str(error.code) for error in refusal.error_list}

@@ -22,6 +22,7 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, close_old_connections
 
 from apitokens.usage.buffer import UsageBuffer
+from apitokens.usage.old_secrets import OldUse, OldUseBuffer, store_old_uses
 from apitokens.usage.store import Use, in_parts, store_usage, unknown_sources
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class UsageFlusher:
 
     def __init__(self, buffer: UsageBuffer) -> None:
         self.buffer = buffer
+        self.old_uses = OldUseBuffer()
         self._flushing = threading.Lock()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -72,6 +74,8 @@ class UsageFlusher:
             while (error := _try_to_store(parts)) and time.monotonic() < deadline:
                 parts.rotate(-1)  # the others first
                 time.sleep(LAST_FLUSH_PAUSE)
+            if failed := _try_to_store_old(self.old_uses):
+                logger.error("Uses of old secrets are lost: the database said: %s", failed)
             if lost := sum(use.times for use in chain.from_iterable(parts)):
                 logger.error("%d uses of API tokens are lost: the database said: %s", lost, error)
 
@@ -80,7 +84,7 @@ class UsageFlusher:
         with self._flushing:
             steps = [self._store_unseen_addresses]
             if self._is_due:
-                steps.append(self._store_all)
+                steps += [self._store_all, self._store_old_uses]
             for step in steps:
                 try:
                     step()
@@ -118,6 +122,10 @@ class UsageFlusher:
         self._store(self.buffer.pop_all())
         self._flushed_at = time.monotonic()
 
+    def _store_old_uses(self) -> None:
+        if error := _try_to_store_old(self.old_uses):
+            raise error
+
     def _store(self, uses: Iterable[Use]) -> None:
         parts = deque(in_parts(uses))
         if error := _try_to_store(parts):
@@ -137,6 +145,18 @@ def _try_to_store(parts: deque[list[Use]]) -> Error | None:
             _store_first_part(parts)
         except Error as error:
             return error
+    return None
+
+
+def _try_to_store_old(buffer: OldUseBuffer) -> Error | None:
+    """Store when old secrets were used. What the database refuses waits in the buffer."""
+    uses = buffer.pop_all()
+    try:
+        if uses:
+            store_old_uses(uses)
+    except Error as error:
+        buffer.put_back(uses)
+        return error
     return None
 
 
@@ -177,6 +197,14 @@ def record_use(*, token_id: int, at: datetime, address: str | None, is_first: bo
         _store_first(Use(token_id, address, at, at, 1))
         return
     buffer.add(token_id, address, at)
+    if not usage_flusher.is_started:
+        usage_flusher.start()
+
+
+def record_old_use(*, token_id: int, secret_number: int, at: datetime, address: str | None) -> None:
+    """Record that a token was used by its old secret, beside the use of the token. Never fails, and
+    does no I/O."""
+    usage_flusher.old_uses.add(OldUse(token_id, secret_number, at, address))
     if not usage_flusher.is_started:
         usage_flusher.start()
 

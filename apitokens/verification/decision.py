@@ -26,6 +26,8 @@ class Reason(StrEnum):
     ISSUER_INACTIVE = "issuer_inactive"
     SUSPENDED = "suspended"
     """The issuer may sign in, but their tokens may not be used."""
+    ROTATED = "rotated"
+    """The token has a new secret, and this is the old one, whose time has passed."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,9 @@ class CacheEntry:
     reason: Reason | None = None
     """The reason to refuse the key at any time; expiration is compared with the time."""
     expires_at: datetime | None = None
+    """The end of what is accepted; of an old secret it may come before that of the token."""
+    token_expires_at: datetime | None = None
+    is_old: bool = False
     refusal_audited_at: datetime | None = None
     side_effects_done: bool = False
     saw_wrong_secret: bool = False
@@ -60,6 +65,12 @@ class CacheEntry:
     def matches(self, key: keys.Key) -> bool:
         """Compare once and in constant time, whether the row exists or not."""
         return keys.matches(key, stored=self.digest, pepper=self.pepper)
+
+    def end_reason(self, at: datetime) -> Reason:
+        """The reason to refuse the key after `expires_at`."""
+        ends_at = self.token_expires_at
+        is_outlived = self.is_old and (ends_at is None or ends_at > at)
+        return Reason.ROTATED if is_outlived else Reason.EXPIRED
 
 
 def compare_with_nothing(key: keys.Key) -> None:
@@ -111,7 +122,7 @@ def decide(
         return UNKNOWN if is_fresh or entry.saw_wrong_secret else LOOK_UP
     reason, ends_at = entry.reason, entry.expires_at
     if ends_at is not None and ends_at <= at and reason is not Reason.DELETED:
-        reason = Reason.EXPIRED
+        reason = entry.end_reason(at)
     if reason is None:
         return ACCEPT if entry.side_effects_done else ACCEPT_AND_RECORD
     told_at = entry.refusal_audited_at

@@ -13,7 +13,7 @@ from apitokens.verification.decision import Reason
 
 
 class Refusal(StrEnum):
-    """The code of a refusal. The last three are told only to the holder of the right secret."""
+    """The code of a refusal. The last four are told only to the holder of the right secret."""
 
     MISSING = "missing"
     MALFORMED = "malformed"
@@ -21,6 +21,7 @@ class Refusal(StrEnum):
     EXPIRED = "expired"
     DELETED = "deleted"
     ISSUER_INACTIVE = "issuer_inactive"
+    ROTATED = "rotated"
 
 
 BEARER, ENDED_BEARER = "bearer", "bearer_ended"
@@ -35,6 +36,7 @@ _CODES = {
     Reason.EXPIRED: Refusal.EXPIRED,
     Reason.ISSUER_INACTIVE: Refusal.ISSUER_INACTIVE,
     Reason.SUSPENDED: Refusal.ISSUER_INACTIVE,
+    Reason.ROTATED: Refusal.ROTATED,
 }
 _SENTENCES: dict[str, Promise] = {
     Refusal.MISSING: _("Send an API token in the header Authorization: APIKey <token>."),
@@ -46,6 +48,7 @@ _SENTENCES: dict[str, Promise] = {
         "The user who issued the API token, or their account, is not active. Contact an "
         "Administrator of the account."
     ),
+    Refusal.ROTATED: _("The API token was rotated, and this is its old secret. Use the new one."),
     Reason.SUSPENDED: _(
         "The API token is suspended because the user who issued it hasn't signed in through the "
         "account's identity provider for a long time. It will work again once they sign in there."
@@ -99,8 +102,9 @@ class Refused(Exception):
 
 
 class Verified(NamedTuple):
-    """A good token's permissions and holder. `role` is the weaker of token's and issuer's. A
-    short-lived token has no id."""
+    """A good token's permissions and holder. `role` is the weaker of token's and issuer's,
+    `expires_at` the end of the secret that was shown, and `secret_number` says how often the token
+    had been rotated when it got that one. A short-lived token has no id."""
 
     token_id: int | None
     account_id: int
@@ -110,6 +114,7 @@ class Verified(NamedTuple):
     role: Role
     created_at: datetime | None
     expires_at: datetime | None
+    secret_number: int = 0
 
 
 class Requirement(NamedTuple):

@@ -1,5 +1,7 @@
 """Reads an API token for verification, by one narrow query, and caches it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -9,6 +11,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from accounts.roles import Role
+from apitokens import keys
 from apitokens.cache.lease_cache import is_in_transaction
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken
@@ -21,7 +24,7 @@ _WAITED_TOO_LONG = ("55P03", "57014")
 
 @dataclass(slots=True)
 class CachedToken(CacheEntry):
-    """The cache entry of an API token."""
+    """The cache entry of an API token, or of the secret that it had before: `old` of the first."""
 
     token_id: int = 0
     verified: Verified | None = None
@@ -31,6 +34,18 @@ class CachedToken(CacheEntry):
     last_fit: bytes = field(default=b"", repr=False)
     last_misfit: bytes = field(default=b"", repr=False)
     """Fingerprints of what was compared with the digest: the same text is not compared again."""
+    old: CachedToken | None = None
+
+    def fitting(self, key: keys.Key) -> CachedToken | None:
+        """The one of both that the key is the secret of. Compares twice, and in constant time,
+        whether there is an old secret, or a row at all, or not."""
+        old = self.old or NOTHING
+        fits, fits_old = self.matches(key), old.matches(key)
+        return self if fits else old if fits_old else None
+
+
+NOTHING = CachedToken()
+"""The entry of an id without a row: no key is its secret."""
 
 
 class _Row(NamedTuple):
@@ -51,6 +66,10 @@ class _Row(NamedTuple):
     issuer__user__email: str
     issuer__user__is_active: bool  # or 0 and 1, in SQLite
     account__closed_at: datetime | None
+    rotations: int
+    old_secret__digest: bytes | None
+    old_secret__pepper: int | None
+    old_secret__ends_at: datetime | None
 
     @property
     def reason(self) -> Reason | None:
@@ -82,6 +101,10 @@ _NO_ROW: _Values = _Row(
     issuer__user__email="",
     issuer__user__is_active=True,
     account__closed_at=None,
+    rotations=1,
+    old_secret__digest=NO_DIGEST,
+    old_secret__pepper=None,
+    old_secret__ends_at=None,
 )
 
 
@@ -139,6 +162,14 @@ def _aware(value: Any) -> Any:
 
 def _entry(token_id: int, values: _Values) -> CachedToken:
     row = _Row(*map(_aware, values))
+    current = _current(token_id, row)
+    # Always made, so that how long it takes does not tell whether there is one.
+    old = _old(current, row)
+    current.old = old if row.old_secret__digest is not None else None
+    return current
+
+
+def _current(token_id: int, row: _Row) -> CachedToken:
     pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0)
     return CachedToken(
         token_id=token_id,
@@ -155,9 +186,32 @@ def _entry(token_id: int, values: _Values) -> CachedToken:
             role=Role.weaker(Role(row.role), Role(row.issuer__role)),
             created_at=row.created_at,
             expires_at=row.expires_at,
+            secret_number=row.rotations,
         ),
         reason=row.reason,
         expires_at=row.expires_at,
         refusal_audited_at=row.refusal_told_at,
         was_unused=row.last_used_at is None,
+    )
+
+
+def _old(current: CachedToken, row: _Row) -> CachedToken:
+    """The entry of the secret before the present one: the same, but for what it is and its end."""
+    number = row.old_secret__pepper
+    digest, pepper = row.old_secret__digest, settings.TOKEN_PEPPERS.get(number or 0)
+    ends_at = min(filter(None, (row.old_secret__ends_at, row.expires_at)), default=None)
+    assert current.verified is not None
+    verified = current.verified._replace(expires_at=ends_at, secret_number=row.rotations - 1)
+    return CachedToken(
+        token_id=current.token_id,
+        exists=True,
+        digest=bytes(digest) if digest and pepper else NO_DIGEST,
+        pepper=pepper or NO_DIGEST,
+        pepper_number=number,
+        verified=verified,
+        reason=current.reason,
+        expires_at=ends_at,
+        token_expires_at=row.expires_at,
+        is_old=True,
+        refusal_audited_at=current.refusal_audited_at,
     )

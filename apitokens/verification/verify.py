@@ -2,9 +2,10 @@
 
 import logging
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
@@ -13,9 +14,9 @@ from accounts.bounded_dict import evict_oldest
 from apitokens import keys
 from apitokens.cache.lease_cache import ReadLeaseCache
 from apitokens.cache.token_caches import TOKENS
-from apitokens.models import APIToken
+from apitokens.models import APIToken, OldSecret
 from apitokens.peppers import current_pepper
-from apitokens.usage.flusher import record_refusal, record_use
+from apitokens.usage.flusher import record_old_use, record_refusal, record_use
 from apitokens.verification import throttling
 from apitokens.verification.best_effort import best_effort_write
 from apitokens.verification.decision import (
@@ -26,7 +27,6 @@ from apitokens.verification.decision import (
     UNKNOWN,
     Action,
     Decision,
-    compare_with_nothing,
     decide,
 )
 from apitokens.verification.refusals import (
@@ -37,7 +37,7 @@ from apitokens.verification.refusals import (
     Verified,
     require,
 )
-from apitokens.verification.token_lookup import CachedToken, look_up
+from apitokens.verification.token_lookup import NOTHING, CachedToken, look_up
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +77,7 @@ def verify(
         if decision is LOOK_UP:
             if by_client:
                 throttling.refuse_busy_address(key, address=address, at=at)
-            entry = look_up(key.id)
-            fits = _fits(presented, fingerprint, entry)
+            entry, fits = _fitting(presented, fingerprint, look_up(key.id))
             decision = decide(entry, fits=fits, at=at, is_fresh=True)
         assert entry is not None  # what is not cached was looked up
         _carry_out(decision, key, entry, at=at, address=address, requirement=requirement)
@@ -112,24 +111,28 @@ def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken | None
         raise Refused(Refusal.MALFORMED, _malformed_cache[fingerprint])
     entry = _tokens.find(keys.extract_id(presented))
     if entry is None:
-        compare_with_nothing(_parse(presented, fingerprint))
+        NOTHING.fitting(_parse(presented, fingerprint))  # takes as long as for an id in use
         fits = False
+    elif fingerprint == entry.last_fit:  # saves a call: most texts are the one that fitted last
+        fits = True
     else:
-        # The first comparison saves a call: most texts are the one that fitted last.
-        fits = fingerprint == entry.last_fit or _fits(presented, fingerprint, entry)
+        entry, fits = _fitting(presented, fingerprint, entry)
     return entry, decide(entry, fits=fits, at=at), fingerprint
 
 
-def _fits(presented: str, fingerprint: bytes, entry: CachedToken) -> bool:
-    """True if the text is this token's. Raises `Refused` for malformed text."""
+def _fitting(presented: str, fingerprint: bytes, entry: CachedToken) -> tuple[CachedToken, bool]:
+    """The entry of the secret that the text has, and True; or the token's own, and False. Raises
+    `Refused` for malformed text."""
+    if entry.old is not None and fingerprint == entry.old.last_fit:
+        return entry.old, True
     if fingerprint == entry.last_misfit:
-        return False
-    fits = entry.matches(_parse(presented, fingerprint))
-    if fits:
-        entry.last_fit = fingerprint
-    else:
+        return entry, False
+    found = entry.fitting(_parse(presented, fingerprint))
+    if found is None:
         entry.last_misfit = fingerprint
-    return fits
+        return entry, False
+    found.last_fit = fingerprint
+    return found, True
 
 
 def _parse(presented: str, fingerprint: bytes) -> keys.Key:
@@ -166,6 +169,8 @@ def _answer(
             raise
         throttling.count_use(entry.token_id, at=at)
         record_use(token_id=entry.token_id, at=at, address=address)
+        if entry.is_old:
+            _record_old_use(entry, at=at, address=address)
     return entry.verified
 
 
@@ -193,7 +198,15 @@ def _carry_out(
         throttling.count_use(key.id, at=at)
         _renew_digest(key, entry, at)
         record_use(token_id=key.id, at=at, address=address, is_first=entry.was_unused)
+        if entry.is_old:
+            _record_old_use(entry, at=at, address=address)
         entry.side_effects_done = True
+
+
+def _record_old_use(entry: CachedToken, *, at: datetime, address: str | None) -> None:
+    assert entry.verified is not None
+    number = entry.verified.secret_number
+    record_old_use(token_id=entry.token_id, secret_number=number, at=at, address=address)
 
 
 def _require(entry: CachedToken, requirement: Requirement | None, *, at: datetime) -> None:
@@ -230,7 +243,12 @@ def _renew_digest(key: keys.Key, entry: CachedToken, at: datetime) -> None:
     if entry.pepper_number == current:
         return
     renewed = keys.digest(key, settings.TOKEN_PEPPERS[current])
+    # Only in place of what was read: in between the token may have been rotated.
+    read = {"pepper": entry.pepper_number, "digest": entry.digest}
+    rows: QuerySet[Any] = (
+        OldSecret.objects.filter(token=key.id, token__deleted_at=None, **read)
+        if entry.is_old
+        else APIToken.objects.filter(pk=key.id, deleted_at=None, **read)
+    )
     with best_effort_write(logger, _NOT_WRITTEN, "The new digest", key.id, at):
-        APIToken.objects.filter(pk=key.id, pepper=entry.pepper_number, deleted_at=None).update(
-            pepper=current, digest=renewed
-        )
+        rows.update(pepper=current, digest=renewed)

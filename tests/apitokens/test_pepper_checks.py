@@ -18,7 +18,9 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from apitokens.models import APIToken, PepperCheck
 from apitokens.pepper_checks import PepperGuard, WrongPeppers, faults, require_right_peppers
+from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
+from apitokens.tokens.rotation import Grace
 from apitokens.verification.verifier_keys import issue_verifier
 from config.server.peppers import require_right_peppers as guarded
 from tests.config.fast_path.test_verify import environ, nobody, say
@@ -333,3 +335,17 @@ def test_whatever_hinders_the_question_does_not_hinder_the_start(away: None) -> 
     with patch("apitokens.pepper_checks.faults", side_effect=RuntimeError):
         assert guard.refusal_at_start() is None
     assert not guard.is_confirmed
+
+
+def test_old_secret_that_works_needs_its_pepper_until_it_ends(
+    user: Membership, issue: Issue, peppers: Settings, now: datetime
+) -> None:
+    token, _key = issue(user)
+    peppers.TOKEN_PEPPERS = {2: NEW, 1: OLD}
+    rotation.rotate(token=token, by=Actor.member(user), at=now, grace=Grace.HOUR)
+    peppers.TOKEN_PEPPERS = {2: NEW}
+    assert [fault for fault in faults(now) if "depend on pepper 1" in fault]
+    assert not [fault for fault in faults(now + timedelta(hours=1)) if "pepper 1" in fault]
+    call_command("revoke_tokens", pepper=1, yes=True)
+    assert APIToken.objects.get(pk=token.pk).is_deleted
+    assert not [fault for fault in faults(now) if "pepper 1" in fault]

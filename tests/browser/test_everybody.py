@@ -68,6 +68,11 @@ def test_axe_finds_nothing_on_any_page_or_dialog(visit: Visits, looks: Looks) ->
     open_token(window, "Automatic cache clearing")
     page.get_by_text("Show numbers").click()
     looks.at(page, "token")
+    for link in ("Edit", "Rotate", "End the old secret now"):
+        page.get_by_role("link", name=link, exact=True).click()
+        looks.at(page, link)
+        page.get_by_role("link", name="Cancel").click()
+        expect(page.get_by_role("heading", name="Old secret")).to_be_visible()
 
     assert looks.found == {}
 
@@ -83,6 +88,10 @@ def test_page_of_a_token_with_a_long_name_does_not_scroll_sideways(visit: Visits
     window = visit(ADMINISTRATOR)
     open_token(window, "Nightly export of invoices")
     assert too_wide(window.page) == {}
+    for link in ("Edit", "Rotate"):
+        window.page.get_by_role("link", name=link, exact=True).click()
+        assert too_wide(window.page) == {}, link
+        window.page.get_by_role("link", name="Cancel").click()
 
 
 def test_pages_ask_no_other_server_and_obey_their_own_policy(visit: Visits) -> None:

@@ -91,7 +91,7 @@ def test_a_person_chooses_what_to_be_told(visit: Visits, scripts: bool) -> None:
     page.get_by_role("navigation").get_by_role("link", name="Notifications").click()
     expect(page.get_by_role("heading", name="Notifications", level=1)).to_be_visible()
     expiring = page.get_by_role("group", name="API token is expiring")
-    security = page.get_by_role("group", name="API token created or deleted by someone else")
+    security = page.get_by_role("group", name="Your API token changed by someone else")
     told_nothing = page.get_by_text("Notifications for this account are off.")
     expect(told_nothing).not_to_be_visible()
 

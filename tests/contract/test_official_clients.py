@@ -75,6 +75,9 @@ def test_token_is_created(
             "client_id": client_id,
             "role": USERS["role"],
         },
+        "rotations": 0,
+        "rotated": None,
+        "old_secret": None,
         "token": None,
     }
 

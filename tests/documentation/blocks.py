@@ -96,6 +96,9 @@ PLACES: dict[str, Here | By | NotHere] = {
     "README.md: curl -H 'Authorization:": Here(
         {**TOKEN, **PORT, '"2027-…"': '"{tomorrow}"'}, says='"token":"'
     ),
+    "README.md: TOKEN=771142358_… curl -X": Here(
+        {"771142358_…": "{other_spelling}", **PORT}, says='"rotations":'
+    ),
     "README.md: from gcore import": Here(
         {"771142358_…": "{other_spelling}", **PORT}, says="{token_id}"
     ),

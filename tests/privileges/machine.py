@@ -20,6 +20,7 @@ from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.users import services as user_services
 from apitokens.models import APIToken
+from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as tokens
 from tests.factories import AccountFactory, UserFactory
 from tests.privileges.model import Caller, Denied, Invite, Model, SignIn
@@ -29,7 +30,7 @@ REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, Deni
 ACCOUNTS, PEOPLE = (0, 1), "abcd"
 ACTIONS = [
     *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
-    *("add", "change_role", "remove", "leave", "delete_token"),
+    *("add", "change_role", "remove", "leave", "delete_token", "edit_token", "rotate_token"),
 ]
 T = TypeVar("T")
 Credential = tuple[Caller, Actor]
@@ -234,6 +235,36 @@ class Portal(RuleBasedStateMachine):
             lambda: tokens.delete(token=APIToken.objects.get(pk=pk), by=by, at=self.at),
         )
 
+    def edit_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
+        """The caller gives a token another role."""
+        if not self.model.tokens:
+            return
+        pk, role = data.draw(st.sampled_from(list(self.model.tokens))), data.draw(roles)
+        token = APIToken.objects.get(pk=pk)
+        self.both(
+            lambda: self.model.lower(caller, self.model.tokens[pk], role),
+            lambda: editing.edit(token=token, changes={"role": role}, by=by, at=self.at),
+        )
+
+    def rotate_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
+        """The caller rotates a token, and acts by its new secret from now on, too."""
+        if not self.model.tokens:
+            return
+        pk = data.draw(st.sampled_from(list(self.model.tokens)))
+        token = APIToken.objects.get(pk=pk)
+        number, rotated = self.both(
+            lambda: self.model.rotate(caller, self.model.tokens[pk]),
+            lambda: rotation.rotate(token=token, by=by, at=self.at),
+        )
+        if number and rotated:
+            about = self.model.tokens[pk]
+            member = self._member(about.account, about.issuer)
+            actor = Actor.token(
+                member, token_id=pk, role=about.role, ends_at=None, secret_number=number
+            )
+            new = Caller(about.account, about.issuer, token=pk, secret=number)
+            self.credentials.append((new, actor))
+
     # Actions of operators
 
     @rule(person=people, account=accounts, is_user=st.booleans(), is_on=mostly)
@@ -263,8 +294,8 @@ class Portal(RuleBasedStateMachine):
     @invariant()
     def live_tokens_are_those_of_the_model_and_never_above_their_issuer(self) -> None:
         live = APIToken.objects.active(self.at).select_related("issuer")
-        assert {token.pk for token in live} == {
-            pk for pk, token in self.model.tokens.items() if token.is_live
+        assert {token.pk: token.held_role for token in live} == {
+            pk: token.role for pk, token in self.model.tokens.items() if token.is_live
         }
         for token in live:
             assert not token.issuer.is_removed

@@ -27,6 +27,7 @@ class Token:
     issuer: str
     role: Role
     is_live: bool = True
+    rotations: int = 0
 
 
 @dataclass
@@ -50,11 +51,13 @@ class SignIn:
 
 @dataclass(frozen=True)
 class Caller:
-    """A person who acts in an account, perhaps through a token or a sign-in."""
+    """A person who acts in an account, perhaps through a token (by one of its secrets) or a
+    sign-in."""
 
     account: int
     person: str
     token: int | None = None
+    secret: int = 0
     sign_in: int | None = None
 
 
@@ -159,11 +162,22 @@ class Model:
         return Token(account, person, role)
 
     def delete(self, caller: Caller, token: Token) -> None:
-        own_role = self.role_of(caller)
-        require(caller.token is None or own_role.covers(token.role))
-        owns = (caller.account, caller.person) == (token.account, token.issuer)
-        require(owns or (own_role is ADMINISTRATORS and caller.account == token.account))
+        self._require_manager(caller, token)
         token.is_live = False
+
+    def lower(self, caller: Caller, token: Token, role: Role) -> None:
+        self._require_manager(caller, token)
+        require(token.is_live and token.role.covers(role))
+        token.role = role
+
+    def rotate(self, caller: Caller, token: Token) -> int:
+        """The number of the new secret."""
+        self._require_manager(caller, token)
+        is_itself = caller.token is not None and self.tokens[caller.token] is token
+        require(not is_itself or caller.secret == token.rotations)
+        require(token.is_live)
+        token.rotations += 1
+        return token.rotations
 
     def switch(self, caller: Caller, account: int) -> SignIn:
         self.role_of(caller)
@@ -187,6 +201,12 @@ class Model:
 
     def _require_administrator(self, caller: Caller, account: int) -> None:
         require(self.role_of(caller) is ADMINISTRATORS and caller.account == account)
+
+    def _require_manager(self, caller: Caller, token: Token) -> None:
+        own_role = self.role_of(caller)
+        require(caller.token is None or own_role.covers(token.role))
+        owns = (caller.account, caller.person) == (token.account, token.issuer)
+        require(owns or (own_role is ADMINISTRATORS and caller.account == token.account))
 
     def _open(self, account: int) -> list[Invite]:
         return [each for each in self.invites.values() if each.is_open and each.account == account]

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.authorization.actor import Actor
 from accounts.invitations import services as invitations
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
 from apitokens.models import APIToken
+from apitokens.tokens import rotation
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
 from notifications.models import Mail, Notice, Preference
 from sso.models import Certificate, Connection, Domain, InactivityAction, Subject
@@ -134,6 +136,10 @@ def _connection(**values: Any) -> Callable[[Side], object]:
     return lambda side: Connection.objects.filter(account=side.account).update(**values)
 
 
+def _rotated(side: Side) -> None:
+    rotation.rotate(token=side.token, by=Actor.member(side.person), at=timezone.now())
+
+
 def _no_connection(side: Side) -> None:
     Domain.objects.filter(connection=side.connection).delete()
     side.connection.delete()
@@ -161,6 +167,13 @@ FORMS = {
         {"name": "New", "role": Role.USERS.value, "expiration": "never"},
         outcome="200",
     ),
+    "apitokens:edit": Form(
+        "apitokens:edit", {"name": "Renamed", "role": Role.USERS.value, "expiration": "keep"}
+    ),
+    "apitokens:rotate": Form(
+        "apitokens:rotate", {"grace": "24", "expiration": "keep"}, outcome="200"
+    ),
+    "apitokens:end_old_secret": Form("apitokens:end_old_secret", prepare=_rotated),
     "apitokens:delete": Form("apitokens:delete"),
     "apitokens:delete_all": Form("apitokens:delete_all"),
     "notifications:read-all": Form(INBOX),

@@ -138,7 +138,9 @@ def _select(options: dict[str, Any], *, at: datetime) -> APITokenQuerySet:
     if options["unused_for"]:
         tokens = tokens.filter(_unused_since(at - options["unused_for"]))
     if options["pepper"]:
-        tokens = tokens.filter(pepper=options["pepper"])
+        # A token goes whole, also if only its old secret depends on the pepper and still works.
+        old = Q(old_secret__pepper=options["pepper"], old_secret__ends_at__gt=at)
+        tokens = tokens.filter(Q(pepper=options["pepper"]) | old)
     return tokens
 
 

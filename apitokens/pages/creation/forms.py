@@ -13,7 +13,7 @@ from accounts.members.forms import RoleChoice
 from accounts.roles import Role
 from apitokens.models import APIToken
 from apitokens.pages.creation.periods import Period, a_year_after, periods
-from apitokens.tokens import services as token_services
+from apitokens.tokens import rules
 from notifications.time_zones import end_of_day
 
 NEVER, ON_DATE = "never", "date"
@@ -104,7 +104,7 @@ class TokenForm(forms.Form):
             self._choose_date(is_damaged=is_damaged)
         role = self.cleaned_data.get("role")
         if self.errors and role is not None:
-            self._add("role", token_services.role_error(role, ceiling=self.own_role))
+            self._add("role", rules.role_error(role, ceiling=self.own_role))
 
     def focus(self, field: str) -> None:
         """Have the browser begin there. (A group of options has no widget that could.)"""
@@ -159,7 +159,7 @@ class TokenForm(forms.Form):
             "expires_on": chosen.isoformat(),
             self["expires_on"].html_initial_name: chosen.isoformat(),
         }
-        late = token_services.expiration_error(self.expires_at, ends_at=None, at=timezone.now())
+        late = rules.expiration_error(self.expires_at, ends_at=None, at=timezone.now())
         self._add("expires_on", late)
 
     def _add(self, field: str, error: ValidationError | None) -> None:

@@ -33,9 +33,13 @@ ROUTES = {
     "/iam/users/me": {"get"},
     "/iam/users/{user_id}": {"get", "patch"},
     "/iam/clients/{client_id}/tokens": {"get", "post"},
-    "/iam/clients/{client_id}/tokens/{token_id}": {"get", "delete"},
+    "/iam/clients/{client_id}/tokens/{token_id}": {"get", "patch", "delete"},
+    "/iam/clients/{client_id}/tokens/{token_id}/rotate": {"post"},
+    "/iam/clients/{client_id}/tokens/{token_id}/old_secret": {"delete"},
     "/iam/v2/clients/{client_id}/tokens": {"get", "post"},
-    "/iam/v2/clients/{client_id}/tokens/{token_id}": {"get", "delete"},
+    "/iam/v2/clients/{client_id}/tokens/{token_id}": {"get", "patch", "delete"},
+    "/iam/v2/clients/{client_id}/tokens/{token_id}/rotate": {"post"},
+    "/iam/v2/clients/{client_id}/tokens/{token_id}/old_secret": {"delete"},
 }
 # What is not taken by both kinds of token.
 TAKES: dict[str, set[str]] = {

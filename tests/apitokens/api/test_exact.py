@@ -247,13 +247,13 @@ def test_list_has_the_shape_that_is_described(
 
 
 def test_body_of_another_kind_or_too_large_is_refused_as_described(
-    caller: APIClient, administrator: Membership
+    caller: APIClient, administrator: Membership, issue: Issue
 ) -> None:
-    asked = 0
+    asked, ids = 0, {"user_id": administrator.user_id, "token_id": issue(administrator).token.pk}
     for path, method, operation in operations():
         if "requestBody" not in operation:
             continue
-        address = path.format(client_id=ACCOUNT_ID, user_id=administrator.user_id)
+        address = path.format(client_id=ACCOUNT_ID, **ids)
         for kind, length, status in (("text/plain", 5, 415), ("application/json", 300_000, 413)):
             if "introspect" in path and status == 415:
                 continue  # asks for a key first

@@ -85,6 +85,9 @@ def test_list_is_a_bare_array_of_tokens_as_the_wire_has_them(
             "client_id": engineer.account_id,
             "role": {"id": 3022, "name": "Purge and Prefetch only (API)"},
         },
+        "rotations": 0,
+        "rotated": None,
+        "old_secret": None,
     }
 
 
@@ -301,6 +304,9 @@ def test_create_answers_200_with_the_token(
             "client_id": administrator.account_id,
             "role": {"id": 5, "name": "Engineers"},
         },
+        "rotations": 0,
+        "rotated": None,
+        "old_secret": None,
     }
 
 

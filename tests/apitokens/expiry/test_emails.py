@@ -645,7 +645,7 @@ def test_plain_mail_has_title_text_time_and_link(user: Membership) -> None:
         for words in ("Maria deleted it", "Ask her.", "23 Nov 2026, 21:00 Asia/Tokyo"):
             assert words in part
         assert "http://localhost:8000/profile/" in part
-        assert "“API token created or deleted by someone else” is turned on" in part
+        assert "“Your API token changed by someone else” is turned on" in part
 
 
 def test_plain_mail_is_as_careful_with_names(user: Membership) -> None:

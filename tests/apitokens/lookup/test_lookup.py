@@ -11,11 +11,13 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django.utils.html import strip_tags
 
 from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership
 from apitokens.keys import Key
+from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory
@@ -161,3 +163,15 @@ def test_operators_look_up_tokens_of_any_account(
     assert answer["Location"] == f"/operators/apitokens/apitoken/{token.pk}/change/"
     assert "This is “Elsewhere”" in text(admin_client.get(answer["Location"]))
     assert "No API token matches." in look_up(admin_client, Key(5, "0" * 64).spell(), OPERATORS)
+
+
+def test_old_secret_of_a_rotated_token_is_found_too(
+    browser: Client, administrator: Membership, issue: Issue
+) -> None:
+    token, old = issue(administrator)
+    by = Actor.member(administrator)
+    new = rotation.rotate(token=token, by=by, at=timezone.now()).key
+    assert "which still works. If it leaked, end it now." in look_up(browser, old.spell())
+    assert "The token is complete and works." in look_up(browser, new.spell())
+    rotation.end_old_secret(token=token, by=by, at=timezone.now())
+    assert "old secret, which no longer works." in look_up(browser, old.spell())

@@ -202,3 +202,23 @@ def test_entry_matches_its_key_only() -> None:
 
 def test_entry_shows_no_pepper() -> None:
     assert "sesame" not in repr(CacheEntry(pepper=b"sesame"))
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "token_ends_at", "told"),
+    [
+        (NOON + INSTANT, None, None),
+        (NOON, None, Reason.ROTATED),
+        (NOON - HOUR, NOON + INSTANT, Reason.ROTATED),
+        (NOON - HOUR, NOON, Reason.EXPIRED),
+        (NOON, NOON, Reason.EXPIRED),
+    ],
+)
+def test_old_secret_ends_before_its_token_or_with_it(
+    ends_at: datetime, token_ends_at: datetime | None, told: Reason | None
+) -> None:
+    facts: dict[str, Any] = {"expires_at": ends_at, "token_expires_at": token_ends_at}
+    old = CacheEntry(exists=True, is_old=True, **facts)
+    assert decide(old, fits=True, at=NOON).reason is told
+    deleted = CacheEntry(exists=True, is_old=True, reason=Reason.DELETED, **facts)
+    assert decide(deleted, fits=True, at=NOON).reason is Reason.DELETED

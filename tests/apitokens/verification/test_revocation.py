@@ -27,7 +27,9 @@ from accounts.users import services as people
 from apitokens.cache.token_caches import TOKENS
 from apitokens.keys import Key
 from apitokens.models import APIToken
+from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
+from apitokens.tokens.rotation import Grace
 from apitokens.verification.refusals import Refused
 from apitokens.verification.verify import verify, verify_from_cache
 from tests.concurrency import shared_database_url
@@ -118,6 +120,15 @@ def suspend(token: APIToken) -> None:
     suspension.suspend_tokens(membership=issuer, by=OPERATOR, at=at)
 
 
+def rotate_without_grace(token: APIToken) -> None:
+    rotation.rotate(token=token, by=OPERATOR, at=timezone.now(), grace=Grace.NONE)
+
+
+def rotate_and_end_the_old_secret(token: APIToken) -> None:
+    rotation.rotate(token=token, by=OPERATOR, at=timezone.now())
+    rotation.end_old_secret(token=token, by=OPERATOR, at=timezone.now())
+
+
 def end_by_hand(token: APIToken) -> None:
     """Write to the database past all services."""
     APIToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now())
@@ -140,7 +151,13 @@ def test_no_process_finds_an_ended_token_good_for_longer_than_a_second(
     assert max(each["good_until"] - ended_at for each in seen) < 1
 
 
-@pytest.mark.parametrize("end", [close_account, suspend, end_by_hand])
+@pytest.mark.parametrize(
+    "end",
+    [
+        *(close_account, suspend, end_by_hand),
+        *(rotate_without_grace, rotate_and_end_the_old_secret),
+    ],
+)
 def test_however_a_token_ends_the_bound_is_the_same(
     workers: Workers, user: Membership, issue: Issue, end: End
 ) -> None:

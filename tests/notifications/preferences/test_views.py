@@ -66,7 +66,7 @@ def test_the_page_has_every_kind_in_the_words_of_the_guide(
         "Email",
         "Portal",
         "Security",
-        "API token created or deleted by someone else",
+        "Your API token changed by someone else",
         "Save",
     ]
     place = 0

@@ -1,0 +1,1 @@
+"""The page "Edit API token"."""

@@ -1,0 +1,135 @@
+"""The form of the page "Edit API token", and how an expiration is changed there and by rotating."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.members.forms import RoleChoice
+from accounts.roles import Role
+from apitokens.models import APIToken
+from apitokens.tokens.editing import Changes
+from apitokens.tokens.rotation import KEEP, Keep
+from notifications.time_zones import end_of_day
+
+KEPT, NEVER, ON_DATE = "keep", "never", "date"
+# The services' names of fields, as these forms spell them.
+FIELDS = {"expires_at": "expires_on"}
+
+
+class ExpirationForm(forms.Form):
+    """Keep the expiration, or choose another one."""
+
+    expiration = forms.ChoiceField(
+        label=_("Expiration"),
+        widget=forms.RadioSelect,
+        initial=KEPT,
+        error_messages={
+            "required": _("Choose whether the expiration changes."),
+            "invalid_choice": _("Choose whether the expiration changes."),
+        },
+    )
+    expires_on = forms.DateField(
+        label=_("Expiration date"),
+        required=False,
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d"],
+        error_messages={"invalid": _("Enter a date that exists, as year-month-day.")},
+    )
+
+    def __init__(self, *args: Any, token: APIToken, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.token = token
+        self.fields["expiration"].choices = self.expirations()  # type: ignore[attr-defined]  # a field with choices
+        self.fields["expires_on"].widget.attrs["min"] = timezone.localdate().isoformat()
+
+    def expirations(self) -> list[tuple[str, Any]]:
+        return [(KEPT, _("Keep as it is")), (ON_DATE, _("Set expiration date"))]
+
+    def clean(self) -> None:
+        if self.cleaned_data.get("expiration") != ON_DATE:
+            self.errors.pop("expires_on", None)  # a half-typed date does not matter any more
+        elif not self.cleaned_data.get("expires_on") and "expires_on" not in self.errors:
+            self.add_error("expires_on", _("Choose the date on which the token expires."))
+
+    @property
+    def expires_at(self) -> datetime | Keep | None:
+        """The chosen instant: the last second of the day where the person is. None is never."""
+        match self.cleaned_data["expiration"]:
+            case "date":
+                chosen = self.cleaned_data["expires_on"]
+                return end_of_day(chosen, timezone.get_current_timezone())
+            case "never":
+                return None
+        return KEEP
+
+
+class EditForm(ExpirationForm):
+    name = forms.CharField(
+        label=_("Token name"),
+        max_length=255,
+        error_messages={"required": _("Enter a name.")},
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    description = forms.CharField(
+        label=_("Description"),
+        max_length=2000,
+        required=False,
+        widget=forms.Textarea({"rows": 3}),
+    )
+    # Every role is understood here; which ones are lower than the token's the service decides.
+    role = forms.TypedChoiceField(
+        label=_("Role"),
+        choices=Role.choices,
+        coerce=lambda value: Role(int(value)),
+        error_messages={
+            "required": _("Choose a role."),
+            "invalid_choice": _("Choose a role from the list."),
+        },
+    )
+    field_order = ("name", "description", "role", "expiration", "expires_on")
+
+    def __init__(self, *args: Any, token: APIToken, **kwargs: Any) -> None:
+        present = {"name": token.name, "description": token.description, "role": token.role}
+        super().__init__(*args, token=token, initial=present, **kwargs)
+        if token.expires_at:
+            latest = timezone.localtime(token.expires_at).date()
+            self.fields["expires_on"].widget.attrs["max"] = latest.isoformat()
+
+    def expirations(self) -> list[tuple[str, Any]]:
+        return [(KEPT, _("Keep as it is")), (ON_DATE, _("Set an earlier date"))]
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if name != self.token.name:  # what stays as it is may be of a time with other rules
+            APIToken._meta.get_field("name").run_validators(name)
+        return name
+
+    def clean_description(self) -> str:
+        description: str = self.cleaned_data["description"].replace("\r\n", "\n")
+        if description and description != self.token.description:
+            APIToken._meta.get_field("description").run_validators(description)
+        return description
+
+    @property
+    def changes(self) -> Changes:
+        cleaned, ends_at = self.cleaned_data, self.expires_at
+        changes: Changes = {
+            "name": cleaned["name"],
+            "description": cleaned["description"],
+            "role": cleaned["role"],
+        }
+        if not isinstance(ends_at, Keep):
+            changes["expires_at"] = ends_at
+        return changes
+
+    @property
+    def role_choices(self) -> list[RoleChoice]:
+        """The token's role and those below it, strongest first."""
+        chosen = str(self["role"].value())
+        return [
+            RoleChoice(role.value, role.label, role.explanation, str(role.value) == chosen)
+            for role in self.token.held_role.covered()
+        ]

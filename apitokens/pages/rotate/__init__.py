@@ -1,0 +1,1 @@
+"""The pages "Rotate API token" and "End the old secret"."""

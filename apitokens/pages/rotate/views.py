@@ -1,0 +1,81 @@
+"""The page "Rotate API token", with the dialog that shows the new secret once; and the question
+"End the old secret"."""
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from accounts.http.redirects import safe_next
+from accounts.tenancy.decorators import MemberRequest, member_required
+from apitokens.models import APIToken
+from apitokens.pages.detail import token_detail
+from apitokens.pages.edit.views import find_token, path_of, word
+from apitokens.pages.reveal import prepare_rotated
+from apitokens.pages.rotate.forms import RotateForm
+from apitokens.tokens import rotation
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+def rotate(request: MemberRequest, pk: int) -> HttpResponse:
+    """Rotate API token: the form, and the dialog with the new secret."""
+    token = find_token(request, pk)
+    form = RotateForm(request.POST if request.method == "POST" else None, token=token)
+    if form.is_valid():
+        try:
+            return _rotate(request, token, form)
+        except rotation.AlreadyRotated:
+            return render(request, "apitokens/already_rotated.html", {"token": token}, status=409)
+        except ValidationError as refusal:
+            word(refusal, form)
+    context = {
+        "form": form,
+        "token": token,
+        "refusal": rotation.refusal(token, at=timezone.now()),
+        "has_old_secret": token.has_working_old_secret(timezone.now()),
+        "next": path_of(token),
+    }
+    return render(request, "apitokens/rotate.html", context, status=400 if form.is_bound else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+def end_old_secret(request: MemberRequest, pk: int) -> HttpResponse:
+    """End the old secret: the question, and the answer."""
+    token, at = find_token(request, pk), timezone.now()
+    back = safe_next(request, fallback=path_of(token))
+    if request.method == "POST":
+        if rotation.end_old_secret(token=token, by=request.actor, at=at):
+            messages.success(request, _("The old secret no longer works."))
+        else:
+            messages.info(request, _("The old secret has already ended."))
+        return HttpResponseRedirect(back)
+    context = token_detail(token, at=at, page=None) | {"next": back}
+    return render(request, "apitokens/end_old_secret.html", context)
+
+
+@sensitive_variables()
+def _rotate(request: MemberRequest, token: APIToken, form: RotateForm) -> HttpResponse:
+    """Answer with the new secret, on a page that is ready before it is made."""
+    at, grace = timezone.now(), form.cleaned_data["grace"]
+    reveal = prepare_rotated(
+        request, token=token, old_ends_at=rotation.old_secret_end(token, grace=grace, at=at)
+    )
+    rotated = rotation.rotate(
+        token=token,
+        by=request.actor,
+        at=at,
+        grace=grace,
+        expires_at=form.expires_at,
+        rotations=form.cleaned_data["rotations"],
+        form_key=form.cleaned_data["form_key"],
+    )
+    return reveal.show(rotated.key)

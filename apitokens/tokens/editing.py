@@ -1,0 +1,140 @@
+"""The service that edits a token: its name and description, an earlier expiration, a lower role.
+
+What would give a token more than it had is refused: a later expiration comes with a new secret
+(`apitokens.tokens.rotation`), a higher role with a new token.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, TypedDict
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import lock_account, reauthorize
+from accounts.roles import Role
+from apitokens.cache.token_caches import TOKENS
+from apitokens.expiry.schedule import first_notice_due
+from apitokens.models import APIToken, OldSecret
+from apitokens.tokens.notifications import notify_token_edited
+from apitokens.tokens.rules import (
+    FORBIDDEN,
+    codes_of,
+    expiration_error,
+    lock_token,
+    may_manage,
+    record,
+    refuse_deleted,
+)
+
+AUDITED_REFUSALS = {"role_raised", "expiration_later", FORBIDDEN}
+
+
+class Changes(TypedDict, total=False):
+    """What is to change; what is left out stays as it is."""
+
+    name: str
+    description: str
+    role: Role
+    expires_at: datetime | None
+
+
+def edit(*, token: APIToken, changes: Changes, by: Actor, at: datetime) -> APIToken:
+    """Edit the token. Returns it as it is now. Idempotent.
+
+    Administrators edit any token of the account, others those they issued, operators all; a token
+    that acts, none of a stronger role. Raises `ValidationError` with codes (by field)
+    `role_raised`, `past` and `expiration_later`, and `deleted` (whole form); and
+    `PermissionDenied`.
+    """
+    try:
+        with transaction.atomic():
+            return _edit(token, changes, by=by, at=at)
+    except (ValidationError, PermissionDenied) as refusal:
+        for code in sorted(codes_of(refusal) & AUDITED_REFUSALS):
+            record("token.edit_refused", token, by=by, at=at, code=code, name=token.name)
+        raise
+
+
+def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIToken:
+    lock_account(token.account_id)
+    by = reauthorize(by, at)
+    present = lock_token(token)
+    if not may_manage(present, by):
+        raise PermissionDenied(_("You do not have permission to edit this API token."))
+    refuse_deleted(present)
+    wanted = {field: _stripped(value) for field, value in changes.items()}
+    changed = {field for field, value in wanted.items() if getattr(present, field) != value}
+    if not changed:
+        return present
+    _refuse_more(present, wanted, changed, at=at)
+    facts = dict(_facts(present, wanted, changed))
+    for field in changed:
+        setattr(present, field, wanted[field])
+    # What stays as it is may be of a time with other rules.
+    present.clean_fields(exclude={each.name for each in APIToken._meta.fields} - changed)
+    if "expires_at" in changed:
+        changed |= _end_earlier(present, at=at)
+    present.save(update_fields=changed)
+    token_id = present.pk
+    transaction.on_commit(lambda: TOKENS.forget(token_id))
+    notify_token_edited(present, by=by, at=at)
+    record("token.edited", present, by=by, at=at, name=present.name, **facts)
+    return present
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _refuse_more(
+    present: APIToken, wanted: dict[str, Any], changed: set[str], *, at: datetime
+) -> None:
+    errors: dict[str, ValidationError] = {}
+    if "role" in changed and not present.held_role.covers(wanted["role"]):
+        errors["role"] = ValidationError(
+            _("The role of a token can only be lowered. Create a new token for a higher role."),
+            code="role_raised",
+        )
+    if "expires_at" in changed:
+        late = _late(present.expires_at, wanted["expires_at"], at=at)
+        errors |= {"expires_at": late} if late else {}
+    if errors:
+        raise ValidationError(errors)
+
+
+def _late(
+    present: datetime | None, wanted: datetime | None, *, at: datetime
+) -> ValidationError | None:
+    if present is not None and (wanted is None or wanted > present):
+        return ValidationError(
+            _("Choose an earlier date than the present one. To keep the token longer, rotate it."),
+            code="expiration_later",
+        )
+    return expiration_error(wanted, ends_at=None, at=at)
+
+
+def _facts(
+    present: APIToken, wanted: dict[str, Any], changed: set[str]
+) -> Iterator[tuple[str, Any]]:
+    """The details of the event: what was before, and what is now."""
+    if "name" in changed:
+        yield "former_name", present.name
+    if "role" in changed:
+        yield "former_role", present.held_role.label
+        yield "role", wanted["role"].label
+    if "expires_at" in changed:
+        yield "former_expires_at", present.expires_at.isoformat() if present.expires_at else None
+        yield "expires_at", wanted["expires_at"].isoformat()
+    if "description" in changed:
+        yield "is_description_changed", True
+
+
+def _end_earlier(present: APIToken, *, at: datetime) -> set[str]:
+    """What follows from an earlier end. Returns the other fields that change."""
+    present.notice_due_at = first_notice_due(present.expires_at, created_at=at)
+    late = OldSecret.objects.filter(token=present.pk, ends_at__gt=present.expires_at)
+    late.update(ends_at=present.expires_at)
+    return {"notice_due_at"}

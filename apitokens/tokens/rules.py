@@ -1,0 +1,89 @@
+"""Rules that several services of API tokens keep: who may act on a token, and how long it lives."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils.translation import gettext as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.roles import Role
+from apitokens.models import APIToken
+
+LONGEST_LIFE = timedelta(days=36_525)
+"""A hundred years: what is later is a slip of the keyboard or means "never"."""
+
+FORBIDDEN = "forbidden"
+SUSPENDED = "suspended"
+
+
+def may_manage(token: APIToken, by: Actor) -> bool:
+    """True if the actor may edit, rotate and delete the token: Administrators of its account, its
+    issuer and operators; a token that acts, if its role is not the weaker one."""
+    if by.is_operator:
+        return True
+    if by.token_id is not None and not (by.role and by.role.covers(token.held_role)):
+        return False  # a leaked weak token must not be able to end the strong ones
+    return by.is_administrator_of(token.account_id) or (
+        by.membership is not None and by.membership.pk == token.issuer_id
+    )
+
+
+def lock_token(token: APIToken) -> APIToken:
+    """The token as it is now, locked until the transaction ends. (On SQLite the transaction is the
+    lock.)"""
+    found = APIToken.objects.select_related("issuer__user", "old_secret")
+    return found.select_for_update(of=("self",), no_key=True).get(pk=token.pk)
+
+
+def refuse_deleted(token: APIToken) -> None:
+    if token.is_deleted:
+        raise ValidationError(_("This API token was deleted."), code="deleted")
+
+
+def role_error(role: Role, *, ceiling: Role) -> ValidationError | None:
+    """The refusal of a role that is stronger than the strongest to be given away."""
+    if ceiling.covers(role):
+        return None
+    return ValidationError(
+        _("Can't create token with role %(role)s"),
+        code="role_too_high",
+        params={"role": role.label},
+    )
+
+
+def expiration_error(
+    expires_at: datetime | None, *, ends_at: datetime | None, at: datetime
+) -> ValidationError | None:
+    """The refusal of an expiration that has passed, is too far, or is after that of the token that
+    acts (`ends_at`)."""
+    if expires_at is not None and expires_at <= at:
+        return ValidationError(_("This date has passed. Choose a later one."), code="past")
+    if expires_at is not None and expires_at > at + LONGEST_LIFE:
+        return ValidationError(
+            _("This date is too far away. Choose one within 100 years, or let it never expire."),
+            code="too_far",
+        )
+    if ends_at is not None and (expires_at is None or expires_at > ends_at):
+        return ValidationError(
+            _("An API token can't create a token that outlives it. Choose a date up to %(end)s."),
+            code="outlives_creator",
+            params={"end": ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
+        )
+    return None
+
+
+def record(kind: str, token: APIToken, *, by: Actor, at: datetime, **details: Any) -> None:
+    """An event about this token; one that was refused has no row to point to."""
+    subject = None if token._state.adding else token
+    audit.record(kind, by=by, at=at, account_id=token.account_id, subject=subject, **details)
+
+
+def codes_of(refusal: ValidationError | PermissionDenied) -> set[str]:
+    """The codes of a refusal, of whatever field."""
+    if isinstance(refusal, PermissionDenied):
+        return {FORBIDDEN}
+    if hasattr(refusal, "error_dict"):
+        return {str(error.code) for errors in refusal.error_dict.values() for error in errors}
+    return {str(error.code) for error in refusal.error_list}
