@@ -1,4 +1,4 @@
-"""The form of the page "Create API token"."""
+"""The forms of the pages "Create API token" and "API tokens"."""
 
 import calendar
 from datetime import date, datetime
@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.members.forms import RoleChoice
 from accounts.roles import Role
-from apitokens.models import APIToken
+from apitokens.models import APIToken, Density
+from apitokens.preferences import services as preferences
 from notifications.time_zones import end_of_day
 
 NEVER, ON_DATE = "never", "date"
@@ -110,6 +111,15 @@ class TokenForm(forms.Form):
             RoleChoice(role.value, role.label, role.explanation, str(role.value) == chosen)
             for role in self.own_role.covered()
         ]
+
+
+class ViewForm(forms.Form):
+    """How the list of tokens looks."""
+
+    columns = forms.MultipleChoiceField(
+        choices=[(key, key) for key in preferences.CHOICES], required=False
+    )
+    density = forms.ChoiceField(choices=Density.choices)
 
 
 def a_year_after(day: date) -> date:

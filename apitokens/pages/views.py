@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import F
-from django.http import HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -17,17 +17,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.all_users import listing as all_users
+from accounts.http.downloads import csv_download
 from accounts.http.redirects import safe_next
 from accounts.models import Membership
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID, parse_id
-from apitokens.models import APIToken
+from apitokens.filters import PageFilter
+from apitokens.models import APIToken, Density
+from apitokens.pages.csv_export import lines
 from apitokens.pages.detail import token_detail
-from apitokens.pages.forms import FIELDS, TokenForm
+from apitokens.pages.forms import FIELDS, TokenForm, ViewForm
 from apitokens.pages.listing import listing, row
+from apitokens.preferences import services as preferences
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
 
@@ -42,6 +46,33 @@ def list_tokens(request: MemberRequest) -> HttpResponse:
     context = _listing(request, request.GET)
     status = 200 if context["filterset"].is_valid() else 400
     return render(request, "apitokens/list.html", context, status=status)
+
+
+@require_safe
+@never_cache
+@member_required
+def export(request: MemberRequest) -> HttpResponseBase:
+    """All pages of the same list as a CSV file."""
+    at = timezone.now()
+    filterset = PageFilter(request.GET, actor=request.actor, at=at)
+    if not filterset.is_valid():
+        return list_tokens(request)
+    return csv_download(lines(filterset.qs, at=at), name="api-tokens", at=at)
+
+
+@require_POST
+@member_required
+def choose_view(request: MemberRequest) -> HttpResponse:
+    """Keep which columns the person wants, and how dense the list is."""
+    form = ViewForm(request.POST)
+    if form.is_valid():
+        cleaned = form.cleaned_data
+        preferences.choose(
+            by=request.actor, columns=cleaned["columns"], density=Density(cleaned["density"])
+        )
+    else:
+        messages.error(request, _("Choose from the columns and views on the page."))
+    return HttpResponseRedirect(safe_next(request, fallback=_list_path(request)))
 
 
 @require_safe

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Q
 from django.utils import timezone
 
 from accounts.authorization.actor import Actor, EntryPoint
@@ -133,7 +132,7 @@ def _select(options: dict[str, Any], *, at: datetime) -> APITokenQuerySet:
     if options["older_than"]:
         tokens = tokens.filter(created_at__lt=at - options["older_than"])
     if options["unused_for"]:
-        tokens = tokens.filter(_unused_since(at - options["unused_for"]))
+        tokens = tokens.unused_since(at - options["unused_for"])
     if options["pepper"]:
         tokens = tokens.filter(pepper=options["pepper"])
     return tokens
@@ -160,11 +159,6 @@ def _existing(ids: list[int]) -> list[int]:
     if unknown:
         raise CommandError(f"There is no API token with the id {', '.join(unknown)}.")
     return ids
-
-
-def _unused_since(moment: datetime) -> Q:
-    never = Q(last_used_at__isnull=True, created_at__lt=moment)
-    return never | Q(last_used_at__lt=moment)
 
 
 def _table(tokens: list[APIToken], *, at: datetime) -> list[str]:
