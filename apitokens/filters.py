@@ -136,7 +136,7 @@ class PageFilter(TokenFilter):
         empty_label=_("Any time"),
     )
     signs_in_by = django_filters.ChoiceFilter(
-        label=_("Sign-in method of the issuer"),
+        label=_("Issuer's sign-in method"),
         choices=SIGN_IN_CHOICES,
         method="filter_signs_in_by",
         empty_label=_("Any way"),
@@ -145,7 +145,9 @@ class PageFilter(TokenFilter):
         label=_("Search"),
         method="search",
         max_length=255,
-        widget=forms.TextInput({"type": "search"}),
+        widget=forms.TextInput(
+            {"type": "search", "placeholder": _("Name, description, ID or issuer")}
+        ),
     )
     ids = IdsFilter(widget=forms.HiddenInput)
     sort = django_filters.ChoiceFilter(

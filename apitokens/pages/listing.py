@@ -40,11 +40,12 @@ class Column(NamedTuple):
 
 
 class Chip(NamedTuple):
-    """A filter that is set: the parameter that it stands for, and its words."""
+    """A filter that is set, in words; `without` is the query that takes it away."""
 
     parameter: str
     label: str
     value: str
+    without: str
 
 
 class TokenPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
@@ -83,10 +84,12 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
     sort = filterset.form.cleaned_data.get("sort") or NEWEST_FIRST
     chosen = preferences.preferences_of(actor.user.pk if actor.user else 0)
     visible = APIToken.objects.visible_to(actor)
-    chips = _chips(filterset) if is_valid else []
+    chips = _chips(filterset, query) if is_valid else []
     is_filtered = not is_valid or bool(chips) or any(query.get(name) for name in ("q", "ids"))
+    rows = [row(token, at=at) for token in page]
     return {
-        "rows": [row(token, at=at) for token in page],
+        "rows": rows,
+        "can_select": any(each.may_delete for each in rows),
         "page": page,
         "page_range": list(page.paginator.get_elided_page_range(page.number)),
         "filterset": filterset,
@@ -143,15 +146,27 @@ def _column(key: str, label: str, sort: str) -> Column:
     )
 
 
-def _chips(filterset: PageFilter) -> list[Chip]:
+def _chips(filterset: PageFilter, query: QueryDict) -> list[Chip]:
     """One for each filter that is not as it is at first."""
     cleaned, usual = filterset.form.cleaned_data, filterset.usual_status
     fields = filterset.form.fields
     return [
-        Chip(name, str(fields[name].label), _words(fields[name], cleaned[name]))
+        Chip(
+            parameter=name,
+            label=str(fields[name].label),
+            value=_words(fields[name], cleaned[name]),
+            without=_without(name, query),
+        )
         for name in SELECTS
         if cleaned[name] and not (name == "status" and cleaned[name] == usual)
     ]
+
+
+def _without(name: str, query: QueryDict) -> str:
+    rest = query.copy()
+    for each in (name, "page", "next"):
+        rest.pop(each, None)
+    return f"?{rest.urlencode()}" if rest else ""
 
 
 def _words(field: Any, value: Any) -> str:

@@ -38,8 +38,9 @@ def shown(browser: Client, **query: Any) -> list[str]:
     """The names in the table, from top to bottom."""
     answer = browser.get(URL, query)
     assert answer.status_code == 200
-    cells = re.findall(r'class="table__title"[^>]*>(.*?)</td>', answer.content.decode(), re.S)
-    return [unescape(strip_tags(cell)).strip() for cell in cells]
+    page = answer.content.decode()
+    names = re.findall(r'class="tokens__name"[^>]*><bdi>(.*?)</bdi>', page, re.S)
+    return [unescape(name) for name in names]
 
 
 def text(answer: Any) -> str:
@@ -497,9 +498,10 @@ def many(member: Membership, count: int, now: datetime, **facts: Any) -> None:
     )
 
 
-QUERIES = 10
-"""The session, the person, their memberships, the issuers to choose from, how many rows, the rows,
-the use of the limit, the badge and the bell."""
+QUERIES = 13
+"""The session, the person, their memberships, how they like the list, the issuers to choose from,
+how many rows, the rows, the use of the limit, single sign-on and whether it has issuers, how many
+are suspended, the badge and the bell."""
 
 
 @pytest.mark.both
