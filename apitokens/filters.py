@@ -91,8 +91,8 @@ class IdsFilter(django_filters.Filter):  # type: ignore[misc]  # django-filter h
 
 
 class PageFilter(TokenFilter):
-    """Issued by, Role, Status (Active unless asked otherwise), Last usage, Expiration, how the issuer
-    signs in, search and sorting of the page; and the tokens that a notice names."""
+    """Issued by, Role, Status (Active unless asked otherwise), Last usage, Expiration, how the
+    issuer signs in, search and sorting of the page; and the tokens that a notice names."""
 
     issued_by = django_filters.ModelChoiceFilter(
         label=_("Issued by"),
@@ -170,7 +170,7 @@ class PageFilter(TokenFilter):
         self._offer_what_makes_sense(chosen)
 
     def _offer_what_makes_sense(self, chosen: Any) -> None:
-        """Leave out of the selects what their reader never needs; in an address it is understood."""
+        """Leave out of the selects what their reader never needs. An address may name it."""
         own = self.actor.role
         weaker = set() if own is None else {str(role.value) for role in own.covered()}
         roles = self.form.fields["role"].widget

@@ -358,9 +358,7 @@ class ListPreferences(models.Model):
     columns = models.CharField(
         max_length=255, blank=True, help_text="Keys of the columns, with commas between them."
     )
-    density = models.CharField(
-        max_length=16, choices=Density, default=Density.COMFORTABLE
-    )
+    density = models.CharField(max_length=16, choices=Density, default=Density.COMFORTABLE)
 
     class Meta:
         verbose_name = "preferences of the list"

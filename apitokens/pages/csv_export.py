@@ -1,4 +1,4 @@
-"""Streams the list of tokens as a file for spreadsheets (CSV): facts, never a secret or a digest."""
+"""Streams the list of tokens as a file for spreadsheets (CSV). It has no secrets or digests."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

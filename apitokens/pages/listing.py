@@ -23,6 +23,9 @@ PAGE_SIZE = 25
 MOST_AT_ONCE = 500
 """Tokens that one step deletes."""
 
+LONGEST_QUERY = 2_000
+"""Characters of the query that a form of the list brings along."""
+
 SORTABLE = {"id", "name", "issued_by", "role", "expiration", "created", "last_usage"}
 SELECTS = ("issued_by", "role", "status", "last_used", "expires", "signs_in_by")
 """The filters that have a chip; a search shows in its field."""
@@ -127,6 +130,13 @@ def row(token: APIToken, *, at: datetime) -> Row:
         deleted_by=token.deleted_by,
         may_delete=not token.is_deleted,
     )
+
+
+def sent_query(sent: QueryDict) -> str:
+    """The query of the list that a form on it was sent from, to lead back there."""
+    rest = QueryDict(sent.get("query", "")[:LONGEST_QUERY], mutable=True)
+    rest.pop("next", None)
+    return f"?{rest.urlencode()}" if rest else ""
 
 
 def _headings(chosen: preferences.Preferences) -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ from apitokens.models import APIToken, Density
 from apitokens.pages.csv_export import lines
 from apitokens.pages.detail import token_detail
 from apitokens.pages.forms import FIELDS, TokenForm, ViewForm
-from apitokens.pages.listing import listing, row
+from apitokens.pages.listing import listing, row, sent_query
 from apitokens.preferences import services as preferences
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
@@ -72,7 +72,7 @@ def choose_view(request: MemberRequest) -> HttpResponse:
         )
     else:
         messages.error(request, _("Choose from the columns and views on the page."))
-    return HttpResponseRedirect(safe_next(request, fallback=_list_path(request)))
+    return HttpResponseRedirect(_list_path(request) + sent_query(request.POST))
 
 
 @require_safe

@@ -130,9 +130,11 @@ def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
 
 
 @transaction.atomic
-def delete_selected(*, account: Account, token_ids: Collection[int], by: Actor, at: datetime) -> int:
-    """Delete those of these tokens of the account that were not deleted before, all or none. Returns
-    how many they were.
+def delete_selected(
+    *, account: Account, token_ids: Collection[int], by: Actor, at: datetime
+) -> int:
+    """Delete those of these tokens of the account that were not deleted before, all or none.
+    Returns how many they were.
 
     Each issuer gets one notice. Raises `PermissionDenied` if the actor may not delete one of them.
     """

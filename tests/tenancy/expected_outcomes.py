@@ -171,6 +171,14 @@ GET     notifications:settings                 in    404   404   200   200   404
 POST    notifications:settings                 in    404   404   go    go    404
 GET     apitokens:list                         in    404   404   200   200   404
 POST    apitokens:list                         405   405   405   405   405   405
+GET     apitokens:export                       in    404   404   200   200   404
+POST    apitokens:export                       405   405   405   405   405   405
+GET     apitokens:choose_view                  405   405   405   405   405   405
+POST    apitokens:choose_view                  in    404   404   go    go    404
+GET     apitokens:select                       405   405   405   405   405   405
+POST    apitokens:select                       in    404   404   go    go    404
+GET     apitokens:delete_selected              in    404   404   200   200   404
+POST    apitokens:delete_selected              in    404   404   go    go    404
 GET     apitokens:create                       in    404   404   200   200   404
 POST    apitokens:create                       in    404   404   400   400   404
 GET     apitokens:token                        in    404   404   404   200   404

@@ -20,24 +20,22 @@ from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import parse_id
 from apitokens.filters import PageFilter
 from apitokens.models import APIToken
-from apitokens.pages.listing import MOST_AT_ONCE, PAGE_SIZES, listing
+from apitokens.pages.listing import MOST_AT_ONCE, PAGE_SIZES, listing, sent_query
 from apitokens.tokens import services as token_services
 
 MOST_WITHOUT_PROOF = 10
 """Tokens that an open browser may delete in one step; for more the person signs in again."""
-LONGEST_QUERY = 2_000
-"""Characters of the filters that go on into the address of the question."""
 
 
 @require_POST
 @member_required
 def select(request: MemberRequest) -> HttpResponse:
     """Lead from the ticked tokens, or from all that match, to the address of the question."""
-    query = QueryDict(request.POST.get("query", "")[:LONGEST_QUERY], mutable=True)
-    for name in ("page", "page_size", "next"):
-        query.pop(name, None)
-    back = _list_path(request) + (f"?{query.urlencode()}" if query else "")
-    if not request.POST.get("all"):
+    sent = sent_query(request.POST)
+    back = _list_path(request) + sent
+    if request.POST.get("all"):
+        query = QueryDict(sent.removeprefix("?"), mutable=True)
+    else:
         ids = _ids(",".join(request.POST.getlist("token")[: max(PAGE_SIZES)]))
         if not ids:
             messages.info(request, _("Select at least one token."))
@@ -84,7 +82,9 @@ def _delete(request: MemberRequest, *, ids: list[int], back: str, at: datetime) 
     count = token_services.delete_selected(
         account=request.member.account, token_ids=ids, by=request.actor, at=at
     )
-    words = ngettext("%(count)d API token was deleted.", "%(count)d API tokens were deleted.", count)
+    words = ngettext(
+        "%(count)d API token was deleted.", "%(count)d API tokens were deleted.", count
+    )
     messages.success(request, words % {"count": count})
     return HttpResponseRedirect(back)
 
