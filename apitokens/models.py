@@ -61,11 +61,11 @@ class APITokenQuerySet(models.QuerySet["APIToken"]):
 
     def suspended(self, at: datetime) -> APITokenQuerySet:
         """Active ones that are refused until their issuer comes through the identity provider."""
-        return self.active(at).filter(issuer__tokens_suspended_at__isnull=False)
+        return self.active(at).filter(issuer__in=_suspended_members())
 
     def working(self, at: datetime) -> APITokenQuerySet:
         """Active ones that are not suspended: those with the status Active."""
-        return self.active(at).filter(issuer__tokens_suspended_at__isnull=True)
+        return self.active(at).exclude(issuer__in=_suspended_members())
 
     def unused_since(self, moment: datetime) -> APITokenQuerySet:
         """Last used before the moment; or never, although they were there by then."""
@@ -88,6 +88,11 @@ class APITokenQuerySet(models.QuerySet["APIToken"]):
     def for_display(self) -> APITokenQuerySet:
         """With everybody that a list of tokens names, in the same query."""
         return self.select_related("issuer__user", "deleted_by").defer("digest")
+
+
+def _suspended_members() -> models.QuerySet[Membership]:
+    """Few: asked for once, where a join would look up the issuer of each of a hundred thousand."""
+    return Membership.objects.filter(tokens_suspended_at__isnull=False)
 
 
 class APIToken(models.Model):
