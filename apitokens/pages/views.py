@@ -43,9 +43,7 @@ logger = logging.getLogger(__name__)
 @member_required
 def list_tokens(request: MemberRequest) -> HttpResponse:
     """API tokens: all that the member may see."""
-    context = _listing(request, request.GET)
-    status = 200 if context["filterset"].is_valid() else 400
-    return render(request, "apitokens/list.html", context, status=status)
+    return _list(request)
 
 
 @require_safe
@@ -56,7 +54,7 @@ def export(request: MemberRequest) -> HttpResponseBase:
     at = timezone.now()
     filterset = PageFilter(request.GET, actor=request.actor, at=at)
     if not filterset.is_valid():
-        return list_tokens(request)
+        return _list(request)
     return csv_download(lines(filterset.qs, at=at), name="api-tokens", at=at)
 
 
@@ -221,6 +219,12 @@ def _show_once(request: MemberRequest, shown: dict[str, Any]) -> HttpResponse:
     except Exception:
         logger.exception("A new API token is shown without the list behind it.")
         return HttpResponse(render_to_string("apitokens/created/alone.html", shown))
+
+
+def _list(request: MemberRequest) -> HttpResponse:
+    context = _listing(request, request.GET)
+    status = 200 if context["filterset"].is_valid() else 400
+    return render(request, "apitokens/list.html", context, status=status)
 
 
 def _list_path(request: MemberRequest) -> str:

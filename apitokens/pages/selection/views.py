@@ -36,7 +36,7 @@ def select(request: MemberRequest) -> HttpResponse:
     if request.POST.get("all"):
         query = QueryDict(sent.removeprefix("?"), mutable=True)
     else:
-        ids = _ids(",".join(request.POST.getlist("token")[: max(PAGE_SIZES)]))
+        ids = _ids(",".join(request.POST.getlist("token")))[: max(PAGE_SIZES)]
         if not ids:
             messages.info(request, _("Select at least one token."))
             return HttpResponseRedirect(back)
