@@ -114,12 +114,18 @@ class TokenForm(forms.Form):
 
 
 class ViewForm(forms.Form):
-    """How the list of tokens looks."""
+    """One change of how the list of tokens looks."""
 
-    columns = forms.MultipleChoiceField(
-        choices=[(key, key) for key in preferences.CHOICES], required=False
-    )
-    density = forms.ChoiceField(choices=Density.choices)
+    show = forms.ChoiceField(choices=preferences.CHOICES.items, required=False)
+    hide = forms.ChoiceField(choices=preferences.CHOICES.items, required=False)
+    density = forms.ChoiceField(choices=Density.choices, required=False)
+
+    def changed(self, before: preferences.Preferences) -> preferences.Preferences:
+        cleaned = self.cleaned_data
+        columns = {*before.columns, cleaned["show"]} - {cleaned["hide"]}
+        return preferences.Preferences(
+            tuple(columns), Density(cleaned["density"] or before.density)
+        )
 
 
 def a_year_after(day: date) -> date:

@@ -26,7 +26,7 @@ from accounts.models import Membership
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID, parse_id
 from apitokens.filters import PageFilter
-from apitokens.models import APIToken, Density
+from apitokens.models import APIToken
 from apitokens.pages.csv_export import lines
 from apitokens.pages.detail import token_detail
 from apitokens.pages.forms import FIELDS, TokenForm, ViewForm
@@ -61,13 +61,11 @@ def export(request: MemberRequest) -> HttpResponseBase:
 @require_POST
 @member_required
 def choose_view(request: MemberRequest) -> HttpResponse:
-    """Keep which columns the person wants, and how dense the list is."""
+    """Show or hide a column, or change the density, and keep it for the person."""
     form = ViewForm(request.POST)
     if form.is_valid():
-        cleaned = form.cleaned_data
-        preferences.choose(
-            by=request.actor, columns=cleaned["columns"], density=Density(cleaned["density"])
-        )
+        chosen = form.changed(preferences.preferences_of(request.user.pk))
+        preferences.choose(by=request.actor, columns=chosen.columns, density=chosen.density)
     else:
         messages.error(request, _("Choose from the columns and views on the page."))
     return HttpResponseRedirect(_list_path(request) + sent_query(request.POST))
