@@ -8,13 +8,13 @@ name_events(
     _("API tokens"),
     {
         "token.issued": _("API token created"),
-        "token.issue_refused": _("Creating an API token refused"),
+        "token.issue_refused": _("API token creation rejected"),
         "token.deleted": _("API token deleted"),
-        "token.all_deleted": _("All API tokens of a user deleted"),
-        "token.delete_refused": _("Deleting an API token refused"),
-        "token.refused": _("API token refused"),
-        "token.used_from_new_address": _("API token used from a new address"),
-        "token.digests_purged": _("Digests of deleted API tokens forgotten"),
+        "token.all_deleted": _("All of a user's API tokens deleted"),
+        "token.delete_refused": _("API token deletion rejected"),
+        "token.refused": _("API token rejected"),
+        "token.used_from_new_address": _("API token used from a new IP address"),
+        "token.digests_purged": _("Deleted-token digests purged"),
         "verifier.issued": _("Verifier key created"),
         "verifier.deleted": _("Verifier key deleted"),
     },
@@ -22,9 +22,9 @@ name_events(
 name_codes(
     "token.issue_refused",
     {
-        "role_too_high": _("Role above their own"),
-        "limit_reached": _("Limit of active API tokens reached"),
-        "outlives_creator": _("It would have outlived the API token that asked for it"),
+        "role_too_high": _("Role higher than their own"),
+        "limit_reached": _("Active API token limit reached"),
+        "outlives_creator": _("It would have outlived the API token used to create it"),
         "forbidden": _("No permission"),
     },
 )
@@ -34,6 +34,6 @@ name_codes(
     {
         "deleted": _("Deleted"),
         "expired": _("Expired"),
-        "issuer_inactive": _("Its issuer or the account is not active"),
+        "issuer_inactive": _("Issuer or account not active"),
     },
 )

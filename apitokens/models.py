@@ -251,13 +251,13 @@ class ExpiryNotice(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     channel = models.CharField(_("channel"), max_length=8, choices=Channel)
     mail = models.ForeignKey(
-        Mail, models.CASCADE, null=True, related_name="+", verbose_name=_("mail")
+        Mail, models.CASCADE, null=True, related_name="+", verbose_name=_("email")
     )
     created_at = models.DateTimeField(_("decided"))
 
     class Meta:
-        verbose_name = _("expiry notice")
-        verbose_name_plural = _("expiry notices")
+        verbose_name = _("expiry notification")
+        verbose_name_plural = _("expiry notifications")
         constraints = [
             models.UniqueConstraint(
                 fields=["token", "expires_at", "days", "user", "channel"],
@@ -283,8 +283,8 @@ class TokenAddress(models.Model):
     last_seen_at = models.DateTimeField(_("last seen"))
 
     class Meta:
-        verbose_name = _("address of use")
-        verbose_name_plural = _("addresses of use")
+        verbose_name = _("usage address")
+        verbose_name_plural = _("usage addresses")
         constraints = [
             models.UniqueConstraint(fields=["token", "address"], name="token_address_once")
         ]
@@ -307,8 +307,8 @@ class TokenUseDay(models.Model):
     count = models.PositiveBigIntegerField(_("uses"))
 
     class Meta:
-        verbose_name = _("day of use")
-        verbose_name_plural = _("days of use")
+        verbose_name = _("usage day")
+        verbose_name_plural = _("usage days")
         constraints = [models.UniqueConstraint(fields=["token", "day"], name="token_use_day_once")]
         indexes = [models.Index(fields=["day"], name="token_use_day_to_forget")]
 
@@ -324,7 +324,7 @@ class VerifierKey(models.Model):
         _("name"),
         max_length=255,
         validators=[validate_line, validate_visible],
-        help_text=_("The system that will ask, for example: video storage."),
+        help_text=_("The system that will use the key, for example: video storage."),
     )
     digest = models.BinaryField(max_length=keys.DIGEST_BYTES, null=True, editable=False)
     pepper = models.PositiveSmallIntegerField(null=True, editable=False)

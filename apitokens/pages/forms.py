@@ -49,8 +49,8 @@ class TokenForm(forms.Form):
         widget=forms.RadioSelect,
         initial=ON_DATE,
         error_messages={
-            "required": _("Choose whether the token expires."),
-            "invalid_choice": _("Choose whether the token expires."),
+            "required": _("Choose whether the token should expire."),
+            "invalid_choice": _("Choose whether the token should expire."),
         },
     )
     expires_on = forms.DateField(
@@ -58,13 +58,13 @@ class TokenForm(forms.Form):
         required=False,
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
         input_formats=["%Y-%m-%d"],
-        error_messages={"invalid": _("Enter a date that exists, as year-month-day.")},
+        error_messages={"invalid": _("Enter a valid date in the format YYYY-MM-DD.")},
     )
     form_key = forms.UUIDField(
         widget=forms.HiddenInput,
         error_messages={
-            "required": _("This form is incomplete. Open the page again and fill it in once more."),
-            "invalid": _("This form is damaged. Open the page again and fill it in once more."),
+            "required": _("This form is incomplete. Reload the page and fill it in again."),
+            "invalid": _("This form is damaged. Reload the page and fill it in again."),
         },
     )
 
@@ -92,7 +92,7 @@ class TokenForm(forms.Form):
         cleaned = self.cleaned_data
         wants_date = cleaned.get("expiration") == ON_DATE
         if wants_date and not cleaned.get("expires_on") and "expires_on" not in self.errors:
-            self.add_error("expires_on", _("Choose the date on which the token expires."))
+            self.add_error("expires_on", _("Choose the token's expiration date."))
         if not wants_date:
             self.errors.pop("expires_on", None)  # a half-typed date does not matter any more
 

@@ -63,7 +63,7 @@ class AlreadyIssued(ValidationError):
     """The form that asks has made this token before."""
 
     def __init__(self, token: APIToken) -> None:
-        super().__init__(_("This form was already sent."), code="already_issued")
+        super().__init__(_("This form has already been submitted."), code="already_issued")
         self.token = token
 
 
@@ -159,7 +159,7 @@ def delete_all_of(
     lock_account(issuer.account_id)
     by = reauthorize(by, at)
     if not (by.is_operator or by.is_administrator_of(issuer.account_id) or by.is_member(issuer)):
-        raise PermissionDenied(_("You do not have permission to delete these API tokens."))
+        raise PermissionDenied(_("You don't have permission to delete these API tokens."))
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
     if only is not None:
         active = active.filter(pk__in=only)
@@ -209,8 +209,8 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     if usage(account, at=at).is_full:
         raise ValidationError(
             _(
-                "All %(limit)d API tokens of this account are in use. "
-                "Delete one that is no longer needed, then try again."
+                "This account has reached its limit of %(limit)d API tokens. Delete one you no "
+                "longer need, then try again."
             ),
             code="limit_reached",
             params={"limit": account.token_limit},
@@ -298,8 +298,9 @@ def _refuse_suspended(issuer: Membership) -> None:
     if issuer.has_suspended_tokens:
         raise ValidationError(
             _(
-                "API tokens of this user are suspended, and a new one would be, too. "
-                "They work again after a sign-in through single sign-on; create it then."
+                "This user's API tokens are suspended, and a new one would be, too. They will "
+                "work again after the user signs in through single sign-on; create the token "
+                "then."
             ),
             code=SUSPENDED,
         )
@@ -332,15 +333,21 @@ def _expiration_error(
     expires_at: datetime | None, *, ends_at: datetime | None, at: datetime
 ) -> ValidationError | None:
     if expires_at is not None and expires_at <= at:
-        return ValidationError(_("This date has passed. Choose a later one."), code="past")
+        return ValidationError(_("This date is in the past. Choose a later one."), code="past")
     if expires_at is not None and expires_at > at + LONGEST_LIFE:
         return ValidationError(
-            _("This date is too far away. Choose one within 100 years, or let it never expire."),
+            _(
+                "This date is too far in the future. Choose one within 100 years, or choose “Never "
+                "expire”."
+            ),
             code="too_far",
         )
     if ends_at is not None and (expires_at is None or expires_at > ends_at):
         return ValidationError(
-            _("An API token can't create a token that outlives it. Choose a date up to %(end)s."),
+            _(
+                "An API token can't create a token that outlives it. Choose a date no later than "
+                "%(end)s."
+            ),
             code="outlives_creator",
             params={"end": ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
         )

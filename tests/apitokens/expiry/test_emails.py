@@ -88,7 +88,7 @@ def test_subject_of_one_token_says_how_soon_and_where(user: Membership) -> None:
 def test_subject_of_several_says_how_many_and_how_soon_the_first(user: Membership) -> None:
     for days in (6.5, 0.5, 3):
         expiring(user, days=days)
-    wanted = "3 API tokens of Example Inc. expire, the first in 12 hours"
+    wanted = "3 API tokens of Example Inc. are about to expire, the first in 12 hours"
     assert digest_for(user).subject == wanted
 
 
@@ -286,7 +286,7 @@ def test_it_says_why_it_came_and_how_to_stop_it(user: Membership) -> None:
     rendered = rendering.render_mail(mail, at=NOW)
     assert rendered is not None
     for part in (rendered.text, rendered.html):
-        assert "You get this mail because you issued this API token." in part
+        assert "You received this email because you issued this API token." in part
         assert "“API token is expiring” is turned on for" in part
         assert f"/accounts/{user.account_id}/notifications/settings/" in part
         assert "/notifications/unsubscribe/" in part
@@ -593,7 +593,7 @@ def test_plain_mail_has_title_text_time_and_link(user: Membership) -> None:
         for words in ("Maria deleted it", "Ask her.", "23 Nov 2026, 21:00 Asia/Tokyo"):
             assert words in part
         assert "http://localhost:8000/profile/" in part
-        assert "“API token created or deleted by somebody else” is turned on" in part
+        assert "“API token created or deleted by someone else” is turned on" in part
 
 
 def test_plain_mail_is_as_careful_with_names(user: Membership) -> None:
