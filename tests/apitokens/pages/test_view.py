@@ -95,7 +95,7 @@ def test_last_usage_is_told_as_how_long_ago_with_the_exact_instant(
 
 @pytest.mark.django_db
 def test_exact_times_stay_shown_on_the_next_page(browser: Client) -> None:
-    switch = re.compile(r'<input class="utc-switch" type="checkbox"\s*(checked)?')
+    switch = re.compile(r'<input class="utc-switch"\s+type="checkbox"\s*(checked)?')
     off = switch.search(browser.get(LIST).content.decode())
     browser.cookies["utc"] = "1"
     on = switch.search(browser.get(LIST).content.decode())

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apitokens", "0007_pepper_checks"),
+        ("apitokens", "0008_wording"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
