@@ -1,7 +1,7 @@
 """Filters and orders of lists of tokens: one vocabulary for the page and the API."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import django_filters
@@ -21,7 +21,7 @@ from apitokens.models import APIToken, APITokenQuerySet, Status
 
 _RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
 NEWEST_FIRST, SOONEST_FIRST = "-created", "expiration"
-ALL, EXPIRING, SUSPENDED = "all", "expiring", "suspended"
+ALL, EXPIRING, NEVER = "all", "expiring", "never"
 MOST_IDS = 200
 
 SORTS: dict[str, Callable[[], list[OrderBy]]] = {
@@ -91,8 +91,8 @@ class IdsFilter(django_filters.Filter):  # type: ignore[misc]  # django-filter h
 
 
 class PageFilter(TokenFilter):
-    """Issued by, how the issuer signs in, Role, Status (Active unless asked otherwise), search and
-    sorting of the page; and the tokens that a notice names."""
+    """Issued by, Role, Status (Active unless asked otherwise), Last usage, Expiration, how the
+    issuer signs in, search and sorting of the page; and the tokens that a notice names."""
 
     issued_by = django_filters.ModelChoiceFilter(
         label=_("Issued by"),
@@ -100,12 +100,6 @@ class PageFilter(TokenFilter):
         queryset=lambda request: Membership.objects.none(),
         to_field_name="user_id",
         empty_label=_("Everyone"),
-    )
-    signs_in_by = django_filters.ChoiceFilter(
-        label=_("Issuer's sign-in method"),
-        choices=SIGN_IN_CHOICES,
-        method="filter_signs_in_by",
-        empty_label=_("Any"),
     )
     role = django_filters.ChoiceFilter(
         label=_("Role"), choices=Role.choices, empty_label=_("All roles")
@@ -116,16 +110,44 @@ class PageFilter(TokenFilter):
             (ALL, _("All")),
             *Status.choices,
             (EXPIRING, _("Expiring in 7 days or less")),
-            (SUSPENDED, _("Suspended")),
         ],
         method="filter_status",
         empty_label=None,
+    )
+    last_used = django_filters.ChoiceFilter(
+        label=_("Last usage"),
+        choices=[
+            (NEVER, _("Never used")),
+            ("30", _("Not used for 30 days")),
+            ("90", _("Not used for 90 days")),
+            ("180", _("Not used for 180 days")),
+        ],
+        method="filter_last_used",
+        empty_label=_("Any time"),
+    )
+    expires = django_filters.ChoiceFilter(
+        label=_("Expiration"),
+        choices=[
+            ("7", _("Within 7 days")),
+            ("30", _("Within 30 days")),
+            (NEVER, _("Never expires")),
+        ],
+        method="filter_expires",
+        empty_label=_("Any time"),
+    )
+    signs_in_by = django_filters.ChoiceFilter(
+        label=_("Issuer's sign-in method"),
+        choices=SIGN_IN_CHOICES,
+        method="filter_signs_in_by",
+        empty_label=_("Any"),
     )
     q = django_filters.CharFilter(
         label=_("Search"),
         method="search",
         max_length=255,
-        widget=forms.TextInput({"type": "search"}),
+        widget=forms.TextInput(
+            {"type": "search", "placeholder": _("Name, description, ID or issuer")}
+        ),
     )
     ids = IdsFilter(widget=forms.HiddenInput)
     sort = django_filters.ChoiceFilter(
@@ -139,11 +161,27 @@ class PageFilter(TokenFilter):
         # A link that names tokens shows them whatever has become of them since, the most urgent
         # first as in the notice.
         names_tokens = bool(chosen.get("ids"))
-        chosen["status"] = chosen.get("status") or (ALL if names_tokens else Status.ACTIVE)
+        self.usual_status = ALL if names_tokens else Status.ACTIVE
+        chosen["status"] = chosen.get("status") or self.usual_status
         chosen["sort"] = chosen.get("sort") or (SOONEST_FIRST if names_tokens else NEWEST_FIRST)
         super().__init__(chosen, actor=actor, at=at)
         self.filters["issued_by"].field_class = MemberField
         self.filters["issued_by"].queryset = issuers_visible_to(actor)
+        self._offer_what_makes_sense(chosen)
+
+    def _offer_what_makes_sense(self, chosen: Any) -> None:
+        """Leave out of the selects what their reader never needs. An address may name it."""
+        own = self.actor.role
+        weaker = set() if own is None else {str(role.value) for role in own.covered()}
+        roles = self.form.fields["role"].widget
+        roles.choices = [
+            (value, label)
+            for value, label in roles.choices
+            if str(value) in {"", chosen.get("role"), *weaker}
+        ]
+        if chosen["status"] != EXPIRING:
+            statuses = self.form.fields["status"].widget
+            statuses.choices = [each for each in statuses.choices if each[0] != EXPIRING]
 
     def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
         found: APITokenQuerySet = super().filter_queryset(queryset)
@@ -152,9 +190,23 @@ class PageFilter(TokenFilter):
     def filter_status(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         if value == EXPIRING:
             return queryset.expiring(self.at)
-        if value == SUSPENDED:
-            return queryset.suspended(self.at)
         return queryset.with_status(value, self.at)
+
+    def filter_last_used(
+        self, queryset: APITokenQuerySet, _name: str, value: str
+    ) -> APITokenQuerySet:
+        """Never, or not for so many days; what was created within them is not counted as unused."""
+        if value == NEVER:
+            return queryset.filter(last_used_at__isnull=True)
+        return queryset.unused_since(self.at - timedelta(days=int(value)))
+
+    def filter_expires(
+        self, queryset: APITokenQuerySet, _name: str, value: str
+    ) -> APITokenQuerySet:
+        if value == NEVER:
+            return queryset.filter(expires_at__isnull=True)
+        until = self.at + timedelta(days=int(value))
+        return queryset.filter(expires_at__gt=self.at, expires_at__lte=until)
 
     def filter_signs_in_by(
         self, queryset: APITokenQuerySet, _name: str, value: str

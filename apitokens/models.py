@@ -24,7 +24,11 @@ EXPIRES_SOON = timedelta(days=7)
 
 
 class Status(models.TextChoices):
+    """What a token is at one moment. A suspended one counts as active wherever that means "neither
+    deleted nor expired": for the limit, and in the API."""
+
     ACTIVE = "active", _("Active")
+    SUSPENDED = "suspended", _("Suspended")
     EXPIRED = "expired", _("Expired")
     DELETED = "deleted", _("Deleted")
 
@@ -57,13 +61,24 @@ class APITokenQuerySet(models.QuerySet["APIToken"]):
 
     def suspended(self, at: datetime) -> APITokenQuerySet:
         """Active ones that are refused until their issuer comes through the identity provider."""
-        return self.active(at).filter(issuer__tokens_suspended_at__isnull=False)
+        return self.active(at).filter(issuer__in=_suspended_members())
+
+    def working(self, at: datetime) -> APITokenQuerySet:
+        """Active ones that are not suspended: those with the status Active."""
+        return self.active(at).exclude(issuer__in=_suspended_members())
+
+    def unused_since(self, moment: datetime) -> APITokenQuerySet:
+        """Last used before the moment; or never, although they were there by then."""
+        never = Q(last_used_at__isnull=True, created_at__lt=moment)
+        return self.filter(never | Q(last_used_at__lt=moment))
 
     def with_status(self, status: str, at: datetime) -> APITokenQuerySet:
         """Those with this status; all of them for any other word."""
         match status:
             case Status.ACTIVE:
-                return self.active(at)
+                return self.working(at)
+            case Status.SUSPENDED:
+                return self.suspended(at)
             case Status.EXPIRED:
                 return self.expired(at)
             case Status.DELETED:
@@ -75,6 +90,11 @@ class APITokenQuerySet(models.QuerySet["APIToken"]):
         return self.select_related("issuer__user", "deleted_by", "old_secret").defer(
             "digest", "old_secret__digest"
         )
+
+
+def _suspended_members() -> models.QuerySet[Membership]:
+    """Few: asked for once, where a join would look up the issuer of each of a hundred thousand."""
+    return Membership.objects.filter(tokens_suspended_at__isnull=False)
 
 
 class APIToken(models.Model):
@@ -103,8 +123,9 @@ class APIToken(models.Model):
     last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
     refusal_told_at = models.DateTimeField(null=True, editable=False)
 
-    # How often the token was given a new secret: the number of the present one. (A field of positive
-    # numbers has a check, for which all rows would be read while nobody can use the table.)
+    # How often the token was given a new secret: the number of the present one. (A field of
+    # positive numbers has a check, for which all rows would be read while nobody can use the
+    # table.)
     rotations = models.IntegerField(_("rotations"), default=0, db_default=0, editable=False)
     rotated_at = models.DateTimeField(_("rotated"), null=True, blank=True, editable=False)
     rotation_form_key = models.UUIDField(null=True, editable=False)
@@ -201,12 +222,14 @@ class APIToken(models.Model):
 
     def is_suspended(self, at: datetime) -> bool:
         """True for an active token that is refused, because its issuer stays away."""
-        return self.status(at) is Status.ACTIVE and self.issuer.has_suspended_tokens
+        return self.status(at) is Status.SUSPENDED
 
     def status(self, at: datetime) -> Status:
         if self.is_deleted:
             return Status.DELETED
-        return Status.EXPIRED if self.is_expired(at) else Status.ACTIVE
+        if self.is_expired(at):
+            return Status.EXPIRED
+        return Status.SUSPENDED if self.issuer.has_suspended_tokens else Status.ACTIVE
 
     @property
     def former_secret(self) -> OldSecret | None:
@@ -379,3 +402,28 @@ class VerifierKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.pk})"
+
+
+class Density(models.TextChoices):
+    """How much room a row of the list takes."""
+
+    COMFORTABLE = "comfortable", _("Comfortable")
+    COMPACT = "compact", _("Compact")
+
+
+class ListPreferences(models.Model):
+    """How a person likes the list of tokens, in all their accounts. Who has chosen nothing has no
+    row."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    columns = models.CharField(
+        max_length=255, blank=True, help_text="Keys of the columns, with commas between them."
+    )
+    density = models.CharField(max_length=16, choices=Density, default=Density.COMFORTABLE)
+
+    class Meta:
+        verbose_name = "preferences of the list"
+        verbose_name_plural = "preferences of the list"
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.columns}, {self.density}"

@@ -5,12 +5,17 @@ from apitokens.pages import views as pages
 from apitokens.pages.creation import views as creation
 from apitokens.pages.edit import views as edit
 from apitokens.pages.rotate import views as rotate
+from apitokens.pages.selection import views as selection
 
 app_name = "apitokens"
 urlpatterns = [
     path("", pages.list_tokens, name="list"),
     path("usage/", usage.usage, name="usage"),
     path("look-up/", lookup.look_up_token, name="look_up"),
+    path("export.csv", pages.export, name="export"),
+    path("view/", pages.choose_view, name="choose_view"),
+    path("selection/", selection.select, name="select"),
+    path("selection/delete/", selection.delete_selected, name="delete_selected"),
     path("create/", creation.create, name="create"),
     path("of/<int:user_id>/delete/", pages.delete_all, name="delete_all"),
     path("<int:pk>/", pages.token, name="token"),

@@ -1,12 +1,12 @@
 """Streams the audit log as a file for spreadsheets (CSV)."""
 
-import csv
 import json
 from collections.abc import Iterator
 
 from accounts.audit.labels import present_code
 from accounts.audit.listing import Row, in_parts, rows
 from accounts.models import AuditEventQuerySet
+from accounts.text.csv_lines import csv_lines
 
 COLUMNS = [
     *("time", "event", "description", "user_id", "name", "email", "through", "through_token"),
@@ -14,36 +14,15 @@ COLUMNS = [
 ]
 """Stable names, whatever the reader's language: programs read them too."""
 
-BYTE_ORDER_MARK = "\ufeff"
-"""Tells spreadsheets that the file is UTF-8."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # wide ones count too
-
-
-class _Echo:
-    """A file object for csv that returns each line instead of writing it."""
-
-    def write(self, line: str) -> str:
-        return line
-
 
 def lines(events: AuditEventQuerySet) -> Iterator[str]:
     """The file, line by line."""
-    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
-    yield BYTE_ORDER_MARK + writer.writerow(COLUMNS)
-    for part in in_parts(events):
-        for row in rows(part):
-            yield writer.writerow([harmless(cell) for cell in _cells(row)])
+    return csv_lines(COLUMNS, (_cells(row) for part in in_parts(events) for row in rows(part)))
 
 
-def harmless(text: str) -> str:
-    """The text, quoted if a spreadsheet could take it for a formula: anybody may write one."""
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
-
-
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row) -> list[object]:
     event = row.event
-    values = [
+    return [
         event.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         present_code(event.kind),
         row.name,
@@ -58,4 +37,3 @@ def _cells(row: Row) -> list[str]:
         row.about,
         json.dumps(event.details, ensure_ascii=False, sort_keys=True) if event.details else None,
     ]
-    return ["" if cell is None else str(cell) for cell in values]

@@ -1,6 +1,6 @@
 """Views of the audit log: the page and the file."""
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.audit.csv_export import lines
 from accounts.audit.listing import AuditFilter, listing
+from accounts.http.downloads import csv_download
 from accounts.tenancy.decorators import MemberRequest, member_required
 
 
@@ -27,13 +28,7 @@ def download(request: MemberRequest) -> HttpResponseBase:
     form = AuditFilter(request.GET, actor=request.actor)
     if not form.is_valid():
         return _page(request)
-    return StreamingHttpResponse(
-        lines(form.events()),
-        content_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="audit-log-{timezone.now():%Y-%m-%d}.csv"'
-        },
-    )
+    return csv_download(lines(form.events()), name="audit-log", at=timezone.now())
 
 
 def _page(request: MemberRequest) -> HttpResponse:

@@ -132,8 +132,7 @@ class APITokenAdmin(ListAdmin):
 
     @admin.display(description=_("status"))
     def status(self, token: APIToken) -> str:
-        at = timezone.now()
-        return _t("Suspended") if token.is_suspended(at) else str(token.status(at).label)
+        return str(token.status(timezone.now()).label)
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, token: APIToken) -> str:

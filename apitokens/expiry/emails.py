@@ -1,18 +1,17 @@
 """Renders the mail about expiring tokens: one digest per person and account."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
-from django.utils.html import avoid_wrapping
-from django.utils.timesince import TIME_STRINGS
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import Membership
 from apitokens.expiry.scan import link_to
-from apitokens.expiry.schedule import DAY, NOTICE_DAYS, due_threshold
+from apitokens.expiry.schedule import NOTICE_DAYS, due_threshold
+from apitokens.expiry.time_left import time_left
 from apitokens.models import APIToken, ExpiryNotice
 from notifications.email.rendering import (
     Fact,
@@ -32,7 +31,6 @@ from notifications.models import Mail
 from notifications.preferences.services import wanted_channels
 
 LONGEST_ACCOUNT = 60
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SHOWN = (
     *("name", "role", "expires_at", "last_used_at"),
     *("issuer__removed_at", "issuer__user__name", "issuer__user__email"),
@@ -43,7 +41,7 @@ MOST_LISTED = 40
 
 
 class DigestToken(NamedTuple):
-    """A token as the digest shows it: `left` is the time that really remains ("19 hours")."""
+    """A token as the digest shows it: `left` is the time that remains ("19 hours")."""
 
     name: str
     left: str
@@ -112,7 +110,7 @@ def _digest_token(token: APIToken, zone: str, at: datetime) -> DigestToken:
     last_used_at = token.last_used_at
     return DigestToken(
         name=one_name(token.name),
-        left=time_left(_end(token) - at),
+        left=time_left(_end(token), at=at),
         facts=[
             moment(_end(token), _("Expiration"), zone=zone),
             Fact(_("ID"), str(token.pk)),
@@ -152,26 +150,9 @@ def _heading(tokens: list[APIToken], at: datetime) -> str:
 
 
 def _soonest(tokens: list[APIToken], at: datetime) -> dict[str, object]:
-    return {"count": len(tokens), "left": time_left(_end(tokens[0]) - at)}
+    return {"count": len(tokens), "left": time_left(_end(tokens[0]), at=at)}
 
 
 def _end(token: APIToken) -> datetime:
     assert token.expires_at is not None  # tokens that never expire are in no digest
     return token.expires_at
-
-
-def time_left(remaining: timedelta) -> str:
-    """The remaining time in words, to the nearest day, hour or minute: a notice that is seconds
-    late says 7 days, where cutting off would make it 6. The words are Django's, in every language.
-    """
-    unit, number = _nearest_unit(remaining)
-    return avoid_wrapping(TIME_STRINGS[unit] % {"num": number})
-
-
-def _nearest_unit(remaining: timedelta) -> tuple[str, int]:
-    if remaining < DAY:
-        if (minutes := max(1, round(remaining / MINUTE))) < 60:
-            return "minute", minutes
-        if (hours := round(remaining / HOUR)) < 24:
-            return "hour", hours
-    return "day", round(remaining / DAY)

@@ -1,37 +1,35 @@
-"""The table of the API tokens page: rows, columns, pages."""
+"""The table of the API tokens page: rows, columns, chips of filters, pages."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.core.paginator import Page, Paginator
 from django.http import QueryDict
-from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
 from accounts.authorization.actor import Actor
-from accounts.models import Account, User
+from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from apitokens.filters import NEWEST_FIRST, PageFilter
+from apitokens.expiry.time_left import time_left
+from apitokens.filters import NEWEST_FIRST, PageFilter, issuers_visible_to
 from apitokens.models import APIToken, APITokenQuerySet, Status
+from apitokens.pages.relative_times import time_ago
+from apitokens.preferences import services as preferences
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
 
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
+MOST_AT_ONCE = 500
+"""Tokens that one step deletes."""
 
-COLUMNS = [
-    ("id", _("ID")),
-    ("name", _("Token name")),
-    ("issued_by", _("Issued by")),
-    ("role", _("Role")),
-    ("status", _("Status")),
-    ("expiration", _("Expiration")),
-    ("description", _("Description")),
-    ("created", _("Created")),
-    ("last_usage", _("Last usage")),
-    ("actions", _("Actions")),
-]
-UNSORTABLE = {"status", "description", "actions"}
+LONGEST_QUERY = 2_000
+"""Characters of the query that a form of the list brings along."""
+
+SORTABLE = {"id", "name", "issued_by", "role", "expiration", "created", "last_usage"}
+SELECTS = ("issued_by", "role", "status", "last_used", "expires", "signs_in_by")
+"""The filters that have a chip; a search shows in its field."""
+RARE = {"last_used", "expires", "signs_in_by"}
 
 
 class Column(NamedTuple):
@@ -42,6 +40,15 @@ class Column(NamedTuple):
     sortable: bool
     sort_value: str
     aria_sort: str
+
+
+class Chip(NamedTuple):
+    """A filter that is set, in words; `without` is the query that takes it away."""
+
+    parameter: str
+    label: str
+    value: str
+    without: str
 
 
 class TokenPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
@@ -56,13 +63,15 @@ class TokenPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stu
 
 
 class Row(NamedTuple):
-    """A token as one reader sees it at one moment. `expires_in` is "3 days", while it has them."""
+    """A token as one reader sees it at one moment. `expires_in` is "3 days", while it has them, and
+    `last_used` "2 hours ago", if it was used."""
 
     token: APIToken
     status: Status
     is_suspended: bool
     expires_soon: bool
     expires_in: str
+    last_used: str
     issuer_removed: bool
     deleted_by: User | None
     may_delete: bool
@@ -77,36 +86,64 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
     size = _page_size(query)
     page: Page[APIToken] = TokenPaginator(tokens, size).get_page(query.get("page"))
     sort = filterset.form.cleaned_data.get("sort") or NEWEST_FIRST
+    chosen = preferences.preferences_of(actor.user.pk if actor.user else 0)
+    visible = APIToken.objects.visible_to(actor)
+    chips = _chips(filterset, query) if is_valid else []
+    is_filtered = not is_valid or bool(chips) or any(query.get(name) for name in ("q", "ids"))
+    rows = [row(token, at=at) for token in page]
     return {
-        "rows": [row(token, at=at) for token in page],
+        "rows": rows,
+        "can_select": any(each.may_delete for each in rows),
         "page": page,
         "page_range": list(page.paginator.get_elided_page_range(page.number)),
         "filterset": filterset,
-        "is_filtered": not is_valid or _is_filtered(query),
+        "is_filtered": is_filtered,
         "is_from_notice": bool(filterset.form.cleaned_data.get("ids")),
-        "columns": [_column(key, str(label), sort) for key, label in COLUMNS],
+        "chips": chips,
+        "rare_chips": sum(chip.parameter in RARE for chip in chips),
+        "columns": [_column(key, label, sort) for key, label in _headings(chosen)],
+        "preferences": chosen,
+        "column_choices": preferences.CHOICES.items(),
         "page_sizes": PAGE_SIZES,
         "page_size": size,
+        "most_at_once": MOST_AT_ONCE,
         "usage": token_services.usage(account, at=at),
-        "rule": policy_of(account.pk),
-        "has_tokens": bool(page.object_list) or APIToken.objects.visible_to(actor).exists(),
+        "rule": (rule := policy_of(account.pk)),
+        "has_sso": bool(rule.provider) or _has_sso_issuers(actor),
+        "suspended": 0 if is_filtered else visible.suspended(at).count(),
+        "has_tokens": bool(page.object_list) or visible.exists(),
         "is_administrator": actor.role is Role.ADMINISTRATORS,
+        "person": _person(filterset),
     }
 
 
 def row(token: APIToken, *, at: datetime) -> Row:
     """One row of the table: a token that the reader may see, and so may delete."""
+    status = token.status(at)
     return Row(
         token=token,
-        status=token.status(at),
-        is_suspended=token.is_suspended(at),
+        status=status,
+        is_suspended=status is Status.SUSPENDED,
         expires_soon=token.expires_soon(at),
-        expires_in=timeuntil(token.expires_at, at, depth=1) if token.expires_at else "",
+        expires_in=time_left(token.expires_at, at=at) if token.expires_at else "",
+        last_used=time_ago(token.last_used_at, at=at) if token.last_used_at else "",
         issuer_removed=token.issuer.is_removed,
         deleted_by=token.deleted_by,
         may_delete=not token.is_deleted,
         may_rotate=token.status(at) is Status.ACTIVE and not token.is_suspended(at),
     )
+
+
+def sent_query(sent: QueryDict) -> str:
+    """The query of the list that a form on it was sent from, to lead back there."""
+    rest = QueryDict(sent.get("query", "")[:LONGEST_QUERY], mutable=True)
+    rest.pop("next", None)
+    return f"?{rest.urlencode()}" if rest else ""
+
+
+def _headings(chosen: preferences.Preferences) -> list[tuple[str, str]]:
+    labels = [(key, str(preferences.CHOICES[key])) for key in chosen.columns]
+    return [("name", str(_("Token name"))), *labels, ("actions", str(_("Actions")))]
 
 
 def _column(key: str, label: str, sort: str) -> Column:
@@ -115,17 +152,51 @@ def _column(key: str, label: str, sort: str) -> Column:
     return Column(
         key=key,
         label=label,
-        sortable=key not in UNSORTABLE,
+        sortable=key in SORTABLE,
         sort_value=f"-{key}" if current and not descending else key,
         aria_sort=("descending" if descending else "ascending") if current else "none",
     )
 
 
+def _chips(filterset: PageFilter, query: QueryDict) -> list[Chip]:
+    """One for each filter that is not as it is at first."""
+    cleaned, usual = filterset.form.cleaned_data, filterset.usual_status
+    fields = filterset.form.fields
+    return [
+        Chip(
+            parameter=name,
+            label=str(fields[name].label),
+            value=_words(fields[name], cleaned[name]),
+            without=_without(name, query),
+        )
+        for name in SELECTS
+        if cleaned[name] and not (name == "status" and cleaned[name] == usual)
+    ]
+
+
+def _without(name: str, query: QueryDict) -> str:
+    rest = query.copy()
+    for each in (name, "page", "next"):
+        rest.pop(each, None)
+    return f"?{rest.urlencode()}" if rest else ""
+
+
+def _words(field: Any, value: Any) -> str:
+    if isinstance(value, Membership):
+        return str(field.label_from_instance(value))
+    return str({str(key): words for key, words in field.choices}[value])
+
+
+def _has_sso_issuers(actor: Actor) -> bool:
+    return issuers_visible_to(actor).filter(sso_at__isnull=False).exists()
+
+
+def _person(filterset: PageFilter) -> Membership | None:
+    """The member whose tokens alone are shown, unless they have left."""
+    issuer: Membership | None = filterset.form.cleaned_data.get("issued_by")
+    return issuer if issuer is not None and not issuer.is_removed else None
+
+
 def _page_size(query: QueryDict) -> int:
     wanted = query.get("page_size", "")
     return next((size for size in PAGE_SIZES if str(size) == wanted), PAGE_SIZE)
-
-
-def _is_filtered(query: QueryDict) -> bool:
-    asks = any(query.get(name) for name in ("issued_by", "signs_in_by", "role", "q", "ids"))
-    return asks or (query.get("status") or Status.ACTIVE) != Status.ACTIVE

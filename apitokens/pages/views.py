@@ -5,23 +5,28 @@ from typing import Any
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.db.models import F
-from django.http import HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.all_users import listing as all_users
+from accounts.http.downloads import csv_download
 from accounts.http.redirects import safe_next
 from accounts.models import Membership
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID, parse_id
+from apitokens.filters import PageFilter
 from apitokens.models import APIToken
+from apitokens.pages.csv_export import lines
 from apitokens.pages.detail import token_detail
-from apitokens.pages.listing import listing, row
+from apitokens.pages.listing import listing, row, sent_query
+from apitokens.pages.view_form import ViewForm
+from apitokens.preferences import services as preferences
 from apitokens.tokens import services as token_services
 
 
@@ -30,9 +35,32 @@ from apitokens.tokens import services as token_services
 @member_required
 def list_tokens(request: MemberRequest) -> HttpResponse:
     """API tokens: all that the member may see."""
-    context = _listing(request, request.GET)
-    status = 200 if context["filterset"].is_valid() else 400
-    return render(request, "apitokens/list.html", context, status=status)
+    return _list(request)
+
+
+@require_safe
+@never_cache
+@member_required
+def export(request: MemberRequest) -> HttpResponseBase:
+    """All pages of the same list as a CSV file."""
+    at = timezone.now()
+    filterset = PageFilter(request.GET, actor=request.actor, at=at)
+    if not filterset.is_valid():
+        return _list(request)
+    return csv_download(lines(filterset.qs, at=at), name="api-tokens", at=at)
+
+
+@require_POST
+@member_required
+def choose_view(request: MemberRequest) -> HttpResponse:
+    """Show or hide a column, or change the density, and keep it for the person."""
+    form = ViewForm(request.POST)
+    if form.is_valid():
+        chosen = form.changed(preferences.preferences_of(request.user.pk))
+        preferences.choose(by=request.actor, columns=chosen.columns, density=chosen.density)
+    else:
+        messages.error(request, _("Choose from the columns and views on the page."))
+    return HttpResponseRedirect(_list_path(request) + sent_query(request.POST))
 
 
 @require_safe
@@ -116,6 +144,12 @@ def _deleted(issuer: Membership, count: int) -> str:
         count,
     )
     return words % {"count": count, "name": issuer.user.get_full_name()}
+
+
+def _list(request: MemberRequest) -> HttpResponse:
+    context = _listing(request, request.GET)
+    status = 200 if context["filterset"].is_valid() else 400
+    return render(request, "apitokens/list.html", context, status=status)
 
 
 def _list_path(request: MemberRequest) -> str:

@@ -95,13 +95,17 @@ def notify_old_secret_ended(token: APIToken, *, by: Actor, at: datetime) -> None
     )
 
 
-def notify_tokens_deleted(deleted: list[APIToken], *, by: Actor, at: datetime) -> None:
-    """Tell that all tokens of one issuer were deleted, in one notice."""
+def notify_tokens_deleted(
+    deleted: list[APIToken], *, are_all: bool, by: Actor, at: datetime
+) -> None:
+    """Tell that several tokens of one issuer, or all, were deleted, in one notice."""
     if len(deleted) == 1:
         notify_token_changed(deleted[0], was_created=False, by=by, at=at)
         return
 
     def for_issuer() -> tuple[str, str]:
+        if not are_all:
+            return _("%(who)s deleted %(count)d of your API tokens") % facts(), _what_to_do()
         words = ngettext(
             "%(who)s deleted your %(count)d API token",
             "%(who)s deleted all your %(count)d API tokens",
@@ -110,6 +114,8 @@ def notify_tokens_deleted(deleted: list[APIToken], *, by: Actor, at: datetime) -
         return words % facts(), _what_to_do()
 
     def for_administrators() -> tuple[str, str]:
+        if not are_all:
+            return _("%(who)s deleted %(count)d of the API tokens of %(issuer)s") % facts(), ""
         words = ngettext(
             "%(who)s deleted %(count)d API token of %(issuer)s",
             "%(who)s deleted all %(count)d API tokens of %(issuer)s",

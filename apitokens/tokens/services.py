@@ -5,6 +5,7 @@ its transaction and writes the audit event in it. Refusals are Django's `Validat
 with stable codes) and `PermissionDenied`.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from itertools import islice
@@ -134,6 +135,21 @@ def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
 
 
 @transaction.atomic
+def delete_selected(
+    *, account: Account, token_ids: Collection[int], by: Actor, at: datetime
+) -> int:
+    """Delete those of these tokens of the account that were not deleted before, all or none.
+    Returns how many they were.
+
+    Each issuer gets one notice. Raises `PermissionDenied` if the actor may not delete one of them.
+    """
+    lock_account(account.pk)
+    by = reauthorize(by, at)
+    found = APIToken.objects.undeleted().filter(account=account, pk__in=token_ids)
+    return len(_delete_together(found.select_related("issuer__user"), are_all=False, by=by, at=at))
+
+
+@transaction.atomic
 def delete_all_of(
     *, issuer: Membership, only: Collection[int] | None = None, by: Actor, at: datetime
 ) -> int:
@@ -152,12 +168,8 @@ def delete_all_of(
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
     if only is not None:
         active = active.filter(pk__in=only)
-    # The one that acts goes last: it would have ended before it has done the others.
-    tokens = sorted(active, key=lambda token: token.pk == by.token_id)
-    _lock(tokens)
-    deleted = [token for token in tokens if _delete(token, by=by, at=at, is_told=False)]
+    deleted = _delete_together(active, are_all=True, by=by, at=at)
     if deleted:
-        notify_tokens_deleted(deleted, by=by, at=at)
         audit.record(
             "token.all_deleted",
             by=by,
@@ -244,6 +256,22 @@ def _lock(tokens: Iterable[APIToken]) -> None:
     while some := list(islice(ids, LOCKED_AT_ONCE)):
         rows = APIToken.objects.filter(pk__in=some).order_by("pk")
         list(rows.select_for_update(no_key=True).values_list("pk"))
+
+
+def _delete_together(
+    found: Iterable[APIToken], *, are_all: bool, by: Actor, at: datetime
+) -> list[APIToken]:
+    """Delete these tokens, and tell of those of each issuer once. Returns those that were there."""
+    # The one that acts goes last: it would have ended before it has done the others.
+    tokens = sorted(found, key=lambda token: token.pk == by.token_id)
+    _lock(tokens)
+    deleted = [token for token in tokens if _delete(token, by=by, at=at, is_told=False)]
+    by_issuer: dict[int, list[APIToken]] = defaultdict(list)
+    for token in deleted:
+        by_issuer[token.issuer_id].append(token)
+    for tokens_of_one in by_issuer.values():
+        notify_tokens_deleted(tokens_of_one, are_all=are_all, by=by, at=at)
+    return deleted
 
 
 def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -> bool:

@@ -4,7 +4,14 @@
 for (const form of document.querySelectorAll("form[data-filters]")) {
     let usesPointer = false;
     form.addEventListener("pointerdown", () => (usesPointer = true));
-    form.addEventListener("keydown", () => (usesPointer = false));
+    form.addEventListener("keydown", (event) => {
+        usesPointer = false;
+        // Browsers send a form at Enter in a text field, but not in a closed select.
+        if (event.key === "Enter" && event.target instanceof HTMLSelectElement) {
+            event.preventDefault();
+            form.requestSubmit();
+        }
+    });
 
     form.addEventListener("change", (event) => {
         if (usesPointer && event.target instanceof HTMLSelectElement) form.requestSubmit();

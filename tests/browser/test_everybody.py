@@ -1,5 +1,7 @@
 """Everybody can use every page: axe, keyboard, small screens, no stranger's server."""
 
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import expect
 
@@ -15,6 +17,8 @@ PAGES = {
     "nothing found": "/accounts/1/api-tokens/?q=there-is-no-such-token",
     "wrong filter": "/accounts/1/api-tokens/?issued_by=nobody",
     "suspended": "/accounts/1/api-tokens/?status=suspended",
+    "filtered": "/accounts/1/api-tokens/?status=all&last_used=30&issued_by=&expires=never",
+    "deletion of several": "/accounts/1/api-tokens/selection/delete/?q=Uptime",
     "create": "/accounts/1/api-tokens/create/",
     "usage": "/accounts/1/api-tokens/usage/",
     "look up": "/accounts/1/api-tokens/look-up/",
@@ -61,6 +65,12 @@ def test_axe_finds_nothing_on_any_page_or_dialog(visit: Visits, looks: Looks) ->
     window.go("/accounts/1/api-tokens/")
     page.get_by_label("Actions for Uptime probe").click()
     looks.at(page, "menu")
+    page.keyboard.press("Escape")
+    page.get_by_label("Select Uptime probe").check()
+    page.locator("summary", has_text="View").click()
+    looks.at(page, "selection and view")
+    page.keyboard.press("Escape")
+    page.get_by_label("Actions for Uptime probe").click()
     row_of(page, "Uptime probe").get_by_role("link", name="Delete API token").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     looks.at(page, "delete dialog")
@@ -75,6 +85,50 @@ def test_axe_finds_nothing_on_any_page_or_dialog(visit: Visits, looks: Looks) ->
         expect(page.get_by_role("heading", name="Old secret")).to_be_visible()
 
     assert looks.found == {}
+
+
+ROWS = """() => {
+    const rows = [...document.querySelectorAll(".tokens tbody tr")].map(
+        each => each.getBoundingClientRect()
+    );
+    return {
+        first: Math.round(rows[0].top),
+        tallest: Math.round(Math.max(...rows.map(each => each.height))),
+        whole: rows.filter(each => each.bottom <= innerHeight).length,
+    };
+}"""
+
+
+def test_first_screen_of_the_list_shows_many_tokens(
+    visit: Visits, record_property: Callable[[str, object], None]
+) -> None:
+    page = visit(ADMINISTRATOR).page
+    seen = {}
+    for width, height in ((1440, 900), (1024, 768), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        seen[width] = page.evaluate(ROWS)
+    print(f"First screen of the list: {seen}")  # noqa: T201  # pytest shows it with -rP
+    record_property("first screen", seen)
+    assert seen[1440]["whole"] >= 10
+    assert seen[1024]["whole"] >= 6
+    assert seen[390]["first"] < 420
+    page.goto(page.url + "?status=all&page_size=100")
+    tallest = page.evaluate(ROWS)["tallest"]
+    print(f"Tallest of all tokens on a phone: {tallest} px")  # noqa: T201  # as above
+    assert tallest <= 110
+
+
+def test_table_is_one_down_to_900_pixels_and_uses_wide_screens(visit: Visits) -> None:
+    page = visit(ADMINISTRATOR).page
+    heading = page.get_by_role("columnheader", name="Token name")
+    for width, is_table in ((1920, True), (900, True), (899, False)):
+        page.set_viewport_size({"width": width, "height": 900})
+        box = heading.bounding_box()
+        assert (box is not None and box["width"] > 100) is is_table, width
+    page.set_viewport_size({"width": 1920, "height": 900})
+    table = page.get_by_role("table").bounding_box()
+    assert table is not None
+    assert table["width"] > 1500
 
 
 def test_no_page_scrolls_sideways(visit: Visits) -> None:

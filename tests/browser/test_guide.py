@@ -119,6 +119,68 @@ def test_filters_find_tokens_and_every_state_has_an_address(visit: Visits, scrip
     expect(page.get_by_label("Issued by")).to_have_value(re.compile(r"\d+"))
 
 
+@both_ways
+def test_several_tokens_are_deleted_in_one_step(visit: Visits, scripts: bool) -> None:
+    page = visit(USER, java_script_enabled=scripts).page
+    names = [f"Bulk {number} {scripts}" for number in (1, 2)]
+    for name in names:
+        create(page, name, "Users")
+        page.get_by_role("link", name="OK, I've copied token").click()
+    button = page.get_by_role("button", name="Delete selected")
+    expect(button).not_to_be_visible()
+    for name in names:
+        page.get_by_label(f"Select {name}", exact=True).check()
+    if scripts:
+        expect(page.get_by_role("status").filter(has_text="2 selected")).to_be_visible()
+    button.click()
+    dialog = page.get_by_role("dialog", name="Delete API tokens")
+    expect(dialog).to_contain_text("You are about to delete 2 API tokens.")
+    dialog.get_by_role("button", name="Delete 2 API tokens").click()
+    expect(page.get_by_text("2 API tokens were deleted.")).to_be_visible()
+    for name in names:
+        expect(row_of(page, name)).to_have_count(0)
+
+
+@both_ways
+def test_filters_are_behind_one_button_on_a_phone(visit: Visits, scripts: bool) -> None:
+    phone = {"width": 390, "height": 844}
+    page = visit(ADMINISTRATOR, java_script_enabled=scripts, viewport=phone).page
+    expect(page.get_by_label("Status")).not_to_be_visible()
+    page.locator("label", has_text="Filters").click()
+    page.get_by_label("Expiration").select_option(label="Never expires")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("label", has_text="Filters")).to_contain_text("1")
+    expect(row_of(page, "Emergency access")).to_be_visible()
+    expect(row_of(page, "Uptime probe")).to_have_count(0)
+    page.get_by_role("link", name="Remove the filter Expiration").click()
+    expect(row_of(page, "Uptime probe")).to_be_visible()
+
+
+def test_enter_in_a_select_applies_the_filter(visit: Visits) -> None:
+    page = visit(ADMINISTRATOR).page
+    page.get_by_label("Status").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("status=suspended"))
+
+
+def test_exact_instant_shows_on_focus_and_the_switch_is_remembered(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    page = window.page
+    used = row_of(page, "Uptime probe").locator(".ago")
+    expect(used.locator(".ago__exact")).not_to_be_visible()
+    used.focus()
+    expect(used.locator(".ago__exact")).to_contain_text("UTC")
+    expect(used.locator(".ago__exact")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(used.locator(".ago__exact")).not_to_be_visible()
+    page.locator("summary", has_text="View").click()
+    page.get_by_label("Show exact UTC").check()
+    window.go("/accounts/1/users/")
+    expect(page.get_by_label("Show exact UTC")).to_be_checked()
+    page.get_by_label("Show exact UTC").uncheck()
+
+
 def test_role_filter_and_search_work_together(visit: Visits) -> None:
     page = visit(ADMINISTRATOR).page
     page.get_by_label("Role").select_option(label="Purge and Prefetch only (API)")

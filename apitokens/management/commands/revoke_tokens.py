@@ -136,7 +136,7 @@ def _select(options: dict[str, Any], *, at: datetime) -> APITokenQuerySet:
     if options["older_than"]:
         tokens = tokens.filter(created_at__lt=at - options["older_than"])
     if options["unused_for"]:
-        tokens = tokens.filter(_unused_since(at - options["unused_for"]))
+        tokens = tokens.unused_since(at - options["unused_for"])
     if options["pepper"]:
         # A token goes whole, also if only its old secret depends on the pepper and still works.
         old = Q(old_secret__pepper=options["pepper"], old_secret__ends_at__gt=at)
@@ -165,11 +165,6 @@ def _existing(ids: list[int]) -> list[int]:
     if unknown:
         raise CommandError(f"There is no API token with the id {', '.join(unknown)}.")
     return ids
-
-
-def _unused_since(moment: datetime) -> Q:
-    never = Q(last_used_at__isnull=True, created_at__lt=moment)
-    return never | Q(last_used_at__lt=moment)
 
 
 def _table(tokens: list[APIToken], *, at: datetime) -> list[str]:

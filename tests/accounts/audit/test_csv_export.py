@@ -14,9 +14,10 @@ from django.urls import reverse
 from accounts.audit import labels
 from accounts.audit import listing as audit_listing
 from accounts.audit import recorder as audit
-from accounts.audit.csv_export import COLUMNS, harmless
+from accounts.audit.csv_export import COLUMNS
 from accounts.authorization.actor import Actor
 from accounts.models import Membership
+from accounts.text.csv_lines import harmless
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID
 

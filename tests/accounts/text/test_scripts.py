@@ -22,6 +22,7 @@ from accounts.authorization.actor import Actor
 from accounts.invitations import services as invitations
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.text import csv_lines
 from accounts.text.folding import normal_text
 from accounts.validators import validate_name
 from apitokens.models import APIToken
@@ -113,7 +114,7 @@ def test_names_of_companies(administrator: Membership, now: datetime) -> None:
             account_services.rename_account(account=account, name=name, by=by, at=now)
 
     events = AuditFilter(QueryDict("kind=account.renamed"), actor=by).events()
-    file = "".join(csv_export.lines(events)).removeprefix(csv_export.BYTE_ORDER_MARK)
+    file = "".join(csv_export.lines(events)).removeprefix(csv_lines.BYTE_ORDER_MARK)
     details = [json.loads(row["details"]) for row in csv.DictReader(file.splitlines(keepends=True))]
     assert {each["after"] for each in details} == set(map(composed, NAMES))
 
@@ -129,6 +130,6 @@ def test_name_that_is_taken_is_one_line_that_every_place_can_hold(text: str) -> 
     stored.encode()
     assert len(stored.splitlines()) <= 1
     assert "\0" not in stored
-    row = next(csv.reader([f'"{csv_export.harmless(stored).replace(chr(34), chr(34) * 2)}"']))
+    row = next(csv.reader([f'"{csv_lines.harmless(stored).replace(chr(34), chr(34) * 2)}"']))
     assert row in ([stored], [f"'{stored}"])
     validate_name(stored)

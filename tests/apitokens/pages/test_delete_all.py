@@ -1,6 +1,7 @@
 """The question "Delete all API tokens of this person" and its answer."""
 
 import re
+from datetime import datetime
 from html import unescape
 from typing import Any
 
@@ -162,13 +163,29 @@ def test_id_longer_than_any_is_nobody_s(browser: Client) -> None:
     assert browser.get(f"{LIST}of/{10**30}/delete/").status_code == 404
 
 
-def test_lists_of_people_and_of_tokens_lead_there(
+def test_list_of_people_and_the_tokens_of_a_person_lead_there(
     browser: Client, user: Membership, issue: Issue
 ) -> None:
     assert url_of(user) not in browser.get(PEOPLE).content.decode()
     issue(user)
-    for address in (PEOPLE, LIST):
+    for address in (PEOPLE, f"{LIST}?issued_by={user.user_id}"):
         assert url_of(user) in browser.get(address).content.decode(), address
+
+
+def test_menu_of_one_token_does_not_lead_there(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    issue(user)
+    assert url_of(user) not in browser.get(LIST).content.decode()
+
+
+def test_person_who_has_left_is_not_led_to(
+    browser: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(user)
+    Membership.objects.filter(pk=user.pk).update(removed_at=now)
+    page = browser.get(f"{LIST}?issued_by={user.user_id}").content.decode()
+    assert url_of(user) not in page
 
 
 def test_others_are_not_led_there_from_the_tokens(

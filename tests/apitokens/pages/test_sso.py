@@ -14,7 +14,7 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import suspension
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens.models import APIToken
+from apitokens.models import APIToken, Status
 from sso.models import Connection, InactivityAction
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID, CertificateFactory, ConnectionFactory, MembershipFactory
@@ -65,7 +65,7 @@ def suspend(member: Membership, at: datetime) -> None:
 
 
 def test_everybody_reads_on_the_tokens_page_that_providers_tell_nothing(
-    client: Client, engineer: Membership, sign_in: SignIn
+    client: Client, connection: Connection, engineer: Membership, sign_in: SignIn
 ) -> None:
     sign_in(client, engineer)
     said = text(client.get(LIST))
@@ -73,8 +73,22 @@ def test_everybody_reads_on_the_tokens_page_that_providers_tell_nothing(
     assert "To end that access, delete their tokens here." in said
 
 
+def test_where_there_is_neither_a_provider_nor_an_issuer_by_sso_nothing_is_said_of_it(
+    client: Client, administrator: Membership, comer: Membership, issue: Issue, sign_in: SignIn
+) -> None:
+    issue(administrator)
+    sign_in(client, administrator)
+    assert WARNING not in text(client.get(LIST))
+    issue(comer)
+    assert WARNING in text(client.get(LIST))
+
+
 def test_who_signs_in_through_a_provider_reads_that_it_is_about_them(
-    client: Client, comer: Membership, engineer: Membership, sign_in: SignIn
+    client: Client,
+    connection: Connection,
+    comer: Membership,
+    engineer: Membership,
+    sign_in: SignIn,
 ) -> None:
     sign_in(client, comer)
     assert "You are one of these people." in text(client.get(LIST))
@@ -180,27 +194,46 @@ def test_filter_shows_others_nothing_of_anybody_else(
 # --- What is suspended -------------------------------------------------------------------------
 
 
-def test_suspended_token_is_marked_with_the_reason_and_not_called_active(
+def test_suspended_token_says_since_when_and_is_not_called_active(
     browser: Client, comer: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(comer)
     suspend(comer, now)
-    answer = browser.get(LIST)
+    answer = browser.get(LIST, {"status": "suspended"})
     (row,) = answer.context["rows"]
-    assert row.is_suspended
-    assert "Suspended" in text(answer)
-    assert "Last sign-in through the provider:" in text(answer)
+    assert row.status is Status.SUSPENDED
+    assert "Suspended since" in text(answer)
     assert "badge--active" not in answer.content.decode()
 
 
-def test_suspended_tokens_are_found_by_their_status(
+@pytest.mark.both
+def test_suspended_is_a_status_of_its_own(
     browser: Client, comer: Membership, engineer: Membership, issue: Issue, now: datetime
 ) -> None:
     issue(comer, name="Suspended one")
     issue(engineer, name="Working one")
     suspend(comer, now)
     assert shown(browser, status="suspended") == ["Suspended one"]
-    assert sorted(shown(browser)) == ["Suspended one", "Working one"]
+    assert shown(browser, status="active") == shown(browser) == ["Working one"]
+    assert sorted(shown(browser, status="all")) == ["Suspended one", "Working one"]
+
+
+def test_list_of_active_tokens_says_how_many_are_suspended(
+    browser: Client, comer: Membership, engineer: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(engineer)
+    assert "suspended" not in text(browser.get(LIST))
+    issue(comer)
+    suspend(comer, now)
+    assert "1 token · 1 suspended" in text(browser.get(LIST))
+
+
+def test_suspended_token_counts_against_the_limit(
+    browser: Client, comer: Membership, issue: Issue, now: datetime
+) -> None:
+    issue(comer)
+    suspend(comer, now)
+    assert "1 of 50 in use" in text(browser.get(LIST))
 
 
 def test_expired_and_deleted_tokens_are_not_called_suspended(
@@ -287,5 +320,5 @@ def test_page_costs_the_same_for_any_number_of_people(
         )
         issue(member)
         suspend(member, now)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         browser.get(LIST, {"signs_in_by": "sso"})

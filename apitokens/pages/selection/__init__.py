@@ -1,0 +1,1 @@
+"""Several tokens at once: the ticked ones, or all that a filter finds."""

@@ -1,0 +1,117 @@
+"""The pages that delete several tokens in one confirmed step."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.http.redirects import safe_next
+from accounts.tenancy.decorators import MemberRequest, member_required
+from accounts.validators import parse_id
+from apitokens.filters import PageFilter
+from apitokens.models import APIToken
+from apitokens.pages.listing import MOST_AT_ONCE, PAGE_SIZES, listing, sent_query
+from apitokens.tokens import services as token_services
+
+MOST_WITHOUT_PROOF = 10
+"""Tokens that an open browser may delete in one step; for more the person signs in again."""
+
+
+@require_POST
+@member_required
+def select(request: MemberRequest) -> HttpResponse:
+    """Lead from the ticked tokens, or from all that match, to the address of the question."""
+    sent = sent_query(request.POST)
+    back = _list_path(request) + sent
+    if request.POST.get("all"):
+        query = QueryDict(sent.removeprefix("?"), mutable=True)
+    else:
+        ids = _ids(",".join(request.POST.getlist("token")))[: max(PAGE_SIZES)]
+        if not ids:
+            messages.info(request, _("Select at least one token."))
+            return HttpResponseRedirect(back)
+        query = QueryDict(urlencode({"ids": ",".join(map(str, ids))}), mutable=True)
+    query["next"] = back
+    question = reverse(
+        "apitokens:delete_selected", kwargs={"account_id": request.member.account_id}
+    )
+    return HttpResponseRedirect(f"{question}?{query.urlencode()}")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_required
+def delete_selected(request: MemberRequest) -> HttpResponse:
+    """Delete several API tokens: the question, and the answer."""
+    at = timezone.now()
+    back = safe_next(request, fallback=_list_path(request))
+    ids = _confirmed(request) if request.method == "POST" else _found(request, at)
+    if not ids:
+        messages.info(request, _("No tokens to delete: they are already gone."))
+        return HttpResponseRedirect(back)
+    view = _delete if request.method == "POST" else _ask
+    if len(ids) > MOST_WITHOUT_PROOF:
+        view = reauthentication_required(view)
+    return view(request, ids=ids, back=back, at=at)
+
+
+def _ask(request: MemberRequest, *, ids: list[int], back: str, at: datetime) -> HttpResponse:
+    shown = ids[:MOST_AT_ONCE]
+    found = APIToken.objects.for_display().in_bulk(shown)
+    context = _listing(request, at) | {
+        "tokens": [found[each] for each in shown if each in found],
+        "left_over": len(ids) - len(shown),
+        "action": request.get_full_path(),
+        "next": back,
+        "shown": ",".join(map(str, shown)),
+    }
+    return render(request, "apitokens/delete_selected.html", context)
+
+
+def _delete(request: MemberRequest, *, ids: list[int], back: str, at: datetime) -> HttpResponse:
+    count = token_services.delete_selected(
+        account=request.member.account, token_ids=ids, by=request.actor, at=at
+    )
+    words = ngettext(
+        "%(count)d API token was deleted.", "%(count)d API tokens were deleted.", count
+    )
+    messages.success(request, words % {"count": count})
+    return HttpResponseRedirect(back)
+
+
+def _found(request: MemberRequest, at: datetime) -> list[int]:
+    """The tokens that the address names or finds, in the order of the list."""
+    filterset = PageFilter(request.GET, actor=request.actor, at=at)
+    if not filterset.is_valid():
+        return []
+    return list(filterset.qs.undeleted().values_list("pk", flat=True))
+
+
+def _confirmed(request: MemberRequest) -> list[int]:
+    """Those of the tokens that the question has shown, which the person may see and which are still
+    there."""
+    shown = _ids(request.POST.get("shown", ""))[:MOST_AT_ONCE]
+    there = APIToken.objects.visible_to(request.actor).undeleted().filter(pk__in=shown)
+    return list(there.values_list("pk", flat=True))
+
+
+def _ids(text: str) -> list[int]:
+    return [number for part in text.split(",") if (number := parse_id(part.strip())) is not None]
+
+
+def _list_path(request: MemberRequest) -> str:
+    return reverse("apitokens:list", kwargs={"account_id": request.member.account_id})
+
+
+def _listing(request: MemberRequest, at: datetime) -> dict[str, Any]:
+    return listing(QueryDict(), account=request.member.account, actor=request.actor, at=at)

@@ -1,0 +1,1 @@
+"""How a person likes the list of tokens: its columns, and how dense it is."""

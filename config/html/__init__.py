@@ -1,0 +1,1 @@
+"""How templates are loaded, and what they say in one word."""
