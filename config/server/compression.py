@@ -21,7 +21,7 @@ class Middleware(GZipMiddleware):
     ) -> HttpResponseBase:
         if not _may_be_measured(request, response):
             return response
-        compressed: HttpResponseBase = super().process_response(request, response)  # type: ignore[arg-type]  # the stubs know no streams
+        compressed: HttpResponseBase = super().process_response(request, response)
         return compressed
 
 
