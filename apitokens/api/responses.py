@@ -1,6 +1,6 @@
 """Answers of `/iam/auth/verify`, in parts that any server can send.
 
-The view and the fast path in front of Django (`config.verify_fast_path`) answer alike, because both
+The view and the fast path in front of Django (`config.fast_path`) answer alike, because both
 call `answer_requirement`.
 """
 

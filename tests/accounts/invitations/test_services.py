@@ -416,7 +416,7 @@ def test_another_signed_in_user_does_not_take_the_place(
     invitation = invite(administrator, now)
     for by in (Actor.person(stranger.user), Actor.member(stranger)):
         for user in (stranger.user, invitation.user):
-            with pytest.raises(PermissionDenied, match="another person"):
+            with pytest.raises(PermissionDenied, match="someone else"):
                 invitations.accept(invitation=invitation, user=user, by=by, at=now)
     assert not is_member(stranger.user, administrator)
     assert not is_member(invitation.user, administrator)

@@ -285,7 +285,7 @@ def test_deleted_token_removes_nobody_any_more(
 ) -> None:
     by = acting(administrator, Role.ADMINISTRATORS, at=now)
     tokens.delete(token=APIToken.objects.get(), by=Actor.member(administrator), at=now)
-    with pytest.raises(PermissionDenied, match="has ended"):
+    with pytest.raises(PermissionDenied, match="no longer valid"):
         members.remove_member(membership=user, by=by, at=now)
 
 

@@ -221,7 +221,7 @@ def test_bad_form_is_told_and_signs_nobody_in(
     answer = client.post(URL, form)
     assert answer.status_code in (200, 400)
     assert "<script>alert" not in answer.content.decode()
-    assert "attention" in text(answer) or "is incorrect" in text(answer)
+    assert "to continue" in text(answer) or "is incorrect" in text(answer)
     assert not is_signed_in(client)
 
 

@@ -87,7 +87,7 @@ def test_app_is_added_with_a_code_of_it(browser: Client, user: Membership) -> No
 
 def test_wrong_code_adds_nothing(browser: Client, user: Membership) -> None:
     browser.get(APP)
-    assert "attention" in browser.post(APP, {"code": "000000"}).content.decode()
+    assert "to continue" in browser.post(APP, {"code": "000000"}).content.decode()
     assert not has_two_factors(user.user)
 
 
@@ -207,7 +207,7 @@ def test_event_tells_of_both_steps(client: Client, user: Membership) -> None:
 def test_wrong_code_lets_nobody_in_and_leaves_an_event(client: Client, user: Membership) -> None:
     give_app(user.user)
     sign_in(client, user)
-    assert "That's incorrect" in client.post(SECOND_STEP, {"code": "000000"}).content.decode()
+    assert "incorrect. Try again." in client.post(SECOND_STEP, {"code": "000000"}).content.decode()
     assert not is_signed_in(client)
     event = AuditEvent.objects.get(kind="sign_in.refused")
     assert (event.subject_id, event.details["second_factor"]) == (user.user.pk, "totp")

@@ -229,7 +229,7 @@ def test_change_leaves_an_event_and_a_mail(client: Client, user: Membership) -> 
 )
 def test_bad_change_changes_nothing(client: Client, user: Membership, old: str, new: str) -> None:
     sign_in(client, user.user.email, PASSWORD)
-    assert "attention" in change(client, old, new).content.decode()
+    assert "to continue" in change(client, old, new).content.decode()
     user.user.refresh_from_db()
     assert user.user.check_password(PASSWORD)
 

@@ -20,6 +20,8 @@ from tests.factories import ACCOUNT_ID, MembershipFactory
 pytestmark = pytest.mark.django_db
 
 URL = f"/accounts/{ACCOUNT_ID}/api-tokens/"
+FIRST_ID = 200_000_000
+"""Of a crowd: among thousands of drawn ids two are the same now and then."""
 
 
 @pytest.fixture
@@ -484,6 +486,7 @@ def many(member: Membership, count: int, now: datetime, **facts: Any) -> None:
     APIToken.objects.bulk_create(
         (
             APIToken(
+                pk=FIRST_ID + number,
                 account=member.account,
                 issuer=(member, other)[number % 2],
                 name=f"Token {number}",

@@ -207,6 +207,22 @@ def test_missing_file_is_said_and_none_is_made_in_its_place(
     assert browser.get(LIST).status_code == 200
 
 
+@pytest.mark.skipif(is_on_postgresql(), reason="PostgreSQL has bounds of its own")
+@pytest.mark.django_db(transaction=True)
+def test_connection_is_patient_again_after_the_request(browser: Client) -> None:
+    """Who goes on with it, without a request, is not bounded."""
+
+    def patience() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout")
+            return int(cursor.fetchone()[0])
+
+    usual = patience()
+    assert browser.get(LIST).status_code == 200
+    browser.get("/healthz")
+    assert patience() == usual
+
+
 @pytest.mark.skipif(is_on_postgresql(), reason="it is about the files of SQLite")
 @pytest.mark.django_db(transaction=True)
 def test_locked_file_is_said_and_verification_does_not_wait_for_it(
