@@ -26,7 +26,7 @@ def main() -> None:
             _find_database()
         settings.INSTALLED_APPS  # noqa: B018  # loads the settings
     except ImproperlyConfigured as error:
-        sys.exit(f"The settings cannot be used: {error}")
+        sys.exit(f"The settings can't be used: {error}")
     from django.db import Error
 
     try:

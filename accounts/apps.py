@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 class AccountsConfig(AppConfig):
     name = "accounts"
-    verbose_name = _("People and accounts")
+    verbose_name = _("Users and accounts")
 
     def ready(self) -> None:
         from accounts.invitations import emails  # noqa: F401  # registers itself, as the others do

@@ -18,7 +18,7 @@ def normal_email(text: str) -> str:
     email = text.strip(SURROUNDING)
     if not email.isascii():
         raise ValidationError(
-            _("Write the address in plain Latin letters, without accents or other scripts."),
+            _("Use only unaccented Latin letters in the address."),
             code="not_ascii",
         )
     validate_email(email)
@@ -26,7 +26,7 @@ def normal_email(text: str) -> str:
         raise ValidationError(validate_email.message, code=validate_email.code)
     if len(email) > LONGEST:
         raise ValidationError(
-            _("This address is too long: it may have up to %(limit)d characters."),
+            _("This address is too long. Use at most %(limit)d characters."),
             code="max_length",
             params={"limit": LONGEST},
         )

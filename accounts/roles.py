@@ -49,14 +49,14 @@ _RANKS = {role: rank for rank, role in enumerate(Role)}
 
 _EXPLANATIONS = {
     Role.ADMINISTRATORS: _(
-        "Full access: sees and deletes all tokens and looks after the people of the account."
+        "Full access: can view and delete all tokens and manage the account's users."
     ),
-    Role.ENGINEERS: _(
-        "Works with the services of the account; sees and deletes only their own tokens."
+    Role.ENGINEERS: _("Can use the account's services; can view and delete only their own tokens."),
+    Role.PURGE_AND_PREFETCH_WEB: _(
+        "Can purge and prefetch the cache, through the API and in the portal."
     ),
-    Role.PURGE_AND_PREFETCH_WEB: _("Clears and fills caches, through the API and in the portal."),
-    Role.PURGE_AND_PREFETCH_API: _("Clears and fills caches, through the API only."),
-    Role.USERS: _("The least access: their own profile and their own tokens."),
+    Role.PURGE_AND_PREFETCH_API: _("Can purge and prefetch the cache, through the API only."),
+    Role.USERS: _("Minimal access: only their own profile and tokens."),
 }
 
 ROLE_NAMES = [role.label for role in Role]

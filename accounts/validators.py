@@ -53,7 +53,7 @@ def validate_line(text: str) -> None:
     """Refuse text that is not one line: with control characters, line breaks, half characters."""
     if any(unicodedata.category(character) in _LINE_CATEGORIES for character in text):
         raise ValidationError(
-            _("Remove the line breaks and control characters: this must be one line of text."),
+            _("Remove line breaks and control characters. Only one line of text is allowed."),
             code="control_characters",
         )
     _refuse_direction(text)
@@ -70,13 +70,13 @@ def validate_name(text: str) -> None:
         validate_visible(text)
     if has_link(text):
         raise ValidationError(
-            _("Write a name without a web or e-mail address. After a full stop put a space."),
+            _("Enter a name without a web or email address. Put a space after a period."),
             code="address",
         )
     if _PHONE_NUMBER.search(unicodedata.normalize("NFKC", text)):
-        raise ValidationError(_("Write a name without a phone number."), code="phone")
+        raise ValidationError(_("Enter a name without a phone number."), code="phone")
     if len(text.split()) > MOST_WORDS or _SENTENCE.search(text):
-        raise ValidationError(_("Write a name, not a sentence."), code="sentence")
+        raise ValidationError(_("Enter a name, not a sentence."), code="sentence")
 
 
 def validate_paragraphs(text: str) -> None:
@@ -94,7 +94,7 @@ def validate_phone(text: str) -> None:
     """Refuse characters that are in no phone number."""
     if not _PHONE.fullmatch(text):
         raise ValidationError(
-            _("Write the phone number with digits, spaces and + ( ) - only."), code="phone"
+            _("Use only digits, spaces and + ( ) - in the phone number."), code="phone"
         )
 
 
@@ -110,7 +110,7 @@ def validate_visible(text: str) -> None:
 def _refuse_direction(text: str) -> None:
     if _DIRECTION.search(text):
         raise ValidationError(
-            _("Remove the invisible characters that change the direction of text."),
+            _("Remove invisible characters that change the text direction."),
             code="direction_characters",
         )
 
@@ -119,5 +119,5 @@ def _refuse_token(text: str) -> None:
     """What people write is kept, listed, audited and mailed; a token is shown once."""
     if holds_token(text):
         raise ValidationError(
-            _("Remove the token from this text: others can read here."), code="token"
+            _("Remove the token from this text: other people can read it."), code="token"
         )

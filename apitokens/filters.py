@@ -66,7 +66,7 @@ class IdsField(forms.CharField):
         named = [part for part in parts if part]
         if len(named) > MOST_IDS:
             raise forms.ValidationError(
-                _("Name at most %(most)d tokens in one address."),
+                _("A link can list at most %(most)d tokens."),
                 code="too_many",
                 params={"most": MOST_IDS},
             )
@@ -75,8 +75,8 @@ class IdsField(forms.CharField):
         if len(known) < len(ids):
             raise forms.ValidationError(
                 _(
-                    "The address of this page does not name tokens by their IDs. "
-                    "Follow the link of the notice once more, or press Reset."
+                    "The link to this page doesn't contain valid token IDs. Open the link from "
+                    "the notification again, or press Reset."
                 ),
                 code="ids",
             )
@@ -99,13 +99,13 @@ class PageFilter(TokenFilter):
         field_name="issuer",
         queryset=lambda request: Membership.objects.none(),
         to_field_name="user_id",
-        empty_label=_("Everybody"),
+        empty_label=_("Everyone"),
     )
     signs_in_by = django_filters.ChoiceFilter(
-        label=_("Issuer signs in by"),
+        label=_("Issuer's sign-in method"),
         choices=SIGN_IN_CHOICES,
         method="filter_signs_in_by",
-        empty_label=_("Any way"),
+        empty_label=_("Any"),
     )
     role = django_filters.ChoiceFilter(
         label=_("Role"), choices=Role.choices, empty_label=_("All roles")

@@ -103,8 +103,8 @@ class APIToken(models.Model):
     last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
     refusal_told_at = models.DateTimeField(null=True, editable=False)
 
-    # How often the token was given a new secret: the number of the present one. (A field of positive
-    # numbers has a check, for which all rows would be read while nobody can use the table.)
+    # How often the token was given a new secret: the number of the present one. (A field of
+    # positive numbers has a check, for which all rows are read while nobody can use the table.)
     rotations = models.IntegerField(_("rotations"), default=0, db_default=0, editable=False)
     rotated_at = models.DateTimeField(_("rotated"), null=True, blank=True, editable=False)
     rotation_form_key = models.UUIDField(null=True, editable=False)
@@ -281,13 +281,13 @@ class ExpiryNotice(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     channel = models.CharField(_("channel"), max_length=8, choices=Channel)
     mail = models.ForeignKey(
-        Mail, models.CASCADE, null=True, related_name="+", verbose_name=_("mail")
+        Mail, models.CASCADE, null=True, related_name="+", verbose_name=_("email")
     )
     created_at = models.DateTimeField(_("decided"))
 
     class Meta:
-        verbose_name = _("expiry notice")
-        verbose_name_plural = _("expiry notices")
+        verbose_name = _("expiry notification")
+        verbose_name_plural = _("expiry notifications")
         constraints = [
             models.UniqueConstraint(
                 fields=["token", "expires_at", "days", "user", "channel"],
@@ -313,8 +313,8 @@ class TokenAddress(models.Model):
     last_seen_at = models.DateTimeField(_("last seen"))
 
     class Meta:
-        verbose_name = _("address of use")
-        verbose_name_plural = _("addresses of use")
+        verbose_name = _("usage address")
+        verbose_name_plural = _("usage addresses")
         constraints = [
             models.UniqueConstraint(fields=["token", "address"], name="token_address_once")
         ]
@@ -340,8 +340,8 @@ class TokenUseDay(models.Model):
     refused = models.BigIntegerField(_("refused uses"), default=0, db_default=0)
 
     class Meta:
-        verbose_name = _("day of use")
-        verbose_name_plural = _("days of use")
+        verbose_name = _("usage day")
+        verbose_name_plural = _("usage days")
         constraints = [models.UniqueConstraint(fields=["token", "day"], name="token_use_day_once")]
         indexes = [models.Index(fields=["day"], name="token_use_day_to_forget")]
 
@@ -357,7 +357,7 @@ class VerifierKey(models.Model):
         _("name"),
         max_length=255,
         validators=[validate_line, validate_visible],
-        help_text=_("The system that will ask, for example: video storage."),
+        help_text=_("The system that will use the key, for example: video storage."),
     )
     digest = models.BinaryField(max_length=keys.DIGEST_BYTES, null=True, editable=False)
     pepper = models.PositiveSmallIntegerField(null=True, editable=False)

@@ -19,7 +19,7 @@ from accounts.sign_in import mfa
 class OperatorsAdminSite(AdminSite):
     site_header = _("Permatoken operators")
     site_title = _("Permatoken operators")
-    index_title = _("Accounts, people and tokens")
+    index_title = _("Accounts, users and tokens")
     enable_nav_sidebar = False  # five lists, and their columns need the room
 
     def has_permission(self, request: HttpRequest) -> bool:

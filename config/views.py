@@ -30,7 +30,7 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     try:
         found = health(at=database_now())
     except Error:
-        logger.exception("The database does not answer.")
+        logger.exception("The database isn't responding.")
         headers = {"Retry-After": str(Outage.AWAY.retry_after)}
         return JsonResponse({"status": "unavailable"}, status=503, headers=headers)
     return JsonResponse(
@@ -71,7 +71,7 @@ def docs(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
-        return _api_error("The request cannot be understood.", 400)
+        return _api_error("We couldn't understand the request.", 400)
     return defaults.bad_request(request, exception)
 
 

@@ -11,11 +11,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()  # before imports that need Django's apps
 
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
+from config.fast_path.shortcut import shortcut  # noqa: E402
 from config.server.bodies import read_bodies  # noqa: E402
 from config.server.database_files import hold_database_files  # noqa: E402
 from config.server.faults import answer_faults  # noqa: E402
 from config.server.peppers import require_right_peppers  # noqa: E402
-from config.verify_fast_path import WSGIApplication, shortcut  # noqa: E402
+from config.server.responses import WSGIApplication  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
 

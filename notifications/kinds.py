@@ -13,7 +13,7 @@ from django.utils.translation import ngettext_lazy
 class Channel(models.TextChoices):
     """How a notice reaches a person."""
 
-    EMAIL = "email", _("E-mail")
+    EMAIL = "email", _("Email")
     PORTAL = "portal", _("Portal")
 
 
@@ -67,7 +67,7 @@ TOKEN_CHANGED_IN_ACCOUNT = Kind(
     "token_changed_in_account",
     _("Any API token changed"),
     _(
-        "Notification is sent to Administrators when anyone else creates, edits, rotates or "
+        "Notification is sent to Administrators when someone else creates, edits, rotates or "
         "deletes an API token of the account."
     ),
     Group.SECURITY,
@@ -76,40 +76,41 @@ TOKEN_CHANGED_IN_ACCOUNT = Kind(
 )
 TOKEN_USED_FROM_NEW_ADDRESS = Kind(
     "token_used_from_new_address",
-    _("Administrators' API token used from a new address"),
+    _("API token with the role Administrators used from a new IP address"),
     _(
-        "Notification is sent when an API token with the role Administrators is used from an "
-        "address that it was not used from in the last 90 days."
+        "Notification is sent when an API token with the role Administrators is used from an IP "
+        "address it wasn't used from in the last 90 days."
     ),
     Group.SECURITY,
     ngettext_lazy("Show this token", "Show these tokens", "count"),
 )
 STAYED_AWAY = Kind(
     "stayed_away",
-    _("API tokens of people who stay away from single sign-on"),
+    _("API tokens of inactive SSO users"),
     _(
         "Notification is sent when an account's rule about people who no longer sign in through "
-        "its provider applies: to Administrators, and to you if your API tokens are suspended."
+        "its provider takes effect: to Administrators, and to you if your API tokens are "
+        "suspended."
     ),
     Group.SECURITY,
-    ngettext_lazy("Show the API tokens", "Show the API tokens", "count"),
+    ngettext_lazy("Show API tokens", "Show API tokens", "count"),
 )
 CERTIFICATE_ENDING = Kind(
     "certificate_ending",
-    _("Certificate of single sign-on ends"),
+    _("Single sign-on certificate is expiring"),
     _(
-        "Notification is sent to Administrators when the identity provider's certificate is about "
-        "to end: nobody can sign in by it afterwards."
+        "Notification is sent to Administrators when the identity provider's certificate is "
+        "about to expire. After that, no one can sign in through it."
     ),
     Group.SECURITY,
-    ngettext_lazy("Show single sign-on", "Show single sign-on", "count"),
+    ngettext_lazy("Show single sign-on settings", "Show single sign-on settings", "count"),
 )
 
 EMAIL_ONLY = frozenset({Channel.EMAIL})
 INVITATION = Kind(
     "invitation",
     _("Invitation"),
-    _("Mail is sent when you are invited to an account."),
+    _("Email is sent when you are invited to an account."),
     Group.GENERAL,
     ngettext_lazy("Accept the invitation", "Accept the invitations", "count"),
     EMAIL_ONLY,
@@ -117,8 +118,8 @@ INVITATION = Kind(
 )
 CONFIRM_ADDRESS = Kind(
     "confirm_address",
-    _("Confirmation of an address"),
-    _("Mail is sent to find out whether an address is yours."),
+    _("Address confirmation"),
+    _("Email is sent to check that an address is yours."),
     Group.SECURITY,
     ngettext_lazy("Confirm this address", "Confirm these addresses", "count"),
     EMAIL_ONLY,
@@ -126,17 +127,17 @@ CONFIRM_ADDRESS = Kind(
 )
 ADDRESS_KNOWN = Kind(
     "address_known",
-    _("Address in use already"),
-    _("Mail is sent when somebody wants to use your address for another user."),
+    _("Address already in use"),
+    _("Email is sent when someone tries to use your address for another user."),
     Group.SECURITY,
-    ngettext_lazy("Set another password", "Set other passwords", "count"),
+    ngettext_lazy("Set a new password", "Set new passwords", "count"),
     EMAIL_ONLY,
     is_optional=False,
 )
 RESET_PASSWORD = Kind(
     "reset_password",
     _("Forgotten password"),
-    _("Mail is sent when you have forgotten your password."),
+    _("Email is sent when you ask to reset your password."),
     Group.SECURITY,
     ngettext_lazy("Set a new password", "Set new passwords", "count"),
     EMAIL_ONLY,
@@ -144,10 +145,10 @@ RESET_PASSWORD = Kind(
 )
 SECURITY = Kind(
     "security",
-    _("Security of your sign-in"),
-    _("Mail is sent when your password, address or second factors have changed."),
+    _("Sign-in security"),
+    _("Email is sent when your password, email address or second factors change."),
     Group.SECURITY,
-    ngettext_lazy("Look at your sign-in settings", "Look at your sign-in settings", "count"),
+    ngettext_lazy("Review your sign-in settings", "Review your sign-in settings", "count"),
     EMAIL_ONLY,
     is_optional=False,
 )

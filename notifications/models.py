@@ -67,8 +67,8 @@ class Notice(models.Model):
     objects = NoticeQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("notice")
-        verbose_name_plural = _("notices")
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
         indexes = [
             models.Index(fields=["user", "account", "-created_at"], name="notice_inbox"),
             models.Index(
@@ -87,11 +87,11 @@ class State(models.TextChoices):
 
     PENDING = "pending", _("Waiting to be sent")
     CLAIMED = "claimed", _("Being sent")
-    HANDING_OVER = "handing_over", _("Handed to the mail server, answer awaited")
+    HANDING_OVER = "handing_over", _("Passed to the mail server, waiting for a reply")
     SENT = "sent", _("Sent")
     DROPPED = "dropped", _("No longer needed")
-    HELD = "held", _("Held: it may have arrived already")
-    FAILED = "failed", _("Given up")
+    HELD = "held", _("On hold: it may already have been delivered")
+    FAILED = "failed", _("Failed")
 
 
 IN_HAND = (State.CLAIMED, State.HANDING_OVER)
@@ -131,22 +131,22 @@ class Mail(models.Model):
     created_at = models.DateTimeField(_("created"))
 
     state = models.CharField(_("state"), max_length=12, choices=State, default=State.PENDING)
-    next_try_at = models.DateTimeField(_("next try"))
-    give_up_at = models.DateTimeField(_("give up after"))
-    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    next_try_at = models.DateTimeField(_("next attempt"))
+    give_up_at = models.DateTimeField(_("retry until"))
+    tries = models.PositiveSmallIntegerField(_("attempts"), default=0)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     """Why the last try did not succeed."""
     owner = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     resend_in_doubt = models.BooleanField(default=True)
-    was_in_doubt = models.BooleanField(_("was in doubt"), default=False)
+    was_in_doubt = models.BooleanField(_("delivery was uncertain"), default=False)
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
 
     objects = MailQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("mail")
-        verbose_name_plural = _("mails")
+        verbose_name = _("email")
+        verbose_name_plural = _("emails")
         constraints = [
             models.CheckConstraint(condition=Q(state__in=State.values), name="mail_state_known"),
             models.CheckConstraint(

@@ -34,9 +34,9 @@ class DomainStateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
         return [
-            ("waiting", _("Waits for an answer")),
+            ("waiting", _("Pending")),
             ("approved", _("Approved")),
-            ("refused", _("Refused")),
+            ("refused", _("Rejected")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Domain]) -> QuerySet[Domain]:
@@ -81,7 +81,7 @@ class DomainAdmin(ServiceActionsAdmin):
         )
 
     @admin.action(
-        permissions=["view"], description=_("Refuse the selected domains, or take approval back")
+        permissions=["view"], description=_("Reject the selected domains or revoke their approval")
     )
     def refuse(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         by, at = operator_of(request), timezone.now()
@@ -96,10 +96,10 @@ class DomainAdmin(ServiceActionsAdmin):
     @admin.display(description=_("state"))
     def state(self, domain: Domain) -> str:
         if domain.refused_at:
-            return _t("Refused")
-        return _t("Approved") if domain.is_approved else _t("Waits for an answer")
+            return _t("Rejected")
+        return _t("Approved") if domain.is_approved else _t("Pending")
 
-    @admin.display(description=_("asked for"), ordering="asked_at")
+    @admin.display(description=_("requested"), ordering="asked_at")
     def asked(self, domain: Domain) -> str:
         return moment(domain.asked_at)
 
@@ -127,7 +127,7 @@ class ConnectionAdmin(ServiceActionsAdmin):
     ordering = ["account__name", "pk"]
 
     @admin.action(
-        permissions=["view"], description=_("Stop forcing single sign-on: passwords work again")
+        permissions=["view"], description=_("Stop requiring single sign-on: passwords work again")
     )
     def stop_forcing(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
         by, at = operator_of(request), timezone.now()
@@ -137,7 +137,7 @@ class ConnectionAdmin(ServiceActionsAdmin):
             lambda each: connections.stop_forcing(connection=each, by=by, at=at),
         )
 
-    @admin.action(permissions=["view"], description=_("Switch single sign-on off"))
+    @admin.action(permissions=["view"], description=_("Turn off single sign-on"))
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
@@ -168,7 +168,7 @@ class ConnectionAdmin(ServiceActionsAdmin):
     def see_also(self, connection: Connection) -> SafeString:
         account = {"account": connection.account_id}
         return links(
-            (_("E-mail domains"), "sso_domain", account),
+            (_("Email domains"), "sso_domain", account),
             (_("Members"), "accounts_membership", account),
             (_("Audit events"), "accounts_auditevent", account),
         )
@@ -198,7 +198,7 @@ class MembershipWithSSOAdmin(RowActionsMixin, MembershipAdmin):
             request, queryset, lambda each: subjects.unlink_member(membership=each, by=by, at=at)
         )
 
-    @admin.display(description=_("name at the provider"))
+    @admin.display(description=_("identity at the provider"))
     def name_at_provider(self, member: Membership) -> str:
         subject = subjects.subject_of(member)
         return subject.name_id if subject else "-"

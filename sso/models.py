@@ -42,24 +42,26 @@ class Connection(models.Model):
     name = WrittenField(_("name"), max_length=150, validators=[validate_line])
     # Empty until metadata are imported: the provider may need our addresses first.
     entity_id = models.CharField(_("entity ID of the provider"), max_length=1024, blank=True)
-    sso_url = models.URLField(_("address for signing in"), max_length=1024, blank=True)
-    slo_url = models.URLField(_("address for signing out"), max_length=1024, blank=True)
-    email_attribute = models.CharField(_("attribute for the e-mail"), max_length=255, blank=True)
+    sso_url = models.URLField(_("sign-in URL"), max_length=1024, blank=True)
+    slo_url = models.URLField(_("sign-out URL"), max_length=1024, blank=True)
+    email_attribute = models.CharField(_("email attribute"), max_length=255, blank=True)
     """Empty: the NameID, if its format says that it is an address."""
-    name_attribute = models.CharField(_("attribute for the name"), max_length=255, blank=True)
-    role_attribute = models.CharField(_("attribute for the role"), max_length=255, blank=True)
+    name_attribute = models.CharField(_("name attribute"), max_length=255, blank=True)
+    role_attribute = models.CharField(_("role attribute"), max_length=255, blank=True)
     """Empty: new members get the default role. Read at the first sign-in only."""
-    takes_new_people = models.BooleanField(_("takes new people"), default=False)
+    takes_new_people = models.BooleanField(_("accepts new users"), default=False)
     default_role = models.PositiveSmallIntegerField(
-        _("role of new people"), choices=Role, default=Role.USERS
+        _("role for new users"), choices=Role, default=Role.USERS
     )
     may_make_administrators = models.BooleanField(
-        _("may make Administrators"),
+        _("can make new users Administrators"),
         default=False,
-        help_text=_("Without it nobody new becomes an Administrator, whatever the provider says."),
+        help_text=_(
+            "Without this, no new user becomes an Administrator, whatever the provider says."
+        ),
     )
-    is_on = models.BooleanField(_("switched on"), default=False)
-    is_forced = models.BooleanField(_("forced"), default=False)
+    is_on = models.BooleanField(_("turned on"), default=False)
+    is_forced = models.BooleanField(_("single sign-on required"), default=False)
     """Whether members of its domains must sign in by SSO."""
     tested_at = models.DateTimeField(_("tested"), null=True, blank=True, editable=False)
     """When the last dry run with the present provider succeeded."""
@@ -170,9 +172,9 @@ class Domain(models.Model):
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="domains")
     name = models.CharField(_("domain"), max_length=253)
     """In lower case, in the ASCII form of IDNA."""
-    asked_at = models.DateTimeField(_("asked for"))
+    asked_at = models.DateTimeField(_("requested"))
     asked_by = models.ForeignKey(
-        Membership, models.PROTECT, related_name="+", verbose_name=_("asked for by")
+        Membership, models.PROTECT, related_name="+", verbose_name=_("requested by")
     )
     approved_at = models.DateTimeField(_("approved"), null=True, blank=True)
     approved_by = models.ForeignKey(
@@ -183,13 +185,13 @@ class Domain(models.Model):
         related_name="+",
         verbose_name=_("approved by"),
     )
-    refused_at = models.DateTimeField(_("refused"), null=True, blank=True)
+    refused_at = models.DateTimeField(_("rejected"), null=True, blank=True)
 
     objects = DomainQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("e-mail domain")
-        verbose_name_plural = _("e-mail domains")
+        verbose_name = _("email domain")
+        verbose_name_plural = _("email domains")
         constraints = [
             models.UniqueConstraint(
                 fields=["connection", "name"], name="domain_once_per_connection"

@@ -85,11 +85,21 @@ def _run(database: str, arguments: Sequence[str], environment: Mapping[str, str]
                 *arguments,
             ),
         ]
-        done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL
-        )
-        is_good = done.returncode == 0 or (bool(arguments) and done.returncode == NOTHING_SELECTED)
+        code = _wait_for(command, {**os.environ, **environment})
+        is_good = code == 0 or (bool(arguments) and code == NOTHING_SELECTED)
         return Outcome(database, is_good, _counts(report))
+
+
+def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The exit code. Who is told to stop, stops pytest as a person would, so that its workers end
+    what they have started."""
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL) as run:
+        try:
+            return run.wait()
+        except BaseException:
+            run.send_signal(signal.SIGINT)
+            run.wait()
+            raise
 
 
 def _counts(report: Path) -> str:

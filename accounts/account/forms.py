@@ -13,7 +13,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
         model = Account
         fields = ["name"]
         labels = {"name": _("Company name")}
-        error_messages = {"name": {"required": _("Enter the name of the company.")}}
+        error_messages = {"name": {"required": _("Enter the company name.")}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -37,7 +37,7 @@ def rename_account(*, account: Account, name: str, by: Actor, at: datetime) -> N
     """
     by = reauthorize(by, at)
     if not (by.is_operator or by.is_administrator_of(account.pk)):
-        raise PermissionDenied(_("Only Administrators change the company name."))
+        raise PermissionDenied(_("Only Administrators can change the company name."))
     _change_account(account, "name", name.strip(), kind="account.renamed", by=by, at=at)
 
 

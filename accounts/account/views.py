@@ -38,7 +38,7 @@ def account(request: MemberRequest) -> HttpResponse:
     current, at = Account.objects.get(pk=request.member.account_id), timezone.now()
     form = AccountForm(request.POST if request.method == "POST" else None, instance=current)
     if request.method == "POST" and not request.member.is_administrator:
-        raise PermissionDenied(_("Only Administrators change the company name."))
+        raise PermissionDenied(_("Only Administrators can change the company name."))
     if form.is_valid():
         name = form.cleaned_data["name"]
         account_services.rename_account(account=current, name=name, by=request.actor, at=at)
@@ -77,7 +77,7 @@ def leave(request: MemberRequest) -> HttpResponse:
         else:
             messages.success(
                 request,
-                _("You do not belong to %(name)s any more.") % {"name": member.account.name},
+                _("You no longer belong to %(name)s.") % {"name": member.account.name},
             )
             return redirect("accounts:profile")
     tokens = token_hooks.counts(member.account_id, at).get(member.pk, 0)
@@ -107,5 +107,5 @@ def new_account(request: HttpRequest) -> HttpResponse:
         form.add_error(None, str(refusal))
         return without_account(request, form, status=403)
     request.session[SESSION_KEY] = member.account_id
-    messages.success(request, _("The account is open. You are its first Administrator."))
+    messages.success(request, _("The account has been created. You are its first Administrator."))
     return redirect("apitokens:list", account_id=member.account_id)

@@ -121,11 +121,11 @@ class AccountAdmin(ListAdmin):
 
 class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     new_email = forms.CharField(
-        label=_("New e-mail"),
+        label=_("New email"),
         required=False,
         help_text=_(
-            "Empty: the address stays as it is. You vouch that the new one is the user's: no link "
-            "is sent there."
+            "Leave empty to keep the current address. Make sure that a new one belongs to the "
+            "user: no confirmation link is sent to it."
         ),
     )
     new_password = forms.CharField(
@@ -134,7 +134,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         strip=False,
         empty_value=None,
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
-        help_text=_("Empty: the password stays as it is, and a new user has none."),
+        help_text=_("Leave empty to keep the current password. A new user then has no password."),
     )
 
     class Meta:
@@ -148,7 +148,9 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         """The normalized address, if nobody has it; "" if it stays as it is."""
         email = self.cleaned_data["new_email"] and normal_email(self.cleaned_data["new_email"])
         if email and User.objects.filter(email=email).exists():
-            raise ValidationError(_("There is a user with this e-mail already."), code="unique")
+            raise ValidationError(
+                _("A user with this email address already exists."), code="unique"
+            )
         return str(email)
 
     def _post_clean(self) -> None:
@@ -228,7 +230,7 @@ class UserAdmin(ListAdmin):
     def see_also(self, user: User) -> SafeString:
         return links(
             (_("Memberships"), "accounts_membership", {"user__id__exact": user.pk}),
-            (_("What the user did"), "accounts_auditevent", {"user__id__exact": user.pk}),
+            (_("User activity"), "accounts_auditevent", {"user__id__exact": user.pk}),
         )
 
 
@@ -252,7 +254,9 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
         *("kind", "present_code", "user__email", "account__name"),
         *("subject_id__exact", "through_token__exact", "address__startswith"),
     ]
-    search_help_text = _("Event, e-mail, account, address, or the id of the subject or the token.")
+    search_help_text = _(
+        "Search by event, email, account, IP address, or the ID of the subject or token."
+    )
     ordering = ["-at", "-pk"]
 
     @admin.display(description=_("time"), ordering="at")
@@ -271,11 +275,11 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
     def code(self, event: AuditEvent) -> str:
         return labels.present_code(event.kind)
 
-    @admin.display(description=_("about"))
+    @admin.display(description=_("Subject"))
     def subject(self, event: AuditEvent) -> str:
         return f"{event.subject_type} {event.subject_id}" if event.subject_id else "-"
 
-    @admin.display(description=_("through"), ordering="through")
+    @admin.display(description=_("via"), ordering="through")
     def entry_point(self, event: AuditEvent) -> str:
         if event.through_token is None:
             return event.through

@@ -156,7 +156,7 @@ class RemovedFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        return [("present", _("Present")), ("removed", _("Removed"))]
+        return [("present", _("Active")), ("removed", _("Removed"))]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Membership]
@@ -171,7 +171,7 @@ class InvitationFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        return [("open", _("Open")), ("accepted", _("Accepted")), ("withdrawn", _("Withdrawn"))]
+        return [("open", _("Pending")), ("accepted", _("Accepted")), ("withdrawn", _("Withdrawn"))]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Invitation]

@@ -29,18 +29,18 @@ class MailAdmin(ReadOnlyAdminMixin, ListAdmin):
     lookups = {"state__exact": is_text, "was_in_doubt__exact": is_text, "kind": is_text}
     list_select_related = ["user", "account"]
     search_fields = ["user__email", "account__name", "reason"]
-    search_help_text = _("E-mail, account, or words of the reason.")
+    search_help_text = _("Search by email, account, or text in the reason.")
     ordering = ["-created_at", "-pk"]
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, mail: Mail) -> str:
         return moment(mail.created_at)
 
-    @admin.display(description=_("next try"), ordering="next_try_at")
+    @admin.display(description=_("next attempt"), ordering="next_try_at")
     def next_try(self, mail: Mail) -> str:
         return moment(mail.next_try_at) if mail.is_open else "-"
 
-    @admin.display(description=_("give up after"))
+    @admin.display(description=_("retry until"))
     def give_up(self, mail: Mail) -> str:
         return moment(mail.give_up_at)
 
@@ -48,16 +48,16 @@ class MailAdmin(ReadOnlyAdminMixin, ListAdmin):
     def sent(self, mail: Mail) -> str:
         return moment(mail.sent_at)
 
-    @admin.action(permissions=["view"], description=_("Try the selected mails again"))
+    @admin.action(permissions=["view"], description=_("Resend selected emails"))
     def try_again(self, request: HttpRequest, queryset: QuerySet[Mail]) -> None:
         """Retry the selected mails that are held or given up; the others stay as they are."""
         by, at = operator_of(request), timezone.now()
         number = sum(mail_policy.retry_mail(mail=mail, by=by, at=at) for mail in queryset)
         if number == 0:
-            words = _t("Only mails that are held or given up can be tried again.")
+            words = _t("Only emails that are on hold or have failed can be resent.")
             self.message_user(request, words, messages.WARNING)
             return
         words = ngettext(
-            "%(number)d mail will be tried again.", "%(number)d mails will be tried again.", number
+            "%(number)d email will be resent.", "%(number)d emails will be resent.", number
         )
         self.message_user(request, words % {"number": number}, messages.SUCCESS)

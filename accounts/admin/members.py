@@ -64,12 +64,12 @@ class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
     remove = forms.BooleanField(
         label=_("Remove from the account"),
         required=False,
-        help_text=_("The row stays, because API tokens name it as their issuer."),
+        help_text=_("The record is kept because API tokens refer to it as their issuer."),
     )
     delete_tokens = forms.BooleanField(
-        label=_("And delete the active API tokens of this user in the account"),
+        label=_("Also delete this user's active API tokens in the account"),
         required=False,
-        help_text=_("Without it, a user with active tokens cannot be removed."),
+        help_text=_("Otherwise a user with active tokens can't be removed."),
     )
 
     class Meta:
@@ -139,7 +139,7 @@ class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, ServiceAdmin):
 
     form = InvitationForm
     actions = ["send_again", "withdraw"]
-    unchanged_message = _("It was open no more.")
+    unchanged_message = _("The invitation was no longer open.")
     raw_id_fields = ["account"]
     list_display = ["email", "account", "role", "inviter", "sent", "valid_until", "state"]
     list_filter = [InvitationFilter, "role", AccountFilter]
@@ -169,14 +169,14 @@ class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, ServiceAdmin):
             at=timezone.now(),
         ).pk
 
-    @admin.action(permissions=["add"], description=_("Send the selected invitations again"))
+    @admin.action(permissions=["add"], description=_("Resend selected invitations"))
     def send_again(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
             request, queryset, lambda each: invitations.send_again(invitation=each, by=by, at=at)
         )
 
-    @admin.action(permissions=["add"], description=_("Withdraw the selected invitations"))
+    @admin.action(permissions=["add"], description=_("Withdraw selected invitations"))
     def withdraw(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
@@ -205,4 +205,4 @@ class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, ServiceAdmin):
             return _t("Accepted")
         if invitation.withdrawn_at:
             return _t("Withdrawn")
-        return _t("Too late") if invitation.is_late(timezone.now()) else _t("Open")
+        return _t("Expired") if invitation.is_late(timezone.now()) else _t("Pending")

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 class RowActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Calls a service for each selected row, and shows the outcome of each as a message."""
 
-    unchanged_message: str | Promise = _("Nothing was to be done.")
+    unchanged_message: str | Promise = _("No change was needed.")
     """For rows for which the service returns False."""
 
     def call_for_each(

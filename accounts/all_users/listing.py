@@ -76,10 +76,10 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         label=_("Role"), choices=Role.choices, empty_label=_("All roles")
     )
     signs_in_by = django_filters.ChoiceFilter(
-        label=_("Signs in by"),
+        label=_("Sign-in method"),
         choices=SIGN_IN_CHOICES,
         method="filter_signs_in_by",
-        empty_label=_("Any way"),
+        empty_label=_("Any"),
     )
 
     def __init__(self, query: QueryDict, *, actor: Actor) -> None:

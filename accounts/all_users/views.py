@@ -34,7 +34,7 @@ def administrators_only(view: View[P]) -> View[P]:
     @wraps(view)
     def guarded(request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.actor.is_administrator_of(request.member.account_id):
-            raise PermissionDenied(_("Only Administrators manage the users of the account."))
+            raise PermissionDenied(_("Only Administrators can manage the account's users."))
         return view(request, *args, **kwargs)
 
     return guarded
@@ -61,7 +61,7 @@ def invite(request: MemberRequest) -> HttpResponse:
     if form.is_valid() and _is_invited(request, form):
         messages.success(
             request,
-            _("An invitation is on its way to %(email)s. Its link is good for 24 hours.")
+            _("An invitation has been sent to %(email)s. The link is valid for 24 hours.")
             % {"email": form.cleaned_data["email"]},
         )
         return redirect("accounts:people", account_id=request.member.account_id)
@@ -81,7 +81,7 @@ def send_again(request: MemberRequest, pk: int) -> HttpResponse:
     else:
         messages.success(
             request,
-            _("The invitation was sent to %(email)s again. The older link no longer works.")
+            _("The invitation has been resent to %(email)s. The previous link no longer works.")
             % {"email": invitation.email},
         )
     return redirect("accounts:people", account_id=request.member.account_id)
@@ -94,7 +94,7 @@ def withdraw(request: MemberRequest, pk: int) -> HttpResponse:
     invitation = get_object_or_404(all_users.invitations_of(request.actor), pk=_clamped(pk))
     if invitations.withdraw(invitation=invitation, by=request.actor, at=timezone.now()):
         messages.success(
-            request, _("The invitation of %(email)s was withdrawn.") % {"email": invitation.email}
+            request, _("The invitation for %(email)s was withdrawn.") % {"email": invitation.email}
         )
     return redirect("accounts:people", account_id=request.member.account_id)
 
@@ -111,7 +111,7 @@ def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
     if form.is_valid() and _is_changed(request, member, form):
         messages.success(
             request,
-            _("%(name)s has the role %(role)s now.")
+            _("%(name)s now has the role %(role)s.")
             % {"name": member.user.get_full_name(), "role": member.held_role.label},
         )
         return redirect("accounts:people", account_id=request.member.account_id)

@@ -34,11 +34,11 @@ from accounts.text.passwords import LONGEST_PASSWORD
 
 
 class CredentialsSerializer(serializers.Serializer[None]):
-    username = TextField(max_length=254, help_text="Your e-mail address.")
+    username = TextField(max_length=254, help_text="Your email address.")
     password = TextField(
         max_length=LONGEST_PASSWORD,
         trim_whitespace=False,
-        help_text="As you type it at the portal.",
+        help_text="As entered in the portal.",
     )
     one_time_password = TextField(
         max_length=64,
@@ -46,13 +46,18 @@ class CredentialsSerializer(serializers.Serializer[None]):
         allow_blank=True,
         allow_null=True,
         default="",
-        help_text="With two factors: a code of your authenticator app, or a recovery code.",
+        help_text=(
+            "With two-factor authentication: a code from your authenticator app, or a "
+            "recovery code."
+        ),
     )
 
 
 class RefreshSerializer(serializers.Serializer[None]):
     refresh = TextField(required=False, help_text="The refresh token of the latest pair.")
-    token = TextField(required=False, help_text="The same, as older clients call it.")
+    token = TextField(
+        required=False, help_text=("The same call under the path used by older clients.")
+    )
 
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
         if not attrs:
@@ -61,25 +66,28 @@ class RefreshSerializer(serializers.Serializer[None]):
 
 
 class PairSerializer(serializers.Serializer[Pair]):
-    access = serializers.CharField(help_text="Good for an hour.")
-    refresh = serializers.CharField(help_text="Good for a day, and once.")
+    access = serializers.CharField(help_text="Valid for an hour.")
+    refresh = serializers.CharField(help_text="Valid for a day; can be used once.")
 
 
-NO_REFRESH = refusal("A refresh token that is not good, or was used", message=authentication.ENDED)
+NO_REFRESH = refusal(
+    "The refresh token is invalid or has already been used", message=authentication.ENDED
+)
 
 
 @extend_schema(
     operation_id="sign_in",
     summary="Sign in",
-    description="A pair of tokens for the first of your accounts. Send the access token in "
-    "the header Authorization: Bearer <access token>, wherever an API token would do. Both end at "
-    "once when your password changes, or when you are removed from the account.",
+    description="A pair of tokens for the first of your accounts. Send the access token in the "
+    "header Authorization: Bearer <access token>, wherever an API token would work. "
+    "Both are revoked immediately when your password changes or you are removed from "
+    "the account.",
     tags=[AUTHORIZATION],
     auth=[],
     request=CredentialsSerializer,
     examples=[
         example(
-            "Signing in",
+            "Sign-in",
             {
                 "username": "maria@example.com",
                 "password": "swim marble tuesday copper",
@@ -90,7 +98,7 @@ NO_REFRESH = refusal("A refresh token that is not good, or was used", message=au
     responses={
         200: answer(PairSerializer, "A pair of tokens", PAIR),
         400: invalid(
-            "Wrong credentials, or a code is wanted",
+            "Wrong credentials, or a one-time code is required",
             errors=["No active account found with the given credentials."],
         ),
         429: TOO_MANY,
@@ -118,8 +126,8 @@ def login(request: Request) -> Response:
 @extend_schema(
     operation_id="refresh_tokens",
     summary="Refresh my tokens",
-    description="A new pair for a refresh token. Each works once: if one comes a second time "
-    "somebody has copied it, and everything that followed from its sign-in ends.",
+    description="Exchanges a refresh token for a new pair. Each works once: if one is used "
+    "twice, it may have been copied, and all tokens from that sign-in are revoked.",
     tags=[AUTHORIZATION],
     auth=[],
     request=RefreshSerializer,
@@ -150,8 +158,8 @@ def refresh(request: Request) -> Response:
 @extend_schema(
     operation_id="sign_in_to_account",
     summary="Change to another account",
-    description="A pair of tokens for another account of yours. Works with an access token, and "
-    "not with an API token, which stays in its account.",
+    description="A pair of tokens for another of your accounts. Works with an access token, but "
+    "not with an API token, which belongs to one account.",
     tags=[AUTHORIZATION],
     auth=[{"Bearer": []}],  # type: ignore[list-item]  # copied as it is; the hint is wrong
     parameters=[ACCOUNT_ID],
@@ -159,8 +167,8 @@ def refresh(request: Request) -> Response:
         200: answer(PairSerializer, "A pair of tokens", PAIR),
         401: UNAUTHENTICATED,
         403: refusal(
-            "Asked with an API token, or your account uses single sign-on only",
-            message="Only short-lived tokens can be exchanged for another account.",
+            "Called with an API token, or your account allows only single sign-on",
+            message="Only short-lived tokens can be exchanged for tokens of another account.",
         ),
         404: NO_ACCOUNT,
     },

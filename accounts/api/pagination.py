@@ -36,12 +36,12 @@ LIMIT_PARAMETER, OFFSET_PARAMETER = (
     OpenApiParameter(
         "limit",
         or_empty({"type": "integer", "minimum": 1, "maximum": HIGHEST}),
-        description=f"How many at the most; never above {HIGHEST_LIMIT}, and {LIMIT} if not said.",
+        description=f"Maximum number of results, up to {HIGHEST_LIMIT}. Default: {LIMIT}.",
     ),
     OpenApiParameter(
         "offset",
         or_empty({"type": "integer", "minimum": 0, "maximum": HIGHEST}),
-        description="How many to leave out at the beginning.",
+        description="Number of results to skip.",
     ),
 )
 

@@ -12,7 +12,7 @@ from accounts.throttling.rate_limits import TooManyTries
 BAD_REQUEST = "The request is not valid: see errors."
 FORBIDDEN = "You do not have permission to perform this action."
 HTTPS_REQUIRED = (
-    "Use https: over plain http everybody on the way can read your token. Replace it now."
+    "Use https: over plain http, anyone along the way can read your token. Replace it now."
 )
 MISSING = "Authentication credentials were not provided."
 TOO_MANY = "Too many requests."
@@ -26,11 +26,11 @@ def throttled_body(too_many: process_counters.TooMany) -> dict[str, str]:
 class TooMany(exceptions.Throttled):
     """429 with `Retry-After`."""
 
-    extra_detail_singular = "The next is welcome in {wait} second."
-    extra_detail_plural = "The next is welcome in {wait} seconds."
+    extra_detail_singular = "Try again in {wait} second."
+    extra_detail_plural = "Try again in {wait} seconds."
 
     def __init__(self, limit: TooManyTries) -> None:
-        super().__init__(wait=limit.retry_after, detail="Too many tries.")
+        super().__init__(wait=limit.retry_after, detail="Too many attempts.")
 
 
 class Busy(exceptions.APIException):

@@ -14,8 +14,9 @@ PEOPLE, AUTHORIZATION = "Account and users", "Standard authorization"
 
 ERROR: dict[str, Any] = {
     "type": "object",
-    "description": "A refusal. `code` is stable; `hint` says what to do. `errors` comes with a "
-    "400, nested like the request; what is about no field stands under `errors` in it.",
+    "description": "An error. `code` is stable; `hint` says what to do. `errors` comes with a "
+    "400, nested like the request; errors that belong to no field are listed "
+    "under `errors` in it.",
     "required": ["message"],
     "properties": {
         "message": {"type": "string"},
@@ -52,26 +53,26 @@ def invalid(description: str, **errors: Any) -> OpenApiResponse:
 
 
 UNAUTHENTICATED = refusal(
-    "No token, or one that is not good",
+    "Missing or invalid token",
     message="Bad permanent token",
     code="unknown",
-    hint="There is no such API token.",
+    hint="This API token doesn't exist.",
 )
 TOO_MANY = refusal(
-    "Too many tries, see the header Retry-After",
-    message="Too many tries. The next is welcome in 42 seconds.",
+    "Too many attempts; see the Retry-After header",
+    message="Too many attempts. Try again in 42 seconds.",
 )
 TOO_BUSY = refusal(
-    "Too many people sign in at this moment, see the header Retry-After",
-    message="Too many people sign in at this moment. Try again in a second.",
+    "Too many people are signing in right now; see the Retry-After header",
+    message="Too many people are signing in right now. Try again in a second.",
 )
 NO_ACCOUNT = refusal("Not your account", message="Account not found.")
-NO_USER = refusal("No such user, or not yours to see", message="User not found.")
+NO_USER = refusal("No such user, or you may not see them", message="User not found.")
 
 ACCOUNT_ID = OpenApiParameter(
-    "client_id", int, OpenApiParameter.PATH, description="Your account's id: see Get my account."
+    "client_id", int, OpenApiParameter.PATH, description="Your account's ID: see Get my account."
 )
-USER_ID = OpenApiParameter("user_id", int, OpenApiParameter.PATH, description="The user's id.")
+USER_ID = OpenApiParameter("user_id", int, OpenApiParameter.PATH, description="The user's ID.")
 
 USER: dict[str, Any] = {
     "id": 612402195,

@@ -147,7 +147,7 @@ def role_request_schema() -> dict[str, Any]:
     ]
     return {
         "type": "object",
-        "description": "A role: `id`, `name` or both, if they mean the same one.",
+        "description": "A role: `id`, `name`, or both if they refer to the same role.",
         "anyOf": pairs,
     }
 
@@ -202,8 +202,8 @@ class AccountRoleSerializer(serializers.Serializer[Membership]):
 class UserSerializer(serializers.Serializer[Membership]):
     """A user as a member of one account.
 
-    `activated` is false for an address that was not confirmed, and for somebody who was invited and
-    has not accepted yet.
+    `activated` is false for an address that wasn't confirmed, and for someone who was invited but
+    hasn't accepted yet.
     """
 
     id = serializers.IntegerField(source="user.pk")
@@ -218,7 +218,9 @@ class UserSerializer(serializers.Serializer[Membership]):
     groups = serializers.SerializerMethodField()
     activated = serializers.BooleanField(source="is_confirmed")
     sso_auth = serializers.SerializerMethodField(
-        help_text="Whether the user has come through the account's identity provider, or has to."
+        help_text=(
+            "Whether the user has signed in through the account's identity provider, or has to."
+        )
     )
     two_fa = serializers.BooleanField(source="has_two_factors")
     auth_types = serializers.SerializerMethodField(help_text="How the user signs in.")
@@ -245,7 +247,7 @@ class UserSerializer(serializers.Serializer[Membership]):
 
 
 class UserAndAccountsSerializer(UserSerializer):
-    """A user, with those of their accounts that the caller may know of."""
+    """A user, with those of their accounts that the caller can see."""
 
     # These are what the context's `memberships` names, or the one account that both are in.
 
@@ -267,18 +269,18 @@ class UserPageSerializer(serializers.Serializer[Any]):
 
 
 class ChangedUserSerializer(serializers.Serializer[Any]):
-    """What a user changes about themselves; what is left out stays as it is."""
+    """Changes to the user's own profile; omitted fields stay the same."""
 
     auth_types = serializers.ListField(
         child=ChoiceField(AUTH_TYPES),
         required=False,
         max_length=len(AUTH_TYPES),
-        help_text="Follows from how you sign in: it can be sent as it is, and not be changed.",
+        help_text="Depends on how you sign in. It may be sent unchanged but can't be changed.",
     )
     email = EmailField(
         required=False,
         max_length=254,
-        help_text="Another address is asked to confirm first, and yours stays until then.",
+        help_text="A new address must be confirmed first; until then the current one stays in use.",
     )
     lang = ChoiceField(Language.values, required=False)
     name = TextField(
@@ -290,11 +292,11 @@ class ChangedUserSerializer(serializers.Serializer[Any]):
 
 
 class InvitationSerializer(serializers.Serializer[Any]):
-    """Who is invited, and to what."""
+    """The person to invite, and their role."""
 
-    client_id = IdField(help_text="Your account's id.")
+    client_id = IdField(help_text="Your account's ID.")
     email = EmailField(max_length=254)
-    user_role = RoleField(help_text="Equal to or lower than yours, by id or name.")
+    user_role = RoleField(help_text="Equal to or lower than yours, by ID or name.")
     lang = ChoiceField(Language.values, required=False, default=Language.ENGLISH.value)
     name = TextField(
         max_length=150,
@@ -318,7 +320,7 @@ class UserRoleSerializer(serializers.Serializer[Any]):
 
 
 class SignInSerializer(serializers.Serializer[AuditEvent]):
-    """One try to sign in, good or not."""
+    """One attempt to sign in, successful or not."""
 
     id = serializers.IntegerField(source="pk")
     login_at = serializers.DateTimeField(source="at", default_timezone=UTC)
@@ -351,7 +353,7 @@ class SignInPageSerializer(serializers.Serializer[Any]):
 
 
 class AccountSerializer(serializers.Serializer[Account]):
-    """The caller's account. The portal sells nothing: what is about services is empty."""
+    """The caller's account. The portal sells nothing: fields about services are empty."""
 
     # Context: `member` (who asks), `members` (of the account), `visible` (whom they may see).
 

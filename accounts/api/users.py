@@ -59,17 +59,18 @@ class AlreadyInvited(exceptions.ValidationError):
         super().__init__([f"User {user} has already been invited to client {account}"])
 
 
-FORBIDDEN = refusal("Not yours to do", message="You do not have permission to perform this action.")
+FORBIDDEN = refusal("Not permitted", message="You do not have permission to perform this action.")
 FIELDS = {"language": "lang", "role": "user_role"}
-NOT_ACCEPTED = "The user has not accepted the invitation yet. Remove it, and invite them again."
+NOT_ACCEPTED = "The user hasn't accepted the invitation yet. Remove it, and invite them again."
 
 
 @extend_schema(
     operation_id="list_users",
     summary="List users",
-    description="Administrators get all users of the account, and after them those who were "
-    "invited and have not accepted yet (activated is false); others themselves. With limit or "
-    "offset the answer is one page; without, an array of everybody.",
+    description="Administrators get all users of the account, followed by those who were invited "
+    "but haven't accepted yet (activated is false); other users get only themselves. "
+    "With limit or offset, the response is one page; without, an array of all of "
+    "them.",
     tags=[PEOPLE],
     parameters=[LIMIT_PARAMETER, OFFSET_PARAMETER],
     responses={
@@ -80,13 +81,13 @@ NOT_ACCEPTED = "The user has not accepted the invitation yet. Remove it, and inv
                 resource_type_field_name=None,
                 many=False,
             ),
-            "The users, by the time they joined",
+            "The users, in the order they joined",
             [
                 OpenApiExample("Without limit and offset", [USER], response_only=True),
                 OpenApiExample("With limit or offset", USERS, response_only=True),
             ],
         ),
-        400: invalid("A limit that makes no sense", limit=["A valid integer is required."]),
+        400: invalid("Invalid limit", limit=["A valid integer is required."]),
         401: UNAUTHENTICATED,
     },
 )
@@ -109,7 +110,7 @@ def users(request: Request) -> Response:
     methods=["GET"],
     operation_id="get_user",
     summary="Get a user",
-    description="A user of the account, or somebody who was invited to it.",
+    description="A user of the account, or someone invited to it.",
     tags=[PEOPLE],
     parameters=[USER_ID],
     responses={
@@ -122,18 +123,17 @@ def users(request: Request) -> Response:
     methods=["PATCH"],
     operation_id="update_user",
     summary="Change my profile",
-    description="Everybody changes their own, and Administrators nobody else's: a user may belong "
-    "to other accounts, too. Another e-mail address has to be confirmed with a link that is sent "
-    "there. It can be asked for with an access token only, within 5 minutes of signing in.",
+    description="You can change only your own profile, even as an Administrator: a user may also "
+    "belong to other accounts. A new email address must be confirmed with a link "
+    "that is sent to it. It can be requested only with an access token, within 5 "
+    "minutes of signing in.",
     tags=[PEOPLE],
     parameters=[USER_ID],
     request=ChangedUserSerializer,
     examples=[example("A name", {"name": "Maria Okafor", "phone": "+49 30 901820", "lang": "de"})],
     responses={
-        200: answer(UserAndAccountsSerializer, "You, as you are now", USER),
-        400: invalid(
-            "Something in the request is not valid", lang=["Choose one of: en, de, ru, zh, az."]
-        ),
+        200: answer(UserAndAccountsSerializer, "Your user, as updated", USER),
+        400: invalid("The request is invalid", lang=["Choose one of: en, de, ru, zh, az."]),
         401: UNAUTHENTICATED,
         403: FORBIDDEN,
         404: NO_USER,
@@ -156,7 +156,7 @@ def user(request: Request, user_id: int) -> Response:
 @extend_schema(
     operation_id="invite_user",
     summary="Invite a user",
-    description="Sends an invitation with a link that is good for 24 hours. For Administrators.",
+    description="Sends an invitation with a link that is valid for 24 hours. For Administrators.",
     tags=[PEOPLE],
     request=InvitationSerializer,
     examples=[
@@ -174,7 +174,7 @@ def user(request: Request, user_id: int) -> Response:
     responses={
         200: answer(InvitedSerializer, "Invited", {"status": "sent", "user_id": 612402195}),
         400: invalid(
-            "Something in the request is not valid; nobody was invited",
+            "The request is invalid; no one was invited",
             errors=["User 612402195 has already been invited to client 1"],
         ),
         401: UNAUTHENTICATED,
@@ -210,18 +210,18 @@ def invite_user(request: Request) -> Response:
     methods=["PUT"],
     operation_id="change_user_role",
     summary="Change a user's role",
-    description="For Administrators. Nobody gets a role below that of an active API token they "
-    "issued.",
+    description="For Administrators. A user can't get a role lower than that of an active API "
+    "token they issued.",
     tags=[PEOPLE],
     parameters=[ACCOUNT_ID, USER_ID],
     request=UserRoleSerializer,
-    examples=[example("Another role", {"user_role": {"id": 5, "name": "Engineers"}})],
+    examples=[example("A different role", {"user_role": {"id": 5, "name": "Engineers"}})],
     responses={
         204: OpenApiResponse(description="Changed"),
-        400: invalid("No role, or none of the five", user_role=["Invalid role: Root"]),
+        400: invalid("Missing or unknown role", user_role=["Invalid role: Root"]),
         401: UNAUTHENTICATED,
         403: refusal(
-            "Not possible now, or not yours to do",
+            "Not possible in the current state, or not permitted",
             message="The specified user has issued a token with a higher role. "
             "Try using another role.",
         ),
@@ -240,7 +240,7 @@ def invite_user(request: Request) -> Response:
         204: OpenApiResponse(description="Removed"),
         401: UNAUTHENTICATED,
         403: refusal(
-            "Not possible now, or not yours to do",
+            "Not possible in the current state, or not permitted",
             message="You can't remove the user as they have active tokens",
         ),
         404: NO_USER,
@@ -347,5 +347,5 @@ def _request_email_change(user: User, email: str | None, *, by: Actor, at: datet
 
 def _refuse_other_auth_types(asked: list[str] | None, member: Membership) -> None:
     if asked is not None and set(asked) != set(auth_types_of(member)):
-        sentence = "How you sign in follows from what you have set up in the portal."
+        sentence = "How you sign in depends on what you have set up in the portal."
         raise exceptions.ValidationError({"auth_types": [sentence]})

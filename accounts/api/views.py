@@ -46,8 +46,8 @@ def caller(request: Request) -> Membership:
 @extend_schema(
     operation_id="get_account",
     summary="Get my account",
-    description="Facts of the account that you work in. Administrators also get all "
-    "its users, others themselves.",
+    description="Details of your current account. Administrators also get all its users; others "
+    "get only themselves.",
     tags=[PEOPLE],
     responses={200: OpenApiResponse(AccountSerializer, "Your account"), 401: UNAUTHENTICATED},
 )
@@ -63,8 +63,8 @@ def my_account(request: Request) -> Response:
 @extend_schema(
     operation_id="get_current_user",
     summary="Get myself",
-    description="You, in your account. With an access token also your other accounts, which an API "
-    "token knows nothing of.",
+    description="Your user in the current account. With an access token, also your other "
+    "accounts, which an API token can't see.",
     tags=[PEOPLE],
     responses={200: answer(UserAndAccountsSerializer, "You", USER), 401: UNAUTHENTICATED},
 )
@@ -77,13 +77,13 @@ def my_user(request: Request) -> Response:
 @extend_schema(
     operation_id="list_sign_ins",
     summary="List sign-ins",
-    description="Sign-ins and refused tries, newest first. Administrators see those of the "
-    "account's users, others their own.",
+    description="Successful and rejected sign-ins, newest first. Administrators see those of all "
+    "the account's users; others see only their own.",
     tags=[PEOPLE],
     parameters=[LIMIT_PARAMETER, OFFSET_PARAMETER],
     responses={
         200: answer(SignInPageSerializer, "The sign-ins, newest first", SIGN_INS),
-        400: invalid("A limit that makes no sense", limit=["A valid integer is required."]),
+        400: invalid("Invalid limit", limit=["A valid integer is required."]),
         401: UNAUTHENTICATED,
     },
 )

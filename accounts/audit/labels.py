@@ -18,62 +18,62 @@ class Group(NamedTuple):
 
 GROUPS: list[Group] = [
     Group(
-        _("Signing in"),
+        _("Sign-in"),
         {
             "sign_in.succeeded": _("Signed in"),
-            "sign_in.refused": _("Sign-in refused"),
+            "sign_in.refused": _("Sign-in rejected"),
             "sign_out": _("Signed out"),
             "session.ended": _("Session ended"),
             "jwt.issued": _("Signed in through the API"),
-            "jwt.reused": _("Refresh token used twice: its sign-in was ended"),
+            "jwt.reused": _("Refresh token reused: session revoked"),
         },
     ),
     Group(
-        _("People and roles"),
+        _("Users and roles"),
         {
             "member.added": _("User added to the account"),
             "member.role_changed": _("Role changed"),
             "member.removed": _("User removed from the account"),
             "member.left": _("User left the account"),
-            "member.tokens_suspended": _("API tokens of a user suspended"),
-            "member.tokens_resumed": _("API tokens of a user work again"),
+            "member.tokens_suspended": _("User's API tokens suspended"),
+            "member.tokens_resumed": _("User's API tokens reinstated"),
             "invitation.sent": _("Invitation sent"),
-            "invitation.sent_again": _("Invitation sent again"),
+            "invitation.sent_again": _("Invitation resent"),
             "invitation.withdrawn": _("Invitation withdrawn"),
             "invitation.accepted": _("Invitation accepted"),
-            "invitation.refused": _("Invitation refused"),
+            "invitation.refused": _("Invitation rejected"),
         },
     ),
     Group(
         _("Profile and security"),
         {
             "profile.changed": _("Profile changed"),
-            "email.change_requested": _("Change of e-mail asked for"),
-            "email.changed": _("E-mail changed"),
-            "email.confirmed": _("E-mail confirmed"),
-            "password.reset_requested": _("Password reset asked for"),
+            "email.change_requested": _("Email change requested"),
+            "email.changed": _("Email changed"),
+            "email.confirmed": _("Email confirmed"),
+            "password.reset_requested": _("Password reset requested"),
             "user.password_set": _("Password set"),
             "two_factor.added": _("Second factor added"),
             "two_factor.removed": _("Second factor removed"),
-            "two_factor.codes_renewed": _("Recovery codes renewed"),
-            "mfa.disabled": _("Two-factor sign-in switched off"),
+            "two_factor.codes_renewed": _("Recovery codes regenerated"),
+            "mfa.disabled": _("Two-factor authentication turned off"),
             "user.signed_up": _("User signed up"),
             "user.sign_up_discarded": _("Unconfirmed sign-up discarded"),
             "user.created": _("User created"),
-            "user.deactivated": _("User switched off"),
-            "user.reactivated": _("User switched on again"),
+            "user.deactivated": _("User deactivated"),
+            "user.reactivated": _("User reactivated"),
             "user.made_operator": _("User made an operator"),
         },
     ),
     Group(
         _("Account"),
         {
-            "account.opened": _("Account opened"),
+            "account.opened": _("Account created"),
             "account.renamed": _("Account renamed"),
             "account.limit_changed": _("Token limit changed"),
             "account.closed": _("Account closed"),
-            "account.reopened": _("Account opened again"),
-            "mail.retried": _("Mail sent once more"),
+            "account.reopened": _("Account reopened"),
+            "mail.retried": _("Email resent"),
             "audit.pruned": _("Old audit events deleted"),
         },
     ),
@@ -93,12 +93,12 @@ written, and are shown, filtered and exported under the present one."""
 
 DETAILS: dict[str, Words] = {
     "account_name": _("Account"),
-    "after": _("Now"),
-    "auth_type": _("With"),
+    "after": _("After"),
+    "auth_type": _("Method"),
     "before": _("Before"),
     "code": _("Reason"),
-    "count": _("Number"),
-    "email": _("E-mail"),
+    "count": _("Count"),
+    "email": _("Email"),
     "expires_at": _("Expiration"),
     "factor": _("Second factor"),
     "is_first_use": _("First use"),
@@ -107,8 +107,8 @@ DETAILS: dict[str, Words] = {
     "of": _("Where"),
     "role": _("Role"),
     "second_factor": _("Second factor"),
-    "user_agent": _("Browser or program"),
-    "why": _("In detail"),
+    "user_agent": _("Browser or client"),
+    "why": _("Details"),
 }
 
 _FACTORS: dict[str, Words] = {
@@ -121,7 +121,7 @@ VALUES: dict[str, dict[str, Words]] = {
     "auth_type": {
         "password": _("Password"),
         "passkey": _("Passkey"),
-        "jwt": _("Password, through the API"),
+        "jwt": _("Password (API)"),
         "sso": _("Single sign-on"),
     },
     "factor": _FACTORS,
@@ -131,23 +131,23 @@ VALUES: dict[str, dict[str, Words]] = {
 
 CODES: dict[str, dict[str, Words]] = {
     "sign_in.refused": {
-        "bad_credentials": _("Wrong e-mail or password"),
-        "one_time_password": _("No code, or a wrong one"),
-        "sso_forced": _("Has to sign in through the identity provider"),
+        "bad_credentials": _("Wrong email or password"),
+        "one_time_password": _("Missing or incorrect code"),
+        "sso_forced": _("Must sign in through the identity provider"),
     },
     "user.sign_up_discarded": {
-        "late": _("Nobody confirmed the address in time"),
-        "vouched_for": _("A person with this address signed in by single sign-on"),
+        "late": _("The address wasn't confirmed in time"),
+        "vouched_for": _("A person with this address signed in through single sign-on"),
     },
     "invitation.refused": {
         "too_many_invitations": _("Too many invitations within 24 hours"),
-        "used": _("Accepted already"),
+        "used": _("Already accepted"),
         "withdrawn": _("Withdrawn"),
-        "replaced": _("Link of an older mail"),
-        "late": _("Opened after its 24 hours"),
-        "inviter_left": _("Whoever sent it is no Administrator any more"),
+        "replaced": _("Link from an older email"),
+        "late": _("Opened after the link had expired"),
+        "inviter_left": _("The sender is no longer an Administrator"),
         "closed": _("The account is closed"),
-        "other_person": _("Opened by somebody else who is signed in"),
+        "other_person": _("Opened while signed in as another user"),
     },
 }
 """Names of reasons, by the kind of event."""
@@ -155,9 +155,9 @@ CODES: dict[str, dict[str, Words]] = {
 ENTRY_POINTS: dict[str, Words] = {
     "portal": _("Portal"),
     "api": _("API"),
-    "admin": _("Operators' pages"),
+    "admin": _("Operator pages"),
     "command": _("Command line"),
-    "system": _("By itself"),
+    "system": _("System"),
 }
 
 

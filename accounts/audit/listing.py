@@ -56,11 +56,11 @@ class AuditFilter(forms.Form):
         queryset=Membership.objects.none(),
         to_field_name="user_id",
         required=False,
-        empty_label=_("Everybody"),
+        empty_label=_("Everyone"),
     )
     kind = EventField(label=_("Event"), required=False)
     since = DayField(label=_("From"), required=False)
-    until = DayField(label=_("Up to"), required=False)
+    until = DayField(label=_("To"), required=False)
     token = forms.CharField(
         label=_("API token"),
         required=False,
@@ -95,7 +95,7 @@ class AuditFilter(forms.Form):
         cleaned: dict[str, Any] = super().clean() or {}
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and since > until:
-            self.add_error("until", _("Choose a day that is not before the first."))
+            self.add_error("until", _("Choose an end date on or after the start date."))
         return cleaned
 
     def events(self) -> AuditEventQuerySet:

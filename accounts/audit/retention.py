@@ -31,7 +31,7 @@ def prune(*, before: datetime, by: Actor, at: datetime) -> int:
     by = operators_only(by, at)
     if before > at - SHORTEST_KEPT:
         raise ValidationError(
-            _("Events of the last %(days)d days stay. Choose an earlier day."),
+            _("Events from the last %(days)d days must be kept. Choose an earlier date."),
             code="too_recent",
             params={"days": SHORTEST_KEPT.days},
         )

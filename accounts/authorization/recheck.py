@@ -45,14 +45,14 @@ def present(member: Membership) -> Membership:
     """Read the member again. Raises `PermissionDenied` if they are none any more."""
     found = Membership.objects.present().select_related("user", "account").filter(pk=member.pk)
     if (membership := found.first()) is None:
-        raise PermissionDenied(_("You do not belong to this account any more."))
+        raise PermissionDenied(_("You no longer belong to this account."))
     return membership
 
 
 def operators_only(by: Actor, at: datetime) -> Actor:
     """Reauthorize an operator. Raises `PermissionDenied` for everybody else."""
     if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal do this."))
+        raise PermissionDenied(_("Only operators of the portal can do this."))
     return reauthorize(by, at)
 
 
@@ -73,16 +73,16 @@ def _refuse_ended_person(by: Actor) -> None:
     if by.is_operator:
         users = users.filter(is_staff=True)
     if not users.exists():
-        raise PermissionDenied(_("You may not do this any more. Sign in again."))
+        raise PermissionDenied(_("You no longer have permission to do this. Sign in again."))
 
 
 def _role_of_token(token_id: int, at: datetime) -> Role:
     role = token_hooks.role_of(token_id, at)
     if role is None:
-        raise PermissionDenied(_("The API token you act with has ended."))
+        raise PermissionDenied(_("The API token you are using is no longer valid."))
     return role
 
 
 def _refuse_ended_family(family_id: UUID, membership: Membership, at: datetime) -> None:
     if not TokenFamily.objects.live(at).filter(pk=family_id, membership=membership).exists():
-        raise PermissionDenied(_("Your sign-in has ended. Sign in again."))
+        raise PermissionDenied(_("Your session has ended. Sign in again."))

@@ -42,11 +42,11 @@ def render_invitation(mail: Mail, at: datetime) -> RenderedEmail | None:
         subject=_("Invitation to %(account)s") % {"account": account},
         # The name of a new user is what the inviter has typed.
         reader_name=mail.goes_to,
-        heading=_("You are invited to %(account)s") % {"account": account},
+        heading=_("You've been invited to %(account)s") % {"account": account},
         inviter=_inviter(invitation),
         inviting_account=account,
         facts=[
-            Fact(_("Account"), account, _("Its Administrators have given it this name.")),
+            Fact(_("Account"), account, _("The account's Administrators chose this name.")),
             Fact(_("Role"), invitation.given_role.label, invitation.given_role.explanation),
             moment(invitation.expires_at, _("Link valid until"), zone=mail.user.time_zone),
         ],

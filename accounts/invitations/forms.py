@@ -12,9 +12,9 @@ class InvitationForm(RoleForm):
     """The person to invite, and their role."""
 
     email = forms.CharField(
-        label=_("E-mail"),
+        label=_("Email"),
         max_length=254,
-        error_messages={"required": _("Enter the e-mail address of the person.")},
+        error_messages={"required": _("Enter the person's email address.")},
         widget=forms.TextInput(
             {"type": "email", "autocomplete": "off", "autocapitalize": "off", "autofocus": True}
         ),
@@ -28,7 +28,7 @@ class InvitationForm(RoleForm):
     language = forms.ChoiceField(
         label=_("Language"),
         choices=language_choices,
-        help_text=_("The mail is in this language, if the person is new here."),
+        help_text=_("Language of the invitation email, if the person is new to the portal."),
     )
 
     field_order = ["email", "name", "language", "role"]

@@ -54,25 +54,26 @@ OTHER_PERSON = "other_person"
 
 REFUSALS: dict[str, Promise] = {
     "unknown": gettext_lazy(
-        "This link is damaged or incomplete. Open it from the mail again, or ask to be invited "
-        "again."
+        "This link is damaged or incomplete. Open it from the email again, or request a new "
+        "invitation."
     ),
     "replaced": gettext_lazy(
-        "The invitation was sent again, and this link is the older one. Use the newest mail."
+        "The invitation has been resent, and this link is no longer valid. Use the link in the "
+        "latest email."
     ),
-    "used": gettext_lazy("This invitation was accepted already. Sign in to work in the account."),
+    "used": gettext_lazy("This invitation has already been accepted. Sign in to use the account."),
     "withdrawn": gettext_lazy(
-        "This invitation was withdrawn. Ask an Administrator of the account to invite you again."
+        "This invitation has been withdrawn. Ask an Administrator of the account for a new one."
     ),
     "late": gettext_lazy(
-        "This link was good for 24 hours. Ask an Administrator of the account to send the "
-        "invitation again."
+        "This link has expired: it was valid for 24 hours. Ask an Administrator of the account "
+        "to resend the invitation."
     ),
     "inviter_left": gettext_lazy(
-        "Whoever invited you is no Administrator of the account any more. Ask one of the account "
-        "to send the invitation again."
+        "The person who invited you is no longer an Administrator of the account. Ask a current "
+        "Administrator to resend the invitation."
     ),
-    "closed": gettext_lazy("The account that you were invited to is closed."),
+    "closed": gettext_lazy("The account you were invited to is closed."),
 }
 
 
@@ -124,8 +125,8 @@ def send_again(*, invitation: Invitation, by: Actor, at: datetime) -> Invitation
     if current.times_sent >= MOST_SENDINGS:
         raise ValidationError(
             _(
-                "This invitation was sent %(count)d times already. Ask the person by other means, "
-                "or withdraw it and invite them anew."
+                "This invitation has already been sent %(count)d times. Contact the person "
+                "another way, or withdraw it and send a new invitation."
             ),
             code="sent_too_often",
             params={"count": MOST_SENDINGS},
@@ -245,7 +246,7 @@ def _invite(
     account = recheck.lock_account(account.pk)
     by = recheck.reauthorize(by, at)
     if not may_manage(by, account.pk):
-        raise PermissionDenied(_("Only Administrators invite users to the account."))
+        raise PermissionDenied(_("Only Administrators can invite users to the account."))
     invitation = Invitation(
         account=account,
         email=_address(email),
@@ -283,7 +284,7 @@ def _refuse_known_to_account(invitation: Invitation, *, at: datetime) -> None:
         raise ValidationError(
             {
                 "email": ValidationError(
-                    _("This person belongs to the account already."), code="already_member"
+                    _("This person already belongs to the account."), code="already_member"
                 )
             }
         )
@@ -296,7 +297,7 @@ def _refuse_known_to_account(invitation: Invitation, *, at: datetime) -> None:
     raise ValidationError(
         {
             "email": ValidationError(
-                _("This person is invited already. You can send the invitation again."),
+                _("This person has already been invited. You can resend the invitation."),
                 code="already_invited",
                 params={"user": waiting.user_id, "account": account.pk},
             )
@@ -311,8 +312,8 @@ def _refuse_too_many(account: Account, *, at: datetime) -> None:
     if Invitation.objects.filter(account=account, created_at__gt=since).count() >= limit:
         raise ValidationError(
             _(
-                "An account can invite %(limit)d people within 24 hours, and this one has. "
-                "Invite more of them tomorrow."
+                "An account can invite up to %(limit)d people in 24 hours, and this account has "
+                "reached that limit. Try again tomorrow."
             ),
             code="too_many_invitations",
             params={"limit": limit},
@@ -347,7 +348,7 @@ def _accept(
     _refuse_unless_good(current, nonce=invitation.nonce, at=at)
     if not (by.user == user == current.user) or by.token_id is not None:
         raise PermissionDenied(
-            _("This invitation is for another person. Sign out, then open its link again.")
+            _("This invitation is for someone else. Sign out, then open the link again.")
         )
     if is_new and discard_sign_up(user=user, why=VOUCHED_FOR, by=by, at=at):
         user.name, user.language = current.name, current.language
@@ -381,7 +382,7 @@ def _managed(invitation: Invitation, *, by: Actor, at: datetime) -> tuple[Actor,
     recheck.lock_account(invitation.account_id)
     by = recheck.reauthorize(by, at)
     if not may_manage(by, invitation.account_id):
-        raise PermissionDenied(_("Only Administrators manage the invitations of the account."))
+        raise PermissionDenied(_("Only Administrators can manage the account's invitations."))
     return by, _with_people().get(pk=invitation.pk)
 
 

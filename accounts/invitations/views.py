@@ -107,9 +107,7 @@ def _join_as_new(request: HttpRequest, found: Invitation) -> HttpResponse:
 
 def _welcome(request: HttpRequest, member: Membership) -> None:
     request.session[SESSION_KEY] = member.account_id
-    messages.success(
-        request, _("Welcome. You work in %(account)s now.") % {"account": member.account.name}
-    )
+    messages.success(request, _("Welcome to %(account)s.") % {"account": member.account.name})
 
 
 def _page(

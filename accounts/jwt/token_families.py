@@ -138,7 +138,9 @@ def switch(*, account_id: int, by: Actor, at: datetime) -> Pair:
     """
     family_id = by.family_id
     if family_id is None or by.user is None:
-        raise PermissionDenied(_("Only short-lived tokens can be exchanged for another account."))
+        raise PermissionDenied(
+            _("Only short-lived tokens can be exchanged for tokens of another account.")
+        )
     user = lock_user(by.user.pk)
     by = reauthorize(by, at)
     condition = Q(account_id=account_id) if is_id(account_id) else Q(pk=None)
@@ -168,7 +170,7 @@ def _refuse_forced(user: User) -> None:
     """Raises `SSOForced`: a sign-in by password must neither begin nor go on."""
     if sso_hooks.is_forced(user):
         raise SSOForced(
-            _("Your account uses single sign-on only. Sign in at the portal, by single sign-on.")
+            _("Your account allows only single sign-on. Sign in to the portal with single sign-on.")
         )
 
 

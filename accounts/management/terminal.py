@@ -26,12 +26,12 @@ def read_password(*, from_stdin: bool) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     if not is_interactive():
         raise CommandError(
-            "Nobody is there to type a password. Send it on the standard input "
-            "and add --password-stdin."
+            "There is no terminal to type a password in. Send it on standard input and add "
+            "--password-stdin."
         )
     password = getpass("Password: ")
-    if password != getpass("Password, once more: "):
-        raise CommandError("The two passwords differ. Nothing was changed.")
+    if password != getpass("Confirm password: "):
+        raise CommandError("The passwords don't match. Nothing was changed.")
     return password
 
 
@@ -91,8 +91,8 @@ def show_once(
         command.stdout.flush()
     except (OSError, ValueError) as error:  # the second: a closed file
         raise CommandError(
-            f"It was issued, with the id {facts['id']}, but cannot be written ({error}). Nobody "
-            "can show it again: delete it, and issue another."
+            f"It was issued, with the id {facts['id']}, but can't be written ({error}). It "
+            "can't be shown again: delete it, and issue a new one."
         ) from None
     with contextlib.suppress(OSError, ValueError):
         for name, value in facts.items() if tells else ():

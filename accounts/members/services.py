@@ -29,7 +29,7 @@ def add_member(*, account: Account, user: User, role: Role, by: Actor, at: datet
     recheck.lock_account(account.pk)
     by = recheck.reauthorize(by, at)
     if not may_manage(by, account.pk):
-        raise PermissionDenied(_("Only Administrators add users to the account."))
+        raise PermissionDenied(_("Only Administrators can add users to the account."))
     membership = join(account=account, user=user, role=role, at=at)
     # An open invitation has no purpose any more.
     Invitation.objects.open().filter(account=account, user=user).update(withdrawn_at=at)
@@ -56,7 +56,7 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
     recheck.lock_account(membership.account_id)
     by = recheck.reauthorize(by, at)
     if not may_manage(by, membership.account_id):
-        raise PermissionDenied(_("Only Administrators change roles."))
+        raise PermissionDenied(_("Only Administrators can change roles."))
     before = _reread(membership)
     if before is role:
         return False
@@ -93,7 +93,7 @@ def remove_member(
     recheck.lock_account(membership.account_id)
     by = recheck.reauthorize(by, at)
     if not may_manage(by, membership.account_id):
-        raise PermissionDenied(_("Only Administrators remove users from the account."))
+        raise PermissionDenied(_("Only Administrators can remove users from the account."))
     return _end(membership, "removed", delete_tokens=delete_tokens, by=by, at=at)
 
 
@@ -110,7 +110,7 @@ def leave_account(
     recheck.lock_account(membership.account_id)
     by = recheck.reauthorize(by, at)
     if not by.is_member(membership) or by.token_id is not None:
-        raise PermissionDenied(_("Everybody leaves an account for themselves only."))
+        raise PermissionDenied(_("You can leave an account only for yourself."))
     return _end(membership, "left", delete_tokens=delete_tokens, by=by, at=at)
 
 
@@ -126,7 +126,7 @@ def join(*, account: Account, user: User, role: Role, at: datetime) -> Membershi
     `ValidationError` for a present member.
     """
     if Membership.objects.filter(account=account, user=user, removed_at=None).exists():
-        raise ValidationError(_("The user is a member already."), code="already_member")
+        raise ValidationError(_("The user is already a member."), code="already_member")
     membership, _made = Membership.objects.update_or_create(
         account=account,
         user=user,
@@ -179,9 +179,7 @@ def _reread(membership: Membership) -> Role:
     """Read the member again, under the lock. Raises `ValidationError` if they were removed."""
     membership.refresh_from_db(fields=["role", "removed_at"])
     if membership.is_removed:
-        raise ValidationError(
-            _("The user does not belong to this account any more."), code="not_member"
-        )
+        raise ValidationError(_("The user no longer belongs to this account."), code="not_member")
     return membership.held_role
 
 
@@ -189,8 +187,8 @@ def _refuse_last_administrator(membership: Membership) -> None:
     if membership.is_administrator and not _has_other_administrator(membership):
         raise PermissionDenied(
             _(
-                "This is the last Administrator of the account, and it needs one. "
-                "Make somebody else an Administrator first."
+                "This is the account's last Administrator, and an account needs at least one. "
+                "Make someone else an Administrator first."
             )
         )
 

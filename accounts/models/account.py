@@ -27,14 +27,16 @@ class Account(models.Model):
         _("token limit"),
         default=TOKEN_LIMIT_DEFAULT,
         validators=[MinValueValidator(0), MaxValueValidator(TOKEN_LIMIT_HIGHEST)],
-        help_text=_("How many active API tokens the account may have."),
+        help_text=_("Maximum number of active API tokens in the account."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     closed_at = models.DateTimeField(
         _("closed"),
         null=True,
         blank=True,
-        help_text=_("While set, nobody can work in the account and its API tokens are refused."),
+        help_text=_(
+            "While this is set, no one can use the account, and its API tokens are rejected."
+        ),
     )
 
     class Meta:

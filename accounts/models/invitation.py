@@ -36,7 +36,7 @@ class Invitation(models.Model):
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="invitations")
     user = models.ForeignKey(User, models.PROTECT, related_name="invitations")
-    email = models.EmailField(_("e-mail"))
+    email = models.EmailField(_("email"))
     name = WrittenField(_("name"), max_length=150, blank=True, validators=[validate_name])
     """As the inviter wrote it; a known user keeps their own name."""
     language = models.CharField(

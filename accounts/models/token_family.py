@@ -35,9 +35,9 @@ class TokenFamily(models.Model):
     sign_in = models.UUIDField(default=uuid4, editable=False, db_index=True)
     """Shared by all families of one sign-in: one for each account that was chosen."""
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
-    ended_why = models.CharField(_("why it ended"), max_length=32, blank=True)
+    ended_why = models.CharField(_("reason for ending"), max_length=32, blank=True)
     """A stable code: reused, password, deactivated, removed, left …"""
-    address = models.GenericIPAddressField(_("from"), null=True, blank=True)
+    address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
 
     objects = TokenFamilyQuerySet.as_manager()
 

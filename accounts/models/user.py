@@ -70,9 +70,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         editable=False,
     )
     email = models.EmailField(
-        _("e-mail"),
+        _("email"),
         unique=True,
-        error_messages={"unique": _("There is a user with this e-mail already.")},
+        error_messages={"unique": _("A user with this email address already exists.")},
     )
     name = WrittenField(_("name"), max_length=150, blank=True, validators=[validate_name])
     phone = models.CharField(
@@ -92,10 +92,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(
         _("active"),
         default=True,
-        help_text=_("Switched off, the user cannot sign in and their API tokens stop at once."),
+        help_text=_("While this is off, the user can't sign in and their API tokens don't work."),
     )
     is_staff = models.BooleanField(
-        _("operator"), default=False, help_text=_("May use the Django admin.")
+        _("operator"), default=False, help_text=_("Can use the Django admin.")
     )
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
 

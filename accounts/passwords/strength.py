@@ -66,8 +66,8 @@ class StrengthValidator:
 
     def get_help_text(self) -> str:
         return _(
-            "This password is easy to guess. Take four words that do not belong together, or let a "
-            "password manager make one. Leave out your name, your company's and the portal's."
+            "This password is easy to guess. Use four unrelated words, or let a password manager "
+            "generate one. Avoid your name and the names of your company and this portal."
         )
 
 

@@ -49,16 +49,16 @@ LONGEST_USER_AGENT = 200
 class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     error_messages = {
         **DefaultAccountAdapter.error_messages,
-        "email_password_mismatch": _("The e-mail address or the password is not correct."),
-        "enter_current_password": _("This is not your current password."),
-        "incorrect_code": _("This is not right. Try again."),
-        "incorrect_password": _("This is not your password."),
-        "invalid_password_reset": _("This link is no longer valid. Ask for another one."),
+        "email_password_mismatch": _("The email address or password is incorrect."),
+        "enter_current_password": _("This isn't your current password."),
+        "incorrect_code": _("That's incorrect. Try again."),
+        "incorrect_password": _("Incorrect password."),
+        "invalid_password_reset": _("This link is no longer valid. Request a new one."),
         "too_many_login_attempts": _(
-            "Too many failed tries. Wait five minutes, then try again, or set a new password."
+            "Too many failed attempts. Try again in five minutes, or reset your password."
         ),
-        "rate_limited": _("Too many tries in a short time. Wait a minute, then try again."),
-        "email_taken": _("There is a user with this e-mail already."),
+        "rate_limited": _("Too many attempts. Try again in a minute."),
+        "email_taken": _("A user with this email address already exists."),
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

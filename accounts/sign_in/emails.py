@@ -34,23 +34,23 @@ SECURITY_EVENTS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("All other browsers were signed out. Your permanent API tokens keep working."),
     ),
     "password_reset": (
-        gettext_lazy("You have a new password"),
+        gettext_lazy("Your password was reset"),
         gettext_lazy(
-            "It was set with a link from a mail to this address. All browsers were signed out. "
-            "Your permanent API tokens keep working."
+            "It was reset with a link sent to this address. All browsers were signed out. Your "
+            "permanent API tokens keep working."
         ),
     ),
     "password_set": (
-        gettext_lazy("You have a password now"),
-        gettext_lazy("You can sign in with your address and this password."),
+        gettext_lazy("A password was set"),
+        gettext_lazy("You can now sign in with your email address and this password."),
     ),
     "email_changed": (
-        gettext_lazy("Your address was changed"),
-        gettext_lazy("From now on you sign in with %(to)s, and mails go there."),
+        gettext_lazy("Your email address was changed"),
+        gettext_lazy("From now on, sign in with %(to)s. Emails will be sent there, too."),
     ),
     "totp_activated": (
         gettext_lazy("An authenticator app was added"),
-        gettext_lazy("Signing in takes a code of the app from now on."),
+        gettext_lazy("From now on, you need a code from the app to sign in."),
     ),
     "totp_deactivated": (
         gettext_lazy("Your authenticator app was removed"),
@@ -58,21 +58,21 @@ SECURITY_EVENTS: dict[str, tuple[Promise, Promise]] = {
     ),
     "webauthn_added": (
         gettext_lazy("A passkey was added"),
-        gettext_lazy("You can sign in with it from now on."),
+        gettext_lazy("You can now sign in with it."),
     ),
     "webauthn_removed": (
         gettext_lazy("A passkey was removed"),
-        gettext_lazy("Nobody can sign in with it any more."),
+        gettext_lazy("It can no longer be used to sign in."),
     ),
     "recovery_codes_generated": (
-        gettext_lazy("You have new recovery codes"),
-        gettext_lazy("The older ones no longer work."),
+        gettext_lazy("New recovery codes were generated"),
+        gettext_lazy("The old ones no longer work."),
     ),
     "switched_off": (
-        gettext_lazy("Your second factors were switched off"),
+        gettext_lazy("Two-factor authentication was turned off"),
         gettext_lazy(
-            "An operator of the portal did this, because you asked for it. Your password alone "
-            "lets you in: add a second factor again."
+            "An operator of the portal did this at your request. You can now sign in with just "
+            "your password, so add a second factor again."
         ),
     ),
 }
@@ -142,9 +142,12 @@ def render_confirmation(mail: Mail, _at: datetime) -> RenderedEmail | None:
     path = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
     return _plain_email(
         mail,
-        _("Confirm your address"),
-        _("Somebody has signed up to this portal with your address."),
-        _("If it was you, open the link within 24 hours to finish. If it was not, do nothing."),
+        _("Confirm your email address"),
+        _("Someone signed up for this portal with your email address."),
+        _(
+            "If it was you, open the link within 24 hours to finish. If it wasn't, ignore this "
+            "email."
+        ),
         path=path,
     )
 
@@ -156,9 +159,9 @@ def _change_confirmation(mail: Mail) -> RenderedEmail | None:
     words = {"before": mail.facts["before"]}
     return _plain_email(
         mail,
-        _("Confirm your new address"),
-        _("The user %(before)s of this portal wants to sign in with your address.") % words,
-        _("If it was you, open the link within 24 hours. If it was not, do nothing."),
+        _("Confirm your new email address"),
+        _("The user %(before)s of this portal wants to sign in with your email address.") % words,
+        _("If it was you, open the link within 24 hours. If it wasn't, ignore this email."),
         path=email_change.path(mail.user, mail.facts["email"]),
     )
 
@@ -167,10 +170,10 @@ def _change_confirmation(mail: Mail) -> RenderedEmail | None:
 def render_address_known(mail: Mail, _at: datetime) -> RenderedEmail | None:
     return _plain_email(
         mail,
-        _("You have a user already"),
-        _("Somebody, perhaps you, wants to use this address for another user of this portal."),
-        _("You need no other one: sign in with this address. If you have forgotten the password, "
-          "the link lets you set another."),
+        _("You are already registered"),
+        _("Someone, perhaps you, tried to use this email address for another user of this portal."),
+        _("You don't need another user: sign in with this address. If you've forgotten your "
+          "password, use the link to set a new one."),
         path=reverse("account_reset_password"),
     )  # fmt: skip
 
@@ -184,9 +187,9 @@ def render_password_reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
     return _plain_email(
         mail,
         _("Set a new password"),
-        _("Somebody, perhaps you, has said that you forgot your password."),
-        _("The link is good once, for one hour. If you did not ask for it, do nothing: your "
-          "password stays as it is."),
+        _("We received a request to reset your password."),
+        _("The link works once and is valid for one hour. If you didn't request it, ignore this "
+          "email: your password stays the same."),
         path=path,
     )  # fmt: skip
 
@@ -199,10 +202,10 @@ def render_security_email(mail: Mail, _at: datetime) -> RenderedEmail | None:
         mail,
         str(headline),
         str(sentence) % mail.facts["words"],
-        *([_("From the address %(client)s.") % {"client": client}] if client else []),
-        *([_("With the browser %(browser)s.") % {"browser": browser}] if browser else []),
-        _("If you know nothing of it, set another password at once and ask the operator of the "
-          "portal for help."),
+        *([_("IP address: %(client)s") % {"client": client}] if client else []),
+        *([_("Browser: %(browser)s") % {"browser": browser}] if browser else []),
+        _("If this wasn't you, change your password immediately and contact the operator of the "
+          "portal."),
         path=reverse("mfa_index"),
     )  # fmt: skip
 

@@ -32,9 +32,7 @@ from accounts.sign_in.mfa import normal_code
 from accounts.throttling import sign_in_limits
 from accounts.validators import validate_name
 
-GOOD_PASSWORD = _(
-    "At least 12 characters, nothing that many people use, and not like your name or address."
-)
+GOOD_PASSWORD = _("At least 12 characters. Avoid common passwords and your name or email address.")
 
 
 class BrowserTimeZone(forms.CharField):
@@ -67,7 +65,7 @@ class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _let_blanks_go(self, "login")
-        _reword(self, login=_("E-mail"), password=_("Password"))
+        _reword(self, login=_("Email"), password=_("Password"))
         self.fields["login"].widget.attrs["autocomplete"] = "username"
         self.fields["password"].help_text = ""
         if self.initial.get("login"):  # the second step: only the password is left to type
@@ -94,7 +92,7 @@ class AddressForm(forms.Form):
     """The first step of signing in: the e-mail address."""
 
     login = AddressField(
-        label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username"})
+        label=_("Email"), widget=forms.EmailInput(attrs={"autocomplete": "username"})
     )
 
     def clean_login(self) -> str:
@@ -115,7 +113,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _let_blanks_go(self, "email")
-        _reword(self, email=_("E-mail"), password1=_("Password"))
+        _reword(self, email=_("Email"), password1=_("Password"))
         self.fields["password1"].help_text = GOOD_PASSWORD
         for field, autocomplete in (("account_name", "organization"), ("name", "name")):
             self.fields[field].widget.attrs["autocomplete"] = autocomplete
@@ -160,7 +158,7 @@ class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]  # allauth
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _let_blanks_go(self, "email")
-        _reword(self, email=_("E-mail"))
+        _reword(self, email=_("Email"))
 
     def save(self, request: HttpRequest, **_kwargs: Any) -> str:
         email: str = normal_email(self.cleaned_data["email"])
@@ -177,7 +175,7 @@ class _NewPasswordMixin:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         assert isinstance(self, forms.Form)
-        _reword(self, password1=_("New password"), password2=_("New password, once more"))
+        _reword(self, password1=_("New password"), password2=_("Confirm new password"))
         self.fields["password1"].help_text = GOOD_PASSWORD
 
 
@@ -210,7 +208,7 @@ class FirstPasswordForm(forms.Form):
 class AppForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _reword(self, code=_("Code of the app"))
+        _reword(self, code=_("Code from the app"))
         self.fields["code"].widget.attrs["inputmode"] = "numeric"
 
     def clean_code(self) -> str:
@@ -222,7 +220,7 @@ class EmailForm(forms.Form):
     """The new address to sign in with."""
 
     email = AddressField(
-        label=_("New e-mail"), widget=forms.EmailInput(attrs={"autocomplete": "email"})
+        label=_("New email"), widget=forms.EmailInput(attrs={"autocomplete": "email"})
     )
 
     def clean_email(self) -> str:
@@ -238,7 +236,7 @@ def _forced() -> ValidationError:
     return ValidationError(
         _(
             "People with this address sign in through their company. Go back to the start, enter "
-            "only the address, and continue."
+            "only your email address, and continue."
         ),
         code="sso_forced",
     )

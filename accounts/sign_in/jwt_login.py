@@ -105,14 +105,14 @@ def _use_second_factor(user: User, code: str, *, at: datetime) -> None:
         return
     if not code:
         raise _bad_code(
-            _("Send a code of your authenticator app, or a recovery code, too."), "required"
+            _("Also send a code from your authenticator app, or a recovery code."), "required"
         )
     # Counted before it is checked, so that parallel tries do not get around the limit.
     rate_limits.acquire(CODES, str(user.pk))
     factor = use_code(user=user, code=code, at=at)
     if factor is None:
         raise _bad_code(
-            _("This code is not right, or it was used already. Wait for the next one."), "invalid"
+            _("This code is incorrect or has already been used. Wait for the next one."), "invalid"
         )
     rate_limits.forget(CODES, str(user.pk))
     factor.record_usage()

@@ -197,13 +197,13 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth h
     error_messages = {
         **DefaultMFAAdapter.error_messages,
         "incorrect_code": gettext_lazy(
-            "This code is not right, or it was used already. Wait for the next one and type that."
+            "This code is incorrect or has already been used. Wait for the next one and enter it."
         ),
         "cannot_generate_recovery_codes": gettext_lazy(
-            "Recovery codes stand in for a second factor. Add an authenticator app or a passkey "
-            "first."
+            "Recovery codes are a backup for your second factor. Add an authenticator app or a "
+            "passkey first."
         ),
-        "unverified_email": gettext_lazy("Confirm your e-mail address first."),
+        "unverified_email": gettext_lazy("Confirm your email address first."),
     }
 
     def encrypt(self, text: str) -> str:

@@ -36,7 +36,7 @@ UNREADABLE = (
     UnsupportedAlgorithm,
 )
 """Exceptions of decoding JSON, base64, CBOR and keys that anybody may send."""
-REFUSED = _("This passkey was not accepted. Try again, or choose another way.")
+REFUSED = _("This passkey was not accepted. Try again or use another method.")
 
 
 class CredentialField(forms.JSONField):

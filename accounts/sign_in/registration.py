@@ -80,11 +80,11 @@ def open_own_account(*, user: User, account_name: str, by: Actor, at: datetime) 
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     reauthorize(by, at)
     if by.user != user or by.through is not EntryPoint.PORTAL:
-        raise PermissionDenied(_("Everybody opens an account for themselves only, in the portal."))
+        raise PermissionDenied(_("You can open an account only for yourself, in the portal."))
     if Membership.objects.filter(user=user, removed_at=None).exists():
-        raise PermissionDenied(_("You belong to an account already, and can't open another one."))
+        raise PermissionDenied(_("You already belong to an account and can't open another one."))
     if not EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists():
-        raise PermissionDenied(_("Confirm your e-mail address first."))
+        raise PermissionDenied(_("Confirm your email address first."))
     account = Account(name=account_name, created_at=at)
     _clean(account, "account_name")
     return _open(account, user, by=by, at=at)
@@ -169,10 +169,7 @@ def _close(account: Account, *, by: Actor, at: datetime) -> None:
 def _refuse_unless_open() -> None:
     if not is_open_for_sign_up():
         raise PermissionDenied(
-            _(
-                "This portal takes people by invitation only. Ask an Administrator of your "
-                "account to invite you."
-            )
+            _("This portal is invitation-only. Ask an Administrator of your account to invite you.")
         )
 
 

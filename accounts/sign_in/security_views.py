@@ -63,7 +63,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
     others = UserSession.objects.exclude(session_key=request.session.session_key)
     session = get_object_or_404(others, pk=pk, user=user)
     sign_in_services.end_sessions(sessions=[session], by=person(user, request), at=timezone.now())
-    messages.success(request, _("You are signed out there."))
+    messages.success(request, _("That browser has been signed out."))
     return redirect("mfa_index")
 
 
@@ -79,8 +79,8 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
     messages.success(
         request,
         ngettext(
-            "You are signed out in %(count)d other browser.",
-            "You are signed out in %(count)d other browsers.",
+            "You have been signed out of %(count)d other browser.",
+            "You have been signed out of %(count)d other browsers.",
             ended,
         )
         % {"count": ended},
@@ -122,9 +122,7 @@ def confirm_email(request: HttpRequest, signed: str) -> HttpResponse:
             {"change": change, "refusal": refusal},
             status=status,
         )
-    messages.success(
-        request, _("From now on you sign in with %(email)s.") % {"email": change.email}
-    )
+    messages.success(request, _("From now on, sign in with %(email)s.") % {"email": change.email})
     return redirect("mfa_index")
 
 
@@ -140,7 +138,7 @@ def _is_requested(request: HttpRequest, user: User, form: EmailForm) -> bool:
     except ValidationError as refusal:
         form.add_error(None, refusal)
     except rate_limits.TooManyTries:
-        form.add_error(None, _("You have asked for this often. Wait an hour, then try again."))
+        form.add_error(None, _("You've requested this too often. Try again in an hour."))
     return not form.errors
 
 
@@ -157,7 +155,10 @@ def _change(request: HttpRequest, change: email_change.EmailChange) -> str:
     except sign_in_services.AddressForced as refusal:
         return " ".join(refusal.messages)
     except ValidationError:
-        return _("Another user has this address meanwhile. Ask an operator of the portal.")
+        return _(
+            "Another user has taken this address in the meantime. Contact an operator of "
+            "the portal."
+        )
     return ""
 
 

@@ -92,7 +92,7 @@ def request_email_change(*, user: User, email: str, by: Actor, at: datetime) -> 
     _refuse_all_but_themselves(user, by=by, at=at)
     wanted = _normal(email)
     if wanted == user.email:
-        raise ValidationError({"email": _("This is your address already. Enter another one.")})
+        raise ValidationError({"email": _("This is already your address. Enter a different one.")})
     _refuse_leaving_sso(user, wanted)
     rate_limits.acquire(CHANGES_OF_EMAIL, str(user.pk))
     audit.record("email.change_requested", by=by, at=at, subject=user)
@@ -114,7 +114,7 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     is_ended = not by.is_operator and email_change.state_of(user) != state
     if user.email != before or is_ended:
-        raise AddressChanged(_("The address was changed meanwhile."), code="used")
+        raise AddressChanged(_("The address has been changed in the meantime."), code="used")
     if by.is_operator:
         by = operators_only(by, at)
     else:
@@ -153,16 +153,16 @@ def _end_links(user: User) -> None:
 
 def _refuse_all_but_themselves(user: User, *, by: Actor, at: datetime) -> None:
     if by.user != user or by.is_operator:
-        raise PermissionDenied(_("Everybody changes their own e-mail address only."))
+        raise PermissionDenied(_("You can change only your own email address."))
     if by.token_id is not None:
         raise PermissionDenied(
-            _("An API token cannot change your e-mail address. Sign in, and change it yourself.")
+            _("You can't change your email address with an API token. Sign in and change it there.")
         )
     if by.family_id is not None and not token_families.has_just_signed_in(by.family_id, at=at):
         raise PermissionDenied(
             _(
-                "You signed in too long ago to change your e-mail address. Sign in again, and ask "
-                "within 5 minutes with the new access token."
+                "You signed in too long ago to change your email address. Sign in again and send "
+                "the request within 5 minutes with the new access token."
             )
         )
 
@@ -172,7 +172,7 @@ def _refuse_leaving_sso(user: User, email: str) -> None:
     away from them."""
     if sso_hooks.leaves_forced_domain(user, email):
         sentence = _(
-            "Your account uses single sign-on only, with this address. Ask an operator of the "
+            "Your account allows only single sign-on with this address. Ask an operator of the "
             "portal to change it."
         )
         raise AddressForced({"email": ValidationError(sentence, code="sso_forced")})

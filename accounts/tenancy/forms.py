@@ -31,6 +31,6 @@ class OwnAccountForm(forms.Form):
         label=_("Company name"),
         max_length=150,
         validators=[validate_name],
-        error_messages={"required": _("Enter the name of the company.")},
+        error_messages={"required": _("Enter the company name.")},
         widget=forms.TextInput({"autocomplete": "organization"}),
     )

@@ -33,7 +33,7 @@ class TooBusy(Exception):
     retry_after = RETRY_AFTER
 
     def __init__(self) -> None:
-        super().__init__("Too many people sign in at this moment. Try again in a second.")
+        super().__init__("Too many people are signing in right now. Try again in a second.")
 
 
 class Argon2(Argon2PasswordHasher):

@@ -33,7 +33,7 @@ are verified in front of everything else."""
 MAX_NAMES = 10_000
 
 _BUSY_ADDRESS = (
-    "Too many refused tokens came from your address. Wait, and check the token that you send."
+    "Too many rejected tokens came from your address. Wait, and check the token that you send."
 )
 
 

@@ -32,7 +32,7 @@ class TooManyTries(Exception):
     """The limit is reached; `retry_after` says in how many seconds a slot is free, at least 1."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many tries. The next is welcome in {retry_after} seconds.")
+        super().__init__(f"Too many attempts. Try again in {retry_after} seconds.")
         self.retry_after = retry_after
 
 

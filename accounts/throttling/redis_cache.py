@@ -41,7 +41,7 @@ class Outage:
 
     def begin(self, error: Exception) -> None:
         if not self.retry_at:
-            logger.warning("Redis does not answer: each process limits alone. %s", error)
+            logger.warning("Redis isn't responding: each process limits alone. %s", error)
         self.retry_at = time.monotonic() + RETRY_SECONDS
 
     def end(self) -> None:

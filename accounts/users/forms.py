@@ -26,7 +26,10 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         choices=time_zone_choices,
-        help_text=_("Dates and times are shown in this zone; an expiration date ends in it."),
+        help_text=_(
+            "Dates and times are shown in this time zone. Expiration dates end at the "
+            "end of the day in this zone."
+        ),
     )
     language = forms.ChoiceField(label=_("Language"), choices=language_choices)
 

@@ -81,7 +81,7 @@ def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
     """
     by = operators_only(by, at)
     if by.user == user:
-        raise PermissionDenied(_("You can't switch yourself off. Ask another operator."))
+        raise PermissionDenied(_("You can't deactivate yourself. Ask another operator."))
     if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
         token_families.end_all(user=user, why="deactivated", at=at)
         invalidate_token_cache_on_commit(user_id=user.pk)

@@ -74,7 +74,7 @@ class APITokenAdmin(ListAdmin):
     list_max_show_all = MOST_AT_ONCE
     change_list_template = "admin/apitokens/apitoken/change_list.html"
     search_fields = ["name", "issuer__user__email", "issuer__user__name", "account__name"]
-    search_help_text = _("Token name, id, account, or name or e-mail of the issuer.")
+    search_help_text = _("Search by token name, ID, account, or the issuer's name or email.")
     ordering = ["-created_at", "-pk"]
 
     def get_urls(self) -> list[URLPattern]:
@@ -163,8 +163,8 @@ class APITokenAdmin(ListAdmin):
     def see_also(self, token: APIToken) -> SafeString:
         about = {"subject_type": "apitoken", "subject_id": token.pk}
         return links(
-            (_("What happened to the token"), "accounts_auditevent", about),
-            (_("What was done with it"), "accounts_auditevent", {"through_token": token.pk}),
+            (_("Token history"), "accounts_auditevent", about),
+            (_("Activity with this token"), "accounts_auditevent", {"through_token": token.pk}),
         )
 
     def get_deleted_objects(
@@ -225,8 +225,8 @@ class AccountWithTokensAdmin(AccountAdmin):
 
 def _why_not(number: int) -> str:
     if number == 0:
-        return _t("The selected API tokens are deleted already.")
+        return _t("The selected API tokens have already been deleted.")
     return _t(
-        "No more than %(most)d API tokens can be deleted here at once. Select fewer, "
-        "or use manage.py revoke_tokens."
+        "You can delete at most %(most)d API tokens at a time here. Select fewer, or use "
+        "manage.py revoke_tokens."
     ) % {"most": MOST_AT_ONCE}

@@ -61,5 +61,5 @@ class APITokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
             "type": "apiKey",
             "in": "header",
             "name": "Authorization",
-            "description": "`APIKey <token>`, with a permanent API token in either spelling.",
+            "description": "`APIKey <token>`, with a permanent API token in either form.",
         }

@@ -7,8 +7,9 @@ good it is told `{"active": false}` and nothing more.
 
 import re
 from codecs import BOM_UTF8
+from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -38,8 +39,12 @@ MOST_FIELDS = 20
 _KEY_BEGINS = re.compile(keys.VERIFIER)
 Fields = dict[str, list[str]]
 IN_THE_ADDRESS = (
-    "Send the token in the body: addresses end up in logs. Whoever reads them has this one now."
+    "Send the token in the body: addresses end up in logs. Anyone who can read those logs now "
+    "has this token."
 )
+
+
+_verify_for_others = partial(verify, by_client=False)
 
 
 class BadQuestion(ValueError):
@@ -59,14 +64,16 @@ def introspect(request: HttpRequest) -> HttpResponse:
         return not_allowed(request, ("POST",))
     at = timezone.now()
     try:
-        if request.META.get("HTTP_AUTHORIZATION"):
-            _authenticate_caller(request, _shown_in_header(request), at=at)
+        if header := request.META.get("HTTP_AUTHORIZATION"):
+            _authenticate_caller(request, shown_in_header(header), at=at)
             fields = _fields(request)
             _refuse_two_ways(fields)
         else:
             fields = _fields(request) if _is_form(request) else {}
             _authenticate_caller(request, _shown_in_form(fields), at=at)
-        return as_response(_describe(_asked_token(request, fields), at=at), request)
+        given = describe(_asked_token(request, fields), at=at)
+        assert given is not None  # `verify` always knows
+        return as_response(given, request)
     except Refused as refused:
         return _refused(request, refused)
     except TooMany as too_many:
@@ -79,20 +86,19 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_variables()
-def _shown_in_header(request: HttpRequest) -> str:
+def shown_in_header(header: str) -> str:
     """The text that is shown as a verifier key. Raises `Refused`."""
-    header = request.META["HTTP_AUTHORIZATION"].replace("\t", " ")
-    scheme, _space, text = header.strip().partition(" ")
+    scheme, _space, text = header.replace("\t", " ").strip().partition(" ")
     if scheme.lower() == "basic":
         return _key_in_basic(text.strip())
     if scheme.lower() != "bearer":
         raise Refused(Refusal.MISSING, "verifier_missing")
-    return str(text.strip())
+    return text.strip()
 
 
 @sensitive_variables()
 def _shown_in_form(fields: Fields) -> str:
-    """As `_shown_in_header`, from the form; `client_id` beside it is not looked at."""
+    """As `shown_in_header`, from the form; `client_id` beside it is not looked at."""
     shown = fields.get("client_secret", [])
     if len(shown) != 1:
         raise Refused(Refusal.MISSING, "verifier_missing")
@@ -102,7 +108,7 @@ def _shown_in_form(fields: Fields) -> str:
 def _refuse_two_ways(fields: Fields) -> None:
     """A client may show itself in one way only (RFC 6749, 2.3)."""
     if "client_secret" in fields:
-        raise BadQuestion(400, "Show your verifier key once: in the header or in the form.")
+        raise BadQuestion(400, "Send your verifier key once: in the header or in the form.")
 
 
 @sensitive_variables()
@@ -140,7 +146,7 @@ def _fields(request: HttpRequest) -> Fields:
         text = request.body.removeprefix(BOM_UTF8).decode(errors="replace")
         return parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise BadQuestion(400, "Send fewer fields: only token is looked at.") from None
+        raise BadQuestion(400, "Send fewer fields: only token is used.") from None
 
 
 @sensitive_variables()
@@ -151,21 +157,27 @@ def _asked_token(request: HttpRequest, fields: Fields) -> str:
     tokens = fields.get("token", [])
     token = tokens[0].strip(SURROUNDING) if len(tokens) == 1 else ""
     if not token:
-        raise BadQuestion(400, "Send the token that you ask about in the field token, once.")
+        raise BadQuestion(400, "Send the token to check in the field token, once.")
     return token
 
 
 @sensitive_variables("token")
-def _describe(token: str, *, at: datetime) -> Answer:
-    """Describe the token. No address is recorded: the caller is not the client that uses it."""
+def describe(
+    token: str, *, at: datetime, verify: Callable[..., Verified | None] = _verify_for_others
+) -> Answer | None:
+    """Describe the token; None if `verify` does not know it. No address is recorded: the caller is
+    not the client that uses it. Raises `TooMany`."""
+    service = verify_bearer if "." in token else verify
     try:
-        if "." in token:
-            found = verify_bearer(presented=token, at=at, address=None)
-        else:
-            found = verify(presented=token, at=at, address=None, by_client=False)
+        found = service(presented=token, at=at, address=None)
     except Refused:
-        return in_json(200, {"active": False})
-    return _good(found)
+        return _not_active()
+    return found and _good(found)
+
+
+@cache
+def _not_active() -> Answer:
+    return in_json(200, {"active": False})
 
 
 @lru_cache(maxsize=1000)

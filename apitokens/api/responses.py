@@ -1,6 +1,6 @@
 """Answers of `/iam/auth/verify`, in parts that any server can send.
 
-The view and the fast path in front of Django (`config.verify_fast_path`) answer alike, because both
+The view and the fast path in front of Django (`config.fast_path`) answer alike, because both
 call `answer_requirement`.
 """
 
@@ -101,7 +101,7 @@ def read_requirement(query: str) -> Requirement:
     asked: dict[str, str] = {}
     for name, value in _parameters(query):
         if name not in ("role", "account"):
-            errors[name] = ["There is no such parameter: only role and account."]
+            errors[name] = ["Unknown parameter: only role and account are allowed."]
         elif name in asked:
             errors[name] = ["Give this parameter once."]
         asked[name] = value
@@ -122,7 +122,7 @@ def _parameters(query: str) -> list[tuple[str, str]]:
         return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
     except ValueError:
         raise InvalidRequirement(
-            {"errors": ["Send fewer parameters: only role and account."]}
+            {"errors": ["Send fewer parameters: only role and account are allowed."]}
         ) from None
 
 

@@ -64,8 +64,8 @@ _ASKED = {
 }
 
 
-_NO_ACCOUNT = refusal("Not an account of this token", message="Account not found.")
-_NO_TOKEN = refusal("No such token, or not yours to see", message="API token not found.")
+_NO_ACCOUNT = refusal("The account doesn't match the token", message="Account not found.")
+_NO_TOKEN = refusal("No such token, or you may not see it", message="API token not found.")
 
 
 class _Version(NamedTuple):
@@ -80,20 +80,20 @@ _V1 = _Version("", "API tokens", "$")
 _V2 = _Version("_v2", "API tokens, v2", "_")
 
 _TOKEN_ID = OpenApiParameter(
-    "token_id", int, OpenApiParameter.PATH, description="The token's id: what stands before $ or _."
+    "token_id", int, OpenApiParameter.PATH, description="The token's ID: the part before $ or _."
 )
 _FILTERS = [
     ACCOUNT_ID,
-    OpenApiParameter("role", str, description="Only tokens with this role: its id or its name."),
+    OpenApiParameter("role", str, description="Only tokens with this role, by ID or name."),
     OpenApiParameter(
         "issued_by",
         or_empty({"type": "integer"}),
-        description="Only tokens issued by the user with this id.",
+        description="Only tokens issued by the user with this ID.",
     ),
     OpenApiParameter(
         "not_issued_by",
         or_empty({"type": "integer"}),
-        description="Only tokens issued by anybody but this user.",
+        description="Only tokens not issued by this user.",
     ),
     OpenApiParameter(
         "deleted",
@@ -108,13 +108,16 @@ def _list(version: _Version) -> Any:
     return extend_schema(
         operation_id=f"list_api_tokens{version.suffix}",
         summary="List API tokens",
-        description="Administrators get all API tokens of the account, others those they issued.",
+        description=(
+            "Administrators get all API tokens of the account; other users get only the "
+            "ones they issued."
+        ),
         tags=[version.tag],
         parameters=_FILTERS,
         responses={
             200: OpenApiResponse(TokenSerializer(many=True), "The tokens, oldest first", [tokens]),
             400: refusal(
-                "A filter that makes no sense",
+                "Invalid filter",
                 message="The request is not valid: see errors.",
                 errors={"issued_by": ["Enter a number."]},
             ),
@@ -130,8 +133,9 @@ def _create(version: _Version) -> Any:
     return extend_schema(
         operation_id=f"create_api_token{version.suffix}",
         summary="Create an API token",
-        description="The answer holds the token itself, this once: it is not stored. Its role is "
-        "equal to or lower than yours, and nothing that a token creates outlives it.",
+        description="The response contains the token itself, only this once: it is not stored. "
+        "Its role can't be higher than yours, and a token can't create one that "
+        "outlives it.",
         tags=[version.tag],
         parameters=[ACCOUNT_ID],
         request=NewTokenSerializer,
@@ -139,7 +143,7 @@ def _create(version: _Version) -> Any:
         responses={
             200: OpenApiResponse(IssuedSerializer, "The new token", [created]),
             400: refusal(
-                "Something in the request is not valid; nothing was created",
+                "The request is invalid; nothing was created",
                 message="The request is not valid: see errors.",
                 errors={"client_user": {"role": ["Can't create token with role Administrators"]}},
             ),
@@ -154,7 +158,10 @@ def _get(version: _Version) -> Any:
     return extend_schema(
         operation_id=f"get_api_token{version.suffix}",
         summary="Get an API token",
-        description="Facts of one token, whether active, expired or deleted. Never its secret.",
+        description=(
+            "Details of one token, whether active, expired or deleted. The secret is "
+            "never included."
+        ),
         tags=[version.tag],
         parameters=[ACCOUNT_ID, _TOKEN_ID],
         responses={
@@ -169,15 +176,15 @@ def _delete(version: _Version) -> Any:
     return extend_schema(
         operation_id=f"delete_api_token{version.suffix}",
         summary="Delete an API token",
-        description="The token stops at once. Whatever uses it loses access; this cannot be "
-        "undone.",
+        description="The token stops working immediately. Applications that use it lose access. "
+        "This can't be undone.",
         tags=[version.tag],
         parameters=[ACCOUNT_ID, _TOKEN_ID],
         responses={
             204: OpenApiResponse(description="Deleted"),
             401: UNAUTHENTICATED,
             403: refusal(
-                "The calling token has a weaker role than this one",
+                "The calling token has a lower role than this one",
                 message="You do not have permission to delete this API token.",
             ),
             404: _NO_TOKEN,

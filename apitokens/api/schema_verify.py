@@ -31,7 +31,7 @@ def add_verification(result: dict[str, Any], **_facts: Any) -> dict[str, Any]:
         "VerifierKey": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A verifier key, which operators of the portal make.",
+            "description": "A verifier key, created by operators of the portal.",
         },
     }
     result["components"]["schemas"] |= {"Introspection": _INTROSPECTION, "TokenRefusal": _REFUSAL}
@@ -40,10 +40,10 @@ def add_verification(result: dict[str, Any], **_facts: Any) -> dict[str, Any]:
 
 _REFUSAL: dict[str, Any] = {
     "type": "object",
-    "description": "Why a token or a verifier key is not good, or not enough.",
+    "description": "Why a token or a verifier key is invalid or not sufficient.",
     "required": ["message", "code"],
     "properties": {
-        "error": {**_TEXT, "description": "Of introspection: a word of RFC 6749."},
+        "error": {**_TEXT, "description": "For introspection: an error code of RFC 6749."},
         "message": _TEXT,
         "code": {**_TEXT, "description": "Stable; also in the header X-Auth-Error."},
         "hint": _TEXT,
@@ -72,9 +72,9 @@ _INTROSPECTION: dict[str, Any] = {
                 "client_id": _DIGITS,
                 "role": {"$ref": "#/components/schemas/Role"},
                 "account": {"type": "integer"},
-                "jti": {**_DIGITS, "description": "Of an API token: its id."},
+                "jti": {**_DIGITS, "description": "For an API token: its ID."},
                 "iat": {"type": "integer"},
-                "exp": {"type": "integer", "description": "Left out if it never expires."},
+                "exp": {"type": "integer", "description": "Omitted if it never expires."},
             },
             "additionalProperties": False,
         },
@@ -100,12 +100,15 @@ def _good() -> dict[str, Any]:
     headers = {
         "X-Auth-Token-Id": ("Empty for a short-lived token.", {**_TEXT, "pattern": "^[0-9]*$"}),
         "X-Auth-Account-Id": ("The account of the token.", _DIGITS),
-        "X-Auth-User-Id": ("Who issued it, or has signed in.", _DIGITS),
-        "X-Auth-User-Email": ("Their address; other alphabets as RFC 2047 has them.", _TEXT),
-        "X-Auth-Role": ("What it may do.", {**_TEXT, "enum": ROLE_NAMES}),
+        "X-Auth-User-Id": ("The user who issued it or signed in.", _DIGITS),
+        "X-Auth-User-Email": (
+            "Their email address; other alphabets are encoded as in RFC 2047.",
+            _TEXT,
+        ),
+        "X-Auth-Role": ("What it can do.", {**_TEXT, "enum": ROLE_NAMES}),
     }
     return {
-        "description": "The token is good for this; the headers say whose it is. The body is empty",
+        "description": "The token is valid; the headers say whose it is. The body is empty",
         "headers": {
             name: {"description": text, "required": True, "schema": schema}
             for name, (text, schema) in headers.items()
@@ -119,16 +122,16 @@ def _verify(method: str) -> dict[str, Any]:
         **({} if method == "get" else {"x-same-as": "get"}),
         "operationId": f"verify_token_by_{method}",
         "summary": "Verify the token of a request",
-        "description": "For reverse proxies, which hand on the Authorization header of a request "
-        "that they hold. Every method is answered alike; no body is looked at. 401 and 403 have "
-        "their code in the header X-Auth-Error too.",
+        "description": "For reverse proxies that forward the Authorization header of a request. "
+        "All methods behave the same; the body is ignored. 401 and 403 also carry "
+        "their code in the X-Auth-Error header.",
         "tags": [TAG],
         "parameters": [
             {
                 "name": "role",
                 "in": "query",
                 "schema": {**_TEXT, "enum": [*ROLE_IDS, *ROLE_NAMES]},
-                "description": "The least role that is enough: its id or its name.",
+                "description": "The minimum role required, by ID or name.",
             },
             {
                 "name": "account",
@@ -141,19 +144,19 @@ def _verify(method: str) -> dict[str, Any]:
         "responses": {
             "200": _good(),
             "400": _answer(
-                "The query makes no sense; nobody is let in",
+                "Invalid query; access is denied",
                 "Error",
                 message=BAD_REQUEST,
                 errors={"role": ["Invalid role: Admin"]},
             ),
             "401": _refusal(
-                "No token, or one that is not good; WWW-Authenticate has the code too",
+                "Missing or invalid token; WWW-Authenticate also carries the code",
                 message=BAD,
                 code="unknown",
-                hint="There is no such API token.",
+                hint="This API token doesn't exist.",
             ),
             "403": _refusal(
-                "The token is good, but not for this",
+                "The token is valid but doesn't allow this",
                 message=FORBIDDEN,
                 code="role_too_low",
                 hint="The API token's role is too low for this. Use one with a higher role.",
@@ -166,8 +169,8 @@ def _introspect() -> dict[str, Any]:
     return {
         "operationId": "introspect_token",
         "summary": "Introspect a token",
-        "description": "For resource servers that were sent a token (RFC 7662). The caller shows a "
-        "verifier key of its own.",
+        "description": "For resource servers that received a token (RFC 7662). The caller "
+        "authenticates with its own verifier key.",
         "tags": [TAG],
         "security": [{"VerifierKey": []}, {"Basic": []}, {}],
         "requestBody": {
@@ -181,12 +184,12 @@ def _introspect() -> dict[str, Any]:
                             "token": {
                                 **_TEXT,
                                 "minLength": 1,
-                                "description": "The token that you were sent.",
+                                "description": "The token you received.",
                             },
-                            "token_type_hint": {**_TEXT, "description": "Not looked at."},
+                            "token_type_hint": {**_TEXT, "description": "Ignored."},
                             "client_secret": {
                                 **_TEXT,
-                                "description": "The verifier key, if no header has it.",
+                                "description": "The verifier key, if it isn't sent in a header.",
                             },
                         },
                     },
@@ -198,7 +201,7 @@ def _introspect() -> dict[str, Any]:
         },
         "responses": {
             "200": _answer(
-                'What the token is good for; only {"active": false} if it is not good',
+                'What the token allows; only {"active": false} if it is invalid',
                 "Introspection",
                 active=True,
                 token_type="APIKey",  # noqa: S106  # a word of RFC 7662
@@ -217,18 +220,18 @@ def _introspect() -> dict[str, Any]:
                 "Error",
                 error="invalid_request",
                 message=BAD_REQUEST,
-                errors={"token": ["Send the token that you ask about in the field token, once."]},
+                errors={"token": ["Send the token to check in the field token, once."]},
             ),
             "401": _answer(
-                "No verifier key, or one that is not good",
+                "Missing or invalid verifier key",
                 "TokenRefusal",
                 error="invalid_client",
                 message=BAD_CALLER,
                 code="unknown",
-                hint="There is no such verifier key.",
+                hint="This verifier key doesn't exist.",
             ),
             "415": _answer(
-                "The body is no form, or has a `Content-Encoding`",
+                "The body is not a form, or has a `Content-Encoding`",
                 "Error",
                 error="invalid_request",
                 message=BAD_REQUEST,

@@ -90,7 +90,7 @@ class TokenSerializer(serializers.Serializer[APIToken]):
 
 
 class IssuedSerializer(TokenSerializer):
-    """A new API token. `token` is here this once: it is not stored."""
+    """A new API token. `token` is shown only this once: it is not stored."""
 
     token = serializers.SerializerMethodField()
 
@@ -110,18 +110,18 @@ class InstantField(serializers.DateTimeField):
 
 
 class NewIssuerSerializer(serializers.Serializer[Any]):
-    """The role of the new token; an empty object asks for the caller's own."""
+    """The role of the new token; an empty object stands for the caller's own."""
 
     role = RoleField(required=False)
 
 
 class NewTokenSerializer(serializers.Serializer[Any]):
-    """What a new API token is to be."""
+    """The new API token to create."""
 
     name = TextField(
         max_length=255,
         characters=LINE,
-        help_text="What the token is for; need not be unique.",
+        help_text="Name of the token; doesn't have to be unique.",
     )
     exp_date = InstantField(
         allow_null=True,
@@ -129,7 +129,7 @@ class NewTokenSerializer(serializers.Serializer[Any]):
         help_text="When the token expires, as RFC 3339 with any offset; null for never.",
     )
     client_user = NewIssuerSerializer(
-        help_text='The role, by id or name: {"role": {"id": 2}}; {} for your own.'
+        help_text='The role, by ID or name: {"role": {"id": 2}}; {} for your own.'
     )
     description = TextField(
         max_length=2000,
@@ -138,7 +138,7 @@ class NewTokenSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         allow_null=True,
         default="",
-        help_text="Anything worth knowing about the token.",
+        help_text="Optional description of the token.",
     )
 
 

@@ -139,8 +139,8 @@ SPECIMENS = [
         None,
         24,
         None,
-        "Issued by somebody who signs in through single sign-on: their provider does not tell the "
-        "portal when it takes their access away.",
+        "Issued by someone who signs in through single sign-on: their provider doesn't notify "
+        "the portal when it revokes their access.",
     ),
     Specimen("paul@partners.example", "Stock level feed", Role.USERS, 95, None, 8.01),
     Specimen("paul@partners.example", "Returns export", Role.USERS, 60, 305, 9),
@@ -285,7 +285,7 @@ def _shown_token(member: Membership, at: datetime) -> Key:
         by=Actor.member(member),
         issuer=member,
         name="First steps",
-        description="Made for the curl line of the first start; ends after a day.",
+        description="Created for the curl line of the first start; expires after a day.",
         role=Role.USERS,
         expires_at=at + timedelta(days=1),
         at=at,

@@ -132,7 +132,7 @@ def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:
     """How many, how soon, and where."""
     words = ngettext(
         "%(count)d API token of %(account)s expires in %(left)s",
-        "%(count)d API tokens of %(account)s expire, the first in %(left)s",
+        "%(count)d API tokens of %(account)s are about to expire, the first in %(left)s",
         len(tokens),
     )
     return words % {
@@ -144,7 +144,7 @@ def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:
 def _heading(tokens: list[APIToken], at: datetime) -> str:
     words = ngettext(
         "%(count)d API token expires in %(left)s",
-        "%(count)d API tokens expire, the first in %(left)s",
+        "%(count)d API tokens are about to expire, the first in %(left)s",
         len(tokens),
     )
     return words % _soonest(tokens, at)

@@ -326,7 +326,7 @@ def _news(digest: NotificationDigest, moment: Moment) -> News:
         if _is_urgent(digest, moment):
             title = ngettext(
                 "%(count)d API token expires within 1 day",
-                "%(count)d API tokens expire, the first within 1 day",
+                "%(count)d API tokens are about to expire, the first within 1 day",
                 count,
             )
         else:

@@ -28,17 +28,17 @@ EVENTS: dict[str, Promise] = {
     "token.rotate_refused": _("A rotation was rejected"),
     "token.old_secret_ended": _("Old secret ended"),
     "token.deleted": _("Deleted"),
-    "token.delete_refused": _("Somebody without permission tried to delete it"),
-    "token.used_from_new_address": _("Used from a new address"),
+    "token.delete_refused": _("Someone without permission tried to delete it"),
+    "token.used_from_new_address": _("Used from a new IP address"),
     "token.looked_up": _("Looked up by the whole token"),
 }
 FIRST_USE = _("Used for the first time")
 REFUSALS: dict[str, Promise] = {
-    "deleted": _("Refused, because it is deleted"),
-    "expired": _("Refused, because it has expired"),
-    "issuer_inactive": _("Refused, because its issuer or the account is not active"),
-    "suspended": _("Refused, because it was suspended"),
-    "rotated": _("Rejected, because its old secret was used"),
+    "deleted": _("Rejected: it had been deleted"),
+    "expired": _("Rejected: it had expired"),
+    "issuer_inactive": _("Rejected: its issuer or the account was not active"),
+    "suspended": _("Rejected: it was suspended"),
+    "rotated": _("Rejected: its old secret was used"),
 }
 
 

@@ -58,7 +58,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
         if token_services.delete(token=token, by=request.actor, at=timezone.now()):
             messages.success(request, _("“%(name)s” was deleted.") % {"name": token.name})
         else:
-            messages.info(request, _("“%(name)s” was deleted before.") % {"name": token.name})
+            messages.info(request, _("“%(name)s” had already been deleted.") % {"name": token.name})
         return HttpResponseRedirect(back)
     context = _listing(request, QueryDict()) | {
         "token": token,

@@ -151,7 +151,7 @@ def _who(by: Actor) -> str:
 
 
 def _what_to_do() -> str:
-    return _("If you did not expect this, ask an Administrator of the account.")
+    return _("If you didn't expect this, contact an Administrator of the account.")
 
 
 def _issuer_and_role(token: APIToken) -> str:

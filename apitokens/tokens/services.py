@@ -67,7 +67,7 @@ class AlreadyIssued(ValidationError):
     """The form that asks has made this token before."""
 
     def __init__(self, token: APIToken) -> None:
-        super().__init__(_("This form was already sent."), code="already_issued")
+        super().__init__(_("This form has already been submitted."), code="already_issued")
         self.token = token
 
 
@@ -148,7 +148,7 @@ def delete_all_of(
     lock_account(issuer.account_id)
     by = reauthorize(by, at)
     if not (by.is_operator or by.is_administrator_of(issuer.account_id) or by.is_member(issuer)):
-        raise PermissionDenied(_("You do not have permission to delete these API tokens."))
+        raise PermissionDenied(_("You don't have permission to delete these API tokens."))
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
     if only is not None:
         active = active.filter(pk__in=only)
@@ -206,8 +206,8 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     if usage(account, at=at).is_full:
         raise ValidationError(
             _(
-                "All %(limit)d API tokens of this account are in use. "
-                "Delete one that is no longer needed, then try again."
+                "This account has reached its limit of %(limit)d API tokens. Delete one you no "
+                "longer need, then try again."
             ),
             code="limit_reached",
             params={"limit": account.token_limit},
@@ -279,8 +279,9 @@ def _refuse_suspended(issuer: Membership) -> None:
     if issuer.has_suspended_tokens:
         raise ValidationError(
             _(
-                "API tokens of this user are suspended, and a new one would be, too. "
-                "They work again after a sign-in through single sign-on; create it then."
+                "This user's API tokens are suspended, and a new one would be, too. They will "
+                "work again after the user signs in through single sign-on; create the token "
+                "then."
             ),
             code=SUSPENDED,
         )

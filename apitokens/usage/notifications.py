@@ -46,11 +46,15 @@ def _news(
 ) -> News:
     with translation.override(member.user.catalogue):
         if is_first_use:
-            title = _("The Administrators' API token “%(name)s” was used for the first time")
+            title = _(
+                "The API token “%(name)s” with the role Administrators was used for the first time"
+            )
         else:
             title = ngettext(
-                "The Administrators' API token “%(name)s” was used from a new address",
-                "The Administrators' API token “%(name)s” was used from new addresses",
+                "The API token “%(name)s” with the role Administrators was used from a new IP "
+                "address",
+                "The API token “%(name)s” with the role Administrators was used from new IP "
+                "addresses",
                 len(addresses),
             )
         return News(
@@ -64,7 +68,7 @@ def _news(
 
 def _listed(addresses: Sequence[str]) -> str:
     named, more = addresses[:ADDRESSES_NAMED], len(addresses[ADDRESSES_NAMED:])
-    words = ngettext("Address: %(list)s", "Addresses: %(list)s", len(addresses))
+    words = ngettext("IP address: %(list)s", "IP addresses: %(list)s", len(addresses))
     line = words % {"list": ", ".join(named)}
     if more:
         line += " " + ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
@@ -72,7 +76,7 @@ def _listed(addresses: Sequence[str]) -> str:
 
 
 def _what_to_do() -> str:
-    return _("If you don't know who uses it there, delete the token and create a new one.")
+    return _("If you don't know who uses it from there, delete the token and create a new one.")
 
 
 def _page_of(token: APIToken) -> str:

@@ -27,8 +27,8 @@ class Refusal(StrEnum):
 BEARER, ENDED_BEARER = "bearer", "bearer_ended"
 _GUESSES = (Refusal.MALFORMED, Refusal.UNKNOWN)
 _BAD_BEARER = _(
-    "The short-lived token is not good or has ended: get another one. "
-    "API tokens are sent as Authorization: APIKey <token>."
+    "The short-lived token is invalid or has expired. Get a new one. API tokens are sent as "
+    "Authorization: APIKey <token>."
 )
 _CODES = {
     Reason.UNKNOWN: Refusal.UNKNOWN,
@@ -40,26 +40,26 @@ _CODES = {
 }
 _SENTENCES: dict[str, Promise] = {
     Refusal.MISSING: _("Send an API token in the header Authorization: APIKey <token>."),
-    Refusal.MALFORMED: _("This is not an API token: check that it was copied whole."),
-    Refusal.UNKNOWN: _("There is no such API token."),
+    Refusal.MALFORMED: _("This is not an API token. Check that you copied all of it."),
+    Refusal.UNKNOWN: _("This API token doesn't exist."),
     Refusal.EXPIRED: _("The API token has expired. Create a new one."),
     Refusal.DELETED: _("The API token was deleted. Create a new one."),
     Refusal.ISSUER_INACTIVE: _(
-        "The user who issued the API token, or their account, is not active. "
-        "Ask an Administrator of the account."
+        "The user who issued the API token, or their account, is not active. Contact an "
+        "Administrator of the account."
     ),
     Refusal.ROTATED: _("The API token was rotated, and this is its old secret. Use the new one."),
     Reason.SUSPENDED: _(
-        "The API token is suspended, because the user who issued it has not come through the "
-        "identity provider of their account for long. It works again once they sign in there."
+        "The API token is suspended because the user who issued it hasn't signed in through the "
+        "account's identity provider for a long time. It will work again once they sign in there."
     ),
     keys.Damage.TRUNCATED: _(
-        "Only the id of the API token arrived (token_truncated): your shell took the part after $ "
-        "for a variable. Put the header in single quotes."
+        "Only the ID of the API token arrived (token_truncated): your shell treated the part "
+        "after $ as a variable. Put the header in single quotes."
     ),
-    "verifier_malformed": _("This is not a verifier key: check that it was copied whole."),
-    "verifier_unknown": _("There is no such verifier key."),
-    "verifier_deleted": _("The verifier key was deleted. Ask an operator for another."),
+    "verifier_malformed": _("This is not a verifier key. Check that you copied all of it."),
+    "verifier_unknown": _("This verifier key doesn't exist."),
+    "verifier_deleted": _("The verifier key was deleted. Ask an operator for a new one."),
     "verifier_missing": _(
         "Send your own verifier key in the header Authorization: Bearer <verifier key>, or as the "
         "password of Authorization: Basic."

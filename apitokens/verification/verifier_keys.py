@@ -4,7 +4,7 @@ Operators make them; they belong to no account, and open nothing but introspecti
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from apitokens.peppers import current_pepper
 from apitokens.verification import throttling
 from apitokens.verification.best_effort import best_effort_write
 from apitokens.verification.decision import (
+    ACCEPT,
     ACCEPT_AND_RECORD,
     LOOK_UP,
     UNKNOWN,
@@ -51,6 +52,8 @@ class _CachedVerifier(CacheEntry):
     """The cache entry of a verifier key."""
 
     row: VerifierKey | None = None
+    last_fit: bytes = field(default=b"", repr=False)
+    """The fingerprint of the text that fitted last; see `keys.fingerprint`."""
 
 
 _verifiers: ReadLeaseCache[_CachedVerifier] = VERIFIERS
@@ -116,6 +119,24 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
     return key.id
 
 
+@sensitive_variables("presented", "key")
+def is_known_verifier(*, presented: str, at: datetime) -> bool:
+    """True if this is a verifier key for which nothing has to be read or written. False tells
+    nothing: `authenticate_verifier` says more."""
+    entry = _verifiers.find(keys.extract_id(presented[len(keys.VERIFIER) :]))
+    if entry is None or len(presented) > keys.LONGEST + len(keys.VERIFIER):
+        return False
+    fingerprint = keys.fingerprint(presented)
+    if fingerprint != entry.last_fit:
+        try:
+            if not entry.matches(keys.parse_verifier(presented)):
+                return False
+        except keys.Malformed:
+            return False
+        entry.last_fit = fingerprint
+    return decide(entry, fits=True, at=at) is ACCEPT
+
+
 def _fits(key: keys.Key, entry: _CachedVerifier | None) -> bool:
     if entry is None:
         compare_with_nothing(key)
@@ -158,4 +179,6 @@ def _record_use(key: keys.Key, row: VerifierKey, *, at: datetime, address: str |
 
 def _operators_only(by: Actor) -> None:
     if not by.is_operator:
-        raise PermissionDenied(_("Only operators of the portal make and delete verifier keys."))
+        raise PermissionDenied(
+            _("Only operators of the portal can create and delete verifier keys.")
+        )

@@ -10,11 +10,11 @@ from apitokens.api.schema_verify import TAG as VERIFICATION
 Schema = dict[str, Any]
 
 _SECONDS: Schema = {
-    "description": "Seconds after which to try again.",
+    "description": "Seconds to wait before trying again.",
     "schema": {"type": "integer", "minimum": 1},
 }
 _CHALLENGE: Schema = {
-    "description": "The schemes that are taken, and for a bad token why it is.",
+    "description": "The accepted schemes and, for a bad token, the reason.",
     "required": True,
     "schema": {"type": "string"},
 }
@@ -84,32 +84,33 @@ def _answer(
 
 _ANSWERS: Schema = {
     "UnknownHost": _answer(
-        "A `Host` that is not the portal's", "The request cannot be understood."
+        "A `Host` that is not the portal's", "We couldn't understand the request."
     ),
     "PlainHTTP": _answer(
         "Plain HTTP, where the portal has HTTPS", HTTPS_REQUIRED, code="https_required"
     ),
     "TooMany": _answer(
-        "Too many refused requests from this address, or too many of this token",
+        "Too many rejected requests from this address, or too many with this token",
         TOO_MANY,
         code="too_many",
         retry_after=_SECONDS,
     ),
     "Unavailable": _answer(
-        "The portal cannot answer now",
+        "The portal can't answer right now",
         "The portal is not set up rightly: ask its operators, who find the reason in its log.",
-        retry_after={**_SECONDS, "description": "Seconds, if it will pass by itself."},
+        retry_after={**_SECONDS, "description": "Seconds to wait, if the error is temporary."},
     ),
     "NotAcceptable": _answer(
         "`Accept` without JSON", "Could not satisfy the request Accept header."
     ),
     "LengthRequired": _answer(
-        "A body whose length is not known",
-        "Send the length of the body in the header Content-Length: it cannot be read without.",
+        "A body of unknown length",
+        "Send the length of the body in the Content-Length header: the body can't be read "
+        "without it.",
     ),
     "TooLarge": _answer("A body above 256 KB", "The body is too large."),
     "NotThisKind": _answer(
-        "A body that is of another kind, or has a `Content-Encoding`",
+        "An unsupported content type, or a `Content-Encoding`",
         'Unsupported media type "text/plain" in request.',
     ),
 }

@@ -4,39 +4,39 @@ from typing import Any
 
 _DESCRIPTION = (
     "Permanent API tokens, and the people who issue them. Send your API token with every "
-    "request, in the header Authorization: APIKey <token>. Or sign in for a token that lasts "
-    "an hour, and send Authorization: Bearer <access token>. Beside what is listed with a call, "
-    "each may answer 400 under a Host that is not the portal's, 403 over plain HTTP where the "
-    "portal has HTTPS, 406 if Accept is without JSON, and 429 or 503 with Retry-After in seconds; "
-    "those with a body also 411 (no length), 413 (above 256 KB) and 415 (not JSON, or "
-    "with a Content-Encoding)."
+    "request, in the header Authorization: APIKey <token>. Or sign in for a token that is valid "
+    "for an hour, and send Authorization: Bearer <access token>. In addition to the listed "
+    "responses, every call can return 400 if the Host is not the portal's, 403 over plain HTTP "
+    "where the portal has HTTPS, 406 if Accept doesn't include JSON, and 429 or 503 with "
+    "Retry-After in seconds; calls with a body also 411 (no length), 413 (above 256 KB) and 415 "
+    "(not JSON, or with a Content-Encoding)."
 )
 
 _TAGS = [
     {
         "name": "API tokens, v2",
-        "description": "New tokens are spelled with an underscore, which every shell leaves "
-        "alone. Use these addresses for new work.",
+        "description": "New tokens use an underscore, which shells don't interpret. Use these "
+        "endpoints for new integrations.",
     },
     {
         "name": "API tokens",
-        "description": "The same calls; new tokens are spelled with a dollar sign. Both "
-        "spellings of a token are always accepted.",
+        "description": "The same calls, but new tokens use a dollar sign. Both forms of a token "
+        "are always accepted.",
     },
     {
         "name": "Account and users",
-        "description": "The account that you work in, its people and their sign-ins. "
-        "Administrators look after everybody, others see themselves.",
+        "description": "Your current account, its users and their sign-ins. Administrators "
+        "manage all users; others see only themselves.",
     },
     {
         "name": "Standard authorization",
-        "description": "Sign in with e-mail and password for an access token, good for an "
-        "hour, and a refresh token, good for a day and once. For programs that run "
-        "unattended, an API token is the better choice.",
+        "description": "Sign in with email and password to get an access token, valid for an "
+        "hour, and a refresh token, valid once within a day. For unattended "
+        "programs, use an API token instead.",
     },
     {
         "name": "Verification",
-        "description": "Other systems ask whether a token is good, and for what.",
+        "description": "For other systems: check whether a token is valid and what it allows.",
     },
 ]
 

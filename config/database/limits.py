@@ -9,7 +9,9 @@ leak to others behind a pooler that shares connections by transaction (PgBouncer
 bounds at the start of a connection, too.
 """
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing, suppress
 from typing import Any
 
 from django.db import connection
@@ -19,7 +21,6 @@ from config.database.places import NoPlace, Place, places
 
 Handler = Callable[[HttpRequest], HttpResponse]
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
-Wrapper = Callable[[Execute, Any, Any, bool, dict[str, Any]], Any]
 
 LOCK_SECONDS = 5
 """For a lock of PostgreSQL. Thirty people who change one account at once wait less, on a busy
@@ -47,7 +48,8 @@ def limit_waits(get_response: Handler) -> Handler:
         with places.take(is_patient=True) as place:
             bounds = _PATIENT if place.may_wait else _IMPATIENT
             seconds = SQLITE_SECONDS if place.may_wait else 0
-            with connection.execute_wrapper(_bound_by(place, bounds, seconds)):
+            bounded = _bound_by(place, bounds, seconds)
+            with closing(bounded), connection.execute_wrapper(bounded):
                 return get_response(request)
 
     return handle
@@ -58,28 +60,31 @@ class brief_waits:  # noqa: N801  # a context manager
     one that waits keeps nobody waiting, and a bound costs verification a tenth of its time. Raises
     `OperationalError`."""
 
-    __slots__ = ("_even_alone", "_room", "_wrappers")
+    __slots__ = ("_bounded", "_even_alone", "_room")
 
     def __init__(self, *, even_alone: bool = False) -> None:
         self._room, self._even_alone = places.all, even_alone
-        self._wrappers: list[Wrapper] | None = None
+        self._bounded: _OnPostgreSQL | _OnSQLite | None = None
 
     def __enter__(self) -> None:
         if not self._room.enter():
             raise NoPlace
         if self._even_alone or self._room.inside > 1:
-            self._wrappers = connection.execute_wrappers
-            self._wrappers.append(_bound_by(Place(self._room, may_wait=False), _BRIEF, 1))
+            self._bounded = _bound_by(Place(self._room, may_wait=False), _BRIEF, 1)
+            connection.execute_wrappers.append(self._bounded)
 
     def __exit__(self, kind: object, *_error: object) -> None:
-        if self._wrappers is not None:
-            self._wrappers.pop()
+        if self._bounded is not None:
+            connection.execute_wrappers.remove(self._bounded)
+            self._bounded.close()
         elif kind is None:
             self._room.move()
         self._room.leave()
 
 
-def _bound_by(place: Place, bounds: tuple[str, ...], sqlite_seconds: float) -> Wrapper:
+def _bound_by(
+    place: Place, bounds: tuple[str, ...], sqlite_seconds: float
+) -> "_OnPostgreSQL | _OnSQLite":
     if connection.vendor == "postgresql":
         return _OnPostgreSQL(place, bounds)
     return _OnSQLite(place, sqlite_seconds)
@@ -106,12 +111,16 @@ class _OnPostgreSQL:
         self._place.move()
         return result
 
+    def close(self) -> None:
+        """The bounds have ended with their transactions."""
+
 
 class _OnSQLite:
     """Shortens the time that the connection waits, unless it is short already."""
 
     def __init__(self, place: Place, seconds: float) -> None:
         self._place, self._bound = place, round(seconds * 1000)
+        self._shortened: tuple[sqlite3.Connection, int] | None = None
 
     def __call__(
         self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]
@@ -120,6 +129,14 @@ class _OnSQLite:
         (usual,) = database.execute("PRAGMA busy_timeout").fetchone()
         if usual > self._bound:
             database.execute(f"PRAGMA busy_timeout = {self._bound}")
+            self._shortened = database, usual
         result = execute(sql, params, many, context)
         self._place.move()
         return result
+
+    def close(self) -> None:
+        """Let the connection wait as long as it did before."""
+        if self._shortened is not None:
+            database, usual = self._shortened
+            with suppress(sqlite3.ProgrammingError):  # it is closed
+                database.execute(f"PRAGMA busy_timeout = {usual}")

@@ -22,28 +22,28 @@ class Outage(Enum):
     BUSY = (
         "busy",
         5,
-        _("This takes too long just now"),
+        _("This is taking too long"),
         _(
-            "The portal is busy, or others are changing the same data. Nothing has changed. Wait a "
-            "few seconds, then try again."
+            "The portal is busy, or someone else is changing the same data. Nothing was changed. "
+            "Wait a few seconds, then try again."
         ),
     )
     FULL = (
         "disk_full",
         60,
-        _("There is no room left to store anything"),
+        _("Storage is full"),
         _(
-            "Nothing has changed, and what is stored can still be read. Tell the operator of this "
+            "Nothing was changed, and your data can still be read. Contact the operator of this "
             "portal, and try again later."
         ),
     )
     READ_ONLY = (
         "read_only",
         30,
-        _("Nothing can be changed just now"),
+        _("The portal is read-only right now"),
         _(
-            "The portal can only be read at this moment. Nothing has changed. Wait a minute, then "
-            "try again."
+            "Changes can't be saved at the moment. Nothing was changed. Wait a minute, then try "
+            "again."
         ),
     )
     AWAY = (

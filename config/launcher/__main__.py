@@ -127,7 +127,7 @@ def _prepare(host: str) -> str:
     except (DatabaseError, CommandError) as error:
         if outage_of(error) is Outage.FULL:
             raise NotReady(preflight.disk_full(_data_dir())) from None
-        raise NotReady(f"The database cannot be prepared: {error}") from None
+        raise NotReady(f"The database can't be prepared: {error}") from None
     connections.close_all()
     return welcome
 
@@ -137,8 +137,8 @@ def _seed(host: str) -> str:
     passwords are public. Returns the welcome."""
     if not preflight.is_local(host, settings.BASE_URL):
         return (
-            "\nThe demo is for this machine alone. If nobody can sign in yet, begin with:\n"
-            "  .venv/bin/python manage.py create_account NAME --administrator E-MAIL\n"
+            "\nThe demo is for this machine alone. If no one can sign in yet, start with:\n"
+            "  .venv/bin/python manage.py create_account NAME --administrator EMAIL\n"
         )
     output = io.StringIO()
     call_command("seed_demo", if_empty=True, stdout=output)

@@ -52,7 +52,7 @@ def check_port(host: str, port: int) -> None:
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             raise NotReady(f"HOST must be an address of this machine, not {host!r}.") from None
         taken = error.errno == errno.EADDRINUSE
-        reason = "is in use" if taken else f"cannot be used ({error.strerror})"
+        reason = "is in use" if taken else f"can't be used ({error.strerror})"
         other = port + 1 if 1023 < port < 65535 else 8000
         raise NotReady(f"Port {port} {reason}. Choose another: make run PORT={other}") from None
 
@@ -68,7 +68,7 @@ def make_data_dir(path: Path) -> None:
             raise NotReady(disk_full(path)) from None
         reason = "it is no folder" if path.exists() and not path.is_dir() else error.strerror
         raise NotReady(
-            f"DATA_DIR {path} cannot be written to ({reason}). "
+            f"DATA_DIR {path} can't be written to ({reason}). "
             "Choose another folder: make run DATA_DIR=/path/to/folder"
         ) from None
 
@@ -93,7 +93,7 @@ def load_settings() -> None:
     try:
         assert settings.DATABASES
     except (ImproperlyConfigured, ValueError, LookupError, OSError) as error:
-        raise NotReady(f"The settings cannot be used: {error}") from None
+        raise NotReady(f"The settings can't be used: {error}") from None
 
 
 def check_database() -> None:
@@ -102,7 +102,7 @@ def check_database() -> None:
         connection.ensure_connection()
     except DatabaseError as error:
         raise NotReady(
-            f"The database does not answer: {_first_line(error)}. Check DATABASE_URL."
+            f"The database isn't responding: {_first_line(error)}. Check DATABASE_URL."
         ) from None
 
 
@@ -124,7 +124,7 @@ def check_redis() -> None:
         with Redis.from_url(settings.REDIS_URL, socket_connect_timeout=5) as client:
             client.ping()
     except (RedisError, OSError) as error:
-        raise NotReady(f"Redis does not answer: {_first_line(error)}. Check REDIS_URL.") from None
+        raise NotReady(f"Redis isn't responding: {_first_line(error)}. Check REDIS_URL.") from None
 
 
 def _check_urls() -> None:

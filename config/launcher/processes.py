@@ -40,7 +40,7 @@ class Child:
         self.ended_at = [at for at in self.ended_at if now - at < REPLACED_WITHIN] + [now]
         if not self.is_replaced or len(self.ended_at) > MOST_REPLACEMENTS:
             return False
-        sys.stderr.write(f"{Ended(self)} It is started anew.\n")
+        sys.stderr.write(f"{Ended(self)} It is being restarted.\n")
         _kill_group(self.process)
         self.process = self.spawn()
         return True

@@ -11,10 +11,10 @@ What bounds the time of a body stands in front: a proxy that reads bodies before
 """
 
 import json
-import threading
 from collections.abc import Iterable
 from http import HTTPStatus
 from io import BytesIO
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from django.conf import settings
@@ -22,10 +22,12 @@ from django.conf import settings
 from config.server.responses import WSGIApplication, respond
 
 LENGTH_REQUIRED = (
-    "Send the length of the body in the header Content-Length: it cannot be read without."
+    "Send the length of the body in the Content-Length header: the body can't be read without it."
 )
-BROKE_OFF = "The body of the request did not arrive whole. Nothing has changed: send it again."
-TOO_MANY = "Many requests are being received just now. Nothing has changed: try again in a second."
+BROKE_OFF = "The request body arrived incomplete. Nothing was changed: send it again."
+TOO_MANY = (
+    "Too many requests are being received right now. Nothing was changed: try again in a second."
+)
 MOST_READING = 6
 """Requests that read their bodies; together with passwords that are hashed they leave a few of the
 threads that serve requests (WEB_THREADS) to others."""
@@ -35,6 +37,17 @@ RETRY_AFTER = "1"
 READS_NO_BODY = "/iam/auth/verify"
 CHUNKED = "chunked"
 FORM = "application/x-www-form-urlencoded"
+
+
+def places_for(number: int) -> SimpleQueue[None]:
+    """As a semaphore, which takes a reader of a small body longer than the reading."""
+    places: SimpleQueue[None] = SimpleQueue()
+    for _each in range(number):
+        places.put(None)
+    return places
+
+
+_places = places_for(MOST_READING)
 
 
 class _NotRead(Exception):
@@ -49,15 +62,6 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
     """Give every body a length, and read it. A server that decodes chunks and marks their end
     (granian does) is read up to the limit of all bodies; from any other the body is refused with
     411. What is announced as longer than the limit is not read: Django refuses it."""
-    places = threading.BoundedSemaphore(MOST_READING)
-
-    def read(environ: dict[str, Any], most: int) -> bytes:
-        if not places.acquire(timeout=PATIENCE):
-            raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY)
-        try:
-            return _read(environ["wsgi.input"], most=most)
-        finally:
-            places.release()
 
     def serve_with_body(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         coding = environ.get("HTTP_TRANSFER_ENCODING") or _coding_of_http_2(environ)
@@ -70,7 +74,7 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
         try:
             if coding:
                 _require_readable(environ, coding)
-            body = read(environ, most + 1 if coding else length)
+            body = _read_in_turn(environ, most + 1 if coding else length)
             _require_whole(environ, body, None if coding else length)
         except _NotRead as reason:
             return _refuse(environ, start_response, reason.status, reason.sentence)
@@ -80,6 +84,36 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
         return serve(environ, start_response)
 
     return serve_with_body
+
+
+def read_small(environ: dict[str, Any], *, most: int) -> bytes:
+    """A body of at most so many bytes, if it came whole and there is a place to read it. Else it is
+    empty, and `read_bodies` has to read it. What was read stands in its place."""
+    length = _length(environ)
+    if not 0 < length <= most:
+        return b""
+    try:
+        _places.get_nowait()
+    except Empty:
+        return b""
+    try:
+        body = _read(environ["wsgi.input"], most=length)
+    finally:
+        _places.put(None)
+    environ["wsgi.input"] = BytesIO(body)
+    return body if len(body) == length else b""
+
+
+def _read_in_turn(environ: dict[str, Any], most: int) -> bytes:
+    """Raises `_NotRead` if all places are taken."""
+    try:
+        _places.get(timeout=PATIENCE)
+    except Empty:
+        raise _NotRead(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY) from None
+    try:
+        return _read(environ["wsgi.input"], most=most)
+    finally:
+        _places.put(None)
 
 
 def _require_readable(environ: dict[str, Any], coding: str) -> None:

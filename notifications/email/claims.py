@@ -31,7 +31,7 @@ CLAIM_AT_ONCE = 50
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 RESENT_WITHIN_TRIES = 8
 """A server that takes mails and never says so must not get copies for days."""
-SENDER_DIED = "The sender stopped during the hand-over: the mail may have arrived."
+SENDER_DIED = "The sender stopped during delivery: the email may have arrived."
 
 Clock = Callable[[], datetime]
 

@@ -172,7 +172,7 @@ def _compose(mail: Mail, *, at: datetime) -> EmailMessage | None:
         rendered = rendering.render_mail(mail, at=at)
     except Exception as error:
         logger.exception("Mail %s could not be written.", mail.pk)
-        reason = f"The mail could not be written: {error!r}"
+        reason = f"The email couldn't be written: {error!r}"
         raise DeliveryFailed(reason, Verdict.RETRY_LATER) from error
     return rendering.build_message(mail, rendered) if rendered else None
 

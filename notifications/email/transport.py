@@ -74,7 +74,7 @@ class BackendTransport:
         try:
             get_connection().send_messages([message])
         except (OSError, ImproperlyConfigured) as error:  # the second: a folder that cannot be
-            reason = f"The mail could not be written: {error}"
+            reason = f"The email couldn't be written: {error}"
             raise DeliveryFailed(reason, Verdict.SERVER_DOWN) from error
 
 
@@ -126,7 +126,7 @@ class SMTPTransport:
             self._check(Stage.DATA, smtp.docmd("DATA"))
         except OSError as error:  # as are all exceptions of smtplib
             self._drop()
-            reason = f"The mail server went away: {_words(error)}"
+            reason = f"The mail server closed the connection: {_words(error)}"
             raise DeliveryFailed(reason, Verdict.SERVER_DOWN) from error
         self._is_fresh = False
         return smtp
@@ -198,7 +198,7 @@ class _Envelope(NamedTuple):
             recipient = _address(message.to[0])
             content = message.message().as_bytes(linesep="\r\n")
         except Exception as error:
-            reason = f"The mail cannot be sent: {_words(error)}"
+            reason = f"The email can't be sent: {_words(error)}"
             raise DeliveryFailed(reason, Verdict.REJECTED) from error
         return cls(sender, recipient, _as_body(content))
 
@@ -243,7 +243,7 @@ def _sender(message: EmailMessage) -> str:
     try:
         return _address(message.from_email)
     except ValueError as error:  # every mail has it, and none should be given up for it
-        reason = f"FROM_EMAIL cannot be used: {error}"
+        reason = f"FROM_EMAIL can't be used: {error}"
         raise DeliveryFailed(reason, Verdict.SERVER_DOWN) from error
 
 
@@ -256,7 +256,7 @@ def _address(written: str) -> str:
         address = ""
     is_bare = smtplib.quoteaddr(address) == f"<{address}>"  # nothing in it ends its brackets
     if not is_bare or not address.isascii() or not address.isprintable() or "@" not in address:
-        raise ValueError(f"No mail can be sent to or from {written!r}.")
+        raise ValueError(f"No email can be sent to or from {written!r}.")
     return address
 
 

@@ -23,7 +23,7 @@ def mails_leave_the_machine(**_facts: Any) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            "No mail leaves this portal: EMAIL_URL names no mail server, so mails are written to "
+            "No email leaves this portal: EMAIL_URL names no mail server, so emails are written to "
             f"{_written_to()}.",
             hint="Set EMAIL_URL=smtp+tls://user:password@mail.example.com:587, and prove it with "
             "manage.py send_test_email ADDRESS.",
@@ -45,7 +45,7 @@ def mails_have_a_sender(**_facts: Any) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            f"Mails are sent from an address at {domain!r}, which other mail servers refuse.",
+            f"Emails are sent from an address at {domain!r}, which other mail servers reject.",
             hint="Set FROM_EMAIL=Permatoken <noreply@example.com>, with a domain of yours.",
             id="notifications.W003",
         )

@@ -53,7 +53,7 @@ def read(request: PersonRequest, pk: int) -> HttpResponse:
     """Mark one notice as read."""
     notice = _own_notice(request, pk)
     services.mark_read(person=request.person, notice_id=notice.pk, at=timezone.now())
-    messages.success(request, _("The notice was marked as read."))
+    messages.success(request, _("The notification was marked as read."))
     return redirect(_same_page(request))
 
 
@@ -70,7 +70,9 @@ def read_all(request: PersonRequest) -> HttpResponse:
         at=timezone.now(),
     )
     words = ngettext(
-        "%(count)d notice was marked as read.", "%(count)d notices were marked as read.", count
+        "%(count)d notification was marked as read.",
+        "%(count)d notifications were marked as read.",
+        count,
     )
     messages.success(request, words % {"count": count})
     return redirect(_same_page(request))

@@ -28,9 +28,7 @@ def settings(request: PersonRequest) -> HttpResponse:
         preferences.choose(request.person, form.chosen)
         messages.success(request, _("Your notification settings were saved."))
     else:
-        messages.error(
-            request, _("This form is damaged. Open the page again and fill it in once more.")
-        )
+        messages.error(request, _("This form is damaged. Reload the page and fill it in again."))
     return redirect("notifications:settings", account_id=request.person.account_id)
 
 

@@ -101,16 +101,17 @@ def _mark_notified(certificate: Certificate, at: datetime) -> bool:
 def _news(certificate: Certificate, reader: Membership, at: datetime) -> News:
     with translation.override(reader.user.catalogue), timezone.override(reader.user.time_zone):
         if certificate.not_after <= at:
-            title = _("Nobody can sign in by single sign-on: its certificate has ended")
+            title = _("No one can sign in through single sign-on: its certificate has expired")
         else:
-            title = _("The certificate of single sign-on ends on %(day)s") % {
+            title = _("The single sign-on certificate expires on %(day)s") % {
                 "day": date_format(
                     timezone.localtime(certificate.not_after), pgettext("date format", "j M Y")
                 )
             }
         text = _(
-            "Renew it at your identity provider “%(name)s”, and bring the portal the new metadata. "
-            "Keep the present certificate beside the new one until the provider has changed over."
+            "Renew it at your identity provider “%(name)s” and upload the new metadata to the "
+            "portal. Keep the current certificate alongside the new one until the provider has "
+            "switched over."
         ) % {"name": one_name(certificate.connection.name)}
     return News(
         person=Person(reader.user_id, certificate.connection.account_id),

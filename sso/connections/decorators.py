@@ -31,7 +31,7 @@ def sso_administrator_required(
             request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs
         ) -> HttpResponseBase:
             if not request.actor.is_administrator_of(request.member.account_id):
-                raise PermissionDenied(_("Only Administrators look after single sign-on."))
+                raise PermissionDenied(_("Only Administrators can manage single sign-on."))
             answer: HttpResponseBase = with_reauthentication(request, *args, **kwargs)
             return answer
 

@@ -35,7 +35,7 @@ def normalize_domain(text: str) -> str:
         name = ""
     if len(name) > MAX_LENGTH or not _DOMAIN.fullmatch(name):
         raise ValidationError(
-            _("Write the domain of your e-mail addresses, such as example.com."), code="domain"
+            _("Enter the domain of your email addresses, such as example.com."), code="domain"
         )
     return name
 
@@ -66,7 +66,7 @@ def request_approval(*, connection: Connection, name: str, by: Actor, at: dateti
         return domain
     if domain is None and connection.domains.count() >= MAX_DOMAINS:
         raise ValidationError(
-            _("An account may ask for up to %(most)d domains. Withdraw one first.")
+            _("An account can request up to %(most)d domains. Withdraw one first.")
             % {"most": MAX_DOMAINS},
             code="too_many",
         )
@@ -102,7 +102,7 @@ def approve(*, domain: Domain, by: Actor, at: datetime) -> bool:
             domain.save(update_fields=["approved_at", "approved_by", "refused_at"])
     except IntegrityError:
         raise ValidationError(
-            _("Another account has this domain. Refuse it there first."), code="taken"
+            _("This domain belongs to another account. Reject it there first."), code="taken"
         ) from None
     _record("sso.domain_approved", domain, by=by, at=at)
     return True
@@ -126,7 +126,9 @@ def _lock_for_operator(domain: Domain, by: Actor, at: datetime) -> tuple[Domain,
     by = recheck.operators_only(by, at)
     found = Domain.objects.filter(pk=domain.pk).select_related("connection").first()
     if found is None:
-        raise ValidationError(_("The account does not ask for it any more."), code="withdrawn")
+        raise ValidationError(
+            _("The account is no longer requesting this domain."), code="withdrawn"
+        )
     return found, by
 
 
@@ -137,8 +139,8 @@ def _refuse_taken(name: str, connection: Connection) -> None:
     if approved.exclude(connection=connection).exists():
         raise ValidationError(
             _(
-                "This domain is in use on this portal already. If it is yours, ask the operator of "
-                "the portal."
+                "This domain is already in use on this portal. If it is yours, contact the "
+                "operator of the portal."
             ),
             code="taken",
         )

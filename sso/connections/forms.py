@@ -19,33 +19,34 @@ class ProviderForm(forms.Form):
     """The provider's metadata as text, file or URL. A valid form has them parsed in `metadata`."""
 
     text = forms.CharField(
-        label=_("Metadata, as text"),
+        label=_("Metadata as text"),
         required=False,
         max_length=metadata.MAX_BYTES,
         widget=forms.Textarea(
             {"rows": "10", "spellcheck": "false", "autocomplete": "off", "wrap": "off"}
         ),
-        help_text=_("The whole XML document. It begins with EntityDescriptor."),
+        help_text=_("The complete XML document. It begins with EntityDescriptor."),
         error_messages={
             "max_length": _(
-                "This is too large for the metadata of one provider. Paste its part alone."
+                "This is too large for the metadata of one provider. Paste only your provider's "
+                "part."
             )
         },
     )
     file = forms.FileField(
-        label=_("Or as a file"),
+        label=_("Or upload a file"),
         required=False,
         allow_empty_file=True,
         widget=forms.FileInput({"accept": ".xml,application/xml,text/xml"}),
     )
     url = forms.CharField(
-        label=_("Or from an address"),
+        label=_("Or fetch it from a URL"),
         required=False,
         max_length=metadata.MAX_URL_LENGTH,
         widget=forms.TextInput({"type": "url", "autocomplete": "off", "placeholder": "https://"}),
     )
     keep_certificates = forms.BooleanField(
-        label=_("Keep the present certificates beside the new ones, until they end"),
+        label=_("Keep the current certificates alongside the new ones until they expire"),
         required=False,
     )
 
@@ -58,7 +59,7 @@ class ProviderForm(forms.Form):
             del self.fields["url"]
         else:
             origins = ", ".join(settings.SSO_METADATA_ORIGINS)
-            self.fields["url"].help_text = _t("Read now, once. Allowed are: %(origins)s") % {
+            self.fields["url"].help_text = _t("Fetched once, now. Allowed: %(origins)s") % {
                 "origins": origins
             }
         if not has_certificates:
@@ -83,7 +84,7 @@ class ProviderForm(forms.Form):
     def _wrong_number(self, given: list[str]) -> ValidationError:
         if given:
             return ValidationError(
-                _("Bring the metadata in one way only: empty the other fields."), code="several"
+                _("Provide the metadata in one way only. Clear the other fields."), code="several"
             )
         return ValidationError(
             _("Paste the metadata of your identity provider, or choose a file."), code="required"
@@ -102,10 +103,13 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
     """Attribute mapping and just-in-time provisioning."""
 
     default_role = forms.TypedChoiceField(
-        label=_("Role of new people"),
+        label=_("Role for new users"),
         choices=Role.choices,
         coerce=lambda value: Role(int(value)),
-        help_text=_("What they become if the provider names no role. You can change it later."),
+        help_text=_(
+            "The role that new users get if the provider doesn't specify one. You can "
+            "change it later."
+        ),
     )
 
     class Meta:
@@ -116,16 +120,20 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         ]
         labels = {
             "name": _("Name"),
-            "takes_new_people": _("People of approved domains may join the account by signing in"),
-            "may_make_administrators": _("New people may become Administrators"),
+            "takes_new_people": _(
+                "People with addresses in approved domains can join the account by signing in"
+            ),
+            "may_make_administrators": _("New users can become Administrators"),
         }
         help_texts = {
-            "name": _("What the provider is called on these pages and when people sign in."),
-            "email_attribute": _("Empty: the NameID, if the provider says that it is an address."),
-            "name_attribute": _("Empty: people write their name themselves."),
+            "name": _("The provider's name on these pages and at sign-in."),
+            "email_attribute": _(
+                "Leave empty to use the NameID, if the provider declares it to be an email address."
+            ),
+            "name_attribute": _("Leave empty to let people enter their own name."),
             "role_attribute": _(
-                "Its values are names or IDs of roles. It is read when somebody comes for the "
-                "first time; later you change roles here."
+                "Its values are names or IDs of roles. It is read when someone signs in for the "
+                "first time; after that, change roles here."
             ),
             "may_make_administrators": "",
         }
@@ -156,5 +164,5 @@ class DomainForm(forms.Form):
                 "inputmode": "url",
             }
         ),
-        help_text=_("Without subdomains: these are domains of their own."),
+        help_text=_("Subdomains are not included: request them separately."),
     )

@@ -101,8 +101,8 @@ def remove_certificate(*, certificate: Certificate, by: Actor, at: datetime) -> 
     if connection.is_on and not others:
         raise ValidationError(
             _(
-                "Nobody could sign in without this certificate. Add the next one first, or switch "
-                "single sign-on off."
+                "No one could sign in without this certificate. Add the next one first, or turn "
+                "off single sign-on."
             ),
             code="last_certificate",
         )
@@ -180,12 +180,16 @@ def record_dry_run(
 def obstacles_to_switching_on(connection: Connection, at: datetime) -> list[str]:
     """What must be done before the connection can be switched on, as sentences."""
     if not connection.has_provider:
-        return [_("Bring the metadata of your identity provider first.")]
+        return [_("Add your identity provider's metadata first.")]
     obstacles = []
     if not _valid_certificates(connection, at):
-        obstacles.append(_("No certificate of the provider is valid now. Bring new metadata."))
+        obstacles.append(
+            _("None of the provider's certificates is currently valid. Upload new metadata.")
+        )
     if connection.tested_at is None:
-        obstacles.append(_("Test one sign-in first: only what was seen to work is switched on."))
+        obstacles.append(
+            _("Test a sign-in first. Single sign-on can be turned on only after a successful test.")
+        )
     return obstacles
 
 
@@ -209,11 +213,18 @@ def obstacles_to_forcing(connection: Connection, by: Actor, at: datetime) -> lis
     """What must be done before SSO can be forced, as sentences."""
     obstacles = obstacles_to_switching_on(connection, at)
     if not connection.is_on:
-        obstacles.append(_("Switch single sign-on on first."))
+        obstacles.append(_("Turn on single sign-on first."))
     if not connection.domains.filter(approved_at__isnull=False).exists():
-        obstacles.append(_("No e-mail domain is approved yet, so that nobody could be forced."))
+        obstacles.append(
+            _(
+                "No email domain has been approved yet, so single sign-on can't be "
+                "required for anyone."
+            )
+        )
     if not Subject.objects.filter(connection=connection, membership=by.membership).exists():
-        obstacles.append(_("Sign in by single sign-on yourself first, so that you stay able to."))
+        obstacles.append(
+            _("Sign in through single sign-on yourself first, so that you don't lock yourself out.")
+        )
     return obstacles
 
 
@@ -244,7 +255,7 @@ def remove(*, connection: Connection, by: Actor, at: datetime) -> None:
     """
     connection, by = lock_connection(connection, by, at)
     if connection.is_on:
-        _refuse_obstacles([_("Switch single sign-on off first.")], "is_on")
+        _refuse_obstacles([_("Turn off single sign-on first.")], "is_on")
     _record("sso.removed", connection, by=by, at=at, entity_id=connection.entity_id)
     suspension.resume_all(account_id=connection.account_id, by=by, at=at)
     connection.delete()
@@ -265,7 +276,7 @@ def lock_connection(
         by = _require_administrator_in_person(account.pk, by, at)
     found = Connection.objects.filter(pk=connection.pk).select_related("account").first()
     if found is None:
-        raise ValidationError(_("Single sign-on was removed meanwhile."), code="removed")
+        raise ValidationError(_("Single sign-on has been removed in the meantime."), code="removed")
     return found, by
 
 
@@ -273,7 +284,9 @@ def _require_administrator_in_person(account_id: int, by: Actor, at: datetime) -
     by = recheck.reauthorize(by, at)
     is_person = by.token_id is None and by.family_id is None
     if not (is_person and by.is_administrator_of(account_id)):
-        raise PermissionDenied(_("Only Administrators look after single sign-on, in person."))
+        raise PermissionDenied(
+            _("Only Administrators can manage single sign-on, and only when signed in themselves.")
+        )
     return by
 
 
@@ -286,7 +299,7 @@ def _trusted_fingerprints(metadata: Metadata, kept: set[str]) -> set[str]:
     trusted = kept | {each.fingerprint for each in metadata.certificates}
     if len(trusted) > MAX_CERTIFICATES:
         raise ValidationError(
-            _("There would be more than %(most)d certificates. Do not keep the present ones.")
+            _("That would be more than %(most)d certificates. Don't keep the current ones.")
             % {"most": MAX_CERTIFICATES},
             code="too_many_certificates",
         )
@@ -356,7 +369,7 @@ def _refuse_administrators_by_default(default_role: Role, may_make_administrator
         raise ValidationError(
             {
                 "default_role": ValidationError(
-                    _("Choose another role, or allow that new people become Administrators."),
+                    _("Choose another role, or allow new users to become Administrators."),
                     code="administrators",
                 )
             }

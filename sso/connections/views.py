@@ -78,7 +78,7 @@ def request_domain(request: MemberRequest) -> HttpResponse:
         else:
             messages.success(
                 request,
-                _("%(domain)s was asked for. It counts once the operator has approved it.")
+                _("%(domain)s was requested. It takes effect once the operator approves it.")
                 % {"domain": domain.name},
             )
             return redirect("sso:connection", account_id=request.member.account_id)
@@ -114,13 +114,13 @@ def remove_certificate(request: MemberRequest, pk: int) -> HttpResponse:
 @sso_administrator_required("POST")
 def switch_on(request: MemberRequest) -> HttpResponse:
     """Switch the connection on."""
-    return _apply(request, connections.switch_on, _("Single sign-on is switched on."))
+    return _apply(request, connections.switch_on, _("Single sign-on is turned on."))
 
 
 @sso_administrator_required("POST")
 def switch_off(request: MemberRequest) -> HttpResponse:
     """Switch the connection off."""
-    return _apply(request, connections.switch_off, _("Single sign-on is switched off."))
+    return _apply(request, connections.switch_off, _("Single sign-on is turned off."))
 
 
 @sso_administrator_required("POST")
@@ -129,7 +129,7 @@ def force(request: MemberRequest) -> HttpResponse:
     return _apply(
         request,
         connections.force,
-        _("Users of the approved domains sign in through the provider only."),
+        _("Users in the approved domains can now sign in only through the provider."),
     )
 
 
@@ -137,7 +137,7 @@ def force(request: MemberRequest) -> HttpResponse:
 def stop_forcing(request: MemberRequest) -> HttpResponse:
     """Stop forcing SSO."""
     return _apply(
-        request, connections.stop_forcing, _("Everybody may use their other ways to sign in again.")
+        request, connections.stop_forcing, _("Everyone can use their other sign-in methods again.")
     )
 
 
@@ -199,10 +199,10 @@ def _save_provider(request: MemberRequest, here: Connection, form: ProviderForm)
     if was_on and not now.is_on:
         messages.warning(
             request,
-            _("The provider was changed. Single sign-on is off until you have tested it again."),
+            _("The provider was changed. Single sign-on is off until you test it again."),
         )
     else:
-        messages.success(request, _("The metadata of the provider were saved."))
+        messages.success(request, _("The provider's metadata was saved."))
     return True
 
 

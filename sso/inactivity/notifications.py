@@ -64,13 +64,13 @@ def _for_administrator(
     with translation.override(reader.user.catalogue):
         if is_suspended:
             title = _suspended_title(len(inactive))
-            rest = _("Their tokens work again as soon as they sign in there.")
+            rest = _("Their tokens will work again as soon as they sign in there.")
         else:
             title = _inactive_title(len(inactive))
-            rest = _("Their tokens keep working. If somebody has left, delete their tokens.")
+            rest = _("Their tokens keep working. If someone has left, delete their tokens.")
         why = ngettext(
-            "Not signed in through %(provider)s for %(days)d day:",
-            "Not signed in through %(provider)s for %(days)d days:",
+            "No sign-in through %(provider)s for %(days)d day:",
+            "No sign-in through %(provider)s for %(days)d days:",
             connection.idle_days,
         )
         text = f"{why % words} {_list_names(inactive)}.\n{rest}"
@@ -92,10 +92,10 @@ def _suspended_title(count: int) -> str:
 
 def _inactive_title(count: int) -> str:
     if count == 1:
-        return _("%(name)s stays away, with active API tokens")
+        return _("%(name)s no longer signs in but has active API tokens")
     return ngettext(
-        "%(count)d person stays away, with active API tokens",
-        "%(count)d people stay away, with active API tokens",
+        "%(count)d person no longer signs in but has active API tokens",
+        "%(count)d people no longer sign in but have active API tokens",
         count,
     )
 
@@ -112,11 +112,11 @@ def _for_suspended(member: Membership, connection: Connection) -> News:
     words = {"days": connection.idle_days, "provider": one_name(connection.name)}
     with translation.override(member.user.catalogue):
         why = ngettext(
-            "You have not signed in through %(provider)s for %(days)d day.",
-            "You have not signed in through %(provider)s for %(days)d days.",
+            "You haven't signed in through %(provider)s for %(days)d day.",
+            "You haven't signed in through %(provider)s for %(days)d days.",
             connection.idle_days,
         )
-        what_to_do = _("Sign in there once, and they work again at once.")
+        what_to_do = _("Sign in there once and they will work again immediately.")
         title = _("Your API tokens are suspended")
         text = f"{why % words}\n{what_to_do}"
     return _news(member, title, text)

@@ -52,7 +52,9 @@ def sls(request: HttpRequest, slug: str) -> HttpResponse:
     except Refused as refusal:
         return refuse_request(request, connection, refusal)
     if logout_request is None:
-        messages.info(request, _("You are signed out, at your company's sign-in too."))
+        messages.info(
+            request, _("You are signed out, and signed out of your company's sign-in, too.")
+        )
         return redirect("account_login")
     began = sso_session.load(request.session)
     if began and began.connection_id == connection.pk and logout_request.concerns(began):

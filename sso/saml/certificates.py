@@ -37,14 +37,17 @@ def parse_certificate(text: str) -> SigningCertificate:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise ValidationError(
-            _("A certificate in it cannot be read. Export the metadata from the provider again."),
+            _(
+                "A certificate in the metadata can't be read. Export the metadata from the "
+                "provider again."
+            ),
             code="certificate_unreadable",
         ) from None
     if not _is_strong(key):
         raise ValidationError(
             _(
-                "The provider signs with a key that is too weak. Let it sign with RSA of at least "
-                "%(bits)d bits."
+                "The provider signs with a key that is too weak. Configure it to sign with an "
+                "RSA key of at least %(bits)d bits."
             ),
             code="certificate_weak",
             params={"bits": MIN_RSA_BITS},

@@ -9,64 +9,72 @@ from django.utils.translation import gettext_lazy as _
 
 REASONS: dict[str, Promise] = {
     # The message cannot be parsed, or has an unexpected structure.
-    "nothing": _("The provider's answer was empty."),
-    "too_large": _("The provider's answer was larger than any answer should be."),
-    "not_base64": _("The provider's answer was not in base64."),
-    "encoding": _("The provider's answer was not in UTF-8."),
-    "doctype": _("The provider's answer had a document type or entities, which none should have."),
-    "not_xml": _("The provider's answer was not XML."),
-    "odd_node": _("The provider's answer had comments or processing instructions in it."),
-    "not_a_response": _("What arrived was no SAML 2.0 response."),
-    "status": _("The provider said that the person could not sign in there."),
-    "shape": _("The response had not exactly one assertion where one belongs."),
-    "duplicate_id": _("The response had one ID twice."),
+    "nothing": _("The provider's response was empty."),
+    "too_large": _("The provider's response was too large."),
+    "not_base64": _("The provider's response was not valid Base64."),
+    "encoding": _("The provider's response was not valid UTF-8."),
+    "doctype": _(
+        "The provider's response contained a document type or entities, which are not allowed."
+    ),
+    "not_xml": _("The provider's response was not XML."),
+    "odd_node": _("The provider's response contained comments or processing instructions."),
+    "not_a_response": _("What the provider sent was not a SAML 2.0 response."),
+    "status": _("The provider reported that the user couldn't sign in there."),
+    "shape": _("The response didn't contain exactly one assertion in the expected place."),
+    "duplicate_id": _("The response contained the same ID twice."),
     "encrypted": _(
-        "The assertion was encrypted. Switch encryption off at the provider: the portal has no key."
+        "The assertion was encrypted. Turn off encryption at the provider: the portal has no key."
     ),
     # It does not come from the provider, as far as the signatures prove.
-    "unsigned": _("The assertion was not signed. Let the provider sign assertions."),
+    "unsigned": _("The assertion was not signed. Configure the provider to sign assertions."),
     "unsigned_response": _(
-        "The response around the assertion was not signed, as it was in the test. If the provider "
-        "was changed, test it again."
+        "The response around the assertion was not signed, although it was in the test. If the "
+        "provider has changed, test it again."
     ),
-    "signature_shape": _("A signature in the response did not sign what it should."),
+    "signature_shape": _("A signature in the response didn't cover the right element."),
     "algorithm": _(
-        "The response was signed by a method that is not safe. Let the provider sign with RSA or "
-        "ECDSA and SHA-256."
+        "The response was signed with an insecure method. Configure the provider to sign with "
+        "RSA or ECDSA and SHA-256."
     ),
-    "signature": _("A signature did not fit, or was made with another certificate."),
-    "no_certificate": _("No certificate of the provider is valid now. Bring its new metadata."),
-    "issuer": _("Another provider wrote the response."),
-    "invalid": _("The response broke a rule of SAML 2.0."),
+    "signature": _("A signature didn't match or was made with a different certificate."),
+    "no_certificate": _(
+        "None of the provider's certificates is currently valid. Upload its new metadata."
+    ),
+    "issuer": _("The response came from a different provider."),
+    "invalid": _("The response violated a rule of SAML 2.0."),
     # It is for another recipient, request or time.
-    "audience": _("The response was not meant for this portal: its audience is another."),
-    "destination": _("The response was sent to another address than its destination says."),
-    "recipient": _("The response was not meant for this address: its recipient is another."),
-    "too_early": _("The response is not valid yet. Check the clocks of provider and portal."),
-    "too_late": _("The response was too old. Check the clocks of provider and portal."),
-    "unsolicited": _("Nobody had asked for it: people have to begin at the portal."),
-    "other_request": _("It answered no request of this browser, or one that was too long ago."),
-    "replayed": _("The same assertion had let somebody in before."),
-    "not_fresh": _("The provider did not ask the person to sign in again."),
-    "other_person": _("Somebody else came back from the provider."),
-    # It does not identify the user.
-    "no_name": _("The response did not name the person (NameID)."),
-    "transient": _(
-        "The provider calls people by another name each time. Let it send a persistent NameID, or "
-        "the e-mail address."
+    "audience": _("The response was not meant for this portal: its audience is different."),
+    "destination": _("The response was sent to a different address than its destination says."),
+    "recipient": _("The response was not meant for this address: its recipient is different."),
+    "too_early": _(
+        "The response is not valid yet. Check the clocks of the provider and the portal."
     ),
-    "no_email": _("The response held no e-mail address where the settings look for one."),
+    "too_late": _("The response was too old. Check the clocks of the provider and the portal."),
+    "unsolicited": _("No one had requested this response: sign-in has to start at the portal."),
+    "other_request": _(
+        "The response didn't match a request from this browser, or the request was too long ago."
+    ),
+    "replayed": _("The same assertion has already been used to sign in."),
+    "not_fresh": _("The provider didn't ask the user to sign in again."),
+    "other_person": _("A different user came back from the provider."),
+    # It does not identify the user.
+    "no_name": _("The response didn't identify the user (NameID)."),
+    "transient": _(
+        "The provider identifies people by a different name each time. Configure it to send a "
+        "persistent NameID or the email address."
+    ),
+    "no_email": _("The response contained no email address in the configured place."),
     # The user may not sign in to this account.
-    "switched_off": _("Single sign-on is switched off, or the account is closed."),
-    "domain": _("The address is in none of the approved domains."),
-    "operator": _("Operators of the portal do not come in through a provider."),
-    "inactive": _("The user is switched off."),
+    "switched_off": _("Single sign-on is turned off, or the account is closed."),
+    "domain": _("The address is not in any of the approved domains."),
+    "operator": _("Operators of the portal can't sign in through a provider."),
+    "inactive": _("The user is deactivated."),
     "removed": _("The user was removed from the account. Invite them again."),
-    "other_account": _("The user belongs to other accounts only. Invite them."),
-    "other_provider": _("Another account has the user sign in through its own provider only."),
-    "other_name": _("The user is linked with another name at the provider."),
-    "no_new_people": _("The account takes no new people through the provider."),
-    "no_room": _("Too many new people came within 24 hours."),
+    "other_account": _("The user belongs only to other accounts. Invite them."),
+    "other_provider": _("Another account requires the user to sign in through its own provider."),
+    "other_name": _("The user is linked to a different identity at the provider."),
+    "no_new_people": _("The account doesn't accept new users through the provider."),
+    "no_room": _("Too many new users joined within 24 hours."),
 }
 
 

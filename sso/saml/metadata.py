@@ -52,7 +52,9 @@ def parse_metadata(document: str | bytes, *, base_url: str, at: datetime) -> Met
     """
     root = _parse_xml(document)
     if any(etree.QName(each).localname.lower() == "script" for each in root.iter("*")):
-        _refuse(_("There is a script in it. Metadata have none: do not use this file."), "script")
+        _refuse(
+            _("The file contains a script. Metadata never does: don't use this file."), "script"
+        )
     refuse_invalid_signatures(root)
     role = _find_idp_descriptor(root)
     entity = role.getparent()
@@ -70,7 +72,10 @@ def parse_metadata(document: str | bytes, *, base_url: str, at: datetime) -> Met
 def _parse_xml(document: str | bytes) -> etree._Element:
     if len(document) > MAX_BYTES:
         _refuse(
-            _("This is too large for the metadata of one provider. Paste its part alone."),
+            _(
+                "This is too large for the metadata of one provider. Paste only your provider's "
+                "part."
+            ),
             "too_large",
         )
     # Pasted text is UTF-8 by now, whatever encoding its XML declaration names.
@@ -92,12 +97,12 @@ def _parse_xml(document: str | bytes) -> etree._Element:
         root = etree.fromstring(raw, parser)
     except (etree.XMLSyntaxError, ValueError, LookupError):
         _refuse(
-            _("This is not XML. Bring the whole metadata document of your identity provider."),
+            _("This is not XML. Provide your identity provider's complete metadata document."),
             "not_xml",
         )
     if root.getroottree().docinfo.internalDTD is not None:
         _refuse(
-            _("It has a DOCTYPE, which metadata have not: do not use this file."),
+            _("The file contains a DOCTYPE. Metadata never does: don't use this file."),
             "doctype",
         )
     return root
@@ -107,7 +112,7 @@ def _find_idp_descriptor(root: etree._Element) -> etree._Element:
     """The one IDPSSODescriptor for SAML 2.0."""
     if root.tag not in (_ENTITY, _ENTITIES):
         _refuse(
-            _("This is XML, but no SAML metadata. They begin with EntityDescriptor."),
+            _("This is XML, but not SAML metadata, which begins with EntityDescriptor."),
             "not_metadata",
         )
     found = [
@@ -120,14 +125,17 @@ def _find_idp_descriptor(root: etree._Element) -> etree._Element:
     if not found:
         _refuse(
             _(
-                "They describe no identity provider for SAML 2.0 (IDPSSODescriptor). Take the "
-                "metadata of the provider, not those of a service that uses it."
+                "The metadata doesn't describe a SAML 2.0 identity provider (IDPSSODescriptor). "
+                "Use the provider's own metadata, not that of a service that uses it."
             ),
             "no_provider",
         )
     if len(found) > 1:
         _refuse(
-            _("They describe several providers. Paste the EntityDescriptor of yours alone."),
+            _(
+                "The metadata describes several providers. Paste only the EntityDescriptor of "
+                "yours."
+            ),
             "several_providers",
         )
     return found[0]
@@ -139,7 +147,7 @@ def _refuse_expired(elements: list[etree._Element], at: datetime) -> None:
         until = _parse_instant(element.get("validUntil", ""))
         if until is not None and until <= at:
             _refuse(
-                _("These metadata were good for a limited time, which is over. Export new ones."),
+                _("This metadata has expired. Export it again."),
                 "metadata_ended",
             )
 
@@ -156,7 +164,10 @@ def _entity_id(entity: etree._Element, portal: SplitResult) -> str:
     name: str = entity.get("entityID", "").strip()
     if not 0 < len(name) <= MAX_URL_LENGTH or _UNSAFE_IN_URL.search(name) or _is_script_url(name):
         _refuse(
-            _("The entity ID of the provider is no address or name. Correct it at the provider."),
+            _(
+                "The provider's entity ID is neither an address nor a name. Correct it at the "
+                "provider."
+            ),
             "entity_id",
         )
     if _is_on_portal(portal, name):
@@ -169,8 +180,8 @@ def _sso_url(role: etree._Element, portal: SplitResult) -> str:
     if not address:
         _refuse(
             _(
-                "The provider names no address for signing in by HTTP-Redirect. Switch that "
-                "binding on at the provider."
+                "The provider gives no address for signing in by HTTP-Redirect. Turn on that "
+                "binding at the provider."
             ),
             "no_sign_in_address",
         )
@@ -187,7 +198,10 @@ def _redirect_endpoint(role: etree._Element, name: str, portal: SplitResult) -> 
     address = next(offered, "")
     if address and not _is_usable_url(address, portal):
         _refuse(
-            _("The address “%(address)s” in it cannot be used. It has to begin with https://.")
+            _(
+                "The address “%(address)s” in the metadata can't be used. It must begin with "
+                "https://."
+            )
             % {"address": address[:200]},
             "address",
         )
@@ -242,23 +256,23 @@ def _signing_certificates(role: etree._Element, at: datetime) -> tuple[SigningCe
     if not found:
         _refuse(
             _(
-                "There is no certificate for signing in it. Let the provider publish the one it "
-                "signs with."
+                "The metadata contains no signing certificate. Configure the provider to publish "
+                "the one it signs with."
             ),
             "no_certificate",
         )
     unexpired = tuple(each for each in found.values() if at < each.not_after)
     if not unexpired:
         _refuse(
-            _(
-                "The certificate that the provider signs with has ended. Renew it at the provider "
-                "first."
-            ),
+            _("The provider's signing certificate has expired. Renew it at the provider first."),
             "certificate_ended",
         )
     if len(unexpired) > MAX_CERTIFICATES:
         _refuse(
-            _("There are more than %(most)d certificates in it. Leave those out that are not used.")
+            _(
+                "The metadata contains more than %(most)d certificates. Remove the ones that "
+                "aren't used."
+            )
             % {"most": MAX_CERTIFICATES},
             "too_many_certificates",
         )
@@ -267,7 +281,7 @@ def _signing_certificates(role: etree._Element, at: datetime) -> tuple[SigningCe
 
 def _refuse_own_address() -> NoReturn:
     _refuse(
-        _("These are addresses of this portal. Take the metadata of your identity provider."),
+        _("These are this portal's own addresses. Use your identity provider's metadata."),
         "own_entity_id",
     )
 

@@ -39,8 +39,8 @@ def fetch_metadata(url: str) -> bytes:
     if not _is_allowed(url):
         raise ValidationError(
             _(
-                "The operator of the portal does not allow that metadata are fetched from this "
-                "address. Paste them instead."
+                "The operator of the portal doesn't allow metadata to be fetched from this "
+                "address. Paste it instead."
             ),
             code="not_allowed",
         )
@@ -48,7 +48,10 @@ def fetch_metadata(url: str) -> bytes:
         return _download(url)
     except (URLError, HTTPException, OSError, ValueError):
         raise ValidationError(
-            _("There were no metadata at this address. Check it, or paste the metadata instead."),
+            _(
+                "No metadata was found at this address. Check the address, or paste the metadata "
+                "instead."
+            ),
             code="not_fetched",
         ) from None
 

@@ -28,8 +28,8 @@ def refuse_invalid_signatures(root: etree._Element) -> None:
     if signatures and not (_has_unique_ids(root) and all(map(_is_valid, signatures))):
         raise ValidationError(
             _(
-                "The signature of the metadata is wrong: they were changed after they were signed, "
-                "or are signed by an outdated method. Export them from the provider again."
+                "The metadata's signature is invalid: it was changed after it was signed, or "
+                "signed with an outdated method. Export it from the provider again."
             ),
             code="signature",
         )

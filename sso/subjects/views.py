@@ -31,7 +31,7 @@ def unlink(request: MemberRequest, user_id: int) -> HttpResponse:
             messages.error(request, " ".join(refusal.messages))
         else:
             name = member.user.get_full_name()
-            messages.success(request, _("%(name)s is not linked any more.") % {"name": name})
+            messages.success(request, _("%(name)s is no longer linked.") % {"name": name})
         return redirect("accounts:people", account_id=request.member.account_id)
     context = all_users.listing(request.GET, actor=request.actor, at=at)
     return render(request, "sso/unlink.html", context | {"who": member, "subject": subject})

@@ -96,7 +96,7 @@ def test_page_of_sign_up_says_what_to_do(client: Client, attack: str) -> None:
     page = client.post(reverse("account_signup"), form)
 
     assert not User.objects.exists()
-    assert "Write a name" in page.content.decode()
+    assert "Enter a name" in page.content.decode()
 
 
 def test_api_refuses_it(administrator: Membership, api: Any, issue: Issue) -> None:
@@ -147,5 +147,5 @@ def test_browser_is_named_by_us_and_leads_nowhere(administrator: Membership, now
 
     texts = [mail.text for mail in mails_to(administrator.user.email)]
 
-    assert ["With the browser Firefox, Linux." in text for text in texts].count(True) == 1
+    assert ["Browser: Firefox, Linux" in text for text in texts].count(True) == 1
     assert ["https[:]//evil[.]example" in text for text in texts].count(True) == 1

@@ -23,7 +23,7 @@ from apitokens.tokens import services as token_services
 from apitokens.tokens.rotation import Grace
 from apitokens.verification.verifier_keys import issue_verifier
 from config.server.peppers import require_right_peppers as guarded
-from tests.apitokens.verification.test_fast_path import environ, nobody, say
+from tests.config.fast_path.test_verify import environ, nobody, say
 from tests.conftest import Issue
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db]

@@ -64,7 +64,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 def sign_in_by_password(page: Page, email: str, password: str) -> None:
     """On the sign-in page, as far as the button."""
-    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Email").fill(email)
     page.get_by_role("button", name="Continue").click()
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in", exact=True).click()

@@ -31,7 +31,7 @@ def make_account(portal: Portal, name: str, administrator: str) -> None:
 def sign_in_as_operator(window: Visit) -> None:
     window.enter(OPERATOR, OPERATORS_PASSWORD)
     window.go("/operators/")
-    expect(window.page.get_by_role("link", name="E-mail domains").first).to_be_visible()
+    expect(window.page.get_by_role("link", name="Email domains").first).to_be_visible()
 
 
 def open_page(window: Visit) -> None:
@@ -56,8 +56,8 @@ def begin(window: Visit) -> str:
 
 def bring_metadata(window: Visit, metadata: str) -> None:
     open_page(window)
-    window.page.get_by_role("link", name="Bring the metadata").click()
-    window.page.get_by_label("Metadata, as text").fill(metadata)
+    window.page.get_by_role("link", name="Add metadata").click()
+    window.page.get_by_label("Metadata as text").fill(metadata)
     save(window.page)
 
 
@@ -65,17 +65,17 @@ def choose_attributes(window: Visit, *, email: str, name: str, takes_new_people:
     open_page(window)
     page = window.page
     page.get_by_role("link", name="Change the settings").click()
-    page.get_by_label("Attribute for the e-mail").fill(email)
-    page.get_by_label("Attribute for the name").fill(name)
-    page.get_by_label("may join the account by signing in").set_checked(takes_new_people)
+    page.get_by_label("Email attribute").fill(email)
+    page.get_by_label("Name attribute").fill(name)
+    page.get_by_label("can join the account by signing in").set_checked(takes_new_people)
     save(page)
 
 
 def ask_for_domain(window: Visit, name: str) -> None:
     open_page(window)
     window.page.get_by_role("textbox", name="Domain").fill(name)
-    window.page.get_by_role("button", name="Ask for this domain").click()
-    expect(window.page.get_by_text("Waits for the operator")).to_be_visible()
+    window.page.get_by_role("button", name="Request this domain").click()
+    expect(window.page.get_by_text("Waiting for the operator")).to_be_visible()
 
 
 def approve_domain(window: Visit, name: str) -> None:
@@ -91,12 +91,12 @@ def approve_domain(window: Visit, name: str) -> None:
 def begin_test(window: Visit) -> None:
     """As far as the provider."""
     open_page(window)
-    window.page.get_by_role("button", name="Test one sign-in").click()
+    window.page.get_by_role("button", name="Test a sign-in").click()
 
 
 def switch_on(window: Visit) -> None:
     open_page(window)
-    window.page.get_by_role("button", name="Switch on").click()
+    window.page.get_by_role("button", name="Turn on").click()
     expect(window.page.get_by_text("People can sign in through the provider.")).to_be_visible()
 
 

@@ -56,16 +56,16 @@ def test_a_person_reads_a_notice_and_finds_its_tokens(
 ) -> None:
     person = ADMINISTRATOR if scripts else ENGINEER
     page = visit(person, java_script_enabled=scripts).page
-    page.get_by_role("banner").get_by_role("link", name="1 unread notice").click()
-    expect(page.get_by_role("heading", name="Notices", level=1)).to_be_visible()
+    page.get_by_role("banner").get_by_role("link", name="1 unread notification").click()
+    expect(page.get_by_role("heading", name="Notifications", level=1)).to_be_visible()
     notice = page.get_by_role("listitem").filter(has_text="Staging smoke tests")
     expect(notice).to_contain_text("Unread")
 
     notice.get_by_role("link", name=re.compile("^Show th")).click()
     expect(row_of(page, "Staging smoke tests")).to_be_visible()
     expect(row_of(page, "Grafana data source")).to_have_count(0)
-    expect(page.get_by_text("from a notice")).to_be_visible()
-    bell(page, "No unread notices")
+    expect(page.get_by_text("from a notification")).to_be_visible()
+    bell(page, "No unread notifications")
 
     page.get_by_role("paragraph").get_by_role("link", name="Reset").click()
     expect(row_of(page, "Grafana data source")).to_be_visible()
@@ -78,10 +78,10 @@ def test_notices_are_marked_as_read_with_one_button(
 ) -> None:
     window = visit(PURGER, java_script_enabled=False)
     window.go(INBOX)
-    bell(window.page, "1 unread notice")
+    bell(window.page, "1 unread notification")
     window.page.get_by_role("button", name="Mark all as read").click()
-    expect(window.page.get_by_text("1 notice was marked as read.")).to_be_visible()
-    bell(window.page, "No unread notices")
+    expect(window.page.get_by_text("1 notification was marked as read.")).to_be_visible()
+    bell(window.page, "No unread notifications")
     expect(window.page.get_by_role("button", name=re.compile("^Mark"))).to_have_count(0)
 
 
@@ -92,21 +92,21 @@ def test_a_person_chooses_what_to_be_told(visit: Visits, scripts: bool) -> None:
     expect(page.get_by_role("heading", name="Notifications", level=1)).to_be_visible()
     expiring = page.get_by_role("group", name="API token is expiring")
     security = page.get_by_role("group", name="Your API token changed by someone else")
-    told_nothing = page.get_by_text("You are told nothing about this account.")
+    told_nothing = page.get_by_text("Notifications for this account are off.")
     expect(told_nothing).not_to_be_visible()
 
-    expiring.get_by_label("E-mail").uncheck()
+    expiring.get_by_label("Email").uncheck()
     page.get_by_label("Allow notifications").uncheck()
     expect(told_nothing).to_be_visible()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Your notification settings were saved.")).to_be_visible()
     expect(page.get_by_label("Allow notifications")).not_to_be_checked()
-    expect(expiring.get_by_label("E-mail")).not_to_be_checked()
+    expect(expiring.get_by_label("Email")).not_to_be_checked()
     expect(expiring.get_by_label("Portal")).to_be_checked()
-    expect(security.get_by_label("E-mail")).to_be_checked()
+    expect(security.get_by_label("Email")).to_be_checked()
 
     page.get_by_label("Allow notifications").check()
-    expiring.get_by_label("E-mail").check()
+    expiring.get_by_label("Email").check()
     page.get_by_role("button", name="Save").click()
     expect(told_nothing).not_to_be_visible()
 
@@ -120,14 +120,14 @@ def test_the_link_of_a_mail_stops_such_mails_without_a_sign_in(
     page = window.page
     window.go(link_of(mails[person], "List-Unsubscribe"))
     expect(page.get_by_text(person)).to_be_visible()
-    page.get_by_role("button", name="Stop these mails").click()
-    expect(page.get_by_role("heading", name="Stopped")).to_be_visible()
+    page.get_by_role("button", name="Unsubscribe").click()
+    expect(page.get_by_role("heading", name="Unsubscribed")).to_be_visible()
 
     page.get_by_role("link", name="Notification settings").click()
     sign_in_here(window, person)
     expect(page.get_by_role("heading", name="Notifications", level=1)).to_be_visible()
     expiring = page.get_by_role("group", name="API token is expiring")
-    expect(expiring.get_by_label("E-mail")).not_to_be_checked()
+    expect(expiring.get_by_label("Email")).not_to_be_checked()
     expect(expiring.get_by_label("Portal")).to_be_checked()
 
 
@@ -156,10 +156,10 @@ def test_axe_finds_nothing_on_the_pages_of_notices(
     window = visit()
     page = window.page
     window.go(link_of(mails[PURGER], "List-Unsubscribe"))
-    expect(page.get_by_role("button", name="Stop these mails")).to_be_visible()
+    expect(page.get_by_role("button", name="Unsubscribe")).to_be_visible()
     looks.at(page, "unsubscribe")
     window.go("/notifications/unsubscribe/wrong/")
-    expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
+    expect(page.get_by_role("heading", name="This link doesn't work")).to_be_visible()
     looks.at(page, "bad link")
 
     window.sign_in(PURGER)
@@ -177,7 +177,7 @@ def test_axe_finds_nothing_on_the_pages_of_notices(
 def test_axe_finds_nothing_in_an_empty_inbox(visit: Visits, looks: Looks) -> None:
     window = visit(USER)
     window.go(INBOX)
-    expect(window.page.get_by_role("heading", name="Nothing to tell you")).to_be_visible()
+    expect(window.page.get_by_role("heading", name="You're all caught up")).to_be_visible()
     looks.at(window.page, "empty inbox")
     assert looks.found == {}
 

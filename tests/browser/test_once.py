@@ -29,7 +29,7 @@ def test_refreshing_the_dialog_neither_shows_it_again_nor_makes_a_second(
     name = f"Refreshed {scripts}"
     token = create(page, name, "Users")
     page.reload()
-    expect(page.get_by_text("This form was already sent")).to_be_visible()
+    expect(page.get_by_text("This form has already been submitted")).to_be_visible()
     assert secret_of(token) not in page.content()
     assert count_of(window, name) == 1
 
@@ -71,7 +71,7 @@ def test_a_double_click_on_create_makes_one_token(visit: Visits, scripts: bool) 
     page.wait_for_load_state()
     expect(
         page.get_by_role("dialog", name="New API token created").or_(
-            page.get_by_text("This form was already sent")
+            page.get_by_text("This form has already been submitted")
         )
     ).to_be_visible()
     assert count_of(window, name) == 1

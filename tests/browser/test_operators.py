@@ -41,7 +41,7 @@ def operator(portal: Portal) -> None:
 def enter(window: Visit) -> Page:
     window.enter(OPERATOR, PASSWORD)
     window.go("/operators/")
-    expect(window.page.get_by_role("heading", name="Accounts, people and tokens")).to_be_visible()
+    expect(window.page.get_by_role("heading", name="Accounts, users and tokens")).to_be_visible()
     return window.page
 
 
@@ -50,7 +50,7 @@ def test_operator_is_led_through_the_sign_in_page(visit: Visits, operator: None)
     window.go("/operators/")
     sign_in_by_password(window.page, OPERATOR, PASSWORD)
 
-    expect(window.page.get_by_role("heading", name="Accounts, people and tokens")).to_be_visible()
+    expect(window.page.get_by_role("heading", name="Accounts, users and tokens")).to_be_visible()
     assert window.troubles == []
 
 
@@ -94,7 +94,7 @@ def test_life_of_a_verifier_key_is_accessible(visit: Visits, operator: None, loo
     look("delete", "Delete")
     page.get_by_role("button", name="Delete verifier key").click()
     expect(page.get_by_text("was deleted successfully")).to_be_visible()
-    look("deleted", "Accounts, people and tokens")
+    look("deleted", "Accounts, users and tokens")
 
     assert looks.found == {}
 
@@ -107,7 +107,7 @@ def test_operator_finds_and_deletes_a_token(visit: Visits, operator: None) -> No
 
     page.get_by_role("link", name="Prefetch of campaign pages").click()
     page.get_by_role("link", name="Delete").click()
-    expect(page.get_by_text("lose access at once")).to_be_visible()
+    expect(page.get_by_text("lose access immediately")).to_be_visible()
     page.get_by_role("button", name="Delete API token").click()
 
     expect(page.get_by_text("was deleted successfully")).to_be_visible()

@@ -39,17 +39,17 @@ def sign_up(window: Visit, email: str) -> None:
     page = window.page
     window.go("/sign-up/")
     page.get_by_label("Company name").fill("Globex")
-    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Email").fill(email)
     page.get_by_label("Password", exact=True).fill(OWN_PASSWORD)
     page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your email")).to_be_visible()
     page.goto(newest_link(window.portal, email))
     page.get_by_role("button", name="Yes, confirm").click()
     expect(page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
 
 
 def prove(page: Page, password: str = OWN_PASSWORD) -> None:
-    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Confirm it's you")).to_be_visible()
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Continue").click()
 
@@ -84,18 +84,18 @@ def test_person_signs_up_and_in_with_an_app_and_with_its_recovery_codes(visit: V
     prove(page)
     secret = page.locator("#totp-key").inner_text().strip()
     code = format_hotp_value(hotp_value(secret, int(time.time()) // 30))
-    page.get_by_label("Code of the app").fill(code)
+    page.get_by_label("Code from the app").fill(code)
     page.get_by_role("button", name="Add the app").click()
     codes = page.locator("#recovery-codes").inner_text().split()
     assert len(codes) == 10
-    page.get_by_role("link", name="OK, I have saved them").click()
+    page.get_by_role("link", name="OK, I've saved them").click()
     expect(page.get_by_text("10 unused codes left")).to_be_visible()
 
     sign_out(window)
     sign_in_by_password(page, "app@globex.example", OWN_PASSWORD)
     page.get_by_label("Code").fill(code)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("used already")
+    expect(page.get_by_role("alert")).to_contain_text("already been used")
     page.get_by_label("Code").fill(codes[0])
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
@@ -113,7 +113,7 @@ def test_person_signs_in_with_a_passkey_alone(visit: Visits) -> None:
     prove(page)
     page.get_by_label("Name").fill("My notebook")
     page.get_by_role("button", name="Add a passkey").click()
-    page.get_by_role("link", name="OK, I have saved them").click()
+    page.get_by_role("link", name="OK, I've saved them").click()
     expect(page.get_by_text("My notebook").first).to_be_visible()
 
     sign_out(window)
@@ -139,7 +139,7 @@ def test_browser_that_refuses_says_so(visit: Visits) -> None:
         "() => { navigator.credentials.get = () => Promise.reject(new Error('refused')); }"
     )
     window.page.get_by_role("button", name="Sign in with a passkey").click()
-    expect(window.page.get_by_text("The browser did not use a passkey")).to_be_visible()
+    expect(window.page.get_by_text("No passkey was used")).to_be_visible()
 
 
 def test_everything_but_passkeys_works_without_scripts(visit: Visits) -> None:
@@ -151,7 +151,7 @@ def test_everything_but_passkeys_works_without_scripts(visit: Visits) -> None:
     expect(window.page.get_by_text("they need JavaScript")).to_be_visible()
     expect(window.page.get_by_role("button", name="Add a passkey")).to_be_hidden()
     window.go(f"{SECURITY}app/")
-    expect(window.page.get_by_label("Code of the app")).to_be_visible()
+    expect(window.page.get_by_label("Code from the app")).to_be_visible()
 
 
 def test_axe_finds_nothing_on_any_page(visit: Visits, looks: Looks) -> None:

@@ -80,7 +80,7 @@ def be(page: Page, person: Person) -> None:
     """At the provider, say who one is."""
     expect(page.get_by_role("heading", name=SIGN_IN_THERE)).to_be_visible()
     page.get_by_label("User name").fill(person.subject)
-    page.get_by_label("E-mail").fill(person.email)
+    page.get_by_label("Email").fill(person.email)
     page.get_by_label("Name", exact=True).fill(person.name)
     page.get_by_label("Signed").select_option("both")
     page.get_by_role("button", name="Sign in").click()
@@ -117,7 +117,7 @@ def test_new_person_arrives_by_the_direct_address(visit: Visits, company: Compan
 def test_address_of_the_domain_leads_to_the_provider(visit: Visits, company: Company) -> None:
     window = visit()
     window.go("/sign-in/")
-    window.page.get_by_label("E-mail").fill(OTTO.email)
+    window.page.get_by_label("Email").fill(OTTO.email)
     window.page.get_by_role("button", name="Continue").click()
     be(window.page, OTTO)
 
@@ -130,7 +130,7 @@ def test_everybody_with_the_domain_is_led_there_known_or_not(
 ) -> None:
     window = visit()
     window.go("/sign-in/")
-    window.page.get_by_label("E-mail").fill("nobody@staff.example")
+    window.page.get_by_label("Email").fill("nobody@staff.example")
     window.page.get_by_role("button", name="Continue").click()
 
     expect(window.page.get_by_role("heading", name=SIGN_IN_THERE)).to_be_visible()
@@ -141,7 +141,7 @@ def test_signing_in_leads_back_to_the_page_that_was_asked_for(
 ) -> None:
     window = visit()
     window.go("/profile/security/")
-    window.page.get_by_label("E-mail").fill(MARIA.email)
+    window.page.get_by_label("Email").fill(MARIA.email)
     window.page.get_by_role("button", name="Continue").click()
     be(window.page, MARIA)
 
@@ -161,7 +161,7 @@ def test_signing_in_leads_to_no_other_site(visit: Visits, company: Company, page
 def test_person_without_scripts_arrives_too(visit: Visits, company: Company) -> None:
     window = visit(java_script_enabled=False)
     window.go("/sign-in/")
-    window.page.get_by_label("E-mail").fill(MARIA.email)
+    window.page.get_by_label("Email").fill(MARIA.email)
     window.page.get_by_role("button", name="Continue").click()
     be(window.page, MARIA)
     window.page.get_by_role("button", name="Submit").click()  # samlp's own page
@@ -215,14 +215,14 @@ def test_what_the_guide_says_of_single_sign_on_is_true_on_the_screen(
     expect_tokens(otto.page)
     expect(otto.page.get_by_text("You are one of these people.")).to_be_visible()
     otto.page.get_by_role("link", name="Create API token").first.click()
-    expect(otto.page.get_by_text("If it takes your access away, we are not told")).to_be_visible()
+    expect(otto.page.get_by_text("If it revokes your access, we aren't notified")).to_be_visible()
     token = create(otto.page, "Nightly backup", "Users")
     assert is_good(portal, token)
 
     administrator = visit(ADMINISTRATOR).page
     administrator.get_by_role("link", name="Show tokens of people who sign in through SSO").click()
     administrator.get_by_label("Actions for Nightly backup").click()
-    administrator.get_by_role("link", name="Delete all tokens of this person").click()
+    administrator.get_by_role("link", name="Delete all of this person's tokens").click()
     prove(administrator, PASSWORD)
     administrator.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row_of(administrator, "Nightly backup")).to_have_count(0)

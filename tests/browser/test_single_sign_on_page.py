@@ -60,7 +60,7 @@ def test_page_leads_from_nothing_to_an_arrival(visit: Visits, folder: Path) -> N
         administrator.page.get_by_role("link", name="Back to single sign-on").click()
         sso_steps.switch_on(administrator)
         maria.go("/sign-in/")  # 6
-        maria.page.get_by_label("E-mail").fill(MARIA)
+        maria.page.get_by_label("Email").fill(MARIA)
         maria.page.get_by_role("button", name="Continue").click()
         sign_in_there(maria.page)
         expect(maria.page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
@@ -92,7 +92,7 @@ def sign_out_everywhere(page: Page, portal: Portal, provider: SimpleSAMLphp) -> 
     page.goto(f"{portal.url}/sign-out/")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    page.get_by_label("E-mail").fill(MARIA)
+    page.get_by_label("Email").fill(MARIA)
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_label("Username")).to_be_visible()
     assert page.url.startswith(provider.url)

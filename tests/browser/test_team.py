@@ -23,18 +23,18 @@ def invite(window: Visit, email: str, role: str) -> None:
     page = window.page
     window.go(USERS)
     page.get_by_role("link", name="Invite a user").click()
-    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Email").fill(email)
     page.get_by_role("radio", name=role, exact=True).check()
-    page.get_by_role("button", name="Send the invitation").click()
-    expect(page.get_by_text(f"An invitation is on its way to {email}")).to_be_visible()
+    page.get_by_role("button", name="Send invitation").click()
+    expect(page.get_by_text(f"An invitation has been sent to {email}")).to_be_visible()
 
 
 def accept(window: Visit, email: str) -> None:
     """Open the link of the mail, choose a password, and be in."""
     window.page.goto(newest_link(window.portal, email))
     window.page.get_by_label("Choose a password").fill(OWN_PASSWORD)
-    window.page.get_by_role("button", name="Set the password and join").click()
-    expect(window.page.get_by_text("Welcome. You work in Globex now.")).to_be_visible()
+    window.page.get_by_role("button", name="Set password and join").click()
+    expect(window.page.get_by_text("Welcome to Globex.")).to_be_visible()
 
 
 def time_zone(window: Visit) -> str:
@@ -96,7 +96,7 @@ def test_company_grows_to_three_people_with_tokens_and_shrinks_again(
     ann.page.get_by_role("button", name="Remove user").click()
     refusal = "You can't remove the user as they have active tokens"
     expect(ann.page.get_by_text(refusal)).to_be_visible()
-    ann.page.get_by_label(re.compile("Delete this API token too")).check()
+    ann.page.get_by_label(re.compile("Also delete this API token")).check()
     ann.page.get_by_role("button", name="Remove user").click()
     expect(row(ann.page, f"bob@{domain}")).to_have_count(0)
     ann.go("/profile/api-tokens/?status=deleted")
@@ -104,7 +104,7 @@ def test_company_grows_to_three_people_with_tokens_and_shrinks_again(
 
     bob.go("/profile/api-tokens/")
     bob.page.get_by_label("Company name").fill("Bob's own")
-    bob.page.get_by_role("button", name="Open an account").click()
+    bob.page.get_by_role("button", name="Create an account").click()
     expect(bob.page.get_by_text("You are its first Administrator")).to_be_visible()
 
 
@@ -143,11 +143,11 @@ def test_axe_finds_nothing_on_any_page_about_people(visit: Visits, looks: Looks)
     looks.at(ann.page, "removal")
     ann.page.get_by_role("button", name="Remove user").click()
     looks.at(ann.page, "removal refused")
-    ann.page.get_by_label(re.compile("Delete this API token too")).check()
+    ann.page.get_by_label(re.compile("Also delete this API token")).check()
     ann.page.get_by_role("button", name="Remove user").click()
     bob.go(USERS)
     looks.at(bob.page, "no account")
-    bob.page.get_by_role("button", name="Open an account").click()
+    bob.page.get_by_role("button", name="Create an account").click()
     looks.at(bob.page, "account without a name")
 
     ann.go("/profile/account/")
@@ -157,8 +157,8 @@ def test_axe_finds_nothing_on_any_page_about_people(visit: Visits, looks: Looks)
     ann.page.get_by_role("button", name="Leave the account").click()
     looks.at(ann.page, "leaving refused")
     ann.go("/profile/email/")
-    ann.page.get_by_label("New e-mail").fill(f"ann@moved-{domain}")
-    ann.page.get_by_role("button", name="Send the link").click()
+    ann.page.get_by_label("New email").fill(f"ann@moved-{domain}")
+    ann.page.get_by_role("button", name="Send link").click()
     looks.at(ann.page, "new address asked for")
     ann.page.goto(newest_link(ann.portal, f"ann@moved-{domain}"))
     looks.at(ann.page, "new address")

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from config.server import bodies
 from config.server.bodies import LENGTH_REQUIRED, read_bodies
-from tests.apitokens.verification.test_fast_path import Said, say
+from tests.config.fast_path.test_verify import Said, say
 
 MOST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
@@ -165,7 +165,7 @@ class Endless(BytesIO):
 
 
 def test_slow_bodies_keep_nobody_waiting_who_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "MOST_READING", 2)
+    monkeypatch.setattr(bodies, "_places", bodies.places_for(2))
     served = read_bodies(lambda _environ, start: start("200 OK", []) or [])
     slow = [Endless() for _number in range(2)]
     with ThreadPoolExecutor(2) as threads:

@@ -8,9 +8,9 @@ import pytest
 from django.db import OperationalError
 from django.test import RequestFactory
 
+from config.fast_path.shortcut import shortcut
 from config.server.faults import answer_faults
 from config.server.peppers import require_right_peppers
-from config.verify_fast_path import shortcut
 
 VERIFY = "/iam/auth/verify"
 
@@ -30,7 +30,7 @@ def django(_environ: Any, start_response: Any) -> list[bytes]:
 def test_fault_of_the_fast_path_is_logged_and_django_answers(
     part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with patch(f"config.verify_fast_path.{part}", side_effect=RuntimeError("a fault")):
+    with patch(f"config.fast_path.verify.{part}", side_effect=RuntimeError("a fault")):
         assert say(shortcut(django), VERIFY)[2] == b"Django"
     assert "a fault" in caplog.text
 

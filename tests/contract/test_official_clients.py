@@ -219,7 +219,7 @@ def test_role_above_the_callers(official: OfficialClient, user: Membership, issu
 
 
 def test_date_that_has_passed(client: OfficialClient, client_id: int) -> None:
-    told = {"exp_date": ["This date has passed. Choose a later one."]}
+    told = {"exp_date": ["This date is in the past. Choose a later one."]}
     raised(
         create(client, client_id, exp_date="2020-01-01T00:00:00Z"),
         "BadRequestError",
@@ -232,7 +232,7 @@ def test_limit_is_not_tried_again(client: OfficialClient, client_id: int) -> Non
     Account.objects.update(token_limit=1)
     outcome = create(client, client_id)
     assert (outcome.error, outcome.status, outcome.requests) == ("BadRequestError", 400, 1)
-    assert "All 1 API tokens of this account are in use." in outcome.text
+    assert "This account has reached its limit of 1 API tokens." in outcome.text
     assert APIToken.objects.count() == 1
 
 

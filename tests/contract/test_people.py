@@ -130,7 +130,7 @@ def test_sixth_invitation_of_a_day_is_not_tried_again(
 def test_invitation_by_others(official: OfficialClient, user: Membership, issue: Issue) -> None:
     official.use(issue(user).key)
     outcome = invite(official, user.account_id)
-    raised(outcome, "PermissionDeniedError", 403, "Only Administrators invite users")
+    raised(outcome, "PermissionDeniedError", 403, "Only Administrators can invite users")
 
 
 def test_user_with_active_tokens(

@@ -1,5 +1,6 @@
 """Tokens that fall due during the chaos, and the verdict: what arrived, and how often."""
 
+import itertools
 import json
 import random
 from collections import Counter
@@ -30,10 +31,15 @@ LISTED = 40
 
 def begin(*, at: datetime, lasts: timedelta, tokens_each: int) -> None:
     """People whose tokens fall due, for both notices, while the chaos lasts."""
+    ids = itertools.count(200_000_000)  # drawn ones would collide now and then among so many
     for number in range(ACCOUNTS):
         account = Account.objects.create(name=f"Company {number}", token_limit=10_000)
         members = [_member(account, number, place) for place in range(PEOPLE_EACH)]
-        tokens = [_token(member, at, lasts) for member in members for _each in range(tokens_each)]
+        tokens = [
+            _token(next(ids), member, at, lasts)
+            for member in members
+            for _each in range(tokens_each)
+        ]
         APIToken.objects.bulk_create(tokens)
 
 
@@ -43,11 +49,12 @@ def _member(account: Account, number: int, place: int) -> Membership:
     return Membership.objects.create(account=account, user=user, role=role)
 
 
-def _token(member: Membership, at: datetime, lasts: timedelta) -> APIToken:
+def _token(token_id: int, member: Membership, at: datetime, lasts: timedelta) -> APIToken:
     days = random.choice([1, 7])
     age = timedelta(days=2) if days == 1 else timedelta(days=90)
     end = at + timedelta(days=days) + lasts * random.random()
     return APIToken(
+        pk=token_id,
         account_id=member.account_id,
         issuer=member,
         name="Nightly backup",

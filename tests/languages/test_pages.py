@@ -31,9 +31,9 @@ WORDS = {
     },
     CREATE: {
         "de": ["Token-Name", "Beschreibung", "Läuft nie ab", "Ablaufdatum festlegen", "Verwerfen"],
-        "ru": ["Имя токена", "Описание", "Бессрочно", "Указать дату окончания", "Не создавать"],
+        "ru": ["Имя токена", "Описание", "Бессрочно", "Указать дату окончания", "Отмена"],
         "zh": ["令牌名称", "描述", "永不过期", "设置到期日期", "放弃"],
-        "az": ["Tokenin adı", "Təsvir", "Müddətsiz", "Bitmə tarixini təyin etmək", "İmtina et"],
+        "az": ["Tokenin adı", "Təsvir", "Müddətsiz", "Bitmə tarixini təyin et", "İmtina et"],
     },
     PROFILE: {
         "de": ["Mein Profil", "Zeitzone", "Sprache", "Speichern"],
@@ -48,10 +48,10 @@ WORDS = {
         "az": ["Hesab", "Mənim hesablarım"],
     },
     INBOX: {
-        "de": ["Meine Benachrichtigungen", "Keine ungelesenen Benachrichtigungen"],
-        "ru": ["Мои уведомления", "Нет непрочитанных уведомлений"],
-        "zh": ["我的通知", "没有未读通知"],
-        "az": ["Mənim bildirişlərim", "Oxunmamış bildiriş yoxdur"],
+        "de": ["Benachrichtigungen", "Keine ungelesenen Benachrichtigungen"],
+        "ru": ["Уведомления", "Нет непрочитанных уведомлений"],
+        "zh": ["有关", "没有未读通知"],
+        "az": ["Bildirişlər", "Oxunmamış bildiriş yoxdur"],
     },
     SETTINGS: {
         "de": ["Benachrichtigungen erlauben", "API-Token läuft ab", "Allgemein", "Sicherheit"],

@@ -61,13 +61,13 @@ def test_data_dir_that_is_a_file_or_below_one(below: str, tmp_path: Path, port: 
 
     said = refusal(tmp_path / "file" / below, port=port)
 
-    assert said.startswith(f"DATA_DIR {tmp_path / 'file' / below} cannot be written to (")
+    assert said.startswith(f"DATA_DIR {tmp_path / 'file' / below} can't be written to (")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_data_dir_in_a_place_that_nobody_can_write_to(port: int) -> None:
     assert refusal(Path("/proc/permatoken"), port=port).startswith(
-        "DATA_DIR /proc/permatoken cannot be written to ("
+        "DATA_DIR /proc/permatoken can't be written to ("
     )
 
 
@@ -75,7 +75,7 @@ def test_data_dir_in_a_place_that_nobody_can_write_to(port: int) -> None:
 def test_data_dir_of_somebody_else(tmp_path: Path, port: int) -> None:
     tmp_path.chmod(0o500)
 
-    assert "cannot be written to (Permission denied)" in refusal(tmp_path / "var", port=port)
+    assert "can't be written to (Permission denied)" in refusal(tmp_path / "var", port=port)
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_database_that_does_not_answer(data_dir: Path, port: int) -> None:
         data_dir, port=port, DATABASE_URL=f"postgres://user:{SECRET}@127.0.0.1:{port}/tokens"
     )
 
-    assert said.startswith("The database does not answer: ")
+    assert said.startswith("The database isn't responding: ")
     assert said.endswith("Connection refused. Check DATABASE_URL.\n")
 
 
 def test_database_file_that_cannot_be_opened(data_dir: Path, port: int) -> None:
     said = refusal(data_dir, port=port, DATABASE_URL="sqlite:////nowhere/tokens.sqlite3")
 
-    assert said.startswith("The database does not answer: unable to open database file.")
+    assert said.startswith("The database isn't responding: unable to open database file.")
 
 
 def test_database_file_that_is_none(data_dir: Path, port: int) -> None:
@@ -118,14 +118,14 @@ def test_database_file_that_is_none(data_dir: Path, port: int) -> None:
     (data_dir / "permatoken.sqlite3").write_text("These are not the tables you are looking for.")
 
     assert refusal(data_dir, port=port).startswith(
-        "The database does not answer: file is not a database."
+        "The database isn't responding: file is not a database."
     )
 
 
 def test_redis_that_does_not_answer(data_dir: Path, port: int) -> None:
     said = refusal(data_dir, port=port, REDIS_URL=f"redis://:{SECRET}@127.0.0.1:{port}/0")
 
-    assert said.startswith("Redis does not answer: ")
+    assert said.startswith("Redis isn't responding: ")
 
 
 @pytest.mark.parametrize(
@@ -134,4 +134,4 @@ def test_redis_that_does_not_answer(data_dir: Path, port: int) -> None:
 def test_setting_that_cannot_be_used(name: str, wrong: str, data_dir: Path, port: int) -> None:
     said = refusal(data_dir, port=port, **{name: wrong})
 
-    assert said.startswith(f"The settings cannot be used: {name} must be ")
+    assert said.startswith(f"The settings can't be used: {name} must be ")

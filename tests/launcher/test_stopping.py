@@ -53,7 +53,7 @@ def test_worker_that_dies_is_replaced_and_all_stop_when_the_web_server_dies(
         portal.wait_for(READY)
         worker = portal.child("celery")
         worker.kill()
-        portal.wait_for("The worker ended by itself (exit code -9). It is started anew.")
+        portal.wait_for("The worker ended by itself (exit code -9). It is being restarted.")
         wait_until(lambda: has_another(portal, "celery", worker))
         family = portal.family()
 

@@ -34,13 +34,13 @@ def test_command_tells_people_and_says_whom(
 ) -> None:
     token = issue(user, at=now - 30 * DAY, expires_at=now + 6 * DAY, name="Backup").token
     lines = run("send_expiry_notices")
-    of_user = f"{user.user.email} (Example Inc.), by E-mail and Portal: {token.pk} Backup"
+    of_user = f"{user.user.email} (Example Inc.), by Email and Portal: {token.pk} Backup"
     assert of_user in lines
     assert len(lines) == 3
-    assert lines[-1].startswith("Tokens: 1. New mails: 2. Sent: 2,")
+    assert lines[-1].startswith("Tokens: 1. New emails: 2. Sent: 2,")
     assert sorted(server.recipients) == sorted([user.user.email, administrator.user.email])
     assert Notice.objects.count() == 2
-    assert run("send_expiry_notices")[0].startswith("Tokens: 0. New mails: 0. Sent: 0,")
+    assert run("send_expiry_notices")[0].startswith("Tokens: 0. New emails: 0. Sent: 0,")
 
 
 @pytest.mark.django_db
@@ -73,7 +73,7 @@ def test_dry_run_shows_the_same_and_tells_nobody(
 ) -> None:
     issue(user, at=now - 30 * DAY, expires_at=now + DAY)
     shown = run("send_expiry_notices", "--dry-run")
-    assert shown[-1] == "Dry run: 1 would be told."
+    assert shown[-1] == "Dry run: 1 would be notified."
     assert not Mail.objects.exists()
     assert not Notice.objects.exists()
     assert run("send_expiry_notices")[0] == shown[0]
@@ -85,8 +85,8 @@ def test_command_looks_ahead(
 ) -> None:
     issue(user, expires_at=now + 20 * DAY)
     ahead = f"--at={(now + 15 * DAY).isoformat()}"
-    assert run("send_expiry_notices", "--dry-run") == ["Dry run: 0 would be told."]
-    assert run("send_expiry_notices", "--dry-run", ahead)[-1] == "Dry run: 1 would be told."
+    assert run("send_expiry_notices", "--dry-run") == ["Dry run: 0 would be notified."]
+    assert run("send_expiry_notices", "--dry-run", ahead)[-1] == "Dry run: 1 would be notified."
     assert "Sent: 1," in run("send_expiry_notices", ahead)[-1]
     (taken,) = server.keeper.taken
     assert "20 days" in taken.message["Subject"]
@@ -105,7 +105,7 @@ def test_looking_ahead_says_what_it_leaves_out(
     for command in (["--dry-run", ahead], [ahead]):
         said = run("send_expiry_notices", *command)[0]
         assert re.match(r"Left out, because they expire before .* UTC: 1 due tokens\. ", said)
-    assert run("send_expiry_notices")[-1].startswith("Tokens: 1. New mails: 1. Sent: 1,")
+    assert run("send_expiry_notices")[-1].startswith("Tokens: 1. New emails: 1. Sent: 1,")
 
 
 @pytest.mark.django_db
@@ -114,7 +114,7 @@ def test_dry_run_counts_the_mails_that_wait_already(
 ) -> None:
     issue(user, at=now - 30 * DAY, expires_at=now + DAY)
     expiry.scan(at=now)
-    said = "Dry run: 0 would be told. Mails that wait already, and would be sent: 1."
+    said = "Dry run: 0 would be notified. Pending emails that would be sent: 1."
     assert run("send_expiry_notices", "--dry-run") == [said]
     assert Mail.objects.get().state == State.PENDING
 
@@ -130,7 +130,7 @@ def test_time_that_is_none_is_refused(text: str) -> None:
 
 def test_test_mail_arrives(server: MailServer) -> None:
     assert run("send_test_email", "ada@example.com") == [
-        f"The mail server localhost:{server.port} took a mail to ada@example.com."
+        f"The mail server localhost:{server.port} accepted an email to ada@example.com."
     ]
     assert server.recipients == ["ada@example.com"]
 
@@ -139,7 +139,7 @@ def test_test_mail_can_go_to_a_file(settings: Settings, tmp_path: Path) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = str(tmp_path)
     assert run("send_test_email", "ada@example.com") == [
-        f"The folder {tmp_path} took a mail to ada@example.com."
+        f"The folder {tmp_path} accepted an email to ada@example.com."
     ]
     (written,) = tmp_path.iterdir()
     assert "To: ada@example.com" in written.read_text()
@@ -151,9 +151,9 @@ def test_test_mail_can_go_to_a_file(settings: Settings, tmp_path: Path) -> None:
         (Mood(greeting=DROP), "No connection to localhost"),
         (Mood(mail="530 Authentication required"), "530 Authentication required"),
         (Mood(rcpt="554 Relaying denied"), "554 Relaying denied"),
-        (Mood(data=HANG), "The mail server went away"),
+        (Mood(data=HANG), "The mail server closed the connection"),
         (Mood(body="552 Too big"), "552 Too big"),
-        (Mood(body=DROP), "The mail may have arrived, or not. The connection ended before"),
+        (Mood(body=DROP), "The email may or may not have arrived. The connection ended before"),
     ],
     ids=str,
 )
@@ -167,6 +167,6 @@ def test_failure_is_told_in_one_sentence(server: MailServer, mood: Mood, reason:
 
 @pytest.mark.parametrize("address", ["ada", "ada@example.com\nBcc: eve@example.com", ""])
 def test_what_is_no_address_is_refused(server: MailServer, address: str) -> None:
-    with pytest.raises(CommandError, match="is not an e-mail address"):
+    with pytest.raises(CommandError, match="is not an email address"):
         run("send_test_email", address)
     assert server.keeper.commands == []

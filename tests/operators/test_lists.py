@@ -186,5 +186,5 @@ def test_nothing_is_deleted_when_a_selected_row_cannot_be(
 def test_selected_row_that_is_not_there_is_said(browser: Client, operator: User) -> None:
     form = {"action": "delete_selected", "_selected_action": str(2**63 - 1), "post": "yes"}
 
-    assert "deleted already" in browser.post(page(TOKENS), form, follow=True).content.decode()
+    assert "already been deleted" in browser.post(page(TOKENS), form, follow=True).content.decode()
     assert not AuditEvent.objects.filter(kind="token.deleted").exists()

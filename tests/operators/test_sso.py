@@ -61,7 +61,7 @@ def test_domain_is_refused_on_the_record(
 def test_domain_of_two_accounts_is_approved_for_one(browser: Client, domain: Domain) -> None:
     other = DomainFactory.create(name="example.com", approved_at=None)
     told = choose(browser, DOMAINS, "approve", other, domain)
-    assert "Another account has this domain" in told
+    assert "This domain belongs to another account" in told
     assert Domain.objects.filter(approved_at__isnull=False).count() == 1
 
 
@@ -121,7 +121,7 @@ def test_forcing_is_stopped_on_the_record(
     connection.refresh_from_db()
     assert (connection.is_on, connection.is_forced) == (True, False)
     assert [event.user for event in events("sso.enforcement_disabled")] == [operator]
-    assert "Nothing was to be done" in choose(browser, CONNECTIONS, "stop_forcing", connection)
+    assert "No change was needed" in choose(browser, CONNECTIONS, "stop_forcing", connection)
 
 
 def test_single_sign_on_is_switched_off(browser: Client, connection: Connection) -> None:
@@ -150,7 +150,7 @@ def test_rows_of_the_library_have_no_pages(model: str) -> None:
 def test_command_stops_forcing(connection: Connection, events: Events) -> None:
     printed = run("stop_forcing_sso", connection.account_id)
     connection.refresh_from_db()
-    assert "may use their passwords again" in printed.out
+    assert "can use their passwords again" in printed.out
     assert (connection.is_on, connection.is_forced) == (True, False)
     assert [event.through for event in events("sso.enforcement_disabled")] == ["command"]
 

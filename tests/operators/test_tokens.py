@@ -136,7 +136,7 @@ def test_only_tombstones_selected_is_said(
 
     _status, text = select(browser, gone, post="yes")
 
-    assert "deleted already" in text
+    assert "already been deleted" in text
     assert len(events("token.deleted")) == 1
 
 

@@ -15,10 +15,10 @@ from accounts.users import services as user_services
 
 
 class Command(BaseCommand):
-    help = "Gives a user another password, which ends their sessions."
+    help = "Sets a user's password and ends their sessions."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("email", metavar="E-MAIL")
+        parser.add_argument("email", metavar="EMAIL")
         parser.add_argument(
             "--password-stdin",
             action="store_true",
@@ -30,11 +30,11 @@ class Command(BaseCommand):
         email = storable(options["email"]).strip().lower()
         user = User.objects.filter(email=email).first()
         if user is None:
-            raise CommandError(f"There is no user with the e-mail {email}.")
+            raise CommandError(f"There is no user with the email address {email}.")
         password = read_password(from_stdin=options["password_stdin"])
         by, at = Actor.operator(through=EntryPoint.COMMAND), timezone.now()
         try:
             user_services.set_password(user=user, password=password, by=by, at=at)
         except ValidationError as refusal:
             raise as_command_error(refusal) from None
-        self.stdout.write(f"{email} has another password. Their sessions have ended.")
+        self.stdout.write(f"{email} has a new password. Their sessions have ended.")

@@ -21,11 +21,11 @@ OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 class Command(BaseCommand):
-    help = "Opens an account. Its first Administrator may be a new user or one who exists."
+    help = "Creates an account. Its first Administrator can be a new or an existing user."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME", help="The company's name.")
-        parser.add_argument("--administrator", metavar="E-MAIL", required=True)
+        parser.add_argument("--administrator", metavar="EMAIL", required=True)
         parser.add_argument(
             "--name", dest="person", metavar="PERSON", default="", help="The Administrator's name."
         )
@@ -39,16 +39,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         name, email = storable(options["name"]), storable(options["administrator"]).strip().lower()
         if Account.objects.filter(name=name.strip()).exists():
-            raise CommandError(f"There is an account called “{name}” already.")
+            raise CommandError(f"There is already an account called “{name}”.")
         user = User.objects.filter(email=email).first()
         if user is not None and not user.is_active:
-            raise CommandError(f"{email} is switched off. Restore the user first.")
+            raise CommandError(f"{email} is deactivated. Reactivate the user first.")
         password = None if user else read_password(from_stdin=options["password_stdin"])
         try:
             account = _open(name, email, password, person=storable(options["person"]), user=user)
         except (ValidationError, PermissionDenied) as refusal:
             raise as_command_error(refusal) from None
-        self.stdout.write(f"Opened account {account.pk}, “{account.name}”.")
+        self.stdout.write(f"Created account {account.pk}, “{account.name}”.")
         self.stdout.write(f"{email} is its Administrator and signs in with their password.")
 
 

@@ -18,10 +18,10 @@ OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 class Command(BaseCommand):
-    help = "Lets a user, new or existing, into the operators' pages at /operators/."
+    help = "Gives a new or existing user access to the operator pages at /operators/."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("email", metavar="E-MAIL")
+        parser.add_argument("email", metavar="EMAIL")
         parser.add_argument("--name", default="", help="The person's name, for a new user.")
         parser.add_argument(
             "--password-stdin",

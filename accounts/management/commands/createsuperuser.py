@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 class Command(createsuperuser.Command):
     """Accepts Django's own arguments, and refuses: the user would be missing in the audit log."""
 
-    help = "Makes nobody: operators are made by create_operator."
+    help = "Not used here: create operators with create_operator."
     requires_migrations_checks = False
 
     def handle(self, *args: Any, **options: Any) -> None:
-        raise CommandError("Nobody was made. Use: manage.py create_operator E-MAIL")
+        raise CommandError("No one was created. Use: manage.py create_operator EMAIL")

@@ -18,8 +18,8 @@ LONGEST = 36_525
 
 class Command(BaseCommand):
     help = (
-        "Deletes audit events that are older than so many days, and leaves an event that tells so. "
-        "Events of the last 30 days stay."
+        "Deletes audit events older than a number of days, and records that in an event. Events "
+        "from the last 30 days are kept."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -14,20 +14,22 @@ from accounts.sign_in import mfa
 
 class Command(BaseCommand):
     help = (
-        "Removes the authenticator app, the passkeys and the recovery codes of a user, whose "
-        "password alone lets them in then. Make sure first whom you talk to."
+        "Removes a user's authenticator app, passkeys and recovery codes, so that they can sign "
+        "in with just their password. First make sure who you are talking to."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("email", metavar="E-MAIL")
+        parser.add_argument("email", metavar="EMAIL")
 
     def handle(self, *args: Any, **options: Any) -> None:
         email = known_email(options["email"])
         user = User.objects.filter(email=email).first() if email else None
         if user is None:
-            raise CommandError("There is no user with this e-mail.")
+            raise CommandError("There is no user with this email address.")
         by = Actor.operator(through=EntryPoint.COMMAND)
         if mfa.disable(user=user, by=by, at=timezone.now()):
-            self.stdout.write(f"{email} signs in with their password alone, and was told so.")
+            self.stdout.write(
+                f"{email} can now sign in with just their password, and was notified."
+            )
         else:
             self.stdout.write(f"{email} had no second factor. Nothing was changed.")

@@ -10,8 +10,8 @@ from apitokens.pepper_checks import accept_secret_key
 
 class Command(BaseCommand):
     help = (
-        "Makes the SECRET_KEY of this process the one that the database knows, when the former one "
-        "is lost. People sign in once more, and their authenticator apps are lost."
+        "Registers the SECRET_KEY of this process in the database when the previous one is lost. "
+        "Everyone has to sign in again, and their authenticator apps are lost."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

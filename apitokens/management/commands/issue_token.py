@@ -25,13 +25,13 @@ NEVER = "never"
 
 class Command(BaseCommand):
     help = (
-        "Issues an API token. The token alone goes to the standard output, this once; facts about "
-        "it go to the standard error, so that the token can be piped into a file or a vault."
+        "Issues an API token. Only the token goes to standard output, once; details about it go "
+        "to standard error, so you can pipe the token into a file or a vault."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--account", metavar="ID|NAME", required=True)
-        parser.add_argument("--issuer", metavar="E-MAIL", required=True)
+        parser.add_argument("--issuer", metavar="EMAIL", required=True)
         parser.add_argument("--role", required=True, help=f"One of: {', '.join(ROLE_NAMES)}.")
         parser.add_argument("--name", required=True, help="What the token is for.")
         parser.add_argument("--description", default="")
@@ -80,8 +80,8 @@ def _find_issuer(account: Account, email: str) -> Membership:
     issuer = members.filter(user__email=email.strip().lower()).first()
     if issuer is None:
         raise CommandError(
-            f"{email} cannot issue tokens in “{account.name}”: they are no member of it, or the "
-            "user is switched off, or the account is closed."
+            f"{email} can't issue tokens in “{account.name}”: they aren't a member of it, the "
+            "user is deactivated, or the account is closed."
         )
     return issuer
 

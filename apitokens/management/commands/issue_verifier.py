@@ -16,12 +16,12 @@ from apitokens.verification import verifier_keys
 
 class Command(BaseCommand):
     help = (
-        "Makes a verifier key, by which another system may ask at /iam/auth/introspect what a "
-        "token is good for. The key alone goes to the standard output, this once."
+        "Creates a verifier key, with which another system can check tokens at "
+        "/iam/auth/introspect. Only the key goes to standard output, once."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("name", metavar="NAME", help="The system that will ask.")
+        parser.add_argument("name", metavar="NAME", help="The system that will use the key.")
 
     @sensitive_variables("issued")
     def handle(self, *args: Any, **options: Any) -> None:

@@ -23,13 +23,13 @@ OLDEST = 36_525
 
 class Command(BaseCommand):
     help = (
-        "Deletes API tokens that are not deleted yet, active and expired ones alike. They stop at "
-        "once. Several options select the tokens for which all of them are true."
+        "Deletes active and expired API tokens. They stop working immediately. With several "
+        "options, only tokens that match all of them are selected."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--account", metavar="ID|NAME", help="Tokens of this account.")
-        parser.add_argument("--issuer", metavar="E-MAIL", help="Tokens that this user issued.")
+        parser.add_argument("--issuer", metavar="EMAIL", help="Tokens that this user issued.")
         parser.add_argument(
             "--id",
             metavar="ID",
@@ -46,7 +46,10 @@ class Command(BaseCommand):
             "--unused-for",
             metavar="DAYS",
             type=_days,
-            help="Tokens that nobody used for so long, or ever since they were created.",
+            help=(
+                "Tokens not used for this long, or never used since they were created this long "
+                "ago."
+            ),
         )
         parser.add_argument(
             "--pepper",
@@ -58,14 +61,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="Show what would be deleted, and delete nothing."
         )
-        parser.add_argument("--yes", action="store_true", help="Do not ask.")
+        parser.add_argument("--yes", action="store_true", help="Don't ask for confirmation.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
         tokens = list(_select(options, at=at).select_related("account").order_by("pk"))
         verifiers = _verifiers(options)
         if not tokens and not verifiers:
-            self.stdout.write("No API token is like that. Nothing to delete.")
+            self.stdout.write("No matching API tokens. Nothing to delete.")
             return
         self._show(tokens, at=at)
         if verifiers:
@@ -90,10 +93,10 @@ class Command(BaseCommand):
     def _is_confirmed(self, number: int) -> bool:
         if not is_interactive():
             raise CommandError(
-                "Nobody is there to confirm, so nothing was deleted. Add --yes to go on."
+                "There is no terminal to confirm in, so nothing was deleted. Add --yes to continue."
             )
-        self.stdout.write("Applications that use them lose access at once.")
-        return input(f"Delete {number}? Type yes to go on: ").strip().lower() == "yes"
+        self.stdout.write("Applications that use them lose access immediately.")
+        return input(f"Delete {number}? Type yes to continue: ").strip().lower() == "yes"
 
 
 def _token_id(text: str) -> int:
@@ -151,7 +154,7 @@ def _verifiers(options: dict[str, Any]) -> list[VerifierKey]:
 def _find_user(email: str) -> User:
     user = User.objects.filter(email=email.strip().lower()).first()
     if user is None:
-        raise CommandError(f"There is no user with the e-mail {email}.")
+        raise CommandError(f"There is no user with the email address {email}.")
     return user
 
 

@@ -11,7 +11,7 @@ from apitokens.pepper_checks import WrongPeppers, require_right_peppers
 
 
 class Command(BaseCommand):
-    help = "Fills an empty database with two accounts, their people and some twenty API tokens."
+    help = "Fills an empty database with two accounts, their users and some twenty API tokens."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(

@@ -19,23 +19,26 @@ from notifications.models import Mail
 
 class Command(BaseCommand):
     help = (
-        "Tells people of API tokens that expire soon, as the worker does all the time: it puts "
-        "notices into inboxes and sends the mails that wait. Nobody is told twice."
+        "Notifies people of API tokens that expire soon, as the worker does continuously: puts "
+        "notifications into inboxes and sends pending emails. No one is notified twice."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="Show who would be told and how many mails wait already, and tell nobody.",
+            help=(
+                "Show who would be notified and how many emails are already pending, without "
+                "notifying anyone."
+            ),
         )
         parser.add_argument(
             "--at",
             metavar="TIME",
             type=_moment,
-            help="Tell now what falls due until this time (2027-01-31T12:00Z). Nobody will be told "
-            "of it again then. Tokens that expire before this time are left out: without --at "
-            "people are told of them.",
+            help="Notify now about everything due by this time (2027-01-31T12:00Z). No one will "
+            "be notified about it again. Tokens that expire before this time are left out: "
+            "run without --at to notify people of them.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,7 +46,7 @@ class Command(BaseCommand):
         self._say_what_is_left_out(at=at, due_by=options["at"])
         if options["dry_run"]:
             told = self._show(expiry.preview(at=at, due_by=options["at"]))
-            self.stdout.write(f"Dry run: {told} would be told.{_waiting_words(at)}")
+            self.stdout.write(f"Dry run: {told} would be notified.{_waiting_words(at)}")
             return
         try:
             done = expiry.scan(at=at, due_by=options["at"], report=self._show_one)
@@ -52,8 +55,8 @@ class Command(BaseCommand):
             raise CommandError(f"Accounts: {some}") from None
         outcome = delivery.deliver()
         self.stdout.write(
-            f"Tokens: {done.tokens}. New mails: {done.mails}. "
-            f"Sent: {outcome.sent}, postponed: {outcome.postponed}, given up: {outcome.failed}, "
+            f"Tokens: {done.tokens}. New emails: {done.mails}. "
+            f"Sent: {outcome.sent}, postponed: {outcome.postponed}, failed: {outcome.failed}, "
             f"in doubt: {outcome.in_doubt}, no longer needed: {outcome.dropped}."
         )
 
@@ -61,7 +64,7 @@ class Command(BaseCommand):
         if due_by and (number := expiry.left_out(at=at, due_by=due_by)):
             self.stdout.write(
                 f"Left out, because they expire before {due_by:%Y-%m-%d %H:%M %Z}: {number} due "
-                "tokens. People are told of them in their own time, or now without --at."
+                "tokens. People are notified of them in due time, or now without --at."
             )
 
     def _show(self, digests: Iterable[NotificationDigest]) -> int:
@@ -82,7 +85,7 @@ class Command(BaseCommand):
 
 def _waiting_words(at: datetime) -> str:
     number = Mail.objects.due(at).count()
-    return f" Mails that wait already, and would be sent: {number}." if number else ""
+    return f" Pending emails that would be sent: {number}." if number else ""
 
 
 def _moment(text: str) -> datetime:

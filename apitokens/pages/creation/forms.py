@@ -50,8 +50,8 @@ class TokenForm(forms.Form):
         widget=forms.RadioSelect,
         initial=ON_DATE,
         error_messages={
-            "required": _("Choose whether the token expires."),
-            "invalid_choice": _("Choose whether the token expires."),
+            "required": _("Choose whether the token should expire."),
+            "invalid_choice": _("Choose whether the token should expire."),
         },
     )
     # A period is sent as the date that it ends on, which stands beside it: a page that was opened
@@ -63,13 +63,13 @@ class TokenForm(forms.Form):
         show_hidden_initial=True,  # tells a date that was typed from the one that stood there
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
         input_formats=["%Y-%m-%d"],
-        error_messages={"invalid": _("Enter a date that exists, as year-month-day.")},
+        error_messages={"invalid": _("Enter a valid date in the format YYYY-MM-DD.")},
     )
     form_key = forms.UUIDField(
         widget=forms.HiddenInput,
         error_messages={
-            "required": _("This form is incomplete. Open the page again and fill it in once more."),
-            "invalid": _("This form is damaged. Open the page again and fill it in once more."),
+            "required": _("This form is incomplete. Reload the page and fill it in again."),
+            "invalid": _("This form is damaged. Reload the page and fill it in again."),
         },
     )
 

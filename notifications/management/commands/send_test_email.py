@@ -13,7 +13,7 @@ from notifications.email.transport import DeliveryFailed, DeliveryUnknown, open_
 
 
 class Command(BaseCommand):
-    help = "Sends a mail as the portal's notices are sent, and says what became of it."
+    help = "Sends an email in the way the portal sends notifications, and reports the result."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("address", metavar="ADDRESS")
@@ -24,17 +24,17 @@ class Command(BaseCommand):
             validate_email(address)
             _send(address)
         except ValidationError:
-            raise CommandError(f"{address!r} is not an e-mail address.") from None
+            raise CommandError(f"{address!r} is not an email address.") from None
         except DeliveryFailed as problem:
-            raise CommandError(f"The mail was not sent. {problem}") from None
+            raise CommandError(f"The email was not sent. {problem}") from None
         except DeliveryUnknown as problem:
-            raise CommandError(f"The mail may have arrived, or not. {problem}") from None
-        self.stdout.write(f"{_destination()} took a mail to {address}.")
+            raise CommandError(f"The email may or may not have arrived. {problem}") from None
+        self.stdout.write(f"{_destination()} accepted an email to {address}.")
 
 
 def _send(address: str) -> None:
     message = EmailMessage(
-        subject="Permatoken can send mail",
+        subject="Permatoken can send email",
         body=f"This is a test from {settings.BASE_URL}. Notices of expiring API tokens will arrive "
         "like this one.\n",
         to=[address],

@@ -9,18 +9,18 @@ from django.utils.timesince import timesince
 from notifications.health.report import health
 from notifications.jobs import database_now
 
-READ_ONLY = "Nothing can be changed: the database can only be read, or its disk is full."
+READ_ONLY = "Nothing can be changed: the database is read-only, or its disk is full."
 LATE = "Late: is the worker running, with beat? Overdue: {jobs}. Its log has the errors of jobs."
 HELD_UP = (
-    "Held up: no mail leaves. The reason is with the mails at /operators/notifications/mail/; "
-    "when it is mended, prove it with manage.py send_test_email ADDRESS."
+    "Held up: no emails are being sent. See the reason at /operators/notifications/mail/; after "
+    "fixing it, check with manage.py send_test_email ADDRESS."
 )
 
 
 class Command(BaseCommand):
     help = (
-        "Shows when each job of the background was last done, and what waits. Ends with 1 if one "
-        "is late, or if no mail leaves."
+        "Shows when each background job last ran, and what is pending. Exits with 1 if a job is "
+        "late or no emails are being sent."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,11 +29,11 @@ class Command(BaseCommand):
         for name, value in (
             ("Last scan finished", _ago(found.last_scan_at, at)),
             ("Last delivery finished", _ago(found.last_delivery_at, at)),
-            ("Oldest due notice", _age(found.oldest_due_at, at)),
-            ("No mail has left", _for(found.held_up_since, at)),
-            ("Mails waiting", found.waiting),
-            ("Mails held", found.held),
-            ("Mails given up", found.failed),
+            ("Oldest due notification", _age(found.oldest_due_at, at)),
+            ("No email sent", _for(found.held_up_since, at)),
+            ("Emails pending", found.waiting),
+            ("Emails on hold", found.held),
+            ("Emails failed", found.failed),
         ):
             self.stdout.write(f"{name:<24}{value}")
         self.stdout.write("Last done:")
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             late = ", overdue" if job.name in found.overdue else ""
             self.stdout.write(f"  {job.name:<30}{_ago(job.finished_at, at)}{late}")
         if found.held or found.failed:
-            self.stdout.write("Look at /operators/notifications/mail/ and try them again there.")
+            self.stdout.write("Resend them at /operators/notifications/mail/.")
         for words in found.faults:
             self.stderr.write(self.style.ERROR(words))
         late = LATE.format(jobs=", ".join(found.overdue))

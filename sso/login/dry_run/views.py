@@ -98,9 +98,9 @@ def _record_success(
         at=timezone.now(),
     )
     if is_recorded:
-        messages.success(request, _("The test went well."))
+        messages.success(request, _("The test was successful."))
     else:
-        messages.error(request, _("The provider was changed meanwhile. Test once more."))
+        messages.error(request, _("The provider was changed in the meantime. Test again."))
 
 
 def _latest_refusal(connection: Connection, started_at: str | None) -> str:

@@ -27,6 +27,8 @@ class Command(BaseCommand):
             raise CommandError(f"The account “{account.name}” has no single sign-on.")
         by = Actor.operator(through=EntryPoint.COMMAND)
         if connections.stop_forcing(connection=connection, by=by, at=timezone.now()):
-            self.stdout.write(f"The people of “{account.name}” may use their passwords again.")
+            self.stdout.write(f"Users of “{account.name}” can use their passwords again.")
         else:
-            self.stdout.write(f"Nobody in “{account.name}” was forced. Nothing was changed.")
+            self.stdout.write(
+                f"Single sign-on was not required in “{account.name}”. Nothing was changed."
+            )

@@ -105,7 +105,7 @@ def test_person_leaves(browser: Client, administrator: Membership, user: Members
     assert "Leave the account" in text(browser.get(leave_url(user)))
     assert is_present(user)
     answer = browser.post(leave_url(user), follow=True)
-    assert "You do not belong to Example Inc. any more" in text(answer)
+    assert "You no longer belong to Example Inc." in text(answer)
     assert not is_present(user)
 
 
@@ -138,7 +138,7 @@ def test_last_administrator_stays(
     sign_in_now(client, administrator)
     answer = client.post(leave_url(administrator))
     assert answer.status_code == 403
-    assert "This is the last Administrator" in text(answer)
+    assert "This is the account's last Administrator" in text(answer)
     assert is_present(administrator)
 
 

@@ -88,7 +88,7 @@ def test_removed_people_are_not_listed(
 def test_who_is_switched_off_is_listed_as_such(browser: Client, user: Membership) -> None:
     user.user.is_active = False
     user.user.save()
-    assert "Switched off" in text(browser.get(LIST))
+    assert "Deactivated" in text(browser.get(LIST))
 
 
 @pytest.mark.both
@@ -118,7 +118,7 @@ def test_people_are_found_by_how_they_sign_in(
 def test_administrators_see_the_last_sign_in_through_the_provider(
     browser: Client, user: Membership, now: datetime
 ) -> None:
-    assert "Last through the provider" not in text(browser.get(LIST))
+    assert "Last sign-in through the provider" not in text(browser.get(LIST))
     Membership.objects.filter(pk=user.pk).update(
         sso_at=datetime.fromisoformat("2026-03-04T05:06:07Z")
     )
@@ -243,7 +243,7 @@ def invited(administrator: Membership, at: datetime, email: str = "new@example.c
 
 def test_administrator_invites_and_sees_the_invitation(browser: Client) -> None:
     answer = browser.post(INVITE, FORM, follow=True)
-    assert "An invitation is on its way to new@example.com" in text(answer)
+    assert "An invitation has been sent to new@example.com" in text(answer)
     assert [row.invitation.email for row in answer.context["invitations"]] == ["new@example.com"]
     assert Mail.objects.get(kind="invitation").user.email == "new@example.com"
     assert Invitation.objects.get().given_role is Role.ENGINEERS
@@ -272,7 +272,7 @@ def test_administrator_invites_and_sees_the_invitation(browser: Client) -> None:
 def test_bad_field_is_told_and_invites_nobody(browser: Client, change: dict[str, str]) -> None:
     answer = browser.post(INVITE, {**FORM, **change})
     assert answer.status_code == 400
-    assert "needs your attention" in text(answer)
+    assert "Fix one problem" in text(answer)
     assert not Invitation.objects.exists()
 
 
@@ -289,7 +289,7 @@ def test_sixth_invitation_of_a_day_is_told(
         invited(administrator, now, email=f"p{number}@example.com")
     answer = browser.post(INVITE, FORM)
     assert answer.status_code == 400
-    assert "can invite 5 people within 24 hours" in text(answer)
+    assert "can invite up to 5 people in 24 hours" in text(answer)
 
 
 def test_answer_is_the_same_for_known_and_unknown_addresses(
@@ -301,7 +301,7 @@ def test_answer_is_the_same_for_known_and_unknown_addresses(
     ]
     only_the_first = said[1].replace("… Ada Engineers", "", 1)
     assert stranger.user.name not in said[1]
-    assert said[0].split("Open invitations")[0] == only_the_first.split("Open invitations")[0]
+    assert said[0].split("Pending invitations")[0] == only_the_first.split("Pending invitations")[0]
 
 
 def test_others_do_not_invite(
@@ -318,7 +318,7 @@ def test_invitation_is_sent_again(
 ) -> None:
     invitation = invited(administrator, now)
     answer = browser.post(f"{LIST}invitations/{invitation.pk}/send/", follow=True)
-    assert "was sent to new@example.com again" in text(answer)
+    assert "has been resent to new@example.com" in text(answer)
     assert Mail.objects.filter(kind="invitation").count() == 2
 
 
@@ -358,7 +358,7 @@ def test_late_link_is_marked(browser: Client, administrator: Membership, now: da
 
 def test_administrator_changes_a_role(browser: Client, user: Membership) -> None:
     answer = browser.post(role_url(user), {"role": str(Role.ENGINEERS)}, follow=True)
-    assert "has the role Engineers now" in text(answer)
+    assert "now has the role Engineers" in text(answer)
     user.refresh_from_db()
     assert user.held_role is Role.ENGINEERS
 
@@ -378,7 +378,7 @@ def test_refusal_is_told_word_for_word(browser: Client, engineer: Membership, is
 def test_last_administrator_cannot_step_down(browser: Client, administrator: Membership) -> None:
     answer = browser.post(role_url(administrator), {"role": str(Role.USERS)})
     assert answer.status_code == 400
-    assert "This is the last Administrator" in text(answer)
+    assert "This is the account's last Administrator" in text(answer)
 
 
 @pytest.mark.both

@@ -103,7 +103,10 @@ def test_invited_person_is_shown_as_they_were_written_down_and_not_as_they_are(
 
 def test_others_do_not_invite(as_user: APIClient, user: Membership) -> None:
     answer = invite(as_user, user)
-    assert told(answer) == (403, {"message": "Only Administrators invite users to the account."})
+    assert told(answer) == (
+        403,
+        {"message": ("Only Administrators can invite users to the account.")},
+    )
     assert not Invitation.objects.exists()
 
 
@@ -218,7 +221,7 @@ def test_role_can_be_lowered_when_that_token_has_been_deleted(
 
 def test_others_do_not_raise_themselves(as_user: APIClient, user: Membership) -> None:
     answer = put(as_user, user, None, {"id": 1})
-    assert told(answer) == (403, {"message": "Only Administrators change roles."})
+    assert told(answer) == (403, {"message": "Only Administrators can change roles."})
     user.refresh_from_db()
     assert user.held_role is Role.USERS
 

@@ -372,7 +372,7 @@ def test_old_address_is_told_of_a_change_through_the_api(
     email = user.user.email
     patch(in_person(user), user, email="new@example.com")
     Client().post(path_in(mail_to("new@example.com")))
-    assert mail_to(email).subject == "Your address was changed"
+    assert mail_to(email).subject == "Your email address was changed"
 
 
 @pytest.mark.parametrize(("age", "status"), [(299, 200), (300, 403)])
@@ -396,8 +396,8 @@ def test_user_who_signed_in_too_long_ago_is_told_what_to_do(
     assert told(patch(client, user, email="new@example.com", name="Mallory")) == (
         403,
         {
-            "message": "You signed in too long ago to change your e-mail address. Sign in again, "
-            "and ask within 5 minutes with the new access token."
+            "message": "You signed in too long ago to change your email address. Sign in again "
+            "and send the request within 5 minutes with the new access token."
         },
     )
     user.user.refresh_from_db()

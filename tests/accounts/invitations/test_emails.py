@@ -158,7 +158,7 @@ def test_name_of_the_account_is_marked_as_the_words_of_others(
 
     assert rendered().subject == "Invitation to “Example Inc.”"
     for part in (rendered().text, unescape(rendered().html)):
-        assert "Its Administrators have given it this name." in part
+        assert "The account's Administrators chose this name." in part
 
 
 def test_names_of_before_lead_nowhere(administrator: Membership, now: datetime) -> None:

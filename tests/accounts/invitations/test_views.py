@@ -196,7 +196,7 @@ def test_link_is_good_once(client: Client, invite: Any) -> None:
     client.post(path, {"password1": PASSWORD})
     for answer in (Client().get(path), Client().post(path, {"password1": "another password 1"})):
         assert answer.status_code == 410
-        assert "accepted already" in text(answer)
+        assert "already been accepted" in text(answer)
     assert User.objects.get(email=NEW).check_password(PASSWORD)
 
 
@@ -244,7 +244,7 @@ def test_invitation_ends_with_its_inviter(
     members.remove_member(membership=administrator, by=Actor.member(other), at=now)
     answer = client.post(path, {"password1": PASSWORD})
     assert answer.status_code == 410
-    assert "no Administrator of the account any more" in text(answer)
+    assert "no longer an Administrator of the account" in text(answer)
     assert not User.objects.get(email=NEW).has_usable_password()
 
 

@@ -128,7 +128,7 @@ def test_who_has_two_factors_is_asked_for_a_code(user: Membership, app_secret: s
     answer = log_in(user.user.email)
     assert answer.status_code == 400
     assert answer.json()["errors"] == {
-        CODE: ["Send a code of your authenticator app, or a recovery code, too."]
+        CODE: ["Also send a code from your authenticator app, or a recovery code."]
     }
 
 
@@ -212,7 +212,7 @@ def test_after_five_tries_a_minute_everybody_waits(user: Membership) -> None:
     answer = log_in(user.user.email)
     assert answer.status_code == 429
     assert 1 <= int(answer["Retry-After"]) <= 60
-    assert answer.json()["message"].startswith("Too many tries. The next is welcome in ")
+    assert answer.json()["message"].startswith("Too many attempts. Try again in ")
 
 
 @pytest.mark.usefixtures("travelling_cache")

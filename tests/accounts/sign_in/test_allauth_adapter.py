@@ -59,7 +59,7 @@ def test_wrong_password_and_unknown_e_mail_are_told_alike(client: Client, user: 
     wrong = sign_in(client, user.user.email, "wrong")
     unknown = sign_in(client, "nobody@example.com", "wrong")
     assert (wrong.status_code, unknown.status_code) == (200, 200)
-    assert "not correct" in text(wrong)
+    assert "is incorrect" in text(wrong)
     assert text(wrong) == text(unknown)
     assert not is_signed_in(client)
 
@@ -73,7 +73,7 @@ def test_deactivated_person_may_not_sign_in(client: Client, user: Membership) ->
 
 def test_guesses_are_slowed_down(client: Client, user: Membership) -> None:
     answers = [sign_in(client, user.user.email, f"guess {number}") for number in range(8)]
-    assert "Too many failed tries" in text(answers[-1])
+    assert "Too many failed attempts" in text(answers[-1])
     sign_in(client, user.user.email)
     assert not is_signed_in(client)
 
@@ -221,7 +221,7 @@ def test_bad_form_is_told_and_signs_nobody_in(
     answer = client.post(URL, form)
     assert answer.status_code in (200, 400)
     assert "<script>alert" not in answer.content.decode()
-    assert "attention" in text(answer) or "not correct" in text(answer)
+    assert "to continue" in text(answer) or "is incorrect" in text(answer)
     assert not is_signed_in(client)
 
 

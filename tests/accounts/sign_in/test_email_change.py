@@ -69,7 +69,7 @@ def test_old_address_is_told(browser: Client, user: Membership) -> None:
     assert not mails_to(old)
     browser.post(path_in(mail_to(NEW)))
     mail = mail_to(old)
-    assert mail.subject == "Your address was changed"
+    assert mail.subject == "Your email address was changed"
     assert NEW in mail.text
 
 
@@ -200,7 +200,7 @@ def test_address_of_another_user_is_answered_like_any_other(
 ) -> None:
     taken, free = ask(browser, administrator.user.email), ask(browser)
     assert taken.status_code == free.status_code == 200
-    assert mail_to(administrator.user.email).subject == "You have a user already"
+    assert mail_to(administrator.user.email).subject == "You are already registered"
 
 
 def test_address_that_is_taken_meanwhile_is_refused(browser: Client, user: Membership) -> None:
@@ -209,7 +209,7 @@ def test_address_that_is_taken_meanwhile_is_refused(browser: Client, user: Membe
     MembershipFactory.create(user__email=NEW)
     answer = browser.post(path)
     assert answer.status_code == 400
-    assert "Another user has this address" in answer.content.decode()
+    assert "Another user has taken this address" in answer.content.decode()
     assert email_of(user) != NEW
 
 

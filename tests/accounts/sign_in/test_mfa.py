@@ -87,7 +87,7 @@ def test_app_is_added_with_a_code_of_it(browser: Client, user: Membership) -> No
 
 def test_wrong_code_adds_nothing(browser: Client, user: Membership) -> None:
     browser.get(APP)
-    assert "attention" in browser.post(APP, {"code": "000000"}).content.decode()
+    assert "to continue" in browser.post(APP, {"code": "000000"}).content.decode()
     assert not has_two_factors(user.user)
 
 
@@ -207,7 +207,7 @@ def test_event_tells_of_both_steps(client: Client, user: Membership) -> None:
 def test_wrong_code_lets_nobody_in_and_leaves_an_event(client: Client, user: Membership) -> None:
     give_app(user.user)
     sign_in(client, user)
-    assert "not right" in client.post(SECOND_STEP, {"code": "000000"}).content.decode()
+    assert "incorrect. Try again." in client.post(SECOND_STEP, {"code": "000000"}).content.decode()
     assert not is_signed_in(client)
     event = AuditEvent.objects.get(kind="sign_in.refused")
     assert (event.subject_id, event.details["second_factor"]) == (user.user.pk, "totp")
@@ -230,7 +230,7 @@ def test_codes_cannot_be_guessed(client: Client, user: Membership) -> None:
     for number in range(5):
         client.post(SECOND_STEP, {"code": f"00000{number}"})
     answer = client.post(SECOND_STEP, {"code": code_at(datetime.now(UTC))})
-    assert "Too many failed tries" in answer.content.decode()
+    assert "Too many failed attempts" in answer.content.decode()
     assert not is_signed_in(client)
 
 
@@ -487,7 +487,7 @@ def test_command_removes_the_factors_of_a_user_and_mails_them(user: Membership) 
     give_app(user.user)
     call_command("switch_off_second_factors", user.user.email.upper())
     assert not has_two_factors(user.user)
-    assert mail_to(user.user.email).subject == "Your second factors were switched off"
+    assert mail_to(user.user.email).subject == "Two-factor authentication was turned off"
 
 
 def test_administrators_switch_off_nobodys_second_factor(

@@ -176,7 +176,7 @@ def test_unknown_address_is_limited_alike() -> None:
 def test_person_is_told_of_a_new_password(client: Client, user: Membership) -> None:
     ask(client, user.user.email)
     set_password(client, open_link(client, user.user.email))
-    assert mail_to(user.user.email).subject == "You have a new password"
+    assert mail_to(user.user.email).subject == "Your password was reset"
 
 
 def test_new_password_ends_sessions_and_short_lived_tokens(
@@ -229,7 +229,7 @@ def test_change_leaves_an_event_and_a_mail(client: Client, user: Membership) -> 
 )
 def test_bad_change_changes_nothing(client: Client, user: Membership, old: str, new: str) -> None:
     sign_in(client, user.user.email, PASSWORD)
-    assert "attention" in change(client, old, new).content.decode()
+    assert "to continue" in change(client, old, new).content.decode()
     user.user.refresh_from_db()
     assert user.user.check_password(PASSWORD)
 

@@ -151,7 +151,7 @@ def test_known_address_makes_no_second_user_and_no_account(user: Membership) -> 
 def test_person_is_told_that_their_address_was_used_again(user: Membership) -> None:
     sign_up(Client(), user.user.email)
     mail = mail_to(user.user.email)
-    assert mail.subject == "You have a user already"
+    assert mail.subject == "You are already registered"
     assert path_in(mail) == "/password/forgotten/"
 
 
@@ -298,7 +298,7 @@ BAD: list[dict[str, str]] = [
 @pytest.mark.parametrize("field", BAD, ids=lambda field: repr(field)[:40])
 def test_bad_form_is_told_and_makes_nothing(client: Client, field: dict[str, str]) -> None:
     answer = sign_up(client, **field)
-    assert "attention" in answer.content.decode()
+    assert "to continue" in answer.content.decode()
     assert not User.objects.exists()
     assert not Account.objects.exists()
     assert not Mail.objects.exists()

@@ -27,7 +27,7 @@ from tests.factories import PASSWORD, MembershipFactory
 pytestmark = pytest.mark.django_db
 
 COOKIE = portal.KNOWN_BROWSER_COOKIE_NAME
-TOO_MANY = "Too many failed tries"
+TOO_MANY = "Too many failed attempts"
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 

@@ -131,7 +131,7 @@ def test_api_says_so_too(client: Client, user: Membership, full: None) -> None:
 
     assert (answer.status_code, answer["Retry-After"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "1")
     assert answer.json() == {
-        "message": "Too many people sign in at this moment. Try again in a second."
+        "message": "Too many people are signing in right now. Try again in a second."
     }
 
 

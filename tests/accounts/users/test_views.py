@@ -102,7 +102,7 @@ def test_bad_field_is_told_and_nothing_changes(
     before = facts(user)
     answer = browser.post(URL, {**FORM, **change})
     assert answer.status_code == 400
-    assert "attention" in text(answer)
+    assert "to continue" in text(answer)
     assert facts(user) == before
     assert not AuditEvent.objects.filter(kind="profile.changed").exists()
 
@@ -121,7 +121,7 @@ def test_form_with_nothing_in_it_changes_nothing(browser: Client, user: Membersh
     before = facts(user)
     answer = browser.post(URL, {})
     assert answer.status_code == 400
-    assert "attention" in text(answer)
+    assert "to continue" in text(answer)
     assert facts(user) == before
 
 

@@ -95,7 +95,7 @@ def test_text_that_is_no_token_is_told_malformed(text: str) -> None:
     assert answer.json() == {
         "message": BAD,
         "code": "malformed",
-        "hint": "This is not an API token: check that it was copied whole.",
+        "hint": "This is not an API token. Check that you copied all of it.",
     }
 
 
@@ -117,7 +117,7 @@ def test_unknown_token_is_told_so() -> None:
     assert answer.json() == {
         "message": BAD,
         "code": "unknown",
-        "hint": "There is no such API token.",
+        "hint": "This API token doesn't exist.",
     }
 
 

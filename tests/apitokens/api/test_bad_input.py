@@ -270,7 +270,7 @@ def test_query_of_thousands_of_parts_is_refused(caller: APIClient, url: str, que
     answer = caller.get(f"{url}?{query}")
     assert (answer.status_code, answer.json()) == (
         400,
-        {"message": "The request cannot be understood."},
+        {"message": "We couldn't understand the request."},
     )
 
 

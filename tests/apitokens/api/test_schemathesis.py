@@ -29,15 +29,15 @@ REASONS = [
     # Valid as a document, and refused for what is so at the moment, or for who asks: with 400, as
     # the field's API has it. No schema knows of it.
     (REFUSED, "POST /iam/auth/jwt/login", "No active account found with the given credentials"),
-    (REFUSED, "PATCH /iam/users/", "How you sign in follows from what you have set up"),
+    (REFUSED, "PATCH /iam/users/", "How you sign in depends on what you have set up"),
     (REFUSED, "POST /iam/clients/invite_user", "has already been invited to client"),
-    (REFUSED, "POST /iam/clients/invite_user", "This person belongs to the account already"),
-    (REFUSED, "POST .*/tokens", "This date has passed"),
+    (REFUSED, "POST /iam/clients/invite_user", "This person already belongs to the account"),
+    (REFUSED, "POST .*/tokens", "This date is in the past"),
     (REFUSED, "POST .*/tokens", "can't create a token that outlives it"),
     (REFUSED, "POST .*/tokens", "Can't create token with role"),
     # What can be seen, and what makes a name, is more than a pattern says.
     (REFUSED, "POST .*/tokens", "Enter at least one visible character"),
-    (REFUSED, "(PATCH|POST) /iam/", "Write a name"),
+    (REFUSED, "(PATCH|POST) /iam/", "Enter a name"),
 ]
 """The check, the call, and what the answer says."""
 

@@ -436,8 +436,8 @@ def test_limit_is_told_with_400_and_never_with_409(
     assert answer.status_code == 400
     assert answer.json()["errors"] == {
         "errors": [
-            "All 1 API tokens of this account are in use. "
-            "Delete one that is no longer needed, then try again."
+            "This account has reached its limit of 1 API tokens. Delete one you no longer need, "
+            "then try again."
         ]
     }
     assert APIToken.objects.count() == 1
@@ -451,8 +451,8 @@ def test_token_that_ends_creates_none_that_outlives_it(
     assert answer.status_code == 400
     assert answer.json()["errors"] == {
         "exp_date": [
-            "An API token can't create a token that outlives it. "
-            "Choose a date up to 2090-01-01T00:00:00Z."
+            "An API token can't create a token that outlives it. Choose a date no later than "
+            "2090-01-01T00:00:00Z."
         ]
     }
 

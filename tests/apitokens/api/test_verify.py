@@ -240,7 +240,7 @@ def test_unknown_and_wrong_are_told_alike(key: Key) -> None:
     assert answers[0].json() == {
         "message": "Bad permanent token",
         "code": "unknown",
-        "hint": "There is no such API token.",
+        "hint": "This API token doesn't exist.",
     }
 
 

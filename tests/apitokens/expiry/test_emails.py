@@ -91,7 +91,7 @@ def test_subject_of_one_token_says_how_soon_and_where(user: Membership) -> None:
 def test_subject_of_several_says_how_many_and_how_soon_the_first(user: Membership) -> None:
     for days in (6.5, 0.5, 3):
         expiring(user, days=days)
-    wanted = "3 API tokens of Example Inc. expire, the first in 12 hours"
+    wanted = "3 API tokens of Example Inc. are about to expire, the first in 12 hours"
     assert digest_for(user).subject == wanted
 
 
@@ -320,7 +320,7 @@ def test_it_says_why_it_came_and_how_to_stop_it(user: Membership) -> None:
     rendered = rendering.render_mail(mail, at=NOW)
     assert rendered is not None
     for part in (rendered.text, rendered.html):
-        assert "You get this mail because you issued this API token." in part
+        assert "You received this email because you issued this API token." in part
         assert "“API token is expiring” is turned on for" in part
         assert f"/accounts/{user.account_id}/notifications/settings/" in part
         assert "/notifications/unsubscribe/" in part

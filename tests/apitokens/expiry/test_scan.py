@@ -100,8 +100,8 @@ def test_one_digest_tells_a_person_of_all_tokens_of_an_account(
     assert len(mails_to(user)) == len(mails_to(administrator)) == 1
     titles = Notice.objects.values_list("user__email", "title")
     assert dict(titles) == {
-        user.user.email: "3 API tokens expire, the first within 1 day",
-        administrator.user.email: "4 API tokens expire, the first within 1 day",
+        user.user.email: "3 API tokens are about to expire, the first within 1 day",
+        administrator.user.email: "4 API tokens are about to expire, the first within 1 day",
     }
 
 

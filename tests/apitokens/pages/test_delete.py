@@ -50,7 +50,7 @@ def test_question_names_the_token_and_when_it_was_last_used(
 def test_question_says_if_the_token_was_never_used(
     browser: Client, user: Membership, issue: Issue
 ) -> None:
-    assert "It has not been used yet." in text(browser.get(url_of(issue(user).token)))
+    assert "It hasn't been used yet." in text(browser.get(url_of(issue(user).token)))
 
 
 def test_question_alone_deletes_nothing(browser: Client, user: Membership, issue: Issue) -> None:
@@ -74,7 +74,7 @@ def test_second_answer_is_told_and_changes_nothing(
     token = issue(user, name="CI").token
     browser.post(url_of(token))
     first = APIToken.objects.get().deleted_at
-    assert "“CI” was deleted before." in text(browser.post(url_of(token), follow=True))
+    assert "“CI” had already been deleted." in text(browser.post(url_of(token), follow=True))
     assert APIToken.objects.get().deleted_at == first
 
 

@@ -41,7 +41,7 @@ def test_only_the_named_tokens_are_shown(
 ) -> None:
     first, second, _third = (issue(administrator).token for _ in range(3))
     assert set(shown(browser, ids=f"{first.pk},{second.pk}")) == {first, second}
-    assert "Showing 2 tokens from a notice" in page(browser, ids=f"{first.pk},{second.pk}")
+    assert "Showing 2 tokens from a notification" in page(browser, ids=f"{first.pk},{second.pk}")
 
 
 @pytest.mark.parametrize("separator", [",", ", ", " , ", ",,", ",\t"])
@@ -77,9 +77,9 @@ def test_the_filter_can_be_taken_away(
 ) -> None:
     token = issue(administrator).token
     filtered = page(browser, ids=token.pk, sort="name")
-    assert "Showing 1 token from a notice" in filtered
+    assert "Showing 1 token from a notification" in filtered
     assert f'<a href="{TOKENS}?sort=name">Reset</a>' in filtered
-    assert "from a notice" not in page(browser)
+    assert "from a notification" not in page(browser)
 
 
 def test_another_filter_keeps_the_named_tokens(
@@ -98,7 +98,7 @@ def test_tokens_of_others_are_not_shown_by_naming_them(
     issue(user)
     ids = f"{issue(engineer).token.pk},{issue(stranger).token.pk}"
     assert shown(client, ids=ids) == []
-    assert "Showing 0 tokens from a notice" in page(client, ids=ids)
+    assert "Showing 0 tokens from a notification" in page(client, ids=ids)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_what_is_no_id_is_refused_in_a_sentence(
 ) -> None:
     issue(administrator)
     refused = page(browser, ids=ids)
-    assert "does not name tokens by their IDs" in refused or "Null characters" in refused
-    assert "from a notice" not in refused
+    assert "doesn't contain valid token IDs" in refused or "Null characters" in refused
+    assert "from a notification" not in refused
     assert 'name="ids"' not in refused, "or else [Apply] would be refused for ever"
 
 
@@ -120,7 +120,7 @@ def test_two_hundred_tokens_can_be_named_and_no_more(
     token = issue(administrator).token
     ids = [token.pk, *range(1, 200)]
     assert shown(browser, ids=",".join(map(str, ids))) == [token]
-    assert "Name at most 200 tokens" in page(browser, ids=",".join(map(str, [*ids, 200])))
+    assert "at most 200 tokens" in page(browser, ids=",".join(map(str, [*ids, 200])))
 
 
 def test_status_expiring_shows_what_expires_in_7_days_or_less(

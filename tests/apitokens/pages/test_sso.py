@@ -24,7 +24,9 @@ pytestmark = pytest.mark.django_db
 LIST = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 CREATE = f"{LIST}create/"
 SYSTEM = Actor.operator(through=EntryPoint.SYSTEM)
-WARNING = "when their provider revokes their access we are not told, and their tokens stay active."
+WARNING = (
+    "when their provider revokes their access, we aren't notified, and their tokens stay active."
+)
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def test_warning_stands_at_creation_for_who_signs_in_through_a_provider(
     sign_in(client, comer)
     said = text(client.get(CREATE))
     assert "You sign in through Okta." in said
-    assert "we are not told, and this token stays active until it expires or somebody" in said
+    assert "we aren't notified, and this token stays active until it expires or someone" in said
 
 
 def test_warning_at_creation_does_not_need_a_provider_that_is_still_there(
@@ -113,7 +115,7 @@ def test_rule_of_the_account_stands_beside_the_warning(
     address: str,
 ) -> None:
     sign_in(client, comer)
-    rule = "suspends the tokens of whoever has not signed in through Okta for 14 days."
+    rule = "suspends the tokens of anyone who hasn't signed in through Okta for 14 days."
     assert rule not in text(client.get(address))
     connection.idle_action, connection.idle_days = InactivityAction.SUSPEND, 14
     connection.idle_action_since = now
@@ -162,9 +164,9 @@ def test_only_administrators_are_offered_the_filter(
 ) -> None:
     issue(comer)
     sign_in(client, administrator)
-    assert "Issuer signs in by" in text(client.get(LIST))
+    assert "Issuer's sign-in method" in text(client.get(LIST))
     sign_in(client, comer)
-    assert "Issuer signs in by" not in text(client.get(LIST))
+    assert "Issuer's sign-in method" not in text(client.get(LIST))
 
 
 def test_filter_shows_others_nothing_of_anybody_else(
@@ -187,7 +189,7 @@ def test_suspended_token_is_marked_with_the_reason_and_not_called_active(
     (row,) = answer.context["rows"]
     assert row.is_suspended
     assert "Suspended" in text(answer)
-    assert "Last through the provider:" in text(answer)
+    assert "Last sign-in through the provider:" in text(answer)
     assert "badge--active" not in answer.content.decode()
 
 
@@ -221,7 +223,7 @@ def test_page_of_a_suspended_token_says_who_has_to_do_what(
     suspend(comer, now)
     said = text(browser.get(f"{LIST}{token.pk}/"))
     assert "This token is suspended" in said
-    assert f"because {comer.user.name} has stayed away from the account's identity" in said
+    assert f"because {comer.user.name} hasn't signed in through the account's identity" in said
 
 
 def test_who_is_concerned_is_told_why_and_offered_the_way(

@@ -190,7 +190,7 @@ def test_description_begins_right_behind_its_label(browser: Client, token: APITo
 
 def test_token_that_was_never_used_has_no_chart(browser: Client, token: APIToken) -> None:
     answer = browser.get(page_of(token.pk))
-    assert "It has not been used yet." in answer.content.decode()
+    assert "It hasn't been used yet." in answer.content.decode()
     assert 'class="chart"' not in answer.content.decode()
 
 
@@ -198,7 +198,7 @@ def test_token_that_was_used_long_ago_says_so(
     browser: Client, token: APIToken, now: datetime
 ) -> None:
     use(token, now - timedelta(days=40))
-    assert "It was not used in the last 30 days." in page(browser, token)
+    assert "It wasn't used in the last 30 days." in page(browser, token)
 
 
 # --- Addresses ---------------------------------------------------------------------------------
@@ -244,9 +244,9 @@ def test_life_of_a_token_is_told_the_latest_first(
     with pytest.raises(Refused):
         verify(presented=key.spell(), at=now + timedelta(minutes=3))
     assert told(browser, token) == [
-        "Refused, because it is deleted",
+        "Rejected: it had been deleted",
         "Deleted",
-        "Used from a new address",
+        "Used from a new IP address",
         "Used for the first time",
         "Created",
     ]
@@ -265,7 +265,7 @@ def test_token_that_did_it_for_somebody_is_named(
     other = issue(user, name="Cleaner")
     answer = api(other.key).delete(f"/iam/clients/{user.account_id}/tokens/{token.pk}")
     assert answer.status_code == 204
-    assert f"through API token {other.token.pk}" in page(browser, token)
+    assert f"via API token {other.token.pk}" in page(browser, token)
 
 
 def test_operator_is_not_named(browser: Client, token: APIToken, now: datetime) -> None:

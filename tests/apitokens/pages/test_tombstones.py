@@ -109,7 +109,7 @@ QUERIES = {
     "?status=deleted&page=4000": "Buried 999",
     "?status=deleted&sort=name&page_size=100": "Buried 0",
     "?status=deleted&q=buried+777": "Buried 777",
-    "?status=deleted&q=nothing+like+it": "No token matches",
+    "?status=deleted&q=nothing+like+it": "No matching tokens",
     "?status=all&q=200000042": "Buried 42",
     "?status=expired": "",
 }

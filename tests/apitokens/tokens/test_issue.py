@@ -140,7 +140,7 @@ def test_operator_uses_no_entry_point_of_members(through: EntryPoint) -> None:
 
 def test_removed_member_issues_nothing(engineer: Membership, issue: Issue, now: datetime) -> None:
     Membership.objects.filter(pk=engineer.pk).update(removed_at=now)
-    with pytest.raises(PermissionDenied, match="do not belong"):
+    with pytest.raises(PermissionDenied, match="no longer belong"):
         issue(engineer)
 
 

@@ -35,8 +35,8 @@ def test_fiftieth_token_is_issued_and_the_next_refused(user: Membership, issue: 
         issue(user)
     assert refused.value.code == "limit_reached"
     assert refused.value.messages == [
-        "All 50 API tokens of this account are in use. "
-        "Delete one that is no longer needed, then try again."
+        "This account has reached its limit of 50 API tokens. Delete one you no longer need, "
+        "then try again."
     ]
     assert APIToken.objects.count() == 50
 

@@ -194,7 +194,7 @@ def test_question_without_an_address_is_not_the_first_use_by_a_client(strong: AP
     assert [event.details["is_first_use"] for event in news(strong)] == [True, False]
     first, second = Notice.objects.order_by("pk").values_list("title", flat=True)
     assert "for the first time" in first
-    assert "from a new address" in second
+    assert "from a new IP address" in second
 
 
 # --- Days --------------------------------------------------------------------------------------
@@ -422,11 +422,15 @@ def test_notice_names_the_token_the_addresses_and_what_to_do(strong: APIToken) -
     store_usage([use(strong)])
     store_usage([use(strong, address=AWAY), use(strong, address="192.0.2.2")])
     first, second = Notice.objects.order_by("pk")
-    assert first.title == "The Administrators' API token “Root” was used for the first time"
-    assert second.title == "The Administrators' API token “Root” was used from new addresses"
+    assert first.title == (
+        "The API token “Root” with the role Administrators was used for the first time"
+    )
+    assert second.title == (
+        "The API token “Root” with the role Administrators was used from new IP addresses"
+    )
     assert second.text.splitlines() == [
-        f"Addresses: {AWAY}, 192.0.2.2",
-        "If you don't know who uses it there, delete the token and create a new one.",
+        f"IP addresses: {AWAY}, 192.0.2.2",
+        "If you don't know who uses it from there, delete the token and create a new one.",
     ]
     assert f"/accounts/{ACCOUNT_ID}/api-tokens/{strong.pk}/" in second.link
 
@@ -440,7 +444,9 @@ def test_mail_says_the_same(strong: APIToken) -> None:
     store_usage([use(strong)])
     mail = render_mail(Mail.objects.get(), at=NOON)
     assert mail is not None
-    assert mail.subject == "The Administrators' API token “Root” was used for the first time"
+    assert mail.subject == (
+        "The API token “Root” with the role Administrators was used for the first time"
+    )
     assert HOME in mail.text
     assert HOME in mail.html
 

@@ -56,7 +56,7 @@ def test_suspended_token_is_refused_and_its_holder_hears_why(
     suspend(away, now)
     refused = refusal(key, now)
     assert refused.code is Refusal.ISSUER_INACTIVE
-    assert "works again once they sign in there" in refused.sentence
+    assert "will work again once they sign in there" in refused.sentence
 
 
 def test_suspension_is_not_told_to_who_holds_a_wrong_secret(
@@ -188,7 +188,7 @@ def test_refusal_of_a_suspended_token_is_told_on_its_page(
     suspend(away, now)
     refusal(key, now)
     (latest, *_earlier) = token_detail(token, at=now, page=None)["entries"]
-    assert latest.words == "Refused, because it was suspended"
+    assert latest.words == "Rejected: it was suspended"
 
 
 def test_suspension_and_return_are_idempotent(away: Membership, now: datetime) -> None:

@@ -63,12 +63,12 @@ def test_locked_account_is_said(
     token = api(issue(administrator).key)
     token.raise_request_exception = False
     with locked("accounts_account", administrator.account_id):
-        assert "others are changing" in unavailable(browser.post(CREATE, FORM))
+        assert "someone else is changing" in unavailable(browser.post(CREATE, FORM))
         assert "lock timeout" in caplog.text
         refused = json.loads(unavailable(token.post(API, NEW, format="json")))
         assert browser.get(LIST).status_code == 200
 
-    assert "Nothing has changed" in refused["message"]
+    assert "Nothing was changed" in refused["message"]
     assert refused["code"] == "busy"
     assert APIToken.objects.count() == 1
     assert token.post(API, NEW, format="json").status_code == 200

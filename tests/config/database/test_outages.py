@@ -149,7 +149,7 @@ def test_read_only_database_is_read_and_its_connection_is_dropped(
     assert connection.connection is not None
     assert browser.get("/healthz").json()["status"] == "read only"
 
-    assert "only be read" in unavailable(browser.post(CREATE, FORM))
+    assert "read-only" in unavailable(browser.post(CREATE, FORM))
     close_old_connections()  # as at the end of each request
 
     assert connection.connection is None
@@ -207,6 +207,22 @@ def test_missing_file_is_said_and_none_is_made_in_its_place(
     assert browser.get(LIST).status_code == 200
 
 
+@pytest.mark.skipif(is_on_postgresql(), reason="PostgreSQL has bounds of its own")
+@pytest.mark.django_db(transaction=True)
+def test_connection_is_patient_again_after_the_request(browser: Client) -> None:
+    """Who goes on with it, without a request, is not bounded."""
+
+    def patience() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout")
+            return int(cursor.fetchone()[0])
+
+    usual = patience()
+    assert browser.get(LIST).status_code == 200
+    browser.get("/healthz")
+    assert patience() == usual
+
+
 @pytest.mark.skipif(is_on_postgresql(), reason="it is about the files of SQLite")
 @pytest.mark.django_db(transaction=True)
 def test_locked_file_is_said_and_verification_does_not_wait_for_it(
@@ -223,7 +239,7 @@ def test_locked_file_is_said_and_verification_does_not_wait_for_it(
     other.execute("BEGIN IMMEDIATE")
     try:
         assert api(key).get("/iam/auth/verify").status_code == 200
-        assert "others are changing" in unavailable(browser.post(CREATE, FORM))
+        assert "someone else is changing" in unavailable(browser.post(CREATE, FORM))
         monkeypatch.setattr("config.database.limits.SQLITE_SECONDS", 25)  # and nobody waits so long
         connection.close()
         with ExitStack() as waiting:

@@ -146,7 +146,7 @@ def test_commands_refuse_a_bad_value_with_that_sentence(tmp_path: Path, name: st
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(f"The settings cannot be used: {name} must ")
+    assert done.stderr.startswith(f"The settings can't be used: {name} must ")
     assert done.stderr.count("\n") == 1
 
 

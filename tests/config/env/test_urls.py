@@ -203,7 +203,7 @@ def test_commands_say_in_one_sentence_what_is_wrong(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("The settings cannot be used: EMAIL_URL must look like ")
+    assert done.stderr.startswith("The settings can't be used: EMAIL_URL must look like ")
     assert done.stderr.count("\n") == 1
     assert SECRET not in done.stderr
 

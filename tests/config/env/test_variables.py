@@ -18,7 +18,7 @@ from tests import services
 from tests.launcher.portal import ROOT, environment_of
 
 SENTENCE = (
-    "The settings cannot be used: Some variables have new names: "
+    "The settings can't be used: Some variables have new names: "
     "VERIFY_STALE_SECONDS is now VERIFY_CACHE_SECONDS."
 )
 

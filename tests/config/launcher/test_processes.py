@@ -77,7 +77,7 @@ def test_program_is_replaced_but_not_for_ever(
     processes.stop([child])
     assert len(started.read_text()) == 1 + processes.MOST_REPLACEMENTS
     said = capfd.readouterr().err
-    assert said.count("The worker ended by itself (exit code 0). It is started anew.") == 3
+    assert said.count("The worker ended by itself (exit code 0). It is being restarted.") == 3
 
 
 def test_watch_ends_when_its_condition_holds(start: Start) -> None:

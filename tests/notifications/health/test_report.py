@@ -263,8 +263,8 @@ def test_status_tells_a_person_the_same(user: Membership, mail: MakeMail, now: d
     lines = dict(line.rsplit("  ", 1) for line in out.splitlines() if "  " in line)
     told = {name.strip(): value for name, value in lines.items()}
     assert told["Last scan finished"] == "20 seconds ago"
-    assert told["Oldest due notice"] == "waits since 2 hours"
-    assert (told["Mails waiting"], told["Mails held"]) == ("1", "1")
+    assert told["Oldest due notification"] == "waits since 2 hours"
+    assert (told["Emails pending"], told["Emails on hold"]) == ("1", "1")
 
 
 def test_status_tells_that_no_mail_leaves(
@@ -276,7 +276,7 @@ def test_status_tells_that_no_mail_leaves(
     works(now + timedelta(hours=1))
     with time_machine.travel(now + timedelta(hours=1), tick=False):
         out, err, code = status()
-    assert re.search(r"^No mail has left +for 1 hour$", out, re.MULTILINE)
+    assert re.search(r"^No email sent +for 1 hour$", out, re.MULTILINE)
     assert "send_test_email" in err
     assert code == 1
 

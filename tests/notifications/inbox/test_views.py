@@ -103,7 +103,7 @@ def test_the_newest_comes_first(
 
 def test_an_empty_inbox_says_what_will_come(browser: Client) -> None:
     page = body(browser)
-    assert "Nothing to tell you" in page
+    assert "You're all caught up" in page
     assert "Mark all as read" not in page
 
 
@@ -209,7 +209,7 @@ def test_all_notices_are_marked_as_read(browser: Client, user: Membership, tell:
     for _ in range(3):
         tell(user)
     answer = browser.post(f"{INBOX}read/", follow=True)
-    assert "3 notices were marked as read." in answer.content.decode()
+    assert "3 notifications were marked as read." in answer.content.decode()
     assert not Notice.objects.unread().exists()
 
 
@@ -279,8 +279,8 @@ def test_an_inbox_shows_neither_other_people_nor_other_accounts(
     for other in everyones(administrator, stranger, user):
         tell(other)
     page = body(browser)
-    assert "Nothing to tell you" in page
-    assert "unread notice<" not in page
+    assert "You're all caught up" in page
+    assert "unread notification<" not in page
 
 
 @pytest.mark.parametrize(("method", "path"), [("get", "{}/"), ("post", "{}/read/")])
@@ -336,7 +336,7 @@ def test_a_person_without_an_account_is_told_so(client: Client, db: None) -> Non
         assert answer.status_code == 403
         page = answer.content.decode()
         assert "belong to an account</h1>" in page
-        assert "unread notice" not in page
+        assert "unread notification" not in page
 
 
 def test_a_person_who_was_removed_reads_nothing_any_more(
@@ -355,12 +355,12 @@ def test_a_person_who_was_removed_reads_nothing_any_more(
 @pytest.mark.parametrize(
     ("unread", "words", "number"),
     [
-        (0, "No unread notices", None),
-        (1, "1 unread notice", "1"),
-        (3, "3 unread notices", "3"),
-        (99, "99 unread notices", "99"),
-        (100, "More than 99 unread notices", "99+"),
-        (130, "More than 99 unread notices", "99+"),
+        (0, "No unread notifications", None),
+        (1, "1 unread notification", "1"),
+        (3, "3 unread notifications", "3"),
+        (99, "99 unread notifications", "99"),
+        (100, "More than 99 unread notifications", "99+"),
+        (130, "More than 99 unread notifications", "99+"),
     ],
 )
 def test_the_bell_says_how_many_are_unread(
@@ -388,9 +388,9 @@ def test_the_bell_rings_for_the_account_of_the_page(
     elsewhere = MembershipFactory.create(user=user.user)
     tell(elsewhere)
     theirs = f"/accounts/{elsewhere.account_id}/"
-    assert "No unread notices" in body(browser, TOKENS)
-    assert "1 unread notice<" in body(browser, f"{theirs}api-tokens/")
-    assert "No unread notices" in body(browser, TOKENS)
+    assert "No unread notifications" in body(browser, TOKENS)
+    assert "1 unread notification<" in body(browser, f"{theirs}api-tokens/")
+    assert "No unread notifications" in body(browser, TOKENS)
     assert f'href="{INBOX}"' in body(browser, TOKENS)
     assert f'href="{theirs}notifications/"' in body(browser, theirs)
 
@@ -400,9 +400,9 @@ def test_the_bell_of_pages_of_no_account_rings_for_the_one_used_last(
 ) -> None:
     elsewhere = MembershipFactory.create(user=user.user)
     tell(elsewhere)
-    assert "No unread notices" in body(browser, "/profile/")
+    assert "No unread notifications" in body(browser, "/profile/")
     body(browser, f"/accounts/{elsewhere.account_id}/")
-    assert "1 unread notice<" in body(browser, "/profile/")
+    assert "1 unread notification<" in body(browser, "/profile/")
 
 
 def test_the_bell_costs_one_query(browser: Client, user: Membership, tell: Tell) -> None:
@@ -416,4 +416,4 @@ def test_the_bell_costs_one_query(browser: Client, user: Membership, tell: Tell)
 
 
 def test_strangers_see_no_bell(client: Client, db: None) -> None:
-    assert "unread notice" not in client.get("/iam/docs").content.decode()
+    assert "unread notification" not in client.get("/iam/docs").content.decode()

@@ -43,7 +43,7 @@ def test_the_page_says_whose_which_mails_about_which_account_stop(
     assert user.user.email in page
     assert "API token is expiring" in page
     assert user.account.name in page
-    assert "Stop these mails" in page
+    assert ">Unsubscribe<" in page
 
 
 def test_looking_at_the_page_changes_nothing(client: Client, user: Membership) -> None:
@@ -67,7 +67,7 @@ def test_one_click_of_a_mail_program_stops_them(user: Membership, content_type: 
         )
     )
     assert answer.status_code == 200
-    assert "Stopped" in answer.content.decode()
+    assert "Unsubscribed" in answer.content.decode()
     assert (TOKEN_EXPIRING.code, Channel.EMAIL) not in gets(user)
 
 
@@ -100,8 +100,8 @@ def test_afterwards_the_page_says_stopped_and_leads_to_the_settings(
 ) -> None:
     client.post(path_for(user), ONE_CLICK)
     page = client.get(path_for(user)).content.decode()
-    assert "Stopped" in page
-    assert "Stop these mails" not in page
+    assert "Unsubscribed" in page
+    assert ">Unsubscribe<" not in page
     assert f"/accounts/{user.account_id}/notifications/settings/" in page
 
 
@@ -134,7 +134,7 @@ def refused(client: Client, path: str) -> None:
     for answer in (client.get(path), client.post(path, ONE_CLICK)):
         assert answer.status_code == 400
         page = answer.content.decode()
-        assert "This link does not work" in page
+        assert "This link doesn't work" in page
         assert "Nothing was changed" in page
     assert not Preference.objects.exists()
 

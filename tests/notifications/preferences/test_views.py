@@ -66,7 +66,7 @@ def test_the_page_has_every_kind_in_the_words_of_the_guide(
         "General",
         "API token is expiring",
         "Notification is sent when one of your API tokens is about to expire.",
-        "E-mail",
+        "Email",
         "Portal",
         "Security",
         "Your API token changed by someone else",

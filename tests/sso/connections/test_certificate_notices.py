@@ -67,7 +67,7 @@ def test_notice_says_when_where_and_what_to_do(
     notify(certificate.not_after - 8 * DAY)
 
     [notice] = notices()
-    assert notice.title == "The certificate of single sign-on ends on 4 May 2031"
+    assert notice.title == "The single sign-on certificate expires on 4 May 2031"
     assert "Company directory" in notice.text
     assert notice.link == f"/accounts/{administrator.account_id}/single-sign-on/"
 
@@ -76,7 +76,7 @@ def test_mail_has_the_text_of_the_notice(certificate: Certificate, now: datetime
     notify(now)
     rendered = render_mail(Mail.objects.get(), at=now)
     assert rendered is not None
-    assert "ends on" in rendered.subject
+    assert "expires on" in rendered.subject
     assert "Company directory" in rendered.text
     assert f"/accounts/{ACCOUNT_ID}/single-sign-on/" in rendered.text
 
@@ -92,7 +92,9 @@ def test_notices_come_a_month_and_a_week_before_and_after_expiry(
     end = certificate.not_after
     days = [31, 30, 20, 8, 7, 3, 0, -1, -30]
     assert [notify(end - days_before * DAY) for days_before in days] == [0, 1, 0, 0, 1, 0, 1, 0, 0]
-    assert notices()[-1].title == "Nobody can sign in by single sign-on: its certificate has ended"
+    assert notices()[-1].title == (
+        "No one can sign in through single sign-on: its certificate has expired"
+    )
 
 
 def test_missed_notice_is_skipped(certificate: Certificate, now: datetime) -> None:

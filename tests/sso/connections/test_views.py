@@ -245,7 +245,7 @@ def test_bad_metadata_change_nothing_and_say_why(
     answer = browser.post(PROVIDER, {way: document})
 
     assert answer.status_code == 400
-    assert "One thing needs your attention" in text(answer)
+    assert "Fix one problem to continue" in text(answer)
     assert "<script>alert(1)" not in answer.content.decode()
     after = reread(connection)
     assert (after.entity_id, after.is_on) == (connection.entity_id, True)
@@ -255,7 +255,7 @@ def test_wrongly_signed_metadata_are_refused(browser: Client, begun: Connection)
     changed = sign_metadata(metadata()).replace(ENTITY_ID, "https://evil.example.com")
     answer = browser.post(PROVIDER, {"text": changed})
     assert answer.status_code == 400
-    assert "The signature of the metadata is wrong" in text(answer)
+    assert "The metadata's signature is invalid" in text(answer)
     assert not reread(begun).has_provider
 
 
@@ -274,7 +274,7 @@ def test_change_of_provider_warns_that_it_switched_off(
     browser: Client, connection: Connection
 ) -> None:
     page = text(browser.post(PROVIDER, {"text": metadata()}, follow=True))
-    assert "Single sign-on is off until you have tested it again" in page
+    assert "Single sign-on is off until you test it again" in page
     assert not reread(connection).is_on
 
 
@@ -294,7 +294,7 @@ def test_present_certificates_are_replaced_without_it(
 
 @pytest.mark.parametrize(
     ("days", "word"),
-    [(-1, "Has ended"), (20, "Ends soon"), (60, None)],
+    [(-1, "Expired"), (20, "Expires soon"), (60, None)],
     ids=["ended", "soon", "far"],
 )
 def test_end_of_a_certificate_is_marked(
@@ -302,7 +302,7 @@ def test_end_of_a_certificate_is_marked(
 ) -> None:
     Certificate.objects.update(not_after=now + days * DAY)
     page = text(browser.get(URL))
-    assert [each for each in ("Has ended", "Ends soon") if each in page] == [word] * bool(word)
+    assert [each for each in ("Expired", "Expires soon") if each in page] == [word] * bool(word)
 
 
 def test_certificate_is_removed(browser: Client, connection: Connection) -> None:
@@ -314,7 +314,7 @@ def test_certificate_is_removed(browser: Client, connection: Connection) -> None
 def test_last_certificate_stays_with_a_sentence(browser: Client, connection: Connection) -> None:
     last = connection.certificates.get()
     page = text(browser.post(f"{URL}certificates/{last.pk}/remove/", follow=True))
-    assert "Nobody could sign in without this certificate" in page
+    assert "No one could sign in without this certificate" in page
     assert Certificate.objects.filter(pk=last.pk).exists()
 
 
@@ -361,7 +361,7 @@ def test_wrong_settings_change_nothing(
 ) -> None:
     answer = browser.post(SETTINGS, SETTINGS_SENT | wrong)
     assert answer.status_code == 400
-    assert "One thing needs your attention" in text(answer)
+    assert "Fix one problem to continue" in text(answer)
     assert reread(connection).email_attribute == ""
 
 
@@ -376,8 +376,8 @@ def test_new_administrators_need_both_settings(browser: Client, connection: Conn
 
 def test_domain_waits_for_the_operator(browser: Client, connection: Connection) -> None:
     page = text(browser.post(f"{URL}domains/", {"name": "@Example.com"}, follow=True))
-    assert "example.com was asked for" in page
-    assert "Waits for the operator" in page
+    assert "example.com was requested" in page
+    assert "Waiting for the operator" in page
     assert not Domain.objects.get().is_approved
 
 
@@ -397,7 +397,7 @@ def test_domain_of_another_account_is_refused_without_its_name(
     DomainFactory.create(name="example.com", connection__account__name="Globex")
     answer = browser.post(f"{URL}domains/", {"name": "example.com"})
     assert answer.status_code == 400
-    assert "is in use on this portal already" in text(answer)
+    assert "is already in use on this portal" in text(answer)
     assert "Globex" not in text(answer)
 
 
@@ -417,10 +417,10 @@ def test_page_says_what_is_missing_before_it_can_be_switched_on(
     browser: Client, begun: Connection
 ) -> None:
     page = browser.get(URL)
-    assert "Bring the metadata of your identity provider first" in text(page)
+    assert "Add your identity provider's metadata first" in text(page)
     assert f"{URL}on/" not in page.content.decode()
     answer = browser.post(f"{URL}on/", follow=True)
-    assert "Bring the metadata of your identity provider first" in text(answer)
+    assert "Add your identity provider's metadata first" in text(answer)
     assert not reread(begun).is_on
 
 
@@ -443,7 +443,7 @@ def test_untested_provider_offers_the_test_and_no_switch(
 def test_forcing_needs_more_than_a_click(browser: Client, connection: Connection) -> None:
     assert f"{URL}force/" not in browser.get(URL).content.decode()
     page = text(browser.post(f"{URL}force/", follow=True))
-    assert "Sign in by single sign-on yourself first" in page
+    assert "Sign in through single sign-on yourself first" in page
     assert not reread(connection).is_forced
 
 
@@ -454,7 +454,7 @@ def test_forcing_is_switched_on_and_off(
     SubjectFactory.create(connection=connection, membership=administrator)
     assert f"{URL}force/" in browser.get(URL).content.decode()
 
-    assert "On and forced" in text(browser.post(f"{URL}force/", follow=True))
+    assert "On and required" in text(browser.post(f"{URL}force/", follow=True))
     assert reread(connection).is_forced
 
     browser.post(f"{URL}stop-forcing/")
@@ -473,7 +473,7 @@ def test_connection_is_removed_after_a_question(browser: Client, connection: Con
 
 def test_connection_that_is_on_is_not_removed(browser: Client, connection: Connection) -> None:
     page = text(browser.post(f"{URL}remove/", follow=True))
-    assert "Switch single sign-on off first" in page
+    assert "Turn off single sign-on first" in page
     assert Connection.objects.exists()
 
 
@@ -515,7 +515,7 @@ def test_huge_file_is_an_error_in_the_form(browser: Client, connection: Connecti
     huge = SimpleUploadedFile("federation.xml", b"<" * 10_000_000)
     answer = browser.post(PROVIDER, {"file": huge})
     assert answer.status_code == 413
-    assert "take the part of yours alone" in text(answer)
+    assert "use only your provider's part" in text(answer)
     assert reread(connection).is_on
 
 

@@ -249,7 +249,9 @@ def test_administrators_are_notified_once_and_tokens_stay_active(
     key = issue(inactive).key
     choose_policy(InactivityAction.NOTIFY)
     assert (enforce(now), enforce(now + timedelta(days=1))) == (1, 0)
-    assert titles(administrator) == [f"{inactive.user.name} stays away, with active API tokens"]
+    assert titles(administrator) == [
+        f"{inactive.user.name} no longer signs in but has active API tokens"
+    ]
     assert titles(inactive) == []
     assert verify(presented=key.spell(), at=now)
 
@@ -298,7 +300,7 @@ def test_several_people_are_one_notice(
     choose_policy(InactivityAction.NOTIFY)
     assert enforce(now) == 13
     notice = Notice.objects.get(user=administrator.user)
-    assert notice.title == "13 people stay away, with active API tokens"
+    assert notice.title == "13 people no longer sign in but have active API tokens"
     assert "(1) and 3 more." in notice.text
     assert "for 30 days" in notice.text
 
@@ -335,7 +337,7 @@ def test_member_and_administrators_are_notified_of_a_suspension(
     assert titles(administrator) == [f"The API tokens of {inactive.user.name} are suspended"]
     assert titles(inactive) == ["Your API tokens are suspended"]
     mail = mail_to(inactive.user.email)
-    assert "You have not signed in through Okta for 30 days." in mail.text
+    assert "You haven't signed in through Okta for 30 days." in mail.text
     assert "Sign in there once" in mail.text
 
 

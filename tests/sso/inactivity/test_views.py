@@ -72,8 +72,8 @@ def test_administrator_chooses_a_policy(browser: Client, connection: Connection)
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"action": ""}, "Choose what is to happen."),
-        ({"action": "delete"}, "Choose what is to happen from the list."),
+        ({"action": ""}, "Choose what should happen."),
+        ({"action": "delete"}, "Choose what should happen from the list."),
         ({"days": "0"}, "greater than or equal to 1"),
         ({"days": "366"}, "less than or equal to 365"),
         ({"days": "x"}, "Enter a whole number."),
@@ -119,13 +119,13 @@ def test_account_without_a_provider_has_no_such_page(
 def test_page_shows_last_login_and_what_will_happen(
     browser: Client, connection: Connection, member: Membership, now: datetime
 ) -> None:
-    assert "To be suspended" not in text(browser.get(PAGE))
+    assert "Will be suspended" not in text(browser.get(PAGE))
     decide(connection, InactivityAction.SUSPEND, now)
-    assert "To be suspended:" in text(browser.get(PAGE))
+    assert "Will be suspended:" in text(browser.get(PAGE))
     decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
     said = text(browser.get(PAGE))
     assert member.user.name in said
-    assert "To be suspended within the hour" in said
+    assert "Will be suspended within the hour" in said
 
 
 def test_it_says_which_tokens_are_suspended(
@@ -134,7 +134,7 @@ def test_it_says_which_tokens_are_suspended(
     decide(connection, InactivityAction.SUSPEND, now - timedelta(days=90))
     by = Actor.operator(through=EntryPoint.SYSTEM)
     suspension.suspend_tokens(membership=member, by=by, at=now)
-    assert "Suspended Refused since" in text(browser.get(PAGE))
+    assert "Suspended Rejected since" in text(browser.get(PAGE))
 
 
 def test_it_leads_to_deleting_all_tokens_of_a_person(browser: Client, member: Membership) -> None:
@@ -143,10 +143,10 @@ def test_it_leads_to_deleting_all_tokens_of_a_person(browser: Client, member: Me
 
 
 def test_page_warns_while_single_sign_on_is_off(browser: Client, connection: Connection) -> None:
-    assert "nobody can come through the provider" not in text(browser.get(PAGE))
+    assert "no one can sign in through the provider" not in text(browser.get(PAGE))
     connection.is_on = False
     connection.save()
-    assert "nobody can come through the provider" in text(browser.get(PAGE))
+    assert "no one can sign in through the provider" in text(browser.get(PAGE))
 
 
 def test_members_without_sso_tokens_or_account_are_not_listed(

@@ -115,7 +115,7 @@ def test_administrator_reads_why_an_answer_was_not_accepted(
 
     page = tester.get(RESULT).content.decode()
 
-    assert "made with another certificate" in page
+    assert "made with a different certificate" in page
     untested.refresh_from_db()
     assert untested.tested_at is None
 
@@ -123,7 +123,7 @@ def test_administrator_reads_why_an_answer_was_not_accepted(
 def test_without_an_answer_the_page_says_so(tester: Client, untested: Connection) -> None:
     begin(tester)
 
-    assert "No answer has come yet" in tester.get(RESULT).content.decode()
+    assert "No response yet" in tester.get(RESULT).content.decode()
 
 
 def test_result_is_shown_in_the_account_of_the_test_only(
@@ -139,7 +139,7 @@ def test_result_is_shown_in_the_account_of_the_test_only(
 
     assert back["Location"] == RESULT
     assert "maria-7f3a" in tester.get(RESULT).content.decode()
-    assert "No answer has come yet" in tester.get(there).content.decode()
+    assert "No response yet" in tester.get(there).content.decode()
     untested.refresh_from_db()
     assert untested.tested_at is not None
 

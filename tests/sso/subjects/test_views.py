@@ -134,7 +134,7 @@ def test_operator_unlinks_members(
     )
 
     assert {str(each) for each in answer.context["messages"]} == {
-        f"Nothing was to be done. ({administrator})",
+        f"No change was needed. ({administrator})",
         f"Done. ({maria})",
     }
     assert not Subject.objects.exists()

@@ -196,7 +196,7 @@ def test_refresh_or_doubled_submit_creates_no_second_token(browser: Client) -> N
     browser.post(URL, form)
     answer = browser.post(URL, form)
     assert answer.status_code == 409
-    assert "This form was already sent" in text(answer)
+    assert "This form has already been submitted" in text(answer)
     assert APIToken.objects.count() == 1
 
 
@@ -517,7 +517,7 @@ BAD = [
     ("name", "a\0b", "Null characters are not allowed."),
     ("name", "a\x07b", "control characters"),
     ("name", "a\nb", "line breaks"),
-    ("name", "a\u202eb", "direction of text"),
+    ("name", "a\u202eb", "text direction"),
     ("name", "\u200b", "visible character"),
     ("description", "d" * 2001, "at most 2000 characters"),
     ("description", "a\0b", "Null characters are not allowed."),
@@ -530,10 +530,10 @@ BAD = [
     ("role", "2.0", "Choose a role from the list."),
     ("role", "\0", "Choose a role from the list."),
     ("role", "1", "Can't create token with role Administrators"),
-    ("expiration", None, "Choose whether the token expires."),
-    ("expiration", "", "Choose whether the token expires."),
-    ("expiration", "perhaps", "Choose whether the token expires."),
-    ("expiration", "\0", "Choose whether the token expires."),
+    ("expiration", None, "Choose whether the token should expire."),
+    ("expiration", "", "Choose whether the token should expire."),
+    ("expiration", "perhaps", "Choose whether the token should expire."),
+    ("expiration", "\0", "Choose whether the token should expire."),
     ("form_key", None, "This form is incomplete."),
     ("form_key", "", "This form is incomplete."),
     ("form_key", "x", "This form is damaged."),
@@ -541,22 +541,22 @@ BAD = [
     ("form_key", LONG, "This form is damaged."),
 ]
 BAD_DATES = [
-    ("", "Choose the date on which the token expires."),
-    (None, "Choose the date on which the token expires."),
-    ("2090-02-31", "Enter a date that exists"),
-    ("2090-13-01", "Enter a date that exists"),
-    ("31.12.2090", "Enter a date that exists"),
-    ("tomorrow", "Enter a date that exists"),
-    ("10000-01-01", "Enter a date that exists"),
-    ("0000-00-00", "Enter a date that exists"),
-    ("-2090-01-01", "Enter a date that exists"),
-    ("\0", "Enter a date that exists"),
-    (LONG, "Enter a date that exists"),
-    ("0001-01-01", "This date has passed."),
-    ("1969-12-31", "This date has passed."),
-    ("2020-01-01", "This date has passed."),
-    ("2400-01-01", "This date is too far away."),
-    ("9999-12-31", "This date is too far away."),
+    ("", "Choose the token's expiration date."),
+    (None, "Choose the token's expiration date."),
+    ("2090-02-31", "Enter a valid date in the format YYYY-MM-DD."),
+    ("2090-13-01", "Enter a valid date in the format YYYY-MM-DD."),
+    ("31.12.2090", "Enter a valid date in the format YYYY-MM-DD."),
+    ("tomorrow", "Enter a valid date in the format YYYY-MM-DD."),
+    ("10000-01-01", "Enter a valid date in the format YYYY-MM-DD."),
+    ("0000-00-00", "Enter a valid date in the format YYYY-MM-DD."),
+    ("-2090-01-01", "Enter a valid date in the format YYYY-MM-DD."),
+    ("\0", "Enter a valid date in the format YYYY-MM-DD."),
+    (LONG, "Enter a valid date in the format YYYY-MM-DD."),
+    ("0001-01-01", "This date is in the past."),
+    ("1969-12-31", "This date is in the past."),
+    ("2020-01-01", "This date is in the past."),
+    ("2400-01-01", "This date is too far in the future."),
+    ("9999-12-31", "This date is too far in the future."),
 ]
 
 
@@ -587,7 +587,7 @@ def test_form_with_nothing_in_it_is_told_what_it_lacks(browser: Client) -> None:
     answer = browser.post(URL, {})
     assert answer.status_code == 400
     assert "Enter a name." in text(answer)
-    assert "needs your attention" in text(answer) or "need your attention" in text(answer)
+    assert "Fix 3 problems to continue" in text(answer)
 
 
 def test_what_was_typed_is_still_there_after_a_refusal(browser: Client) -> None:
@@ -666,7 +666,7 @@ def test_form_of_another_site_is_refused(engineer: Membership, sign_in: SignIn) 
     sign_in(browser, engineer)
     answer = browser.post(URL, filled_in())
     assert answer.status_code == 403
-    assert "This form is out of date" in text(answer)
+    assert "This form has expired" in text(answer)
     assert not APIToken.objects.exists()
 
 

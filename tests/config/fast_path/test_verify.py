@@ -23,13 +23,13 @@ from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.usage.flusher import UsageFlusher
 from config.env.networks import parse_networks
-from config.middleware import security_headers
-from config.verify_fast_path import (
-    MOST_CHARACTERS,
+from config.fast_path.requests import MOST_CHARACTERS
+from config.fast_path.shortcut import shortcut
+from config.fast_path.verify import (
     REQUEST_PARTS,
     _read_request_key,
-    shortcut,
 )
+from config.middleware import security_headers
 from tests.conftest import Issue
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db, pytest.mark.usefixtures("memory")]

@@ -1,0 +1,106 @@
+"""The short way to `/iam/auth/introspect`.
+
+Only the usual question takes it: a known verifier key in the header, and a form with the one field
+`token`, perhaps with a `token_type_hint`. Whatever has to be refused with a reason goes to Django.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from django.core.exceptions import DisallowedHost
+from django.utils import timezone
+
+from accounts.throttling.process_counters import TooMany
+from apitokens.api.introspect import FORM, describe, shown_in_header
+from apitokens.verification.refusals import Refused
+from apitokens.verification.verifier_keys import is_known_verifier
+from apitokens.verification.verify import verify_from_cache
+from config.fast_path.requests import (
+    MOST_HEADS,
+    Headers,
+    NotCacheable,
+    Sent,
+    head_of,
+    headers_for,
+    status_line,
+    texts_of,
+)
+from config.server.bodies import read_small
+
+PATH = "/iam/auth/introspect"
+REQUEST_PARTS = (
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "QUERY_STRING",
+    "CONTENT_TYPE",
+    "HTTP_CONTENT_ENCODING",
+    "HTTP_HOST",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_PROTO",
+    "REMOTE_ADDR",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "wsgi.url_scheme",
+)
+MOST_BYTES = 1_000
+"""Of a body. Longer ones go to Django."""
+_USUAL = re.compile(
+    rb"(?:token_type_hint=[a-z_]*&)?token=((?:[0-9A-Za-z_$]|%24)+)(?:&token_type_hint=[a-z_]*)?"
+)
+"""Bodies that say the same however they are decoded, but for the dollar sign. No short-lived token
+is in one: those have full stops."""
+
+
+def answer(environ: dict[str, Any]) -> Sent | None:
+    """The answer; None if Django has to give it."""
+    headers = _headers(environ)
+    if headers is None:
+        return None
+    at = timezone.now()
+    try:
+        caller = shown_in_header(environ["HTTP_AUTHORIZATION"])
+        token = _token(environ) if is_known_verifier(presented=caller, at=at) else None
+        given = describe(token, at=at, verify=verify_from_cache) if token else None
+    except (Refused, TooMany):
+        return None
+    if given is None:
+        return None
+    return status_line(given.status), given.headers + headers, [given.body]
+
+
+def _headers(environ: dict[str, Any]) -> Headers | None:
+    """The headers that every answer gets; None for an unusual request, which goes to Django."""
+    texts = texts_of(environ, REQUEST_PARTS)
+    if texts is None or not environ.get("HTTP_AUTHORIZATION"):
+        return None
+    try:
+        return _read_head(texts)
+    except (NotCacheable, DisallowedHost):
+        return None
+
+
+@lru_cache(maxsize=MOST_HEADS)
+def _read_head(texts: tuple[str | None, ...]) -> Headers:
+    """Read the head. Cached, because resource servers send the same again and again.
+
+    Raises `NotCacheable` or `DisallowedHost`, so that nothing of an unusual request is cached: it
+    may have a token in its address.
+    """
+    head = head_of(texts, REQUEST_PARTS)
+    facts = head.META
+    is_form = facts.get("CONTENT_TYPE", "").lower() in (FORM, f"{FORM};charset=utf-8")
+    is_usual = facts.get("REQUEST_METHOD") == "POST" and is_form
+    if not is_usual or facts.get("QUERY_STRING") or facts.get("HTTP_CONTENT_ENCODING"):
+        raise NotCacheable
+    head.get_host()
+    return headers_for(head)
+
+
+def _token(environ: dict[str, Any]) -> str | None:
+    """The token that is asked about; None if the form has anything unusual."""
+    found = _USUAL.fullmatch(read_small(environ, most=MOST_BYTES))
+    if found is None:
+        return None
+    return found[1].decode("ascii").replace("%24", "$")
