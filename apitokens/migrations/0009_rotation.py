@@ -7,6 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("apitokens", "0008_refused_uses"),
+        ("apitokens", "0008_wording"),
     ]
 
     operations = [
