@@ -141,7 +141,10 @@ TEMPLATES: list[dict[str, Any]] = [
             "loaders": [
                 (
                     "django.template.loaders.cached.Loader",
-                    ["config.html.templates.Loader", "django.template.loaders.app_directories.Loader"],
+                    [
+                        "config.html.templates.Loader",
+                        "django.template.loaders.app_directories.Loader",
+                    ],
                 )
             ],
             "builtins": ["config.html.icons"],

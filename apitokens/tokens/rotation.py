@@ -194,7 +194,10 @@ def _new_end(
     error = expiration_error(ends_at, ends_at=None, at=at)
     if by.token_ends_at is not None and (ends_at is None or ends_at > by.token_ends_at):
         error = ValidationError(
-            _("An API token can't rotate a token that outlives it. Choose a date up to %(end)s."),
+            _(
+                "An API token can't rotate a token that outlives it. Choose a date no later than "
+                "%(end)s."
+            ),
             code="outlives_creator",
             params={"end": by.token_ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
         )

@@ -59,15 +59,21 @@ def expiration_error(
     """The refusal of an expiration that has passed, is too far, or is after that of the token that
     acts (`ends_at`)."""
     if expires_at is not None and expires_at <= at:
-        return ValidationError(_("This date has passed. Choose a later one."), code="past")
+        return ValidationError(_("This date is in the past. Choose a later one."), code="past")
     if expires_at is not None and expires_at > at + LONGEST_LIFE:
         return ValidationError(
-            _("This date is too far away. Choose one within 100 years, or let it never expire."),
+            _(
+                "This date is too far in the future. Choose one within 100 years, or choose “Never "
+                "expire”."
+            ),
             code="too_far",
         )
     if ends_at is not None and (expires_at is None or expires_at > ends_at):
         return ValidationError(
-            _("An API token can't create a token that outlives it. Choose a date up to %(end)s."),
+            _(
+                "An API token can't create a token that outlives it. Choose a date no later than "
+                "%(end)s."
+            ),
             code="outlives_creator",
             params={"end": ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
         )

@@ -231,6 +231,7 @@ def test_every_refusal_has_a_stable_code() -> None:
         "expired",
         "deleted",
         "issuer_inactive",
+        "rotated",
     ]
 
 
