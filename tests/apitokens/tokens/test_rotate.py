@@ -182,6 +182,7 @@ def test_process_that_knows_the_secret_of_before_does_not_bring_it_back(
     token, old = issue(user)
     verify(presented=old.spell(), at=now)
     cached = TOKENS.find(token.pk)
+    assert cached is not None
     new = rotate(token, at=now, grace=Grace.NONE)
     first, pepper = next(iter(settings.TOKEN_PEPPERS.items()))
     settings.TOKEN_PEPPERS = {first + 1: b"n" * 32, first: pepper}
