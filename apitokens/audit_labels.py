@@ -45,7 +45,7 @@ name_codes(
 name_codes(
     "token.rotate_refused",
     {
-        "outlives_creator": _("It would have outlived the API token that asked for it"),
+        "outlives_creator": _("It would have outlived the API token that requested it"),
         "suspended": _("It is suspended"),
         "forbidden": _("No permission"),
     },

@@ -278,7 +278,7 @@ def _end_old_secret(version: _Version) -> Any:
         tags=[version.tag],
         parameters=[ACCOUNT_ID, _TOKEN_ID],
         responses={
-            204: OpenApiResponse(description="No old secret works any more"),
+            204: OpenApiResponse(description="No old secret works now"),
             401: UNAUTHENTICATED,
             403: refusal(
                 "The calling token has a weaker role than this one",

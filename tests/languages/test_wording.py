@@ -35,6 +35,9 @@ PLAIN = {
 
 EXCEPTIONS = {
     "You do not have permission to delete this API token.": "as the API says it",
+    "You do not have permission to edit this API token.": "as the API says it of deletion",
+    "You do not have permission to rotate this API token.": "as the API says it of deletion",
+    "just now": "when something was used",
     "Email is sent when someone tries to use your address for another user.": "the verb",
     "Passed to the mail server, waiting for a reply": "what such a server is called",
 }

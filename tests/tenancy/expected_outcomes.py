@@ -179,8 +179,8 @@ GET     apitokens:usage                        in    404   404   200   200   404
 POST    apitokens:usage                        405   405   405   405   405   405
 GET     apitokens:look_up                      in    404   404   403   200   404
 POST    apitokens:look_up                      in    404   404   403   400   404
-GET     apitokens:export                       in    404   404   200   200   404
-POST    apitokens:export                       405   405   405   405   405   405
+GET     apitokens:list_file                       in    404   404   200   200   404
+POST    apitokens:list_file                       405   405   405   405   405   405
 GET     apitokens:choose_view                  405   405   405   405   405   405
 POST    apitokens:choose_view                  in    404   404   go    go    404
 GET     apitokens:select                       405   405   405   405   405   405

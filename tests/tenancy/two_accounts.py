@@ -12,6 +12,7 @@ from accounts.authorization.actor import Actor
 from accounts.invitations import services as invitations
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.roles import Role
+from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.tokens import rotation
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
@@ -42,6 +43,7 @@ class Side:
     person: Membership
     colleague: Membership
     token: APIToken
+    key: Key
     invitation: Invitation
     notice: Notice
     connection: Connection
@@ -94,11 +96,13 @@ def build(name: str, user: User, colleague: User, at: datetime) -> Side:
     CertificateFactory.create(connection=connection)
     for each in (person, member):
         SubjectFactory.create(connection=connection, membership=each)
+    issued = issue(member, at=at, name=f"Token of {name}")
     return Side(
         account=account,
         person=person,
         colleague=member,
-        token=issue(member, at=at, name=f"Token of {name}").token,
+        token=issued.token,
+        key=issued.key,
         invitation=invitations.invite(
             account=account,
             email="invited@example.com",
@@ -127,6 +131,8 @@ class Form:
 
     page: str
     filled_in: dict[str, Any] = field(default_factory=dict)
+    key_in: str = ""
+    """The field for the whole token, if there is one."""
     prepare: Callable[[Side], object] = lambda _side: None
     outcome: str = "go"
     changes_something: bool = True
@@ -167,6 +173,10 @@ FORMS = {
         {"name": "New", "role": Role.USERS.value, "expiration": "never"},
         outcome="200",
     ),
+    "apitokens:look_up": Form("apitokens:look_up", key_in="token"),
+    "apitokens:choose_view": Form(TOKENS, {"density": "comfortable"}, changes_something=False),
+    "apitokens:select": Form(TOKENS, {"all": "1"}, changes_something=False),
+    "apitokens:delete_selected": Form("apitokens:delete_selected"),
     "apitokens:edit": Form(
         "apitokens:edit", {"name": "Renamed", "role": Role.USERS.value, "expiration": "keep"}
     ),

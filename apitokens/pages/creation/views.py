@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
@@ -22,7 +22,7 @@ from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
 
 HTML, JSON = "text/html", "application/json"
-NOT_CREATED = gettext_noop(
+NOT_CREATED = gettext_lazy(
     "You signed in again after this page was opened, so nothing was created yet. "
     "Check the form and choose Create again."
 )
@@ -35,7 +35,7 @@ def create_again(request: MemberRequest) -> HttpResponse:
     """The form as it was sent from a page that is out of date: it creates nothing, and what was
     typed is still there."""
     form = TokenForm(request.POST, own_role=request.member.held_role)
-    messages.warning(request, _(NOT_CREATED))
+    messages.warning(request, NOT_CREATED)
     return _form_page(request, form, status=403)
 
 
@@ -106,7 +106,7 @@ def _empty_form(request: MemberRequest) -> HttpResponse:
     """The form, but for what was typed before signing in again."""
     draft = take_draft(request)
     if draft:
-        messages.warning(request, _(NOT_CREATED))
+        messages.warning(request, NOT_CREATED)
     form = TokenForm(initial=draft, own_role=request.member.held_role)
     page = _form_page(request, form, status=200)
     drop_draft(request, page)

@@ -10,8 +10,8 @@ from apitokens.models import APIToken
 from apitokens.pages.edit.forms import KEPT, NEVER, ON_DATE, ExpirationForm
 from apitokens.tokens.rotation import Grace
 
-_INCOMPLETE = _("This form is incomplete. Open the page again and fill it in once more.")
-_DAMAGED = _("This form is damaged. Open the page again and fill it in once more.")
+_INCOMPLETE = _("This form is incomplete. Open the page again and fill it in.")
+_DAMAGED = _("This form is damaged. Open the page again and fill it in.")
 
 
 class RotateForm(ExpirationForm):

@@ -525,6 +525,7 @@ def test_refusal_is_counted_and_is_no_use(
     assert usage_flusher.buffer.pop_all() == [Use(dead.id, None, now, now, 0, refused=2)]
 
 
+@pytest.mark.usefixtures("memory")
 def test_token_that_is_not_enough_is_counted_as_refused(
     user: Membership, issue: Issue, now: datetime, usage_flusher: UsageFlusher
 ) -> None:
