@@ -39,6 +39,7 @@ class Outcome(NamedTuple):
 def main(arguments: Sequence[str]) -> int:
     """0 if all tests passed on both databases."""
     signal.signal(signal.SIGTERM, lambda *_facts: sys.exit(143))  # the servers are stopped on exit
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     # Hundreds of processes start. If each compiled all code anew, that would take a third longer.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="permatoken-prepared-") as folder:

@@ -68,7 +68,7 @@ app.get("/:provider/sso", (req, res) => {
     <form method="post">
       ${hidden.join("\n")}
       <p><label>User name <input name="subject" required autofocus></label></p>
-      <p><label>E-mail <input name="email"></label></p>
+      <p><label>Email <input name="email"></label></p>
       <p><label>Name <input name="name"></label></p>
       <p><label>Role <input name="role"></label></p>
       <p><label>Signed <select name="signed">

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             ("Emails on hold", found.held),
             ("Emails failed", found.failed),
         ):
-            self.stdout.write(f"{name:<24}{value}")
+            self.stdout.write(f"{name:<26}{value}")
         self.stdout.write("Last done:")
         for job in found.jobs:
             late = ", overdue" if job.name in found.overdue else ""
@@ -65,7 +65,7 @@ def _for(moment: datetime | None, at: datetime) -> str:
 
 
 def _age(moment: datetime | None, at: datetime) -> str:
-    return f"waits since {_since(moment, at)}" if moment else "none"
+    return f"pending for {_since(moment, at)}" if moment else "none"
 
 
 def _since(moment: datetime, at: datetime) -> str:

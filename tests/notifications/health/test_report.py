@@ -263,7 +263,7 @@ def test_status_tells_a_person_the_same(user: Membership, mail: MakeMail, now: d
     lines = dict(line.rsplit("  ", 1) for line in out.splitlines() if "  " in line)
     told = {name.strip(): value for name, value in lines.items()}
     assert told["Last scan finished"] == "20 seconds ago"
-    assert told["Oldest due notification"] == "waits since 2 hours"
+    assert told["Oldest due notification"] == "pending for 2 hours"
     assert (told["Emails pending"], told["Emails on hold"]) == ("1", "1")
 
 
