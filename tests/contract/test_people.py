@@ -124,7 +124,7 @@ def test_sixth_invitation_of_a_day_is_not_tried_again(
 ) -> None:
     for number in range(5):
         good(invite(client, client_id, email=f"new{number}@example.net"))
-    raised(invite(client, client_id), "BadRequestError", 400, "within 24 hours")
+    raised(invite(client, client_id), "BadRequestError", 400, "in 24 hours")
 
 
 def test_invitation_by_others(official: OfficialClient, user: Membership, issue: Issue) -> None:
