@@ -39,13 +39,13 @@ class Terminal:
         os.write(self.ours, text.encode())
 
     def answer(self, prompt: str, line: str, *, times: int) -> None:
-        """Type the line each time that something asks for it."""
+        """Type the line each time that something asks for it, in capitals or not."""
         for asked in range(1, times + 1):
             self.wait_until(partial(self._has_said, prompt, asked))
             self.type(f"{line}\n")
 
     def _has_said(self, text: str, times: int) -> bool:
-        return self.said.count(text) >= times
+        return self.said.lower().count(text) >= times
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE

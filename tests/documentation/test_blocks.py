@@ -154,7 +154,7 @@ def _run(
     terminal = Terminal(script, environment)
     try:
         if place.typed:
-            terminal.answer("Password", place.typed, times=2)
+            terminal.answer("password: ", place.typed, times=2)
         return terminal.wait(), terminal.said
     finally:
         terminal.close()
