@@ -3,7 +3,7 @@
 
 const form = document.querySelector("form[data-selection]");
 const rows = form ? [...document.querySelectorAll("input[name='token'][form='selection']")] : [];
-const page = document.querySelector("[data-select-page]");
+const pageBox = document.querySelector("[data-select-page]");
 
 const selectAll = (isChecked) => {
     for (const row of rows) row.checked = isChecked;
@@ -14,16 +14,16 @@ const show = () => {
     const words = form.querySelector("[data-selected]");
     const text = number && !form.all.checked ? words.dataset.selected.replace("{count}", number) : "";
     if (words.textContent !== text) words.textContent = text;
-    page.checked = number === rows.length;
-    page.indeterminate = number > 0 && number < rows.length;
+    pageBox.checked = number === rows.length;
+    pageBox.indeterminate = number > 0 && number < rows.length;
 };
 
-if (form && page) {
-    page.hidden = false;
+if (form && pageBox) {
+    pageBox.hidden = false;
     if (form.all.hasAttribute("data-one-page")) form.all.closest("label").hidden = true;
 
-    page.addEventListener("change", () => {
-        selectAll(page.checked);
+    pageBox.addEventListener("change", () => {
+        selectAll(pageBox.checked);
         form.all.checked = false;
         show();
     });
