@@ -11,14 +11,14 @@ from django.http.response import HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-from config.server.stylesheets import slim
+from config.server import scripts, stylesheets
 
 _HASHED = re.compile(r".+\.[0-9a-f]{12}\.\w+")
 
 
 class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it has no types
-    """WhiteNoise's, which makes our style sheets slim, and whose manifest keeps the files of the
-    releases before: their processes still name them, and may start again."""
+    """WhiteNoise's, which makes our style sheets and scripts slim, and whose manifest keeps the
+    files of the releases before: their processes still name them, and may start again."""
 
     hashed_files: dict[str, str]
 
@@ -30,19 +30,24 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it
         yield from super().post_process(paths, dry_run=dry_run, **options)
 
     def _make_slim(self, paths: dict[str, Any]) -> dict[str, Any]:
-        """Write our style sheets anew, from where they were collected; returns where they are."""
+        """Write our style sheets and scripts anew, from where they were collected; returns where
+        they are."""
 
         def text(name: str) -> str:
             storage, path = paths[name]
             with storage.open(path) as file:
                 return str(file.read().decode())
 
-        ours = [name for name in paths if name.startswith("css/")]
-        slimmed = {name: slim(text(name), lambda each: text(f"css/{each}")) for name in ours}
+        slimmed = {
+            name: slim(text(name), lambda each, folder=folder: text(f"{folder}{each}"))  # type: ignore[misc]  # a lambda with a default
+            for folder, slim in (("css/", stylesheets.slim), ("js/", scripts.slim))
+            for name in paths
+            if name.startswith(folder)
+        }
         for name, content in slimmed.items():
             self.delete(name)
             self.save(name, ContentFile(content))
-        return {name: (self, name) for name in ours}
+        return {name: (self, name) for name in slimmed}
 
     def save_manifest(self) -> None:
         former = {

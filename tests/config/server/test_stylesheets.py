@@ -11,13 +11,20 @@ from config.server.static_files import Storage
 from config.server.stylesheets import slim
 
 CSS = sorted(Path("static/css").rglob("*.css"))
-YOUNGER = re.compile(r"light-dark\(|color-mix\(|@media[^{]*[<>]|@scope|^\s*&", re.MULTILINE)
+YOUNGER = re.compile(
+    r"light-dark\(|color-mix\(|@media[^{]*[<>]|@scope|(?:^|[;{}])\s*&", re.MULTILINE
+)
 
 
-def test_style_sheet_has_its_imports_in_it_and_no_comments_or_indentation() -> None:
+def test_style_sheet_has_its_imports_in_it_and_no_comments_or_needless_space() -> None:
     files = {"a.css": "/* A */\na {\n    color: red;\n}\n", "b.css": "b {\n}\n"}
     whole = slim('/* All */\n@import url("a.css");\n@import url("b.css");\n', files.__getitem__)
-    assert whole == "a {\ncolor: red;\n}\nb {\n}\n"
+    assert whole == "a{color:red}b{}\n"
+
+
+def test_spaces_that_mean_something_stay() -> None:
+    rules = "a :is(b, i):hover {\n    --dark: ;\n    margin: calc(1px + 2px) 0;\n}\n"
+    assert slim(rules, str) == "a :is(b, i):hover{--dark: ;margin:calc(1px + 2px) 0}\n"
 
 
 def test_change_of_an_imported_sheet_changes_the_whole_one(tmp_path: Path, settings: Any) -> None:
