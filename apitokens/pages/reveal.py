@@ -28,7 +28,8 @@ from apitokens.pages.samples import samples
 logger = logging.getLogger(__name__)
 
 BEHIND_DIALOG = "page_size=10"
-"""The list behind a secret is only seen from afar, and its page is not compressed."""
+"""The list behind a secret is only seen from afar, and its page is not compressed. Nor do its rows
+have anything to press."""
 _MARKS_BEGIN = 10**18
 """Above all ids that are drawn; an address takes it for one."""
 
@@ -105,4 +106,5 @@ def _list_behind(request: MemberRequest, more: int) -> dict[str, Any]:
     at, account = timezone.now(), request.member.account
     context = listing(QueryDict(BEHIND_DIALOG), account=account, actor=request.actor, at=at)
     usage = context["usage"]
-    return context | {"usage": usage._replace(in_use=usage.in_use + more)}
+    counted = usage._replace(in_use=usage.in_use + more)
+    return context | {"usage": counted, "is_behind_secret": True}
