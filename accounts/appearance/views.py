@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.appearance import themes
 from accounts.appearance.themes import Theme
-from accounts.http.redirects import safe_next
+from accounts.http.redirects import is_our_path
 
 LIFE = timedelta(days=365)
 
@@ -36,7 +36,9 @@ def choose_language(request: HttpRequest) -> HttpResponse:
 
 
 def _back(request: HttpRequest) -> HttpResponseRedirect:
-    return HttpResponseRedirect(safe_next(request, fallback="/"))
+    """Lead back to the page with the form. (`next` is the name in the forms of the page itself.)"""
+    wanted = request.POST.get("back", "")
+    return HttpResponseRedirect(wanted if is_our_path(wanted) else "/")
 
 
 def _keep(response: HttpResponse, name: str, value: str) -> None:

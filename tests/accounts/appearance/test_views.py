@@ -21,7 +21,7 @@ def page(client: Client, path: str = SIGN_IN, **headers: Any) -> str:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_chosen_theme_is_on_the_next_page_from_its_first_line(client: Client, theme: str) -> None:
     assert "data-theme" not in page(client)
-    answer = client.post(THEME, {"theme": theme, "next": "/sign-in/?next=%2F"})
+    answer = client.post(THEME, {"theme": theme, "back": "/sign-in/?next=%2F"})
     assert answer["Location"] == "/sign-in/?next=%2F"
     assert f'data-theme="{theme}"' in page(client)
     assert f'<meta name="color-scheme" content="{theme}">' in page(client)
@@ -60,13 +60,13 @@ def test_theme_that_does_not_exist_is_the_system(client: Client, name: str) -> N
 @pytest.mark.parametrize("path", [THEME, LANGUAGE])
 @pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example", "javascript:x", ""])
 def test_choice_leads_to_no_other_site(client: Client, path: str, wanted: str) -> None:
-    form = {"theme": "dark", "language": "de", "next": wanted}
+    form = {"theme": "dark", "language": "de", "back": wanted}
     assert client.post(path, form)["Location"] == "/"
 
 
 def test_language_is_chosen_before_signing_in(client: Client) -> None:
     assert 'lang="de"' in page(client)  # the button
-    client.post(LANGUAGE, {"language": "de", "next": SIGN_IN})
+    client.post(LANGUAGE, {"language": "de", "back": SIGN_IN})
     assert '<html lang="de"' in page(client, headers={"Accept-Language": "ru"})
 
 
