@@ -89,7 +89,7 @@ def test_command_looks_ahead(
     assert run("send_expiry_notices", "--dry-run", ahead)[-1] == "Dry run: 1 would be notified."
     assert "Sent: 1," in run("send_expiry_notices", ahead)[-1]
     (taken,) = server.keeper.taken
-    assert "20 days" in taken.message["Subject"]
+    assert "19 days" in taken.message["Subject"]
     body = taken.message.get_body(("plain",))
     assert body is not None
     assert "Nightly backup" in body.get_content()

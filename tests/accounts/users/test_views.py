@@ -70,9 +70,9 @@ def test_name_may_be_empty(browser: Client, user: Membership) -> None:
 
 
 def test_pages_show_the_time_of_the_person(browser: Client, user: Membership, issue: Issue) -> None:
-    issue(user, at=datetime.fromisoformat("2026-07-01T22:30:00Z"))
+    token = issue(user, at=datetime.fromisoformat("2026-07-01T22:30:00Z")).token
     browser.post(URL, {**FORM, "time_zone": "Asia/Tokyo"})
-    page = browser.get(LIST).content.decode()
+    page = browser.get(f"{LIST}{token.pk}/").content.decode()
     assert "07:30" in page
     assert "2026-07-01 22:30:00 UTC" in page
 
