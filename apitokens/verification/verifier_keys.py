@@ -123,8 +123,10 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
 def is_known_verifier(*, presented: str, at: datetime) -> bool:
     """True if this is a verifier key for which nothing has to be read or written. False tells
     nothing: `authenticate_verifier` says more."""
+    if len(presented) > keys.LONGEST + len(keys.VERIFIER):
+        return False
     entry = _verifiers.find(keys.extract_id(presented[len(keys.VERIFIER) :]))
-    if entry is None or len(presented) > keys.LONGEST + len(keys.VERIFIER):
+    if entry is None:
         return False
     fingerprint = keys.fingerprint(presented)
     if fingerprint != entry.last_fit:

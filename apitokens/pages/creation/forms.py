@@ -21,7 +21,9 @@ NEVER, ON_DATE = "never", "date"
 FIELDS = {"expires_at": "expires_on"}
 
 
-class TokenForm(forms.Form):
+class FactsForm(forms.Form):
+    """What a token is called, and may do."""
+
     name = forms.CharField(
         label=_("Token name"),
         max_length=255,
@@ -34,7 +36,7 @@ class TokenForm(forms.Form):
         required=False,
         widget=forms.Textarea({"rows": 3}),
     )
-    # Every role is understood here; which ones this member may give away the service decides.
+    # Every role is understood here; which ones may be given the service decides.
     role = forms.TypedChoiceField(
         label=_("Role"),
         choices=Role.choices,
@@ -44,6 +46,9 @@ class TokenForm(forms.Form):
             "invalid_choice": _("Choose a role from the list."),
         },
     )
+
+
+class TokenForm(FactsForm):
     expiration = forms.ChoiceField(
         label=_("Expiration"),
         choices=[(NEVER, _("Never expire")), (ON_DATE, _("Set expiration date"))],

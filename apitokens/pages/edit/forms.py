@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.members.forms import RoleChoice
-from accounts.roles import Role
 from apitokens.models import APIToken
+from apitokens.pages.creation.forms import FactsForm
 from apitokens.tokens.editing import Changes
 from apitokens.tokens.rotation import KEEP, Keep
 from notifications.time_zones import end_of_day
@@ -66,29 +66,7 @@ class ExpirationForm(forms.Form):
         return KEEP
 
 
-class EditForm(ExpirationForm):
-    name = forms.CharField(
-        label=_("Token name"),
-        max_length=255,
-        error_messages={"required": _("Enter a name.")},
-        widget=forms.TextInput({"autocomplete": "off"}),
-    )
-    description = forms.CharField(
-        label=_("Description"),
-        max_length=2000,
-        required=False,
-        widget=forms.Textarea({"rows": 3}),
-    )
-    # Every role is understood here; which ones are lower than the token's the service decides.
-    role = forms.TypedChoiceField(
-        label=_("Role"),
-        choices=Role.choices,
-        coerce=lambda value: Role(int(value)),
-        error_messages={
-            "required": _("Choose a role."),
-            "invalid_choice": _("Choose a role from the list."),
-        },
-    )
+class EditForm(FactsForm, ExpirationForm):
     field_order = ("name", "description", "role", "expiration", "expires_on")
 
     def __init__(self, *args: Any, token: APIToken, **kwargs: Any) -> None:
