@@ -35,6 +35,11 @@ PAGES = {
 }
 
 
+OTHER_STATES = {"nothing found", "wrong filter", "suspended", "filtered", "no such user"}
+"""What the list and its neighbours show else: no element of a page is theirs alone, so that axe
+sees them in the long form only."""
+
+
 def open_token(window: Visit, name: str) -> None:
     """Go to the page of the token whose name begins so, as people do: by the list."""
     window.go("/accounts/1/api-tokens/?q=" + name.split()[0])
@@ -49,8 +54,9 @@ def test_axe_finds_nothing_on_any_page_or_dialog(visit: Visits, looks: Looks) ->
     looks.at(page, "sign-in")
     window.sign_in(ADMINISTRATOR)
     for name, path in PAGES.items():
-        window.go(path)
-        looks.at(page, name)
+        if looks.sees_all or name not in OTHER_STATES:
+            window.go(path)
+            looks.at(page, name)
 
     window.go("/accounts/1/api-tokens/create/")
     page.get_by_label("Token name").fill(" ")
@@ -131,13 +137,6 @@ def test_table_is_one_down_to_900_pixels_and_uses_wide_screens(visit: Visits) ->
     assert table["width"] > 1500
 
 
-def test_no_page_scrolls_sideways(visit: Visits) -> None:
-    window = visit(ADMINISTRATOR)
-    for name, path in PAGES.items():
-        window.go(path)
-        assert too_wide(window.page) == {}, name
-
-
 def test_page_of_a_token_with_a_long_name_does_not_scroll_sideways(visit: Visits) -> None:
     window = visit(ADMINISTRATOR)
     open_token(window, "Nightly export of invoices")
@@ -148,15 +147,19 @@ def test_page_of_a_token_with_a_long_name_does_not_scroll_sideways(visit: Visits
         window.page.get_by_role("link", name="Cancel").click()
 
 
-def test_pages_ask_no_other_server_and_obey_their_own_policy(visit: Visits) -> None:
+def test_pages_do_not_scroll_sideways_ask_no_other_server_and_obey_their_own_policy(
+    visit: Visits,
+) -> None:
     window = visit(ADMINISTRATOR)
     for name, path in PAGES.items():
-        if name != "not found":
-            window.go(path)
+        window.go(path)
+        assert too_wide(window.page) == {}, name
     create(window.page, "Policy", "Users")
     foreign = [url for url in window.requests if not url.startswith((window.portal.url, "data:"))]
     assert foreign == []
-    assert [trouble for trouble in window.troubles if "status of 400" not in trouble] == []
+    expected = ("status of 400", "status of 404")
+    troubles = [each for each in window.troubles if not any(known in each for known in expected)]
+    assert troubles == []
 
 
 def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:

@@ -100,7 +100,7 @@ def driver(request: pytest.FixtureRequest) -> Iterator[tuple[str, "subprocess.Po
         process.wait(timeout=10)
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture(params=["sync", pytest.param("async", marks=pytest.mark.long)])
 def official(
     driver: tuple[str, "subprocess.Popen[str]"],
     request: pytest.FixtureRequest,

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 @pytest.mark.parametrize(
     ("shape", "kills"),
     [
-        ("scaled", 8),
-        ("embedded", 2),
+        ("scaled", 5),
+        ("embedded", 1),
         pytest.param("scaled", 20, marks=pytest.mark.long),
         pytest.param("embedded", 5, marks=pytest.mark.long),
     ],

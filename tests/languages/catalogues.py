@@ -3,6 +3,7 @@
 import ast
 import re
 import struct
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,11 +33,13 @@ def path_of(locale: str, suffix: str) -> Path:
     return ROOT / "locale" / locale / "LC_MESSAGES" / f"django{suffix}"
 
 
+@cache
 def entries(locale: str) -> list[Entry]:
     """The entries of a catalogue as its translator sees them, without the header."""
     return [entry for entry in _blocks(path_of(locale, ".po").read_text()) if entry.source]
 
 
+@cache
 def header(locale: str) -> str:
     return next(
         entry.texts[0]

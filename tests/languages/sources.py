@@ -4,6 +4,7 @@ Django's own reading of them."""
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ class Source(NamedTuple):
         return self.context, self.source
 
 
+@cache
 def all_sources() -> list[Source]:
     """Every call in our Python files and templates."""
     python = (found for path in _files("*.py") for found in in_python(path.read_text(), path.name))

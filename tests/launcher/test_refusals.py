@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from config.launcher import __main__ as launcher
+from config.launcher.preflight import NotReady
 from tests.launcher.portal import ROOT, environment_of
 
 SECRET = "swordfish"
@@ -36,16 +38,25 @@ def test_port_in_use(data_dir: Path, port: int) -> None:
         assert refusal(data_dir, port=port).startswith(f"Port {port} is in use. Choose another: ")
 
 
-@pytest.mark.parametrize("wrong", ["http", "0", "65536", "-1", "8000.5", "٨٠٠٠", "9" * 40])
-def test_port_that_is_none(wrong: str, data_dir: Path) -> None:
-    said = refusal(data_dir, port=0, PORT=wrong)
+def test_port_that_is_none(data_dir: Path) -> None:
+    said = refusal(data_dir, port=0, PORT="http")
 
-    assert said == f"PORT must be a number from 1 to 65535, not {wrong!r}.\n"
+    assert said == "PORT must be a number from 1 to 65535, not 'http'.\n"
+
+
+@pytest.mark.parametrize("wrong", ["http", "0", "65536", "-1", "8000.5", "٨٠٠٠", "9" * 40])
+def test_no_port_is_read_from_anything_else(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", wrong)
+    with pytest.raises(NotReady) as refused:
+        launcher._read_config()
+    assert str(refused.value) == f"PORT must be a number from 1 to 65535, not {wrong!r}."
 
 
 @pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS"])
-def test_number_that_is_none(name: str, data_dir: Path, port: int) -> None:
-    assert refusal(data_dir, port=port, **{name: "many"}).startswith(f"{name} must be a number")
+def test_number_that_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "many")
+    with pytest.raises(NotReady, match=f"^{name} must be a number"):
+        launcher._read_config()
 
 
 @pytest.mark.parametrize("wrong", ["192.0.2.1", "no such host"])
@@ -81,17 +92,10 @@ def test_data_dir_of_somebody_else(tmp_path: Path, port: int) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("DATABASE_URL", SECRET),
         ("DATABASE_URL", f"mysql://user:{SECRET}@localhost/tokens"),
-        ("DATABASE_URL", f"postgres://user:{SECRET}@localhost:port/tokens"),
-        ("DATABASE_URL", f"postgres://user:{SECRET}@localhost"),
-        ("REDIS_URL", SECRET),
         ("REDIS_URL", f"redis://:{SECRET}@localhost:port/0"),
-        ("EMAIL_URL", SECRET),
-        ("EMAIL_URL", f"smtp://user:{SECRET}@localhost:port"),
         ("EMAIL_URL", f"smtp+tls://user:{SECRET}@"),
         ("BASE_URL", "tokens.example.com"),
-        ("BASE_URL", "https://"),
     ],
 )
 def test_url_that_cannot_be_read(name: str, wrong: str, data_dir: Path, port: int) -> None:

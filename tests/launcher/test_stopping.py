@@ -15,7 +15,10 @@ EVERYBODY = 5
 """The web server and its two workers; the worker and its beat."""
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)],
+)
 def test_one_signal_stops_everything_quietly(
     how: signal.Signals, used_data_dir: Path, port: int
 ) -> None:

@@ -12,7 +12,7 @@ STEPS = 50
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("examples", [40, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.long)])
 def test_portal_allows_exactly_what_the_rules_allow(
     examples: int, settings_of_django: DjangoSettings
 ) -> None:

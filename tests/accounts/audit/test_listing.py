@@ -3,6 +3,7 @@
 import ast
 import re
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -440,6 +441,7 @@ def test_page_that_is_not_there_shows_one_that_is(
 # Words
 
 
+@cache
 def recorded_kinds() -> set[str]:
     """Every text of the code that reads like the name of an event: `user.created`, which tells of
     something done."""

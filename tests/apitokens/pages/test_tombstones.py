@@ -21,7 +21,7 @@ from apitokens.tokens import services as token_services
 from tests.conftest import Api, SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory, issue
 
-pytestmark = [pytest.mark.both, pytest.mark.django_db]
+pytestmark = [pytest.mark.both, pytest.mark.long, pytest.mark.django_db]
 
 URL = f"/accounts/{ACCOUNT_ID}/api-tokens/"
 NOW = datetime.now(UTC)

@@ -235,7 +235,7 @@ def test_mail_is_given_up_after_three_days_with_the_reason(
     waiting = mail(user)
     server.keeper.moods_of[user.user.email] = Mood(rcpt="450 Try later")
     tries = 0
-    for moment in (now + number * timedelta(minutes=10) for number in range(4 * 24 * 6)):
+    for moment in (now + number * timedelta(minutes=20) for number in range(4 * 24 * 3)):
         tries += deliver(clock=partial(lambda at: at, moment)).total
     waiting.refresh_from_db()
     assert waiting.state == State.FAILED

@@ -97,6 +97,11 @@ def at_portal(browser: LoginBrowser, xml: bytes) -> bytes:
     return xml.replace(ACS.encode(), f"{settings.BASE_URL}{browser.acs}".encode())
 
 
+@pytest.mark.parametrize(
+    "signed",
+    ["both", *(pytest.param(alone, marks=pytest.mark.long) for alone in ("assertion", "message"))],
+    indirect=True,
+)
 @pytest.mark.parametrize(("code", "changes"), WRONG.values(), ids=WRONG)
 def test_signed_response_with_wrong_contents_is_refused(
     browser: LoginBrowser, example: Provider, signed: str, code: str, changes: list[Mutation]
