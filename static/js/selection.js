@@ -18,7 +18,7 @@ const show = () => {
     pageBox.indeterminate = number > 0 && number < rows.length;
 };
 
-if (form && pageBox) {
+if (rows.length && pageBox) {
     pageBox.hidden = false;
     if (form.all.hasAttribute("data-one-page")) form.all.closest("label").hidden = true;
 

@@ -28,6 +28,7 @@ def test_refreshing_the_dialog_neither_shows_it_again_nor_makes_a_second(
     page = window.page
     name = f"Refreshed {scripts}"
     token = create(page, name, "Users")
+    assert page.locator("[data-select-page]").is_hidden()  # nothing can be selected behind it
     page.reload()
     expect(page.get_by_text("This form has already been submitted")).to_be_visible()
     assert secret_of(token) not in page.content()
