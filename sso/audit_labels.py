@@ -43,6 +43,7 @@ name_details(
         "name_attribute": _("Name attribute"),
         "role_attribute": _("Role attribute"),
         "takes_new_people": _("Accepts new users"),
+        "ends_at": _("Valid until"),
         "valid_until": _("Valid until"),
     }
 )

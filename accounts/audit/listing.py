@@ -29,6 +29,8 @@ from notifications.time_zones import FIRST_DAY, LAST_DAY, start_of_day
 PAGE_SIZES = (25, 50, 100)
 PART = 1_000
 """Events read at once for the file, so that a slow client keeps no query open."""
+NOT_FOR_PEOPLE = {"user", "family", "user_agent", "mail", "kind_of_notice", "to"}
+"""Details that the row shows in words elsewhere, and ids and codes that only programs use."""
 
 
 class DayField(forms.DateField):
@@ -256,7 +258,7 @@ def _is_redundant(key: str, value: Any, event: AuditEvent) -> bool:
     """True for people and browsers that the row names, and for ids that only programs use."""
     if key == "email":
         return event.subject_type == "invitation"
-    return key in ("user", "family", "user_agent") or (key == "issuer" and value == event.user_id)
+    return key in NOT_FOR_PEOPLE or (key == "issuer" and value == event.user_id)
 
 
 def _about(event: AuditEvent, names: _Names) -> str:

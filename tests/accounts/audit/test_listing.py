@@ -470,6 +470,24 @@ def test_every_name_is_of_an_event_that_comes_about() -> None:
     assert named - recorded_kinds() == ended
 
 
+def recorded_details() -> set[str]:
+    """What `audit.record(…)` is given beside the fields of every event, all over the code."""
+    calls = (
+        node
+        for app in ("accounts", "apitokens", "sso", "notifications", "config")
+        for path in (ROOT / app).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "audit.record"
+    )
+    given = {keyword.arg for call in calls for keyword in call.keywords if keyword.arg}
+    return given - {"by", "at", "account", "account_id", "subject"}
+
+
+def test_every_detail_has_a_name() -> None:
+    assert len(recorded_details()) > 10
+    assert recorded_details() - set(labels.DETAILS) - audit_listing.NOT_FOR_PEOPLE == set()
+
+
 def test_reasons_and_ways_are_told_in_words(
     client: Client, administrator: Membership, now: datetime
 ) -> None:
