@@ -43,6 +43,7 @@ GUESSED = [
     "Администратор",
     "密码密码密码密码密码密码",
     "йцукенгшщзхъ",
+    "ьщтлунвкфпщт",  # "monkeydragon" on a keyboard that is switched to Russian
     "ｐａｓｓｗｏｒｄ１２３４",
     "correct horse battery staple",
     "Willkommen2026!",
