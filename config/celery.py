@@ -17,6 +17,7 @@ from celery.signals import worker_init, worker_ready
 from django.db import DatabaseError, connections
 
 from config.beat_schedule import BY_SCHEDULE
+from config.env.start import load_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -45,6 +46,10 @@ class Job(Task[Any, Any]):
 
 class Portal(Celery):
     """Celery, with short patience where it publishes. (What reads waits for messages.)"""
+
+    def on_configure(self) -> None:
+        """Called before the settings are needed for the first time."""
+        load_settings()
 
     def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
         """A connection for publishing."""

@@ -63,12 +63,13 @@ CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _is_https else []
 
 # --- Secrets -----------------------------------------------------------------------------------
 
-SECRET_KEY_FILE = None if read.text("SECRET_KEY") else DATA_DIR / "secret_key"
+# Those that are set nowhere are made, in files of DATA_DIR.
+SECRET_KEY_MADE_IN = None if read.text("SECRET_KEY") else DATA_DIR / "secret_key"
 SECRET_KEY = parse_secret(read.text("SECRET_KEY")) or read_secret(DATA_DIR / "secret_key")
 SECRET_KEY_FALLBACKS = parse_fallbacks(read.text("SECRET_KEY_FALLBACKS"))
 
 # Peppers key the digests of API tokens: "2:<64 hex>,1:<64 hex>", new digests by the first listed.
-TOKEN_PEPPERS_FILE = None if read.text("TOKEN_PEPPERS") else DATA_DIR / "token_peppers"
+TOKEN_PEPPERS_MADE_IN = None if read.text("TOKEN_PEPPERS") else DATA_DIR / "token_peppers"
 TOKEN_PEPPERS = parse_peppers(
     read.text("TOKEN_PEPPERS") or read_secret(DATA_DIR / "token_peppers", prefix="1:")
 )

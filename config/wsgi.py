@@ -7,7 +7,10 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from config.env.start import load_settings
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+load_settings()
 _django = get_wsgi_application()  # before imports that need Django's apps
 
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402

@@ -13,7 +13,7 @@ from tests.launcher.portal import ROOT, environment_of
 SECRET = "swordfish"
 
 
-def refusal(data_dir: Path, *, port: int, **environment: str) -> str:
+def refusal(data_dir: Path, *, port: int, code: int = 1, **environment: str) -> str:
     """Start the portal, expect that it refuses, and return what it says."""
     done = subprocess.run(
         [sys.executable, "-m", "config.launcher"],
@@ -24,7 +24,7 @@ def refusal(data_dir: Path, *, port: int, **environment: str) -> str:
         text=True,
         timeout=120,
     )
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert SECRET not in done.stderr
@@ -38,14 +38,14 @@ def test_port_in_use(data_dir: Path, port: int) -> None:
 
 @pytest.mark.parametrize("wrong", ["http", "0", "65536", "-1", "8000.5", "٨٠٠٠", "9" * 40])
 def test_port_that_is_none(wrong: str, data_dir: Path) -> None:
-    said = refusal(data_dir, port=0, PORT=wrong)
+    said = refusal(data_dir, port=0, code=2, PORT=wrong)
 
     assert said == f"PORT must be a number from 1 to 65535, not {wrong!r}.\n"
 
 
 @pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS"])
 def test_number_that_is_none(name: str, data_dir: Path, port: int) -> None:
-    assert refusal(data_dir, port=port, **{name: "many"}).startswith(f"{name} must be a number")
+    assert refusal(data_dir, port=port, code=2, **{name: "many"}).startswith(f"{name} must be a number")
 
 
 @pytest.mark.parametrize("wrong", ["192.0.2.1", "no such host"])
@@ -95,7 +95,7 @@ def test_data_dir_of_somebody_else(tmp_path: Path, port: int) -> None:
     ],
 )
 def test_url_that_cannot_be_read(name: str, wrong: str, data_dir: Path, port: int) -> None:
-    assert refusal(data_dir, port=port, **{name: wrong}).startswith(f"{name} must look like ")
+    assert refusal(data_dir, port=port, code=2, **{name: wrong}).startswith(f"{name} must look like ")
 
 
 def test_database_that_does_not_answer(data_dir: Path, port: int) -> None:
@@ -132,6 +132,6 @@ def test_redis_that_does_not_answer(data_dir: Path, port: int) -> None:
     ("name", "wrong"), [("TOKEN_PEPPERS", SECRET), ("TRUSTED_PROXIES", "everybody")]
 )
 def test_setting_that_cannot_be_used(name: str, wrong: str, data_dir: Path, port: int) -> None:
-    said = refusal(data_dir, port=port, **{name: wrong})
+    said = refusal(data_dir, port=port, code=2, **{name: wrong})
 
     assert said.startswith(f"The settings can't be used: {name} must be ")

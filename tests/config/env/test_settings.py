@@ -145,7 +145,7 @@ def test_commands_refuse_a_bad_value_with_that_sentence(tmp_path: Path, name: st
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(f"The settings can't be used: {name} must ")
     assert done.stderr.count("\n") == 1
 
