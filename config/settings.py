@@ -19,7 +19,6 @@ from config.beat_schedule import beat_schedule
 from config.env import read
 from config.env.databases import parse_database_url, sqlite_database
 from config.env.networks import parse_allowed_hosts, parse_host, parse_networks
-from config.env.numbers import parse_number
 from config.env.peppers import parse_peppers
 from config.env.secret_files import data_folder, parse_fallbacks, parse_secret, read_secret
 from config.env.urls import (
@@ -42,8 +41,8 @@ PORT = read.number("PORT", default=8000, lowest=1, highest=65535)
 # These are for `config.launcher`, which reads them itself. They are checked with all others.
 HOST = parse_host("HOST", read.text("HOST") or "127.0.0.1")
 WEB_WORKERS, WEB_THREADS = (
-    parse_number(name, read.text(name) or "1", highest=256)
-    for name in ("WEB_WORKERS", "WEB_THREADS")
+    read.number(name, default=default, lowest=1, highest=256)
+    for name, default in (("WEB_WORKERS", 2), ("WEB_THREADS", 16))
 )
 
 # The public URL of the portal. Links in mails, cookies and host checks follow from it.
@@ -98,6 +97,7 @@ INSTALLED_APPS = [
     "accounts",
     "sso",
     "apitokens",
+    "operations",
     "django.contrib.auth",  # after accounts, whose commands of the same names go first
 ]
 

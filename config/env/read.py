@@ -1,7 +1,7 @@
 """Reads single environment variables, each by a function named like its type.
 
-Secrets may stand in files (`config.env.given`). Every value is taken as it is written (a `$` is a `$`), or refused in one sentence at the start of
-every process.
+Every value is taken as it is written (a `$` is a `$`), or refused in one sentence at the start of
+every process. Secrets may stand in files (`config.env.given`).
 """
 
 from django.core.exceptions import ImproperlyConfigured

@@ -45,7 +45,9 @@ def test_port_that_is_none(wrong: str, data_dir: Path) -> None:
 
 @pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS"])
 def test_number_that_is_none(name: str, data_dir: Path, port: int) -> None:
-    assert refusal(data_dir, port=port, code=2, **{name: "many"}).startswith(f"{name} must be a number")
+    assert refusal(data_dir, port=port, code=2, **{name: "many"}).startswith(
+        f"{name} must be a number"
+    )
 
 
 @pytest.mark.parametrize("wrong", ["192.0.2.1", "no such host"])
@@ -95,7 +97,9 @@ def test_data_dir_of_somebody_else(tmp_path: Path, port: int) -> None:
     ],
 )
 def test_url_that_cannot_be_read(name: str, wrong: str, data_dir: Path, port: int) -> None:
-    assert refusal(data_dir, port=port, code=2, **{name: wrong}).startswith(f"{name} must look like ")
+    assert refusal(data_dir, port=port, code=2, **{name: wrong}).startswith(
+        f"{name} must look like "
+    )
 
 
 def test_database_that_does_not_answer(data_dir: Path, port: int) -> None:
