@@ -36,8 +36,8 @@ def own_secret_key_when_scaled(**_facts: Any) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            f"SECRET_KEY comes from {settings.SECRET_KEY_MADE_IN} while the database can be shared. "
-            "A second machine would make its own, and not start.",
+            f"SECRET_KEY comes from {settings.SECRET_KEY_MADE_IN} while the database can be "
+            "shared. A second machine would make its own, and not start.",
             hint="Set SECRET_KEY to the same value on every machine, for example to the content of "
             "that file.",
             id="apitokens.W005",

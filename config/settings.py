@@ -309,7 +309,7 @@ SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_SSL_REDIRECT = read.flag("SSL_REDIRECT", default=True) and _is_https
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz)$"]
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _is_https else 0
 # Whether HSTS covers the whole domain of BASE_URL is for operators to decide.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = read.flag("HSTS_INCLUDE_SUBDOMAINS")
@@ -397,6 +397,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # A task that is not published is sent by beat soon after; nobody waits for a second try.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_MAX_LOOP_INTERVAL = 30  # seconds: it shows each time that it is alive
 CELERY_BEAT_SCHEDULER = "config.celery:Scheduler"
 CELERY_BEAT_SCHEDULE = beat_schedule(notices_every=timedelta(seconds=NOTICES_EVERY_SECONDS))
 if REDIS_URL:

@@ -19,6 +19,7 @@ from config.server.bodies import read_bodies  # noqa: E402
 from config.server.database_files import hold_database_files  # noqa: E402
 from config.server.faults import answer_faults  # noqa: E402
 from config.server.peppers import require_right_peppers  # noqa: E402
+from config.server.probes import answer_probes  # noqa: E402
 from config.server.responses import WSGIApplication  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
@@ -39,6 +40,8 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
 
 
 application = shortcut(
-    answer_faults(hold_database_files(require_right_peppers(read_bodies(utf_8_only(_django)))))
+    answer_probes(
+        answer_faults(hold_database_files(require_right_peppers(read_bodies(utf_8_only(_django)))))
+    )
 )
 install_sigterm_flush()
