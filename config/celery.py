@@ -25,6 +25,7 @@ from django.db import DatabaseError, connections
 
 from config.beat_schedule import BY_SCHEDULE
 from config.env.start import load_settings
+from config.observability import tasks  # noqa: F401  # connects its signals
 from operations.probes.alive import Sign
 from operations.probes.worker import WorkerSign
 

@@ -30,6 +30,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 VERIFY, INTROSPECT = "api-verify", "api-introspect"
 PROBES = ("livez", "readyz", "healthz")
 PROBE_PATHS = ("/livez", "/readyz", "/healthz")
+METRICS = "metrics"
 SAML_PATH = "/saml/"
 LONGEST_VALUE, LONGEST_QUERY = 2_100, 2_500
 """Characters of one parameter, and of all. The longest that a page has are 200 ids of tokens."""
@@ -190,14 +191,14 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
     """Answer verification endpoints without the remaining middleware: they are called thousands of
     times a second, and use neither session nor locale.
 
-    Verification and probes are answered under any Host, and nothing else. Proxies ask
+    Verification, probes and metrics are answered under any Host, and nothing else. Proxies ask
     `/iam/auth/verify` under the name of any site, and some cannot be told otherwise; probes ask by
     the address of a machine, and without TLS. No address is written into their answers.
     """
 
     @cache
     def views_by_path() -> dict[str, Handler]:
-        names = (VERIFY, INTROSPECT, *PROBES)
+        names = (VERIFY, INTROSPECT, *PROBES, METRICS)
         return {(path := reverse(name)): limit_body_size(resolve(path).func) for name in names}
 
     def handle(request: HttpRequest) -> HttpResponse:

@@ -20,7 +20,13 @@ from config.env import read
 from config.env.databases import parse_database_url, sqlite_database
 from config.env.networks import parse_allowed_hosts, parse_host, parse_networks
 from config.env.peppers import parse_peppers
-from config.env.secret_files import data_folder, parse_fallbacks, parse_secret, read_secret
+from config.env.secret_files import (
+    data_folder,
+    parse_fallbacks,
+    parse_metrics_token,
+    parse_secret,
+    read_secret,
+)
 from config.env.urls import (
     ehlo_name,
     origin_of,
@@ -102,6 +108,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.observability.requests.note_route",
     "config.middleware.keep_secret_addresses",
     "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",
@@ -469,6 +476,11 @@ UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resen
 
 DEFAULT_EXCEPTION_REPORTER = "config.server.error_pages.RequestReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.env.error_reports.SecretsFilter"
+
+# --- Metrics -----------------------------------------------------------------------------------
+
+# Who reads /metrics at the portal's own address must send it. Without one the page is not there.
+METRICS_TOKEN = parse_metrics_token(read.text("METRICS_TOKEN"))
 
 # --- Logging -----------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ GET     livez                                  200   200   200   200   200   200
 POST    livez                                  405   405   405   405   405   405
 GET     readyz                                 200   200   200   200   200   200
 POST    readyz                                 405   405   405   405   405   405
+GET     metrics                                404   404   404   404   404   404
+POST    metrics                                405   405   405   405   405   405
 GET     healthz                                200   200   200   200   200   200
 POST    healthz                                405   405   405   405   405   405
 GET     account_login                          200   go    go    go    go    go

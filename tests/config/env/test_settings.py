@@ -62,6 +62,7 @@ BAD: dict[str, list[str]] = {
     "HSTS_PRELOAD": ["maybe"],
     "INVITATIONS_PER_DAY": NOT_A_NUMBER,
     "LOG_LEVEL": ["info", "VERBOSE", "$LEVEL", "20"],
+    "METRICS_TOKEN": ["short", "ä" * 20, "a line\nand another one"],
     "NOTICES_EVERY_SECONDS": ["0", "3601", *NOT_A_NUMBER],
     "OPERATORS_NEED_TWO_FACTORS": ["enabled"],
     "PASSKEY_ORIGINS": [
