@@ -83,6 +83,20 @@ def test_processes_are_added_up_and_none_is_lost_or_counted_twice(tmp_path: Path
     assert {file.stat().st_mode & 0o077 for file in tmp_path.iterdir()} == {0}
 
 
+def test_what_was_noted_is_counted_as_if_it_were_counted_one_by_one(tmp_path: Path) -> None:
+    durations = [0.00001, 0.000025, 0.00003, 0.0001, 0.2, 7.0]
+    for each in durations:
+        metrics.verifications.add("verify", "good", metrics.MEMORY, each)
+    counted = [each.samples for each in metrics.verifications.collect()]
+
+    metrics.begin_anew()
+    for each in durations:
+        metrics.verifications.note_good(each)
+
+    assert [each.samples for each in metrics.verifications.collect()] == counted
+    assert total(tmp_path) == 6
+
+
 def test_gauges_of_processes_that_are_gone_are_forgotten(tmp_path: Path) -> None:
     metrics.USAGE_WAITING.set(40)
     gone = tmp_path / "7-dead.json"
