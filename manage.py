@@ -12,21 +12,17 @@ NO_TABLE = ("42P01", "42703")
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
-        from django.conf import settings
+        from config.env.start import load_settings
     except ModuleNotFoundError:
         sys.exit(
             "This Python has none of the portal's packages: run .venv/bin/python manage.py, which "
             "`make prepare-run` makes."
         )
-    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    try:
-        if sys.argv[1:2] == ["backup"]:
-            _find_database()
-        settings.INSTALLED_APPS  # noqa: B018  # loads the settings
-    except ImproperlyConfigured as error:
-        sys.exit(f"The settings can't be used: {error}")
+    if sys.argv[1:2] == ["backup"]:
+        _find_database()
+    load_settings()
     from django.db import Error
 
     try:
@@ -41,9 +37,10 @@ def main() -> None:
 def _find_database() -> None:
     """Look for the database before the settings are read: in a folder that is none of the portal's
     they would make new secrets."""
+    from config.env.given import is_given
     from config.env.secret_files import data_folder
 
-    is_elsewhere, wants_help = os.environ.get("DATABASE_URL"), {"-h", "--help"} & set(sys.argv)
+    is_elsewhere, wants_help = is_given("DATABASE_URL"), {"-h", "--help"} & set(sys.argv)
     default = Path(__file__).resolve().parent / "var"
     file = data_folder(os.environ.get("DATA_DIR") or default) / "permatoken.sqlite3"
     if not (is_elsewhere or wants_help or file.exists()):

@@ -16,12 +16,12 @@ MANIFEST = "staticfiles.json"
 @register(Tags.security, deploy=True)
 def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
     """Machines that share a database must share the peppers."""
-    if not (_is_shared() and settings.TOKEN_PEPPERS_FILE):
+    if not (_is_shared() and settings.TOKEN_PEPPERS_MADE_IN):
         return []
     return [
         checks.Warning(
-            f"The token peppers come from {settings.TOKEN_PEPPERS_FILE} while the database can be "
-            "shared. A second machine would make its own and refuse every token.",
+            f"The token peppers come from {settings.TOKEN_PEPPERS_MADE_IN} while the database can "
+            "be shared. A second machine would make its own and refuse every token.",
             hint="Set TOKEN_PEPPERS to the same value on every machine, for example to the content "
             "of that file.",
             id="apitokens.W001",
@@ -32,12 +32,12 @@ def own_peppers_when_scaled(**_facts: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def own_secret_key_when_scaled(**_facts: Any) -> list[CheckMessage]:
     """Machines that share a database must share the key that signs."""
-    if not (_is_shared() and settings.SECRET_KEY_FILE):
+    if not (_is_shared() and settings.SECRET_KEY_MADE_IN):
         return []
     return [
         checks.Warning(
-            f"SECRET_KEY comes from {settings.SECRET_KEY_FILE} while the database can be shared. A "
-            "second machine would make its own, and not start.",
+            f"SECRET_KEY comes from {settings.SECRET_KEY_MADE_IN} while the database can be "
+            "shared. A second machine would make its own, and not start.",
             hint="Set SECRET_KEY to the same value on every machine, for example to the content of "
             "that file.",
             id="apitokens.W005",

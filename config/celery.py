@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -13,10 +13,21 @@ from typing import Any
 import django
 from celery import Celery, Task
 from celery.beat import PersistentScheduler
-from celery.signals import worker_init, worker_ready
+from celery.signals import (
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_ready,
+    worker_shutdown,
+)
+from django.conf import settings
 from django.db import DatabaseError, connections
 
 from config.beat_schedule import BY_SCHEDULE
+from config.env.start import load_settings
+from config.observability import tasks  # noqa: F401  # connects its signals
+from operations.probes.alive import Sign
+from operations.probes.worker import WorkerSign
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -46,6 +57,10 @@ class Job(Task[Any, Any]):
 class Portal(Celery):
     """Celery, with short patience where it publishes. (What reads waits for messages.)"""
 
+    def on_configure(self) -> None:
+        """Called before the settings are needed for the first time."""
+        load_settings()
+
     def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
         """A connection for publishing."""
         patience = {
@@ -63,7 +78,13 @@ class Scheduler(PersistentScheduler):
 
     _ticked_at = 0.0
 
+    @cached_property
+    def _sign(self) -> Sign:
+        """Made in the process that is beat: with `worker --beat` that is a child of the worker."""
+        return Sign(settings.DATA_DIR, "beat")
+
     def tick(self, *facts: Any, **more: Any) -> Any:
+        self._sign.show()
         at = time.time()
         if at < self._ticked_at:
             self._heap = None  # made again from the schedule, where `Interval` says what is due
@@ -104,6 +125,16 @@ def _end_if_refused(refusal: Callable[[], str | None], is_confirmed: Callable[[]
     if found:
         sys.stderr.write(f"This worker does not serve. {found}\n")
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+@worker_init.connect
+def show_signs(**_facts: Any) -> None:
+    """Show that the worker is alive, for its probe."""
+    sign = WorkerSign(settings.DATA_DIR)
+    worker_ready.connect(lambda **_: sign.start(), weak=False)
+    worker_shutdown.connect(lambda **_: sign.end(), weak=False)
+    task_prerun.connect(lambda task_id, **_: sign.task_begins(task_id), weak=False)
+    task_postrun.connect(lambda task_id, **_: sign.task_ends(task_id), weak=False)
 
 
 @worker_ready.connect

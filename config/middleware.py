@@ -27,8 +27,10 @@ from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-VERIFY, INTROSPECT, HEALTH = "api-verify", "api-introspect", "healthz"
-HEALTH_PATH = "/healthz"
+VERIFY, INTROSPECT = "api-verify", "api-introspect"
+PROBES = ("livez", "readyz", "healthz")
+PROBE_PATHS = ("/livez", "/readyz", "/healthz")
+METRICS = "metrics"
 SAML_PATH = "/saml/"
 LONGEST_VALUE, LONGEST_QUERY = 2_100, 2_500
 """Characters of one parameter, and of all. The longest that a page has are 200 ids of tokens."""
@@ -189,24 +191,24 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
     """Answer verification endpoints without the remaining middleware: they are called thousands of
     times a second, and use neither session nor locale.
 
-    Two paths are answered under any Host, and no others. Proxies ask `/iam/auth/verify` under the
-    name of any site, and some cannot be told otherwise; probes ask `/healthz` by the address of a
-    machine, and without TLS. No address is written into their answers.
+    Verification, probes and metrics are answered under any Host, and nothing else. Proxies ask
+    `/iam/auth/verify` under the name of any site, and some cannot be told otherwise; probes ask by
+    the address of a machine, and without TLS. No address is written into their answers.
     """
 
     @cache
     def views_by_path() -> dict[str, Handler]:
-        names = (VERIFY, INTROSPECT, HEALTH)
+        names = (VERIFY, INTROSPECT, *PROBES, METRICS)
         return {(path := reverse(name)): limit_body_size(resolve(path).func) for name in names}
 
     def handle(request: HttpRequest) -> HttpResponse:
         view = views_by_path().get(request.path_info)
-        is_other = request.path_info == HEALTH_PATH and request.method not in ("GET", "HEAD")
+        is_other = request.path_info in PROBE_PATHS and request.method not in ("GET", "HEAD")
         if view is None or is_other:
             return get_response(request)
         if request.path_info == _introspect_path():
             request.get_host()  # refuses unknown host names, as CommonMiddleware does
-        with brief_waits(even_alone=request.path_info == HEALTH_PATH):
+        with brief_waits(even_alone=request.path_info in PROBE_PATHS):
             response = view(request)
         for name, value in security_headers(request.is_secure()):
             response.headers[name] = value
@@ -220,7 +222,7 @@ def explain_refused_methods(get_response: Handler) -> Handler:
 
     def handle(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        is_page = not (is_api(request) or request.path_info.startswith((SAML_PATH, HEALTH_PATH)))
+        is_page = not (is_api(request) or request.path_info.startswith((SAML_PATH, *PROBE_PATHS)))
         if response.status_code != 405 or response.content or not is_page:
             return response
         explained = render(request, "405.html", {"error_layout": error_layout(request)}, status=405)

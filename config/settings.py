@@ -19,9 +19,14 @@ from config.beat_schedule import beat_schedule
 from config.env import read
 from config.env.databases import parse_database_url, sqlite_database
 from config.env.networks import parse_allowed_hosts, parse_host, parse_networks
-from config.env.numbers import parse_number
 from config.env.peppers import parse_peppers
-from config.env.secret_files import data_folder, parse_fallbacks, parse_secret, read_secret
+from config.env.secret_files import (
+    data_folder,
+    parse_fallbacks,
+    parse_metrics_token,
+    parse_secret,
+    read_secret,
+)
 from config.env.urls import (
     ehlo_name,
     origin_of,
@@ -42,8 +47,8 @@ PORT = read.number("PORT", default=8000, lowest=1, highest=65535)
 # These are for `config.launcher`, which reads them itself. They are checked with all others.
 HOST = parse_host("HOST", read.text("HOST") or "127.0.0.1")
 WEB_WORKERS, WEB_THREADS = (
-    parse_number(name, read.text(name) or "1", highest=256)
-    for name in ("WEB_WORKERS", "WEB_THREADS")
+    read.number(name, default=default, lowest=1, highest=256)
+    for name, default in (("WEB_WORKERS", 2), ("WEB_THREADS", 16))
 )
 
 # The public URL of the portal. Links in mails, cookies and host checks follow from it.
@@ -63,12 +68,13 @@ CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _is_https else []
 
 # --- Secrets -----------------------------------------------------------------------------------
 
-SECRET_KEY_FILE = None if read.text("SECRET_KEY") else DATA_DIR / "secret_key"
+# Those that are set nowhere are made, in files of DATA_DIR.
+SECRET_KEY_MADE_IN = None if read.text("SECRET_KEY") else DATA_DIR / "secret_key"
 SECRET_KEY = parse_secret(read.text("SECRET_KEY")) or read_secret(DATA_DIR / "secret_key")
 SECRET_KEY_FALLBACKS = parse_fallbacks(read.text("SECRET_KEY_FALLBACKS"))
 
 # Peppers key the digests of API tokens: "2:<64 hex>,1:<64 hex>", new digests by the first listed.
-TOKEN_PEPPERS_FILE = None if read.text("TOKEN_PEPPERS") else DATA_DIR / "token_peppers"
+TOKEN_PEPPERS_MADE_IN = None if read.text("TOKEN_PEPPERS") else DATA_DIR / "token_peppers"
 TOKEN_PEPPERS = parse_peppers(
     read.text("TOKEN_PEPPERS") or read_secret(DATA_DIR / "token_peppers", prefix="1:")
 )
@@ -97,10 +103,12 @@ INSTALLED_APPS = [
     "accounts",
     "sso",
     "apitokens",
+    "operations",
     "django.contrib.auth",  # after accounts, whose commands of the same names go first
 ]
 
 MIDDLEWARE = [
+    "config.observability.requests.note_route",
     "config.middleware.keep_secret_addresses",
     "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",
@@ -308,7 +316,7 @@ SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_SSL_REDIRECT = read.flag("SSL_REDIRECT", default=True) and _is_https
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz)$"]
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _is_https else 0
 # Whether HSTS covers the whole domain of BASE_URL is for operators to decide.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = read.flag("HSTS_INCLUDE_SUBDOMAINS")
@@ -396,6 +404,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # A task that is not published is sent by beat soon after; nobody waits for a second try.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_MAX_LOOP_INTERVAL = 30  # seconds: it shows each time that it is alive
 CELERY_BEAT_SCHEDULER = "config.celery:Scheduler"
 CELERY_BEAT_SCHEDULE = beat_schedule(notices_every=timedelta(seconds=NOTICES_EVERY_SECONDS))
 if REDIS_URL:
@@ -467,6 +476,11 @@ UNCERTAIN_DELIVERY = read.choice("UNCERTAIN_DELIVERY", "default", "hold", "resen
 
 DEFAULT_EXCEPTION_REPORTER = "config.server.error_pages.RequestReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.env.error_reports.SecretsFilter"
+
+# --- Metrics -----------------------------------------------------------------------------------
+
+# Who reads /metrics at the portal's own address must send it. Without one the page is not there.
+METRICS_TOKEN = parse_metrics_token(read.text("METRICS_TOKEN"))
 
 # --- Logging -----------------------------------------------------------------------------------
 

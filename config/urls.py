@@ -5,10 +5,15 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from accounts.tenancy import views as tenancy
 from config import views
+from operations.metrics.views import metrics
+from operations.probes import views as probes
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", tenancy.in_last_account, name="home"),
-    path("healthz", views.healthz, name="healthz"),
+    path("livez", probes.livez, name="livez"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
+    path("healthz", probes.healthz, name="healthz"),
     path("", include("accounts.sign_in.urls")),
     path("", include("sso.urls")),
     path("", include("accounts.urls")),

@@ -1,9 +1,7 @@
-"""Views that belong to no app: health, the API's description, and error pages."""
+"""Views that belong to no app: the API's description, and error pages."""
 
-import logging
 import sys
 
-from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -16,41 +14,6 @@ from accounts.tenancy.decorators import last_member
 from config.api_docs.page import openapi_json, reference_for
 from config.database.outages import Outage, outage_of
 from config.middleware import error_layout, is_api
-from notifications.health.report import health
-from notifications.jobs import database_now
-
-logger = logging.getLogger(__name__)
-
-
-@require_safe
-@never_cache
-def healthz(_request: HttpRequest) -> HttpResponse:
-    """Answer 200 while the database answers and notices go out in time; else 503, with the status
-    "unavailable", "misconfigured" (`faults` says why), "read only" (nothing can be changed), "late"
-    (no worker does what is `overdue`), or "held up" (no mail leaves)."""
-    try:
-        found = health(at=database_now())
-    except Error:
-        logger.exception("The database isn't responding.")
-        headers = {"Retry-After": str(Outage.AWAY.retry_after)}
-        return JsonResponse({"status": "unavailable"}, status=503, headers=headers)
-    return JsonResponse(
-        {
-            "status": found.status,
-            "last_scan_at": found.last_scan_at,
-            "last_delivery_at": found.last_delivery_at,
-            "oldest_due_seconds": int(found.oldest_due_age.total_seconds()),
-            "held_up_since": found.held_up_since,
-            "waiting": found.waiting,
-            "held": found.held,
-            "failed": found.failed,
-            "jobs": {job.name: job.finished_at for job in found.jobs},
-            "overdue": found.overdue,
-            "faults": found.faults,
-        },
-        status=200 if found.is_well else 503,
-        json_dumps_params={"separators": (",", ":")},
-    )
 
 
 @require_safe

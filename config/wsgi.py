@@ -7,15 +7,20 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from config.env.start import load_settings
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+load_settings()
 _django = get_wsgi_application()  # before imports that need Django's apps
 
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
 from config.fast_path.shortcut import shortcut  # noqa: E402
+from config.observability.requests import observe_requests  # noqa: E402
 from config.server.bodies import read_bodies  # noqa: E402
 from config.server.database_files import hold_database_files  # noqa: E402
 from config.server.faults import answer_faults  # noqa: E402
 from config.server.peppers import require_right_peppers  # noqa: E402
+from config.server.probes import answer_probes  # noqa: E402
 from config.server.responses import WSGIApplication  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
@@ -36,6 +41,12 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
 
 
 application = shortcut(
-    answer_faults(hold_database_files(require_right_peppers(read_bodies(utf_8_only(_django)))))
+    observe_requests(
+        answer_probes(
+            answer_faults(
+                hold_database_files(require_right_peppers(read_bodies(utf_8_only(_django))))
+            )
+        )
+    )
 )
 install_sigterm_flush()

@@ -17,7 +17,16 @@ BIN = ROOT / ".venv" / "bin"
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CI")
 """Variables that tools need. Settings of the developer's own portal are dropped."""
 
-APPS = ("config", "apitokens", "sso", "accounts", "notifications", "upgrades")
+APPS = (
+    "config",
+    "operations",
+    "apitokens",
+    "sso",
+    "accounts",
+    "notifications",
+    "upgrades",
+    "telemetry",
+)
 MAX_MODULES = 12
 MAX_DEPTH = 3
 EMPTY_NAMES = {"utils", "helpers", "misc", "common", "base"}

@@ -13,12 +13,12 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from config.env.variables import FORMER_NAMES, VARIABLES
+from config.env.variables import CREDENTIALS, FILES, FORMER_NAMES, VARIABLES
 
 
 def forget_own_portal() -> None:
     """Drop every variable that the portal reads."""
-    for name in (*VARIABLES, *FORMER_NAMES):
+    for name in (*VARIABLES, *FILES, CREDENTIALS, *FORMER_NAMES):
         os.environ.pop(name, None)
 
 

@@ -75,6 +75,7 @@ GROUPS: list[Group] = [
             "account.reopened": _("Account reopened"),
             "mail.retried": _("Email resent"),
             "audit.pruned": _("Old audit events deleted"),
+            "database.restored": _("Database restored from a backup"),
         },
     ),
 ]

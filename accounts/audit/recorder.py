@@ -7,6 +7,7 @@ from django.db import models
 
 from accounts.authorization.actor import Actor
 from accounts.models import Account, AuditEvent
+from telemetry.metrics import EVENTS
 
 
 def record(
@@ -26,6 +27,7 @@ def record(
     """
     if account is None and account_id is None and by.token_id is not None:
         account = by.account
+    EVENTS.labels(kind).inc()
     return AuditEvent.objects.create(
         at=at,
         kind=kind,

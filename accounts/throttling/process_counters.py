@@ -19,6 +19,7 @@ from django.core.cache import cache
 
 from accounts.bounded_dict import evict_oldest
 from accounts.http.client_ip import network_of
+from telemetry.metrics import LIMITED
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class TooMany(Exception):
 
     def __init__(self, sentence: str, at: datetime) -> None:
         super().__init__(self.code)
+        LIMITED.labels("refused-tokens" if sentence == _BUSY_ADDRESS else "token-uses").inc()
         self.sentence = sentence
         self.retry_after = math.ceil(WINDOW - at.timestamp() % WINDOW)
 

@@ -8,12 +8,14 @@ any minute, a limit costs the cache five short entries for each subject, and acq
 
 import hashlib
 import math
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from time import time
 
 from django.core.cache import cache
+
+from telemetry.metrics import LIMITED
 
 Slots = list[str]
 """Their keys in the cache."""
@@ -50,6 +52,7 @@ def acquire_all(*pairs: tuple[Limit, str]) -> Slots:
     taken = cache.get_many([slot for _limit, slots in wanted for slot in slots])
     waits = [_wait(slots) for _limit, slots in wanted if taken.keys() >= set(slots)]
     if waits:
+        _count_refused(limit for limit, slots in wanted if taken.keys() >= set(slots))
         raise TooManyTries(max(waits))
     acquired: Slots = []
     try:
@@ -71,12 +74,18 @@ def forget(limit: Limit, subject: str) -> None:
     cache.delete_many(_slots(limit, subject))
 
 
+def _count_refused(limits: Iterable[Limit]) -> None:
+    for limit in limits:
+        LIMITED.labels(limit.name).inc()
+
+
 def _take(limit: Limit, slots: Slots, taken: Container[str]) -> str:
     seconds = limit.per.total_seconds()
     ends_at = time() + seconds
     for slot in slots:
         if slot not in taken and cache.add(slot, ends_at, timeout=math.ceil(seconds)):
             return slot
+    _count_refused([limit])
     raise TooManyTries(_wait(slots))
 
 

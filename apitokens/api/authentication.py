@@ -1,5 +1,7 @@
 """`Authorization: APIKey <token>` for the REST API."""
 
+from time import perf_counter
+
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
@@ -14,6 +16,7 @@ from accounts.throttling.process_counters import TooMany
 from apitokens.api.responses import error_body
 from apitokens.verification.authorization_header import is_bearer, verify_request
 from apitokens.verification.refusals import Refusal, Refused, Verified
+from telemetry.metrics import DATABASE, verifications
 
 
 class APITokenAuthentication(BaseAuthentication):
@@ -23,14 +26,17 @@ class APITokenAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
         if is_bearer(request.META.get("HTTP_AUTHORIZATION", "")):
             return None  # another class's: short-lived tokens are no API tokens
+        began = perf_counter()
         try:
             verified = verify_request(request._request)
         except Refused as refused:
+            verifications.add("api", refused.code, DATABASE, perf_counter() - began)
             if refused.code is Refusal.MISSING:
                 return None
             raise authentication.Refused(error_body(refused)) from None
         except TooMany as too_many:
             raise Busy(too_many) from None
+        verifications.add("api", "good", DATABASE, perf_counter() - began)
         actor = _actor(verified, client_address(request._request))
         assert actor.user is not None
         return actor.user, actor

@@ -13,7 +13,7 @@ import threading
 import time
 from _thread import start_new_thread
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import chain
 from multiprocessing.util import Finalize
@@ -50,6 +50,7 @@ class UsageFlusher:
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
         self._flushed_at = time.monotonic()
+        self._failing_since: float | None = None
 
     def start(self) -> None:
         """Start the thread. Idempotent."""
@@ -85,11 +86,24 @@ class UsageFlusher:
             steps = [self._store_unseen_addresses]
             if self._is_due:
                 steps += [self._store_all, self._store_old_uses]
-            for step in steps:
-                try:
-                    step()
-                except Error as error:
-                    logger.warning("Uses of API tokens wait: the database said: %s", error)
+            failed = [step for step in steps if not self._try(step)]
+            if not failed:
+                self._failing_since = None
+            elif self._failing_since is None:
+                self._failing_since = time.monotonic()
+
+    def _try(self, step: Callable[[], None]) -> bool:
+        try:
+            step()
+        except Error as error:
+            logger.warning("Uses of API tokens wait: the database said: %s", error)
+            return False
+        return True
+
+    @property
+    def waits_for(self) -> float:
+        """For how many seconds uses could not be stored; 0 if they can be."""
+        return time.monotonic() - self._failing_since if self._failing_since is not None else 0.0
 
     @property
     def _is_due(self) -> bool:

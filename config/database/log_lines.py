@@ -6,6 +6,7 @@ import threading
 from time import monotonic
 
 from config.database.outages import outage_of
+from telemetry.metrics import DATABASE_ERRORS
 
 LONGEST = 1_000
 """Characters of a message. (Tracebacks stay whole.)"""
@@ -25,8 +26,10 @@ class ShortenOutages(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if error is None or outage_of(error) is None:
+        outage = outage_of(error) if error is not None else None
+        if outage is None:
             return True
+        DATABASE_ERRORS.labels(outage.code).inc()
         with self._lock:
             at = monotonic()
             if at - self._logged_at < EVERY:

@@ -14,6 +14,8 @@ from time import monotonic
 
 from django.db import OperationalError
 
+from telemetry.metrics import DATABASE_TURNED_AWAY
+
 MOST_PATIENT, MOST = 8, 12
 """Of the 16 threads that a process has by default."""
 STUCK_AFTER = 1.0
@@ -27,6 +29,7 @@ class NoPlace(OperationalError):
     """As PostgreSQL says of a lock that is not free."""
 
     def __init__(self) -> None:
+        DATABASE_TURNED_AWAY.inc()
         super().__init__("The database answers none of those that ask it already.")
 
 

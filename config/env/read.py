@@ -1,13 +1,12 @@
 """Reads single environment variables, each by a function named like its type.
 
 Every value is taken as it is written (a `$` is a `$`), or refused in one sentence at the start of
-every process.
+every process. Secrets may stand in files (`config.env.given`).
 """
-
-import os
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config.env.given import given
 from config.env.numbers import parse_decimal, parse_number
 from config.env.variables import VARIABLES
 
@@ -17,7 +16,7 @@ _FALSE = ("false", "no", "off", "0")
 
 def text(name: str, *, default: str = "") -> str:
     """The value; the default also for an empty one, as Compose's `${NAME:-}` passes on."""
-    return os.environ.get(_listed(name)) or default
+    return given(_listed(name)) or default
 
 
 def texts(name: str, *, default: list[str] | None = None) -> list[str]:

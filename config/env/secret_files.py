@@ -7,6 +7,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+SHORTEST_TOKEN = 16
+
 
 def data_folder(path: Path | str) -> Path:
     """The folder that everything is written to. It need not exist yet."""
@@ -24,6 +26,16 @@ def parse_secret(text: str) -> str:
     """Check `SECRET_KEY`: blanks alone are none that was meant."""
     if text and not text.strip():
         raise ImproperlyConfigured("SECRET_KEY must not be blank.")
+    return text
+
+
+def parse_metrics_token(text: str) -> str:
+    """Check `METRICS_TOKEN`: it goes into a header, and strangers may try to guess it."""
+    if text and (len(text) < SHORTEST_TOKEN or not text.isascii() or not text.isprintable()):
+        raise ImproperlyConfigured(
+            f"METRICS_TOKEN must have {SHORTEST_TOKEN} characters of ASCII or more. Make one with: "
+            "openssl rand -hex 32"
+        )
     return text
 
 

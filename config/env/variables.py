@@ -23,6 +23,7 @@ READ_BY_SETTINGS = (
     "HSTS_PRELOAD",
     "INVITATIONS_PER_DAY",
     "LOG_LEVEL",
+    "METRICS_TOKEN",
     "NOTICES_EVERY_SECONDS",
     "OPERATORS_NEED_TWO_FACTORS",
     "PASSKEY_ORIGINS",
@@ -46,6 +47,20 @@ READ_BY_SETTINGS = (
 READ_BY_LAUNCHER = ("HOST", "WEB_THREADS", "WEB_WORKERS")
 """`python -m config.launcher` alone reads these."""
 VARIABLES = READ_BY_SETTINGS + READ_BY_LAUNCHER
+
+SECRETS = (
+    "DATABASE_URL",
+    "EMAIL_URL",
+    "METRICS_TOKEN",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "TOKEN_PEPPERS",
+)
+"""These may stand in files: `SECRET_KEY_FILE` names one, and `CREDENTIALS` a folder of them."""
+FILES = tuple(f"{name}_FILE" for name in SECRETS)
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""The folder of a unit's credentials. systemd sets it."""
 
 FORMER_NAMES = {
     "NOTICES_IN_DOUBT": "UNCERTAIN_DELIVERY",

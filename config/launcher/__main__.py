@@ -68,7 +68,8 @@ class ShutdownFlag:
 
 
 def main() -> int:
-    """0 after Ctrl-C or SIGTERM; 1, with one sentence, if the portal cannot start or go on."""
+    """0 after Ctrl-C or SIGTERM; 2, with one sentence, for a setting that cannot be used, and 1 if
+    the portal cannot start or go on for another reason."""
     shutdown = ShutdownFlag()
     try:
         config = _read_config()
@@ -78,7 +79,7 @@ def main() -> int:
             _serve(config, welcome=welcome, shutdown=shutdown)
     except NotReady as reason:
         sys.stderr.write(f"{reason}\n")
-        return 1
+        return reason.exit_code
     except OSError as error:  # wherever it comes up: secrets, static files, the queue
         if error.errno not in FULL_DISK:
             raise

@@ -17,8 +17,10 @@ from django.utils import timezone
 from redis import Redis, RedisError
 
 from config.database.outages import FULL_DISK
+from config.env import read
 from config.env.databases import parse_database_url
 from config.env.numbers import parse_number
+from config.env.start import WRONG_SETTING
 from config.env.urls import parse_base_url, parse_email_url, parse_redis_url
 
 PROBE_BYTES = 1 << 20
@@ -27,6 +29,14 @@ PROBE_BYTES = 1 << 20
 
 class NotReady(Exception):
     """The portal cannot start; the message says why and what to do."""
+
+    exit_code = 1
+
+
+class WrongSetting(NotReady):
+    """A setting has a value that cannot be used. To start again changes nothing."""
+
+    exit_code = WRONG_SETTING
 
 
 def disk_full(path: Path) -> str:
@@ -38,7 +48,7 @@ def number(name: str, default: int, *, highest: int) -> int:
     try:
         return parse_number(name, os.environ.get(name) or str(default), highest=highest)
     except ImproperlyConfigured as error:
-        raise NotReady(str(error)) from None
+        raise WrongSetting(str(error)) from None
 
 
 def check_port(host: str, port: int) -> None:
@@ -93,7 +103,7 @@ def load_settings() -> None:
     try:
         assert settings.DATABASES
     except (ImproperlyConfigured, ValueError, LookupError, OSError) as error:
-        raise NotReady(f"The settings can't be used: {error}") from None
+        raise WrongSetting(f"The settings can't be used: {error}") from None
 
 
 def check_database() -> None:
@@ -136,10 +146,10 @@ def _check_urls() -> None:
         ("EMAIL_URL", parse_email_url),
     ):
         try:
-            if text := os.environ.get(name):
+            if text := read.text(name):
                 parse(text)
         except ImproperlyConfigured as error:
-            raise NotReady(str(error)) from None
+            raise WrongSetting(str(error)) from None
 
 
 def _first_line(error: Exception) -> str:

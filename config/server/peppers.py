@@ -8,9 +8,8 @@ from typing import Any
 
 from apitokens.pepper_checks import PepperGuard
 from config.database.wal import existing_only
+from config.server.probes import PROBES
 from config.server.responses import WSGIApplication, respond
-
-HEALTH = "/healthz"
 
 
 def require_right_peppers(serve: WSGIApplication) -> WSGIApplication:
@@ -26,7 +25,7 @@ def require_right_peppers(serve: WSGIApplication) -> WSGIApplication:
         sys.exit(f"This process does not serve. {refusal}")
 
     def serve_or_refuse(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if guard.is_confirmed or environ.get("PATH_INFO") == HEALTH:
+        if guard.is_confirmed or environ.get("PATH_INFO") in PROBES:
             return serve(environ, start_response)
         refusal = guard.refusal()
         if refusal is None:

@@ -58,19 +58,19 @@ def test_machines_that_share_a_database_are_told_to_share_secrets_and_redis(
 ) -> None:
     engine = "django.db.backends.postgresql"
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", engine)
-    settings.TOKEN_PEPPERS_FILE = Path("var/token_peppers")
-    settings.SECRET_KEY_FILE, settings.REDIS_URL = Path("var/secret_key"), ""
+    settings.TOKEN_PEPPERS_MADE_IN = Path("var/token_peppers")
+    settings.SECRET_KEY_MADE_IN, settings.REDIS_URL = Path("var/secret_key"), ""
     assert said("apitokens.W001")
     assert said("apitokens.W005")
     assert said("apitokens.W006")
-    settings.SECRET_KEY_FILE, settings.REDIS_URL = None, "redis://redis.internal/0"
+    settings.SECRET_KEY_MADE_IN, settings.REDIS_URL = None, "redis://redis.internal/0"
     assert not said("apitokens.W005")
     assert not said("apitokens.W006")
 
 
 @pytest.mark.django_db
 def test_peppers_of_the_environment_can_be_shared(settings: Settings) -> None:
-    settings.TOKEN_PEPPERS_FILE = None
+    settings.TOKEN_PEPPERS_MADE_IN = None
     assert not said("apitokens.W001")
 
 
@@ -79,8 +79,8 @@ def test_one_machine_with_its_own_database_needs_no_peppers_of_the_environment(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
-    settings.TOKEN_PEPPERS_FILE = Path("var/token_peppers")
-    settings.SECRET_KEY_FILE, settings.REDIS_URL = Path("var/secret_key"), ""
+    settings.TOKEN_PEPPERS_MADE_IN = Path("var/token_peppers")
+    settings.SECRET_KEY_MADE_IN, settings.REDIS_URL = Path("var/secret_key"), ""
     assert not [each for code in ("W001", "W005", "W006") for each in said(f"apitokens.{code}")]
 
 

@@ -15,7 +15,7 @@ from tests.launcher.portal import ROOT, environment_of
 SECRET = "swordfish"
 
 
-def refusal(data_dir: Path, *, port: int, **environment: str) -> str:
+def refusal(data_dir: Path, *, port: int, code: int = 1, **environment: str) -> str:
     """Start the portal, expect that it refuses, and return what it says."""
     done = subprocess.run(
         [sys.executable, "-m", "config.launcher"],
@@ -26,7 +26,7 @@ def refusal(data_dir: Path, *, port: int, **environment: str) -> str:
         text=True,
         timeout=120,
     )
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert SECRET not in done.stderr
@@ -39,7 +39,7 @@ def test_port_in_use(data_dir: Path, port: int) -> None:
 
 
 def test_port_that_is_none(data_dir: Path) -> None:
-    said = refusal(data_dir, port=0, PORT="http")
+    said = refusal(data_dir, port=0, code=2, PORT="http")
 
     assert said == "PORT must be a number from 1 to 65535, not 'http'.\n"
 
@@ -99,7 +99,9 @@ def test_data_dir_of_somebody_else(tmp_path: Path, port: int) -> None:
     ],
 )
 def test_url_that_cannot_be_read(name: str, wrong: str, data_dir: Path, port: int) -> None:
-    assert refusal(data_dir, port=port, **{name: wrong}).startswith(f"{name} must look like ")
+    assert refusal(data_dir, port=port, code=2, **{name: wrong}).startswith(
+        f"{name} must look like "
+    )
 
 
 def test_database_that_does_not_answer(data_dir: Path, port: int) -> None:
@@ -136,6 +138,6 @@ def test_redis_that_does_not_answer(data_dir: Path, port: int) -> None:
     ("name", "wrong"), [("TOKEN_PEPPERS", SECRET), ("TRUSTED_PROXIES", "everybody")]
 )
 def test_setting_that_cannot_be_used(name: str, wrong: str, data_dir: Path, port: int) -> None:
-    said = refusal(data_dir, port=port, **{name: wrong})
+    said = refusal(data_dir, port=port, code=2, **{name: wrong})
 
     assert said.startswith(f"The settings can't be used: {name} must be ")

@@ -13,7 +13,16 @@ README = (ROOT / "README.md").read_text()
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)|src(?:set)?=\"([^\":]+)\"")
 SIGNPOSTS = {"createsuperuser"}
 """Commands that do nothing but name another one."""
-APPS = ("config", "apitokens", "sso", "accounts", "notifications", "upgrades")
+APPS = (
+    "config",
+    "operations",
+    "apitokens",
+    "sso",
+    "accounts",
+    "notifications",
+    "upgrades",
+    "telemetry",
+)
 COMMAND = re.compile(r"manage\.py ([a-z_]+)\b([^`\n|]*)")
 NAMED_FILE = re.compile(rf"`((?:{'|'.join(APPS)}|templates|static|tests)/[\w/.-]+(?:\.\w+|/))`")
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]

@@ -19,6 +19,12 @@ GET     home                                   in    403   go    go    go    403
 POST    home                                   405   405   405   405   405   405
 GET     in_last_account                        in    403   go    go    go    403
 POST    in_last_account                        405   405   405   405   405   405
+GET     livez                                  200   200   200   200   200   200
+POST    livez                                  405   405   405   405   405   405
+GET     readyz                                 200   200   200   200   200   200
+POST    readyz                                 405   405   405   405   405   405
+GET     metrics                                404   404   404   404   404   404
+POST    metrics                                405   405   405   405   405   405
 GET     healthz                                200   200   200   200   200   200
 POST    healthz                                405   405   405   405   405   405
 GET     account_login                          200   go    go    go    go    go

@@ -62,6 +62,7 @@ BAD: dict[str, list[str]] = {
     "HSTS_PRELOAD": ["maybe"],
     "INVITATIONS_PER_DAY": NOT_A_NUMBER,
     "LOG_LEVEL": ["info", "VERBOSE", "$LEVEL", "20"],
+    "METRICS_TOKEN": ["short", "ä" * 20, "a line\nand another one"],
     "NOTICES_EVERY_SECONDS": ["0", "3601", *NOT_A_NUMBER],
     "OPERATORS_NEED_TWO_FACTORS": ["enabled"],
     "PASSKEY_ORIGINS": [
@@ -145,7 +146,7 @@ def test_commands_refuse_a_bad_value_with_that_sentence(tmp_path: Path, name: st
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(f"The settings can't be used: {name} must ")
     assert done.stderr.count("\n") == 1
 

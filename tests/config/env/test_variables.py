@@ -57,4 +57,4 @@ def test_no_process_starts_with_a_former_name(command: tuple[str, ...], tmp_path
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{SENTENCE}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{SENTENCE}\n")

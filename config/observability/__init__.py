@@ -1,0 +1,1 @@
+"""Observes requests and tasks: counts them, and writes a line for each."""

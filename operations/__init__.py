@@ -1,0 +1,1 @@
+"""What those who run the portal need: doctor, probes, metrics, logs, backups."""

@@ -1,0 +1,103 @@
+"""Makes a backup, and reads it back before it counts."""
+
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+
+from accounts.models import Account, AuditEvent, User
+from apitokens.models import APIToken, ExpiryNotice
+from notifications.models import Mail
+from operations.backups import archive, keys, postgresql, sqlite
+from operations.backups.archive import BackupError, Manifest
+from operations.backups.encryption import Lock, encrypt
+from telemetry import VERSION
+
+COUNTED = (Account, User, APIToken, AuditEvent, ExpiryNotice, Mail)
+"""What people would miss first."""
+
+
+class Made(NamedTuple):
+    folder: Path
+    secrets: Path | None
+    counts: dict[str, int]
+    deleted: list[Path]
+    """Older backups that went."""
+
+
+def engine() -> ModuleType:
+    """How this kind of database is copied."""
+    return sqlite if connection.vendor == "sqlite" else postgresql
+
+
+def back_up(
+    *,
+    into: Path,
+    at: datetime,
+    lock: Lock | None = None,
+    secrets_into: Path | None = None,
+    keep: int | None = None,
+) -> Made:
+    """Back the database up into a new folder of `into`, and its secrets, if wanted, into a file of
+    `secrets_into`. Raises `BackupError`; then there is no such folder."""
+    name = archive.name_for(at)
+    if secrets_into is not None and lock is None and _is_within(secrets_into, into):
+        raise BackupError(
+            "Keep the secrets apart from the database: whoever finds both has everything. Choose "
+            "another folder for --secrets-to, or encrypt."
+        )
+    with archive.new_folder(into, name) as folder:
+        counts = _fill(folder, at, lock)
+        secrets = _write_secrets(secrets_into, name, lock) if secrets_into else None
+    deleted = archive.keep_newest(into, keep) if keep else []
+    return Made(into / name, secrets, counts, deleted)
+
+
+def migrations() -> list[str]:
+    applied = MigrationRecorder(connection).applied_migrations()
+    return sorted(f"{app}.{name}" for app, name in applied)
+
+
+def _fill(folder: Path, at: datetime, lock: Lock | None) -> dict[str, int]:
+    copy = folder / engine().NAME
+    tables = [model._meta.db_table for model in COUNTED]
+    before = keys.known_check_values()
+    engine().dump(copy)
+    engine().read_back(copy)
+    is_file = connection.vendor == "sqlite"
+    counts = sqlite.count(copy, tables) if is_file else postgresql.count(tables)
+    if lock is not None:
+        copy = encrypt(copy, lock)
+    manifest = Manifest(
+        made_at=at.isoformat(),
+        version=VERSION,
+        vendor=connection.vendor,
+        server="" if is_file else postgresql.server(),
+        migrations=migrations(),
+        counts=counts,
+        check_values=before,
+        files={copy.name: archive.hash_of(copy)},
+        is_encrypted=lock is not None,
+        wrapped_key=lock.wrapped_key if lock else "",
+    )
+    archive.write_manifest(folder, manifest)
+    archive.require_whole(folder, archive.read_manifest(folder))
+    return counts
+
+
+def _write_secrets(folder: Path, name: str, lock: Lock | None) -> Path:
+    """Raises `BackupError`."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / f"{name}-secrets.json"
+        archive.write(path, keys.as_json())
+    except OSError as error:
+        raise BackupError(f"The secrets can't be written to {folder}: {error.strerror}.") from None
+    return encrypt(path, lock) if lock else path
+
+
+def _is_within(inner: Path, outer: Path) -> bool:
+    return inner.resolve().is_relative_to(outer.resolve())

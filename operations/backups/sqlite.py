@@ -1,0 +1,104 @@
+"""Copies, reads back and puts back a database of SQLite."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+from django.db import connection
+
+from operations.backups.archive import BackupError
+
+NAME = "database.sqlite3"
+_BESIDE = ("-wal", "-shm")
+
+
+def dump(target: Path) -> None:
+    """Copy the database as it is at one moment, while others use it (the online backup of SQLite).
+    Raises `BackupError`."""
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        connection.ensure_connection()
+        with closing(sqlite3.connect(target)) as copy:
+            connection.connection.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+        with target.open("rb+") as file:
+            os.fsync(file.fileno())
+    except (OSError, sqlite3.Error) as error:
+        raise BackupError(f"Nothing was copied: {error}") from None
+
+
+def read_back(path: Path) -> None:
+    """Read every page and every row. Raises `BackupError`."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as copy:
+            found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            broken = copy.execute("PRAGMA foreign_key_check").fetchone()
+    except sqlite3.Error as error:
+        raise BackupError(f"The copy can't be read back: {error}") from None
+    if found != "ok" or broken:
+        raise BackupError(f"The copy is not whole: {found if found != 'ok' else broken}")
+
+
+def count(path: Path, tables: list[str]) -> dict[str, int]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as copy:
+        return {
+            table: copy.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]  # noqa: S608  # names of models
+            for table in tables
+        }
+
+
+def who_uses_it() -> str:
+    """Who has the database open, in words; empty if nobody has."""
+    path = _path()
+    if not path.exists():
+        return ""
+    connection.close()
+    try:
+        with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as alone:
+            # Only the one that is alone can leave the log behind.
+            mode = alone.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
+            alone.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError:
+        return "another process (stop web server, workers and beats)"
+    except sqlite3.DatabaseError:
+        return ""  # what is there is no database
+    return "" if mode == "delete" else "another process"
+
+
+def put_back(source: Path) -> str:
+    """Put the copy in the place of the database, which is kept beside it. Until the last step,
+    which is one renaming, everything is as it was. Returns what was done, in words."""
+    path = _path()
+    connection.close()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.restoring")
+    try:
+        shutil.copyfile(source, draft)
+        draft.chmod(0o600)
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        kept = _keep_former(path)
+        draft.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise BackupError(f"Nothing was restored: {error.strerror or error}.") from None
+    return f"The former database is kept in {kept}." if kept else ""
+
+
+def _keep_former(path: Path) -> Path | None:
+    """Link the former database to another name. Its log was written into it (`who_uses_it`)."""
+    for each in _BESIDE:
+        Path(f"{path}{each}").unlink(missing_ok=True)
+    if not path.exists():
+        return None
+    kept = path.with_name(f"{path.name}.before-restore")
+    kept.unlink(missing_ok=True)
+    os.link(path, kept)
+    return kept
+
+
+def _path() -> Path:
+    return Path(str(connection.settings_dict["NAME"]))

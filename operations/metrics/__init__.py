@@ -1,0 +1,1 @@
+"""What Prometheus is told: the counts of all processes, and what the database knows."""

@@ -1,0 +1,111 @@
+"""The probes of web processes: /livez, /readyz and /healthz.
+
+They are asked under any Host and without TLS (`config.middleware`), and never hang
+(`config.server.probes`).
+"""
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from redis import Redis, RedisError
+
+from apitokens.usage import flusher
+from notifications.health.report import Health, health
+from notifications.jobs import database_now
+from operations.probes.readiness import readiness
+
+logger = logging.getLogger(__name__)
+
+REDIS_SECONDS = 0.5
+USAGE_WAITS_AT_MOST = 60.0
+"""Seconds in which uses of tokens were not to be stored."""
+RETRY_AFTER = "5"
+
+
+@require_safe
+@never_cache
+def livez(_request: HttpRequest) -> HttpResponse:
+    """Answer 200: this process runs. One that does not answer should be started anew."""
+    return _answer({"status": "ok"}, is_well=True)
+
+
+@require_safe
+@never_cache
+def readyz(_request: HttpRequest) -> HttpResponse:
+    """Answer 200 while this process can serve requests; else 503, and in `checks` what is amiss."""
+    found = readiness()
+    status = "ok" if found.is_ready else "not ready"
+    return _answer({"status": status, "checks": found.checks}, is_well=found.is_ready)
+
+
+@require_safe
+@never_cache
+def healthz(_request: HttpRequest) -> HttpResponse:
+    """Answer 200 while the database answers and people are told in time; else 503, with the status
+    "unavailable", "misconfigured" (`faults` says why), "read only" (nothing can be changed), "late"
+    (no worker does what is `overdue`), "held up" (no mail leaves), "no redis" (nothing is queued),
+    or "usage waits" (this process cannot store that tokens were used)."""
+    try:
+        found = health(at=database_now())
+    except Error:
+        logger.exception("The database isn't responding.")
+        return _answer({"status": "unavailable"}, is_well=False)
+    is_queueing, usage_waits = _redis_answers(), flusher.usage_flusher.waits_for
+    status = _status(found, is_queueing=is_queueing, usage_waits=usage_waits)
+    return _answer(
+        {
+            "status": status,
+            "last_scan_at": found.last_scan_at,
+            "last_delivery_at": found.last_delivery_at,
+            "oldest_due_seconds": int(found.oldest_due_age.total_seconds()),
+            "held_up_since": found.held_up_since,
+            "waiting": found.waiting,
+            "held": found.held,
+            "failed": found.failed,
+            "jobs": {job.name: job.finished_at for job in found.jobs},
+            "overdue": found.overdue,
+            "faults": found.faults,
+            "redis": {True: "ok", False: "isn't responding", None: "not used"}[is_queueing],
+            "usage_waits_seconds": int(usage_waits),
+        },
+        is_well=status == "ok",
+    )
+
+
+def _status(found: Health, *, is_queueing: bool | None, usage_waits: float) -> str:
+    if not found.is_well:
+        return found.status
+    if is_queueing is False:
+        return "no redis"
+    return "usage waits" if usage_waits > USAGE_WAITS_AT_MOST else "ok"
+
+
+def _redis_answers() -> bool | None:
+    """None if there is none in this shape."""
+    if not settings.REDIS_URL:
+        return None
+    try:
+        with Redis.from_url(
+            settings.REDIS_URL,
+            socket_connect_timeout=REDIS_SECONDS,
+            socket_timeout=REDIS_SECONDS,
+        ) as client:
+            return bool(client.ping())
+    except (RedisError, OSError):
+        return False
+
+
+def _answer(body: dict[str, Any], *, is_well: bool) -> HttpResponse:
+    response = JsonResponse(
+        body,
+        status=200 if is_well else 503,
+        json_dumps_params={"separators": (",", ":")},
+    )
+    if not is_well:
+        response.headers["Retry-After"] = RETRY_AFTER
+    return response

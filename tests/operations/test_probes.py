@@ -1,0 +1,220 @@
+"""Probes tell what they are for, and never hang."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+from pytest_django import Settings
+
+from apitokens.usage.flusher import UsageFlusher
+from config.server import probes
+from config.server.probes import answer_probes
+from operations.probes import alive, readiness, views
+from operations.probes.alive import Sign, seconds_since
+from operations.probes.worker import WorkerSign
+from tests import services
+from tests.portal import ROOT
+
+Wrapped = Any
+READY = {"database": "ok", "migrations": "ok", "peppers": "ok", "static_files": "ok"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    for each in (readiness.migrations, readiness.peppers, readiness.static_files):
+        each.good_until = 0.0
+
+
+def ask(client: Client, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
+    answer = client.get(path, headers=headers)
+    return answer.status_code, answer.json()
+
+
+# --- What they say -------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.both
+@pytest.mark.parametrize("host", ["10.1.2.3", "tokens.example.com:8443", "localhost"])
+def test_probes_are_answered_under_any_host_and_without_tls(
+    client: Client, host: str, settings: Settings
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    assert ask(client, "/livez", host=host) == (200, {"status": "ok"})
+    assert ask(client, "/readyz", host=host) == (200, {"status": "ok", "checks": READY})
+    assert ask(client, "/healthz", host=host)[0] == 200
+
+
+@pytest.mark.django_db
+def test_process_is_not_ready_while_the_database_is_older(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "_newest", lambda: frozenset({("accounts", "0099_later")}))
+
+    code, told = ask(client, "/readyz")
+
+    assert (code, told["status"]) == (503, "not ready")
+    assert "accounts.0099_later): run manage.py migrate" in told["checks"]["migrations"]
+
+
+@pytest.mark.django_db
+def test_process_is_not_ready_with_a_wrong_pepper_or_without_static_files(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(readiness, "faults", lambda _at: ["Pepper 1 is wrong."])
+    settings.STATIC_ROOT = tmp_path
+
+    code, told = ask(client, "/readyz")
+
+    assert code == 503
+    assert told["checks"]["peppers"] == "Pepper 1 is wrong."
+    assert "collectstatic" in told["checks"]["static_files"]
+
+
+def test_process_without_a_database_is_alive_and_not_ready(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(connection, "cursor", away)
+
+    assert ask(client, "/livez")[0] == 200
+    code, told = ask(client, "/readyz")
+    assert (code, told["checks"]["database"]) == (503, "The database isn't responding.")
+
+
+@pytest.mark.django_db
+def test_late_mails_and_a_lost_redis_leave_a_process_ready(
+    client: Client, settings: Settings
+) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{services.free_port()}/0"
+
+    assert ask(client, "/readyz")[0] == 200
+    code, told = ask(client, "/healthz")
+    assert (code, told["status"], told["redis"]) == (503, "no redis", "isn't responding")
+
+
+@pytest.mark.django_db
+def test_usage_that_cannot_be_stored_is_told(
+    client: Client, usage_flusher: UsageFlusher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OperationalError("disk full")
+
+    monkeypatch.setattr(usage_flusher, "_store_unseen_addresses", refuse)
+    usage_flusher.flush()
+    assert ask(client, "/healthz")[1]["status"] == "ok"  # for a moment that is no news
+    monkeypatch.setattr(views, "USAGE_WAITS_AT_MOST", -1.0)
+    assert ask(client, "/healthz")[1]["status"] == "usage waits"
+    monkeypatch.undo()
+    usage_flusher.flush()
+    assert usage_flusher.waits_for == 0
+
+
+# --- That they do not hang -----------------------------------------------------------------------
+
+
+def get(serve: Wrapped, path: str, method: str = "GET") -> tuple[str, bytes]:
+    begun: list[str] = []
+    parts = serve(
+        {"PATH_INFO": path, "REQUEST_METHOD": method}, lambda status, _headers: begun.append(status)
+    )
+    return begun[0], b"".join(parts)
+
+
+def test_database_that_hangs_is_told_in_time_and_asked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probes, "SECONDS", 0.2)
+    let_go, asked = threading.Event(), []
+
+    def hang(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        asked.append(environ["PATH_INFO"])
+        let_go.wait(20)
+        start_response("200 OK", [])
+        return [b"{}"]
+
+    serve = answer_probes(hang)
+    began = time.monotonic()
+    for _each in range(50):
+        status, body = get(serve, "/readyz")
+        assert status == "503 Service Unavailable"
+        assert json.loads(body)["status"] == "unavailable"
+    assert time.monotonic() - began < 10  # 50 probes that wait by themselves would take as long
+    assert get(serve, "/livez")[0] == "200 OK"
+    assert asked == ["/readyz"]
+
+    let_go.set()
+    for _each in range(100):
+        if get(serve, "/readyz")[0] == "200 OK":
+            break
+        time.sleep(0.02)
+    assert get(serve, "/readyz") == ("200 OK", b"{}")
+
+
+def test_answer_is_good_for_all_that_ask_within_a_second() -> None:
+    asked: list[str] = []
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        asked.append(environ["PATH_INFO"])
+        start_response("200 OK", [])
+        return [b"{}"]
+
+    serve = answer_probes(answer)
+    assert {get(serve, "/healthz") for _each in range(20)} == {("200 OK", b"{}")}
+    assert get(serve, "/healthz", "HEAD") == ("200 OK", b"")
+    assert asked == ["/healthz"]
+    assert get(serve, "/healthz", "POST") == ("200 OK", b"{}")  # is Django's
+    assert len(asked) == 2
+
+
+# --- Workers and beats ---------------------------------------------------------------------------
+
+
+def probe(data_dir: Path, *words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "operations.probes.alive", *words],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir)},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_probe_tells_whether_a_worker_has_shown_itself(tmp_path: Path) -> None:
+    assert probe(tmp_path, "worker")[0] == 1
+    sign = Sign(tmp_path, "worker")
+    sign.show()
+
+    assert probe(tmp_path, "worker") == (0, "A worker has shown itself 0 seconds ago.\n")
+    assert probe(tmp_path, "beat")[0] == 1
+    assert probe(tmp_path)[0] == 2
+    (file,) = (tmp_path / "alive").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+    long_ago = time.time() - alive.FRESH_SECONDS - 1
+    os.utime(file, (long_ago, long_ago))
+    assert probe(tmp_path, "worker")[0] == 1
+    sign.remove()
+    assert seconds_since(tmp_path, "worker") is None
+
+
+def test_worker_whose_task_does_not_end_is_stuck(tmp_path: Path, settings: Settings) -> None:
+    sign = WorkerSign(tmp_path)
+    sign.task_begins("a")
+    assert not sign.is_stuck
+    settings.CELERY_TASK_TIME_LIMIT = -10
+    assert sign.is_stuck
+    sign.task_ends("a")
+    assert not sign.is_stuck
