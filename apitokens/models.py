@@ -165,6 +165,7 @@ class APIToken(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["-created_at", "-id"], name="token_newest"),
             models.Index(fields=["account", "-created_at"], name="token_by_account"),
             models.Index(fields=["issuer", "-created_at"], name="token_by_issuer"),
             # A hundred thousand tombstones cost the page of active tokens nothing.

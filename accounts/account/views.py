@@ -48,7 +48,7 @@ def account(request: MemberRequest) -> HttpResponse:
         "form": form,
         "usage": {
             "in_use": sum(token_hooks.counts(current.pk, at).values()),
-            "limit": current.token_limit,
+            "limit": current.most_tokens,
         },
     }
     status = 400 if form.errors else 200

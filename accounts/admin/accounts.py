@@ -12,6 +12,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -31,7 +32,7 @@ from accounts.admin.filters import (
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.audit import labels
 from accounts.email_addresses import normal_email
-from accounts.models import Account, AuditEvent, User
+from accounts.models import TOKEN_LIMIT_HIGHEST, Account, AuditEvent, User
 from accounts.passwords.policy import refuse_weak_password
 from accounts.sign_in import services as sign_in_services
 from accounts.tenancy.decorators import operator_of
@@ -45,6 +46,12 @@ admin.site.unregister(Group)
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    token_limit = forms.IntegerField(
+        label=Account._meta.get_field("token_limit").verbose_name,
+        min_value=0,
+        max_value=TOKEN_LIMIT_HIGHEST,
+        help_text=Account._meta.get_field("token_limit").help_text,
+    )
     closed = forms.BooleanField(
         label=_("Closed"),
         required=False,
@@ -57,12 +64,14 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.initial["token_limit"] = self.instance.most_tokens
         self.fields["closed"].initial = self.instance.closed_at is not None
 
     def _get_validation_exclusions(self) -> set[str]:
-        """Without a name that stays: operators can close an account whatever it is called."""
+        """Without a name that stays: operators can close an account whatever it is called. And
+        without the limit, which may be more than its first column holds."""
         fields: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # Django's own place for this, not in the stubs
-        return fields | ({"name"} - set(self.changed_data))
+        return fields | {"token_limit"} | ({"name"} - set(self.changed_data))
 
 
 @admin.register(Account)
@@ -75,7 +84,7 @@ class AccountAdmin(ListAdmin):
         *("id", "created_at", "see_also"),
     ]
     readonly_fields = ["closed_since", "id", "created_at", "see_also"]
-    list_display = ["name", "id", "token_limit", "is_open", "created_at"]
+    list_display = ["name", "id", "most_tokens", "is_open", "created_at"]
     list_filter = [ClosedFilter]
     lookups = {"state": is_text}
     search_fields = ["name", "id__exact"]
@@ -101,6 +110,13 @@ class AccountAdmin(ListAdmin):
                 else account_services.reopen_account
             )
             switch(account=obj, by=by, at=at)
+
+    @admin.display(
+        description=Account._meta.get_field("token_limit").verbose_name,
+        ordering=Coalesce("raised_token_limit", "token_limit"),
+    )
+    def most_tokens(self, account: Account) -> int:
+        return account.most_tokens
 
     @admin.display(description=_("open"), boolean=True, ordering="closed_at")
     def is_open(self, account: Account) -> bool:

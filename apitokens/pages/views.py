@@ -70,7 +70,7 @@ def token(request: MemberRequest, pk: int) -> HttpResponse:
     """One API token: what it is, how it is used, and what happened to it."""
     visible = APIToken.objects.visible_to(request.actor).for_display()
     found = get_object_or_404(visible, pk=pk)
-    context = token_detail(found, at=timezone.now(), page=request.GET.get("page"))
+    context = token_detail(found, at=timezone.now(), query=request.GET)
     return render(request, "apitokens/token.html", context)
 
 
