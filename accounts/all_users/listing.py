@@ -16,6 +16,7 @@ from accounts.authorization import sso_hooks, token_hooks
 from accounts.authorization.actor import Actor
 from accounts.invitations.services import MOST_SENDINGS, still_stands
 from accounts.models import Invitation, Membership
+from accounts.people.search import named
 from accounts.roles import Role
 from accounts.sign_in.mfa import FACTORS
 from accounts.text.expressions import in_order
@@ -92,7 +93,7 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
     def search(
         self, queryset: QuerySet[Membership], _name: str, value: str
     ) -> QuerySet[Membership]:
-        return queryset.filter(Q(user__name__icontains=value) | Q(user__email__icontains=value))
+        return named(value, queryset)
 
     def filter_signs_in_by(
         self, queryset: QuerySet[Membership], _name: str, value: str
@@ -111,7 +112,8 @@ def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
     page = page_of(rows, query, size=size)
     assert actor.membership is not None
     is_administrator = actor.is_administrator_of(actor.membership.account_id)
-    tokens = token_hooks.counts(actor.membership.account_id, at)
+    shown = [member.pk for member in page]
+    tokens = token_hooks.counts(actor.membership.account_id, at, shown)
     return {
         "rows": [_row(member, actor, tokens.get(member.pk, 0)) for member in page],
         "page": page,

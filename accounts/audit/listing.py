@@ -21,8 +21,7 @@ from accounts.audit.visibility import events_visible_to
 from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
 from accounts.http.user_agents import browser_with_version
 from accounts.models import AuditEvent, Invitation, Membership, User
-from accounts.tenancy.forms import MemberField
-from accounts.text.expressions import in_order
+from accounts.people.forms import PersonField
 from accounts.validators import parse_id
 from notifications.bounded_pages import page_of, page_range
 from notifications.time_zones import FIRST_DAY, LAST_DAY, start_of_day
@@ -51,13 +50,7 @@ class EventField(forms.ChoiceField):
 class AuditFilter(forms.Form):
     """Filters by person, event, days and API token."""
 
-    person = MemberField(
-        label=_("Person"),
-        queryset=Membership.objects.none(),
-        to_field_name="user_id",
-        required=False,
-        empty_label=_("Everyone"),
-    )
+    person = PersonField(label=_("Person"))
     kind = EventField(label=_("Event"), required=False)
     since = DayField(label=_("From"), required=False)
     until = DayField(label=_("To"), required=False)
@@ -72,11 +65,9 @@ class AuditFilter(forms.Form):
         super().__init__(query)
         self.actor = actor
         if actor.membership and actor.is_administrator_of(actor.membership.account_id):
-            self.fields["person"].queryset = (  # type: ignore[attr-defined]  # a MemberField
-                Membership.objects.filter(account=actor.membership.account_id)
-                .select_related("user")
-                .order_by(*in_order("user__name", "user__email"), "pk")
-            )
+            account_id = actor.membership.account_id
+            members = Membership.objects.filter(account=account_id)
+            self.fields["person"].offer(members, account_id=account_id)  # type: ignore[attr-defined]  # a PersonField
         else:
             del self.fields["person"]
         self.fields["kind"].choices = [("", _("All events")), *labels.choices()]  # type: ignore[attr-defined]  # an EventField

@@ -320,5 +320,5 @@ def test_page_costs_the_same_for_any_number_of_people(
         )
         issue(member)
         suspend(member, now)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         browser.get(LIST, {"signs_in_by": "sso"})
