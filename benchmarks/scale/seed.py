@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from accounts.models import User
+from accounts.models import Account, User
 from accounts.random_ids import draw_id
 from apitokens import keys
 from apitokens.peppers import current_pepper
@@ -87,6 +87,7 @@ def fill(sizes: Sizes, *, at: datetime) -> None:
         for table in {table for table, _statement in STATEMENTS}.difference(DRAWN):
             cursor.execute(NEXT_ID.format(table=table))
         cursor.execute("SET session_replication_role = origin")
+    Account.objects.filter(pk=FULL).update(raised_token_limit=sizes.active_of_full + 100)
     User.objects.create_superuser(OPERATOR, None, name="Olu Operator", pk=draw_id())
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
@@ -131,7 +132,7 @@ ADDRESSES_OF_USERS = """
 """
 ACCOUNTS = """
     INSERT INTO accounts_account (id, name, token_limit, created_at)
-    SELECT n, 'Company ' || n, CASE WHEN n <= 3 THEN %(active_of_full)s + 100 ELSE 200 END,
+    SELECT n, 'Company ' || n, CASE WHEN n <= 3 THEN 10000 ELSE 200 END,
         %(at)s - interval '800 days'
     FROM generate_series(1, %(accounts)s) AS n
 """
