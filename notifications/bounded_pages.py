@@ -114,7 +114,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the s
     def count_in_words(self) -> str:
         return number_format(self.count, force_grouping=True)
 
-    def _get_page(self, *facts: Any, **named: Any) -> BoundedPage:
+    def _get_page(self, *facts: Any, **named: Any) -> Page:  # type: ignore[type-arg]  # as above
         return BoundedPage(*facts, **named)
 
 

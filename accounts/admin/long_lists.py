@@ -5,28 +5,28 @@ from functools import cached_property, reduce
 from operator import or_
 from typing import Any
 
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
 from django.db.models import Q, QuerySet
 from django.utils.text import smart_split, unescape_string_literal
 
 from accounts.models import Account, User
 from accounts.text.searches import ids_or_query
-from notifications.bounded_pages import MOST_COUNTED
+from notifications.bounded_pages import MOST_COUNTED, BoundedPaginator
 
 Search = Sequence[tuple[str, QuerySet[Any]]]
 """Fields that lead to other tables, and the rows that fit there."""
 
 
-class OperatorsPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
-    """Counts no further than MOST_COUNTED, and has no page behind it: who looks for something older
-    narrows the list, or turns its order round. Finds the rows of a page by ids alone."""
+class OperatorsPaginator(BoundedPaginator):
+    """Counts no further than a list of the portal does, and has no page behind that: who looks for
+    something older narrows the list, or turns its order round. Finds the rows of a page by ids."""
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]  # a cached property in Django as well
-        rows: Any = self.object_list
-        return min(MOST_COUNTED, rows.order_by()[: MOST_COUNTED + 1].count())
+    def found(self) -> int:
+        counted: int = self.object_list.order_by()[: MOST_COUNTED + 1].count()
+        return counted
 
-    def _get_page(self, part: Any, number: int, paginator: Any) -> Page:  # type: ignore[type-arg]  # as above
+    def _get_page(self, part: Any, number: int, paginator: Any) -> Any:
         rows: Any = self.object_list
         ids = list(part.values_list("pk", flat=True))
         found = {row.pk: row for row in rows.order_by().filter(pk__in=ids)}

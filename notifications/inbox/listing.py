@@ -27,7 +27,9 @@ def inbox_of(person: Person, query: Mapping[str, str]) -> dict[str, Any]:
     """The context of one page; the same number of queries for any number of entries."""
     notices = Notice.objects.to(user_id=person.user_id, account_id=person.account_id)
     shown = page_of(QuerySetRows(notices, among=notices), query, size=PAGE_SIZE)
-    newest = notices.values_list("pk", flat=True)[:PAGE_SIZE]
+    newest = [notice.pk for notice in shown]
+    if shown.is_keyed or shown.number > 1:
+        newest = list(notices.values_list("pk", flat=True)[:PAGE_SIZE])
     return {
         "newest": max(newest, default=0),
         "entries": [entry(notice) for notice in shown],
