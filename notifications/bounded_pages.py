@@ -66,9 +66,9 @@ class QuerySetRows(Generic[Row]):
         there = self.among.order_by().annotate(**keys).filter(pk=key).values_list(*names).first()
         if there is None:
             return None
-        if found.query.standard_ordering is False:
-            for part in order:
-                part.reverse_ordering()
+        if backwards:
+            for each in order:
+                each.reverse_ordering()
         behind = found.alias(**keys).filter(_is_behind(list(zip(names, order, there, strict=True))))
         part = self.read(behind[:size])
         return part[::-1] if backwards else part
@@ -102,7 +102,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the s
         return counted
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]  # a cached property in Django as well
+    def count(self) -> int:
         return min(self.found, MOST_COUNTED)
 
     @property
@@ -153,7 +153,8 @@ def page_of(
 
     What is no number, no key of this reader's, or behind the end leads to the nearest page.
     """
-    paginator = BoundedPaginator(rows, size)
+    counted: Any = rows
+    paginator = BoundedPaginator(counted, size)
     for name, backwards in (("after", False), ("before", True)):
         key = query.get(name, "")
         if key.isascii() and key.isdecimal() and len(key) < 20 and int(key) <= HIGHEST_KEY:

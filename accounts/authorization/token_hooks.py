@@ -14,9 +14,7 @@ def role_of(token_id: int, at: datetime) -> Role | None:
 
 
 @Hook
-def counts(
-    account_id: int, at: datetime, members: Collection[int] | None = None
-) -> dict[int, int]:
+def counts(account_id: int, at: datetime, members: Collection[int] | None = None) -> dict[int, int]:
     """The number of active tokens in an account, by the membership that issued them: of all
     members, or of these."""
     raise NotImplementedError

@@ -1,6 +1,7 @@
-"""`make bench-scale`: fills a portal with five million events and measures what could grow with them.
+"""`make bench-scale`: fills a portal with five million events, and measures what could grow with
+them.
 
-Writes benchmarks/scale/RESULTS.md, with the figures of the portal before it was bounded beside them,
+Writes benchmarks/scale/RESULTS.md, with the figures from before the portal was bounded beside them,
 and ends with an error if anything is above its bound.
 """
 

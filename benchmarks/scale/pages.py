@@ -9,7 +9,6 @@ from benchmarks.scale.seed import (
     FIRST_USER,
     FULL,
     HASTY,
-    MEMBER,
     QUIET_TOKEN,
     TOKEN_WITH_HISTORY,
 )

@@ -1,4 +1,4 @@
-"""Writes the figures: a line on the terminal, a file of JSON, and RESULTS.md with those from before."""
+"""Writes the figures: lines on the terminal, a file of JSON, and RESULTS.md beside those before."""
 
 import json
 import os
@@ -77,10 +77,10 @@ def _version() -> str:
 
 HEAD = """# How the cost grows with the data
 
-`make bench-scale` writes this file. {day}, {machine}, PostgreSQL {postgresql}, {share:g} of the data
-that `seed.py` names. {above} of {number} figures are above their bound.
+`make bench-scale` writes this file. {day}, {machine}, PostgreSQL {postgresql}, {share:g} of the
+data that `seed.py` names. {above} of {number} figures are above their bound.
 
-Left of an arrow stands the same figure on the same data before counts, pages and exports were bounded.
+Left of an arrow stands the same figure before counts, pages and exports were bounded.
 *Rows read* are those of all tables (`pg_stat_user_tables`), *MB* what a process took above idle.
 
 | who | what | queries | database ms | bound | rows read | ms in all | MB | |

@@ -1,5 +1,5 @@
-"""Fills an empty PostgreSQL with a portal that has grown for years: one account that is very big, one
-with as many active tokens as an account may have, and thousands of ordinary ones.
+"""Fills an empty PostgreSQL with a portal that has grown for years: one account that is very big,
+one with as many active tokens as an account may have, and thousands of ordinary ones.
 
 The database makes the rows itself (`INSERT … SELECT generate_series`): nothing crosses the wire, so
 that it is faster than COPY. Indices are built when the rows are there.
@@ -8,6 +8,8 @@ that it is faster than COPY. Indices are built when the rows are there.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from django.db import connection
@@ -81,9 +83,10 @@ def fill(sizes: Sizes, *, at: datetime) -> None:
         # Every row is as the models say; checking references row by row would take as long again.
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("SET maintenance_work_mem = '512MB'")
-        for table, statement in STATEMENTS:
+        for table, statements in groupby(STATEMENTS, key=itemgetter(0)):
             with _without_indices(table):
-                cursor.execute(statement, facts)
+                for _table, statement in statements:
+                    cursor.execute(statement, facts)
         for table in {table for table, _statement in STATEMENTS}.difference(DRAWN):
             cursor.execute(NEXT_ID.format(table=table))
         cursor.execute("SET session_replication_role = origin")
@@ -121,8 +124,9 @@ USERS = """
     INSERT INTO accounts_user (id, email, name, password, is_superuser, is_staff, is_active,
         date_joined, language, time_zone)
     SELECT %(first_user)s + n, 'person' || n || '@example.com',
-        (ARRAY['Maria', 'Jörg', 'Ольга', 'Li', 'Aysel', 'Thomas', 'Nora', 'Sam'])[n %% 8 + 1] || ' '
-            || (ARRAY['Okafor', 'Müller', 'Иванова', 'Wei', 'Quliyeva'])[n / 8 %% 5 + 1] || ' ' || n,
+        (ARRAY['Maria', 'Jörg', 'Ольга', 'Li', 'Aysel', 'Thomas', 'Nora', 'Sam'])[n %% 8 + 1]
+            || ' ' || (ARRAY['Okafor', 'Müller', 'Иванова', 'Wei', 'Quliyeva'])[n / 8 %% 5 + 1]
+            || ' ' || n,
         '!', false, false, true, %(at)s - interval '800 days', 'en', 'Europe/Berlin'
     FROM generate_series(0, %(users)s - 1) AS n
 """
@@ -158,8 +162,8 @@ MEMBERS = """
 CONNECTIONS = """
     INSERT INTO sso_connection (id, account_id, slug, name, entity_id, sso_url, slo_url,
         email_attribute, name_attribute, role_attribute, takes_new_people, default_role,
-        may_make_administrators, is_on, is_forced, tested_at, signs_messages, idle_days, idle_action,
-        idle_action_since, created_at)
+        may_make_administrators, is_on, is_forced, tested_at, signs_messages, idle_days,
+        idle_action, idle_action_since, created_at)
     SELECT n, n, 'slug' || n, 'Directory', 'https://idp' || n || '.example.com',
         'https://idp' || n || '.example.com/sso', '', '', '', '',
         false, 2, false, true, false, %(at)s, false, 90,
@@ -189,8 +193,9 @@ TOKENS = """
             SELECT n, place,
                 %(at)s - interval '1 day' - n::bigint * 7919 %% 60000000 * interval '1 second'
                     AS created_at,
-                (ARRAY['Deploys', 'Cache clearing', 'Monitoring', 'Nightly backup', 'Berichte für Köln',
-                    'Отчёты', 'Video storage', 'Invoices'])[n %% 8 + 1] AS words,
+                (ARRAY['Deploys', 'Cache clearing', 'Monitoring', 'Nightly backup',
+                    'Berichte für Köln', 'Отчёты', 'Video storage', 'Invoices'])[n %% 8 + 1]
+                    AS words,
                 CASE WHEN place = 0 THEN kind
                     WHEN n %% 100 < 70 THEN 'deleted' WHEN n %% 100 < 85 THEN 'expired'
                     ELSE 'active' END AS state,
@@ -224,8 +229,9 @@ EVENTS = """
     SELECT
         -- mixed over two years, so that no account's events lie together
         %(at)s - (n::bigint * 7919 %% %(events)s * 12) * interval '1 second',
-        (ARRAY['token.issued', 'token.refused', 'token.deleted', 'token.edited', 'sign_in.succeeded',
-            'token.used_from_new_address', 'member.added', 'profile.changed'])[n %% 8 + 1],
+        (ARRAY['token.issued', 'token.refused', 'token.deleted', 'token.edited',
+            'sign_in.succeeded', 'token.used_from_new_address', 'member.added',
+            'profile.changed'])[n %% 8 + 1],
         CASE WHEN n <= %(events_of_big)s THEN 1 ELSE 4 + n %% %(others)s END,
         %(first_user)s + CASE WHEN n <= %(events_of_hasty)s THEN %(hasty)s
             WHEN n <= %(events_of_big)s THEN 100 + n %% (%(members_of_big)s - 100)
@@ -257,8 +263,8 @@ SIGN_INS = """
 NOTICES = """
     INSERT INTO notifications_notice (user_id, account_id, kind, title, text, link, created_at,
         read_at)
-    SELECT user_id, account_id, 'token_expiring', n || ' API tokens expire within 7 days', 'Deploys',
-        '', %(at)s - n * interval '1 minute',
+    SELECT user_id, account_id, 'token_expiring', n || ' API tokens expire within 7 days',
+        'Deploys', '', %(at)s - n * interval '1 minute',
         CASE WHEN n %% 4 > 0 THEN %(at)s END
     FROM generate_series(1, %(notices)s) AS n
     JOIN accounts_membership AS member
@@ -294,7 +300,8 @@ ADDRESSES = """
 INVITATIONS = """
     INSERT INTO accounts_invitation (account_id, email, name, user_id, language, role, created_at,
         sent_at, times_sent, expires_at, nonce)
-    SELECT n, 'invited' || n || '@example.com', '', %(first_user)s + %(users)s - n, 'en', 2, %(at)s, %(at)s, 1,
+    SELECT n, 'invited' || n || '@example.com', '', %(first_user)s + %(users)s - n, 'en', 2,
+        %(at)s, %(at)s, 1,
         %(at)s + interval '1 day', md5(n::text)
     FROM generate_series(1, %(invitations)s) AS n
 """
