@@ -11,7 +11,7 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices lighthouse land-migrations messages requirements prepare-run prepare-dev \
+.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices bench-scale lighthouse land-migrations messages requirements prepare-run prepare-dev \
 	prepare-bench
 .DEFAULT_GOAL := help
 
@@ -36,6 +36,9 @@ faults: prepare-dev ## Kill workers by the hundred: no notice is lost, none come
 
 bench: prepare-dev prepare-bench ## Measure verification beside its peers, into benchmarks/RESULTS.md (10 minutes)
 	@exec $(IN_VENV) -m benchmarks.verify $(ARGS)
+
+bench-scale: prepare-dev ## Measure every page over five million events, into benchmarks/scale/RESULTS.md (20 minutes)
+	@exec $(IN_VENV) -m benchmarks.scale $(ARGS)
 
 bench-notices: prepare-dev ## Measure how fast 10,000 people are told of 100,000 tokens
 	@exec $(IN_VENV) -m benchmarks.notices

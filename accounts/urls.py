@@ -5,6 +5,7 @@ from accounts.all_users import views as all_users
 from accounts.appearance import views as appearance
 from accounts.audit import views as audit
 from accounts.invitations import views as invitations
+from accounts.people import views as people
 from accounts.sign_in import security_views as security
 from accounts.tenancy import views as tenancy
 from accounts.users import views as users
@@ -27,6 +28,7 @@ urlpatterns = [
     path(f"{_account}open/", tenancy.former_link, name="former_link"),
     path(f"{_account}audit-log/", audit.audit_log, name="audit_log"),
     path(f"{_account}audit-log.csv", audit.download, name="audit_log_file"),
+    path(f"{_account}people/", people.find_people, name="find_people"),
     path(f"{_account}users/", all_users.list_people, name="people"),
     path(f"{_account}users/invite/", all_users.invite, name="invite"),
     path(f"{_account}users/invitations/<int:pk>/send/", all_users.send_again, name="send_again"),

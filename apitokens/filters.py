@@ -13,9 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.all_users.listing import SIGN_IN_CHOICES, SSO
 from accounts.authorization.actor import Actor
 from accounts.models import Membership
+from accounts.people.forms import PersonField
+from accounts.people.search import named
 from accounts.roles import Role
-from accounts.tenancy.forms import MemberField
 from accounts.text.expressions import in_order
+from accounts.text.searches import ids_or_query
 from accounts.validators import is_integer, parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
@@ -90,17 +92,15 @@ class IdsFilter(django_filters.Filter):  # type: ignore[misc]  # django-filter h
         return queryset.filter(pk__in=value) if value else queryset
 
 
+class PersonFilter(django_filters.Filter):  # type: ignore[misc]  # django-filter has no types
+    field_class = PersonField
+
+
 class PageFilter(TokenFilter):
     """Issued by, Role, Status (Active unless asked otherwise), Last usage, Expiration, how the
     issuer signs in, search and sorting of the page; and the tokens that a notice names."""
 
-    issued_by = django_filters.ModelChoiceFilter(
-        label=_("Issued by"),
-        field_name="issuer",
-        queryset=lambda request: Membership.objects.none(),
-        to_field_name="user_id",
-        empty_label=_("Everyone"),
-    )
+    issued_by = PersonFilter(label=_("Issued by"), field_name="issuer")
     role = django_filters.ChoiceFilter(
         label=_("Role"), choices=Role.choices, empty_label=_("All roles")
     )
@@ -165,8 +165,9 @@ class PageFilter(TokenFilter):
         chosen["status"] = chosen.get("status") or self.usual_status
         chosen["sort"] = chosen.get("sort") or (SOONEST_FIRST if names_tokens else NEWEST_FIRST)
         super().__init__(chosen, actor=actor, at=at)
-        self.filters["issued_by"].field_class = MemberField
-        self.filters["issued_by"].queryset = issuers_visible_to(actor)
+        if actor.account is not None:
+            issuers = self.form.fields["issued_by"]
+            issuers.offer(issuers_visible_to(actor), account_id=actor.account.pk)
         self._offer_what_makes_sense(chosen)
 
     def _offer_what_makes_sense(self, chosen: Any) -> None:
@@ -218,11 +219,8 @@ class PageFilter(TokenFilter):
 
     def search(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         """Find the words in name, description and issuer, or the exact id (also as `id$`)."""
-        # By a list of issuers and not by joining them: PostgreSQL then reads the tokens once.
-        issuers = Membership.objects.filter(
-            Q(user__name__icontains=value) | Q(user__email__icontains=value),
-            account=self.actor.account,
-        )
+        members = Membership.objects.filter(account=self.actor.account)
+        issuers = ids_or_query(named(value, members))
         wanted = Q(name__icontains=value) | Q(description__icontains=value) | Q(issuer__in=issuers)
         token_id = id_in(value)
         return queryset.filter(wanted if token_id is None else wanted | Q(pk=token_id))
@@ -237,11 +235,7 @@ def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:
     """The members who issued a token that the actor may see."""
     tokens = APIToken.objects.visible_to(actor).filter(issuer=OuterRef("pk"))
     account = actor.account
-    return (
-        Membership.objects.filter(Exists(tokens), account=account)
-        .select_related("user")
-        .order_by(*in_order("user__name", "user__email"), "pk")
-    )
+    return Membership.objects.filter(Exists(tokens), account=account)
 
 
 class UserIdField(forms.IntegerField):

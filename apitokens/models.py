@@ -33,6 +33,21 @@ class Status(models.TextChoices):
     DELETED = "deleted", _("Deleted")
 
 
+def status_at(
+    at: datetime,
+    *,
+    deleted_at: datetime | None,
+    expires_at: datetime | None,
+    is_suspended: bool,
+) -> Status:
+    """The status at one moment of a token with these facts."""
+    if deleted_at is not None:
+        return Status.DELETED
+    if expires_at is not None and expires_at <= at:
+        return Status.EXPIRED
+    return Status.SUSPENDED if is_suspended else Status.ACTIVE
+
+
 class APITokenQuerySet(models.QuerySet["APIToken"]):
     def visible_to(self, actor: Actor) -> APITokenQuerySet:
         """All of the account for its Administrators; for others those they issued themselves."""
@@ -165,6 +180,7 @@ class APIToken(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["-created_at", "-id"], name="token_newest"),
             models.Index(fields=["account", "-created_at"], name="token_by_account"),
             models.Index(fields=["issuer", "-created_at"], name="token_by_issuer"),
             # A hundred thousand tombstones cost the page of active tokens nothing.
@@ -225,11 +241,13 @@ class APIToken(models.Model):
         return self.status(at) is Status.SUSPENDED
 
     def status(self, at: datetime) -> Status:
-        if self.is_deleted:
-            return Status.DELETED
-        if self.is_expired(at):
-            return Status.EXPIRED
-        return Status.SUSPENDED if self.issuer.has_suspended_tokens else Status.ACTIVE
+        is_over = self.is_deleted or self.is_expired(at)
+        return status_at(
+            at,
+            deleted_at=self.deleted_at,
+            expires_at=self.expires_at,
+            is_suspended=not is_over and self.issuer.has_suspended_tokens,
+        )
 
     @property
     def former_secret(self) -> OldSecret | None:

@@ -174,6 +174,7 @@ class Mail(models.Model):
                 condition=Q(state__in=[State.HELD, State.FAILED]),
                 name="mail_for_operators",
             ),
+            models.Index(fields=["-created_at", "-id"], name="mail_newest"),
         ]
 
     def __str__(self) -> str:

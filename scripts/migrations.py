@@ -45,6 +45,7 @@ HARMLESS = {
     *("CreateModel", "AlterModelOptions", "AlterModelManagers", "AlterModelTableComment"),
     *("RenameIndex", "AlterConstraint"),
     *("AddIndexConcurrently", "RemoveIndexConcurrently", "ChangeRowsInBatches"),
+    "AddSearchIndexConcurrently",
 }
 CONTRACTIONS = {
     "DropColumn": "breaks processes that still run the older code",

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.postgres import operations as postgresql
-from django.db import NotSupportedError, connections, transaction
+from django.db import NotSupportedError, ProgrammingError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import AddConstraint, AddIndex, RemoveIndex
 from django.db.migrations.operations.base import Operation
@@ -21,6 +22,7 @@ BATCH = 1_000
 """Rows of one transaction: written in some ten milliseconds, for which others may wait."""
 
 Change = Callable[[QuerySet[Model]], object]
+Expression = Callable[[str, BaseDatabaseWrapper], str]
 
 
 class AddIndexConcurrently(postgresql.AddIndexConcurrently):
@@ -171,6 +173,66 @@ class AddUniqueConcurrently(AddConstraint):
             )
 
 
+class AddSearchIndexConcurrently(Operation):
+    """Adds the index by which PostgreSQL finds a part of a text, where it has the extension pg_trgm
+    and lets us use it; everywhere else searches read the rows. `expression` says in SQL what is
+    searched: of the column's name and the connection."""
+
+    atomic = False
+    reversible = True
+    reduces_to_sql = False
+
+    def __init__(self, model_name: str, column: str, name: str, expression: Expression) -> None:
+        self.model_name, self.column, self.name = model_name, column, name
+        self.expression = expression
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Models say nothing of it: not every database has it."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        alias = schema_editor.connection.alias
+        if not _is_postgresql(schema_editor) or not self.allow_migrate_model(alias, model):
+            return
+        _refuse_transaction(self, schema_editor)
+        if not _has_trigrams(schema_editor):
+            return
+        table, name, column = map(
+            schema_editor.quote_name, (model._meta.db_table, self.name, self.column)
+        )
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
+        with _without_lock_timeout(schema_editor):
+            if _ask(schema_editor, valid, self.name) is False:
+                schema_editor.execute(f"DROP INDEX CONCURRENTLY {name}")
+            searched = self.expression(column, schema_editor.connection)
+            schema_editor.execute(
+                f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} "
+                f"USING gin (({searched}) gin_trgm_ops)",
+                params=None,
+            )
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if _is_postgresql(schema_editor):
+            name = schema_editor.quote_name(self.name)
+            with _without_lock_timeout(schema_editor):
+                schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+    def describe(self) -> str:
+        return f"Add search index {self.name} of {self.model_name}.{self.column}"
+
+
 class DropColumn(Operation):
     """Drops a column that a release before took out of the models."""
 
@@ -284,6 +346,7 @@ OUTSIDE_TRANSACTIONS = (
     RemoveIndexConcurrently,
     AddCheckConcurrently,
     AddUniqueConcurrently,
+    AddSearchIndexConcurrently,
     ChangeRowsInBatches,
 )
 """They commit on their own; DropColumn and DropTable do not."""
@@ -291,6 +354,21 @@ OUTSIDE_TRANSACTIONS = (
 
 def _is_postgresql(editor: BaseDatabaseSchemaEditor) -> bool:
     return editor.connection.vendor == "postgresql"
+
+
+def _has_trigrams(editor: BaseDatabaseSchemaEditor) -> bool:
+    """True if the extension is there, or can be made by us: most databases have it at hand, and it
+    is one that the owner of a database may make."""
+    there = "SELECT true FROM pg_extension WHERE extname = %s"
+    if _ask(editor, there, "pg_trgm"):
+        return True
+    if not _ask(editor, "SELECT true FROM pg_available_extensions WHERE name = %s", "pg_trgm"):
+        return False
+    try:
+        editor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    except ProgrammingError:  # it is not ours to make
+        return False
+    return True
 
 
 def _refuse_transaction(operation: Operation, editor: BaseDatabaseSchemaEditor) -> None:

@@ -16,6 +16,9 @@ from accounts.authorization.recheck import (
 )
 from accounts.models import Account
 
+COLUMNS = {"most_tokens": {"token_limit", "raised_token_limit"}}
+"""Of what is kept in more than one."""
+
 
 @transaction.atomic
 def open_account(*, name: str, by: Actor, at: datetime) -> Account:
@@ -48,7 +51,7 @@ def change_token_limit(*, account: Account, limit: int, by: Actor, at: datetime)
     Idempotent. Raises `ValidationError`.
     """
     by = operators_only(by, at)
-    _change_account(account, "token_limit", limit, kind="account.limit_changed", by=by, at=at)
+    _change_account(account, "most_tokens", limit, kind="account.limit_changed", by=by, at=at)
 
 
 @transaction.atomic
@@ -80,6 +83,7 @@ def _change_account(
     if before == after:
         return
     # What stays as it is may be of a time with other rules.
-    present.clean_fields(exclude={each.name for each in Account._meta.fields} - {field})
-    present.save(update_fields=[field])
+    columns = COLUMNS.get(field, {field})
+    present.clean_fields(exclude={each.name for each in Account._meta.fields} - columns)
+    present.save(update_fields=columns)
     audit.record(kind, by=by, at=at, account=present, subject=present, before=before, after=after)

@@ -47,8 +47,8 @@ def account(request: MemberRequest) -> HttpResponse:
     context = {
         "form": form,
         "usage": {
-            "in_use": sum(token_hooks.counts(current.pk, at).values()),
-            "limit": current.token_limit,
+            "in_use": token_hooks.number(current.pk, at),
+            "limit": current.most_tokens,
         },
     }
     status = 400 if form.errors else 200
@@ -80,7 +80,7 @@ def leave(request: MemberRequest) -> HttpResponse:
                 _("You no longer belong to %(name)s.") % {"name": member.account.name},
             )
             return redirect("accounts:profile")
-    tokens = token_hooks.counts(member.account_id, at).get(member.pk, 0)
+    tokens = token_hooks.counts(member.account_id, at, [member.pk]).get(member.pk, 0)
     context = {"who": member, "tokens": tokens, "refusal": refusal}
     return render(request, "accounts/leave_account.html", context, status=403 if refusal else 200)
 

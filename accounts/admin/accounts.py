@@ -7,11 +7,13 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django import forms
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -28,14 +30,17 @@ from accounts.admin.filters import (
     is_moment,
     is_text,
 )
+from accounts.admin.long_lists import accounts_named, fits, users_with_address
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.audit import labels
 from accounts.email_addresses import normal_email
-from accounts.models import Account, AuditEvent, User
+from accounts.models import TOKEN_LIMIT_HIGHEST, Account, AuditEvent, User
 from accounts.passwords.policy import refuse_weak_password
 from accounts.sign_in import services as sign_in_services
 from accounts.tenancy.decorators import operator_of
+from accounts.text.folding import fold
 from accounts.users import services as user_services
+from accounts.validators import parse_id
 
 # Ways around the services: an address belongs to its user, rights come from `make_operator` alone.
 admin.site.unregister(EmailAddress)
@@ -45,6 +50,12 @@ admin.site.unregister(Group)
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    token_limit = forms.IntegerField(
+        label=Account._meta.get_field("token_limit").verbose_name,
+        min_value=0,
+        max_value=TOKEN_LIMIT_HIGHEST,
+        help_text=Account._meta.get_field("token_limit").help_text,
+    )
     closed = forms.BooleanField(
         label=_("Closed"),
         required=False,
@@ -57,12 +68,14 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.initial["token_limit"] = self.instance.most_tokens
         self.fields["closed"].initial = self.instance.closed_at is not None
 
     def _get_validation_exclusions(self) -> set[str]:
-        """Without a name that stays: operators can close an account whatever it is called."""
+        """Without a name that stays: operators can close an account whatever it is called. And
+        without the limit, which may be more than its first column holds."""
         fields: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # Django's own place for this, not in the stubs
-        return fields | ({"name"} - set(self.changed_data))
+        return fields | {"token_limit"} | ({"name"} - set(self.changed_data))
 
 
 @admin.register(Account)
@@ -75,7 +88,7 @@ class AccountAdmin(ListAdmin):
         *("id", "created_at", "see_also"),
     ]
     readonly_fields = ["closed_since", "id", "created_at", "see_also"]
-    list_display = ["name", "id", "token_limit", "is_open", "created_at"]
+    list_display = ["name", "id", "most_tokens", "is_open", "created_at"]
     list_filter = [ClosedFilter]
     lookups = {"state": is_text}
     search_fields = ["name", "id__exact"]
@@ -101,6 +114,13 @@ class AccountAdmin(ListAdmin):
                 else account_services.reopen_account
             )
             switch(account=obj, by=by, at=at)
+
+    @admin.display(
+        description=Account._meta.get_field("token_limit").verbose_name,
+        ordering=Coalesce("raised_token_limit", "token_limit"),
+    )
+    def most_tokens(self, account: Account) -> int:
+        return account.most_tokens
 
     @admin.display(description=_("open"), boolean=True, ordering="closed_at")
     def is_open(self, account: Account) -> bool:
@@ -234,6 +254,17 @@ class UserAdmin(ListAdmin):
         )
 
 
+def _kinds_with(word: str) -> list[str]:
+    """Codes under which events are stored whose present or former code has the word in it."""
+    codes = [*labels.RENAMED, *(code for group in labels.GROUPS for code in group.kinds)]
+    found = [code for code in codes if fold(word) in fold(code)]
+    return sorted({stored for code in found for stored in labels.stored_codes(code)})
+
+
+def _subject_types() -> list[str]:
+    return [model._meta.model_name or "" for model in apps.get_models()]
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
     fields = ["time", "code", "subject", "account", "user", "entry_point", "address", "facts"]
@@ -258,6 +289,17 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
         "Search by event, email, account, IP address, or the ID of the subject or token."
     )
     ordering = ["-at", "-pk"]
+
+    def matches(self, word: str) -> Q:
+        """By what the word is: a number is an id, an address has dots or colons, a kind its code.
+        Each of them is an index; looking for it everywhere would read the whole log."""
+        number = parse_id(word)
+        own = Q(kind__in=_kinds_with(word))
+        if number is not None:
+            own |= Q(subject_id=number, subject_type__in=_subject_types()) | Q(through_token=number)
+        if word.strip("0123456789abcdefABCDEF.:") == "" and not word.isalnum():
+            own |= Q(address__startswith=word)
+        return fits(own, [("user", users_with_address(word)), ("account", accounts_named(word))])
 
     @admin.display(description=_("time"), ordering="at")
     def time(self, event: AuditEvent) -> str:

@@ -10,11 +10,12 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.core.exceptions import BadRequest, FieldDoesNotExist
-from django.db.models import QuerySet, UUIDField
+from django.db.models import Q, QuerySet, UUIDField
 from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
+from accounts.admin.long_lists import OperatorsPaginator, words_in
 from accounts.audit import labels
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.text.expressions import in_order, is_written
@@ -102,6 +103,21 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
 
     list_per_page = 50
     show_full_result_count = False
+    paginator = OperatorsPaginator
+
+    def matches(self, word: str) -> Q | None:
+        """The condition of rows that a word finds, where that takes more than one table. None: it
+        is looked for in `search_fields`."""
+        return None
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        conditions = [self.matches(word) for word in words_in(search_term)]
+        found = [each for each in conditions if each is not None]
+        if len(found) < len(conditions):
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(*found), False
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         return lookup in self.lookups and self.lookups[lookup](value)

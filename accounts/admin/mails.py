@@ -1,7 +1,9 @@
 """Admin of mails: waiting, held and failed ones with their reason, and an action to retry."""
 
+from typing import Any
+
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _t
@@ -9,10 +11,25 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts.admin.filters import ListAdmin, is_text
+from accounts.admin.long_lists import accounts_named, fits, users_with_address
 from accounts.admin.mixins import ReadOnlyAdminMixin, moment
 from accounts.members import mail_policy
 from accounts.tenancy.decorators import operator_of
+from notifications.kinds import EVERY_KIND
 from notifications.models import Mail
+
+
+class MailKindFilter(admin.SimpleListFilter):
+    """All kinds there are: those of the rows would take a look at every one."""
+
+    title = _("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(code, code) for code in sorted(EVERY_KIND)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mail]) -> QuerySet[Mail]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
 @admin.register(Mail)
@@ -25,12 +42,16 @@ class MailAdmin(ReadOnlyAdminMixin, ListAdmin):
         *("created", "next_try", "give_up", "sent"),
     ]
     list_display = ["created", "user", "account", "kind", "state", "tries", "next_try", "reason"]
-    list_filter = ["state", "was_in_doubt", "kind"]
+    list_filter = ["state", "was_in_doubt", MailKindFilter]
     lookups = {"state__exact": is_text, "was_in_doubt__exact": is_text, "kind": is_text}
     list_select_related = ["user", "account"]
     search_fields = ["user__email", "account__name", "reason"]
     search_help_text = _("Search by email, account, or text in the reason.")
     ordering = ["-created_at", "-pk"]
+
+    def matches(self, word: str) -> Q:
+        elsewhere = [("user", users_with_address(word)), ("account", accounts_named(word))]
+        return fits(Q(reason__icontains=word), elsewhere)
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, mail: Mail) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -20,6 +20,7 @@ from accounts.admin.filters import (
     is_id,
     is_text,
 )
+from accounts.admin.long_lists import accounts_named, fits, users_named
 from accounts.admin.mixins import ReadOnlyAdminMixin, moment
 from accounts.admin.row_actions import RowActionsMixin, refusal_text
 from accounts.email_addresses import normal_email
@@ -99,6 +100,9 @@ class MembershipAdmin(ServiceAdmin):
     search_fields = ["user__email", "user__name", "account__name"]
     ordering = ["account__name", "user__email"]
 
+    def matches(self, word: str) -> Q:
+        return fits(Q(), [("user", users_named(word)), ("account", accounts_named(word))])
+
     def has_change_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.is_removed)
 
@@ -147,6 +151,9 @@ class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, ServiceAdmin):
     list_select_related = ["account", "invited_by__user"]
     search_fields = ["email", "account__name"]
     ordering = ["-sent_at", "-pk"]
+
+    def matches(self, word: str) -> Q:
+        return fits(Q(email__icontains=word), [("account", accounts_named(word))])
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)

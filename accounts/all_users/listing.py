@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import django_filters
 from allauth.mfa.models import Authenticator
 from django import forms
-from django.core.paginator import Page, Paginator
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, NullIf
 from django.http import QueryDict
@@ -17,9 +16,11 @@ from accounts.authorization import sso_hooks, token_hooks
 from accounts.authorization.actor import Actor
 from accounts.invitations.services import MOST_SENDINGS, still_stands
 from accounts.models import Invitation, Membership
+from accounts.people.search import named
 from accounts.roles import Role
 from accounts.sign_in.mfa import FACTORS
 from accounts.text.expressions import in_order
+from notifications.bounded_pages import QuerySetRows, page_of, page_range
 
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
@@ -92,7 +93,7 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
     def search(
         self, queryset: QuerySet[Membership], _name: str, value: str
     ) -> QuerySet[Membership]:
-        return queryset.filter(Q(user__name__icontains=value) | Q(user__email__icontains=value))
+        return named(value, queryset)
 
     def filter_signs_in_by(
         self, queryset: QuerySet[Membership], _name: str, value: str
@@ -107,14 +108,16 @@ def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
     is_valid = filterset.is_valid()
     people = filterset.qs if is_valid else Membership.objects.none()
     size = _page_size(query)
-    page: Page[Membership] = Paginator(people, size).get_page(query.get("page"))
+    rows = QuerySetRows(people, among=visible_members(actor))
+    page = page_of(rows, query, size=size)
     assert actor.membership is not None
     is_administrator = actor.is_administrator_of(actor.membership.account_id)
-    tokens = token_hooks.counts(actor.membership.account_id, at)
+    shown = [member.pk for member in page]
+    tokens = token_hooks.counts(actor.membership.account_id, at, shown)
     return {
         "rows": [_row(member, actor, tokens.get(member.pk, 0)) for member in page],
         "page": page,
-        "page_range": list(page.paginator.get_elided_page_range(page.number)),
+        "page_range": page_range(page),
         "page_sizes": PAGE_SIZES,
         "page_size": size,
         "filterset": filterset,

@@ -149,7 +149,7 @@ def remove(request: MemberRequest, user_id: int) -> HttpResponse:
             return redirect("accounts:people", account_id=request.member.account_id)
     context = all_users.listing(request.GET, actor=request.actor, at=at) | {
         "who": member,
-        "tokens": token_hooks.counts(member.account_id, at).get(member.pk, 0),
+        "tokens": token_hooks.counts(member.account_id, at, [member.pk]).get(member.pk, 0),
         "refusal": refusal,
     }
     return render(request, "accounts/remove_user.html", context, status=403 if refusal else 200)

@@ -47,14 +47,15 @@ def as_member(invitation: Invitation) -> Membership:
     return member
 
 
-def part(actor: Actor, start: int, stop: int | None) -> list[Membership]:
+def part(actor: Actor, start: int, stop: int) -> list[Membership]:
     """A slice of the users: members first, then invited ones."""
     present, invited = members(actor), invitations(actor)
-    found = list(present[start:stop])
-    before = present.count()
-    rest = invited[max(0, start - before) : None if stop is None else max(0, stop - before)]
+    ids = list(present.values_list("pk", flat=True)[start:stop])
+    found = list(present.filter(pk__in=ids))
+    before = all_users.visible_members(actor).count()
+    rest = invited[max(0, start - before) : max(0, stop - before)]
     return [*found, *map(as_member, rest)]
 
 
 def count(actor: Actor) -> int:
-    return members(actor).count() + invitations(actor).count()
+    return all_users.visible_members(actor).count() + invitations(actor).count()

@@ -355,7 +355,7 @@ class SignInPageSerializer(serializers.Serializer[Any]):
 class AccountSerializer(serializers.Serializer[Account]):
     """The caller's account. The portal sells nothing: fields about services are empty."""
 
-    # Context: `member` (who asks), `members` (of the account), `visible` (whom they may see).
+    # Context: `member` (who asks), `visible` (whom they may see).
 
     id = serializers.IntegerField(source="pk")
     email = serializers.SerializerMethodField()
@@ -426,5 +426,11 @@ class AccountSerializer(serializers.Serializer[Account]):
         return UserSerializer(self.context["visible"], many=True).data
 
     def _first_administrator(self) -> Membership | None:
-        members: list[Membership] = self.context["members"]
-        return next((each for each in members if each.held_role is Role.ADMINISTRATORS), None)
+        known: Membership | None
+        if "first" not in self.context:
+            member: Membership = self.context["member"]
+            present = Membership.objects.present().filter(account=member.account_id)
+            administrators = present.filter(role=Role.ADMINISTRATORS).select_related("user")
+            self.context["first"] = administrators.order_by("pk").first()
+        known = self.context["first"]
+        return known

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -19,7 +20,14 @@ from rest_framework.response import Response
 
 from accounts.api import representations
 from accounts.api.errors import NotFound, as_errors
-from accounts.api.pagination import LIMIT_PARAMETER, OFFSET_PARAMETER, page
+from accounts.api.pagination import (
+    LIMIT_PARAMETER,
+    MOST_AT_ONCE,
+    OFFSET_PARAMETER,
+    array,
+    is_paged,
+    page,
+)
 from accounts.api.schema import (
     ACCOUNT_ID,
     NO_ACCOUNT,
@@ -70,7 +78,7 @@ NOT_ACCEPTED = "The user hasn't accepted the invitation yet. Remove it, and invi
     description="Administrators get all users of the account, followed by those who were invited "
     "but haven't accepted yet (activated is false); other users get only themselves. "
     "With limit or offset, the response is one page; without, an array of all of "
-    "them.",
+    f"them, up to {MOST_AT_ONCE:,}.",
     tags=[PEOPLE],
     parameters=[LIMIT_PARAMETER, OFFSET_PARAMETER],
     responses={
@@ -92,18 +100,19 @@ NOT_ACCEPTED = "The user hasn't accepted the invitation yet. Remove it, and invi
     },
 )
 @api_view(["GET", "HEAD"])
-def users(request: Request) -> Response:
+def users(request: Request) -> HttpResponse:
     actor = actor_of(request)
 
-    def part(start: int, stop: int | None) -> list[Any]:
+    def part(start: int, stop: int) -> list[Any]:
         return [
             UserAndAccountsSerializer(each).data
             for each in representations.part(actor, start, stop)
         ]
 
-    if not {"limit", "offset"} & set(request.query_params):
-        return Response(part(0, None))
-    return Response(page(request, count=representations.count(actor), part=part))
+    count = representations.count(actor)
+    if not is_paged(request):
+        return array(count=count, part=part)
+    return Response(page(request, count=count, part=part))
 
 
 @extend_schema(

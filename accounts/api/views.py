@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import Q
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
@@ -21,6 +22,9 @@ from accounts.api.serializers import (
 from accounts.audit.visibility import events_visible_to
 from accounts.authorization.actor import Actor
 from accounts.models import Membership
+
+MOST_USERS = 100
+"""Of an account's details, which many programs ask for only to learn the account's id."""
 
 
 def actor_of(request: Request) -> Actor:
@@ -46,17 +50,15 @@ def caller(request: Request) -> Membership:
 @extend_schema(
     operation_id="get_account",
     summary="Get my account",
-    description="Details of your current account. Administrators also get all its users; others "
-    "get only themselves.",
+    description="Details of your current account. Administrators also get its users, up to "
+    f"{MOST_USERS}: list_users has all. Others get only themselves.",
     tags=[PEOPLE],
     responses={200: OpenApiResponse(AccountSerializer, "Your account"), 401: UNAUTHENTICATED},
 )
 @api_view(["GET", "HEAD"])
 def my_account(request: Request) -> Response:
     member, actor = caller(request), actor_of(request)
-    present = Membership.objects.present().filter(account_id=member.account_id)
-    members = list(present.select_related("user", "account").order_by("pk"))
-    context = {"member": member, "members": members, "visible": representations.members(actor)}
+    context = {"member": member, "visible": representations.part(actor, 0, MOST_USERS)}
     return Response(AccountSerializer(member.account, context=context).data)
 
 
@@ -89,13 +91,11 @@ def my_user(request: Request) -> Response:
 )
 @api_view(["GET", "HEAD"])
 def sign_ins(request: Request) -> Response:
-    events = (
-        events_visible_to(actor_of(request))
-        .filter(kind__in=[SIGNED_IN, SIGN_IN_REFUSED], subject_type="user")
-        .newest_first()
+    events = events_visible_to(actor_of(request)).narrowed(
+        Q(kind=SIGNED_IN, subject_type="user"), Q(kind=SIGN_IN_REFUSED, subject_type="user")
     )
 
     def part(start: int, stop: int) -> list[dict[str, object]]:
         return [SignInSerializer(event).data for event in events[start:stop]]
 
-    return Response(page(request, count=events.count(), part=part, key="result"))
+    return Response(page(request, count=len(events), part=part, key="result"))

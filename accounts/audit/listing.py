@@ -1,11 +1,10 @@
 """Profile → Audit log: the filter and the rows, shared by the page and the file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django import forms
-from django.core.paginator import Page, Paginator
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
@@ -17,18 +16,17 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from accounts.audit import labels
+from accounts.audit.parts import Events
 from accounts.audit.visibility import events_visible_to
 from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
 from accounts.http.user_agents import browser_with_version
-from accounts.models import AuditEvent, AuditEventQuerySet, Invitation, Membership, User
-from accounts.tenancy.forms import MemberField
-from accounts.text.expressions import in_order
+from accounts.models import AuditEvent, Invitation, Membership, User
+from accounts.people.forms import PersonField
 from accounts.validators import parse_id
+from notifications.bounded_pages import page_of, page_range
 from notifications.time_zones import FIRST_DAY, LAST_DAY, start_of_day
 
 PAGE_SIZES = (25, 50, 100)
-PART = 1_000
-"""Events read at once for the file, so that a slow client keeps no query open."""
 NOT_FOR_PEOPLE = {"user", "family", "user_agent", "mail", "kind_of_notice", "to"}
 """Details that the row shows in words elsewhere, and ids and codes that only programs use."""
 
@@ -54,13 +52,7 @@ class EventField(forms.ChoiceField):
 class AuditFilter(forms.Form):
     """Filters by person, event, days and API token."""
 
-    person = MemberField(
-        label=_("Person"),
-        queryset=Membership.objects.none(),
-        to_field_name="user_id",
-        required=False,
-        empty_label=_("Everyone"),
-    )
+    person = PersonField(label=_("Person"))
     kind = EventField(label=_("Event"), required=False)
     since = DayField(label=_("From"), required=False)
     until = DayField(label=_("To"), required=False)
@@ -75,11 +67,9 @@ class AuditFilter(forms.Form):
         super().__init__(query)
         self.actor = actor
         if actor.membership and actor.is_administrator_of(actor.membership.account_id):
-            self.fields["person"].queryset = (  # type: ignore[attr-defined]  # a MemberField
-                Membership.objects.filter(account=actor.membership.account_id)
-                .select_related("user")
-                .order_by(*in_order("user__name", "user__email"), "pk")
-            )
+            account_id = actor.membership.account_id
+            members = Membership.objects.filter(account=account_id)
+            self.fields["person"].offer(members, account_id=account_id)  # type: ignore[attr-defined]  # a PersonField
         else:
             del self.fields["person"]
         self.fields["kind"].choices = [("", _("All events")), *labels.choices()]  # type: ignore[attr-defined]  # an EventField
@@ -101,13 +91,15 @@ class AuditFilter(forms.Form):
             self.add_error("until", _("Choose an end date on or after the start date."))
         return cleaned
 
-    def events(self) -> AuditEventQuerySet:
+    def events(self) -> Events:
         """The matching events that the reader may see, newest first; none for an invalid form."""
-        visible = events_visible_to(self.actor)
         if not self.is_valid():
-            return visible.none()
-        wanted = [self._condition(name) for name in self.fields if self._is_set(name)]
-        return visible.filter(*wanted).select_related("user").newest_first()
+            return Events.none()
+        found = events_visible_to(self.actor)
+        for name in self.fields:
+            if self._is_set(name):
+                found = found.narrowed(*self._alternatives(name))
+        return found
 
     @property
     def is_narrow(self) -> bool:
@@ -116,22 +108,23 @@ class AuditFilter(forms.Form):
     def _is_set(self, name: str) -> bool:
         return bool(self.data.get(name) if self.errors else self.cleaned_data[name])
 
-    def _condition(self, name: str) -> Q:
+    def _alternatives(self, name: str) -> list[Q]:
+        """The conditions of a filter, of which one is enough."""
         value = self.cleaned_data[name]
         match name:
             case "person":
-                return (
-                    Q(user=value.user_id)
-                    | Q(subject_type="user", subject_id=value.user_id)
-                    | Q(subject_type="membership", subject_id=value.pk)
-                )
+                return [
+                    Q(user=value.user_id),
+                    Q(subject_type="user", subject_id=value.user_id),
+                    Q(subject_type="membership", subject_id=value.pk),
+                ]
             case "since":
-                return Q(at__gte=_midnight(value))
+                return [Q(at__gte=_midnight(value))]
             case "until":
-                return Q(at__lt=_midnight(value + timedelta(days=1)))
+                return [Q(at__lt=_midnight(value + timedelta(days=1)))]
             case "token":
-                return Q(through_token=value) | Q(subject_type="apitoken", subject_id=value)
-        return Q(kind__in=labels.stored_codes(value))
+                return [Q(through_token=value), Q(subject_type="apitoken", subject_id=value)]
+        return [Q(kind=code) for code in labels.stored_codes(value)]
 
 
 class Row(NamedTuple):
@@ -141,9 +134,9 @@ class Row(NamedTuple):
     name: str
     who: str
     email: str
-    entry_point: str
     address: str
     about: str
+    entry_point: str
     token_id: int | None
     """The API token that is the subject."""
     facts: list[tuple[str, str]]
@@ -155,14 +148,14 @@ def listing(query: QueryDict, *, actor: Actor) -> dict[str, Any]:
     """The context of the page, in the same number of queries for any number of events."""
     form = AuditFilter(query, actor=actor)
     size = _page_size(query)
-    page: Page[AuditEvent] = Paginator(form.events(), size).get_page(query.get("page"))
+    page = page_of(form.events(), query, size=size)
     is_administrator = "person" in form.fields
     return {
         "form": form,
         "rows": rows(page.object_list),
         "present": _present(page.object_list, actor) if is_administrator else _Present(),
         "page": page,
-        "page_range": list(page.paginator.get_elided_page_range(page.number)),
+        "page_range": page_range(page),
         "page_sizes": PAGE_SIZES,
         "page_size": size,
         "is_narrow": form.is_narrow,
@@ -198,22 +191,13 @@ def rows(events: Iterable[AuditEvent]) -> list[Row]:
     return [_row(event, names) for event in known]
 
 
-def in_parts(events: AuditEventQuerySet) -> Iterator[list[AuditEvent]]:
-    """The events, which must be newest first, in lists that are queried one by one."""
-    part = list(events[:PART])
-    while part:
-        yield part
-        last = part[-1]
-        part = list(events.filter(Q(at__lt=last.at) | Q(at=last.at, pk__lt=last.pk))[:PART])
-
-
 class _Names(NamedTuple):
     users: dict[int, str]
     members: dict[int, str]
     invitations: dict[int, str]
 
 
-def _names(events: list[AuditEvent]) -> _Names:
+def _names(events: Sequence[AuditEvent]) -> _Names:
     """The names of all subjects of these events."""
 
     def ids(subject_type: str) -> set[int | None]:
@@ -230,20 +214,42 @@ def _names(events: list[AuditEvent]) -> _Names:
     )
 
 
-def _row(event: AuditEvent, names: _Names) -> Row:
+class Description(NamedTuple):
+    """What an event was about, in words: what the page and the file both say."""
+
+    name: str
+    who: str
+    email: str
+    address: str
+    about: str
+
+
+def descriptions(events: Sequence[AuditEvent]) -> Iterator[Description]:
+    """The descriptions of these events, in three queries for all of them."""
+    names = _names(events)
+    return (_description(event, names) for event in events)
+
+
+def _description(event: AuditEvent, names: _Names) -> Description:
     is_operator = event.through in OPERATOR_ENTRY_POINTS
     user = None if is_operator else event.user
     who = user.get_full_name() if user else ""
     if is_operator and event.through != "system":
         who = _t("An operator of the portal")  # who and where they are is for operators
-    return Row(
-        event=event,
+    return Description(
         name=labels.event_name(event.kind),
         who=who,
         email=user.email if user else "",
-        entry_point=labels.entry_point_name(event.through),
         address="" if is_operator else (event.address or ""),
         about=_about(event, names),
+    )
+
+
+def _row(event: AuditEvent, names: _Names) -> Row:
+    return Row(
+        event=event,
+        **_description(event, names)._asdict(),
+        entry_point=labels.entry_point_name(event.through),
         token_id=event.subject_id if event.subject_type == "apitoken" else None,
         facts=[
             (labels.detail_name(key), _fact(event.kind, key, value, names))

@@ -1,5 +1,6 @@
 """Retention: prunes old events, the only way in which events are deleted."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
@@ -21,7 +22,13 @@ PART = 5_000
 PRUNED = "audit.pruned"
 
 
-def prune(*, before: datetime, by: Actor, at: datetime) -> int:
+Report = Callable[[int, int], None]
+"""Is told how many events a part has deleted, and of how many in all."""
+
+
+def prune(
+    *, before: datetime, by: Actor, at: datetime, report: Report = lambda _part, _total: None
+) -> int:
     """Delete the events older than `before`; returns how many. Idempotent.
 
     Deletes in parts, each in a transaction. The first writes the event that records how many there
@@ -35,19 +42,23 @@ def prune(*, before: datetime, by: Actor, at: datetime) -> int:
             code="too_recent",
             params={"days": SHORTEST_KEPT.days},
         )
-    pruned = _first_part(before, by=by, at=at)
-    while part := _part(before):
+    total, part = _first_part(before, by=by, at=at)
+    pruned = 0
+    while part:
         pruned += part
+        report(part, total)
+        part = _part(before)
     return pruned
 
 
 @transaction.atomic
-def _first_part(before: datetime, *, by: Actor, at: datetime) -> int:
+def _first_part(before: datetime, *, by: Actor, at: datetime) -> tuple[int, int]:
+    """How many there are in all, and how many of them are gone now."""
     count = _old(before).count()
     if not count:
-        return 0
+        return 0, 0
     audit.record(PRUNED, by=by, at=at, before=before.isoformat(), count=count)
-    return _part(before)
+    return count, _part(before)
 
 
 @transaction.atomic

@@ -2,11 +2,12 @@
 
 from django.db.models import Exists, OuterRef, Q
 
+from accounts.audit.parts import Events
 from accounts.authorization.actor import Actor
-from accounts.models import AuditEvent, AuditEventQuerySet, Membership, MembershipQuerySet
+from accounts.models import Membership, MembershipQuerySet
 
 
-def events_visible_to(actor: Actor) -> AuditEventQuerySet:
+def events_visible_to(actor: Actor) -> Events:
     """The events that the actor may see.
 
     Administrators see all events of the account, and those of its people outside of any account
@@ -15,26 +16,27 @@ def events_visible_to(actor: Actor) -> AuditEventQuerySet:
     """
     member = actor.membership
     if member is None:
-        return AuditEvent.objects.none()
+        return Events.none()
     if actor.is_administrator_of(member.account_id):
-        return AuditEvent.objects.filter(
-            Q(account=member.account_id)
-            | Q(
-                Exists(_people_of(member.account_id)),
-                account__isnull=True,
-                subject_type="user",
-                subject_id__in=list(
-                    Membership.objects.filter(account=member.account_id).values_list(
-                        "user_id", flat=True
-                    )
-                ),
-            )
-        )
-    return AuditEvent.objects.filter(
-        Q(account=member.account_id) | Q(account__isnull=True),
-        Q(user=member.user_id)
-        | Q(subject_type="user", subject_id=member.user_id)
-        | Q(subject_type="membership", subject_id=member.pk),
+        return Events([Q(account=member.account_id), _about_people_of(member.account_id)])
+    return Events(
+        [
+            Q(user=member.user_id),
+            Q(subject_type="user", subject_id=member.user_id),
+            Q(subject_type="membership", subject_id=member.pk),
+        ],
+        [Q(account=member.account_id) | Q(account__isnull=True)],
+    )
+
+
+def _about_people_of(account_id: int) -> Q:
+    """Events outside of any account about people who belonged to this one when they happened."""
+    members = Membership.objects.filter(account=account_id)
+    return Q(
+        Exists(_people_of(account_id)),
+        account__isnull=True,
+        subject_type="user",
+        subject_id__in=members.values("user_id"),
     )
 
 

@@ -1,5 +1,6 @@
 """Hooks that `apitokens` registers, so that `accounts` can count tokens without importing it."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from accounts.roles import Role
@@ -13,6 +14,19 @@ def role_of(token_id: int, at: datetime) -> Role | None:
 
 
 @Hook
-def counts(account_id: int, at: datetime) -> dict[int, int]:
-    """The number of active tokens in an account, by the membership that issued them."""
+def counts(account_id: int, at: datetime, members: Collection[int] | None = None) -> dict[int, int]:
+    """The number of active tokens in an account, by the membership that issued them: of all
+    members, or of these."""
+    raise NotImplementedError
+
+
+@Hook
+def number(account_id: int, at: datetime) -> int:
+    """The number of active tokens in an account."""
+    raise NotImplementedError
+
+
+@Hook
+def issuers_among(members: Collection[int], at: datetime) -> set[int]:
+    """Those of these memberships that have issued active tokens."""
     raise NotImplementedError

@@ -14,9 +14,11 @@ from accounts.text.fields import WrittenField
 from accounts.validators import validate_name
 
 TOKEN_LIMIT_DEFAULT = 50
+TOKEN_LIMIT_HIGHEST = 100_000
+"""What the portal is tested for: docs/operations/limits.md."""
 
-
-TOKEN_LIMIT_HIGHEST = 10_000
+_HIGHEST_OF_FORMER_COLUMN = 10_000
+"""What releases before 0.2.0 accept, and their column can hold."""
 
 
 class Account(models.Model):
@@ -26,8 +28,13 @@ class Account(models.Model):
     token_limit = models.PositiveSmallIntegerField(
         _("token limit"),
         default=TOKEN_LIMIT_DEFAULT,
-        validators=[MinValueValidator(0), MaxValueValidator(TOKEN_LIMIT_HIGHEST)],
+        validators=[MinValueValidator(0), MaxValueValidator(_HIGHEST_OF_FORMER_COLUMN)],
         help_text=_("Maximum number of active API tokens in the account."),
+    )
+    # Set for limits that the column above cannot hold, which then is at its highest. Processes of
+    # the release before know that one alone: what they set lower holds.
+    raised_token_limit = models.IntegerField(
+        null=True, blank=True, editable=False, validators=[MaxValueValidator(TOKEN_LIMIT_HIGHEST)]
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     closed_at = models.DateTimeField(
@@ -45,6 +52,18 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def most_tokens(self) -> int:
+        """How many active API tokens the account may have."""
+        if self.raised_token_limit is None or self.token_limit < _HIGHEST_OF_FORMER_COLUMN:
+            return self.token_limit
+        return self.raised_token_limit
+
+    @most_tokens.setter
+    def most_tokens(self, limit: int) -> None:
+        self.token_limit = min(limit, _HIGHEST_OF_FORMER_COLUMN)
+        self.raised_token_limit = limit if limit > _HIGHEST_OF_FORMER_COLUMN else None
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
@@ -87,6 +106,14 @@ class Membership(models.Model):
             models.CheckConstraint(
                 condition=Q(tokens_suspended_at__isnull=True) | Q(sso_at__isnull=False),
                 name="membership_suspended_after_sso",
+            ),
+        ]
+        indexes = [
+            # Which tokens are suspended is asked by every list of them; these are few.
+            models.Index(
+                fields=["account"],
+                condition=Q(tokens_suspended_at__isnull=False),
+                name="membership_suspended",
             ),
         ]
 

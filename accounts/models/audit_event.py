@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models.account import Account
@@ -66,6 +67,19 @@ class AuditEvent(models.Model):
             models.Index(fields=["account", "-at"], name="audit_by_account"),
             models.Index(fields=["user", "-at"], name="audit_by_user"),
             models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
+            # The operators' filter asks for a kind alone: the same index, by its first column.
+            models.Index(fields=["kind", "account", "-at"], name="audit_by_kind"),
+            models.Index(
+                fields=["through_token", "-at"],
+                condition=Q(through_token__isnull=False),
+                name="audit_by_through_token",
+            ),
+            # Sign-ins, which belong to no account: for the Administrators of each of the person's.
+            models.Index(
+                fields=["subject_id", "-at"],
+                condition=Q(account__isnull=True, subject_type="user"),
+                name="audit_outside_accounts",
+            ),
         ]
 
     def __str__(self) -> str:

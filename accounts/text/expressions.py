@@ -44,8 +44,14 @@ class Contains(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
             return sql, (*text_values, *word_values)
         text_sql, text_times = _folded(text, connection)
         words_sql, word_times = _folded(f"{words}::text", connection)
-        sql = f"strpos({text_sql}, {words_sql}) > 0"
+        # As a pattern, and not by strpos: the index of `add_search_index` finds it.
+        sql = f"{text_sql} LIKE '%%' || {_escaped(words_sql)} || '%%'"
         return sql, (*(*text_values,) * text_times, *(*word_values,) * word_times)
+
+
+def folded_column(column: str, connection: BaseDatabaseWrapper) -> str:
+    """What a search compares of a column, as PostgreSQL is told it: what its index is made of."""
+    return _folded(column, connection)[0]
 
 
 class SortKey(Func):
@@ -95,6 +101,13 @@ def _folded(text: str, connection: Any, letters: Sequence[Letter] = ()) -> tuple
         f'THEN upper(({in_ascii}) COLLATE "C") '
         f'ELSE (upper({plain}{_collation(connection)})) COLLATE "C" END)'
     ), 4
+
+
+def _escaped(pattern: str) -> str:
+    """The pattern without wildcards of LIKE. (After folding, which makes `%` of a wide one.)"""
+    for sign in ("\\", "%%", "_"):
+        pattern = f"replace({pattern}, '{sign}', '\\{sign}')"
+    return pattern
 
 
 def _replaced(text: str, replacements: Sequence[Letter]) -> str:

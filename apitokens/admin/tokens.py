@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -21,9 +21,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.admin.accounts import AccountAdmin
 from accounts.admin.filters import AccountFilter, ListAdmin, is_id, is_text
+from accounts.admin.long_lists import accounts_named, fits, users_named
 from accounts.admin.mixins import links, moment
-from accounts.models import Account
+from accounts.models import Account, Membership
 from accounts.tenancy.decorators import operator_of
+from accounts.text.searches import ids_or_query
 from apitokens.filters import id_in
 from apitokens.lookup.forms import LookUpForm
 from apitokens.lookup.notifications import tell
@@ -115,12 +117,15 @@ class APITokenAdmin(ListAdmin):
     def get_queryset(self, request: HttpRequest) -> APITokenQuerySet:
         return APIToken.objects.for_display().select_related("account").order_by(*self.ordering)
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[APIToken], search_term: str
-    ) -> tuple[QuerySet[APIToken], bool]:
-        found, may_repeat = super().get_search_results(request, queryset, search_term)
-        token_id = id_in(search_term)
-        return (found if token_id is None else found | queryset.filter(pk=token_id)), may_repeat
+    def matches(self, word: str) -> Q:
+        token_id = id_in(word)
+        own = (
+            Q(name__icontains=word)
+            if token_id is None
+            else Q(name__icontains=word) | Q(pk=token_id)
+        )
+        issuers = Membership.objects.filter(user__in=ids_or_query(users_named(word)))
+        return fits(own, [("issuer", issuers), ("account", accounts_named(word))])
 
     @admin.display(description=_("token name"), ordering="name")
     def short_name(self, token: APIToken) -> str:

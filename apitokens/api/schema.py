@@ -7,16 +7,19 @@ from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
     OpenApiResponse,
+    PolymorphicProxySerializer,
     extend_schema,
     extend_schema_view,
 )
 
+from accounts.api.pagination import LIMIT_PARAMETER, MOST_AT_ONCE, OFFSET_PARAMETER
 from accounts.api.schema import ACCOUNT_ID, UNAUTHENTICATED, or_empty, refusal
 from apitokens.api.serializers import (
     EditedTokenSerializer,
     IssuedSerializer,
     NewTokenSerializer,
     RotationSerializer,
+    TokenPageSerializer,
     TokenSerializer,
 )
 from apitokens.keys import Separator
@@ -44,6 +47,7 @@ _TOKEN: dict[str, Any] = {
     "rotated": None,
     "old_secret": None,
 }
+_PAGE = {"count": 1, "next": None, "previous": None, "results": [_TOKEN]}
 _ROTATED: dict[str, Any] = {
     **_TOKEN,
     "last_usage": "2026-11-23T10:05:00.000000Z",
@@ -104,18 +108,30 @@ _FILTERS = [
 
 
 def _list(version: _Version) -> Any:
-    tokens = OpenApiExample("Tokens", _TOKEN, response_only=True)
     return extend_schema(
         operation_id=f"list_api_tokens{version.suffix}",
         summary="List API tokens",
         description=(
             "Administrators get all API tokens of the account; other users get only the "
-            "ones they issued."
+            "ones they issued. With limit or offset, the response is one page; without, an array "
+            f"of all of them, up to {MOST_AT_ONCE:,}."
         ),
         tags=[version.tag],
-        parameters=_FILTERS,
+        parameters=[*_FILTERS, LIMIT_PARAMETER, OFFSET_PARAMETER],
         responses={
-            200: OpenApiResponse(TokenSerializer(many=True), "The tokens, oldest first", [tokens]),
+            200: OpenApiResponse(
+                PolymorphicProxySerializer(
+                    "TokenList",
+                    [TokenSerializer(many=True), TokenPageSerializer],
+                    resource_type_field_name=None,
+                    many=False,
+                ),
+                "The tokens, oldest first",
+                [
+                    OpenApiExample("Without limit and offset", [_TOKEN], response_only=True),
+                    OpenApiExample("With limit or offset", _PAGE, response_only=True),
+                ],
+            ),
             400: refusal(
                 "Invalid filter",
                 message="The request is not valid: see errors.",

@@ -89,6 +89,16 @@ class TokenSerializer(serializers.Serializer[APIToken]):
         return _wire_time(token.last_used_at) if token.last_used_at else ""
 
 
+class TokenPageSerializer(serializers.Serializer[Any]):
+    """A part of a list of tokens. `next` and `previous` are paths, or null at the ends; `count`
+    goes no further than 10,000."""
+
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = TokenSerializer(many=True)
+
+
 class IssuedSerializer(TokenSerializer):
     """A new API token. `token` is shown only this once: it is not stored."""
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
+from django.http import HttpResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from rest_framework import exceptions, status
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.errors import NotFound, as_errors
+from accounts.api.pagination import MOST_AT_ONCE, Part, array, is_paged, page
 from accounts.api.views import actor_of, caller
 from accounts.authorization.actor import Actor
 from apitokens.api import schema as described
@@ -25,9 +27,10 @@ from apitokens.api.serializers import (
 )
 from apitokens.filters import APIFilter
 from apitokens.keys import Key, Separator
-from apitokens.models import APIToken
+from apitokens.models import APIToken, APITokenQuerySet
 from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as token_services
+from notifications.bounded_pages import MOST_COUNTED
 
 
 class AccountView(APIView):
@@ -51,13 +54,17 @@ class AccountView(APIView):
 
 @described.TOKENS_V1
 class Tokens(AccountView):
-    def get(self, request: Request, client_id: int) -> Response:
+    def get(self, request: Request, client_id: int) -> HttpResponse:
         at = timezone.now()
         found = APIFilter(request.query_params, actor=actor_of(request), at=at)
         if not found.is_valid():
             raise ValidationError(found.errors.as_data())
-        tokens = found.qs.for_display()
-        return Response(TokenSerializer(tokens, many=True, context={"at": at}).data)
+        if is_paged(request):
+            count = found.qs.order_by()[: MOST_COUNTED + 1].count()
+            return Response(page(request, count=count, part=_reader(found.qs, at)))
+        # Which tokens they are is decided once, by an index alone; their rows are read in parts.
+        ids = list(found.qs.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        return array(count=len(ids), part=_reader(ids, at))
 
     @sensitive_variables()
     def post(self, request: Request, client_id: int) -> Response:
@@ -126,6 +133,21 @@ class RotateV2(Rotate):
 @described.OLD_SECRET_V2
 class OldSecretV2(OldSecret):
     separator: ClassVar[Separator] = "_"
+
+
+def _reader(found: APITokenQuerySet | list[int], at: datetime) -> Part:
+    """Reads the tokens of a part by ids: asked for in order and whole, with everybody whom they
+    name, the database would rather read all users of the portal."""
+
+    def read(start: int, stop: int) -> list[Any]:
+        part = found[start:stop]
+        ids = part if isinstance(part, list) else list(part.values_list("pk", flat=True))
+        rows = APIToken.objects.for_display().in_bulk(ids)
+        tokens = [rows[each] for each in ids if each in rows]
+        data: list[Any] = TokenSerializer(tokens, many=True, context={"at": at}).data
+        return data
+
+    return read
 
 
 def _find(token_id: int, actor: Actor) -> APIToken:

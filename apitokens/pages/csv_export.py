@@ -1,10 +1,14 @@
 """Streams the list of tokens as a file for spreadsheets (CSV). It has no secrets or digests."""
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
+from accounts.models import Membership, User
+from accounts.roles import Role
 from accounts.text.csv_lines import csv_lines
-from apitokens.models import APIToken, APITokenQuerySet
+from apitokens.models import APIToken, APITokenQuerySet, status_at
 
 COLUMNS = [
     *("id", "name", "description", "status", "role", "issued_by", "issued_by_email"),
@@ -13,42 +17,66 @@ COLUMNS = [
 ]
 """Stable names, whatever the reader's language: programs read them too."""
 
-PART = 1_000
+FIELDS = [
+    *("pk", "issuer", "deleted_by", "name", "description", "role", "created_at", "expires_at"),
+    *("last_used_at", "last_used_address", "deleted_at"),
+]
+ROLES = {role.value: role.label for role in Role}
+
+PART = 2_000
 """Tokens read at once, so that a slow client keeps no query open."""
 
 
+class _Issuer(NamedTuple):
+    name: str
+    email: str
+    sso_at: datetime | None
+    suspended_at: datetime | None
+
+
 def lines(tokens: APITokenQuerySet, *, at: datetime) -> Iterator[str]:
-    """The file, line by line, in the order of the list. Which tokens are in it is decided now; what
-    it says of them is read while it is sent."""
-    ids = list(tokens.values_list("pk", flat=True))
-    return csv_lines(COLUMNS, (_cells(token, at) for token in _in_order(ids)))
+    """The file, some lines at a time, in the order of the list. Which tokens are in it is decided
+    when the first of them is sent; what it says of them is read while it is sent."""
+    return csv_lines(COLUMNS, _rows(tokens, at))
 
 
-def _in_order(ids: list[int]) -> Iterator[APIToken]:
+def _rows(tokens: APITokenQuerySet, at: datetime) -> Iterator[list[object]]:
+    ids = array("q", tokens.values_list("pk", flat=True))
     for start in range(0, len(ids), PART):
-        part = ids[start : start + PART]
-        found = APIToken.objects.for_display().in_bulk(part)
-        yield from (found[each] for each in part if each in found)
+        yield from _part(list(ids[start : start + PART]), at)
 
 
-def _cells(token: APIToken, at: datetime) -> list[object]:
+def _part(ids: list[int], at: datetime) -> Iterator[list[object]]:
+    """The rows of these tokens. As plain values: objects of four tables for each line take ten
+    times as long as writing it."""
+    found = {row[0]: row for row in APIToken.objects.filter(pk__in=ids).values_list(*FIELDS)}
+    members = Membership.objects.filter(pk__in={row[1] for row in found.values()})
+    names = ("user__name", "user__email", "sso_at", "tokens_suspended_at")
+    issuers = {row[0]: _Issuer(*row[1:]) for row in members.values_list("pk", *names)}
+    deleters = {row[2] for row in found.values()} - {None}
+    emails = dict(User.objects.filter(pk__in=deleters).values_list("pk", "email"))
+    for token_id in ids:
+        if token_id in found:
+            yield _cells(found[token_id], issuers, emails, at)
+
+
+def _cells(
+    row: Sequence[Any], issuers: dict[int, _Issuer], emails: dict[int, str], at: datetime
+) -> list[object]:
+    pk, issuer_id, deleted_by, name, description, role, created, expires, used, address, deleted = (
+        row
+    )
+    issuer = issuers[issuer_id]
+    status = status_at(
+        at, deleted_at=deleted, expires_at=expires, is_suspended=issuer.suspended_at is not None
+    )
     return [
-        token.pk,
-        token.name,
-        token.description,
-        token.status(at).value,
-        token.held_role.label,
-        token.issuer.user.name,
-        token.issuer.user.email,
-        "yes" if token.issuer.uses_sso else "no",
-        _instant(token.created_at),
-        _instant(token.expires_at),
-        _instant(token.last_used_at),
-        token.last_used_address,
-        _instant(token.deleted_at),
-        token.deleted_by.email if token.deleted_by else None,
+        *(pk, name, description, status.value, ROLES[role], issuer.name, issuer.email),
+        "yes" if issuer.sso_at else "no",
+        *(_instant(created), _instant(expires), _instant(used), address, _instant(deleted)),
+        emails.get(deleted_by),
     ]
 
 
 def _instant(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else None

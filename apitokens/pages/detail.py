@@ -1,10 +1,10 @@
 """The token detail page: the token's facts, its use, and its events."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +15,7 @@ from apitokens.models import APIToken, TokenAddress
 from apitokens.pages.chart import chart
 from apitokens.pages.listing import row
 from apitokens.pages.samples import copies
+from notifications.bounded_pages import QuerySetRows, page_of, page_range
 from sso.inactivity.services import policy_of
 
 EVENTS_ON_PAGE = 10
@@ -51,13 +52,14 @@ class Entry(NamedTuple):
     is_operator: bool
 
 
-def token_detail(token: APIToken, *, at: datetime, page: str | None) -> dict[str, Any]:
+def token_detail(token: APIToken, *, at: datetime, query: Mapping[str, str]) -> dict[str, Any]:
     """The context of the page; it costs the same number of queries however much there is to tell.
 
     The token must be one that the reader may see.
     """
     addresses = list(TokenAddress.objects.filter(token=token).order_by("-last_seen_at", "-pk"))
-    events = Paginator(events_of(token), EVENTS_ON_PAGE).get_page(page)
+    told = events_of(token)
+    events = page_of(QuerySetRows(told, among=told), query, size=EVENTS_ON_PAGE)
     return {
         "token": token,
         "row": row(token, at=at),
@@ -71,16 +73,15 @@ def token_detail(token: APIToken, *, at: datetime, page: str | None) -> dict[str
         "more_addresses": addresses[ADDRESSES_AT_FIRST:],
         "entries": [_entry(event) for event in events],
         "page": events,
-        "page_range": list(events.paginator.get_elided_page_range(events.number)),
+        "page_range": page_range(events),
     }
 
 
 def events_of(token: APIToken) -> QuerySet[AuditEvent]:
-    """Events of the token, the latest first."""
+    """Events of the token, the latest first. All are of its account: saying so would have the
+    database read all of the account's events as well."""
     return (
-        AuditEvent.objects.filter(
-            subject_type="apitoken", subject_id=token.pk, account_id=token.account_id
-        )
+        AuditEvent.objects.filter(subject_type="apitoken", subject_id=token.pk)
         .select_related("user")
         .order_by("-at", "-pk")
     )

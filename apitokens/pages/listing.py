@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
@@ -12,10 +12,11 @@ from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from apitokens.expiry.time_left import time_left
 from apitokens.filters import NEWEST_FIRST, PageFilter, issuers_visible_to
-from apitokens.models import APIToken, APITokenQuerySet, Status
+from apitokens.models import APIToken, Status
 from apitokens.pages.relative_times import time_ago
 from apitokens.preferences import services as preferences
 from apitokens.tokens import services as token_services
+from notifications.bounded_pages import MOST_COUNTED, QuerySetRows, page_of, page_range
 from sso.inactivity.services import policy_of
 
 PAGE_SIZES = (10, 25, 50, 100)
@@ -51,15 +52,14 @@ class Chip(NamedTuple):
     without: str
 
 
-class TokenPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
+class TokenRows(QuerySetRows[APIToken]):
     """Finds a page by ids alone, and reads its rows then: sorting a hundred thousand whole rows to
     show the last of them would take several times as long."""
 
-    def _get_page(
-        self, found: APITokenQuerySet, number: int, paginator: "TokenPaginator"
-    ) -> "Page[APIToken]":
-        rows = APIToken.objects.filter(pk__in=found.values("pk")).for_display()
-        return Page(rows.order_by(*found.query.order_by), number, paginator)
+    def read(self, part: QuerySet[APIToken]) -> list[APIToken]:
+        ids = list(part.values_list("pk", flat=True))
+        found = APIToken.objects.for_display().in_bulk(ids)
+        return [found[each] for each in ids if each in found]
 
 
 class Row(NamedTuple):
@@ -84,10 +84,10 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
     is_valid = filterset.is_valid()
     tokens = filterset.qs if is_valid else APIToken.objects.none()
     size = _page_size(query)
-    page: Page[APIToken] = TokenPaginator(tokens, size).get_page(query.get("page"))
+    visible = APIToken.objects.visible_to(actor)
+    page = page_of(TokenRows(tokens, among=visible), query, size=size)
     sort = filterset.form.cleaned_data.get("sort") or NEWEST_FIRST
     chosen = preferences.preferences_of(actor.user.pk if actor.user else 0)
-    visible = APIToken.objects.visible_to(actor)
     chips = _chips(filterset, query) if is_valid else []
     is_filtered = not is_valid or bool(chips) or any(query.get(name) for name in ("q", "ids"))
     rows = [row(token, at=at) for token in page]
@@ -95,7 +95,7 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
         "rows": rows,
         "can_select": any(each.may_delete for each in rows),
         "page": page,
-        "page_range": list(page.paginator.get_elided_page_range(page.number)),
+        "page_range": page_range(page),
         "filterset": filterset,
         "is_filtered": is_filtered,
         "is_from_notice": bool(filterset.form.cleaned_data.get("ids")),
@@ -110,7 +110,7 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
         "usage": token_services.usage(account, at=at),
         "rule": (rule := policy_of(account.pk)),
         "has_sso": bool(rule.provider) or _has_sso_issuers(actor),
-        "suspended": 0 if is_filtered else visible.suspended(at).count(),
+        "suspended": 0 if is_filtered else visible.suspended(at)[:MOST_COUNTED].count(),
         "has_tokens": bool(page.object_list) or visible.exists(),
         "is_administrator": actor.role is Role.ADMINISTRATORS,
         "person": _person(filterset),
@@ -176,7 +176,7 @@ def _chips(filterset: PageFilter, query: QueryDict) -> list[Chip]:
 
 def _without(name: str, query: QueryDict) -> str:
     rest = query.copy()
-    for each in (name, "page", "next"):
+    for each in (name, "page", "after", "before", "next"):
         rest.pop(each, None)
     return f"?{rest.urlencode()}" if rest else ""
 

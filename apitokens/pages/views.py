@@ -1,5 +1,6 @@
 """The pages of API tokens: list, one token and delete."""
 
+from datetime import datetime
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
@@ -9,6 +10,8 @@ from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect, Qu
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_aware
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
@@ -28,6 +31,9 @@ from apitokens.pages.listing import listing, row, sent_query
 from apitokens.pages.view_form import ViewForm
 from apitokens.preferences import services as preferences
 from apitokens.tokens import services as token_services
+
+MOST_SHOWN = 50
+"""Tokens that the question names before all of a person's are deleted."""
 
 
 @require_safe
@@ -70,7 +76,7 @@ def token(request: MemberRequest, pk: int) -> HttpResponse:
     """One API token: what it is, how it is used, and what happened to it."""
     visible = APIToken.objects.visible_to(request.actor).for_display()
     found = get_object_or_404(visible, pk=pk)
-    context = token_detail(found, at=timezone.now(), page=request.GET.get("page"))
+    context = token_detail(found, at=timezone.now(), query=request.GET)
     return render(request, "apitokens/token.html", context)
 
 
@@ -114,17 +120,27 @@ def _delete_all(request: MemberRequest, issuer: Membership) -> HttpResponse:
     at = timezone.now()
     if request.method == "POST":
         count = token_services.delete_all_of(
-            issuer=issuer, only=_shown(request), by=request.actor, at=at
+            issuer=issuer,
+            only=_shown(request),
+            created_until=_asked_at(request),
+            by=request.actor,
+            at=at,
         )
         messages.success(request, _deleted(issuer, count))
         return HttpResponseRedirect(back)
-    found = APIToken.objects.active(at).filter(issuer=issuer).for_display()
-    tokens = found.order_by(F("last_used_at").desc(nulls_last=True), "pk")
+    found = APIToken.objects.active(at).filter(issuer=issuer)
+    latest_used = found.order_by(F("last_used_at").desc(nulls_last=True), "pk")
+    tokens = list(latest_used.for_display()[:MOST_SHOWN])
+    count = found.count()
     context = _listing(request, QueryDict(f"issued_by={issuer.user_id}")) | {
         "who": issuer,
         "tokens": tokens,
+        "count": count,
+        "left_over": count - len(tokens),
         "next": back,
-        "shown": ",".join(str(token.pk) for token in tokens),
+        # Ids say most exactly which are meant; the moment says it of as many as there are.
+        "shown": ",".join(str(token.pk) for token in tokens) if count == len(tokens) else "",
+        "asked_at": at.isoformat() if count > len(tokens) else "",
     }
     return render(request, "apitokens/delete_all.html", context)
 
@@ -135,6 +151,15 @@ def _shown(request: MemberRequest) -> set[int] | None:
         return None
     ids = map(parse_id, request.POST["shown"].split(","))
     return {token_id for token_id in ids if token_id is not None}
+
+
+def _asked_at(request: MemberRequest) -> datetime | None:
+    """When the question was asked, if it was about more tokens than it has named."""
+    try:
+        asked = parse_datetime(request.POST.get("asked_at", ""))
+    except ValueError:
+        return None
+    return asked if asked is not None and is_aware(asked) else None
 
 
 def _deleted(issuer: Membership, count: int) -> str:

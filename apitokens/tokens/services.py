@@ -151,10 +151,16 @@ def delete_selected(
 
 @transaction.atomic
 def delete_all_of(
-    *, issuer: Membership, only: Collection[int] | None = None, by: Actor, at: datetime
+    *,
+    issuer: Membership,
+    only: Collection[int] | None = None,
+    created_until: datetime | None = None,
+    by: Actor,
+    at: datetime,
 ) -> int:
     """Delete all active tokens that the member issued, all or none. Returns how many they were.
-    With `only`, those of them with these ids: the ones that somebody was shown.
+    With `only`, those of them with these ids, and with `created_until` those that were there then:
+    the ones that somebody was shown.
 
     A token that is issued at the same moment either goes with the others or comes after this is
     done. The issuer gets one notice. Raises `PermissionDenied` for everybody but
@@ -168,6 +174,8 @@ def delete_all_of(
     active = APIToken.objects.active(at).filter(issuer=issuer).select_related("issuer__user")
     if only is not None:
         active = active.filter(pk__in=only)
+    if created_until is not None:
+        active = active.filter(created_at__lte=created_until)
     deleted = _delete_together(active, are_all=True, by=by, at=at)
     if deleted:
         audit.record(
@@ -202,7 +210,14 @@ def forget_digests(*, by: Actor, at: datetime) -> int:
 
 def usage(account: Account, *, at: datetime) -> Usage:
     """Count the account's active tokens beside its limit."""
-    return Usage(APIToken.objects.active(at).filter(account=account).count(), account.token_limit)
+    return Usage(number(account.pk, at=at), account.most_tokens)
+
+
+def number(account_id: int, *, at: datetime) -> int:
+    """Count the active tokens of an account: those that are not deleted, without those of them that
+    have expired. Either is an index alone; neither reads a token."""
+    tokens = APIToken.objects.filter(account=account_id)
+    return tokens.undeleted().count() - tokens.expired(at).count()
 
 
 @sensitive_variables("key")
@@ -222,7 +237,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
                 "longer need, then try again."
             ),
             code="limit_reached",
-            params={"limit": account.token_limit},
+            params={"limit": account.most_tokens},
         )
     while APIToken.objects.filter(pk=token.pk).exists():
         token.pk = draw_id()

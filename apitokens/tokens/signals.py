@@ -1,10 +1,11 @@
 """Signal receivers and hooks: what `accounts` has to know of the tokens that a member issued."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
@@ -14,6 +15,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from accounts.signals import member_leaving, member_role_changing
 from apitokens.models import APIToken
+from apitokens.tokens import services as token_services
 from apitokens.tokens.services import delete_all_of
 
 
@@ -56,7 +58,24 @@ def role_of(token_id: int, at: datetime) -> Role | None:
 
 
 @token_hooks.counts.register
-def counts(account_id: int, at: datetime) -> dict[int, int]:
+def counts(account_id: int, at: datetime, members: Collection[int] | None = None) -> dict[int, int]:
     """Count the active tokens of the account by issuer; members without any are left out."""
-    tokens = APIToken.objects.active(at).filter(account_id=account_id).order_by()
-    return dict(tokens.values_list("issuer").annotate(count=Count("pk")))
+    active = APIToken.objects.active(at).filter(account_id=account_id)
+    if members is not None:
+        active = active.filter(issuer__in=members)
+    counted = active.order_by().values("issuer").annotate(number=Count("pk"))
+    return dict(counted.values_list("issuer", "number"))
+
+
+@token_hooks.number.register
+def number(account_id: int, at: datetime) -> int:
+    """Count the active tokens of the account."""
+    return token_services.number(account_id, at=at)
+
+
+@token_hooks.issuers_among.register
+def issuers_among(members: Collection[int], at: datetime) -> set[int]:
+    """Those of these members who have issued active tokens."""
+    active = APIToken.objects.active(at).filter(issuer=OuterRef("pk"))
+    found = Membership.objects.filter(Exists(active), pk__in=members)
+    return set(found.values_list("pk", flat=True))

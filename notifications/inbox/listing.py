@@ -1,10 +1,11 @@
 """The entries of the inbox, by pages."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from django.core.paginator import Page, Paginator
 from django.utils.translation import pgettext
 
+from notifications.bounded_pages import QuerySetRows, page_of, page_range
 from notifications.kinds import KINDS
 from notifications.models import Notice
 from notifications.recipients import Person
@@ -22,18 +23,18 @@ class Entry(NamedTuple):
     action: str
 
 
-def inbox_of(person: Person, *, page: str | None) -> dict[str, Any]:
+def inbox_of(person: Person, query: Mapping[str, str]) -> dict[str, Any]:
     """The context of one page; the same number of queries for any number of entries."""
     notices = Notice.objects.to(user_id=person.user_id, account_id=person.account_id)
-    shown: Page[Notice] = Paginator(notices, PAGE_SIZE).get_page(page)
-    newest = max((notice.pk for notice in shown), default=0)
-    if shown.number > 1:
-        newest = notices.order_by("-pk").values_list("pk", flat=True).first() or 0
+    shown = page_of(QuerySetRows(notices, among=notices), query, size=PAGE_SIZE)
+    newest = [notice.pk for notice in shown]
+    if shown.is_keyed or shown.number > 1:
+        newest = list(notices.values_list("pk", flat=True)[:PAGE_SIZE])
     return {
-        "newest": newest,
+        "newest": max(newest, default=0),
         "entries": [entry(notice) for notice in shown],
         "page": shown,
-        "page_range": list(shown.paginator.get_elided_page_range(shown.number)),
+        "page_range": page_range(shown),
     }
 
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 @person_required
 def inbox(request: PersonRequest) -> HttpResponse:
     """Notices: what the portal has told this person about this account."""
-    context = inbox_of(request.person, page=request.GET.get("page"))
+    context = inbox_of(request.person, request.GET)
     return render(request, "notifications/inbox.html", context)
 
 

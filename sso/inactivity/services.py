@@ -112,10 +112,48 @@ def enforce_policies(*, by: Actor, at: datetime) -> int:
 
     Idempotent, also when called concurrently: each period of inactivity is handled once. Raises
     `SomeFailed` when all others are done."""
+    return jobs.for_each(
+        _accounts_with_inactive_members(at), partial(_enforce_policy, by=by, at=at)
+    )
+
+
+def _accounts_with_inactive_members(at: datetime) -> list[int]:
+    """The accounts in which a policy applies to somebody now: few, and found in four queries for
+    all accounts together. What is done there is decided anew under each account's lock."""
     chosen = Connection.objects.filter(is_on=True, idle_action_since__isnull=False)
-    accounts = chosen.filter(account__closed_at=None).order_by("pk")
-    account_ids = list(accounts.values_list("account_id", flat=True))
-    return jobs.for_each(account_ids, partial(_enforce_policy, by=by, at=at))
+    connections = {each.account_id: each for each in chosen.filter(account__closed_at=None)}
+    if not connections:
+        return []
+    shortest = min(each.idle_days for each in connections.values())
+    members = Membership.objects.present().filter(
+        account__connection__is_on=True,
+        account__connection__idle_action_since__isnull=False,
+        sso_at__lte=at - timedelta(days=shortest),
+        tokens_suspended_at=None,
+    )
+    inactive = {
+        member.pk: member
+        for member in members.only("account_id", "sso_at")
+        if member.account_id in connections
+        and is_inactive(member, connections[member.account_id], at)
+    }
+    told = AbsenceNotice.objects.filter(membership__in=inactive).values_list(
+        "membership", "told_at"
+    )
+    for member_id, told_at in told:
+        member = inactive[member_id]
+        if _is_told(told_at, member, connections[member.account_id]):
+            del inactive[member_id]
+    issuers = token_hooks.issuers_among(inactive, at) if inactive else set()
+    return sorted({inactive[each].account_id for each in issuers})
+
+
+def _is_told(told_at: datetime, member: Membership, connection: Connection) -> bool:
+    """True if this period of inactivity was reported, where that is all that happens."""
+    assert member.sso_at is not None
+    assert connection.idle_action_since is not None
+    is_of_this_period = told_at >= max(member.sso_at, connection.idle_action_since)
+    return is_of_this_period and connection.idle_action != InactivityAction.SUSPEND
 
 
 @transaction.atomic

@@ -17,6 +17,12 @@ for (const form of document.querySelectorAll("form[data-filters]")) {
         if (usesPointer && event.target instanceof HTMLSelectElement) form.requestSubmit();
     });
 
+    // Few visits need it.
+    for (const input of form.querySelectorAll("[data-people]")) {
+        const attach = () => import(input.dataset.script).then((script) => script.attach(input));
+        input.addEventListener("focus", attach, { once: true });
+    }
+
     /* Empty fields are left out of the address, and of a token that was pasted all but its id: the next page says so. */
     form.addEventListener("formdata", (event) => {
         for (const [name, value] of [...event.formData]) {

@@ -101,6 +101,8 @@ GET     accounts:invitation                    410   410   410   410   410   410
 POST    accounts:invitation                    410   410   410   410   410   410
 GET     accounts:account                       in    404   404   200   200   404
 POST    accounts:account                       in    404   404   403   400   404
+GET     accounts:find_people                   in    404   404   200   200   404
+POST    accounts:find_people                   405   405   405   405   405   405
 GET     accounts:people                        in    404   404   200   200   404
 POST    accounts:people                        405   405   405   405   405   405
 GET     accounts:invite                        in    404   404   403   200   404

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.audit import retention
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.management.progress import Progress
 from accounts.management.terminal import as_command_error
 
 LONGEST = 36_525
@@ -34,10 +35,19 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
         operator = Actor.operator(through=EntryPoint.COMMAND)
+        progress = Progress(self.stderr, "Deleting audit events", 0)
+
+        def report(part: int, total: int) -> None:
+            progress.total = total
+            progress.advance(part)
+
         try:
-            pruned = retention.prune(before=at - options["older_than"], by=operator, at=at)
+            pruned = retention.prune(
+                before=at - options["older_than"], by=operator, at=at, report=report
+            )
         except ValidationError as refusal:
             raise as_command_error(refusal) from None
+        progress.end()
         self.stdout.write(self.style.SUCCESS(f"Deleted audit events: {pruned}."))
 
 

@@ -1,6 +1,10 @@
 """`manage.py revoke_tokens`: delete the API tokens of an account, a person or an age, or by id."""
 
+from __future__ import annotations
+
 import argparse
+from array import array
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.management.progress import Progress
 from accounts.management.terminal import find_account, is_interactive, storable
 from accounts.models import User
 from accounts.validators import parse_id
@@ -17,6 +22,11 @@ from apitokens.tokens import services as token_services
 from apitokens.verification.verifier_keys import delete_verifier
 
 SELECTIONS = ("account", "issuer", "ids", "older_than", "unused_for", "pepper")
+PART = 1_000
+"""Tokens that are shown, or deleted in one transaction, at a time."""
+HEADING = ("ID", "Account", "Issued by", "Role", "Status", "Last usage", "Token name")
+COLUMNS = len(HEADING) - 1
+"""That have a width."""
 OLDEST = 36_525
 """Days: a hundred years."""
 
@@ -24,7 +34,8 @@ OLDEST = 36_525
 class Command(BaseCommand):
     help = (
         "Deletes active and expired API tokens. They stop working immediately. With several "
-        "options, only tokens that match all of them are selected."
+        "options, only tokens that match all of them are selected. Many tokens are deleted "
+        "1,000 at a time: run it again to go on where it was stopped."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -65,30 +76,48 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
-        tokens = list(_select(options, at=at).select_related("account").order_by("pk"))
+        # Eight bytes each: what is asked about is what will be deleted, whatever happens meanwhile.
+        ids = array("q", _select(options, at=at).order_by("pk").values_list("pk", flat=True))
         verifiers = _verifiers(options)
-        if not tokens and not verifiers:
+        if not ids and not verifiers:
             self.stdout.write("No matching API tokens. Nothing to delete.")
             return
-        self._show(tokens, at=at)
+        self._show(ids, at=at)
         if verifiers:
             self.stdout.write(f"Verifier keys: {', '.join(each.name for each in verifiers)}.")
         if options["dry_run"]:
             self.stdout.write("Dry run: nothing was deleted.")
             return
-        if not options["yes"] and not self._is_confirmed(len(tokens) + len(verifiers)):
+        if not options["yes"] and not self._is_confirmed(len(ids) + len(verifiers)):
             self.stdout.write("Nothing was deleted.")
             return
         operator = Actor.operator(through=EntryPoint.COMMAND)
-        deleted = token_services.delete_all(tokens=tokens, by=operator, at=timezone.now())
+        deleted = self._delete(ids, by=operator)
         for verifier in verifiers:
             deleted += delete_verifier(verifier=verifier, by=operator, at=timezone.now())
         self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
 
-    def _show(self, tokens: list[APIToken], *, at: datetime) -> None:
-        for line in _table(tokens, at=at):
-            self.stdout.write(line)
-        self.stdout.write(f"\nAPI tokens: {len(tokens)}.")
+    def _show(self, ids: array[int], *, at: datetime) -> None:
+        widths = [0] * COLUMNS
+        for part in _parts(ids):
+            tokens = APIToken.objects.for_display().select_related("account").in_bulk(part)
+            found = [tokens[each] for each in part if each in tokens]
+            for line in _table(found, widths, at=at):
+                self.stdout.write(line)
+        self.stdout.write(f"\nAPI tokens: {len(ids)}.")
+
+    def _delete(self, ids: array[int], *, by: Actor) -> int:
+        """Delete in parts, each in a transaction: run again, it goes on where it was broken off."""
+        progress = Progress(self.stderr, "Deleting API tokens", len(ids))
+        deleted = 0
+        for part in _parts(ids):
+            tokens = APIToken.objects.filter(pk__in=part).select_related("issuer__user")
+            deleted += token_services.delete_all(
+                tokens=tokens.order_by("pk"), by=by, at=timezone.now()
+            )
+            progress.advance(len(part))
+        progress.end()
+        return deleted
 
     def _is_confirmed(self, number: int) -> bool:
         if not is_interactive():
@@ -126,7 +155,7 @@ def _select(options: dict[str, Any], *, at: datetime) -> APITokenQuerySet:
             "Say which API tokens: --account, --issuer, --id, --older-than, --unused-for or "
             "--pepper."
         )
-    tokens = APIToken.objects.for_display().undeleted()
+    tokens = APIToken.objects.undeleted()
     if options["account"]:
         tokens = tokens.filter(account=find_account(options["account"]))
     if options["issuer"]:
@@ -167,9 +196,14 @@ def _existing(ids: list[int]) -> list[int]:
     return ids
 
 
-def _table(tokens: list[APIToken], *, at: datetime) -> list[str]:
-    """Lines of columns. The name comes last: its letters may run from right to left."""
-    rows = [("ID", "Account", "Issued by", "Role", "Status", "Last usage", "Token name")]
+def _parts(ids: array[int]) -> Iterator[list[int]]:
+    return (list(ids[start : start + PART]) for start in range(0, len(ids), PART))
+
+
+def _table(tokens: list[APIToken], widths: list[int], *, at: datetime) -> list[str]:
+    """Lines of columns, at least as wide as before: the first lines have a heading. The name comes
+    last: its letters may run from right to left."""
+    rows = [] if any(widths) else [HEADING]
     rows += [
         (
             str(token.pk),
@@ -182,7 +216,8 @@ def _table(tokens: list[APIToken], *, at: datetime) -> list[str]:
         )
         for token in tokens
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    for row in rows:
+        widths[:] = map(max, widths, map(len, row[:COLUMNS]))
     return [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
         for row in rows

@@ -58,7 +58,7 @@ def end_old_secret(request: MemberRequest, pk: int) -> HttpResponse:
         else:
             messages.info(request, _("The old secret has already ended."))
         return HttpResponseRedirect(back)
-    context = token_detail(token, at=at, page=None) | {"next": back}
+    context = token_detail(token, at=at, query={}) | {"next": back}
     return render(request, "apitokens/end_old_secret.html", context)
 
 

@@ -84,8 +84,9 @@ def test_list_costs_the_same_for_many_as_for_few(
 ) -> None:
     client = in_person(administrator)
     MembershipFactory.create_batch(20, account=administrator.account, role=Role.USERS)
-    # One to authenticate; the members, how many they are, and who is invited.
-    with django_assert_num_queries(4):
+    # One to authenticate; how many members and invited people there are; which members a part has,
+    # these, how many there are before the invited ones, and those.
+    with django_assert_num_queries(7):
         assert len(client.get("/iam/users").json()) == 21
 
 

@@ -11,8 +11,7 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from accounts.audit import labels
-from accounts.audit import listing as audit_listing
+from accounts.audit import csv_export, labels
 from accounts.audit import recorder as audit
 from accounts.audit.csv_export import COLUMNS
 from accounts.authorization.actor import Actor
@@ -77,7 +76,7 @@ def test_file_goes_on_beyond_a_page_and_a_part(
     now: datetime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(audit_listing, "PART", 10)
+    monkeypatch.setattr(csv_export, "PART", 10)
     for number in range(31):
         at = now - timedelta(minutes=number)
         audit.record("account.renamed", by=Actor.member(user), at=at, account=user.account)

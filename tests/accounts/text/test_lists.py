@@ -19,7 +19,8 @@ from accounts.all_users.listing import listing as all_users
 from accounts.audit.listing import AuditFilter
 from accounts.authorization.actor import Actor
 from accounts.models import Account, Membership, User
-from accounts.tenancy.forms import MemberField
+from accounts.people.forms import PersonField
+from accounts.people.search import meant_by
 from accounts.text.expressions import SortKey, in_order
 from apitokens.filters import issuers_visible_to
 from apitokens.pages.listing import listing as token_list
@@ -90,9 +91,14 @@ def test_choices_of_people(administrator: Membership, issue: Issue) -> None:
     actor = Actor.member(administrator)
 
     of_the_audit_log = AuditFilter(_query({}), actor=actor).fields["person"]
-    assert isinstance(of_the_audit_log, MemberField)
-    for people in (of_the_audit_log.queryset, issuers_visible_to(actor)):
-        assert [each.user.name for each in people or () if each.user.name in SORTED] == SORTED
+    assert isinstance(of_the_audit_log, PersonField)
+    for people in (of_the_audit_log.members, issuers_visible_to(actor)):
+        names = {words: [each.user.name for each in meant_by(words, people)] for words in SEARCHES}
+        assert names == {words: found(words) for words in SEARCHES}
+        everybody = [each.user.name for each in meant_by("@example", people)]
+        known = [name for name in everybody if name in SORTED]
+        assert known == SORTED[: len(known)]
+        assert len(known) > 5
 
 
 def _query(query: dict[str, str]) -> QueryDict:

@@ -128,5 +128,5 @@ def test_file_costs_the_same_queries_for_any_number_of_tokens(
 ) -> None:
     for _ in range(count):
         issue(administrator)
-    with django_assert_num_queries(5):  # session, user, memberships, which tokens, the tokens
+    with django_assert_num_queries(6):  # and which tokens, the tokens, who issued them
         assert len(lines(browser)) == count

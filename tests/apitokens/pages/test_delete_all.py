@@ -194,3 +194,32 @@ def test_others_are_not_led_there_from_the_tokens(
     issue(user)
     sign_in(client, user)
     assert url_of(user) not in client.get(LIST).content.decode()
+
+
+def test_question_about_many_names_fifty_and_means_those_there_were(
+    browser: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    type(user.account).objects.update(token_limit=100)
+    for number in range(52):
+        issue(user, name=f"Old {number}")
+    page = browser.get(url_of(user)).content.decode()
+    asked_at = re.search(r'name="asked_at" value="([^"]*)"', page)
+    assert asked_at
+    assert page.count("<dt>") == 50
+    assert "and 2 more" in page
+    assert "Delete 52 API tokens" in page
+    newer = issue(user, name="Newer", at=datetime.now(tz=now.tzinfo)).token
+
+    browser.post(url_of(user), {"asked_at": asked_at[1]})
+
+    assert APIToken.objects.undeleted().get() == newer
+
+
+@pytest.mark.parametrize("asked_at", ["never", "2026-02-30T00:00:00Z", "2026-01-01T00:00:00"])
+def test_moment_that_makes_no_sense_means_nothing_else(
+    browser: Client, user: Membership, issue: Issue, asked_at: str
+) -> None:
+    token = issue(user).token
+    issue(user)
+    browser.post(url_of(user), {"asked_at": asked_at, "shown": str(token.pk)})
+    assert undeleted() == 1

@@ -145,7 +145,7 @@ def test_the_list_costs_the_same_queries_for_any_number_of_tokens(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     ids = ",".join(str(issue(administrator).token.pk) for _ in range(tokens))
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         # session, user, memberships, view, count, tokens, usage, issuers, single sign-on and
         # whether it has issuers, unread notices, expiring tokens
         page(browser, ids=ids)

@@ -497,7 +497,7 @@ def many(member: Membership, count: int, now: datetime, **facts: Any) -> None:
     )
 
 
-QUERIES = 13
+QUERIES = 14
 """The session, the person, their memberships, how they like the list, the issuers to choose from,
 how many rows, the rows, the use of the limit, single sign-on and whether it has issuers, how many
 are suspended, the badge and the bell."""

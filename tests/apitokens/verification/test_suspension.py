@@ -187,7 +187,7 @@ def test_refusal_of_a_suspended_token_is_told_on_its_page(
     token, key = issue(away)
     suspend(away, now)
     refusal(key, now)
-    (latest, *_earlier) = token_detail(token, at=now, page=None)["entries"]
+    (latest, *_earlier) = token_detail(token, at=now, query={})["entries"]
     assert latest.words == "Rejected: it was suspended"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -435,3 +436,16 @@ def test_administrators_token_does_not_choose(
             by=acting(administrator, Role.ADMINISTRATORS, at=now),
             at=now,
         )
+
+
+def test_accounts_in_which_nobody_is_inactive_cost_no_query_of_their_own(
+    django_assert_max_num_queries: Any, now: datetime
+) -> None:
+    for _account in range(6):
+        connection = ConnectionFactory.create(
+            idle_action="suspend", idle_days=30, idle_action_since=now - timedelta(days=90)
+        )
+        MembershipFactory.create(account=connection.account, sso_at=now - timedelta(days=1))
+
+    with django_assert_max_num_queries(4):
+        assert inactivity.enforce_policies(by=SYSTEM, at=now) == 0

@@ -1,0 +1,1 @@
+"""Choosing a person of the account: by name or address, from as many as it may have."""

@@ -1,0 +1,36 @@
+"""Finds people of an account by a part of their name or address."""
+
+import re
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import Membership
+from accounts.text.expressions import in_order
+
+MOST_FOUND = 10
+"""People that are suggested. Who has more to choose from types more."""
+_ADDRESS = re.compile(r"[(<]([^()<>\s]+@[^()<>\s]+)[)>]\s*$")
+
+
+def label_of(member: Membership) -> str:
+    """The person in one line, which leads back to them: "Maria Okafor (maria@example.com)"."""
+    name, email = member.user.name, member.user.email
+    return f"{name} ({email})" if name else email
+
+
+def named(text: str, members: QuerySet[Membership]) -> QuerySet[Membership]:
+    """Those of the members whose name or address has the text in it."""
+    return members.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
+
+
+def meant_by(text: str, members: QuerySet[Membership]) -> list[Membership]:
+    """The one whom the text names by a whole address, alone or in brackets; else those whose name
+    or address has it in it: the first of them, and one more than are suggested if there are."""
+    text = text.strip()
+    address = _ADDRESS.search(text)
+    email = (address[1] if address else text).lower()
+    known = members.select_related("user")
+    if "@" in email and (exact := list(known.filter(user__email=email)[:1])):
+        return exact
+    found = named(text, known).order_by(*in_order("user__name", "user__email"), "pk")
+    return list(found[: MOST_FOUND + 1])

@@ -1,0 +1,89 @@
+"""Writes the figures: lines on the terminal, a file of JSON, and RESULTS.md beside those before."""
+
+import json
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from benchmarks.scale.measure import Figures
+
+FOLDER = Path(__file__).resolve().parent
+BEFORE = FOLDER / "before.json"
+RESULTS = FOLDER / "RESULTS.md"
+
+
+def line(figures: Figures) -> str:
+    """One line for a terminal."""
+    mark = "!" if figures.failures else " "
+    return (
+        f"{mark} {figures.who[:14]:14} {figures.name[:44]:44} {figures.queries:4} queries "
+        f"{figures.database_ms:9,.1f} ms {figures.rows_read:10,} rows {figures.wall_ms:9,.0f} ms "
+        f"{figures.memory_mb:6,.0f} MB {figures.note}"
+    )
+
+
+def keep(found: Iterable[Figures], path: str) -> None:
+    """Keep the figures as JSON, to be compared with later."""
+    Path(path).write_text(json.dumps([asdict(each) for each in found], indent=1) + "\n")
+
+
+def write(found: list[Figures], *, share: float) -> None:
+    """Write RESULTS.md."""
+    before = {(each["who"], each["name"]): each for each in _before()}
+    rows = [_row(each, before.get((each.who, each.name))) for each in found]
+    above = sum(bool(each.failures) for each in found)
+    RESULTS.write_text(
+        HEAD.format(
+            day=f"{datetime.now(UTC):%Y-%m-%d}",
+            machine=f"{platform.platform()}, {os.cpu_count()} cores",
+            postgresql=_version(),
+            share=share,
+            above=above,
+            number=len(found),
+            rows="\n".join(rows),
+        )
+    )
+
+
+def _before() -> list[dict[str, Any]]:
+    return json.loads(BEFORE.read_text()) if BEFORE.exists() else []
+
+
+def _row(now: Figures, before: dict[str, Any] | None) -> str:
+    def both(name: str, digits: int = 0) -> str:
+        value = f"{getattr(now, name):,.{digits}f}"
+        return f"{before[name]:,.{digits}f} → {value}" if before else value
+
+    bound = "" if now.bound is None else str(now.bound)
+    cells = [
+        *(now.who, now.name, both("queries"), both("database_ms", 1), bound),
+        *(both("rows_read"), both("wall_ms"), both("memory_mb")),
+        f"{now.note} {'**above its bound**' if now.failures else ''}".strip(),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _version() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        return str(cursor.fetchone()[0])
+
+
+HEAD = """# How the cost grows with the data
+
+`make bench-scale` writes this file. {day}, {machine}, PostgreSQL {postgresql}, {share:g} of the
+data that `seed.py` names. {above} of {number} figures are above their bound.
+
+Left of an arrow stands the same figure before counts, pages and exports were bounded.
+*Rows read* are those of all tables (`pg_stat_user_tables`), *MB* what a process took above idle.
+
+| who | what | queries | database ms | bound | rows read | ms in all | MB | |
+|---|---|---|---|---|---|---|---|---|
+{rows}
+"""
