@@ -12,6 +12,7 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.management.terminal import find_account, is_interactive, storable
 from accounts.models import User
 from accounts.validators import parse_id
+from apitokens.cache import in_force
 from apitokens.models import APIToken, APITokenQuerySet, VerifierKey
 from apitokens.tokens import services as token_services
 from apitokens.verification.verifier_keys import delete_verifier
@@ -80,9 +81,10 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was deleted.")
             return
         operator = Actor.operator(through=EntryPoint.COMMAND)
-        deleted = token_services.delete_all(tokens=tokens, by=operator, at=timezone.now())
-        for verifier in verifiers:
-            deleted += delete_verifier(verifier=verifier, by=operator, at=timezone.now())
+        with in_force.together():
+            deleted = token_services.delete_all(tokens=tokens, by=operator, at=timezone.now())
+            for verifier in verifiers:
+                deleted += delete_verifier(verifier=verifier, by=operator, at=timezone.now())
         self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
 
     def _show(self, tokens: list[APIToken], *, at: datetime) -> None:
