@@ -49,7 +49,7 @@ MADE_BY_DJANGO = {"auth_permission", "django_content_type"}
 """Tables that it fills after migrations."""
 KNOWN_TO_PROCESSES = {"apitokens_verifyinghost"}
 """Tables of which processes believe for a while that a row is there."""
-ONE_DATABASE_WILL_DO = ("browser", "contract", "nginx", "samlp", "simplesamlphp")
+ONE_DATABASE_WILL_DO = ("browser", "contract", "nginx", "proxies", "samlp", "simplesamlphp")
 
 Issue = Callable[..., Issued]
 SignIn = Callable[[Client, Membership], None]

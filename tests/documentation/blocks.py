@@ -87,6 +87,7 @@ PORT = {"localhost:8000": "localhost:{port}"}
 TOKEN = {"771142358$…": "{token}"}
 SSO = By("tests/browser/test_single_sign_on_page.py")
 PURGE = By("tests/examples/test_nginx.py")
+PROXIES = NotHere("tests/examples/test_proxies.py runs the same programs, on ports of its own")
 
 PLACES: dict[str, Here | By | NotHere] = {
     "README.md: make run #": NotHere(
@@ -128,6 +129,9 @@ PLACES: dict[str, Here | By | NotHere] = {
     "CONTRIBUTING.md: make run #": NotHere(
         "these are what starts this test, and tests/launcher starts the portal"
     ),
+    "docs/proxies.md: TRUSTED_PROXIES=127.0.0.1 make run": PROXIES,
+    "docs/proxies.md: cd examples/proxies": PROXIES,
+    "docs/proxies.md: curl -i": PROXIES,
     "docs/purge-behind-nginx.md: make run #": NotHere("tests/launcher starts the portal"),
     "docs/purge-behind-nginx.md: python3 examples/nginx/origin.py #": NotHere(
         "tests/examples/test_nginx.py starts it, on a port of its own"
