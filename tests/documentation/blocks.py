@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("*.md", "docs/**/*.md", "examples/**/*.md", "benchmarks/**/*.md")
+FOLDERS = (
+    *("*.md", "docs/**/*.md", "examples/**/*.md", "benchmarks/**/*.md"),
+    "clients/**/*.md",
+)
 NO_COMMANDS = {"mermaid", "text"}
 """Languages of blocks that nobody types."""
 WITH_PROMPTS = {"console", "shell-session"}
@@ -90,6 +93,9 @@ PURGE = By("tests/examples/test_nginx.py")
 PROXIES = NotHere("tests/examples/test_proxies.py runs the same programs, on ports of its own")
 
 PLACES: dict[str, Here | By | NotHere] = {
+    "clients/python/README.md: from permatoken import": NotHere(
+        "clients/python/tests has such an application, and asks a real portal"
+    ),
     "README.md: make run #": NotHere(
         "tests/launcher starts the portal as make does, and make test is what runs this"
     ),
