@@ -4,7 +4,8 @@
 A receiver vetoes by raising `PermissionDenied` with the sentence to show.
 
 `standing_changed` is sent when a change of what tokens may do is committed: caches of tokens drop
-their entries. A receiver must not fail.
+their entries, and if the tokens are weaker now, the answer waits until all processes have. A
+receiver must not fail.
 """
 
 from django.dispatch import Signal
@@ -16,4 +17,5 @@ member_role_changing = Signal()
 """`membership` (with the role it still has), `role` (the one it gets), `by`, `at`."""
 
 standing_changed = Signal()
-"""`user_id`, `account_id`: the tokens of this issuer, in this account; None means any."""
+"""`user_id`, `account_id`: the tokens of this issuer, in this account; None means any. `is_weaker`:
+something ends that was accepted before."""

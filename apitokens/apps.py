@@ -13,6 +13,7 @@ class APITokensConfig(AppConfig):
             log_redaction,
             pepper_checks,  # noqa: F401
         )
+        from apitokens.cache import in_force  # noqa: F401
         from apitokens.expiry import emails  # noqa: F401
         from apitokens.tokens import signals  # noqa: F401
 

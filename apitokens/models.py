@@ -313,6 +313,23 @@ class PepperCheck(models.Model):
         return f"pepper {self.number}"
 
 
+class VerifyingHost(models.Model):
+    """A host (processes that share a data folder) that answers from memory; see
+    `apitokens.cache.hosts`, which alone writes and reads this, on PostgreSQL."""
+
+    id = models.BigIntegerField(primary_key=True)
+    seen_at = models.DateTimeField()
+    lease = models.FloatField()
+    """Seconds, at the longest, for which it believes what it has read."""
+
+    class Meta:
+        verbose_name = "verifying host"
+        verbose_name_plural = "verifying hosts"
+
+    def __str__(self) -> str:
+        return f"host {self.pk}"
+
+
 class ExpiryNotice(models.Model):
     """The ledger: this person is told, by this channel, that this token expires then. Each once."""
 

@@ -42,14 +42,16 @@ class Job(Task[Any, Any]):
     abstract = True
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        from notifications import jobs  # needs the apps
+        from apitokens.cache import in_force  # needs the apps, as below
+        from notifications import jobs
 
         name = jobs.name_of(self.name)
         if name is None:
             return super().__call__(*args, **options)
         if (self.request.headers or {}).get(BY_SCHEDULE) and jobs.was_just_done(name):
             return None
-        result = super().__call__(*args, **options)
+        with in_force.together():
+            result = super().__call__(*args, **options)
         jobs.record_finished(name)
         return result
 

@@ -22,6 +22,7 @@ from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
 from apitokens import keys
+from apitokens.cache import in_force
 from config.database.limits import brief_waits
 from notifications.links import has_secret
 
@@ -41,6 +42,17 @@ SECRET_REMOVED = "secret-removed"  # noqa: S105  # a name
 _LEFT_OF_SECRET = re.compile("[$_]?…")
 """What redacting leaves behind the id."""
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def answer_when_in_force(get_response: Handler) -> Handler:
+    """Answer when no process accepts any more what the request has ended: a deleted token, for one.
+    Outside of all else, so that nothing is held meanwhile."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        with in_force.together():
+            return get_response(request)
+
+    return handle
 
 
 def read_forwarded_proto(get_response: Handler) -> Handler:

@@ -109,6 +109,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.observability.requests.note_route",
+    "config.middleware.answer_when_in_force",
     "config.middleware.keep_secret_addresses",
     "config.middleware.read_forwarded_proto",
     "config.middleware.strip_nul_from_user_agent",

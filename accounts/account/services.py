@@ -59,7 +59,7 @@ def close_account(*, account: Account, by: Actor, at: datetime) -> None:
     """Close the account: nobody can work in it, and its API tokens are refused at once."""
     by = operators_only(by, at)
     if Account.objects.filter(pk=account.pk, closed_at=None).update(closed_at=at):
-        invalidate_token_cache_on_commit(account_id=account.pk)
+        invalidate_token_cache_on_commit(account_id=account.pk, is_weaker=True)
         audit.record("account.closed", by=by, at=at, account=account, subject=account)
 
 

@@ -57,13 +57,13 @@ def operators_only(by: Actor, at: datetime) -> Actor:
 
 
 def invalidate_token_cache_on_commit(
-    *, user_id: int | None = None, account_id: int | None = None
+    *, user_id: int | None = None, account_id: int | None = None, is_weaker: bool = False
 ) -> None:
     """Send `standing_changed` on commit, so that cached tokens are read again: those that this user
-    issued, in this account (None: of any user, in any account)."""
-    transaction.on_commit(
-        lambda: standing_changed.send(Membership, user_id=user_id, account_id=account_id) and None
-    )
+    issued, in this account (None: of any user, in any account). If they are `weaker` now, no
+    process accepts what they were before the answer."""
+    facts = {"user_id": user_id, "account_id": account_id, "is_weaker": is_weaker}
+    transaction.on_commit(lambda: standing_changed.send(Membership, **facts) and None)
 
 
 def _refuse_ended_person(by: Actor) -> None:

@@ -75,7 +75,7 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
         after=role.label,
     )
     recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id
+        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
     )
     return True
 
@@ -170,7 +170,7 @@ def _end(membership: Membership, why: str, *, delete_tokens: bool, by: Actor, at
         role=membership.held_role.label,
     )
     recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id
+        user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
     )
     return True
 

@@ -33,7 +33,7 @@ def suspend_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
     if not as_it_was_read.update(tokens_suspended_at=at):
         return False
     membership.tokens_suspended_at = at
-    _record("member.tokens_suspended", membership, by=by, at=at)
+    _record("member.tokens_suspended", membership, is_weaker=True, by=by, at=at)
     return True
 
 
@@ -44,7 +44,7 @@ def resume_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
     if not suspended.update(tokens_suspended_at=None):
         return False
     membership.tokens_suspended_at = None
-    _record("member.tokens_resumed", membership, by=by, at=at)
+    _record("member.tokens_resumed", membership, is_weaker=False, by=by, at=at)
     return True
 
 
@@ -57,10 +57,10 @@ def resume_all(*, account_id: int, by: Actor, at: datetime) -> int:
     return sum(resume_tokens(membership=member, by=by, at=at) for member in members)
 
 
-def _record(kind: str, membership: Membership, *, by: Actor, at: datetime) -> None:
+def _record(kind: str, membership: Membership, *, is_weaker: bool, by: Actor, at: datetime) -> None:
     """Write the event, and have caches of tokens read them again."""
     recheck.invalidate_token_cache_on_commit(
-        user_id=membership.user_id, account_id=membership.account_id
+        user_id=membership.user_id, account_id=membership.account_id, is_weaker=is_weaker
     )
     audit.record(
         kind,

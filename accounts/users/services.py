@@ -84,7 +84,7 @@ def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
         raise PermissionDenied(_("You can't deactivate yourself. Ask another operator."))
     if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
         token_families.end_all(user=user, why="deactivated", at=at)
-        invalidate_token_cache_on_commit(user_id=user.pk)
+        invalidate_token_cache_on_commit(user_id=user.pk, is_weaker=True)
         audit.record("user.deactivated", by=by, at=at, subject=user)
 
 

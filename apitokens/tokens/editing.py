@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.roles import Role
-from apitokens.cache.token_caches import TOKENS
+from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret
 from apitokens.tokens.notifications import notify_token_edited
@@ -78,8 +78,8 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     if "expires_at" in changed:
         changed |= _end_earlier(present, at=at)
     present.save(update_fields=changed)
-    token_id = present.pk
-    transaction.on_commit(lambda: TOKENS.forget(token_id))
+    if changed & {"role", "expires_at"}:
+        end_token_on_commit(present.pk)
     notify_token_edited(present, by=by, at=at)
     record("token.edited", present, by=by, at=at, name=present.name, **facts)
     return present

@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from apitokens import keys
-from apitokens.cache.token_caches import TOKENS
+from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret
 from apitokens.peppers import current_pepper
@@ -135,7 +135,7 @@ def end_old_secret(*, token: APIToken, by: Actor, at: datetime) -> bool:
         if not present.has_working_old_secret(at):
             return False
         OldSecret.objects.filter(token=present.pk).update(ends_at=at)
-        _forget_on_commit(present)
+        end_token_on_commit(present.pk)
         notify_old_secret_ended(present, by=by, at=at)
         record("token.old_secret_ended", present, by=by, at=at, name=present.name)
         return True
@@ -245,7 +245,7 @@ RENEWED = (
 
 
 def _conclude(present: APIToken, *, by: Actor, at: datetime) -> None:
-    _forget_on_commit(present)
+    end_token_on_commit(present.pk)
     notify_token_rotated(present, by=by, at=at)
     old = present.former_secret
     record(
@@ -257,8 +257,3 @@ def _conclude(present: APIToken, *, by: Actor, at: datetime) -> None:
         old_ends_at=old.ends_at.isoformat() if old else None,
         expires_at=present.expires_at.isoformat() if present.expires_at else None,
     )
-
-
-def _forget_on_commit(token: APIToken) -> None:
-    token_id = token.pk
-    transaction.on_commit(lambda: TOKENS.forget(token_id))

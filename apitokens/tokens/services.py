@@ -26,7 +26,7 @@ from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
 from apitokens import keys
-from apitokens.cache.token_caches import TOKENS
+from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret, VerifierKey
 from apitokens.peppers import current_pepper
@@ -113,7 +113,8 @@ def issue(
 
 
 def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
-    """Delete a token: it stops at once and stays as a tombstone. False if it was deleted already.
+    """Delete a token: it stops at once, in all processes of all hosts before the answer, and stays
+    as a tombstone. False if it was deleted already.
 
     Administrators delete any token of the account, others those they issued, operators all; a token
     deletes no token of a stronger role. Raises `PermissionDenied`.
@@ -296,8 +297,7 @@ def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -
     if not deleted.update(deleted_at=at, deleted_by=by.user):
         return False
     token.deleted_at, token.deleted_by = at, by.user
-    token_id = token.pk
-    transaction.on_commit(lambda: TOKENS.forget(token_id))
+    end_token_on_commit(token.pk)
     if is_told:
         notify_token_changed(token, was_created=False, by=by, at=at)
     record("token.deleted", token, by=by, at=at, name=token.name)

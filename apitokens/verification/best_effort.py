@@ -1,8 +1,7 @@
 """Writes that the answer to a client does not depend on."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from django.db import Error
 
@@ -12,11 +11,13 @@ WAITS = 0.1
 """Seconds, for a lock that somebody else has."""
 
 
-@contextmanager
-def best_effort_write(logger: logging.Logger, failed: str, *facts: object) -> Iterator[None]:
-    """A write that happens whole, or not at all: then what `failed` is logged."""
+def best_effort_write(
+    write: Callable[[], object], logger: logging.Logger, failed: str, *facts: object
+) -> None:
+    """Write whole, or not at all: then what `failed` is logged. (On SQLite the transaction may not
+    even begin.)"""
     try:
         with atomic_within(WAITS):
-            yield
+            write()
     except Error:
         logger.exception(failed, *facts)

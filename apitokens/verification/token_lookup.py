@@ -110,7 +110,7 @@ _NO_ROW: _Values = _Row(
 
 def look_up(token_id: int) -> CachedToken:
     """Read the token. What a transaction reads may be old, or undone: it is not cached."""
-    reading = TOKENS.begin()
+    reading = TOKENS.begin(token_id)
     values = _find(token_id)
     # Making an entry takes a while, which must not tell that there is a row: it is always done.
     entry = _entry(token_id, values or _NO_ROW)

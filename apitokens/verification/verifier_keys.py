@@ -19,6 +19,7 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.random_ids import draw_id
 from apitokens import keys
+from apitokens.cache.in_force import end_verifier_on_commit
 from apitokens.cache.lease_cache import ReadLeaseCache, is_in_transaction
 from apitokens.cache.token_caches import VERIFIERS
 from apitokens.models import VerifierKey
@@ -83,8 +84,7 @@ def delete_verifier(*, verifier: VerifierKey, by: Actor, at: datetime) -> bool:
     present = VerifierKey.objects.filter(pk=verifier.pk, deleted_at=None)
     if not present.update(deleted_at=at):
         return False
-    verifier_id = verifier.pk
-    transaction.on_commit(lambda: VERIFIERS.forget(verifier_id))
+    end_verifier_on_commit(verifier.pk)
     audit.record("verifier.deleted", by=by, at=at, subject=verifier, name=verifier.name)
     return True
 
@@ -148,7 +148,7 @@ def _fits(key: keys.Key, entry: _CachedVerifier | None) -> bool:
 
 def _look_up(verifier_id: int) -> _CachedVerifier:
     """Read the verifier key. What a transaction reads may be old, or undone: it is not cached."""
-    reading = _verifiers.begin()
+    reading = _verifiers.begin(verifier_id)
     row = VerifierKey.objects.filter(pk=verifier_id).first()
     entry = _CachedVerifier()
     pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0) if row else None
@@ -170,13 +170,16 @@ def _record_use(key: keys.Key, row: VerifierKey, *, at: datetime, address: str |
     is_due = row.last_used_at is None or row.last_used_at < minute
     if not is_due and row.pepper == current:
         return
-    with best_effort_write(logger, "The use of verifier key %s was not written down.", row.pk):
+
+    def write() -> None:
         if is_due:
             earlier = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at)
             present.filter(earlier).update(last_used_at=at, last_used_address=address)
         if row.pepper != current:
             renewed = keys.digest(key, settings.TOKEN_PEPPERS[current])
             present.filter(pepper=row.pepper).update(pepper=current, digest=renewed)
+
+    best_effort_write(write, logger, "The use of verifier key %s was not written down.", row.pk)
 
 
 def _operators_only(by: Actor) -> None:

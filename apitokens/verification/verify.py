@@ -223,7 +223,8 @@ def _audit_denial(
 ) -> None:
     """Write the audit event, unless another process has written one within the hour."""
     due = Q(refusal_told_at__isnull=True) | Q(refusal_told_at__lte=at - AUDITED_EVERY)
-    with best_effort_write(logger, _NOT_WRITTEN, "The refusal", token_id, at):
+
+    def write() -> None:
         if APIToken.objects.filter(due, pk=token_id).update(refusal_told_at=at):
             audit.record(
                 "token.refused",
@@ -234,6 +235,8 @@ def _audit_denial(
                 **refusal.facts,
             )
         entry.refusal_audited_at = at
+
+    best_effort_write(write, logger, _NOT_WRITTEN, "The refusal", token_id, at)
 
 
 @sensitive_variables("key")
@@ -250,5 +253,7 @@ def _renew_digest(key: keys.Key, entry: CachedToken, at: datetime) -> None:
         if entry.is_old
         else APIToken.objects.filter(pk=key.id, deleted_at=None, **read)
     )
-    with best_effort_write(logger, _NOT_WRITTEN, "The new digest", key.id, at):
-        rows.update(pepper=current, digest=renewed)
+    best_effort_write(
+        lambda: rows.update(pepper=current, digest=renewed),
+        *(logger, _NOT_WRITTEN, "The new digest", key.id, at),
+    )

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("*.md", "docs/**/*.md", "examples/**/*.md", "benchmarks/**/*.md")
+FOLDERS = (
+    *("*.md", "docs/**/*.md", "examples/**/*.md", "benchmarks/**/*.md"),
+    "clients/**/*.md",
+)
 NO_COMMANDS = {"mermaid", "text"}
 """Languages of blocks that nobody types."""
 WITH_PROMPTS = {"console", "shell-session"}
@@ -87,8 +90,12 @@ PORT = {"localhost:8000": "localhost:{port}"}
 TOKEN = {"771142358$…": "{token}"}
 SSO = By("tests/browser/test_single_sign_on_page.py")
 PURGE = By("tests/examples/test_nginx.py")
+PROXIES = NotHere("tests/examples/test_proxies.py runs the same programs, on ports of its own")
 
 PLACES: dict[str, Here | By | NotHere] = {
+    "clients/python/README.md: from permatoken import": NotHere(
+        "clients/python/tests has such an application, and asks a real portal"
+    ),
     "README.md: make run #": NotHere(
         "tests/launcher starts the portal as make does, and make test is what runs this"
     ),
@@ -128,6 +135,9 @@ PLACES: dict[str, Here | By | NotHere] = {
     "CONTRIBUTING.md: make run #": NotHere(
         "these are what starts this test, and tests/launcher starts the portal"
     ),
+    "docs/proxies.md: TRUSTED_PROXIES=127.0.0.1 make run": PROXIES,
+    "docs/proxies.md: cd examples/proxies": PROXIES,
+    "docs/proxies.md: curl -i": PROXIES,
     "docs/purge-behind-nginx.md: make run #": NotHere("tests/launcher starts the portal"),
     "docs/purge-behind-nginx.md: python3 examples/nginx/origin.py #": NotHere(
         "tests/examples/test_nginx.py starts it, on a port of its own"

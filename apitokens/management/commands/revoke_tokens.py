@@ -17,6 +17,7 @@ from accounts.management.progress import Progress
 from accounts.management.terminal import find_account, is_interactive, storable
 from accounts.models import User
 from accounts.validators import parse_id
+from apitokens.cache import in_force
 from apitokens.models import APIToken, APITokenQuerySet, VerifierKey
 from apitokens.tokens import services as token_services
 from apitokens.verification.verifier_keys import delete_verifier
@@ -92,9 +93,10 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was deleted.")
             return
         operator = Actor.operator(through=EntryPoint.COMMAND)
-        deleted = self._delete(ids, by=operator)
-        for verifier in verifiers:
-            deleted += delete_verifier(verifier=verifier, by=operator, at=timezone.now())
+        with in_force.together():
+            deleted = self._delete(ids, by=operator)
+            for verifier in verifiers:
+                deleted += delete_verifier(verifier=verifier, by=operator, at=timezone.now())
         self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
 
     def _show(self, ids: array[int], *, at: datetime) -> None:

@@ -187,7 +187,7 @@ def test_process_that_knows_the_secret_of_before_does_not_bring_it_back(
     first, pepper = next(iter(settings.TOKEN_PEPPERS.items()))
     settings.TOKEN_PEPPERS = {first + 1: b"n" * 32, first: pepper}
     cached.side_effects_done = False
-    TOKENS.keep(token.pk, cached, TOKENS.begin(), seconds=60)
+    TOKENS.keep(token.pk, cached, TOKENS.begin(token.pk), seconds=60)
     verify(presented=old.spell(), at=now)  # within its lease
     TOKENS.forget_all()
     assert works(new, now)

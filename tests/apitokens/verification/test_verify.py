@@ -391,7 +391,7 @@ def test_known_text_expires_and_is_deleted(user: Membership, issue: Issue, now: 
 def test_memory_holds_no_secret(known: Key, now: datetime) -> None:
     told(with_wrong_secret(known), now)
     verify(presented=known.spell(), at=now)
-    (held,) = (fact for _until, fact in TOKENS._held.values())
+    (held,) = (fact for _until, fact, *_mark in TOKENS._held.values())
     assert known.secret[:16] not in repr([getattr(held, each.name) for each in fields(held)])
 
 

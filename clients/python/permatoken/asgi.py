@@ -1,0 +1,59 @@
+"""ASGI middleware: lets requests and WebSockets in with a good token, and tells whose it is."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from permatoken.authorization import token_in
+from permatoken.errors import MISSING, NOT_ACTIVE, UNAVAILABLE, Refusal, Unavailable
+from permatoken.introspection import AsyncIntrospector
+from permatoken.wsgi import TOKEN
+
+Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+
+class PermatokenMiddleware:
+    """`is_optional`: requests without a token get in too, with None; `requires` refuses them."""
+
+    def __init__(
+        self,
+        application: Application,
+        introspector: AsyncIntrospector,
+        *,
+        is_optional: bool = False,
+    ) -> None:
+        self._application = application
+        self._introspector = introspector
+        self._is_optional = is_optional
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._application(scope, receive, send)
+            return
+        scope = {**scope, TOKEN: None}
+        refusal = await self._refusal(scope)
+        if refusal is not None:
+            await refuse(refusal, scope, receive, send)
+            return
+        await self._application(scope, receive, send)
+
+    async def _refusal(self, scope: dict[str, Any]) -> Refusal | None:
+        sent = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+        text = token_in(sent[0].decode("latin-1")) if len(sent) == 1 else None
+        if text is None:
+            return None if self._is_optional and not sent else MISSING
+        try:
+            scope[TOKEN] = await self._introspector.describe(text)
+        except Unavailable:
+            return UNAVAILABLE
+        return None if scope[TOKEN] is not None else NOT_ACTIVE
+
+
+async def refuse(refusal: Refusal, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Answer the request; a WebSocket is closed before it is accepted, which servers answer 403."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
+        return
+    headers = [(name.lower().encode(), value.encode()) for name, value in refusal.headers]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": refusal.body})

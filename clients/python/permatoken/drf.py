@@ -1,0 +1,64 @@
+"""Django REST framework: `request.auth` is the `Token`.
+
+Settings: `PERMATOKEN = {"url": "https://tokens.example.com", "key": "verifier_…"}`, and
+`memory_seconds` if it is to be less than 1.
+"""
+
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from rest_framework import exceptions, status
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from permatoken.authorization import token_in
+from permatoken.errors import CHALLENGE, NOT_ACTIVE, UNAVAILABLE, Unavailable
+from permatoken.introspection import Introspector
+from permatoken.token import Token
+
+
+class TokenUser:
+    """Stands in for a user: the person is the portal's, and has no row here."""
+
+    is_authenticated, is_anonymous, is_active = True, False, True
+    is_staff = is_superuser = False
+
+    def __init__(self, token: Token) -> None:
+        self.token = token
+        self.pk = self.id = token.user_id
+        self.email = self.username = token.email
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class PortalUnavailable(exceptions.APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = UNAVAILABLE.hint
+    default_code = UNAVAILABLE.code
+
+
+class PermatokenAuthentication(BaseAuthentication):
+    """Authenticates by the API token in the Authorization header."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Token] | None:
+        text = token_in(request.META.get("HTTP_AUTHORIZATION"))
+        if text is None:
+            return None
+        try:
+            token = introspector().describe(text)
+        except Unavailable:
+            raise PortalUnavailable from None
+        if token is None:
+            raise exceptions.AuthenticationFailed(NOT_ACTIVE.hint, NOT_ACTIVE.code)
+        return TokenUser(token), token
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+
+@cache
+def introspector() -> Introspector:
+    """The one of this process."""
+    return Introspector(**settings.PERMATOKEN)

@@ -1,0 +1,108 @@
+"""Asks the portal what a token is good for (RFC 7662)."""
+
+import time
+from typing import Any
+
+import httpx
+
+from permatoken.errors import Unavailable
+from permatoken.memory import LONGEST, Memory
+from permatoken.token import Token
+
+PATH = "/iam/auth/introspect"
+TIMEOUT = 3.0
+"""Seconds for an answer of the portal."""
+LONGEST_TOKEN = 4_096
+"""Characters. Nothing that is longer is a token."""
+
+
+class _Settings:
+    """What both introspectors share."""
+
+    def __init__(self, url: str, key: str, *, memory_seconds: float = LONGEST) -> None:
+        """`url`: the portal's; `key`: a verifier key, which an operator of the portal makes.
+        `memory_seconds`: how long an answer may be used again, 0 to ask each time."""
+        self.memory = Memory(seconds=memory_seconds)
+        self._options: dict[str, Any] = {
+            "base_url": url.rstrip("/"),
+            "headers": {"Authorization": f"Bearer {key}"},
+            "timeout": TIMEOUT,
+        }
+
+    def recall(self, text: str) -> tuple[bool, Token | None]:
+        """Whether nobody has to be asked, and the answer."""
+        if not text or len(text) > LONGEST_TOKEN:
+            return True, None
+        return self.memory.find(text)
+
+    def read(self, text: str, answer: httpx.Response, *, asked_at: float) -> Token | None:
+        """Raises `Unavailable`."""
+        if answer.status_code != httpx.codes.OK:
+            raise Unavailable(f"The portal answered {answer.status_code} to the introspection.")
+        try:
+            members = answer.json()
+            token = Token.read(members) if members["active"] is True else None
+        except (KeyError, TypeError, ValueError):
+            raise Unavailable("The portal's answer is none to an introspection.") from None
+        self.memory.keep(text, token, asked_at=asked_at)
+        return None if token is not None and token.has_expired else token
+
+
+class Introspector(_Settings):
+    """For services with threads. Safe to share between them."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        memory_seconds: float = LONGEST,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        super().__init__(url, key, memory_seconds=memory_seconds)
+        self._client = httpx.Client(transport=transport, **self._options)
+
+    def describe(self, text: str) -> Token | None:
+        """The token; None if it is not good. Raises `Unavailable`."""
+        is_known, token = self.recall(text)
+        if is_known:
+            return token
+        asked_at = time.monotonic()
+        try:
+            answer = self._client.post(PATH, data={"token": text})
+        except httpx.HTTPError as fault:
+            raise Unavailable(f"The portal does not answer: {type(fault).__name__}.") from None
+        return self.read(text, answer, asked_at=asked_at)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class AsyncIntrospector(_Settings):
+    """For services with an event loop."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        memory_seconds: float = LONGEST,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(url, key, memory_seconds=memory_seconds)
+        self._client = httpx.AsyncClient(transport=transport, **self._options)
+
+    async def describe(self, text: str) -> Token | None:
+        """As `Introspector.describe`."""
+        is_known, token = self.recall(text)
+        if is_known:
+            return token
+        asked_at = time.monotonic()
+        try:
+            answer = await self._client.post(PATH, data={"token": text})
+        except httpx.HTTPError as fault:
+            raise Unavailable(f"The portal does not answer: {type(fault).__name__}.") from None
+        return self.read(text, answer, asked_at=asked_at)
+
+    async def close(self) -> None:
+        await self._client.aclose()

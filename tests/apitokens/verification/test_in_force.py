@@ -1,0 +1,375 @@
+"""When the answer to a deletion arrives, no process of any host says yes to that token any more.
+
+Real processes of two hosts (two data folders, one PostgreSQL) ask while tokens are deleted. On
+SQLite there is one host.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as portal_settings
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+from pytest_django import Settings
+from redis import Redis
+
+from accounts.account import services as account_services
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.members import services as members
+from accounts.members import suspension
+from accounts.models import Membership
+from accounts.roles import Role
+from accounts.users import services as people
+from apitokens.cache import hosts, in_force, messages
+from apitokens.cache.marks import marks
+from apitokens.keys import Key
+from apitokens.models import APIToken, VerifyingHost
+from apitokens.tokens import editing, rotation
+from apitokens.tokens import services as token_services
+from apitokens.tokens.rotation import Grace
+from apitokens.verification import verifier_keys
+from config.database.places import places
+from tests import environment, services
+from tests.concurrency import shared_database_url
+from tests.conftest import Api, Issue, is_on_postgresql
+
+pytestmark = [pytest.mark.both, pytest.mark.django_db(transaction=True)]
+
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
+
+
+class Askers:
+    """Processes that ask about tokens, half of them on another host if there is one."""
+
+    def __init__(self, folders: list[Path], number: int, **variables: str) -> None:
+        peppers = (f"{number}:{key.hex()}" for number, key in portal_settings.TOKEN_PEPPERS.items())
+        shared = {
+            "DATABASE_URL": shared_database_url(),
+            "SECRET_KEY": portal_settings.SECRET_KEY,
+            "TOKEN_PEPPERS": ",".join(peppers),
+            **variables,
+        }
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.many_tokens_worker"],
+                env={**os.environ, **shared, "DATA_DIR": str(folders[each % len(folders)])},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for each in range(number)
+        ]
+
+    def ask(self, keys: list[Key]) -> None:
+        """Let them ask about all of these; returns when each has found all of them in memory."""
+        self._write(json.dumps([key.spell() for key in keys]))
+        assert {self._read(each) for each in self._processes} == {"ready"}
+
+    def stop(self) -> list[dict[str, Any]]:
+        self._write("stop")
+        return [json.loads(self._read(each)) for each in self._processes]
+
+    def _write(self, line: str) -> None:
+        for each in self._processes:
+            assert each.stdin
+            each.stdin.write(f"{line}\n")
+            each.stdin.flush()
+
+    def _read(self, process: "subprocess.Popen[str]") -> str:
+        assert process.stdout
+        return process.stdout.readline().strip()
+
+    def end(self) -> None:
+        for each in self._processes:
+            each.kill()
+            each.wait()
+
+
+@contextlib.contextmanager
+def asking(folders: list[Path], *, number: int = 8, **variables: str) -> Iterator[Askers]:
+    askers = Askers(folders, number, **variables)
+    try:
+        yield askers
+    finally:
+        askers.end()
+        if is_on_postgresql():
+            VerifyingHost.objects.all().delete()
+            marks().distrust()
+
+
+def count_yeses_after_answers(
+    askers: Askers, issued: list[tuple[APIToken, Key]], *, threads: int = 1
+) -> tuple[int, list[float]]:
+    """Delete the tokens while all ask. Returns how often a token was good in a call that began
+    after the answer, and how long each answer took."""
+    askers.ask([key for _token, key in issued])
+    answered: dict[str, float] = {}
+
+    def delete(token: APIToken, key: Key) -> float:
+        began = time.monotonic()
+        try:
+            token_services.delete(token=token, by=OPERATOR, at=timezone.now())
+            answered[key.spell()] = time.monotonic()
+        finally:
+            if threads > 1:
+                connection.close()
+        return answered[key.spell()] - began
+
+    if threads == 1:
+        took = [delete(token, key) for token, key in issued]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            took = list(pool.map(lambda each: delete(*each), issued))
+    time.sleep(0.2)  # a second look of all at what has ended
+    late = sum(
+        good_until > answered[token]
+        for seen in askers.stop()
+        for token, good_until in seen["good_until"].items()
+    )
+    return late, took
+
+
+def issue_many(issue: Issue, user: Membership, number: int) -> list[tuple[APIToken, Key]]:
+    user.account.token_limit = number + 1
+    user.account.save()
+    issued = [issue(user, at=timezone.now()) for _token in range(number)]
+    APIToken.objects.update(last_used_at=timezone.now())  # a first use would be written
+    return [(each.token, each.key) for each in issued]
+
+
+@pytest.fixture
+def two_hosts(tmp_path: Path) -> list[Path]:
+    if not is_on_postgresql():
+        pytest.skip("SQLite has one host")
+    return [environment.DATA_DIR, tmp_path]
+
+
+@pytest.fixture
+def use_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have this process tell others by this Redis; the askers learn of it from their settings."""
+
+    def use(url: str) -> None:
+        settings.REDIS_URL = url
+        messages._client.cache_clear()
+
+    monkeypatch.setattr(messages, "listen", lambda _known: None)  # it would go on after the test
+    return use
+
+
+def test_one_host_says_yes_to_nothing_that_has_ended(
+    user: Membership, issue: Issue, record_property: Any
+) -> None:
+    with asking([environment.DATA_DIR], number=4, REDIS_URL="") as askers:
+        late, took = count_yeses_after_answers(askers, issue_many(issue, user, 20))
+    record_property("milliseconds of a deletion on one host", statistics.median(took) * 1000)
+    assert late == 0
+
+
+def test_two_hosts_say_yes_to_nothing_that_has_ended(
+    user: Membership,
+    issue: Issue,
+    two_hosts: list[Path],
+    use_redis: Callable[[str], None],
+    settings: Settings,
+    record_property: Any,
+) -> None:
+    settings.VERIFY_CACHE_SECONDS = lease = 0.5
+    with (
+        services.redis() as url,
+        asking(two_hosts, REDIS_URL=url, VERIFY_CACHE_SECONDS=str(lease)) as askers,
+    ):
+        use_redis(url)
+        late, took = count_yeses_after_answers(askers, issue_many(issue, user, 20))
+        record_property("milliseconds of a deletion with Redis", statistics.median(took) * 1000)
+        assert late == 0
+        assert min(took) < lease  # the other host was heard
+        with hanging(url):
+            late, took = count_yeses_after_answers(askers, issue_many(issue, user, 4))
+            assert (late, min(took) > lease) == (0, True)
+        use_redis("")
+        late, took = count_yeses_after_answers(askers, issue_many(issue, user, 4))
+        assert (late, min(took) > lease) == (0, True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("redis", ["without Redis", "with Redis", "with a Redis that hangs"])
+def test_of_2000_deletions_none_is_followed_by_a_yes(
+    user: Membership,
+    issue: Issue,
+    two_hosts: list[Path],
+    use_redis: Callable[[str], None],
+    record_property: Any,
+    redis: str,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        url = "" if redis == "without Redis" else stack.enter_context(services.redis())
+        use_redis(url)
+        askers = stack.enter_context(asking(two_hosts, REDIS_URL=url))
+        if "hangs" in redis:
+            stack.enter_context(hanging(url))
+        threads = 1 if redis == "with Redis" else 20
+        late, took = 0, list[float]()
+        for _round in range(20):
+            issued = issue_many(issue, user, 100)
+            more, took_each = count_yeses_after_answers(askers, issued, threads=threads)
+            late, took = late + more, took + took_each
+    record_property(f"milliseconds of a deletion {redis}", statistics.median(took) * 1000)
+    assert (late, len(took)) == (0, 2000)
+
+
+@contextlib.contextmanager
+def hanging(url: str) -> Iterator[None]:
+    """This Redis is stopped: it takes connections, and answers nothing."""
+    with Redis.from_url(url) as client:
+        process = int(client.info()["process_id"])
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+# --- What waits, and when -----------------------------------------------------------------------
+
+Waits = list[set[int]]
+"""The marks of each wait."""
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    """The waits for another host, which tells nothing: its leases are over soon."""
+    seen: Waits = []
+    wait = in_force._Pending.wait
+
+    def note(pending: in_force._Pending) -> None:
+        if pending.leases_end:
+            assert not connection.in_atomic_block
+            assert places.all.inside == 0
+            seen.append(set(pending.places))
+        wait(pending)
+
+    monkeypatch.setattr(hosts, "others", lambda _known: {77: 0.01})
+    monkeypatch.setattr(in_force._Pending, "wait", note)
+    return seen
+
+
+def change_role(token: APIToken) -> None:
+    APIToken.objects.filter(pk=token.pk).update(role=Role.USERS)
+    members.change_role(membership=token.issuer, role=Role.USERS, by=OPERATOR, at=timezone.now())
+
+
+def remove(token: APIToken) -> None:
+    member, at = token.issuer, timezone.now()
+    members.remove_member(membership=member, delete_tokens=True, by=OPERATOR, at=at)
+
+
+def suspend(token: APIToken) -> None:
+    at = timezone.now()
+    Membership.objects.filter(pk=token.issuer_id).update(sso_at=at)
+    member = Membership.objects.get(pk=token.issuer_id)
+    suspension.suspend_tokens(membership=member, by=OPERATOR, at=at)
+
+
+def end_old_secret(token: APIToken) -> None:
+    rotation.end_old_secret(token=token, by=OPERATOR, at=timezone.now())
+
+
+def end_earlier(token: APIToken) -> None:
+    at = timezone.now()
+    changes: editing.Changes = {"expires_at": at + timedelta(hours=1)}
+    editing.edit(token=token, changes=changes, by=OPERATOR, at=at)
+
+
+ENDS: dict[str, Callable[[APIToken], object]] = {
+    "deletion": lambda token: token_services.delete(token=token, by=OPERATOR, at=timezone.now()),
+    "deletion of several": lambda token: token_services.delete_all_of(
+        issuer=token.issuer, by=OPERATOR, at=timezone.now()
+    ),
+    "the command": lambda token: call_command("revoke_tokens", ids=[token.pk], yes=True),
+    "a lower role of the token": lambda token: editing.edit(
+        token=token, changes={"role": Role.USERS}, by=OPERATOR, at=timezone.now()
+    ),
+    "an earlier end": end_earlier,
+    "rotation": lambda token: rotation.rotate(
+        token=token, by=OPERATOR, at=timezone.now(), grace=Grace.NONE
+    ),
+    "the end of the old secret": end_old_secret,
+    "another role of the issuer": change_role,
+    "removal": remove,
+    "deactivation": lambda token: people.deactivate_user(
+        user=token.issuer.user, by=OPERATOR, at=timezone.now()
+    ),
+    "suspension": suspend,
+    "closing": lambda token: account_services.close_account(
+        account=token.account, by=OPERATOR, at=timezone.now()
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_whatever_weakens_a_token_is_waited_for(
+    engineer: Membership, administrator: Membership, issue: Issue, waits: Waits, end: str
+) -> None:
+    token, _key = issue(engineer, role=Role.ENGINEERS, at=timezone.now())
+    if end == "the end of the old secret":
+        rotation.rotate(token=token, by=OPERATOR, at=timezone.now())
+        token.refresh_from_db()
+        waits.clear()
+    ENDS[end](token)
+    assert waits
+    assert all(token.pk % 4096 in places for places in waits)
+
+
+def test_what_gives_a_token_nothing_less_is_not_waited_for(
+    engineer: Membership, issue: Issue, waits: Waits
+) -> None:
+    token, _key = issue(engineer, at=timezone.now())
+    editing.edit(token=token, changes={"name": "New"}, by=OPERATOR, at=timezone.now())
+    people.deactivate_user(user=engineer.user, by=OPERATOR, at=timezone.now())
+    waits.clear()
+    people.reactivate_user(user=engineer.user, by=OPERATOR, at=timezone.now())
+    assert not waits
+
+
+def test_deleted_verifier_key_is_waited_for(waits: Waits) -> None:
+    at = timezone.now()
+    made = verifier_keys.issue_verifier(name="Billing", by=OPERATOR, at=at).verifier
+    verifier_keys.delete_verifier(verifier=made, by=OPERATOR, at=at)
+    assert waits == [{4096 + made.pk % 512}]
+
+
+def test_bulk_acts_wait_once(user: Membership, issue: Issue, waits: Waits) -> None:
+    tokens = [issue(user, at=timezone.now()).token for _token in range(5)]
+    token_services.delete_all(tokens=tokens, by=OPERATOR, at=timezone.now())
+    assert waits == [{token.pk % 4096 for token in tokens}]
+
+
+def test_request_waits_once_and_last(
+    user: Membership, issue: Issue, waits: Waits, api: Api
+) -> None:
+    token, key = issue(user, at=timezone.now())
+    assert api(key).delete(f"/iam/clients/{user.account_id}/tokens/{token.pk}").status_code == 204
+    assert waits == [{token.pk % 4096}]
+
+
+def test_what_is_undone_is_not_waited_for(user: Membership, issue: Issue, waits: Waits) -> None:
+    from django.db import transaction
+
+    token, _key = issue(user, at=timezone.now())
+    with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+        token_services.delete(token=token, by=OPERATOR, at=timezone.now())
+        raise ZeroDivisionError
+    assert not waits
