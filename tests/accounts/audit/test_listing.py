@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.audit import labels
 from accounts.audit import recorder as audit
+from accounts.audit.listing import NOT_FOR_PEOPLE
 from accounts.audit.visibility import events_visible_to
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
@@ -484,7 +485,7 @@ def recorded_details() -> set[str]:
 
 def test_every_detail_has_a_name() -> None:
     assert len(recorded_details()) > 10
-    assert recorded_details() - set(labels.DETAILS) - audit_listing.NOT_FOR_PEOPLE == set()
+    assert recorded_details() - set(labels.DETAILS) - NOT_FOR_PEOPLE == set()
 
 
 def test_reasons_and_ways_are_told_in_words(

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apitokens", "0011_rotation"),
+        ("apitokens", "0013_search_by_index"),
     ]
 
     operations = [
