@@ -22,7 +22,6 @@ def start_reporting() -> None:
     sentry_sdk.init(
         dsn=settings.SENTRY_DSN,
         release=f"permatoken@{VERSION}",
-        send_default_pii=False,
         include_local_variables=False,
         include_source_context=False,
         max_request_body_size="never",
