@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterable
 from ipaddress import ip_network
 from types import SimpleNamespace
@@ -141,9 +142,9 @@ def test_good_verifications_have_a_line_only_if_wanted(
 
 
 def test_guesses_fill_no_log(caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
-    monkeypatch.setattr(lines.time, "monotonic", lambda: 5.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
     assert len(verify(caplog, "401 Unauthorized", 100)) == lines.MOST_REFUSED
-    monkeypatch.setattr(lines.time, "monotonic", lambda: 6.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 6.0)
     (next_one,) = verify(caplog, "401 Unauthorized")
     assert next_one["left_out"] == 80
 
