@@ -60,6 +60,7 @@ messages: prepare-dev ## Bring the catalogues of all languages up to date with t
 
 requirements: prepare-dev ## Pin the newest versions that the .in files allow (then run: make test)
 	$(UV_COMPILE) --upgrade requirements.in -o requirements.txt
+	$(UV_COMPILE) --upgrade requirements-extras.in -o requirements-extras.txt
 	$(UV_COMPILE) --upgrade requirements-dev.in -o requirements-dev.txt
 	$(UV_COMPILE) --upgrade --no-deps requirements-older-client.in -o requirements-older-client.txt
 	$(UV_COMPILE) --upgrade benchmarks/requirements.in -o benchmarks/requirements.txt

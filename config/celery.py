@@ -59,7 +59,7 @@ class Job(Task[Any, Any]):
 class Portal(Celery):
     """Celery, with short patience where it publishes. (What reads waits for messages.)"""
 
-    def on_configure(self) -> None:
+    def on_configure(self) -> None:  # type: ignore[override]  # Celery has a method, its types a signal
         """Called before the settings are needed for the first time."""
         load_settings()
 

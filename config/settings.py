@@ -18,6 +18,7 @@ from config.api_docs.spectacular import spectacular_settings
 from config.beat_schedule import beat_schedule
 from config.env import read
 from config.env.databases import parse_database_url, sqlite_database
+from config.env.extras import parse_collector, parse_dsn
 from config.env.networks import parse_allowed_hosts, parse_host, parse_networks
 from config.env.peppers import parse_peppers
 from config.env.secret_files import (
@@ -38,6 +39,7 @@ from config.env.urls import (
     parse_sender,
 )
 from config.env.variables import refuse_former_names
+from config.logs.setup import logging_settings
 
 refuse_former_names(os.environ)
 
@@ -108,7 +110,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.observability.requests.note_route",
+    "config.observability.requests.note_facts",
     "config.middleware.answer_when_in_force",
     "config.middleware.keep_secret_addresses",
     "config.middleware.read_forwarded_proto",
@@ -486,27 +488,10 @@ METRICS_TOKEN = parse_metrics_token(read.text("METRICS_TOKEN"))
 # --- Logging -----------------------------------------------------------------------------------
 
 LOG_LEVEL = read.choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {
-        "shorten_outages": {"()": "config.database.log_lines.ShortenOutages"},
-        "brief_refusals": {"()": "config.env.error_reports.BriefRefusals"},
-        "redact_tokens": {"()": "apitokens.log_redaction.RedactTokens"},
-    },
-    "formatters": {
-        "line": {
-            "class": "config.database.log_lines.CutLines",
-            "format": "{asctime} {levelname} {name}: {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["shorten_outages", "brief_refusals", "redact_tokens"],
-        }
-    },
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-}
+LOG_FORMAT = read.choice("LOG_FORMAT", "text", "json")
+# Which verifications have a line: those that were refused (some of them, where there are many).
+LOG_VERIFY = read.choice("LOG_VERIFY", "errors", "all")
+LOGGING = logging_settings(level=LOG_LEVEL, form=LOG_FORMAT)
+# Where errors are reported to, and where traces are collected.
+SENTRY_DSN = parse_dsn(read.text("SENTRY_DSN"))
+OTEL_EXPORTER_OTLP_ENDPOINT = parse_collector(read.text("OTEL_EXPORTER_OTLP_ENDPOINT"))

@@ -16,6 +16,8 @@ _django = get_wsgi_application()  # before imports that need Django's apps
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
 from config.fast_path.shortcut import shortcut  # noqa: E402
 from config.observability.requests import observe_requests  # noqa: E402
+from config.observability.sentry import start_reporting  # noqa: E402
+from config.observability.tracing import start_tracing  # noqa: E402
 from config.server.bodies import read_bodies  # noqa: E402
 from config.server.database_files import hold_database_files  # noqa: E402
 from config.server.faults import answer_faults  # noqa: E402
@@ -50,3 +52,5 @@ application = shortcut(
     )
 )
 install_sigterm_flush()
+start_reporting()
+start_tracing()

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 COMPILED = (
     "requirements",
     "requirements-dev",
+    "requirements-extras",
     "requirements-older-client",
     "benchmarks/requirements",
 )

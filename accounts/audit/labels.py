@@ -106,6 +106,7 @@ DETAILS: dict[str, Words] = {
     "issuer": _("Issued by"),
     "name": _("Name"),
     "of": _("Where"),
+    "request_id": _("Request ID"),
     "role": _("Role"),
     "second_factor": _("Second factor"),
     "user_agent": _("Browser or client"),

@@ -7,6 +7,7 @@ from django.db import models
 
 from accounts.authorization.actor import Actor
 from accounts.models import Account, AuditEvent
+from telemetry.context import request_id
 from telemetry.metrics import EVENTS
 
 
@@ -28,6 +29,8 @@ def record(
     if account is None and account_id is None and by.token_id is not None:
         account = by.account
     EVENTS.labels(kind).inc()
+    if identifier := request_id():
+        details["request_id"] = identifier
     return AuditEvent.objects.create(
         at=at,
         kind=kind,

@@ -36,10 +36,15 @@ def client_address(request: HttpRequest) -> str | None:
     (None). Servers drop a header that is not ASCII, so that every client could hide behind the
     proxy's address.
     """
-    peer = parse_address(request.META.get("REMOTE_ADDR", ""))
+    return address_of(request.META)
+
+
+def address_of(meta: dict[str, Any]) -> str | None:
+    """As `client_address`, of the environment of a request."""
+    peer = parse_address(meta.get("REMOTE_ADDR", ""))
     if peer is None or not _is_trusted(peer):
         return peer
-    claimed = request.META.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", MOST_HOPS)
+    claimed = meta.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", MOST_HOPS)
     address = parse_address(claimed.pop())
     while claimed and address and _is_trusted(address):
         address = parse_address(claimed.pop())

@@ -103,7 +103,7 @@ def _secrets() -> set[str]:
 
 def _values() -> Iterator[str]:
     yield from (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    yield settings.METRICS_TOKEN
+    yield from (settings.METRICS_TOKEN, urlsplit(settings.SENTRY_DSN).username or "")
     yield from (settings.EMAIL_HOST_PASSWORD, settings.DATABASES["default"].get("PASSWORD") or "")
     for pepper in settings.TOKEN_PEPPERS.values():
         yield from (pepper.hex(), repr(pepper)[2:-1])

@@ -8,11 +8,15 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
+from django.conf import settings
+
 from apitokens.api.responses import ERROR
 from config.fast_path import introspect, verify
 from config.fast_path.requests import Headers
+from config.observability.lines import write_verification
 from config.server.responses import WSGIApplication
 from operations.metrics.exposition import begin_to_count
+from telemetry.context import new_request_id, working_for
 from telemetry.metrics import DATABASE, MEMORY, verifications
 
 logger = logging.getLogger(__name__)
@@ -30,6 +34,8 @@ _BY_STATUS = {"429": "too_many", "400": "invalid_request", "413": "invalid_reque
 def shortcut(serve: WSGIApplication) -> WSGIApplication:
     """Answer from the cache where that is possible; leave all other requests to `serve`."""
 
+    logs_errors_only = settings.LOG_VERIFY != "all"
+
     def serve_or_answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         way = _answer_by_path.get(environ.get("PATH_INFO", ""))
         if way is None:
@@ -44,12 +50,11 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
         if sent is None:
             return _serve_counting(serve, environ, start_response, endpoint, began)
         status, headers, body = sent
-        if status == _OK and way is _VERIFY:  # the most of all: each microsecond is a thirtieth
-            _note_good(perf_counter() - began)
+        if status == _OK and way is _VERIFY and logs_errors_only:
+            _note_good(perf_counter() - began)  # the most of all: each microsecond is a thirtieth
         else:
             begin_to_count()
-            result = _result(status, headers, body)
-            verifications.add(endpoint, result, MEMORY, perf_counter() - began)
+            _tell(environ, endpoint, status, headers, body, MEMORY, perf_counter() - began)
         start_response(status, headers)
         return body
 
@@ -71,11 +76,26 @@ def _serve_counting(
         told.append((status, headers))
         return start_response(status, headers, *facts)
 
-    body = serve(environ, start)
-    status, headers = told[-1]
-    result = _result(status, headers, body)
-    verifications.add(endpoint, result, DATABASE, perf_counter() - began)
+    with working_for(new_request_id()):
+        body = serve(environ, start)
+        status, headers = told[-1]
+        _tell(environ, endpoint, status, headers, body, DATABASE, perf_counter() - began)
     return body
+
+
+def _tell(
+    environ: dict[str, Any],
+    endpoint: str,
+    status: str,
+    headers: Headers,
+    body: Iterable[bytes],
+    source: str,
+    seconds: float,
+) -> None:
+    """Count a verification, and write its line if it shall have one."""
+    result = _result(status, headers, body)
+    verifications.add(endpoint, result, source, seconds)
+    write_verification(environ, endpoint=endpoint, status=status, result=result, seconds=seconds)
 
 
 def _result(status: str, headers: Headers, body: Iterable[bytes]) -> str:

@@ -1,4 +1,4 @@
-"""Counts requests by route and status, around everything but verification."""
+"""Observes each request but verification: gives it an id, counts it, and writes its line."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -6,13 +6,18 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+from accounts.http.client_ip import is_trusted_peer
+from apitokens.log_redaction import redact
+from config.observability.lines import write_line
+from config.observability.tracing import span
 from config.server.probes import PROBES
 from config.server.responses import WSGIApplication
 from operations.metrics.exposition import begin_to_count
+from telemetry.context import HEADER, is_request_id, new_request_id, working_for
 from telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
-ROUTE = "permatoken.route"
-"""Where Django leaves the route that a request had, for those in front of it."""
+NOTES = "permatoken.notes"
+"""Where Django leaves what it knows of the request, for those in front of it."""
 NONE = "none"
 """Of addresses that are none of the portal's."""
 ANSWERED_IN_FRONT = (*PROBES, "/metrics")
@@ -20,35 +25,90 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
-def note_route(get_response: Handler) -> Handler:
-    """A middleware: note the route of a request, by which it is counted. Addresses have ids."""
+def note_facts(get_response: Handler) -> Handler:
+    """A middleware: note the route (addresses have ids, and may be secret), and who it was."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if request.resolver_match is not None:
-            request.META[ROUTE] = request.resolver_match.route or "/"
+        found = request.resolver_match
+        told = getattr(response, "data", None)
+        request.META[NOTES] = {
+            "route": (found.route or "/") if found is not None else None,
+            "user": _user_id(request),
+            "token": getattr(request.__dict__.get("auth"), "token_id", None),
+            "code": told.get("code") if isinstance(told, dict) else None,
+        }
         return response
 
     return handle
 
 
+def _user_id(request: HttpRequest) -> int | None:
+    """The id of the user, if somebody has asked who it is: it is not asked for this."""
+    known = request.__dict__
+    user = known.get("_cached_user") or (known.get("user") if "auth" in known else None)
+    identifier: int | None = getattr(user, "pk", None)
+    return identifier
+
+
 def observe_requests(serve: WSGIApplication) -> WSGIApplication:
-    """Count each request when its answer is there."""
+    """Count each request when its answer is there, and write its line."""
 
-    def serve_and_count(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def serve_and_tell(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         begin_to_count()
-        began, told = time.perf_counter(), [""]
+        began, told = time.perf_counter(), ["500"]
+        identifier = _identifier(environ)
 
-        def start(status: str, *facts: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *facts: Any) -> Any:
             told[0] = status
-            return start_response(status, *facts)
+            return start_response(status, [*headers, (HEADER, identifier)], *facts)
 
-        try:
-            return serve(environ, start)
-        finally:
-            _count(environ, told[0], time.perf_counter() - began)
+        method = _method(environ)
+        parent = environ.get("HTTP_TRACEPARENT", "") if is_trusted_peer(environ) else ""
+        with working_for(identifier), span(method, kind="SERVER", parent=parent) as running:
+            try:
+                return serve(environ, start)
+            finally:
+                facts = _facts(environ, method, told[0], time.perf_counter() - began)
+                running.update_name(f"{method} {facts['route']}")
+                running.set_attributes(
+                    {
+                        "http.request.method": method,
+                        "http.route": facts["route"],
+                        "http.response.status_code": facts["status"],
+                    }
+                )
+                write_line(environ, facts)
 
-    return serve_and_count
+    return serve_and_tell
+
+
+def _facts(environ: dict[str, Any], method: str, status: str, seconds: float) -> dict[str, Any]:
+    """Count the request. Returns what its line tells."""
+    notes = environ.get(NOTES) or {}
+    route = notes.get("route") or _route_without_django(environ.get("PATH_INFO", ""))
+    HTTP_REQUESTS.labels(method, route, status[:3]).inc()
+    HTTP_SECONDS.labels(route).observe(seconds)
+    return {
+        **notes,
+        "method": method,
+        "route": route,
+        "status": int(status[:3]),
+        "duration_ms": round(seconds * 1000, 1),
+    }
+
+
+def _identifier(environ: dict[str, Any]) -> str:
+    """The id that a trusted proxy has given the request, if it is one and no secret; or a new
+    one."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    is_taken = is_request_id(given) and is_trusted_peer(environ) and redact(given) == given
+    return given if is_taken else new_request_id()
+
+
+def _method(environ: dict[str, Any]) -> str:
+    method: str = environ.get("REQUEST_METHOD", "")
+    return method if method in METHODS else "other"
 
 
 def _route_without_django(path: str) -> str:
@@ -56,11 +116,3 @@ def _route_without_django(path: str) -> str:
     if path in ANSWERED_IN_FRONT:
         return path[1:]
     return "static" if path.startswith("/static/") else NONE
-
-
-def _count(environ: dict[str, Any], status: str, seconds: float) -> None:
-    method = environ.get("REQUEST_METHOD", "")
-    route = environ.get(ROUTE) or _route_without_django(environ.get("PATH_INFO", ""))
-    known = method if method in METHODS else "other"
-    HTTP_REQUESTS.labels(known, route, status[:3] or "500").inc()
-    HTTP_SECONDS.labels(route).observe(seconds)

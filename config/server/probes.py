@@ -65,13 +65,17 @@ class Probe:
                 self._asked_at = time.monotonic()
                 threading.Thread(target=self._ask, name=self._path, daemon=True).start()
             gives_up_at = self._asked_at + SECONDS
-            while self._asked_at is not None:
+            while self._is_asking:
                 if not self._turn.wait(max(0.0, gives_up_at - time.monotonic())):
                     return _hung()
             return self._found or _hung()
 
+    @property
+    def _is_asking(self) -> bool:
+        return self._asked_at is not None
+
     def _is_fresh(self) -> bool:
-        return time.monotonic() < self._found_at + KEPT_SECONDS and self._asked_at is None
+        return time.monotonic() < self._found_at + KEPT_SECONDS and not self._is_asking
 
     def _ask(self) -> None:
         found = None

@@ -32,7 +32,6 @@ class WorkerSign:
     def task_ends(self, task_id: str) -> None:
         self._running.pop(task_id, None)
 
-    @property
     def is_stuck(self) -> bool:
         """True if a task of this process runs longer than any may."""
         if not (running := self._running.copy()):
@@ -44,6 +43,6 @@ class WorkerSign:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            if not self.is_stuck:
+            if not self.is_stuck():
                 self._sign.show()
             self._ended.wait(EVERY_SECONDS)

@@ -130,7 +130,10 @@ PLACES: dict[str, Here | By | NotHere] = {
     "README.md: TOKEN_PEPPERS=2:<new> .venv/bin/python manage.py": Here(
         {"2:<new>": "2:{pepper}"}, code=1, says="pepper 1"
     ),
-    "README.md: .venv/bin/python manage.py backup": Here(says="Copied"),
+    "README.md: .venv/bin/python manage.py backup --to": Here(says="and read back"),
+    "README.md: .venv/bin/python manage.py restore": By(
+        "tests/operations/backups/test_there_and_back.py"
+    ),
     "README.md: make prepare-run .venv/bin/python": Here(says="static file"),
     "CONTRIBUTING.md: make run #": NotHere(
         "these are what starts this test, and tests/launcher starts the portal"

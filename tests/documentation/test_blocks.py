@@ -139,7 +139,8 @@ def test_blocks_do_what_their_page_says(
                 f"{block.key}\n\n{said[-2000:]}"
             )
 
-    with contextlib.closing(sqlite3.connect(tmp_path / "permatoken-backup.sqlite3")) as copy:
+    (backup,) = tmp_path.glob("permatoken-backups/*/database.sqlite3")
+    with contextlib.closing(sqlite3.connect(backup)) as copy:
         (people,) = copy.execute("SELECT count(*) FROM accounts_user").fetchone()
     assert people > 3
     assert "Traceback" not in (portal.data_dir / "web.log").read_text()

@@ -9,6 +9,8 @@ from django.core.management import call_command
 from django.db import OperationalError
 from pytest_django import Settings
 
+from notifications.email.transport import SMTP
+from notifications.jobs import database_now
 from operations import time_limit
 from operations.checks import database, encryption, servers
 from operations.doctor import examination
@@ -77,7 +79,7 @@ def test_migration_that_is_not_applied_is_named(monkeypatch: pytest.MonkeyPatch)
 
 def test_clocks_that_differ_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert database.clocks_agree(["default"]) == []
-    ahead = database.database_now() + timedelta(minutes=2)
+    ahead = database_now() + timedelta(minutes=2)
     monkeypatch.setattr(database, "database_now", lambda: ahead)
 
     (message,) = database.clocks_agree(["default"])
@@ -148,7 +150,7 @@ def test_servers_that_do_not_answer_are_told(settings: Settings, redis_url: str)
     assert servers.redis_answers(["default"]) == []
     port = services.free_port()
     settings.REDIS_URL = f"redis://:swordfish@127.0.0.1:{port}/0"
-    settings.EMAIL_BACKEND = servers.SMTP
+    settings.EMAIL_BACKEND = SMTP
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
 
     (redis,), (mail,) = servers.redis_answers(["default"]), servers.mail_server_answers(["default"])

@@ -213,8 +213,8 @@ def test_probe_tells_whether_a_worker_has_shown_itself(tmp_path: Path) -> None:
 def test_worker_whose_task_does_not_end_is_stuck(tmp_path: Path, settings: Settings) -> None:
     sign = WorkerSign(tmp_path)
     sign.task_begins("a")
-    assert not sign.is_stuck
+    assert not sign.is_stuck()
     settings.CELERY_TASK_TIME_LIMIT = -10
-    assert sign.is_stuck
+    assert sign.is_stuck()
     sign.task_ends("a")
-    assert not sign.is_stuck
+    assert not sign.is_stuck()

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -274,7 +275,7 @@ def test_full_disk_while_restoring_loses_nothing(
         Path(target).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sqlite.shutil, "copyfile", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(BackupError, match=r"Nothing was restored: No space left on device\."):
         sqlite.put_back(tmp_path / "copy")
     assert [each.read_text() for each in tmp_path.iterdir()] == ["the present one"]

@@ -1,0 +1,83 @@
+"""The line of the log that each request has."""
+
+import logging
+import threading
+import time
+from typing import Any
+
+from django.conf import settings
+
+from accounts.http.client_ip import address_of
+from config.logs.formats import FACTS
+
+logger = logging.getLogger("permatoken.requests")
+
+MOST_REFUSED = 20
+"""Lines a second about verifications that were refused, of each process: guesses come by the
+thousand. Metrics count all of them."""
+QUIET = {"livez", "readyz", "healthz", "metrics", "static"}
+"""Routes whose success is no news."""
+
+
+class _Sampler:
+    """Lets so many through in a second, and says how many were left out."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._second, self._number, self._left_out = 0, 0, 0
+
+    def take(self) -> int | None:
+        """How many were left out before; None if this one is, too."""
+        with self._lock:
+            second = int(time.monotonic())
+            if second != self._second:
+                self._second, self._number = second, 0
+            self._number += 1
+            if self._number > MOST_REFUSED:
+                self._left_out += 1
+                return None
+            left_out, self._left_out = self._left_out, 0
+            return left_out
+
+
+refused_verifications = _Sampler()
+
+
+def write_line(environ: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Write the line of a request. `facts` are its method, route, status, duration, and what is
+    known of user, token and refusal: ids and codes."""
+    if facts["route"] in QUIET and facts["status"] < 400:
+        return
+    facts = {**facts, "client": address_of(environ)}
+    known = {name: value for name, value in facts.items() if value not in (None, "")}
+    logger.info("%s", _in_words(known), extra={FACTS: known})
+
+
+def write_verification(
+    environ: dict[str, Any], *, endpoint: str, status: str, result: str, seconds: float
+) -> None:
+    """Write the line of a verification, if LOG_VERIFY wants it: of good ones none by default."""
+    is_all, number = settings.LOG_VERIFY == "all", int(status[:3])
+    if not is_all and (number < 400 or (left_out := refused_verifications.take()) is None):
+        return
+    write_line(
+        environ,
+        {
+            "method": environ.get("REQUEST_METHOD", ""),
+            "route": f"iam/auth/{endpoint}",
+            "status": number,
+            "duration_ms": round(seconds * 1000, 3),
+            "code": result if number >= 400 else None,
+            "left_out": None if is_all else left_out or None,
+        },
+    )
+
+
+def _in_words(facts: dict[str, Any]) -> str:
+    more = " ".join(f"{name}={facts[name]}" for name in ("code", "user", "token") if name in facts)
+    left_out = f" ({facts['left_out']} more like it)" if "left_out" in facts else ""
+    return (
+        f"{facts['method']} {facts['route']} {facts['status']} in {facts['duration_ms']} ms "
+        f"from {facts.get('client', '?')} {more}".rstrip()
+        + left_out
+    )
