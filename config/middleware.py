@@ -28,7 +28,8 @@ from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-VERIFY, INTROSPECT, HEALTH = "api-verify", "api-introspect", "healthz"
+VERIFY, HEALTH = "api-verify", "healthz"
+INTROSPECT, INTROSPECT_BATCH = "api-introspect", "api-introspect-batch"
 HEALTH_PATH = "/healthz"
 SAML_PATH = "/saml/"
 LONGEST_VALUE, LONGEST_QUERY = 2_100, 2_500
@@ -208,7 +209,7 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
 
     @cache
     def views_by_path() -> dict[str, Handler]:
-        names = (VERIFY, INTROSPECT, HEALTH)
+        names = (VERIFY, INTROSPECT, INTROSPECT_BATCH, HEALTH)
         return {(path := reverse(name)): limit_body_size(resolve(path).func) for name in names}
 
     def handle(request: HttpRequest) -> HttpResponse:
@@ -216,7 +217,7 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
         is_other = request.path_info == HEALTH_PATH and request.method not in ("GET", "HEAD")
         if view is None or is_other:
             return get_response(request)
-        if request.path_info == _introspect_path():
+        if request.path_info not in (_verify_path(), HEALTH_PATH):
             request.get_host()  # refuses unknown host names, as CommonMiddleware does
         with brief_waits(even_alone=request.path_info == HEALTH_PATH):
             response = view(request)
@@ -312,11 +313,6 @@ def security_headers(is_secure: bool) -> list[tuple[str, str]]:
 @cache
 def _verify_path() -> str:
     return reverse(VERIFY)
-
-
-@cache
-def _introspect_path() -> str:
-    return reverse(INTROSPECT)
 
 
 def error_layout(request: HttpRequest) -> str:
