@@ -28,7 +28,8 @@ from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-VERIFY, INTROSPECT = "api-verify", "api-introspect"
+VERIFY = "api-verify"
+INTROSPECT, INTROSPECT_BATCH = "api-introspect", "api-introspect-batch"
 PROBES = ("livez", "readyz", "healthz")
 PROBE_PATHS = ("/livez", "/readyz", "/healthz")
 METRICS = "metrics"
@@ -210,7 +211,7 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
 
     @cache
     def views_by_path() -> dict[str, Handler]:
-        names = (VERIFY, INTROSPECT, *PROBES, METRICS)
+        names = (VERIFY, INTROSPECT, INTROSPECT_BATCH, *PROBES, METRICS)
         return {(path := reverse(name)): limit_body_size(resolve(path).func) for name in names}
 
     def handle(request: HttpRequest) -> HttpResponse:
@@ -218,7 +219,7 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
         is_other = request.path_info in PROBE_PATHS and request.method not in ("GET", "HEAD")
         if view is None or is_other:
             return get_response(request)
-        if request.path_info == _introspect_path():
+        if request.path_info in _introspection_paths():
             request.get_host()  # refuses unknown host names, as CommonMiddleware does
         with brief_waits(even_alone=request.path_info in PROBE_PATHS):
             response = view(request)
@@ -317,8 +318,8 @@ def _verify_path() -> str:
 
 
 @cache
-def _introspect_path() -> str:
-    return reverse(INTROSPECT)
+def _introspection_paths() -> frozenset[str]:
+    return frozenset(map(reverse, (INTROSPECT, INTROSPECT_BATCH)))
 
 
 def error_layout(request: HttpRequest) -> str:

@@ -74,15 +74,29 @@ def introspect(request: HttpRequest) -> HttpResponse:
         given = describe(_asked_token(request, fields), at=at)
         assert given is not None  # `verify` always knows
         return as_response(given, request)
-    except Refused as refused:
-        return _refused(request, refused)
-    except TooMany as too_many:
-        wait = ("Retry-After", str(too_many.retry_after))
-        return as_response(in_json(429, throttled_body(too_many), wait), request)
-    except BadQuestion as bad:
-        errors = {"token": [bad.sentence]}
-        body = {"error": "invalid_request", "message": BAD_REQUEST, "errors": errors}
-        return as_response(in_json(bad.status, body), request)
+    except (Refused, TooMany, BadQuestion) as refusal:
+        return refusal_answer(request, refusal)
+
+
+@sensitive_variables()
+def authenticate_by_header(request: HttpRequest, *, at: datetime) -> None:
+    """Raises `Refused`, or `TooMany`, unless the header has a verifier key."""
+    shown = shown_in_header(request.META.get("HTTP_AUTHORIZATION") or "")
+    _authenticate_caller(request, shown, at=at)
+
+
+def refusal_answer(
+    request: HttpRequest, refusal: Refused | TooMany | BadQuestion, *, field: str = "token"
+) -> HttpResponse:
+    """The answer to a caller that is not known, comes too often, or asks wrongly."""
+    if isinstance(refusal, Refused):
+        return _refused(request, refusal)
+    if isinstance(refusal, TooMany):
+        wait = ("Retry-After", str(refusal.retry_after))
+        return as_response(in_json(429, throttled_body(refusal), wait), request)
+    errors = {field: [refusal.sentence]}
+    body = {"error": "invalid_request", "message": BAD_REQUEST, "errors": errors}
+    return as_response(in_json(refusal.status, body), request)
 
 
 @sensitive_variables()
@@ -171,12 +185,12 @@ def describe(
     try:
         found = service(presented=token, at=at, address=None)
     except Refused:
-        return _not_active()
+        return not_active()
     return found and _good(found)
 
 
 @cache
-def _not_active() -> Answer:
+def not_active() -> Answer:
     return in_json(200, {"active": False})
 
 

@@ -7,6 +7,7 @@ from accounts.api.serializers import ROLE_IDS
 from accounts.roles import ROLE_NAMES
 from accounts.validators import HIGHEST_ID
 from apitokens.api.introspect import BAD_CALLER, FORM
+from apitokens.api.introspect_batch import MOST, WHAT_TO_SEND
 from apitokens.api.responses import BAD
 
 TAG = "Verification"
@@ -21,6 +22,7 @@ def add_verification(result: dict[str, Any], **_facts: Any) -> dict[str, Any]:
     """A hook of drf-spectacular: adds the two calls by which other systems ask about tokens."""
     result["paths"]["/iam/auth/verify"] = {method: _verify(method) for method in METHODS}
     result["paths"]["/iam/auth/introspect"] = {"post": _introspect()}
+    result["paths"]["/iam/auth/introspect/batch"] = {"post": _introspect_batch()}
     result["components"]["securitySchemes"] |= {
         "Basic": {
             "type": "http",
@@ -34,7 +36,11 @@ def add_verification(result: dict[str, Any], **_facts: Any) -> dict[str, Any]:
             "description": "A verifier key, created by operators of the portal.",
         },
     }
-    result["components"]["schemas"] |= {"Introspection": _INTROSPECTION, "TokenRefusal": _REFUSAL}
+    result["components"]["schemas"] |= {
+        "Introspection": _INTROSPECTION,
+        "Introspections": _INTROSPECTIONS,
+        "TokenRefusal": _REFUSAL,
+    }
     return result
 
 
@@ -79,6 +85,27 @@ _INTROSPECTION: dict[str, Any] = {
             "additionalProperties": False,
         },
     ]
+}
+
+_TOO_OFTEN: dict[str, Any] = {
+    "type": "object",
+    "description": "The token is used too often: alone it would get a 429.",
+    "required": ["message", "code", "hint", "retry_after"],
+    "properties": {
+        "message": _TEXT,
+        "code": {**_TEXT, "enum": ["too_many"]},
+        "hint": _TEXT,
+        "retry_after": {"type": "integer", "description": "Seconds to wait."},
+    },
+    "additionalProperties": False,
+}
+_INTROSPECTIONS: dict[str, Any] = {
+    "type": "array",
+    "description": "For each token what the introspection of it alone would answer, in their "
+    "order.",
+    "minItems": 1,
+    "maxItems": MOST,
+    "items": {"anyOf": [{"$ref": "#/components/schemas/Introspection"}, _TOO_OFTEN]},
 }
 
 
@@ -239,3 +266,48 @@ def _introspect() -> dict[str, Any]:
             ),
         },
     }
+
+
+def _introspect_batch() -> dict[str, Any]:
+    alone = _introspect()
+    good = {
+        "schema": {"$ref": "#/components/schemas/Introspections"},
+        "examples": {"example": {"value": [{"active": False}]}},
+    }
+    tokens = {"type": "array", "items": {**_TEXT, "minLength": 1}, "minItems": 1, "maxItems": MOST}
+    return {
+        "operationId": "introspect_tokens",
+        "summary": "Introspect many tokens",
+        "description": f"For gateways that warm up: up to {MOST} tokens at once. Each is answered, "
+        "counted and limited as if it had been sent alone.",
+        "tags": [TAG],
+        "security": [{"VerifierKey": []}, {"Basic": []}],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": tokens,
+                    "examples": {"example": {"value": ["771142358_<72 hexadecimal digits>"]}},
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "What each token allows, in the order of the question",
+                "content": {"application/json": good},
+            },
+            "400": _wrong("The body is no such array, or the address has a query"),
+            "401": alone["responses"]["401"],
+            "415": _wrong("The body is not JSON, or has a `Content-Encoding`"),
+        },
+    }
+
+
+def _wrong(description: str) -> dict[str, Any]:
+    return _answer(
+        description,
+        "Error",
+        error="invalid_request",
+        message=BAD_REQUEST,
+        errors={"tokens": [WHAT_TO_SEND]},
+    )

@@ -4,11 +4,13 @@ from django.urls import path
 
 from apitokens.api import views
 from apitokens.api.introspect import introspect
+from apitokens.api.introspect_batch import introspect_batch
 from apitokens.api.verify import verify
 
 urlpatterns = [
     path("auth/verify", verify, name="api-verify"),
     path("auth/introspect", introspect, name="api-introspect"),
+    path("auth/introspect/batch", introspect_batch, name="api-introspect-batch"),
     path("clients/<int:client_id>/tokens", views.Tokens.as_view(), name="api-tokens-v1"),
     path(
         "clients/<int:client_id>/tokens/<int:token_id>",

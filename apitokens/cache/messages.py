@@ -97,7 +97,9 @@ class _Listener:
         client = _connect(socket_timeout=PING_SECONDS, health_check_interval=PING_SECONDS)
         while True:
             try:
-                with contextlib.closing(client.pubsub(ignore_subscribe_messages=True)) as heard:
+                # redis has no types for it
+                pubsub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+                with contextlib.closing(pubsub) as heard:
                     heard.subscribe(_channel())
                     while True:
                         message = heard.get_message(timeout=PING_SECONDS)

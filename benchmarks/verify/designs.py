@@ -97,7 +97,7 @@ def _designs(redis_url: str) -> Iterator[Design]:
     )
 
     leases: ReadLeaseCache[Any] = ReadLeaseCache(most=TOKENS)
-    leases.keep(key.id, known, leases.begin(), seconds=3600)
+    leases.keep(key.id, known, leases.begin(key.id), seconds=3600)
 
     def by_lease() -> bool:
         return leases.find(key.id) is not None and fits()

@@ -119,8 +119,11 @@ PLACES: dict[str, Here | By | NotHere] = {
         says='"client_and_roles"',
     ),
     "README.md: curl -i -H": Here({**TOKEN, **PORT}, says="x-auth-token-id: {token_id}"),
-    "README.md: curl -H 'Authorization: Bearer verifier_": Here(
+    "README.md: curl -H 'Authorization: Bearer verifier_…' --data": Here(
         {"verifier_…": "{verifier}", **TOKEN, **PORT}, says='"active": true'
+    ),
+    "README.md: curl -H 'Authorization: Bearer verifier_…' --json": Here(
+        {"verifier_…": "{verifier}", **TOKEN, **PORT}, says='[{"active": true'
     ),
     "README.md: make prepare-run #": By("tests/documentation/test_installations.py"),
     "README.md: export BASE_URL=https://tokens.example.com export": By(

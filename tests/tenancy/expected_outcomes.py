@@ -250,6 +250,8 @@ PATCH   api-verify                             401   401   200   200   200   401
 DELETE  api-verify                             401   401   200   200   200   401
 GET     api-introspect                         405   405   405   405   405   405
 POST    api-introspect                         401   401   401   401   401   401
+GET     api-introspect-batch                   405   405   405   405   405   405
+POST    api-introspect-batch                   401   401   401   401   401   401
 GET     openapi                                200   200   200   200   200   200
 GET     api-docs                               200   200   200   200   200   200
 GET     admin:index                            in    in    in    in    in    200

@@ -61,4 +61,4 @@ class PermatokenAuthentication(BaseAuthentication):
 @cache
 def introspector() -> Introspector:
     """The one of this process."""
-    return Introspector(**settings.PERMATOKEN)
+    return Introspector(**settings.PERMATOKEN)  # type: ignore[misc]  # of the service

@@ -27,6 +27,7 @@ ROUTES = {
     "/iam/clients/invite_user": {"post"},
     "/iam/auth/verify": {"get", "post", "put", "patch", "delete", "head", "options", "trace"},
     "/iam/auth/introspect": {"post"},
+    "/iam/auth/introspect/batch": {"post"},
     "/iam/clients/me": {"get"},
     "/iam/clients/{client_id}/client-users/{user_id}": {"get", "put", "delete"},
     "/iam/users": {"get"},
@@ -44,6 +45,7 @@ ROUTES = {
 # What is not taken by both kinds of token.
 TAKES: dict[str, set[str]] = {
     "/iam/auth/introspect": {"VerifierKey", "Basic"},
+    "/iam/auth/introspect/batch": {"VerifierKey", "Basic"},
     "/iam/auth/verify": {"APIKey", "Bearer", "Basic"},
     "/iam/auth/jwt/login": set(),
     "/iam/auth/jwt/refresh": set(),

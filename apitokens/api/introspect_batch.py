@@ -1,0 +1,88 @@
+"""`/iam/auth/introspect/batch`: many tokens at once, for gateways that warm up.
+
+Each token is answered as if it had been asked about alone, in the order of the question: what is
+counted, limited and recorded for it is the same.
+"""
+
+import json
+from datetime import datetime
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.api.refusals import throttled_body
+from accounts.throttling.process_counters import TooMany
+from apitokens.api.introspect import (
+    IN_THE_ADDRESS,
+    BadQuestion,
+    authenticate_by_header,
+    describe,
+    not_active,
+    refusal_answer,
+)
+from apitokens.api.responses import Answer
+from apitokens.api.verify import as_response, not_allowed
+from apitokens.verification.refusals import Refused
+
+MOST = 100
+JSON = "application/json"
+WHAT_TO_SEND = f"Send a JSON array of 1 to {MOST} tokens, each a text that is not empty."
+
+
+@csrf_exempt
+@sensitive_variables()
+def introspect_batch(request: HttpRequest) -> HttpResponse:
+    """Describe each of the tokens in the JSON array, to a known verifier only."""
+    if request.method != "POST":
+        return not_allowed(request, ("POST",))
+    at = timezone.now()
+    try:
+        authenticate_by_header(request, at=at)
+        bodies = [_body(token, at=at) for token in _tokens(request)]
+    except (Refused, TooMany, BadQuestion) as refusal:
+        return refusal_answer(request, refusal, field="tokens")
+    content = b"[%s]" % b", ".join(bodies)
+    headers = [
+        ("Content-Type", JSON),
+        ("Content-Length", str(len(content))),
+        ("Cache-Control", "no-store"),
+    ]
+    return as_response(Answer(200, headers, content), request)
+
+
+@sensitive_variables()
+def _tokens(request: HttpRequest) -> list[str]:
+    """The tokens in the body. Raises `BadQuestion`."""
+    if request.META.get("QUERY_STRING"):
+        raise BadQuestion(400, IN_THE_ADDRESS)
+    if request.content_type != JSON:
+        raise BadQuestion(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{WHAT_TO_SEND} Content-Type: {JSON}."
+        )
+    try:
+        sent = json.loads(request.body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise BadQuestion(400, WHAT_TO_SEND) from None
+    if not isinstance(sent, list) or not 1 <= len(sent) <= MOST:
+        raise BadQuestion(400, WHAT_TO_SEND)
+    if not all(isinstance(each, str) and each.strip() for each in sent):
+        raise BadQuestion(400, WHAT_TO_SEND)
+    return sent
+
+
+@sensitive_variables("token")
+def _body(token: str, *, at: datetime) -> bytes:
+    """What would be answered about this token alone. One that is used too often says so in its
+    place, with the seconds to wait, and no `active`."""
+    if not token.isascii():  # no token is, and not all of it could be read as bytes
+        return not_active().body
+    try:
+        given = describe(token.strip(), at=at)
+    except TooMany as too_many:
+        waits = {**throttled_body(too_many), "retry_after": too_many.retry_after}
+        return json.dumps(waits).encode()
+    assert given is not None  # `verify` always knows
+    return given.body
