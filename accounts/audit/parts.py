@@ -83,10 +83,16 @@ class Events:
 
     def earlier(self, event: AuditEvent, size: int) -> list[AuditEvent]:
         """So many that come next after this one, which is further back in time."""
-        # The bound of the time stands by itself: it is what an index is entered by.
-        behind = Q(at__lt=event.at) | Q(pk__lt=event.pk)
-        parts = [_keys(each.filter(behind, at__lte=event.at)[:size]) for each in self.parts()]
-        return _read(islice(merge(*parts, reverse=True), size))
+        return _read(iter(self._keys_before((event.at, event.pk), size)))
+
+    def _keys_before(self, key: Key | None, size: int) -> list[Key]:
+        parts = self.parts()
+        if key is not None:
+            at, pk = key
+            # The bound of the time stands by itself: it is what an index is entered by.
+            parts = [each.filter(Q(at__lt=at) | Q(pk__lt=pk), at__lte=at) for each in parts]
+        keys = [_keys(each[:size]) for each in parts]
+        return list(islice(merge(*keys, reverse=True), size))
 
     def later(self, event: AuditEvent, size: int) -> list[AuditEvent]:
         """So many that come right before this one."""
@@ -96,12 +102,13 @@ class Events:
         ]
         return _read(islice(merge(*parts), size))
 
-    def in_parts(self, size: int) -> Iterator[list[AuditEvent]]:
-        """All of them in lists that are queried one by one, for a file that is sent slowly."""
-        part = self[0:size]
-        while part:
-            yield part
-            part = self.earlier(part[-1], size)
+    def ids_in_parts(self, size: int) -> Iterator[list[int]]:
+        """The ids of all of them in lists that are queried one by one, for a file that is sent
+        slowly."""
+        keys = self._keys_before(None, size)
+        while keys:
+            yield [pk for _at, pk in keys]
+            keys = self._keys_before(keys[-1], size)
 
 
 def _disjoint(alternatives: Sequence[Q]) -> Iterator[Q]:
