@@ -246,9 +246,8 @@ def _commands() -> Iterator[Figures]:
         ("revoke_tokens", "--dry-run", "--account", str(seed.FULL)),
         ("send_expiry_notices", "--dry-run"),
     ):
-        yield _measured(
-            "command", " ".join(words), lambda words=words: _command(words), repeat=False
-        )  # type: ignore[misc]  # a lambda with a default
+        run = partial(_command, words)
+        yield _measured("command", " ".join(words), run, repeat=False)
 
 
 def _command(words: tuple[str, ...]) -> str:
