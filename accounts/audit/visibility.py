@@ -7,7 +7,6 @@ from accounts.audit.parts import Events
 from accounts.authorization.actor import Actor
 from accounts.models import Membership, MembershipQuerySet
 
-
 FEW_PEOPLE = 100
 """So many and fewer are looked for one by one, by an index."""
 
