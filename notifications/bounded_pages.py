@@ -56,7 +56,8 @@ class QuerySetRows(Generic[Row]):
         return list(part)
 
     def count_to(self, most: int) -> int:
-        return self.found.order_by()[:most].count()
+        # Of the keys alone: what a row is annotated with is not looked up to be counted.
+        return self.found.order_by().values("pk")[:most].count()
 
     def beyond(self, key: int, size: int, *, backwards: bool) -> list[Row] | None:
         found = self.found.reverse() if backwards else self.found

@@ -23,7 +23,7 @@ class OperatorsPaginator(BoundedPaginator):
 
     @cached_property
     def found(self) -> int:
-        counted: int = self.object_list.order_by()[: MOST_COUNTED + 1].count()
+        counted: int = self.object_list.order_by().values("pk")[: MOST_COUNTED + 1].count()
         return counted
 
     def _get_page(self, part: Any, number: int, paginator: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -127,6 +127,36 @@ class AuditFilter(forms.Form):
         return [Q(kind=code) for code in labels.stored_codes(value)]
 
 
+class Person(Protocol):
+    """Who acted."""
+
+    @property
+    def email(self) -> str: ...
+
+    def get_full_name(self) -> str: ...
+
+
+class Event(Protocol):
+    """What of an event its description needs: a row of the model, or plain values."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def through(self) -> str: ...
+    @property
+    def address(self) -> str | None: ...
+    @property
+    def user(self) -> Person | None: ...
+    @property
+    def user_id(self) -> int | None: ...
+    @property
+    def subject_type(self) -> str: ...
+    @property
+    def subject_id(self) -> int | None: ...
+    @property
+    def details(self) -> Any: ...
+
+
 class Row(NamedTuple):
     """An event as members of an account may see it. Empty texts where there is nothing to show."""
 
@@ -197,7 +227,7 @@ class _Names(NamedTuple):
     invitations: dict[int, str]
 
 
-def _names(events: Sequence[AuditEvent]) -> _Names:
+def _names(events: Sequence[Event]) -> _Names:
     """The names of all subjects of these events."""
 
     def ids(subject_type: str) -> set[int | None]:
@@ -224,13 +254,13 @@ class Description(NamedTuple):
     about: str
 
 
-def descriptions(events: Sequence[AuditEvent]) -> Iterator[Description]:
+def descriptions(events: Sequence[Event]) -> Iterator[Description]:
     """The descriptions of these events, in three queries for all of them."""
     names = _names(events)
     return (_description(event, names) for event in events)
 
 
-def _description(event: AuditEvent, names: _Names) -> Description:
+def _description(event: Event, names: _Names) -> Description:
     is_operator = event.through in OPERATOR_ENTRY_POINTS
     user = None if is_operator else event.user
     who = user.get_full_name() if user else ""
@@ -267,7 +297,7 @@ def _is_redundant(key: str, value: Any, event: AuditEvent) -> bool:
     return key in NOT_FOR_PEOPLE or (key == "issuer" and value == event.user_id)
 
 
-def _about(event: AuditEvent, names: _Names) -> str:
+def _about(event: Event, names: _Names) -> str:
     """The name of the subject, unless that is the person who acted."""
     subject_id = event.subject_id or 0
     match event.subject_type:

@@ -58,7 +58,8 @@ class Events:
         """Count them, but no further than this."""
         counted = 0
         for part in self.parts():
-            counted += part.order_by()[: most - counted].count()
+            # The time alone, which is in every index: no event is read to be counted.
+            counted += part.order_by().values("at")[: most - counted].count()
             if counted >= most:
                 break
         return counted
@@ -71,8 +72,7 @@ class Events:
         start, stop = part.start or 0, part.stop
         if stop > 2 * MOST_COUNTED:  # so many keys are no longer cheaper than one long walk
             return list(self.together().select_related("user")[start:stop])
-        keys = [_keys(each[:stop]) for each in self.parts()]
-        return _read(islice(merge(*keys, reverse=True), start, stop))
+        return _read(_newest(self.parts(), stop)[start:])
 
     def beyond(self, key: int, size: int, *, backwards: bool) -> list[AuditEvent] | None:
         """The events after (or before) the one with this id, which the reader must see."""
@@ -83,10 +83,15 @@ class Events:
 
     def earlier(self, event: AuditEvent, size: int) -> list[AuditEvent]:
         """So many that come next after this one, which is further back in time."""
-        # The bound of the time stands by itself: it is what an index is entered by.
-        behind = Q(at__lt=event.at) | Q(pk__lt=event.pk)
-        parts = [_keys(each.filter(behind, at__lte=event.at)[:size]) for each in self.parts()]
-        return _read(islice(merge(*parts, reverse=True), size))
+        return _read(self._keys_before((event.at, event.pk), size))
+
+    def _keys_before(self, key: Key | None, size: int) -> list[Key]:
+        parts = self.parts()
+        if key is not None:
+            at, pk = key
+            # The bound of the time stands by itself: it is what an index is entered by.
+            parts = [each.filter(Q(at__lt=at) | Q(pk__lt=pk), at__lte=at) for each in parts]
+        return _newest(parts, size)
 
     def later(self, event: AuditEvent, size: int) -> list[AuditEvent]:
         """So many that come right before this one."""
@@ -94,14 +99,15 @@ class Events:
         parts = [
             _keys(each.filter(ahead, at__gte=event.at).reverse()[:size]) for each in self.parts()
         ]
-        return _read(islice(merge(*parts), size))
+        return _read(list(islice(merge(*parts), size)))
 
-    def in_parts(self, size: int) -> Iterator[list[AuditEvent]]:
-        """All of them in lists that are queried one by one, for a file that is sent slowly."""
-        part = self[0:size]
-        while part:
-            yield part
-            part = self.earlier(part[-1], size)
+    def ids_in_parts(self, size: int) -> Iterator[list[int]]:
+        """The ids of all of them in lists that are queried one by one, for a file that is sent
+        slowly."""
+        keys = self._keys_before(None, size)
+        while keys:
+            yield [pk for _at, pk in keys]
+            keys = self._keys_before(keys[-1], size)
 
 
 def _disjoint(alternatives: Sequence[Q]) -> Iterator[Q]:
@@ -114,7 +120,18 @@ def _keys(part: AuditEventQuerySet) -> list[Key]:
     return list(part.values_list("at", "pk"))
 
 
-def _read(keys: Iterator[Key]) -> list[AuditEvent]:
+def _newest(parts: Sequence[AuditEventQuerySet], number: int) -> list[Key]:
+    """The keys of so many of the newest events. Of a part after others only what is not older than
+    those they had is looked for: most of the time that is next to nothing."""
+    newest: list[Key] = []
+    for part in parts:
+        if newest and len(newest) == number:
+            part = part.filter(at__gte=newest[-1][0])
+        newest = list(islice(merge(newest, _keys(part[:number]), reverse=True), number))
+    return newest
+
+
+def _read(keys: Sequence[Key]) -> list[AuditEvent]:
     """The rows of these keys, newest first."""
     ids = [pk for _at, pk in keys]
     found = AuditEvent.objects.filter(pk__in=ids).select_related("user")

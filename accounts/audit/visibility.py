@@ -1,10 +1,14 @@
 """Visibility of audit events."""
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
+from django.db.models.lookups import Exact
 
 from accounts.audit.parts import Events
 from accounts.authorization.actor import Actor
 from accounts.models import Membership, MembershipQuerySet
+
+FEW_PEOPLE = 100
+"""So many and fewer are looked for one by one, by an index."""
 
 
 def events_visible_to(actor: Actor) -> Events:
@@ -31,13 +35,16 @@ def events_visible_to(actor: Actor) -> Events:
 
 def _about_people_of(account_id: int) -> Q:
     """Events outside of any account about people who belonged to this one when they happened."""
-    members = Membership.objects.filter(account=account_id)
-    return Q(
-        Exists(_people_of(account_id)),
-        account__isnull=True,
-        subject_type="user",
-        subject_id__in=members.values("user_id"),
-    )
+    belonged = Exists(_people_of(account_id))
+    outside = Q(account__isnull=True, subject_type="user")
+    members = Membership.objects.filter(account=account_id).values_list("user_id", flat=True)
+    ids = list(members[: FEW_PEOPLE + 1])
+    if len(ids) <= FEW_PEOPLE:
+        return Q(belonged, outside, subject_id__in=ids)
+    # Of many people there is one among the latest events. As a condition alone PostgreSQL would
+    # make a join of it, collect the events of all of them, and sort those.
+    walked = Case(When(belonged, then=Value(True)), default=Value(False))
+    return Q(Exact(walked, Value(True)), outside)
 
 
 def _people_of(account_id: int) -> MembershipQuerySet:

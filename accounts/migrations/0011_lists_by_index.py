@@ -30,6 +30,14 @@ class Migration(migrations.Migration):
             ),
         ),
         AddIndexConcurrently(
+            "auditevent",
+            models.Index(
+                fields=["-at"],
+                condition=Q(account__isnull=True, subject_type="user"),
+                name="audit_outside_by_time",
+            ),
+        ),
+        AddIndexConcurrently(
             "membership",
             models.Index(
                 fields=["account"],

@@ -80,6 +80,11 @@ class AuditEvent(models.Model):
                 condition=Q(account__isnull=True, subject_type="user"),
                 name="audit_outside_accounts",
             ),
+            models.Index(
+                fields=["-at"],
+                condition=Q(account__isnull=True, subject_type="user"),
+                name="audit_outside_by_time",
+            ),
         ]
 
     def __str__(self) -> str:

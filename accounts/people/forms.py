@@ -46,11 +46,11 @@ class PersonField(forms.CharField):
         return self._find(text) if text else None
 
     def prepare_value(self, value: Any) -> Any:
-        """An id is shown as the person whom it means."""
-        if not isinstance(value, str) or parse_id(value) is None:
+        """What was sent is shown as the person whom it means."""
+        if not isinstance(value, str) or not value.strip() or len(value) > LONGEST:
             return value
         try:
-            return label_of(self._find(value))
+            return label_of(self._find(value.strip()))
         except forms.ValidationError:
             return value
 

@@ -7,6 +7,7 @@ compare what `accounts.text.folding` says: SQLite calls it, and PostgreSQL is to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,9 +45,17 @@ class Contains(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
             return sql, (*text_values, *word_values)
         text_sql, text_times = _folded(text, connection)
         words_sql, word_times = _folded(f"{words}::text", connection)
-        # As a pattern, and not by strpos: the index of `add_search_index` finds it.
-        sql = f"{text_sql} LIKE '%%' || {_escaped(words_sql)} || '%%'"
+        if self._has_trigram(connection):  # an index of trigrams finds patterns, where there is one
+            sql = f"{text_sql} LIKE '%%' || {_escaped(words_sql)} || '%%'"
+        else:
+            sql = f"strpos({text_sql}, {words_sql}) > 0"
         return sql, (*(*text_values,) * text_times, *(*word_values,) * word_times)
+
+    def _has_trigram(self, connection: BaseDatabaseWrapper) -> bool:
+        """True for words with three letters or digits together, as the database knows letters. For
+        others it would read the whole index, which takes longer than the rows."""
+        letters = re.ASCII if _collation(connection) else re.UNICODE
+        return isinstance(self.rhs, str) and bool(re.search(r"[^\W_]{3}", self.rhs, letters))
 
 
 def folded_column(column: str, connection: BaseDatabaseWrapper) -> str:

@@ -90,7 +90,8 @@ def fill(sizes: Sizes, *, at: datetime) -> None:
         for table in {table for table, _statement in STATEMENTS}.difference(DRAWN):
             cursor.execute(NEXT_ID.format(table=table))
         cursor.execute("SET session_replication_role = origin")
-    Account.objects.filter(pk=FULL).update(raised_token_limit=sizes.active_of_full + 100)
+    large = Account.objects.filter(pk__in=(BIG, FULL, BUSY))
+    large.update(raised_token_limit=sizes.active_of_full + 100)
     User.objects.create_superuser(OPERATOR, None, name="Olu Operator", pk=draw_id())
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import pgettext
 
-from notifications.bounded_pages import QuerySetRows, page_of, page_range
+from notifications.bounded_pages import KeyedPage, QuerySetRows, page_of, page_range
 from notifications.kinds import KINDS
 from notifications.models import Notice
 from notifications.recipients import Person
@@ -28,7 +28,7 @@ def inbox_of(person: Person, query: Mapping[str, str]) -> dict[str, Any]:
     notices = Notice.objects.to(user_id=person.user_id, account_id=person.account_id)
     shown = page_of(QuerySetRows(notices, among=notices), query, size=PAGE_SIZE)
     newest = [notice.pk for notice in shown]
-    if shown.is_keyed or shown.number > 1:
+    if isinstance(shown, KeyedPage) or shown.number > 1:
         newest = list(notices.values_list("pk", flat=True)[:PAGE_SIZE])
     return {
         "newest": max(newest, default=0),

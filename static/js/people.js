@@ -95,4 +95,5 @@ export const attach = (input) => {
         if (event.target.role === "option") choose(event.target);
     });
     show([]);
+    if (input.value !== input.defaultValue) ask(); // typed while this script was on its way
 };
