@@ -18,7 +18,6 @@ from config.api_docs.spectacular import spectacular_settings
 from config.beat_schedule import beat_schedule
 from config.env import read
 from config.env.databases import parse_database_url, sqlite_database
-from config.env.extras import parse_collector, parse_dsn
 from config.env.networks import parse_allowed_hosts, parse_host, parse_networks
 from config.env.peppers import parse_peppers
 from config.env.secret_files import (
@@ -39,6 +38,7 @@ from config.env.urls import (
     parse_sender,
 )
 from config.env.variables import refuse_former_names
+from config.logs.extras import parse_collector, parse_dsn
 from config.logs.setup import logging_settings
 
 refuse_former_names(os.environ)

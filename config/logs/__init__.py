@@ -1,1 +1,1 @@
-"""How the log is written: as text for people, or as JSON for machines."""
+"""How the log is written (as text for people, or as JSON for machines), and where else it goes."""

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from django.db import connection
 
@@ -32,7 +33,7 @@ def dump(target: Path) -> None:
 def read_back(path: Path) -> None:
     """Read every page and every row. Raises `BackupError`."""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as copy:
+        with closing(_read_only(path)) as copy:
             found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
             broken = copy.execute("PRAGMA foreign_key_check").fetchone()
     except sqlite3.Error as error:
@@ -42,11 +43,15 @@ def read_back(path: Path) -> None:
 
 
 def count(path: Path, tables: list[str]) -> dict[str, int]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as copy:
+    with closing(_read_only(path)) as copy:
         return {
             table: copy.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]  # noqa: S608  # names of models
             for table in tables
         }
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
 
 
 def who_uses_it() -> str:

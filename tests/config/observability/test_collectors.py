@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from accounts.models import Membership
-from config.env import extras
+from config.logs import extras
 from config.observability.sentry import start_reporting
 from telemetry.context import working_for
 from tests.conftest import Issue

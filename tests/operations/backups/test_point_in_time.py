@@ -49,6 +49,7 @@ def test_portal_goes_on_from_a_point_in_time(tmp_path: Path) -> None:
         here = place(tmp_path / "here", DATABASE_URL=url)
         with shell(here.environment) as running:
             running.command("migrate", verbosity=0)
+            Path(data, ".handle_pids.json").chmod(0o644)  # is the wheel's, and root's
             run("pg_basebackup", f"--pgdata={base}", "--checkpoint=fast", f"--dbname={url}")
             token = eval(running.run(BEGIN))
             time.sleep(1)
