@@ -38,13 +38,13 @@ WHERE id <> %s AND seen_at > clock_timestamp() - make_interval(secs => %s)
 """
 
 
-def token_marks() -> tuple[memoryview, float]:
+def token_marks() -> "tuple[memoryview[float], float]":
     """The marks of tokens, and until when leases may last that begin now."""
     known = marks()
     return known.tokens, _leases_end(known)
 
 
-def verifier_marks() -> tuple[memoryview, float]:
+def verifier_marks() -> "tuple[memoryview[float], float]":
     """As `token_marks`, of verifier keys."""
     known = marks()
     return known.verifiers, _leases_end(known)
@@ -53,7 +53,7 @@ def verifier_marks() -> tuple[memoryview, float]:
 def others(known: Marks) -> dict[int, float]:
     """The other hosts that may have leases of before now, each with the seconds of the longest.
     Raises `DatabaseError`."""
-    if connection.vendor == "sqlite":
+    if not known.has_row:
         return {} if known.is_shared else {0: LONGEST_LEASE}
     with connection.cursor() as cursor:
         cursor.execute(_OTHERS, [known.host_id, RESPECTED_FOR])
@@ -61,7 +61,7 @@ def others(known: Marks) -> dict[int, float]:
 
 
 def _leases_end(known: Marks) -> float:
-    if connection.vendor == "sqlite":
+    if not known.has_row:
         return float("inf") if known.is_shared else 0
     lease = settings.VERIFY_CACHE_SECONDS
     if not lease or is_in_transaction():

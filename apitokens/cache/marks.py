@@ -22,6 +22,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
+from apitokens.cache.lease_cache import draw_mark
+
 logger = logging.getLogger(__name__)
 
 TOKEN_MARKS, VERIFIER_MARKS = 4_096, 512
@@ -39,12 +41,12 @@ class Marks:
     """The memory of this host. A process that cannot share any has memory of its own, and is a host
     by itself."""
 
-    def __init__(self, numbers: memoryview, *, is_shared: bool) -> None:
-        self._numbers = numbers
+    def __init__(self, memory: "mmap.mmap | bytearray", *, is_shared: bool) -> None:
+        self._numbers = memoryview(memory).cast("Q")
         self.is_shared = is_shared
-        self.all = numbers[_HEAD:]
-        self.tokens = numbers[_HEAD : _HEAD + TOKEN_MARKS]
-        self.verifiers = numbers[_HEAD + TOKEN_MARKS :]
+        self.has_row = connection.vendor == "postgresql"
+        self.all = memoryview(memory).cast("d")[_HEAD:]
+        self.tokens, self.verifiers = self.all[:TOKEN_MARKS], self.all[TOKEN_MARKS:]
 
     @property
     def host_id(self) -> int:
@@ -56,7 +58,7 @@ class Marks:
     def change(self, places: Iterable[int]) -> None:
         """End all that was cached under these marks, in all processes of the host."""
         for place in places:
-            self.all[place] = secrets.randbits(64)
+            self.all[place] = draw_mark()
 
     # What the processes of the host know of its row, by the clock that they share: in nanoseconds.
 
@@ -89,7 +91,7 @@ class Marks:
 
 def in_own_memory() -> Marks:
     """Marks that no other process sees."""
-    marks = Marks(memoryview(bytearray(_SIZE)).cast("Q"), is_shared=False)
+    marks = Marks(bytearray(_SIZE), is_shared=False)
     marks.draw_host_id()
     return marks
 
@@ -105,7 +107,7 @@ def in_file(path: Path) -> Marks:
         if (size := os.fstat(descriptor).st_size) < _SIZE:
             # Written now: memory whose page finds no place on a full disk would kill the process.
             os.pwrite(descriptor, bytes(_SIZE - size), size)
-        marks = Marks(memoryview(mmap.mmap(descriptor, _SIZE)).cast("Q"), is_shared=True)
+        marks = Marks(mmap.mmap(descriptor, _SIZE), is_shared=True)
         if not marks.host_id:
             marks.draw_host_id()
         _remove_unused(path)
