@@ -209,9 +209,9 @@ class KindFilter(admin.SimpleListFilter):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        latest = AuditEvent.objects.order_by("-pk").values("pk")[:EVENTS_TO_LEARN_KINDS_FROM]
-        kinds = AuditEvent.objects.filter(pk__in=latest).values_list("kind", flat=True)
-        codes = {labels.present_code(kind) for kind in kinds.distinct()}
+        latest = AuditEvent.objects.order_by("-pk").values_list("kind", flat=True)
+        kinds = set(latest[:EVENTS_TO_LEARN_KINDS_FROM])
+        codes = {labels.present_code(kind) for kind in kinds}
         return [(code, code) for code in sorted(codes)]
 
     def value(self) -> str | None:

@@ -11,8 +11,7 @@ FILE = Path(__file__).resolve().parent / "PLANS.md"
 HEAD = """# Plans of the mended queries
 
 `python -m benchmarks.scale --database … --plans` writes this file: of each page or call the
-statement that took longest, as PostgreSQL ran it (`EXPLAIN (ANALYZE, COSTS OFF)`). What it looks
-for is left out.
+statement that took longest, as PostgreSQL ran it (`EXPLAIN (ANALYZE, COSTS OFF)`).
 """
 _COLUMNS = re.compile(r"^SELECT .*? FROM ", re.DOTALL)
 _NOISE = re.compile(r"^\s*(Planning|Buffers|Heap Blocks|Buckets|Worker \d).*\n", re.MULTILINE)
