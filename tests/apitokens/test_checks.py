@@ -1,5 +1,6 @@
 """What operators hear from `manage.py check` before it hurts."""
 
+import json
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pytest_django import Settings
 
 from accounts.authorization.actor import Actor
 from accounts.models import Membership
+from apitokens import checks
 from apitokens.tokens import services as token_services
 from tests.conftest import Issue
 
@@ -94,6 +96,20 @@ def test_portal_without_a_proxy_is_told_what_has_to_stand_in_front(settings: Set
     assert not said("apitokens.W004")
     settings.BASE_URL, settings.TRUSTED_PROXIES = "http://localhost:8000", []
     assert not said("apitokens.W004")
+
+
+@pytest.mark.django_db
+def test_static_files_that_are_missing_are_told(settings: Settings, tmp_path: Path) -> None:
+    settings.STATIC_ROOT = tmp_path
+    manifest = tmp_path / "staticfiles.json"
+    for text in (None, "{", '{"paths": {"css/portal.css": "css/portal.1.css"}}'):
+        if text:
+            manifest.write_text(text)
+        (message,) = said("apitokens.W002")
+        assert str(tmp_path) in message.msg
+        assert "collectstatic" in str(message.hint)
+    manifest.write_text(json.dumps({"paths": dict.fromkeys(checks._files(), "a")}))
+    assert not said("apitokens.W002")
 
 
 @pytest.mark.django_db
