@@ -450,7 +450,7 @@ def recorded_kinds() -> set[str]:
     pattern = re.compile(rf"({about})\.([a-z]+_)*({DONE})(_[a-z]+)*")
     texts = (
         node.value
-        for app in ("accounts", "apitokens", "sso", "notifications", "config")
+        for app in ("accounts", "apitokens", "sso", "notifications", "operations", "config")
         for path in (ROOT / app).rglob("*.py")
         if path.name not in ("labels.py", "audit_labels.py") and "migrations" not in path.parts
         for node in ast.walk(ast.parse(path.read_text()))

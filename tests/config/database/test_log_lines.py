@@ -50,7 +50,7 @@ def test_long_message_is_cut_and_its_traceback_is_not() -> None:
     """As the portal's log is set up: what a stranger sends must not fill the disk."""
     as_set_up: Any = settings.LOGGING
     configurator: Any = logging.config.DictConfigurator(as_set_up)
-    formatter = configurator.configure_formatter({**as_set_up["formatters"]["line"]})
+    formatter = configurator.configure_formatter({**as_set_up["formatters"]["text"]})
     record = record_of(ValueError("x" * 5_000))
     record.args = ("/" + "a" * 60_000,)
 
