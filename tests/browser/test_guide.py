@@ -124,7 +124,7 @@ def test_person_is_chosen_with_the_keyboard_from_suggestions(
     visit: Visits, violations: Violations
 ) -> None:
     page = visit(ADMINISTRATOR).page
-    field = page.get_by_label("Issued by")
+    field = page.locator("input[name=issued_by]")
     field.press_sequentially("brandt")
     box = page.get_by_role("combobox", name="Issued by")
     expect(box).to_have_attribute("aria-expanded", "true")
