@@ -45,6 +45,7 @@ def write(found: list[Figures], *, share: float) -> None:
             postgresql=_version(),
             share=share,
             above=above,
+            load=os.getloadavg()[0],
             number=len(found),
             rows="\n".join(rows),
         )
@@ -78,7 +79,8 @@ def _version() -> str:
 HEAD = """# How the cost grows with the data
 
 `make bench-scale` writes this file. {day}, {machine}, PostgreSQL {postgresql}, {share:g} of the
-data that `seed.py` names. {above} of {number} figures are above their bound.
+data that `seed.py` names. {above} of {number} figures are above their bound. The load of the
+machine was {load:.0f} at the end: times can be compared where it was 1, rows and queries always.
 
 Left of an arrow stands the same figure before counts, pages and exports were bounded.
 *Rows read* are those of all tables (`pg_stat_user_tables`), *MB* what a process took above idle.

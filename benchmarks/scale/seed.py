@@ -231,7 +231,7 @@ EVENTS = """
         -- mixed over two years, so that no account's events lie together
         %(at)s - (n::bigint * 7919 %% %(events)s * 12) * interval '1 second',
         (ARRAY['token.issued', 'token.refused', 'token.deleted', 'token.edited',
-            'sign_in.succeeded', 'token.used_from_new_address', 'member.added',
+            'token.rotated', 'token.used_from_new_address', 'member.added',
             'profile.changed'])[n %% 8 + 1],
         CASE WHEN n <= %(events_of_big)s THEN 1 ELSE 4 + n %% %(others)s END,
         %(first_user)s + CASE WHEN n <= %(events_of_hasty)s THEN %(hasty)s
