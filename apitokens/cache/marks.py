@@ -22,7 +22,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
-from apitokens.cache.lease_cache import draw_mark
+from apitokens.cache.lease_cache import clock, draw_mark
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ _HEAD = 8
 _HOST_ID, _TRUSTED_UNTIL, _RENEW_AT, _LEASE = range(4)
 _NUMBERS = _HEAD + TOKEN_MARKS + VERIFIER_MARKS
 _SIZE = 8 * _NUMBERS
+RETRIED_AFTER = 10
+"""Seconds."""
 _BILLION = 1_000_000_000
 _PREFIX = "verification-marks-"
 
@@ -44,9 +46,15 @@ class Marks:
     def __init__(self, memory: "mmap.mmap | bytearray", *, is_shared: bool) -> None:
         self._numbers = memoryview(memory).cast("Q")
         self.is_shared = is_shared
+        self._made_at = clock()
         self.has_row = connection.vendor == "postgresql"
         self.all = memoryview(memory).cast("d")[_HEAD:]
         self.tokens, self.verifiers = self.all[:TOKEN_MARKS], self.all[TOKEN_MARKS:]
+
+    @property
+    def is_of_no_use(self) -> bool:
+        """Whether nothing can be kept under them (SQLite), and it is time to try again."""
+        return not (self.is_shared or self.has_row) and clock() >= self._made_at + RETRIED_AFTER
 
     @property
     def host_id(self) -> int:
@@ -99,7 +107,8 @@ def in_own_memory() -> Marks:
 def in_file(path: Path) -> Marks:
     """The marks in this file, which is made if there is none. Raises `OSError`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.with_name(f"{_PREFIX}lock").open("a") as lock:
+    lock_path = path.with_name(f"{_PREFIX}lock")
+    with open(os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         # Held as long as the process lives, so that nobody removes a file that is in use.
@@ -128,9 +137,11 @@ def marks() -> Marks:
     """The marks of the host and of the database that this process uses."""
     name = connection.settings_dict["NAME"]
     found = _opened.get(name)
-    if found is None:
+    if found is None or found.is_of_no_use:
         with _opening:
-            found = _opened[name] = _opened.get(name) or _open()
+            found = _opened.get(name)
+            if found is None or found.is_of_no_use:
+                found = _opened[name] = _open()
     return found
 
 
@@ -143,6 +154,8 @@ def _open() -> Marks:
     is_sqlite = connection.vendor == "sqlite"
     folder = Path(database["NAME"]).resolve().parent if is_sqlite else Path(settings.DATA_DIR)
     try:
+        if is_sqlite:
+            os.stat(database["NAME"])  # where it is missing, its volume may be: leave nothing there
         return in_file(folder / file)
     except OSError as error:
         logger.warning("Processes can't share what they know of tokens in %s: %s", folder, error)

@@ -58,7 +58,6 @@ def test_row_is_written_once_for_a_while(
     _marks, until = hosts.token_marks()
     with django_assert_num_queries(0):
         assert hosts.token_marks()[1] == until
-
     monkeypatch.setattr(hosts, "clock", lambda: clock() + hosts.RENEWED_AFTER)
     with django_assert_num_queries(1):
         assert hosts.token_marks()[1] > until

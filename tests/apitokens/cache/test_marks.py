@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -90,3 +91,26 @@ def test_forked_child_shares_no_memory_of_its_parents_own(monkeypatch: pytest.Mo
     if child == 0:
         os._exit(0 if marks_module._opened["database"].host_id != own.host_id else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_sqlite_that_is_missing_gets_no_file_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "permatoken.sqlite3"
+    here = Connection({"NAME": str(database)})
+    now = [100.0]
+    monkeypatch.setattr(marks_module, "connection", here)
+    monkeypatch.setattr(marks_module, "clock", lambda: now[0])
+    assert not marks_module.marks().is_shared
+    assert list(tmp_path.iterdir()) == []
+    database.touch()
+    assert not marks_module.marks().is_shared
+    now[0] += marks_module.RETRIED_AFTER
+    assert marks_module.marks().is_shared
+
+
+class Connection(NamedTuple):
+    """As much of a connection to SQLite as is looked at."""
+
+    settings_dict: dict[str, str]
+    vendor: str = "sqlite"

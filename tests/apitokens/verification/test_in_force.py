@@ -205,6 +205,7 @@ def test_two_hosts_say_yes_to_nothing_that_has_ended(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("redis", ["without Redis", "with Redis", "with a Redis that hangs"])
 def test_of_2000_deletions_none_is_followed_by_a_yes(
     user: Membership,
