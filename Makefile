@@ -11,7 +11,7 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices bench-scale lighthouse land-migrations messages requirements prepare-run prepare-dev \
+.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices bench-scale lighthouse land-migrations map messages requirements prepare-run prepare-dev \
 	prepare-bench
 .DEFAULT_GOAL := help
 
@@ -54,6 +54,9 @@ fix: prepare-dev ## Repair what tools can repair
 
 land-migrations: prepare-dev ## List new migrations as landed: from then on they are not edited
 	@exec $(IN_VENV) scripts/migrations.py --land
+
+map: prepare-dev ## Draw the map of docs/architecture.md from the import contracts
+	@exec $(IN_VENV) scripts/map.py
 
 messages: prepare-dev ## Bring the catalogues of all languages up to date with the code, and compile them
 	@exec $(IN_VENV) scripts/messages.py

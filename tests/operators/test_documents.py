@@ -1,6 +1,7 @@
 """What the documents say must be so."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,7 @@ def test_drawn_map_shows_every_folder_and_module_and_no_other() -> None:
     drawn = re.findall(r'class="(?:app|chip)"[^>]*>([^<]+)<', picture)
 
     assert sorted(drawn) == sorted([*APPS, *(name for app in APPS for name in _children(app))])
+    assert picture == runpy.run_path(str(ROOT / "scripts" / "map.py"))["drawn"](), "run: make map"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
