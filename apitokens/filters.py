@@ -219,7 +219,7 @@ class PageFilter(TokenFilter):
     def search(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         """Find the words in name, description and issuer, or the exact id (also as `id$`)."""
         # By a list of issuers and not by joining them: PostgreSQL then reads the tokens once.
-        issuers = Membership.objects.filter(
+        issuers = Membership.everyone.filter(
             Q(user__name__icontains=value) | Q(user__email__icontains=value),
             account=self.actor.account,
         )
@@ -238,7 +238,7 @@ def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:
     tokens = APIToken.objects.visible_to(actor).filter(issuer=OuterRef("pk"))
     account = actor.account
     return (
-        Membership.objects.filter(Exists(tokens), account=account)
+        Membership.everyone.filter(Exists(tokens), account=account)
         .select_related("user")
         .order_by(*in_order("user__name", "user__email"), "pk")
     )

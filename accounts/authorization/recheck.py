@@ -43,7 +43,7 @@ def reauthorize(by: Actor, at: datetime) -> Actor:
 
 def present(member: Membership) -> Membership:
     """Read the member again. Raises `PermissionDenied` if they are none any more."""
-    found = Membership.objects.present().select_related("user", "account").filter(pk=member.pk)
+    found = Membership.everyone.present().select_related("user", "account").filter(pk=member.pk)
     if (membership := found.first()) is None:
         raise PermissionDenied(_("You no longer belong to this account."))
     return membership

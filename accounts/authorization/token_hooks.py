@@ -13,6 +13,12 @@ def role_of(token_id: int, at: datetime) -> Role | None:
 
 
 @Hook
+def strongest_role(membership_id: int, at: datetime) -> Role | None:
+    """The strongest role of the active tokens that a membership issued; None without any."""
+    raise NotImplementedError
+
+
+@Hook
 def counts(account_id: int, at: datetime) -> dict[int, int]:
     """The number of active tokens in an account, by the membership that issued them."""
     raise NotImplementedError
