@@ -5,6 +5,9 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 LONGEST = 254
+SERVICE_ACCOUNTS = "service-accounts.invalid"
+"""The domain of the addresses that service accounts have in the API. No mail can reach it (RFC
+2606), and nobody can have one of them."""
 SURROUNDING = " \t\r\n\xa0\u200b\ufeff"
 """What is copied along with an address, a token or a key, and is no part of any."""
 
@@ -30,7 +33,10 @@ def normal_email(text: str) -> str:
             code="max_length",
             params={"limit": LONGEST},
         )
-    return email.lower()
+    email = email.lower()
+    if email.endswith(f"@{SERVICE_ACCOUNTS}"):
+        raise ValidationError(validate_email.message, code=validate_email.code)
+    return email
 
 
 def known_email(text: str) -> str | None:

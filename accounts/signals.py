@@ -11,7 +11,8 @@ receiver must not fail.
 from django.dispatch import Signal
 
 member_leaving = Signal()
-"""`membership`, `delete_tokens` (their active tokens go with them), `is_own_wish`, `by`, `at`."""
+"""`membership`, `delete_tokens` (their active tokens go with them), `hand_over_to` (who becomes the
+issuer of these instead, or None), `is_own_wish`, `by`, `at`."""
 
 member_role_changing = Signal()
 """`membership` (with the role it still has), `role` (the one it gets), `by`, `at`."""

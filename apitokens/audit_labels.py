@@ -14,6 +14,8 @@ name_events(
         "token.rotated": _("API token rotated"),
         "token.rotate_refused": _("API token rotation rejected"),
         "token.old_secret_ended": _("Old secret of an API token ended"),
+        "token.handed_over": _("API token handed over"),
+        "token.hand_over_refused": _("API token handover rejected"),
         "token.deleted": _("API token deleted"),
         "token.all_deleted": _("All of a user's API tokens deleted"),
         "token.delete_refused": _("API token deletion rejected"),
@@ -49,6 +51,10 @@ name_codes(
         "suspended": _("It is suspended"),
         "forbidden": _("No permission"),
     },
+)
+name_codes(
+    "token.hand_over_refused",
+    {"role_too_high": _("Role higher than the receiver's"), "forbidden": _("No permission")},
 )
 name_codes("token.delete_refused", {"forbidden": _("No permission")})
 name_codes(

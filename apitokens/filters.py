@@ -21,7 +21,7 @@ from accounts.text.searches import ids_or_query
 from accounts.validators import is_integer, parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
-_RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
+RANK_OF_ROLE = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
 NEWEST_FIRST, SOONEST_FIRST = "-created", "expiration"
 ALL, EXPIRING, NEVER = "all", "expiring", "never"
 MOST_IDS = 200
@@ -30,7 +30,7 @@ SORTS: dict[str, Callable[[], list[OrderBy]]] = {
     "id": lambda: [F("pk").asc()],
     "name": lambda: in_order("name"),
     "issued_by": lambda: in_order("issuer__user__name", "issuer__user__email"),
-    "role": lambda: [_RANK.asc()],
+    "role": lambda: [RANK_OF_ROLE.asc()],
     # A token that never expires comes after all that do; one never used before all that were.
     "expiration": lambda: [F("expires_at").asc(nulls_last=True)],
     "created": lambda: [F("created_at").asc()],
@@ -219,7 +219,7 @@ class PageFilter(TokenFilter):
 
     def search(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         """Find the words in name, description and issuer, or the exact id (also as `id$`)."""
-        members = Membership.objects.filter(account=self.actor.account)
+        members = Membership.everyone.filter(account=self.actor.account)
         issuers = ids_or_query(named(value, members))
         wanted = Q(name__icontains=value) | Q(description__icontains=value) | Q(issuer__in=issuers)
         token_id = id_in(value)
@@ -235,7 +235,7 @@ def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:
     """The members who issued a token that the actor may see."""
     tokens = APIToken.objects.visible_to(actor).filter(issuer=OuterRef("pk"))
     account = actor.account
-    return Membership.objects.filter(Exists(tokens), account=account)
+    return Membership.everyone.filter(Exists(tokens), account=account)
 
 
 class UserIdField(forms.IntegerField):

@@ -34,6 +34,13 @@ def person_of(request: HttpRequest) -> Person | None:
 
 
 @Hook
+def mail_address_of(person: Person) -> str:
+    """The address that mails to this person, or to the contact of this service account, go to now;
+    "" if there is none."""
+    raise NotImplementedError
+
+
+@Hook
 def audiences_of(request: HttpRequest) -> frozenset[Audience]:
     """The audiences to which the person belongs, in the account of this page."""
     raise NotImplementedError

@@ -16,7 +16,8 @@ GIVE_UP_AFTER = timedelta(days=3)
 
 
 class News(NamedTuple):
-    """News for one person: words for the inbox, and facts for the renderer of the mail."""
+    """News for one person: words for the inbox, and facts for the renderer of the mail. With an
+    `address` nobody has the inbox: there is a mail alone, which goes there."""
 
     person: Person
     title: str
@@ -24,6 +25,7 @@ class News(NamedTuple):
     link: str
     facts: dict[str, Any]
     resend_in_doubt: bool = True
+    address: str = ""
 
 
 class Notified(NamedTuple):
@@ -54,12 +56,13 @@ def tell(
             created_at=at,
         )
         for each in told
-        if Channel.PORTAL in wanted[each.person]
+        if Channel.PORTAL in wanted[each.person] and not each.address
     ]
     mails = [
         Mail(
             user_id=each.person.user_id,
             account_id=each.person.account_id,
+            address=each.address,
             kind=kind.code,
             facts={"title": each.title, "text": each.text, "link": each.link, **each.facts},
             created_at=at,

@@ -6,9 +6,10 @@ from typing import Any
 import factory
 from allauth.account.models import EmailAddress
 
-from accounts.authorization.actor import Actor
-from accounts.models import Account, Membership, User
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.models import Account, Membership, ServiceAccount, User
 from accounts.roles import Role
+from accounts.service_accounts import services as service_account_services
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.tokens.services import Issued
@@ -113,6 +114,20 @@ class SubjectFactory(factory.django.DjangoModelFactory[Subject]):
     )
     name_id = factory.Sequence(lambda number: f"subject-{number}")
     linked_at = factory.LazyFunction(lambda: datetime.now(UTC))
+
+
+def service_account(account: Account, *, at: datetime, **facts: Any) -> ServiceAccount:
+    """Let an operator make a service account. Any argument of the service can be given."""
+    return service_account_services.create(
+        **{
+            "account": account,
+            "name": "Deploys",
+            "role": Role.ENGINEERS,
+            "by": Actor.operator(through=EntryPoint.COMMAND),
+            "at": at,
+            **facts,
+        }
+    )
 
 
 def issue(member: Membership, *, at: datetime, **facts: Any) -> Issued:

@@ -14,17 +14,24 @@ from accounts.sign_in.mfa import FACTORS
 def members(actor: Actor) -> QuerySet[Membership]:
     """The members whom the caller may see, annotated with whether the address is confirmed, whether
     they have two factors, and whether single sign-on is forced."""
+    return _annotated(all_users.visible_members(actor))
+
+
+def oneself(actor: Actor) -> Membership:
+    """The caller, likewise; also a service account, which no list of users has."""
+    assert actor.membership is not None
+    found = Membership.everyone.select_related("user", "account")
+    return _annotated(found).get(pk=actor.membership.pk)
+
+
+def _annotated(members: QuerySet[Membership]) -> QuerySet[Membership]:
     addresses = EmailAddress.objects.filter(user=OuterRef("user"), verified=True)
     factors = Authenticator.objects.filter(user=OuterRef("user"), type__in=FACTORS)
-    return (
-        all_users.visible_members(actor)
-        .annotate(
-            is_confirmed=Exists(addresses),
-            has_two_factors=Exists(factors),
-            is_forced=sso_hooks.sso_required_expression(),
-        )
-        .order_by("pk")
-    )
+    return members.annotate(
+        is_confirmed=Exists(addresses),
+        has_two_factors=Exists(factors),
+        is_forced=sso_hooks.sso_required_expression(),
+    ).order_by("pk")
 
 
 def invitations(actor: Actor) -> QuerySet[Invitation]:

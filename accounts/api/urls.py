@@ -3,6 +3,7 @@
 from django.urls import path
 
 from accounts.api import jwt_views, users, views
+from accounts.api.service_accounts import views as service_accounts
 
 urlpatterns = [
     path("clients/me", views.my_account, name="api-my-account"),
@@ -14,6 +15,16 @@ urlpatterns = [
         "clients/<int:client_id>/client-users/<int:user_id>",
         users.client_user,
         name="api-client-user",
+    ),
+    path(
+        "clients/<int:client_id>/service_accounts",
+        service_accounts.service_accounts,
+        name="api-service-accounts",
+    ),
+    path(
+        "clients/<int:client_id>/service_accounts/<int:service_account_id>",
+        service_accounts.service_account,
+        name="api-service-account",
     ),
     path("activity_log/logins", views.sign_ins, name="api-sign-ins"),
     path("auth/jwt/login", jwt_views.login, name="api-login"),

@@ -51,6 +51,7 @@ from accounts.api.serializers import (
     UserRoleSerializer,
     auth_types_of,
 )
+from accounts.api.service_accounts import removal
 from accounts.api.views import actor_of, as_themselves, caller
 from accounts.authorization.actor import Actor
 from accounts.email_addresses import known_email
@@ -242,11 +243,15 @@ def invite_user(request: Request) -> Response:
     operation_id="remove_user",
     summary="Remove a user",
     description="Removes a user from the account, or withdraws an invitation. For Administrators. "
-    "The user must have no active API tokens.",
+    "The user must have no active API tokens, or they are handed over or deleted in the same step.",
     tags=[PEOPLE],
-    parameters=[ACCOUNT_ID, USER_ID],
+    parameters=[ACCOUNT_ID, USER_ID, removal.HAND_OVER_TO, removal.DELETE_TOKENS],
     responses={
         204: OpenApiResponse(description="Removed"),
+        400: invalid(
+            "The receiver can't get the tokens",
+            hand_over_to=["Choose another user or a service account of the account."],
+        ),
         401: UNAUTHENTICATED,
         403: refusal(
             "Not possible in the current state, or not permitted",
@@ -266,7 +271,7 @@ def client_user(request: Request, client_id: int, user_id: int) -> Response:
     if request.method == "PUT":
         _change_role(found, request, actor)
     else:
-        _remove(found, actor)
+        _remove(found, request, actor)
     return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -288,11 +293,11 @@ def _change_role(found: Membership | Invitation, request: Request, actor: Actor)
     members.change_role(membership=found, role=role, by=actor, at=timezone.now())
 
 
-def _remove(found: Membership | Invitation, actor: Actor) -> None:
+def _remove(found: Membership | Invitation, request: Request, actor: Actor) -> None:
     if isinstance(found, Invitation):
         invitations.withdraw(invitation=found, by=actor, at=timezone.now())
     else:
-        members.remove_member(membership=found, by=actor, at=timezone.now())
+        removal.remove(found, request, actor)
 
 
 def _invite(account: Account, data: dict[str, Any], *, by: Actor) -> Invitation:

@@ -73,7 +73,7 @@ def my_account(request: Request) -> Response:
 @api_view(["GET", "HEAD"])
 def my_user(request: Request) -> Response:
     actor = actor_of(request)
-    return Response(as_themselves(representations.members(actor).get(pk=caller(request).pk), actor))
+    return Response(as_themselves(representations.oneself(actor), actor))
 
 
 @extend_schema(

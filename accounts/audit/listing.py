@@ -31,6 +31,10 @@ NOT_FOR_PEOPLE = {"user", "family", "user_agent", "mail", "kind_of_notice", "to"
 """Details that the row shows in words elsewhere, and ids and codes that only programs use."""
 
 
+ISSUERS = ("issuer", "former_issuer")
+"""Details that hold the id of a user."""
+
+
 class DayField(forms.DateField):
     """A day that begins and ends in every time zone."""
 
@@ -68,7 +72,7 @@ class AuditFilter(forms.Form):
         self.actor = actor
         if actor.membership and actor.is_administrator_of(actor.membership.account_id):
             account_id = actor.membership.account_id
-            members = Membership.objects.filter(account=account_id)
+            members = Membership.everyone.filter(account=account_id)
             self.fields["person"].offer(members, account_id=account_id)  # type: ignore[attr-defined]  # a PersonField
         else:
             del self.fields["person"]
@@ -233,9 +237,9 @@ def _names(events: Sequence[Event]) -> _Names:
     def ids(subject_type: str) -> set[int | None]:
         return {event.subject_id for event in events if event.subject_type == subject_type}
 
-    issuers = {event.details.get("issuer") for event in events} - {None}
-    people: QuerySet[User] = User.objects.filter(pk__in=ids("user") | issuers)
-    members = Membership.objects.filter(pk__in=ids("membership")).select_related("user")
+    issuers = {event.details.get(key) for event in events for key in ISSUERS} - {None}
+    people: QuerySet[User] = User.everyone.filter(pk__in=ids("user") | issuers)
+    members = Membership.everyone.filter(pk__in=ids("membership")).select_related("user")
     invitations = Invitation.objects.filter(pk__in=ids("invitation"))
     return _Names(
         users={user.pk: user.get_full_name() for user in people},
@@ -314,7 +318,7 @@ def _about(event: Event, names: _Names) -> str:
 
 def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
     """A detail's value as text: people by name, reasons in words, times in the reader's zone."""
-    if key == "issuer":
+    if key in ISSUERS:
         return names.users.get(value, str(value))
     if key == "code":
         return labels.code_name(kind, str(value))

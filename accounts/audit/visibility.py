@@ -37,7 +37,7 @@ def _about_people_of(account_id: int) -> Q:
     """Events outside of any account about people who belonged to this one when they happened."""
     belonged = Exists(_people_of(account_id))
     outside = Q(account__isnull=True, subject_type="user")
-    members = Membership.objects.filter(account=account_id).values_list("user_id", flat=True)
+    members = Membership.everyone.filter(account=account_id).values_list("user_id", flat=True)
     ids = list(members[: FEW_PEOPLE + 1])
     if len(ids) <= FEW_PEOPLE:
         return Q(belonged, outside, subject_id__in=ids)
@@ -49,7 +49,7 @@ def _about_people_of(account_id: int) -> Q:
 
 def _people_of(account_id: int) -> MembershipQuerySet:
     """Memberships of the account that the user of an event (outside) had when it happened."""
-    return Membership.objects.filter(
+    return Membership.everyone.filter(
         Q(removed_at__isnull=True) | Q(removed_at__gte=OuterRef("at")),
         account=account_id,
         user=OuterRef("subject_id"),

@@ -32,9 +32,9 @@ from accounts.models import (
     Membership,
     User,
     draw_nonce,
+    unused_id,
     validate_time_zone,
 )
-from accounts.random_ids import draw_id
 from accounts.roles import Role
 from accounts.sign_in.registration import VOUCHED_FOR, discard_sign_up
 from accounts.throttling import rate_limits
@@ -335,8 +335,7 @@ def _person(invitation: Invitation, *, at: datetime) -> User:
         date_joined=at,
     )
     new.set_unusable_password()
-    while User.objects.filter(pk=new.pk).exists():
-        new.pk = draw_id()
+    new.pk = unused_id(new.pk)
     User.objects.bulk_create([new], ignore_conflicts=True)
     person = User.objects.get(email=invitation.email)
     if person.pk == new.pk:

@@ -7,6 +7,7 @@ from django.db import transaction
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import operators_only
+from accounts.members.readers import address_of
 from accounts.models import Membership
 from notifications.email import delivery
 from notifications.email.rendering import reader_of
@@ -16,10 +17,14 @@ from notifications.preferences.services import wanted_channels
 
 
 def is_wanted(mail: Mail) -> bool:
-    """False if the recipient has left the account, or turned off such mails, in the meantime."""
+    """False if the recipient has left the account, or turned off such mails, in the meantime; and
+    for an address that is not the contact of the service account any more."""
     person = reader_of(mail)
-    is_member = Membership.objects.of(mail.user).filter(account_id=person.account_id).exists()
-    return is_member and Channel.EMAIL in wanted_channels([person], KINDS[mail.kind])[person]
+    found = Membership.everyone.of(mail.user).filter(account_id=person.account_id)
+    member = found.select_related("user", "account", "service_account").first()
+    if member is None or address_of(member) != mail.address:
+        return False
+    return Channel.EMAIL in wanted_channels([person], KINDS[mail.kind])[person]
 
 
 @transaction.atomic

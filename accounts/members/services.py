@@ -61,6 +61,7 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
     if before is role:
         return False
     _refuse_last_administrator(membership)
+    _end_naming_above(membership, role, by=by, at=at)
     member_role_changing.send(Membership, membership=membership, role=role, by=by, at=at)
     membership.role = role
     membership.save(update_fields=["role"])
@@ -82,19 +83,32 @@ def change_role(*, membership: Membership, role: Role, by: Actor, at: datetime) 
 
 @transaction.atomic
 def remove_member(
-    *, membership: Membership, delete_tokens: bool = False, by: Actor, at: datetime
+    *,
+    membership: Membership,
+    delete_tokens: bool = False,
+    hand_over_to: Membership | None = None,
+    by: Actor,
+    at: datetime,
 ) -> bool:
-    """End a membership; its row stays, because tokens name it as their issuer. False if it has
-    ended already.
+    """End a membership, also of a service account; its row stays, because tokens name it as their
+    issuer. False if it has ended already.
 
     Raises `PermissionDenied` unless an operator or an Administrator of the account asks, for the
-    last Administrator, and for members with active tokens unless those are to be deleted too.
+    last Administrator, and for members with active tokens unless those are to be deleted too, or
+    handed over to another issuer of the account.
     """
     recheck.lock_account(membership.account_id)
     by = recheck.reauthorize(by, at)
     if not may_manage(by, membership.account_id):
         raise PermissionDenied(_("Only Administrators can remove users from the account."))
-    return _end(membership, "removed", delete_tokens=delete_tokens, by=by, at=at)
+    return _end(
+        membership,
+        "removed",
+        delete_tokens=delete_tokens,
+        hand_over_to=hand_over_to,
+        by=by,
+        at=at,
+    )
 
 
 @transaction.atomic
@@ -123,8 +137,12 @@ def join(*, account: Account, user: User, role: Role, at: datetime) -> Membershi
     """Create the membership, or bring it back: the part that all ways into an account share.
 
     The caller holds the account's lock, has authorized the actor, and writes the event. Raises
-    `ValidationError` for a present member.
+    `ValidationError` for a present member, and for a service account: it belongs to one account.
     """
+    if user.is_service_account:
+        raise ValidationError(
+            _("A service account can't belong to other accounts."), code="service_account"
+        )
     if Membership.objects.filter(account=account, user=user, removed_at=None).exists():
         raise ValidationError(_("The user is already a member."), code="already_member")
     membership, _made = Membership.objects.update_or_create(
@@ -144,8 +162,16 @@ def join(*, account: Account, user: User, role: Role, at: datetime) -> Membershi
     return membership
 
 
-def _end(membership: Membership, why: str, *, delete_tokens: bool, by: Actor, at: datetime) -> bool:
-    if not Membership.objects.filter(pk=membership.pk, removed_at=None).exists():
+def _end(
+    membership: Membership,
+    why: str,
+    *,
+    delete_tokens: bool,
+    hand_over_to: Membership | None = None,
+    by: Actor,
+    at: datetime,
+) -> bool:
+    if not Membership.everyone.filter(pk=membership.pk, removed_at=None).exists():
         return False
     _reread(membership)
     _refuse_last_administrator(membership)
@@ -153,6 +179,7 @@ def _end(membership: Membership, why: str, *, delete_tokens: bool, by: Actor, at
         Membership,
         membership=membership,
         delete_tokens=delete_tokens,
+        hand_over_to=hand_over_to,
         is_own_wish=why == "left",
         by=by,
         at=at,
@@ -160,6 +187,8 @@ def _end(membership: Membership, why: str, *, delete_tokens: bool, by: Actor, at
     membership.removed_at = at
     membership.save(update_fields=["removed_at"])
     token_families.end_all(membership=membership, why=why, at=at)
+    membership.may_issue_for.clear()
+    membership.contact_of.update(contact=None)
     audit.record(
         f"member.{why}",
         by=by,
@@ -173,6 +202,26 @@ def _end(membership: Membership, why: str, *, delete_tokens: bool, by: Actor, at
         user_id=membership.user_id, account_id=membership.account_id, is_weaker=True
     )
     return True
+
+
+def _end_naming_above(membership: Membership, role: Role, *, by: Actor, at: datetime) -> None:
+    """End the right to issue tokens for service accounts that are stronger than the member's new,
+    lower role: who loses a role must not keep its power through one of them. An Administrator may
+    name the member again."""
+    if role.covers(membership.held_role):
+        return
+    named = membership.may_issue_for.select_related("membership__user", "membership__account")
+    for above in [each for each in named if not role.covers(each.held_role)]:
+        above.issuers.remove(membership)
+        audit.record(
+            "service_account.issuer_dropped",
+            by=by,
+            at=at,
+            account_id=membership.account_id,
+            subject=above.membership,
+            user=membership.user_id,
+            name=membership.user.get_full_name(),
+        )
 
 
 def _reread(membership: Membership) -> Role:

@@ -1,4 +1,5 @@
-"""Models of users, accounts, memberships, invitations, token families and audit events."""
+"""Models of users, accounts, memberships, service accounts, invitations, token families and audit
+events."""
 
 from accounts.models.account import (
     TOKEN_LIMIT_DEFAULT,
@@ -9,8 +10,16 @@ from accounts.models.account import (
 )
 from accounts.models.audit_event import AuditEvent, AuditEventQuerySet, AuditPruning
 from accounts.models.invitation import Invitation, InvitationQuerySet, draw_nonce
+from accounts.models.service_account import ServiceAccount, ServiceAccountQuerySet
 from accounts.models.token_family import TokenFamily, TokenFamilyQuerySet
-from accounts.models.user import Language, User, UserManager, full_name, validate_time_zone
+from accounts.models.user import (
+    Language,
+    User,
+    UserManager,
+    full_name,
+    unused_id,
+    validate_time_zone,
+)
 
 __all__ = [
     "TOKEN_LIMIT_DEFAULT",
@@ -24,11 +33,14 @@ __all__ = [
     "Language",
     "Membership",
     "MembershipQuerySet",
+    "ServiceAccount",
+    "ServiceAccountQuerySet",
     "TokenFamily",
     "TokenFamilyQuerySet",
     "User",
     "UserManager",
     "draw_nonce",
     "full_name",
+    "unused_id",
     "validate_time_zone",
 ]

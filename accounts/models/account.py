@@ -67,6 +67,8 @@ class Account(models.Model):
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
+    """Memberships of people, or of service accounts too: see the managers of `Membership`."""
+
     def present(self) -> MembershipQuerySet:
         """Memberships that may act: not removed, of an active user, in an open account."""
         return self.filter(
@@ -78,8 +80,27 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         return self.present().filter(user=user).select_related("account").order_by("pk")
 
 
+class PeopleManager(models.Manager["Membership"]):
+    """The memberships of people. Whatever lists, invites, tells or signs in members means these."""
+
+    def get_queryset(self) -> MembershipQuerySet:
+        found = MembershipQuerySet(self.model, using=self._db)
+        return found.filter(user__is_service_account=False)
+
+    def present(self) -> MembershipQuerySet:
+        """Those that may act, as `MembershipQuerySet.present` finds them."""
+        return self.get_queryset().present()
+
+    def of(self, user: User) -> MembershipQuerySet:
+        """The user's present ones, as `MembershipQuerySet.of` finds them."""
+        return self.get_queryset().of(user)
+
+
 class Membership(models.Model):
-    """The role of a user in an account. A removed member's row stays: their tokens name it."""
+    """The role of a user in an account. A removed member's row stays: their tokens name it.
+
+    A service account has one too, which makes it an issuer like any other.
+    """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="memberships")
     user = models.ForeignKey(User, models.PROTECT, related_name="memberships")
@@ -93,7 +114,9 @@ class Membership(models.Model):
     )
     """Set while the member's API tokens are refused because of inactivity at the provider."""
 
-    objects = MembershipQuerySet.as_manager()
+    objects = PeopleManager()
+    everyone = MembershipQuerySet.as_manager()
+    """People and service accounts: all that can be the issuer of a token."""
 
     class Meta:
         verbose_name = _("membership")
@@ -127,6 +150,10 @@ class Membership(models.Model):
     @property
     def held_role(self) -> Role:
         return Role(self.role)
+
+    @property
+    def is_service_account(self) -> bool:
+        return self.user.is_service_account
 
     @property
     def uses_sso(self) -> bool:

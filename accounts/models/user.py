@@ -39,11 +39,15 @@ def validate_time_zone(name: str) -> None:
 
 
 class UserManager(BaseUserManager["User"]):
+    """People. Service accounts are left out: whatever asks for users means people, who sign in."""
+
+    def get_queryset(self) -> models.QuerySet[User]:
+        return super().get_queryset().filter(is_service_account=False)
+
     def create_user(self, email: str, password: str | None = None, **facts: Any) -> User:
         """Create a user; the address is stored in lower case, because people type it both ways."""
         user = self.model(email=normal_email(email), **facts)
-        while self.filter(pk=user.pk).exists():
-            user.pk = draw_id()
+        user.pk = unused_id(user.pk)
         user.set_password(password)
         user.full_clean(exclude=["password"])
         user.save(using=self._db)
@@ -58,7 +62,8 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person, who signs in by e-mail and belongs to accounts by memberships."""
+    """A person, who signs in by e-mail and belongs to accounts by memberships; or a service
+    account, which issues tokens in one account and never signs in. `User.objects` are people."""
 
     # Drawn: an invitation answers the user's id, and a counted one would tell whether the address
     # was known before.
@@ -99,10 +104,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
 
+    is_service_account = models.BooleanField(
+        _("service account"), default=False, db_default=False, editable=False
+    )
+    """Set once, when the row is made: nobody signs in as it, and no mail goes to its address."""
+
     email_change_number = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     """Counts requests and changes of the address: links are good for one number."""
 
     objects: ClassVar[UserManager] = UserManager()
+    everyone: ClassVar[models.Manager[User]] = models.Manager()
+    """People and service accounts."""
     future_companies: tuple[str, ...] = ()
     """Names of accounts that a new user is about to join; not stored."""
     _has_typed_password = False
@@ -153,6 +165,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     def get_full_name(self) -> str:
         """The name of the person, or their address if they have none."""
         return full_name(self.name, self.email)
+
+
+def unused_id(wanted: int) -> int:
+    """The id, or another one if a user has it already."""
+    while User.everyone.filter(pk=wanted).exists():
+        wanted = draw_id()
+    return wanted
 
 
 def full_name(name: str, email: str) -> str:

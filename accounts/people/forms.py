@@ -6,6 +6,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Membership
@@ -55,7 +56,10 @@ class PersonField(forms.CharField):
             return value
 
     def label_from_instance(self, member: Membership) -> str:
-        return str(member.user.get_full_name())
+        name = str(member.user.get_full_name())
+        if not member.is_service_account:
+            return name
+        return _t("%(name)s (service account)") % {"name": name}
 
     def _find(self, text: str) -> Membership:
         if text not in self._known:

@@ -17,7 +17,7 @@ def find_people(request: MemberRequest) -> HttpResponse:
     """Members of the account, former ones too, by a part of their name or address: for its
     Administrators. Others find themselves."""
     text = request.GET.get("q", "").replace("\0", "")[:LONGEST]
-    members = Membership.objects.filter(account=request.member.account_id)
+    members = Membership.everyone.filter(account=request.member.account_id)
     if not request.actor.is_administrator_of(request.member.account_id):
         members = members.filter(pk=request.member.pk)
     found = meant_by(text, members)[:MOST_FOUND]

@@ -1,9 +1,31 @@
-"""The form for a person who belongs to no account."""
+"""The form for a person who belongs to no account, and the field that chooses a member."""
+
+from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from accounts.validators import validate_name
+from accounts.models import Membership
+from accounts.validators import parse_id, validate_name
+
+
+class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
+    """A member, by the id of the user."""
+
+    def to_python(self, value: Any) -> Any:
+        """Refuse text that is no id before the database does."""
+        if value and parse_id(str(value)) is None:
+            raise forms.ValidationError(
+                self.error_messages["invalid_choice"], "invalid_choice", {"value": value}
+            )
+        return super().to_python(value)
+
+    def label_from_instance(self, member: Membership) -> str:
+        name = str(member.user.get_full_name())
+        if not member.is_service_account:
+            return name
+        return _t("%(name)s (service account)") % {"name": name}
 
 
 class OwnAccountForm(forms.Form):

@@ -1,9 +1,11 @@
 """Registers the recipient of notices: the member, in the account of the page, and what can reach
 them there."""
 
+from django.db.models import Case, F, When
 from django.http import HttpRequest
 
 from accounts.authorization import sso_hooks
+from accounts.models import User
 from accounts.tenancy.decorators import member_required, shown_member
 from notifications import recipients
 from notifications.kinds import Audience
@@ -14,6 +16,14 @@ from notifications.recipients import Person
 def person_of(request: HttpRequest) -> Person | None:
     member = shown_member(request)
     return Person(member.user_id, member.account_id) if member else None
+
+
+@recipients.mail_address_of.register
+def mail_address_of(person: Person) -> str:
+    contact = F("memberships__service_account__contact_email")
+    address = Case(When(is_service_account=True, then=contact), default=F("email"))
+    users = User.everyone.filter(pk=person.user_id).annotate(address=address)
+    return users.values_list("address", flat=True).first() or ""
 
 
 @recipients.audiences_of.register

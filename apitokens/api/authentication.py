@@ -47,7 +47,7 @@ class APITokenAuthentication(BaseAuthentication):
 
 def _actor(verified: Verified, address: str | None) -> Actor:
     assert verified.token_id is not None  # short-lived tokens are another class's
-    members = Membership.objects.select_related("user", "account")
+    members = Membership.everyone.select_related("user", "account")
     return Actor.token(
         members.get(pk=verified.membership_id),
         token_id=verified.token_id,

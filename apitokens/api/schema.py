@@ -42,6 +42,7 @@ _TOKEN: dict[str, Any] = {
         "user_email": "maria@example.com",
         "client_id": 1,
         "role": {"id": 3022, "name": "Purge and Prefetch only (API)"},
+        "service_account": False,
     },
     "rotations": 0,
     "rotated": None,
@@ -113,8 +114,9 @@ def _list(version: _Version) -> Any:
         summary="List API tokens",
         description=(
             "Administrators get all API tokens of the account; other users get only the "
-            "ones they issued. With limit or offset, the response is one page; without, an array "
-            f"of all of them, up to {MOST_AT_ONCE:,}."
+            "ones they issued, and those of service accounts for which they may issue tokens. With "
+            "limit or offset, the response is one page; without, an array of all of them, up to "
+            f"{MOST_AT_ONCE:,}."
         ),
         tags=[version.tag],
         parameters=[*_FILTERS, LIMIT_PARAMETER, OFFSET_PARAMETER],
@@ -151,7 +153,8 @@ def _create(version: _Version) -> Any:
         summary="Create an API token",
         description="The response contains the token itself, only this once: it is not stored. "
         "Its role can't be higher than yours, and a token can't create one that "
-        "outlives it.",
+        "outlives it. With `issuer`, the token is a service account's, and its role can't be "
+        "higher than that.",
         tags=[version.tag],
         parameters=[ACCOUNT_ID],
         request=NewTokenSerializer,

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.api.serializers import LINE, PARAGRAPHS, RoleField, TextField
+from accounts.api.serializers import LINE, PARAGRAPHS, IdField, RoleField, TextField
 from apitokens.models import APIToken, OldSecret
 from apitokens.tokens.rotation import Grace
 
@@ -26,7 +26,8 @@ FIELDS = {"expires_at": "exp_date"}
 
 
 class IssuerSerializer(serializers.Serializer[APIToken]):
-    """Who issued the token. `deleted` says that the user has been removed from the account."""
+    """Who issued the token: a user or a service account. `deleted` says that it has been removed
+    from the account."""
 
     deleted = serializers.BooleanField(source="issuer.is_removed")
     user_id = serializers.IntegerField(source="issuer.user_id")
@@ -34,6 +35,10 @@ class IssuerSerializer(serializers.Serializer[APIToken]):
     user_email = serializers.EmailField(source="issuer.user.email")
     client_id = serializers.IntegerField(source="account_id")
     role = RoleField()
+    service_account = serializers.BooleanField(
+        source="issuer.is_service_account",
+        help_text="True if the issuer is no person; no email can reach user_email then.",
+    )
 
 
 class OldSecretSerializer(serializers.Serializer[OldSecret]):
@@ -149,6 +154,12 @@ class NewTokenSerializer(serializers.Serializer[Any]):
         allow_null=True,
         default="",
         help_text="Optional description of the token.",
+    )
+    issuer = IdField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="The ID of a service account that issues the token; otherwise you do.",
     )
 
 

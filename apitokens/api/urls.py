@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apitokens.api import views
+from apitokens.api.handover import HandoverV1, HandoverV2
 from apitokens.api.introspect import introspect
 from apitokens.api.introspect_batch import introspect_batch
 from apitokens.api.verify import verify
@@ -12,6 +13,7 @@ urlpatterns = [
     path("auth/introspect", introspect, name="api-introspect"),
     path("auth/introspect/batch", introspect_batch, name="api-introspect-batch"),
     path("clients/<int:client_id>/tokens", views.Tokens.as_view(), name="api-tokens-v1"),
+    path("clients/<int:client_id>/tokens/hand_over", HandoverV1.as_view(), name="api-hand-over-v1"),
     path(
         "clients/<int:client_id>/tokens/<int:token_id>",
         views.Token.as_view(),
@@ -28,6 +30,11 @@ urlpatterns = [
         name="api-old-secret-v1",
     ),
     path("v2/clients/<int:client_id>/tokens", views.TokensV2.as_view(), name="api-tokens-v2"),
+    path(
+        "v2/clients/<int:client_id>/tokens/hand_over",
+        HandoverV2.as_view(),
+        name="api-hand-over-v2",
+    ),
     path(
         "v2/clients/<int:client_id>/tokens/<int:token_id>",
         views.TokenV2.as_view(),

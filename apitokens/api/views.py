@@ -16,6 +16,10 @@ from accounts.api.errors import NotFound, as_errors
 from accounts.api.pagination import MOST_AT_ONCE, Part, array, is_paged, page
 from accounts.api.views import actor_of, caller
 from accounts.authorization.actor import Actor
+from accounts.models import Membership
+from accounts.roles import Role
+from accounts.service_accounts.issuing import visible_to
+from accounts.validators import is_id
 from apitokens.api import schema as described
 from apitokens.api.serializers import (
     FIELDS,
@@ -159,12 +163,15 @@ def _find(token_id: int, actor: Actor) -> APIToken:
 
 
 def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> token_services.Issued:
-    member, role = actor.membership, asked["client_user"].get("role", actor.role)
-    assert member is not None
+    issuer = _issuer(asked["issuer"], actor)
+    assert actor.role is not None
+    # Of a service account that may less than the caller, it is all that the service account may.
+    usual = Role.weaker(actor.role, issuer.held_role)
+    role = asked["client_user"].get("role", usual)
     try:
         return token_services.issue(
             by=actor,
-            issuer=member,
+            issuer=issuer,
             name=asked["name"],
             description=asked["description"] or "",
             role=role,
@@ -173,6 +180,19 @@ def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> token_services.Is
         )
     except ValidationError as refusal:
         raise exceptions.ValidationError(_worded(refusal)) from refusal
+
+
+def _issuer(user_id: int | None, actor: Actor) -> Membership:
+    """The caller, or the service account with this id, if they may issue tokens for it."""
+    assert actor.membership is not None
+    if user_id is None or user_id == actor.membership.user_id:
+        return actor.membership
+    found = visible_to(actor).filter(membership__user=user_id) if is_id(user_id) else None
+    service_account = found.first() if found is not None else None
+    if service_account is None:
+        sentence = "There is no such service account that you can issue API tokens for."
+        raise exceptions.ValidationError({"issuer": [sentence]})
+    return service_account.membership
 
 
 def _edit(token: APIToken, asked: dict[str, Any], *, actor: Actor, at: datetime) -> APIToken:

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.members.readers import address_of, service_accounts_read_by
 from accounts.models import Membership
 from apitokens.expiry.scan import link_to
 from apitokens.expiry.schedule import NOTICE_DAYS, due_threshold
@@ -73,26 +75,29 @@ def render_digest(mail: Mail, at: datetime) -> RenderedEmail | None:
         sections=_sections(tokens[:MOST_LISTED], mail.user.time_zone, at),
         count=len(tokens),
         more=max(0, len(tokens) - MOST_LISTED),
-        is_administrator=reader.is_administrator,
+        is_administrator=reader.is_administrator and not reader.is_service_account,
     )
 
 
 def _reader(mail: Mail) -> Membership | None:
-    """The reader's membership; None if they have left, or no longer want such mails."""
+    """The reader's membership; None if they have left, or no longer want such mails, or are not the
+    contact of the service account any more."""
     person = reader_of(mail)
     if Channel.EMAIL not in wanted_channels([person], TOKEN_EXPIRING)[person]:
         return None
-    present = Membership.objects.present()
-    return present.filter(user_id=person.user_id, account_id=person.account_id).first()
+    present = Membership.everyone.present().select_related("user", "service_account")
+    reader = present.filter(user_id=person.user_id, account_id=person.account_id).first()
+    return reader if reader is not None and address_of(reader) == mail.address else None
 
 
 def _tokens(mail: Mail, reader: Membership, at: datetime) -> list[APIToken]:
     """Those that are still active, the soonest first. A reader who is no Administrator any more is
-    told of their own tokens only."""
+    told of their own tokens only, and of those of service accounts that they look after."""
     noticed = ExpiryNotice.objects.filter(mail=mail).values("token")
     tokens = APIToken.objects.active(at).filter(pk__in=noticed, expires_at__isnull=False)
     if not reader.is_administrator:
-        tokens = tokens.filter(issuer=reader)
+        own = Q(pk=reader.pk) | service_accounts_read_by(reader)
+        tokens = tokens.filter(issuer__in=Membership.everyone.filter(own))
     return list(tokens.select_related("issuer__user").only(*SHOWN).order_by("expires_at", "pk"))
 
 

@@ -20,6 +20,7 @@ from django.db.models.expressions import CombinedExpression
 from django.utils import translation
 from django.utils.translation import ngettext
 
+from accounts.members.readers import address_of, readers_by_issuer
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.expiry.schedule import NOTICE_DAYS, due_threshold
@@ -58,6 +59,11 @@ class NotificationDigest:
     @cached_property
     def person(self) -> Person:
         return Person(self.member.user_id, self.member.account_id)
+
+    @property
+    def impossible_channels(self) -> set[Channel]:
+        """An address that is the contact of a service account has no inbox."""
+        return {Channel.PORTAL} if self.member.is_service_account else set()
 
 
 @dataclass(frozen=True)
@@ -222,31 +228,43 @@ def _locked(tokens: APITokenQuerySet) -> list[APIToken]:
 def _digests(tokens: Iterable[APIToken], moment: Moment) -> list[NotificationDigest]:
     """For each person who has to be told: their tokens, soonest first.
 
-    The issuer is told of their own tokens, every Administrator of all; nobody twice.
+    The issuer is told of their own tokens, those who look after a service account of its tokens,
+    every Administrator of all; nobody twice.
     """
     tokens = list(tokens)
     members = _members_by_account(tokens)
+    services = [each for all_of in members.values() for each in all_of if each.is_service_account]
+    readers = readers_by_issuer(services) if services else {}
     told = _told_already(tokens)
     digests: dict[int, NotificationDigest] = {}
     for token in tokens:
         key = (token.pk, token.expires_at, _days(token, moment))
-        for member in members[token.account_id]:
-            concerned = member.pk == token.issuer_id or member.role == Role.ADMINISTRATORS
-            if concerned and (*key, member.user_id) not in told:
+        for member in readers.get(token.issuer_id) or _people_concerned(token, members):
+            if (*key, member.user_id) not in told:
                 digest = digests.get(member.pk)
                 if digest is None:
                     digest = digests[member.pk] = NotificationDigest(member)
                 digest.tokens.append(token)
     wanted = wanted_channels([digest.person for digest in digests.values()], TOKEN_EXPIRING)
     for digest in digests.values():
-        digest.channels = wanted[digest.person]
+        digest.channels = wanted[digest.person] - digest.impossible_channels
     return [digest for digest in digests.values() if digest.channels]
 
 
+def _people_concerned(
+    token: APIToken, members: dict[int, list[Membership]]
+) -> Iterator[Membership]:
+    for member in members[token.account_id]:
+        is_concerned = member.pk == token.issuer_id or member.is_administrator
+        if is_concerned and not member.is_service_account:
+            yield member
+
+
 def _members_by_account(tokens: list[APIToken]) -> dict[int, list[Membership]]:
-    """The present members of the tokens' accounts who may have to be told."""
+    """The present members of the tokens' accounts who may have to be told, and the service accounts
+    that issued them."""
     members = (
-        Membership.objects.present()
+        Membership.everyone.present()
         .filter(
             Q(role=Role.ADMINISTRATORS) | Q(pk__in={token.issuer_id for token in tokens}),
             account_id__in={token.account_id for token in tokens},
@@ -365,6 +383,7 @@ def _news(digest: NotificationDigest, moment: Moment) -> News:
         text="\n".join(token.name for token in digest.tokens[:MOST_IDS_IN_LINK]),
         link=link_to([token.pk for token in digest.tokens], digest.person.account_id),
         facts={},
+        address=address_of(digest.member),
         resend_in_doubt=is_urgent,
     )
 

@@ -28,6 +28,7 @@ EVENTS: dict[str, Promise] = {
     "token.rotated": _("Rotated"),
     "token.rotate_refused": _("A rotation was rejected"),
     "token.old_secret_ended": _("Old secret ended"),
+    "token.handed_over": _("Handed over"),
     "token.deleted": _("Deleted"),
     "token.delete_refused": _("Someone without permission tried to delete it"),
     "token.used_from_new_address": _("Used from a new IP address"),

@@ -76,6 +76,7 @@ class Row(NamedTuple):
     deleted_by: User | None
     may_delete: bool
     may_rotate: bool
+    may_hand_over: bool
 
 
 def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -> dict[str, Any]:
@@ -131,6 +132,7 @@ def row(token: APIToken, *, at: datetime) -> Row:
         deleted_by=token.deleted_by,
         may_delete=not token.is_deleted,
         may_rotate=token.status(at) is Status.ACTIVE and not token.is_suspended(at),
+        may_hand_over=status in (Status.ACTIVE, Status.SUSPENDED),
     )
 
 
@@ -192,9 +194,11 @@ def _has_sso_issuers(actor: Actor) -> bool:
 
 
 def _person(filterset: PageFilter) -> Membership | None:
-    """The member whose tokens alone are shown, unless they have left."""
+    """The member whose tokens alone are shown, unless they have left, or are no person."""
     issuer: Membership | None = filterset.form.cleaned_data.get("issued_by")
-    return issuer if issuer is not None and not issuer.is_removed else None
+    if issuer is None or issuer.is_removed or issuer.is_service_account:
+        return None
+    return issuer
 
 
 def _page_size(query: QueryDict) -> int:

@@ -4,12 +4,14 @@ who want to hear of every token. Renders the mails about single tokens."""
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.authorization.actor import Actor
 from accounts.members.mail_policy import is_wanted
+from accounts.members.readers import address_of, readers_of
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.expiry.scan import MOST_IDS_IN_LINK, link_to
@@ -31,6 +33,9 @@ from notifications.kinds import (
 from notifications.models import Mail
 from notifications.recipients import Person
 from notifications.services import News
+
+NAMED = 20
+"""Tokens of a notice that it names; its link leads to all."""
 
 Words = Callable[[], tuple[str, str]]
 """Title and text, in the language of the moment."""
@@ -58,8 +63,7 @@ def notify_token_changed(token: APIToken, *, was_created: bool, by: Actor, at: d
     def facts() -> dict[str, str]:
         return {"who": _who(by), "name": one_name(token.name)}
 
-    _tell_issuer([token], for_issuer, by=by, at=at)
-    _tell_administrators([token], for_administrators, by=by, at=at)
+    _tell_all([token], for_issuer, for_administrators, by=by, at=at)
 
 
 def notify_token_edited(token: APIToken, *, by: Actor, at: datetime) -> None:
@@ -127,8 +131,57 @@ def notify_tokens_deleted(
         issuer = one_person(deleted[0].issuer.user)
         return {"who": _who(by), "count": len(deleted), "issuer": issuer}
 
-    _tell_issuer(deleted, for_issuer, by=by, at=at)
-    _tell_administrators(deleted, for_administrators, by=by, at=at)
+    _tell_all(deleted, for_issuer, for_administrators, by=by, at=at)
+
+
+def notify_handed_over(
+    tokens: list[APIToken], *, former: Membership, by: Actor, at: datetime
+) -> None:
+    """Tell both sides that these tokens of one issuer have another one from now on, in one notice
+    each; and then the Administrators who want to hear of it, if they are on neither side."""
+    receiver = tokens[0].issuer
+    names = "\n".join(one_name(token.name) for token in tokens[:NAMED])
+
+    def facts() -> dict[str, object]:
+        return {
+            "who": _who(by),
+            "count": len(tokens),
+            "former": one_person(former.user),
+            "issuer": one_person(receiver.user),
+        }
+
+    def for_former() -> tuple[str, str]:
+        words = ngettext(
+            "%(who)s handed over %(count)d API token of yours to %(issuer)s",
+            "%(who)s handed over %(count)d of your API tokens to %(issuer)s",
+            len(tokens),
+        )
+        return words % facts(), f"{names}\n{_what_to_do()}"
+
+    def for_receiver() -> tuple[str, str]:
+        words = ngettext(
+            "%(who)s handed over %(count)d API token of %(former)s to you",
+            "%(who)s handed over %(count)d API tokens of %(former)s to you",
+            len(tokens),
+        )
+        return words % facts(), f"{names}\n{_what_to_do()}"
+
+    def for_others() -> tuple[str, str]:
+        words = ngettext(
+            "%(who)s handed over %(count)d API token of %(former)s to %(issuer)s",
+            "%(who)s handed over %(count)d API tokens of %(former)s to %(issuer)s",
+            len(tokens),
+        )
+        return words % facts(), names
+
+    told = {by.user.pk} if by.user else set[int]()
+    for issuer, words in ((former, for_former), (receiver, for_receiver)):
+        readers = [each for each in readers_of(issuer) if each.user_id not in told]
+        told |= {each.user_id for each in readers}
+        in_words = for_others if issuer.is_service_account else words
+        _tell(readers, tokens, in_words, kind=TOKEN_CHANGED_BY_OTHERS, at=at)
+    others = [each for each in _administrators(receiver.account_id) if each.user_id not in told]
+    _tell(others, tokens, for_others, kind=TOKEN_CHANGED_IN_ACCOUNT, at=at)
 
 
 def _tell_of_one(
@@ -148,8 +201,22 @@ def _tell_of_one(
     def for_administrators() -> tuple[str, str]:
         return title_for_administrators() % facts(), _issuer_and_role(token)
 
-    _tell_issuer([token], for_issuer, by=by, at=at)
-    _tell_administrators([token], for_administrators, by=by, at=at)
+    _tell_all([token], for_issuer, for_administrators, by=by, at=at)
+
+
+def _tell_all(
+    tokens: list[APIToken], for_issuer: Words, for_administrators: Words, *, by: Actor, at: datetime
+) -> None:
+    """Tell of tokens of one issuer. A service account reads nothing: all who look after it are told
+    instead, Administrators among them, of what it did not do itself."""
+    issuer = tokens[0].issuer
+    if issuer.is_service_account and by.user != issuer.user:
+        actor_id = by.user.pk if by.user else None
+        readers = [each for each in readers_of(issuer) if each.user_id != actor_id]
+        _tell(readers, tokens, for_administrators, kind=TOKEN_CHANGED_BY_OTHERS, at=at)
+        return
+    _tell_issuer(tokens, for_issuer, by=by, at=at)
+    _tell_administrators(tokens, for_administrators, by=by, at=at)
 
 
 def _who(by: Actor) -> str:
@@ -177,14 +244,14 @@ def _tell_issuer(tokens: list[APIToken], words: Words, *, by: Actor, at: datetim
 def _tell_administrators(tokens: list[APIToken], words: Words, *, by: Actor, at: datetime) -> None:
     """Tell Administrators who want it, except the actor, and the issuer, who is told anyhow."""
     issuer = tokens[0].issuer
-    others = (
-        Membership.objects.present()
-        .filter(account=issuer.account_id, role=Role.ADMINISTRATORS)
-        .exclude(user__in=[issuer.user_id, by.user.pk if by.user else issuer.user_id])
-        .select_related("user")
-        .order_by("pk")
-    )
+    told = [issuer.user_id, by.user.pk if by.user else issuer.user_id]
+    others = _administrators(issuer.account_id).exclude(user__in=told)
     _tell(others, tokens, words, kind=TOKEN_CHANGED_IN_ACCOUNT, at=at)
+
+
+def _administrators(account_id: int) -> QuerySet[Membership]:
+    present = Membership.objects.present().filter(account=account_id, role=Role.ADMINISTRATORS)
+    return present.select_related("user").order_by("pk")
 
 
 def _tell(
@@ -199,7 +266,8 @@ def _news(reader: Membership, words: Words, link: str) -> News:
     with translation.override(reader.user.catalogue):
         title, text = words()
     person = Person(reader.user_id, reader.account_id)
-    return News(person=person, title=title, text=text, link=link, facts={})
+    address = address_of(reader)
+    return News(person=person, title=title, text=text, link=link, facts={}, address=address)
 
 
 @register_renderer(TOKEN_CHANGED_BY_OTHERS)

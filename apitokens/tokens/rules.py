@@ -1,18 +1,24 @@
 """Rules that several services of API tokens keep: who may act on a token, and how long it lives."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.roles import Role
+from accounts.service_accounts.issuing import may_issue_for
 from apitokens.models import APIToken
 
 LONGEST_LIFE = timedelta(days=36_525)
 """A hundred years: what is later is a slip of the keyboard or means "never"."""
+
+LOCKED_AT_ONCE = 10_000
 
 FORBIDDEN = "forbidden"
 SUSPENDED = "suspended"
@@ -20,13 +26,16 @@ SUSPENDED = "suspended"
 
 def may_manage(token: APIToken, by: Actor) -> bool:
     """True if the actor may edit, rotate and delete the token: Administrators of its account, its
-    issuer and operators; a token that acts, if its role is not the weaker one."""
+    issuer, members whom the service account that is its issuer names, and operators; a token that
+    acts, if its role is not the weaker one."""
     if by.is_operator:
         return True
     if by.token_id is not None and not (by.role and by.role.covers(token.held_role)):
         return False  # a leaked weak token must not be able to end the strong ones
-    return by.is_administrator_of(token.account_id) or (
-        by.membership is not None and by.membership.pk == token.issuer_id
+    return (
+        by.is_administrator_of(token.account_id)
+        or (by.membership is not None and by.membership.pk == token.issuer_id)
+        or may_issue_for(by, token.issuer)
     )
 
 
@@ -35,6 +44,18 @@ def lock_token(token: APIToken) -> APIToken:
     lock.)"""
     found = APIToken.objects.select_related("issuer__user", "old_secret")
     return found.select_for_update(of=("self",), no_key=True).get(pk=token.pk)
+
+
+def lock_tokens(tokens: Iterable[APIToken]) -> None:
+    """Lock many tokens in the order of their ids, as the storing of usage does: who locked them in
+    another order would wait for those who wait for them. (On SQLite the transaction is the lock.)
+    """
+    if not connection.features.has_select_for_update:
+        return
+    ids = iter(sorted(token.pk for token in tokens))
+    while some := list(islice(ids, LOCKED_AT_ONCE)):
+        rows = APIToken.objects.filter(pk__in=some).order_by("pk")
+        list(rows.select_for_update(no_key=True).values_list("pk"))
 
 
 def refuse_deleted(token: APIToken) -> None:

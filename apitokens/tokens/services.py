@@ -8,13 +8,12 @@ with stable codes) and `PermissionDenied`.
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
@@ -25,6 +24,7 @@ from accounts.authorization.recheck import lock_account, present, reauthorize
 from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
+from accounts.service_accounts.issuing import may_issue_for
 from apitokens import keys
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
@@ -36,12 +36,11 @@ from apitokens.tokens.rules import (
     SUSPENDED,
     codes_of,
     expiration_error,
+    lock_tokens,
     may_manage,
     record,
     role_error,
 )
-
-LOCKED_AT_ONCE = 10_000
 
 AUDITED_REFUSALS = {"role_too_high", "limit_reached", "outlives_creator", SUSPENDED, FORBIDDEN}
 
@@ -89,8 +88,8 @@ def issue(
     A token that acts as `by` gives away no more than its own role and nothing that outlives it.
     Raises `ValidationError` with codes (by field) `role_too_high`, `past`, `too_far`,
     `outlives_creator`, `limit_reached` and `suspended` (whole form); `AlreadyIssued` if `form_key`
-    was used before; `PermissionDenied` for anybody but the issuer and operators, and for former
-    members.
+    was used before; `PermissionDenied` for anybody but the issuer, operators, and for a service
+    account those who may issue for it; and for issuers that have left or are switched off.
     """
     token = APIToken(
         account_id=issuer.account_id,
@@ -131,7 +130,7 @@ def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
 def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
     """Delete these tokens, all or none. Returns how many were not deleted before."""
     tokens = list(tokens)
-    _lock(tokens)
+    lock_tokens(tokens)
     return sum(delete(token=token, by=by, at=at) for token in tokens)
 
 
@@ -224,10 +223,15 @@ def number(account_id: int, *, at: datetime) -> int:
 @sensitive_variables("key")
 def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     account = lock_account(token.account_id)  # its holder counts alone
-    if not (by.is_operator or by.is_member(token.issuer)):
-        raise PermissionDenied(_("You can create API tokens for yourself only."))
+    is_own = by.is_member(token.issuer)
     by = reauthorize(by, at)
-    issuer = by.membership or present(token.issuer)
+    if not (by.is_operator or is_own or may_issue_for(by, token.issuer)):
+        raise PermissionDenied(
+            _("You can't create API tokens for this service account.")
+            if token.issuer.is_service_account
+            else _("You can create API tokens for yourself only.")
+        )
+    issuer = by.membership if is_own and by.membership else _present_issuer(token.issuer)
     _refuse_second_use(token)
     _refuse_suspended(issuer)
     _refuse_bad_facts(token, ceiling=_ceiling(by, issuer), ends_at=by.token_ends_at, at=at)
@@ -262,25 +266,13 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     return key
 
 
-def _lock(tokens: Iterable[APIToken]) -> None:
-    """Lock many tokens in the order of their ids, as the storing of usage does: who locked them in
-    another order would wait for those who wait for them. (On SQLite the transaction is the lock.)
-    """
-    if not connection.features.has_select_for_update:
-        return
-    ids = iter(sorted(token.pk for token in tokens))
-    while some := list(islice(ids, LOCKED_AT_ONCE)):
-        rows = APIToken.objects.filter(pk__in=some).order_by("pk")
-        list(rows.select_for_update(no_key=True).values_list("pk"))
-
-
 def _delete_together(
     found: Iterable[APIToken], *, are_all: bool, by: Actor, at: datetime
 ) -> list[APIToken]:
     """Delete these tokens, and tell of those of each issuer once. Returns those that were there."""
     # The one that acts goes last: it would have ended before it has done the others.
     tokens = sorted(found, key=lambda token: token.pk == by.token_id)
-    _lock(tokens)
+    lock_tokens(tokens)
     deleted = [token for token in tokens if _delete(token, by=by, at=at, is_told=False)]
     by_issuer: dict[int, list[APIToken]] = defaultdict(list)
     for token in deleted:
@@ -304,10 +296,23 @@ def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -
     return True
 
 
+def _present_issuer(issuer: Membership) -> Membership:
+    """The issuer as of now, for whom another one acts."""
+    try:
+        return present(issuer)
+    except PermissionDenied:
+        if not issuer.is_service_account:
+            raise
+        raise PermissionDenied(
+            _("This service account is turned off or was removed, so it gets no API tokens.")
+        ) from None
+
+
 def _ceiling(by: Actor, issuer: Membership) -> Role:
-    """The strongest role that may be given away: of the issuer, and of the token they act with."""
-    present = issuer.held_role
-    return present if by.role is None else Role.weaker(present, by.role)
+    """The strongest role that may be given away: that of the issuer, and of the token with which
+    the actor acts. A member whom a service account names gives away the service account's."""
+    own = issuer.held_role
+    return own if by.role is None or by.token_id is None else Role.weaker(own, by.role)
 
 
 def _refuse_second_use(token: APIToken) -> None:

@@ -16,6 +16,7 @@ from accounts.roles import Role
 from accounts.signals import member_leaving, member_role_changing
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
+from apitokens.tokens.handover import hand_over_all_of
 from apitokens.tokens.services import delete_all_of
 
 
@@ -23,20 +24,27 @@ from apitokens.tokens.services import delete_all_of
 def delete_or_refuse(
     membership: Membership,
     delete_tokens: bool,
+    hand_over_to: Membership | None,
     is_own_wish: bool,
     by: Actor,
     at: datetime,
     **_facts: Any,
 ) -> None:
-    """Veto the removal of a member with active tokens, unless those are deleted too."""
-    if delete_tokens:
+    """Veto the removal of a member with active tokens, unless those are handed over or deleted."""
+    if hand_over_to is not None:
+        hand_over_all_of(issuer=membership, to=hand_over_to, by=by, at=at)
+    elif delete_tokens:
         delete_all_of(issuer=membership, by=by, at=at)
-    elif APIToken.objects.active(at).filter(issuer=membership).exists():
-        raise PermissionDenied(
-            _("You can't leave the account while you have active tokens")
-            if is_own_wish
-            else _("You can't remove the user as they have active tokens")
-        )
+    if APIToken.objects.active(at).filter(issuer=membership).exists():
+        raise PermissionDenied(_removal_refusal(membership, is_own_wish=is_own_wish))
+
+
+def _removal_refusal(membership: Membership, *, is_own_wish: bool) -> str:
+    if membership.is_service_account:
+        return _("You can't remove the service account as it has active tokens")
+    if is_own_wish:
+        return _("You can't leave the account while you have active tokens")
+    return _("You can't remove the user as they have active tokens")
 
 
 @receiver(member_role_changing)
@@ -45,16 +53,29 @@ def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_fac
     roles = APIToken.objects.active(at).filter(issuer=membership).values_list("role", flat=True)
     if not all(role.covers(Role(issued)) for issued in roles.distinct()):
         raise PermissionDenied(
-            _("The specified user has issued a token with a higher role. Try using another role.")
+            _("A token of the service account has a higher role. Try using another role.")
+            if membership.is_service_account
+            else _(
+                "The specified user has issued a token with a higher role. Try using another role."
+            )
         )
 
 
 @token_hooks.role_of.register
-def role_of(token_id: int, at: datetime) -> Role | None:
-    """The role of a token that is active and not suspended, None for any other."""
-    usable = APIToken.objects.active(at).filter(issuer__tokens_suspended_at=None)
+def role_of(token_id: int, membership_id: int, at: datetime) -> Role | None:
+    """The role of a token of this issuer that is active and not suspended, None for any other."""
+    active = APIToken.objects.active(at).filter(issuer=membership_id)
+    usable = active.filter(issuer__tokens_suspended_at=None)
     token = usable.filter(pk=token_id).only("role").first()
     return token.held_role if token else None
+
+
+@token_hooks.strongest_role.register
+def strongest_role(membership_id: int, at: datetime) -> Role | None:
+    """The strongest role of the active tokens that a membership issued; None without any."""
+    tokens = APIToken.objects.active(at).filter(issuer=membership_id).order_by()
+    roles = map(Role, tokens.values_list("role", flat=True).distinct())
+    return min(roles, key=lambda role: role.rank, default=None)
 
 
 @token_hooks.counts.register

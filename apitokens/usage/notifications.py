@@ -1,6 +1,6 @@
 """Notices that an Administrators' token is used from a new address."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db.models import Q
@@ -8,6 +8,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.members.readers import address_of, readers_of
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
@@ -24,16 +25,20 @@ ADDRESSES_NAMED = 10
 def notify_new_addresses(
     token: APIToken, addresses: Sequence[str], *, is_first_use: bool, at: datetime
 ) -> None:
-    """Tell the issuer and the Administrators of the account, if the token is an Administrators'
-    token. Part of the transaction that stores the addresses."""
+    """Tell the issuer, or those who look after the service account, and the Administrators of the
+    account, if the token is an Administrators' token. Part of the transaction that stores the
+    addresses."""
     if token.held_role is not Role.ADMINISTRATORS:
         return
-    members = (
+    issuer = Membership.everyone.select_related("user").get(pk=token.issuer_id)
+    members: Iterable[Membership] = (
         Membership.objects.present()
         .filter(Q(role=Role.ADMINISTRATORS) | Q(pk=token.issuer_id), account_id=token.account_id)
         .select_related("user")
         .order_by("pk")
     )
+    if issuer.is_service_account:
+        members = readers_of(issuer)
     notifications.tell(
         news=[_news(token, member, addresses, is_first_use) for member in members],
         kind=TOKEN_USED_FROM_NEW_ADDRESS,
@@ -63,6 +68,7 @@ def _news(
             text=f"{_listed(addresses)}\n{_what_to_do()}",
             link=_page_of(token),
             facts={},
+            address=address_of(member),
         )
 
 

@@ -29,6 +29,11 @@ _TAGS = [
         "manage all users; others see only themselves.",
     },
     {
+        "name": "Service accounts",
+        "description": "Issuers of API tokens that are no person, so that a token doesn't end "
+        "with someone's membership. Administrators manage them.",
+    },
+    {
         "name": "Standard authorization",
         "description": "Sign in with email and password to get an access token, valid for an "
         "hour, and a refresh token, valid once within a day. For unattended "

@@ -103,14 +103,19 @@ def _layout_context(mail: Mail, heading: str) -> dict[str, str]:
         "heading": one_line(heading),
         "reader_name": one_name(mail.user.name) if mail.user.name else mail.user.email,
         "account_name": one_name(mail.account.name) if mail.account else "",
-        "settings_url": settings.BASE_URL + unsubscribe.settings_path(person) if person else "",
+        "settings_url": _settings_url(person) if person and not mail.address else "",
         "unsubscribe_url": _unsubscribe_url(mail, person) if person else "",
         "base_url": settings.BASE_URL,
     }
 
 
 def _unsubscribe_url(mail: Mail, person: Person) -> str:
-    return unsubscribe.link(person, EVERY_KIND[mail.kind], email=mail.user.email)
+    return unsubscribe.link(person, EVERY_KIND[mail.kind], email=mail.goes_to)
+
+
+def _settings_url(person: Person) -> str:
+    """The settings page; the contact of a service account that is only an address has none."""
+    return settings.BASE_URL + unsubscribe.settings_path(person)
 
 
 def reader_of(mail: Mail) -> Person:

@@ -55,6 +55,11 @@ def turn_off(person: Person, kind: Kind, channel: Channel) -> None:
     _save(person, kind.code, channel, is_on=False)
 
 
+def forget(person: Person) -> None:
+    """Go back to the defaults: another one reads in their place."""
+    Preference.objects.filter(user_id=person.user_id, account_id=person.account_id).delete()
+
+
 Answers = dict[tuple[str, str], bool]
 
 

@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core import signing
 from django.core.exceptions import ObjectDoesNotExist
 
 from notifications.kinds import KINDS, Kind
 from notifications.links import path_to
-from notifications.recipients import Person
+from notifications.recipients import Person, mail_address_of
 
 SALT = "notifications.unsubscribe"
 GOOD_FOR = timedelta(days=365)
@@ -52,14 +51,16 @@ def read(signed: str) -> Stop:
     """Read what a link stops, and for whom. Raises `BadLink`."""
     try:
         user_id, account_id, code, *marks = signing.loads(signed, salt=SALT, max_age=GOOD_FOR)
-        user = get_user_model().objects.get(pk=user_id)
         account = apps.get_model("accounts", "Account").objects.get(pk=account_id)
         kind = KINDS[code]
     except (signing.BadSignature, KeyError, ObjectDoesNotExist):
         raise BadLink from None
-    if marks and marks != [_mark(user.email)]:  # links of former versions have none
+    person = Person(user_id, account.pk)
+    email = mail_address_of(person)
+    # Links of former versions have no mark.
+    if not email or (marks and marks != [_mark(email)]):
         raise BadLink
-    return Stop(Person(user.pk, account.pk), kind, user.email, str(account))
+    return Stop(person, kind, email, str(account))
 
 
 def _mark(email: str) -> str:

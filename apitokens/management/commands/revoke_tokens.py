@@ -183,7 +183,7 @@ def _verifiers(options: dict[str, Any]) -> list[VerifierKey]:
 
 
 def _find_user(email: str) -> User:
-    user = User.objects.filter(email=email.strip().lower()).first()
+    user = User.everyone.filter(email=email.strip().lower()).first()
     if user is None:
         raise CommandError(f"There is no user with the email address {email}.")
     return user

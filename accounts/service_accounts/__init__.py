@@ -1,0 +1,1 @@
+"""Service accounts: issuers of API tokens that are no person."""

@@ -1,0 +1,66 @@
+"""Questions about who may issue tokens for a service account: its account's Administrators, and the
+members whom it names."""
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from accounts.authorization import token_hooks
+from accounts.authorization.actor import Actor
+from accounts.models import Membership, ServiceAccount, ServiceAccountQuerySet
+from accounts.roles import Role
+from accounts.text.expressions import in_order
+from accounts.validators import is_id
+
+
+def may_issue_for(by: Actor, issuer: Membership) -> bool:
+    """True if the actor may issue and manage tokens of this issuer, which is a service account."""
+    if not issuer.is_service_account:
+        return False
+    return by.is_administrator_of(issuer.account_id) or _is_named(by, issuer)
+
+
+def visible_to(by: Actor) -> ServiceAccountQuerySet:
+    """The service accounts for which the actor may issue tokens: nobody sees others."""
+    member = by.membership
+    if member is None:
+        return ServiceAccount.objects.none()
+    if by.is_administrator_of(member.account_id):
+        return ServiceAccount.objects.of(member.account_id)
+    return ServiceAccount.objects.naming(member)
+
+
+def issuer_with(user_id: int, *, account_id: int) -> Membership | None:
+    """The member or service account of the account with this id, unless removed; also one that is
+    deactivated."""
+    if not is_id(user_id):
+        return None
+    found = Membership.everyone.filter(account=account_id, user=user_id, removed_at=None)
+    return found.select_related("user", "account").first()
+
+
+def receivers(leaving: Membership, *, at: datetime) -> QuerySet[Membership]:
+    """Who can get the tokens of this issuer: all whose role suffices for the strongest of them.
+    None of them if there are no active tokens."""
+    role = token_hooks.strongest_role(leaving.pk, at)
+    if role is None:
+        return Membership.everyone.none()
+    return receivers_of(role, account_id=leaving.account_id).exclude(pk=leaving.pk)
+
+
+def receivers_of(role: Role, *, account_id: int) -> QuerySet[Membership]:
+    """The members and service accounts that can have a token of this role; service accounts
+    first."""
+    strong = [each for each in Role if each.covers(role)]
+    found = Membership.everyone.present().filter(
+        account=account_id, role__in=strong, tokens_suspended_at=None
+    )
+    names = in_order("user__name", "user__email")
+    return found.select_related("user").order_by("-user__is_service_account", *names, "pk")
+
+
+def _is_named(by: Actor, issuer: Membership) -> bool:
+    member = by.membership
+    if member is None or member.account_id != issuer.account_id:
+        return False
+    return ServiceAccount.objects.naming(member).filter(pk=issuer.pk).exists()

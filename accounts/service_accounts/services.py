@@ -1,0 +1,250 @@
+"""Services of service accounts: making, editing, switching off and on. One is removed as a member
+is, by `accounts.members.services.remove_member`.
+
+Each locks the account's row first and reauthorizes the actor after that.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, TypedDict
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import Model
+from django.utils.translation import gettext as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization import recheck
+from accounts.authorization.actor import Actor
+from accounts.email_addresses import SERVICE_ACCOUNTS, normal_email
+from accounts.members import services as members
+from accounts.models import Account, Membership, ServiceAccount, User, unused_id
+from accounts.roles import Role
+from notifications.preferences import services as preferences
+from notifications.recipients import Person
+
+MOST = 100
+"""Service accounts of one account."""
+MOST_ISSUERS = 100
+"""Members that one service account names."""
+
+
+class Changes(TypedDict, total=False):
+    """What is to change; what is left out stays as it is. `issuers` are the members who may issue
+    tokens for it."""
+
+    name: str
+    description: str
+    role: Role
+    contact: Membership | None
+    contact_email: str
+    issuers: Collection[Membership]
+
+
+@transaction.atomic
+def create(
+    *,
+    account: Account,
+    name: str,
+    role: Role,
+    description: str = "",
+    contact: Membership | None = None,
+    contact_email: str = "",
+    issuers: Collection[Membership] = (),
+    by: Actor,
+    at: datetime,
+) -> ServiceAccount:
+    """Make a service account. Nobody can sign in as it, and it gets no mail of its own.
+
+    Raises `PermissionDenied` unless an operator or an Administrator of the account asks, and
+    `ValidationError` by field (`too_many` for the whole form).
+    """
+    by = _managing(account.pk, by, at)
+    if ServiceAccount.objects.of(account.pk).count() >= MOST:
+        raise ValidationError(
+            _("An account can have at most %(most)d service accounts. Remove one you don't need."),
+            code="too_many",
+            params={"most": MOST},
+        )
+    user = _user(name, by=by, at=at)
+    made = ServiceAccount(
+        membership=Membership(account=account, user=user, role=role, created_at=at)
+    )
+    changes = Changes(description=description, contact=contact, contact_email=contact_email)
+    _set(made, {**changes, "name": name, "issuers": issuers})
+    user.save(force_insert=True)
+    made.membership.save(force_insert=True)
+    made.save(force_insert=True)
+    made.issuers.set(issuers)
+    _record("service_account.created", made, by=by, at=at, role=role.label)
+    return made
+
+
+@transaction.atomic
+def edit(
+    *, service_account: ServiceAccount, changes: Changes, by: Actor, at: datetime
+) -> ServiceAccount:
+    """Edit a service account. Returns it as it is now. Idempotent.
+
+    Raises `PermissionDenied` unless an operator or an Administrator of the account asks, and for a
+    role below that of one of its active tokens; `ValidationError` by field.
+    """
+    by = _managing(service_account.membership.account_id, by, at)
+    present = _present(service_account)
+    wanted: dict[str, Any] = {**changes}
+    role = wanted.pop("role", present.held_role)
+    changed = sorted(_set(present, wanted))
+    members.change_role(membership=present.membership, role=role, by=by, at=at)
+    if not changed:
+        return present
+    present.membership.user.save(update_fields=["name"])
+    present.save()
+    if "issuers" in changed:
+        present.issuers.set(wanted["issuers"])
+    if "contact_email" in changed:
+        user_id, account_id = present.membership.user_id, present.membership.account_id
+        preferences.forget(Person(user_id, account_id))
+    _record("service_account.edited", present, by=by, at=at, **_facts(present, changed))
+    return present
+
+
+@transaction.atomic
+def switch(*, service_account: ServiceAccount, is_on: bool, by: Actor, at: datetime) -> bool:
+    """Switch a service account off, which stops all its tokens, or on again, as they were. False if
+    it is so already. Raises `PermissionDenied` as `edit` does."""
+    by = _managing(service_account.membership.account_id, by, at)
+    present = _present(service_account)
+    user = present.membership.user
+    if not User.everyone.filter(pk=user.pk, is_active=not is_on).update(is_active=is_on):
+        return False
+    recheck.invalidate_token_cache_on_commit(
+        user_id=user.pk, account_id=present.membership.account_id
+    )
+    kind = "service_account.switched_on" if is_on else "service_account.switched_off"
+    _record(kind, present, by=by, at=at)
+    return True
+
+
+def _facts(service_account: ServiceAccount, changed: list[str]) -> dict[str, Any]:
+    """The details of the event."""
+    facts: dict[str, Any] = {f"is_{field}_changed": True for field in changed if field != "name"}
+    return facts | ({"name": service_account.name} if "name" in changed else {})
+
+
+def _managing(account_id: int, by: Actor, at: datetime) -> Actor:
+    """The actor as of now, under the account's lock."""
+    recheck.lock_account(account_id)
+    by = recheck.reauthorize(by, at)
+    if not members.may_manage(by, account_id):
+        raise PermissionDenied(_("Only Administrators can manage service accounts."))
+    return by
+
+
+def _present(service_account: ServiceAccount) -> ServiceAccount:
+    """Read it again, under the lock. Raises `ValidationError` if it was removed."""
+    found = ServiceAccount.objects.of(service_account.membership.account_id)
+    present = found.filter(pk=service_account.pk).first()
+    if present is None:
+        raise ValidationError(_("The service account was removed."), code="removed")
+    return present
+
+
+def _user(name: str, *, by: Actor, at: datetime) -> User:
+    """The user behind it, in the language of the one who makes it."""
+    user = User(name=name, is_service_account=True, date_joined=at)
+    user.pk = unused_id(user.pk)
+    user.email = f"{user.pk}@{SERVICE_ACCOUNTS}"
+    user.set_unusable_password()
+    if by.user is not None:
+        user.language, user.time_zone = by.user.language, by.user.time_zone
+    return user
+
+
+def _set(service_account: ServiceAccount, wanted: dict[str, Any]) -> set[str]:
+    """Set the fields to what is wanted of them. Returns those that change. Raises `ValidationError`
+    by field."""
+    user, errors = service_account.membership.user, dict[str, ValidationError]()
+    account_id, changed = service_account.membership.account_id, set[str]()
+    for field, value in wanted.items():
+        try:
+            value = _clean(field, value, account_id)
+        except ValidationError as refusal:
+            errors[field] = refusal
+            continue
+        if value != _value(service_account, field):
+            changed.add(field)
+        if field != "issuers":
+            setattr(user if field == "name" else service_account, field, value)
+    if service_account.contact is not None and service_account.contact_email:
+        errors["contact_email"] = ValidationError(
+            _("Choose either a member or an address as the contact."), code="two_contacts"
+        )
+    if errors:
+        raise ValidationError(errors)
+    return changed
+
+
+def _clean(field: str, value: Any, account_id: int) -> Any:
+    match field:
+        case "name":
+            return _clean_name(value)
+        case "description":
+            return _field(ServiceAccount, field).clean(value.strip(), None)
+        case "contact_email":
+            return normal_email(value) if value.strip() else ""
+        case "contact":
+            _refuse_strangers([value] if value else [], account_id)
+        case "issuers":
+            if len(value) > MOST_ISSUERS:
+                raise ValidationError(
+                    _("Name at most %(most)d members."),
+                    code="too_many",
+                    params={"most": MOST_ISSUERS},
+                )
+            _refuse_strangers(value, account_id)
+            return set(value)
+    return value
+
+
+def _clean_name(name: str) -> str:
+    name = name.strip()
+    if not name:
+        raise ValidationError(_("Enter a name."), code="required")
+    cleaned: str = _field(User, "name").clean(name, None)
+    return cleaned
+
+
+def _field(model: type[Model], name: str) -> Any:
+    return model._meta.get_field(name)
+
+
+def _value(service_account: ServiceAccount, field: str) -> Any:
+    if field == "name":
+        return service_account.membership.user.name
+    if field != "issuers":
+        return getattr(service_account, field)
+    return set(service_account.issuers.all()) if not service_account._state.adding else set()
+
+
+def _refuse_strangers(chosen: Collection[Membership], account_id: int) -> None:
+    """Only present people of the account can look after a service account."""
+    present = Membership.objects.present().filter(
+        account=account_id, pk__in=[each.pk for each in chosen]
+    )
+    if present.count() != len({each.pk for each in chosen}):
+        raise ValidationError(_("Choose members of the account."), code="not_member")
+
+
+def _record(
+    kind: str, service_account: ServiceAccount, *, by: Actor, at: datetime, **details: Any
+) -> None:
+    membership = service_account.membership
+    audit.record(
+        kind,
+        by=by,
+        at=at,
+        account_id=membership.account_id,
+        subject=membership,
+        user=membership.user_id,
+        **details,
+    )

@@ -1,0 +1,138 @@
+"""The services that hand tokens over to another issuer: the same id and secret, no interruption.
+
+What a token may do stays as it is, so the receiver's role must suffice for it. Only Administrators
+and operators hand over: an issuer cannot make others answer for their tokens.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.audit import recorder as audit
+from accounts.authorization.actor import Actor
+from accounts.authorization.recheck import lock_account, reauthorize
+from accounts.models import Account, Membership
+from apitokens.cache.token_caches import TOKENS
+from apitokens.models import APIToken, APITokenQuerySet
+from apitokens.tokens.notifications import notify_handed_over
+from apitokens.tokens.rules import FORBIDDEN, codes_of, lock_tokens, record
+
+ROLE_TOO_HIGH = "role_too_high"
+AUDITED_REFUSALS = {ROLE_TOO_HIGH, FORBIDDEN}
+
+
+def hand_over(
+    *, account: Account, token_ids: Collection[int], to: Membership, by: Actor, at: datetime
+) -> list[APIToken]:
+    """Make `to` the issuer of these tokens of the account, all or none. Returns those that were
+    handed over: tokens that have ended, or are the receiver's already, are left as they are.
+
+    Raises `PermissionDenied` for everybody but Administrators of the account and operators, and
+    `ValidationError` with the codes `receiver_gone`, `receiver_off`, `receiver_suspended` and
+    `role_too_high`.
+    """
+    tokens = APIToken.objects.filter(account=account, pk__in=token_ids)
+    return _audited(tokens, account.pk, to, by=by, at=at)
+
+
+def hand_over_all_of(
+    *, issuer: Membership, to: Membership, by: Actor, at: datetime
+) -> list[APIToken]:
+    """The same for all active tokens of an issuer."""
+    tokens = APIToken.objects.filter(issuer=issuer)
+    return _audited(tokens, issuer.account_id, to, by=by, at=at)
+
+
+def _audited(
+    tokens: APITokenQuerySet, account_id: int, to: Membership, *, by: Actor, at: datetime
+) -> list[APIToken]:
+    try:
+        with transaction.atomic():
+            return _hand_over(tokens, account_id, to, by=by, at=at)
+    except (ValidationError, PermissionDenied) as refusal:
+        for code in sorted(codes_of(refusal) & AUDITED_REFUSALS):
+            audit.record("token.hand_over_refused", by=by, at=at, account_id=account_id, code=code)
+        raise
+
+
+def _hand_over(
+    tokens: APITokenQuerySet, account_id: int, to: Membership, *, by: Actor, at: datetime
+) -> list[APIToken]:
+    lock_account(account_id)
+    by = reauthorize(by, at)
+    if not (by.is_operator or by.is_administrator_of(account_id)):
+        raise PermissionDenied(_("Only Administrators can hand over API tokens."))
+    receiver = _receiver(to, account_id)
+    wanted = tokens.active(at).exclude(issuer=receiver)
+    lock_tokens(wanted)
+    handed = list(wanted.select_related("issuer__user").order_by("pk"))
+    _refuse_stronger(handed, receiver)
+    by_issuer: dict[Membership, list[APIToken]] = defaultdict(list)
+    for token in handed:
+        by_issuer[token.issuer].append(token)
+        _give(token, receiver, by=by, at=at)
+    for former, given in by_issuer.items():
+        notify_handed_over(given, former=former, by=by, at=at)
+    return handed
+
+
+def _receiver(to: Membership, account_id: int) -> Membership:
+    """The receiver as of now: one who could issue such tokens at this moment."""
+    found = Membership.everyone.select_related("user", "account")
+    receiver = found.filter(pk=to.pk, account=account_id, removed_at=None).first()
+    if receiver is None:
+        raise ValidationError(
+            _("The receiver no longer belongs to the account. Choose another one."),
+            code="receiver_gone",
+        )
+    if not receiver.user.is_active:
+        raise ValidationError(
+            _("The receiver is deactivated, so these tokens would stop working. Choose another."),
+            code="receiver_off",
+        )
+    if receiver.has_suspended_tokens:
+        raise ValidationError(
+            _("The receiver's API tokens are suspended, and these would be, too. Choose another."),
+            code="receiver_suspended",
+        )
+    return receiver
+
+
+def _refuse_stronger(tokens: list[APIToken], receiver: Membership) -> None:
+    above = [token for token in tokens if not receiver.held_role.covers(token.held_role)]
+    if above:
+        raise ValidationError(
+            _(
+                "“%(token)s” has the role %(role)s, which is higher than the receiver's, "
+                "%(own)s. Choose another one."
+            ),
+            code=ROLE_TOO_HIGH,
+            params={
+                "token": above[0].name,
+                "role": above[0].held_role.label,
+                "own": receiver.held_role.label,
+            },
+        )
+
+
+def _give(token: APIToken, receiver: Membership, *, by: Actor, at: datetime) -> None:
+    former, token.issuer = token.issuer, receiver
+    # The form that made it was the former issuer's; the receiver may have one with the same key.
+    token.form_key = None
+    token.save(update_fields=["issuer", "form_key"])
+    token_id = token.pk
+    transaction.on_commit(lambda: TOKENS.forget(token_id))
+    record(
+        "token.handed_over",
+        token,
+        by=by,
+        at=at,
+        name=token.name,
+        role=token.held_role.label,
+        former_issuer=former.user_id,
+        issuer=receiver.user_id,
+    )
