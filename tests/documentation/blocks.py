@@ -123,7 +123,7 @@ PLACES: dict[str, Here | By | NotHere] = {
         {"verifier_…": "{verifier}", **TOKEN, **PORT}, says='"active": true'
     ),
     "README.md: curl -H 'Authorization: Bearer verifier_…' --json": Here(
-        {"verifier_…": "{verifier}", **TOKEN, **PORT}, says='[{"active": true'
+        {"verifier_…": "{verifier}", **TOKEN, **PORT}, says='[{{"active": true'
     ),
     "README.md: make prepare-run #": By("tests/documentation/test_installations.py"),
     "README.md: export BASE_URL=https://tokens.example.com export": By(

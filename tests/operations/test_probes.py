@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pytest_django import Settings
 from apitokens.usage.flusher import UsageFlusher
 from config.server import probes
 from config.server.probes import answer_probes
+from notifications.health import report
 from operations.probes import alive, readiness, views
 from operations.probes.alive import Sign, seconds_since
 from operations.probes.worker import WorkerSign
@@ -29,7 +31,9 @@ READY = {"database": "ok", "migrations": "ok", "peppers": "ok", "static_files": 
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process has just started, and has asked nothing yet."""
+    monkeypatch.setattr(report, "uptime", timedelta)
     for each in (readiness.migrations, readiness.peppers, readiness.static_files):
         each.good_until = 0.0
 

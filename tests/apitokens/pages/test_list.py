@@ -424,7 +424,7 @@ def test_filters_that_find_nothing_say_so(
         ("role", "\0"),
         ("status", "sleeping"),
         ("status", "\0"),
-        ("issued_by", "x"),
+        ("issued_by", "no such person"),
         ("issued_by", "0"),
         ("issued_by", "99999999999999999999"),
         ("issued_by", "9" * 5000),

@@ -202,7 +202,7 @@ def test_commands_say_in_one_sentence_what_is_wrong(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("The settings can't be used: EMAIL_URL must look like ")
     assert done.stderr.count("\n") == 1
     assert SECRET not in done.stderr
