@@ -18,6 +18,13 @@ _SIGNED = re.compile(r"((?::|%3A)[0-9A-Za-z]{5,7}(?::|%3A))[\w-]{43}(?![\w-])", 
 _RESET = re.compile(r"\b([0-9A-Za-z]{1,13}-[0-9a-z]{6,7}-)[0-9a-f]{32}\b", re.ASCII)
 
 
+LONGEST = 50_000
+"""Characters of a message or traceback that are written. Servers bound what a stranger sends in one
+request, but not much below."""
+_LONGEST_SECRET = 500
+"""Characters, however it is quoted."""
+
+
 class RedactTokens(logging.Filter):
     """Replaces the secret of every token and link in a record: in message, traceback and stack."""
 
@@ -28,13 +35,13 @@ class RedactTokens(logging.Filter):
 
 def redact_record(record: logging.LogRecord) -> None:
     """Redact a record in place. Idempotent."""
-    record.msg, record.args = redact(_message(record)), None
+    record.msg, record.args = _redact_bounded(_message(record)), None
     if record.exc_info and not record.exc_text:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
     if record.exc_text:
-        record.exc_text = redact(record.exc_text)
+        record.exc_text = _redact_bounded(record.exc_text)
     if record.stack_info:
-        record.stack_info = redact(record.stack_info)
+        record.stack_info = _redact_bounded(record.stack_info)
 
 
 def install() -> None:
@@ -71,6 +78,17 @@ def redact(text: str) -> str:
         return hidden
     redacted = _redact(plain)
     return hidden if redacted == plain else redacted
+
+
+def _redact_bounded(text: str) -> str:
+    """As `redact`, without the middle of what is too long: the end of a traceback says the most. A
+    secret that the cuts go through is nowhere recognized any more, so what is left of it beside
+    them goes, too."""
+    if len(text) <= LONGEST:
+        return redact(text)
+    half = LONGEST // 2
+    begin, end = redact(text[:half]), redact(text[-half:])
+    return f"{begin[:-_LONGEST_SECRET]} … {end[_LONGEST_SECRET:]}"
 
 
 def _redact(text: str) -> str:
