@@ -63,10 +63,11 @@ def install() -> None:
 @validators.holds_token.register
 def holds_token(text: str) -> bool:
     """True if there is a token or a signed link in the text, or the secret part of one."""
-    return _redact_tokens(text) != text
+    return redact_tokens(text) != text
 
 
-def _redact_tokens(text: str) -> str:
+def redact_tokens(text: str) -> str:
+    """The text without the secrets of tokens and signed links that stand in it as they are."""
     return _RESET.sub(r"\1…", _SIGNED.sub(r"\1…", redact_short_lived(keys.redact(text))))
 
 
@@ -92,7 +93,7 @@ def _redact_bounded(text: str) -> str:
 
 
 def _redact(text: str) -> str:
-    text = _redact_tokens(text)
+    text = redact_tokens(text)
     return _hide_secret_paths(text) if "/" in text or "%2F" in text.upper() else text
 
 

@@ -21,8 +21,8 @@ from accounts.api.refusals import HTTPS_REQUIRED
 from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
-from apitokens import keys
 from apitokens.cache import in_force
+from apitokens.log_redaction import redact_tokens
 from config.database.limits import brief_waits
 from notifications.links import has_secret
 
@@ -292,11 +292,11 @@ def _bounded(query: str) -> str:
 def _without_secrets(query: str) -> str:
     """The query with the id of each token that its values hold; the same if there is none."""
     written = unquote_plus(query)
-    if keys.redact(written) == written:
+    if redact_tokens(written) == written:
         return query
     kept = QueryDict(mutable=True)
     for name, values in QueryDict(query.encode("latin-1")).lists():
-        kept.setlist(name, [_LEFT_OF_SECRET.sub("", keys.redact(value)) for value in values])
+        kept.setlist(name, [_LEFT_OF_SECRET.sub("", redact_tokens(value)) for value in values])
     return kept.urlencode()
 
 
