@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from django.conf import settings
 from django.contrib import messages
@@ -104,11 +104,11 @@ def keep_tokens_out_of_addresses(get_response: Handler) -> Handler:
             without = _without_secrets(query)
             if without != query:
                 led = HttpResponseRedirect(f"?{without}")
-                led.set_cookie(SECRET_REMOVED, "1", max_age=30, path=request.path, samesite="Lax")
+                led.set_cookie(SECRET_REMOVED, "1", max_age=30, path=_of(request), samesite="Lax")
                 return led
         response = get_response(request)
         if request.COOKIES.get(SECRET_REMOVED) and _repeats_query(request):
-            response.delete_cookie(SECRET_REMOVED, path=request.path, samesite="Lax")
+            response.delete_cookie(SECRET_REMOVED, path=_of(request), samesite="Lax")
         return response
 
     def process_view(request: HttpRequest, *_view: Any) -> None:
@@ -265,6 +265,11 @@ def keep_secret_addresses(get_response: Handler) -> Handler:
         return response
 
     return handle
+
+
+def _of(request: HttpRequest) -> str:
+    """The path, quoted: a semicolon in it would begin another attribute of the cookie."""
+    return quote(request.path)
 
 
 def _repeats_query(request: HttpRequest) -> bool:

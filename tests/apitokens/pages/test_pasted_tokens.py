@@ -104,3 +104,11 @@ def test_no_address_holds_the_secret_of_a_short_lived_token_or_signed_link(
         answer = browser.get(f"{url}{led.headers['Location']}")
         assert answer.status_code in (200, 302, 400)
         assert secret not in answer.content.decode()
+
+
+def test_path_of_a_stranger_adds_no_attribute_to_the_cookie(client: Client) -> None:
+    led = client.get("/foo;%20Domain=example.com;%20Secure", {"q": f"1${'a' * 72}"})
+    cookie = led.cookies["secret-removed"].OutputString()
+    assert "path=/foo%3b%20domain%3dexample.com%3b%20secure" in cookie.lower()
+    assert "domain=" not in cookie.lower()
+    assert "secure" not in cookie.lower().split("; ")
