@@ -42,6 +42,8 @@ from apitokens.tokens.rules import (
 )
 
 LOCKED_AT_ONCE = 10_000
+DELETED_AT_ONCE = 500
+"""Tokens that one statement ends: on SQLite everybody else waits to write meanwhile."""
 
 AUDITED_REFUSALS = {"role_too_high", "limit_reached", "outlives_creator", SUSPENDED, FORBIDDEN}
 
@@ -129,10 +131,12 @@ def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
 
 @transaction.atomic
 def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
-    """Delete these tokens, all or none. Returns how many were not deleted before."""
-    tokens = list(tokens)
-    _lock(tokens)
-    return sum(delete(token=token, by=by, at=at) for token in tokens)
+    """Delete these tokens, all or none. Returns how many were not deleted before. Of each there is
+    a notice. Raises `PermissionDenied` if the actor may not delete one of them."""
+    deleted = _delete_many(list(tokens), by=reauthorize(by, at), at=at)
+    for token in deleted:
+        notify_token_changed(token, was_created=False, by=by, at=at)
+    return len(deleted)
 
 
 @transaction.atomic
@@ -277,11 +281,9 @@ def _lock(tokens: Iterable[APIToken]) -> None:
 def _delete_together(
     found: Iterable[APIToken], *, are_all: bool, by: Actor, at: datetime
 ) -> list[APIToken]:
-    """Delete these tokens, and tell of those of each issuer once. Returns those that were there."""
-    # The one that acts goes last: it would have ended before it has done the others.
-    tokens = sorted(found, key=lambda token: token.pk == by.token_id)
-    _lock(tokens)
-    deleted = [token for token in tokens if _delete(token, by=by, at=at, is_told=False)]
+    """Delete these tokens, and tell of those of each issuer once. The actor was reauthorized.
+    Returns those that were there."""
+    deleted = _delete_many(list(found), by=by, at=at)
     by_issuer: dict[int, list[APIToken]] = defaultdict(list)
     for token in deleted:
         by_issuer[token.issuer_id].append(token)
@@ -290,18 +292,47 @@ def _delete_together(
     return deleted
 
 
-def _delete(token: APIToken, *, by: Actor, at: datetime, is_told: bool = True) -> bool:
-    if not may_manage(token, reauthorize(by, at)):
-        raise PermissionDenied(_("You do not have permission to delete this API token."))
+def _delete_many(tokens: list[APIToken], *, by: Actor, at: datetime) -> list[APIToken]:
+    """Delete these tokens for an actor who was reauthorized, and tell nobody. Returns those that
+    were there. The number of statements does not grow with each token."""
+    for token in tokens:
+        _refuse_others(token, by)
+    _lock(tokens)
+    deleted = list[APIToken]()
+    for start in range(0, len(tokens), DELETED_AT_ONCE):
+        some = tokens[start : start + DELETED_AT_ONCE]
+        ids = [token.pk for token in some]
+        # Nobody else changes them any more: they are locked (on SQLite the whole database is).
+        there = set(APIToken.objects.undeleted().filter(pk__in=ids).values_list("pk", flat=True))
+        APIToken.objects.filter(pk__in=there).update(deleted_at=at, deleted_by=by.user)
+        deleted += [token for token in some if token.pk in there]
+    for token in deleted:
+        token.deleted_at, token.deleted_by = at, by.user
+        end_token_on_commit(token.pk)
+    audit.record_many(
+        "token.deleted",
+        (audit.Happened(token.account_id, token, {"name": token.name}) for token in deleted),
+        by=by,
+        at=at,
+    )
+    return deleted
+
+
+def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
+    _refuse_others(token, reauthorize(by, at))
     deleted = APIToken.objects.undeleted().filter(pk=token.pk)
     if not deleted.update(deleted_at=at, deleted_by=by.user):
         return False
     token.deleted_at, token.deleted_by = at, by.user
     end_token_on_commit(token.pk)
-    if is_told:
-        notify_token_changed(token, was_created=False, by=by, at=at)
+    notify_token_changed(token, was_created=False, by=by, at=at)
     record("token.deleted", token, by=by, at=at, name=token.name)
     return True
+
+
+def _refuse_others(token: APIToken, by: Actor) -> None:
+    if not may_manage(token, by):
+        raise PermissionDenied(_("You do not have permission to delete this API token."))
 
 
 def _ceiling(by: Actor, issuer: Membership) -> Role:
