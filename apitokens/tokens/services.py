@@ -201,10 +201,10 @@ def forget_digests(*, by: Actor, at: datetime) -> int:
     ended then; their holders are told `unknown` from now on. Returns how many. Idempotent."""
     until = at - settings.TOKEN_DIGEST_RETENTION
     due = {"digest__isnull": False, "deleted_at__lte": until}
-    forgotten = sum(
-        model.objects.filter(**due).update(digest=None, pepper=None)
-        for model in (APIToken, VerifierKey)
-    )
+    tokens, verifiers = APIToken.objects.filter(**due), VerifierKey.objects.filter(**due)
+    _lock(tokens.only("pk").iterator())
+    forgotten = tokens.update(digest=None, pepper=None)
+    forgotten += verifiers.update(digest=None, pepper=None)
     forgotten += OldSecret.objects.filter(
         Q(ends_at__lte=until) | Q(token__deleted_at__lte=until)
     ).delete()[0]
