@@ -25,6 +25,8 @@ HIGHEST_ID = 2**63 - 1
 MOST_WORDS = 12
 LONGEST_NAME = 150
 """Words of a name."""
+LONGEST_TEXT = 10_000
+"""Characters that are looked at. No field takes as many, and its `max_length` refuses more."""
 
 
 @Hook
@@ -50,7 +52,10 @@ def is_id(number: int) -> bool:
 
 
 def validate_line(text: str) -> None:
-    """Refuse text that is not one line: with control characters, line breaks, half characters."""
+    """Refuse text that is not one line: with control characters, line breaks, half characters.
+    What is longer than any line is left to `max_length`."""
+    if len(text) > LONGEST_TEXT:
+        return
     if any(unicodedata.category(character) in _LINE_CATEGORIES for character in text):
         raise ValidationError(
             _("Remove line breaks and control characters. Only one line of text is allowed."),
@@ -81,6 +86,8 @@ def validate_name(text: str) -> None:
 
 def validate_paragraphs(text: str) -> None:
     """As `validate_line`, but line breaks and tabs are allowed."""
+    if len(text) > LONGEST_TEXT:
+        return
     if any(
         unicodedata.category(character) in {"Cc", "Cs"} and character not in "\r\n\t"
         for character in text

@@ -62,17 +62,19 @@ def own_limits_when_scaled(**_facts: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def proxy_stands_in_front(**_facts: Any) -> list[CheckMessage]:
-    """Few clients that send bodies slowly keep everybody else's forms waiting (and nothing else); a
-    proxy receives each before it hands it on."""
+    """Few clients that send bodies slowly keep everybody else's forms waiting (and nothing else),
+    and few that take large files slowly the large files of others; a proxy receives both before it
+    hands them on."""
     if settings.TRUSTED_PROXIES or not settings.BASE_URL.startswith("https:"):
         return []
     return [
         checks.Warning(
             "No proxy is trusted: if strangers reach the portal itself, slow uploads keep forms "
-            "and the API busy; if they come through a proxy, all of them count as one.",
-            hint="Let a proxy stand in front that buffers requests and drops header names with "
-            "underscores, which no server can tell from those with hyphens (nginx does both), and "
-            "name it in TRUSTED_PROXIES.",
+            "and the API busy, and slow downloads keep others from large files; if they come "
+            "through a proxy, all of them count as one.",
+            hint="Let a proxy stand in front that buffers requests and answers, and drops header "
+            "names with underscores, which no server can tell from those with hyphens (nginx does "
+            "all of it), and name it in TRUSTED_PROXIES.",
             id="apitokens.W004",
         )
     ]

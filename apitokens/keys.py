@@ -36,9 +36,9 @@ _AFTER_ID = 1 + 72
 _SHAPE = re.compile(r"([1-9][0-9]{0,18})[$_]([0-9a-f]{64})([0-9a-f]{8})")
 _ID_ALONE = re.compile(r"[1-9][0-9]{0,18}[$_]?")
 # As it is written, or as addresses, JSON and HTML write the separator; or the end of one by itself.
-_SEPARATORS = r"[$_]|%(?:25)*(?:24|5f)|\\[ux]0*(?:24|5f)|&#(?:36|95|x24|x5f);"
+SEPARATORS = r"[$_]|%(?:25)*(?:24|5f)|\\[ux]0*(?:24|5f)|&#(?:36|95|x24|x5f);"
 _ANYWHERE = re.compile(
-    rf"([0-9]{{1,19}}(?:{_SEPARATORS}))[0-9a-f]{{16,}}|(?<![0-9a-f])[0-9a-f]{{72}}(?![0-9a-f])",
+    rf"([0-9]{{1,19}}(?:{SEPARATORS}))[0-9a-f]{{16,}}|(?<![0-9a-f])[0-9a-f]{{72}}(?![0-9a-f])",
     re.IGNORECASE,
 )
 _HIGHEST_ID = 2**63 - 1

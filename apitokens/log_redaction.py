@@ -18,6 +18,13 @@ _SIGNED = re.compile(r"((?::|%3A)[0-9A-Za-z]{5,7}(?::|%3A))[\w-]{43}(?![\w-])", 
 _RESET = re.compile(r"\b([0-9A-Za-z]{1,13}-[0-9a-z]{6,7}-)[0-9a-f]{32}\b", re.ASCII)
 
 
+LONGEST = 50_000
+"""Characters of a message or traceback that are written. Servers bound what a stranger sends in one
+request, but not much below."""
+_LONGEST_SECRET = 500
+"""Characters, however it is quoted."""
+
+
 class RedactTokens(logging.Filter):
     """Replaces the secret of every token and link in a record: in message, traceback and stack."""
 
@@ -28,13 +35,13 @@ class RedactTokens(logging.Filter):
 
 def redact_record(record: logging.LogRecord) -> None:
     """Redact a record in place. Idempotent."""
-    record.msg, record.args = redact(_message(record)), None
+    record.msg, record.args = _redact_bounded(_message(record)), None
     if record.exc_info and not record.exc_text:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
     if record.exc_text:
-        record.exc_text = redact(record.exc_text)
+        record.exc_text = _redact_bounded(record.exc_text)
     if record.stack_info:
-        record.stack_info = redact(record.stack_info)
+        record.stack_info = _redact_bounded(record.stack_info)
 
 
 def install() -> None:
@@ -56,10 +63,11 @@ def install() -> None:
 @validators.holds_token.register
 def holds_token(text: str) -> bool:
     """True if there is a token or a signed link in the text, or the secret part of one."""
-    return _redact_tokens(text) != text
+    return redact_tokens(text) != text
 
 
-def _redact_tokens(text: str) -> str:
+def redact_tokens(text: str) -> str:
+    """The text without the secrets of tokens and signed links that stand in it as they are."""
     return _RESET.sub(r"\1…", _SIGNED.sub(r"\1…", redact_short_lived(keys.redact(text))))
 
 
@@ -73,8 +81,19 @@ def redact(text: str) -> str:
     return hidden if redacted == plain else redacted
 
 
+def _redact_bounded(text: str) -> str:
+    """As `redact`, without the middle of what is too long: the end of a traceback says the most. A
+    secret that the cuts go through is nowhere recognized any more, so what is left of it beside
+    them goes, too."""
+    if len(text) <= LONGEST:
+        return redact(text)
+    half = LONGEST // 2
+    begin, end = redact(text[:half]), redact(text[-half:])
+    return f"{begin[:-_LONGEST_SECRET]} … {end[_LONGEST_SECRET:]}"
+
+
 def _redact(text: str) -> str:
-    text = _redact_tokens(text)
+    text = redact_tokens(text)
     return _hide_secret_paths(text) if "/" in text or "%2F" in text.upper() else text
 
 

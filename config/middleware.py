@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from django.conf import settings
 from django.contrib import messages
@@ -21,8 +21,8 @@ from accounts.api.refusals import HTTPS_REQUIRED
 from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
-from apitokens import keys
 from apitokens.cache import in_force
+from apitokens.log_redaction import redact_tokens
 from config.database.limits import brief_waits
 from notifications.links import has_secret
 
@@ -104,11 +104,11 @@ def keep_tokens_out_of_addresses(get_response: Handler) -> Handler:
             without = _without_secrets(query)
             if without != query:
                 led = HttpResponseRedirect(f"?{without}")
-                led.set_cookie(SECRET_REMOVED, "1", max_age=30, path=request.path, samesite="Lax")
+                led.set_cookie(SECRET_REMOVED, "1", max_age=30, path=_of(request), samesite="Lax")
                 return led
         response = get_response(request)
         if request.COOKIES.get(SECRET_REMOVED) and _repeats_query(request):
-            response.delete_cookie(SECRET_REMOVED, path=request.path, samesite="Lax")
+            response.delete_cookie(SECRET_REMOVED, path=_of(request), samesite="Lax")
         return response
 
     def process_view(request: HttpRequest, *_view: Any) -> None:
@@ -267,6 +267,11 @@ def keep_secret_addresses(get_response: Handler) -> Handler:
     return handle
 
 
+def _of(request: HttpRequest) -> str:
+    """The path, quoted: a semicolon in it would begin another attribute of the cookie."""
+    return quote(request.path)
+
+
 def _repeats_query(request: HttpRequest) -> bool:
     """True for pages. Calls of the API are answered without links, and messages of identity
     providers are signed as they come."""
@@ -292,11 +297,11 @@ def _bounded(query: str) -> str:
 def _without_secrets(query: str) -> str:
     """The query with the id of each token that its values hold; the same if there is none."""
     written = unquote_plus(query)
-    if keys.redact(written) == written:
+    if redact_tokens(written) == written:
         return query
     kept = QueryDict(mutable=True)
     for name, values in QueryDict(query.encode("latin-1")).lists():
-        kept.setlist(name, [_LEFT_OF_SECRET.sub("", keys.redact(value)) for value in values])
+        kept.setlist(name, [_LEFT_OF_SECRET.sub("", redact_tokens(value)) for value in values])
     return kept.urlencode()
 
 

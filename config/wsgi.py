@@ -23,7 +23,7 @@ from config.server.database_files import hold_database_files  # noqa: E402
 from config.server.faults import answer_faults  # noqa: E402
 from config.server.peppers import require_right_peppers  # noqa: E402
 from config.server.probes import answer_probes  # noqa: E402
-from config.server.responses import WSGIApplication  # noqa: E402
+from config.server.responses import WSGIApplication, send_whole  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
 
@@ -46,7 +46,9 @@ application = shortcut(
     observe_requests(
         answer_probes(
             answer_faults(
-                hold_database_files(require_right_peppers(read_bodies(utf_8_only(_django))))
+                hold_database_files(
+                    require_right_peppers(read_bodies(utf_8_only(send_whole(_django))))
+                )
             )
         )
     )

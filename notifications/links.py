@@ -13,13 +13,14 @@ from django.urls.converters import StringConverter
 _LINK = re.compile(
     r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:[/\\]{2}"
     r"|\b(?:mailto|tel|sms|callto|skype|whatsapp|javascript):(?=\S)"
-    r"|(?<![\w-])(?!(?-i:Co\.(?:KG|KGaA|OHG))(?![\w.-]))"
-    r"(?:(?:[\w-]+\.)+[^\W\d_]{2,}|(?:[\w-]+[.。])+[a-z]{2,})"
+    r"|(?<![\w-])(?<![\w-][.。])(?!(?-i:Co\.(?:KG|KGaA|OHG))(?![\w.-]))"
+    r"(?:[\w-]+[.。])+(?:(?<=\.)[^\W\d_]{2,}|[a-z]{2,})"
     r"|(?<!\d)\d{1,3}(?:\.\d{1,3}){3}",
     re.IGNORECASE,
 )
 """A scheme, a domain or an IP address: what mail programs and people take for an address. Three
-endings of German companies are none, though there is a domain kg."""
+endings of German companies are none, though there is a domain kg. A domain is looked for from the
+beginning of its first label only: else the time would grow with the square of the text."""
 _STOPS = re.compile("[.。]")
 _QUOTED = re.compile("%(?:25)*([0-9a-f]{2})", re.IGNORECASE)
 MOST_QUOTINGS = 5

@@ -23,7 +23,17 @@ START_SECONDS = 60
 SERVERS = ("DATABASE_URL", "REDIS_URL")
 DEMO = "demo.txt"
 """In the data of a portal that was prepared: what the demo printed."""
-GRANIAN = ("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "{port}")
+GRANIAN = (
+    "granian",
+    "--interface",
+    "wsgi",
+    "--http",
+    "1",
+    "--host",
+    "127.0.0.1",
+    "--port",
+    "{port}",
+)
 
 
 class Portal(NamedTuple):

@@ -1,7 +1,8 @@
 """Writes audit events, inside the transaction of the change that they record."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models
 
@@ -9,6 +10,14 @@ from accounts.authorization.actor import Actor
 from accounts.models import Account, AuditEvent
 from telemetry.context import request_id
 from telemetry.metrics import EVENTS
+
+
+class Happened(NamedTuple):
+    """What one of many events of a kind is about."""
+
+    account_id: int
+    subject: models.Model
+    details: dict[str, Any]
 
 
 def record(
@@ -29,12 +38,44 @@ def record(
     if account is None and account_id is None and by.token_id is not None:
         account = by.account
     EVENTS.labels(kind).inc()
+    account_id = account.pk if account else account_id
+    event = _event(kind, by=by, at=at, account_id=account_id, subject=subject, details=details)
+    event.save(force_insert=True)
+    return event
+
+
+def record_many(kind: str, happened: Iterable[Happened], *, by: Actor, at: datetime) -> None:
+    """As `record`, for many events of a kind: in few statements, while others wait to write."""
+    events = [
+        _event(
+            kind,
+            by=by,
+            at=at,
+            account_id=each.account_id,
+            subject=each.subject,
+            details={**each.details},
+        )
+        for each in happened
+    ]
+    EVENTS.labels(kind).inc(len(events))
+    AuditEvent.objects.bulk_create(events)
+
+
+def _event(
+    kind: str,
+    *,
+    by: Actor,
+    at: datetime,
+    account_id: int | None,
+    subject: models.Model | None,
+    details: dict[str, Any],
+) -> AuditEvent:
     if identifier := request_id():
         details["request_id"] = identifier
-    return AuditEvent.objects.create(
+    return AuditEvent(
         at=at,
         kind=kind,
-        account_id=account.pk if account else account_id,
+        account_id=account_id,
         user=by.user,
         through=by.through,
         through_token=by.token_id,

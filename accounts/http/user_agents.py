@@ -54,7 +54,7 @@ def browser_with_version(user_agent: str) -> str:
 def _version(mark: str, user_agent: str) -> str:
     """The number of the browser; Safari tells its own elsewhere."""
     product = "Version" if mark == "Safari/" else mark.rstrip("/")
-    found = re.search(rf"{re.escape(product)}[A-Za-z]*/(\d{{1,5}})", user_agent)
+    found = re.search(rf"{re.escape(product)}[A-Za-z]{{0,20}}/(\d{{1,5}})", user_agent)
     return found[1] if found else ""
 
 

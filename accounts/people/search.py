@@ -9,7 +9,7 @@ from accounts.text.expressions import in_order
 
 MOST_FOUND = 10
 """People that are suggested. Who has more to choose from types more."""
-_ADDRESS = re.compile(r"[(<]([^()<>\s]+@[^()<>\s]+)[)>]\s*$")
+_ADDRESS = re.compile(r"[(<]([^()<>\s@]+@[^()<>\s@]+)[)>]\s*$")
 
 
 def label_of(member: Membership) -> str:

@@ -14,11 +14,13 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import reauthorize
 from apitokens import keys
-from apitokens.keys import Damage, Key
+from apitokens.keys import Key
 from apitokens.models import APIToken, OldSecret
 
-_WHOLE = re.compile(r"(?<![0-9a-z])([1-9][0-9]{0,18})(?:[$_]|%24)([0-9a-f]{72})(?![0-9a-f])")
-"""A token as it stands in logs: somewhere in a line, or as addresses write it."""
+_WHOLE = re.compile(
+    rf"(?<![0-9a-z])([1-9][0-9]{{0,18}})(?i:{keys.SEPARATORS})([0-9a-f]{{72}})(?![0-9a-f])"
+)
+"""A token as it stands in logs: somewhere in a line, or as addresses, JSON and HTML write it."""
 _ID_ALONE = re.compile(r"[1-9][0-9]{0,18}[$_]?")
 _NOTHING = bytes(keys.DIGEST_BYTES)
 
@@ -69,10 +71,11 @@ def look_up(*, text: str, by: Actor, at: datetime) -> Found:
 
 @sensitive_variables()
 def _key_in(text: str) -> Key:
-    found = _WHOLE.search(text)
-    key = keys.read(f"{found[1]}${found[2]}") if found else Damage.SHAPE
-    if isinstance(key, Key):
-        return key
+    """The first token that is whole: what else of this shape is in the line is another thing."""
+    for found in _WHOLE.finditer(text):
+        key = keys.read(f"{found[1]}${found[2]}")
+        if isinstance(key, Key):
+            return key
     if _ID_ALONE.fullmatch(text.strip()):
         raise ValidationError(
             _("This is only the ID. Paste the whole token, including the part after $."),

@@ -116,14 +116,15 @@ def delete_all(request: MemberRequest, user_id: int) -> HttpResponse:
 
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
 def _delete_all(request: MemberRequest, issuer: Membership) -> HttpResponse:
-    """The question, and the answer."""
+    """The question, and the answer; one that does not say which tokens were shown asks again."""
     back = safe_next(request, fallback=_list_path(request))
     at = timezone.now()
-    if request.method == "POST":
+    shown, asked_at = _shown(request), _asked_at(request)
+    if request.method == "POST" and not (shown is None and asked_at is None):
         count = token_services.delete_all_of(
             issuer=issuer,
-            only=_shown(request),
-            created_until=_asked_at(request),
+            only=shown,
+            created_until=asked_at,
             by=request.actor,
             at=at,
         )

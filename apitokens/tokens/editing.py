@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.roles import Role
+from accounts.text.folding import normal_text
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret
@@ -65,7 +66,7 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     if not may_manage(present, by):
         raise PermissionDenied(_("You do not have permission to edit this API token."))
     refuse_deleted(present)
-    wanted = {field: _stripped(value) for field, value in changes.items()}
+    wanted = {field: _as_stored(value) for field, value in changes.items()}
     changed = {field for field, value in wanted.items() if getattr(present, field) != value}
     if not changed:
         return present
@@ -85,8 +86,8 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     return present
 
 
-def _stripped(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
+def _as_stored(value: Any) -> Any:
+    return normal_text(value.strip()) if isinstance(value, str) else value
 
 
 def _refuse_more(

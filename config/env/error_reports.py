@@ -20,9 +20,7 @@ HIDDEN = SafeExceptionReporterFilter.cleansed_substitute
 SHORTEST = 4
 """Characters. What is shorter is hidden where it stands, not wherever it might come again."""
 _URLS = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "CELERY_BROKER_URL")
-_PASSWORD = re.compile(
-    r"([a-z][\w+.-]*://[^\s:/?#@\"']*:)[^\s/?#\"']+(@)", re.ASCII | re.IGNORECASE
-)
+_PASSWORD = re.compile(r"(://[^\s:/?#@\"']*:)[^\s/?#\"']+(@)")
 _PARAMETER = re.compile(r"([?&](?:password|passwd|pwd|secret|token)=)[^&\s\"'<]+", re.IGNORECASE)
 
 

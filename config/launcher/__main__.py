@@ -174,7 +174,7 @@ def _start_web_server(config: ServerConfig) -> processes.Child:
     return processes.start(
         "web server",
         [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
+            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws"),
             *("--host", config.host, "--port", str(config.port)),
             *("--workers", str(config.workers), "--blocking-threads", str(config.threads)),
             # Without "error" granian warns of more threads than processors. They serve requests

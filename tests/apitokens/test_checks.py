@@ -91,6 +91,7 @@ def test_portal_without_a_proxy_is_told_what_has_to_stand_in_front(settings: Set
     settings.BASE_URL, settings.TRUSTED_PROXIES = "https://tokens.example.com", []
     (message,) = said("apitokens.W004")
     assert "nginx" in str(message.hint)
+    assert "requests and answers" in str(message.hint)
     assert "underscores" in str(message.hint)
     settings.TRUSTED_PROXIES = [ip_network("127.0.0.1")]
     assert not said("apitokens.W004")

@@ -226,7 +226,7 @@ POST    apitokens:end_old_secret               in    404   404   404   go    404
 GET     apitokens:delete                       in    404   404   404   200   404
 POST    apitokens:delete                       in    404   404   404   go    404
 GET     apitokens:delete_all                   in    404   404   404   200   404
-POST    apitokens:delete_all                   in    404   404   404   go    404
+POST    apitokens:delete_all                   in    404   404   404   200   404
 GET     api-my-account                         401   401   200   200   200   401
 GET     api-my-user                            401   401   200   200   200   401
 GET     api-users                              401   401   200   200   200   401

@@ -10,6 +10,7 @@ import pytest
 from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from accounts.audit import csv_export, labels
 from accounts.audit import recorder as audit
@@ -153,3 +154,18 @@ def test_commas_quotes_and_line_breaks_stay_in_their_cell(
     (line,) = lines(client, kind="account.renamed")
 
     assert line["details"] == r'{"after": "a,\"b\"\nc"}'
+
+
+def test_file_is_in_the_language_of_the_reader(
+    client: Client, administrator: Membership, issue: Issue, sign_in: SignIn
+) -> None:
+    """It is made when the request has ended, and the reader's language with it."""
+    issue(administrator)
+    administrator.user.language = "de"
+    administrator.user.save()
+    sign_in(client, administrator)
+    found = lines(client, kind="token.issued")
+    with translation.override("de"):
+        wanted = labels.event_name("token.issued")
+    assert {line["description"] for line in found} == {wanted}
+    assert wanted != labels.event_name("token.issued")

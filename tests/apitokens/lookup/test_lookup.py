@@ -175,3 +175,18 @@ def test_old_secret_of_a_rotated_token_is_found_too(
     assert "The token is complete and works." in look_up(browser, new.spell())
     rotation.end_old_secret(token=token, by=by, at=timezone.now())
     assert "old secret, which no longer works." in look_up(browser, old.spell())
+
+
+@pytest.mark.parametrize("written", ["%24", "%2524", "%252524", "%5F", "%5f", "&#36;", "\\u0024"])
+def test_token_is_found_however_its_separator_is_written(
+    browser: Client, administrator: Membership, issue: Issue, written: str
+) -> None:
+    pasted = issue(administrator).key.spell().replace("$", written)
+    assert browser.post(URL, {"token": f"GET /?token={pasted} 200"}).status_code == 302
+
+
+def test_token_is_found_beside_what_only_looks_like_one(
+    browser: Client, administrator: Membership, issue: Issue
+) -> None:
+    line = f"123${'0' * 72} {issue(administrator).key.spell()}"
+    assert browser.post(URL, {"token": line}).status_code == 302

@@ -35,6 +35,14 @@ def text(answer: Any) -> str:
     return re.sub(r"\s+", " ", unescape(strip_tags(answer.content.decode())))
 
 
+def answered(client: Client, member: Membership, asked: str = "", **facts: str) -> Any:
+    """The answer to the question, as the page sends it."""
+    url = asked or url_of(member)
+    page = client.get(url).content.decode()
+    shown = re.findall(r'name="(shown|asked_at)" value="([^"]*)"', page)
+    return client.post(url, dict(shown) | facts, follow=True)
+
+
 def undeleted() -> int:
     return APIToken.objects.undeleted().count()
 
@@ -64,7 +72,7 @@ def test_answer_deletes_all_of_the_person_and_no_other_s(
     issue(user)
     issue(user)
     issue(engineer)
-    answer = browser.post(url_of(user), {"next": f"{PEOPLE}?q=x"}, follow=True)
+    answer = answered(browser, user, next=f"{PEOPLE}?q=x")
     assert answer.redirect_chain == [(f"{PEOPLE}?q=x", 302)]
     assert f"2 API tokens of {user.user.name} were deleted." in text(answer)
     assert APIToken.objects.undeleted().get().issuer == engineer
@@ -94,8 +102,8 @@ def test_nothing_that_was_shown_is_nothing_to_delete(
 
 def test_it_leads_to_no_other_host(browser: Client, user: Membership, issue: Issue) -> None:
     issue(user)
-    answer = browser.post(url_of(user), {"next": "https://evil.example/"})
-    assert answer["Location"] == LIST
+    answer = answered(browser, user, next="https://evil.example/")
+    assert answer.redirect_chain == [(LIST, 302)]
 
 
 def test_person_without_tokens_has_nothing_to_confirm(browser: Client, user: Membership) -> None:
@@ -110,7 +118,7 @@ def test_everybody_may_delete_all_their_own(
     issue(user)
     sign_in_now(client, user)
     assert "remove the user" not in text(client.get(url_of(user)))
-    client.post(url_of(user))
+    answered(client, user)
     assert undeleted() == 0
 
 
@@ -139,7 +147,7 @@ def test_deletion_goes_on_after_signing_in_again(
     again = client.get(asked)["Location"]
     answer = client.post(again, {"password": PASSWORD})
     assert answer["Location"] == asked
-    client.post(asked)
+    answered(client, user, asked)
     assert undeleted() == 0
 
 
@@ -223,3 +231,13 @@ def test_moment_that_makes_no_sense_means_nothing_else(
     issue(user)
     browser.post(url_of(user), {"asked_at": asked_at, "shown": str(token.pk)})
     assert undeleted() == 1
+
+
+@pytest.mark.parametrize("sent", [{}, {"asked_at": "never"}, {"next": LIST}])
+def test_answer_that_does_not_say_what_was_shown_asks_again(
+    browser: Client, user: Membership, issue: Issue, sent: dict[str, str]
+) -> None:
+    issue(user)
+    answer = browser.post(url_of(user), sent)
+    assert (answer.status_code, undeleted()) == (200, 1)
+    assert "Delete 1 API token" in text(answer)

@@ -87,3 +87,28 @@ def test_calls_of_the_api_are_not_led_anywhere(
 ) -> None:
     key = issue(administrator).key
     assert client.get("/iam/auth/verify", {"role": key.spell()}).status_code == 400
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_address_holds_the_secret_of_a_short_lived_token_or_signed_link(
+    browser: Client, administrator: Membership, page: str
+) -> None:
+    url = reverse(page, args=[administrator.account_id])
+    for begin, secret in (
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.", "a-b_c" * 9),
+        ("eyJ1IjoxfQ:1abcDE:", "Zz_-" * 10 + "abc"),
+    ):
+        led = browser.get(url, {"q": f"Bearer {begin}{secret}"})
+        assert led.status_code == 302
+        assert secret not in led.headers["Location"]
+        answer = browser.get(f"{url}{led.headers['Location']}")
+        assert answer.status_code in (200, 302, 400)
+        assert secret not in answer.content.decode()
+
+
+def test_path_of_a_stranger_adds_no_attribute_to_the_cookie(client: Client) -> None:
+    led = client.get("/foo;%20Domain=example.com;%20Secure", {"q": f"1${'a' * 72}"})
+    cookie = led.cookies["secret-removed"].OutputString()
+    assert "path=/foo%3b%20domain%3dexample.com%3b%20secure" in cookie.lower()
+    assert "domain=" not in cookie.lower()
+    assert "secure" not in cookie.lower().split("; ")

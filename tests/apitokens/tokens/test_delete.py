@@ -4,13 +4,15 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken, Status
 from apitokens.tokens import services as token_services
-from tests.conftest import Issue
+from tests.conftest import Issue, is_on_postgresql
 from tests.factories import MembershipFactory
 from tests.factories import acting as acting_token
 
@@ -233,3 +235,18 @@ def test_audit_event_cannot_be_deleted(user: Membership, issue: Issue) -> None:
         AuditEvent.objects.get().delete()
     with pytest.raises(TypeError, match="cannot be deleted"):
         AuditEvent.objects.all().delete()
+
+
+@pytest.mark.both
+@pytest.mark.skipif(not is_on_postgresql(), reason="the whole database is locked there")
+def test_digests_are_forgotten_in_the_order_of_ids(
+    user: Membership, issue: Issue, now: datetime
+) -> None:
+    """As uses are stored: in another order the two could wait for each other."""
+    for _each in range(2):
+        deleted(issue, user, at=now)
+    with CaptureQueriesContext(connection) as queries:
+        token_services.forget_digests(by=SYSTEM, at=now + timedelta(days=90))
+    said = [each["sql"] for each in queries if '"apitokens_apitoken"' in each["sql"]]
+    change = next(number for number, sql in enumerate(said) if sql.startswith("UPDATE"))
+    assert any("ORDER BY" in sql and "FOR NO KEY UPDATE" in sql for sql in said[:change])

@@ -4,13 +4,15 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
-from apitokens.tokens.services import delete, delete_all_of
+from apitokens.tokens.services import delete, delete_all, delete_all_of, delete_selected
 from apitokens.verification.refusals import Refusal, Refused
 from apitokens.verification.verify import verify
 from notifications.models import Mail, Notice
@@ -153,3 +155,31 @@ def test_deleting_all_is_idempotent(
     before = AuditEvent.objects.count()
     assert delete_all_of(issuer=user, by=by, at=now) == 0
     assert AuditEvent.objects.count() == before
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("how", ["all", "selected", "these"])
+def test_statements_do_not_grow_with_the_number_of_tokens(
+    administrator: Membership, issue: Issue, now: datetime, how: str
+) -> None:
+    """On SQLite others wait to write until all are done."""
+
+    def statements(number: int) -> int:
+        tokens = [issue(administrator).token for _each in range(number)]
+        by = Actor.member(administrator)
+        with CaptureQueriesContext(connection) as queries:
+            if how == "all":
+                done = delete_all_of(issuer=administrator, by=by, at=now)
+            elif how == "selected":
+                ids = [token.pk for token in tokens]
+                account = administrator.account
+                done = delete_selected(account=account, token_ids=ids, by=by, at=now)
+            else:
+                done = delete_all(tokens=tokens, by=by, at=now)
+        assert done == number
+        assert AuditEvent.objects.filter(kind="token.deleted").count() >= number
+        # Without those of the notices, of which `delete_all` promises one for each token.
+        tables = ("apitokens_apitoken", "accounts_auditevent")
+        return len([each for each in queries if any(table in each["sql"] for table in tables)])
+
+    assert statements(20) <= statements(2)

@@ -160,3 +160,13 @@ def test_deleted_token_is_not_edited(user: Membership, issue: Issue, now: dateti
     with pytest.raises(ValidationError) as refused:
         edit(token, {"name": "New"}, at=now)
     assert refused.value.code == "deleted"
+
+
+def test_name_in_other_letters_of_the_same_look_is_no_change(
+    user: Membership, issue: Issue, now: datetime
+) -> None:
+    """As keyboards of some systems send it: decomposed. It is stored composed."""
+    token = issue(user, name="Caf\u00e9", description="\u00fcber").token
+    before = AuditEvent.objects.count()
+    edit(token, {"name": "Cafe\u0301", "description": "u\u0308ber"}, at=now)
+    assert AuditEvent.objects.count() == before
