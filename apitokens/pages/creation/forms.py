@@ -21,19 +21,43 @@ NEVER, ON_DATE = "never", "date"
 FIELDS = {"expires_at": "expires_on"}
 
 
-class FactsForm(forms.Form):
+class FocusedForm(forms.Form):
+    """A form in which the browser begins at one field: the first that is wrong, if one is."""
+
+    focused = ""
+
+    def focus(self, field: str) -> None:
+        """Have the browser begin there. (A group of options has no widget that could.)"""
+        self.focused = field
+        for name, each in self.fields.items():
+            if not (each.widget.is_hidden or isinstance(each.widget, forms.RadioSelect)):
+                each.widget.attrs["autofocus"] = name == field
+
+    def focus_first_mistake(self) -> None:
+        shown = [field for field in self.visible_fields() if field.name in self.fields]
+        wrong = (field.name for field in shown if field.errors)
+        self.focus(next(wrong, shown[0].name))
+
+
+class FactsForm(FocusedForm):
     """What a token is called, and may do."""
 
     name = forms.CharField(
         label=_("Token name"),
         max_length=255,
-        error_messages={"required": _("Enter a name.")},
+        error_messages={
+            "required": _("Enter a name."),
+            "max_length": _("The name is too long. Use at most %(limit_value)d characters."),
+        },
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     description = forms.CharField(
         label=_("Description"),
         max_length=2000,
         required=False,
+        error_messages={
+            "max_length": _("The description is too long. Use at most %(limit_value)d characters."),
+        },
         widget=forms.Textarea({"rows": 3}),
     )
     # Every role is understood here; which ones may be given the service decides.
@@ -86,7 +110,6 @@ class TokenForm(FactsForm):
         self.fields["expires_on"].initial = a_year_after(today)
         self.fields["expires_on"].widget.attrs["min"] = today.isoformat()
         self.fields["form_key"].initial = uuid4
-        self.focused = ""
         self.focus("name")
 
     def clean_name(self) -> str:
@@ -110,16 +133,6 @@ class TokenForm(FactsForm):
         role = self.cleaned_data.get("role")
         if self.errors and role is not None:
             self._add("role", rules.role_error(role, ceiling=self.own_role))
-
-    def focus(self, field: str) -> None:
-        """Have the browser begin there. (A group of options has no widget that could.)"""
-        self.focused = field
-        for name in ("name", "description", "expires_on"):
-            self.fields[name].widget.attrs["autofocus"] = name == field
-
-    def focus_first_mistake(self) -> None:
-        wrong = (field.name for field in self.visible_fields() if field.errors)
-        self.focus(next(wrong, "name"))
 
     @property
     def expires_at(self) -> datetime | None:

@@ -15,7 +15,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.http.stale_forms import sent_again_to
 from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import APIToken
-from apitokens.pages.creation.drafts import drop_draft, keep_draft, take_draft
+from apitokens.pages.creation.confirmations import say_once
+from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft, take_draft
 from apitokens.pages.creation.forms import FIELDS, TokenForm
 from apitokens.pages.reveal import prepare
 from apitokens.tokens import services as token_services
@@ -33,7 +34,9 @@ NOT_CREATED = gettext_lazy(
 @member_required
 def create_again(request: MemberRequest) -> HttpResponse:
     """The form as it was sent from a page that is out of date: it creates nothing, and what was
-    typed is still there."""
+    typed is still there, unless it was typed by somebody else."""
+    if is_anothers(request):
+        return _empty_form(request)
     form = TokenForm(request.POST, own_role=request.member.held_role)
     messages.warning(request, NOT_CREATED)
     return _form_page(request, form, status=403)
@@ -66,7 +69,13 @@ def create(request: MemberRequest) -> HttpResponse:
 def created(request: MemberRequest, pk: int) -> HttpResponse:
     """From the dialog to the list, which says what was created and begins at its row."""
     token = get_object_or_404(APIToken.objects.filter(issuer=request.member), pk=pk)
-    messages.success(request, _("“%(name)s” was created.") % {"name": token.name})
+    say_once(
+        request,
+        _("“%(name)s” was created.") % {"name": token.name},
+        about=f"{token.pk}:created",
+        since=token.created_at,
+        at=timezone.now(),
+    )
     path = reverse("apitokens:list", kwargs={"account_id": token.account_id})
     return HttpResponseRedirect(f"{path}#token-{token.pk}")
 

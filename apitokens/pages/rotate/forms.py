@@ -41,6 +41,14 @@ class RotateForm(ExpirationForm):
         self.fields["rotations"].initial = token.rotations
         self.fields["form_key"].initial = uuid4
 
+    def again(self, present: APIToken) -> "RotateForm":
+        """The same form, filled in as it is, for the token as it is now: it can be sent again
+        even if somebody else has rotated the token meanwhile."""
+        numbers = {"rotations": present.rotations, "form_key": uuid4()}
+        form = RotateForm({**self.data.dict(), **numbers}, token=present)
+        form.is_valid()
+        return form
+
     def expirations(self) -> list[tuple[str, Any]]:
         never = [(NEVER, _("Never expire"))] if self.token.expires_at else []
         return [

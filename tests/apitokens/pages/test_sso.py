@@ -322,3 +322,18 @@ def test_page_costs_the_same_for_any_number_of_people(
         suspend(member, now)
     with django_assert_num_queries(11):
         browser.get(LIST, {"signs_in_by": "sso"})
+
+
+def test_links_to_a_persons_tokens_show_suspended_ones_too(
+    browser: Client, connection: Connection, comer: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(comer, name="Suspended one").token
+    suspend(comer, now)
+    pages = (LIST, reverse("sso:absence", args=[ACCOUNT_ID]), f"/accounts/{ACCOUNT_ID}/users/")
+    for page in pages:
+        content = unescape(browser.get(page).content.decode())
+        links = re.findall(rf'href="({LIST}\?(?:issued_by|signs_in_by)=[^"]+)"', content)
+        assert links, page
+        for link in links:
+            rows = browser.get(link).context["rows"]
+            assert [row.token.pk for row in rows] == [token.pk], (page, link)
