@@ -149,7 +149,11 @@ class PageFilter(TokenFilter):
         method="search",
         max_length=255,
         widget=forms.TextInput(
-            {"type": "search", "placeholder": _("Name, description, ID or issuer")}
+            {
+                "type": "search",
+                "autocomplete": "off",
+                "placeholder": _("Name, description, ID or issuer"),
+            }
         ),
     )
     ids = IdsFilter(widget=forms.HiddenInput)

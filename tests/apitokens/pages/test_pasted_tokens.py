@@ -1,5 +1,6 @@
 """A token that is pasted into a search, or anywhere else in an address of a page."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -48,6 +49,17 @@ def test_pasted_token_is_found_by_its_id(
     page = browser.get(url, {"q": issued.key.spell()}, follow=True).content.decode()
     assert "Wanted" in page
     assert "Other" not in page
+
+
+def test_browsers_keep_nothing_that_was_searched_for(
+    browser: Client, administrator: Membership, issue: Issue
+) -> None:
+    issue(administrator)
+    for page in ("apitokens:list", "accounts:people"):
+        content = browser.get(reverse(page, args=[administrator.account_id])).content.decode()
+        fields = re.findall(r'<input type="search"[^>]*>', content)
+        assert fields, page
+        assert all('autocomplete="off"' in field for field in fields), page
 
 
 LINES = [

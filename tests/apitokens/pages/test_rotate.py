@@ -274,8 +274,12 @@ def test_what_was_typed_before_signing_in_again_is_kept(
     sign_in(browser, user)
     address = url_of(token, page)
     typed = hidden(browser, address) | {
-        "name": "Typed", "role": "2", "grace": "168", "expiration": "date",
-        "expires_on": "2099-01-02", "typed_by": str(user.user_id),
+        "name": "Typed",
+        "role": "2",
+        "grace": "168",
+        "expiration": "date",
+        "expires_on": "2099-01-02",
+        "typed_by": str(user.user_id),
     }
     stale = typed | {"csrfmiddlewaretoken": "x" * 64}
     answer = browser.post(address, stale, headers={"Origin": "http://testserver"})

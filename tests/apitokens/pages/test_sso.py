@@ -91,7 +91,10 @@ def test_who_signs_in_through_a_provider_reads_that_it_is_about_them(
     sign_in: SignIn,
 ) -> None:
     sign_in(client, comer)
-    assert "You are one of these people." in text(client.get(LIST))
+    said = text(client.get(LIST))
+    assert "You are one of these people." in said
+    assert "an Administrator deletes their tokens." in said
+    assert "delete their tokens here" not in said
     sign_in(client, engineer)
     assert "You are one of these people." not in text(client.get(LIST))
 
