@@ -256,9 +256,9 @@ def _rotate(version: _Version) -> Any:
         summary="Rotate an API token",
         description="Gives the token a new secret under the same id. The answer holds it, this "
         "once: it is not stored. The old secret keeps working for `old_secret_hours`; `old_secret` "
-        "tells until when, and when it was last used. Rotating again ends the oldest. A token can rotate "
-        "itself, by its newest secret and up to its own expiration. Clients that repeat a request "
-        "by themselves should send `rotations`.",
+        "tells until when, and when it was last used. Rotating again ends the oldest. A token "
+        "can rotate itself, by its newest secret and up to its own expiration. Clients that "
+        "repeat a request by themselves should send `rotations`.",
         tags=[version.tag],
         parameters=[ACCOUNT_ID, _TOKEN_ID],
         request=RotationSerializer,

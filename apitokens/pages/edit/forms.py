@@ -53,10 +53,14 @@ class ExpirationForm(FocusedForm):
     def clean(self) -> None:
         if self.cleaned_data.get("expiration") != ON_DATE:
             self.errors.pop("expires_on", None)  # a half-typed date does not matter any more
-        elif not self.cleaned_data.get("expires_on") and "expires_on" not in self.errors:
-            self.add_error("expires_on", _("Choose the date on which the token expires."))
+        elif "expires_on" not in self.errors:
+            self.require_date()
         if self.errors:
             self._add_what_the_service_would_refuse()
+
+    def require_date(self) -> None:
+        if not self.cleaned_data.get("expires_on"):
+            self.add_error("expires_on", _("Choose the date on which the token expires."))
 
     def mistakes(self) -> dict[str, ValidationError]:
         """What the service would refuse, by the names it has for the fields."""
