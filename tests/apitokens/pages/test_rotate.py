@@ -157,6 +157,18 @@ def test_new_expiration_is_the_end_of_its_day(
     assert token.expires_at is None
 
 
+def test_new_expiration_is_chosen_by_a_period_too(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    token, _key = issue(user)
+    page = browser.get(url_of(token, "rotate/")).content.decode()
+    ends_on = re.findall(r'name="expires_in"\s+value="([^"]+)"', page)[1]
+    assert WHOLE.search(text(rotate(browser, token, expiration="date", expires_in=ends_on)))
+    token.refresh_from_db()
+    assert token.expires_at
+    assert timezone.localtime(token.expires_at).date().isoformat() == ends_on
+
+
 def test_page_of_a_token_tells_of_the_old_secret_and_ends_it(
     browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
