@@ -24,6 +24,8 @@ from apitokens.models import APIToken, APITokenQuerySet, Status
 RANK_OF_ROLE = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
 NEWEST_FIRST, SOONEST_FIRST = "-created", "expiration"
 ALL, EXPIRING, NEVER = "all", "expiring", "never"
+UNENDED = "unended"
+"""Active and suspended: all that count as active for the limit and the numbers of pages."""
 MOST_IDS = 200
 
 SORTS: dict[str, Callable[[], list[OrderBy]]] = {
@@ -109,6 +111,7 @@ class PageFilter(TokenFilter):
         choices=[
             (ALL, _("All")),
             *Status.choices,
+            (UNENDED, _("Active and suspended")),
             (EXPIRING, _("Expiring in 7 days or less")),
         ],
         method="filter_status",
@@ -146,7 +149,11 @@ class PageFilter(TokenFilter):
         method="search",
         max_length=255,
         widget=forms.TextInput(
-            {"type": "search", "placeholder": _("Name, description, ID or issuer")}
+            {
+                "type": "search",
+                "autocomplete": "off",
+                "placeholder": _("Name, description, ID or issuer"),
+            }
         ),
     )
     ids = IdsFilter(widget=forms.HiddenInput)
@@ -180,9 +187,9 @@ class PageFilter(TokenFilter):
             for value, label in roles.choices
             if str(value) in {"", chosen.get("role"), *weaker}
         ]
-        if chosen["status"] != EXPIRING:
-            statuses = self.form.fields["status"].widget
-            statuses.choices = [each for each in statuses.choices if each[0] != EXPIRING]
+        statuses = self.form.fields["status"].widget
+        hidden = {EXPIRING, UNENDED} - {chosen["status"]}
+        statuses.choices = [each for each in statuses.choices if each[0] not in hidden]
 
     def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
         found: APITokenQuerySet = super().filter_queryset(queryset)
@@ -191,6 +198,8 @@ class PageFilter(TokenFilter):
     def filter_status(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         if value == EXPIRING:
             return queryset.expiring(self.at)
+        if value == UNENDED:
+            return queryset.active(self.at)
         return queryset.with_status(value, self.at)
 
     def filter_last_used(

@@ -41,6 +41,9 @@ _ANYWHERE = re.compile(
     rf"([0-9]{{1,19}}(?:{SEPARATORS}))[0-9a-f]{{16,}}|(?<![0-9a-f])[0-9a-f]{{72}}(?![0-9a-f])",
     re.IGNORECASE,
 )
+_WITH_ID = re.compile(
+    rf"(?<![0-9])([1-9][0-9]{{0,18}})(?:{SEPARATORS})[0-9a-f]{{16,}}", re.IGNORECASE
+)
 _HIGHEST_ID = 2**63 - 1
 _PROCESS_KEY = secrets.token_bytes(32)
 
@@ -153,6 +156,13 @@ def extract_id(text: str) -> int:
         return int(text[:-_AFTER_ID])
     except ValueError:
         return 0
+
+
+def id_within(text: str) -> str:
+    """The id of the first token, whole or cut, that stands somewhere in the text; empty if none
+    does."""
+    found = _WITH_ID.search(text)
+    return found[1] if found else ""
 
 
 def redact(text: str) -> str:

@@ -258,6 +258,12 @@ class APIToken(models.Model):
             is_suspended=not is_over and self.issuer.has_suspended_tokens,
         )
 
+    def is_stopped(self, at: datetime) -> bool:
+        """True for an active token that is refused because its issuer was deactivated."""
+        issuer = self.issuer
+        is_active = self.status(at) in (Status.ACTIVE, Status.SUSPENDED)
+        return is_active and (issuer.is_removed or not issuer.user.is_active)
+
     @property
     def former_secret(self) -> OldSecret | None:
         """The secret before the present one, for as long as it is remembered."""

@@ -27,6 +27,7 @@ urlpatterns = [
     path("<int:pk>/first-request/", creation.first_request, name="first_request"),
     path("<int:pk>/edit/", edit.edit, name="edit"),
     path("<int:pk>/rotate/", rotate.rotate, name="rotate"),
+    path("<int:pk>/rotated/", rotate.rotated, name="rotated"),
     path("<int:pk>/old-secret/end/", rotate.end_old_secret, name="end_old_secret"),
     path("<int:pk>/delete/", pages.delete, name="delete"),
 ]

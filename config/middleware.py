@@ -1,6 +1,5 @@
 """Middleware of the whole portal: forwarded headers, body sizes, and rules of the API."""
 
-import re
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
@@ -15,12 +14,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.api.refusals import HTTPS_REQUIRED
+from accounts.http.bounded_query import mark_as_cut
 from accounts.http.client_ip import normalize_forwarded_proto
 from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
+from apitokens import keys
 from apitokens.cache import in_force
 from apitokens.log_redaction import redact_tokens
 from config.database.limits import brief_waits
@@ -34,14 +35,15 @@ PROBES = ("livez", "readyz", "healthz")
 PROBE_PATHS = ("/livez", "/readyz", "/healthz")
 METRICS = "metrics"
 SAML_PATH = "/saml/"
-LONGEST_VALUE, LONGEST_QUERY = 2_100, 2_500
-"""Characters of one parameter, and of all. The longest that a page has are 200 ids of tokens."""
+LONGEST_VALUE, LONGEST_QUERY = 3_000, 3_500
+"""Characters of one parameter, and of all. The longest that a page has are 200 ids of tokens, and
+the address of such a page to which signing in again leads back."""
 NOT_COMPRESSED = "Send the body as it is, without Content-Encoding: it is not unpacked here."
 PLAIN_TEXT = "text/plain; charset=utf-8"
 SECRET_REMOVED = "secret-removed"  # noqa: S105  # a name
 """A cookie, for the next page alone: a secret was cut out of its address."""
-_LEFT_OF_SECRET = re.compile("[$_]?…")
-"""What redacting leaves behind the id."""
+WITH_ID, ALONE = "1", "alone"
+"""Values of the cookie: the secret stood behind its id, or without one."""
 MAX_BODY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
@@ -81,12 +83,14 @@ def strip_nul_from_user_agent(get_response: Handler) -> Handler:
 def bound_query(get_response: Handler) -> Handler:
     """Cut what a page is asked for: its links repeat the query, dozens of times. No page knows a
     value of this length; what was too long for a search stays too long. A query of too many
-    parameters is refused as a whole."""
+    parameters is refused as a whole. Pages that change what the query finds ask whether it was cut.
+    """
 
     def handle(request: HttpRequest) -> HttpResponse:
         query = request.META.get("QUERY_STRING", "")
         if len(query) > LONGEST_VALUE and _repeats_query(request):
-            request.META["QUERY_STRING"] = _bounded(query)
+            request.META["QUERY_STRING"], cut = _bounded(query)
+            mark_as_cut(request, cut)
         return get_response(request)
 
     return handle
@@ -101,10 +105,10 @@ def keep_tokens_out_of_addresses(get_response: Handler) -> Handler:
     def handle(request: HttpRequest) -> HttpResponse:
         query = request.META.get("QUERY_STRING", "")
         if query and request.method in ("GET", "HEAD") and _repeats_query(request):
-            without = _without_secrets(query)
+            without, left = _without_secrets(query)
             if without != query:
                 led = HttpResponseRedirect(f"?{without}")
-                led.set_cookie(SECRET_REMOVED, "1", max_age=30, path=_of(request), samesite="Lax")
+                led.set_cookie(SECRET_REMOVED, left, max_age=30, path=_of(request), samesite="Lax")
                 return led
         response = get_response(request)
         if request.COOKIES.get(SECRET_REMOVED) and _repeats_query(request):
@@ -113,14 +117,9 @@ def keep_tokens_out_of_addresses(get_response: Handler) -> Handler:
 
     def process_view(request: HttpRequest, *_view: Any) -> None:
         # Only for who is signed in: a message is kept in the session, and strangers need none.
-        if request.COOKIES.get(SECRET_REMOVED) and request.user.is_authenticated:
-            messages.info(
-                request,
-                _(
-                    "Searched by the ID: the secret of a token must not be in an address. "
-                    "If others may have seen it, delete the token."
-                ),
-            )
+        left = request.COOKIES.get(SECRET_REMOVED)
+        if left and request.user.is_authenticated:
+            messages.info(request, _SECRET_ALONE if left == ALONE else _SEARCHED_BY_ID)
 
     handle.process_view = process_view  # type: ignore[attr-defined]  # where Django looks
     return handle
@@ -278,31 +277,51 @@ def _repeats_query(request: HttpRequest) -> bool:
     return not (request.path_info.startswith(SAML_PATH) or is_api(request))
 
 
-def _bounded(query: str) -> str:
-    """The first parameters of the query, each cut, that fit together."""
-    kept, size = QueryDict(mutable=True), 0
+def _bounded(query: str) -> tuple[str, set[str]]:
+    """The first parameters of the query, each cut, that fit together; and the names of those that
+    are not whole. The path of a page leads elsewhere if it is cut, and is left out instead."""
+    kept, cut, size = QueryDict(mutable=True), set[str](), 0
     try:
         # As WSGI has them: bytes, each as the character of its number.
         given = QueryDict(query.encode("latin-1"))
     except SuspiciousOperation:  # too many of them
-        return query
+        return query, cut
     for name, values in given.lists():
+        is_long = any(len(value) > LONGEST_VALUE for value in values)
         size += len(name) + sum(len(value[:LONGEST_VALUE]) for value in values)
-        if size > LONGEST_QUERY:
-            break
-        kept.setlist(name, [value[:LONGEST_VALUE] for value in values])
-    return kept.urlencode()
+        if is_long or size > LONGEST_QUERY:
+            cut.add(name)
+        if size <= LONGEST_QUERY and not (is_long and name == "next"):
+            kept.setlist(name, [value[:LONGEST_VALUE] for value in values])
+    return kept.urlencode(), cut
 
 
-def _without_secrets(query: str) -> str:
-    """The query with the id of each token that its values hold; the same if there is none."""
-    written = unquote_plus(query)
+_SEARCHED_BY_ID = gettext_lazy(
+    "Searched by the ID: the secret of a token must not be in an address. "
+    "If others may have seen it, delete the token."
+)
+_SECRET_ALONE = gettext_lazy(
+    "You searched for a secret without the ID of its token, so it was taken out of the address and "
+    "nothing was found. Search for the whole token or its ID."
+)
+
+
+def _without_secrets(query: str) -> tuple[str, str]:
+    """The query in which each value that holds a token is that token's id alone, whatever else was
+    pasted with it; and what was left of the last one, as the cookie says it. The same query if it
+    holds none. (A secret alone becomes an ellipsis, which finds nothing: an empty search would find
+    everything.)"""
+    written, left = unquote_plus(query), WITH_ID
     if redact_tokens(written) == written:
-        return query
+        return query, left
     kept = QueryDict(mutable=True)
     for name, values in QueryDict(query.encode("latin-1")).lists():
-        kept.setlist(name, [_LEFT_OF_SECRET.sub("", redact_tokens(value)) for value in values])
-    return kept.urlencode()
+        for value in values:
+            if redact_tokens(value) != value:
+                value = keys.id_within(value) or "…"
+                left = ALONE if value == "…" else WITH_ID
+            kept.appendlist(redact_tokens(name), value)
+    return kept.urlencode(), left
 
 
 @cache

@@ -158,7 +158,7 @@ TEMPLATES: list[dict[str, Any]] = [
                     ],
                 )
             ],
-            "builtins": ["config.html.icons"],
+            "builtins": ["config.html.icons", "config.html.inline_code"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

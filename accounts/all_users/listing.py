@@ -71,7 +71,7 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         label=_("Search"),
         method="search",
         max_length=255,
-        widget=forms.TextInput({"type": "search"}),
+        widget=forms.TextInput({"type": "search", "autocomplete": "off"}),
     )
     role = django_filters.ChoiceFilter(
         label=_("Role"), choices=Role.choices, empty_label=_("All roles")

@@ -258,10 +258,10 @@ def _rotate(version: _Version) -> Any:
         operation_id=f"rotate_api_token{version.suffix}",
         summary="Rotate an API token",
         description="Gives the token a new secret under the same id. The answer holds it, this "
-        "once: it is not stored. The old secret goes on for `old_secret_hours`; `old_secret` tells "
-        "until when, and when it was last used. Rotating again ends the oldest. A token can rotate "
-        "itself, by its newest secret and up to its own expiration. Clients that repeat a request "
-        "by themselves should send `rotations`.",
+        "once: it is not stored. The old secret keeps working for `old_secret_hours`; `old_secret` "
+        "tells until when, and when it was last used. Rotating again ends the oldest. A token "
+        "can rotate itself, by its newest secret and up to its own expiration. Clients that "
+        "repeat a request by themselves should send `rotations`.",
         tags=[version.tag],
         parameters=[ACCOUNT_ID, _TOKEN_ID],
         request=RotationSerializer,
@@ -281,7 +281,7 @@ def _rotate(version: _Version) -> Any:
             403: refusal(
                 "The calling token has a weaker role than this one, or shows its old secret",
                 message="You act with the old secret of this API token. Rotate it with the new "
-                "one.",
+                "one, or ask an Administrator to rotate it.",
             ),
             404: _NO_TOKEN,
         },
@@ -293,7 +293,7 @@ def _end_old_secret(version: _Version) -> Any:
         operation_id=f"end_old_secret{version.suffix}",
         summary="End the old secret of an API token",
         description="The secret that the token had before it was rotated stops now. The new one "
-        "goes on.",
+        "keeps working.",
         tags=[version.tag],
         parameters=[ACCOUNT_ID, _TOKEN_ID],
         responses={

@@ -218,8 +218,8 @@ class RotationSerializer(serializers.Serializer[Any]):
     old_secret_hours = GraceField(
         required=False,
         default=Grace.DAY,
-        help_text="For how many hours the old secret goes on. Never beyond the expiration that the "
-        "token had.",
+        help_text="For how many hours the old secret keeps working. Never beyond the expiration "
+        "that the token had or gets.",
     )
     exp_date = InstantField(
         required=False,
@@ -232,8 +232,8 @@ class RotationSerializer(serializers.Serializer[Any]):
         required=False,
         min_value=0,
         max_value=MOST_ROTATIONS,
-        help_text="Rotate it only if it has been rotated so often. With this, a request that is "
-        "sent twice rotates once.",
+        help_text="The number of rotations that you expect the token to have had. If it has had "
+        "more, nothing is changed. With this, a request that is sent twice rotates once.",
     )
 
 

@@ -261,14 +261,19 @@ def _rotate(token: APIToken, *, at: datetime) -> None:
     rotated, _key = rotation.rotate(
         token=token, by=Actor.member(token.issuer), at=at - timedelta(hours=5)
     )
-    use = OldUse(token.pk, rotated.rotations - 1, at - timedelta(minutes=20), "198.51.100.23")
-    store_old_uses([use])
+    moment, address = at - timedelta(minutes=20), _address(token)
+    store_usage([Use(token.pk, address, moment, moment, 1)])
+    store_old_uses([OldUse(token.pk, rotated.rotations - 1, moment, address)])
+
+
+def _address(token: APIToken) -> str:
+    return f"198.51.100.{token.pk % 200 + 1}"
 
 
 def _uses(token: APIToken, *, last: datetime, at: datetime) -> Iterator[Use]:
     """Up to the last use, some on each day that the chart shows: fewer at weekends, and now and
     then some that were refused."""
-    address = f"198.51.100.{token.pk % 200 + 1}"
+    address = _address(token)
     for number in range(30):
         moment = last - timedelta(days=number)
         if number and moment < max(token.created_at, at - timedelta(days=30)):

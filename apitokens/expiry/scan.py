@@ -413,8 +413,11 @@ def _title(language: str, count: int, is_urgent: bool) -> str:
 
 
 def link_to(token_ids: Collection[int], account_id: int) -> str:
-    """The path of the page filtered to these tokens, in their account; to all that expire soon if
-    they are too many for an address."""
+    """The path of the token's page, where it can be rotated; of several tokens that of the list
+    filtered to them, in their account; to all that expire soon if they are too many for an address.
+    """
+    if len(token_ids) == 1:
+        return path_to("apitokens:token", account_id=account_id, pk=next(iter(token_ids)))
     is_short = len(token_ids) <= MOST_IDS_IN_LINK
     query = f"ids={','.join(map(str, token_ids))}" if is_short else "status=expiring"
     return f"{path_to('apitokens:list', account_id=account_id)}?{query}"

@@ -1,5 +1,7 @@
 """What is told of a token that was looked up."""
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.http import HttpRequest
 from django.utils import timezone
@@ -7,37 +9,53 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apitokens.lookup.services import Found
-from apitokens.models import Status
+from apitokens.verification.decision import Reason, decide
+from apitokens.verification.token_lookup import look_up
 
 
 def tell(request: HttpRequest, found: Found) -> None:
     """Say whose the token is, and what to do."""
-    token, at = found.token, timezone.now()
-    status = token.status(at)
+    token, reason = found.token, _refusal(found, at=timezone.now())
     words = _("This is “%(name)s”, issued by %(issuer)s with the role %(role)s.") % {
         "name": token.name,
         "issuer": token.issuer.user.get_full_name(),
         "role": token.held_role.label,
     }
-    if status is Status.ACTIVE and found.is_old_secret:
-        _tell_of_old_secret(request, words, works=token.has_working_old_secret(at))
-    elif status is Status.ACTIVE:
-        advice = _("The token is complete and works. If it leaked, delete it now.")
-        messages.warning(request, f"{words} {advice}")
-    else:
-        messages.info(request, f"{words} {_NO_LONGER[status]}")
-
-
-def _tell_of_old_secret(request: HttpRequest, words: str, *, works: bool) -> None:
-    if works:
+    if reason is not None:
+        say = messages.warning if reason in _FOR_NOW else messages.info
+        say(request, f"{words} {_REFUSED[reason]}")
+    elif found.is_old_secret:
         advice = _("This is its old secret, which still works. If it leaked, end it now.")
         messages.warning(request, f"{words} {advice}")
     else:
-        advice = _("This is its old secret, which no longer works.")
-        messages.info(request, f"{words} {advice}")
+        advice = _("The token is complete and works. If it leaked, delete it now.")
+        messages.warning(request, f"{words} {advice}")
 
 
-_NO_LONGER = {
-    Status.EXPIRED: gettext_lazy("It has expired, so it can't be used."),
-    Status.DELETED: gettext_lazy("It was deleted, so it can't be used."),
+def _refusal(found: Found, *, at: datetime) -> Reason | None:
+    """The reason for which verification refuses what was found; None if it is accepted."""
+    entry = look_up(found.token.pk)
+    if found.is_old_secret:
+        if entry.old is None:
+            return Reason.ROTATED  # forgotten since it was found
+        entry = entry.old
+    return decide(entry, fits=True, at=at, is_fresh=True).reason
+
+
+_FOR_NOW = {Reason.SUSPENDED, Reason.ISSUER_INACTIVE}
+"""What is refused for these reasons works again once they are gone."""
+
+_REFUSED = {
+    Reason.UNKNOWN: gettext_lazy("It was deleted, so it can't be used."),
+    Reason.DELETED: gettext_lazy("It was deleted, so it can't be used."),
+    Reason.EXPIRED: gettext_lazy("It has expired, so it can't be used."),
+    Reason.ROTATED: gettext_lazy("This is its old secret, which no longer works."),
+    Reason.SUSPENDED: gettext_lazy(
+        "It is suspended and can't be used until its issuer signs in through single sign-on. "
+        "If it leaked, delete it now."
+    ),
+    Reason.ISSUER_INACTIVE: gettext_lazy(
+        "Its issuer or the account is deactivated, so it can't be used until they are active "
+        "again. If it leaked, delete it now."
+    ),
 }

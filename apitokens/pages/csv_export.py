@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.text.csv_lines import csv_lines
-from apitokens.models import APIToken, APITokenQuerySet, status_at
+from apitokens.models import APIToken, APITokenQuerySet, Status, status_at
 
 COLUMNS = [
     *("id", "name", "description", "status", "role", "issued_by", "issued_by_email"),
@@ -23,6 +23,9 @@ FIELDS = [
 ]
 ROLES = {role.value: role.label for role in Role}
 
+ISSUER_INACTIVE = "issuer_inactive"
+"""The status of an active token whose issuer was deactivated, as its holder is told it."""
+
 PART = 2_000
 """Tokens read at once, so that a slow client keeps no query open."""
 
@@ -32,6 +35,12 @@ class _Issuer(NamedTuple):
     email: str
     sso_at: datetime | None
     suspended_at: datetime | None
+    removed_at: datetime | None
+    is_active: bool
+
+    @property
+    def is_on(self) -> bool:
+        return self.is_active and self.removed_at is None
 
 
 def lines(tokens: APITokenQuerySet, *, at: datetime) -> Iterator[str]:
@@ -51,8 +60,10 @@ def _part(ids: list[int], at: datetime) -> Iterator[list[object]]:
     times as long as writing it."""
     found = {row[0]: row for row in APIToken.objects.filter(pk__in=ids).values_list(*FIELDS)}
     members = Membership.objects.filter(pk__in={row[1] for row in found.values()})
-    names = ("user__name", "user__email", "sso_at", "tokens_suspended_at")
-    issuers = {row[0]: _Issuer(*row[1:]) for row in members.values_list("pk", *names)}
+    names = ("user__name", "user__email", "sso_at", "tokens_suspended_at", "removed_at")
+    issuers = {
+        row[0]: _Issuer(*row[1:]) for row in members.values_list(*("pk", *names, "user__is_active"))
+    }
     deleters = {row[2] for row in found.values()} - {None}
     emails = dict(User.objects.filter(pk__in=deleters).values_list("pk", "email"))
     for token_id in ids:
@@ -70,8 +81,10 @@ def _cells(
     status = status_at(
         at, deleted_at=deleted, expires_at=expires, is_suspended=issuer.suspended_at is not None
     )
+    is_stopped = status in (Status.ACTIVE, Status.SUSPENDED) and not issuer.is_on
+    word = ISSUER_INACTIVE if is_stopped else status.value
     return [
-        *(pk, name, description, status.value, ROLES[role], issuer.name, issuer.email),
+        *(pk, name, description, word, ROLES[role], issuer.name, issuer.email),
         "yes" if issuer.sso_at else "no",
         *(_instant(created), _instant(expires), _instant(used), address, _instant(deleted)),
         emails.get(deleted_by),

@@ -65,6 +65,7 @@ def token_detail(token: APIToken, *, at: datetime, query: Mapping[str, str]) -> 
         "token": token,
         "row": row(token, at=at),
         "has_old_secret": token.has_working_old_secret(at),
+        "old_secret_ended": (old := token.former_secret) is not None and old.has_ended(at),
         "rule": policy_of(token.account_id),
         "chart": chart(
             token.use_days.values_list("day", "count", "refused"), today=at.astimezone(UTC).date()

@@ -24,9 +24,6 @@ PAGE_SIZE = 25
 MOST_AT_ONCE = 500
 """Tokens that one step deletes."""
 
-LONGEST_QUERY = 2_000
-"""Characters of the query that a form of the list brings along."""
-
 SORTABLE = {"id", "name", "issued_by", "role", "expiration", "created", "last_usage"}
 SELECTS = ("issued_by", "role", "status", "last_used", "expires", "signs_in_by")
 """The filters that have a chip; a search shows in its field."""
@@ -69,6 +66,7 @@ class Row(NamedTuple):
     token: APIToken
     status: Status
     is_suspended: bool
+    is_stopped: bool
     expires_soon: bool
     expires_in: str
     last_used: str
@@ -125,6 +123,7 @@ def row(token: APIToken, *, at: datetime) -> Row:
         token=token,
         status=status,
         is_suspended=status is Status.SUSPENDED,
+        is_stopped=token.is_stopped(at),
         expires_soon=token.expires_soon(at),
         expires_in=time_left(token.expires_at, at=at) if token.expires_at else "",
         last_used=time_ago(token.last_used_at, at=at) if token.last_used_at else "",
@@ -137,8 +136,9 @@ def row(token: APIToken, *, at: datetime) -> Row:
 
 
 def sent_query(sent: QueryDict) -> str:
-    """The query of the list that a form on it was sent from, to lead back there."""
-    rest = QueryDict(sent.get("query", "")[:LONGEST_QUERY], mutable=True)
+    """The query of the list that a form on it was sent from, to lead back there. It is whole: with
+    a filter less it would stand for more tokens. (How long it can be is bounded with addresses.)"""
+    rest = QueryDict(sent.get("query", ""), mutable=True)
     rest.pop("next", None)
     return f"?{rest.urlencode()}" if rest else ""
 

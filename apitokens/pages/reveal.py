@@ -72,7 +72,7 @@ def prepare_rotated(request: MemberRequest, *, token: APIToken, old_ends_at: dat
         "role": token.held_role,
         "is_rotated": True,
         "old_ends_at": old_ends_at if old_ends_at > timezone.now() else None,
-        "created_url": reverse("apitokens:token", kwargs=about),
+        "created_url": reverse("apitokens:rotated", kwargs=about),
         "first_request_url": "",  # the token has had its first one
     }
     return _made(request, _facts(request, marks) | rotated, marks, more=0)

@@ -99,6 +99,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
         "token": token,
         "token_row": row(token, at=timezone.now()),
         "next": back,
+        "cancel": back if "#" in back else f"{back}#token-{token.pk}",
     }
     return render(request, "apitokens/delete.html", context)
 

@@ -70,7 +70,8 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     changed = {field for field, value in wanted.items() if getattr(present, field) != value}
     if not changed:
         return present
-    _refuse_more(present, wanted, changed, at=at)
+    if errors := refusals(present, wanted, at=at):
+        raise ValidationError(errors)
     facts = dict(_facts(present, wanted, changed))
     for field in changed:
         setattr(present, field, wanted[field])
@@ -90,10 +91,12 @@ def _as_stored(value: Any) -> Any:
     return normal_text(value.strip()) if isinstance(value, str) else value
 
 
-def _refuse_more(
-    present: APIToken, wanted: dict[str, Any], changed: set[str], *, at: datetime
-) -> None:
+def refusals(
+    present: APIToken, wanted: dict[str, Any], *, at: datetime
+) -> dict[str, ValidationError]:
+    """What would give the token more than it has, by field; what stays as it is does not."""
     errors: dict[str, ValidationError] = {}
+    changed = {field for field, value in wanted.items() if getattr(present, field) != value}
     if "role" in changed and not present.held_role.covers(wanted["role"]):
         errors["role"] = ValidationError(
             _("The role of a token can only be lowered. Create a new token for a higher role."),
@@ -102,8 +105,7 @@ def _refuse_more(
     if "expires_at" in changed:
         late = _late(present.expires_at, wanted["expires_at"], at=at)
         errors |= {"expires_at": late} if late else {}
-    if errors:
-        raise ValidationError(errors)
+    return errors
 
 
 def _late(

@@ -81,7 +81,7 @@ def rotate(
     form_key: UUID | None = None,
 ) -> Rotated:
     """Give the token a new secret; the old one goes on for the `grace`, and never beyond the
-    expiration that it had. The token keeps its id, and so its usage and events.
+    expiration that it had or gets. The token keeps its id, and so its usage and events.
 
     `rotations`: how often the caller believes it to have been rotated (None: as often as `token`
     says); of two who rotate at the same moment one is refused.
@@ -109,10 +109,14 @@ def rotate(
     return Rotated(present, key)
 
 
-def old_secret_end(token: APIToken, *, grace: Grace, at: datetime) -> datetime:
-    """When the present secret would end if the token were rotated now."""
-    ends_at = at + timedelta(hours=grace)
-    return min(ends_at, token.expires_at or ends_at)
+def old_secret_end(
+    token: APIToken, *, grace: Grace, at: datetime, expires_at: datetime | Keep | None = KEEP
+) -> datetime:
+    """When the present secret would end if the token were rotated now, with this expiration."""
+    ends = [at + timedelta(hours=grace), token.expires_at]
+    if not isinstance(expires_at, Keep):
+        ends.append(expires_at)
+    return min(end for end in ends if end is not None)
 
 
 def refusal(token: APIToken, *, at: datetime) -> ValidationError | None:
@@ -149,7 +153,10 @@ def _authorized(token: APIToken, *, by: Actor, at: datetime) -> APIToken:
     _refuse_strangers(present, by)
     if by.token_id == present.pk and by.secret_number != present.rotations:
         raise PermissionDenied(
-            _("You act with the old secret of this API token. Rotate it with the new one.")
+            _(
+                "You act with the old secret of this API token. Rotate it with the new one, or ask "
+                "an Administrator to rotate it."
+            )
         )
     return present
 
@@ -221,7 +228,7 @@ def _renew(
         token=present,
         digest=present.digest,
         pepper=present.pepper,
-        ends_at=old_secret_end(present, grace=grace, at=at),
+        ends_at=old_secret_end(present, grace=grace, at=at, expires_at=ends_at),
         last_used_at=present.last_used_at,
         last_used_address=present.last_used_address,
     )

@@ -202,7 +202,7 @@ def forget_digests(*, by: Actor, at: datetime) -> int:
     until = at - settings.TOKEN_DIGEST_RETENTION
     due = {"digest__isnull": False, "deleted_at__lte": until}
     tokens, verifiers = APIToken.objects.filter(**due), VerifierKey.objects.filter(**due)
-    _lock(tokens.only("pk").iterator())
+    lock_tokens(tokens.only("pk").iterator())
     forgotten = tokens.update(digest=None, pepper=None)
     forgotten += verifiers.update(digest=None, pepper=None)
     forgotten += OldSecret.objects.filter(

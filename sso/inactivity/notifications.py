@@ -74,7 +74,7 @@ def _for_administrator(
             connection.idle_days,
         )
         text = f"{why % words} {_list_names(inactive)}.\n{rest}"
-        query = "?status=suspended" if is_suspended else "?signs_in_by=sso"
+        query = "?status=suspended" if is_suspended else "?signs_in_by=sso&status=unended"
     return _news(reader, title % words, text, query=query)
 
 

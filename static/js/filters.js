@@ -23,14 +23,16 @@ for (const form of document.querySelectorAll("form[data-filters]")) {
         input.addEventListener("focus", attach, { once: true });
     }
 
-    /* Empty fields are left out of the address, and of a token that was pasted all but its id: the next page says so. */
+    /* Empty fields are left out of the address. Where a token was pasted, with whatever stood around it, its id stays,
+       and an ellipsis of a secret alone: the next page says so. */
     form.addEventListener("formdata", (event) => {
         for (const [name, value] of [...event.formData]) {
-            const shown = value.replace(/\b([1-9]\d{0,18})(?:[$_]|%24)[0-9a-f]{16,}|\b[0-9a-f]{72}\b/gi, "$1");
+            const token = value.match(/(?<!\d)([1-9]\d{0,18})(?:[$_]|%(?:25)*(?:24|5f))[0-9a-f]{16,}|[0-9a-f]{72}/i);
             if (value === "") event.formData.delete(name);
-            else if (shown !== value) {
-                event.formData.set(name, shown);
-                document.cookie = `secret-removed=1; max-age=30; samesite=lax; path=${location.pathname}`;
+            else if (token) {
+                event.formData.set(name, token[1] ?? "…");
+                const left = token[1] ? 1 : "alone";
+                document.cookie = `secret-removed=${left}; max-age=30; samesite=lax; path=${location.pathname}`;
             }
         }
     });

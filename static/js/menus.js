@@ -8,6 +8,20 @@ const closeOthers = (event) => {
     }
 };
 
+/* Where a menu would end below the window, it opens upwards. */
+document.addEventListener(
+    "toggle",
+    ({ target }) => {
+        if (!target.matches?.("details[data-menu]")) return;
+        target.classList.remove("menu--up");
+        const panel = target.open && target.querySelector(".menu__panel");
+        const height = panel ? panel.getBoundingClientRect().height : 0;
+        const { top, bottom } = target.getBoundingClientRect();
+        target.classList.toggle("menu--up", bottom + height > innerHeight && top > height);
+    },
+    true,
+);
+
 document.addEventListener("click", closeOthers);
 document.addEventListener("focusin", closeOthers);
 

@@ -124,6 +124,77 @@ def test_first_screen_of_the_list_shows_many_tokens(
     assert tallest <= 110
 
 
+FORTY = """
+from apitokens.models import APIToken
+from accounts.random_ids import draw_id
+from apitokens.tokens.services import number
+from django.utils import timezone
+token = APIToken.objects.active(timezone.now()).filter(
+    account=1, last_used_at=None, issuer__user__email="admin@example.com"
+).first() or APIToken.objects.active(timezone.now()).filter(account=1).first()
+for count in range(40 - number(1, at=timezone.now())):
+    token.pk, token.form_key, token.name = draw_id(), None, f"Of forty, no. {count}"
+    token.last_used_at = None
+    token.save(force_insert=True)
+"""
+LANGUAGES = ("en", "de", "ru", "az", "zh")
+
+
+def test_first_screen_shows_as_many_of_forty_tokens_in_every_language(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    run, page = window.portal.shell.run, window.page
+    run(FORTY)
+    seen = {}
+    for language in LANGUAGES:
+        run(f"from accounts.models import User; User.objects.update(language={language!r})")
+        page.reload()
+        for width, height in ((1440, 900), (390, 844)):
+            page.set_viewport_size({"width": width, "height": height})
+            seen[language, width] = page.evaluate(ROWS)
+    run(
+        "from accounts.models import User; User.objects.update(language='en');"
+        "from apitokens.models import APIToken;"
+        "APIToken.objects.filter(name__startswith='Of forty').delete()"
+    )
+    print(f"First screen with forty tokens: {seen}")  # noqa: T201  # pytest shows it with -rP
+    assert [at for at, rows in seen.items() if at[1] == 390 and rows["first"] >= 420] == []
+    assert [at for at, rows in seen.items() if at[1] == 1440 and rows["whole"] < 10] == []
+
+
+def test_rows_with_all_columns_stay_low_on_a_phone(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR, viewport={"width": 390, "height": 844})
+    page = window.page
+    for column in ("created", "id", "description"):
+        window.go("/accounts/1/api-tokens/?status=all&page_size=100")
+        page.locator("summary", has_text="View").click()
+        button = page.locator(f"button[name=show][value={column}]")
+        if button.count():
+            button.click()
+    assert page.evaluate(ROWS)["tallest"] <= 110
+
+
+def test_menu_of_the_last_row_opens_upwards_and_escape_leads_back_to_the_row(
+    visit: Visits,
+) -> None:
+    page = visit(ADMINISTRATOR, viewport={"width": 1440, "height": 844}).page
+    name = page.locator(".tokens__name").last.inner_text()
+    row = row_of(page, name)
+    menu = row.locator(".menu")
+    menu.scroll_into_view_if_needed()
+    page.evaluate("window.scrollTo(0, scrollY)")
+    menu.locator("summary").click()
+    expect(menu).to_have_class("menu menu--up")
+    box = menu.locator(".menu__panel").bounding_box()
+    assert box
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= 844
+    row.get_by_role("link", name="Delete API token").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(row_of(page, name)).to_be_focused()
+
+
 def test_table_is_one_down_to_900_pixels_and_uses_wide_screens(visit: Visits) -> None:
     page = visit(ADMINISTRATOR).page
     heading = page.get_by_role("columnheader", name="Token name")

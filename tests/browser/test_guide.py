@@ -223,11 +223,29 @@ def test_role_filter_and_search_work_together(visit: Visits) -> None:
 def test_pasted_token_is_searched_by_its_id_before_it_is_sent(visit: Visits) -> None:
     window = visit(ADMINISTRATOR)
     page = window.page
-    page.get_by_label("Search").fill(f"123456789${'0a' * 36}")
+    page.get_by_label("Search").fill(f"Authorization: APIKey x_123456789${'0a' * 36} ")
     page.get_by_label("Search").press("Enter")
     expect(page.get_by_text("the secret of a token must not be in an address")).to_be_visible()
     expect(page.get_by_label("Search")).to_have_value("123456789")
+    page.get_by_label("Search").fill("0a" * 36)
+    page.get_by_label("Search").press("Enter")
+    expect(page.get_by_text("a secret without the ID of its token")).to_be_visible()
     assert not [url for url in window.requests if "0a0a" in url]
+
+
+def test_bar_of_the_day_under_the_pointer_stays_visible(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    page = window.page
+    window.go("/accounts/1/api-tokens/usage/")
+    bar = page.locator(".chart__bar").last
+    box = bar.bounding_box()
+    assert box
+    clip = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 1, "width": 1, "height": 1}
+    page.mouse.move(0, 0)
+    before = page.screenshot(clip=clip)  # type: ignore[arg-type]  # a dictionary of these floats
+    page.mouse.move(clip["x"], box["y"] + box["height"] / 2)
+    expect(page.locator(".chart__day:hover")).to_have_count(1)
+    assert page.screenshot(clip=clip) == before  # type: ignore[arg-type]  # as above
 
 
 def test_arrow_keys_lead_through_the_days_of_a_chart(visit: Visits) -> None:

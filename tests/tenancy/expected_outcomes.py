@@ -221,6 +221,8 @@ GET     apitokens:edit                         in    404   404   404   200   404
 POST    apitokens:edit                         in    404   404   404   400   404
 GET     apitokens:rotate                       in    404   404   404   200   404
 POST    apitokens:rotate                       in    404   404   404   400   404
+GET     apitokens:rotated                      in    404   404   404   go    404
+POST    apitokens:rotated                      405   405   405   405   405   405
 GET     apitokens:end_old_secret               in    404   404   404   200   404
 POST    apitokens:end_old_secret               in    404   404   404   go    404
 GET     apitokens:delete                       in    404   404   404   200   404

@@ -1,7 +1,8 @@
-"""What a person typed into the form before they had to sign in again.
+"""What a person typed into a form before they had to sign in again.
 
 It waits in a signed cookie of the form's own address, for as long as signing in takes: nothing is
-stored here, and no other page is sent it.
+stored here, and no other page is sent it. It is theirs alone: whoever signs in in their place gets
+an empty form.
 """
 
 from collections.abc import Callable
@@ -16,9 +17,11 @@ View = Callable[..., HttpResponseBase]
 
 COOKIE = "token-draft"
 SECONDS = 15 * 60
+OWNER = "typed_by"
+"""The hidden field that says who has opened the form."""
 MOST_BYTES = 3_000
 """Browsers keep 4 KB of a cookie with all that belongs to it."""
-FIELDS = ("name", "role", "expiration", "expires_on", "issuer", "description")
+FIELDS = ("name", "grace", "role", "expiration", "expires_on", "issuer", "description")
 """The longest is the last: it is left out where there is no room."""
 
 
@@ -36,12 +39,19 @@ def keep_draft(view: View) -> View:
 
 
 def take_draft(request: HttpRequest) -> dict[str, str]:
-    """What was typed, by field; nothing if there is no draft."""
+    """What this person typed, by field; nothing if there is no draft of theirs."""
     try:
         draft = signing.loads(request.COOKIES.get(COOKIE, ""), salt=COOKIE, max_age=SECONDS)
     except signing.BadSignature:
         return {}
+    if draft.get(OWNER) != str(request.user.pk):
+        return {}
     return {name: str(draft[name]) for name in FIELDS if name in draft}
+
+
+def is_anothers(request: HttpRequest) -> bool:
+    """True if somebody else has opened the form that is sent."""
+    return request.POST.get(OWNER) != str(request.user.pk)
 
 
 def drop_draft(request: HttpRequest, response: HttpResponseBase) -> None:
@@ -51,11 +61,12 @@ def drop_draft(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def _put(request: HttpRequest, response: HttpResponseBase) -> None:
+    owner = request.POST.get(OWNER, "")[:20]
     draft = {name: request.POST[name] for name in FIELDS if request.POST.get(name)}
     if draft.get("expiration") == "date" and (period := request.POST.get("expires_in")):
         draft["expires_on"] = period
     for left_out in ((), FIELDS[-1:], FIELDS):
-        kept = {name: text for name, text in draft.items() if name not in left_out}
+        kept = {name: text for name, text in draft.items() if name not in left_out} | {OWNER: owner}
         value = signing.dumps(kept, salt=COOKIE, compress=True)
         if len(value) <= MOST_BYTES:
             break

@@ -21,19 +21,43 @@ NEVER, ON_DATE = "never", "date"
 FIELDS = {"expires_at": "expires_on"}
 
 
-class FactsForm(forms.Form):
+class FocusedForm(forms.Form):
+    """A form in which the browser begins at one field: the first that is wrong, if one is."""
+
+    focused = ""
+
+    def focus(self, field: str) -> None:
+        """Have the browser begin there. (A group of options has no widget that could.)"""
+        self.focused = field
+        for name, each in self.fields.items():
+            if not (each.widget.is_hidden or isinstance(each.widget, forms.RadioSelect)):
+                each.widget.attrs["autofocus"] = name == field
+
+    def focus_first_mistake(self) -> None:
+        shown = [field for field in self.visible_fields() if field.name in self.fields]
+        wrong = (field.name for field in shown if field.errors)
+        self.focus(next(wrong, shown[0].name))
+
+
+class FactsForm(FocusedForm):
     """What a token is called, and may do."""
 
     name = forms.CharField(
         label=_("Token name"),
         max_length=255,
-        error_messages={"required": _("Enter a name.")},
+        error_messages={
+            "required": _("Enter a name."),
+            "max_length": _("The name is too long. Use at most %(limit_value)d characters."),
+        },
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     description = forms.CharField(
         label=_("Description"),
         max_length=2000,
         required=False,
+        error_messages={
+            "max_length": _("The description is too long. Use at most %(limit_value)d characters."),
+        },
         widget=forms.Textarea({"rows": 3}),
     )
     # Every role is understood here; which ones may be given the service decides.
@@ -48,7 +72,47 @@ class FactsForm(forms.Form):
     )
 
 
-class TokenForm(FactsForm):
+class PeriodForm(FocusedForm):
+    """A form that offers periods beside its date `expires_on`, which has a hidden initial value."""
+
+    # A period is sent as the date that it ends on, which stands beside it: a page that was opened
+    # yesterday means what it shows.
+    expires_in = forms.DateField(required=False, input_formats=["%Y-%m-%d"])
+
+    @property
+    def periods(self) -> list[Period]:
+        """The periods to choose from, with the one that ends on the date of the field chosen."""
+        return periods(timezone.localdate(), chosen=self["expires_on"].value())
+
+    @property
+    def is_other_date(self) -> bool:
+        return not any(period.is_chosen for period in self.periods)
+
+    def choose_date(self, *, is_damaged: bool) -> None:
+        """Take the period, or the date if it was typed. (With scripts both are always the same.)"""
+        period, typed = self.cleaned_data.get("expires_in"), self.cleaned_data.get("expires_on")
+        shown = str(self.data.get(self["expires_on"].html_initial_name, ""))
+        is_typed = typed is not None and str(typed) != shown
+        if is_typed and period not in (None, typed) and str(period) != shown:
+            self.add_error("expires_on", _("This isn't the period you chose. Check the date."))
+            return
+        chosen = typed if is_typed or period is None else period
+        if chosen is None or is_damaged:
+            self.add_error("expires_on", _("Choose the token's expiration date."))
+            return
+        self.cleaned_data["expires_on"] = chosen
+        self.data = {
+            **{name: self.data[name] for name in self.data},  # of a repeated field the last
+            "expires_on": chosen.isoformat(),
+            self["expires_on"].html_initial_name: chosen.isoformat(),
+        }
+
+
+class TokenForm(FactsForm, PeriodForm):
+    field_order = (
+        *("name", "description", "role"),
+        *("expiration", "expires_in", "expires_on", "form_key"),
+    )
     expiration = forms.ChoiceField(
         label=_("Expiration"),
         choices=[(NEVER, _("Never expire")), (ON_DATE, _("Set expiration date"))],
@@ -59,9 +123,6 @@ class TokenForm(FactsForm):
             "invalid_choice": _("Choose whether the token should expire."),
         },
     )
-    # A period is sent as the date that it ends on, which stands beside it: a page that was opened
-    # yesterday means what it shows.
-    expires_in = forms.DateField(required=False, input_formats=["%Y-%m-%d"])
     expires_on = forms.DateField(
         label=_("Expiration date"),
         required=False,
@@ -86,7 +147,6 @@ class TokenForm(FactsForm):
         self.fields["expires_on"].initial = a_year_after(today)
         self.fields["expires_on"].widget.attrs["min"] = today.isoformat()
         self.fields["form_key"].initial = uuid4
-        self.focused = ""
         self.focus("name")
 
     def clean_name(self) -> str:
@@ -106,20 +166,13 @@ class TokenForm(FactsForm):
         if self.cleaned_data.get("expiration") != ON_DATE:
             self.errors.pop("expires_on", None)  # a half-typed date does not matter any more
         elif "expires_on" not in self.errors:
-            self._choose_date(is_damaged=is_damaged)
+            self.choose_date(is_damaged=is_damaged)
+        if self.cleaned_data.get("expiration") == ON_DATE and "expires_on" not in self.errors:
+            late = rules.expiration_error(self.expires_at, ends_at=None, at=timezone.now())
+            self._add("expires_on", late)
         role = self.cleaned_data.get("role")
         if self.errors and role is not None:
             self._add("role", rules.role_error(role, ceiling=self.own_role))
-
-    def focus(self, field: str) -> None:
-        """Have the browser begin there. (A group of options has no widget that could.)"""
-        self.focused = field
-        for name in ("name", "description", "expires_on"):
-            self.fields[name].widget.attrs["autofocus"] = name == field
-
-    def focus_first_mistake(self) -> None:
-        wrong = (field.name for field in self.visible_fields() if field.errors)
-        self.focus(next(wrong, "name"))
 
     @property
     def expires_at(self) -> datetime | None:
@@ -129,15 +182,6 @@ class TokenForm(FactsForm):
         return end_of_day(self.cleaned_data["expires_on"], timezone.get_current_timezone())
 
     @property
-    def periods(self) -> list[Period]:
-        """The periods to choose from, with the one that ends on the date of the field chosen."""
-        return periods(timezone.localdate(), chosen=self["expires_on"].value())
-
-    @property
-    def is_other_date(self) -> bool:
-        return not any(period.is_chosen for period in self.periods)
-
-    @property
     def role_choices(self) -> list[RoleChoice]:
         """The roles this member may give away, strongest first."""
         chosen = str(self["role"].value())
@@ -145,27 +189,6 @@ class TokenForm(FactsForm):
             RoleChoice(role.value, role.label, role.explanation, str(role.value) == chosen)
             for role in self.own_role.covered()
         ]
-
-    def _choose_date(self, *, is_damaged: bool) -> None:
-        """Take the period, or the date if it was typed. (With scripts both are always the same.)"""
-        period, typed = self.cleaned_data.get("expires_in"), self.cleaned_data.get("expires_on")
-        shown = str(self.data.get(self["expires_on"].html_initial_name, ""))
-        is_typed = typed is not None and str(typed) != shown
-        if is_typed and period not in (None, typed) and str(period) != shown:
-            self.add_error("expires_on", _("This isn't the period you chose. Check the date."))
-            return
-        chosen = typed if is_typed or period is None else period
-        if chosen is None or is_damaged:
-            self.add_error("expires_on", _("Choose the token's expiration date."))
-            return
-        self.cleaned_data["expires_on"] = chosen
-        self.data = {
-            **{name: self.data[name] for name in self.data},  # of a repeated field the last
-            "expires_on": chosen.isoformat(),
-            self["expires_on"].html_initial_name: chosen.isoformat(),
-        }
-        late = rules.expiration_error(self.expires_at, ends_at=None, at=timezone.now())
-        self._add("expires_on", late)
 
     def _add(self, field: str, error: ValidationError | None) -> None:
         if error is not None:

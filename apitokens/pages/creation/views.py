@@ -18,7 +18,8 @@ from accounts.service_accounts.issuing import visible_to
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import parse_id
 from apitokens.models import APIToken
-from apitokens.pages.creation.drafts import drop_draft, keep_draft, take_draft
+from apitokens.pages.creation.confirmations import say_once
+from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft, take_draft
 from apitokens.pages.creation.forms import FIELDS, TokenForm
 from apitokens.pages.reveal import prepare
 from apitokens.tokens import services as token_services
@@ -36,7 +37,9 @@ NOT_CREATED = gettext_lazy(
 @member_required
 def create_again(request: MemberRequest) -> HttpResponse:
     """The form as it was sent from a page that is out of date: it creates nothing, and what was
-    typed is still there."""
+    typed is still there, unless it was typed by somebody else."""
+    if is_anothers(request):
+        return _empty_form(request)
     issuer = _issuer(request, request.POST.get("issuer"))
     form = TokenForm(request.POST, own_role=issuer.held_role)
     messages.warning(request, NOT_CREATED)
@@ -72,7 +75,13 @@ def created(request: MemberRequest, pk: int) -> HttpResponse:
     """From the dialog to the list, which says what was created and begins at its row."""
     own = APIToken.objects.visible_to(request.actor).filter(issuer__in=_issuers(request))
     token = get_object_or_404(own, pk=pk)
-    messages.success(request, _("“%(name)s” was created.") % {"name": token.name})
+    say_once(
+        request,
+        _("“%(name)s” was created.") % {"name": token.name},
+        about=f"{token.pk}:created",
+        since=token.created_at,
+        at=timezone.now(),
+    )
     path = reverse("apitokens:list", kwargs={"account_id": token.account_id})
     return HttpResponseRedirect(f"{path}#token-{token.pk}")
 

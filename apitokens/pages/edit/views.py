@@ -7,17 +7,40 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.http.redirects import safe_next
+from accounts.http.stale_forms import sent_again_to
 from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import APIToken
+from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft, take_draft
 from apitokens.pages.edit.forms import FIELDS, EditForm, ExpirationForm
-from apitokens.tokens import editing
+from apitokens.tokens import editing, rotation
+
+NOT_CHANGED = gettext_lazy(
+    "You signed in again after this page was opened, so nothing was changed yet. "
+    "Check the form and send it again."
+)
 
 
+@keep_draft
+@never_cache
+@member_required
+def edit_again(request: MemberRequest, pk: int) -> HttpResponse:
+    """The form as it was sent from a page that is out of date: it changes nothing, and what was
+    typed is still there, unless it was typed by somebody else."""
+    token = find_token(request, pk)
+    if token.is_deleted or is_anothers(request):
+        return HttpResponseRedirect(path_of(token))
+    messages.warning(request, NOT_CHANGED)
+    return _form_page(request, EditForm(request.POST, token=token), token, status=403)
+
+
+@sent_again_to(edit_again)
 @require_http_methods(["GET", "HEAD", "POST"])
+@keep_draft
 @never_cache
 @member_required
 def edit(request: MemberRequest, pk: int) -> HttpResponse:
@@ -27,7 +50,12 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
     if token.is_deleted:
         messages.info(request, _("“%(name)s” was deleted before.") % {"name": token.name})
         return HttpResponseRedirect(path_of(token))
-    form = EditForm(request.POST if request.method == "POST" else None, token=token)
+    if request.method != "POST":
+        form = EditForm(token=token, draft=draft_for(request))
+        page = _form_page(request, form, token, status=200)
+        drop_draft(request, page)
+        return page
+    form = EditForm(request.POST, token=token)
     if form.is_valid():
         try:
             edited = editing.edit(
@@ -38,8 +66,29 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, _("“%(name)s” was saved.") % {"name": edited.name})
             return HttpResponseRedirect(back)
-    context = {"form": form, "token": token, "next": back}
-    return render(request, "apitokens/edit.html", context, status=400 if form.is_bound else 200)
+    return _form_page(request, form, token, status=400)
+
+
+def draft_for(request: MemberRequest) -> dict[str, str]:
+    """What was typed before signing in again; the page says that nothing was changed yet."""
+    draft = take_draft(request)
+    if draft:
+        messages.warning(request, NOT_CHANGED)
+    return draft
+
+
+def _form_page(
+    request: MemberRequest, form: EditForm, token: APIToken, *, status: int
+) -> HttpResponse:
+    if form.is_bound:
+        form.focus_first_mistake()
+    context = {
+        "form": form,
+        "token": token,
+        "refusal": rotation.refusal(token, at=timezone.now()),
+        "next": safe_next(request, fallback=path_of(token)),
+    }
+    return render(request, "apitokens/edit.html", context, status=status)
 
 
 def find_token(request: MemberRequest, pk: int) -> APIToken:

@@ -9,40 +9,75 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.http.redirects import safe_next
+from accounts.http.stale_forms import sent_again_to
 from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import APIToken
+from apitokens.pages.creation.confirmations import say_once
+from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft
 from apitokens.pages.detail import token_detail
-from apitokens.pages.edit.views import find_token, path_of, word
+from apitokens.pages.edit.views import NOT_CHANGED, draft_for, find_token, path_of, word
 from apitokens.pages.reveal import prepare_rotated
 from apitokens.pages.rotate.forms import RotateForm
 from apitokens.tokens import rotation
 
 
+@keep_draft
+@never_cache
+@member_required
+def rotate_again(request: MemberRequest, pk: int) -> HttpResponse:
+    """The form as it was sent from a page that is out of date: it changes nothing, and what was
+    chosen is still there, unless somebody else has chosen it."""
+    token = find_token(request, pk)
+    if is_anothers(request):
+        return HttpResponseRedirect(path_of(token))
+    messages.warning(request, NOT_CHANGED)
+    form = RotateForm(request.POST, token=token).again(token)
+    return _form_page(request, form, token, status=403)
+
+
+@sent_again_to(rotate_again)
 @require_http_methods(["GET", "HEAD", "POST"])
+@keep_draft
 @never_cache
 @member_required
 def rotate(request: MemberRequest, pk: int) -> HttpResponse:
     """Rotate API token: the form, and the dialog with the new secret."""
     token = find_token(request, pk)
-    form = RotateForm(request.POST if request.method == "POST" else None, token=token)
+    if request.method != "POST":
+        form = RotateForm(token=token, initial=draft_for(request))
+        page = _form_page(request, form, token, status=200)
+        drop_draft(request, page)
+        return page
+    form = RotateForm(request.POST, token=token)
     if form.is_valid():
         try:
             return _rotate(request, token, form)
         except rotation.AlreadyRotated:
             return render(request, "apitokens/already_rotated.html", {"token": token}, status=409)
         except ValidationError as refusal:
+            form = form.again(find_token(request, pk))
             word(refusal, form)
-    context = {
-        "form": form,
-        "token": token,
-        "refusal": rotation.refusal(token, at=timezone.now()),
-        "has_old_secret": token.has_working_old_secret(timezone.now()),
-        "next": path_of(token),
-    }
-    return render(request, "apitokens/rotate.html", context, status=400 if form.is_bound else 200)
+    return _form_page(request, form, token, status=400)
+
+
+@require_safe
+@never_cache
+@member_required
+def rotated(request: MemberRequest, pk: int) -> HttpResponse:
+    """From the dialog to the token's page, which says that it has a new secret."""
+    token = find_token(request, pk)
+    if token.rotated_at is not None:
+        say_once(
+            request,
+            _("“%(name)s” was rotated.") % {"name": token.name},
+            about=f"{token.pk}:rotated:{token.rotations}",
+            since=token.rotated_at,
+            at=timezone.now(),
+        )
+    return HttpResponseRedirect(path_of(token))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -62,13 +97,27 @@ def end_old_secret(request: MemberRequest, pk: int) -> HttpResponse:
     return render(request, "apitokens/end_old_secret.html", context)
 
 
+def _form_page(
+    request: MemberRequest, form: RotateForm, token: APIToken, *, status: int
+) -> HttpResponse:
+    if form.is_bound:
+        form.focus_first_mistake()
+    context = {
+        "form": form,
+        "token": token,
+        "refusal": rotation.refusal(token, at=timezone.now()),
+        "has_old_secret": token.has_working_old_secret(timezone.now()),
+        "next": path_of(token),
+    }
+    return render(request, "apitokens/rotate.html", context, status=status)
+
+
 @sensitive_variables()
 def _rotate(request: MemberRequest, token: APIToken, form: RotateForm) -> HttpResponse:
     """Answer with the new secret, on a page that is ready before it is made."""
     at, grace = timezone.now(), form.cleaned_data["grace"]
-    reveal = prepare_rotated(
-        request, token=token, old_ends_at=rotation.old_secret_end(token, grace=grace, at=at)
-    )
+    old_ends_at = rotation.old_secret_end(token, grace=grace, at=at, expires_at=form.expires_at)
+    reveal = prepare_rotated(request, token=token, old_ends_at=old_ends_at)
     rotated = rotation.rotate(
         token=token,
         by=request.actor,

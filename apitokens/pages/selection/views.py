@@ -15,13 +15,17 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.http.bounded_query import is_query_cut
 from accounts.http.redirects import safe_next
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import parse_id
-from apitokens.filters import PageFilter
+from apitokens.filters import NEWEST_FIRST, SOONEST_FIRST, PageFilter
 from apitokens.models import APIToken
 from apitokens.pages.listing import MOST_AT_ONCE, PAGE_SIZES, listing, sent_query
 from apitokens.tokens import services as token_services
+
+LONGEST_NEXT = 500
+"""Characters of the list's path to which the question leads back."""
 
 MOST_WITHOUT_PROOF = 10
 """Tokens that an open browser may delete in one step; for more the person signs in again."""
@@ -37,15 +41,17 @@ def select(request: MemberRequest) -> HttpResponse:
     """Lead from the ticked tokens, or from all that match, to the address of the question."""
     sent = sent_query(request.POST)
     back = list_path(request) + sent
-    if request.POST.get("all"):
-        query = QueryDict(sent.removeprefix("?"), mutable=True)
-    else:
+    query = QueryDict(sent.removeprefix("?"), mutable=True)
+    if not request.POST.get("all"):
         ids = _ids(",".join(request.POST.getlist("token")))[: max(PAGE_SIZES)]
         if not ids:
             messages.info(request, _("Select at least one token."))
             return HttpResponseRedirect(back)
-        query = QueryDict(urlencode({"ids": ",".join(map(str, ids))}), mutable=True)
-    query["next"] = back
+        sort = query.get("sort") or (SOONEST_FIRST if query.get("ids") else NEWEST_FIRST)
+        chosen = {"ids": ",".join(map(str, ids)), "sort": sort}
+        query = QueryDict(urlencode(chosen), mutable=True)
+    if len(back) <= LONGEST_NEXT:  # else it would make the address too long
+        query["next"] = back
     question = reverse(
         QUESTIONS.get(request.POST.get("act", ""), "apitokens:delete_selected"),
         kwargs={"account_id": request.member.account_id},
@@ -62,7 +68,8 @@ def delete_selected(request: MemberRequest) -> HttpResponse:
     back = safe_next(request, fallback=list_path(request))
     ids = confirmed_tokens(request) if request.method == "POST" else found_tokens(request, at)
     if not ids:
-        messages.info(request, _("No tokens to delete: they are already gone."))
+        if not is_query_cut(request):
+            messages.info(request, _("No tokens to delete: they are already gone."))
         return HttpResponseRedirect(back)
     view = _delete if request.method == "POST" else _ask
     if len(ids) > MOST_WITHOUT_PROOF:
@@ -87,15 +94,25 @@ def _delete(request: MemberRequest, *, ids: list[int], back: str, at: datetime) 
     count = token_services.delete_selected(
         account=request.member.account, token_ids=ids, by=request.actor, at=at
     )
-    words = ngettext(
-        "%(count)d API token was deleted.", "%(count)d API tokens were deleted.", count
-    )
-    messages.success(request, words % {"count": count})
+    if count:
+        words = ngettext(
+            "%(count)d API token was deleted.", "%(count)d API tokens were deleted.", count
+        )
+        messages.success(request, words % {"count": count})
+    else:
+        messages.info(request, _("No tokens to delete: they are already gone."))
     return HttpResponseRedirect(back)
 
 
 def found_tokens(request: MemberRequest, at: datetime) -> list[int]:
-    """The tokens that the address names or finds, in the order of the list."""
+    """The tokens that the address names or finds, in the order of the list. None if part of the
+    address was cut off: what is left could name other tokens."""
+    if is_query_cut(request):
+        messages.error(
+            request,
+            _("The address of this page is too long, so nothing was selected. Use fewer filters."),
+        )
+        return []
     filterset = PageFilter(request.GET, actor=request.actor, at=at)
     if not filterset.is_valid():
         return []

@@ -74,6 +74,7 @@ def test_token_rotates_itself_and_its_old_secret_does_not(
     again = api(key).post(address(token, more="/rotate"), {}, format="json")
     assert again.status_code == 403
     assert again.json()["message"].startswith("You act with the old secret")
+    assert "ask an Administrator to rotate it" in again.json()["message"]
     assert api(body["token"]).post(address(token, more="/rotate")).json()["rotations"] == 2
 
 

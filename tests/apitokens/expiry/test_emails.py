@@ -218,7 +218,7 @@ def test_the_link_leads_to_these_tokens_in_their_account(
     token = expiring(user)
     issue(user, at=NOW - DAY)
     rendered = digest_for(user)
-    wanted = f"https://tokens.example/accounts/{user.account_id}/api-tokens/?ids={token.pk}"
+    wanted = f"https://tokens.example/accounts/{user.account_id}/api-tokens/{token.pk}/"
     assert wanted in rendered.text
     assert f'href="{wanted}"' in rendered.html
     assert "Show this token" in rendered.text
@@ -384,7 +384,7 @@ def test_a_token_deleted_meanwhile_is_left_out(user: Membership) -> None:
     for part in (rendered.text, rendered.html):
         assert "Stays" in part
         assert "Gone" not in part
-        assert f"?ids={stays.pk}" in part
+        assert f"/api-tokens/{stays.pk}/" in part
         assert str(gone.pk) not in part
 
 

@@ -15,10 +15,13 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from accounts.authorization.actor import Actor
-from accounts.models import AuditEvent, Membership
+from accounts.models import AuditEvent, Membership, User
 from apitokens.keys import Key
+from apitokens.lookup import notifications
+from apitokens.models import APIToken, Status
 from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
+from apitokens.verification.decision import Reason
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory
 
@@ -83,15 +86,49 @@ def test_whole_token_is_found_wherever_it_stands(
     assert key.secret not in said
 
 
-def test_deleted_and_expired_tokens_are_told_too(
-    browser: Client, user: Membership, issue: Issue, now: datetime
+SAID = {
+    Status.ACTIVE: "The token is complete and works.",
+    Status.SUSPENDED: "It is suspended and can't be used until its issuer signs in",
+    Status.EXPIRED: "It has expired, so it can't be used.",
+    Status.DELETED: "It was deleted, so it can't be used.",
+}
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_is_told(
+    browser: Client, user: Membership, issue: Issue, now: datetime, status: Status
 ) -> None:
-    token, key = issue(user)
-    token_services.delete(token=token, by=Actor.member(user), at=now)
-    assert "It was deleted, so it can't be used." in look_up(browser, key.spell())
     before = now - timedelta(days=2)
-    expired = issue(user, at=before, expires_at=before + timedelta(days=1)).key
-    assert "It has expired, so it can't be used." in look_up(browser, expired.spell())
+    token, key = issue(user, at=before, expires_at=before + timedelta(days=9))
+    match status:
+        case Status.SUSPENDED:
+            away = {"sso_at": before, "tokens_suspended_at": now}
+            Membership.objects.filter(pk=user.pk).update(**away)
+        case Status.EXPIRED:
+            APIToken.objects.update(expires_at=before + timedelta(days=1))
+        case Status.DELETED:
+            token_services.delete(token=token, by=Actor.member(user), at=now)
+    assert SAID[status] in look_up(browser, key.spell())
+
+
+def test_token_of_a_deactivated_issuer_is_not_said_to_work(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    key = issue(user).key
+    User.objects.filter(pk=user.user_id).update(is_active=False)
+    said = look_up(browser, key.spell())
+    assert "Its issuer or the account is deactivated, so it can't be used" in said
+    assert "This token is rejected" in said
+    assert "and works" not in said
+    page = browser.get(f"/accounts/{ACCOUNT_ID}/api-tokens/")
+    assert "Issuer deactivated" in text(page)
+    assert [row.is_stopped for row in page.context["rows"]] == [True]
+    file = browser.get(f"/accounts/{ACCOUNT_ID}/api-tokens/export.csv")
+    assert b'"issuer_inactive"' in b"".join(file.streaming_content)  # type: ignore[attr-defined]
+
+
+def test_each_reason_to_refuse_a_token_has_its_words() -> None:
+    assert set(notifications._REFUSED) == set(Reason)
 
 
 def test_wrong_secret_other_account_and_unknown_id_are_told_alike(

@@ -131,4 +131,4 @@ def test_at_the_limit_the_page_leads_to_what_is_not_used(
     issue(administrator)
     assert "?last_used=90" not in browser.get(LIST).content.decode()
     Account.objects.update(token_limit=1)
-    assert f'href="{LIST}?last_used=90"' in browser.get(LIST).content.decode()
+    assert f'href="{LIST}?last_used=90&amp;status=unended"' in browser.get(LIST).content.decode()

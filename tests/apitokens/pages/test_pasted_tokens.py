@@ -1,5 +1,6 @@
 """A token that is pasted into a search, or anywhere else in an address of a page."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -48,6 +49,47 @@ def test_pasted_token_is_found_by_its_id(
     page = browser.get(url, {"q": issued.key.spell()}, follow=True).content.decode()
     assert "Wanted" in page
     assert "Other" not in page
+
+
+def test_browsers_keep_nothing_that_was_searched_for(
+    browser: Client, administrator: Membership, issue: Issue
+) -> None:
+    issue(administrator)
+    for page in ("apitokens:list", "accounts:people"):
+        content = browser.get(reverse(page, args=[administrator.account_id])).content.decode()
+        fields = re.findall(r'<input type="search"[^>]*>', content)
+        assert fields, page
+        assert all('autocomplete="off"' in field for field in fields), page
+
+
+LINES = [
+    "Authorization: APIKey {}",
+    "curl -H 'Authorization: APIKey {}' https://api.example.com/",
+    "xx_{}",
+    '10.0.0.1 - - "GET /?key={} HTTP/1.1" 200 17',
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("separator", ["$", "_", "%24"])
+def test_whatever_was_pasted_with_a_token_is_left_out(
+    browser: Client, administrator: Membership, issue: Issue, line: str, separator: str
+) -> None:
+    issued = issue(administrator, name="Wanted")
+    url = reverse("apitokens:list", args=[administrator.account_id])
+    pasted = line.format(issued.key.spell().replace("$", separator))
+    led = browser.get(url, {"q": pasted, "role": "1"})
+    assert led.headers["Location"] == f"?q={issued.token.pk}&role=1"
+
+
+def test_secret_alone_finds_nothing_and_the_page_says_why(
+    browser: Client, administrator: Membership, issue: Issue
+) -> None:
+    issued = issue(administrator, name="Wanted")
+    url = reverse("apitokens:list", args=[administrator.account_id])
+    answer = browser.get(url, {"q": issued.key.spell()[-72:]}, follow=True)
+    assert "a secret without the ID of its token" in answer.content.decode()
+    assert answer.context["rows"] == []
 
 
 def test_page_says_once_that_the_secret_was_cut_out(

@@ -15,7 +15,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.keys import parse
-from apitokens.models import APIToken
+from apitokens.models import APIToken, OldSecret
 from apitokens.pages import reveal
 from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
@@ -93,6 +93,19 @@ def test_form_from_before_anothers_rotation_changes_nothing(
     assert "has been rotated in the meantime" in text(answer)
 
 
+def test_after_anothers_rotation_the_form_can_be_sent_again(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    token, _key = issue(user)
+    facts = hidden(browser, url_of(token, "rotate/")) | {"grace": "168", "expiration": "keep"}
+    rotation.rotate(token=token, by=Actor.member(user), at=timezone.now())
+    lost = browser.post(url_of(token, "rotate/"), facts)
+    assert "has been rotated in the meantime" in text(lost)
+    again = {name: lost.context["form"][name].value() for name in facts}
+    assert again["grace"] == "168"
+    assert WHOLE.search(text(browser.post(url_of(token, "rotate/"), again)))
+
+
 def test_fault_in_what_is_shown_leaves_the_secret_as_it_was(
     browser: Client, user: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +157,18 @@ def test_new_expiration_is_the_end_of_its_day(
     assert token.expires_at is None
 
 
+def test_new_expiration_is_chosen_by_a_period_too(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    token, _key = issue(user)
+    page = browser.get(url_of(token, "rotate/")).content.decode()
+    ends_on = re.findall(r'name="expires_in"\s+value="([^"]+)"', page)[1]
+    assert WHOLE.search(text(rotate(browser, token, expiration="date", expires_in=ends_on)))
+    token.refresh_from_db()
+    assert token.expires_at
+    assert timezone.localtime(token.expires_at).date().isoformat() == ends_on
+
+
 def test_page_of_a_token_tells_of_the_old_secret_and_ends_it(
     browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
@@ -151,7 +176,9 @@ def test_page_of_a_token_tells_of_the_old_secret_and_ends_it(
     assert "Old secret" not in text(browser.get(url_of(token)))
     rotate(browser, token)
     verify(presented=old.spell(), at=now)
+    OldSecret.objects.update(last_used_at=timezone.now())
     page = text(browser.get(url_of(token)))
+    assert "Still used. Not all of your systems have the new secret." in page
     assert "Old secret works until" in page
     assert "End the old secret now" in page
     assert "lose access immediately" in text(browser.get(url_of(token, "old-secret/end/")))
@@ -160,6 +187,8 @@ def test_page_of_a_token_tells_of_the_old_secret_and_ends_it(
     answer = browser.post(url_of(token, "old-secret/end/"), follow=True)
 
     assert "The old secret no longer works." in text(answer)
+    assert "Used until it ended" in text(answer)
+    assert "Still used" not in text(answer)
     assert "End the old secret now" not in text(answer)
     with pytest.raises(Refused):
         verify(presented=old.spell(), at=timezone.now())
@@ -192,6 +221,107 @@ def test_edit_keeps_what_was_typed_and_tells_all_mistakes(
         + answer.context["form"].errors.get("expires_on", [])
     )
     assert "Typed" in text(answer)
+
+
+def test_all_mistakes_are_told_and_the_first_is_focused(
+    browser: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    token, _key = issue(user, name="Backup", expires_at=now + timedelta(days=9))
+    late = (now + timedelta(days=40)).date().isoformat()
+    sent = {"name": "", "role": "1", "expiration": "date", "expires_on": late}
+    answer = browser.post(url_of(token, "edit/"), sent)
+    assert set(answer.context["form"].errors) == {"name", "role", "expires_on"}
+    assert focused(answer) == ["id_name"]
+    answer = browser.post(url_of(token, "edit/"), sent | {"name": "x" * 256, "role": "2"})
+    assert "The name is too long. Use at most 255 characters." in text(answer)
+    assert focused(answer) == ["id_name"]
+    answer = browser.post(
+        url_of(token, "edit/"), sent | {"name": "New", "expires_on": "2020-01-01"}
+    )
+    assert focused(answer) == ["id_role"]
+
+    answer = rotate(browser, token, grace="", expiration="date", expires_on="2020-01-01")
+    assert set(answer.context["form"].errors) == {"grace", "expires_on"}
+    assert focused(answer) == ["id_grace"]
+
+
+def focused(answer: Any) -> list[str]:
+    tags = re.findall(r"<[^>]*\sautofocus[^>]*>", answer.content.decode())
+    return [found[1] for tag in tags if (found := re.search(r'\sid="([^"]+)"', tag))]
+
+
+def test_edit_offers_no_day_that_it_refuses(
+    browser: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    """The token ends in the middle of a day, as those that were made by the API."""
+    token, _key = issue(user, expires_at=now + timedelta(days=9))
+    page = browser.get(url_of(token, "edit/")).content.decode()
+    latest = re.search(r'max="([^"]+)"', page)
+    assert latest
+    sent = {"name": "A", "role": "2", "expiration": "date", "expires_on": latest[1]}
+    assert browser.post(url_of(token, "edit/"), sent).status_code == 302
+
+
+def test_expired_token_is_offered_nothing_impossible(
+    browser: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    before = now - timedelta(days=9)
+    token, _key = issue(user, at=before, expires_at=now - timedelta(days=2))
+    answer = browser.get(url_of(token, "edit/"))
+    assert "This API token has expired. Create a new one." in text(answer)
+    page = answer.content.decode()
+    assert 'name="expires_on"' not in page
+    assert url_of(token, "rotate/") not in page
+    sent = {"name": "Renamed", "role": "2", "expiration": "keep"}
+    assert browser.post(url_of(token, "edit/"), sent).status_code == 302
+    assert 'name="grace"' not in browser.get(url_of(token, "rotate/")).content.decode()
+
+
+@pytest.mark.parametrize("page", ["edit/", "rotate/"])
+def test_what_was_typed_before_signing_in_again_is_kept(
+    user: Membership, issue: Issue, sign_in: SignIn, page: str
+) -> None:
+    token, _key = issue(user, name="Before")
+    browser = Client(enforce_csrf_checks=True)
+    sign_in(browser, user)
+    address = url_of(token, page)
+    typed = hidden(browser, address) | {
+        "name": "Typed",
+        "role": "2",
+        "grace": "168",
+        "expiration": "date",
+        "expires_on": "2099-01-02",
+        "typed_by": str(user.user_id),
+    }
+    stale = typed | {"csrfmiddlewaretoken": "x" * 64}
+    answer = browser.post(address, stale, headers={"Origin": "http://testserver"})
+    assert answer.status_code == 403
+    assert "nothing was changed yet" in text(answer)
+    assert "2099-01-02" in answer.content.decode()
+
+    browser = Client()
+    browser.post(address, typed)
+    sign_in(browser, user)
+    kept = browser.get(address)
+    assert "nothing was changed yet" in text(kept)
+    assert "2099-01-02" in kept.content.decode()
+    assert "2099-01-02" not in browser.get(address).content.decode(), "once"
+    token.refresh_from_db()
+    assert (token.name, token.rotations) == ("Before", 0)
+
+
+def test_after_the_dialog_the_page_says_once_that_the_token_was_rotated(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    token, _key = issue(user, name="Nightly")
+    leave = re.search(
+        r'href="([^"]+)"\s+data-secret-leave', rotate(browser, token).content.decode()
+    )
+    assert leave
+    answer = browser.get(leave[1], follow=True)
+    assert answer.redirect_chain == [(url_of(token), 302)]
+    assert "“Nightly” was rotated." in text(answer)
+    assert "was rotated." not in text(browser.get(leave[1], follow=True))
 
 
 def test_edit_saves_and_goes_back(browser: Client, user: Membership, issue: Issue) -> None:

@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -125,7 +126,7 @@ def test_one_step_deletes_so_many_and_says_what_stays(
     monkeypatch.setattr(views, "MOST_AT_ONCE", 2)
     made(issue, user, 3)
     address = question(browser, [], all="1")
-    assert "1 other that matches stays" in text(browser.get(address))
+    assert "1 other matching token will stay" in text(browser.get(address))
     confirm(browser, address)
     assert len(undeleted()) == 1
 
@@ -157,6 +158,53 @@ def test_second_answer_finds_nothing_left(browser: Client, user: Membership, iss
     browser.post(DELETE, sent)
     assert "they are already gone" in text(browser.post(DELETE, sent, follow=True))
     assert AuditEvent.objects.filter(kind="token.deleted").count() == 2
+
+
+def test_answer_that_comes_too_late_says_that_they_are_gone(
+    browser: Client, user: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another answer has deleted them after this one had looked for them."""
+    (token,) = made(issue, user, 1)
+    monkeypatch.setattr(token_services, "delete_selected", lambda **_: 0)
+    answer = text(browser.post(DELETE, {"shown": str(token.pk)}, follow=True))
+    assert "they are already gone" in answer
+    assert "0 API tokens" not in answer
+
+
+def test_question_names_issuers_in_the_order_of_the_list(
+    browser: Client, administrator: Membership, user: Membership, issue: Issue
+) -> None:
+    tokens = [issue(each, name=name).token for each, name in ((user, "A"), (administrator, "B"))]
+    tokens.append(issue(user, name="C").token)
+    address = question(browser, [tokens[2], tokens[0], tokens[1]], query="sort=-name")
+    answer = browser.get(address)
+    assert [token.name for token in answer.context["tokens"]] == ["C", "B", "A"]
+    said = answer.content.decode().split("<dialog")[1]
+    assert said.count(f"<bdi>{user.user.get_full_name()}</bdi>") == 2
+    assert f"<bdi>{administrator.user.get_full_name()}</bdi>" not in said
+
+
+def test_filters_behind_many_ids_hold_for_all_that_match(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    (token,) = made(issue, user, 1)
+    other = issue(user, name="Of another name").token
+    ids = ",".join(map(str, [token.pk, other.pk, *range(100_000_001, 100_000_199)]))
+    address = question(browser, [], all="1", query=urlencode({"ids": ids, "q": "No. 0"}))
+    asked = browser.get(address)
+    assert [each.pk for each in asked.context["tokens"]] == [token.pk]
+    again = f"/sign-in/again/?{urlencode({'next': address})}"  # as it does for more of them
+    led = browser.post(again, {"password": PASSWORD})["Location"]
+    assert led == address
+
+
+def test_nothing_is_selected_by_an_address_of_which_a_part_was_cut(
+    browser: Client, user: Membership, issue: Issue
+) -> None:
+    made(issue, user, 2)
+    answer = browser.get(DELETE, {"nothing": "x" * 3_400, "q": "9" * 200}, follow=True)
+    assert "too long, so nothing was selected" in text(answer)
+    assert answer.redirect_chain == [(LIST, 302)]
 
 
 @pytest.mark.parametrize("shown", ["", "x", "-1", ",,", "9" * 400, "\0", "1," * 3000])

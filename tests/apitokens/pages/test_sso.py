@@ -91,7 +91,10 @@ def test_who_signs_in_through_a_provider_reads_that_it_is_about_them(
     sign_in: SignIn,
 ) -> None:
     sign_in(client, comer)
-    assert "You are one of these people." in text(client.get(LIST))
+    said = text(client.get(LIST))
+    assert "You are one of these people." in said
+    assert "an Administrator deletes their tokens." in said
+    assert "delete their tokens here" not in said
     sign_in(client, engineer)
     assert "You are one of these people." not in text(client.get(LIST))
 
@@ -322,3 +325,18 @@ def test_page_costs_the_same_for_any_number_of_people(
         suspend(member, now)
     with django_assert_num_queries(11):
         browser.get(LIST, {"signs_in_by": "sso"})
+
+
+def test_links_to_a_persons_tokens_show_suspended_ones_too(
+    browser: Client, connection: Connection, comer: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(comer, name="Suspended one").token
+    suspend(comer, now)
+    pages = (LIST, reverse("sso:absence", args=[ACCOUNT_ID]), f"/accounts/{ACCOUNT_ID}/users/")
+    for page in pages:
+        content = unescape(browser.get(page).content.decode())
+        links = re.findall(rf'href="({LIST}\?(?:issued_by|signs_in_by)=[^"]+)"', content)
+        assert links, page
+        for link in links:
+            rows = browser.get(link).context["rows"]
+            assert [row.token.pk for row in rows] == [token.pk], (page, link)

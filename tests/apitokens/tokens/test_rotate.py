@@ -98,6 +98,14 @@ def test_old_secret_never_outlives_the_expiration_that_it_had(
     assert answer(new, now + 90 * DAY) is Refusal.EXPIRED
 
 
+def test_old_secret_never_outlives_an_earlier_end_that_rotating_sets(
+    user: Membership, issue: Issue, now: datetime
+) -> None:
+    token, _old = issue(user, expires_at=now + 90 * DAY)
+    rotate(token, at=now, grace=Grace.WEEK, expires_at=now + DAY)
+    assert OldSecret.objects.get().ends_at == now + DAY
+
+
 def test_old_secret_ends_with_its_token(user: Membership, issue: Issue, now: datetime) -> None:
     token, old = issue(user, expires_at=now + 9 * DAY)
     rotate(token, at=now, grace=Grace.WEEK)

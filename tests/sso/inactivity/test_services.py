@@ -314,7 +314,7 @@ def test_mail_names_the_people_the_provider_and_the_way(
     mail = mail_to(administrator.user.email)
     assert "No sign-in through Okta for 30 days or more" in mail.text
     assert f"{inactive.user.name} (1 API token)" in mail.text
-    assert "?signs_in_by=sso" in mail.text
+    assert "?signs_in_by=sso&status=unended" in mail.text
 
 
 def test_other_roles_are_not_notified(

@@ -398,7 +398,8 @@ def test_form_that_was_open_before_signing_in_again_keeps_what_was_typed(
     browser = Client(enforce_csrf_checks=True)
     sign_in(browser, engineer)
     browser.get(URL)
-    stale = {**filled_in(name="Kept", role="5"), "csrfmiddlewaretoken": "x" * 64}
+    typed = filled_in(name="Kept", role="5", typed_by=str(engineer.user_id))
+    stale = {**typed, "csrfmiddlewaretoken": "x" * 64}
     answer = browser.post(URL, stale, headers={"Origin": "http://testserver"})
     page = answer.content.decode()
     assert answer.status_code == 403
@@ -428,7 +429,7 @@ def test_form_of_another_site_fills_in_nothing(
 def test_form_that_was_sent_after_signing_out_waits_for_the_person(
     client: Client, engineer: Membership, sign_in: SignIn
 ) -> None:
-    long = {"description": "d" * 2000}
+    long = {"description": "d" * 2000, "typed_by": str(engineer.user_id)}
     client.post(URL, filled_in(name="Kept", role="5", expiration="date", **long))
     sign_in(client, engineer)
     answer = client.get(URL)
@@ -438,6 +439,25 @@ def test_form_that_was_sent_after_signing_out_waits_for_the_person(
     assert long["description"] in page
     assert re.search(r'id="id_role_5"[^>]*checked', page)
     assert "nothing was created yet" not in text(client.get(URL)), "once"
+
+
+def test_nobody_else_is_shown_what_was_typed(
+    administrator: Membership, engineer: Membership, sign_in: SignIn
+) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    typed = filled_in(name="Of another", typed_by=str(administrator.user_id))
+    ours = {"Origin": "http://testserver"}
+    for signs_in_first in (False, True):
+        if signs_in_first:
+            sign_in(browser, engineer)
+        browser.get(URL)
+        stale = {**typed, "csrfmiddlewaretoken": "x" * 64}
+        answer = browser.post(URL, stale, headers=ours)
+        assert "Of another" not in answer.content.decode()
+    browser = Client()
+    browser.post(URL, typed)
+    sign_in(browser, engineer)
+    assert "Of another" not in browser.get(URL).content.decode()
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "W10:1tXyZ:abc", "\u00e9" * 9, "x" * 9000])
@@ -465,6 +485,16 @@ def test_list_says_what_was_created_and_begins_there(browser: Client) -> None:
     answer = browser.get(LIST)
     assert "“CI & more” was created." in text(answer)
     assert f'id="token-{token.pk}" tabindex="-1"' in answer.content.decode()
+    browser.get(leave[1])
+    assert "was created" not in text(browser.get(LIST)), "once"
+
+
+def test_token_of_long_ago_was_not_created_now(
+    browser: Client, engineer: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(engineer, at=now - timedelta(days=2)).token
+    led = browser.get(f"{LIST}{token.pk}/created/", follow=True)
+    assert "was created" not in text(led)
 
 
 def test_another_members_token_was_not_created_by_the_reader(
