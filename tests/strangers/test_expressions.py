@@ -110,7 +110,7 @@ def _use(pattern: re.Pattern[Any], method: str) -> Callable[[str], object]:
     return use
 
 
-def _refusable(validate: Callable[[str], None]) -> Callable[[str], object]:
+def _refusable(validate: Callable[[str], object]) -> Callable[[str], object]:
     def use(text: str) -> object:
         try:
             return validate(text)
