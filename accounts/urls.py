@@ -2,6 +2,7 @@ from django.urls import path
 
 from accounts.account import views as account
 from accounts.all_users import views as all_users
+from accounts.all_users.service_accounts import views as service_accounts
 from accounts.appearance import views as appearance
 from accounts.audit import views as audit
 from accounts.invitations import views as invitations
@@ -12,6 +13,7 @@ from notifications import links  # noqa: F401  # the converter <secret:…>
 
 app_name = "accounts"
 _account = "accounts/<int:account_id>/"
+_services = f"{_account}users/service-accounts/"
 urlpatterns = [
     path("theme/", appearance.choose_theme, name="theme"),
     path("language/", appearance.choose_language, name="language"),
@@ -29,6 +31,15 @@ urlpatterns = [
     path(f"{_account}audit-log.csv", audit.download, name="audit_log_file"),
     path(f"{_account}users/", all_users.list_people, name="people"),
     path(f"{_account}users/invite/", all_users.invite, name="invite"),
+    path(f"{_services}", service_accounts.list_all, name="service_accounts"),
+    path(f"{_services}new/", service_accounts.new, name="new_service_account"),
+    path(f"{_services}<int:user_id>/", service_accounts.edit, name="edit_service_account"),
+    path(
+        f"{_services}<int:user_id>/switch/", service_accounts.switch, name="switch_service_account"
+    ),
+    path(
+        f"{_services}<int:user_id>/remove/", service_accounts.remove, name="remove_service_account"
+    ),
     path(f"{_account}users/invitations/<int:pk>/send/", all_users.send_again, name="send_again"),
     path(f"{_account}users/invitations/<int:pk>/withdraw/", all_users.withdraw, name="withdraw"),
     path(f"{_account}users/<int:user_id>/role/", all_users.change_role, name="change_role"),

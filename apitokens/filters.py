@@ -19,7 +19,7 @@ from accounts.text.expressions import in_order
 from accounts.validators import is_integer, parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
-_RANK = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
+RANK_OF_ROLE = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
 NEWEST_FIRST, SOONEST_FIRST = "-created", "expiration"
 ALL, EXPIRING, NEVER = "all", "expiring", "never"
 MOST_IDS = 200
@@ -28,7 +28,7 @@ SORTS: dict[str, Callable[[], list[OrderBy]]] = {
     "id": lambda: [F("pk").asc()],
     "name": lambda: in_order("name"),
     "issued_by": lambda: in_order("issuer__user__name", "issuer__user__email"),
-    "role": lambda: [_RANK.asc()],
+    "role": lambda: [RANK_OF_ROLE.asc()],
     # A token that never expires comes after all that do; one never used before all that were.
     "expiration": lambda: [F("expires_at").asc(nulls_last=True)],
     "created": lambda: [F("created_at").asc()],

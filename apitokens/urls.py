@@ -2,20 +2,24 @@ from django.urls import path
 
 from apitokens.pages import lookup, usage
 from apitokens.pages import views as pages
+from apitokens.pages.access import views as access
 from apitokens.pages.creation import views as creation
 from apitokens.pages.edit import views as edit
+from apitokens.pages.handover import views as handover
 from apitokens.pages.rotate import views as rotate
 from apitokens.pages.selection import views as selection
 
 app_name = "apitokens"
 urlpatterns = [
     path("", pages.list_tokens, name="list"),
+    path("access/", access.access, name="access"),
     path("usage/", usage.usage, name="usage"),
     path("look-up/", lookup.look_up_token, name="look_up"),
     path("export.csv", pages.export, name="list_file"),
     path("view/", pages.choose_view, name="choose_view"),
     path("selection/", selection.select, name="select"),
     path("selection/delete/", selection.delete_selected, name="delete_selected"),
+    path("selection/hand-over/", handover.hand_over_selected, name="hand_over_selected"),
     path("create/", creation.create, name="create"),
     path("of/<int:user_id>/delete/", pages.delete_all, name="delete_all"),
     path("<int:pk>/", pages.token, name="token"),

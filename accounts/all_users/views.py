@@ -22,6 +22,7 @@ from accounts.members import services as members
 from accounts.members.forms import RemovalForm, RoleForm
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.service_accounts.issuing import receivers
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID
 
@@ -131,25 +132,18 @@ def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
 def remove(request: MemberRequest, user_id: int) -> HttpResponse:
     """Remove a user, after a confirmation."""
     member, at = _member(request, user_id), timezone.now()
-    form = RemovalForm(request.POST)
-    refusal = ""
-    if request.method == "POST" and form.is_valid():
-        try:
-            members.remove_member(
-                membership=member,
-                delete_tokens=form.cleaned_data["delete_tokens"],
-                by=request.actor,
-                at=at,
-            )
-        except PermissionDenied as refused:
-            refusal = str(refused)
-        else:
+    offered = receivers(member, at=at)
+    form, refusal = RemovalForm(request.POST, receivers=offered), ""
+    if request.method == "POST":
+        refusal = form.remove(member, by=request.actor, at=at)
+        if not refusal:
             name = member.user.get_full_name()
             messages.success(request, _("%(name)s was removed.") % {"name": name})
             return redirect("accounts:people", account_id=request.member.account_id)
     context = all_users.listing(request.GET, actor=request.actor, at=at) | {
         "who": member,
         "tokens": token_hooks.counts(member.account_id, at).get(member.pk, 0),
+        "receivers": form["hand_over_to"] if offered else None,
         "refusal": refusal,
     }
     return render(request, "accounts/remove_user.html", context, status=403 if refusal else 200)

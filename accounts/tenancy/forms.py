@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Membership
@@ -21,7 +22,10 @@ class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic 
         return super().to_python(value)
 
     def label_from_instance(self, member: Membership) -> str:
-        return str(member.user.get_full_name())
+        name = str(member.user.get_full_name())
+        if not member.is_service_account:
+            return name
+        return _t("%(name)s (service account)") % {"name": name}
 
 
 class OwnAccountForm(forms.Form):

@@ -76,6 +76,7 @@ class Row(NamedTuple):
     deleted_by: User | None
     may_delete: bool
     may_rotate: bool
+    may_hand_over: bool
 
 
 def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -> dict[str, Any]:
@@ -131,6 +132,7 @@ def row(token: APIToken, *, at: datetime) -> Row:
         deleted_by=token.deleted_by,
         may_delete=not token.is_deleted,
         may_rotate=token.status(at) is Status.ACTIVE and not token.is_suspended(at),
+        may_hand_over=status in (Status.ACTIVE, Status.SUSPENDED),
     )
 
 

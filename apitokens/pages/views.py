@@ -71,6 +71,7 @@ def token(request: MemberRequest, pk: int) -> HttpResponse:
     visible = APIToken.objects.visible_to(request.actor).for_display()
     found = get_object_or_404(visible, pk=pk)
     context = token_detail(found, at=timezone.now(), page=request.GET.get("page"))
+    context["is_administrator"] = request.member.is_administrator
     return render(request, "apitokens/token.html", context)
 
 

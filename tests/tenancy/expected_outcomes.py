@@ -107,6 +107,16 @@ GET     accounts:change_role                   in    404   404   403   200   404
 POST    accounts:change_role                   in    404   404   403   400   404
 GET     accounts:remove                        in    404   404   403   200   404
 POST    accounts:remove                        in    404   404   403   403   404
+GET     accounts:service_accounts              in    404   404   403   200   404
+POST    accounts:service_accounts              405   405   405   405   405   405
+GET     accounts:new_service_account           in    404   404   403   200   404
+POST    accounts:new_service_account           in    404   404   403   400   404
+GET     accounts:edit_service_account          in    404   404   403   200   404
+POST    accounts:edit_service_account          in    404   404   403   400   404
+GET     accounts:switch_service_account        405   405   405   405   405   405
+POST    accounts:switch_service_account        in    404   404   403   go    404
+GET     accounts:remove_service_account        in    404   404   403   200   404
+POST    accounts:remove_service_account        in    404   404   403   403   404
 GET     accounts:new_account                   in    200   go    go    go    200
 POST    accounts:new_account                   in    400   go    go    go    400
 GET     accounts:leave                         in    404   404   200   200   404
@@ -187,6 +197,10 @@ GET     apitokens:select                       405   405   405   405   405   405
 POST    apitokens:select                       in    404   404   go    go    404
 GET     apitokens:delete_selected              in    404   404   200   200   404
 POST    apitokens:delete_selected              in    404   404   go    go    404
+GET     apitokens:hand_over_selected           in    404   404   403   200   404
+POST    apitokens:hand_over_selected           in    404   404   403   go    404
+GET     apitokens:access                       in    404   404   403   200   404
+POST    apitokens:access                       405   405   405   405   405   405
 GET     apitokens:create                       in    404   404   200   200   404
 POST    apitokens:create                       in    404   404   400   400   404
 GET     apitokens:token                        in    404   404   404   200   404
@@ -215,6 +229,11 @@ POST    api-invite-user                        401   401   400   400   400   401
 GET     api-client-user                        401   401   404   404   200   401
 PUT     api-client-user                        401   401   404   404   400   401
 DELETE  api-client-user                        401   401   404   404   403   401
+GET     api-service-accounts                   401   401   404   200   200   401
+POST    api-service-accounts                   401   401   404   403   400   401
+GET     api-service-account                    401   401   404   404   200   401
+PATCH   api-service-account                    401   401   404   404   200   401
+DELETE  api-service-account                    401   401   404   404   403   401
 GET     api-sign-ins                           401   401   200   200   200   401
 GET     api-login                              405   405   405   405   405   405
 POST    api-login                              400   400   400   400   400   400
@@ -228,6 +247,7 @@ PATCH   api-token-v1                           401   401   404   404   200   401
 DELETE  api-token-v1                           401   401   404   404   204   401
 POST    api-rotate-v1                          401   401   404   404   200   401
 DELETE  api-old-secret-v1                      401   401   404   404   204   401
+POST    api-hand-over-v1                       401   401   404   403   400   401
 GET     api-tokens-v2                          401   401   404   200   200   401
 POST    api-tokens-v2                          401   401   404   400   400   401
 GET     api-token-v2                           401   401   404   404   200   401
@@ -235,6 +255,7 @@ PATCH   api-token-v2                           401   401   404   404   200   401
 DELETE  api-token-v2                           401   401   404   404   204   401
 POST    api-rotate-v2                          401   401   404   404   200   401
 DELETE  api-old-secret-v2                      401   401   404   404   204   401
+POST    api-hand-over-v2                       401   401   404   403   400   401
 GET     api-verify                             401   401   200   200   200   401
 POST    api-verify                             401   401   200   200   200   401
 PUT     api-verify                             401   401   200   200   200   401

@@ -19,7 +19,7 @@ from django.utils import timezone
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
-from accounts.models import Account, AuditEvent, Invitation, Membership, User
+from accounts.models import Account, AuditEvent, Invitation, Membership, ServiceAccount, User
 from accounts.roles import Role
 from accounts.tenancy.decorators import SESSION_KEY
 from apitokens.models import APIToken, VerifierKey
@@ -37,6 +37,7 @@ from tests.factories import (
     SubjectFactory,
     UserFactory,
     issue,
+    service_account,
 )
 
 CALLERS = ("anonymous", "lonely", "stranger", "user", "administrator", "operator")
@@ -75,6 +76,7 @@ class TenancyFixture:
     user: Membership
     stranger: Membership
     token: APIToken
+    service_account: ServiceAccount
     verifier: VerifierKey
     notice: Notice
     mail: Mail
@@ -106,9 +108,11 @@ class TenancyFixture:
         """All rows of the account that a request could change, but for records of the request."""
         tables: Iterable[Any] = (
             Account.objects.all(),
-            Membership.objects.all(),
+            Membership.everyone.all(),
+            ServiceAccount.objects.all(),
+            ServiceAccount.issuers.through.objects.all(),
             Invitation.objects.all(),
-            User.objects.all(),
+            User.everyone.all(),
             APIToken.objects.all(),
             VerifierKey.objects.all(),
             Connection.objects.filter(account=self.account),
@@ -135,6 +139,7 @@ class TenancyFixture:
             "client_id": self.account.pk,
             "user_id": self.engineer.user_id,
             "token_id": self.token.pk,
+            "service_account_id": self.service_account.membership.user_id,
             "invitation_id": self.invitation.pk,
             "membership_id": self.engineer.pk,
             "slug": self.connection.slug,
@@ -181,6 +186,7 @@ def build() -> TenancyFixture:
         user=user,
         stranger=stranger,
         token=issue(engineer, at=at, name=f"{ACCOUNT_MARK} {ENGINEERS_MARK} token").token,
+        service_account=_service_account(engineer, at),
         verifier=issue_verifier(
             name="nginx", by=Actor.operator(through=EntryPoint.COMMAND), at=at
         ).verifier,
@@ -218,6 +224,19 @@ def _member(account: Account, name: str, role: Role) -> Membership:
         user__email=f"{name}@{ACCOUNT_MARK}.example",
         user__name=f"{name.capitalize()} of Zanzibar",
     )
+
+
+def _service_account(engineer: Membership, at: datetime) -> ServiceAccount:
+    """A service account for which the engineer may issue tokens, with one that is active."""
+    made = service_account(
+        engineer.account,
+        name=f"{ACCOUNT_MARK} {ENGINEERS_MARK} service",
+        contact=engineer,
+        issuers=[engineer],
+        at=at,
+    )
+    issue(made.membership, by=Actor.member(engineer), name=f"{ENGINEERS_MARK} service", at=at)
+    return made
 
 
 def _browser(user: User, member: Membership | None = None, key: str = "") -> Client:

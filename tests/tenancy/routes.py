@@ -44,6 +44,8 @@ class Route(NamedTuple):
         )
 
     def _argument(self, name: str, tenancy: TenancyFixture) -> Any:
+        if name == "user_id" and self.name.endswith("_service_account"):
+            return tenancy.service_account.membership.user_id
         if name not in ("pk", "object_id"):
             return tenancy.arguments()[name]
         return next(pick(tenancy) for start, pick in PKS.items() if self.name.startswith(start))

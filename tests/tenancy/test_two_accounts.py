@@ -94,7 +94,7 @@ def test_form_changes_the_account_of_its_page_only(tabs: Tabs, name: str, is_fir
 
     tabs.open(others, form.page)
     tabs.open(others, "accounts:account")
-    typed = {form.key_in: ours.key.spell()} if form.key_in else {}
+    typed = form.of_side(ours) | ({form.key_in: ours.key.spell()} if form.key_in else {})
     answer = tabs.browser.post(address, dict(HIDDEN.findall(page)) | form.filled_in | typed)
 
     assert outcome(answer) == form.outcome

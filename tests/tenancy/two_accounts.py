@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.authorization.actor import Actor
 from accounts.invitations import services as invitations
-from accounts.models import Account, AuditEvent, Invitation, Membership, User
+from accounts.models import Account, AuditEvent, Invitation, Membership, ServiceAccount, User
 from accounts.roles import Role
 from apitokens.keys import Key
 from apitokens.models import APIToken
@@ -26,6 +26,7 @@ from tests.factories import (
     MembershipFactory,
     SubjectFactory,
     issue,
+    service_account,
 )
 from tests.sso.metadata_documents import metadata
 from tests.tenancy.routes import Route
@@ -42,6 +43,7 @@ class Side:
     account: Account
     person: Membership
     colleague: Membership
+    service: ServiceAccount
     token: APIToken
     key: Key
     invitation: Invitation
@@ -59,7 +61,9 @@ class Side:
     def _value(self, route: Route, name: str) -> int:
         if name == "pk":
             return next(pick(self) for start, pick in PKS.items() if route.name.startswith(start))
-        return {"account_id": self.account.pk, "user_id": self.colleague.user_id}[name]
+        is_service = route.name.endswith("_service_account")
+        user_id = self.service.membership.user_id if is_service else self.colleague.user_id
+        return {"account_id": self.account.pk, "user_id": user_id}[name]
 
     def state(self) -> list[Any]:
         """All rows of the account."""
@@ -67,6 +71,8 @@ class Side:
         of_connection = {"connection__account": self.account}
         tables: tuple[Any, ...] = (
             Account.objects.filter(pk=self.account.pk),
+            ServiceAccount.objects.filter(membership__account=self.account),
+            Membership.everyone.filter(**own),
             *(model._default_manager.filter(**own) for model in OWN),
             *(model._default_manager.filter(**of_connection) for model in OF_CONNECTION),
         )
@@ -101,6 +107,7 @@ def build(name: str, user: User, colleague: User, at: datetime) -> Side:
         account=account,
         person=person,
         colleague=member,
+        service=service_account(account, at=at),
         token=issued.token,
         key=issued.key,
         invitation=invitations.invite(
@@ -131,6 +138,8 @@ class Form:
 
     page: str
     filled_in: dict[str, Any] = field(default_factory=dict)
+    of_side: Callable[[Side], dict[str, Any]] = lambda _side: {}
+    """What is filled in besides, which depends on the account."""
     key_in: str = ""
     """The field for the whole token, if there is one."""
     prepare: Callable[[Side], object] = lambda _side: None
@@ -168,6 +177,17 @@ FORMS = {
     "accounts:withdraw": Form(PEOPLE),
     "accounts:change_role": Form("accounts:change_role", {"role": Role.USERS.value}),
     "accounts:remove": Form("accounts:remove", {"delete_tokens": "on"}),
+    "accounts:new_service_account": Form(
+        "accounts:new_service_account", {"name": "New", "role": Role.USERS.value}
+    ),
+    "accounts:edit_service_account": Form(
+        "accounts:edit_service_account", {"name": "Renamed", "role": Role.USERS.value}
+    ),
+    "accounts:switch_service_account": Form("accounts:service_accounts", {"is_on": "0"}),
+    "accounts:remove_service_account": Form("accounts:remove_service_account"),
+    "apitokens:hand_over_selected": Form(
+        "apitokens:hand_over_selected", of_side=lambda side: {"to": side.person.user_id}
+    ),
     "apitokens:create": Form(
         "apitokens:create",
         {"name": "New", "role": Role.USERS.value, "expiration": "never"},

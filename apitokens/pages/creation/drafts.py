@@ -18,7 +18,7 @@ COOKIE = "token-draft"
 SECONDS = 15 * 60
 MOST_BYTES = 3_000
 """Browsers keep 4 KB of a cookie with all that belongs to it."""
-FIELDS = ("name", "role", "expiration", "expires_on", "description")
+FIELDS = ("name", "role", "expiration", "expires_on", "issuer", "description")
 """The longest is the last: it is left out where there is no room."""
 
 

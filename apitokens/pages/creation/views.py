@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +13,10 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.http.stale_forms import sent_again_to
+from accounts.models import Membership
+from accounts.service_accounts.issuing import visible_to
 from accounts.tenancy.decorators import MemberRequest, member_required
+from accounts.validators import parse_id
 from apitokens.models import APIToken
 from apitokens.pages.creation.drafts import drop_draft, keep_draft, take_draft
 from apitokens.pages.creation.forms import FIELDS, TokenForm
@@ -34,9 +37,10 @@ NOT_CREATED = gettext_lazy(
 def create_again(request: MemberRequest) -> HttpResponse:
     """The form as it was sent from a page that is out of date: it creates nothing, and what was
     typed is still there."""
-    form = TokenForm(request.POST, own_role=request.member.held_role)
+    issuer = _issuer(request, request.POST.get("issuer"))
+    form = TokenForm(request.POST, own_role=issuer.held_role)
     messages.warning(request, NOT_CREATED)
-    return _form_page(request, form, status=403)
+    return _form_page(request, form, issuer, status=403)
 
 
 @sent_again_to(create_again)
@@ -48,16 +52,17 @@ def create(request: MemberRequest) -> HttpResponse:
     """Create API token: the form, and the dialog that shows the token once."""
     if request.method != "POST":
         return _empty_form(request)
-    form = TokenForm(request.POST, own_role=request.member.held_role)
+    issuer = _issuer(request, request.POST.get("issuer"))
+    form = TokenForm(request.POST, own_role=issuer.held_role)
     if form.is_valid():
         try:
-            return _issue(request, form)
+            return _issue(request, form, issuer)
         except token_services.AlreadyIssued as already:
             page = "apitokens/already_created.html"
             return render(request, page, {"token": already.token}, status=409)
         except ValidationError as refusal:
             _word(refusal, form)
-    return _form_page(request, form, status=400)
+    return _form_page(request, form, issuer, status=400)
 
 
 @require_safe
@@ -65,7 +70,8 @@ def create(request: MemberRequest) -> HttpResponse:
 @member_required
 def created(request: MemberRequest, pk: int) -> HttpResponse:
     """From the dialog to the list, which says what was created and begins at its row."""
-    token = get_object_or_404(APIToken.objects.filter(issuer=request.member), pk=pk)
+    own = APIToken.objects.visible_to(request.actor).filter(issuer__in=_issuers(request))
+    token = get_object_or_404(own, pk=pk)
     messages.success(request, _("“%(name)s” was created.") % {"name": token.name})
     path = reverse("apitokens:list", kwargs={"account_id": token.account_id})
     return HttpResponseRedirect(f"{path}#token-{token.pk}")
@@ -84,14 +90,14 @@ def first_request(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 @sensitive_variables()
-def _issue(request: MemberRequest, form: TokenForm) -> HttpResponse:
+def _issue(request: MemberRequest, form: TokenForm, issuer: Membership) -> HttpResponse:
     """Answer with the token itself: it is kept nowhere, so there is no page to redirect to. The
     answer is ready before the token is, so that nothing hinders it afterwards."""
     cleaned = form.cleaned_data
     reveal = prepare(request, name=cleaned["name"], role=cleaned["role"])
     issued = token_services.issue(
         by=request.actor,
-        issuer=request.member,
+        issuer=issuer,
         name=cleaned["name"],
         description=cleaned["description"],
         role=cleaned["role"],
@@ -107,17 +113,41 @@ def _empty_form(request: MemberRequest) -> HttpResponse:
     draft = take_draft(request)
     if draft:
         messages.warning(request, NOT_CREATED)
-    form = TokenForm(initial=draft, own_role=request.member.held_role)
-    page = _form_page(request, form, status=200)
+    try:
+        issuer = _issuer(request, draft.get("issuer") or request.GET.get("for"))
+    except Http404:
+        if not draft:
+            raise
+        issuer = request.member  # what was typed is worth more than the one it was typed for
+    form = TokenForm(initial=draft, own_role=issuer.held_role)
+    page = _form_page(request, form, issuer, status=200)
     drop_draft(request, page)
     return page
 
 
-def _form_page(request: MemberRequest, form: TokenForm, *, status: int) -> HttpResponse:
+def _issuer(request: MemberRequest, user_id: str | None) -> Membership:
+    """The one in whose name the token is issued: the member, or a service account for which they
+    may. Raises 404 for any other."""
+    if not user_id or user_id == str(request.member.user_id):
+        return request.member
+    chosen = visible_to(request.actor).filter(membership__user=parse_id(user_id) or 0)
+    return get_object_or_404(chosen).membership
+
+
+def _issuers(request: MemberRequest) -> list[int]:
+    services = visible_to(request.actor).values_list("pk", flat=True)
+    return [request.member.pk, *services]
+
+
+def _form_page(
+    request: MemberRequest, form: TokenForm, issuer: Membership, *, status: int
+) -> HttpResponse:
     if form.is_bound:
         form.focus_first_mistake()
     context = {
         "form": form,
+        "issuer": issuer,
+        "service_accounts": visible_to(request.actor),
         "usage": token_services.usage(request.member.account, at=timezone.now()),
         "rule": policy_of(request.member.account_id),
         "time_zone": timezone.get_current_timezone_name(),

@@ -1,4 +1,4 @@
-"""The pages that delete several tokens in one confirmed step."""
+"""The pages that delete several tokens in one confirmed step; others ask in the same way."""
 
 from datetime import datetime
 from typing import Any
@@ -27,12 +27,16 @@ MOST_WITHOUT_PROOF = 10
 """Tokens that an open browser may delete in one step; for more the person signs in again."""
 
 
+QUESTIONS = {"hand_over": "apitokens:hand_over_selected"}
+"""The pages that ask about what can be done beside deleting, by the value of the button."""
+
+
 @require_POST
 @member_required
 def select(request: MemberRequest) -> HttpResponse:
     """Lead from the ticked tokens, or from all that match, to the address of the question."""
     sent = sent_query(request.POST)
-    back = _list_path(request) + sent
+    back = list_path(request) + sent
     if request.POST.get("all"):
         query = QueryDict(sent.removeprefix("?"), mutable=True)
     else:
@@ -43,7 +47,8 @@ def select(request: MemberRequest) -> HttpResponse:
         query = QueryDict(urlencode({"ids": ",".join(map(str, ids))}), mutable=True)
     query["next"] = back
     question = reverse(
-        "apitokens:delete_selected", kwargs={"account_id": request.member.account_id}
+        QUESTIONS.get(request.POST.get("act", ""), "apitokens:delete_selected"),
+        kwargs={"account_id": request.member.account_id},
     )
     return HttpResponseRedirect(f"{question}?{query.urlencode()}")
 
@@ -54,8 +59,8 @@ def select(request: MemberRequest) -> HttpResponse:
 def delete_selected(request: MemberRequest) -> HttpResponse:
     """Delete several API tokens: the question, and the answer."""
     at = timezone.now()
-    back = safe_next(request, fallback=_list_path(request))
-    ids = _confirmed(request) if request.method == "POST" else _found(request, at)
+    back = safe_next(request, fallback=list_path(request))
+    ids = confirmed_tokens(request) if request.method == "POST" else found_tokens(request, at)
     if not ids:
         messages.info(request, _("No tokens to delete: they are already gone."))
         return HttpResponseRedirect(back)
@@ -68,7 +73,7 @@ def delete_selected(request: MemberRequest) -> HttpResponse:
 def _ask(request: MemberRequest, *, ids: list[int], back: str, at: datetime) -> HttpResponse:
     shown = ids[:MOST_AT_ONCE]
     found = APIToken.objects.for_display().in_bulk(shown)
-    context = _listing(request, at) | {
+    context = behind_dialog(request, at) | {
         "tokens": [found[each] for each in shown if each in found],
         "left_over": len(ids) - len(shown),
         "action": request.get_full_path(),
@@ -89,7 +94,7 @@ def _delete(request: MemberRequest, *, ids: list[int], back: str, at: datetime) 
     return HttpResponseRedirect(back)
 
 
-def _found(request: MemberRequest, at: datetime) -> list[int]:
+def found_tokens(request: MemberRequest, at: datetime) -> list[int]:
     """The tokens that the address names or finds, in the order of the list."""
     filterset = PageFilter(request.GET, actor=request.actor, at=at)
     if not filterset.is_valid():
@@ -97,7 +102,7 @@ def _found(request: MemberRequest, at: datetime) -> list[int]:
     return list(filterset.qs.undeleted().values_list("pk", flat=True))
 
 
-def _confirmed(request: MemberRequest) -> list[int]:
+def confirmed_tokens(request: MemberRequest) -> list[int]:
     """Those of the tokens that the question has shown, which the person may see and which are still
     there."""
     shown = _ids(request.POST.get("shown", ""))[:MOST_AT_ONCE]
@@ -109,9 +114,11 @@ def _ids(text: str) -> list[int]:
     return [number for part in text.split(",") if (number := parse_id(part.strip())) is not None]
 
 
-def _list_path(request: MemberRequest) -> str:
+def list_path(request: MemberRequest) -> str:
+    """The path of the list of tokens, in the account of the page."""
     return reverse("apitokens:list", kwargs={"account_id": request.member.account_id})
 
 
-def _listing(request: MemberRequest, at: datetime) -> dict[str, Any]:
+def behind_dialog(request: MemberRequest, at: datetime) -> dict[str, Any]:
+    """The context of the list behind a question."""
     return listing(QueryDict(), account=request.member.account, actor=request.actor, at=at)

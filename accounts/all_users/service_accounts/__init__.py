@@ -1,0 +1,1 @@
+"""The page Service accounts, below All users."""

@@ -1,0 +1,1 @@
+"""The page Who has access: people, service accounts and their tokens, and why."""
