@@ -35,7 +35,7 @@ def reauthorize(by: Actor, at: datetime) -> Actor:
     membership = present(by.membership)
     role = membership.held_role
     if by.token_id is not None:
-        role = Role.weaker(role, _role_of_token(by.token_id, at))
+        role = Role.weaker(role, _role_of_token(by.token_id, membership, at))
     if by.family_id is not None:
         _refuse_ended_family(by.family_id, membership, at)
     return replace(by, membership=membership, role=role)
@@ -76,8 +76,8 @@ def _refuse_ended_person(by: Actor) -> None:
         raise PermissionDenied(_("You no longer have permission to do this. Sign in again."))
 
 
-def _role_of_token(token_id: int, at: datetime) -> Role:
-    role = token_hooks.role_of(token_id, at)
+def _role_of_token(token_id: int, issuer: Membership, at: datetime) -> Role:
+    role = token_hooks.role_of(token_id, issuer.pk, at)
     if role is None:
         raise PermissionDenied(_("The API token you are using is no longer valid."))
     return role

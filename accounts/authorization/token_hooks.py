@@ -7,8 +7,9 @@ from notifications.hooks import Hook
 
 
 @Hook
-def role_of(token_id: int, at: datetime) -> Role | None:
-    """The role of an active token; None if it has ended or is suspended."""
+def role_of(token_id: int, membership_id: int, at: datetime) -> Role | None:
+    """The role of an active token of this issuer; None if it has ended, is suspended, or was handed
+    over to another one."""
     raise NotImplementedError
 
 

@@ -60,9 +60,10 @@ def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_fac
 
 
 @token_hooks.role_of.register
-def role_of(token_id: int, at: datetime) -> Role | None:
-    """The role of a token that is active and not suspended, None for any other."""
-    usable = APIToken.objects.active(at).filter(issuer__tokens_suspended_at=None)
+def role_of(token_id: int, membership_id: int, at: datetime) -> Role | None:
+    """The role of a token of this issuer that is active and not suspended, None for any other."""
+    active = APIToken.objects.active(at).filter(issuer=membership_id)
+    usable = active.filter(issuer__tokens_suspended_at=None)
     token = usable.filter(pk=token_id).only("role").first()
     return token.held_role if token else None
 

@@ -138,6 +138,10 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/purge-behind-nginx.md: $ curl -s": PURGE,
     "docs/purge-behind-nginx.md: $ TOKEN=$(.venv/bin/python manage.py": PURGE,
     "docs/purge-behind-nginx.md: $ .venv/bin/python manage.py": PURGE,
+    "docs/service-accounts.md: API=http": Here({**TOKEN, **PORT}, says="are gone"),
+    "docs/service-accounts.md: .venv/bin/python manage.py": Here(
+        says="API tokens were handed over."
+    ),
     "docs/single-sign-on.md: sudo apt-get install": NotHere(
         "it changes the reader's system; .ci/run installs the same"
     ),

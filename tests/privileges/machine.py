@@ -18,25 +18,30 @@ from accounts.jwt import token_families
 from accounts.members import services as members
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
+from accounts.service_accounts import services as service_accounts
 from accounts.users import services as user_services
 from apitokens.models import APIToken
 from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as tokens
-from tests.factories import AccountFactory, UserFactory
+from apitokens.tokens.handover import hand_over
+from tests.factories import AccountFactory, UserFactory, service_account
 from tests.privileges.model import Caller, Denied, Invite, Model, SignIn
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, Denied)
-ACCOUNTS, PEOPLE = (0, 1), "abcd"
+ACCOUNTS, PEOPLE, SERVICE = (0, 1), "abcd", "s"
+ISSUERS = f"{PEOPLE}{SERVICE}"
 ACTIONS = [
     *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
     *("add", "change_role", "remove", "leave", "delete_token", "edit_token", "rotate_token"),
+    *("hand_over", "hand_over", "issue_for_service", "name", "switch_service"),
 ]
 T = TypeVar("T")
 Credential = tuple[Caller, Actor]
 
 accounts = st.sampled_from(ACCOUNTS)
 people = st.sampled_from(PEOPLE)
+issuers = st.sampled_from(ISSUERS)
 roles = st.sampled_from(Role)
 mostly = st.sampled_from([True, True, True, False])
 
@@ -50,6 +55,7 @@ BEGINNING = [
 
 class Portal(RuleBasedStateMachine):
     """Two accounts, two Administrators, one of them in both, an Engineer, and a user in neither.
+    The first account has a service account.
 
     `credentials` are created once and used at any later time: a request that began earlier acts
     with old ones.
@@ -82,6 +88,10 @@ class Portal(RuleBasedStateMachine):
                 at=self.at,
             )
             self.model.roles[number, letter] = role
+        self.service = service_account(self.accounts[0], at=self.at, role=Role.ENGINEERS)
+        self.people[SERVICE] = self.service.membership.user
+        self.model.roles[0, SERVICE] = Role.ENGINEERS
+        self.model.names[0, SERVICE] = set()
         self.credentials = [self._portal(number, letter) for number, letter, _role in BEGINNING]
 
     # Credentials
@@ -89,7 +99,11 @@ class Portal(RuleBasedStateMachine):
     @rule(data=st.data(), through_api=st.booleans())
     def sign_in(self, data: st.DataObject, through_api: bool) -> None:
         """A member opens the portal, or gets a short-lived token."""
-        present = [pair for pair in sorted(self.model.roles) if self.model.is_present(*pair)]
+        present = [
+            pair
+            for pair in sorted(self.model.roles)
+            if self.model.is_present(*pair) and pair[1] != SERVICE
+        ]
         if not present:
             return
         account, person = data.draw(st.sampled_from(present))
@@ -122,7 +136,18 @@ class Portal(RuleBasedStateMachine):
 
     def issue(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         """The caller issues an API token, mostly for themselves, and it acts from now on."""
-        person = caller.person if data.draw(mostly) else data.draw(people)
+        person = caller.person if data.draw(mostly) else data.draw(issuers)
+        self._issue(caller, by, account, person, data)
+
+    def issue_for_service(
+        self, caller: Caller, by: Actor, _account: int, data: st.DataObject
+    ) -> None:
+        """The caller issues an API token for the service account, and it acts from now on."""
+        self._issue(caller, by, 0, SERVICE, data)
+
+    def _issue(
+        self, caller: Caller, by: Actor, account: int, person: str, data: st.DataObject
+    ) -> None:
         role = data.draw(roles)
         if (issuer := self._any_member(account, person)) is None:
             return
@@ -198,7 +223,7 @@ class Portal(RuleBasedStateMachine):
         )
 
     def change_role(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
-        person, role = data.draw(people), data.draw(roles)
+        person, role = data.draw(issuers), data.draw(roles)
         if (member := self._any_member(account, person)) is not None:
             self.both(
                 lambda: self.model.change_role(caller, account, person, role),
@@ -206,14 +231,29 @@ class Portal(RuleBasedStateMachine):
             )
 
     def remove(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
-        person, delete_tokens = data.draw(people), data.draw(st.booleans())
-        if (member := self._any_member(account, person)) is not None:
-            self.both(
-                lambda: self.model.remove(caller, account, person, delete_tokens=delete_tokens),
-                lambda: members.remove_member(
-                    membership=member, delete_tokens=delete_tokens, by=by, at=self.at
-                ),
-            )
+        person = data.draw(people) if data.draw(mostly) else data.draw(issuers)
+        delete_tokens = data.draw(st.booleans())
+        to = data.draw(st.sampled_from([None, *ISSUERS]))
+        receiver = self._any_member(account, to) if to else None
+        if (member := self._any_member(account, person)) is None or (to and not receiver):
+            return
+        before = [pk for pk, token in self.model.tokens.items() if token.is_live]
+        issued = {pk: self.model.tokens[pk].issuer for pk in before}
+        self.both(
+            lambda: self.model.remove(
+                caller, account, person, delete_tokens=delete_tokens, hand_over_to=to
+            ),
+            lambda: members.remove_member(
+                membership=member,
+                delete_tokens=delete_tokens,
+                hand_over_to=receiver,
+                by=by,
+                at=self.at,
+            ),
+        )
+        for pk in before:
+            if self.model.tokens[pk].issuer != issued[pk]:
+                self._use(pk)
 
     def leave(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         person = caller.person if data.draw(mostly) else data.draw(people)
@@ -265,6 +305,44 @@ class Portal(RuleBasedStateMachine):
             new = Caller(about.account, about.issuer, token=pk, secret=number)
             self.credentials.append((new, actor))
 
+    def hand_over(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
+        """The caller hands a token over, and it acts for the receiver from now on."""
+        if not self.model.tokens:
+            return
+        pk, to = data.draw(st.sampled_from(list(self.model.tokens))), data.draw(issuers)
+        if (receiver := self._any_member(account, to)) is None:
+            return
+        is_done, _handed = self.both(
+            lambda: self.model.hand_over(caller, self.model.tokens[pk], account, to),
+            lambda: hand_over(
+                account=self.accounts[account], token_ids=[pk], to=receiver, by=by, at=self.at
+            ),
+        )
+        if is_done:
+            self._use(pk)
+
+    def name(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
+        """The caller says who may issue tokens for the service account."""
+        named = data.draw(st.sets(people, max_size=2))
+        found = {letter: self._any_member(0, letter) for letter in named}
+        chosen = [member for member in found.values() if member is not None]
+        if len(chosen) == len(named):
+            self.both(
+                lambda: self.model.name(caller, 0, SERVICE, named),
+                lambda: service_accounts.edit(
+                    service_account=self.service, changes={"issuers": chosen}, by=by, at=self.at
+                ),
+            )
+
+    def switch_service(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
+        is_on = data.draw(mostly)
+        self.both(
+            lambda: self.model.switch_service(caller, 0, SERVICE, is_on=is_on),
+            lambda: service_accounts.switch(
+                service_account=self.service, is_on=is_on, by=by, at=self.at
+            ),
+        )
+
     # Actions of operators
 
     @rule(person=people, account=accounts, is_user=st.booleans(), is_on=mostly)
@@ -285,7 +363,7 @@ class Portal(RuleBasedStateMachine):
     def memberships_are_those_of_the_model(self) -> None:
         number = {account.pk: each for each, account in self.accounts.items()}
         letter = {user.pk: each for each, user in self.people.items()}
-        present = Membership.objects.filter(removed_at=None)
+        present = Membership.everyone.filter(removed_at=None)
         assert {
             (number[member.account_id], letter[member.user_id]): member.held_role
             for member in present
@@ -321,14 +399,28 @@ class Portal(RuleBasedStateMachine):
         return Caller(account, person), Actor.member(self._member(account, person))
 
     def _member(self, account: int, person: str) -> Membership:
-        return Membership.objects.select_related("user", "account").get(
+        return Membership.everyone.select_related("user", "account").get(
             account=self.accounts[account], user=self.people[person]
         )
 
     def _any_member(self, account: int, person: str) -> Membership | None:
         """Also one who was removed: old pages still show them."""
-        found = Membership.objects.select_related("user", "account")
+        found = Membership.everyone.select_related("user", "account")
         return found.filter(account=self.accounts[account], user=self.people[person]).first()
+
+    def _use(self, pk: int) -> None:
+        """The token acts for its present issuer from now on, by its newest secret."""
+        about = self.model.tokens[pk]
+        number = about.rotations
+        actor = Actor.token(
+            self._member(about.account, about.issuer),
+            token_id=pk,
+            role=about.role,
+            ends_at=None,
+            secret_number=number,
+        )
+        caller = Caller(about.account, about.issuer, token=pk, secret=number)
+        self.credentials.append((caller, actor))
 
     def _choose_invite(self, data: st.DataObject) -> tuple[Invite, Invitation] | None:
         """Mostly an open one, if there is one."""

@@ -1,6 +1,7 @@
 """A model of the rules about privileges, in dictionaries and with nothing else.
 
-A person is a letter, an account a number. Nothing here knows the portal's code but its roles.
+A person or a service account is a letter, an account a number. Nothing here knows the portal's
+code but its roles.
 """
 
 from collections.abc import Iterator
@@ -69,6 +70,8 @@ class Model:
     sign_ins: dict[int, SignIn] = field(default_factory=dict)
     inactive: set[str] = field(default_factory=set)
     closed: set[int] = field(default_factory=set)
+    names: dict[tuple[int, str], set[str]] = field(default_factory=dict)
+    """Service accounts, and the people whom each of them names."""
 
     # Questions
 
@@ -88,7 +91,7 @@ class Model:
         if caller.token is None:
             return role
         token = self.tokens[caller.token]
-        require(token.is_live)
+        require(token.is_live and token.issuer == caller.person)
         return Role.weaker(role, token.role)
 
     def tokens_of(self, account: int, person: str) -> Iterator[Token]:
@@ -100,7 +103,10 @@ class Model:
         others = [
             other
             for (where, other), role in self.roles.items()
-            if where == account and role is ADMINISTRATORS and other != person
+            if where == account
+            and role is ADMINISTRATORS
+            and other != person
+            and (where, other) not in self.names
         ]
         is_one = self.roles[account, person] is ADMINISTRATORS
         return is_one and all(other in self.inactive for other in others)
@@ -144,12 +150,34 @@ class Model:
             return
         require(not self.is_last_administrator(account, person))
         require(all(role.covers(token.role) for token in self.tokens_of(account, person)))
+        if not role.covers(self.roles[account, person]):
+            for (where, service), named in self.names.items():
+                if where == account and not role.covers(self.roles.get((where, service), role)):
+                    named.discard(person)
         self.roles[account, person] = role
 
-    def remove(self, caller: Caller, account: int, person: str, *, delete_tokens: bool) -> None:
+    def remove(
+        self,
+        caller: Caller,
+        account: int,
+        person: str,
+        *,
+        delete_tokens: bool,
+        hand_over_to: str | None = None,
+    ) -> None:
         self._require_administrator(caller, account)
-        if (account, person) in self.roles:
-            self._end(account, person, delete_tokens=delete_tokens)
+        if (account, person) not in self.roles:
+            return
+        require(not self.is_last_administrator(account, person))
+        if hand_over_to is not None:
+            tokens = [
+                each for each in self.tokens_of(account, person) if each.issuer != hand_over_to
+            ]
+            self._require_receiver(account, hand_over_to, tokens)
+            require(hand_over_to != person or not any(self.tokens_of(account, person)))
+            for token in tokens:
+                token.issuer = hand_over_to
+        self._end(account, person, delete_tokens=delete_tokens)
 
     def leave(self, caller: Caller, account: int, person: str, *, delete_tokens: bool) -> None:
         self.role_of(caller)
@@ -158,8 +186,34 @@ class Model:
 
     def issue(self, caller: Caller, account: int, person: str, role: Role) -> Token:
         own_role = self.role_of(caller)
-        require((caller.account, caller.person) == (account, person) and own_role.covers(role))
+        require(
+            (caller.account, caller.person) == (account, person)
+            or self._may_issue_for(caller, account, person)
+        )
+        require(self.is_present(account, person))
+        ceiling = self.roles[account, person]
+        require(ceiling.covers(role) and (caller.token is None or own_role.covers(role)))
         return Token(account, person, role)
+
+    def name(self, caller: Caller, account: int, service: str, named: set[str]) -> None:
+        self._require_administrator(caller, account)
+        require((account, service) in self.roles)
+        require(all(self.is_present(account, person) for person in named))
+        self.names[account, service] = named
+
+    def switch_service(self, caller: Caller, account: int, service: str, *, is_on: bool) -> None:
+        self._require_administrator(caller, account)
+        require((account, service) in self.roles)
+        (self.inactive.discard if is_on else self.inactive.add)(service)
+
+    def hand_over(self, caller: Caller, token: Token, account: int, to: str) -> bool:
+        """True if it has another issuer now."""
+        self._require_administrator(caller, account)
+        is_meant = token.is_live and token.account == account and token.issuer != to
+        self._require_receiver(account, to, [token] if is_meant else [])
+        if is_meant:
+            token.issuer = to
+        return is_meant
 
     def delete(self, caller: Caller, token: Token) -> None:
         self._require_manager(caller, token)
@@ -206,7 +260,21 @@ class Model:
         own_role = self.role_of(caller)
         require(caller.token is None or own_role.covers(token.role))
         owns = (caller.account, caller.person) == (token.account, token.issuer)
-        require(owns or (own_role is ADMINISTRATORS and caller.account == token.account))
+        is_named = self._may_issue_for(caller, token.account, token.issuer)
+        is_administrator = own_role is ADMINISTRATORS and caller.account == token.account
+        require(owns or is_administrator or is_named)
+
+    def _may_issue_for(self, caller: Caller, account: int, service: str) -> bool:
+        if caller.account != account or (account, service) not in self.names:
+            return False
+        is_named = caller.person in self.names[account, service]
+        return self.role_of(caller) is ADMINISTRATORS or (
+            is_named and (account, service) in self.roles
+        )
+
+    def _require_receiver(self, account: int, to: str, tokens: list[Token]) -> None:
+        require((account, to) in self.roles and to not in self.inactive)
+        require(all(self.roles[account, to].covers(token.role) for token in tokens))
 
     def _open(self, account: int) -> list[Invite]:
         return [each for each in self.invites.values() if each.is_open and each.account == account]
@@ -217,6 +285,9 @@ class Model:
         for token in list(self.tokens_of(account, person)):
             token.is_live = False
         del self.roles[account, person]
+        for (where, _service), named in self.names.items():
+            if where == account:
+                named.discard(person)
         self._end_sign_ins(person, account)
 
     def _end_sign_ins(self, person: str, account: int | None = None) -> None:

@@ -76,7 +76,9 @@ class Command(BaseCommand):
 
 
 def _find_issuer(account: Account, email: str) -> Membership:
-    members = Membership.objects.present().filter(account=account).select_related("user", "account")
+    members = (
+        Membership.everyone.present().filter(account=account).select_related("user", "account")
+    )
     issuer = members.filter(user__email=email.strip().lower()).first()
     if issuer is None:
         raise CommandError(

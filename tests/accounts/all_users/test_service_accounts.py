@@ -1,0 +1,172 @@
+"""All users → Service accounts, and what removing offers for tokens."""
+
+import re
+from datetime import datetime
+from html import unescape
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
+
+from accounts.authorization.actor import Actor
+from accounts.models import Account, Membership, ServiceAccount
+from accounts.roles import Role
+from apitokens.models import APIToken
+from tests.conftest import Issue, SignIn
+from tests.factories import ACCOUNT_ID, issue, service_account
+
+pytestmark = pytest.mark.django_db
+
+LIST = f"/accounts/{ACCOUNT_ID}/users/service-accounts/"
+
+
+@pytest.fixture
+def browser(client: Client, administrator: Membership, sign_in_now: SignIn) -> Client:
+    """The browser of an Administrator who has just signed in."""
+    sign_in_now(client, administrator)
+    return client
+
+
+@pytest.fixture
+def deploys(account: Account, engineer: Membership, now: datetime) -> ServiceAccount:
+    return service_account(account, at=now, issuers=[engineer])
+
+
+def text(answer: Any) -> str:
+    return re.sub(r"\s+", " ", unescape(strip_tags(answer.content.decode())))
+
+
+def address(service: ServiceAccount, more: str = "") -> str:
+    return f"{LIST}{service.membership.user_id}/{more}"
+
+
+def test_administrator_makes_one_with_the_form(browser: Client, engineer: Membership) -> None:
+    form = {
+        "name": "Deploys",
+        "description": "Purges\r\nthe cache",
+        "role": str(Role.ENGINEERS),
+        "contact_email": "ops@example.com",
+        "issuers": [str(engineer.user_id)],
+    }
+    assert browser.post(f"{LIST}new/", form).status_code == 302
+
+    made = ServiceAccount.objects.get()
+    assert (made.name, made.held_role, made.contact_email) == (
+        *("Deploys", Role.ENGINEERS, "ops@example.com"),
+    )
+    assert made.description == "Purges\nthe cache"
+    assert list(made.issuers.all()) == [engineer]
+    page = text(browser.get(LIST))
+    assert "Deploys Purges the cache Engineers ops@example.com" in page
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": ""}, {"role": "99"}, {"issuers": ["x"]}, {"contact": "-1"}, {"issuers": ["999999"]}],
+)
+def test_bad_form_is_shown_again_and_makes_nothing(browser: Client, wrong: dict[str, Any]) -> None:
+    answer = browser.post(f"{LIST}new/", {"name": "Deploys", "role": "2", **wrong})
+
+    assert answer.status_code == 400
+    assert not ServiceAccount.objects.exists()
+
+
+def test_form_shows_what_is_there_and_saves_what_changes(
+    browser: Client, deploys: ServiceAccount, administrator: Membership
+) -> None:
+    page = browser.get(address(deploys)).content.decode()
+    assert 'value="Deploys"' in page
+    assert page.count("checked") == 2  # the role, and the engineer
+
+    form = {"name": "Purges", "role": str(Role.USERS), "contact": str(administrator.user_id)}
+    assert browser.post(address(deploys), form).status_code == 302
+
+    deploys = ServiceAccount.objects.get()
+    assert (deploys.name, deploys.held_role, deploys.contact) == (
+        *("Purges", Role.USERS, administrator),
+    )
+    assert not deploys.issuers.exists()
+
+
+def test_switched_off_and_on(browser: Client, deploys: ServiceAccount) -> None:
+    browser.post(address(deploys, "switch/"), {"is_on": "0"})
+    assert not ServiceAccount.objects.get().is_on
+    assert "Switched off" in text(browser.get(LIST))
+
+    browser.post(address(deploys, "switch/"), {"is_on": "1"})
+    assert ServiceAccount.objects.get().is_on
+
+
+def test_removal_hands_tokens_over(
+    browser: Client, deploys: ServiceAccount, administrator: Membership, now: datetime
+) -> None:
+    by = Actor.member(administrator)
+    token = issue(deploys.membership, by=by, role=Role.ENGINEERS, at=now).token
+    page = text(browser.get(address(deploys, "remove/")))
+    assert "has 1 active API token" in page
+
+    refused = browser.post(address(deploys, "remove/"))
+    assert refused.status_code == 403
+    assert "as it has active tokens" in text(refused)
+    form = {"hand_over_to": str(administrator.user_id)}
+    assert browser.post(address(deploys, "remove/"), form).status_code == 302
+
+    assert not ServiceAccount.objects.of(ACCOUNT_ID).exists()
+    assert APIToken.objects.get(pk=token.pk).issuer == administrator
+
+
+def test_removing_a_person_offers_receivers_whose_role_suffices(
+    browser: Client,
+    deploys: ServiceAccount,
+    administrator: Membership,
+    engineer: Membership,
+    user: Membership,
+    issue: Issue,
+) -> None:
+    token = issue(engineer, role=Role.ENGINEERS).token
+    remove = f"/accounts/{ACCOUNT_ID}/users/{engineer.user_id}/remove/"
+
+    page = browser.get(remove).content.decode()
+    offered = re.findall(r'<option value="(\d+)"', page[page.index("hand_over_to") :])
+    assert offered == [str(deploys.membership.user_id), str(administrator.user_id)]
+    both = {"hand_over_to": offered[0], "delete_tokens": "on"}
+    for form in ({"hand_over_to": str(user.user_id)}, both):
+        assert browser.post(remove, form).status_code == 403
+
+    assert browser.post(remove, {"hand_over_to": offered[0]}).status_code == 302
+    engineer.refresh_from_db()
+    assert engineer.is_removed
+    assert APIToken.objects.get(pk=token.pk).issuer == deploys.membership
+
+
+def test_members_page_and_removal_do_not_know_service_accounts(
+    browser: Client, deploys: ServiceAccount
+) -> None:
+    people = f"/accounts/{ACCOUNT_ID}/users/"
+    assert "Deploys" not in text(browser.get(people))
+    for action in ("role", "remove"):
+        found = browser.get(f"{people}{deploys.membership.user_id}/{action}/")
+        assert found.status_code == 404
+
+
+def test_list_costs_the_same_number_of_queries_for_any_number(
+    browser: Client,
+    account: Account,
+    engineer: Membership,
+    user: Membership,
+    now: datetime,
+) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as counted:
+            browser.get(LIST)
+        return len(counted)
+
+    service_account(account, at=now, contact=user, issuers=[engineer])
+    browser.get(LIST)
+    one = queries()
+    for _ in range(4):
+        service_account(account, at=now, contact=engineer, issuers=[engineer, user])
+    assert queries() == one

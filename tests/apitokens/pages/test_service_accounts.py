@@ -1,0 +1,224 @@
+"""Pages of tokens of service accounts: creating, the badge, handing over, who has access."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from html import unescape
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
+
+from accounts.authorization.actor import Actor
+from accounts.models import Account, Membership, ServiceAccount
+from accounts.roles import Role
+from apitokens.models import APIToken
+from apitokens.tokens.handover import hand_over
+from tests.conftest import SignIn
+from tests.factories import ACCOUNT_ID, MembershipFactory, issue, service_account
+
+pytestmark = pytest.mark.django_db
+
+TOKENS = f"/accounts/{ACCOUNT_ID}/api-tokens/"
+CREATE = f"{TOKENS}create/"
+HAND_OVER = f"{TOKENS}selection/hand-over/"
+ACCESS = f"{TOKENS}access/"
+
+Browse = Callable[[Membership], Client]
+
+
+@pytest.fixture
+def browse(sign_in_now: SignIn) -> Browse:
+    """`browse(member)`: the browser of a member who has just signed in."""
+
+    def act(member: Membership) -> Client:
+        client = Client()
+        sign_in_now(client, member)
+        return client
+
+    return act
+
+
+@pytest.fixture
+def deploys(account: Account, user: Membership, now: datetime) -> ServiceAccount:
+    """A service account with the role Engineers that names the user, whose role is lower."""
+    return service_account(account, at=now, issuers=[user])
+
+
+def text(answer: Any) -> str:
+    return re.sub(r"\s+", " ", unescape(strip_tags(answer.content.decode())))
+
+
+def form(**facts: Any) -> dict[str, Any]:
+    return {
+        "name": "Purge",
+        "role": str(Role.ENGINEERS),
+        "expiration": "never",
+        "form_key": str(uuid4()),
+        **facts,
+    }
+
+
+# --- Creating ----------------------------------------------------------------------------------
+
+
+def test_named_member_creates_for_it_up_to_its_role(
+    browse: Browse, user: Membership, deploys: ServiceAccount
+) -> None:
+    browser = browse(user)
+    service_id = str(deploys.membership.user_id)
+    assert "Engineers" not in text(browser.get(CREATE))
+    page = browser.get(f"{CREATE}?for={service_id}")
+    assert "Engineers" in text(page)
+    assert f'name="issuer" value="{service_id}"' in page.content.decode()
+
+    answer = browser.post(CREATE, form(issuer=service_id))
+
+    token = APIToken.objects.get(name="Purge")
+    assert answer.status_code == 200
+    assert (token.issuer, token.held_role) == (deploys.membership, Role.ENGINEERS)
+    assert browser.get(f"{TOKENS}{token.pk}/created/").status_code == 302
+    above = browser.post(CREATE, form(issuer=service_id, role=str(Role.ADMINISTRATORS)))
+    assert above.status_code == 400
+
+
+def test_others_cannot_create_for_it_and_do_not_learn_of_it(
+    browse: Browse, engineer: Membership, deploys: ServiceAccount
+) -> None:
+    browser = browse(engineer)
+
+    assert "Deploys" not in text(browser.get(CREATE))
+    for wrong in (str(deploys.membership.user_id), "999", "x", "9" * 40):
+        assert browser.get(f"{CREATE}?for={wrong}").status_code == 404
+        assert browser.post(CREATE, form(issuer=wrong)).status_code == 404
+    assert not APIToken.objects.exists()
+
+
+# --- The list ----------------------------------------------------------------------------------
+
+
+def test_token_stands_in_the_list_with_a_badge_and_is_found_by_its_issuer(
+    browse: Browse,
+    administrator: Membership,
+    user: Membership,
+    engineer: Membership,
+    deploys: ServiceAccount,
+    now: datetime,
+) -> None:
+    issue(deploys.membership, by=Actor.member(administrator), name="Purge", at=now)
+    issue(administrator, name="Other", at=now)
+
+    found = text(browse(administrator).get(f"{TOKENS}?issued_by={deploys.membership.user_id}"))
+    assert "Deploys (service account)" in found
+    assert "Deploys Service account" in found
+    assert "Other" not in found
+    assert "Purge" in text(browse(user).get(TOKENS))
+    assert "Purge" not in text(browse(engineer).get(TOKENS))
+
+
+# --- Handing over ------------------------------------------------------------------------------
+
+
+def test_administrator_hands_over_selected_tokens(
+    browse: Browse,
+    administrator: Membership,
+    engineer: Membership,
+    user: Membership,
+    deploys: ServiceAccount,
+    now: datetime,
+) -> None:
+    some = [issue(engineer, role=Role.ENGINEERS, at=now).token for _ in range(2)]
+    browser = browse(administrator)
+
+    sent = {"token": [each.pk for each in some], "act": "hand_over"}
+    question = browser.post(f"{TOKENS}selection/", sent)
+    page = browser.get(question["Location"]).content.decode()
+    shown = re.search(r'name="shown" value="([^"]+)"', page)
+    dialog = page[page.index("<dialog") :]
+    assert shown is not None
+    assert re.findall(r'<option value="(\d+)"', dialog) == [
+        *(str(deploys.membership.user_id), str(administrator.user_id), str(engineer.user_id)),
+    ]
+
+    wrong = browser.post(HAND_OVER, {"shown": shown[1], "to": str(user.user_id)})
+    assert wrong.status_code == 400
+    done = browser.post(
+        HAND_OVER, {"shown": shown[1], "to": str(deploys.membership.user_id)}, follow=True
+    )
+
+    assert "2 API tokens were handed over to Deploys." in text(done)
+    assert {each.issuer for each in APIToken.objects.all()} == {deploys.membership}
+
+
+def test_nobody_but_administrators_hands_over(
+    browse: Browse, engineer: Membership, deploys: ServiceAccount, now: datetime
+) -> None:
+    token = issue(engineer, at=now).token
+    browser = browse(engineer)
+
+    assert "Hand over" not in text(browser.get(TOKENS))
+    assert browser.get(f"{HAND_OVER}?ids={token.pk}").status_code == 403
+    sent = {"shown": str(token.pk), "to": str(deploys.membership.user_id)}
+    assert browser.post(HAND_OVER, sent).status_code == 403
+
+
+# --- Who has access ----------------------------------------------------------------------------
+
+
+def test_one_page_tells_who_and_what_has_access_and_why(
+    browse: Browse,
+    account: Account,
+    administrator: Membership,
+    engineer: Membership,
+    user: Membership,
+    now: datetime,
+) -> None:
+    by = Actor.member(administrator)
+    deploys = service_account(
+        account, at=now, contact_email="ops@example.com", issuers=[user], by=by
+    )
+    token = issue(engineer, name="Purge", at=now).token
+    hand_over(account=account, token_ids=[token.pk], to=deploys.membership, by=by, at=now)
+    gone = MembershipFactory.create(account=account, removed_at=now)
+
+    page = text(browse(administrator).get(ACCESS))
+
+    admin = administrator.user.name
+    assert "Deploys Service account Engineers Made on" in page
+    assert f"Role given by {admin}" in page
+    assert "Contact: ops@example.com" in page
+    assert f"May issue tokens: Administrators, {user.user.name}" in page
+    assert re.search(rf"Purge Users · Never expires · Handed over by {admin}", page)
+    assert f"{user.user.name} {user.user.email} Users Member since" in page
+    assert "May issue tokens for: Deploys" in page
+    assert gone.user.email not in page
+
+
+def test_page_of_access_is_for_administrators(browse: Browse, engineer: Membership) -> None:
+    assert browse(engineer).get(ACCESS).status_code == 403
+
+
+def test_page_of_access_costs_the_same_number_of_queries_for_any_number(
+    browse: Browse, account: Account, administrator: Membership, now: datetime
+) -> None:
+    browser = browse(administrator)
+
+    def add(number: int) -> None:
+        for _ in range(number):
+            made = service_account(account, at=now, issuers=[administrator])
+            member = MembershipFactory.create(account=account, role=Role.ENGINEERS)
+            issue(member, at=now)
+            issue(made.membership, by=Actor.member(administrator), at=now)
+
+    add(1)
+    browser.get(ACCESS)
+    with CaptureQueriesContext(connection) as few:
+        browser.get(ACCESS)
+    add(4)
+    with CaptureQueriesContext(connection) as many:
+        browser.get(ACCESS)
+    assert len(many) == len(few)
