@@ -69,7 +69,7 @@ TOKEN_CHANGED_BY_OTHERS = Kind(
     _("Your API token changed by someone else"),
     _(
         "Notification is sent when someone else creates an API token in your name, or edits, "
-        "rotates, hands over or deletes one of yours or of a service account you look after."
+        "rotates, hands over or deletes one of yours or of a service account you manage."
     ),
     Group.SECURITY,
     ngettext_lazy("Show details", "Show details", "count"),

@@ -39,8 +39,8 @@ GROUPS: list[Group] = [
             "member.tokens_resumed": _("User's API tokens reinstated"),
             "service_account.created": _("Service account created"),
             "service_account.edited": _("Service account edited"),
-            "service_account.switched_off": _("Service account switched off"),
-            "service_account.switched_on": _("Service account switched on"),
+            "service_account.switched_off": _("Service account turned off"),
+            "service_account.switched_on": _("Service account turned on"),
             "service_account.issuer_dropped": _(
                 "Member with a lower role can no longer issue tokens for the service account"
             ),

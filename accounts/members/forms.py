@@ -55,7 +55,7 @@ class RemovalForm(forms.Form):
         queryset=Membership.objects.none(),
         to_field_name="user_id",
         required=False,
-        empty_label=_("Nobody"),
+        empty_label=_("No one"),
         help_text=_("They keep working, with the same secrets."),
         error_messages={"invalid_choice": _("Choose who gets the API tokens from the list.")},
     )

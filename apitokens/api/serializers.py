@@ -37,7 +37,7 @@ class IssuerSerializer(serializers.Serializer[APIToken]):
     role = RoleField()
     service_account = serializers.BooleanField(
         source="issuer.is_service_account",
-        help_text="True if the issuer is no person; no mail can reach user_email then.",
+        help_text="True if the issuer is no person; no email can reach user_email then.",
     )
 
 

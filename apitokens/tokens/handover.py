@@ -91,7 +91,7 @@ def _receiver(to: Membership, account_id: int) -> Membership:
         )
     if not receiver.user.is_active:
         raise ValidationError(
-            _("The receiver is switched off, so these tokens would stop working. Choose another."),
+            _("The receiver is deactivated, so these tokens would stop working. Choose another."),
             code="receiver_off",
         )
     if receiver.has_suspended_tokens:

@@ -34,6 +34,9 @@ from notifications.models import Mail
 from notifications.recipients import Person
 from notifications.services import News
 
+NAMED = 20
+"""Tokens of a notice that it names; its link leads to all."""
+
 Words = Callable[[], tuple[str, str]]
 """Title and text, in the language of the moment."""
 
@@ -137,39 +140,39 @@ def notify_handed_over(
     """Tell both sides that these tokens of one issuer have another one from now on, in one notice
     each; and then the Administrators who want to hear of it, if they are on neither side."""
     receiver = tokens[0].issuer
+    names = "\n".join(one_name(token.name) for token in tokens[:NAMED])
 
     def facts() -> dict[str, object]:
         return {
             "who": _who(by),
             "count": len(tokens),
-            "name": one_name(tokens[0].name),
             "former": one_person(former.user),
             "issuer": one_person(receiver.user),
         }
 
     def for_former() -> tuple[str, str]:
         words = ngettext(
-            "%(who)s handed over your API token “%(name)s” to %(issuer)s",
+            "%(who)s handed over %(count)d API token of yours to %(issuer)s",
             "%(who)s handed over %(count)d of your API tokens to %(issuer)s",
             len(tokens),
         )
-        return words % facts(), _what_to_do()
+        return words % facts(), f"{names}\n{_what_to_do()}"
 
     def for_receiver() -> tuple[str, str]:
         words = ngettext(
-            "%(who)s handed over the API token “%(name)s” of %(former)s to you",
+            "%(who)s handed over %(count)d API token of %(former)s to you",
             "%(who)s handed over %(count)d API tokens of %(former)s to you",
             len(tokens),
         )
-        return words % facts(), _what_to_do()
+        return words % facts(), f"{names}\n{_what_to_do()}"
 
     def for_others() -> tuple[str, str]:
         words = ngettext(
-            "%(who)s handed over the API token “%(name)s” of %(former)s to %(issuer)s",
+            "%(who)s handed over %(count)d API token of %(former)s to %(issuer)s",
             "%(who)s handed over %(count)d API tokens of %(former)s to %(issuer)s",
             len(tokens),
         )
-        return words % facts(), ""
+        return words % facts(), names
 
     told = {by.user.pk} if by.user else set[int]()
     for issuer, words in ((former, for_former), (receiver, for_receiver)):

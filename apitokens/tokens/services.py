@@ -289,7 +289,7 @@ def _present_issuer(issuer: Membership) -> Membership:
         if not issuer.is_service_account:
             raise
         raise PermissionDenied(
-            _("This service account is switched off or was removed, so it gets no API tokens.")
+            _("This service account is turned off or was removed, so it gets no API tokens.")
         ) from None
 
 

@@ -50,7 +50,7 @@ class ServiceAccountForm(RoleForm):
         queryset=Membership.objects.none(),
         to_field_name="user_id",
         required=False,
-        empty_label=_("Nobody"),
+        empty_label=_("No one"),
         help_text=_("Gets the notifications about its API tokens, as Administrators do."),
     )
     contact_email = forms.CharField(

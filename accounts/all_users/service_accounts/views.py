@@ -74,9 +74,9 @@ def switch(request: MemberRequest, user_id: int) -> HttpResponse:
     is_on = request.POST.get("is_on") == "1"
     services.switch(service_account=found, is_on=is_on, by=request.actor, at=timezone.now())
     words = (
-        _("“%(name)s” is switched on. Its API tokens work again.")
+        _("“%(name)s” is turned on. Its API tokens work again.")
         if is_on
-        else _("“%(name)s” is switched off. Its API tokens don't work until it is switched on.")
+        else _("“%(name)s” is turned off. Its API tokens don't work until it is turned on again.")
     )
     messages.success(request, words % {"name": found.name})
     return _to_list(request)

@@ -12,7 +12,7 @@ from accounts.service_accounts.services import MOST_ISSUERS
 
 class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
     """An issuer of API tokens that is no person. Its `id` and `email` are those in the
-    `client_user` of its tokens; no mail can reach the address."""
+    `client_user` of its tokens; no email can reach the address."""
 
     id = serializers.IntegerField(source="membership.user_id")
     name = serializers.CharField()
@@ -25,7 +25,7 @@ class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
         help_text="The IDs of the users who may issue and manage its tokens, beside Administrators."
     )
     is_active = serializers.BooleanField(
-        source="is_on", help_text="False while it is switched off: its tokens don't work."
+        source="is_on", help_text="False while it is turned off: its tokens don't work."
     )
     created = serializers.DateTimeField(source="membership.created_at", default_timezone=UTC)
     active_tokens = serializers.SerializerMethodField()
@@ -54,14 +54,14 @@ class NewServiceAccountSerializer(serializers.Serializer[Any]):
         required=False,
         allow_null=True,
         default=None,
-        help_text="The ID of a user of the account who gets its notices.",
+        help_text="The ID of a user of the account who gets its notifications.",
     )
     contact_email = EmailField(
         required=False,
         allow_blank=True,
         max_length=254,
         default="",
-        help_text="An address that gets its notices.",
+        help_text="An address that gets its notifications.",
     )
     issuers = serializers.ListField(
         child=IdField(),
@@ -85,5 +85,5 @@ class EditedServiceAccountSerializer(serializers.Serializer[Any]):
     contact_email = EmailField(required=False, allow_blank=True, max_length=254)
     issuers = serializers.ListField(child=IdField(), required=False, max_length=MOST_ISSUERS)
     is_active = serializers.BooleanField(
-        required=False, help_text="false switches it off, and all its tokens with it."
+        required=False, help_text="false turns it off, and all its tokens with it."
     )

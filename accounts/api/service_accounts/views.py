@@ -88,7 +88,7 @@ INVALID = invalid("The request is invalid", issuers=["Choose members of the acco
     methods=["POST"],
     operation_id="create_service_account",
     summary="Create a service account",
-    description="For Administrators. Nobody can sign in as it. To create a token for it, send its "
+    description="For Administrators. No one can sign in as it. To create a token for it, send its "
     "ID as the `issuer` of the token.",
     tags=[TAG],
     parameters=[ACCOUNT_ID],
@@ -130,13 +130,13 @@ def service_accounts(request: Request, client_id: int) -> Response:
 @extend_schema(
     methods=["PATCH"],
     operation_id="update_service_account",
-    summary="Edit a service account, switch it off or on",
+    summary="Edit a service account, turn it off or on",
     description="For Administrators. Its role can't be lower than that of one of its active "
     "tokens.",
     tags=[TAG],
     parameters=[ACCOUNT_ID, SERVICE_ACCOUNT_ID],
     request=EditedServiceAccountSerializer,
-    examples=[example("Switch it off", {"is_active": False})],
+    examples=[example("Turn it off", {"is_active": False})],
     responses={
         200: answer(ServiceAccountSerializer, "As it is now", SERVICE_ACCOUNT),
         400: INVALID,

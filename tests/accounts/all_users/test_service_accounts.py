@@ -94,7 +94,7 @@ def test_form_shows_what_is_there_and_saves_what_changes(
 def test_switched_off_and_on(browser: Client, deploys: ServiceAccount) -> None:
     browser.post(address(deploys, "switch/"), {"is_on": "0"})
     assert not ServiceAccount.objects.get().is_on
-    assert "Switched off" in text(browser.get(LIST))
+    assert "Turned off" in text(browser.get(LIST))
 
     browser.post(address(deploys, "switch/"), {"is_on": "1"})
     assert ServiceAccount.objects.get().is_on

@@ -121,7 +121,7 @@ def test_its_tokens_work_until_it_is_switched_off_and_again_afterwards(
 
     services.switch(service_account=deploys, is_on=False, by=by, at=now)
     assert reason(key, now) == "issuer_inactive"
-    with pytest.raises(PermissionDenied, match="switched off"):
+    with pytest.raises(PermissionDenied, match="turned off"):
         issue(deploys.membership, by=by, at=now)
 
     services.switch(service_account=deploys, is_on=True, by=by, at=now)
