@@ -103,7 +103,7 @@ def _issuers_of(member: Membership) -> models.QuerySet[Any, Any]:
 
 def _suspended_members() -> models.QuerySet[Membership]:
     """Few: asked for once, where a join would look up the issuer of each of a hundred thousand."""
-    return Membership.objects.filter(tokens_suspended_at__isnull=False)
+    return Membership.everyone.filter(tokens_suspended_at__isnull=False)
 
 
 class APIToken(models.Model):

@@ -24,7 +24,7 @@ def events_visible_to(actor: Actor) -> AuditEventQuerySet:
                 account__isnull=True,
                 subject_type="user",
                 subject_id__in=list(
-                    Membership.objects.filter(account=member.account_id).values_list(
+                    Membership.everyone.filter(account=member.account_id).values_list(
                         "user_id", flat=True
                     )
                 ),
@@ -40,7 +40,7 @@ def events_visible_to(actor: Actor) -> AuditEventQuerySet:
 
 def _people_of(account_id: int) -> MembershipQuerySet:
     """Memberships of the account that the user of an event (outside) had when it happened."""
-    return Membership.objects.filter(
+    return Membership.everyone.filter(
         Q(removed_at__isnull=True) | Q(removed_at__gte=OuterRef("at")),
         account=account_id,
         user=OuterRef("subject_id"),

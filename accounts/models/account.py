@@ -61,12 +61,20 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         return self.present().filter(user=user).select_related("account").order_by("pk")
 
 
-class PeopleManager(models.Manager.from_queryset(MembershipQuerySet)):  # type: ignore[misc]  # a base made at run time
+class PeopleManager(models.Manager["Membership"]):
     """The memberships of people. Whatever lists, invites, tells or signs in members means these."""
 
     def get_queryset(self) -> MembershipQuerySet:
-        found: MembershipQuerySet = super().get_queryset()
+        found = MembershipQuerySet(self.model, using=self._db)
         return found.filter(user__is_service_account=False)
+
+    def present(self) -> MembershipQuerySet:
+        """Those that may act, as `MembershipQuerySet.present` finds them."""
+        return self.get_queryset().present()
+
+    def of(self, user: User) -> MembershipQuerySet:
+        """The user's present ones, as `MembershipQuerySet.of` finds them."""
+        return self.get_queryset().of(user)
 
 
 class Membership(models.Model):

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
@@ -188,7 +189,7 @@ def _clean(field: str, value: Any, account_id: int) -> Any:
         case "name":
             return _clean_name(value)
         case "description":
-            return ServiceAccount._meta.get_field(field).clean(value.strip(), None)
+            return _field(ServiceAccount, field).clean(value.strip(), None)
         case "contact_email":
             return normal_email(value) if value.strip() else ""
         case "contact":
@@ -209,8 +210,12 @@ def _clean_name(name: str) -> str:
     name = name.strip()
     if not name:
         raise ValidationError(_("Enter a name."), code="required")
-    cleaned: str = User._meta.get_field("name").clean(name, None)
+    cleaned: str = _field(User, "name").clean(name, None)
     return cleaned
+
+
+def _field(model: type[Model], name: str) -> Any:
+    return model._meta.get_field(name)
 
 
 def _value(service_account: ServiceAccount, field: str) -> Any:

@@ -128,7 +128,8 @@ class APITokenAdmin(ListAdmin):
 
     @admin.display(description=_("issued by"), ordering="issuer__user__email")
     def issued_by(self, token: APIToken) -> str:
-        return token.issuer.user.email
+        issuer = token.issuer
+        return issuer.user.name if issuer.is_service_account else issuer.user.email
 
     @admin.display(description=_("status"))
     def status(self, token: APIToken) -> str:

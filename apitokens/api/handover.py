@@ -88,7 +88,7 @@ class Handover(AccountView):
         except ValidationError as refused:
             errors = as_errors(refused)
             raise exceptions.ValidationError({"issuer": next(iter(errors.values()))}) from refused
-        tokens = APIToken.objects.for_display().filter(pk__in=[each.pk for each in handed])
+        tokens: Any = APIToken.objects.for_display().filter(pk__in=[each.pk for each in handed])
         context = {"at": at}
         return Response(TokenSerializer(tokens.order_by("pk"), many=True, context=context).data)
 

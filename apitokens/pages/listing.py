@@ -194,9 +194,11 @@ def _has_sso_issuers(actor: Actor) -> bool:
 
 
 def _person(filterset: PageFilter) -> Membership | None:
-    """The member whose tokens alone are shown, unless they have left."""
+    """The member whose tokens alone are shown, unless they have left, or are no person."""
     issuer: Membership | None = filterset.form.cleaned_data.get("issued_by")
-    return issuer if issuer is not None and not issuer.is_removed else None
+    if issuer is None or issuer.is_removed or issuer.is_service_account:
+        return None
+    return issuer
 
 
 def _page_size(query: QueryDict) -> int:

@@ -40,7 +40,7 @@ def post(client: APIClient, path: str, body: Any) -> Any:
 def test_administrator_makes_edits_switches_and_removes_one(
     caller: APIClient, engineer: Membership, user: Membership
 ) -> None:
-    body = {
+    body: dict[str, Any] = {
         "name": "Deploys",
         "role": {"name": "Engineers"},
         "contact": engineer.user_id,
@@ -120,7 +120,7 @@ def test_users_are_listed_without_it_and_it_cannot_be_reached_as_one(
 def test_token_for_it_is_created_by_its_id(
     caller: APIClient, deploys: ServiceAccount, base: str
 ) -> None:
-    body = {
+    body: dict[str, Any] = {
         "name": "Purge",
         "exp_date": None,
         "client_user": {},
@@ -150,20 +150,20 @@ def test_issuer_is_a_service_account_that_the_caller_may_issue_for(
     client = api(issue(user).key)
 
     for wrong in (deploys.membership.user_id, engineer.user_id, 10**30, 0):
-        body = {"name": "X", "exp_date": None, "client_user": {}, "issuer": wrong}
+        body: dict[str, Any] = {"name": "X", "exp_date": None, "client_user": {}, "issuer": wrong}
         answer = post(client, TOKENS, body)
         assert answer.status_code == 400
         assert answer.json()["errors"] == {
             "issuer": ["There is no such service account that you can issue API tokens for."]
         }
-    own = {"name": "X", "exp_date": None, "client_user": {}, "issuer": user.user_id}
+    own: dict[str, Any] = {"name": "X", "exp_date": None, "client_user": {}, "issuer": user.user_id}
     assert post(client, TOKENS, own).status_code == 200
 
 
 def test_its_own_token_is_answered_about_itself(
     deploys: ServiceAccount, engineer: Membership, issue: Issue, api: Api, caller: APIClient
 ) -> None:
-    body = {
+    body: dict[str, Any] = {
         "name": "Purge",
         "exp_date": None,
         "client_user": {},
@@ -251,7 +251,7 @@ def test_user_is_removed_and_their_tokens_are_handed_over(
 def test_service_account_is_removed_with_its_tokens(
     caller: APIClient, deploys: ServiceAccount
 ) -> None:
-    body = {
+    body: dict[str, Any] = {
         "name": "Purge",
         "exp_date": None,
         "client_user": {},
