@@ -191,7 +191,7 @@ def test_one_page_tells_who_and_what_has_access_and_why(
     assert "Deploys Service account Engineers Made on" in page
     assert f"Role given by {admin}" in page
     assert "Contact: ops@example.com" in page
-    assert f"May issue tokens: Administrators, {user.user.name}" in page
+    assert f"May issue tokens: All Administrators, {user.user.name}" in page
     assert re.search(rf"Purge Users · Never expires · Handed over by {admin}", page)
     assert f"{user.user.name} {user.user.email} Users Member since" in page
     assert "May issue tokens for: Deploys" in page
