@@ -14,6 +14,7 @@ from accounts.api.schema import ACCOUNT_ID, NO_ACCOUNT, UNAUTHENTICATED, invalid
 from accounts.api.serializers import IdField
 from accounts.api.views import actor_of, caller
 from accounts.service_accounts.issuing import issuer_with
+from accounts.validators import is_id
 from apitokens.api.serializers import TokenSerializer
 from apitokens.api.views import AccountView
 from apitokens.models import APIToken
@@ -80,7 +81,7 @@ class Handover(AccountView):
         try:
             handed = hand_over(
                 account=caller(request).account,
-                token_ids=asked.validated_data["tokens"],
+                token_ids=[each for each in asked.validated_data["tokens"] if is_id(each)],
                 to=receiver,
                 by=actor,
                 at=at,

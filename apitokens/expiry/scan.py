@@ -276,7 +276,13 @@ def _told_already(tokens: list[APIToken]) -> set[tuple[int, datetime, int, int]]
 
 
 def _tell(digests: list[NotificationDigest], moment: Moment, done: Scan) -> None:
-    waiting = _mails_still_waiting([digest.person for digest in digests])
+    found = _mails_still_waiting([digest.person for digest in digests])
+    # A mail to the former contact of a service account waits in vain.
+    waiting = {
+        digest.person: found[digest.person]
+        for digest in digests
+        if digest.person in found and found[digest.person].address == address_of(digest.member)
+    }
     told = notifications.tell(
         news=[_news(digest, moment) for digest in digests],
         kind=TOKEN_EXPIRING,
