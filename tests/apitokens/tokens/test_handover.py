@@ -195,6 +195,20 @@ def test_old_secret_of_a_rotated_token_goes_on_after_a_handover(
         rotation.rotate(token=token, by=Actor.member(engineer), at=now)
 
 
+def test_request_under_way_with_the_token_acts_no_more(
+    account: Account, administrator: Membership, engineer: Membership, now: datetime
+) -> None:
+    by = acting(engineer, Role.USERS, at=now)
+    issue(engineer, by=by, at=now)
+    assert by.token_id is not None
+
+    admin = Actor.member(administrator)
+    hand_over(account=account, token_ids=[by.token_id], to=administrator, by=admin, at=now)
+
+    with pytest.raises(PermissionDenied, match="no longer valid"):
+        issue(engineer, by=by, at=now)
+
+
 def test_both_sides_are_told_once_and_not_who_acted(
     account: Account, administrator: Membership, engineer: Membership, now: datetime
 ) -> None:
