@@ -154,7 +154,9 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/purge-behind-nginx.md: $ curl -s": PURGE,
     "docs/purge-behind-nginx.md: $ TOKEN=$(.venv/bin/python manage.py": PURGE,
     "docs/purge-behind-nginx.md: $ .venv/bin/python manage.py": PURGE,
-    "docs/service-accounts.md: API=http": Here({**TOKEN, **PORT}, says="are gone"),
+    "docs/service-accounts.md: API=http": Here(
+        {"771142358$…": "{endless}", **PORT}, says="are gone"
+    ),
     "docs/service-accounts.md: .venv/bin/python manage.py": Here(
         says="API tokens were handed over."
     ),

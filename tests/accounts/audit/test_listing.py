@@ -233,8 +233,8 @@ def test_page_costs_the_same_for_any_number_of_events(
         issue(MembershipFactory.create(account=administrator.account))
 
     # session, person, memberships, ids of the people, the choice of people, count, events, users
-    # whom they are about, who of them belongs here now, bell, badge
-    with django_assert_num_queries(12):
+    # whom they are about, who of them belongs here now, which are service accounts, bell, badge
+    with django_assert_num_queries(13):
         page(client)
 
 
