@@ -51,7 +51,7 @@ def select(request: MemberRequest) -> HttpResponse:
     question = reverse(
         "apitokens:delete_selected", kwargs={"account_id": request.member.account_id}
     )
-    return HttpResponseRedirect(f"{question}?{query.urlencode()}")
+    return HttpResponseRedirect(f"{question}?{query.urlencode(safe=',')}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
