@@ -56,7 +56,7 @@ def select(request: MemberRequest) -> HttpResponse:
         QUESTIONS.get(request.POST.get("act", ""), "apitokens:delete_selected"),
         kwargs={"account_id": request.member.account_id},
     )
-    return HttpResponseRedirect(f"{question}?{query.urlencode()}")
+    return HttpResponseRedirect(f"{question}?{query.urlencode(safe=',')}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

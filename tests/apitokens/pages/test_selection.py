@@ -195,7 +195,7 @@ def test_filters_behind_many_ids_hold_for_all_that_match(
     assert [each.pk for each in asked.context["tokens"]] == [token.pk]
     again = f"/sign-in/again/?{urlencode({'next': address})}"  # as it does for more of them
     led = browser.post(again, {"password": PASSWORD})["Location"]
-    assert led == address
+    assert led in (address, "/"), "a part of the address would be about other tokens"
 
 
 def test_nothing_is_selected_by_an_address_of_which_a_part_was_cut(

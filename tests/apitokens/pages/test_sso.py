@@ -70,7 +70,7 @@ def test_everybody_reads_on_the_tokens_page_that_providers_tell_nothing(
     sign_in(client, engineer)
     said = text(client.get(LIST))
     assert WARNING in said
-    assert "To end that access, delete their tokens here." in said
+    assert "To end that access, an Administrator deletes their tokens." in said
 
 
 def test_where_there_is_neither_a_provider_nor_an_issuer_by_sso_nothing_is_said_of_it(
@@ -80,7 +80,9 @@ def test_where_there_is_neither_a_provider_nor_an_issuer_by_sso_nothing_is_said_
     sign_in(client, administrator)
     assert WARNING not in text(client.get(LIST))
     issue(comer)
-    assert WARNING in text(client.get(LIST))
+    said = text(client.get(LIST))
+    assert WARNING in said
+    assert "To end that access, delete their tokens here." in said
 
 
 def test_who_signs_in_through_a_provider_reads_that_it_is_about_them(
