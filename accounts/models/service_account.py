@@ -45,7 +45,7 @@ class ServiceAccount(models.Model):
     issuers = models.ManyToManyField(
         Membership, related_name="may_issue_for", verbose_name=_("may issue tokens for it")
     )
-    """The members who may issue and manage its tokens, beside Administrators."""
+    """The members who may issue and manage its tokens, in addition to Administrators."""
 
     objects = ServiceAccountQuerySet.as_manager()
 

@@ -44,8 +44,8 @@ def _described(suffix: str, tag: str) -> Any:
         operation_id=f"hand_over_api_tokens{suffix}",
         summary="Hand API tokens over",
         description="For Administrators. The tokens get another issuer, all or none, and keep "
-        "their IDs and secrets: what uses them notices nothing. The answer holds those that "
-        "changed.",
+        "their IDs and secrets: systems that use them are not interrupted. The answer holds those "
+        "that changed.",
         tags=[tag],
         parameters=[ACCOUNT_ID],
         request=HandoverSerializer,

@@ -22,7 +22,10 @@ class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
     contact = serializers.SerializerMethodField(help_text="The ID of a user, or null.")
     contact_email = serializers.CharField()
     issuers = serializers.SerializerMethodField(
-        help_text="The IDs of the users who may issue and manage its tokens, beside Administrators."
+        help_text=(
+            "The IDs of the users who may issue and manage its tokens, in addition to "
+            "Administrators."
+        )
     )
     is_active = serializers.BooleanField(
         source="is_on", help_text="False while it is turned off: its tokens don't work."
