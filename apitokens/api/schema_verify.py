@@ -278,8 +278,8 @@ def _introspect_batch() -> dict[str, Any]:
     return {
         "operationId": "introspect_tokens",
         "summary": "Introspect many tokens",
-        "description": f"For gateways that warm up: up to {MOST} tokens in a request. Each is answered, "
-        "counted and limited as if it had been sent alone.",
+        "description": f"For gateways that warm up: up to {MOST} tokens in a request. Each is "
+        "answered, counted and limited as if it had been sent alone.",
         "tags": [TAG],
         "security": [{"VerifierKey": []}, {"Basic": []}],
         "requestBody": {
