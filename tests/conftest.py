@@ -244,8 +244,8 @@ def cheap_passwords(settings: Settings) -> None:
 def fresh_cache() -> None:
     """Rate limits begin anew with every test, and nothing is remembered of another's tokens."""
     cache.clear()
-    TOKENS.forget_all()
-    VERIFIERS.forget_all()
+    TOKENS.clear()
+    VERIFIERS.clear()
     throttling.forget()
     tasks.trigger_delivery.quiet_until = 0.0
 

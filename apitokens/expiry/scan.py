@@ -270,7 +270,10 @@ def _members_by_account(tokens: list[APIToken]) -> dict[int, list[Membership]]:
             account_id__in={token.account_id for token in tokens},
         )
         .select_related("user", "account")
-        .only("role", "user__email", "user__language", "account__name")
+        .only(
+            *("role", "user__email", "user__language", "user__is_service_account"),
+            "account__name",
+        )
         .order_by("pk")
     )
     by_account: dict[int, list[Membership]] = defaultdict(list)

@@ -78,7 +78,7 @@ INVALID = invalid("The request is invalid", issuers=["Choose members of the acco
         200: answer(
             ServiceAccountSerializer(many=True),
             "The service accounts, in the order they were made",
-            [SERVICE_ACCOUNT],
+            SERVICE_ACCOUNT,
         ),
         401: UNAUTHENTICATED,
         404: NO_ACCOUNT,

@@ -107,5 +107,5 @@ def test_list_costs_the_same_for_many_as_for_few(
     MembershipFactory.create_batch(5, account=user.account)
     # One to authenticate; two for each of four parts (successful or not, in the account or
     # outside), how many there are and the latest; these events.
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         assert len(listed(client)) == 5

@@ -19,7 +19,8 @@ def test_after_deleting_all_only_paths_are_followed(
 ) -> None:
     issue(user)
     sign_in_now(client, user)
-    answer = client.post(f"{LIST}of/{user.user_id}/delete/", {"next": wanted})
+    sent = {"next": wanted, "shown": str(APIToken.objects.get().pk)}
+    answer = client.post(f"{LIST}of/{user.user_id}/delete/", sent)
     assert (answer.status_code, answer.headers["Location"]) == (302, LIST)
     assert APIToken.objects.get().is_deleted
 

@@ -125,7 +125,7 @@ def test_page_costs_the_same_for_a_person_of_many_accounts(
         page(browser, HERE)
 
 
-QUERIES = 7
+QUERIES = 8
 
 
 def test_page_that_says_no_leads_back_into_its_account(

@@ -37,6 +37,10 @@ ROUTES = {
     "/iam/clients/{client_id}/tokens/{token_id}": {"get", "patch", "delete"},
     "/iam/clients/{client_id}/tokens/{token_id}/rotate": {"post"},
     "/iam/clients/{client_id}/tokens/{token_id}/old_secret": {"delete"},
+    "/iam/clients/{client_id}/service_accounts": {"get", "post"},
+    "/iam/clients/{client_id}/service_accounts/{service_account_id}": {"get", "patch", "delete"},
+    "/iam/clients/{client_id}/tokens/hand_over": {"post"},
+    "/iam/v2/clients/{client_id}/tokens/hand_over": {"post"},
     "/iam/v2/clients/{client_id}/tokens": {"get", "post"},
     "/iam/v2/clients/{client_id}/tokens/{token_id}": {"get", "patch", "delete"},
     "/iam/v2/clients/{client_id}/tokens/{token_id}/rotate": {"post"},
@@ -146,7 +150,7 @@ def test_every_call_but_signing_in_takes_both_kinds_of_token(document: dict[str,
 def test_description_names_the_filters_of_the_list(document: dict[str, Any]) -> None:
     listed = document["paths"]["/iam/clients/{client_id}/tokens"]["get"]["parameters"]
     named = {each["name"] for each in listed if each["in"] == "query"}
-    assert named == {"role", "issued_by", "not_issued_by", "deleted"}
+    assert named == {"role", "issued_by", "not_issued_by", "deleted", "limit", "offset"}
 
 
 @pytest.mark.django_db

@@ -663,7 +663,7 @@ def test_field_that_is_sent_several_times_counts_once(browser: Client) -> None:
 def test_fields_that_nobody_asked_for_change_nothing(
     browser: Client, administrator: Membership
 ) -> None:
-    extra = {"issuer": administrator.pk, "account": 99, "id": 5, "digest": "00", "issuer_id": 1}
+    extra = {"member": administrator.pk, "account": 99, "id": 5, "digest": "00", "issuer_id": 1}
     browser.post(URL, {**filled_in(), **extra})
     token = APIToken.objects.get()
     assert token.issuer != administrator
