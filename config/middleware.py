@@ -215,7 +215,8 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
 
     def handle(request: HttpRequest) -> HttpResponse:
         view = views_by_path().get(request.path_info)
-        is_other = request.path_info in PROBE_PATHS and request.method not in ("GET", "HEAD")
+        is_read = request.path_info in (*PROBE_PATHS, _metrics_path())
+        is_other = is_read and request.method not in ("GET", "HEAD")
         if view is None or is_other:
             return get_response(request)
         if request.path_info in _introspection_paths():
@@ -339,6 +340,11 @@ def security_headers(is_secure: bool) -> list[tuple[str, str]]:
 @cache
 def _verify_path() -> str:
     return reverse(VERIFY)
+
+
+@cache
+def _metrics_path() -> str:
+    return reverse(METRICS)
 
 
 @cache
