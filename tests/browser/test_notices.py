@@ -141,13 +141,13 @@ def test_the_link_of_a_mail_leads_to_its_tokens(
 ) -> None:
     body = mails[PURGER].get_body(("plain",))
     assert body is not None
-    link = re.search(r"http://\S+ids\S+", body.get_content())
+    link = re.search(r"http://\S+/api-tokens/\d+/", body.get_content())
     assert link is not None
     window = visit()
     window.page.goto(link[0])
     sign_in_here(window, PURGER)
-    expect(row_of(window.page, "Prefetch of campaign pages")).to_be_visible()
-    expect(row_of(window.page, "Automatic cache clearing")).to_have_count(0)
+    heading = window.page.get_by_role("heading", name="Prefetch of campaign pages", level=1)
+    expect(heading).to_be_visible()
 
 
 def test_axe_finds_nothing_on_the_pages_of_notices(

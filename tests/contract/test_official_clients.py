@@ -72,6 +72,7 @@ def test_token_is_created(
             "user_id": administrator.user_id,
             "user_name": administrator.user.name,
             "user_email": administrator.user.email,
+            "service_account": False,
             "client_id": client_id,
             "role": USERS["role"],
         },

@@ -1,5 +1,6 @@
 """Backups that are not made, not used, or not put back, and why."""
 
+import gc
 import io
 import json
 import os
@@ -32,6 +33,7 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture(autouse=True)
 def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.collect()  # connections of threads that have ended count as users of SQLite's file
     monkeypatch.setenv("PATH", f"{PROGRAMS}:{os.environ['PATH']}")
 
 
