@@ -18,7 +18,7 @@ from tests.browser.conftest import (
     Visits,
     sign_in_by_password,
 )
-from tests.browser.test_guide import both_ways
+from tests.browser.test_guide import both_ways, row_of
 from tests.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -62,9 +62,16 @@ def test_a_person_reads_a_notice_and_finds_its_tokens(
     expect(notice).to_contain_text("Unread")
 
     notice.get_by_role("link", name=re.compile("^Show th")).click()
-    expect(page.get_by_role("heading", name="Staging smoke tests", level=1)).to_be_visible()
-    bell(page, "No unread notifications")
-
+    if person == ENGINEER:  # is told of one token, and led to its page
+        expect(page.get_by_role("heading", name="Staging smoke tests", level=1)).to_be_visible()
+        bell(page, "No unread notifications")
+    else:
+        expect(row_of(page, "Staging smoke tests")).to_be_visible()
+        expect(row_of(page, "Grafana data source")).to_have_count(0)
+        expect(page.get_by_text("from a notification")).to_be_visible()
+        bell(page, "No unread notifications")
+        page.get_by_role("paragraph").get_by_role("link", name="Reset").click()
+        expect(row_of(page, "Grafana data source")).to_be_visible()
     page.goto(page.url.split("/accounts/")[0] + INBOX)
     expect(page.get_by_text("Unread", exact=True)).to_have_count(0)
 
