@@ -9,19 +9,13 @@ const closeOthers = (event) => {
 };
 
 /* Where a menu would end below the window, it opens upwards. */
-document.addEventListener(
-    "toggle",
-    ({ target }) => {
-        if (!target.matches?.("details[data-menu]")) return;
-        target.classList.remove("menu--up");
-        const panel = target.open && target.querySelector(".menu__panel");
-        const height = panel ? panel.getBoundingClientRect().height : 0;
-        const { top, bottom } = target.getBoundingClientRect();
-        target.classList.toggle("menu--up", bottom + height > innerHeight && top > height);
-    },
-    true,
-);
+const turn = ({ target: menu }) => {
+    menu.classList.remove("menu--up");
+    const panel = menu.open && menu.querySelector(".menu__panel");
+    if (panel?.getBoundingClientRect().bottom > innerHeight) menu.classList.add("menu--up");
+};
 
+document.addEventListener("toggle", turn, true);
 document.addEventListener("click", closeOthers);
 document.addEventListener("focusin", closeOthers);
 
