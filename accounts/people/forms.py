@@ -6,11 +6,11 @@ from django import forms
 from django.db.models import QuerySet
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Membership
 from accounts.people.search import MOST_FOUND, label_of, meant_by
+from accounts.tenancy.forms import name_of
 from accounts.validators import parse_id
 
 LONGEST = 500
@@ -56,10 +56,7 @@ class PersonField(forms.CharField):
             return value
 
     def label_from_instance(self, member: Membership) -> str:
-        name = str(member.user.get_full_name())
-        if not member.is_service_account:
-            return name
-        return _t("%(name)s (service account)") % {"name": name}
+        return name_of(member)
 
     def _find(self, text: str) -> Membership:
         if text not in self._known:

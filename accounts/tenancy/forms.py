@@ -22,10 +22,15 @@ class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic 
         return super().to_python(value)
 
     def label_from_instance(self, member: Membership) -> str:
-        name = str(member.user.get_full_name())
-        if not member.is_service_account:
-            return name
-        return _t("%(name)s (service account)") % {"name": name}
+        return name_of(member)
+
+
+def name_of(member: Membership) -> str:
+    """The name of a person, or of a service account, which is told to be one."""
+    name = str(member.user.get_full_name())
+    if not member.is_service_account:
+        return name
+    return _t("%(name)s (service account)") % {"name": name}
 
 
 class OwnAccountForm(forms.Form):
