@@ -48,12 +48,11 @@ class PersonField(forms.CharField):
 
     def prepare_value(self, value: Any) -> Any:
         """What was sent is shown as the person whom it means."""
-        if not isinstance(value, str) or not value.strip() or len(value) > LONGEST:
-            return value
         try:
-            return label_of(self._find(value.strip()))
+            person = self.clean(value) if isinstance(value, str) else None
         except forms.ValidationError:
             return value
+        return label_of(person) if person else value
 
     def label_from_instance(self, member: Membership) -> str:
         return name_of(member)

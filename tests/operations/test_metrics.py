@@ -36,6 +36,7 @@ def own_counts(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     settings.METRICS_TOKEN = TOKEN
+    settings.DATA_DIR = tmp_path  # where no other process of the tests counts
     monkeypatch.setattr(files, "writer", files.Writer())
     monkeypatch.setattr(files.Writer, "start", lambda _self, _folder: None)
     stored.forget()
