@@ -5,10 +5,11 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.models import Account
 
 
-class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class AccountForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     class Meta:
         model = Account
         fields = ["name"]

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.authorization.actor import Actor
+from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.members import services as members
 from accounts.models import Membership
 from accounts.roles import Role
@@ -24,7 +25,7 @@ class RoleChoice(NamedTuple):
     checked: bool
 
 
-class RoleForm(forms.Form):
+class RoleForm(ConcurrentEdits, forms.Form):
     """The role of a member. The form accepts every role; the service decides."""
 
     role = forms.TypedChoiceField(

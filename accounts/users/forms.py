@@ -6,6 +6,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.languages import catalogue_for
 from accounts.models import Language, User
 from accounts.users.time_zones import Choices, canonical_name, choices
@@ -27,7 +28,7 @@ def language_choices() -> list[tuple[str, str]]:
     return [(code, label) for code, label in Language.choices if has_catalogue(code)]
 
 
-class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class ProfileForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     time_zone = TimeZoneField(
         label=_("Time zone"),
         choices=time_zone_choices,

@@ -128,9 +128,12 @@ def refusal(token: APIToken, *, at: datetime) -> ValidationError | None:
     return None
 
 
-def end_old_secret(*, token: APIToken, by: Actor, at: datetime) -> bool:
-    """End the old secret of the token now. False if it has none that works. Raises
-    `PermissionDenied` as `rotate` does."""
+def end_old_secret(
+    *, token: APIToken, by: Actor, at: datetime, rotations: int | None = None
+) -> bool:
+    """End the old secret of the token now: the one it had after so many `rotations`, as far as they
+    are given. False if it has none that works. Raises `PermissionDenied` as `rotate` does, and
+    `ValidationError` with the code `rotated_meanwhile`."""
     with transaction.atomic():
         lock_account(token.account_id)
         by = reauthorize(by, at)
@@ -138,6 +141,14 @@ def end_old_secret(*, token: APIToken, by: Actor, at: datetime) -> bool:
         _refuse_strangers(present, by)
         if not present.has_working_old_secret(at):
             return False
+        if rotations not in (None, present.rotations):
+            raise ValidationError(
+                _(
+                    "This API token was rotated again after you opened the page, so its old secret "
+                    "is now another one. Nothing was changed."
+                ),
+                code="rotated_meanwhile",
+            )
         OldSecret.objects.filter(token=present.pk).update(ends_at=at)
         end_token_on_commit(present.pk)
         notify_old_secret_ended(present, by=by, at=at)

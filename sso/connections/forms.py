@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
+from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.roles import Role
 from sso.models import Connection
 from sso.saml import metadata
@@ -99,7 +100,7 @@ class ProviderForm(forms.Form):
         return document
 
 
-class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class SettingsForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """Attribute mapping and just-in-time provisioning."""
 
     default_role = forms.TypedChoiceField(

@@ -3,10 +3,11 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.http.concurrent_edits import ConcurrentEdits
 from sso.models import MAX_INACTIVITY_DAYS, InactivityAction
 
 
-class InactivityPolicyForm(forms.Form):
+class InactivityPolicyForm(ConcurrentEdits, forms.Form):
     """The action and the number of days."""
 
     action = forms.TypedChoiceField(

@@ -13,6 +13,8 @@ from django.core import signing
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from accounts.http.concurrent_edits import SEEN
+
 View = Callable[..., HttpResponseBase]
 
 COOKIE = "token-draft"
@@ -21,7 +23,7 @@ OWNER = "typed_by"
 """The hidden field that says who has opened the form."""
 MOST_BYTES = 3_000
 """Browsers keep 4 KB of a cookie with all that belongs to it."""
-FIELDS = ("name", "grace", "role", "expiration", "expires_on", "issuer", "description")
+FIELDS = ("name", "grace", "role", "expiration", "expires_on", "issuer", SEEN, "description")
 """The longest is the last: it is left out where there is no room."""
 
 

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.members.forms import RoleChoice
 from apitokens.models import APIToken
 from apitokens.pages.creation.forms import FactsForm, FocusedForm
@@ -91,15 +92,16 @@ class ExpirationForm(FocusedForm):
         return KEEP
 
 
-class EditForm(FactsForm, ExpirationForm):
+class EditForm(ConcurrentEdits, FactsForm, ExpirationForm):
     field_order = ("name", "description", "role", "expiration", "expires_on")
 
     def __init__(
         self, *args: Any, token: APIToken, draft: dict[str, str] | None = None, **kwargs: Any
     ) -> None:
-        present = {"name": token.name, "description": token.description, "role": token.role}
-        initial = present | (draft or {})
-        super().__init__(*args, token=token, initial=initial, **kwargs)
+        self.present = {"name": token.name, "description": token.description, "role": token.role}
+        super().__init__(*args, token=token, initial=self.present, **kwargs)
+        draft = draft or {}
+        self.initial |= {name: draft[name] for name in draft.keys() - self.untouched(draft)}
         if token.expires_at:
             latest = _last_whole_day(token.expires_at)
             self.fields["expires_on"].widget.attrs["max"] = latest.isoformat()

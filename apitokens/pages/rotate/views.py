@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.http.redirects import safe_next
 from accounts.http.stale_forms import sent_again_to
 from accounts.tenancy.decorators import MemberRequest, member_required
+from accounts.validators import parse_id
 from apitokens.models import APIToken
 from apitokens.pages.creation.confirmations import say_once
 from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft
@@ -88,13 +89,25 @@ def end_old_secret(request: MemberRequest, pk: int) -> HttpResponse:
     token, at = find_token(request, pk), timezone.now()
     back = safe_next(request, fallback=path_of(token))
     if request.method == "POST":
-        if rotation.end_old_secret(token=token, by=request.actor, at=at):
+        try:
+            has_ended = rotation.end_old_secret(
+                token=token, by=request.actor, at=at, rotations=_rotations_shown(request)
+            )
+        except ValidationError as refusal:
+            messages.warning(request, refusal.message)
+            return HttpResponseRedirect(request.get_full_path())
+        if has_ended:
             messages.success(request, _("The old secret no longer works."))
         else:
             messages.info(request, _("The old secret has already ended."))
         return HttpResponseRedirect(back)
-    context = token_detail(token, at=at, query={}) | {"next": back}
+    context = token_detail(token, at=at, query={}) | {"next": back, "shown": token.rotations}
     return render(request, "apitokens/end_old_secret.html", context)
+
+
+def _rotations_shown(request: MemberRequest) -> int | None:
+    """How often the token had been rotated when the question was shown."""
+    return parse_id(request.POST.get("shown", ""))
 
 
 def _form_page(

@@ -196,6 +196,25 @@ def test_page_of_a_token_tells_of_the_old_secret_and_ends_it(
     assert "has already ended" in text(again)
 
 
+def test_only_the_old_secret_that_was_asked_about_is_ended(
+    browser: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    token, _first = issue(user)
+    rotate(browser, token)
+    question = browser.get(url_of(token, "old-secret/end/")).content.decode()
+    shown = re.findall(r'name="shown" value="([^"]+)"', question)[-1]
+    present = APIToken.objects.get(pk=token.pk)
+    rotation.rotate(token=present, by=Actor.member(user), at=timezone.now())
+
+    answer = browser.post(url_of(token, "old-secret/end/"), {"shown": shown}, follow=True)
+
+    assert "its old secret is now another one. Nothing was changed." in text(answer)
+    assert APIToken.objects.get(pk=token.pk).has_working_old_secret(timezone.now())
+    shown = re.findall(r'name="shown" value="([^"]+)"', answer.content.decode())[-1]
+    browser.post(url_of(token, "old-secret/end/"), {"shown": shown})
+    assert not APIToken.objects.get(pk=token.pk).has_working_old_secret(timezone.now())
+
+
 def test_token_that_cannot_be_rotated_says_why(
     browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
