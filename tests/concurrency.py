@@ -80,9 +80,17 @@ def _act(task: Task, start: Barrier, told: Any) -> None:
 
 def _try(task: Task, member: Any) -> str:
     from django.core.exceptions import PermissionDenied, ValidationError
+    from django.db import OperationalError
 
     try:
-        return TASKS[task["does"]](task, member)
+        while True:
+            try:
+                return TASKS[task["does"]](task, member)
+            except OperationalError as fault:
+                # SQLite lets no line form: one of many can wait too long. Its client is answered
+                # 503 with Retry-After, and comes again.
+                if "database is locked" not in str(fault):
+                    raise
     except ValidationError as refusal:
         return _code(refusal)
     except PermissionDenied as refusal:

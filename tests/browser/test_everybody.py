@@ -252,6 +252,8 @@ def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:
         assert page.evaluate(f"Boolean({inside})")
     dialog.get_by_role("link", name="OK, I've copied token").focus()
     page.keyboard.press("Enter")
+    expect(dialog).not_to_be_visible()
+    page.wait_for_load_state()
 
     menu = page.get_by_label("Actions for By keyboard")
     menu.focus()

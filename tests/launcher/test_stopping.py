@@ -28,7 +28,7 @@ def test_one_signal_stops_everything_quietly(
         wait_until(lambda: len(portal.family()) == EVERYBODY)
         family = portal.family()
         with socket.create_connection(("127.0.0.1", port)) as browser:
-            browser.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            browser.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert browser.recv(4096).startswith(b"HTTP/1.1 200")
 
             assert portal.stop(how) == 0

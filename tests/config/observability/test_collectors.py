@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import brotli
 import pytest
 import sentry_sdk
 from django.core.exceptions import ImproperlyConfigured
@@ -27,6 +28,9 @@ from tests.portal import GRANIAN, served_portal
 OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
+_UNPACK = {"gzip": gzip.decompress, "br": brotli.decompress}
+
+
 class Collector:
     """Keeps what it is sent, by path."""
 
@@ -37,8 +41,7 @@ class Collector:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:  # http.server's name
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
+                body = _UNPACK.get(self.headers.get("Content-Encoding"), bytes)(body)
                 collector.received.append((self.path, body))
                 self.send_response(200)
                 self.end_headers()

@@ -1,6 +1,5 @@
 """Backups that are not made, not used, or not put back, and why."""
 
-import gc
 import io
 import json
 import os
@@ -33,8 +32,22 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture(autouse=True)
 def programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    gc.collect()  # connections of threads that have ended count as users of SQLite's file
     monkeypatch.setenv("PATH", f"{PROGRAMS}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def unused_database(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is restored is a file of SQLite that nobody has open: threads of earlier tests, which
+    wait for work, have that of the tests open."""
+    if is_on_postgresql():
+        return
+    own = tmp_path_factory.mktemp("unused") / "permatoken.sqlite3"
+    connection.ensure_connection()
+    with closing(sqlite3.connect(own)) as copy:
+        connection.connection.backup(copy)
+    monkeypatch.setattr(sqlite, "_path", lambda: own)
 
 
 def run(*words: str) -> str:
@@ -203,6 +216,7 @@ def test_folder_that_is_none_is_refused(tmp_path: Path) -> None:
         run("restore", str(tmp_path), "--yes")
 
 
+@pytest.mark.usefixtures("unused_database")
 @pytest.mark.parametrize(
     ("facts", "why"),
     [
@@ -243,6 +257,7 @@ def test_database_in_use_is_not_restored(tmp_path: Path, somebody_else: None) ->
         run("restore", str(backup), "--yes")
 
 
+@pytest.mark.usefixtures("unused_database")
 def test_what_is_lost_is_told_and_a_refusal_changes_nothing(
     tmp_path: Path,
     administrator: Membership,
