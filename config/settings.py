@@ -37,11 +37,12 @@ from config.env.urls import (
     parse_redis_url,
     parse_sender,
 )
-from config.env.variables import refuse_former_names
+from config.env.variables import refuse_former_names, refuse_slips
 from config.logs.extras import parse_collector, parse_dsn
 from config.logs.setup import logging_settings
 
 refuse_former_names(os.environ)
+refuse_slips(os.environ)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = data_folder(read.text("DATA_DIR") or BASE_DIR / "var")
