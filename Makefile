@@ -43,7 +43,7 @@ bench-scale: prepare-dev ## Measure every page over five million events, into be
 load: prepare-dev ## A mixed load of 200 requests a second for ten minutes, in both shapes (make load ARGS="--seconds 60")
 	@exec $(IN_VENV) -m benchmarks.operations.load $(ARGS)
 
-drills: prepare-dev ## Make what the portal depends on fail under load, into docs/operations/drills.md (as root; 15 minutes)
+drills: prepare-dev ## Make what the portal depends on fail under load, into docs/operations/drills.md (15 minutes)
 	@exec $(IN_VENV) -m benchmarks.operations.drills $(ARGS)
 
 bench-notices: prepare-dev ## Measure how fast 10,000 people are told of 100,000 tokens

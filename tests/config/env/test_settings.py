@@ -240,7 +240,7 @@ def test_connection_parameters_are_taken_as_they_are_written(load: Any) -> None:
     wanted = {
         "host": "/run/Pg",
         "sslmode": "require",
-        "sslrootcert": "/etc/A b+c",
+        "sslrootcert": "/etc/A+b+c",
         "connect_timeout": "5",
     }
     assert wanted.items() <= load(DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"].items()
