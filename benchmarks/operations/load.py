@@ -54,7 +54,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def portal_in(shape: str, *, folder: Path | None = None, **environment: str) -> Iterator[Portal]:
-    """The portal in this shape, on data that end with the block; in the `folder`, if it is given."""
+    """The portal in this shape, on data that end with the block; in the `folder`, if given."""
     with contextlib.ExitStack() as stack:
         own = tempfile.TemporaryDirectory(prefix="permatoken-load-")
         folder = folder or Path(stack.enter_context(own))
