@@ -10,6 +10,7 @@ from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from apitokens import keys
+from apitokens.addresses.networks import AddressList
 
 AUDITED_EVERY = timedelta(hours=1)
 """A busy client with a dead token must not fill the audit log."""
@@ -28,6 +29,16 @@ class Reason(StrEnum):
     """The issuer may sign in, but their tokens may not be used."""
     ROTATED = "rotated"
     """The token has a new secret, and this is the old one, whose time has passed."""
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    """The token is good, but not from this address."""
+
+
+class Anywhere(Enum):
+    NOT_ASKED = "not asked"
+
+
+ANYWHERE = Anywhere.NOT_ASKED
+"""Stands for the address of a client where nobody asks about it."""
 
 
 @dataclass(slots=True)
@@ -58,6 +69,8 @@ class CacheEntry:
     """The end of what is accepted; of an old secret it may come before that of the token."""
     token_expires_at: datetime | None = None
     is_old: bool = False
+    allowed: AddressList | None = None
+    """From where the key may be used; None: from everywhere."""
     refusal_audited_at: datetime | None = None
     side_effects_done: bool = False
     saw_wrong_secret: bool = False
@@ -112,10 +125,16 @@ UNKNOWN = REFUSE[Reason.UNKNOWN]
 
 
 def decide(
-    entry: CacheEntry | None, *, fits: bool, at: datetime, is_fresh: bool = False
+    entry: CacheEntry | None,
+    *,
+    fits: bool,
+    at: datetime,
+    address: str | Anywhere | None = ANYWHERE,
+    is_fresh: bool = False,
 ) -> Decision:
     """Decide about a key. `entry`: None if its id is not cached; `fits`: its secret is the
-    entry's; `is_fresh`: the entry was read for this very decision."""
+    entry's; `address`: of the client, None if it is unknown; `is_fresh`: the entry was read for
+    this very decision."""
     if entry is None:
         return LOOK_UP
     if not fits or not entry.exists:
@@ -124,7 +143,9 @@ def decide(
     if ends_at is not None and ends_at <= at and reason is not Reason.DELETED:
         reason = entry.end_reason(at)
     if reason is None:
-        return ACCEPT if entry.side_effects_done else ACCEPT_AND_RECORD
+        if entry.allowed is None or address is ANYWHERE or entry.allowed.covers(address):
+            return ACCEPT if entry.side_effects_done else ACCEPT_AND_RECORD
+        reason = Reason.ADDRESS_NOT_ALLOWED
     told_at = entry.refusal_audited_at
     is_audited = told_at is not None and told_at > at - AUDITED_EVERY
     return (REFUSE if is_audited else REFUSE_AND_AUDIT)[reason]
