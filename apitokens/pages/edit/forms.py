@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.members.forms import RoleChoice
+from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
 from apitokens.pages.creation.forms import FactsForm, FocusedForm
 from apitokens.tokens import editing, rules
@@ -91,14 +92,18 @@ class ExpirationForm(FocusedForm):
         return KEEP
 
 
-class EditForm(FactsForm, ExpirationForm):
-    field_order = ("name", "description", "role", "expiration", "expires_on")
+class EditForm(FactsForm, ExpirationForm, AddressesForm):
+    field_order = ("name", "description", "role", "expiration", "expires_on", "allowed_addresses")
 
     def __init__(
         self, *args: Any, token: APIToken, draft: dict[str, str] | None = None, **kwargs: Any
     ) -> None:
-        present = {"name": token.name, "description": token.description, "role": token.role}
+        present = {
+            **{"name": token.name, "description": token.description, "role": token.role},
+            "allowed_addresses": token.allowed_addresses,
+        }
         initial = present | (draft or {})
+        self.present_addresses = token.allowed_addresses
         super().__init__(*args, token=token, initial=initial, **kwargs)
         if token.expires_at:
             latest = _last_whole_day(token.expires_at)
@@ -144,6 +149,9 @@ class EditForm(FactsForm, ExpirationForm):
             "description": cleaned["description"],
             "role": cleaned["role"],
         }
+        # A page that was opened before there were lists, or was cut, must not let more in.
+        if self.add_prefix("allowed_addresses") in self.data:
+            changes["allowed_addresses"] = cleaned["allowed_addresses"]
         if not isinstance(ends_at, Keep):
             changes["expires_at"] = ends_at
         return changes
