@@ -105,7 +105,7 @@ TOKEN_USED_FROM_ELSEWHERE = Kind(
         "doesn't have the address: to you for your tokens, and to Administrators for all."
     ),
     Group.SECURITY,
-    ngettext_lazy("Show this token", "Show these tokens", "count"),
+    ngettext_lazy("Show details", "Show details", "count"),
 )
 STAYED_AWAY = Kind(
     "stayed_away",

@@ -196,7 +196,7 @@ def test_list_is_shown_where_tokens_are(
         at=token.created_at,
     )
     tokens = client.get(reverse("apitokens:list", kwargs=account)).content.decode()
-    assert "Limited to addresses" in tokens
+    assert "Address list" in tokens
     assert "192.0.2.1" in tokens
     assert "192.0.2.1" in client.get(url_of(token)).content.decode()
     access = " ".join(
