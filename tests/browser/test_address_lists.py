@@ -94,4 +94,4 @@ def test_token_is_limited_to_the_addresses_it_was_seen_at(
         re.compile(r"only from\s+127\.0\.0\.1")
     )
     assert looks.found == {}
-    assert window.troubles == []
+    assert all("400 (Bad Request)" in each for each in window.troubles)

@@ -1,5 +1,6 @@
 """The list of a token: who sets it, what follows, and who is told of uses from elsewhere."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -33,6 +34,7 @@ OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 def code_told(key: Key, at: datetime, address: str | None = ELSEWHERE) -> str:
     with pytest.raises((Refused, Insufficient)) as refused:
         verify(presented=key.spell(), at=at, address=address)
+    assert isinstance(refused.value, Refused | Insufficient)
     return str(refused.value.code)
 
 
@@ -115,7 +117,7 @@ def test_limited_token_lets_none_work_where_it_does_not(
 ) -> None:
     token, _key = issue(engineer, allowed_addresses=[HERE, "10.0.0.0/8"])
     by = acting_with(token)
-    refusals = [
+    refusals: list[Callable[[], object]] = [
         lambda: allow(token, entries, by=by, at=now),
         lambda: issue(engineer, by=by, allowed_addresses=entries),
     ]

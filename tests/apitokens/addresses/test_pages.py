@@ -178,7 +178,7 @@ def test_token_is_created_with_a_list(browser: Client, engineer: Membership) -> 
     }
     wrong = browser.post(path, typed | {"allowed_addresses": "203.0.113.7:80"})
     assert wrong.status_code == 400
-    assert '<details class="field" open>' in wrong.content.decode()
+    assert '<details class="field limits" open>' in wrong.content.decode()
     assert not APIToken.objects.exists()
     assert browser.post(path, typed | {"allowed_addresses": HERE}).status_code == 200
     assert APIToken.objects.get().address_list == [HERE]
@@ -216,7 +216,7 @@ def service(administrator: Membership, issue: Issue, api: Api) -> Any:
 
 def test_api_creates_reads_and_edits_the_list(service: Any, administrator: Membership) -> None:
     tokens = f"/iam/clients/{administrator.account_id}/tokens"
-    asked = {"name": "Backup", "exp_date": None, "client_user": {}}
+    asked: dict[str, Any] = {"name": "Backup", "exp_date": None, "client_user": {}}
     made = service.post(tokens, asked | {"allowed_addresses": ["::ffff:203.0.113.7"]}, "json")
     assert made.json()["allowed_addresses"] == [HERE]
     address = f"{tokens}/{made.json()['id']}"
@@ -226,7 +226,8 @@ def test_api_creates_reads_and_edits_the_list(service: Any, administrator: Membe
     assert service.patch(address, {"name": "New"}, "json").json()["allowed_addresses"] == [
         "10.0.0.0/8"
     ]
-    for nothing in (None, []):
+    nothings: tuple[Any, ...] = (None, [])
+    for nothing in nothings:
         emptied = service.patch(address, {"allowed_addresses": nothing}, "json")
         assert emptied.json()["allowed_addresses"] == []
     assert service.post(tokens, asked, "json").json()["allowed_addresses"] == []
