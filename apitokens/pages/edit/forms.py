@@ -99,7 +99,9 @@ class EditForm(FactsForm, ExpirationForm, AddressesForm):
         self, *args: Any, token: APIToken, draft: dict[str, str] | None = None, **kwargs: Any
     ) -> None:
         present = {
-            **{"name": token.name, "description": token.description, "role": token.role},
+            "name": token.name,
+            "description": token.description,
+            "role": token.role,
             "allowed_addresses": token.allowed_addresses,
         }
         initial = present | (draft or {})
