@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 
 from apitokens import keys
+from apitokens.addresses.networks import AddressList
 from apitokens.verification import token_lookup
 from apitokens.verification.decision import (
     ACCEPT,
     ACCEPT_AND_RECORD,
+    ANYWHERE,
     LOOK_UP,
     REFUSE,
     REFUSE_AND_AUDIT,
     UNKNOWN,
     Action,
+    Anywhere,
     CacheEntry,
     Decision,
     Reason,
@@ -76,6 +79,34 @@ def test_right_secret_is_decided_by_what_the_row_said_and_the_time(is_fresh: boo
             is_audited = AUDITED[entry.refusal_audited_at]
             expected = (REFUSE if is_audited else REFUSE_AND_AUDIT)[reason]
         assert decide(entry, fits=True, at=NOON, is_fresh=is_fresh) is expected
+
+
+PLACES: dict[str | Anywhere | None, bool] = {
+    "203.0.113.7": True,
+    "198.51.100.7": False,
+    None: False,
+    ANYWHERE: True,
+}
+"""Clients' addresses, and whether the list allows them."""
+
+
+@pytest.mark.parametrize("address", PLACES)
+@pytest.mark.parametrize("is_fresh", MARKS)
+def test_address_decides_about_what_is_good_and_about_nothing_else(
+    address: str | Anywhere | None, is_fresh: bool
+) -> None:
+    for entry in entries():
+        unlimited = decide(entry, fits=True, at=NOON, address=address, is_fresh=is_fresh)
+        entry.allowed = AddressList("203.0.113.7\n2001:db8::/48")
+        limited = decide(entry, fits=True, at=NOON, address=address, is_fresh=is_fresh)
+        if unlimited.reason is not None or PLACES[address]:
+            assert limited is unlimited
+        else:
+            is_audited = AUDITED[entry.refusal_audited_at]
+            refuse = REFUSE if is_audited else REFUSE_AND_AUDIT
+            assert limited is refuse[Reason.ADDRESS_NOT_ALLOWED]
+        wrong = decide(entry, fits=False, at=NOON, address=address, is_fresh=True)
+        assert wrong is UNKNOWN
 
 
 @pytest.mark.parametrize(
