@@ -98,6 +98,8 @@ class Action(Enum):
 
     LOOK_UP = "look up", True
     """Read the row, and decide again with `is_fresh`."""
+    CHECK_ADDRESS = "check address", True
+    """Go on with `decide_address`: the key is good, and may be used from some addresses only."""
     ACCEPT = "accept", False
     ACCEPT_AND_RECORD = "accept and record", True
     """Write what the first use of an entry writes, then accept."""
@@ -117,6 +119,7 @@ class Decision(NamedTuple):
 
 # Made once: what is decided thousands of times a second should not be built each time.
 LOOK_UP = Decision(Action.LOOK_UP)
+CHECK_ADDRESS = Decision(Action.CHECK_ADDRESS)
 ACCEPT = Decision(Action.ACCEPT)
 ACCEPT_AND_RECORD = Decision(Action.ACCEPT_AND_RECORD)
 REFUSE = {reason: Decision(Action.REFUSE, reason) for reason in Reason}
@@ -125,16 +128,10 @@ UNKNOWN = REFUSE[Reason.UNKNOWN]
 
 
 def decide(
-    entry: CacheEntry | None,
-    *,
-    fits: bool,
-    at: datetime,
-    address: str | Anywhere | None = ANYWHERE,
-    is_fresh: bool = False,
+    entry: CacheEntry | None, *, fits: bool, at: datetime, is_fresh: bool = False
 ) -> Decision:
     """Decide about a key. `entry`: None if its id is not cached; `fits`: its secret is the
-    entry's; `address`: of the client, None if it is unknown; `is_fresh`: the entry was read for
-    this very decision."""
+    entry's; `is_fresh`: the entry was read for this very decision."""
     if entry is None:
         return LOOK_UP
     if not fits or not entry.exists:
@@ -143,9 +140,22 @@ def decide(
     if ends_at is not None and ends_at <= at and reason is not Reason.DELETED:
         reason = entry.end_reason(at)
     if reason is None:
-        if entry.allowed is None or address is ANYWHERE or entry.allowed.covers(address):
-            return ACCEPT if entry.side_effects_done else ACCEPT_AND_RECORD
-        reason = Reason.ADDRESS_NOT_ALLOWED
+        if entry.allowed is not None:
+            return CHECK_ADDRESS
+        return ACCEPT if entry.side_effects_done else ACCEPT_AND_RECORD
+    return _refuse(entry, reason, at)
+
+
+def decide_address(entry: CacheEntry, *, address: str | Anywhere | None, at: datetime) -> Decision:
+    """Decide about a good key that has a list of allowed addresses. `address`: of the client, None
+    if it is unknown. By itself, so that keys without a list pay nothing for it."""
+    assert entry.allowed is not None
+    if address is ANYWHERE or entry.allowed.covers(address):
+        return ACCEPT if entry.side_effects_done else ACCEPT_AND_RECORD
+    return _refuse(entry, Reason.ADDRESS_NOT_ALLOWED, at)
+
+
+def _refuse(entry: CacheEntry, reason: Reason, at: datetime) -> Decision:
     told_at = entry.refusal_audited_at
     is_audited = told_at is not None and told_at > at - AUDITED_EVERY
     return (REFUSE if is_audited else REFUSE_AND_AUDIT)[reason]

@@ -25,13 +25,14 @@ from apitokens.verification.decision import (
     ACCEPT_AND_RECORD,
     ANYWHERE,
     AUDITED_EVERY,
+    CHECK_ADDRESS,
     LOOK_UP,
     UNKNOWN,
     Action,
-    Anywhere,
     Decision,
     Reason,
     decide,
+    decide_address,
 )
 from apitokens.verification.refusals import (
     Insufficient,
@@ -78,16 +79,18 @@ def verify(
     read again. An unknown id costs the same as a wrong secret, and neither can be told from the
     other.
     """
-    place = address if by_client or address else ANYWHERE
-    entry, decision, fingerprint = _decide_from_cache(presented, at, place)
+    entry, decision, fingerprint = _decide_from_cache(presented, at)
     if decision.action.needs_database:
         key = keys.parse(presented)
         if decision is LOOK_UP:
             if by_client:
                 throttling.refuse_busy_address(key, address=address, at=at)
             entry, fits = _fitting(presented, fingerprint, look_up(key.id))
-            decision = decide(entry, fits=fits, at=at, address=place, is_fresh=True)
+            decision = decide(entry, fits=fits, at=at, is_fresh=True)
         assert entry is not None  # what is not cached was looked up
+        if decision is CHECK_ADDRESS:
+            place = address if by_client or address else ANYWHERE
+            decision = decide_address(entry, address=place, at=at)
         _carry_out(decision, key, entry, at=at, address=address, requirement=requirement)
     return _answer(decision, entry, at=at, address=address, requirement=requirement)
 
@@ -101,8 +104,10 @@ def verify_from_cache(
     requirement: Requirement | None = None,
 ) -> Verified | None:
     """Verify from the cache only; None if the database must be asked."""
-    place = address if by_client or address else ANYWHERE
-    entry, decision, _fingerprint = _decide_from_cache(presented, at, place)
+    entry, decision, _fingerprint = _decide_from_cache(presented, at)
+    if decision is CHECK_ADDRESS and entry is not None:
+        place = address if by_client or address else ANYWHERE
+        decision = decide_address(entry, address=place, at=at)
     if decision.action.needs_database:
         if decision is ACCEPT_AND_RECORD and entry is not None:
             _require(entry, requirement, at=at)
@@ -111,9 +116,7 @@ def verify_from_cache(
     return _answer(decision, entry, at=at, address=address, requirement=requirement)
 
 
-def _decide_from_cache(
-    presented: str, at: datetime, address: str | Anywhere | None
-) -> tuple[CachedToken | None, Decision, bytes]:
+def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken | None, Decision, bytes]:
     """The entry of the text's id (None if it is not cached), what follows from it, and the text's
     fingerprint. Raises `Refused` for malformed text."""
     if len(presented) > keys.LONGEST:
@@ -129,7 +132,7 @@ def _decide_from_cache(
         fits = True
     else:
         entry, fits = _fitting(presented, fingerprint, entry)
-    return entry, decide(entry, fits=fits, at=at, address=address), fingerprint
+    return entry, decide(entry, fits=fits, at=at), fingerprint
 
 
 def _fitting(presented: str, fingerprint: bytes, entry: CachedToken) -> tuple[CachedToken, bool]:

@@ -14,6 +14,7 @@ from apitokens.verification.decision import (
     ACCEPT,
     ACCEPT_AND_RECORD,
     ANYWHERE,
+    CHECK_ADDRESS,
     LOOK_UP,
     REFUSE,
     REFUSE_AND_AUDIT,
@@ -24,6 +25,7 @@ from apitokens.verification.decision import (
     Decision,
     Reason,
     decide,
+    decide_address,
 )
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -96,17 +98,21 @@ def test_address_decides_about_what_is_good_and_about_nothing_else(
     address: str | Anywhere | None, is_fresh: bool
 ) -> None:
     for entry in entries():
-        unlimited = decide(entry, fits=True, at=NOON, address=address, is_fresh=is_fresh)
+        unlimited = decide(entry, fits=True, at=NOON, is_fresh=is_fresh)
         entry.allowed = AddressList("203.0.113.7\n2001:db8::/48")
-        limited = decide(entry, fits=True, at=NOON, address=address, is_fresh=is_fresh)
-        if unlimited.reason is not None or PLACES[address]:
+        limited = decide(entry, fits=True, at=NOON, is_fresh=is_fresh)
+        assert decide(entry, fits=False, at=NOON, is_fresh=True) is UNKNOWN
+        if unlimited.reason is not None:
             assert limited is unlimited
+            continue
+        assert limited is CHECK_ADDRESS
+        decided = decide_address(entry, address=address, at=NOON)
+        if PLACES[address]:
+            assert decided is unlimited
         else:
             is_audited = AUDITED[entry.refusal_audited_at]
             refuse = REFUSE if is_audited else REFUSE_AND_AUDIT
-            assert limited is refuse[Reason.ADDRESS_NOT_ALLOWED]
-        wrong = decide(entry, fits=False, at=NOON, address=address, is_fresh=True)
-        assert wrong is UNKNOWN
+            assert decided is refuse[Reason.ADDRESS_NOT_ALLOWED]
 
 
 @pytest.mark.parametrize(
