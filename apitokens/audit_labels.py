@@ -33,7 +33,7 @@ name_codes(
         "role_too_high": _("Role higher than their own"),
         "limit_reached": _("Active API token limit reached"),
         "outlives_creator": _("It would have outlived the API token used to create it"),
-        "wider_than_creator": _("It would have worked where the API token that acts does not"),
+        "wider_than_creator": _("It would have worked where the API token that acts doesn't"),
         "forbidden": _("No permission"),
     },
 )
@@ -42,7 +42,7 @@ name_codes(
     {
         "role_raised": _("Higher role than it had"),
         "expiration_later": _("Later expiration than it had"),
-        "wider_than_creator": _("It would have worked where the API token that acts does not"),
+        "wider_than_creator": _("It would have worked where the API token that acts doesn't"),
         "forbidden": _("No permission"),
     },
 )
@@ -50,7 +50,7 @@ name_codes(
     "token.rotate_refused",
     {
         "outlives_creator": _("It would have outlived the API token that requested it"),
-        "wider_than_creator": _("It works where the API token that acts does not"),
+        "wider_than_creator": _("It works where the API token that acts doesn't"),
         "suspended": _("It is suspended"),
         "forbidden": _("No permission"),
     },

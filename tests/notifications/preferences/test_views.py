@@ -146,7 +146,7 @@ def test_a_forged_form_saves_nothing(browser: Client, number: str) -> None:
 def test_kinds_that_do_not_exist_are_ignored(browser: Client, user: Membership) -> None:
     save(browser, user, "allows_any", "everything-email", "token_expiring-pigeon")
     kinds = set(Preference.objects.values_list("kind", flat=True))
-    assert kinds == {"", TOKEN_EXPIRING.code, TOKEN_CHANGED_BY_OTHERS.code}
+    assert kinds == {"", *(kind.code for kind in FOR_EVERYBODY)}
 
 
 @pytest.mark.parametrize(
