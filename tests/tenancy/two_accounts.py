@@ -191,7 +191,9 @@ FORMS = {
     "apitokens:create": Form(
         "apitokens:create",
         {
-            **{"name": "New", "role": Role.USERS.value, "expiration": "never"},
+            "name": "New",
+            "role": Role.USERS.value,
+            "expiration": "never",
             "allowed_addresses": "203.0.113.0/24",
         },
         outcome="200",
@@ -203,7 +205,9 @@ FORMS = {
     "apitokens:edit": Form(
         "apitokens:edit",
         {
-            **{"name": "Renamed", "role": Role.USERS.value, "expiration": "keep"},
+            "name": "Renamed",
+            "role": Role.USERS.value,
+            "expiration": "keep",
             "allowed_addresses": "203.0.113.0/24",
         },
     ),
