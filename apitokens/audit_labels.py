@@ -33,6 +33,7 @@ name_codes(
         "role_too_high": _("Role higher than their own"),
         "limit_reached": _("Active API token limit reached"),
         "outlives_creator": _("It would have outlived the API token used to create it"),
+        "wider_than_creator": _("It would have worked where the API token that acts doesn't"),
         "forbidden": _("No permission"),
     },
 )
@@ -41,6 +42,7 @@ name_codes(
     {
         "role_raised": _("Higher role than it had"),
         "expiration_later": _("Later expiration than it had"),
+        "wider_than_creator": _("It would have worked where the API token that acts doesn't"),
         "forbidden": _("No permission"),
     },
 )
@@ -48,6 +50,7 @@ name_codes(
     "token.rotate_refused",
     {
         "outlives_creator": _("It would have outlived the API token that requested it"),
+        "wider_than_creator": _("It works where the API token that acts doesn't"),
         "suspended": _("It is suspended"),
         "forbidden": _("No permission"),
     },
@@ -64,6 +67,7 @@ name_codes(
         "expired": _("Expired"),
         "issuer_inactive": _("Issuer or account not active"),
         "rotated": _("Old secret used"),
+        "address_not_allowed": _("Address not allowed"),
     },
 )
 name_details(
@@ -73,5 +77,7 @@ name_details(
         "former_expires_at": _("Former expiration"),
         "is_description_changed": _("Description changed"),
         "old_ends_at": _("Old secret works until"),
+        "allowed_addresses": _("Allowed addresses"),
+        "former_allowed_addresses": _("Formerly allowed addresses"),
     }
 )

@@ -147,6 +147,14 @@ class APIToken(models.Model):
     last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
     refusal_told_at = models.DateTimeField(null=True, editable=False)
 
+    # The addresses and networks that it may be used from, one a line in the usual form; empty for
+    # all. As text, which verification reads as it is: what is in it, is only looked at for who has
+    # the secret.
+    allowed_addresses = models.TextField(
+        _("allowed addresses"), blank=True, default="", db_default="", editable=False
+    )
+    address_refusal_told_at = models.DateTimeField(null=True, editable=False)
+
     # How often the token was given a new secret: the number of the present one. (A field of
     # positive numbers has a check, for which all rows would be read while nobody can use the
     # table.)
@@ -228,6 +236,11 @@ class APIToken(models.Model):
     @property
     def held_role(self) -> Role:
         return Role(self.role)
+
+    @property
+    def address_list(self) -> list[str]:
+        """The entries of the list of allowed addresses; none if there is no list."""
+        return self.allowed_addresses.split()
 
     @property
     def is_deleted(self) -> bool:

@@ -26,6 +26,7 @@ from accounts.admin.mixins import links, moment
 from accounts.models import Account, Membership
 from accounts.tenancy.decorators import operator_of
 from accounts.text.searches import ids_or_query
+from apitokens.addresses.rules import in_words
 from apitokens.filters import id_in
 from apitokens.lookup.forms import LookUpForm
 from apitokens.lookup.notifications import tell
@@ -60,11 +61,11 @@ class APITokenAdmin(ListAdmin):
         *("id", "name", "description", "account", "issued_by", "role", "status", "created"),
         *("expiration", "last_usage", "last_used_address", "deleted_at", "deleted_by"),
         *("rotations", "rotated_at", "old_secret_ends", "old_secret_usage"),
-        "see_also",
+        *("allowed_from", "see_also"),
     ]
     readonly_fields = [
         *("issued_by", "status", "created", "expiration", "last_usage", "rotations", "rotated_at"),
-        *("old_secret_ends", "old_secret_usage", "see_also"),
+        *("old_secret_ends", "old_secret_usage", "allowed_from", "see_also"),
     ]
     list_display = [
         *("id", "short_name", "account", "issued_by", "role", "status"),
@@ -163,6 +164,10 @@ class APITokenAdmin(ListAdmin):
         if old is None or old.last_used_at is None:
             return _t("Not used yet")
         return f"{moment(old.last_used_at)} {old.last_used_address or ''}".strip()
+
+    @admin.display(description=_("allowed addresses"))
+    def allowed_from(self, token: APIToken) -> str:
+        return in_words(token.allowed_addresses) or _t("All")
 
     @admin.display(description=_("see also"))
     def see_also(self, token: APIToken) -> SafeString:

@@ -22,14 +22,14 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.api.refusals import BAD_REQUEST, MISSING, throttled_body
 from accounts.email_addresses import SURROUNDING
-from accounts.http.client_ip import client_address
+from accounts.http.client_ip import client_address, parse_address
 from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany
 from apitokens import keys
 from apitokens.api.responses import Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
 from apitokens.verification.authorization_header import token_in_basic, verify_bearer
-from apitokens.verification.refusals import Refusal, Refused, Verified
+from apitokens.verification.refusals import Insufficient, Refusal, Refused, Verified
 from apitokens.verification.verifier_keys import authenticate_verifier
 from apitokens.verification.verify import verify
 
@@ -44,16 +44,18 @@ IN_THE_ADDRESS = (
 )
 
 
+CLIENT_ADDRESS = "Send the address of the client once, like 203.0.113.7 or 2001:db8::7."
 _verify_for_others = partial(verify, by_client=False)
 
 
 class BadQuestion(ValueError):
     """The request cannot be understood: `sentence` says what to send."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, field: str | None = None) -> None:
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+        self.field = field
 
 
 @csrf_exempt
@@ -71,7 +73,8 @@ def introspect(request: HttpRequest) -> HttpResponse:
         else:
             fields = _fields(request) if _is_form(request) else {}
             _authenticate_caller(request, _shown_in_form(fields), at=at)
-        given = describe(_asked_token(request, fields), at=at)
+        token, address = _asked_token(request, fields), _asked_address(fields)
+        given = describe(token, at=at, address=address)
         assert given is not None  # `verify` always knows
         return as_response(given, request)
     except (Refused, TooMany, BadQuestion) as refusal:
@@ -94,7 +97,7 @@ def refusal_answer(
     if isinstance(refusal, TooMany):
         wait = ("Retry-After", str(refusal.retry_after))
         return as_response(in_json(429, throttled_body(refusal), wait), request)
-    errors = {field: [refusal.sentence]}
+    errors = {refusal.field or field: [refusal.sentence]}
     body = {"error": "invalid_request", "message": BAD_REQUEST, "errors": errors}
     return as_response(in_json(refusal.status, body), request)
 
@@ -160,7 +163,8 @@ def _fields(request: HttpRequest) -> Fields:
         text = request.body.removeprefix(BOM_UTF8).decode(errors="replace")
         return parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise BadQuestion(400, "Send fewer fields: only token is used.") from None
+        sentence = "Send fewer fields: only token and client_address are used."
+        raise BadQuestion(400, sentence) from None
 
 
 @sensitive_variables()
@@ -175,16 +179,38 @@ def _asked_token(request: HttpRequest, fields: Fields) -> str:
     return token
 
 
+def _asked_address(fields: Fields) -> str | None:
+    """The field `client_address` of the form, if there is one. Raises `BadQuestion`."""
+    sent = fields.get("client_address", [])
+    if not sent:
+        return None
+    return read_client_address(sent[0] if len(sent) == 1 else None)
+
+
+def read_client_address(text: object) -> str:
+    """The address of the client that a resource server names, in any form that a proxy may forward
+    it in. Raises `BadQuestion`: what cannot be read must not count as left out."""
+    address = parse_address(text) if isinstance(text, str) else None
+    if address is None:
+        raise BadQuestion(400, CLIENT_ADDRESS, "client_address")
+    return address
+
+
 @sensitive_variables("token")
 def describe(
-    token: str, *, at: datetime, verify: Callable[..., Verified | None] = _verify_for_others
+    token: str,
+    *,
+    at: datetime,
+    address: str | None = None,
+    verify: Callable[..., Verified | None] = _verify_for_others,
 ) -> Answer | None:
-    """Describe the token; None if `verify` does not know it. No address is recorded: the caller is
-    not the client that uses it. Raises `TooMany`."""
+    """Describe the token; None if `verify` does not know it. `address` is that of the client which
+    has sent it, if the caller names one: a list of allowed addresses is judged by it, and it is
+    recorded. The caller's own is not: it does not use the token. Raises `TooMany`."""
     service = verify_bearer if "." in token else verify
     try:
-        found = service(presented=token, at=at, address=None)
-    except Refused:
+        found = service(presented=token, at=at, address=address)
+    except (Refused, Insufficient):
         return not_active()
     return found and _good(found)
 
@@ -213,6 +239,8 @@ def _good(found: Verified) -> Answer:
         members["iat"] = int(found.created_at.timestamp())
     if found.expires_at is not None:
         members["exp"] = int(found.expires_at.timestamp())
+    if found.allowed_addresses:
+        members["allowed_addresses"] = found.allowed_addresses.split()
     return in_json(200, members)
 
 

@@ -47,6 +47,7 @@ _TOKEN: dict[str, Any] = {
     "rotations": 0,
     "rotated": None,
     "old_secret": None,
+    "allowed_addresses": ["203.0.113.7", "2001:db8::/48"],
 }
 _PAGE = {"count": 1, "next": None, "previous": None, "results": [_TOKEN]}
 _ROTATED: dict[str, Any] = {
@@ -66,6 +67,7 @@ _ASKED = {
     "description": "Clears the cache after each release.",
     "exp_date": f"{_EXPIRES_ON}T23:59:59Z",
     "client_user": {"role": {"id": 3022}},
+    "allowed_addresses": ["203.0.113.7", "2001:db8::/48"],
 }
 
 
@@ -217,8 +219,9 @@ def _edit(version: _Version) -> Any:
     return extend_schema(
         operation_id=f"edit_api_token{version.suffix}",
         summary="Edit an API token",
-        description="Its name and description, an earlier expiration, a lower role. The secret "
-        "stays the same.",
+        description="Its name and description, an earlier expiration, a lower role, the addresses "
+        "that it works from. The secret stays the same. A token that is limited to addresses "
+        "can't let another one work from others.",
         tags=[version.tag],
         parameters=[ACCOUNT_ID, _TOKEN_ID],
         request=EditedTokenSerializer,

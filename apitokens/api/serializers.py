@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.serializers import LINE, PARAGRAPHS, IdField, RoleField, TextField
+from apitokens.addresses.rules import LONGEST, MOST
 from apitokens.models import APIToken, OldSecret
 from apitokens.tokens.rotation import Grace
 
@@ -84,6 +85,12 @@ class TokenSerializer(serializers.Serializer[APIToken]):
         help_text="When it got its present secret; null if that is its first.",
     )
     old_secret = OldSecretSerializer(source="former_secret", allow_null=True)
+    allowed_addresses = serializers.ListField(
+        source="address_list",
+        child=serializers.CharField(),
+        max_length=MOST,
+        help_text="The IP addresses and networks that it works from; empty for all.",
+    )
 
     def get_expired(self, token: APIToken) -> bool:
         at: datetime = self.context["at"]
@@ -124,6 +131,15 @@ class InstantField(serializers.DateTimeField):
         return super().to_internal_value(_BELOW_MICROSECONDS.sub("", value.upper()))
 
 
+class AllowedAddressesField(serializers.ListField):
+    """A list of addresses and networks; what is wrong with one, the service says."""
+
+    child = TextField(max_length=LONGEST)
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(max_length=MOST, required=False, allow_null=True, **facts)
+
+
 class NewIssuerSerializer(serializers.Serializer[Any]):
     """The role of the new token; an empty object stands for the caller's own."""
 
@@ -161,6 +177,11 @@ class NewTokenSerializer(serializers.Serializer[Any]):
         default=None,
         help_text="The ID of a service account that issues the token; otherwise you do.",
     )
+    allowed_addresses = AllowedAddressesField(
+        default=None,
+        help_text="IPv4 and IPv6 addresses and networks that the token works from. Empty, null or "
+        "left out, it works from everywhere.",
+    )
 
 
 class EditedTokenSerializer(serializers.Serializer[Any]):
@@ -185,6 +206,10 @@ class EditedTokenSerializer(serializers.Serializer[Any]):
     )
     client_user = NewIssuerSerializer(
         required=False, help_text='A lower role, by id or name: {"role": {"id": 2}}.'
+    )
+    allowed_addresses = AllowedAddressesField(
+        help_text="The whole new list of addresses and networks that the token works from; empty "
+        "or null for everywhere."
     )
 
 

@@ -176,6 +176,7 @@ def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> token_services.Is
             description=asked["description"] or "",
             role=role,
             expires_at=asked["exp_date"],
+            allowed_addresses=asked["allowed_addresses"] or (),
             at=at,
         )
     except ValidationError as refusal:
@@ -205,6 +206,8 @@ def _edit(token: APIToken, asked: dict[str, Any], *, actor: Actor, at: datetime)
         changes["expires_at"] = asked["exp_date"]
     if "role" in asked.get("client_user", {}):
         changes["role"] = asked["client_user"]["role"]
+    if "allowed_addresses" in asked:
+        changes["allowed_addresses"] = asked["allowed_addresses"] or ()
     try:
         return editing.edit(token=token, changes=changes, by=actor, at=at)
     except ValidationError as refusal:

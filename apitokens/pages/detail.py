@@ -41,6 +41,7 @@ REFUSALS: dict[str, Promise] = {
     "issuer_inactive": _("Rejected: its issuer or the account was not active"),
     "suspended": _("Rejected: it was suspended"),
     "rotated": _("Rejected: its old secret was used"),
+    "address_not_allowed": _("Rejected: used from an address that isn't allowed"),
 }
 
 

@@ -1,10 +1,11 @@
-"""The service that edits a token: its name and description, an earlier expiration, a lower role.
+"""The service that edits a token: its name and description, an earlier expiration, a lower role,
+the addresses that it works from.
 
-What would give a token more than it had is refused: a later expiration comes with a new secret
+What would let a token do more than it could is refused: a later expiration comes with a new secret
 (`apitokens.tokens.rotation`), a higher role with a new token.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 
@@ -16,6 +17,8 @@ from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.roles import Role
 from accounts.text.folding import normal_text
+from apitokens.addresses.rules import WIDER, in_words
+from apitokens.addresses.rules import read as read_addresses
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret
@@ -28,9 +31,10 @@ from apitokens.tokens.rules import (
     may_manage,
     record,
     refuse_deleted,
+    wider_addresses_error,
 )
 
-AUDITED_REFUSALS = {"role_raised", "expiration_later", FORBIDDEN}
+AUDITED_REFUSALS = {"role_raised", "expiration_later", WIDER, FORBIDDEN}
 
 
 class Changes(TypedDict, total=False):
@@ -40,15 +44,17 @@ class Changes(TypedDict, total=False):
     description: str
     role: Role
     expires_at: datetime | None
+    allowed_addresses: Sequence[str]
 
 
 def edit(*, token: APIToken, changes: Changes, by: Actor, at: datetime) -> APIToken:
     """Edit the token. Returns it as it is now. Idempotent.
 
     Administrators edit any token of the account, others those they issued, operators all; a token
-    that acts, none of a stronger role. Raises `ValidationError` with codes (by field)
-    `role_raised`, `past` and `expiration_later`, and `deleted` (whole form); and
-    `PermissionDenied`.
+    that acts, none of a stronger role, and it lets none work where it does not itself. Raises
+    `ValidationError` with codes (by field) `role_raised`, `past`, `expiration_later`,
+    `invalid_address`, `too_many_addresses` and `wider_than_creator`, and `deleted` (whole form);
+    and `PermissionDenied`.
     """
     try:
         with transaction.atomic():
@@ -66,11 +72,15 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     if not may_manage(present, by):
         raise PermissionDenied(_("You do not have permission to edit this API token."))
     refuse_deleted(present)
-    wanted = {field: _as_stored(value) for field, value in changes.items()}
+    wanted = {field: _as_stored(field, value) for field, value in changes.items()}
     changed = {field for field, value in wanted.items() if getattr(present, field) != value}
     if not changed:
         return present
-    if errors := refusals(present, wanted, at=at):
+    errors = refusals(present, wanted, at=at)
+    if "allowed_addresses" in changed:
+        wider = wider_addresses_error(wanted["allowed_addresses"], by)
+        errors |= {"allowed_addresses": wider} if wider else {}
+    if errors:
         raise ValidationError(errors)
     facts = dict(_facts(present, wanted, changed))
     for field in changed:
@@ -80,15 +90,25 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     if "expires_at" in changed:
         changed |= _end_earlier(present, at=at)
     present.save(update_fields=changed)
-    if changed & {"role", "expires_at"}:
+    # A longer list waits for all processes as a shorter one: who saves it wants to use it.
+    if changed & {"role", "expires_at", "allowed_addresses"}:
         end_token_on_commit(present.pk)
     notify_token_edited(present, by=by, at=at)
     record("token.edited", present, by=by, at=at, name=present.name, **facts)
     return present
 
 
-def _as_stored(value: Any) -> Any:
+def _as_stored(field: str, value: Any) -> Any:
+    if field == "allowed_addresses":
+        return _read_addresses(value)
     return normal_text(value.strip()) if isinstance(value, str) else value
+
+
+def _read_addresses(entries: Sequence[str]) -> str:
+    try:
+        return read_addresses(entries).text
+    except ValidationError as mistakes:
+        raise ValidationError({"allowed_addresses": mistakes.error_list}) from None
 
 
 def refusals(
@@ -131,6 +151,9 @@ def _facts(
     if "expires_at" in changed:
         yield "former_expires_at", present.expires_at.isoformat() if present.expires_at else None
         yield "expires_at", wanted["expires_at"].isoformat()
+    if "allowed_addresses" in changed:
+        yield "former_allowed_addresses", in_words(present.allowed_addresses)
+        yield "allowed_addresses", in_words(wanted["allowed_addresses"])
     if "description" in changed:
         yield "is_description_changed", True
 

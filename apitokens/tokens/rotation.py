@@ -19,6 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from apitokens import keys
+from apitokens.addresses.rules import WIDER
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret
@@ -33,9 +34,10 @@ from apitokens.tokens.rules import (
     may_manage,
     record,
     refuse_deleted,
+    wider_addresses_error,
 )
 
-AUDITED_REFUSALS = {"outlives_creator", SUSPENDED, FORBIDDEN}
+AUDITED_REFUSALS = {"outlives_creator", WIDER, SUSPENDED, FORBIDDEN}
 
 
 class Grace(models.IntegerChoices):
@@ -87,11 +89,11 @@ def rotate(
     says); of two who rotate at the same moment one is refused.
 
     Administrators rotate any token of the account, others those they issued, operators all. A token
-    that acts rotates itself and what it may delete, never beyond its own end, and not by its old
-    secret: whoever has only that must not get the new one. Raises `ValidationError` with codes (by
-    field) `past`, `too_far` and `outlives_creator`, and (whole form) `deleted`, `expired`,
-    `suspended` and `rotated_meanwhile`; `AlreadyRotated` if `form_key` was used before; and
-    `PermissionDenied`.
+    that acts rotates itself and what it may delete, never beyond its own end or addresses, and not
+    by its old secret: whoever has only that must not get the new one. Raises `ValidationError` with
+    codes (by field) `past`, `too_far` and `outlives_creator`, and (whole form) `deleted`,
+    `expired`, `suspended`, `wider_than_creator` and `rotated_meanwhile`; `AlreadyRotated` if
+    `form_key` was used before; and `PermissionDenied`.
     """
     seen = token.rotations if rotations is None else rotations
     try:
@@ -99,6 +101,7 @@ def rotate(
             present = _authorized(token, by=by, at=at)
             _refuse_repeat(present, seen=seen, form_key=form_key)
             _refuse_ended(present, at=at)
+            _refuse_wider(present, by)
             ends_at = _new_end(present, expires_at, by=by, at=at)
             key = _renew(present, grace=grace, ends_at=ends_at, form_key=form_key, at=at)
             _conclude(present, by=by, at=at)
@@ -201,6 +204,18 @@ def _refuse_ended(present: APIToken, *, at: datetime) -> None:
                 "after a sign-in through single sign-on; rotate it then."
             ),
             code=SUSPENDED,
+        )
+
+
+def _refuse_wider(present: APIToken, by: Actor) -> None:
+    """A token that is limited to addresses gets no secret that works from others."""
+    if by.token_id != present.pk and wider_addresses_error(present.allowed_addresses, by):
+        raise ValidationError(
+            _(
+                "The API token you are using is limited to addresses, so it can't rotate one that "
+                "works from others."
+            ),
+            code=WIDER,
         )
 
 

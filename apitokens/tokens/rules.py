@@ -13,6 +13,7 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.roles import Role
 from accounts.service_accounts.issuing import may_issue_for
+from apitokens.addresses.rules import wider_error
 from apitokens.models import APIToken
 
 LONGEST_LIFE = timedelta(days=36_525)
@@ -99,6 +100,15 @@ def expiration_error(
             params={"end": ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
         )
     return None
+
+
+def wider_addresses_error(wanted: str, by: Actor) -> ValidationError | None:
+    """The refusal of a list of addresses beyond that of the token that acts, which is read under
+    the account's lock."""
+    if by.token_id is None:
+        return None
+    own = APIToken.objects.filter(pk=by.token_id).values_list("allowed_addresses", flat=True)
+    return wider_error(wanted, own=own.first() or "")
 
 
 def record(kind: str, token: APIToken, *, by: Actor, at: datetime, **details: Any) -> None:

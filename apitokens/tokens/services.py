@@ -6,9 +6,9 @@ with stable codes) and `PermissionDenied`.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -26,6 +26,8 @@ from accounts.random_ids import draw_id
 from accounts.roles import Role
 from accounts.service_accounts.issuing import may_issue_for
 from apitokens import keys
+from apitokens.addresses.rules import WIDER, in_words
+from apitokens.addresses.rules import read as read_addresses
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret, VerifierKey
@@ -40,12 +42,15 @@ from apitokens.tokens.rules import (
     may_manage,
     record,
     role_error,
+    wider_addresses_error,
 )
 
 DELETED_AT_ONCE = 500
 """Tokens that one statement ends: on SQLite everybody else waits to write meanwhile."""
 
-AUDITED_REFUSALS = {"role_too_high", "limit_reached", "outlives_creator", SUSPENDED, FORBIDDEN}
+AUDITED_REFUSALS = {
+    *("role_too_high", "limit_reached", "outlives_creator", WIDER, SUSPENDED, FORBIDDEN),
+}
 
 
 class Issued(NamedTuple):
@@ -85,14 +90,17 @@ def issue(
     at: datetime,
     description: str = "",
     form_key: UUID | None = None,
+    allowed_addresses: Sequence[str] = (),
 ) -> Issued:
-    """Issue a token in the issuer's account, with a role equal to or lower than theirs.
+    """Issue a token in the issuer's account, with a role equal to or lower than theirs, which works
+    from the `allowed_addresses` only if there are any.
 
-    A token that acts as `by` gives away no more than its own role and nothing that outlives it.
-    Raises `ValidationError` with codes (by field) `role_too_high`, `past`, `too_far`,
-    `outlives_creator`, `limit_reached` and `suspended` (whole form); `AlreadyIssued` if `form_key`
-    was used before; `PermissionDenied` for anybody but the issuer, operators, and for a service
-    account those who may issue for it; and for issuers that have left or are switched off.
+    A token that acts as `by` gives away no more than its own role, nothing that outlives it, and
+    nothing that works where it does not. Raises `ValidationError` with codes (by field)
+    `role_too_high`, `past`, `too_far`, `outlives_creator`, `invalid_address`, `too_many_addresses`
+    and `wider_than_creator`, `limit_reached` and `suspended` (whole form); `AlreadyIssued` if
+    `form_key` was used before; `PermissionDenied` for anybody but the issuer, operators, and for a
+    service account those who may issue for it; and for issuers that have left or are switched off.
     """
     token = APIToken(
         account_id=issuer.account_id,
@@ -106,7 +114,7 @@ def issue(
     )
     try:
         with transaction.atomic():
-            key = _insert(token, by=by, at=at)
+            key = _insert(token, allowed_addresses, by=by, at=at)
     except (ValidationError, PermissionDenied) as refusal:
         for code in sorted(codes_of(refusal) & AUDITED_REFUSALS):
             record("token.issue_refused", token, by=by, at=at, code=code, role=token.role)
@@ -226,7 +234,9 @@ def number(account_id: int, *, at: datetime) -> int:
 
 
 @sensitive_variables("key")
-def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
+def _insert(
+    token: APIToken, allowed_addresses: Sequence[str], *, by: Actor, at: datetime
+) -> keys.Key:
     account = lock_account(token.account_id)  # its holder counts alone
     is_own = by.is_member(token.issuer)
     by = reauthorize(by, at)
@@ -239,7 +249,9 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     issuer = by.membership if is_own and by.membership else _present_issuer(token.issuer)
     _refuse_second_use(token)
     _refuse_suspended(issuer)
-    _refuse_bad_facts(token, ceiling=_ceiling(by, issuer), ends_at=by.token_ends_at, at=at)
+    wrong = _allow_from(token, allowed_addresses, by)
+    ceiling = _ceiling(by, issuer)
+    _refuse_bad_facts(token, wrong, ceiling=ceiling, ends_at=by.token_ends_at, at=at)
     if usage(account, at=at).is_full:
         raise ValidationError(
             _(
@@ -257,6 +269,8 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     token.notice_due_at = first_notice_due(token.expires_at, created_at=at)
     token.save(force_insert=True)
     notify_token_changed(token, was_created=True, by=by, at=at)
+    allowed = in_words(token.allowed_addresses)
+    limits: dict[str, Any] = {"allowed_addresses": allowed} if allowed else {}
     audit.record(
         "token.issued",
         by=by,
@@ -267,8 +281,21 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
         role=token.held_role.label,
         issuer=token.issuer.user_id,
         expires_at=token.expires_at.isoformat() if token.expires_at else None,
+        **limits,
     )
     return key
+
+
+def _allow_from(
+    token: APIToken, entries: Sequence[str], by: Actor
+) -> dict[str, list[ValidationError]]:
+    """Set the list of allowed addresses. Returns what is wrong with it, by field."""
+    try:
+        token.allowed_addresses = read_addresses(entries).text
+    except ValidationError as mistakes:
+        return {"allowed_addresses": mistakes.error_list}
+    wider = wider_addresses_error(token.allowed_addresses, by)
+    return {"allowed_addresses": [wider]} if wider else {}
 
 
 def _delete_together(
@@ -368,13 +395,19 @@ def _refuse_suspended(issuer: Membership) -> None:
 
 
 def _refuse_bad_facts(
-    token: APIToken, *, ceiling: Role, ends_at: datetime | None, at: datetime
+    token: APIToken,
+    wrong: dict[str, list[ValidationError]],
+    *,
+    ceiling: Role,
+    ends_at: datetime | None,
+    at: datetime,
 ) -> None:
-    errors: dict[str, list[ValidationError]] = {}
+    """Raises `ValidationError` for all that is wrong together, with what is known to be."""
+    errors = wrong
     try:
         token.clean_fields(exclude=["digest", "pepper"])
     except ValidationError as refusal:
-        errors = {**refusal.error_dict}
+        errors |= refusal.error_dict
     if token.role in Role.values and (error := role_error(token.held_role, ceiling=ceiling)):
         errors["role"] = [error]
     late = expiration_error(token.expires_at, ends_at=ends_at, at=at)

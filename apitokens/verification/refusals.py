@@ -115,6 +115,8 @@ class Verified(NamedTuple):
     created_at: datetime | None
     expires_at: datetime | None
     secret_number: int = 0
+    allowed_addresses: str = ""
+    """As the row of the token has them."""
 
 
 class Requirement(NamedTuple):
@@ -131,6 +133,25 @@ class Insufficient(Exception):
         super().__init__(code)
         self.code = code
         self.sentence = sentence
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The details of its audit event."""
+        return {"code": self.code}
+
+
+ELSEWHERE = (
+    "The API token can't be used from this address. Use it from an allowed one, or ask its issuer "
+    "or an Administrator of the account to allow this one."
+)
+
+
+def refusal_for(reason: Reason) -> Refused | Insufficient:
+    """The refusal of a token that was decided about. One that is good, but not from there, is told
+    nothing of what else it lacks."""
+    if reason is Reason.ADDRESS_NOT_ALLOWED:
+        return Insufficient(reason, ELSEWHERE)
+    return Refused.because(reason)
 
 
 def require(found: Verified, requirement: Requirement | None) -> None:

@@ -151,6 +151,9 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/purge-behind-nginx.md: folder=$(mktemp -d) &&": NotHere(
         "tests/examples/test_nginx.py starts it, on a port of its own"
     ),
+    "docs/address-lists.md: PORTAL=http": Here(
+        {"771142358$…": "{endless}", "verifier_…": "{verifier}", **PORT}, says="address_not_allowed"
+    ),
     "docs/purge-behind-nginx.md: $ curl -s": PURGE,
     "docs/purge-behind-nginx.md: $ TOKEN=$(.venv/bin/python manage.py": PURGE,
     "docs/purge-behind-nginx.md: $ .venv/bin/python manage.py": PURGE,

@@ -25,7 +25,7 @@ from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as tokens
 from apitokens.tokens.handover import hand_over
 from tests.factories import AccountFactory, UserFactory, service_account
-from tests.privileges.model import Caller, Denied, Invite, Model, SignIn
+from tests.privileges.model import NETWORKS, Caller, Denied, Invite, Model, SignIn
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, Denied)
@@ -34,7 +34,7 @@ ISSUERS = f"{PEOPLE}{SERVICE}"
 ACTIONS = [
     *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
     *("add", "change_role", "remove", "leave", "delete_token", "edit_token", "rotate_token"),
-    *("hand_over", "hand_over", "issue_for_service", "name", "switch_service"),
+    *("hand_over", "hand_over", "issue_for_service", "name", "switch_service", "limit_token"),
 ]
 T = TypeVar("T")
 Credential = tuple[Caller, Actor]
@@ -43,6 +43,7 @@ accounts = st.sampled_from(ACCOUNTS)
 people = st.sampled_from(PEOPLE)
 issuers = st.sampled_from(ISSUERS)
 roles = st.sampled_from(Role)
+networks = st.sampled_from(NETWORKS)
 mostly = st.sampled_from([True, True, True, False])
 
 BEGINNING = [
@@ -149,12 +150,19 @@ class Portal(RuleBasedStateMachine):
         self, caller: Caller, by: Actor, account: int, person: str, data: st.DataObject
     ) -> None:
         role = data.draw(roles)
+        addresses = "" if data.draw(mostly) else data.draw(networks)
         if (issuer := self._any_member(account, person)) is None:
             return
         expected, issued = self.both(
-            lambda: self.model.issue(caller, account, person, role),
+            lambda: self.model.issue(caller, account, person, role, addresses),
             lambda: tokens.issue(
-                by=by, issuer=issuer, name="Token", role=role, expires_at=None, at=self.at
+                by=by,
+                issuer=issuer,
+                name="Token",
+                role=role,
+                expires_at=None,
+                allowed_addresses=addresses.split(),
+                at=self.at,
             ),
         )
         if expected and issued:
@@ -286,6 +294,18 @@ class Portal(RuleBasedStateMachine):
             lambda: editing.edit(token=token, changes={"role": role}, by=by, at=self.at),
         )
 
+    def limit_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
+        """The caller limits a token to a network, or lifts its limit."""
+        if not self.model.tokens:
+            return
+        pk, wanted = data.draw(st.sampled_from(list(self.model.tokens))), data.draw(networks)
+        token = APIToken.objects.get(pk=pk)
+        changes: editing.Changes = {"allowed_addresses": wanted.split()}
+        self.both(
+            lambda: self.model.limit(caller, self.model.tokens[pk], wanted),
+            lambda: editing.edit(token=token, changes=changes, by=by, at=self.at),
+        )
+
     def rotate_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
         """The caller rotates a token, and acts by its new secret from now on, too."""
         if not self.model.tokens:
@@ -372,8 +392,10 @@ class Portal(RuleBasedStateMachine):
     @invariant()
     def live_tokens_are_those_of_the_model_and_never_above_their_issuer(self) -> None:
         live = APIToken.objects.active(self.at).select_related("issuer")
-        assert {token.pk: token.held_role for token in live} == {
-            pk: token.role for pk, token in self.model.tokens.items() if token.is_live
+        assert {token.pk: (token.held_role, token.allowed_addresses) for token in live} == {
+            pk: (token.role, token.addresses)
+            for pk, token in self.model.tokens.items()
+            if token.is_live
         }
         for token in live:
             assert not token.issuer.is_removed

@@ -11,6 +11,8 @@ from accounts.roles import Role
 
 ADMINISTRATORS = Role.ADMINISTRATORS
 MOST_SENDINGS = 5
+NETWORKS = ("", "10.0.0.0/8", "10.1.0.0/16", "192.0.2.1")
+"""The second has the third in it."""
 
 
 class Denied(Exception):
@@ -29,6 +31,8 @@ class Token:
     role: Role
     is_live: bool = True
     rotations: int = 0
+    addresses: str = ""
+    """The one network that it works from; empty for all."""
 
 
 @dataclass
@@ -184,7 +188,9 @@ class Model:
         require(caller.token is None and (caller.account, caller.person) == (account, person))
         self._end(account, person, delete_tokens=delete_tokens)
 
-    def issue(self, caller: Caller, account: int, person: str, role: Role) -> Token:
+    def issue(
+        self, caller: Caller, account: int, person: str, role: Role, addresses: str = ""
+    ) -> Token:
         own_role = self.role_of(caller)
         require(
             (caller.account, caller.person) == (account, person)
@@ -193,7 +199,8 @@ class Model:
         require(self.is_present(account, person))
         ceiling = self.roles[account, person]
         require(ceiling.covers(role) and (caller.token is None or own_role.covers(role)))
-        return Token(account, person, role)
+        self._require_within(caller, addresses)
+        return Token(account, person, role, addresses=addresses)
 
     def name(self, caller: Caller, account: int, service: str, named: set[str]) -> None:
         self._require_administrator(caller, account)
@@ -224,10 +231,20 @@ class Model:
         require(token.is_live and token.role.covers(role))
         token.role = role
 
+    def limit(self, caller: Caller, token: Token, addresses: str) -> None:
+        """Let the token work from this network only, or from everywhere."""
+        self._require_manager(caller, token)
+        require(token.is_live)
+        if token.addresses != addresses:
+            self._require_within(caller, addresses)
+        token.addresses = addresses
+
     def rotate(self, caller: Caller, token: Token) -> int:
         """The number of the new secret."""
         self._require_manager(caller, token)
         is_itself = caller.token is not None and self.tokens[caller.token] is token
+        if not is_itself:
+            self._require_within(caller, token.addresses)
         require(not is_itself or caller.secret == token.rotations)
         require(token.is_live)
         token.rotations += 1
@@ -263,6 +280,12 @@ class Model:
         is_named = self._may_issue_for(caller, token.account, token.issuer)
         is_administrator = own_role is ADMINISTRATORS and caller.account == token.account
         require(owns or is_administrator or is_named)
+
+    def _require_within(self, caller: Caller, addresses: str) -> None:
+        """A token lets none work where it does not itself."""
+        own = self.tokens[caller.token].addresses if caller.token is not None else ""
+        is_smaller = (own, addresses) == (NETWORKS[1], NETWORKS[2])
+        require(not own or own == addresses or is_smaller)
 
     def _may_issue_for(self, caller: Caller, account: int, service: str) -> bool:
         if caller.account != account or (account, service) not in self.names:

@@ -190,7 +190,12 @@ FORMS = {
     ),
     "apitokens:create": Form(
         "apitokens:create",
-        {"name": "New", "role": Role.USERS.value, "expiration": "never"},
+        {
+            "name": "New",
+            "role": Role.USERS.value,
+            "expiration": "never",
+            "allowed_addresses": "203.0.113.0/24",
+        },
         outcome="200",
     ),
     "apitokens:look_up": Form("apitokens:look_up", key_in="token"),
@@ -198,7 +203,13 @@ FORMS = {
     "apitokens:select": Form(TOKENS, {"all": "1"}, changes_something=False),
     "apitokens:delete_selected": Form("apitokens:delete_selected"),
     "apitokens:edit": Form(
-        "apitokens:edit", {"name": "Renamed", "role": Role.USERS.value, "expiration": "keep"}
+        "apitokens:edit",
+        {
+            "name": "Renamed",
+            "role": Role.USERS.value,
+            "expiration": "keep",
+            "allowed_addresses": "203.0.113.0/24",
+        },
     ),
     "apitokens:rotate": Form(
         "apitokens:rotate", {"grace": "24", "expiration": "keep"}, outcome="200"

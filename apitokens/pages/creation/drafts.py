@@ -23,7 +23,10 @@ OWNER = "typed_by"
 """The hidden field that says who has opened the form."""
 MOST_BYTES = 3_000
 """Browsers keep 4 KB of a cookie with all that belongs to it."""
-FIELDS = ("name", "grace", "role", "expiration", "expires_on", "issuer", SEEN, "description")
+FIELDS = (
+    *("name", "grace", "role", "expiration", "expires_on", "issuer", "allowed_addresses", SEEN),
+    "description",
+)
 """The longest is the last: it is left out where there is no room."""
 
 

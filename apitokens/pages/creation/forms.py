@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.members.forms import RoleChoice
 from accounts.roles import Role
+from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
 from apitokens.pages.creation.periods import Period, a_year_after, periods
 from apitokens.tokens import rules
@@ -108,10 +109,10 @@ class PeriodForm(FocusedForm):
         }
 
 
-class TokenForm(FactsForm, PeriodForm):
+class TokenForm(FactsForm, PeriodForm, AddressesForm):
     field_order = (
         *("name", "description", "role"),
-        *("expiration", "expires_in", "expires_on", "form_key"),
+        *("expiration", "expires_in", "expires_on", "allowed_addresses", "form_key"),
     )
     expiration = forms.ChoiceField(
         label=_("Expiration"),

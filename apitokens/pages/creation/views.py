@@ -112,6 +112,7 @@ def _issue(request: MemberRequest, form: TokenForm, issuer: Membership) -> HttpR
         role=cleaned["role"],
         expires_at=form.expires_at,
         form_key=cleaned["form_key"],
+        allowed_addresses=cleaned["allowed_addresses"],
         at=timezone.now(),
     )
     return reveal.show(issued.key)

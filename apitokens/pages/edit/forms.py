@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.members.forms import RoleChoice
+from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
 from apitokens.pages.creation.forms import FactsForm, FocusedForm
 from apitokens.tokens import editing, rules
@@ -92,13 +93,19 @@ class ExpirationForm(FocusedForm):
         return KEEP
 
 
-class EditForm(ConcurrentEdits, FactsForm, ExpirationForm):
-    field_order = ("name", "description", "role", "expiration", "expires_on")
+class EditForm(ConcurrentEdits, FactsForm, ExpirationForm, AddressesForm):
+    field_order = ("name", "description", "role", "expiration", "expires_on", "allowed_addresses")
 
     def __init__(
         self, *args: Any, token: APIToken, draft: dict[str, str] | None = None, **kwargs: Any
     ) -> None:
-        self.present = {"name": token.name, "description": token.description, "role": token.role}
+        self.present = {
+            "name": token.name,
+            "description": token.description,
+            "role": token.role,
+            "allowed_addresses": token.allowed_addresses,
+        }
+        self.present_addresses = token.allowed_addresses
         super().__init__(*args, token=token, initial=self.present, **kwargs)
         draft = draft or {}
         self.initial |= {name: draft[name] for name in draft.keys() - self.untouched(draft)}
@@ -146,6 +153,9 @@ class EditForm(ConcurrentEdits, FactsForm, ExpirationForm):
             "description": cleaned["description"],
             "role": cleaned["role"],
         }
+        # A page that was opened before there were lists, or was cut, must not let more in.
+        if self.add_prefix("allowed_addresses") in self.data:
+            changes["allowed_addresses"] = cleaned["allowed_addresses"]
         if not isinstance(ends_at, Keep):
             changes["expires_at"] = ends_at
         return changes

@@ -27,6 +27,8 @@ class Token:
     scopes: frozenset[str] = frozenset()
     expires_at: int | None = None
     """Seconds since 1970."""
+    allowed_addresses: tuple[str, ...] = ()
+    """The addresses and networks that it works from; none if it works from everywhere."""
 
     @classmethod
     def read(cls, members: dict[str, Any]) -> "Token":
@@ -39,6 +41,7 @@ class Token:
             id=int(members["jti"]) if "jti" in members else None,
             scopes=frozenset(str(members.get("scope", "")).split()),
             expires_at=int(members["exp"]) if "exp" in members else None,
+            allowed_addresses=tuple(map(str, members.get("allowed_addresses", ()))),
         )
 
     @property
