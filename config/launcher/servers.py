@@ -6,6 +6,8 @@ NO_WARNING_OF_ROOT = "ignore:You're running the worker with superuser privileges
 """Celery warns root of messages in pickle. Ours are JSON. (For PYTHONWARNINGS.)"""
 TASKS = 2
 """How many a worker does at a time, on machines of any size."""
+ENDED_WITHIN = 20
+"""Seconds that requests have to end: the longest statement of the database has as many."""
 
 _CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "config")
 
@@ -19,6 +21,8 @@ def web(*, host: str, port: int, workers: int, threads: int) -> list[str]:
         # Without "error" granian warns of more threads than processors. They serve requests
         # that wait: for the database, a password's hash, or a slow client.
         *("--respawn-failed-workers", "--log-level", "error"),
+        # A worker that is told to stop while it starts does not hear it.
+        *("--workers-kill-timeout", str(ENDED_WITHIN)),
         "config.wsgi:application",
     ]
 
