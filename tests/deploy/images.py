@@ -1,4 +1,4 @@
-"""The image of deploy/Containerfile, built by buildah on a Debian that mmdebstrap makes, and its containers.
+"""The image of deploy/Containerfile, built by buildah on a Debian of mmdebstrap, and containers.
 
 Containers are chroots: their root file system is mounted read-only, but for DATA_DIR and TMPDIR,
 and they run as a user that the image does not know.

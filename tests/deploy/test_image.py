@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import give_up
 from tests.deploy import images
-from tests.deploy.images import BASE, IMAGE, Builder, Image
+from tests.deploy.images import BASE, Builder, Image
 from tests.launcher.portal import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.images, pytest.mark.timeout(1800)]
