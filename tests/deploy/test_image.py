@@ -5,6 +5,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_seed_is_walked_by_api_in_the_running_container(image: Image) -> None:
         tokens = f"/iam/v2/clients/{account['id']}/tokens"
         wanted = {
             "name": "Deploys",
-            "exp_date": None,
+            "exp_date": f"{(datetime.now(UTC) + timedelta(days=30)).date()}T23:59:59Z",
             "client_user": {"role": {"name": "Users"}},
         }
         made, told = ask(image, "POST", tokens, issued, wanted)
