@@ -221,7 +221,7 @@ def test_people_are_told_and_tokens_verified(machine: Machine) -> None:
 
     assert (status, headers["X-Auth-Role"]) == (200, "Users")
     assert machine.ask("/iam/auth/verify", f"{machine.token}x")[0] == 401
-    page, headers, body = machine.ask("/login/")
+    page, headers, body = machine.ask("/sign-in/")
     assert (page, "Strict-Transport-Security" in headers) == (200, True)
     assert re.fullmatch(r"[0-9a-f]{32}", headers["X-Request-ID"])  # it is nginx's
     assert b"Permatoken" in body
@@ -258,11 +258,11 @@ def test_verification_goes_on_while_one_web_after_the_other_is_stopped(
 def test_plain_http_is_sent_on(machine: Machine) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", machine.plain, timeout=10)
     with contextlib.closing(connection):
-        connection.request("GET", "/login/?next=/", headers={"Host": NAME})
+        connection.request("GET", "/sign-in/?next=/", headers={"Host": NAME})
         answer = connection.getresponse()
 
     assert answer.status == 301
-    assert answer.headers["Location"] == f"https://{NAME}/login/?next=/"
+    assert answer.headers["Location"] == f"https://{NAME}/sign-in/?next=/"
 
 
 def test_secret_links_stay_out_of_the_log_of_nginx(machine: Machine) -> None:
