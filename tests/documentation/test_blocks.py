@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import secrets
 import sqlite3
 import urllib.request
@@ -161,14 +160,3 @@ def _run(
         return terminal.wait(), terminal.said
     finally:
         terminal.close()
-
-
-def test_commands_that_start_the_portal_say_the_same_as_the_launcher() -> None:
-    """README's web server is that of `make run`, which the tests of servers look at."""
-    launcher = (ROOT / "config" / "launcher" / "__main__.py").read_text()
-    started = launcher.partition("def _start_web_server")[2].partition("def ")[0]
-    shown = next(block.text for block in BLOCKS if "granian" in block.text)
-
-    options = set(re.findall(r"--[a-z-]+", started)) - {"--log-level"}
-
-    assert options <= set(re.findall(r"--[a-z-]+", shown))
