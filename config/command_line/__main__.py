@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import django
 from django.conf import settings
@@ -62,19 +63,19 @@ def _web(options: Options) -> int:
         workers=settings.WEB_WORKERS,
         threads=settings.WEB_THREADS,
     )
-    return _become([*command[:-1], *options, command[-1]])
+    _become([*command[:-1], *options, command[-1]])
 
 
 def _worker(options: Options) -> int:
     _look_at_settings()
     if os.geteuid() == 0:
         os.environ.setdefault("PYTHONWARNINGS", servers.NO_WARNING_OF_ROOT)
-    return _become([*servers.worker(), *options])
+    _become([*servers.worker(), *options])
 
 
 def _beat(options: Options) -> int:
     _look_at_settings()
-    return _become([*servers.beat(), *options])
+    _become([*servers.beat(), *options])
 
 
 def _migrate(options: Options) -> int:
@@ -84,11 +85,11 @@ def _migrate(options: Options) -> int:
         collect = _command("collectstatic", "--noinput", "--verbosity", "0")
         if code := subprocess.run(collect, check=False).returncode:  # noqa: S603  # it is ours
             return code
-    return _become(_command("migrate", "--noinput", *options))
+    _become(_command("migrate", "--noinput", *options))
 
 
 def _manage(options: Options) -> int:
-    return _become(_command(*options))
+    _become(_command(*options))
 
 
 def _look_at_settings() -> None:
@@ -111,12 +112,11 @@ def _command(*words: str) -> list[str]:
     return [sys.executable, str(ROOT / "manage.py"), *words]
 
 
-def _become(command: Sequence[str]) -> int:
+def _become(command: list[str]) -> NoReturn:
     """Go on as this program, under the same number: supervisors signal it."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)  # noqa: S606  # commands are ours, none comes from a stranger
-    return 0  # tests let this be reached
 
 
 def _end(_signal: int, _frame: object) -> None:

@@ -45,7 +45,7 @@ def pings(client: Redis) -> bool:
 def run_id(client: Redis) -> str | None:
     """Which server answers."""
     with contextlib.suppress(RedisError):
-        return str(client.info("server")["run_id"])  # type: ignore[index]
+        return str(client.info("server")["run_id"])
     return None
 
 

@@ -96,7 +96,8 @@ def test_seed_is_walked_by_api_in_the_running_container(image: Image) -> None:
         *("--role", "Administrators", "--name", "First"),
     ).strip()
     with image.running() as web, image.running("worker") as worker, image.running("beat") as beat:
-        wait_until(lambda: image.probe("web") == image.probe("worker") == image.probe("beat") == 0)
+        for role in ("web", "worker", "beat"):
+            wait_until(lambda it=role: image.probe(it) == 0)  # type: ignore[misc]
         assert {web.uids().real, worker.uids().real, beat.uids().real} == {images.USER}
 
         _status, account = ask(image, "GET", "/iam/clients/me", issued)

@@ -80,7 +80,7 @@ def test_made_secrets_are_taken_and_stay(
     shape: tuple[str, ...], host: str, bare: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = tmp_path / "secrets"
-    make = [ROOT / "deploy" / "make-secrets", *shape, folder]
+    make = [str(ROOT / "deploy" / "make-secrets"), *shape, str(folder)]
     subprocess.run(make, check=True)
     first = {file.name: file.read_text() for file in folder.iterdir()}
     subprocess.run(make, check=True)

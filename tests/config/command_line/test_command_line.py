@@ -94,7 +94,7 @@ def test_help_is_no_failure(data_dir: Path) -> None:
 def test_wrong_setting_ends_each_role_with_a_sentence(
     role: str, name: str, wrong: str, data_dir: Path
 ) -> None:
-    done = call(role, data_dir, **{name: wrong})
+    done = call(role, data_dir, port=8000, **{name: wrong})
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"The settings can't be used: {name} must ")
