@@ -63,19 +63,19 @@ def _web(options: Options) -> int:
         workers=settings.WEB_WORKERS,
         threads=settings.WEB_THREADS,
     )
-    _become([*command[:-1], *options, command[-1]])
+    return _become([*command[:-1], *options, command[-1]])
 
 
 def _worker(options: Options) -> int:
     _look_at_settings()
     if os.geteuid() == 0:
         os.environ.setdefault("PYTHONWARNINGS", servers.NO_WARNING_OF_ROOT)
-    _become([*servers.worker(), *options])
+    return _become([*servers.worker(), *options])
 
 
 def _beat(options: Options) -> int:
     _look_at_settings()
-    _become([*servers.beat(), *options])
+    return _become([*servers.beat(), *options])
 
 
 def _migrate(options: Options) -> int:
@@ -85,11 +85,11 @@ def _migrate(options: Options) -> int:
         collect = _command("collectstatic", "--noinput", "--verbosity", "0")
         if code := subprocess.run(collect, check=False).returncode:  # noqa: S603  # it is ours
             return code
-    _become(_command("migrate", "--noinput", *options))
+    return _become(_command("migrate", "--noinput", *options))
 
 
 def _manage(options: Options) -> int:
-    _become(_command(*options))
+    return _become(_command(*options))
 
 
 def _look_at_settings() -> None:
