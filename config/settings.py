@@ -54,6 +54,9 @@ WEB_WORKERS, WEB_THREADS = (
     for name, default in (("WEB_WORKERS", 2), ("WEB_THREADS", 16))
 )
 
+# What a web process serves: "verification" leaves out pages and API.
+SERVES = read.choice("SERVES", "everything", "verification")
+
 # The public URL of the portal. Links in mails, cookies and host checks follow from it.
 _base = parse_base_url(read.text("BASE_URL") or f"http://localhost:{PORT}")
 BASE_URL = _base.geturl()
@@ -362,7 +365,8 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = DATA_DIR / "static"
+# Where they are collected. Images bring them, in a folder that nobody can write to.
+STATIC_ROOT = data_folder(read.text("STATIC_DIR") or DATA_DIR / "static", name="STATIC_DIR")
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has a use for these files
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

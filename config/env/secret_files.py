@@ -10,15 +10,16 @@ from django.core.exceptions import ImproperlyConfigured
 SHORTEST_TOKEN = 16
 
 
-def data_folder(path: Path | str) -> Path:
-    """The folder that everything is written to. It need not exist yet."""
+def data_folder(path: Path | str, *, name: str = "DATA_DIR") -> Path:
+    """The folder that everything is written to. It need not exist yet. `name` is the variable that
+    it comes from."""
     try:
         folder = Path(path).expanduser().resolve()
         is_something_else = folder.exists() and not folder.is_dir()
     except (OSError, RuntimeError, ValueError):
         is_something_else = True
     if is_something_else:
-        raise ImproperlyConfigured(f"DATA_DIR must be a folder, and {str(path)!r} cannot be one.")
+        raise ImproperlyConfigured(f"{name} must be a folder, and {str(path)!r} cannot be one.")
     return folder
 
 

@@ -36,10 +36,12 @@ READ_BY_SETTINGS = (
     "SECRET_KEY",
     "SECRET_KEY_FALLBACKS",
     "SENTRY_DSN",
+    "SERVES",
     "SIGN_UP",
     "SSL_REDIRECT",
     "SSO_METADATA_ORIGINS",
     "SSO_NEW_PEOPLE_PER_DAY",
+    "STATIC_DIR",
     "TOKEN_PEPPERS",
     "TOKEN_RATE",
     "TRUSTED_PROXIES",
@@ -49,7 +51,7 @@ READ_BY_SETTINGS = (
     "VERIFY_CACHE_SECONDS",
 )
 READ_BY_LAUNCHER = ("HOST", "WEB_THREADS", "WEB_WORKERS")
-"""`python -m config.launcher` alone reads these."""
+"""`make run` and `permatoken web` alone use these."""
 VARIABLES = READ_BY_SETTINGS + READ_BY_LAUNCHER
 
 SECRETS = (

@@ -97,10 +97,12 @@ BAD: dict[str, list[str]] = {
     "REFUSAL_RATE": NOT_A_NUMBER,
     "SECRET_KEY": [" "],
     "SENTRY_DSN": [SECRET, "https://sentry.example.com/1", "https://key@a/x", "ftp://key@a/1"],
+    "SERVES": ["Everything", "pages", "$x"],
     "SIGN_UP": ["Open", "ajar", "$SIGN_UP"],
     "SSL_REDIRECT": ["maybe"],
     "SSO_METADATA_ORIGINS": ["idp.example.com", "https://a/b", "https://a,,x", "https://$a/", "$A"],
     "SSO_NEW_PEOPLE_PER_DAY": NOT_A_NUMBER,
+    "STATIC_DIR": ["/dev/null", "/dev/null/below", "~nobody-of-this-name/x"],
     "TOKEN_PEPPERS": [
         SECRET,
         f"1:{PEPPER},1:{PEPPER}",
