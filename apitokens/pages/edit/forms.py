@@ -108,7 +108,8 @@ class EditForm(ConcurrentEdits, FactsForm, ExpirationForm, AddressesForm):
         self.present_addresses = token.allowed_addresses
         super().__init__(*args, token=token, initial=self.present, **kwargs)
         draft = draft or {}
-        self.initial |= {name: draft[name] for name in draft.keys() - self.untouched(draft)}
+        typed = {name: draft[name] for name in draft.keys() - self.untouched(draft)}
+        self.initial = {**self.initial, **typed}
         if token.expires_at:
             latest = _last_whole_day(token.expires_at)
             self.fields["expires_on"].widget.attrs["max"] = latest.isoformat()
