@@ -37,7 +37,8 @@ def redis_hangs(portal: Portal) -> Iterator[None]:
 def redis_is_away(portal: Portal) -> Iterator[None]:
     """Redis is ended, and started again, empty."""
     server = _listening_at(portal.environment["REDIS_URL"])
-    command = server.cmdline()
+    port = str(urlsplit(portal.environment["REDIS_URL"]).port)
+    command = [server.exe(), "--bind", "127.0.0.1", "--port", port, "--save", ""]
     server.kill()
     server.wait(10)
     yield
