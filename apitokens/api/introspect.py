@@ -29,8 +29,15 @@ from apitokens import keys
 from apitokens.api.responses import Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
 from apitokens.verification.authorization_header import token_in_basic, verify_bearer
-from apitokens.verification.refusals import Refusal, Refused, Verified
-from apitokens.verification.verifier_keys import authenticate_verifier
+from apitokens.verification.refusals import (
+    Insufficient,
+    Refusal,
+    Refused,
+    Requirement,
+    Verified,
+    of_service,
+)
+from apitokens.verification.verifier_keys import Verifier, authenticate_verifier
 from apitokens.verification.verify import verify
 
 BAD_CALLER = "Bad verifier key"
@@ -65,13 +72,13 @@ def introspect(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
     try:
         if header := request.META.get("HTTP_AUTHORIZATION"):
-            _authenticate_caller(request, shown_in_header(header), at=at)
+            caller = _authenticate_caller(request, shown_in_header(header), at=at)
             fields = _fields(request)
             _refuse_two_ways(fields)
         else:
             fields = _fields(request) if _is_form(request) else {}
-            _authenticate_caller(request, _shown_in_form(fields), at=at)
-        given = describe(_asked_token(request, fields), at=at)
+            caller = _authenticate_caller(request, _shown_in_form(fields), at=at)
+        given = describe(_asked_token(request, fields), sees=caller.sees, at=at)
         assert given is not None  # `verify` always knows
         return as_response(given, request)
     except (Refused, TooMany, BadQuestion) as refusal:
@@ -79,10 +86,10 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_variables()
-def authenticate_by_header(request: HttpRequest, *, at: datetime) -> None:
-    """Raises `Refused`, or `TooMany`, unless the header has a verifier key."""
+def authenticate_by_header(request: HttpRequest, *, at: datetime) -> Verifier:
+    """The verifier key in the header. Raises `Refused`, or `TooMany`, if there is none."""
     shown = shown_in_header(request.META.get("HTTP_AUTHORIZATION") or "")
-    _authenticate_caller(request, shown, at=at)
+    return _authenticate_caller(request, shown, at=at)
 
 
 def refusal_answer(
@@ -126,11 +133,11 @@ def _refuse_two_ways(fields: Fields) -> None:
 
 
 @sensitive_variables()
-def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) -> None:
+def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) -> Verifier:
     """Raises `Refused` unless this is a verifier key."""
     address = client_address(request)
     try:
-        authenticate_verifier(presented=presented, at=at, address=address)
+        return authenticate_verifier(presented=presented, at=at, address=address)
     except Refused as refused:
         if refused.is_guess:
             process_counters.count_refusal(address, at=at)
@@ -177,15 +184,22 @@ def _asked_token(request: HttpRequest, fields: Fields) -> str:
 
 @sensitive_variables("token")
 def describe(
-    token: str, *, at: datetime, verify: Callable[..., Verified | None] = _verify_for_others
+    token: str,
+    *,
+    sees: Requirement | None = None,
+    at: datetime,
+    verify: Callable[..., Verified | None] = _verify_for_others,
 ) -> Answer | None:
-    """Describe the token; None if `verify` does not know it. No address is recorded: the caller is
-    not the client that uses it. Raises `TooMany`."""
+    """Describe the token; None if `verify` does not know it. `sees`: what it must meet for the
+    caller to be told of it. No address is recorded: the caller is not the client that uses it.
+    Raises `TooMany`."""
     service = verify_bearer if "." in token else verify
     try:
-        found = service(presented=token, at=at, address=None)
-    except Refused:
+        found = service(presented=token, at=at, address=None, requirement=sees)
+    except (Refused, Insufficient):
         return not_active()
+    if found is not None and found.scopes is not None and sees is not None and sees.service:
+        found = found._replace(scopes=of_service(found.scopes, sees.service))
     return found and _good(found)
 
 
@@ -213,6 +227,8 @@ def _good(found: Verified) -> Answer:
         members["iat"] = int(found.created_at.timestamp())
     if found.expires_at is not None:
         members["exp"] = int(found.expires_at.timestamp())
+    if found.scopes is not None:
+        members["scope"] = found.scopes
     return in_json(200, members)
 
 

@@ -9,12 +9,18 @@ from accounts.validators import HIGHEST_ID
 from apitokens.api.introspect import BAD_CALLER, FORM
 from apitokens.api.introspect_batch import MOST, WHAT_TO_SEND
 from apitokens.api.responses import BAD
+from apitokens.scopes.words import MOST_SCOPES, PATTERN
 
 TAG = "Verification"
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 _TEXT = {"type": "string"}
 _ID = {"type": "integer", "format": "int64", "minimum": 0, "maximum": HIGHEST_ID}
+_SCOPE = {
+    "type": "string",
+    "pattern": f"{PATTERN[:-1]}( {PATTERN[1:-1]})*$",
+    "example": "cdn:purge",
+}
 _DIGITS = {"type": "string", "pattern": "^[0-9]+$"}
 
 
@@ -53,6 +59,7 @@ _REFUSAL: dict[str, Any] = {
         "message": _TEXT,
         "code": {**_TEXT, "description": "Stable; also in the header X-Auth-Error."},
         "hint": _TEXT,
+        "scope": {**_TEXT, "description": "With scope_missing: the scope."},
     },
 }
 _INTROSPECTION: dict[str, Any] = {
@@ -81,6 +88,12 @@ _INTROSPECTION: dict[str, Any] = {
                 "jti": {**_DIGITS, "description": "For an API token: its ID."},
                 "iat": {"type": "integer"},
                 "exp": {"type": "integer", "description": "Omitted if it never expires."},
+                "scope": {
+                    **_TEXT,
+                    "description": "What it is limited to, with spaces between scopes; omitted if "
+                    "it can do all that its role allows. With a verifier key that is bound to a "
+                    "service, only the scopes of that.",
+                },
             },
             "additionalProperties": False,
         },
@@ -133,6 +146,10 @@ def _good() -> dict[str, Any]:
             _TEXT,
         ),
         "X-Auth-Role": ("What it can do.", {**_TEXT, "enum": ROLE_NAMES}),
+        "X-Auth-Scopes": (
+            "What it is limited to, with spaces between scopes; `*` for all that the role allows.",
+            _TEXT,
+        ),
     }
     return {
         "description": "The token is valid; the headers say whose it is. The body is empty",
@@ -165,6 +182,13 @@ def _verify(method: str) -> dict[str, Any]:
                 "in": "query",
                 "schema": _ID,
                 "description": "The account that the token must belong to.",
+            },
+            {
+                "name": "scope",
+                "in": "query",
+                "schema": {"type": "array", "items": _SCOPE, "maxItems": MOST_SCOPES},
+                "description": "The scopes that the token must have, all of them: the parameter "
+                "once for each, or once with spaces between them.",
             },
         ],
         "security": [{"APIKey": []}, {"Bearer": []}, {"Basic": []}],

@@ -1,10 +1,12 @@
-"""The service that edits a token: its name and description, an earlier expiration, a lower role.
+"""The service that edits a token: its name and description, an earlier expiration, a lower role,
+other scopes.
 
 What would give a token more than it had is refused: a later expiration comes with a new secret
-(`apitokens.tokens.rotation`), a higher role with a new token.
+(`apitokens.tokens.rotation`), a higher role with a new token. Scopes can be added by who could give
+them to a new one: never beyond the role.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, TypedDict
 
@@ -19,6 +21,7 @@ from accounts.text.folding import normal_text
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret
+from apitokens.scopes.rules import SCOPE_TOO_WIDE, cleaned, width_error
 from apitokens.tokens.notifications import notify_token_edited
 from apitokens.tokens.rules import (
     FORBIDDEN,
@@ -30,7 +33,7 @@ from apitokens.tokens.rules import (
     refuse_deleted,
 )
 
-AUDITED_REFUSALS = {"role_raised", "expiration_later", FORBIDDEN}
+AUDITED_REFUSALS = {"role_raised", SCOPE_TOO_WIDE, "expiration_later", FORBIDDEN}
 
 
 class Changes(TypedDict, total=False):
@@ -40,14 +43,16 @@ class Changes(TypedDict, total=False):
     description: str
     role: Role
     expires_at: datetime | None
+    scopes: Collection[str] | None
 
 
 def edit(*, token: APIToken, changes: Changes, by: Actor, at: datetime) -> APIToken:
     """Edit the token. Returns it as it is now. Idempotent.
 
     Administrators edit any token of the account, others those they issued, operators all; a token
-    that acts, none of a stronger role. Raises `ValidationError` with codes (by field)
-    `role_raised`, `past` and `expiration_later`, and `deleted` (whole form); and
+    that acts, none of a stronger role or more scopes, and it gives no scope that it lacks. Raises
+    `ValidationError` with codes (by field) `role_raised`, `past`, `expiration_later`, and for
+    scopes `scope_too_wide`, `required`, `too_many` and `unknown`; `deleted` (whole form); and
     `PermissionDenied`.
     """
     try:
@@ -67,6 +72,8 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
         raise PermissionDenied(_("You do not have permission to edit this API token."))
     refuse_deleted(present)
     wanted = {field: _as_stored(value) for field, value in changes.items()}
+    if "scopes" in changes:
+        wanted["scopes"] = _scopes(changes["scopes"], present, by)
     changed = {field for field, value in wanted.items() if getattr(present, field) != value}
     if not changed:
         return present
@@ -80,11 +87,22 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     if "expires_at" in changed:
         changed |= _end_earlier(present, at=at)
     present.save(update_fields=changed)
-    if changed & {"role", "expires_at"}:
+    if changed & {"role", "expires_at", "scopes"}:
         end_token_on_commit(present.pk)
     notify_token_edited(present, by=by, at=at)
     record("token.edited", present, by=by, at=at, name=present.name, **facts)
     return present
+
+
+def _scopes(wanted: Collection[str] | None, present: APIToken, by: Actor) -> str | None:
+    """The scopes as they will be. Raises `ValidationError` by field."""
+    try:
+        scopes = cleaned(wanted, account_id=present.account_id, kept=present.scopes)
+        if (wide := width_error(scopes, by=by)) is not None:
+            raise wide
+    except ValidationError as refusal:
+        raise ValidationError({"scopes": refusal}) from refusal
+    return scopes
 
 
 def _as_stored(value: Any) -> Any:
@@ -128,6 +146,9 @@ def _facts(
     if "role" in changed:
         yield "former_role", present.held_role.label
         yield "role", wanted["role"].label
+    if "scopes" in changed:
+        yield "former_scopes", present.scopes
+        yield "scopes", wanted["scopes"]
     if "expires_at" in changed:
         yield "former_expires_at", present.expires_at.isoformat() if present.expires_at else None
         yield "expires_at", wanted["expires_at"].isoformat()

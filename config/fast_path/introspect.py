@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.throttling.process_counters import TooMany
 from apitokens.api.introspect import FORM, describe, shown_in_header
 from apitokens.verification.refusals import Refused
-from apitokens.verification.verifier_keys import is_known_verifier
+from apitokens.verification.verifier_keys import known_verifier
 from apitokens.verification.verify import verify_from_cache
 from config.fast_path.requests import (
     MOST_HEADS,
@@ -60,9 +60,12 @@ def answer(environ: dict[str, Any]) -> Sent | None:
         return None
     at = timezone.now()
     try:
-        caller = shown_in_header(environ["HTTP_AUTHORIZATION"])
-        token = _token(environ) if is_known_verifier(presented=caller, at=at) else None
-        given = describe(token, at=at, verify=verify_from_cache) if token else None
+        shown = shown_in_header(environ["HTTP_AUTHORIZATION"])
+        caller = known_verifier(presented=shown, at=at)
+        token = _token(environ) if caller else None
+        if caller is None or token is None:
+            return None
+        given = describe(token, sees=caller.sees, at=at, verify=verify_from_cache)
     except (Refused, TooMany):
         return None
     if given is None:

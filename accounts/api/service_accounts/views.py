@@ -22,6 +22,7 @@ from accounts.api.schema import (
     invalid,
     refusal,
 )
+from accounts.api.scopes import part_of_api
 from accounts.api.service_accounts import removal
 from accounts.api.service_accounts.serializers import (
     EditedServiceAccountSerializer,
@@ -102,6 +103,7 @@ INVALID = invalid("The request is invalid", issuers=["Choose members of the acco
         404: NO_ACCOUNT,
     },
 )
+@part_of_api("users")
 @api_view(["GET", "HEAD", "POST"])
 def service_accounts(request: Request, client_id: int) -> Response:
     actor = _actor_in(client_id, request)
@@ -171,6 +173,7 @@ def service_accounts(request: Request, client_id: int) -> Response:
         404: NO_SERVICE_ACCOUNT,
     },
 )
+@part_of_api("users")
 @api_view(["GET", "HEAD", "PATCH", "DELETE"])
 def service_account(request: Request, client_id: int, service_account_id: int) -> Response:
     actor = _actor_in(client_id, request)
