@@ -16,9 +16,9 @@ TAG = "Verification"
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 _TEXT = {"type": "string"}
 _ID = {"type": "integer", "format": "int64", "minimum": 0, "maximum": HIGHEST_ID}
-_SCOPE = {
+_SCOPES = {
     "type": "string",
-    "pattern": f"{PATTERN[:-1]}( {PATTERN[1:-1]})*$",
+    "pattern": f"{PATTERN[:-1]}( {PATTERN[1:-1]}){{0,{MOST_SCOPES - 1}}}$",
     "example": "cdn:purge",
 }
 _DIGITS = {"type": "string", "pattern": "^[0-9]+$"}
@@ -186,9 +186,9 @@ def _verify(method: str) -> dict[str, Any]:
             {
                 "name": "scope",
                 "in": "query",
-                "schema": {"type": "array", "items": _SCOPE, "maxItems": MOST_SCOPES},
-                "description": "The scopes that the token must have, all of them: the parameter "
-                "once for each, or once with spaces between them.",
+                "schema": _SCOPES,
+                "description": "The scopes that the token must have, all of them: with spaces "
+                "between them, or the parameter once for each.",
             },
         ],
         "security": [{"APIKey": []}, {"Bearer": []}, {"Basic": []}],

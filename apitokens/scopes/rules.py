@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.authorization.actor import Actor
 from accounts.authorization.scopes import OWN_SCOPES, READ
@@ -34,24 +34,19 @@ class Choice(NamedTuple):
     word: str
     label: str
 
-    @property
-    def is_read(self) -> bool:
-        return is_read(self.word)
-
 
 class Offer(NamedTuple):
-    """A service with its scopes; `is_own` for a part of the portal's own API."""
+    """A service with its scopes."""
 
     code: str
     label: str
     choices: list[Choice]
-    is_own: bool
 
 
 def offers(account_id: int) -> list[Offer]:
     """All that a token of the account can be limited to: the portal's own first. Two queries."""
     own = [
-        Offer(code, str(_OWN_SERVICES[code]), [_own(code, each) for each in scopes], is_own=True)
+        Offer(code, str(_OWN_SERVICES[code]), [_own(code, each) for each in scopes])
         for code, scopes in OWN_SCOPES.items()
     ]
     return own + [
@@ -59,7 +54,6 @@ def offers(account_id: int) -> list[Offer]:
             service.code,
             service.label,
             [Choice(f"{service.code}:{each.code}", each.label) for each in service.scopes.all()],
-            is_own=False,
         )
         for service in Service.objects.known_in(account_id)
     ]
@@ -70,18 +64,18 @@ def labels(account_id: int) -> dict[str, str]:
     return {choice.word: choice.label for offer in offers(account_id) for choice in offer.choices}
 
 
-def is_read(word: str) -> bool:
-    return word.endswith(f":{READ}")
-
-
 def is_read_only(scopes: Iterable[str]) -> bool:
     """True if they only let a token read."""
-    return all(map(is_read, scopes))
+    return all(word.endswith(f":{READ}") for word in scopes)
 
 
-def read_only(account_id: int) -> list[str]:
-    """All scopes of the account that only let a token read."""
-    return [choice.word for each in offers(account_id) for choice in each.choices if choice.is_read]
+def summary(scopes: list[str] | None) -> str:
+    """What a token is limited to, in few words; "" for one that is not."""
+    if scopes is None:
+        return ""
+    if scopes and is_read_only(scopes):
+        return _("Read only")
+    return ngettext("%(count)d scope", "%(count)d scopes", len(scopes)) % {"count": len(scopes)}
 
 
 def cleaned(

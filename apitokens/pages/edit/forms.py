@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.members.forms import RoleChoice
 from apitokens.models import APIToken
 from apitokens.pages.creation.forms import FactsForm, FocusedForm
+from apitokens.pages.creation.scopes import ScopesForm
 from apitokens.tokens import editing, rules
 from apitokens.tokens.editing import Changes
 from apitokens.tokens.rotation import KEEP, Keep
@@ -91,8 +92,11 @@ class ExpirationForm(FocusedForm):
         return KEEP
 
 
-class EditForm(FactsForm, ExpirationForm):
-    field_order = ("name", "description", "role", "expiration", "expires_on")
+class EditForm(FactsForm, ExpirationForm, ScopesForm):
+    field_order = (
+        *("name", "description", "role", "access", "scopes"),
+        *("expiration", "expires_on"),
+    )
 
     def __init__(
         self, *args: Any, token: APIToken, draft: dict[str, str] | None = None, **kwargs: Any
@@ -100,6 +104,7 @@ class EditForm(FactsForm, ExpirationForm):
         present = {"name": token.name, "description": token.description, "role": token.role}
         initial = present | (draft or {})
         super().__init__(*args, token=token, initial=initial, **kwargs)
+        self.limit_to(token.scopes, account_id=token.account_id)
         if token.expires_at:
             latest = _last_whole_day(token.expires_at)
             self.fields["expires_on"].widget.attrs["max"] = latest.isoformat()
@@ -143,6 +148,7 @@ class EditForm(FactsForm, ExpirationForm):
             "name": cleaned["name"],
             "description": cleaned["description"],
             "role": cleaned["role"],
+            "scopes": self.wanted_scopes,
         }
         if not isinstance(ends_at, Keep):
             changes["expires_at"] = ends_at

@@ -206,6 +206,8 @@ def texts_for(parameter: Schema) -> tuple[list[str], list[str]]:
     alternatives: list[Schema] = parameter["schema"].get("oneOf", [parameter["schema"]])
     schema = alternatives[0]
     good, bad = VALUES[schema["type"]]
+    if "pattern" in schema:  # scopes
+        return ["cdn:purge", "cdn:purge tokens:read"], ["", "cdn", "CDN:x", "a:b ", "a:b  c:d", "*"]
     if "enum" in schema:
         return schema["enum"], ["", "Kings", "users", "7", " 1", "1 ", "Users ", "\0"]
     if "minimum" in schema:

@@ -217,7 +217,7 @@ def test_command_prints_the_key_alone_on_the_standard_output(
     printed = capsys.readouterr()
     key = printed.out.strip()
     assert (
-        authenticate_verifier(presented=key, at=now)
+        authenticate_verifier(presented=key, at=now).id
         == VerifierKey.objects.get(name="Video storage").pk
     )
     assert key not in printed.err
