@@ -81,7 +81,7 @@ class ScopeForm(NamedForm):
         return ScopeFacts(self.cleaned_data["code"], self.cleaned_data["name"], self.names)
 
 
-class BaseScopeForms(forms.BaseFormSet[ScopeForm]):
+class BaseScopeForms(forms.BaseFormSet):  # type: ignore[type-arg]  # generic in the stubs only
     """The rows. Those that are empty, also if they were not before, are left out."""
 
     def add_fields(self, form: ScopeForm, index: int | None) -> None:
