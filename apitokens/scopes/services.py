@@ -23,6 +23,7 @@ MOST_SERVICES = 50
 """Of one account."""
 MOST_SCOPES = 50
 """Of one service."""
+LANGUAGES = [language for language, _label in settings.LANGUAGES]
 NAMED = 20
 """Tokens that still have a scope, of which a refusal knows the ids."""
 
@@ -228,7 +229,7 @@ def _cleaned_names(names: dict[str, str], name: str) -> dict[str, str]:
 
 def _known_names(names: dict[str, str], name: str) -> Iterator[tuple[str, str]]:
     field: Any = Service._meta.get_field("name")
-    for language, _label in settings.LANGUAGES:
+    for language in LANGUAGES:
         text = names.get(language, "").strip()
         if text and text != name:
             yield language, field.clean(text, None)

@@ -43,6 +43,10 @@ accounts = st.sampled_from(ACCOUNTS)
 people = st.sampled_from(PEOPLE)
 issuers = st.sampled_from(ISSUERS)
 roles = st.sampled_from(Role)
+some_scopes = st.frozensets(
+    st.sampled_from(["tokens:read", "tokens:write", "users:write"]), min_size=1
+)
+scopes_or_all = st.sampled_from([None, frozenset({"tokens:write"})]) | some_scopes
 mostly = st.sampled_from([True, True, True, False])
 
 BEGINNING = [
@@ -148,20 +152,32 @@ class Portal(RuleBasedStateMachine):
     def _issue(
         self, caller: Caller, by: Actor, account: int, person: str, data: st.DataObject
     ) -> None:
-        role = data.draw(roles)
+        role, scopes = data.draw(roles), data.draw(scopes_or_all)
         if (issuer := self._any_member(account, person)) is None:
             return
         expected, issued = self.both(
-            lambda: self.model.issue(caller, account, person, role),
+            lambda: self.model.issue(caller, account, person, role, scopes),
             lambda: tokens.issue(
-                by=by, issuer=issuer, name="Token", role=role, expires_at=None, at=self.at
+                by=by,
+                issuer=issuer,
+                name="Token",
+                role=role,
+                expires_at=None,
+                scopes=scopes,
+                at=self.at,
             ),
         )
         if expected and issued:
             pk = issued.token.pk
             self.model.tokens[pk] = expected
-            actor = Actor.token(self._member(account, person), token_id=pk, role=role, ends_at=None)
-            self.credentials.append((Caller(account, person, token=pk), actor))
+            actor = Actor.token(
+                self._member(account, person),
+                token_id=pk,
+                role=role,
+                ends_at=None,
+                scopes=issued.token.scopes,
+            )
+            self.credentials.append((Caller(account, person, token=pk, scopes=scopes), actor))
 
     def invite(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         outside = [each for each in PEOPLE if (account, each) not in self.model.roles]
@@ -276,14 +292,16 @@ class Portal(RuleBasedStateMachine):
         )
 
     def edit_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
-        """The caller gives a token another role."""
+        """The caller gives a token another role and other scopes."""
         if not self.model.tokens:
             return
         pk, role = data.draw(st.sampled_from(list(self.model.tokens))), data.draw(roles)
-        token = APIToken.objects.get(pk=pk)
+        token, scopes = APIToken.objects.get(pk=pk), data.draw(scopes_or_all)
         self.both(
-            lambda: self.model.lower(caller, self.model.tokens[pk], role),
-            lambda: editing.edit(token=token, changes={"role": role}, by=by, at=self.at),
+            lambda: self.model.edit(caller, self.model.tokens[pk], role, scopes),
+            lambda: editing.edit(
+                token=token, changes={"role": role, "scopes": scopes}, by=by, at=self.at
+            ),
         )
 
     def rotate_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
@@ -300,9 +318,14 @@ class Portal(RuleBasedStateMachine):
             about = self.model.tokens[pk]
             member = self._member(about.account, about.issuer)
             actor = Actor.token(
-                member, token_id=pk, role=about.role, ends_at=None, secret_number=number
+                member,
+                token_id=pk,
+                role=about.role,
+                ends_at=None,
+                secret_number=number,
+                scopes=rotated.token.scopes,
             )
-            new = Caller(about.account, about.issuer, token=pk, secret=number)
+            new = Caller(about.account, about.issuer, pk, number, about.scopes)
             self.credentials.append((new, actor))
 
     def hand_over(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
@@ -372,8 +395,10 @@ class Portal(RuleBasedStateMachine):
     @invariant()
     def live_tokens_are_those_of_the_model_and_never_above_their_issuer(self) -> None:
         live = APIToken.objects.active(self.at).select_related("issuer")
-        assert {token.pk: token.held_role for token in live} == {
-            pk: token.role for pk, token in self.model.tokens.items() if token.is_live
+        assert {token.pk: (token.held_role, _scopes(token)) for token in live} == {
+            pk: (token.role, token.scopes)
+            for pk, token in self.model.tokens.items()
+            if token.is_live
         }
         for token in live:
             assert not token.issuer.is_removed
@@ -418,8 +443,9 @@ class Portal(RuleBasedStateMachine):
             role=about.role,
             ends_at=None,
             secret_number=number,
+            scopes=None if about.scopes is None else " ".join(about.scopes),
         )
-        caller = Caller(about.account, about.issuer, token=pk, secret=number)
+        caller = Caller(about.account, about.issuer, pk, number, about.scopes)
         self.credentials.append((caller, actor))
 
     def _choose_invite(self, data: st.DataObject) -> tuple[Invite, Invitation] | None:
@@ -437,6 +463,11 @@ class Portal(RuleBasedStateMachine):
         number = len(self.model.sign_ins)
         self.model.sign_ins[number] = sign_in
         return Caller(sign_in.account, sign_in.person, sign_in=number), actor
+
+
+def _scopes(token: APIToken) -> frozenset[str] | None:
+    held = token.held_scopes
+    return None if held is None else frozenset(held)
 
 
 def _try(act: Callable[[], T]) -> tuple[T | None, bool]:
