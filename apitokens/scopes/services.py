@@ -103,9 +103,10 @@ def edit(
     """
     by = _managing(service.account_id, by, at)
     present = _locked(service)
+    names = present.names if names is None else names
     before = {each.code: each for each in present.scopes.all()}
     former = _facts(present)
-    _name(present, name, present.names if names is None else names)
+    _name(present, name, names)
     _refuse_bad_scopes(scopes)
     gone = before.keys() - {facts.code for facts in scopes}
     for code in sorted(gone):

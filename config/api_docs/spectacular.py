@@ -37,6 +37,11 @@ _TAGS = [
         "with someone's membership. Administrators manage them.",
     },
     {
+        "name": "Services and scopes",
+        "description": "Systems that API tokens are used at, and what a token can be limited to "
+        "there.",
+    },
+    {
         "name": "Standard authorization",
         "description": "Sign in with email and password to get an access token, valid for an "
         "hour, and a refresh token, valid once within a day. For unattended "

@@ -247,6 +247,10 @@ POST    api-invite-user                        401   401   400   400   400   401
 GET     api-client-user                        401   401   404   404   200   401
 PUT     api-client-user                        401   401   404   404   400   401
 DELETE  api-client-user                        401   401   404   404   403   401
+GET     api-services                           401   401   404   200   200   401
+POST    api-services                           401   401   404   403   400   401
+PUT     api-service                            401   401   404   403   400   401
+DELETE  api-service                            401   401   404   403   204   401
 GET     api-service-accounts                   401   401   404   200   200   401
 POST    api-service-accounts                   401   401   404   403   400   401
 GET     api-service-account                    401   401   404   404   200   401

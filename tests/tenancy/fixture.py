@@ -147,6 +147,7 @@ class TenancyFixture:
             "invitation_id": self.invitation.pk,
             "membership_id": self.engineer.pk,
             "slug": self.connection.slug,
+            "code": self.service.code,
             "signed": "no:such:signature",
             "key": "no-such-key",
             "uidb36": "1",

@@ -64,6 +64,10 @@ CALLS = [
     ("post", "/iam/clients/{account}/tokens/{token}/rotate", "tokens:write"),
     ("delete", "/iam/clients/{account}/tokens/{token}/old_secret", "tokens:write"),
     ("post", "/iam/clients/{account}/tokens/hand_over", "tokens:write"),
+    ("get", "/iam/clients/{account}/services", "tokens:read"),
+    ("post", "/iam/clients/{account}/services", "tokens:write"),
+    ("put", "/iam/clients/{account}/services/cdn", "tokens:write"),
+    ("delete", "/iam/clients/{account}/services/cdn", "tokens:write"),
     ("get", "/iam/clients/me", "users:read"),
     ("get", "/iam/users", "users:read"),
     ("get", "/iam/users/me", "users:read"),
@@ -114,6 +118,55 @@ def test_every_call_of_the_api_is_among_those_that_need_one() -> None:
         part = getattr(pattern.callback.cls, "part_of_api", None)
         is_signing_in = "auth/jwt" in str(pattern.pattern)
         assert is_signing_in or part in ("users", "audit"), pattern
+
+
+def test_service_is_registered_edited_and_removed(administrator: Membership, issue: Issue) -> None:
+    client = as_token(issue(administrator, role=Role.ADMINISTRATORS).key)
+    address = f"/iam/clients/{administrator.account_id}/services"
+    purge, read = {"code": "purge", "name": "Purge"}, {"code": "read", "name": "Read"}
+    made = client.post(address, {"code": "cdn", "name": "CDN", "scopes": [purge]}, format="json")
+    assert made.json() == {"code": "cdn", "name": "CDN", "scopes": [purge], "shared": False}
+    edited = client.put(f"{address}/cdn", {"name": "X", "scopes": [read, purge]}, format="json")
+    assert [each["code"] for each in edited.json()["scopes"]] == ["purge", "read"]
+    assert client.get(address).json() == [edited.json()]
+    token = issue(administrator, scopes=["cdn:purge"]).token
+    refused = client.delete(f"{address}/cdn")
+    assert (refused.status_code, token.name in refused.content.decode()) == (400, True)
+    editing.edit(token=token, changes={"scopes": ["cdn:read"]}, by=OPERATOR, at=token.created_at)
+    answer = client.put(f"{address}/cdn", {"name": "X", "scopes": [read]}, format="json")
+    assert [each["code"] for each in answer.json()["scopes"]] == ["read"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"code": "tokens", "name": "X", "scopes": [{"code": "a", "name": "A"}]},
+        {"code": "C D", "name": "X", "scopes": [{"code": "a", "name": "A"}]},
+        {"code": "x", "name": "X", "scopes": []},
+        {"code": "x", "name": "X", "scopes": "a"},
+        {"code": "x", "name": "X", "scopes": [1]},
+        {"code": "x", "name": "X", "scopes": [{"code": "A", "name": "A"}]},
+        {"code": "x", "name": "X", "scopes": [{"code": "a", "name": "A"}] * 2},
+    ],
+)
+def test_service_that_is_none_is_refused(
+    administrator: Membership, issue: Issue, asked: dict[str, Any]
+) -> None:
+    client = as_token(issue(administrator, role=Role.ADMINISTRATORS).key)
+    address = f"/iam/clients/{administrator.account_id}/services"
+    assert client.post(address, asked, format="json").status_code == 400
+    assert not Service.objects.exists()
+
+
+def test_service_of_all_accounts_is_shown_and_stays(
+    administrator: Membership, issue: Issue, now: datetime
+) -> None:
+    _service("video", None, now)
+    client = as_token(issue(administrator, role=Role.ADMINISTRATORS).key)
+    address = f"/iam/clients/{administrator.account_id}/services"
+    assert [each["shared"] for each in client.get(address).json()] == [True]
+    assert client.delete(f"{address}/video").status_code == 404
 
 
 def test_limited_token_signs_in_to_no_other_account(
