@@ -47,7 +47,7 @@ _INVALID = invalid(
 class ScopeSerializer(serializers.Serializer[Scope]):
     """What a service lets a token do: the part of a scope after the colon, and what it means."""
 
-    code = TextField(max_length=LONGEST_CODE, characters="[a-z0-9_-]")
+    code = TextField(max_length=LONGEST_CODE, characters="[-a-z0-9_]")
     name = TextField(max_length=100, characters=LINE)
 
 
@@ -73,7 +73,7 @@ class EditedServiceSerializer(serializers.Serializer[Any]):
 class NewServiceSerializer(EditedServiceSerializer):
     """A service to register. Its code can't be changed later."""
 
-    code = TextField(max_length=LONGEST_CODE, characters="[a-z0-9_-]")
+    code = TextField(max_length=LONGEST_CODE, characters="[-a-z0-9_]")
 
 
 def _described(name: str, summary: str, body: Any = None, **answers: Any) -> Any:

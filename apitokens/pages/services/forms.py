@@ -87,8 +87,9 @@ class BaseScopeForms(forms.BaseFormSet):  # type: ignore[type-arg]  # generic in
     def add_fields(self, form: ScopeForm, index: int | None) -> None:
         super().add_fields(form, index)
         sent = [form.add_prefix("code"), form.add_prefix("name")]
-        if form.is_bound and not any(str(form.data.get(name) or "").strip() for name in sent):
-            form.empty_permitted, form.has_changed = True, lambda: False  # type: ignore[method-assign]  # of this row
+        form.empty_permitted = not any(str(form.data.get(name) or "").strip() for name in sent)
+        if form.is_bound and form.empty_permitted:
+            form.has_changed = lambda: False  # type: ignore[method-assign]  # of this row
 
     @property
     def facts(self) -> list[ScopeFacts]:

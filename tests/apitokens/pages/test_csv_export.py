@@ -77,6 +77,7 @@ def test_file_tells_what_the_list_tells(
         "last_used_address": "203.0.113.7",
         "deleted": "",
         "deleted_by": "",
+        "scopes": "",
     }
 
 
