@@ -16,6 +16,7 @@ from apitokens.models import APIToken, Service
 from apitokens.pages.samples import samples
 from apitokens.scopes.services import ScopeFacts, register
 from tests.conftest import Issue, SignIn
+from tests.factories import UserFactory
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
@@ -233,22 +234,31 @@ def test_service_is_removed_after_a_question(
     assert not Service.objects.exists()
 
 
-def test_operator_registers_for_all_accounts(admin_client: Client) -> None:
+@pytest.fixture
+def operators_client(db: None) -> Client:
+    client = Client()
+    client.force_login(UserFactory.create(is_staff=True, is_superuser=True))
+    return client
+
+
+def test_operator_registers_for_all_accounts(operators_client: Client) -> None:
     add = "/operators/apitokens/service/add/"
     facts = {"code": "video", "name": "Video", "account": "", "in_other_languages": "de=Filme"}
-    wrong = admin_client.post(add, facts | {"scope_lines": "Up load | Upload"})
+    wrong = operators_client.post(add, facts | {"scope_lines": "Up load | Upload"})
     assert wrong.status_code == 200
     assert not Service.objects.filter(code="video").exists()
-    made = admin_client.post(add, facts | {"scope_lines": "upload | Upload | de=Hochladen\n\n"})
+    made = operators_client.post(add, facts | {"scope_lines": "upload | Upload | de=Hochladen\n\n"})
     assert made.status_code == 302
     service = Service.objects.get(code="video")
     assert (service.account, service.names) == (None, {"de": "Filme"})
     assert service.scopes.get().names == {"de": "Hochladen"}
     change = f"/operators/apitokens/service/{service.pk}/change/"
-    assert "upload | Upload | de=Hochladen" in admin_client.get(change).content.decode()
+    assert "upload | Upload | de=Hochladen" in operators_client.get(change).content.decode()
     edited = facts | {"scope_lines": "upload | Upload\nread | Watch"}
-    assert admin_client.post(change, edited).status_code == 302
+    assert operators_client.post(change, edited).status_code == 302
     assert service.scopes.count() == 2
-    gone = admin_client.post(f"/operators/apitokens/service/{service.pk}/delete/", {"post": "yes"})
+    gone = operators_client.post(
+        f"/operators/apitokens/service/{service.pk}/delete/", {"post": "yes"}
+    )
     assert gone.status_code == 302
     assert not Service.objects.filter(code="video").exists()
