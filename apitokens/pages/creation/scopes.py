@@ -52,7 +52,7 @@ class ScopesForm(forms.Form):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         error_messages={
-            "invalid_choice": _("There is no scope “%(value)s” in this account any more.")
+            "invalid_choice": _("There is no longer a scope “%(value)s” in this account.")
         },
     )
 
