@@ -129,7 +129,9 @@ def test_role_is_taken_as_it_is_described(
     }
     wrong = []
     for (path, method), body_with in places.items():
-        address = path.format(client_id=ACCOUNT_ID, user_id=user.user_id, service_account_id=1)
+        address = path.format(
+            client_id=ACCOUNT_ID, user_id=user.user_id, service_account_id=1, code="x"
+        )
         judge = validator(body_schema(path, method))
         for role in (*ROLES, *NO_OBJECTS):
             body = body_with(role)
@@ -180,7 +182,11 @@ def test_what_may_be_read_has_a_head(caller: APIClient, user: Membership) -> Non
     for path, method, operation in operations():
         if method == "get" and "login" not in path.rpartition("/")[2]:
             address = path.format(
-                client_id=ACCOUNT_ID, user_id=user.user_id, token_id=1, service_account_id=1
+                client_id=ACCOUNT_ID,
+                user_id=user.user_id,
+                token_id=1,
+                service_account_id=1,
+                code="x",
             )
             read, head = caller.get(address), caller.head(address)
             assert head.status_code == read.status_code, (path, operation["operationId"])
@@ -225,7 +231,9 @@ def test_queries_are_taken_as_they_are_described(caller: APIClient) -> None:
     """Every parameter of every call, with texts that its schema takes and others."""
     wrong, asked = [], 0
     for path, method, operation in operations():
-        address = path.format(client_id=ACCOUNT_ID, user_id=1, token_id=1, service_account_id=1)
+        address = path.format(
+            client_id=ACCOUNT_ID, user_id=1, token_id=1, service_account_id=1, code="x"
+        )
         for parameter in operation.get("parameters", []):
             if parameter["in"] != "query" or method in ("head", "trace"):
                 continue
@@ -260,6 +268,7 @@ def test_body_of_another_kind_or_too_large_is_refused_as_described(
         {
             "user_id": administrator.user_id,
             "token_id": issue(administrator).token.pk,
+            "code": "cdn",
             "service_account_id": service_account(
                 administrator.account, at=datetime.now(UTC)
             ).membership.user_id,
