@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import representations
+from accounts.api.authentication import part_of_api
 from accounts.api.errors import NotFound, as_errors
 from accounts.api.pagination import (
     LIMIT_PARAMETER,
@@ -42,7 +43,6 @@ from accounts.api.schema import (
     invalid,
     refusal,
 )
-from accounts.api.scopes import part_of_api
 from accounts.api.serializers import (
     ChangedUserSerializer,
     InvitationSerializer,

@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import representations
+from accounts.api.authentication import part_of_api
 from accounts.api.pagination import LIMIT_PARAMETER, OFFSET_PARAMETER, page
 from accounts.api.schema import PEOPLE, SIGN_INS, UNAUTHENTICATED, USER, answer, invalid
-from accounts.api.scopes import part_of_api
 from accounts.api.serializers import (
     SIGN_IN_REFUSED,
     SIGNED_IN,

@@ -12,6 +12,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.authentication import part_of_api
 from accounts.api.errors import NotFound, as_errors
 from accounts.api.schema import (
     ACCOUNT_ID,
@@ -22,7 +23,6 @@ from accounts.api.schema import (
     invalid,
     refusal,
 )
-from accounts.api.scopes import part_of_api
 from accounts.api.service_accounts import removal
 from accounts.api.service_accounts.serializers import (
     EditedServiceAccountSerializer,

@@ -14,9 +14,11 @@ from drf_spectacular.validation import validate_schema
 from rest_framework.test import APIClient
 
 from accounts.api import serializers
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.validators import validate_line, validate_paragraphs, validate_phone
+from apitokens.scopes.services import ScopeFacts, register
 from tests.conftest import Api, Issue
 from tests.described import Schema, description, resolved, validator
 from tests.factories import ACCOUNT_ID, service_account
@@ -263,15 +265,16 @@ def test_list_has_the_shape_that_is_described(
 def test_body_of_another_kind_or_too_large_is_refused_as_described(
     caller: APIClient, administrator: Membership, issue: Issue
 ) -> None:
+    at, by = datetime.now(UTC), Actor.member(administrator)
+    scopes = [ScopeFacts("purge", "Purge")]
+    register(account=administrator.account, code="cdn", name="CDN", scopes=scopes, by=by, at=at)
     asked, ids = (
         0,
         {
             "user_id": administrator.user_id,
             "token_id": issue(administrator).token.pk,
             "code": "cdn",
-            "service_account_id": service_account(
-                administrator.account, at=datetime.now(UTC)
-            ).membership.user_id,
+            "service_account_id": service_account(administrator.account, at=at).membership.user_id,
         },
     )
     for path, method, operation in operations():
