@@ -58,14 +58,15 @@ class APITokenAdmin(ListAdmin):
 
     actions = ["delete_selected"]
     fields = [
-        *("id", "name", "description", "account", "issued_by", "role", "status", "created"),
-        *("expiration", "last_usage", "last_used_address", "deleted_at", "deleted_by"),
+        *("id", "name", "description", "account", "issued_by", "role", "limited_to", "status"),
+        *("created", "expiration", "last_usage", "last_used_address", "deleted_at", "deleted_by"),
         *("rotations", "rotated_at", "old_secret_ends", "old_secret_usage"),
         *("allowed_from", "see_also"),
     ]
     readonly_fields = [
-        *("issued_by", "status", "created", "expiration", "last_usage", "rotations", "rotated_at"),
-        *("old_secret_ends", "old_secret_usage", "allowed_from", "see_also"),
+        *("issued_by", "limited_to", "status", "created", "expiration", "last_usage"),
+        *("rotations", "rotated_at", "old_secret_ends", "old_secret_usage", "allowed_from"),
+        "see_also",
     ]
     list_display = [
         *("id", "short_name", "account", "issued_by", "role", "status"),
@@ -136,6 +137,12 @@ class APITokenAdmin(ListAdmin):
     def issued_by(self, token: APIToken) -> str:
         issuer = token.issuer
         return issuer.user.name if issuer.is_service_account else issuer.user.email
+
+    @admin.display(description=_("scopes"))
+    def limited_to(self, token: APIToken) -> str:
+        if token.scopes is None:
+            return _t("Everything that its role allows")
+        return token.scopes
 
     @admin.display(description=_("status"))
     def status(self, token: APIToken) -> str:

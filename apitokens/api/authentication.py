@@ -68,6 +68,7 @@ def _actor(verified: Verified, address: str | None) -> Actor:
         role=verified.role,
         ends_at=verified.expires_at,
         secret_number=verified.secret_number,
+        scopes=verified.scopes,
         address=address,
     )
 

@@ -29,8 +29,15 @@ from apitokens import keys
 from apitokens.api.responses import Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
 from apitokens.verification.authorization_header import token_in_basic, verify_bearer
-from apitokens.verification.refusals import Insufficient, Refusal, Refused, Verified
-from apitokens.verification.verifier_keys import authenticate_verifier
+from apitokens.verification.refusals import (
+    Insufficient,
+    Refusal,
+    Refused,
+    Requirement,
+    Verified,
+    of_service,
+)
+from apitokens.verification.verifier_keys import Verifier, authenticate_verifier
 from apitokens.verification.verify import verify
 
 BAD_CALLER = "Bad verifier key"
@@ -67,14 +74,14 @@ def introspect(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
     try:
         if header := request.META.get("HTTP_AUTHORIZATION"):
-            _authenticate_caller(request, shown_in_header(header), at=at)
+            caller = _authenticate_caller(request, shown_in_header(header), at=at)
             fields = _fields(request)
             _refuse_two_ways(fields)
         else:
             fields = _fields(request) if _is_form(request) else {}
-            _authenticate_caller(request, _shown_in_form(fields), at=at)
+            caller = _authenticate_caller(request, _shown_in_form(fields), at=at)
         token, address = _asked_token(request, fields), _asked_address(fields)
-        given = describe(token, at=at, address=address)
+        given = describe(token, sees=caller.sees, at=at, address=address)
         assert given is not None  # `verify` always knows
         return as_response(given, request)
     except (Refused, TooMany, BadQuestion) as refusal:
@@ -82,10 +89,10 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_variables()
-def authenticate_by_header(request: HttpRequest, *, at: datetime) -> None:
-    """Raises `Refused`, or `TooMany`, unless the header has a verifier key."""
+def authenticate_by_header(request: HttpRequest, *, at: datetime) -> Verifier:
+    """The verifier key in the header. Raises `Refused`, or `TooMany`, if there is none."""
     shown = shown_in_header(request.META.get("HTTP_AUTHORIZATION") or "")
-    _authenticate_caller(request, shown, at=at)
+    return _authenticate_caller(request, shown, at=at)
 
 
 def refusal_answer(
@@ -129,11 +136,11 @@ def _refuse_two_ways(fields: Fields) -> None:
 
 
 @sensitive_variables()
-def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) -> None:
+def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) -> Verifier:
     """Raises `Refused` unless this is a verifier key."""
     address = client_address(request)
     try:
-        authenticate_verifier(presented=presented, at=at, address=address)
+        return authenticate_verifier(presented=presented, at=at, address=address)
     except Refused as refused:
         if refused.is_guess:
             process_counters.count_refusal(address, at=at)
@@ -200,18 +207,22 @@ def read_client_address(text: object) -> str:
 def describe(
     token: str,
     *,
+    sees: Requirement | None = None,
     at: datetime,
     address: str | None = None,
     verify: Callable[..., Verified | None] = _verify_for_others,
 ) -> Answer | None:
-    """Describe the token; None if `verify` does not know it. `address` is that of the client which
-    has sent it, if the caller names one: a list of allowed addresses is judged by it, and it is
-    recorded. The caller's own is not: it does not use the token. Raises `TooMany`."""
+    """Describe the token; None if `verify` does not know it. `sees`: what it must meet for the
+    caller to be told of it. `address` is that of the client which has sent it, if the caller names
+    one: a list of allowed addresses is judged by it, and it is recorded. The caller's own is not:
+    it does not use the token. Raises `TooMany`."""
     service = verify_bearer if "." in token else verify
     try:
-        found = service(presented=token, at=at, address=address)
+        found = service(presented=token, at=at, address=address, requirement=sees)
     except (Refused, Insufficient):
         return not_active()
+    if found is not None and found.scopes is not None and sees is not None and sees.service:
+        found = found._replace(scopes=of_service(found.scopes, sees.service))
     return found and _good(found)
 
 
@@ -241,6 +252,8 @@ def _good(found: Verified) -> Answer:
         members["exp"] = int(found.expires_at.timestamp())
     if found.allowed_addresses:
         members["allowed_addresses"] = found.allowed_addresses.split()
+    if found.scopes is not None:
+        members["scope"] = found.scopes
     return in_json(200, members)
 
 

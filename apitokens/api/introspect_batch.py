@@ -27,7 +27,7 @@ from apitokens.api.introspect import (
 )
 from apitokens.api.responses import Answer
 from apitokens.api.verify import as_response, not_allowed
-from apitokens.verification.refusals import Refused
+from apitokens.verification.refusals import Refused, Requirement
 
 MOST = 100
 JSON = "application/json"
@@ -52,8 +52,8 @@ def introspect_batch(request: HttpRequest) -> HttpResponse:
         return not_allowed(request, ("POST",))
     at = timezone.now()
     try:
-        authenticate_by_header(request, at=at)
-        bodies = [_body(question, at=at) for question in _questions(request)]
+        sees = authenticate_by_header(request, at=at).sees
+        bodies = [_body(question, sees=sees, at=at) for question in _questions(request)]
     except (Refused, TooMany, BadQuestion) as refusal:
         return refusal_answer(request, refusal, field="tokens")
     content = b"[%s]" % b", ".join(bodies)
@@ -97,14 +97,14 @@ def _question(sent: object) -> Question:
 
 
 @sensitive_variables("question", "token")
-def _body(question: Question, *, at: datetime) -> bytes:
+def _body(question: Question, *, sees: Requirement | None, at: datetime) -> bytes:
     """What would be answered about this token alone. One that is used too often says so in its
     place, with the seconds to wait, and no `active`."""
     token = question.token
     if not token.isascii():  # no token is, and not all of it could be read as bytes
         return not_active().body
     try:
-        given = describe(token.strip(), at=at, address=question.address)
+        given = describe(token.strip(), sees=sees, at=at, address=question.address)
     except TooMany as too_many:
         waits = {**throttled_body(too_many), "retry_after": too_many.retry_after}
         return json.dumps(waits).encode()

@@ -10,6 +10,7 @@ from apitokens.addresses.rules import MOST as MOST_ADDRESSES
 from apitokens.api.introspect import BAD_CALLER, FORM
 from apitokens.api.introspect_batch import MOST, WHAT_TO_SEND
 from apitokens.api.responses import BAD
+from apitokens.scopes.words import MOST_SCOPES, PATTERN
 
 TAG = "Verification"
 
@@ -21,6 +22,11 @@ _CLIENT_ADDRESS = {
     "minLength": 1,
     "description": "The IP address of the client that sent you the token, for a token that works "
     "from some addresses only.",
+}
+_SCOPES = {
+    "type": "string",
+    "pattern": f"{PATTERN[:-1]}( {PATTERN[1:-1]}){{0,{MOST_SCOPES - 1}}}$",
+    "example": "cdn:purge",
 }
 _DIGITS = {"type": "string", "pattern": "^[0-9]+$"}
 
@@ -60,6 +66,7 @@ _REFUSAL: dict[str, Any] = {
         "message": _TEXT,
         "code": {**_TEXT, "description": "Stable; also in the header X-Auth-Error."},
         "hint": _TEXT,
+        "scope": {**_TEXT, "description": "With scope_missing: the scope."},
     },
 }
 _INTROSPECTION: dict[str, Any] = {
@@ -88,6 +95,12 @@ _INTROSPECTION: dict[str, Any] = {
                 "jti": {**_DIGITS, "description": "For an API token: its ID."},
                 "iat": {"type": "integer"},
                 "exp": {"type": "integer", "description": "Omitted if it never expires."},
+                "scope": {
+                    **_TEXT,
+                    "description": "What it is limited to, with spaces between scopes; omitted if "
+                    "it can do all that its role allows. With a verifier key that is bound to a "
+                    "service, only the scopes of that.",
+                },
                 "allowed_addresses": {
                     "type": "array",
                     "items": _TEXT,
@@ -149,6 +162,10 @@ def _good() -> dict[str, Any]:
             _TEXT,
         ),
         "X-Auth-Role": ("What it can do.", {**_TEXT, "enum": ROLE_NAMES}),
+        "X-Auth-Scopes": (
+            "What it is limited to, with spaces between scopes; `*` for all that the role allows.",
+            _TEXT,
+        ),
     }
     return {
         "description": "The token is valid; the headers say whose it is. The body is empty",
@@ -181,6 +198,13 @@ def _verify(method: str) -> dict[str, Any]:
                 "in": "query",
                 "schema": _ID,
                 "description": "The account that the token must belong to.",
+            },
+            {
+                "name": "scope",
+                "in": "query",
+                "schema": _SCOPES,
+                "description": "The scopes that the token must have, all of them: with spaces "
+                "between them, or the parameter once for each.",
             },
         ],
         "security": [{"APIKey": []}, {"Bearer": []}, {"Basic": []}],

@@ -9,7 +9,8 @@ from rest_framework import serializers
 
 from accounts.api.serializers import LINE, PARAGRAPHS, IdField, RoleField, TextField
 from apitokens.addresses.rules import LONGEST, MOST
-from apitokens.models import APIToken, OldSecret
+from apitokens.models import LONGEST_CODE, APIToken, OldSecret
+from apitokens.scopes.words import MOST_SCOPES
 from apitokens.tokens.rotation import Grace
 
 INSTANT = (
@@ -19,6 +20,9 @@ INSTANT = (
 _INSTANT = re.compile(INSTANT)
 _BELOW_MICROSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
 
+MOST_CHARACTERS = 2 * LONGEST_CODE + 1
+"""Of a scope."""
+WHAT_SCOPES_ARE = "Send each scope as a text such as cdn:purge."
 MOST_ROTATIONS = 2**31 - 1
 WIRE_TIME_OR_EMPTY = r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)?$"
 
@@ -85,6 +89,12 @@ class TokenSerializer(serializers.Serializer[APIToken]):
         help_text="When it got its present secret; null if that is its first.",
     )
     old_secret = OldSecretSerializer(source="former_secret", allow_null=True)
+    scopes = serializers.ListField(
+        source="held_scopes",
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="What it is limited to; null if it can do all that its role allows.",
+    )
     allowed_addresses = serializers.ListField(
         source="address_list",
         child=serializers.CharField(),
@@ -146,6 +156,22 @@ class NewIssuerSerializer(serializers.Serializer[Any]):
     role = RoleField(required=False)
 
 
+class ScopesField(serializers.ListField):
+    """Scopes of a token, each as `service:scope`; null for all that the role allows. What is wrong
+    with them says the service, in one sentence."""
+
+    def __init__(self, **facts: Any) -> None:
+        child = TextField(characters=LINE, max_length=MOST_CHARACTERS)
+        super().__init__(child=child, required=False, allow_null=True, **facts)
+
+    def run_child_validation(self, data: Any) -> Any:
+        """One sentence about the field, not one for each."""
+        try:
+            return [self.child.run_validation(item) for item in data]
+        except serializers.ValidationError:
+            raise serializers.ValidationError(WHAT_SCOPES_ARE) from None
+
+
 class NewTokenSerializer(serializers.Serializer[Any]):
     """The new API token to create."""
 
@@ -177,6 +203,11 @@ class NewTokenSerializer(serializers.Serializer[Any]):
         default=None,
         help_text="The ID of a service account that issues the token; otherwise you do.",
     )
+    scopes = ScopesField(
+        max_length=MOST_SCOPES,
+        help_text="What the token is limited to, for example cdn:purge; null or left out for all "
+        "that its role allows. A token that is limited itself gives its own if they are left out.",
+    )
     allowed_addresses = AllowedAddressesField(
         default=None,
         help_text="IPv4 and IPv6 addresses and networks that the token works from. Empty, null or "
@@ -206,6 +237,10 @@ class EditedTokenSerializer(serializers.Serializer[Any]):
     )
     client_user = NewIssuerSerializer(
         required=False, help_text='A lower role, by id or name: {"role": {"id": 2}}.'
+    )
+    scopes = ScopesField(
+        max_length=MOST_SCOPES,
+        help_text="What the token is limited to from now on; null for all that its role allows.",
     )
     allowed_addresses = AllowedAddressesField(
         help_text="The whole new list of addresses and networks that the token works from; empty "

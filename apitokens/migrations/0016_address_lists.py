@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apitokens", "0014_verifying_hosts"),
+        ("apitokens", "0015_scopes"),
     ]
 
     operations = [

@@ -14,13 +14,13 @@ from apitokens.models import APIToken, APITokenQuerySet, Status, status_at
 COLUMNS = [
     *("id", "name", "description", "status", "role", "issued_by", "issued_by_email"),
     *("issuer_uses_sso", "created", "expires", "last_used", "last_used_address"),
-    *("deleted", "deleted_by", "allowed_addresses"),
+    *("deleted", "deleted_by", "scopes", "allowed_addresses"),
 ]
 """Stable names, whatever the reader's language: programs read them too."""
 
 FIELDS = [
     *("pk", "issuer", "deleted_by", "name", "description", "role", "created_at", "expires_at"),
-    *("last_used_at", "last_used_address", "deleted_at", "allowed_addresses"),
+    *("last_used_at", "last_used_address", "deleted_at", "scopes", "allowed_addresses"),
 ]
 ROLES = {role.value: role.label for role in Role}
 
@@ -75,8 +75,8 @@ def _part(ids: list[int], at: datetime) -> Iterator[list[object]]:
 def _cells(
     row: Sequence[Any], issuers: dict[int, _Issuer], emails: dict[int, str], at: datetime
 ) -> list[object]:
-    pk, issuer_id, deleted_by, name, description, role, *more = row
-    created, expires, used, address, deleted, allowed = more
+    pk, issuer_id, deleted_by, name, description, role, *times, scopes, allowed = row
+    created, expires, used, address, deleted = times
     issuer = issuers[issuer_id]
     status = status_at(
         at, deleted_at=deleted, expires_at=expires, is_suspended=issuer.suspended_at is not None
@@ -88,6 +88,7 @@ def _cells(
         "yes" if issuer.sso_at else "no",
         *(_instant(created), _instant(expires), _instant(used), address, _instant(deleted)),
         emails.get(deleted_by),
+        scopes,
         in_words(allowed),
     ]
 

@@ -1,11 +1,12 @@
 """The service that edits a token: its name and description, an earlier expiration, a lower role,
-the addresses that it works from.
+other scopes, the addresses that it works from.
 
 What would let a token do more than it could is refused: a later expiration comes with a new secret
-(`apitokens.tokens.rotation`), a higher role with a new token.
+(`apitokens.tokens.rotation`), a higher role with a new token. Scopes can be added by who could give
+them to a new one: never beyond the role.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 
@@ -22,6 +23,7 @@ from apitokens.addresses.rules import read as read_addresses
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret
+from apitokens.scopes.rules import SCOPE_TOO_WIDE, cleaned, width_error
 from apitokens.tokens.notifications import notify_token_edited
 from apitokens.tokens.rules import (
     FORBIDDEN,
@@ -34,7 +36,7 @@ from apitokens.tokens.rules import (
     wider_addresses_error,
 )
 
-AUDITED_REFUSALS = {"role_raised", "expiration_later", WIDER, FORBIDDEN}
+AUDITED_REFUSALS = {"role_raised", SCOPE_TOO_WIDE, "expiration_later", WIDER, FORBIDDEN}
 
 
 class Changes(TypedDict, total=False):
@@ -44,6 +46,7 @@ class Changes(TypedDict, total=False):
     description: str
     role: Role
     expires_at: datetime | None
+    scopes: Collection[str] | None
     allowed_addresses: Sequence[str]
 
 
@@ -51,10 +54,11 @@ def edit(*, token: APIToken, changes: Changes, by: Actor, at: datetime) -> APITo
     """Edit the token. Returns it as it is now. Idempotent.
 
     Administrators edit any token of the account, others those they issued, operators all; a token
-    that acts, none of a stronger role, and it lets none work where it does not itself. Raises
-    `ValidationError` with codes (by field) `role_raised`, `past`, `expiration_later`,
-    `invalid_address`, `too_many_addresses` and `wider_than_creator`, and `deleted` (whole form);
-    and `PermissionDenied`.
+    that acts, none of a stronger role or more scopes; it gives no scope that it lacks, and lets
+    none work where it does not itself. Raises `ValidationError` with codes (by field)
+    `role_raised`, `past`, `expiration_later`, for scopes `scope_too_wide`, `required`, `too_many`
+    and `unknown`, for addresses `invalid_address`, `too_many_addresses` and `wider_than_creator`;
+    `deleted` (whole form); and `PermissionDenied`.
     """
     try:
         with transaction.atomic():
@@ -73,6 +77,8 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
         raise PermissionDenied(_("You do not have permission to edit this API token."))
     refuse_deleted(present)
     wanted = {field: _as_stored(field, value) for field, value in changes.items()}
+    if "scopes" in changes:
+        wanted["scopes"] = _scopes(changes["scopes"], present, by)
     changed = {field for field, value in wanted.items() if getattr(present, field) != value}
     if not changed:
         return present
@@ -91,11 +97,22 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
         changed |= _end_earlier(present, at=at)
     present.save(update_fields=changed)
     # A longer list waits for all processes as a shorter one: who saves it wants to use it.
-    if changed & {"role", "expires_at", "allowed_addresses"}:
+    if changed & {"role", "expires_at", "scopes", "allowed_addresses"}:
         end_token_on_commit(present.pk)
     notify_token_edited(present, by=by, at=at)
     record("token.edited", present, by=by, at=at, name=present.name, **facts)
     return present
+
+
+def _scopes(wanted: Collection[str] | None, present: APIToken, by: Actor) -> str | None:
+    """The scopes as they will be. Raises `ValidationError` by field."""
+    try:
+        scopes = cleaned(wanted, account_id=present.account_id, kept=present.scopes)
+        if (wide := width_error(scopes, by=by)) is not None:
+            raise wide
+    except ValidationError as refusal:
+        raise ValidationError({"scopes": refusal}) from refusal
+    return scopes
 
 
 def _as_stored(field: str, value: Any) -> Any:
@@ -148,6 +165,9 @@ def _facts(
     if "role" in changed:
         yield "former_role", present.held_role.label
         yield "role", wanted["role"].label
+    if "scopes" in changed:
+        yield "former_scopes", present.scopes
+        yield "scopes", wanted["scopes"]
     if "expires_at" in changed:
         yield "former_expires_at", present.expires_at.isoformat() if present.expires_at else None
         yield "expires_at", wanted["expires_at"].isoformat()

@@ -19,7 +19,7 @@ from accounts.models import Account, Membership
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken, APITokenQuerySet
 from apitokens.tokens.notifications import notify_handed_over
-from apitokens.tokens.rules import FORBIDDEN, codes_of, lock_tokens, record
+from apitokens.tokens.rules import FORBIDDEN, codes_of, lock_tokens, may_manage, record
 
 ROLE_TOO_HIGH = "role_too_high"
 AUDITED_REFUSALS = {ROLE_TOO_HIGH, FORBIDDEN}
@@ -71,6 +71,8 @@ def _hand_over(
     lock_tokens(wanted)
     handed = list(wanted.select_related("issuer__user").order_by("pk"))
     _refuse_stronger(handed, receiver)
+    if not all(may_manage(token, by) for token in handed):
+        raise PermissionDenied(_("You don't have permission to hand over these API tokens."))
     by_issuer: dict[Membership, list[APIToken]] = defaultdict(list)
     for token in handed:
         by_issuer[token.issuer].append(token)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
+from accounts.authorization.scopes import TOKENS_WRITE
 from accounts.roles import Role
 from accounts.service_accounts.issuing import may_issue_for
 from apitokens.addresses.rules import wider_error
@@ -28,16 +29,21 @@ SUSPENDED = "suspended"
 def may_manage(token: APIToken, by: Actor) -> bool:
     """True if the actor may edit, rotate and delete the token: Administrators of its account, its
     issuer, members whom the service account that is its issuer names, and operators; a token that
-    acts, if its role is not the weaker one."""
+    acts, if its role is not the weaker one, and its scopes are not fewer."""
     if by.is_operator:
         return True
-    if by.token_id is not None and not (by.role and by.role.covers(token.held_role)):
+    if by.token_id is not None and not _is_as_strong(by, token):
         return False  # a leaked weak token must not be able to end the strong ones
     return (
         by.is_administrator_of(token.account_id)
         or (by.membership is not None and by.membership.pk == token.issuer_id)
         or may_issue_for(by, token.issuer)
     )
+
+
+def _is_as_strong(by: Actor, token: APIToken) -> bool:
+    is_role_enough = by.role is not None and by.role.covers(token.held_role)
+    return is_role_enough and by.has_scope(TOKENS_WRITE) and by.covers_scopes(token.scopes)
 
 
 def lock_token(token: APIToken) -> APIToken:

@@ -68,6 +68,7 @@ class _Row(NamedTuple):
     issuer__user__is_active: bool  # or 0 and 1, in SQLite
     account__closed_at: datetime | None
     rotations: int
+    scopes: str | None
     old_secret__digest: bytes | None
     old_secret__pepper: int | None
     old_secret__ends_at: datetime | None
@@ -104,6 +105,7 @@ _NO_ROW: _Values = _Row(
     issuer__user__is_active=True,
     account__closed_at=None,
     rotations=1,
+    scopes=None,
     old_secret__digest=NO_DIGEST,
     old_secret__pepper=None,
     old_secret__ends_at=None,
@@ -192,6 +194,7 @@ def _current(token_id: int, row: _Row) -> CachedToken:
             created_at=row.created_at,
             expires_at=row.expires_at,
             secret_number=row.rotations,
+            scopes=row.scopes,
             allowed_addresses=row.allowed_addresses,
         ),
         reason=row.reason,

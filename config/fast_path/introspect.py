@@ -21,7 +21,7 @@ from apitokens.api.introspect import (
     shown_in_header,
 )
 from apitokens.verification.refusals import Refused
-from apitokens.verification.verifier_keys import is_known_verifier
+from apitokens.verification.verifier_keys import known_verifier
 from apitokens.verification.verify import verify_from_cache
 from config.fast_path.requests import (
     MOST_HEADS,
@@ -70,14 +70,15 @@ def answer(environ: dict[str, Any]) -> Sent | None:
         return None
     at = timezone.now()
     try:
-        caller = shown_in_header(environ["HTTP_AUTHORIZATION"])
-        if not is_known_verifier(presented=caller, at=at):
+        shown = shown_in_header(environ["HTTP_AUTHORIZATION"])
+        caller = known_verifier(presented=shown, at=at)
+        if caller is None:
             return None
         found = _USUAL.fullmatch(read_small(environ, most=MOST_BYTES))
         if found is None:
             return None
         token, address = _token(found), _address(found)
-        given = describe(token, at=at, address=address, verify=_verify_for_others)
+        given = describe(token, sees=caller.sees, at=at, address=address, verify=_verify_for_others)
     except (Refused, TooMany, BadQuestion):
         return None
     if given is None:

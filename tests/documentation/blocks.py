@@ -168,6 +168,8 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/purge-behind-nginx.md: $ curl -s": PURGE,
     "docs/purge-behind-nginx.md: $ TOKEN=$(.venv/bin/python manage.py": PURGE,
     "docs/purge-behind-nginx.md: $ .venv/bin/python manage.py": PURGE,
+    "docs/scopes.md: API=http": Here({"771142358$…": "{endless}", **PORT}, says="[] are left"),
+    "docs/scopes.md: .venv/bin/python manage.py": Here(says="audit:read"),
     "docs/service-accounts.md: API=http": Here(
         {"771142358$…": "{endless}", **PORT}, says="are gone"
     ),

@@ -14,6 +14,7 @@ from accounts.roles import Role
 from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
 from apitokens.pages.creation.periods import Period, a_year_after, periods
+from apitokens.pages.creation.scopes import ScopesForm
 from apitokens.tokens import rules
 from notifications.time_zones import end_of_day
 
@@ -109,9 +110,9 @@ class PeriodForm(FocusedForm):
         }
 
 
-class TokenForm(FactsForm, PeriodForm, AddressesForm):
+class TokenForm(FactsForm, PeriodForm, ScopesForm, AddressesForm):
     field_order = (
-        *("name", "description", "role"),
+        *("name", "description", "role", "access", "scopes"),
         *("expiration", "expires_in", "expires_on", "allowed_addresses", "form_key"),
     )
     expiration = forms.ChoiceField(
@@ -140,9 +141,10 @@ class TokenForm(FactsForm, PeriodForm, AddressesForm):
         },
     )
 
-    def __init__(self, *args: Any, own_role: Role, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, own_role: Role, account_id: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.own_role = own_role
+        self.limit_to(None, account_id=account_id)
         today = timezone.localdate()
         self.fields["role"].initial = own_role.covered()[-1]
         self.fields["expires_on"].initial = a_year_after(today)

@@ -13,6 +13,7 @@ from accounts.members.forms import RoleChoice
 from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
 from apitokens.pages.creation.forms import FactsForm, FocusedForm
+from apitokens.pages.creation.scopes import ScopesForm
 from apitokens.tokens import editing, rules
 from apitokens.tokens.editing import Changes
 from apitokens.tokens.rotation import KEEP, Keep
@@ -93,8 +94,11 @@ class ExpirationForm(FocusedForm):
         return KEEP
 
 
-class EditForm(ConcurrentEdits, FactsForm, ExpirationForm, AddressesForm):
-    field_order = ("name", "description", "role", "expiration", "expires_on", "allowed_addresses")
+class EditForm(ConcurrentEdits, FactsForm, ExpirationForm, ScopesForm, AddressesForm):
+    field_order = (
+        *("name", "description", "role", "access", "scopes"),
+        *("expiration", "expires_on", "allowed_addresses"),
+    )
 
     def __init__(
         self, *args: Any, token: APIToken, draft: dict[str, str] | None = None, **kwargs: Any
@@ -107,8 +111,12 @@ class EditForm(ConcurrentEdits, FactsForm, ExpirationForm, AddressesForm):
         }
         self.present_addresses = token.allowed_addresses
         super().__init__(*args, token=token, initial=self.present, **kwargs)
+        self.limit_to(token.scopes, account_id=token.account_id)
+        self.present = {**self.initial}
         draft = draft or {}
-        typed = {name: draft[name] for name in draft.keys() - self.untouched(draft)}
+        typed: dict[str, Any] = {name: draft[name] for name in draft.keys() - self.untouched(draft)}
+        if "scopes" in typed:
+            typed["scopes"] = typed["scopes"].split()
         self.initial = {**self.initial, **typed}
         if token.expires_at:
             latest = _last_whole_day(token.expires_at)
@@ -153,6 +161,7 @@ class EditForm(ConcurrentEdits, FactsForm, ExpirationForm, AddressesForm):
             "name": cleaned["name"],
             "description": cleaned["description"],
             "role": cleaned["role"],
+            "scopes": self.wanted_scopes,
         }
         # A page that was opened before there were lists, or was cut, must not let more in.
         if self.add_prefix("allowed_addresses") in self.data:

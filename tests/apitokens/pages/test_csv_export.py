@@ -79,6 +79,7 @@ def test_file_tells_what_the_list_tells(
         "last_used_address": "203.0.113.7",
         "deleted": "",
         "deleted_by": "",
+        "scopes": "",
         "allowed_addresses": "203.0.113.0/24, 2001:db8::/48",
     }
 
