@@ -422,6 +422,44 @@ class TokenUseDay(models.Model):
         return f"{self.token_id}: {self.count} on {self.day}"
 
 
+class TokenUseSum(models.Model):
+    """How often a token was used on all days that are kept: by it those used most are found."""
+
+    token = models.OneToOneField(
+        APIToken, models.CASCADE, primary_key=True, related_name="+", db_index=False
+    )
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+", db_index=False)
+    count = models.BigIntegerField(_("uses"))
+
+    class Meta:
+        verbose_name = "sum of uses"
+        verbose_name_plural = "sums of uses"
+        indexes = [models.Index(fields=["account", "-count", "token"], name="token_used_most")]
+
+    def __str__(self) -> str:
+        return f"{self.token_id}: {self.count}"
+
+
+class AccountUseDay(models.Model):
+    """How often the tokens of an account were used on one day, and how often refused: the sums of
+    `TokenUseDay`, kept with it."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+", db_index=False)
+    day = models.DateField(_("day"))
+    count = models.BigIntegerField(_("uses"))
+    refused = models.BigIntegerField(_("rejected uses"))
+
+    class Meta:
+        verbose_name = "usage day of an account"
+        verbose_name_plural = "usage days of accounts"
+        constraints = [
+            models.UniqueConstraint(fields=["account", "day"], name="account_use_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"account {self.account_id}: {self.count} on {self.day}"
+
+
 class VerifierKey(models.Model):
     """A key by which another system may ask what a token is good for. Stored as tokens are."""
 
