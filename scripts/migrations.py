@@ -46,6 +46,7 @@ HARMLESS = {
     *("RenameIndex", "AlterConstraint"),
     *("AddIndexConcurrently", "RemoveIndexConcurrently", "ChangeRowsInBatches"),
     *("AddSearchIndexConcurrently", "AddPrefixIndexConcurrently"),
+    "AddSortIndexConcurrently",
 }
 CONTRACTIONS = {
     "DropColumn": "breaks processes that still run the older code",

@@ -247,6 +247,12 @@ class AddPrefixIndexConcurrently(AddSearchIndexConcurrently):
         return True
 
 
+class AddSortIndexConcurrently(AddPrefixIndexConcurrently):
+    """Adds the index by which PostgreSQL has the rows of one account in the order of a text."""
+
+    kind = "(account_id, ({}), id)"
+
+
 class DropColumn(Operation):
     """Drops a column that a release before took out of the models."""
 

@@ -82,6 +82,12 @@ def folded_column(column: str, connection: BaseDatabaseWrapper) -> str:
     return _folded(column, connection)[0]
 
 
+def sorted_column(column: str, connection: BaseDatabaseWrapper) -> str:
+    """What a sort compares of a column, in the languages that have no letters of their own in it:
+    English, German and Russian."""
+    return _folded(column, connection, own_letters(""))[0]
+
+
 class SortKey(Func):
     """What a text is sorted by, for the reader of the active language."""
 

@@ -1,5 +1,6 @@
 """The page "Usage": one chart over all tokens that the reader may see, and those used most."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_safe
 from accounts.authorization.actor import Actor
 from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import AccountUseDay, APIToken, TokenUseDay, TokenUseSum
-from apitokens.pages.chart import chart, first_day
+from apitokens.pages.chart import DayCounts, chart, first_day
 from apitokens.pages.listing import Row, row
 
 MOST_USED = 5
@@ -42,6 +43,7 @@ def usage_of(actor: Actor, *, at: datetime) -> dict[str, Any]:
     """The context of the page; it costs the same number of queries for any number of tokens."""
     today = at.astimezone(UTC).date()
     days = TokenUseDay.objects.filter(day__gte=first_day(today))
+    by_day: Iterable[DayCounts]
     member = actor.membership
     if member is not None and actor.is_administrator_of(member.account_id):
         of_account = AccountUseDay.objects.filter(account=member.account_id)

@@ -45,7 +45,7 @@ def add(counts: Iterable[Counts], accounts: Mapping[int, int]) -> None:
 
 def forget(*, until: date, today: date) -> int:
     """Delete the counts up to this day, and what they have added to the sums. Returns how many
-    counts of tokens. Sums of the last days are counted again: processes of the release before 0.5
+    counts of tokens. Sums of the last days are counted again: processes of the release before
     do not keep them."""
     deleted, old = 0, TokenUseDay.objects.filter(day__lte=until)
     tokens = old.order_by("token").values_list("token", flat=True).distinct()
