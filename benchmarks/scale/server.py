@@ -1,5 +1,5 @@
-"""The PostgreSQL that is measured: Debian's where it is installed, which has pg_trgm as most portals'
-databases have; else the wheel's, which has no extensions."""
+"""The PostgreSQL that is measured: Debian's where it is installed, which has pg_trgm as the database
+of most portals has; else the wheel's, which has no extensions."""
 
 import os
 import shutil
@@ -44,5 +44,6 @@ def _newest_of_debian() -> Path | None:
 
 
 def _run(command: Sequence[str | Path]) -> None:
+    words = [str(word) for word in command]
     user = OWNER if os.geteuid() == 0 else None
-    subprocess.run(list(map(str, command)), check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
+    subprocess.run(words, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
