@@ -1,5 +1,5 @@
-"""The PostgreSQL that is measured: Debian's where it is installed, which has pg_trgm as the database
-of most portals has; else the wheel's, which has no extensions."""
+"""The PostgreSQL that is measured: Debian's where it is installed, which has pg_trgm as most have;
+else that of the wheel, which has no extensions."""
 
 import os
 import shutil
