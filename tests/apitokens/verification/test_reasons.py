@@ -99,7 +99,7 @@ class Asked:
     def introspect(self, key: Key) -> bool:
         """Of who is bound to another service than the token is limited to."""
         form = "application/x-www-form-urlencoded"
-        body = urlencode({"token": key.spell()})
+        body = urlencode({"token": key.spell(), "client_address": "127.0.0.1"})
         answer = Client().post("/iam/auth/introspect", body, form, headers=self.caller)
         return bool(answer.json()["active"])
 
