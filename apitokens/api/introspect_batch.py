@@ -13,11 +13,13 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
+from accounts.api.parsers import JSON, is_json
 from accounts.api.refusals import throttled_body
 from accounts.throttling.process_counters import TooMany
 from apitokens.api.introspect import (
     IN_THE_ADDRESS,
     BadQuestion,
+    alone,
     authenticate_by_header,
     describe,
     not_active,
@@ -28,7 +30,6 @@ from apitokens.api.verify import as_response, not_allowed
 from apitokens.verification.refusals import Refused
 
 MOST = 100
-JSON = "application/json"
 WHAT_TO_SEND = f"Send a JSON array of 1 to {MOST} tokens, each a text that is not empty."
 
 
@@ -58,7 +59,7 @@ def _tokens(request: HttpRequest) -> list[str]:
     """The tokens in the body. Raises `BadQuestion`."""
     if request.META.get("QUERY_STRING"):
         raise BadQuestion(400, IN_THE_ADDRESS)
-    if request.content_type != JSON:
+    if not is_json(request.content_type):
         raise BadQuestion(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{WHAT_TO_SEND} Content-Type: {JSON}."
         )
@@ -68,9 +69,9 @@ def _tokens(request: HttpRequest) -> list[str]:
         raise BadQuestion(400, WHAT_TO_SEND) from None
     if not isinstance(sent, list) or not 1 <= len(sent) <= MOST:
         raise BadQuestion(400, WHAT_TO_SEND)
-    if not all(isinstance(each, str) and each.strip() for each in sent):
+    if not all(isinstance(each, str) and alone(each) for each in sent):
         raise BadQuestion(400, WHAT_TO_SEND)
-    return sent
+    return [alone(each) for each in sent]
 
 
 @sensitive_variables("token")
@@ -80,7 +81,7 @@ def _body(token: str, *, at: datetime) -> bytes:
     if not token.isascii():  # no token is, and not all of it could be read as bytes
         return not_active().body
     try:
-        given = describe(token.strip(), at=at)
+        given = describe(token, at=at)
     except TooMany as too_many:
         waits = {**throttled_body(too_many), "retry_after": too_many.retry_after}
         return json.dumps(waits).encode()

@@ -4,6 +4,7 @@ from typing import Any
 
 from accounts.api.refusals import BAD_REQUEST, FORBIDDEN
 from accounts.api.serializers import ROLE_IDS
+from accounts.email_addresses import SURROUNDING
 from accounts.roles import ROLE_NAMES
 from accounts.validators import HIGHEST_ID
 from apitokens.api.introspect import BAD_CALLER, FORM
@@ -14,6 +15,9 @@ TAG = "Verification"
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 _TEXT = {"type": "string"}
+_COPIED_ALONG = "".join(f"\\u{ord(character):04x}" for character in SURROUNDING)
+_TOKEN = {**_TEXT, "pattern": f"[^{_COPIED_ALONG}]"}
+"""Text that is not empty without what is copied along with a token."""
 _ID = {"type": "integer", "format": "int64", "minimum": 0, "maximum": HIGHEST_ID}
 _DIGITS = {"type": "string", "pattern": "^[0-9]+$"}
 
@@ -209,8 +213,7 @@ def _introspect() -> dict[str, Any]:
                         "required": ["token"],
                         "properties": {
                             "token": {
-                                **_TEXT,
-                                "minLength": 1,
+                                **_TOKEN,
                                 "description": "The token you received.",
                             },
                             "token_type_hint": {**_TEXT, "description": "Ignored."},
@@ -274,7 +277,7 @@ def _introspect_batch() -> dict[str, Any]:
         "schema": {"$ref": "#/components/schemas/Introspections"},
         "examples": {"example": {"value": [{"active": False}]}},
     }
-    tokens = {"type": "array", "items": {**_TEXT, "minLength": 1}, "minItems": 1, "maxItems": MOST}
+    tokens = {"type": "array", "items": _TOKEN, "minItems": 1, "maxItems": MOST}
     return {
         "operationId": "introspect_tokens",
         "summary": "Introspect many tokens",
