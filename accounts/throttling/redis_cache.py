@@ -75,10 +75,10 @@ class JSONClient(RedisCacheClient):
 
     Redis answers a read with bytes; whatever else comes is not from Redis, and raises."""
 
-    def get(self, key: str, default: Any) -> Any:
+    def get(self, key: Any, default: Any) -> Any:
         return self.get_many([key]).get(key, default)
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+    def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
         names = list(keys)
         found, unreadable = {}, []
         for name, data in zip(names, self.get_client(None).mget(names), strict=True):
@@ -91,7 +91,7 @@ class JSONClient(RedisCacheClient):
             self.delete_many(unreadable)
         return found
 
-    def incr(self, key: str, delta: int) -> int:
+    def incr(self, key: Any, delta: int) -> int:
         """Add to a count and return it. Raises `Missing`."""
         client = self.get_client(key, write=True)
         if not client.exists(key):
@@ -114,9 +114,10 @@ class RedisCache(DjangoRedisCache):
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._class = JSONClient
-        self._options = {"serializer": JSONSerializer, **self._options}
-        options = {"MAX_ENTRIES": MOST_ENTRIES}
-        self._memory = LocMemCache("while-redis-is-away", {**params, "OPTIONS": options})
+        options = {"serializer": JSONSerializer, **params.get("OPTIONS", {})}
+        self._options: dict[str, Any] = options
+        bounded = {**params, "OPTIONS": {"MAX_ENTRIES": MOST_ENTRIES}}
+        self._memory = LocMemCache("while-redis-is-away", bounded)
 
     def _ask(self, operation: str, *facts: Any, **more: Any) -> Any:
         if outage.may_ask():
