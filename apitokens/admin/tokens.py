@@ -26,7 +26,7 @@ from accounts.admin.mixins import links, moment
 from accounts.models import Account, Membership
 from accounts.tenancy.decorators import operator_of
 from accounts.text.searches import ids_or_query
-from apitokens.filters import id_in
+from accounts.validators import id_in
 from apitokens.lookup.forms import LookUpForm
 from apitokens.lookup.notifications import tell
 from apitokens.models import APIToken, APITokenQuerySet, Status
