@@ -45,7 +45,7 @@ HARMLESS = {
     *("CreateModel", "AlterModelOptions", "AlterModelManagers", "AlterModelTableComment"),
     *("RenameIndex", "AlterConstraint"),
     *("AddIndexConcurrently", "RemoveIndexConcurrently", "ChangeRowsInBatches"),
-    "AddSearchIndexConcurrently",
+    *("AddSearchIndexConcurrently", "RebuildSearchIndexConcurrently"),
 }
 CONTRACTIONS = {
     "DropColumn": "breaks processes that still run the older code",
