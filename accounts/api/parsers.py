@@ -14,7 +14,6 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 
-
 JSON = "application/json"
 
 

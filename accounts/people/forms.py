@@ -38,7 +38,7 @@ class PersonField(forms.CharField):
 
     def __deepcopy__(self, memo: Any) -> Any:
         """Each form has its own: what is known of one account is nothing to another."""
-        field = super().__deepcopy__(memo)
+        field = super().__deepcopy__(memo)  # type: ignore[misc]  # the stubs have none
         field._known = {}
         return field
 

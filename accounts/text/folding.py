@@ -3,8 +3,8 @@
 A search looks past case, accents and compatibility forms, so that "äpfel", "APFEL" and an "Äpfel"
 of two code points find each other, as "ß" and "ss" do, and the four letters i of Turkish
 and Azerbaijani. It looks past what keyboards lack and programs put in: letters with a stroke,
-typographic apostrophes and hyphens, several spaces for one. A sort looks past them too, but for letters that have a place of their own in
-the reader's alphabet.
+typographic apostrophes and hyphens, several spaces for one. A sort looks past them too, but for
+letters that have a place of their own in the reader's alphabet.
 """
 
 import re
