@@ -41,6 +41,12 @@ def parse_id(text: str) -> int | None:
     return number if number is not None and is_id(number) else None
 
 
+def id_in(text: str) -> int | None:
+    """The id in what people copy: `123456789`, `123456789$…`, `123456789_…`, also in the wide
+    digits of some keyboards; None for any other text."""
+    return parse_id(unicodedata.normalize("NFKC", text).split("$")[0].split("_")[0].strip())
+
+
 def is_integer(text: str) -> bool:
     """True for a whole number as JSON and the API's description write it."""
     return _INTEGER.fullmatch(text) is not None

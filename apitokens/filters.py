@@ -12,13 +12,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.all_users.listing import SIGN_IN_CHOICES, SSO
 from accounts.authorization.actor import Actor
+from accounts.email_addresses import SURROUNDING
 from accounts.models import Membership
 from accounts.people.forms import PersonField
 from accounts.people.search import named
 from accounts.roles import Role
 from accounts.text.expressions import in_order
 from accounts.text.searches import ids_or_query
-from accounts.validators import is_integer, parse_id
+from accounts.validators import id_in, is_integer, parse_id
 from apitokens.models import APIToken, APITokenQuerySet, Status
 
 RANK_OF_ROLE = Case(*(When(role=role, then=Value(role.rank)) for role in Role))
@@ -236,13 +237,8 @@ class PageFilter(TokenFilter):
         members = Membership.everyone.filter(account=self.actor.account)
         issuers = ids_or_query(named(value, members))
         wanted = Q(name__icontains=value) | Q(description__icontains=value) | Q(issuer__in=issuers)
-        token_id = id_in(value)
+        token_id = id_in(value.strip(SURROUNDING))
         return queryset.filter(wanted if token_id is None else wanted | Q(pk=token_id))
-
-
-def id_in(text: str) -> int | None:
-    """The token id in the search text, alone or followed by `$` or `_`; None for words."""
-    return parse_id(text.strip().split("$")[0].split("_")[0])
 
 
 def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:

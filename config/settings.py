@@ -194,6 +194,7 @@ CACHES: dict[str, dict[str, Any]] = {
         {
             "BACKEND": "accounts.throttling.redis_cache.RedisCache",
             "LOCATION": REDIS_URL,
+            "VERSION": 2,  # under 1, older processes keep what others can't read
             # Seconds. A Redis that does not answer must not stop the processes that call it.
             "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
         }

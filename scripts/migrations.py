@@ -45,8 +45,8 @@ HARMLESS = {
     *("CreateModel", "AlterModelOptions", "AlterModelManagers", "AlterModelTableComment"),
     *("RenameIndex", "AlterConstraint"),
     *("AddIndexConcurrently", "RemoveIndexConcurrently", "ChangeRowsInBatches"),
-    *("AddSearchIndexConcurrently", "AddPrefixIndexConcurrently"),
-    "AddSortIndexConcurrently",
+    *("AddSearchIndexConcurrently", "RebuildSearchIndexConcurrently"),
+    *("AddPrefixIndexConcurrently", "AddSortIndexConcurrently"),
 }
 CONTRACTIONS = {
     "DropColumn": "breaks processes that still run the older code",

@@ -253,6 +253,37 @@ class AddSortIndexConcurrently(AddPrefixIndexConcurrently):
     kind = "(account_id, ({}), id)"
 
 
+class RebuildSearchIndexConcurrently(AddSearchIndexConcurrently):
+    """Builds a search index anew, because its expression has changed since. Older code finds the
+    former one until the new one is whole, and reads the rows then."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        alias = schema_editor.connection.alias
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if not _is_postgresql(schema_editor) or not self.allow_migrate_model(alias, model):
+            return
+        add = AddSearchIndexConcurrently(
+            self.model_name, self.column, f"{self.name}_new", self.expression
+        )
+        add.database_forwards(app_label, schema_editor, from_state, to_state)
+        former, new = map(schema_editor.quote_name, (self.name, add.name))
+        with _without_lock_timeout(schema_editor):
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {former}")
+            schema_editor.execute(f"ALTER INDEX IF EXISTS {new} RENAME TO {former}")
+
+    def database_backwards(self, *_facts: Any) -> None:
+        """Which expression older code had, only it knows. It reads the rows."""
+
+    def describe(self) -> str:
+        return f"Rebuild search index {self.name} of {self.model_name}.{self.column}"
+
+
 class DropColumn(Operation):
     """Drops a column that a release before took out of the models."""
 
@@ -367,6 +398,7 @@ OUTSIDE_TRANSACTIONS = (
     AddCheckConcurrently,
     AddUniqueConcurrently,
     AddSearchIndexConcurrently,
+    RebuildSearchIndexConcurrently,
     ChangeRowsInBatches,
 )
 """They commit on their own; DropColumn and DropTable do not."""

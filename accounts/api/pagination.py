@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+from accounts.api.parsers import refuse_repeated
 from accounts.api.schema import or_empty
 from accounts.validators import is_integer
 from notifications.bounded_pages import MOST_COUNTED
@@ -69,6 +70,7 @@ def page(request: Request, *, count: int, part: Part, key: str = "results") -> d
     sense. Why this is not REST framework's own pagination:
     docs/decisions/0027-where-own-code-stays.md.
     """
+    refuse_repeated(request.query_params, PageSerializer().fields)
     serializer = PageSerializer(data=request.query_params)
     serializer.is_valid(raise_exception=True)
     limit = min(serializer.validated_data["limit"], HIGHEST_LIMIT)

@@ -1,4 +1,4 @@
-"""Parser of API requests: JSON of bounded depth and of any kind, or an empty body.
+"""Parsers of API requests: JSON of bounded depth and of any kind, or an empty body; and queries.
 
 Their size is bounded by `DATA_UPLOAD_MAX_MEMORY_SIZE`.
 """
@@ -8,18 +8,34 @@ from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import IO, Any
 
-from rest_framework.exceptions import ParseError
+from django.http import QueryDict
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 
+JSON = "application/json"
+
+
+def is_json(content_type: str | None) -> bool:
+    """True for JSON, also as `application/…+json` (RFC 6839)."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def refuse_repeated(query: QueryDict, names: Iterable[str]) -> None:
+    """Raise `ValidationError` if one of these stands in the query twice: it is not clear which
+    counts."""
+    repeated = [name for name in names if len(query.getlist(name)) > 1]
+    if repeated:
+        raise ValidationError({name: ["Give this parameter once."] for name in repeated})
+
 
 class JSONOfAnyKind(DefaultContentNegotiation):
-    """Reads `application/…+json` (RFC 6839), such as `application/merge-patch+json`, as JSON."""
+    """Reads JSON by any of its names, such as `application/merge-patch+json`."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        kind = (request.content_type or "").partition(";")[0].strip().lower()
-        if kind.startswith("application/") and kind.endswith("+json"):
+        if is_json(request.content_type):
             return next((each for each in parsers if isinstance(each, JSONParser)), None)
         return super().select_parser(request, parsers)
 

@@ -1,5 +1,6 @@
 """Serializers of accounts, users and sign-ins."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
@@ -12,7 +13,6 @@ from rest_framework.fields import empty
 
 from accounts.models import Account, AuditEvent, Language, Membership
 from accounts.roles import ROLE_NAMES, Role
-from accounts.validators import parse_id
 
 ROLE_IDS = [str(role.value) for role in Role]
 AUTH_TYPES = ("password", "sso", "github", "google-oauth2")
@@ -75,13 +75,27 @@ class ChoiceField(serializers.ChoiceField):
         super().__init__(choices, error_messages={"invalid_choice": sentence}, **facts)
 
 
+_ID = re.compile("[0-9]{1,18}")
+"""Ids are drawn with nine digits; none has more than these."""
+ID_IN_DIGITS = f"^{_ID.pattern}$"
+
+
 class IdField(serializers.IntegerField):
     """An id, as a number or in the digits that everybody can read."""
 
     def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, str) and parse_id(data) is None:
+        if isinstance(data, str) and not _ID.fullmatch(data):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class BooleanField(serializers.BooleanField):
+    """true or false, and no other spelling: what a number or a word means is not guessed."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if type(data) is not bool:
+            self.fail("invalid", input=data)
+        return data
 
 
 def auth_types_of(member: Membership) -> list[str]:
@@ -165,7 +179,7 @@ class IdFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped
     target_class = IdField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
-        return {"oneOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]{1,18}$"}]}
+        return {"oneOf": [{"type": "integer"}, {"type": "string", "pattern": ID_IN_DIGITS}]}
 
 
 class TextFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]

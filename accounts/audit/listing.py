@@ -19,10 +19,11 @@ from accounts.audit import labels
 from accounts.audit.parts import Events
 from accounts.audit.visibility import events_visible_to
 from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
+from accounts.email_addresses import SURROUNDING
 from accounts.http.user_agents import browser_with_version
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.people.forms import PersonField
-from accounts.validators import parse_id
+from accounts.validators import id_in
 from notifications.bounded_pages import page_of, page_range
 from notifications.time_zones import FIRST_DAY, LAST_DAY, start_of_day
 
@@ -79,9 +80,8 @@ class AuditFilter(forms.Form):
         self.fields["kind"].choices = [("", _("All events")), *labels.choices()]  # type: ignore[attr-defined]  # an EventField
 
     def clean_token(self) -> int | None:
-        """The id in what people copy: `123456789`, `123456789$…`, `123456789_…`."""
-        text = self.cleaned_data["token"].strip().split("$")[0].split("_")[0]
-        token_id = parse_id(text)
+        text = self.cleaned_data["token"].strip(SURROUNDING)
+        token_id = id_in(text)
         if text and token_id is None:
             raise forms.ValidationError(
                 _("Enter the ID of an API token: the number before the $."), code="token"

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+Address = IPv4Address | IPv6Address
 MOST_HOPS = 16
 """Proxies in a row. What X-Forwarded-For has further left is not read."""
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  # nothing listens at it
@@ -19,13 +20,16 @@ UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  # nothing listens at it
 LONGEST_ADDRESS = 80
 """Characters, with brackets, zone and port."""
 
-_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"))
-"""Where a translator writes an IPv4 address (RFC 6052, RFC 7915)."""
 IPV4_IN_IPV6 = 96
 """The bits in front of an IPv4 address in an IPv6 one."""
+TRANSLATED = (
+    IPv6Network("::ffff:0:0/96"),
+    IPv6Network("64:ff9b::/96"),
+    IPv6Network("::ffff:0:0:0/96"),
+)
+"""Where IPv6 has IPv4 addresses: mapped, and by a translator (RFC 4291, RFC 6052, RFC 7915)."""
 _FORWARDED_PROTO = "HTTP_X_FORWARDED_PROTO"
 _ENCRYPTED = ("https", "wss")
-_parsed = lru_cache(maxsize=4096)(ip_address)
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
@@ -43,20 +47,19 @@ def client_address(request: HttpRequest) -> str | None:
 
 def address_of(meta: dict[str, Any]) -> str | None:
     """As `client_address`, of the environment of a request."""
-    peer = parse_address(meta.get("REMOTE_ADDR", ""))
-    if peer is None or not _is_trusted(peer):
-        return peer
+    peer = meta.get("REMOTE_ADDR", "")
+    if not _is_trusted(peer):
+        return parse_address(peer)
     claimed = meta.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", MOST_HOPS)
-    address = parse_address(claimed.pop())
-    while claimed and address and _is_trusted(address):
-        address = parse_address(claimed.pop())
-    return address
+    nearest = claimed.pop()
+    while claimed and _is_trusted(nearest):
+        nearest = claimed.pop()
+    return parse_address(nearest)
 
 
 def is_trusted_peer(meta: dict[str, Any]) -> bool:
     """True if the peer itself, whatever it forwards, is one of `settings.TRUSTED_PROXIES`."""
-    peer = parse_address(meta.get("REMOTE_ADDR", ""))
-    return peer is not None and _is_trusted(peer)
+    return _is_trusted(meta.get("REMOTE_ADDR", ""))
 
 
 def normalize_forwarded_proto(meta: dict[str, Any]) -> None:
@@ -84,38 +87,38 @@ def network_of(address: str | None) -> str:
 def parse_address(text: str) -> str | None:
     """The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]:4711`, without an
     IPv6 zone; IPv4 if it is mapped, or translated, into IPv6. None for anything else."""
-    return _parse(text) if len(text) <= LONGEST_ADDRESS else None
+    forms = _forms_of(text) if len(text) <= LONGEST_ADDRESS else ()
+    return str(forms[-1]) if forms else None
 
 
 @lru_cache(maxsize=4096)
-def _parse(text: str) -> str | None:
+def _forms_of(text: str) -> tuple[Address, ...]:
+    """The address as it is written, and the IPv4 address in it if there is one."""
     text = text.strip()
     ported = _WITH_PORT.fullmatch(text)
     bare = (ported[1] or ported[2]) if ported else text
     try:
         address = ip_address(bare.partition("%")[0] if ":" in bare else bare)
     except ValueError:
-        return None
-    return str(_ipv4_in(address) or address)
-
-
-def _ipv4_in(address: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """The IPv4 address in an IPv6 one: all of them would be one network of IPv6."""
-    if isinstance(address, IPv4Address):
-        return None
-    if any(address in network for network in _TRANSLATED):
-        return IPv4Address(address.packed[-4:])
-    return address.ipv4_mapped
+        return ()
+    # All of them would be one network of IPv6.
+    if any(address in network for network in TRANSLATED):
+        return address, IPv4Address(address.packed[-4:])
+    return (address,)
 
 
 def ipv4_network_in(network: IPv6Network) -> IPv4Network | None:
     """The IPv4 network that is mapped, or translated, into this one, as of addresses."""
-    if network.prefixlen < IPV4_IN_IPV6:
+    if not any(network.subnet_of(each) for each in TRANSLATED):
         return None
-    address = _ipv4_in(network.network_address)
-    return IPv4Network((address, network.prefixlen - IPV4_IN_IPV6)) if address else None
+    address = IPv4Address(network.network_address.packed[-4:])
+    return IPv4Network((address, network.prefixlen - IPV4_IN_IPV6))
 
 
-def _is_trusted(address: str) -> bool:
+def _is_trusted(text: str) -> bool:
+    """True for an address that is in one of `settings.TRUSTED_PROXIES`: as it is written, such as
+    any in ::/0, or as the IPv4 address that it stands for."""
     networks = settings.TRUSTED_PROXIES
-    return bool(networks) and any(_parsed(address) in network for network in networks)
+    if not networks or len(text) > LONGEST_ADDRESS:
+        return False
+    return any(form in network for form in _forms_of(text) for network in networks)

@@ -8,6 +8,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from accounts.email_addresses import SURROUNDING
 from accounts.models import Membership
 from accounts.people.search import MOST_FOUND, label_of, meant_by
 from accounts.tenancy.forms import name_of
@@ -18,7 +19,8 @@ LONGEST = 500
 
 
 class PersonField(forms.CharField):
-    """A member: by the id of the user, as links have it, or by what a person types."""
+    """A member: by the id of the user, as links have it, or by what a person types, which may be
+    digits, too."""
 
     default_error_messages = {
         "invalid_choice": _("No one in this account matches. Check the name or email."),
@@ -34,6 +36,12 @@ class PersonField(forms.CharField):
             max_length=LONGEST, widget=forms.TextInput(placeholder), **{"required": False, **facts}
         )
 
+    def __deepcopy__(self, memo: Any) -> Any:
+        """Each form has its own: what is known of one account is nothing to another."""
+        field = super().__deepcopy__(memo)  # type: ignore[misc]  # the stubs have none
+        field._known = {}
+        return field
+
     def offer(self, members: QuerySet[Membership], *, account_id: int) -> None:
         """Choose among these members of the account."""
         self.members = members
@@ -41,6 +49,9 @@ class PersonField(forms.CharField):
             "data-people": reverse("accounts:find_people", kwargs={"account_id": account_id}),
             "data-script": static("js/people.js"),
         }
+
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value)).strip(SURROUNDING)
 
     def clean(self, value: Any) -> Membership | None:
         text = super().clean(value)
@@ -64,9 +75,9 @@ class PersonField(forms.CharField):
 
     def _meant(self, text: str) -> list[Membership]:
         user_id = parse_id(text)
-        if user_id is None:
-            return meant_by(text, self.members)
-        return list(self.members.select_related("user").filter(user=user_id)[:1])
+        known = self.members.select_related("user")
+        by_id = list(known.filter(user=user_id)[:1]) if user_id is not None else []
+        return by_id or meant_by(text, self.members)
 
     def _one_of(self, found: list[Membership]) -> Membership:
         """The only one. Raises `ValidationError` for none and for several."""

@@ -1,15 +1,14 @@
 """Finds people of an account by a part of their name or address."""
 
-import re
-
 from django.db.models import Q, QuerySet
 
+from accounts.email_addresses import SURROUNDING
 from accounts.models import Membership
 from accounts.text.expressions import in_order
 
 MOST_FOUND = 10
 """People that are suggested. Who has more to choose from types more."""
-_ADDRESS = re.compile(r"[(<]([^()<>\s@]+@[^()<>\s@]+)[)>]\s*$")
+_BRACKETS = {")": "(", ">": "<"}
 
 
 def label_of(member: Membership) -> str:
@@ -26,11 +25,18 @@ def named(text: str, members: QuerySet[Membership]) -> QuerySet[Membership]:
 def meant_by(text: str, members: QuerySet[Membership]) -> list[Membership]:
     """The one whom the text names by a whole address, alone or in brackets; else those whose name
     or address has it in it: the first of them, and one more than are suggested if there are."""
-    text = text.strip()
-    address = _ADDRESS.search(text)
-    email = (address[1] if address else text).lower()
+    text = text.strip(SURROUNDING)
     known = members.select_related("user")
-    if "@" in email and (exact := list(known.filter(user__email=email)[:1])):
-        return exact
+    exact = list(known.filter(user__email__in=_addresses_in(text))) if "@" in text else []
+    if exact:
+        return [max(exact, key=lambda member: len(member.user.email))]
     found = named(text, known).order_by(*in_order("user__name", "user__email"), "pk")
     return list(found[: MOST_FOUND + 1])
+
+
+def _addresses_in(text: str) -> list[str]:
+    """What may be the whole address: all of the text, or its end in brackets. An address has
+    brackets itself between quotes, so the longest one that somebody has is meant."""
+    opening = _BRACKETS.get(text[-1:])
+    starts = [place for place, sign in enumerate(text, 1) if sign == opening]
+    return [text.lower(), *(text[start:-1].strip().lower() for start in starts)]

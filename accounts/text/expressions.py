@@ -16,7 +16,16 @@ from django.db.models import CharField, F, Field, Func, Lookup, TextField
 from django.db.models.expressions import Combinable, OrderBy
 from django.utils.translation import get_language
 
-from accounts.text.folding import CHINESE, GB18030, MARKS, SHARP_S, own_letters
+from accounts.text.folding import (
+    CHINESE,
+    DOUBLE,
+    FORMER,
+    GB18030,
+    MARKS,
+    PRESENT,
+    SPACES,
+    own_letters,
+)
 
 FOLD, SORT_KEY = "text_fold", "text_sort_key"
 """Functions of each connection to SQLite, registered by `accounts.text.sqlite`."""
@@ -149,12 +158,18 @@ def _folded(text: str, connection: Any, letters: Sequence[Letter] = ()) -> tuple
     of what there is, and takes a tenth of the time."""
     in_ascii = _replaced(text, [each for each in letters if each[0].isascii()])
     composed = _replaced(f"normalize({text})", letters)
-    plain = _replaced(f"regexp_replace(normalize({composed}, NFKD), '{MARKS}', '', 'g')", SHARP_S)
-    return (
-        f"(CASE WHEN octet_length({text}) = char_length({text}) "
+    plain = _replaced(f"regexp_replace(normalize({composed}, NFKD), '{MARKS}', '', 'g')", DOUBLE)
+    plain = f"translate({plain}, {_quoted(FORMER)}, {_quoted(PRESENT)})"
+    folded = (
+        f"CASE WHEN octet_length({text}) = char_length({text}) "
         f'THEN upper(({in_ascii}) COLLATE "C") '
-        f'ELSE (upper({plain}{_collation(connection)})) COLLATE "C" END)'
-    ), 4
+        f'ELSE (upper({plain}{_collation(connection)})) COLLATE "C" END'
+    )
+    return f"regexp_replace({folded}, '{SPACES}', ' ', 'g')", 4
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _escaped(pattern: str) -> str:

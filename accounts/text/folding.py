@@ -2,8 +2,9 @@
 
 A search looks past case, accents and compatibility forms, so that "äpfel", "APFEL" and an "Äpfel"
 of two code points find each other, as "ß" and "ss" do, and the four letters i of Turkish
-and Azerbaijani. A sort looks past them too, but for letters that have a place of their own in
-the reader's alphabet.
+and Azerbaijani. It looks past what keyboards lack and programs put in: letters with a stroke,
+typographic apostrophes and hyphens, several spaces for one. A sort looks past them too, but for
+letters that have a place of their own in the reader's alphabet.
 """
 
 import re
@@ -14,8 +15,15 @@ LAST = "\U0010fffd"
 """Sorts behind every letter: "C" + LAST is the letter between C and D."""
 MARKS = "[\u0300-\u036f]"
 """Accents. (Vowel signs of other scripts have blocks of their own, and count.)"""
-SHARP_S = [("ß", "ss"), ("ẞ", "SS")]
-"""Not every database makes two letters of it."""
+DOUBLE = [
+    *[("ß", "ss"), ("ẞ", "SS")],  # not every database makes two letters of it
+    *[("æ", "ae"), ("Æ", "AE"), ("œ", "oe"), ("Œ", "OE")],
+]
+"""Letters that stand for two."""
+FORMER = "łŁøØđĐəƏ\u2018\u2019\u02bc\u2010\u2011\u2012\u2013\u2014\u2015"
+PRESENT = "lLoOdDeE'''------"
+"""Letters that Unicode does not take apart, apostrophes and hyphens; what stands for each."""
+SPACES = " {2,}"
 CHINESE = "zh-hans"
 GB18030 = "gb18030"
 """The charset in which common Chinese characters stand in the order of their pronunciation."""
@@ -40,6 +48,8 @@ _ALPHABETS = {
 _CAPITALS = {"i": "İ", "ı": "I"}
 
 _MARKS = re.compile(MARKS)
+_SPACES = re.compile(SPACES)
+_PRESENT = str.maketrans(FORMER, PRESENT)
 
 
 def normal_text(text: str) -> str:
@@ -53,12 +63,15 @@ def normal_text(text: str) -> str:
 
 def fold(text: str) -> str:
     """What of the text a search compares."""
-    if text.isascii():
-        return text.upper()
+    plain = text if text.isascii() else _plain(text)
+    return _SPACES.sub(" ", plain.upper())
+
+
+def _plain(text: str) -> str:
     plain = _MARKS.sub("", unicodedata.normalize("NFKD", text))
-    for letter, letters in SHARP_S:
+    for letter, letters in DOUBLE:
         plain = plain.replace(letter, letters)
-    return plain.upper()
+    return plain.translate(_PRESENT)
 
 
 def sort_key(text: str, language: str) -> str | bytes:

@@ -26,8 +26,8 @@ from accounts.admin.mixins import links, moment
 from accounts.models import Account, Membership
 from accounts.tenancy.decorators import operator_of
 from accounts.text.searches import ids_or_query
+from accounts.validators import id_in
 from apitokens.addresses.rules import in_words
-from apitokens.filters import id_in
 from apitokens.lookup.forms import LookUpForm
 from apitokens.lookup.notifications import tell
 from apitokens.models import APIToken, APITokenQuerySet, Status

@@ -30,6 +30,7 @@ class HandoverSerializer(serializers.Serializer[Any]):
     tokens = serializers.ListField(
         child=IdField(),
         allow_empty=False,
+        min_length=1,
         max_length=MOST,
         help_text="The IDs of active tokens of the account. Others are left as they are.",
     )

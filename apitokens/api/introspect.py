@@ -1,8 +1,9 @@
 """`/iam/auth/introspect` (RFC 7662): a resource server asks about a token that it was sent.
 
 The server shows a verifier key of its own: as a Bearer token, as the password of Basic (or as the
-user name without one), or in the form's field `client_secret` (RFC 6749, 2.3.1). Of whatever is not
-good it is told `{"active": false}` and nothing more.
+user name without one), or in the form's field `client_secret` (RFC 6749, 2.3.1). In Basic it may be
+form-encoded, as that says, or not, as many do: no key has a `%` in it. Of whatever is not good it
+is told `{"active": false}` and nothing more.
 """
 
 import re
@@ -12,7 +13,7 @@ from datetime import datetime
 from functools import cache, lru_cache, partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -151,7 +152,7 @@ def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) 
 def _key_in_basic(encoded: str) -> str:
     """The verifier key in Basic credentials; empty if there is none, which is malformed."""
     try:
-        return token_in_basic(encoded, begins=_KEY_BEGINS)
+        return token_in_basic(encoded, begins=_KEY_BEGINS, decode=unquote)
     except Refused:
         return ""
 
@@ -180,10 +181,15 @@ def _asked_token(request: HttpRequest, fields: Fields) -> str:
     if request.META.get("QUERY_STRING"):
         raise BadQuestion(400, IN_THE_ADDRESS)
     tokens = fields.get("token", [])
-    token = tokens[0].strip(SURROUNDING) if len(tokens) == 1 else ""
+    token = alone(tokens[0]) if len(tokens) == 1 else ""
     if not token:
         raise BadQuestion(400, "Send the token to check in the field token, once.")
     return token
+
+
+def alone(text: str) -> str:
+    """The token without what was copied along with it; empty if there is none."""
+    return text.strip(SURROUNDING)
 
 
 def _asked_address(fields: Fields) -> str | None:

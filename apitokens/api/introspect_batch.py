@@ -14,11 +14,13 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
+from accounts.api.parsers import JSON, is_json
 from accounts.api.refusals import throttled_body
 from accounts.throttling.process_counters import TooMany
 from apitokens.api.introspect import (
     IN_THE_ADDRESS,
     BadQuestion,
+    alone,
     authenticate_by_header,
     describe,
     not_active,
@@ -30,7 +32,6 @@ from apitokens.api.verify import as_response, not_allowed
 from apitokens.verification.refusals import Refused, Requirement
 
 MOST = 100
-JSON = "application/json"
 WHAT_TO_SEND = (
     f"Send a JSON array of 1 to {MOST} tokens, each a text that is not empty, or an object with "
     "token and client_address."
@@ -70,7 +71,7 @@ def _questions(request: HttpRequest) -> list[Question]:
     """The tokens in the body, with their addresses. Raises `BadQuestion`."""
     if request.META.get("QUERY_STRING"):
         raise BadQuestion(400, IN_THE_ADDRESS)
-    if request.content_type != JSON:
+    if not is_json(request.content_type):
         raise BadQuestion(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{WHAT_TO_SEND} Content-Type: {JSON}."
         )
@@ -90,10 +91,11 @@ def _question(sent: object) -> Question:
     if not isinstance(facts, dict) or not facts.keys() <= {"token", "client_address"}:
         raise BadQuestion(400, WHAT_TO_SEND)
     token = facts.get("token")
-    if not isinstance(token, str) or not token.strip():
+    if not isinstance(token, str) or not alone(token):
         raise BadQuestion(400, WHAT_TO_SEND)
     has_address = "client_address" in facts
-    return Question(token, read_client_address(facts["client_address"]) if has_address else None)
+    address = read_client_address(facts["client_address"]) if has_address else None
+    return Question(alone(token), address)
 
 
 @sensitive_variables("question", "token")
@@ -104,7 +106,7 @@ def _body(question: Question, *, sees: Requirement | None, at: datetime) -> byte
     if not token.isascii():  # no token is, and not all of it could be read as bytes
         return not_active().body
     try:
-        given = describe(token.strip(), sees=sees, at=at, address=question.address)
+        given = describe(token, sees=sees, at=at, address=question.address)
     except TooMany as too_many:
         waits = {**throttled_body(too_many), "retry_after": too_many.retry_after}
         return json.dumps(waits).encode()

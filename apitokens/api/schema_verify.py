@@ -4,6 +4,7 @@ from typing import Any
 
 from accounts.api.refusals import BAD_REQUEST, FORBIDDEN
 from accounts.api.serializers import ROLE_IDS
+from accounts.email_addresses import SURROUNDING
 from accounts.roles import ROLE_NAMES
 from accounts.validators import HIGHEST_ID
 from apitokens.addresses.rules import MOST as MOST_ADDRESSES
@@ -16,6 +17,9 @@ TAG = "Verification"
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 _TEXT = {"type": "string"}
+_COPIED_ALONG = "".join(f"\\u{ord(character):04x}" for character in SURROUNDING)
+_TOKEN = {**_TEXT, "pattern": f"[^{_COPIED_ALONG}]"}
+"""Text that is not empty without what is copied along with a token."""
 _ID = {"type": "integer", "format": "int64", "minimum": 0, "maximum": HIGHEST_ID}
 _CLIENT_ADDRESS = {
     **_TEXT,
@@ -250,8 +254,7 @@ def _introspect() -> dict[str, Any]:
                         "required": ["token"],
                         "properties": {
                             "token": {
-                                **_TEXT,
-                                "minLength": 1,
+                                **_TOKEN,
                                 "description": "The token you received.",
                             },
                             "token_type_hint": {**_TEXT, "description": "Ignored."},
@@ -316,14 +319,13 @@ def _introspect_batch() -> dict[str, Any]:
         "schema": {"$ref": "#/components/schemas/Introspections"},
         "examples": {"example": {"value": [{"active": False}]}},
     }
-    text = {**_TEXT, "minLength": 1}
     with_address = {
         "type": "object",
         "required": ["token"],
-        "properties": {"token": text, "client_address": _CLIENT_ADDRESS},
+        "properties": {"token": _TOKEN, "client_address": _CLIENT_ADDRESS},
         "additionalProperties": False,
     }
-    item = {"oneOf": [text, with_address]}
+    item = {"oneOf": [_TOKEN, with_address]}
     tokens = {"type": "array", "items": item, "minItems": 1, "maxItems": MOST}
     return {
         "operationId": "introspect_tokens",

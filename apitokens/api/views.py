@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from accounts.api.errors import NotFound, as_errors
 from accounts.api.pagination import MOST_AT_ONCE, Part, array, is_paged, page
+from accounts.api.parsers import refuse_repeated
 from accounts.api.views import actor_of, caller
 from accounts.authorization.actor import Actor
 from accounts.models import Membership
@@ -61,6 +62,7 @@ class AccountView(APIView):
 class Tokens(AccountView):
     def get(self, request: Request, client_id: int) -> HttpResponse:
         at = timezone.now()
+        refuse_repeated(request.query_params, APIFilter.base_filters)
         found = APIFilter(request.query_params, actor=actor_of(request), at=at)
         if not found.is_valid():
             raise ValidationError(found.errors.as_data())

@@ -89,15 +89,21 @@ def _read(header: str, *, takes_basic: bool) -> tuple[str, str]:
 
 
 @sensitive_variables()
-def token_in_basic(encoded: str, *, begins: re.Pattern[str] = _TOKEN_BEGINS) -> str:
+def token_in_basic(
+    encoded: str,
+    *,
+    begins: re.Pattern[str] = _TOKEN_BEGINS,
+    decode: Callable[[str], str] = str,
+) -> str:
     """The token in Basic credentials: the password, or the user name without one. Raises `Refused`
     if there is none: they may be meant for another service, and `malformed` if it is not clear
-    which of two is meant. Latin-1 reads any bytes; those of a token are ASCII."""
+    which of two is meant. Latin-1 reads any bytes; those of a token are ASCII. `decode` is for the
+    user name and the password, each by itself."""
     try:
         pair = base64.b64decode(encoded, validate=True).decode("latin-1")
     except (binascii.Error, ValueError):
         raise Refused(Refusal.MALFORMED) from None
-    name, _colon, password = pair.partition(":")
+    name, password = map(decode, pair.partition(":")[::2])
     tokens = [text for text in (name, password) if begins.match(text)]
     if not tokens:
         raise Refused(Refusal.MISSING)

@@ -1,9 +1,11 @@
 """Parses the networks of trusted proxies, and names of hosts."""
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 
 from django.core.exceptions import ImproperlyConfigured
+
+from accounts.http.client_ip import TRANSLATED
 
 Network = IPv4Network | IPv6Network
 
@@ -13,7 +15,7 @@ _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-
 def parse_networks(texts: list[str]) -> list[Network]:
     """Read addresses ("10.0.0.7") and networks ("10.0.0.0/8", "fd00::/8")."""
     try:
-        return [_ipv4_if_mapped(ip_network(text.strip(), strict=False)) for text in texts]
+        return [_ipv4_if_translated(ip_network(text.strip(), strict=False)) for text in texts]
     except ValueError as error:
         raise ImproperlyConfigured(
             "TRUSTED_PROXIES must be addresses or networks such as 127.0.0.1,10.0.0.0/8, "
@@ -21,12 +23,12 @@ def parse_networks(texts: list[str]) -> list[Network]:
         ) from None
 
 
-def _ipv4_if_mapped(network: Network) -> Network:
-    """IPv4 networks that are mapped into IPv6: addresses are compared as IPv4."""
-    mapped = getattr(network.network_address, "ipv4_mapped", None)
-    if mapped is None or network.prefixlen < 96:
+def _ipv4_if_translated(network: Network) -> Network:
+    """IPv4 networks that are written in IPv6: addresses are compared as IPv4."""
+    if isinstance(network, IPv4Network) or not any(map(network.subnet_of, TRANSLATED)):
         return network
-    return ip_network(f"{mapped}/{network.prefixlen - 96}")
+    first = IPv4Address(network.network_address.packed[-4:])
+    return IPv4Network(f"{first}/{network.prefixlen - 96}")
 
 
 def parse_allowed_hosts(texts: list[str]) -> list[str]:

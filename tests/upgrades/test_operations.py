@@ -23,10 +23,12 @@ from tests.factories import AccountFactory
 from upgrades.operations import (
     AddCheckConcurrently,
     AddIndexConcurrently,
+    AddSearchIndexConcurrently,
     AddUniqueConcurrently,
     ChangeRowsInBatches,
     DropColumn,
     DropTable,
+    RebuildSearchIndexConcurrently,
     RemoveIndexConcurrently,
 )
 
@@ -95,6 +97,25 @@ def test_index_is_removed_and_added_again_without_stopping_writers() -> None:
     assert (is_gone, is_back, name in constraints()) == (True, True, False)
     said = "\n".join(query["sql"] for query in queries)
     assert ("CREATE INDEX CONCURRENTLY" in said) is is_on_postgresql()
+
+
+def test_search_index_is_built_anew_and_the_former_one_serves_until_then() -> None:
+    if not is_on_postgresql():
+        pytest.skip("SQLite reads the rows")
+    run(AddSearchIndexConcurrently("account", "name", "planted_search", lambda name, _: name))
+    if "planted_search" not in constraints():
+        pytest.skip("This PostgreSQL has no pg_trgm")
+    anew = RebuildSearchIndexConcurrently(
+        "account", "name", "planted_search", lambda name, _: f"lower({name})"
+    )
+
+    for _time in range(2):  # it may have been broken off before it was recorded
+        said = run(anew)
+        assert said.index("CREATE INDEX CONCURRENTLY") < said.index("DROP INDEX CONCURRENTLY")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname LIKE 'planted_search%'")
+        ((definition,),) = cursor.fetchall()
+    assert "lower" in definition
 
 
 def test_index_is_not_built_inside_a_transaction() -> None:

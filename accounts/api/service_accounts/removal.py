@@ -6,10 +6,12 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import exceptions, serializers
+from rest_framework.fields import empty
 from rest_framework.request import Request
 
+from accounts.api.parsers import refuse_repeated
 from accounts.api.schema import or_empty
-from accounts.api.serializers import IdField
+from accounts.api.serializers import ID_IN_DIGITS, IdField
 from accounts.authorization.actor import Actor
 from accounts.members import services as members
 from accounts.models import Membership
@@ -17,7 +19,7 @@ from accounts.service_accounts.issuing import issuer_with
 
 HAND_OVER_TO = OpenApiParameter(
     "hand_over_to",
-    {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    {"type": "string", "pattern": ID_IN_DIGITS},
     description="The ID of the user or service account that becomes the issuer of the active "
     "tokens. Its role must be at least that of each token.",
 )
@@ -28,11 +30,29 @@ DELETE_TOKENS = OpenApiParameter(
 )
 
 
+class SentIdField(IdField):
+    """An id in an address. Sent empty it is not left out, but wrong: a program forgot whom."""
+
+    def get_value(self, dictionary: Any) -> Any:
+        return dictionary.get(self.field_name, empty)
+
+
+class QueryBooleanField(serializers.BooleanField):
+    """`true` or `false` in an address; empty, it is left out."""
+
+    default_empty_html = empty
+
+    def to_internal_value(self, data: Any) -> bool:
+        if data not in ("true", "false"):
+            self.fail("invalid", input=data)
+        return bool(data == "true")
+
+
 class RemovalSerializer(serializers.Serializer[Any]):
     """The query of a removal: what becomes of the active tokens."""
 
-    hand_over_to = IdField(required=False)
-    delete_tokens = serializers.BooleanField(required=False, default=False)
+    hand_over_to = SentIdField(required=False)
+    delete_tokens = QueryBooleanField(required=False, default=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["delete_tokens"] and "hand_over_to" in attrs:
@@ -43,6 +63,7 @@ class RemovalSerializer(serializers.Serializer[Any]):
 
 def remove(membership: Membership, request: Request, actor: Actor) -> None:
     """Remove a member or a service account, as the query of the request says."""
+    refuse_repeated(request.query_params, RemovalSerializer().fields)
     asked = RemovalSerializer(data=request.query_params)
     asked.is_valid(raise_exception=True)
     receiver_id = asked.validated_data.get("hand_over_to")

@@ -5,7 +5,15 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.serializers import LINE, PARAGRAPHS, EmailField, IdField, RoleField, TextField
+from accounts.api.serializers import (
+    LINE,
+    PARAGRAPHS,
+    BooleanField,
+    EmailField,
+    IdField,
+    RoleField,
+    TextField,
+)
 from accounts.models import ServiceAccount
 from accounts.service_accounts.services import MOST_ISSUERS
 
@@ -87,6 +95,6 @@ class EditedServiceAccountSerializer(serializers.Serializer[Any]):
     contact = IdField(required=False, allow_null=True)
     contact_email = EmailField(required=False, allow_blank=True, max_length=254)
     issuers = serializers.ListField(child=IdField(), required=False, max_length=MOST_ISSUERS)
-    is_active = serializers.BooleanField(
+    is_active = BooleanField(
         required=False, help_text="false turns it off, and all its tokens with it."
     )

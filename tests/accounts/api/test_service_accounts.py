@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from rest_framework.test import APIClient
@@ -248,6 +249,30 @@ def test_user_is_removed_and_their_tokens_are_handed_over(
     assert caller.delete(f"{path}?hand_over_to={deploys.membership.user_id}").status_code == 204
 
     assert APIToken.objects.get(pk=token.pk).issuer == deploys.membership
+
+
+@pytest.mark.parametrize("value", ["1", "0", "yes", "on", "off", "t", "TRUE", "True", " true"])
+def test_delete_tokens_is_true_or_false(caller: APIClient, user: Membership, value: str) -> None:
+    path = f"/iam/clients/{ACCOUNT_ID}/client-users/{user.user_id}"
+    answer = caller.delete(f"{path}?{urlencode({'delete_tokens': value})}")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["delete_tokens"])
+    assert caller.delete(f"{path}?delete_tokens=").status_code == 204
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["hand_over_to=", "hand_over_to=1&hand_over_to=1", "delete_tokens=false&delete_tokens=true"],
+)
+def test_removal_that_is_not_clear_removes_nobody(
+    caller: APIClient, user: Membership, deploys: ServiceAccount, query: str
+) -> None:
+    for path in (
+        f"/iam/clients/{ACCOUNT_ID}/client-users/{user.user_id}",
+        address(deploys),
+    ):
+        answer = caller.delete(f"{path}?{query}")
+        assert (answer.status_code, [*answer.json()["errors"]]) == (400, [query.split("=")[0]])
+        assert caller.get(path).status_code == 200
 
 
 def test_service_account_is_removed_with_its_tokens(

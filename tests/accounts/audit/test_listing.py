@@ -369,7 +369,13 @@ def test_days_begin_at_midnight_where_the_reader_is(
     assert shown(client, until="2026-03-01") == []
 
 
-@pytest.mark.parametrize("text", ["123456789", " 123456789 ", "123456789$0123", "123456789_0123"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("123456789", " 123456789 ", "123456789$0123", "123456789_0123", "123456789 $"),
+        *("\u200b123456789", "123456789\u200b", "\ufeff123456789", "１２３４５６７８９＄"),
+    ],
+)
 def test_filter_by_token_finds_what_it_did(client: Client, told: datetime, text: str) -> None:
     assert shown(client, token=text) == ["token.issued"]
 

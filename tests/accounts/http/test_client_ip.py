@@ -165,10 +165,24 @@ def test_addresses_of_two_clients_are_two_places(one: str | None, other: str | N
     assert network_of(one) != network_of(other)
 
 
-def test_networks_may_be_written_as_mapped_ones(settings: Settings) -> None:
-    settings.TRUSTED_PROXIES = parse_networks(["::ffff:192.0.2.0/120"])
-    assert seen(PEER, "203.0.113.5") == "203.0.113.5"
-    assert seen("192.0.3.1", "203.0.113.5") == "192.0.3.1"
+@pytest.mark.parametrize("before", ["", "::ffff:", "64:ff9b::", "::ffff:0:"])
+@pytest.mark.parametrize("written", ["::ffff:", "64:ff9b::", "::ffff:0:"])
+def test_networks_may_be_written_as_translated_ones(
+    settings: Settings, written: str, before: str
+) -> None:
+    settings.TRUSTED_PROXIES = parse_networks([f"{written}192.0.2.0/120"])
+    assert seen(f"{before}{PEER}", "203.0.113.5") == "203.0.113.5"
+    assert seen(f"{before}{PEER}", f"203.0.113.5, {before}192.0.2.9") == "203.0.113.5"
+    assert seen(f"{before}192.0.3.1", "203.0.113.5") == "192.0.3.1"
+
+
+@pytest.mark.parametrize("network", ["::/0", "::/64", "::ffff:0:0/90"])
+def test_network_around_the_mapped_ones_has_them_all_and_no_plain_one(
+    settings: Settings, network: str
+) -> None:
+    settings.TRUSTED_PROXIES = parse_networks([network])
+    assert seen(f"::ffff:{PEER}", "203.0.113.5") == "203.0.113.5"
+    assert seen(PEER, "203.0.113.5") == PEER
 
 
 def test_stranger_beside_the_proxies_is_not_believed(behind_proxies: None) -> None:

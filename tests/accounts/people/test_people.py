@@ -82,6 +82,51 @@ def test_both_filters_take_what_a_person_types_and_what_links_say(
         assert 'value="Maria Okafor (maria@example.com)"' in str(field)
 
 
+@pytest.mark.both
+@pytest.mark.parametrize(
+    ("email", "name", "typed"),
+    [
+        *(("12345678@qq.com", "Li Wei", "12345678"), ("u@example.com", "Robot 2024", "2024")),
+        *(("d@example.com", "D\u2019Arcy", "d'arcy"), ("d@example.com", "D'Arcy", "d\u2019arcy")),
+        *(("j@example.com", "Jean\u2011Luc", "jean-luc"), ("t@example.com", "A  Two", "a two")),
+        *(("z@example.com", "Zoe", "zoe\u200b"), ("m@example.com", "Max", "\ufeffm@example.com")),
+        *(("l@example.com", "Łukasz", "lukasz"), ("s@example.com", "Søren", "soren")),
+        *(("n@example.com", "Nərgiz", "nergiz"), ("a@example.com", "Æsa", "aesa")),
+    ],
+)
+def test_person_is_found_by_what_a_keyboard_has(
+    browser: Client, administrator: Membership, email: str, name: str, typed: str
+) -> None:
+    MembershipFactory.create(account=administrator.account, user__email=email, user__name=name)
+    assert suggested(browser, typed) == [f"{name} ({email})"]
+    assert browser.get(LOG, {"person": typed}).context["form"].is_valid()
+
+
+@pytest.mark.parametrize("email", ["maria@example.com", '"a(b"@example.com', '"a<)b"@example.com'])
+@pytest.mark.parametrize("name", ["Maria", "Maria (b.c)", "Maria (x@example.com)", ""])
+def test_suggestion_leads_back_to_the_person(
+    browser: Client, administrator: Membership, email: str, name: str
+) -> None:
+    people = {"account": administrator.account}
+    MembershipFactory.create(**people, user__email="x@example.com", user__name="Maria")
+    person = MembershipFactory.create(**people, user__email=email, user__name=name)
+    (label,) = [each for each in suggested(browser, email) if email in each]
+    form = browser.get(LOG, {"person": label}).context["form"]
+    assert form.is_valid()
+    assert form.cleaned_data["person"] == person
+
+
+def test_person_found_in_one_account_is_not_found_in_another(
+    browser: Client, maria: Membership, stranger: Membership, sign_in: SignIn
+) -> None:
+    assert browser.get(LOG, {"person": "okafor"}).context["form"].is_valid()
+    other = Client()
+    sign_in(other, stranger)
+    answer = other.get(LOG.replace(str(ACCOUNT_ID), str(stranger.account_id)), {"person": "okafor"})
+    assert not answer.context["form"].is_valid()
+    assert "maria@" not in answer.text
+
+
 def test_several_matches_are_named_and_none_is_taken(
     browser: Client, maria: Membership, issue: Issue
 ) -> None:

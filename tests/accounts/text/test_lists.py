@@ -146,7 +146,7 @@ def test_order_is_that_of_the_readers_language(db: None) -> None:
         ["Cavid", "Çingiz", "Elçin", "Əli", "Həsən", "Xalid", "Iraq", "İlham", "Jalə", "Zaur"]
     )
     assert order("de") == (
-        ["Cavid", "Çingiz", "Elçin", "Həsən", "İlham", "Iraq", "Jalə", "Xalid", "Zaur", "Əli"]
+        ["Cavid", "Çingiz", "Elçin", "Əli", "Həsən", "İlham", "Iraq", "Jalə", "Xalid", "Zaur"]
     )
 
 

@@ -1,6 +1,10 @@
 """Redis is away, or takes connections and answers nothing: people sign in all the same."""
 
+import pickle
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from django.core.cache import cache, caches
@@ -9,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 from redis import ConnectionError as NoConnection
+from redis import Redis
 
 from accounts.models import Membership
 from accounts.throttling.redis_cache import outage
@@ -63,6 +68,63 @@ def test_every_way_in_is_open_and_limited_while_redis_is_away(
     cache.clear()
     told = [log_in(user.user.email, "wrong").status_code for _try in range(6)]
     assert told == [400] * 5 + [429]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "said", [b":1", b"*0", b":abc", b"$abc", b"$5\r\nhello", b"HTTP/1.1 400 No"]
+)
+def test_every_way_in_is_open_and_limited_while_no_redis_answers(
+    settings: Settings, user: Membership, said: bytes
+) -> None:
+    def talk(peer: socket.socket) -> None:
+        with suppress(OSError):
+            while peer.recv(9_999):
+                peer.sendall(said + b"\r\n")
+
+    def meet(peer: socket.socket) -> None:
+        threading.Thread(target=talk, args=[peer], daemon=True).start()
+
+    with listening(meet) as listener:
+        use_redis(settings, f"redis://127.0.0.1:{listener.port}/0")
+        assert log_in(user.user.email).status_code == 200
+        form = {"login": user.user.email, "password": PASSWORD}
+        assert Client().post(reverse("account_login"), form).status_code == 302
+
+
+@pytest.mark.django_db
+def test_every_way_in_is_open_although_others_wrote_into_the_cache(
+    settings: Settings, redis_url: str, user: Membership
+) -> None:
+    use_redis(settings, redis_url)
+    cache.clear()
+    form = {"login": user.user.email, "password": PASSWORD}
+    log_in(user.user.email, "wrong")
+    Client().post(reverse("account_login"), {**form, "password": "wrong"})
+    others = Redis.from_url(redis_url)
+    for key in others.keys("*"):
+        others.set(key, b"garbage")
+    assert log_in(user.user.email).status_code == 200
+    assert Client().post(reverse("account_login"), form).status_code == 302
+    assert not outage.retry_at
+
+
+@pytest.mark.parametrize("garbage", [b"garbage", b"\xff", pickle.dumps({"x": 1}), b"[" * 100_000])
+def test_value_that_cannot_be_read_is_deleted_and_missing(
+    settings: Settings, redis_url: str, garbage: bytes
+) -> None:
+    use_redis(settings, redis_url)
+    cache.clear()
+    Redis.from_url(redis_url).set(cache.make_key("a"), garbage)
+    cache.set("b", [1.5, "é", True, None])
+    assert cache.get_many(["a", "b", "c"]) == {"b": [1.5, "é", True, None]}
+    assert cache.add("a", 3)
+    assert cache.incr("a") == 4
+    Redis.from_url(redis_url).set(cache.make_key("a"), garbage)
+    for _time in range(2):
+        with pytest.raises(ValueError, match="Key"):
+            cache.incr("a")
+    assert not outage.retry_at
 
 
 def test_redis_is_asked_again_later_and_counts_from_then_on(

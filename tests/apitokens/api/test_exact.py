@@ -43,7 +43,24 @@ ROLES: list[Any] = [
     {},
 ]
 NO_OBJECTS: list[Any] = [None, 5, "Users", True, [], [{"id": 2}]]
-IDS: list[Any] = [1, "1", 10**30, -1, "one", "1_0", " 1", "١", "", None, True, 1.5, [], {}]
+IDS: list[Any] = [
+    1,
+    "1",
+    10**30,
+    -1,
+    "one",
+    "1_0",
+    " 1",
+    "9" * 18,
+    "0" * 19,
+    "١",
+    "",
+    None,
+    True,
+    1.5,
+    [],
+    {},
+]
 
 
 @pytest.fixture
@@ -156,6 +173,50 @@ def test_account_is_named_as_it_is_described(caller: APIClient, user: Membership
     assert wrong == []
 
 
+def test_handover_is_taken_as_it_is_described(caller: APIClient, administrator: Membership) -> None:
+    path = "/iam/clients/{client_id}/tokens/hand_over"
+    judge = validator(body_schema(path, "post"))
+    wrong = []
+    for tokens in (*([number] for number in IDS), [], None, 5, "5", [1] * 501):
+        body = {"tokens": tokens, "issuer": administrator.user_id}
+        answer = caller.post(path.format(client_id=ACCOUNT_ID), body, format="json")
+        if (answer.status_code == 200) != judge.is_valid(body):
+            wrong.append((tokens, answer.content))
+    assert wrong == []
+
+
+def test_service_account_is_turned_off_as_it_is_described(
+    caller: APIClient, administrator: Membership, now: datetime
+) -> None:
+    path = "/iam/clients/{client_id}/service_accounts/{service_account_id}"
+    judge = validator(body_schema(path, "patch"))
+    service = service_account(administrator.account, at=now)
+    address = path.format(client_id=ACCOUNT_ID, service_account_id=service.membership.user_id)
+    wrong = []
+    values: list[Any] = [
+        True,
+        False,
+        None,
+        0,
+        1,
+        1.0,
+        "",
+        "0",
+        "1",
+        "true",
+        "yes",
+        "off",
+        "no",
+        [],
+        {},
+    ]
+    for value in values:
+        answer = caller.patch(address, {"is_active": value}, format="json")
+        if (answer.status_code == 200) != judge.is_valid({"is_active": value}):
+            wrong.append((value, answer.content))
+    assert wrong == []
+
+
 TEXTS: dict[str, list[str | None]] = {
     "description": ["", "x" * 2_000, " " * 2_000, " " * 2_001, "x" * 2_001, None],
     "name": ["x" * 255, " " * 256, "   ", "x" + " " * 255],
@@ -203,7 +264,10 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
             *("1.0", "+1", " 1", "1 ", "1_0", "007", "-0", "٣", "１", "1e1"),
         ],
     ),
-    "boolean": (["true", "false"], ["maybe", "2", "nein"]),
+    "boolean": (
+        ["true", "false"],
+        ["maybe", "2", "nein", "1", "0", "yes", "on", "off", "t", "TRUE", "True", "False", " true"],
+    ),
     "string": (["Users", "2", "Kings", " 2", "\0", "￿"], []),
 }
 """Texts that a parameter of this type takes, and others."""
@@ -226,7 +290,8 @@ def texts_for(parameter: Schema) -> tuple[list[str], list[str]]:
         bad = [*bad, str(schema["maximum"] + 1), "9" * 5_000]
     elif schema["type"] == "integer":
         good = [*good, "9" * 5_000]
-    return [*good, *(text for each in alternatives[1:] for text in each["enum"])], bad
+    good = [*good, *(text for each in alternatives[1:] for text in each["enum"])]
+    return good, [text for text in bad if text not in good]
 
 
 def test_queries_are_taken_as_they_are_described(caller: APIClient) -> None:
@@ -250,6 +315,20 @@ def test_queries_are_taken_as_they_are_described(caller: APIClient) -> None:
                     wrong.append((path, method, query, answer.status_code))
     assert wrong == []
     assert asked > 100
+
+
+def test_parameter_is_taken_once(caller: APIClient, user: Membership) -> None:
+    """Which of two counts, nobody can know."""
+    for path, method, operation in operations():
+        address = path.format(
+            client_id=ACCOUNT_ID, user_id=user.user_id, token_id=1, service_account_id=1
+        )
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "query" and "service_account_id" not in path:
+                good = texts_for(parameter)[0][0]
+                query = urlencode([(parameter["name"], good)] * 2)
+                answer = caller.generic(method.upper(), f"{address}?{query}")
+                assert answer.status_code == 400, (path, query)
 
 
 @pytest.mark.parametrize("query", ["", "limit=1", "offset=1", "limit=1&offset=1"])

@@ -3,6 +3,7 @@
 import base64
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django import conf
@@ -98,6 +99,14 @@ def test_other_fields_of_the_form_do_not_matter(key: Key, caller: str) -> None:
 def test_key_may_come_as_the_password_of_basic(key: Key, caller: str, name: str) -> None:
     pair = base64.b64encode(f"{name}:{caller}".encode()).decode()
     assert ask(key.spell(), f"Basic {pair}").json()["active"] is True
+
+
+@pytest.mark.parametrize("pair", ["client%3A1:{key}", "{key}:", "{key}"])
+def test_key_may_be_form_encoded_in_basic(key: Key, caller: str, pair: str) -> None:
+    """RFC 6749, 2.3.1: user name and password are, before Basic encodes them."""
+    for spelling in (caller.replace("_", "%5F"), quote("$".join(caller.rsplit("_", 1)))):
+        shown = base64.b64encode(pair.format(key=spelling).encode()).decode()
+        assert ask(key.spell(), f"Basic {shown}").status_code == 200, spelling
 
 
 @pytest.mark.parametrize("order", ["client_secret={c}&token={t}", "token={t}&client_secret={c}"])

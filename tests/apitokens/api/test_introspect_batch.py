@@ -19,6 +19,7 @@ from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.verification.verifier_keys import delete_verifier, issue_verifier
 from tests.conftest import Issue
+from tests.described import description, resolved, validator
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +74,26 @@ def test_each_token_is_answered_as_if_asked_alone_in_order(
     ]
 
 
+@pytest.mark.parametrize(
+    "around",
+    ["\u200b{}", "{}\u200b", "\ufeff{}", "{}\xa0", "{}\x0b", "{}\x0c", "{}\x1c", "{}\u3000"],
+)
+def test_what_is_copied_along_is_left_out_as_for_one_alone(
+    key: Key, caller: str, around: str
+) -> None:
+    text = around.format(key.spell())
+    assert ask([text], caller).json() == [alone(text, caller)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n", "\xa0", "\u200b\ufeff", "\x0b", "\x1c", "x", " x "]
+)
+def test_text_is_taken_as_it_is_described(caller: str, text: str) -> None:
+    body = resolved(description()["paths"][BATCH]["post"]["requestBody"])
+    judge = validator(body["content"]["application/json"]["schema"])
+    assert (ask([text], caller).status_code == 200) is judge.is_valid([text])
+
+
 def test_each_use_is_recorded(key: Key, caller: str) -> None:
     ask([key.spell()], caller)
     assert APIToken.objects.get(pk=key.id).last_used_at is not None
@@ -115,6 +136,11 @@ def test_odd_text_is_not_active(caller: str, token: str) -> None:
 def test_body_of_another_kind_is_refused(key: Key, caller: str) -> None:
     kind = "application/x-www-form-urlencoded"
     assert ask([key.spell()], caller, content_type=kind).status_code == 415
+
+
+@pytest.mark.parametrize("kind", ["application/vnd.x+json", "Application/JSON; charset=utf-8"])
+def test_json_may_have_any_of_its_names(key: Key, caller: str, kind: str) -> None:
+    assert ask([key.spell()], caller, content_type=kind).json()[0]["active"] is True
 
 
 def test_token_in_the_address_is_refused(key: Key, caller: str) -> None:
