@@ -101,6 +101,7 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     lookups: ClassVar[Mapping[str, Callable[[str], bool]]] = {}
     """The permitted lookups, each with the check of its value."""
 
+    change_form_template = "admin/concurrent_change_form.html"
     list_per_page = 50
     show_full_result_count = False
     paginator = OperatorsPaginator
