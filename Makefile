@@ -11,7 +11,7 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices bench-scale lighthouse land-migrations map messages requirements prepare-run prepare-dev \
+.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices bench-scale load drills lighthouse land-migrations map messages requirements prepare-run prepare-dev \
 	prepare-bench
 .DEFAULT_GOAL := help
 
@@ -39,6 +39,12 @@ bench: prepare-dev prepare-bench ## Measure verification beside its peers, into 
 
 bench-scale: prepare-dev ## Measure every page over five million events, into benchmarks/scale/RESULTS.md (20 minutes)
 	@exec $(IN_VENV) -m benchmarks.scale $(ARGS)
+
+load: prepare-dev ## A mixed load of 200 requests a second for ten minutes, in both shapes (make load ARGS="--seconds 60")
+	@exec $(IN_VENV) -m benchmarks.operations.load $(ARGS)
+
+drills: prepare-dev ## Make what the portal depends on fail under load, into docs/operations/drills.md (15 minutes)
+	@exec $(IN_VENV) -m benchmarks.operations.drills $(ARGS)
 
 bench-notices: prepare-dev ## Measure how fast 10,000 people are told of 100,000 tokens
 	@exec $(IN_VENV) -m benchmarks.notices

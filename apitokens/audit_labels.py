@@ -23,6 +23,9 @@ name_events(
         "token.looked_up": _("API token looked up"),
         "token.used_from_new_address": _("API token used from a new IP address"),
         "token.digests_purged": _("Deleted-token digests purged"),
+        "service.registered": _("Service registered"),
+        "service.edited": _("Service edited"),
+        "service.removed": _("Service removed"),
         "verifier.issued": _("Verifier key created"),
         "verifier.deleted": _("Verifier key deleted"),
     },
@@ -31,8 +34,10 @@ name_codes(
     "token.issue_refused",
     {
         "role_too_high": _("Role higher than their own"),
+        "scope_too_wide": _("Scopes that the API token used to create it lacks"),
         "limit_reached": _("Active API token limit reached"),
         "outlives_creator": _("It would have outlived the API token used to create it"),
+        "wider_than_creator": _("It would have worked where the API token that acts doesn't"),
         "forbidden": _("No permission"),
     },
 )
@@ -40,7 +45,9 @@ name_codes(
     "token.edit_refused",
     {
         "role_raised": _("Higher role than it had"),
+        "scope_too_wide": _("Scopes that the API token used to edit it lacks"),
         "expiration_later": _("Later expiration than it had"),
+        "wider_than_creator": _("It would have worked where the API token that acts doesn't"),
         "forbidden": _("No permission"),
     },
 )
@@ -48,6 +55,7 @@ name_codes(
     "token.rotate_refused",
     {
         "outlives_creator": _("It would have outlived the API token that requested it"),
+        "wider_than_creator": _("It works where the API token that acts doesn't"),
         "suspended": _("It is suspended"),
         "forbidden": _("No permission"),
     },
@@ -64,14 +72,20 @@ name_codes(
         "expired": _("Expired"),
         "issuer_inactive": _("Issuer or account not active"),
         "rotated": _("Old secret used"),
+        "address_not_allowed": _("Address not allowed"),
     },
 )
 name_details(
     {
         "former_name": _("Former name"),
         "former_role": _("Former role"),
+        "former_scopes": _("Former scopes"),
+        "scopes": _("Scopes"),
+        "service": _("Service"),
         "former_expires_at": _("Former expiration"),
         "is_description_changed": _("Description changed"),
         "old_ends_at": _("Old secret works until"),
+        "allowed_addresses": _("Allowed addresses"),
+        "former_allowed_addresses": _("Formerly allowed addresses"),
     }
 )

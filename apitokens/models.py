@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from accounts.authorization.actor import Actor
@@ -47,6 +50,29 @@ def status_at(
     if expires_at is not None and expires_at <= at:
         return Status.EXPIRED
     return Status.SUSPENDED if is_suspended else Status.ACTIVE
+
+
+LONGEST_CODE = 24
+_CODE = re.compile(f"[a-z][a-z0-9_-]{{0,{LONGEST_CODE - 1}}}")
+
+
+def validate_code(text: str) -> None:
+    """Refuse what is no code of a service or a scope: it stands in addresses and headers."""
+    if not _CODE.fullmatch(text):
+        raise ValidationError(
+            _(
+                "Use lowercase letters a to z, digits, - and _, beginning with a letter, and at "
+                "most %(most)d characters."
+            ),
+            code="invalid",
+            params={"most": LONGEST_CODE},
+        )
+
+
+def translated(name: str, names: dict[str, str]) -> str:
+    """The name in the reader's language; without one in it, the name that everything has."""
+    language = get_language() or ""
+    return names.get(language) or names.get(language.partition("-")[0]) or name
 
 
 class APITokenQuerySet(models.QuerySet["APIToken"]):
@@ -136,6 +162,9 @@ class APIToken(models.Model):
         _("description"), max_length=2000, blank=True, validators=[validate_paragraphs]
     )
     role = models.PositiveSmallIntegerField(_("role"), choices=Role)
+    # With spaces between them, as they are sent and compared. Null, for a token that may do all
+    # that its role allows, is another thing than none: "" allows nothing.
+    scopes = models.TextField(_("scopes"), null=True, blank=True, editable=False)  # noqa: DJ001
     created_at = models.DateTimeField(_("created"))
     expires_at = models.DateTimeField(_("expiration"), null=True, blank=True)
 
@@ -146,6 +175,14 @@ class APIToken(models.Model):
     last_used_at = models.DateTimeField(_("last usage"), null=True, blank=True, editable=False)
     last_used_address = models.GenericIPAddressField(null=True, blank=True, editable=False)
     refusal_told_at = models.DateTimeField(null=True, editable=False)
+
+    # The addresses and networks that it may be used from, one a line in the usual form; empty for
+    # all. As text, which verification reads as it is: what is in it, is only looked at for who has
+    # the secret.
+    allowed_addresses = models.TextField(
+        _("allowed addresses"), blank=True, default="", db_default="", editable=False
+    )
+    address_refusal_told_at = models.DateTimeField(null=True, editable=False)
 
     # How often the token was given a new secret: the number of the present one. (A field of
     # positive numbers has a check, for which all rows would be read while nobody can use the
@@ -228,6 +265,16 @@ class APIToken(models.Model):
     @property
     def held_role(self) -> Role:
         return Role(self.role)
+
+    @property
+    def address_list(self) -> list[str]:
+        """The entries of the list of allowed addresses; none if there is no list."""
+        return self.allowed_addresses.split()
+
+    @property
+    def held_scopes(self) -> list[str] | None:
+        """The scopes that it is limited to; None if it may do all that its role allows."""
+        return None if self.scopes is None else self.scopes.split()
 
     @property
     def is_deleted(self) -> bool:
@@ -422,6 +469,80 @@ class TokenUseDay(models.Model):
         return f"{self.token_id}: {self.count} on {self.day}"
 
 
+class ServiceQuerySet(models.QuerySet["Service"]):
+    def known_in(self, account_id: int) -> ServiceQuerySet:
+        """The account's own, and those that operators have registered for all accounts."""
+        found = self.filter(Q(account=account_id) | Q(account=None))
+        return found.prefetch_related("scopes").order_by("code")
+
+    def of(self, account_id: int) -> ServiceQuerySet:
+        """Those that the account's Administrators manage."""
+        return self.filter(account=account_id).prefetch_related("scopes").order_by("code")
+
+
+class Service(models.Model):
+    """A system that tokens are used at, and whose scopes they may be limited to."""
+
+    account = models.ForeignKey(
+        Account,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="services",
+        verbose_name=_("account"),
+        help_text=_("Leave it empty to offer the service in all accounts."),
+    )
+    code = models.CharField(_("code"), max_length=LONGEST_CODE, validators=[validate_code])
+    name = WrittenField(_("name"), max_length=100, validators=[validate_line, validate_visible])
+    names = models.JSONField(_("name in other languages"), default=dict, blank=True)
+    created_at = models.DateTimeField(_("registered"))
+
+    objects = ServiceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("service")
+        verbose_name_plural = _("services")
+        constraints = [
+            models.UniqueConstraint(fields=["account", "code"], name="service_once_in_account"),
+            models.UniqueConstraint(
+                fields=["code"], condition=Q(account__isnull=True), name="service_once_for_all"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+    @property
+    def label(self) -> str:
+        """Its name in the reader's language."""
+        return translated(self.name, self.names)
+
+
+class Scope(models.Model):
+    """What a service lets a token do."""
+
+    service = models.ForeignKey(Service, models.CASCADE, related_name="scopes")
+    code = models.CharField(_("code"), max_length=LONGEST_CODE, validators=[validate_code])
+    name = WrittenField(_("name"), max_length=100, validators=[validate_line, validate_visible])
+    names = models.JSONField(_("name in other languages"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("scope")
+        verbose_name_plural = _("scopes")
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["service", "code"], name="scope_once_in_service")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service.code}:{self.code}"
+
+    @property
+    def label(self) -> str:
+        """Its name in the reader's language."""
+        return translated(self.name, self.names)
+
+
 class VerifierKey(models.Model):
     """A key by which another system may ask what a token is good for. Stored as tokens are."""
 
@@ -431,6 +552,18 @@ class VerifierKey(models.Model):
         max_length=255,
         validators=[validate_line, validate_visible],
         help_text=_("The system that will use the key, for example: video storage."),
+    )
+    service = models.ForeignKey(
+        Service,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="verifier_keys",
+        verbose_name=_("service"),
+        help_text=_(
+            "With a service, the key sees only tokens that can be used at it, and only its scopes."
+        ),
     )
     digest = models.BinaryField(max_length=keys.DIGEST_BYTES, null=True, editable=False)
     pepper = models.PositiveSmallIntegerField(null=True, editable=False)

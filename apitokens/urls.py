@@ -8,6 +8,7 @@ from apitokens.pages.edit import views as edit
 from apitokens.pages.handover import views as handover
 from apitokens.pages.rotate import views as rotate
 from apitokens.pages.selection import views as selection
+from apitokens.pages.services import views as services
 
 app_name = "apitokens"
 urlpatterns = [
@@ -20,6 +21,10 @@ urlpatterns = [
     path("selection/", selection.select, name="select"),
     path("selection/delete/", selection.delete_selected, name="delete_selected"),
     path("selection/hand-over/", handover.hand_over_selected, name="hand_over_selected"),
+    path("services/", services.list_services, name="services"),
+    path("services/new/", services.register, name="new_service"),
+    path("services/<int:pk>/", services.edit, name="edit_service"),
+    path("services/<int:pk>/remove/", services.remove, name="remove_service"),
     path("create/", creation.create, name="create"),
     path("of/<int:user_id>/delete/", pages.delete_all, name="delete_all"),
     path("<int:pk>/", pages.token, name="token"),

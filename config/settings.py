@@ -37,11 +37,12 @@ from config.env.urls import (
     parse_redis_url,
     parse_sender,
 )
-from config.env.variables import refuse_former_names
+from config.env.variables import refuse_former_names, refuse_slips
 from config.logs.extras import parse_collector, parse_dsn
 from config.logs.setup import logging_settings
 
 refuse_former_names(os.environ)
+refuse_slips(os.environ)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = data_folder(read.text("DATA_DIR") or BASE_DIR / "var")
@@ -52,6 +53,9 @@ WEB_WORKERS, WEB_THREADS = (
     read.number(name, default=default, lowest=1, highest=256)
     for name, default in (("WEB_WORKERS", 2), ("WEB_THREADS", 16))
 )
+
+# What a web process serves: "verification" leaves out pages and API.
+SERVES = read.choice("SERVES", "everything", "verification")
 
 # The public URL of the portal. Links in mails, cookies and host checks follow from it.
 _base = parse_base_url(read.text("BASE_URL") or f"http://localhost:{PORT}")
@@ -361,7 +365,8 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = DATA_DIR / "static"
+# Where they are collected. Images bring them, in a folder that nobody can write to.
+STATIC_ROOT = data_folder(read.text("STATIC_DIR") or DATA_DIR / "static", name="STATIC_DIR")
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has a use for these files
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -449,7 +454,10 @@ REST_FRAMEWORK = {
         "apitokens.api.authentication.APITokenAuthentication",
         "accounts.api.authentication.BearerAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.api.authentication.HasScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.api.parsers.BoundedJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.api.parsers.JSONOfAnyKind",

@@ -24,6 +24,7 @@ from config.server.faults import answer_faults  # noqa: E402
 from config.server.peppers import require_right_peppers  # noqa: E402
 from config.server.probes import answer_probes  # noqa: E402
 from config.server.responses import WSGIApplication, send_whole  # noqa: E402
+from config.server.verification_only import leave_out_the_rest  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
 
@@ -45,9 +46,11 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
 application = shortcut(
     observe_requests(
         answer_probes(
-            answer_faults(
-                hold_database_files(
-                    require_right_peppers(read_bodies(utf_8_only(send_whole(_django))))
+            leave_out_the_rest(
+                answer_faults(
+                    hold_database_files(
+                        require_right_peppers(read_bodies(utf_8_only(send_whole(_django))))
+                    )
                 )
             )
         )

@@ -97,6 +97,16 @@ TOKEN_USED_FROM_NEW_ADDRESS = Kind(
     ngettext_lazy("Show this token", "Show these tokens", "count"),
     audience=Audience.ADMINISTRATORS,
 )
+TOKEN_USED_FROM_ELSEWHERE = Kind(
+    "token_used_from_elsewhere",
+    _("API token used from an address that isn't allowed"),
+    _(
+        "Notification is sent when an API token is rejected because its list of allowed addresses "
+        "doesn't have the address: to you for your tokens, and to Administrators for all."
+    ),
+    Group.SECURITY,
+    ngettext_lazy("Show details", "Show details", "count"),
+)
 STAYED_AWAY = Kind(
     "stayed_away",
     _("API tokens of inactive SSO users"),
@@ -175,6 +185,7 @@ EVERY_KIND = {
         TOKEN_CHANGED_BY_OTHERS,
         TOKEN_CHANGED_IN_ACCOUNT,
         TOKEN_USED_FROM_NEW_ADDRESS,
+        TOKEN_USED_FROM_ELSEWHERE,
         STAYED_AWAY,
         CERTIFICATE_ENDING,
         INVITATION,

@@ -1,4 +1,8 @@
-"""Authenticates `Authorization: Bearer <access token>`; 401 or 429 for bad credentials."""
+"""Authenticates `Authorization: Bearer <access token>`; 401 or 429 for bad credentials. And looks
+whether a token has the scope that a call needs: 403."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -6,10 +10,12 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from accounts.api.refusals import Busy
+from accounts.api.refusals import Busy, ScopeMissing
 from accounts.authorization.actor import Actor
+from accounts.authorization.scopes import OWN_SCOPES, own_scope
 from accounts.http.client_ip import client_address
 from accounts.jwt import token_families
 from accounts.jwt.tokens import Invalid
@@ -17,6 +23,7 @@ from accounts.models import User
 from accounts.throttling import process_counters
 
 ENDED = "Token is invalid or expired"
+View = TypeVar("View", bound=Callable[..., Any])
 CHALLENGE = 'APIKey realm="permatoken", Bearer realm="permatoken"'
 
 
@@ -71,3 +78,32 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "bearerFormat": "JWT",
             "description": "`Bearer <access token>`: see Standard authorization.",
         }
+
+
+class HasScope(BasePermission):
+    """Refuses tokens that are limited to other scopes; and at a view that does not say which part
+    of the API it is, all that are limited."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        by = request.auth
+        if not isinstance(by, Actor) or by.scopes is None:
+            return True
+        part = getattr(view, "part_of_api", None)
+        if part is None:
+            return False
+        scope = own_scope(part, is_reading=request.method in SAFE_METHODS)
+        if not by.has_scope(scope):
+            raise ScopeMissing(scope)
+        return True
+
+
+def part_of_api(service: str) -> Callable[[View], View]:
+    """Say which part of the API a function is: reading it needs the scope `…:read`, all else
+    `…:write`."""
+    assert service in OWN_SCOPES
+
+    def mark(view: View) -> View:
+        view.cls.part_of_api = service  # type: ignore[attr-defined]  # of `api_view`
+        return view
+
+    return mark

@@ -16,6 +16,7 @@ HTTPS_REQUIRED = (
 )
 MISSING = "Authentication credentials were not provided."
 TOO_MANY = "Too many requests."
+SCOPE_MISSING = "scope_missing"
 
 
 def throttled_body(too_many: process_counters.TooMany) -> dict[str, str]:
@@ -51,3 +52,13 @@ class Overloaded(exceptions.APIException):
     def __init__(self, busy: TooBusy) -> None:
         super().__init__(str(busy))
         self.wait = busy.retry_after
+
+
+class ScopeMissing(exceptions.PermissionDenied):
+    """403 that names the scope."""
+
+    def __init__(self, scope: str) -> None:
+        hint = f"The API token lacks the scope {scope}. Add it to the token, or use another one."
+        super().__init__(
+            {"message": FORBIDDEN, "code": SCOPE_MISSING, "hint": hint, "scope": scope}
+        )

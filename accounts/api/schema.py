@@ -22,6 +22,7 @@ ERROR: dict[str, Any] = {
         "message": {"type": "string"},
         "code": {"type": "string"},
         "hint": {"type": "string"},
+        "scope": {"type": "string", "description": "With scope_missing: the scope."},
         "errors": {"type": "object", "additionalProperties": True},
     },
 }

@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import representations
+from accounts.api.authentication import part_of_api
 from accounts.api.errors import NotFound, as_errors
 from accounts.api.pagination import (
     LIMIT_PARAMETER,
@@ -100,6 +101,7 @@ NOT_ACCEPTED = "The user hasn't accepted the invitation yet. Remove it, and invi
         401: UNAUTHENTICATED,
     },
 )
+@part_of_api("users")
 @api_view(["GET", "HEAD"])
 def users(request: Request) -> HttpResponse:
     actor = actor_of(request)
@@ -149,6 +151,7 @@ def users(request: Request) -> HttpResponse:
         404: NO_USER,
     },
 )
+@part_of_api("users")
 @api_view(["GET", "HEAD", "PATCH"])
 def user(request: Request, user_id: int) -> Response:
     actor = actor_of(request)
@@ -192,6 +195,7 @@ def user(request: Request, user_id: int) -> Response:
         404: NO_ACCOUNT,
     },
 )
+@part_of_api("users")
 @api_view(["POST"])
 def invite_user(request: Request) -> Response:
     serializer = InvitationSerializer(data=request.data)
@@ -260,6 +264,7 @@ def invite_user(request: Request) -> Response:
         404: NO_USER,
     },
 )
+@part_of_api("users")
 @api_view(["GET", "HEAD", "PUT", "DELETE"])
 def client_user(request: Request, client_id: int, user_id: int) -> Response:
     actor = actor_of(request)

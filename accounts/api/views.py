@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import representations
+from accounts.api.authentication import part_of_api
 from accounts.api.pagination import LIMIT_PARAMETER, OFFSET_PARAMETER, page
 from accounts.api.schema import PEOPLE, SIGN_INS, UNAUTHENTICATED, USER, answer, invalid
 from accounts.api.serializers import (
@@ -55,6 +56,7 @@ def caller(request: Request) -> Membership:
     tags=[PEOPLE],
     responses={200: OpenApiResponse(AccountSerializer, "Your account"), 401: UNAUTHENTICATED},
 )
+@part_of_api("users")
 @api_view(["GET", "HEAD"])
 def my_account(request: Request) -> Response:
     member, actor = caller(request), actor_of(request)
@@ -70,6 +72,7 @@ def my_account(request: Request) -> Response:
     tags=[PEOPLE],
     responses={200: answer(UserAndAccountsSerializer, "You", USER), 401: UNAUTHENTICATED},
 )
+@part_of_api("users")
 @api_view(["GET", "HEAD"])
 def my_user(request: Request) -> Response:
     actor = actor_of(request)
@@ -89,6 +92,7 @@ def my_user(request: Request) -> Response:
         401: UNAUTHENTICATED,
     },
 )
+@part_of_api("audit")
 @api_view(["GET", "HEAD"])
 def sign_ins(request: Request) -> Response:
     events = events_visible_to(actor_of(request)).narrowed(

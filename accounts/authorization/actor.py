@@ -30,7 +30,8 @@ class Actor:
 
     `role` is what the actor may do in `account`: for a token the weaker of its own and its issuer's
     present role. `token_ends_at` is the end of that token, which nothing it creates may outlive;
-    `secret_number` says which of its secrets was shown, by how often it had been rotated then.
+    `secret_number` says which of its secrets was shown, by how often it had been rotated then, and
+    `scopes` what it is limited to (None: to nothing but its role).
     `family_id` is set for a person who acts through a short-lived token (JWT).
     """
 
@@ -41,6 +42,7 @@ class Actor:
     token_id: int | None = None
     token_ends_at: datetime | None = None
     secret_number: int = 0
+    scopes: frozenset[str] | None = None
     family_id: UUID | None = None
     address: str | None = None
 
@@ -69,6 +71,7 @@ class Actor:
         role: Role,
         ends_at: datetime | None,
         secret_number: int = 0,
+        scopes: str | None = None,
         address: str | None = None,
     ) -> Actor:
         """An API token, acting for its issuer and never beyond them."""
@@ -80,6 +83,7 @@ class Actor:
             token_id=token_id,
             token_ends_at=ends_at,
             secret_number=secret_number,
+            scopes=None if scopes is None else frozenset(scopes.split()),
             address=address,
         )
 
@@ -114,6 +118,14 @@ class Actor:
     def is_operator(self) -> bool:
         """True at operators' entry points only: a person without an account is no operator."""
         return self.membership is None and self.through in OPERATOR_ENTRY_POINTS
+
+    def has_scope(self, scope: str) -> bool:
+        """True for everybody but a token that is limited to other scopes."""
+        return self.scopes is None or scope in self.scopes
+
+    def covers_scopes(self, scopes: str | None) -> bool:
+        """True if the actor may do all that these scopes (None: a whole role) let a token do."""
+        return self.scopes is None or (scopes is not None and self.scopes >= set(scopes.split()))
 
     def is_administrator_of(self, account_id: int) -> bool:
         """True for an Administrator (or Administrators token) of exactly this account."""

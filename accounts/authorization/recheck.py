@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
+from accounts.authorization.token_hooks import Rights
 from accounts.models import Account, Membership, TokenFamily, User
 from accounts.roles import Role
 from accounts.signals import standing_changed
@@ -33,12 +34,14 @@ def reauthorize(by: Actor, at: datetime) -> Actor:
         _refuse_ended_person(by)
         return by
     membership = present(by.membership)
-    role = membership.held_role
+    role, scopes = membership.held_role, by.scopes
     if by.token_id is not None:
-        role = Role.weaker(role, _role_of_token(by.token_id, membership, at))
+        rights = _rights_of_token(by, membership, at)
+        role = Role.weaker(role, rights.role)
+        scopes = rights.scopes
     if by.family_id is not None:
         _refuse_ended_family(by.family_id, membership, at)
-    return replace(by, membership=membership, role=role)
+    return replace(by, membership=membership, role=role, scopes=scopes)
 
 
 def present(member: Membership) -> Membership:
@@ -76,11 +79,15 @@ def _refuse_ended_person(by: Actor) -> None:
         raise PermissionDenied(_("You no longer have permission to do this. Sign in again."))
 
 
-def _role_of_token(token_id: int, issuer: Membership, at: datetime) -> Role:
-    role = token_hooks.role_of(token_id, issuer.pk, at)
-    if role is None:
+def _rights_of_token(by: Actor, issuer: Membership, at: datetime) -> Rights:
+    """The rights as of now. What was asked for was checked by those of the beginning: a token that
+    has lost one of its scopes since may not go on."""
+    rights = token_hooks.rights_of(by.token_id or 0, issuer.pk, at)
+    if rights is None:
         raise PermissionDenied(_("The API token you are using is no longer valid."))
-    return role
+    if rights.scopes is not None and (by.scopes is None or not by.scopes <= rights.scopes):
+        raise PermissionDenied(_("The API token you are using has fewer scopes now. Try again."))
+    return rights
 
 
 def _refuse_ended_family(family_id: UUID, membership: Membership, at: datetime) -> None:

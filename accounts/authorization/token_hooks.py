@@ -2,15 +2,23 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
 from accounts.roles import Role
 from notifications.hooks import Hook
 
 
+class Rights(NamedTuple):
+    """What a token may do: all that its role allows, or with `scopes` only what they name."""
+
+    role: Role
+    scopes: frozenset[str] | None
+
+
 @Hook
-def role_of(token_id: int, membership_id: int, at: datetime) -> Role | None:
-    """The role of an active token of this issuer; None if it has ended, is suspended, or was handed
-    over to another one."""
+def rights_of(token_id: int, membership_id: int, at: datetime) -> Rights | None:
+    """The rights of an active token of this issuer; None if it has ended, is suspended, or was
+    handed over to another one."""
     raise NotImplementedError
 
 

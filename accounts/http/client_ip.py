@@ -6,7 +6,7 @@ Django.
 
 import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +21,8 @@ LONGEST_ADDRESS = 80
 
 _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"))
 """Where a translator writes an IPv4 address (RFC 6052, RFC 7915)."""
+IPV4_IN_IPV6 = 96
+"""The bits in front of an IPv4 address in an IPv6 one."""
 _FORWARDED_PROTO = "HTTP_X_FORWARDED_PROTO"
 _ENCRYPTED = ("https", "wss")
 _parsed = lru_cache(maxsize=4096)(ip_address)
@@ -104,6 +106,14 @@ def _ipv4_in(address: IPv4Address | IPv6Address) -> IPv4Address | None:
     if any(address in network for network in _TRANSLATED):
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped
+
+
+def ipv4_network_in(network: IPv6Network) -> IPv4Network | None:
+    """The IPv4 network that is mapped, or translated, into this one, as of addresses."""
+    if network.prefixlen < IPV4_IN_IPV6:
+        return None
+    address = _ipv4_in(network.network_address)
+    return IPv4Network((address, network.prefixlen - IPV4_IN_IPV6)) if address else None
 
 
 def _is_trusted(address: str) -> bool:

@@ -1,3 +1,3 @@
-"""The operators' pages about API tokens and verifier keys."""
+"""The operators' pages about API tokens, services and verifier keys."""
 
-from apitokens.admin import tokens, verifier_keys  # noqa: F401  # register their pages
+from apitokens.admin import services, tokens, verifier_keys  # noqa: F401  # register their pages

@@ -26,6 +26,7 @@ from accounts.admin.mixins import links, moment
 from accounts.models import Account, Membership
 from accounts.tenancy.decorators import operator_of
 from accounts.text.searches import ids_or_query
+from apitokens.addresses.rules import in_words
 from apitokens.filters import id_in
 from apitokens.lookup.forms import LookUpForm
 from apitokens.lookup.notifications import tell
@@ -57,14 +58,15 @@ class APITokenAdmin(ListAdmin):
 
     actions = ["delete_selected"]
     fields = [
-        *("id", "name", "description", "account", "issued_by", "role", "status", "created"),
-        *("expiration", "last_usage", "last_used_address", "deleted_at", "deleted_by"),
+        *("id", "name", "description", "account", "issued_by", "role", "limited_to", "status"),
+        *("created", "expiration", "last_usage", "last_used_address", "deleted_at", "deleted_by"),
         *("rotations", "rotated_at", "old_secret_ends", "old_secret_usage"),
-        "see_also",
+        *("allowed_from", "see_also"),
     ]
     readonly_fields = [
-        *("issued_by", "status", "created", "expiration", "last_usage", "rotations", "rotated_at"),
-        *("old_secret_ends", "old_secret_usage", "see_also"),
+        *("issued_by", "limited_to", "status", "created", "expiration", "last_usage"),
+        *("rotations", "rotated_at", "old_secret_ends", "old_secret_usage", "allowed_from"),
+        "see_also",
     ]
     list_display = [
         *("id", "short_name", "account", "issued_by", "role", "status"),
@@ -136,6 +138,12 @@ class APITokenAdmin(ListAdmin):
         issuer = token.issuer
         return issuer.user.name if issuer.is_service_account else issuer.user.email
 
+    @admin.display(description=_("scopes"))
+    def limited_to(self, token: APIToken) -> str:
+        if token.scopes is None:
+            return _t("Everything that its role allows")
+        return token.scopes
+
     @admin.display(description=_("status"))
     def status(self, token: APIToken) -> str:
         return str(token.status(timezone.now()).label)
@@ -163,6 +171,10 @@ class APITokenAdmin(ListAdmin):
         if old is None or old.last_used_at is None:
             return _t("Not used yet")
         return f"{moment(old.last_used_at)} {old.last_used_address or ''}".strip()
+
+    @admin.display(description=_("allowed addresses"))
+    def allowed_from(self, token: APIToken) -> str:
+        return in_words(token.allowed_addresses) or _t("All")
 
     @admin.display(description=_("see also"))
     def see_also(self, token: APIToken) -> SafeString:

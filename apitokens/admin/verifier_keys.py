@@ -25,14 +25,15 @@ class VerifierKeyAdmin(ListAdmin):
     """Keys are made and deleted, never edited. Digests are not shown."""
 
     actions = None
-    list_display = ["id", "name", "state", "created", "last_usage"]
+    list_display = ["id", "name", "service", "state", "created", "last_usage"]
+    list_select_related = ["service"]
     list_display_links = ["id", "name"]
     search_fields = ["name", "id__exact"]
     ordering = ["-created_at", "-pk"]
 
     def get_fields(self, request: HttpRequest, obj: VerifierKey | None = None) -> Any:
-        known = ["id", "name", "state", "created", "last_usage", "last_used_address", "deleted"]
-        return known if obj else ["name"]
+        known = ["id", "name", "service", "state", "created", "last_usage", "last_used_address"]
+        return [*known, "deleted"] if obj else ["name", "service"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: VerifierKey | None = None) -> Any:
         return self.get_fields(request, obj) if obj else []
@@ -70,7 +71,7 @@ class VerifierKeyAdmin(ListAdmin):
     @sensitive_variables("issued")
     def save_model(self, request: HttpRequest, obj: VerifierKey, form: Any, change: bool) -> None:
         by, at = operator_of(request), timezone.now()
-        issued = verifier_keys.issue_verifier(name=obj.name, by=by, at=at)
+        issued = verifier_keys.issue_verifier(name=obj.name, service=obj.service, by=by, at=at)
         obj.pk = issued.verifier.pk
         request._issued = issued  # type: ignore[attr-defined]  # for the answer to this request
 

@@ -4,19 +4,30 @@ from time import perf_counter
 
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from accounts.api import authentication
-from accounts.api.refusals import Busy
+from accounts.api.refusals import FORBIDDEN, Busy
 from accounts.authorization.actor import Actor
 from accounts.http.client_ip import client_address
 from accounts.models import Membership, User
 from accounts.throttling.process_counters import TooMany
 from apitokens.api.responses import error_body
 from apitokens.verification.authorization_header import is_bearer, verify_request
-from apitokens.verification.refusals import Refusal, Refused, Verified
+from apitokens.verification.refusals import Insufficient, Refusal, Refused, Verified
 from telemetry.metrics import DATABASE, verifications
+
+
+class NotEnough(APIException):
+    """403 for a token that is good, but not for this."""
+
+    status_code = status.HTTP_403_FORBIDDEN
+
+    def __init__(self, reason: Insufficient) -> None:
+        super().__init__({"message": FORBIDDEN, "code": reason.code, "hint": reason.sentence})
 
 
 class APITokenAuthentication(BaseAuthentication):
@@ -34,6 +45,9 @@ class APITokenAuthentication(BaseAuthentication):
             if refused.code is Refusal.MISSING:
                 return None
             raise authentication.Refused(error_body(refused)) from None
+        except Insufficient as reason:
+            verifications.add("api", reason.code, DATABASE, perf_counter() - began)
+            raise NotEnough(reason) from None
         except TooMany as too_many:
             raise Busy(too_many) from None
         verifications.add("api", "good", DATABASE, perf_counter() - began)
@@ -54,6 +68,7 @@ def _actor(verified: Verified, address: str | None) -> Actor:
         role=verified.role,
         ends_at=verified.expires_at,
         secret_number=verified.secret_number,
+        scopes=verified.scopes,
         address=address,
     )
 

@@ -22,15 +22,22 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.api.refusals import BAD_REQUEST, MISSING, throttled_body
 from accounts.email_addresses import SURROUNDING
-from accounts.http.client_ip import client_address
+from accounts.http.client_ip import client_address, parse_address
 from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany
 from apitokens import keys
 from apitokens.api.responses import Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
 from apitokens.verification.authorization_header import token_in_basic, verify_bearer
-from apitokens.verification.refusals import Refusal, Refused, Verified
-from apitokens.verification.verifier_keys import authenticate_verifier
+from apitokens.verification.refusals import (
+    Insufficient,
+    Refusal,
+    Refused,
+    Requirement,
+    Verified,
+    of_service,
+)
+from apitokens.verification.verifier_keys import Verifier, authenticate_verifier
 from apitokens.verification.verify import verify
 
 BAD_CALLER = "Bad verifier key"
@@ -44,16 +51,18 @@ IN_THE_ADDRESS = (
 )
 
 
+CLIENT_ADDRESS = "Send the address of the client once, like 203.0.113.7 or 2001:db8::7."
 _verify_for_others = partial(verify, by_client=False)
 
 
 class BadQuestion(ValueError):
     """The request cannot be understood: `sentence` says what to send."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, field: str | None = None) -> None:
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+        self.field = field
 
 
 @csrf_exempt
@@ -65,13 +74,14 @@ def introspect(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
     try:
         if header := request.META.get("HTTP_AUTHORIZATION"):
-            _authenticate_caller(request, shown_in_header(header), at=at)
+            caller = _authenticate_caller(request, shown_in_header(header), at=at)
             fields = _fields(request)
             _refuse_two_ways(fields)
         else:
             fields = _fields(request) if _is_form(request) else {}
-            _authenticate_caller(request, _shown_in_form(fields), at=at)
-        given = describe(_asked_token(request, fields), at=at)
+            caller = _authenticate_caller(request, _shown_in_form(fields), at=at)
+        token, address = _asked_token(request, fields), _asked_address(fields)
+        given = describe(token, sees=caller.sees, at=at, address=address)
         assert given is not None  # `verify` always knows
         return as_response(given, request)
     except (Refused, TooMany, BadQuestion) as refusal:
@@ -79,10 +89,10 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_variables()
-def authenticate_by_header(request: HttpRequest, *, at: datetime) -> None:
-    """Raises `Refused`, or `TooMany`, unless the header has a verifier key."""
+def authenticate_by_header(request: HttpRequest, *, at: datetime) -> Verifier:
+    """The verifier key in the header. Raises `Refused`, or `TooMany`, if there is none."""
     shown = shown_in_header(request.META.get("HTTP_AUTHORIZATION") or "")
-    _authenticate_caller(request, shown, at=at)
+    return _authenticate_caller(request, shown, at=at)
 
 
 def refusal_answer(
@@ -94,7 +104,7 @@ def refusal_answer(
     if isinstance(refusal, TooMany):
         wait = ("Retry-After", str(refusal.retry_after))
         return as_response(in_json(429, throttled_body(refusal), wait), request)
-    errors = {field: [refusal.sentence]}
+    errors = {refusal.field or field: [refusal.sentence]}
     body = {"error": "invalid_request", "message": BAD_REQUEST, "errors": errors}
     return as_response(in_json(refusal.status, body), request)
 
@@ -126,11 +136,11 @@ def _refuse_two_ways(fields: Fields) -> None:
 
 
 @sensitive_variables()
-def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) -> None:
+def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) -> Verifier:
     """Raises `Refused` unless this is a verifier key."""
     address = client_address(request)
     try:
-        authenticate_verifier(presented=presented, at=at, address=address)
+        return authenticate_verifier(presented=presented, at=at, address=address)
     except Refused as refused:
         if refused.is_guess:
             process_counters.count_refusal(address, at=at)
@@ -160,7 +170,8 @@ def _fields(request: HttpRequest) -> Fields:
         text = request.body.removeprefix(BOM_UTF8).decode(errors="replace")
         return parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise BadQuestion(400, "Send fewer fields: only token is used.") from None
+        sentence = "Send fewer fields: only token and client_address are used."
+        raise BadQuestion(400, sentence) from None
 
 
 @sensitive_variables()
@@ -175,17 +186,43 @@ def _asked_token(request: HttpRequest, fields: Fields) -> str:
     return token
 
 
+def _asked_address(fields: Fields) -> str | None:
+    """The field `client_address` of the form, if there is one. Raises `BadQuestion`."""
+    sent = fields.get("client_address", [])
+    if not sent:
+        return None
+    return read_client_address(sent[0] if len(sent) == 1 else None)
+
+
+def read_client_address(text: object) -> str:
+    """The address of the client that a resource server names, in any form that a proxy may forward
+    it in. Raises `BadQuestion`: what cannot be read must not count as left out."""
+    address = parse_address(text) if isinstance(text, str) else None
+    if address is None:
+        raise BadQuestion(400, CLIENT_ADDRESS, "client_address")
+    return address
+
+
 @sensitive_variables("token")
 def describe(
-    token: str, *, at: datetime, verify: Callable[..., Verified | None] = _verify_for_others
+    token: str,
+    *,
+    sees: Requirement | None = None,
+    at: datetime,
+    address: str | None = None,
+    verify: Callable[..., Verified | None] = _verify_for_others,
 ) -> Answer | None:
-    """Describe the token; None if `verify` does not know it. No address is recorded: the caller is
-    not the client that uses it. Raises `TooMany`."""
+    """Describe the token; None if `verify` does not know it. `sees`: what it must meet for the
+    caller to be told of it. `address` is that of the client which has sent it, if the caller names
+    one: a list of allowed addresses is judged by it, and it is recorded. The caller's own is not:
+    it does not use the token. Raises `TooMany`."""
     service = verify_bearer if "." in token else verify
     try:
-        found = service(presented=token, at=at, address=None)
-    except Refused:
+        found = service(presented=token, at=at, address=address, requirement=sees)
+    except (Refused, Insufficient):
         return not_active()
+    if found is not None and found.scopes is not None and sees is not None and sees.service:
+        found = found._replace(scopes=of_service(found.scopes, sees.service))
     return found and _good(found)
 
 
@@ -213,6 +250,10 @@ def _good(found: Verified) -> Answer:
         members["iat"] = int(found.created_at.timestamp())
     if found.expires_at is not None:
         members["exp"] = int(found.expires_at.timestamp())
+    if found.allowed_addresses:
+        members["allowed_addresses"] = found.allowed_addresses.split()
+    if found.scopes is not None:
+        members["scope"] = found.scopes
     return in_json(200, members)
 
 

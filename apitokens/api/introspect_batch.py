@@ -1,12 +1,13 @@
 """`/iam/auth/introspect/batch`: many tokens at once, for gateways that warm up.
 
 Each token is answered as if it had been asked about alone, in the order of the question: what is
-counted, limited and recorded for it is the same.
+counted, limited and recorded for it is the same. Each may have the address of its client beside it.
 """
 
 import json
 from datetime import datetime
 from http import HTTPStatus
+from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -21,15 +22,26 @@ from apitokens.api.introspect import (
     authenticate_by_header,
     describe,
     not_active,
+    read_client_address,
     refusal_answer,
 )
 from apitokens.api.responses import Answer
 from apitokens.api.verify import as_response, not_allowed
-from apitokens.verification.refusals import Refused
+from apitokens.verification.refusals import Refused, Requirement
 
 MOST = 100
 JSON = "application/json"
-WHAT_TO_SEND = f"Send a JSON array of 1 to {MOST} tokens, each a text that is not empty."
+WHAT_TO_SEND = (
+    f"Send a JSON array of 1 to {MOST} tokens, each a text that is not empty, or an object with "
+    "token and client_address."
+)
+
+
+class Question(NamedTuple):
+    """A token, and the address of the client that has sent it, if the caller names it."""
+
+    token: str
+    address: str | None
 
 
 @csrf_exempt
@@ -40,8 +52,8 @@ def introspect_batch(request: HttpRequest) -> HttpResponse:
         return not_allowed(request, ("POST",))
     at = timezone.now()
     try:
-        authenticate_by_header(request, at=at)
-        bodies = [_body(token, at=at) for token in _tokens(request)]
+        sees = authenticate_by_header(request, at=at).sees
+        bodies = [_body(question, sees=sees, at=at) for question in _questions(request)]
     except (Refused, TooMany, BadQuestion) as refusal:
         return refusal_answer(request, refusal, field="tokens")
     content = b"[%s]" % b", ".join(bodies)
@@ -54,8 +66,8 @@ def introspect_batch(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_variables()
-def _tokens(request: HttpRequest) -> list[str]:
-    """The tokens in the body. Raises `BadQuestion`."""
+def _questions(request: HttpRequest) -> list[Question]:
+    """The tokens in the body, with their addresses. Raises `BadQuestion`."""
     if request.META.get("QUERY_STRING"):
         raise BadQuestion(400, IN_THE_ADDRESS)
     if request.content_type != JSON:
@@ -68,19 +80,31 @@ def _tokens(request: HttpRequest) -> list[str]:
         raise BadQuestion(400, WHAT_TO_SEND) from None
     if not isinstance(sent, list) or not 1 <= len(sent) <= MOST:
         raise BadQuestion(400, WHAT_TO_SEND)
-    if not all(isinstance(each, str) and each.strip() for each in sent):
+    return [_question(each) for each in sent]
+
+
+@sensitive_variables()
+def _question(sent: object) -> Question:
+    """One element of the array: a text, or an object. Raises `BadQuestion`."""
+    facts = {"token": sent} if isinstance(sent, str) else sent
+    if not isinstance(facts, dict) or not facts.keys() <= {"token", "client_address"}:
         raise BadQuestion(400, WHAT_TO_SEND)
-    return sent
+    token = facts.get("token")
+    if not isinstance(token, str) or not token.strip():
+        raise BadQuestion(400, WHAT_TO_SEND)
+    has_address = "client_address" in facts
+    return Question(token, read_client_address(facts["client_address"]) if has_address else None)
 
 
-@sensitive_variables("token")
-def _body(token: str, *, at: datetime) -> bytes:
+@sensitive_variables("question", "token")
+def _body(question: Question, *, sees: Requirement | None, at: datetime) -> bytes:
     """What would be answered about this token alone. One that is used too often says so in its
     place, with the seconds to wait, and no `active`."""
+    token = question.token
     if not token.isascii():  # no token is, and not all of it could be read as bytes
         return not_active().body
     try:
-        given = describe(token.strip(), at=at)
+        given = describe(token.strip(), sees=sees, at=at, address=question.address)
     except TooMany as too_many:
         waits = {**throttled_body(too_many), "retry_after": too_many.retry_after}
         return json.dumps(waits).encode()

@@ -17,6 +17,7 @@ from accounts.api.refusals import BAD_REQUEST, FORBIDDEN, MISSING, throttled_bod
 from accounts.roles import Role
 from accounts.throttling.process_counters import TooMany
 from accounts.validators import is_integer, parse_id
+from apitokens.scopes.words import MOST_SCOPES, is_scope
 from apitokens.verification.authorization_header import verify_header
 from apitokens.verification.refusals import (
     BEARER,
@@ -30,12 +31,15 @@ from apitokens.verification.refusals import (
 from apitokens.verification.verify import verify
 
 MOST_PARAMETERS = 20
+ALLOWED = "role, account and scope"
 
 # The sentences of the wire; `code` and `hint` beside them say more.
 BAD = "Bad permanent token"
 ENDED = "Token is invalid or expired"
 ERROR = "X-Auth-Error"
 """The header with the code of a 401 or 403."""
+ALL_SCOPES = "*"
+"""In the place of a list: all that the role allows."""
 
 
 class Answer(NamedTuple):
@@ -90,18 +94,22 @@ def answer_requirement(
     except TooMany as too_many:
         return in_json(429, throttled_body(too_many), ("Retry-After", str(too_many.retry_after)))
     except Insufficient as reason:
-        return _insufficient(reason.code, reason.sentence)
+        return _insufficient(reason.code, reason.sentence, reason.scope)
     return _good(found)
 
 
 def read_requirement(query: str) -> Requirement:
-    """Read `role` (an id or a name) and `account` (an id). Raises `InvalidRequirement`, also for
-    any other parameter: a slip of the pen must not let more people in."""
+    """Read `role` (an id or a name), `account` (an id) and `scope` (as often as wanted, or with
+    spaces between several). Raises `InvalidRequirement`, also for any other parameter: a slip of
+    the pen must not let more people in."""
     errors: dict[str, list[str]] = {}
     asked: dict[str, str] = {}
+    scopes: list[str] = []
     for name, value in _parameters(query):
-        if name not in ("role", "account"):
-            errors[name] = ["Unknown parameter: only role and account are allowed."]
+        if name == "scope":
+            scopes += value.split(" ")
+        elif name not in ("role", "account"):
+            errors[name] = [f"Unknown parameter: only {ALLOWED} are allowed."]
         elif name in asked:
             errors[name] = ["Give this parameter once."]
         asked[name] = value
@@ -111,9 +119,19 @@ def read_requirement(query: str) -> Requirement:
         errors.setdefault("role", [f"Invalid role: {asked['role']}"])
     if "account" in asked and account_id is None:
         errors.setdefault("account", [f"Invalid account: {asked['account']}"])
+    if wrong := _wrong_scopes(scopes):
+        errors["scope"] = [wrong]
     if errors:
         raise InvalidRequirement(errors)
-    return Requirement(role, account_id)
+    return Requirement(role, account_id, tuple(scopes))
+
+
+def _wrong_scopes(scopes: list[str]) -> str | None:
+    """Whether they exist is not asked here: what nobody has lets in nobody."""
+    if len(scopes) > MOST_SCOPES:
+        return f"Require at most {MOST_SCOPES} scopes."
+    wrong = next((scope for scope in scopes if not is_scope(scope)), None)
+    return None if wrong is None else f"Invalid scope: {wrong}"
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:
@@ -122,7 +140,7 @@ def _parameters(query: str) -> list[tuple[str, str]]:
         return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
     except ValueError:
         raise InvalidRequirement(
-            {"errors": ["Send fewer parameters: only role and account are allowed."]}
+            {"errors": [f"Send fewer parameters: only {ALLOWED} are allowed."]}
         ) from None
 
 
@@ -144,7 +162,7 @@ def _refused(code: Refusal, why: str) -> Answer:
 
 @lru_cache(maxsize=1000)
 def _good(found: Verified) -> Answer:
-    """Worded once for what is found often. All five headers are always there: some proxies replace
+    """Worded once for what is found often. All six headers are always there: some proxies replace
     only those of a client's headers that the answer has."""
     return Answer(
         200,
@@ -157,15 +175,20 @@ def _good(found: Verified) -> Answer:
             ("X-Auth-User-Id", str(found.user_id)),
             ("X-Auth-User-Email", _in_ascii(found.email)),
             ("X-Auth-Role", found.role.label),
+            ("X-Auth-Scopes", ALL_SCOPES if found.scopes is None else found.scopes),
         ],
         b"",
     )
 
 
-@cache
-def _insufficient(code: str, sentence: str) -> Answer:
+@lru_cache(maxsize=1000)  # callers choose the scopes
+def _insufficient(code: str, sentence: str, scope: str) -> Answer:
     body = {"message": FORBIDDEN, "code": code, "hint": sentence}
-    return in_json(403, body, (ERROR, code))
+    if not scope:
+        return in_json(403, body, (ERROR, code))
+    challenge = f'APIKey realm="permatoken", error="insufficient_scope", scope="{scope}"'
+    headers = (("WWW-Authenticate", challenge), (ERROR, code))
+    return in_json(403, {**body, "scope": scope}, *headers)
 
 
 def in_json(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answer:

@@ -47,6 +47,8 @@ _TOKEN: dict[str, Any] = {
     "rotations": 0,
     "rotated": None,
     "old_secret": None,
+    "scopes": ["cdn:purge"],
+    "allowed_addresses": ["203.0.113.7", "2001:db8::/48"],
 }
 _PAGE = {"count": 1, "next": None, "previous": None, "results": [_TOKEN]}
 _ROTATED: dict[str, Any] = {
@@ -66,6 +68,8 @@ _ASKED = {
     "description": "Clears the cache after each release.",
     "exp_date": f"{_EXPIRES_ON}T23:59:59Z",
     "client_user": {"role": {"id": 3022}},
+    "scopes": ["tokens:read"],
+    "allowed_addresses": ["203.0.113.7", "2001:db8::/48"],
 }
 
 
@@ -153,8 +157,8 @@ def _create(version: _Version) -> Any:
         summary="Create an API token",
         description="The response contains the token itself, only this once: it is not stored. "
         "Its role can't be higher than yours, and a token can't create one that "
-        "outlives it. With `issuer`, the token is a service account's, and its role can't be "
-        "higher than that.",
+        "outlives it or has scopes that it lacks. With `issuer`, the token is a service account's, "
+        "and its role can't be higher than that.",
         tags=[version.tag],
         parameters=[ACCOUNT_ID],
         request=NewTokenSerializer,
@@ -217,8 +221,9 @@ def _edit(version: _Version) -> Any:
     return extend_schema(
         operation_id=f"edit_api_token{version.suffix}",
         summary="Edit an API token",
-        description="Its name and description, an earlier expiration, a lower role. The secret "
-        "stays the same.",
+        description="Its name and description, an earlier expiration, a lower role, other scopes, "
+        "the addresses that it works from. The secret stays the same. A token that is limited to "
+        "addresses can't let another one work from others.",
         tags=[version.tag],
         parameters=[ACCOUNT_ID, _TOKEN_ID],
         request=EditedTokenSerializer,

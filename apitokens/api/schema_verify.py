@@ -6,15 +6,28 @@ from accounts.api.refusals import BAD_REQUEST, FORBIDDEN
 from accounts.api.serializers import ROLE_IDS
 from accounts.roles import ROLE_NAMES
 from accounts.validators import HIGHEST_ID
+from apitokens.addresses.rules import MOST as MOST_ADDRESSES
 from apitokens.api.introspect import BAD_CALLER, FORM
 from apitokens.api.introspect_batch import MOST, WHAT_TO_SEND
 from apitokens.api.responses import BAD
+from apitokens.scopes.words import MOST_SCOPES, PATTERN
 
 TAG = "Verification"
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 _TEXT = {"type": "string"}
 _ID = {"type": "integer", "format": "int64", "minimum": 0, "maximum": HIGHEST_ID}
+_CLIENT_ADDRESS = {
+    **_TEXT,
+    "minLength": 1,
+    "description": "The IP address of the client that sent you the token, for a token that works "
+    "from some addresses only.",
+}
+_SCOPES = {
+    "type": "string",
+    "pattern": f"{PATTERN[:-1]}( {PATTERN[1:-1]}){{0,{MOST_SCOPES - 1}}}$",
+    "example": "cdn:purge",
+}
 _DIGITS = {"type": "string", "pattern": "^[0-9]+$"}
 
 
@@ -53,6 +66,7 @@ _REFUSAL: dict[str, Any] = {
         "message": _TEXT,
         "code": {**_TEXT, "description": "Stable; also in the header X-Auth-Error."},
         "hint": _TEXT,
+        "scope": {**_TEXT, "description": "With scope_missing: the scope."},
     },
 }
 _INTROSPECTION: dict[str, Any] = {
@@ -81,6 +95,21 @@ _INTROSPECTION: dict[str, Any] = {
                 "jti": {**_DIGITS, "description": "For an API token: its ID."},
                 "iat": {"type": "integer"},
                 "exp": {"type": "integer", "description": "Omitted if it never expires."},
+                "scope": {
+                    **_TEXT,
+                    "description": "What it is limited to, with spaces between scopes; omitted if "
+                    "it can do all that its role allows. With a verifier key that is bound to a "
+                    "service, only the scopes of that.",
+                },
+                "allowed_addresses": {
+                    "type": "array",
+                    "items": _TEXT,
+                    "minItems": 1,
+                    "maxItems": MOST_ADDRESSES,
+                    "description": "The addresses and networks that it works from; omitted if it "
+                    "works from everywhere. Without client_address in the request, compare it with "
+                    "the client's address yourself.",
+                },
             },
             "additionalProperties": False,
         },
@@ -133,6 +162,10 @@ def _good() -> dict[str, Any]:
             _TEXT,
         ),
         "X-Auth-Role": ("What it can do.", {**_TEXT, "enum": ROLE_NAMES}),
+        "X-Auth-Scopes": (
+            "What it is limited to, with spaces between scopes; `*` for all that the role allows.",
+            _TEXT,
+        ),
     }
     return {
         "description": "The token is valid; the headers say whose it is. The body is empty",
@@ -166,6 +199,13 @@ def _verify(method: str) -> dict[str, Any]:
                 "schema": _ID,
                 "description": "The account that the token must belong to.",
             },
+            {
+                "name": "scope",
+                "in": "query",
+                "schema": _SCOPES,
+                "description": "The scopes that the token must have, all of them: with spaces "
+                "between them, or the parameter once for each.",
+            },
         ],
         "security": [{"APIKey": []}, {"Bearer": []}, {"Basic": []}],
         "responses": {
@@ -183,7 +223,8 @@ def _verify(method: str) -> dict[str, Any]:
                 hint="This API token doesn't exist.",
             ),
             "403": _refusal(
-                "The token is valid but doesn't allow this",
+                "The token is valid but doesn't allow this, or not from this address "
+                "(address_not_allowed)",
                 message=FORBIDDEN,
                 code="role_too_low",
                 hint="The API token's role is too low for this. Use one with a higher role.",
@@ -214,6 +255,7 @@ def _introspect() -> dict[str, Any]:
                                 "description": "The token you received.",
                             },
                             "token_type_hint": {**_TEXT, "description": "Ignored."},
+                            "client_address": _CLIENT_ADDRESS,
                             "client_secret": {
                                 **_TEXT,
                                 "description": "The verifier key, if it isn't sent in a header.",
@@ -243,7 +285,7 @@ def _introspect() -> dict[str, Any]:
                 account=1,
             ),
             "400": _answer(
-                "No token in the form, several, or one in the address",
+                "No token in the form, several, or one in the URL; or a bad client_address",
                 "Error",
                 error="invalid_request",
                 message=BAD_REQUEST,
@@ -274,7 +316,15 @@ def _introspect_batch() -> dict[str, Any]:
         "schema": {"$ref": "#/components/schemas/Introspections"},
         "examples": {"example": {"value": [{"active": False}]}},
     }
-    tokens = {"type": "array", "items": {**_TEXT, "minLength": 1}, "minItems": 1, "maxItems": MOST}
+    text = {**_TEXT, "minLength": 1}
+    with_address = {
+        "type": "object",
+        "required": ["token"],
+        "properties": {"token": text, "client_address": _CLIENT_ADDRESS},
+        "additionalProperties": False,
+    }
+    item = {"oneOf": [text, with_address]}
+    tokens = {"type": "array", "items": item, "minItems": 1, "maxItems": MOST}
     return {
         "operationId": "introspect_tokens",
         "summary": "Introspect many tokens",

@@ -8,7 +8,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.serializers import LINE, PARAGRAPHS, IdField, RoleField, TextField
-from apitokens.models import APIToken, OldSecret
+from apitokens.addresses.rules import LONGEST, MOST
+from apitokens.models import LONGEST_CODE, APIToken, OldSecret
+from apitokens.scopes.words import MOST_SCOPES
 from apitokens.tokens.rotation import Grace
 
 INSTANT = (
@@ -18,6 +20,9 @@ INSTANT = (
 _INSTANT = re.compile(INSTANT)
 _BELOW_MICROSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
 
+MOST_CHARACTERS = 2 * LONGEST_CODE + 1
+"""Of a scope."""
+WHAT_SCOPES_ARE = "Send each scope as a text such as cdn:purge."
 MOST_ROTATIONS = 2**31 - 1
 WIRE_TIME_OR_EMPTY = r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)?$"
 
@@ -84,6 +89,18 @@ class TokenSerializer(serializers.Serializer[APIToken]):
         help_text="When it got its present secret; null if that is its first.",
     )
     old_secret = OldSecretSerializer(source="former_secret", allow_null=True)
+    scopes = serializers.ListField(
+        source="held_scopes",
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="What it is limited to; null if it can do all that its role allows.",
+    )
+    allowed_addresses = serializers.ListField(
+        source="address_list",
+        child=serializers.CharField(),
+        max_length=MOST,
+        help_text="The IP addresses and networks that it works from; empty for all.",
+    )
 
     def get_expired(self, token: APIToken) -> bool:
         at: datetime = self.context["at"]
@@ -124,10 +141,35 @@ class InstantField(serializers.DateTimeField):
         return super().to_internal_value(_BELOW_MICROSECONDS.sub("", value.upper()))
 
 
+class AllowedAddressesField(serializers.ListField):
+    """A list of addresses and networks; what is wrong with one, the service says."""
+
+    child = TextField(max_length=LONGEST)
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(max_length=MOST, required=False, allow_null=True, **facts)
+
+
 class NewIssuerSerializer(serializers.Serializer[Any]):
     """The role of the new token; an empty object stands for the caller's own."""
 
     role = RoleField(required=False)
+
+
+class ScopesField(serializers.ListField):
+    """Scopes of a token, each as `service:scope`; null for all that the role allows. What is wrong
+    with them says the service, in one sentence."""
+
+    def __init__(self, **facts: Any) -> None:
+        child = TextField(characters=LINE, max_length=MOST_CHARACTERS)
+        super().__init__(child=child, required=False, allow_null=True, **facts)
+
+    def run_child_validation(self, data: Any) -> Any:
+        """One sentence about the field, not one for each."""
+        try:
+            return [self.child.run_validation(item) for item in data]
+        except serializers.ValidationError:
+            raise serializers.ValidationError(WHAT_SCOPES_ARE) from None
 
 
 class NewTokenSerializer(serializers.Serializer[Any]):
@@ -161,6 +203,16 @@ class NewTokenSerializer(serializers.Serializer[Any]):
         default=None,
         help_text="The ID of a service account that issues the token; otherwise you do.",
     )
+    scopes = ScopesField(
+        max_length=MOST_SCOPES,
+        help_text="What the token is limited to, for example cdn:purge; null or left out for all "
+        "that its role allows. A token that is limited itself gives its own if they are left out.",
+    )
+    allowed_addresses = AllowedAddressesField(
+        default=None,
+        help_text="IPv4 and IPv6 addresses and networks that the token works from. Empty, null or "
+        "left out, it works from everywhere.",
+    )
 
 
 class EditedTokenSerializer(serializers.Serializer[Any]):
@@ -185,6 +237,14 @@ class EditedTokenSerializer(serializers.Serializer[Any]):
     )
     client_user = NewIssuerSerializer(
         required=False, help_text='A lower role, by id or name: {"role": {"id": 2}}.'
+    )
+    scopes = ScopesField(
+        max_length=MOST_SCOPES,
+        help_text="What the token is limited to from now on; null for all that its role allows.",
+    )
+    allowed_addresses = AllowedAddressesField(
+        help_text="The whole new list of addresses and networks that the token works from; empty "
+        "or null for everywhere."
     )
 
 

@@ -6,12 +6,15 @@ from apitokens.api import views
 from apitokens.api.handover import HandoverV1, HandoverV2
 from apitokens.api.introspect import introspect
 from apitokens.api.introspect_batch import introspect_batch
+from apitokens.api.service_registry import OneService, Services
 from apitokens.api.verify import verify
 
 urlpatterns = [
     path("auth/verify", verify, name="api-verify"),
     path("auth/introspect", introspect, name="api-introspect"),
     path("auth/introspect/batch", introspect_batch, name="api-introspect-batch"),
+    path("clients/<int:client_id>/services", Services.as_view(), name="api-services"),
+    path("clients/<int:client_id>/services/<slug:code>", OneService.as_view(), name="api-service"),
     path("clients/<int:client_id>/tokens", views.Tokens.as_view(), name="api-tokens-v1"),
     path("clients/<int:client_id>/tokens/hand_over", HandoverV1.as_view(), name="api-hand-over-v1"),
     path(

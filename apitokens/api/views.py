@@ -40,6 +40,7 @@ from notifications.bounded_pages import MOST_COUNTED
 class AccountView(APIView):
     """An address below one account: for everybody else that account does not exist."""
 
+    part_of_api: ClassVar[str] = "tokens"
     separator: ClassVar[Separator] = "$"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -165,6 +166,7 @@ def _find(token_id: int, actor: Actor) -> APIToken:
 def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> token_services.Issued:
     issuer = _issuer(asked["issuer"], actor)
     assert actor.role is not None
+    scopes = asked.get("scopes", _own_scopes(actor))
     # Of a service account that may less than the caller, it is all that the service account may.
     usual = Role.weaker(actor.role, issuer.held_role)
     role = asked["client_user"].get("role", usual)
@@ -176,10 +178,17 @@ def _issue(asked: dict[str, Any], *, actor: Actor, at: Any) -> token_services.Is
             description=asked["description"] or "",
             role=role,
             expires_at=asked["exp_date"],
+            scopes=scopes,
+            allowed_addresses=asked["allowed_addresses"] or (),
             at=at,
         )
     except ValidationError as refusal:
         raise exceptions.ValidationError(_worded(refusal)) from refusal
+
+
+def _own_scopes(actor: Actor) -> list[str] | None:
+    """What a new token can do unless the request says: as much as the one that makes it."""
+    return None if actor.scopes is None else sorted(actor.scopes)
 
 
 def _issuer(user_id: int | None, actor: Actor) -> Membership:
@@ -203,8 +212,12 @@ def _edit(token: APIToken, asked: dict[str, Any], *, actor: Actor, at: datetime)
         changes["description"] = asked["description"] or ""
     if "exp_date" in asked:
         changes["expires_at"] = asked["exp_date"]
+    if "scopes" in asked:
+        changes["scopes"] = asked["scopes"]
     if "role" in asked.get("client_user", {}):
         changes["role"] = asked["client_user"]["role"]
+    if "allowed_addresses" in asked:
+        changes["allowed_addresses"] = asked["allowed_addresses"] or ()
     try:
         return editing.edit(token=token, changes=changes, by=actor, at=at)
     except ValidationError as refusal:

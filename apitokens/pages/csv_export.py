@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.text.csv_lines import csv_lines
+from apitokens.addresses.rules import in_words
 from apitokens.models import APIToken, APITokenQuerySet, Status, status_at
 
 COLUMNS = [
     *("id", "name", "description", "status", "role", "issued_by", "issued_by_email"),
     *("issuer_uses_sso", "created", "expires", "last_used", "last_used_address"),
-    *("deleted", "deleted_by"),
+    *("deleted", "deleted_by", "scopes", "allowed_addresses"),
 ]
 """Stable names, whatever the reader's language: programs read them too."""
 
 FIELDS = [
     *("pk", "issuer", "deleted_by", "name", "description", "role", "created_at", "expires_at"),
-    *("last_used_at", "last_used_address", "deleted_at"),
+    *("last_used_at", "last_used_address", "deleted_at", "scopes", "allowed_addresses"),
 ]
 ROLES = {role.value: role.label for role in Role}
 
@@ -74,9 +75,8 @@ def _part(ids: list[int], at: datetime) -> Iterator[list[object]]:
 def _cells(
     row: Sequence[Any], issuers: dict[int, _Issuer], emails: dict[int, str], at: datetime
 ) -> list[object]:
-    pk, issuer_id, deleted_by, name, description, role, created, expires, used, address, deleted = (
-        row
-    )
+    pk, issuer_id, deleted_by, name, description, role, *times, scopes, allowed = row
+    created, expires, used, address, deleted = times
     issuer = issuers[issuer_id]
     status = status_at(
         at, deleted_at=deleted, expires_at=expires, is_suspended=issuer.suspended_at is not None
@@ -88,6 +88,8 @@ def _cells(
         "yes" if issuer.sso_at else "no",
         *(_instant(created), _instant(expires), _instant(used), address, _instant(deleted)),
         emails.get(deleted_by),
+        scopes,
+        in_words(allowed),
     ]
 
 

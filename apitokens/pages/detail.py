@@ -15,6 +15,7 @@ from apitokens.models import APIToken, TokenAddress
 from apitokens.pages.chart import chart
 from apitokens.pages.listing import row
 from apitokens.pages.samples import copies
+from apitokens.scopes.rules import Choice, labels
 from notifications.bounded_pages import QuerySetRows, page_of, page_range
 from sso.inactivity.services import policy_of
 
@@ -41,6 +42,7 @@ REFUSALS: dict[str, Promise] = {
     "issuer_inactive": _("Rejected: its issuer or the account was not active"),
     "suspended": _("Rejected: it was suspended"),
     "rotated": _("Rejected: its old secret was used"),
+    "address_not_allowed": _("Rejected: used from an address that isn't allowed"),
 }
 
 
@@ -64,6 +66,7 @@ def token_detail(token: APIToken, *, at: datetime, query: Mapping[str, str]) -> 
     return {
         "token": token,
         "row": row(token, at=at),
+        "scopes": _scopes(token),
         "has_old_secret": token.has_working_old_secret(at),
         "old_secret_ended": (old := token.former_secret) is not None and old.has_ended(at),
         "rule": policy_of(token.account_id),
@@ -77,6 +80,15 @@ def token_detail(token: APIToken, *, at: datetime, query: Mapping[str, str]) -> 
         "page": events,
         "page_range": page_range(events),
     }
+
+
+def _scopes(token: APIToken) -> list[Choice] | None:
+    """What it is limited to, with what that means to the reader; None if it is not."""
+    held = token.held_scopes
+    if held is None:
+        return None
+    known = labels(token.account_id)
+    return [Choice(word, known.get(word, "")) for word in held]
 
 
 def events_of(token: APIToken) -> QuerySet[AuditEvent]:

@@ -15,6 +15,7 @@ from apitokens.filters import NEWEST_FIRST, PageFilter, issuers_visible_to
 from apitokens.models import APIToken, Status
 from apitokens.pages.relative_times import time_ago
 from apitokens.preferences import services as preferences
+from apitokens.scopes.rules import summary
 from apitokens.tokens import services as token_services
 from notifications.bounded_pages import MOST_COUNTED, QuerySetRows, page_of, page_range
 from sso.inactivity.services import policy_of
@@ -61,10 +62,11 @@ class TokenRows(QuerySetRows[APIToken]):
 
 class Row(NamedTuple):
     """A token as one reader sees it at one moment. `expires_in` is "3 days", while it has them, and
-    `last_used` "2 hours ago", if it was used."""
+    `last_used` "2 hours ago", if it was used; `scopes` "Read only", if it is limited to some."""
 
     token: APIToken
     status: Status
+    scopes: str
     is_suspended: bool
     is_stopped: bool
     expires_soon: bool
@@ -122,6 +124,7 @@ def row(token: APIToken, *, at: datetime) -> Row:
     return Row(
         token=token,
         status=status,
+        scopes=summary(token.held_scopes),
         is_suspended=status is Status.SUSPENDED,
         is_stopped=token.is_stopped(at),
         expires_soon=token.expires_soon(at),

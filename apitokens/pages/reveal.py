@@ -24,6 +24,7 @@ from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.pages.listing import listing
 from apitokens.pages.samples import samples
+from apitokens.scopes.rules import summary
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +57,11 @@ class Reveal:
         return HttpResponse(page.replace(self.marks.token, key.spell("$")))
 
 
-def prepare(request: MemberRequest, *, name: str, role: Role) -> Reveal:
+def prepare(request: MemberRequest, *, name: str, role: Role, scopes: list[str] | None) -> Reveal:
     """Make the page: the dialog before the list of tokens; whatever hinders that, alone."""
     marks = Marks()
-    issued = _facts(request, marks) | {"name": name.strip(), "role": role}
+    about = {"name": name.strip(), "role": role, "scopes": summary(scopes)}
+    issued = _facts(request, marks, scopes) | about
     return _made(request, issued, marks, more=1)
 
 
@@ -70,12 +72,13 @@ def prepare_rotated(request: MemberRequest, *, token: APIToken, old_ends_at: dat
     rotated = {
         "name": token.name,
         "role": token.held_role,
+        "scopes": summary(token.held_scopes),
         "is_rotated": True,
         "old_ends_at": old_ends_at if old_ends_at > timezone.now() else None,
         "created_url": reverse("apitokens:rotated", kwargs=about),
         "first_request_url": "",  # the token has had its first one
     }
-    return _made(request, _facts(request, marks) | rotated, marks, more=0)
+    return _made(request, _facts(request, marks, token.held_scopes) | rotated, marks, more=0)
 
 
 def _made(request: MemberRequest, issued: dict[str, Any], marks: Marks, *, more: int) -> Reveal:
@@ -89,12 +92,14 @@ def _made(request: MemberRequest, issued: dict[str, Any], marks: Marks, *, more:
         return Reveal(render_to_string("apitokens/created/alone.html", shown), marks)
 
 
-def _facts(request: MemberRequest, marks: Marks) -> dict[str, Any]:
+def _facts(request: MemberRequest, marks: Marks, scopes: list[str] | None) -> dict[str, Any]:
     account_id = request.member.account_id
     about = {"account_id": account_id, "pk": marks.id}
     return {
         "plaintext": marks.token,
-        "samples": samples(marks.token, account_id=account_id, base_url=settings.BASE_URL),
+        "samples": samples(
+            marks.token, scopes=scopes, account_id=account_id, base_url=settings.BASE_URL
+        ),
         "list_url": reverse("apitokens:list", kwargs={"account_id": account_id}),
         "created_url": reverse("apitokens:created", kwargs=about),
         "first_request_url": reverse("apitokens:first_request", kwargs=about),

@@ -1,10 +1,12 @@
-"""The service that edits a token: its name and description, an earlier expiration, a lower role.
+"""The service that edits a token: its name and description, an earlier expiration, a lower role,
+other scopes, the addresses that it works from.
 
-What would give a token more than it had is refused: a later expiration comes with a new secret
-(`apitokens.tokens.rotation`), a higher role with a new token.
+What would let a token do more than it could is refused: a later expiration comes with a new secret
+(`apitokens.tokens.rotation`), a higher role with a new token. Scopes can be added by who could give
+them to a new one: never beyond the role.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 
@@ -16,9 +18,12 @@ from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.roles import Role
 from accounts.text.folding import normal_text
+from apitokens.addresses.rules import WIDER, in_words
+from apitokens.addresses.rules import read as read_addresses
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret
+from apitokens.scopes.rules import SCOPE_TOO_WIDE, cleaned, width_error
 from apitokens.tokens.notifications import notify_token_edited
 from apitokens.tokens.rules import (
     FORBIDDEN,
@@ -28,9 +33,10 @@ from apitokens.tokens.rules import (
     may_manage,
     record,
     refuse_deleted,
+    wider_addresses_error,
 )
 
-AUDITED_REFUSALS = {"role_raised", "expiration_later", FORBIDDEN}
+AUDITED_REFUSALS = {"role_raised", SCOPE_TOO_WIDE, "expiration_later", WIDER, FORBIDDEN}
 
 
 class Changes(TypedDict, total=False):
@@ -40,15 +46,19 @@ class Changes(TypedDict, total=False):
     description: str
     role: Role
     expires_at: datetime | None
+    scopes: Collection[str] | None
+    allowed_addresses: Sequence[str]
 
 
 def edit(*, token: APIToken, changes: Changes, by: Actor, at: datetime) -> APIToken:
     """Edit the token. Returns it as it is now. Idempotent.
 
     Administrators edit any token of the account, others those they issued, operators all; a token
-    that acts, none of a stronger role. Raises `ValidationError` with codes (by field)
-    `role_raised`, `past` and `expiration_later`, and `deleted` (whole form); and
-    `PermissionDenied`.
+    that acts, none of a stronger role or more scopes; it gives no scope that it lacks, and lets
+    none work where it does not itself. Raises `ValidationError` with codes (by field)
+    `role_raised`, `past`, `expiration_later`, for scopes `scope_too_wide`, `required`, `too_many`
+    and `unknown`, for addresses `invalid_address`, `too_many_addresses` and `wider_than_creator`;
+    `deleted` (whole form); and `PermissionDenied`.
     """
     try:
         with transaction.atomic():
@@ -66,11 +76,17 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     if not may_manage(present, by):
         raise PermissionDenied(_("You do not have permission to edit this API token."))
     refuse_deleted(present)
-    wanted = {field: _as_stored(value) for field, value in changes.items()}
+    wanted = {field: _as_stored(field, value) for field, value in changes.items()}
+    if "scopes" in changes:
+        wanted["scopes"] = _scopes(changes["scopes"], present, by)
     changed = {field for field, value in wanted.items() if getattr(present, field) != value}
     if not changed:
         return present
-    if errors := refusals(present, wanted, at=at):
+    errors = refusals(present, wanted, at=at)
+    if "allowed_addresses" in changed:
+        wider = wider_addresses_error(wanted["allowed_addresses"], by)
+        errors |= {"allowed_addresses": wider} if wider else {}
+    if errors:
         raise ValidationError(errors)
     facts = dict(_facts(present, wanted, changed))
     for field in changed:
@@ -80,15 +96,36 @@ def _edit(token: APIToken, changes: Changes, *, by: Actor, at: datetime) -> APIT
     if "expires_at" in changed:
         changed |= _end_earlier(present, at=at)
     present.save(update_fields=changed)
-    if changed & {"role", "expires_at"}:
+    # A longer list waits for all processes as a shorter one: who saves it wants to use it.
+    if changed & {"role", "expires_at", "scopes", "allowed_addresses"}:
         end_token_on_commit(present.pk)
     notify_token_edited(present, by=by, at=at)
     record("token.edited", present, by=by, at=at, name=present.name, **facts)
     return present
 
 
-def _as_stored(value: Any) -> Any:
+def _scopes(wanted: Collection[str] | None, present: APIToken, by: Actor) -> str | None:
+    """The scopes as they will be. Raises `ValidationError` by field."""
+    try:
+        scopes = cleaned(wanted, account_id=present.account_id, kept=present.scopes)
+        if (wide := width_error(scopes, by=by)) is not None:
+            raise wide
+    except ValidationError as refusal:
+        raise ValidationError({"scopes": refusal}) from refusal
+    return scopes
+
+
+def _as_stored(field: str, value: Any) -> Any:
+    if field == "allowed_addresses":
+        return _read_addresses(value)
     return normal_text(value.strip()) if isinstance(value, str) else value
+
+
+def _read_addresses(entries: Sequence[str]) -> str:
+    try:
+        return read_addresses(entries).text
+    except ValidationError as mistakes:
+        raise ValidationError({"allowed_addresses": mistakes.error_list}) from None
 
 
 def refusals(
@@ -128,9 +165,15 @@ def _facts(
     if "role" in changed:
         yield "former_role", present.held_role.label
         yield "role", wanted["role"].label
+    if "scopes" in changed:
+        yield "former_scopes", present.scopes
+        yield "scopes", wanted["scopes"]
     if "expires_at" in changed:
         yield "former_expires_at", present.expires_at.isoformat() if present.expires_at else None
         yield "expires_at", wanted["expires_at"].isoformat()
+    if "allowed_addresses" in changed:
+        yield "former_allowed_addresses", in_words(present.allowed_addresses)
+        yield "allowed_addresses", in_words(wanted["allowed_addresses"])
     if "description" in changed:
         yield "is_description_changed", True
 

@@ -24,6 +24,7 @@ from apitokens.tokens.rules import (
     Issuers,
     codes_of,
     lock_tokens,
+    may_manage,
     record,
     refuse_other_issuers,
 )
@@ -98,6 +99,8 @@ def _hand_over(
     handed = list(wanted.select_related("issuer__user").order_by("pk"))
     refuse_other_issuers(handed, issuers)
     _refuse_stronger(handed, receiver)
+    if not all(may_manage(token, by) for token in handed):
+        raise PermissionDenied(_("You don't have permission to hand over these API tokens."))
     by_issuer: dict[Membership, list[APIToken]] = defaultdict(list)
     for token in handed:
         by_issuer[token.issuer].append(token)

@@ -20,6 +20,7 @@ from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.authorization.shown import CHANGED, fingerprint
 from apitokens import keys
+from apitokens.addresses.rules import WIDER
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, OldSecret
@@ -34,9 +35,10 @@ from apitokens.tokens.rules import (
     may_manage,
     record,
     refuse_deleted,
+    wider_addresses_error,
 )
 
-AUDITED_REFUSALS = {"outlives_creator", SUSPENDED, FORBIDDEN}
+AUDITED_REFUSALS = {"outlives_creator", WIDER, SUSPENDED, FORBIDDEN}
 
 
 class Grace(models.IntegerChoices):
@@ -90,10 +92,11 @@ def rotate(
     that the caller has seen.
 
     Administrators rotate any token of the account, others those they issued, operators all. A token
-    that acts rotates itself and what it may delete, never beyond its own end, and not by its old
-    secret: whoever has only that must not get the new one. Raises `ValidationError` with codes (by
-    field) `past`, `too_far`, `outlives_creator` and `changed_meanwhile` (the expiration was), and
-    (whole form) `deleted`, `expired`, `suspended` and `rotated_meanwhile`; `AlreadyRotated` if
+    that acts rotates itself and what it may delete, never beyond its own end or addresses, and not
+    by its old secret: whoever has only that must not get the new one. Raises `ValidationError` with
+    codes (by field) `past`, `too_far`, `outlives_creator` and `changed_meanwhile` (the expiration
+    was), and (whole form) `deleted`, `expired`, `suspended`, `wider_than_creator` and
+    `rotated_meanwhile`; `AlreadyRotated` if
     `form_key` was used before; and `PermissionDenied`.
     """
     seen = token.rotations if rotations is None else rotations
@@ -103,6 +106,7 @@ def rotate(
             _refuse_repeat(present, seen=seen, form_key=form_key)
             _refuse_ended(present, at=at)
             _refuse_other_end(present, shown)
+            _refuse_wider(present, by)
             ends_at = _new_end(present, expires_at, by=by, at=at)
             key = _renew(present, grace=grace, ends_at=ends_at, form_key=form_key, at=at)
             _conclude(present, by=by, at=at)
@@ -223,6 +227,18 @@ def _refuse_other_end(present: APIToken, shown: str | None) -> None:
             code=CHANGED,
         )
         raise ValidationError({"expires_at": error})
+
+
+def _refuse_wider(present: APIToken, by: Actor) -> None:
+    """A token that is limited to addresses gets no secret that works from others."""
+    if by.token_id != present.pk and wider_addresses_error(present.allowed_addresses, by):
+        raise ValidationError(
+            _(
+                "The API token you are using is limited to addresses, so it can't rotate one that "
+                "works from others."
+            ),
+            code=WIDER,
+        )
 
 
 def _new_end(

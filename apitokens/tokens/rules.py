@@ -11,9 +11,11 @@ from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
+from accounts.authorization.scopes import TOKENS_WRITE
 from accounts.roles import Role
 from accounts.service_accounts.issuing import may_issue_for
 from accounts.validators import parse_id
+from apitokens.addresses.rules import wider_error
 from apitokens.models import APIToken
 
 LONGEST_LIFE = timedelta(days=36_525)
@@ -31,16 +33,21 @@ SUSPENDED = "suspended"
 def may_manage(token: APIToken, by: Actor) -> bool:
     """True if the actor may edit, rotate and delete the token: Administrators of its account, its
     issuer, members whom the service account that is its issuer names, and operators; a token that
-    acts, if its role is not the weaker one."""
+    acts, if its role is not the weaker one, and its scopes are not fewer."""
     if by.is_operator:
         return True
-    if by.token_id is not None and not (by.role and by.role.covers(token.held_role)):
+    if by.token_id is not None and not _is_as_strong(by, token):
         return False  # a leaked weak token must not be able to end the strong ones
     return (
         by.is_administrator_of(token.account_id)
         or (by.membership is not None and by.membership.pk == token.issuer_id)
         or may_issue_for(by, token.issuer)
     )
+
+
+def _is_as_strong(by: Actor, token: APIToken) -> bool:
+    is_role_enough = by.role is not None and by.role.covers(token.held_role)
+    return is_role_enough and by.has_scope(TOKENS_WRITE) and by.covers_scopes(token.scopes)
 
 
 def lock_token(token: APIToken) -> APIToken:
@@ -129,6 +136,15 @@ def expiration_error(
             params={"end": ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
         )
     return None
+
+
+def wider_addresses_error(wanted: str, by: Actor) -> ValidationError | None:
+    """The refusal of a list of addresses beyond that of the token that acts, which is read under
+    the account's lock."""
+    if by.token_id is None:
+        return None
+    own = APIToken.objects.filter(pk=by.token_id).values_list("allowed_addresses", flat=True)
+    return wider_error(wanted, own=own.first() or "")
 
 
 def record(kind: str, token: APIToken, *, by: Actor, at: datetime, **details: Any) -> None:

@@ -6,9 +6,9 @@ with stable codes) and `PermissionDenied`.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -21,16 +21,20 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, present, reauthorize
+from accounts.authorization.scopes import TOKENS_WRITE
 from accounts.authorization.shown import fingerprint, refuse_changed
 from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
 from accounts.service_accounts.issuing import may_issue_for
 from apitokens import keys
+from apitokens.addresses.rules import WIDER, in_words
+from apitokens.addresses.rules import read as read_addresses
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
 from apitokens.models import APIToken, APITokenQuerySet, OldSecret, VerifierKey
 from apitokens.peppers import current_pepper
+from apitokens.scopes.rules import SCOPE_TOO_WIDE, cleaned, width_error
 from apitokens.tokens.notifications import notify_token_changed, notify_tokens_deleted
 from apitokens.tokens.rules import (
     FORBIDDEN,
@@ -44,12 +48,16 @@ from apitokens.tokens.rules import (
     record,
     refuse_other_issuers,
     role_error,
+    wider_addresses_error,
 )
 
 DELETED_AT_ONCE = 500
 """Tokens that one statement ends: on SQLite everybody else waits to write meanwhile."""
 
-AUDITED_REFUSALS = {"role_too_high", "limit_reached", "outlives_creator", SUSPENDED, FORBIDDEN}
+AUDITED_REFUSALS = {
+    *("role_too_high", SCOPE_TOO_WIDE, "limit_reached", "outlives_creator"),
+    *(WIDER, SUSPENDED, FORBIDDEN),
+}
 
 
 class Issued(NamedTuple):
@@ -88,15 +96,21 @@ def issue(
     expires_at: datetime | None,
     at: datetime,
     description: str = "",
+    scopes: Collection[str] | None = None,
     form_key: UUID | None = None,
+    allowed_addresses: Sequence[str] = (),
 ) -> Issued:
-    """Issue a token in the issuer's account, with a role equal to or lower than theirs.
+    """Issue a token in the issuer's account, with a role equal to or lower than theirs, limited to
+    the `scopes` (None: to nothing but its role), which works from the `allowed_addresses` only if
+    there are any.
 
-    A token that acts as `by` gives away no more than its own role and nothing that outlives it.
-    Raises `ValidationError` with codes (by field) `role_too_high`, `past`, `too_far`,
-    `outlives_creator`, `limit_reached` and `suspended` (whole form); `AlreadyIssued` if `form_key`
-    was used before; `PermissionDenied` for anybody but the issuer, operators, and for a service
-    account those who may issue for it; and for issuers that have left or are switched off.
+    A token that acts as `by` gives away no more than its own role and scopes, nothing that outlives
+    it, and nothing that works where it does not. Raises `ValidationError` with codes (by field)
+    `role_too_high`, for scopes `scope_too_wide`, `required`, `too_many` and `unknown`, `past`,
+    `too_far`, `outlives_creator`, for addresses `invalid_address`, `too_many_addresses` and
+    `wider_than_creator`, `limit_reached` and `suspended` (whole form); `AlreadyIssued` if
+    `form_key` was used before; `PermissionDenied` for anybody but the issuer, operators, and for a
+    service account those who may issue for it; and for issuers that have left or are switched off.
     """
     token = APIToken(
         account_id=issuer.account_id,
@@ -110,7 +124,7 @@ def issue(
     )
     try:
         with transaction.atomic():
-            key = _insert(token, by=by, at=at)
+            key = _insert(token, scopes, allowed_addresses, by=by, at=at)
     except (ValidationError, PermissionDenied) as refusal:
         for code in sorted(codes_of(refusal) & AUDITED_REFUSALS):
             record("token.issue_refused", token, by=by, at=at, code=code, role=token.role)
@@ -250,7 +264,14 @@ def number(account_id: int, *, at: datetime) -> int:
 
 
 @sensitive_variables("key")
-def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
+def _insert(
+    token: APIToken,
+    scopes: Collection[str] | None,
+    allowed_addresses: Sequence[str],
+    *,
+    by: Actor,
+    at: datetime,
+) -> keys.Key:
     account = lock_account(token.account_id)  # its holder counts alone
     is_own = by.is_member(token.issuer)
     by = reauthorize(by, at)
@@ -260,10 +281,13 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
             if token.issuer.is_service_account
             else _("You can create API tokens for yourself only.")
         )
+    if not by.has_scope(TOKENS_WRITE):
+        raise PermissionDenied(_("The API token you are using can't create API tokens."))
     issuer = by.membership if is_own and by.membership else _present_issuer(token.issuer)
     _refuse_second_use(token)
     _refuse_suspended(issuer)
-    _refuse_bad_facts(token, ceiling=_ceiling(by, issuer), ends_at=by.token_ends_at, at=at)
+    wrong = _allow_from(token, allowed_addresses, by)
+    _refuse_bad_facts(token, scopes, wrong, ceiling=_ceiling(by, issuer), by=by, at=at)
     if usage(account, at=at).is_full:
         raise ValidationError(
             _(
@@ -281,6 +305,9 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
     token.notice_due_at = first_notice_due(token.expires_at, created_at=at)
     token.save(force_insert=True)
     notify_token_changed(token, was_created=True, by=by, at=at)
+    limits: dict[str, Any] = {} if token.scopes is None else {"scopes": token.scopes}
+    if allowed := in_words(token.allowed_addresses):
+        limits["allowed_addresses"] = allowed
     audit.record(
         "token.issued",
         by=by,
@@ -291,8 +318,21 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
         role=token.held_role.label,
         issuer=token.issuer.user_id,
         expires_at=token.expires_at.isoformat() if token.expires_at else None,
+        **limits,
     )
     return key
+
+
+def _allow_from(
+    token: APIToken, entries: Sequence[str], by: Actor
+) -> dict[str, list[ValidationError]]:
+    """Set the list of allowed addresses. Returns what is wrong with it, by field."""
+    try:
+        token.allowed_addresses = read_addresses(entries).text
+    except ValidationError as mistakes:
+        return {"allowed_addresses": mistakes.error_list}
+    wider = wider_addresses_error(token.allowed_addresses, by)
+    return {"allowed_addresses": [wider]} if wider else {}
 
 
 def _delete_together(
@@ -392,17 +432,30 @@ def _refuse_suspended(issuer: Membership) -> None:
 
 
 def _refuse_bad_facts(
-    token: APIToken, *, ceiling: Role, ends_at: datetime | None, at: datetime
+    token: APIToken,
+    scopes: Collection[str] | None,
+    wrong: dict[str, list[ValidationError]],
+    *,
+    ceiling: Role,
+    by: Actor,
+    at: datetime,
 ) -> None:
-    errors: dict[str, list[ValidationError]] = {}
+    """Raises `ValidationError` for all that is wrong together, with what is known to be."""
+    errors = wrong
     try:
         token.clean_fields(exclude=["digest", "pepper"])
     except ValidationError as refusal:
-        errors = {**refusal.error_dict}
+        errors |= refusal.error_dict
     if token.role in Role.values and (error := role_error(token.held_role, ceiling=ceiling)):
         errors["role"] = [error]
-    late = expiration_error(token.expires_at, ends_at=ends_at, at=at)
+    late = expiration_error(token.expires_at, ends_at=by.token_ends_at, at=at)
     if late is not None:
         errors["expires_at"] = [late]
+    try:
+        token.scopes = cleaned(scopes, account_id=token.account_id)
+        if (wide := width_error(token.scopes, by=by)) is not None:
+            raise wide
+    except ValidationError as refusal:
+        errors["scopes"] = [refusal]
     if errors:
         raise ValidationError(errors)

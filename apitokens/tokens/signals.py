@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
+from accounts.authorization.token_hooks import Rights
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.signals import member_leaving, member_role_changing
@@ -61,13 +62,16 @@ def refuse_below_tokens(membership: Membership, role: Role, at: datetime, **_fac
         )
 
 
-@token_hooks.role_of.register
-def role_of(token_id: int, membership_id: int, at: datetime) -> Role | None:
-    """The role of a token of this issuer that is active and not suspended, None for any other."""
+@token_hooks.rights_of.register
+def rights_of(token_id: int, membership_id: int, at: datetime) -> Rights | None:
+    """The rights of a token of this issuer that is active and not suspended, None for any other."""
     active = APIToken.objects.active(at).filter(issuer=membership_id)
     usable = active.filter(issuer__tokens_suspended_at=None)
-    token = usable.filter(pk=token_id).only("role").first()
-    return token.held_role if token else None
+    token = usable.filter(pk=token_id).only("role", "scopes").first()
+    if token is None:
+        return None
+    scopes = token.held_scopes
+    return Rights(token.held_role, None if scopes is None else frozenset(scopes))
 
 
 @token_hooks.strongest_role.register

@@ -10,6 +10,7 @@ from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from apitokens import keys
+from apitokens.addresses.networks import AddressList
 
 AUDITED_EVERY = timedelta(hours=1)
 """A busy client with a dead token must not fill the audit log."""
@@ -28,6 +29,16 @@ class Reason(StrEnum):
     """The issuer may sign in, but their tokens may not be used."""
     ROTATED = "rotated"
     """The token has a new secret, and this is the old one, whose time has passed."""
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    """The token is good, but not from this address."""
+
+
+class Anywhere(Enum):
+    NOT_ASKED = "not asked"
+
+
+ANYWHERE = Anywhere.NOT_ASKED
+"""Stands for the address of a client where nobody asks about it."""
 
 
 @dataclass(slots=True)
@@ -58,6 +69,8 @@ class CacheEntry:
     """The end of what is accepted; of an old secret it may come before that of the token."""
     token_expires_at: datetime | None = None
     is_old: bool = False
+    allowed: AddressList | None = None
+    """From where the key may be used; None: from everywhere."""
     refusal_audited_at: datetime | None = None
     side_effects_done: bool = False
     saw_wrong_secret: bool = False
@@ -85,6 +98,8 @@ class Action(Enum):
 
     LOOK_UP = "look up", True
     """Read the row, and decide again with `is_fresh`."""
+    CHECK_ADDRESS = "check address", True
+    """Go on with `decide_address`: the key is good, and may be used from some addresses only."""
     ACCEPT = "accept", False
     ACCEPT_AND_RECORD = "accept and record", True
     """Write what the first use of an entry writes, then accept."""
@@ -104,6 +119,7 @@ class Decision(NamedTuple):
 
 # Made once: what is decided thousands of times a second should not be built each time.
 LOOK_UP = Decision(Action.LOOK_UP)
+CHECK_ADDRESS = Decision(Action.CHECK_ADDRESS)
 ACCEPT = Decision(Action.ACCEPT)
 ACCEPT_AND_RECORD = Decision(Action.ACCEPT_AND_RECORD)
 REFUSE = {reason: Decision(Action.REFUSE, reason) for reason in Reason}
@@ -124,7 +140,22 @@ def decide(
     if ends_at is not None and ends_at <= at and reason is not Reason.DELETED:
         reason = entry.end_reason(at)
     if reason is None:
+        if entry.allowed is not None:
+            return CHECK_ADDRESS
         return ACCEPT if entry.side_effects_done else ACCEPT_AND_RECORD
+    return _refuse(entry, reason, at)
+
+
+def decide_address(entry: CacheEntry, *, address: str | Anywhere | None, at: datetime) -> Decision:
+    """Decide about a good key that has a list of allowed addresses. `address`: of the client, None
+    if it is unknown. By itself, so that keys without a list pay nothing for it."""
+    assert entry.allowed is not None
+    if address is ANYWHERE or entry.allowed.covers(address):
+        return ACCEPT if entry.side_effects_done else ACCEPT_AND_RECORD
+    return _refuse(entry, Reason.ADDRESS_NOT_ALLOWED, at)
+
+
+def _refuse(entry: CacheEntry, reason: Reason, at: datetime) -> Decision:
     told_at = entry.refusal_audited_at
     is_audited = told_at is not None and told_at > at - AUDITED_EVERY
     return (REFUSE if is_audited else REFUSE_AND_AUDIT)[reason]

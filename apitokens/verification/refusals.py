@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.utils.functional import Promise
@@ -115,22 +116,53 @@ class Verified(NamedTuple):
     created_at: datetime | None
     expires_at: datetime | None
     secret_number: int = 0
+    scopes: str | None = None
+    """With spaces between them; None for all that the role allows."""
+    allowed_addresses: str = ""
+    """As the row of the token has them."""
 
 
 class Requirement(NamedTuple):
-    """The role that a token must cover, and the account it must belong to."""
+    """The role that a token must cover, the account it must belong to, the scopes that it must
+    have, and the service of which it must have one at least."""
 
     role: Role | None = None
     account_id: int | None = None
+    scopes: tuple[str, ...] = ()
+    service: str | None = None
+
+
+SCOPE_MISSING = "scope_missing"
 
 
 class Insufficient(Exception):
-    """The token is good, but not for this: `code` says why, `sentence` what to do."""
+    """The token is good, but not for this: `code` says why, `sentence` what to do, and `scope`
+    which one is missing ("" if it is none)."""
 
-    def __init__(self, code: str, sentence: str) -> None:
+    def __init__(self, code: str, sentence: str, scope: str = "") -> None:
         super().__init__(code)
         self.code = code
         self.sentence = sentence
+        self.scope = scope
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The details of its audit event."""
+        return {"code": self.code}
+
+
+ELSEWHERE = (
+    "The API token can't be used from this address. Use it from an allowed one, or ask its issuer "
+    "or an Administrator of the account to allow this one."
+)
+
+
+def refusal_for(reason: Reason) -> Refused | Insufficient:
+    """The refusal of a token that was decided about. One that is good, but not from there, is told
+    nothing of what else it lacks."""
+    if reason is Reason.ADDRESS_NOT_ALLOWED:
+        return Insufficient(reason, ELSEWHERE)
+    return Refused.because(reason)
 
 
 def require(found: Verified, requirement: Requirement | None) -> None:
@@ -144,3 +176,30 @@ def require(found: Verified, requirement: Requirement | None) -> None:
             "role_too_low",
             "The API token's role is too low for this. Use one with a higher role.",
         )
+    if found.scopes is not None:
+        _require_scopes(found.scopes, requirement)
+
+
+def _require_scopes(held: str, requirement: Requirement) -> None:
+    """Raises `Insufficient` for a token that is limited to scopes and lacks one that is needed."""
+    if requirement.service is not None and not of_service(held, requirement.service):
+        raise Insufficient("wrong_service", "The API token can't be used at this service.")
+    lacking = _first_missing(held, requirement.scopes)
+    if lacking is not None:
+        raise Insufficient(SCOPE_MISSING, scope_sentence(lacking), lacking)
+
+
+def scope_sentence(scope: str) -> str:
+    return f"The API token lacks the scope {scope}. Add it to the token, or use another one."
+
+
+@lru_cache(maxsize=1000)
+def _first_missing(held: str, needed: tuple[str, ...]) -> str | None:
+    there = set(held.split())
+    return next((scope for scope in needed if scope not in there), None)
+
+
+@lru_cache(maxsize=1000)
+def of_service(held: str, service: str) -> str:
+    """Those of the scopes that are the service's, with spaces between them."""
+    return " ".join(scope for scope in held.split() if scope.startswith(f"{service}:"))

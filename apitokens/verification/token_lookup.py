@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from accounts.roles import Role
 from apitokens import keys
+from apitokens.addresses.networks import AddressList
 from apitokens.cache.lease_cache import is_in_transaction
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken
@@ -67,9 +68,11 @@ class _Row(NamedTuple):
     issuer__user__is_active: bool  # or 0 and 1, in SQLite
     account__closed_at: datetime | None
     rotations: int
+    scopes: str | None
     old_secret__digest: bytes | None
     old_secret__pepper: int | None
     old_secret__ends_at: datetime | None
+    allowed_addresses: str
 
     @property
     def reason(self) -> Reason | None:
@@ -102,9 +105,11 @@ _NO_ROW: _Values = _Row(
     issuer__user__is_active=True,
     account__closed_at=None,
     rotations=1,
+    scopes=None,
     old_secret__digest=NO_DIGEST,
     old_secret__pepper=None,
     old_secret__ends_at=None,
+    allowed_addresses="",
 )
 
 
@@ -171,6 +176,8 @@ def _entry(token_id: int, values: _Values) -> CachedToken:
 
 def _current(token_id: int, row: _Row) -> CachedToken:
     pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0)
+    # Always made, and read later, so that how long it takes does not tell whether there is one.
+    allowed = AddressList(row.allowed_addresses)
     return CachedToken(
         token_id=token_id,
         exists=True,
@@ -187,9 +194,12 @@ def _current(token_id: int, row: _Row) -> CachedToken:
             created_at=row.created_at,
             expires_at=row.expires_at,
             secret_number=row.rotations,
+            scopes=row.scopes,
+            allowed_addresses=row.allowed_addresses,
         ),
         reason=row.reason,
         expires_at=row.expires_at,
+        allowed=allowed if row.allowed_addresses else None,
         refusal_audited_at=row.refusal_told_at,
         was_unused=row.last_used_at is None,
     )
@@ -213,5 +223,6 @@ def _old(current: CachedToken, row: _Row) -> CachedToken:
         expires_at=ends_at,
         token_expires_at=row.expires_at,
         is_old=True,
+        allowed=current.allowed,
         refusal_audited_at=current.refusal_audited_at,
     )

@@ -6,10 +6,10 @@ Operators make them; they belong to no account, and open nothing but introspecti
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
@@ -22,7 +22,7 @@ from apitokens import keys
 from apitokens.cache.in_force import end_verifier_on_commit
 from apitokens.cache.lease_cache import ReadLeaseCache, is_in_transaction
 from apitokens.cache.token_caches import VERIFIERS
-from apitokens.models import VerifierKey
+from apitokens.models import Service, VerifierKey
 from apitokens.peppers import current_pepper
 from apitokens.verification import throttling
 from apitokens.verification.best_effort import best_effort_write
@@ -36,7 +36,7 @@ from apitokens.verification.decision import (
     compare_with_nothing,
     decide,
 )
-from apitokens.verification.refusals import Refusal, Refused
+from apitokens.verification.refusals import Refusal, Refused, Requirement
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,21 @@ class IssuedVerifier(NamedTuple):
     key: keys.Key
 
 
+class Verifier(NamedTuple):
+    """A system that asks about tokens, and what a token must meet for it to be told of it (None:
+    nothing): if its key is bound to a service, a scope of that, and the account of that."""
+
+    id: int
+    sees: Requirement | None
+
+
 @dataclass(slots=True)
 class _CachedVerifier(CacheEntry):
     """The cache entry of a verifier key."""
 
     row: VerifierKey | None = None
+    sees: Requirement | None = None
+    """What a token must meet to be seen with this key; None for all."""
     last_fit: bytes = field(default=b"", repr=False)
     """The fingerprint of the text that fitted last; see `keys.fingerprint`."""
 
@@ -62,10 +72,15 @@ _verifiers: ReadLeaseCache[_CachedVerifier] = VERIFIERS
 
 @sensitive_variables("key")
 @transaction.atomic
-def issue_verifier(*, name: str, by: Actor, at: datetime) -> IssuedVerifier:
-    """Make a verifier key. Operators only. Raises `ValidationError` and `PermissionDenied`."""
+def issue_verifier(
+    *, name: str, service: Service | None = None, by: Actor, at: datetime
+) -> IssuedVerifier:
+    """Make a verifier key, perhaps bound to one service. Operators only. Raises `ValidationError`
+    and `PermissionDenied`."""
     _operators_only(by)
-    verifier = VerifierKey(name=name.strip(), created_at=at)
+    if service is not None:
+        service = _locked(service)
+    verifier = VerifierKey(name=name.strip(), service=service, created_at=at)
     while VerifierKey.objects.filter(pk=verifier.pk).exists():
         verifier.pk = draw_id()
     key = keys.make(verifier.pk, keys.VERIFIER)
@@ -73,7 +88,8 @@ def issue_verifier(*, name: str, by: Actor, at: datetime) -> IssuedVerifier:
     verifier.digest = keys.digest(key, settings.TOKEN_PEPPERS[verifier.pepper])
     verifier.clean_fields(exclude=["digest", "pepper"])
     verifier.save(force_insert=True)
-    audit.record("verifier.issued", by=by, at=at, subject=verifier, name=verifier.name)
+    bound: dict[str, Any] = {"service": service.code} if service else {}
+    audit.record("verifier.issued", by=by, at=at, subject=verifier, name=verifier.name, **bound)
     return IssuedVerifier(verifier, key)
 
 
@@ -90,8 +106,8 @@ def delete_verifier(*, verifier: VerifierKey, by: Actor, at: datetime) -> bool:
 
 
 @sensitive_variables("presented", "key")
-def authenticate_verifier(*, presented: str, at: datetime, address: str | None = None) -> int:
-    """The id of the verifier key that this is. Raises `Refused`, or `TooMany`.
+def authenticate_verifier(*, presented: str, at: datetime, address: str | None = None) -> Verifier:
+    """The verifier key that this is. Raises `Refused`, or `TooMany`.
 
     The same promises as `apitokens.verification.verify.verify`: cached for a lease, malformed text
     without I/O, unknown and wrong alike.
@@ -116,27 +132,37 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
         _record_use(key, entry.row, at=at, address=address)
         throttling.mark_recently_valid(key, at=at)
         entry.side_effects_done = True
-    return key.id
+    return Verifier(key.id, entry.sees)
 
 
 @sensitive_variables("presented", "key")
-def is_known_verifier(*, presented: str, at: datetime) -> bool:
-    """True if this is a verifier key for which nothing has to be read or written. False tells
+def known_verifier(*, presented: str, at: datetime) -> Verifier | None:
+    """The verifier key that this is, if nothing has to be read or written for it. None tells
     nothing: `authenticate_verifier` says more."""
     if len(presented) > keys.LONGEST + len(keys.VERIFIER):
-        return False
+        return None
     entry = _verifiers.find(keys.extract_id(presented[len(keys.VERIFIER) :]))
-    if entry is None:
-        return False
+    if entry is None or entry.row is None:
+        return None
     fingerprint = keys.fingerprint(presented)
     if fingerprint != entry.last_fit:
         try:
             if not entry.matches(keys.parse_verifier(presented)):
-                return False
+                return None
         except keys.Malformed:
-            return False
+            return None
         entry.last_fit = fingerprint
-    return decide(entry, fits=True, at=at) is ACCEPT
+    if decide(entry, fits=True, at=at) is not ACCEPT:
+        return None
+    return Verifier(entry.row.pk, entry.sees)
+
+
+def _locked(service: Service) -> Service:
+    """The service, which is not removed until the transaction ends."""
+    found = Service.objects.select_for_update(no_key=True).filter(pk=service.pk).first()
+    if found is None:
+        raise ValidationError({"service": ValidationError(_("The service was removed."))})
+    return found
 
 
 def _fits(key: keys.Key, entry: _CachedVerifier | None) -> bool:
@@ -149,13 +175,15 @@ def _fits(key: keys.Key, entry: _CachedVerifier | None) -> bool:
 def _look_up(verifier_id: int) -> _CachedVerifier:
     """Read the verifier key. What a transaction reads may be old, or undone: it is not cached."""
     reading = _verifiers.begin(verifier_id)
-    row = VerifierKey.objects.filter(pk=verifier_id).first()
+    row = VerifierKey.objects.select_related("service").filter(pk=verifier_id).first()
     entry = _CachedVerifier()
     pepper = settings.TOKEN_PEPPERS.get(row.pepper or 0) if row else None
     if row is not None and row.digest is not None and pepper is not None:
         reason = None if row.deleted_at is None else Reason.DELETED
         digest = bytes(row.digest)
         entry = _CachedVerifier(exists=True, digest=digest, pepper=pepper, reason=reason, row=row)
+        if row.service is not None:
+            entry.sees = Requirement(account_id=row.service.account_id, service=row.service.code)
     if not is_in_transaction():
         _verifiers.keep(verifier_id, entry, reading, seconds=settings.VERIFY_CACHE_SECONDS)
     return entry

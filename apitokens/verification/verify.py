@@ -12,6 +12,7 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.bounded_dict import evict_oldest
 from apitokens import keys
+from apitokens.addresses.notifications import tell_of_refusal
 from apitokens.cache.lease_cache import ReadLeaseCache
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken, OldSecret
@@ -22,12 +23,16 @@ from apitokens.verification.best_effort import best_effort_write
 from apitokens.verification.decision import (
     ACCEPT,
     ACCEPT_AND_RECORD,
+    ANYWHERE,
     AUDITED_EVERY,
+    CHECK_ADDRESS,
     LOOK_UP,
     UNKNOWN,
     Action,
     Decision,
+    Reason,
     decide,
+    decide_address,
 )
 from apitokens.verification.refusals import (
     Insufficient,
@@ -35,6 +40,7 @@ from apitokens.verification.refusals import (
     Refused,
     Requirement,
     Verified,
+    refusal_for,
     require,
 )
 from apitokens.verification.token_lookup import NOTHING, CachedToken, look_up
@@ -62,10 +68,12 @@ def verify(
     """Tell whose token this is and what it may do; record that it was used. Raises `Refused`, and
     `TooMany` for a token that is used too often, and instead of looking anything up for an address
     that was refused too often. `Insufficient` for a good one that does not meet the `requirement`.
+    `Insufficient` also, and before all else, for a good one that may not be used from this address.
     What is refused is no use, and does not move the last one.
 
-    `address` is None if it is unknown, or if it is not the client who asks (`by_client` is false)
-    but a system that was sent the token, and which has limits of its own.
+    `address` is the client's, and None if it is unknown. If it is not the client who asks
+    (`by_client` is false) but a system that was sent the token, that has limits of its own; where
+    it names no address of the client, none is asked for.
 
     Malformed text is refused with no I/O. What was read less than `VERIFY_CACHE_SECONDS` ago is not
     read again. An unknown id costs the same as a wrong secret, and neither can be told from the
@@ -80,6 +88,9 @@ def verify(
             entry, fits = _fitting(presented, fingerprint, look_up(key.id))
             decision = decide(entry, fits=fits, at=at, is_fresh=True)
         assert entry is not None  # what is not cached was looked up
+        if decision is CHECK_ADDRESS:
+            place = address if by_client or address else ANYWHERE
+            decision = decide_address(entry, address=place, at=at)
         _carry_out(decision, key, entry, at=at, address=address, requirement=requirement)
     return _answer(decision, entry, at=at, address=address, requirement=requirement)
 
@@ -89,10 +100,14 @@ def verify_from_cache(
     presented: str,
     at: datetime,
     address: str | None = None,
+    by_client: bool = True,
     requirement: Requirement | None = None,
 ) -> Verified | None:
     """Verify from the cache only; None if the database must be asked."""
     entry, decision, _fingerprint = _decide_from_cache(presented, at)
+    if decision is CHECK_ADDRESS and entry is not None:
+        place = address if by_client or address else ANYWHERE
+        decision = decide_address(entry, address=place, at=at)
     if decision.action.needs_database:
         if decision is ACCEPT_AND_RECORD and entry is not None:
             _require(entry, requirement, at=at)
@@ -158,7 +173,7 @@ def _answer(
     if decision.reason is not None:
         if entry is not None and decision is not UNKNOWN:
             record_refusal(token_id=entry.token_id, at=at)
-        raise Refused.because(decision.reason)
+        raise refusal_for(decision.reason)
     assert entry is not None
     assert entry.verified is not None
     if decision is ACCEPT:
@@ -189,9 +204,11 @@ def _carry_out(
     if decision is UNKNOWN:
         entry.saw_wrong_secret = True
     elif decision.reason is not None:
-        throttling.forget_recently_valid(key)
+        # From elsewhere it is as good as before: who tries it there must not shut out the others.
+        if decision.reason is not Reason.ADDRESS_NOT_ALLOWED:
+            throttling.forget_recently_valid(key)
         if decision.action is Action.REFUSE_AND_AUDIT:
-            _audit_denial(entry, Refused.because(decision.reason), key.id, at=at, address=address)
+            _audit_denial(entry, decision.reason, key.id, at=at, address=address)
     elif decision is ACCEPT_AND_RECORD:
         throttling.mark_recently_valid(key, at=at)
         _require(entry, requirement, at=at)
@@ -219,9 +236,10 @@ def _require(entry: CachedToken, requirement: Requirement | None, *, at: datetim
 
 
 def _audit_denial(
-    entry: CachedToken, refusal: Refused, token_id: int, *, at: datetime, address: str | None
+    entry: CachedToken, reason: Reason, token_id: int, *, at: datetime, address: str | None
 ) -> None:
-    """Write the audit event, unless another process has written one within the hour."""
+    """Write the audit event, unless another process has written one within the hour. Of a use from
+    elsewhere the people are told, too."""
     due = Q(refusal_told_at__isnull=True) | Q(refusal_told_at__lte=at - AUDITED_EVERY)
 
     def write() -> None:
@@ -232,8 +250,10 @@ def _audit_denial(
                 at=at,
                 account_id=entry.verified.account_id if entry.verified else None,
                 subject=APIToken(pk=token_id),
-                **refusal.facts,
+                **refusal_for(reason).facts,
             )
+            if reason is Reason.ADDRESS_NOT_ALLOWED:
+                tell_of_refusal(token_id, address=address, at=at)
         entry.refusal_audited_at = at
 
     best_effort_write(write, logger, _NOT_WRITTEN, "The refusal", token_id, at)

@@ -87,7 +87,10 @@ _ANSWERS: Schema = {
         "A `Host` that is not the portal's", "We couldn't understand the request."
     ),
     "PlainHTTP": _answer(
-        "Plain HTTP, where the portal has HTTPS", HTTPS_REQUIRED, code="https_required"
+        "Plain HTTP, where the portal has HTTPS; or an API token that doesn't work from this "
+        "address (address_not_allowed)",
+        HTTPS_REQUIRED,
+        code="https_required",
     ),
     "TooMany": _answer(
         "Too many rejected requests from this address, or too many with this token",

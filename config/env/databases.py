@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote
+from urllib.parse import SplitResult, unquote
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -23,6 +23,21 @@ _SQLITE_OPTIONS = {
 }
 _ELSEWHERE = {"user", "password", "dbname", "port", "client_encoding"}
 """Connection parameters that have a place before the question mark, or that Django sets."""
+# What libpq takes.
+_CHOICES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "target_session_attrs": (
+        *("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    ),
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "load_balance_hosts": ("disable", "random"),
+    "sslnegotiation": ("postgres", "direct"),
+}
+_NUMBERS = {
+    *("connect_timeout", "tcp_user_timeout", "keepalives", "keepalives_idle"),
+    *("keepalives_interval", "keepalives_count"),
+}
 # A machine whose packets get lost must hold up nobody for minutes: neither at the start (seconds),
 # nor after something was sent to it (milliseconds), nor while an answer takes long: it is asked
 # whether it is there after so many seconds, so often. Sockets of this machine know none of it.
@@ -69,6 +84,8 @@ def _sqlite_path(parts: SplitResult) -> str:
     path = unquote(parts.path[1:])
     if parts.netloc or parts.query or not path:
         raise ValueError
+    if Path(path).is_dir():
+        raise ImproperlyConfigured("DATABASE_URL must name the file of SQLite, not its folder.")
     return path
 
 
@@ -120,12 +137,32 @@ def _connection_parameters(query: str, *, has_host: bool) -> dict[str, Any]:
     known = {each.keyword.decode() for each in Conninfo.get_defaults()} - _ELSEWHERE
     if has_host:
         known.discard("host")  # that before the question mark would be taken
-    parameters = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
-    for name, _value in parameters:
+    parameters = [_parameter(each) for each in query.split("&")]
+    for name, value in parameters:
         if name not in known or [each for each, _ in parameters].count(name) > 1:
             raise ImproperlyConfigured(
                 f"DATABASE_URL must not have {name!r} behind the question mark, or not twice: only "
                 "connection parameters of PostgreSQL may stand there that are not told before it, "
                 "such as sslmode=require."
             )
+        _check_value(name, value)
     return dict(parameters)
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    """Name and value, as libpq reads them: a plus is a plus. Raises `ValueError`."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError
+    return unquote(name), unquote(value)
+
+
+def _check_value(name: str, value: str) -> None:
+    """Refuse what libpq would refuse at each connection, and not at the start."""
+    choices = _CHOICES.get(name)
+    if choices and value not in choices:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL must have one of {', '.join(choices)} as its {name}, not {value!r}."
+        )
+    if name in _NUMBERS and not (value.isascii() and value.isdecimal()):
+        raise ImproperlyConfigured(f"DATABASE_URL must have a number as its {name}, not {value!r}.")

@@ -2,7 +2,7 @@
 
 A secret in the environment is seen by every child process, and by whoever may look at it there. So
 each secret may stand in a file instead, which `SECRET_KEY_FILE` names (as of Compose and
-Kubernetes), or in a credential of systemd by the name `secret_key`.
+Kubernetes), or in a credential of systemd by the name `secret_key` or `SECRET_KEY`.
 """
 
 import os
@@ -46,9 +46,9 @@ def _sources(name: str) -> dict[str, Path | None]:
     if path := os.environ.get(f"{name}_FILE"):
         found[f"{name}_FILE"] = Path(path)
     if folder := os.environ.get(CREDENTIALS):
-        credential = Path(folder, name.lower())
-        if credential.exists():
-            found[f"the credential {credential.name}"] = credential
+        for credential in (Path(folder, name.lower()), Path(folder, name)):
+            if credential.exists():
+                found[f"the credential {credential.name}"] = credential
     return found
 
 
@@ -56,7 +56,7 @@ def _read(name: str, source: str, path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
-        text = content.decode().rstrip("\r\n")
+        text = content.decode("utf-8-sig").rstrip("\r\n")  # some editors put a mark before it
     except OSError as error:
         raise _refusal(name, source, path, error.strerror or "it can't be read") from None
     except ValueError:

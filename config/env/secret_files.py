@@ -10,15 +10,16 @@ from django.core.exceptions import ImproperlyConfigured
 SHORTEST_TOKEN = 16
 
 
-def data_folder(path: Path | str) -> Path:
-    """The folder that everything is written to. It need not exist yet."""
+def data_folder(path: Path | str, *, name: str = "DATA_DIR") -> Path:
+    """The folder that everything is written to. It need not exist yet. `name` is the variable that
+    it comes from."""
     try:
         folder = Path(path).expanduser().resolve()
         is_something_else = folder.exists() and not folder.is_dir()
     except (OSError, RuntimeError, ValueError):
         is_something_else = True
     if is_something_else:
-        raise ImproperlyConfigured(f"DATA_DIR must be a folder, and {str(path)!r} cannot be one.")
+        raise ImproperlyConfigured(f"{name} must be a folder, and {str(path)!r} cannot be one.")
     return folder
 
 
@@ -31,18 +32,20 @@ def parse_secret(text: str) -> str:
 
 def parse_metrics_token(text: str) -> str:
     """Check `METRICS_TOKEN`: it goes into a header, and strangers may try to guess it."""
-    if text and (len(text) < SHORTEST_TOKEN or not text.isascii() or not text.isprintable()):
+    is_good = len(text) >= SHORTEST_TOKEN and text.isascii() and text.isprintable()
+    if text and not (is_good and text == text.strip()):
         raise ImproperlyConfigured(
-            f"METRICS_TOKEN must have {SHORTEST_TOKEN} characters of ASCII or more. Make one with: "
-            "openssl rand -hex 32"
+            f"METRICS_TOKEN must have {SHORTEST_TOKEN} characters of ASCII or more, and no blank "
+            "before or behind them. Make one with: openssl rand -hex 32"
         )
     return text
 
 
 def parse_fallbacks(text: str) -> list[str]:
-    """The keys in a list with commas. A key may begin or end with a space, and one that is alone
-    may have a comma: so all readings count, of which only the right one verifies anything."""
-    items = text.split(",")
+    """The keys in a list with commas, or one in each line. A key may begin or end with a space, and
+    one that is alone may have a comma: so all readings count, of which only the right one verifies
+    anything."""
+    items = [*text.split(","), *text.splitlines(), *text.replace("\n", ",").split(",")]
     readings = [*items, *(item.strip() for item in items), text]
     return list(dict.fromkeys(each for each in readings if each.strip()))
 

@@ -100,10 +100,10 @@ def parse_email_url(url: str) -> dict[str, Any]:
             "filemail:///path/to/folder), "
             "with user and password in ASCII, special characters as %40, and nothing behind."
         ) from None
-    if is_smtp and facts["EMAIL_HOST_USER"] and not facts["EMAIL_HOST_PASSWORD"]:
+    if is_smtp and bool(facts["EMAIL_HOST_USER"]) != bool(facts["EMAIL_HOST_PASSWORD"]):
         # Django would not log in, and not say so.
         raise ImproperlyConfigured(
-            "EMAIL_URL must have a password with its user: "
+            "EMAIL_URL must have a user and a password, or neither: "
             "smtp+tls://user:password@mail.example.com:587."
         )
     return facts

@@ -36,10 +36,12 @@ READ_BY_SETTINGS = (
     "SECRET_KEY",
     "SECRET_KEY_FALLBACKS",
     "SENTRY_DSN",
+    "SERVES",
     "SIGN_UP",
     "SSL_REDIRECT",
     "SSO_METADATA_ORIGINS",
     "SSO_NEW_PEOPLE_PER_DAY",
+    "STATIC_DIR",
     "TOKEN_PEPPERS",
     "TOKEN_RATE",
     "TRUSTED_PROXIES",
@@ -49,7 +51,7 @@ READ_BY_SETTINGS = (
     "VERIFY_CACHE_SECONDS",
 )
 READ_BY_LAUNCHER = ("HOST", "WEB_THREADS", "WEB_WORKERS")
-"""`python -m config.launcher` alone reads these."""
+"""`make run` and `permatoken web` alone use these."""
 VARIABLES = READ_BY_SETTINGS + READ_BY_LAUNCHER
 
 SECRETS = (
@@ -79,3 +81,16 @@ def refuse_former_names(environment: Container[str]) -> None:
     renamed = [f"{old} is now {new}" for old, new in FORMER_NAMES.items() if old in environment]
     if renamed:
         raise ImproperlyConfigured(f"Some variables have new names: {', '.join(renamed)}.")
+
+
+def refuse_slips(environment: Container[str]) -> None:
+    """Refuse names that nothing reads and that can mean nothing else: a file for what is no secret,
+    and a name with one S too many or too few."""
+    for name in VARIABLES:
+        if name not in SECRETS and f"{name}_FILE" in environment:
+            raise ImproperlyConfigured(
+                f"{name}_FILE is not read: only secrets may stand in files. Set {name} itself."
+            )
+        slip = name.removesuffix("S") if name.endswith("S") else f"{name}S"
+        if "_" in name and slip in environment and slip not in VARIABLES:
+            raise ImproperlyConfigured(f"{slip} is not read. You may mean {name}.")

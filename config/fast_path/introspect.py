@@ -1,20 +1,27 @@
 """The short way to `/iam/auth/introspect`.
 
-Only the usual question takes it: a known verifier key in the header, and a form with the one field
-`token`, perhaps with a `token_type_hint`. Whatever has to be refused with a reason goes to Django.
+Only the usual question takes it: a known verifier key in the header, and a form with the field
+`token`, perhaps with a `token_type_hint` and then a `client_address`. Whatever has to be refused
+with a reason goes to Django.
 """
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
 from django.utils import timezone
 
 from accounts.throttling.process_counters import TooMany
-from apitokens.api.introspect import FORM, describe, shown_in_header
+from apitokens.api.introspect import (
+    FORM,
+    BadQuestion,
+    describe,
+    read_client_address,
+    shown_in_header,
+)
 from apitokens.verification.refusals import Refused
-from apitokens.verification.verifier_keys import is_known_verifier
+from apitokens.verification.verifier_keys import known_verifier
 from apitokens.verification.verify import verify_from_cache
 from config.fast_path.requests import (
     MOST_HEADS,
@@ -48,9 +55,12 @@ MOST_BYTES = 1_000
 """Of a body. Longer ones go to Django."""
 _USUAL = re.compile(
     rb"(?:token_type_hint=[a-z_]*&)?token=((?:[0-9A-Za-z_$]|%24)+)(?:&token_type_hint=[a-z_]*)?"
+    rb"(?:&client_address=((?:[0-9A-Fa-f.:]|%3[Aa])+))?"
 )
-"""Bodies that say the same however they are decoded, but for the dollar sign. No short-lived token
-is in one: those have full stops."""
+"""Bodies that say the same however they are decoded, but for the dollar sign and the colon. No
+short-lived token is in one: those have full stops."""
+_COLON = re.compile("%3[Aa]")
+_verify_for_others = partial(verify_from_cache, by_client=False)
 
 
 def answer(environ: dict[str, Any]) -> Sent | None:
@@ -60,10 +70,16 @@ def answer(environ: dict[str, Any]) -> Sent | None:
         return None
     at = timezone.now()
     try:
-        caller = shown_in_header(environ["HTTP_AUTHORIZATION"])
-        token = _token(environ) if is_known_verifier(presented=caller, at=at) else None
-        given = describe(token, at=at, verify=verify_from_cache) if token else None
-    except (Refused, TooMany):
+        shown = shown_in_header(environ["HTTP_AUTHORIZATION"])
+        caller = known_verifier(presented=shown, at=at)
+        if caller is None:
+            return None
+        found = _USUAL.fullmatch(read_small(environ, most=MOST_BYTES))
+        if found is None:
+            return None
+        token, address = _token(found), _address(found)
+        given = describe(token, sees=caller.sees, at=at, address=address, verify=_verify_for_others)
+    except (Refused, TooMany, BadQuestion):
         return None
     if given is None:
         return None
@@ -98,9 +114,13 @@ def _read_head(texts: tuple[str | None, ...]) -> Headers:
     return headers_for(head)
 
 
-def _token(environ: dict[str, Any]) -> str | None:
-    """The token that is asked about; None if the form has anything unusual."""
-    found = _USUAL.fullmatch(read_small(environ, most=MOST_BYTES))
-    if found is None:
+def _token(body: re.Match[bytes]) -> str:
+    """The token that is asked about."""
+    return body[1].decode("ascii").replace("%24", "$")
+
+
+def _address(body: re.Match[bytes]) -> str | None:
+    """The address of the client that has sent it, if it is named. Raises `BadQuestion`."""
+    if body[2] is None:
         return None
-    return found[1].decode("ascii").replace("%24", "$")
+    return read_client_address(_COLON.sub(":", body[2].decode("ascii")))

@@ -23,7 +23,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 
 from config.database.outages import FULL_DISK, Outage, outage_of
-from config.launcher import preflight, processes
+from config.launcher import preflight, processes, servers
 from config.launcher.preflight import NotReady
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,15 +173,9 @@ def _serve(config: ServerConfig, *, welcome: str, shutdown: ShutdownFlag) -> Non
 def _start_web_server(config: ServerConfig) -> processes.Child:
     return processes.start(
         "web server",
-        [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws"),
-            *("--host", config.host, "--port", str(config.port)),
-            *("--workers", str(config.workers), "--blocking-threads", str(config.threads)),
-            # Without "error" granian warns of more threads than processors. They serve requests
-            # that wait: for the database, a password's hash, or a slow client.
-            *("--respawn-failed-workers", "--log-level", "error"),
-            "config.wsgi:application",
-        ],
+        servers.web(
+            host=config.host, port=config.port, workers=config.workers, threads=config.threads
+        ),
         folder=ROOT,
     )
 
@@ -189,19 +183,12 @@ def _start_web_server(config: ServerConfig) -> processes.Child:
 def _start_worker() -> processes.Child:
     return processes.start(
         "worker",
-        [
-            *(sys.executable, "-m", "celery", "--quiet", "-A", "config", "worker", "--beat"),
-            *("--concurrency", "2", "--loglevel", "WARNING"),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-        ],
+        [*servers.worker(), "--beat"],
         folder=ROOT,
         # It must not end people's access when it ends: by itself, as Celery does when something of
         # its broker is odder than it knows ("Unrecoverable error"), or killed.
         is_replaced=True,
-        # Celery warns root of messages in pickle. Ours are JSON.
-        environment={
-            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"
-        },
+        environment={"PYTHONWARNINGS": servers.NO_WARNING_OF_ROOT},
     )
 
 

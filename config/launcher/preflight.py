@@ -33,6 +33,10 @@ class NotReady(Exception):
     exit_code = 1
 
 
+class DiskFull(NotReady):
+    """There is no room for what a start writes. What was prepared before runs all the same."""
+
+
 class WrongSetting(NotReady):
     """A setting has a value that cannot be used. To start again changes nothing."""
 
@@ -51,8 +55,8 @@ def number(name: str, default: int, *, highest: int) -> int:
         raise WrongSetting(str(error)) from None
 
 
-def check_port(host: str, port: int) -> None:
-    """Check that the port is free, and that we may listen on it."""
+def check_port(host: str, port: int, *, choose: str = "make run PORT={}") -> None:
+    """Check that the port is free and ours to listen on; `choose` says how to take another."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -64,7 +68,7 @@ def check_port(host: str, port: int) -> None:
         taken = error.errno == errno.EADDRINUSE
         reason = "is in use" if taken else f"can't be used ({error.strerror})"
         other = port + 1 if 1023 < port < 65535 else 8000
-        raise NotReady(f"Port {port} {reason}. Choose another: make run PORT={other}") from None
+        raise NotReady(f"Port {port} {reason}. Choose another: {choose.format(other)}") from None
 
 
 def make_data_dir(path: Path) -> None:
@@ -75,11 +79,11 @@ def make_data_dir(path: Path) -> None:
             probe.write(bytes(PROBE_BYTES))
     except OSError as error:
         if error.errno in FULL_DISK:
-            raise NotReady(disk_full(path)) from None
+            raise DiskFull(disk_full(path)) from None
         reason = "it is no folder" if path.exists() and not path.is_dir() else error.strerror
-        raise NotReady(
+        raise WrongSetting(
             f"DATA_DIR {path} can't be written to ({reason}). "
-            "Choose another folder: make run DATA_DIR=/path/to/folder"
+            "Choose another folder: DATA_DIR=/path/to/folder"
         ) from None
 
 

@@ -5,6 +5,7 @@ local MILLISECONDS = 1000    -- HAProxy 2.6 tries four times
 
 local WHOSE = {
     "x-auth-token-id", "x-auth-account-id", "x-auth-user-id", "x-auth-user-email", "x-auth-role",
+    "x-auth-scopes",
 }
 
 local function first(headers, name)

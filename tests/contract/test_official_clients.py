@@ -79,6 +79,8 @@ def test_token_is_created(
         "rotations": 0,
         "rotated": None,
         "old_secret": None,
+        "scopes": None,
+        "allowed_addresses": [],
         "token": None,
     }
 

@@ -91,6 +91,9 @@ TOKEN = {"771142358$…": "{token}"}
 SSO = By("tests/browser/test_single_sign_on_page.py")
 PURGE = By("tests/examples/test_nginx.py")
 PROXIES = NotHere("tests/examples/test_proxies.py runs the same programs, on ports of its own")
+INSTALLATION = NotHere(
+    "it changes the reader's system; tests/deploy/test_one_machine.py starts the same parts"
+)
 
 PLACES: dict[str, Here | By | NotHere] = {
     "clients/python/README.md: from permatoken import": NotHere(
@@ -137,10 +140,18 @@ PLACES: dict[str, Here | By | NotHere] = {
     "README.md: .venv/bin/python manage.py restore": By(
         "tests/operations/backups/test_there_and_back.py"
     ),
-    "README.md: make prepare-run .venv/bin/python": Here(says="static file"),
+    "README.md: make prepare-run deploy/permatoken": Here(says="System check identified"),
     "CONTRIBUTING.md: make run #": NotHere(
         "these are what starts this test, and tests/launcher starts the portal"
     ),
+    "docs/operations/install.md:": INSTALLATION,
+    "docs/operations/containers.md:": NotHere(
+        "it wants an engine, or a cluster; tests/deploy builds the image by buildah, and runs it"
+    ),
+    "docs/operations/more-than-one.md:": NotHere(
+        "these are for several machines; tests/config/database has a PgBouncer set likewise"
+    ),
+    "docs/operations/more-than-one.md: listen redis": By("tests/deploy/test_haproxy.py"),
     "docs/proxies.md: TRUSTED_PROXIES=127.0.0.1 make run": PROXIES,
     "docs/proxies.md: cd examples/proxies": PROXIES,
     "docs/proxies.md: curl -i": PROXIES,
@@ -151,9 +162,14 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/purge-behind-nginx.md: folder=$(mktemp -d) &&": NotHere(
         "tests/examples/test_nginx.py starts it, on a port of its own"
     ),
+    "docs/address-lists.md: PORTAL=http": Here(
+        {"771142358$…": "{endless}", "verifier_…": "{verifier}", **PORT}, says="address_not_allowed"
+    ),
     "docs/purge-behind-nginx.md: $ curl -s": PURGE,
     "docs/purge-behind-nginx.md: $ TOKEN=$(.venv/bin/python manage.py": PURGE,
     "docs/purge-behind-nginx.md: $ .venv/bin/python manage.py": PURGE,
+    "docs/scopes.md: API=http": Here({"771142358$…": "{endless}", **PORT}, says="[] are left"),
+    "docs/scopes.md: .venv/bin/python manage.py": Here(says="audit:read"),
     "docs/service-accounts.md: API=http": Here(
         {"771142358$…": "{endless}", **PORT}, says="are gone"
     ),

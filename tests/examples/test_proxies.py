@@ -25,6 +25,7 @@ WHOSE = (
     "X-Auth-User-Id",
     "X-Auth-User-Email",
     "X-Auth-Role",
+    "X-Auth-Scopes",
 )
 FORGED = "forged"
 

@@ -75,9 +75,12 @@ def visible(page: str) -> str:
     return html.unescape(" ".join([re.sub(r"<[^>]+>", " ", body), *read_out]))
 
 
+_WORDS_OF_THE_WIRE = re.compile(r'<code translate="no">[^<]*</code>')
+
+
 def english_in(page: str, language: str) -> list[str]:
     """Source strings, ours and others', that the page shows although they have a translation."""
-    text = visible(page)
+    text = visible(_WORDS_OF_THE_WIRE.sub("", page))
     ours = (
         entry.source
         for entry in catalogues.entries(to_locale(catalogue_for(language)))

@@ -70,14 +70,14 @@ def test_host_of_another_machine(wrong: str, data_dir: Path, port: int) -> None:
 def test_data_dir_that_is_a_file_or_below_one(below: str, tmp_path: Path, port: int) -> None:
     (tmp_path / "file").touch()
 
-    said = refusal(tmp_path / "file" / below, port=port)
+    said = refusal(tmp_path / "file" / below, port=port, code=2)
 
     assert said.startswith(f"DATA_DIR {tmp_path / 'file' / below} can't be written to (")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_data_dir_in_a_place_that_nobody_can_write_to(port: int) -> None:
-    assert refusal(Path("/proc/permatoken"), port=port).startswith(
+    assert refusal(Path("/proc/permatoken"), port=port, code=2).startswith(
         "DATA_DIR /proc/permatoken can't be written to ("
     )
 
@@ -86,7 +86,7 @@ def test_data_dir_in_a_place_that_nobody_can_write_to(port: int) -> None:
 def test_data_dir_of_somebody_else(tmp_path: Path, port: int) -> None:
     tmp_path.chmod(0o500)
 
-    assert "can't be written to (Permission denied)" in refusal(tmp_path / "var", port=port)
+    assert "can't be written to (Permission denied)" in refusal(tmp_path / "var", port=port, code=2)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_expiration_date_means_the_whole_day(name: str, day: date, end: str) -> 
 def test_chosen_date_is_the_date_that_is_shown(name: str, day: date) -> None:
     zone = ZoneInfo(name)
     with timezone.override(zone):
-        form = TokenForm(own_role=Role.USERS)
+        form = TokenForm(own_role=Role.USERS, account_id=1)
         form.cleaned_data = {"expiration": ON_DATE, "expires_on": day}
         end = form.expires_at
     assert end is not None

@@ -6,7 +6,7 @@ from django.urls import reverse
 from pytest_django.asserts import assertRedirects
 
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
-from apitokens.models import APIToken, VerifierKey
+from apitokens.models import APIToken, Service, VerifierKey
 from notifications.models import Mail
 from sso.models import Connection, Domain
 from tests.conftest import SignIn
@@ -58,6 +58,7 @@ def test_only_the_products_own_tables_are_there() -> None:
     assert set(admin.site._registry) == {
         Account,
         APIToken,
+        Service,
         AuditEvent,
         Connection,
         Domain,

@@ -32,7 +32,7 @@ def test_key_is_shown_once_in_the_answer_itself(
     assert answer.status_code == 200
     assert "no-store" in answer["Cache-Control"]
     assert text in answer.content.decode()
-    assert authenticate_verifier(presented=text, at=now) == made.pk
+    assert authenticate_verifier(presented=text, at=now).id == made.pk
     assert [event.user for event in events("verifier.issued")] == [operator]
     for address in (page(LIST), page(CHANGE, made.pk), page(DELETE, made.pk)):
         assert text.split("_")[2] not in shown(browser, address)

@@ -25,7 +25,7 @@ from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as tokens
 from apitokens.tokens.handover import hand_over
 from tests.factories import AccountFactory, UserFactory, service_account
-from tests.privileges.model import Caller, Denied, Invite, Model, SignIn
+from tests.privileges.model import NETWORKS, Caller, Denied, Invite, Model, SignIn
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, Denied)
@@ -34,7 +34,7 @@ ISSUERS = f"{PEOPLE}{SERVICE}"
 ACTIONS = [
     *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
     *("add", "change_role", "remove", "leave", "delete_token", "edit_token", "rotate_token"),
-    *("hand_over", "hand_over", "issue_for_service", "name", "switch_service"),
+    *("hand_over", "hand_over", "issue_for_service", "name", "switch_service", "limit_token"),
 ]
 T = TypeVar("T")
 Credential = tuple[Caller, Actor]
@@ -43,6 +43,11 @@ accounts = st.sampled_from(ACCOUNTS)
 people = st.sampled_from(PEOPLE)
 issuers = st.sampled_from(ISSUERS)
 roles = st.sampled_from(Role)
+networks = st.sampled_from(NETWORKS)
+some_scopes = st.frozensets(
+    st.sampled_from(["tokens:read", "tokens:write", "users:write"]), min_size=1
+)
+scopes_or_all = st.sampled_from([None, frozenset({"tokens:write"})]) | some_scopes
 mostly = st.sampled_from([True, True, True, False])
 
 BEGINNING = [
@@ -148,20 +153,34 @@ class Portal(RuleBasedStateMachine):
     def _issue(
         self, caller: Caller, by: Actor, account: int, person: str, data: st.DataObject
     ) -> None:
-        role = data.draw(roles)
+        role, scopes = data.draw(roles), data.draw(scopes_or_all)
+        addresses = "" if data.draw(mostly) else data.draw(networks)
         if (issuer := self._any_member(account, person)) is None:
             return
         expected, issued = self.both(
-            lambda: self.model.issue(caller, account, person, role),
+            lambda: self.model.issue(caller, account, person, role, scopes, addresses),
             lambda: tokens.issue(
-                by=by, issuer=issuer, name="Token", role=role, expires_at=None, at=self.at
+                by=by,
+                issuer=issuer,
+                name="Token",
+                role=role,
+                expires_at=None,
+                scopes=scopes,
+                allowed_addresses=addresses.split(),
+                at=self.at,
             ),
         )
         if expected and issued:
             pk = issued.token.pk
             self.model.tokens[pk] = expected
-            actor = Actor.token(self._member(account, person), token_id=pk, role=role, ends_at=None)
-            self.credentials.append((Caller(account, person, token=pk), actor))
+            actor = Actor.token(
+                self._member(account, person),
+                token_id=pk,
+                role=role,
+                ends_at=None,
+                scopes=issued.token.scopes,
+            )
+            self.credentials.append((Caller(account, person, token=pk, scopes=scopes), actor))
 
     def invite(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         outside = [each for each in PEOPLE if (account, each) not in self.model.roles]
@@ -276,14 +295,28 @@ class Portal(RuleBasedStateMachine):
         )
 
     def edit_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
-        """The caller gives a token another role."""
+        """The caller gives a token another role and other scopes."""
         if not self.model.tokens:
             return
         pk, role = data.draw(st.sampled_from(list(self.model.tokens))), data.draw(roles)
-        token = APIToken.objects.get(pk=pk)
+        token, scopes = APIToken.objects.get(pk=pk), data.draw(scopes_or_all)
         self.both(
-            lambda: self.model.lower(caller, self.model.tokens[pk], role),
-            lambda: editing.edit(token=token, changes={"role": role}, by=by, at=self.at),
+            lambda: self.model.edit(caller, self.model.tokens[pk], role, scopes),
+            lambda: editing.edit(
+                token=token, changes={"role": role, "scopes": scopes}, by=by, at=self.at
+            ),
+        )
+
+    def limit_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
+        """The caller limits a token to a network, or lifts its limit."""
+        if not self.model.tokens:
+            return
+        pk, wanted = data.draw(st.sampled_from(list(self.model.tokens))), data.draw(networks)
+        token = APIToken.objects.get(pk=pk)
+        changes: editing.Changes = {"allowed_addresses": wanted.split()}
+        self.both(
+            lambda: self.model.limit(caller, self.model.tokens[pk], wanted),
+            lambda: editing.edit(token=token, changes=changes, by=by, at=self.at),
         )
 
     def rotate_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
@@ -300,9 +333,14 @@ class Portal(RuleBasedStateMachine):
             about = self.model.tokens[pk]
             member = self._member(about.account, about.issuer)
             actor = Actor.token(
-                member, token_id=pk, role=about.role, ends_at=None, secret_number=number
+                member,
+                token_id=pk,
+                role=about.role,
+                ends_at=None,
+                secret_number=number,
+                scopes=rotated.token.scopes,
             )
-            new = Caller(about.account, about.issuer, token=pk, secret=number)
+            new = Caller(about.account, about.issuer, pk, number, about.scopes)
             self.credentials.append((new, actor))
 
     def hand_over(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
@@ -372,8 +410,12 @@ class Portal(RuleBasedStateMachine):
     @invariant()
     def live_tokens_are_those_of_the_model_and_never_above_their_issuer(self) -> None:
         live = APIToken.objects.active(self.at).select_related("issuer")
-        assert {token.pk: token.held_role for token in live} == {
-            pk: token.role for pk, token in self.model.tokens.items() if token.is_live
+        assert {
+            token.pk: (token.held_role, _scopes(token), token.allowed_addresses) for token in live
+        } == {
+            pk: (token.role, token.scopes, token.addresses)
+            for pk, token in self.model.tokens.items()
+            if token.is_live
         }
         for token in live:
             assert not token.issuer.is_removed
@@ -418,8 +460,9 @@ class Portal(RuleBasedStateMachine):
             role=about.role,
             ends_at=None,
             secret_number=number,
+            scopes=None if about.scopes is None else " ".join(about.scopes),
         )
-        caller = Caller(about.account, about.issuer, token=pk, secret=number)
+        caller = Caller(about.account, about.issuer, pk, number, about.scopes)
         self.credentials.append((caller, actor))
 
     def _choose_invite(self, data: st.DataObject) -> tuple[Invite, Invitation] | None:
@@ -437,6 +480,11 @@ class Portal(RuleBasedStateMachine):
         number = len(self.model.sign_ins)
         self.model.sign_ins[number] = sign_in
         return Caller(sign_in.account, sign_in.person, sign_in=number), actor
+
+
+def _scopes(token: APIToken) -> frozenset[str] | None:
+    held = token.held_scopes
+    return None if held is None else frozenset(held)
 
 
 def _try(act: Callable[[], T]) -> tuple[T | None, bool]:

@@ -11,6 +11,11 @@ from accounts.roles import Role
 
 ADMINISTRATORS = Role.ADMINISTRATORS
 MOST_SENDINGS = 5
+NETWORKS = ("", "10.0.0.0/8", "10.1.0.0/16", "192.0.2.1")
+"""The second has the third in it."""
+Scopes = frozenset[str] | None
+"""What a token is limited to; None for nothing but its role."""
+WRITE = "tokens:write"
 
 
 class Denied(Exception):
@@ -22,13 +27,21 @@ def require(condition: object) -> None:
         raise Denied
 
 
+def is_within(scopes: Scopes, limit: Scopes) -> bool:
+    """True if a token with these scopes may do no more than the limit allows."""
+    return limit is None or (scopes is not None and scopes <= limit)
+
+
 @dataclass
 class Token:
     account: int
     issuer: str
     role: Role
+    scopes: Scopes = None
     is_live: bool = True
     rotations: int = 0
+    addresses: str = ""
+    """The one network that it works from; empty for all."""
 
 
 @dataclass
@@ -59,6 +72,7 @@ class Caller:
     person: str
     token: int | None = None
     secret: int = 0
+    scopes: Scopes = None
     sign_in: int | None = None
 
 
@@ -92,7 +106,11 @@ class Model:
             return role
         token = self.tokens[caller.token]
         require(token.is_live and token.issuer == caller.person)
+        require(is_within(caller.scopes, token.scopes))
         return Role.weaker(role, token.role)
+
+    def scopes_of(self, caller: Caller) -> Scopes:
+        return None if caller.token is None else self.tokens[caller.token].scopes
 
     def tokens_of(self, account: int, person: str) -> Iterator[Token]:
         for token in self.tokens.values():
@@ -174,9 +192,12 @@ class Model:
                 each for each in self.tokens_of(account, person) if each.issuer != hand_over_to
             ]
             self._require_receiver(account, hand_over_to, tokens)
+            self._require_scopes_of(caller, tokens)
             require(hand_over_to != person or not any(self.tokens_of(account, person)))
             for token in tokens:
                 token.issuer = hand_over_to
+        if delete_tokens:
+            self._require_scopes_of(caller, list(self.tokens_of(account, person)))
         self._end(account, person, delete_tokens=delete_tokens)
 
     def leave(self, caller: Caller, account: int, person: str, *, delete_tokens: bool) -> None:
@@ -184,7 +205,15 @@ class Model:
         require(caller.token is None and (caller.account, caller.person) == (account, person))
         self._end(account, person, delete_tokens=delete_tokens)
 
-    def issue(self, caller: Caller, account: int, person: str, role: Role) -> Token:
+    def issue(
+        self,
+        caller: Caller,
+        account: int,
+        person: str,
+        role: Role,
+        scopes: Scopes,
+        addresses: str = "",
+    ) -> Token:
         own_role = self.role_of(caller)
         require(
             (caller.account, caller.person) == (account, person)
@@ -193,7 +222,11 @@ class Model:
         require(self.is_present(account, person))
         ceiling = self.roles[account, person]
         require(ceiling.covers(role) and (caller.token is None or own_role.covers(role)))
-        return Token(account, person, role)
+        held = self.scopes_of(caller)
+        require(held is None or WRITE in held)
+        require(is_within(scopes, held))
+        self._require_within(caller, addresses)
+        return Token(account, person, role, scopes, addresses=addresses)
 
     def name(self, caller: Caller, account: int, service: str, named: set[str]) -> None:
         self._require_administrator(caller, account)
@@ -211,6 +244,7 @@ class Model:
         self._require_administrator(caller, account)
         is_meant = token.is_live and token.account == account and token.issuer != to
         self._require_receiver(account, to, [token] if is_meant else [])
+        self._require_scopes_of(caller, [token] if is_meant else [])
         if is_meant:
             token.issuer = to
         return is_meant
@@ -219,15 +253,26 @@ class Model:
         self._require_manager(caller, token)
         token.is_live = False
 
-    def lower(self, caller: Caller, token: Token, role: Role) -> None:
+    def edit(self, caller: Caller, token: Token, role: Role, scopes: Scopes) -> None:
         self._require_manager(caller, token)
         require(token.is_live and token.role.covers(role))
-        token.role = role
+        require(is_within(scopes, self.scopes_of(caller)))
+        token.role, token.scopes = role, scopes
+
+    def limit(self, caller: Caller, token: Token, addresses: str) -> None:
+        """Let the token work from this network only, or from everywhere."""
+        self._require_manager(caller, token)
+        require(token.is_live)
+        if token.addresses != addresses:
+            self._require_within(caller, addresses)
+        token.addresses = addresses
 
     def rotate(self, caller: Caller, token: Token) -> int:
         """The number of the new secret."""
         self._require_manager(caller, token)
         is_itself = caller.token is not None and self.tokens[caller.token] is token
+        if not is_itself:
+            self._require_within(caller, token.addresses)
         require(not is_itself or caller.secret == token.rotations)
         require(token.is_live)
         token.rotations += 1
@@ -259,10 +304,23 @@ class Model:
     def _require_manager(self, caller: Caller, token: Token) -> None:
         own_role = self.role_of(caller)
         require(caller.token is None or own_role.covers(token.role))
+        self._require_scopes_of(caller, [token])
         owns = (caller.account, caller.person) == (token.account, token.issuer)
         is_named = self._may_issue_for(caller, token.account, token.issuer)
         is_administrator = own_role is ADMINISTRATORS and caller.account == token.account
         require(owns or is_administrator or is_named)
+
+    def _require_scopes_of(self, caller: Caller, tokens: list[Token]) -> None:
+        """A token acts on none that may do more than itself."""
+        held = self.scopes_of(caller)
+        require(not tokens or held is None or WRITE in held)
+        require(all(is_within(token.scopes, held) for token in tokens))
+
+    def _require_within(self, caller: Caller, addresses: str) -> None:
+        """A token lets none work where it does not itself."""
+        own = self.tokens[caller.token].addresses if caller.token is not None else ""
+        is_smaller = (own, addresses) == (NETWORKS[1], NETWORKS[2])
+        require(not own or own == addresses or is_smaller)
 
     def _may_issue_for(self, caller: Caller, account: int, service: str) -> bool:
         if caller.account != account or (account, service) not in self.names:

@@ -209,6 +209,14 @@ GET     apitokens:hand_over_selected           in    404   404   403   200   404
 POST    apitokens:hand_over_selected           in    404   404   403   go    404
 GET     apitokens:access                       in    404   404   403   200   404
 POST    apitokens:access                       405   405   405   405   405   405
+GET     apitokens:services                     in    404   404   403   200   404
+POST    apitokens:services                     405   405   405   405   405   405
+GET     apitokens:new_service                  in    404   404   403   200   404
+POST    apitokens:new_service                  in    404   404   403   400   404
+GET     apitokens:edit_service                 in    404   404   403   200   404
+POST    apitokens:edit_service                 in    404   404   403   400   404
+GET     apitokens:remove_service               in    404   404   403   200   404
+POST    apitokens:remove_service               in    404   404   403   go    404
 GET     apitokens:create                       in    404   404   200   200   404
 POST    apitokens:create                       in    404   404   400   400   404
 GET     apitokens:token                        in    404   404   404   200   404
@@ -239,6 +247,10 @@ POST    api-invite-user                        401   401   400   400   400   401
 GET     api-client-user                        401   401   404   404   200   401
 PUT     api-client-user                        401   401   404   404   400   401
 DELETE  api-client-user                        401   401   404   404   403   401
+GET     api-services                           401   401   404   200   200   401
+POST    api-services                           401   401   404   403   400   401
+PUT     api-service                            401   401   404   403   400   401
+DELETE  api-service                            401   401   404   403   204   401
 GET     api-service-accounts                   401   401   404   200   200   401
 POST    api-service-accounts                   401   401   404   403   400   401
 GET     api-service-account                    401   401   404   404   200   401
@@ -327,6 +339,11 @@ GET     admin:apitokens_apitoken_add           in    in    in    in    in    403
 GET     admin:apitokens_apitoken_history       in    in    in    in    in    200
 GET     admin:apitokens_apitoken_delete        in    in    in    in    in    200
 GET     admin:apitokens_apitoken_change        in    in    in    in    in    200
+GET     admin:apitokens_service_changelist   in    in    in    in    in    200
+GET     admin:apitokens_service_add          in    in    in    in    in    200
+GET     admin:apitokens_service_history      in    in    in    in    in    200
+GET     admin:apitokens_service_delete       in    in    in    in    in    200
+GET     admin:apitokens_service_change       in    in    in    in    in    200
 GET     admin:apitokens_verifierkey_changelist   in    in    in    in    in    200
 GET     admin:apitokens_verifierkey_add          in    in    in    in    in    200
 GET     admin:apitokens_verifierkey_history      in    in    in    in    in    200

@@ -22,7 +22,8 @@ from accounts.invitations import services as invitations
 from accounts.models import Account, AuditEvent, Invitation, Membership, ServiceAccount, User
 from accounts.roles import Role
 from accounts.tenancy.decorators import SESSION_KEY
-from apitokens.models import APIToken, VerifierKey
+from apitokens.models import APIToken, Scope, Service, VerifierKey
+from apitokens.scopes.services import ScopeFacts, register
 from apitokens.verification.verifier_keys import issue_verifier
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
 from notifications.models import Mail, Notice, State
@@ -77,6 +78,7 @@ class TenancyFixture:
     stranger: Membership
     token: APIToken
     service_account: ServiceAccount
+    service: Service
     verifier: VerifierKey
     notice: Notice
     mail: Mail
@@ -114,6 +116,8 @@ class TenancyFixture:
             Invitation.objects.all(),
             User.everyone.all(),
             APIToken.objects.all(),
+            Service.objects.all(),
+            Scope.objects.all(),
             VerifierKey.objects.all(),
             Connection.objects.filter(account=self.account),
             Certificate.objects.all(),
@@ -143,6 +147,7 @@ class TenancyFixture:
             "invitation_id": self.invitation.pk,
             "membership_id": self.engineer.pk,
             "slug": self.connection.slug,
+            "code": self.service.code,
             "signed": "no:such:signature",
             "key": "no-such-key",
             "uidb36": "1",
@@ -187,6 +192,14 @@ def build() -> TenancyFixture:
         stranger=stranger,
         token=issue(engineer, at=at, name=f"{ACCOUNT_MARK} {ENGINEERS_MARK} token").token,
         service_account=_service_account(engineer, at),
+        service=register(
+            account=account,
+            code="cdn",
+            name=f"{ACCOUNT_MARK} cdn",
+            scopes=[ScopeFacts("purge", f"{ACCOUNT_MARK} purge")],
+            by=Actor.member(administrator),
+            at=at,
+        ),
         verifier=issue_verifier(
             name="nginx", by=Actor.operator(through=EntryPoint.COMMAND), at=at
         ).verifier,
@@ -309,6 +322,8 @@ Pick = Callable[[TenancyFixture], int | UUID]
 
 PKS: dict[str, Pick] = {
     "admin:view_on_site": lambda tenancy: tenancy.token.pk,
+    "apitokens:edit_service": lambda tenancy: tenancy.service.pk,
+    "apitokens:remove_service": lambda tenancy: tenancy.service.pk,
     "apitokens:": lambda tenancy: tenancy.token.pk,
     "notifications:": lambda tenancy: tenancy.notice.pk,
     "accounts:change_role": lambda tenancy: tenancy.engineer.pk,
@@ -326,6 +341,7 @@ PKS: dict[str, Pick] = {
     "admin:accounts_account_": lambda tenancy: tenancy.account.pk,
     "admin:apitokens_apitoken_": lambda tenancy: tenancy.token.pk,
     "admin:apitokens_verifierkey_": lambda tenancy: tenancy.verifier.pk,
+    "admin:apitokens_service_": lambda tenancy: tenancy.service.pk,
     "admin:sso_connection_": lambda tenancy: tenancy.connection.pk,
     "admin:sso_domain_": lambda tenancy: tenancy.domain.pk,
     "admin:notifications_mail_": lambda tenancy: tenancy.mail.pk,

@@ -13,7 +13,8 @@ from accounts.invitations import services as invitations
 from accounts.models import Account, AuditEvent, Invitation, Membership, ServiceAccount, User
 from accounts.roles import Role
 from apitokens.keys import Key
-from apitokens.models import APIToken
+from apitokens.models import APIToken, Scope, Service
+from apitokens.scopes.services import ScopeFacts, register
 from apitokens.tokens import rotation
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
 from notifications.models import Mail, Notice, Preference
@@ -44,6 +45,7 @@ class Side:
     person: Membership
     colleague: Membership
     service: ServiceAccount
+    cdn: Service
     token: APIToken
     key: Key
     invitation: Invitation
@@ -72,6 +74,7 @@ class Side:
         tables: tuple[Any, ...] = (
             Account.objects.filter(pk=self.account.pk),
             ServiceAccount.objects.filter(membership__account=self.account),
+            Scope.objects.filter(service__account=self.account),
             Membership.everyone.filter(**own),
             *(model._default_manager.filter(**own) for model in OWN),
             *(model._default_manager.filter(**of_connection) for model in OF_CONNECTION),
@@ -79,10 +82,15 @@ class Side:
         return [list(table.order_by("pk").values()) for table in tables]
 
 
-OWN = (Membership, Invitation, APIToken, Connection, Notice, Mail, Preference, AuditEvent)
+OWN = (
+    *(Membership, Invitation, APIToken, Service, Connection, Notice, Mail, Preference),
+    AuditEvent,
+)
 OF_CONNECTION = (Certificate, Domain, Subject)
 
 PKS: dict[str, Callable[[Side], int]] = {
+    "apitokens:edit_service": lambda side: side.cdn.pk,
+    "apitokens:remove_service": lambda side: side.cdn.pk,
     "apitokens:": lambda side: side.token.pk,
     "notifications:": lambda side: side.notice.pk,
     "accounts:": lambda side: side.invitation.pk,
@@ -108,6 +116,14 @@ def build(name: str, user: User, colleague: User, at: datetime) -> Side:
         person=person,
         colleague=member,
         service=service_account(account, at=at),
+        cdn=register(
+            account=account,
+            code="cdn",
+            name=f"CDN of {name}",
+            scopes=[ScopeFacts("purge", "Purge")],
+            by=Actor.member(person),
+            at=at,
+        ),
         token=issued.token,
         key=issued.key,
         invitation=invitations.invite(
@@ -166,6 +182,12 @@ PEOPLE, SSO, INBOX, TOKENS = (
     "notifications:inbox",
     "apitokens:list",
 )
+ONE_SCOPE = {
+    "scopes-TOTAL_FORMS": "1",
+    "scopes-INITIAL_FORMS": "0",
+    "scopes-0-code": "purge",
+    "scopes-0-name": "Purge",
+}
 FORMS = {
     "accounts:account": Form("accounts:account", {"name": "Renamed"}),
     "accounts:leave": Form("accounts:leave"),
@@ -185,12 +207,22 @@ FORMS = {
     ),
     "accounts:switch_service_account": Form("accounts:service_accounts", {"is_on": "0"}),
     "accounts:remove_service_account": Form("accounts:remove_service_account"),
+    "apitokens:new_service": Form(
+        "apitokens:new_service", {"code": "video", "name": "Video", **ONE_SCOPE}
+    ),
+    "apitokens:edit_service": Form("apitokens:edit_service", {"name": "Renamed", **ONE_SCOPE}),
+    "apitokens:remove_service": Form("apitokens:remove_service"),
     "apitokens:hand_over_selected": Form(
         "apitokens:hand_over_selected", of_side=lambda side: {"to": side.person.user_id}
     ),
     "apitokens:create": Form(
         "apitokens:create",
-        {"name": "New", "role": Role.USERS.value, "expiration": "never"},
+        {
+            "name": "New",
+            "role": Role.USERS.value,
+            "expiration": "never",
+            "allowed_addresses": "203.0.113.0/24",
+        },
         outcome="200",
     ),
     "apitokens:look_up": Form("apitokens:look_up", key_in="token"),
@@ -198,7 +230,13 @@ FORMS = {
     "apitokens:select": Form(TOKENS, {"all": "1"}, changes_something=False),
     "apitokens:delete_selected": Form("apitokens:delete_selected"),
     "apitokens:edit": Form(
-        "apitokens:edit", {"name": "Renamed", "role": Role.USERS.value, "expiration": "keep"}
+        "apitokens:edit",
+        {
+            "name": "Renamed",
+            "role": Role.USERS.value,
+            "expiration": "keep",
+            "allowed_addresses": "203.0.113.0/24",
+        },
     ),
     "apitokens:rotate": Form(
         "apitokens:rotate", {"grace": "24", "expiration": "keep"}, outcome="200"

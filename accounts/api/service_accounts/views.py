@@ -12,6 +12,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.authentication import part_of_api
 from accounts.api.errors import NotFound, as_errors
 from accounts.api.schema import (
     ACCOUNT_ID,
@@ -102,6 +103,7 @@ INVALID = invalid("The request is invalid", issuers=["Choose members of the acco
         404: NO_ACCOUNT,
     },
 )
+@part_of_api("users")
 @api_view(["GET", "HEAD", "POST"])
 def service_accounts(request: Request, client_id: int) -> Response:
     actor = _actor_in(client_id, request)
@@ -171,6 +173,7 @@ def service_accounts(request: Request, client_id: int) -> Response:
         404: NO_SERVICE_ACCOUNT,
     },
 )
+@part_of_api("users")
 @api_view(["GET", "HEAD", "PATCH", "DELETE"])
 def service_account(request: Request, client_id: int, service_account_id: int) -> Response:
     actor = _actor_in(client_id, request)

@@ -41,6 +41,13 @@ class Command(BaseCommand):
             help="The last day, where the issuer is. A year from now unless given.",
         )
         parser.add_argument(
+            "--scope",
+            metavar="SERVICE:SCOPE",
+            action="append",
+            help="Limit the token to this scope; as often as needed. Otherwise it has all that its "
+            "role allows.",
+        )
+        parser.add_argument(
             "--json", action="store_true", help="Print the token and its facts as one JSON object."
         )
 
@@ -60,6 +67,7 @@ class Command(BaseCommand):
                 description=options["description"],
                 role=role,
                 expires_at=_end(options["expires"], issuer, at=at),
+                scopes=options["scope"],
                 at=at,
             )
         except (ValidationError, PermissionDenied) as refusal:
@@ -110,5 +118,6 @@ def _facts(issued: Issued) -> dict[str, Any]:
         "account": token.issuer.account.name,
         "issued_by": token.issuer.user.email,
         "role": token.held_role.label,
+        "scopes": token.held_scopes,
         "expires_at": token.expires_at.isoformat() if token.expires_at else None,
     }

@@ -17,6 +17,7 @@ from accounts.roles import Role
 from accounts.text.expressions import in_order
 from apitokens.filters import RANK_OF_ROLE
 from apitokens.models import APIToken
+from apitokens.scopes.rules import summary
 
 PAGE_SIZE = 25
 TOKENS_SHOWN = 5
@@ -35,11 +36,12 @@ class Why(NamedTuple):
 
 
 class Token(NamedTuple):
-    """An active token. `role` is what it may do now; `handed_over` says how its issuer got it, if
-    the issuer did not make it."""
+    """An active token. `role` is what it may do now, and `scopes` what of that, in few words;
+    `handed_over` says how its issuer got it, if the issuer did not make it."""
 
     token: APIToken
     role: Role
+    scopes: str
     handed_over: Why | None
 
 
@@ -140,7 +142,8 @@ def _tokens(members: list[Membership], at: datetime) -> dict[int, list[Token]]:
     tokens: dict[int, list[Token]] = defaultdict(list)
     for token in found:
         role = Role.weaker(token.held_role, by_key[token.issuer_id].held_role)
-        tokens[token.issuer_id].append(Token(token, role, handed.get(token.pk)))
+        scopes = summary(token.held_scopes)
+        tokens[token.issuer_id].append(Token(token, role, scopes, handed.get(token.pk)))
     return tokens
 
 

@@ -23,8 +23,11 @@ OWNER = "typed_by"
 """The hidden field that says who has opened the form."""
 MOST_BYTES = 3_000
 """Browsers keep 4 KB of a cookie with all that belongs to it."""
-FIELDS = ("name", "grace", "role", "expiration", "expires_on", "issuer", SEEN, "description")
-"""The longest is the last: it is left out where there is no room."""
+FIELDS = (
+    *("name", "grace", "role", "access", "expiration", "expires_on", "issuer", SEEN),
+    *("allowed_addresses", "scopes", "description"),
+)
+"""The longest are the last: they are left out where there is no room."""
 
 
 def keep_draft(view: View) -> View:
@@ -65,9 +68,11 @@ def drop_draft(request: HttpRequest, response: HttpResponseBase) -> None:
 def _put(request: HttpRequest, response: HttpResponseBase) -> None:
     owner = request.POST.get(OWNER, "")[:20]
     draft = {name: request.POST[name] for name in FIELDS if request.POST.get(name)}
+    if "scopes" in draft:
+        draft["scopes"] = " ".join(request.POST.getlist("scopes"))
     if draft.get("expiration") == "date" and (period := request.POST.get("expires_in")):
         draft["expires_on"] = period
-    for left_out in ((), FIELDS[-1:], FIELDS):
+    for left_out in ((), FIELDS[-1:], FIELDS[-2:], FIELDS):
         kept = {name: text for name, text in draft.items() if name not in left_out} | {OWNER: owner}
         value = signing.dumps(kept, salt=COOKIE, compress=True)
         if len(value) <= MOST_BYTES:

@@ -11,8 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.members.forms import RoleChoice
 from accounts.roles import Role
+from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
 from apitokens.pages.creation.periods import Period, a_year_after, periods
+from apitokens.pages.creation.scopes import ScopesForm
 from apitokens.tokens import rules
 from notifications.time_zones import end_of_day
 
@@ -108,10 +110,10 @@ class PeriodForm(FocusedForm):
         }
 
 
-class TokenForm(FactsForm, PeriodForm):
+class TokenForm(FactsForm, PeriodForm, ScopesForm, AddressesForm):
     field_order = (
-        *("name", "description", "role"),
-        *("expiration", "expires_in", "expires_on", "form_key"),
+        *("name", "description", "role", "access", "scopes"),
+        *("expiration", "expires_in", "expires_on", "allowed_addresses", "form_key"),
     )
     expiration = forms.ChoiceField(
         label=_("Expiration"),
@@ -139,9 +141,10 @@ class TokenForm(FactsForm, PeriodForm):
         },
     )
 
-    def __init__(self, *args: Any, own_role: Role, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, own_role: Role, account_id: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.own_role = own_role
+        self.limit_to(None, account_id=account_id)
         today = timezone.localdate()
         self.fields["role"].initial = own_role.covered()[-1]
         self.fields["expires_on"].initial = a_year_after(today)

@@ -41,7 +41,7 @@ def create_again(request: MemberRequest) -> HttpResponse:
     if is_anothers(request):
         return _empty_form(request)
     issuer = _issuer(request, request.POST.get("issuer"))
-    form = TokenForm(request.POST, own_role=issuer.held_role)
+    form = _form(request, issuer)
     messages.warning(request, NOT_CREATED)
     return _form_page(request, form, issuer, status=403)
 
@@ -56,7 +56,7 @@ def create(request: MemberRequest) -> HttpResponse:
     if request.method != "POST":
         return _empty_form(request)
     issuer = _issuer(request, request.POST.get("issuer"))
-    form = TokenForm(request.POST, own_role=issuer.held_role)
+    form = _form(request, issuer)
     if form.is_valid():
         try:
             return _issue(request, form, issuer)
@@ -103,7 +103,8 @@ def _issue(request: MemberRequest, form: TokenForm, issuer: Membership) -> HttpR
     """Answer with the token itself: it is kept nowhere, so there is no page to redirect to. The
     answer is ready before the token is, so that nothing hinders it afterwards."""
     cleaned = form.cleaned_data
-    reveal = prepare(request, name=cleaned["name"], role=cleaned["role"])
+    scopes = form.wanted_scopes
+    reveal = prepare(request, name=cleaned["name"], role=cleaned["role"], scopes=scopes)
     issued = token_services.issue(
         by=request.actor,
         issuer=issuer,
@@ -111,10 +112,17 @@ def _issue(request: MemberRequest, form: TokenForm, issuer: Membership) -> HttpR
         description=cleaned["description"],
         role=cleaned["role"],
         expires_at=form.expires_at,
+        scopes=scopes,
         form_key=cleaned["form_key"],
+        allowed_addresses=cleaned["allowed_addresses"],
         at=timezone.now(),
     )
     return reveal.show(issued.key)
+
+
+def _form(request: MemberRequest, issuer: Membership) -> TokenForm:
+    """The form as it was sent."""
+    return TokenForm(request.POST, own_role=issuer.held_role, account_id=issuer.account_id)
 
 
 def _empty_form(request: MemberRequest) -> HttpResponse:
@@ -128,7 +136,7 @@ def _empty_form(request: MemberRequest) -> HttpResponse:
         if not draft:
             raise
         issuer = request.member  # what was typed is worth more than the one it was typed for
-    form = TokenForm(initial=draft, own_role=issuer.held_role)
+    form = TokenForm(initial=draft, own_role=issuer.held_role, account_id=issuer.account_id)
     page = _form_page(request, form, issuer, status=200)
     drop_draft(request, page)
     return page

@@ -10,8 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.members.forms import RoleChoice
+from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
 from apitokens.pages.creation.forms import FactsForm, FocusedForm
+from apitokens.pages.creation.scopes import ScopesForm
 from apitokens.tokens import editing, rules
 from apitokens.tokens.editing import Changes
 from apitokens.tokens.rotation import KEEP, Keep
@@ -92,16 +94,30 @@ class ExpirationForm(FocusedForm):
         return KEEP
 
 
-class EditForm(ConcurrentEdits, FactsForm, ExpirationForm):
-    field_order = ("name", "description", "role", "expiration", "expires_on")
+class EditForm(ConcurrentEdits, FactsForm, ExpirationForm, ScopesForm, AddressesForm):
+    field_order = (
+        *("name", "description", "role", "access", "scopes"),
+        *("expiration", "expires_on", "allowed_addresses"),
+    )
 
     def __init__(
         self, *args: Any, token: APIToken, draft: dict[str, str] | None = None, **kwargs: Any
     ) -> None:
-        self.present = {"name": token.name, "description": token.description, "role": token.role}
+        self.present = {
+            "name": token.name,
+            "description": token.description,
+            "role": token.role,
+            "allowed_addresses": token.allowed_addresses,
+        }
+        self.present_addresses = token.allowed_addresses
         super().__init__(*args, token=token, initial=self.present, **kwargs)
+        self.limit_to(token.scopes, account_id=token.account_id)
+        self.present = {**self.initial}
         draft = draft or {}
-        self.initial |= {name: draft[name] for name in draft.keys() - self.untouched(draft)}
+        typed: dict[str, Any] = {name: draft[name] for name in draft.keys() - self.untouched(draft)}
+        if "scopes" in typed:
+            typed["scopes"] = typed["scopes"].split()
+        self.initial = {**self.initial, **typed}
         if token.expires_at:
             latest = _last_whole_day(token.expires_at)
             self.fields["expires_on"].widget.attrs["max"] = latest.isoformat()
@@ -145,7 +161,11 @@ class EditForm(ConcurrentEdits, FactsForm, ExpirationForm):
             "name": cleaned["name"],
             "description": cleaned["description"],
             "role": cleaned["role"],
+            "scopes": self.wanted_scopes,
         }
+        # A page that was opened before there were lists, or was cut, must not let more in.
+        if self.add_prefix("allowed_addresses") in self.data:
+            changes["allowed_addresses"] = cleaned["allowed_addresses"]
         if not isinstance(ends_at, Keep):
             changes["expires_at"] = ends_at
         return changes

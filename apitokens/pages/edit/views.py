@@ -7,13 +7,14 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.http.redirects import safe_next
 from accounts.http.stale_forms import sent_again_to
 from accounts.tenancy.decorators import MemberRequest, member_required
+from apitokens.addresses.seen import seen_lately
 from apitokens.models import APIToken
 from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft, take_draft
 from apitokens.pages.edit.forms import FIELDS, EditForm, ExpirationForm
@@ -55,6 +56,8 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
         page = _form_page(request, form, token, status=200)
         drop_draft(request, page)
         return page
+    if "fill" in request.POST:
+        return _form_page(request, _filled_in(request, token), token, status=200)
     form = EditForm(request.POST, token=token)
     if form.is_valid():
         try:
@@ -65,8 +68,36 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
             word(refusal, form)
         else:
             messages.success(request, _("“%(name)s” was saved.") % {"name": edited.name})
+            for sentence in form.left_out:
+                messages.info(request, sentence)
             return HttpResponseRedirect(back)
     return _form_page(request, form, token, status=400)
+
+
+def _filled_in(request: MemberRequest, token: APIToken) -> EditForm:
+    """The form as it was sent, with the addresses that were seen in its list. Nothing is saved."""
+    typed = {name: request.POST[name] for name in EditForm.base_fields if name in request.POST}
+    seen = seen_lately(token, at=timezone.now())
+    if not seen.entries:
+        messages.info(request, _("It wasn't used in the last 30 days, so there is nothing to add."))
+    else:
+        typed["allowed_addresses"] = seen.text
+        words = ngettext(
+            "%(count)d address was filled in. Check the list, then save it.",
+            "%(count)d addresses were filled in. Check the list, then save it.",
+            len(seen.entries),
+        )
+        messages.info(request, words % {"count": len(seen.entries)})
+    if seen.more:
+        words = ngettext(
+            "%(count)d more address was seen. Enter networks to allow it, too.",
+            "%(count)d more addresses were seen. Enter networks to allow them, too.",
+            seen.more,
+        )
+        messages.warning(request, words % {"count": seen.more})
+    form = EditForm(token=token, draft=typed)
+    form.focus("allowed_addresses")
+    return form
 
 
 def draft_for(request: MemberRequest) -> dict[str, str]:

@@ -4,7 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from permatoken.authorization import token_in
-from permatoken.errors import MISSING, NOT_ACTIVE, UNAVAILABLE, Refusal, Unavailable
+from permatoken.errors import (
+    ADDRESS_NOT_ALLOWED,
+    MISSING,
+    NOT_ACTIVE,
+    UNAVAILABLE,
+    Refusal,
+    Unavailable,
+)
 from permatoken.introspection import AsyncIntrospector
 from permatoken.wsgi import TOKEN
 
@@ -12,7 +19,9 @@ Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 
 class PermatokenMiddleware:
-    """`is_optional`: requests without a token get in too, with None; `requires` refuses them."""
+    """`is_optional`: requests without a token get in too, with None; `requires` refuses them.
+    `client_address`: tells the address of the client from the scope, or None; without it tokens
+    that are limited to addresses do not get in."""
 
     def __init__(
         self,
@@ -20,10 +29,12 @@ class PermatokenMiddleware:
         introspector: AsyncIntrospector,
         *,
         is_optional: bool = False,
+        client_address: Callable[[dict[str, Any]], str | None] | None = None,
     ) -> None:
         self._application = application
         self._introspector = introspector
         self._is_optional = is_optional
+        self._client_address = client_address
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -41,11 +52,17 @@ class PermatokenMiddleware:
         text = token_in(sent[0].decode("latin-1")) if len(sent) == 1 else None
         if text is None:
             return None if self._is_optional and not sent else MISSING
+        address = self._client_address(scope) if self._client_address else None
         try:
-            scope[TOKEN] = await self._introspector.describe(text)
+            token = await self._introspector.describe(text, address)
         except Unavailable:
             return UNAVAILABLE
-        return None if scope[TOKEN] is not None else NOT_ACTIVE
+        if token is None:
+            return NOT_ACTIVE
+        if token.allowed_addresses and address is None:
+            return ADDRESS_NOT_ALLOWED
+        scope[TOKEN] = token
+        return None
 
 
 async def refuse(refusal: Refusal, scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -1,7 +1,8 @@
 """Django REST framework: `request.auth` is the `Token`.
 
 Settings: `PERMATOKEN = {"url": "https://tokens.example.com", "key": "verifier_…"}`, and
-`memory_seconds` if it is to be less than 1.
+`memory_seconds` if it is to be less than 1. For tokens that are limited to addresses
+`client_address`: a function that tells the address of the client from the request, or None.
 """
 
 from functools import cache
@@ -13,9 +14,17 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from permatoken.authorization import token_in
-from permatoken.errors import CHALLENGE, NOT_ACTIVE, UNAVAILABLE, Unavailable
+from permatoken.errors import (
+    ADDRESS_NOT_ALLOWED,
+    CHALLENGE,
+    NOT_ACTIVE,
+    UNAVAILABLE,
+    Unavailable,
+)
 from permatoken.introspection import Introspector
 from permatoken.token import Token
+
+CLIENT_ADDRESS = "client_address"
 
 
 class TokenUser:
@@ -46,19 +55,28 @@ class PermatokenAuthentication(BaseAuthentication):
         text = token_in(request.META.get("HTTP_AUTHORIZATION"))
         if text is None:
             return None
+        address = _client_address(request)
         try:
-            token = introspector().describe(text)
+            token = introspector().describe(text, address)
         except Unavailable:
             raise PortalUnavailable from None
         if token is None:
             raise exceptions.AuthenticationFailed(NOT_ACTIVE.hint, NOT_ACTIVE.code)
+        if token.allowed_addresses and address is None:
+            raise exceptions.PermissionDenied(ADDRESS_NOT_ALLOWED.hint, ADDRESS_NOT_ALLOWED.code)
         return TokenUser(token), token
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE
 
 
+def _client_address(request: Request) -> str | None:
+    tell = getattr(settings, "PERMATOKEN", {}).get(CLIENT_ADDRESS)
+    return tell(request) if tell else None
+
+
 @cache
 def introspector() -> Introspector:
     """The one of this process."""
-    return Introspector(**settings.PERMATOKEN)  # type: ignore[misc]  # of the service
+    options = {name: each for name, each in settings.PERMATOKEN.items() if name != CLIENT_ADDRESS}  # type: ignore[misc]  # of the service
+    return Introspector(**options)

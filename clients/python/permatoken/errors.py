@@ -51,6 +51,9 @@ SCOPE_MISSING = Refusal(
 WRONG_ACCOUNT = Refusal(
     403, "Forbidden", "wrong_account", "The API token belongs to another account."
 )
+ADDRESS_NOT_ALLOWED = Refusal(
+    403, "Forbidden", "address_not_allowed", "The API token can't be used from this address."
+)
 UNAVAILABLE = Refusal(
     *(503, "Service Unavailable", "unavailable", "API tokens can't be checked now. Try again."),
     ("Retry-After", "1"),

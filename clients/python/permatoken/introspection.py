@@ -16,6 +16,15 @@ LONGEST_TOKEN = 4_096
 """Characters. Nothing that is longer is a token."""
 
 
+def _question(text: str, address: str | None) -> str:
+    """What an answer is remembered by."""
+    return text if address is None else f"{text} {address}"
+
+
+def _form(text: str, address: str | None) -> dict[str, str]:
+    return {"token": text} if address is None else {"token": text, "client_address": address}
+
+
 class _Settings:
     """What both introspectors share."""
 
@@ -29,13 +38,15 @@ class _Settings:
             "timeout": TIMEOUT,
         }
 
-    def recall(self, text: str) -> tuple[bool, Token | None]:
+    def recall(self, text: str, address: str | None) -> tuple[bool, Token | None]:
         """Whether nobody has to be asked, and the answer."""
         if not text or len(text) > LONGEST_TOKEN:
             return True, None
-        return self.memory.find(text)
+        return self.memory.find(_question(text, address))
 
-    def read(self, text: str, answer: httpx.Response, *, asked_at: float) -> Token | None:
+    def read(
+        self, text: str, address: str | None, answer: httpx.Response, *, asked_at: float
+    ) -> Token | None:
         """Raises `Unavailable`."""
         if answer.status_code != httpx.codes.OK:
             raise Unavailable(f"The portal answered {answer.status_code} to the introspection.")
@@ -44,7 +55,7 @@ class _Settings:
             token = Token.read(members) if members["active"] is True else None
         except (KeyError, TypeError, ValueError):
             raise Unavailable("The portal's answer is none to an introspection.") from None
-        self.memory.keep(text, token, asked_at=asked_at)
+        self.memory.keep(_question(text, address), token, asked_at=asked_at)
         return None if token is not None and token.has_expired else token
 
 
@@ -62,17 +73,19 @@ class Introspector(_Settings):
         super().__init__(url, key, memory_seconds=memory_seconds)
         self._client = httpx.Client(transport=transport, **self._options)
 
-    def describe(self, text: str) -> Token | None:
-        """The token; None if it is not good. Raises `Unavailable`."""
-        is_known, token = self.recall(text)
+    def describe(self, text: str, client_address: str | None = None) -> Token | None:
+        """The token; None if it is not good. Raises `Unavailable`. With the address of the client
+        that has sent it, None too if it does not work from there; without, the caller has to
+        compare its `allowed_addresses`."""
+        is_known, token = self.recall(text, client_address)
         if is_known:
             return token
         asked_at = time.monotonic()
         try:
-            answer = self._client.post(PATH, data={"token": text})
+            answer = self._client.post(PATH, data=_form(text, client_address))
         except httpx.HTTPError as fault:
             raise Unavailable(f"The portal does not answer: {type(fault).__name__}.") from None
-        return self.read(text, answer, asked_at=asked_at)
+        return self.read(text, client_address, answer, asked_at=asked_at)
 
     def close(self) -> None:
         self._client.close()
@@ -92,17 +105,17 @@ class AsyncIntrospector(_Settings):
         super().__init__(url, key, memory_seconds=memory_seconds)
         self._client = httpx.AsyncClient(transport=transport, **self._options)
 
-    async def describe(self, text: str) -> Token | None:
+    async def describe(self, text: str, client_address: str | None = None) -> Token | None:
         """As `Introspector.describe`."""
-        is_known, token = self.recall(text)
+        is_known, token = self.recall(text, client_address)
         if is_known:
             return token
         asked_at = time.monotonic()
         try:
-            answer = await self._client.post(PATH, data={"token": text})
+            answer = await self._client.post(PATH, data=_form(text, client_address))
         except httpx.HTTPError as fault:
             raise Unavailable(f"The portal does not answer: {type(fault).__name__}.") from None
-        return self.read(text, answer, asked_at=asked_at)
+        return self.read(text, client_address, answer, asked_at=asked_at)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -26,16 +26,16 @@ class _Requirement(NamedTuple):
             return WRONG_ACCOUNT
         if self.role is not None and not token.covers(self.role):
             return ROLE_TOO_LOW
-        is_missing = self.scope is not None and self.scope not in token.scopes
-        return SCOPE_MISSING if is_missing else None
+        is_enough = self.scope is None or token.has_scope(self.scope)
+        return None if is_enough else SCOPE_MISSING
 
 
 def requires(
     *, role: str | None = None, scope: str | None = None, account: int | None = None
 ) -> Callable[[F], F]:
-    """Refuse requests whose token has a weaker role, or not this scope, or belongs to another
-    account. The middleware, or the authentication class of DRF, has to come first; without a token
-    the answer is 401."""
+    """Refuse requests whose token has a weaker role, is limited to other scopes, or belongs to
+    another account. The middleware, or the authentication class of DRF, has to come first; without
+    a token the answer is 401."""
     if role is not None and role not in ROLES:
         raise ValueError(f"There is no role {role!r}. Choose one of: {', '.join(ROLES)}.")
 

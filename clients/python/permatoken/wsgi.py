@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from permatoken.authorization import token_in
-from permatoken.errors import MISSING, NOT_ACTIVE, UNAVAILABLE, Refusal, Unavailable
+from permatoken.errors import (
+    ADDRESS_NOT_ALLOWED,
+    MISSING,
+    NOT_ACTIVE,
+    UNAVAILABLE,
+    Refusal,
+    Unavailable,
+)
 from permatoken.introspection import Introspector
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -13,14 +20,22 @@ TOKEN = "permatoken.token"  # noqa: S105  # a name
 
 
 class PermatokenMiddleware:
-    """`is_optional`: requests without a token get in too, with None; `requires` refuses them."""
+    """`is_optional`: requests without a token get in too, with None; `requires` refuses them.
+    `client_address`: tells the address of the client from the environ, or None; without it tokens
+    that are limited to addresses do not get in."""
 
     def __init__(
-        self, application: Application, introspector: Introspector, *, is_optional: bool = False
+        self,
+        application: Application,
+        introspector: Introspector,
+        *,
+        is_optional: bool = False,
+        client_address: Callable[[dict[str, Any]], str | None] | None = None,
     ) -> None:
         self._application = application
         self._introspector = introspector
         self._is_optional = is_optional
+        self._client_address = client_address
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         refusal = self._refusal(environ)
@@ -33,11 +48,17 @@ class PermatokenMiddleware:
         text = token_in(environ.get("HTTP_AUTHORIZATION"))
         if text is None:
             return None if self._is_optional else MISSING
+        address = self._client_address(environ) if self._client_address else None
         try:
-            environ[TOKEN] = self._introspector.describe(text)
+            token = self._introspector.describe(text, address)
         except Unavailable:
             return UNAVAILABLE
-        return None if environ[TOKEN] is not None else NOT_ACTIVE
+        if token is None:
+            return NOT_ACTIVE
+        if token.allowed_addresses and address is None:
+            return ADDRESS_NOT_ALLOWED
+        environ[TOKEN] = token
+        return None
 
 
 def send(refusal: Refusal, start_response: Any) -> Iterable[bytes]:

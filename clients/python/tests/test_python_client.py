@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from tests.portal import served_portal
 
 GOOD, WEAK, OLD, STRANGE = "77$good", "78$weak", "79$old", "80$strange"
+LIMITED, HERE, ELSEWHERE = "81$limited", "203.0.113.7", "198.51.100.7"
 MEMBERS: dict[str, Any] = {
     "active": True,
     "sub": "5",
@@ -34,6 +35,7 @@ ANSWERS: dict[str, Any] = {
     WEAK: {**MEMBERS, "role": {"id": 2, "name": "Users"}},
     OLD: {**MEMBERS, "exp": 1},
     STRANGE: {**MEMBERS, "role": {"id": 99, "name": "Emperors"}},
+    LIMITED: {**MEMBERS, "allowed_addresses": [HERE]},
 }
 
 
@@ -49,8 +51,11 @@ class PlayedPortal:
         if self.fault:
             raise self.fault
         assert request.headers["Authorization"] == "Bearer verifier_1"
-        token = httpx.QueryParams(request.content.decode())["token"]
+        asked = httpx.QueryParams(request.content.decode())
+        token = asked["token"]
         self.asked.append(token)
+        if token == LIMITED and asked.get("client_address", HERE) != HERE:
+            token = "unknown"
         return httpx.Response(self.status, json=ANSWERS.get(token, {"active": False}))
 
 
@@ -151,6 +156,17 @@ def test_odd_answer_is_no_yes(answer: Any) -> None:
         assert asking.describe(GOOD) is None
 
 
+@pytest.mark.parametrize(("address", "is_good"), [(HERE, True), (ELSEWHERE, False), (None, True)])
+def test_client_is_named_and_the_answer_is_for_it_alone(
+    introspector: Introspector, address: str | None, is_good: bool
+) -> None:
+    for other in (HERE, ELSEWHERE, None):
+        introspector.describe(LIMITED, other)
+    token = introspector.describe(LIMITED, address)
+    assert (token is not None) is is_good
+    assert token is None or token.allowed_addresses == (HERE,)
+
+
 @pytest.mark.parametrize(
     ("header", "token"),
     [
@@ -194,6 +210,22 @@ def test_wsgi_application_is_for_good_tokens(
     assert (got, headers.get("X-Auth-Error")) == (status, code)
     assert (body == b"maria@example.com") == (status == 200)
     assert headers.get("WWW-Authenticate", "APIKey").startswith("APIKey") or status == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "code"),
+    [
+        *((HERE, 200, None), (ELSEWHERE, 401, "not_active"), (None, 403, "address_not_allowed")),
+        ("not configured", 403, "address_not_allowed"),
+    ],
+)
+def test_limited_token_gets_in_from_its_addresses_alone(
+    introspector: Introspector, address: str | None, status: int, code: str | None
+) -> None:
+    tell = None if address == "not configured" else lambda _environ: address
+    application = PermatokenMiddleware(hello, introspector, client_address=tell)
+    got, headers, _body = by_wsgi(application, f"APIKey {LIMITED}")
+    assert (got, headers.get("X-Auth-Error")) == (status, code)
 
 
 def test_wsgi_application_is_closed_while_the_portal_is_away(
@@ -316,6 +348,23 @@ def test_view_of_the_rest_framework_is_for_good_tokens(token: str | None, status
     assert answer.status_code == status
     if status == 200:
         assert answer.data == {"email": "maria@example.com", "account": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"client_address": lambda request: request.META["REMOTE_ADDR"]}, 401),
+        ({"client_address": lambda _request: HERE}, 200),
+        ({}, 403),
+    ],
+)
+@pytest.mark.usefixtures("of_process")
+def test_view_of_the_rest_framework_names_the_client(
+    settings: Any, options: dict[str, Any], status: int
+) -> None:
+    settings.PERMATOKEN = options
+    request = RequestFactory().get("/", headers={"Authorization": f"APIKey {LIMITED}"})
+    assert View.as_view()(request).status_code == status
 
 
 @pytest.mark.usefixtures("of_process")

@@ -49,6 +49,7 @@ def test_proxies_are_told_whose_it_is(engineer: Membership, access: str) -> None
         "X-Auth-User-Id": str(engineer.user_id),
         "X-Auth-User-Email": engineer.user.email,
         "X-Auth-Role": "Engineers",
+        "X-Auth-Scopes": "*",
     }
 
 

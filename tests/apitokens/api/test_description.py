@@ -37,6 +37,8 @@ ROUTES = {
     "/iam/clients/{client_id}/tokens/{token_id}": {"get", "patch", "delete"},
     "/iam/clients/{client_id}/tokens/{token_id}/rotate": {"post"},
     "/iam/clients/{client_id}/tokens/{token_id}/old_secret": {"delete"},
+    "/iam/clients/{client_id}/services": {"get", "post"},
+    "/iam/clients/{client_id}/services/{code}": {"put", "delete"},
     "/iam/clients/{client_id}/service_accounts": {"get", "post"},
     "/iam/clients/{client_id}/service_accounts/{service_account_id}": {"get", "patch", "delete"},
     "/iam/clients/{client_id}/tokens/hand_over": {"post"},

@@ -14,9 +14,11 @@ from drf_spectacular.validation import validate_schema
 from rest_framework.test import APIClient
 
 from accounts.api import serializers
+from accounts.authorization.actor import Actor
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.validators import validate_line, validate_paragraphs, validate_phone
+from apitokens.scopes.services import ScopeFacts, register
 from tests.conftest import Api, Issue
 from tests.described import Schema, description, resolved, validator
 from tests.factories import ACCOUNT_ID, service_account
@@ -129,7 +131,9 @@ def test_role_is_taken_as_it_is_described(
     }
     wrong = []
     for (path, method), body_with in places.items():
-        address = path.format(client_id=ACCOUNT_ID, user_id=user.user_id, service_account_id=1)
+        address = path.format(
+            client_id=ACCOUNT_ID, user_id=user.user_id, service_account_id=1, code="x"
+        )
         judge = validator(body_schema(path, method))
         for role in (*ROLES, *NO_OBJECTS):
             body = body_with(role)
@@ -180,7 +184,11 @@ def test_what_may_be_read_has_a_head(caller: APIClient, user: Membership) -> Non
     for path, method, operation in operations():
         if method == "get" and "login" not in path.rpartition("/")[2]:
             address = path.format(
-                client_id=ACCOUNT_ID, user_id=user.user_id, token_id=1, service_account_id=1
+                client_id=ACCOUNT_ID,
+                user_id=user.user_id,
+                token_id=1,
+                service_account_id=1,
+                code="x",
             )
             read, head = caller.get(address), caller.head(address)
             assert head.status_code == read.status_code, (path, operation["operationId"])
@@ -206,6 +214,8 @@ def texts_for(parameter: Schema) -> tuple[list[str], list[str]]:
     alternatives: list[Schema] = parameter["schema"].get("oneOf", [parameter["schema"]])
     schema = alternatives[0]
     good, bad = VALUES[schema["type"]]
+    if "pattern" in schema:  # scopes
+        return ["cdn:purge", "cdn:purge tokens:read"], ["", "cdn", "CDN:x", "a:b ", "a:b  c:d", "*"]
     if "enum" in schema:
         return schema["enum"], ["", "Kings", "users", "7", " 1", "1 ", "Users ", "\0"]
     if "minimum" in schema:
@@ -223,7 +233,9 @@ def test_queries_are_taken_as_they_are_described(caller: APIClient) -> None:
     """Every parameter of every call, with texts that its schema takes and others."""
     wrong, asked = [], 0
     for path, method, operation in operations():
-        address = path.format(client_id=ACCOUNT_ID, user_id=1, token_id=1, service_account_id=1)
+        address = path.format(
+            client_id=ACCOUNT_ID, user_id=1, token_id=1, service_account_id=1, code="x"
+        )
         for parameter in operation.get("parameters", []):
             if parameter["in"] != "query" or method in ("head", "trace"):
                 continue
@@ -253,14 +265,16 @@ def test_list_has_the_shape_that_is_described(
 def test_body_of_another_kind_or_too_large_is_refused_as_described(
     caller: APIClient, administrator: Membership, issue: Issue
 ) -> None:
+    at, by = datetime.now(UTC), Actor.member(administrator)
+    scopes = [ScopeFacts("purge", "Purge")]
+    register(account=administrator.account, code="cdn", name="CDN", scopes=scopes, by=by, at=at)
     asked, ids = (
         0,
         {
             "user_id": administrator.user_id,
             "token_id": issue(administrator).token.pk,
-            "service_account_id": service_account(
-                administrator.account, at=datetime.now(UTC)
-            ).membership.user_id,
+            "code": "cdn",
+            "service_account_id": service_account(administrator.account, at=at).membership.user_id,
         },
     )
     for path, method, operation in operations():

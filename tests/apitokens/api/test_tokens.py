@@ -89,6 +89,8 @@ def test_list_is_a_bare_array_of_tokens_as_the_wire_has_them(
         "rotations": 0,
         "rotated": None,
         "old_secret": None,
+        "scopes": None,
+        "allowed_addresses": [],
     }
 
 
@@ -309,6 +311,8 @@ def test_create_answers_200_with_the_token(
         "rotations": 0,
         "rotated": None,
         "old_secret": None,
+        "scopes": None,
+        "allowed_addresses": [],
     }
 
 

@@ -52,6 +52,7 @@ def test_good_token_is_told_who_it_is(
         "X-Auth-User-Id": str(engineer.user_id),
         "X-Auth-User-Email": engineer.user.email,
         "X-Auth-Role": "Purge and Prefetch only (API)",
+        "X-Auth-Scopes": "*",
     }
     assert answer["Cache-Control"] == "no-store"
 

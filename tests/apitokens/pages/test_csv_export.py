@@ -59,7 +59,9 @@ def test_file_tells_what_the_list_tells(
     browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
     at = now.replace(microsecond=0)
-    token = issue(user, name="CI", description="Builds", at=at - timedelta(days=2)).token
+    allowed = ["203.0.113.0/24", "2001:db8::/48"]
+    facts = {"description": "Builds", "at": at - timedelta(days=2), "allowed_addresses": allowed}
+    token = issue(user, name="CI", **facts).token
     APIToken.objects.update(last_used_at=at, last_used_address="203.0.113.7")
     (line,) = lines(browser)
     assert line == {
@@ -77,6 +79,8 @@ def test_file_tells_what_the_list_tells(
         "last_used_address": "203.0.113.7",
         "deleted": "",
         "deleted_by": "",
+        "scopes": "",
+        "allowed_addresses": "203.0.113.0/24, 2001:db8::/48",
     }
 
 

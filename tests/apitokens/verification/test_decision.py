@@ -8,19 +8,24 @@ from typing import Any
 import pytest
 
 from apitokens import keys
+from apitokens.addresses.networks import AddressList
 from apitokens.verification import token_lookup
 from apitokens.verification.decision import (
     ACCEPT,
     ACCEPT_AND_RECORD,
+    ANYWHERE,
+    CHECK_ADDRESS,
     LOOK_UP,
     REFUSE,
     REFUSE_AND_AUDIT,
     UNKNOWN,
     Action,
+    Anywhere,
     CacheEntry,
     Decision,
     Reason,
     decide,
+    decide_address,
 )
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -76,6 +81,38 @@ def test_right_secret_is_decided_by_what_the_row_said_and_the_time(is_fresh: boo
             is_audited = AUDITED[entry.refusal_audited_at]
             expected = (REFUSE if is_audited else REFUSE_AND_AUDIT)[reason]
         assert decide(entry, fits=True, at=NOON, is_fresh=is_fresh) is expected
+
+
+PLACES: dict[str | Anywhere | None, bool] = {
+    "203.0.113.7": True,
+    "198.51.100.7": False,
+    None: False,
+    ANYWHERE: True,
+}
+"""Clients' addresses, and whether the list allows them."""
+
+
+@pytest.mark.parametrize("address", PLACES)
+@pytest.mark.parametrize("is_fresh", MARKS)
+def test_address_decides_about_what_is_good_and_about_nothing_else(
+    address: str | Anywhere | None, is_fresh: bool
+) -> None:
+    for entry in entries():
+        unlimited = decide(entry, fits=True, at=NOON, is_fresh=is_fresh)
+        entry.allowed = AddressList("203.0.113.7\n2001:db8::/48")
+        limited = decide(entry, fits=True, at=NOON, is_fresh=is_fresh)
+        assert decide(entry, fits=False, at=NOON, is_fresh=True) is UNKNOWN
+        if unlimited.reason is not None:
+            assert limited is unlimited
+            continue
+        assert limited is CHECK_ADDRESS
+        decided = decide_address(entry, address=address, at=NOON)
+        if PLACES[address]:
+            assert decided is unlimited
+        else:
+            is_audited = AUDITED[entry.refusal_audited_at]
+            refuse = REFUSE if is_audited else REFUSE_AND_AUDIT
+            assert decided is refuse[Reason.ADDRESS_NOT_ALLOWED]
 
 
 @pytest.mark.parametrize(

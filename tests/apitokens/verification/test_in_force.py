@@ -300,6 +300,12 @@ ENDS: dict[str, Callable[[APIToken], object]] = {
         issuer=token.issuer, by=OPERATOR, at=timezone.now()
     ),
     "the command": lambda token: call_command("revoke_tokens", ids=[token.pk], yes=True),
+    "a list of addresses": lambda token: editing.edit(
+        token=token,
+        changes={"allowed_addresses": ["203.0.113.7"]},
+        by=OPERATOR,
+        at=timezone.now(),
+    ),
     "a lower role of the token": lambda token: editing.edit(
         token=token, changes={"role": Role.USERS}, by=OPERATOR, at=timezone.now()
     ),

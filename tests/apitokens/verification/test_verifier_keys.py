@@ -44,7 +44,7 @@ def told(key: Key | str, at: datetime) -> Refusal:
 
 
 def test_key_is_authenticated(key: Key, now: datetime) -> None:
-    assert authenticate_verifier(presented=key.spell("_"), at=now) == key.id
+    assert authenticate_verifier(presented=key.spell("_"), at=now).id == key.id
 
 
 def test_key_reads_unlike_a_token(key: Key) -> None:
@@ -191,7 +191,7 @@ def test_pepper_that_a_key_depends_on_is_missed(key: Key, settings: Settings) ->
 def test_key_in_memory_costs_no_query(memory: None, key: Key, now: datetime) -> None:
     authenticate_verifier(presented=key.spell("_"), at=now)
     with CaptureQueriesContext(connection) as queries:
-        assert authenticate_verifier(presented=key.spell("_"), at=now) == key.id
+        assert authenticate_verifier(presented=key.spell("_"), at=now).id == key.id
     assert not queries.captured_queries
 
 
@@ -217,7 +217,7 @@ def test_command_prints_the_key_alone_on_the_standard_output(
     printed = capsys.readouterr()
     key = printed.out.strip()
     assert (
-        authenticate_verifier(presented=key, at=now)
+        authenticate_verifier(presented=key, at=now).id
         == VerifierKey.objects.get(name="Video storage").pk
     )
     assert key not in printed.err

@@ -15,7 +15,7 @@ SECRET = "swordfish"
 
 
 @pytest.mark.parametrize("name", SECRETS)
-@pytest.mark.parametrize("written", [SECRET, f"{SECRET}\n", f"{SECRET}\r\n"])
+@pytest.mark.parametrize("written", [SECRET, f"{SECRET}\n", f"{SECRET}\r\n", f"\ufeff{SECRET}\n"])
 def test_secret_is_read_from_the_file_that_is_named(
     name: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -27,10 +27,11 @@ def test_secret_is_read_from_the_file_that_is_named(
     assert given(name) == SECRET
 
 
+@pytest.mark.parametrize("name", ["email_url", "EMAIL_URL"])
 def test_secret_is_read_from_a_credential_of_systemd(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "email_url").write_text(f"smtp://u:{SECRET}@a\n")
+    (tmp_path / name).write_text(f"smtp://u:{SECRET}@a\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
 
     assert (given("EMAIL_URL"), given("BASE_URL")) == (f"smtp://u:{SECRET}@a", "")

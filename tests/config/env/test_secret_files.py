@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from config.env.secret_files import read_or_make
+from config.env.secret_files import parse_fallbacks, read_or_make
 
 
 def test_secret_is_made_on_first_start(tmp_path: Path) -> None:
@@ -41,6 +41,11 @@ def test_secret_of_the_operator_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "secret_key").write_text("chosen by hand\n")
 
     assert read_or_make(tmp_path / "secret_key") == "chosen by hand"
+
+
+def test_former_keys_may_stand_in_a_list_or_one_in_each_line() -> None:
+    for text in ("first-key,second-key", "first-key\nsecond-key", "first-key,\r\nsecond-key"):
+        assert {"first-key", "second-key"} <= set(parse_fallbacks(text))
 
 
 def test_place_that_is_no_folder_is_an_error(tmp_path: Path) -> None:

@@ -44,6 +44,9 @@ BAD: dict[str, list[str]] = {
         *("postgres://a:0/b", "postgres://u:p#ss@a/b", "postgres://u:p ss@a/b", "postgres://a/b#c"),
         *("postgres://a/b?ssl_mode=require", "postgres://a/b?sslmode", "postgres://a/b?CONN_MAX=1"),
         *("postgres://a/b?sslmode=disable&sslmode=require", "postgres://a/b?password=x"),
+        *("postgres://a/b?sslmode=requier", "postgres://a/b?connect_timeout=abc"),
+        *("postgres://a/b?target_session_attrs=writer", "postgres://a/b?keepalives=yes"),
+        "sqlite:////tmp",
         *("postgres://a/b?host=/run/x", "postgres:///b?client_encoding=latin1"),
         *(f"postgres://u:{SECRET}/@a/b", "postgres://[::1/b"),
     ],
@@ -64,7 +67,12 @@ BAD: dict[str, list[str]] = {
     "LOG_LEVEL": ["info", "VERBOSE", "$LEVEL", "20"],
     "LOG_FORMAT": ["JSON", "xml"],
     "LOG_VERIFY": ["none", "$x"],
-    "METRICS_TOKEN": ["short", "ä" * 20, "a line\nand another one"],
+    "METRICS_TOKEN": [
+        *("0123456789abcdef ", " 0123456789abcdef", " " * 20),
+        "short",
+        "ä" * 20,
+        "a line\nand another one",
+    ],
     "NOTICES_EVERY_SECONDS": ["0", "3601", *NOT_A_NUMBER],
     "OPERATORS_NEED_TWO_FACTORS": ["enabled"],
     "OTEL_EXPORTER_OTLP_ENDPOINT": ["collector:4318", "ftp://a", "http://u:p@a", "http://"],
@@ -89,10 +97,12 @@ BAD: dict[str, list[str]] = {
     "REFUSAL_RATE": NOT_A_NUMBER,
     "SECRET_KEY": [" "],
     "SENTRY_DSN": [SECRET, "https://sentry.example.com/1", "https://key@a/x", "ftp://key@a/1"],
+    "SERVES": ["Everything", "pages", "$x"],
     "SIGN_UP": ["Open", "ajar", "$SIGN_UP"],
     "SSL_REDIRECT": ["maybe"],
     "SSO_METADATA_ORIGINS": ["idp.example.com", "https://a/b", "https://a,,x", "https://$a/", "$A"],
     "SSO_NEW_PEOPLE_PER_DAY": NOT_A_NUMBER,
+    "STATIC_DIR": ["/dev/null", "/dev/null/below", "~nobody-of-this-name/x"],
     "TOKEN_PEPPERS": [
         SECRET,
         f"1:{PEPPER},1:{PEPPER}",
@@ -232,7 +242,7 @@ def test_connection_parameters_are_taken_as_they_are_written(load: Any) -> None:
     wanted = {
         "host": "/run/Pg",
         "sslmode": "require",
-        "sslrootcert": "/etc/A b+c",
+        "sslrootcert": "/etc/A+b+c",
         "connect_timeout": "5",
     }
     assert wanted.items() <= load(DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"].items()

@@ -1,5 +1,6 @@
 """The list of variables, and those that were renamed."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env.variables import (
+    FILES,
     FORMER_NAMES,
     READ_BY_LAUNCHER,
     READ_BY_SETTINGS,
     VARIABLES,
     refuse_former_names,
+    refuse_slips,
 )
 from tests import services
 from tests.launcher.portal import ROOT, environment_of
@@ -46,6 +49,29 @@ def test_every_former_name_is_refused_with_the_new_one() -> None:
         refuse_former_names(dict.fromkeys(FORMER_NAMES, ""))
     for old, new in FORMER_NAMES.items():
         assert f"{old} is now {new}" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("BASE_URL_FILE", "only secrets may stand in files. Set BASE_URL itself."),
+        ("FROM_EMAIL_FILE", "Set FROM_EMAIL itself."),
+        ("TOKEN_PEPPER", "You may mean TOKEN_PEPPERS."),
+        ("TRUSTED_PROXY_", ""),
+        ("ALLOWED_HOST", "You may mean ALLOWED_HOSTS."),
+        ("REDIS_URLS", "You may mean REDIS_URL."),
+    ],
+)
+def test_name_with_a_slip_is_refused_and_no_other(name: str, why: str) -> None:
+    if not why:
+        refuse_slips({name: "1"})
+        return
+    with pytest.raises(ImproperlyConfigured, match=re.escape(why)):
+        refuse_slips({name: "1"})
+
+
+def test_no_name_that_is_read_is_taken_for_a_slip() -> None:
+    refuse_slips(dict.fromkeys((*VARIABLES, *FILES, "HOSTS", "PORTS", "PATH"), "1"))
 
 
 @pytest.mark.parametrize("command", [("manage.py", "status"), ("-m", "config.launcher")])

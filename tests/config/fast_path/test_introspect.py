@@ -20,9 +20,11 @@ from apitokens.api.introspect import FORM
 from apitokens.cache.token_caches import TOKENS, VERIFIERS
 from apitokens.keys import Key
 from apitokens.models import VerifierKey
+from apitokens.scopes.services import ScopeFacts, register
 from apitokens.tokens import services as token_services
 from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification.verifier_keys import delete_verifier, issue_verifier
+from apitokens.verification.verify import verify
 from config.fast_path import introspect
 from config.fast_path.shortcut import shortcut
 from config.middleware import security_headers
@@ -259,3 +261,24 @@ def test_body_that_breaks_off_is_refused(key: Key, caller: str) -> None:
     asked = environ(f"token={key.spell()}", f"Bearer {caller}", CONTENT_LENGTH="500")
     told = say(shortcut(read_bodies(WSGIHandler())), asked)
     assert told.status == "400 Bad Request"
+
+
+@pytest.mark.parametrize(
+    "scopes", [None, ["tokens:read"], ["cdn:purge"], ["cdn:purge", "tokens:read"]]
+)
+@pytest.mark.parametrize("is_bound", [False, True])
+def test_both_ways_say_the_same_of_scopes(
+    engineer: Membership, issue: Issue, now: datetime, scopes: list[str] | None, is_bound: bool
+) -> None:
+    purge = ScopeFacts("purge", "Purge")
+    cdn = register(
+        account=engineer.account, code="cdn", name="CDN", scopes=[purge], by=OPERATOR, at=now
+    )
+    service = cdn if is_bound else None
+    caller = issue_verifier(name="Edge", service=service, by=OPERATOR, at=now).key.spell()
+    key = issue(engineer, scopes=scopes).key
+    warm(f"Bearer {caller}", "1")
+    verify(presented=key.spell(), at=now)  # a use, whoever sees it
+    by_shortcut, by_django = both(f"token={key.spell('_')}", f"Bearer {caller}")
+    assert by_shortcut == by_django
+    assert by_shortcut.status == "200 OK"

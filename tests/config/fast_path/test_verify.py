@@ -144,6 +144,20 @@ def test_both_ways_say_the_same(engineer: Membership, key: Key, header: str) -> 
             assert by_shortcut == by_django, (query, method)
 
 
+SCOPES = ["", "scope=users:read", "scope=tokens:read+users:read", "scope=users:write&role=Users"]
+
+
+@pytest.mark.parametrize("scopes", [None, ["users:read"], ["users:read", "tokens:read"]])
+@pytest.mark.parametrize("query", SCOPES)
+def test_both_ways_say_the_same_of_scopes(
+    engineer: Membership, issue: Issue, scopes: list[str] | None, query: str
+) -> None:
+    key = issue(engineer, scopes=scopes).key
+    warm(key)
+    by_shortcut, by_django = both(environ(f"APIKey {key.spell()}", query))
+    assert by_shortcut == by_django
+
+
 def test_short_lived_tokens_are_left_to_django(engineer: Membership) -> None:
     by_shortcut, _by_django = both(environ("Bearer eyJhbGciOiJIUzI1NiJ9.e30.AAAA"))
     assert by_shortcut.status == "599 Django was asked"
@@ -190,6 +204,7 @@ def test_answer_from_memory_asks_no_database(key: Key) -> None:
         {"PATH_INFO": "/iam/auth/introspect"},
         {"QUERY_STRING": "rol=1"},
         {"QUERY_STRING": "role=nobody"},
+        {"QUERY_STRING": "scope=users"},
         {"QUERY_STRING": "role=Users&" + "account=1&" * 50},
         {"HTTP_X_FORWARDED_FOR": "192.0.2.7, " * 50},
     ],

@@ -41,7 +41,7 @@ class Collector:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:  # http.server's name
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                body = _UNPACK.get(self.headers.get("Content-Encoding"), bytes)(body)
+                body = _UNPACK.get(self.headers.get("Content-Encoding", ""), bytes)(body)
                 collector.received.append((self.path, body))
                 self.send_response(200)
                 self.end_headers()

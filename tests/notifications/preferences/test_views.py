@@ -13,6 +13,7 @@ from notifications.kinds import (
     STAYED_AWAY,
     TOKEN_CHANGED_BY_OTHERS,
     TOKEN_EXPIRING,
+    TOKEN_USED_FROM_ELSEWHERE,
     TOKEN_USED_FROM_NEW_ADDRESS,
     Channel,
     Kind,
@@ -27,11 +28,8 @@ pytestmark = pytest.mark.django_db
 
 SETTINGS = f"/accounts/{ACCOUNT_ID}/notifications/settings/"
 # What can reach a user of an account without single sign-on.
-BOXES = [
-    f"{kind.code}-{channel}"
-    for kind in (TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS)
-    for channel in Channel
-]
+FOR_EVERYBODY = {TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS, TOKEN_USED_FROM_ELSEWHERE}
+BOXES = [f"{kind.code}-{channel}" for kind in FOR_EVERYBODY for channel in Channel]
 
 
 @pytest.fixture
@@ -148,14 +146,14 @@ def test_a_forged_form_saves_nothing(browser: Client, number: str) -> None:
 def test_kinds_that_do_not_exist_are_ignored(browser: Client, user: Membership) -> None:
     save(browser, user, "allows_any", "everything-email", "token_expiring-pigeon")
     kinds = set(Preference.objects.values_list("kind", flat=True))
-    assert kinds == {"", TOKEN_EXPIRING.code, TOKEN_CHANGED_BY_OTHERS.code}
+    assert kinds == {"", *(kind.code for kind in FOR_EVERYBODY)}
 
 
 @pytest.mark.parametrize(
     ("role", "has_sso", "shown"),
     [
-        (Role.USERS, False, {TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS}),
-        (Role.USERS, True, {TOKEN_EXPIRING, TOKEN_CHANGED_BY_OTHERS, STAYED_AWAY}),
+        (Role.USERS, False, FOR_EVERYBODY),
+        (Role.USERS, True, {*FOR_EVERYBODY, STAYED_AWAY}),
         (Role.ADMINISTRATORS, False, set(KINDS.values()) - {STAYED_AWAY, CERTIFICATE_ENDING}),
         (Role.ADMINISTRATORS, True, set(KINDS.values())),
     ],

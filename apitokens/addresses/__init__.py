@@ -1,0 +1,1 @@
+"""Address lists: from where a token may be used."""

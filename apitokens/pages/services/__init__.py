@@ -1,0 +1,1 @@
+"""The page Services: systems that an account registers, with the scopes of tokens."""

@@ -1,0 +1,1 @@
+"""What operators want to know before they rely on the portal: long load, and failures under it."""

@@ -1,0 +1,238 @@
+"""`make drills`: failures of what the portal depends on, one by one under load.
+
+Writes what answered what into docs/operations/drills.md, and ends with an error if an answer is not
+the one that an operator wants: no 500, verification that goes on where it can, log lines by the
+second and not by the request, and everything well again by itself.
+"""
+
+import argparse
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.operations import failures
+from benchmarks.operations.load import mix_for, portal_in
+from benchmarks.operations.open_loop import Load, Tally
+from benchmarks.operations.portal import ROOT, Portal
+
+RATE = 40
+"""Requests a second."""
+BEFORE, AFTER, SETTLES_WITHIN = 5, 10, 60
+"""Seconds of the phases, and for everything to be well again."""
+MOST_LINES = 20
+"""In the log, for each second of a failure."""
+REPORT = ROOT / "docs" / "operations" / "drills.md"
+DISK = 192
+"""Megabytes of the file system that is filled."""
+VERIFYING = ("verify", "introspect")
+READING = ("list of tokens (page)", "audit log (page)", "list of tokens (API)")
+CHANGING = ("create a token (API)", "delete a token (API, mails)")
+
+
+class Drill(NamedTuple):
+    """A failure for so many seconds. `goes_on`: what is to be answered as if nothing had failed."""
+
+    name: str
+    shape: str
+    failure: Callable[[Portal], AbstractContextManager[None]]
+    seconds: float = 15
+    goes_on: tuple[str, ...] = ()
+    environment: Mapping[str, str] = {}
+
+
+ALL = VERIFYING + READING + CHANGING
+DRILLS = [
+    Drill("nothing fails", "scaled", failures.nothing, goes_on=ALL),
+    Drill("Redis hangs", "scaled", failures.redis_hangs, goes_on=ALL),
+    Drill("Redis is away", "scaled", failures.redis_is_away, goes_on=ALL),
+    Drill("PostgreSQL hangs", "scaled", failures.database_hangs),
+    Drill("PostgreSQL is away", "scaled", failures.database_is_away),
+    Drill(
+        *("PostgreSQL is read-only", "scaled", failures.database_is_read_only),
+        goes_on=VERIFYING + READING,
+    ),
+    Drill("PostgreSQL has no connection left", "scaled", failures.connections_are_used_up),
+    Drill(
+        *("the account's row is locked", "scaled", failures.account_is_locked),
+        goes_on=VERIFYING + READING,
+    ),
+    Drill("worker and beat die", "scaled", failures.worker_dies, goes_on=ALL),
+    Drill("a web process dies", "scaled", failures.web_process_dies),
+    Drill(
+        *("the mail server is away", "scaled", failures.nothing),
+        goes_on=ALL,
+        environment={"EMAIL_URL": "smtp://127.0.0.1:9"},
+    ),
+    Drill("nothing fails", "embedded", failures.nothing, goes_on=ALL),
+    Drill(
+        *("SQLite is locked by another process", "embedded", failures.database_is_locked),
+        goes_on=VERIFYING + READING,
+    ),
+    Drill(*("the disk is full", "embedded", failures.disk_is_full), goes_on=VERIFYING + READING),
+    Drill("worker and beat die", "embedded", failures.worker_dies, goes_on=ALL),
+]
+
+
+class Found(NamedTuple):
+    """What a drill showed."""
+
+    drill: Drill
+    during: dict[str, Tally]
+    health: str
+    lines: float
+    """In the log, a second."""
+    well_after: float | None
+    """Seconds until everything was well again; None if it was not."""
+    faults: list[str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.operations.drills", description=__doc__)
+    parser.add_argument("--only", default="", help="Drills with this in their name.")
+    options = parser.parse_args()
+    found = []
+    for drill in DRILLS:
+        if options.only in drill.name:
+            _say(f"{drill.shape}: {drill.name}…")
+            found.append(_drill(drill))
+            _say("   " + ("; ".join(found[-1].faults) or "as it should be"))
+    if not options.only:
+        REPORT.write_text(report(found))
+    else:
+        _say(report(found))
+    sys.exit(1 if any(each.faults for each in found) else 0)
+
+
+def _drill(drill: Drill) -> Found:
+    with contextlib.ExitStack() as stack:
+        is_small = drill.failure is failures.disk_is_full
+        folder = stack.enter_context(_disk()) if is_small else None
+        portal = stack.enter_context(portal_in(drill.shape, folder=folder, **drill.environment))
+        load = Load(mix_for(portal), rate=RATE)
+        load.start()
+        load.during(BEFORE)
+        load.new_phase()
+        lines = portal.lines_logged()
+        began = time.monotonic()
+        with drill.failure(portal):
+            load.during(drill.seconds)
+            health = str(portal.health().get("status"))
+        took = time.monotonic() - began
+        lines = portal.lines_logged() - lines
+        during = load.new_phase()
+        well_after = _until_well(portal, load, drill)
+        load.new_phase()
+        load.during(AFTER)
+        load.stop()
+        after = load.new_phase()
+    faults = _faults(drill, during, after, lines / took)
+    if well_after is None:
+        faults.append(f"not well after {SETTLES_WITHIN} seconds")
+    return Found(drill, during, health, lines / took, well_after, faults)
+
+
+def _until_well(portal: Portal, load: Load, drill: Drill) -> float | None:
+    """Seconds until /healthz is well and a second passes without a bad answer."""
+    began = time.monotonic()
+    mails_are_away = "EMAIL_URL" in drill.environment
+    while time.monotonic() < began + SETTLES_WITHIN:
+        load.new_phase()
+        load.during(1)
+        bad = sum(tally.bad for tally in load.new_phase().values())
+        if not bad and (mails_are_away or portal.health().get("status") == "ok"):
+            return time.monotonic() - began
+    return None
+
+
+def _faults(
+    drill: Drill, during: dict[str, Tally], after: dict[str, Tally], lines: float
+) -> list[str]:
+    faults = [
+        f"{name} was answered {tally.statuses[500]} times 500"
+        for name, tally in during.items()
+        if tally.statuses[500]
+    ]
+    faults += [
+        f"{name} did not go on: {dict(tally.statuses)}"
+        for name, tally in during.items()
+        if name in drill.goes_on and tally.bad
+    ]
+    if lines > MOST_LINES:
+        faults.append(f"{lines:.0f} lines a second in the log")
+    faults += [
+        f"afterwards {name} was answered {dict(tally.statuses)}"
+        for name, tally in after.items()
+        if tally.bad
+    ]
+    return faults
+
+
+@contextlib.contextmanager
+def _disk() -> Iterator[Path]:
+    """A small file system of its own, which can be filled. Only root can mount one."""
+    with tempfile.TemporaryDirectory(prefix="permatoken-disk-") as folder:
+        size = f"size={DISK}m"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=True)
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+HEAD = """# Drills
+
+What answers what while something fails. `make drills` makes these failures one by one, under a load
+of {rate} requests a second (three quarters of them verifications), and writes this page: {when}.
+
+A cell says how often which status was answered during the failure. 503 comes with `Retry-After`, so
+clients try again; *none* is a connection that broke or an answer that took longer than ten seconds.
+*Log* is in lines a second of all processes. *Well again* is the time from the end of the failure
+until `/healthz` says `ok` and nothing is refused any more.
+
+| shape | what fails | verification | reading | changing | `/healthz` | log | well again | |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def report(found: list[Found]) -> str:
+    """The page."""
+    head = HEAD.format(rate=RATE, when=time.strftime("%Y-%m-%d"))
+    return head + "".join(f"{_line(each)}\n" for each in found)
+
+
+def _line(found: Found) -> str:
+    cells = [
+        found.drill.shape,
+        found.drill.name,
+        *(_counted(found.during, names) for names in (VERIFYING, READING, CHANGING)),
+        f"`{found.health}`",
+        f"{found.lines:.1f}",
+        "never" if found.well_after is None else f"{found.well_after:.0f} s",
+        "; ".join(found.faults) or "✓",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _counted(during: dict[str, Tally], names: tuple[str, ...]) -> str:
+    """How often which status came."""
+    counts: Counter[str] = Counter()
+    for name in names:
+        for status, number in during.get(name, Tally()).statuses.items():
+            counts[str(status) if isinstance(status, int) else "none"] += number
+    return ", ".join(f"{status}: {number}" for status, number in sorted(counts.items()))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

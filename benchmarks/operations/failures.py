@@ -1,0 +1,179 @@
+"""What may fail around the portal, as blocks in which it does."""
+
+import contextlib
+import os
+import shlex
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import psycopg
+
+from benchmarks.operations.portal import Portal
+
+COMES_BACK_WITHIN = 30
+"""Seconds for a server that is started again."""
+
+
+@contextlib.contextmanager
+def nothing(_portal: Portal) -> Iterator[None]:
+    """Nothing fails: what the others are compared with."""
+    yield
+
+
+@contextlib.contextmanager
+def redis_hangs(portal: Portal) -> Iterator[None]:
+    """Redis is stopped (SIGSTOP): it takes connections and answers nothing."""
+    with _stopped([_listening_at(portal.environment["REDIS_URL"])]):
+        yield
+
+
+@contextlib.contextmanager
+def redis_is_away(portal: Portal) -> Iterator[None]:
+    """Redis is ended, and started again, empty."""
+    server = _listening_at(portal.environment["REDIS_URL"])
+    port = str(urlsplit(portal.environment["REDIS_URL"]).port)
+    command = [server.exe(), "--bind", "127.0.0.1", "--port", port, "--save", ""]
+    server.kill()
+    server.wait(10)
+    yield
+    subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def database_hangs(portal: Portal) -> Iterator[None]:
+    """All processes of PostgreSQL are stopped (SIGSTOP)."""
+    postmaster = _postmaster(portal)
+    with _stopped([postmaster, *postmaster.children()]):
+        yield
+
+
+@contextlib.contextmanager
+def database_is_away(portal: Portal) -> Iterator[None]:
+    """PostgreSQL is shut down in the middle of its work, and started again."""
+    postmaster, data = _postmaster(portal), _data_of(portal)
+    command = shlex.split((data / "postmaster.opts").read_text())
+    postmaster.send_signal(signal.SIGINT)
+    postmaster.wait(COMES_BACK_WITHIN)
+    yield
+    owner = data.stat()
+    subprocess.Popen(
+        command,
+        cwd=data,
+        user=owner.st_uid,
+        group=owner.st_gid,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@contextlib.contextmanager
+def database_is_read_only(portal: Portal) -> Iterator[None]:
+    """PostgreSQL refuses to write, as one that has become a standby."""
+    _set(portal, "ALTER SYSTEM SET default_transaction_read_only = on")
+    yield
+    _set(portal, "ALTER SYSTEM RESET default_transaction_read_only")
+
+
+@contextlib.contextmanager
+def connections_are_used_up(portal: Portal) -> Iterator[None]:
+    """Others have taken all connections of PostgreSQL that are free."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(psycopg.OperationalError):
+            while True:
+                stack.enter_context(psycopg.connect(portal.environment["DATABASE_URL"]))
+        yield
+
+
+@contextlib.contextmanager
+def account_is_locked(portal: Portal) -> Iterator[None]:
+    """A transaction holds the row of the account that is asked about."""
+    with psycopg.connect(portal.environment["DATABASE_URL"]) as other:
+        other.execute("SELECT 1 FROM accounts_account WHERE id = 1 FOR UPDATE")
+        yield
+        other.rollback()
+
+
+@contextlib.contextmanager
+def database_is_locked(portal: Portal) -> Iterator[None]:
+    """Another process holds the lock for writing of SQLite."""
+    path = portal.data_dir / "permatoken.sqlite3"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def disk_is_full(portal: Portal) -> Iterator[None]:
+    """The file system of the data has no byte left."""
+    filling = portal.data_dir / "filling"
+    with filling.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 20))
+    with filling.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0")
+    yield
+    filling.unlink()
+
+
+@contextlib.contextmanager
+def worker_dies(portal: Portal) -> Iterator[None]:
+    """The worker and its beat are killed."""
+    for each in portal.named("celery"):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    yield
+
+
+@contextlib.contextmanager
+def web_process_dies(portal: Portal) -> Iterator[None]:
+    """One of the processes that answer is killed."""
+    (server,) = (each for each in portal.named("granian") if each.ppid() == portal.process.pid)
+    server.children()[0].kill()
+    yield
+
+
+@contextlib.contextmanager
+def _stopped(processes: list[psutil.Process]) -> Iterator[None]:
+    for each in processes:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.resume()
+
+
+def _listening_at(url: str) -> psutil.Process:
+    port = urlsplit(url).port
+    for each in psutil.Process(os.getpid()).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if str(port) in each.cmdline() or f":{port}" in " ".join(each.cmdline()):
+                return each
+    raise RuntimeError(f"No process listens on port {port}.")
+
+
+def _data_of(portal: Portal) -> Path:
+    """The folder that the wheel's PostgreSQL has its socket and its data in."""
+    return Path(parse_qs(urlsplit(portal.environment["DATABASE_URL"]).query)["host"][0])
+
+
+def _postmaster(portal: Portal) -> psutil.Process:
+    return psutil.Process(int((_data_of(portal) / "postmaster.pid").read_text().split()[0]))
+
+
+def _set(portal: Portal, statement: str) -> None:
+    """Also while transactions are read-only, for which PostgreSQL has to be asked to write."""
+    with psycopg.connect(portal.environment["DATABASE_URL"], autocommit=True) as operator:
+        operator.execute("SET default_transaction_read_only = off")
+        operator.execute(statement.encode())
+        operator.execute("SELECT pg_reload_conf()")
+    time.sleep(0.5)

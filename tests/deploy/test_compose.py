@@ -1,0 +1,90 @@
+"""deploy/compose.yaml, which no engine runs here: docker-compose reads it, if it is there."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.env.variables import FILES, VARIABLES
+from tests.portal import ROOT
+
+FOLDER = ROOT / "deploy"
+FILE = FOLDER / "compose.yaml"
+OURS = ("migrate", "web-1", "web-2", "worker", "beat")
+NOT_IN_GIT = {"./tls", "./secrets"}
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    return dict(yaml.safe_load(FILE.read_text()))
+
+
+def test_compose_takes_it() -> None:
+    program = shutil.which("docker-compose")
+    if program is None:
+        pytest.skip("docker-compose is not installed (apt-get install docker-compose)")
+
+    done = subprocess.run(
+        [program, "--file", str(FILE), "config", "--quiet"],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_portal_may_write_nowhere_but_into_its_folders(told: dict[str, Any], name: str) -> None:
+    service = told["services"][name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert (service["volumes"], service["tmpfs"]) == (["data:/data"], ["/tmp"])
+    assert service["command"] == [name.partition("-")[0]]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_portal_has_its_secrets_in_files(told: dict[str, Any], name: str) -> None:
+    service = told["services"][name]
+    settings = service["environment"]
+
+    assert settings.keys() <= {*VARIABLES, *FILES}
+    files = {name: place for name, place in settings.items() if name in FILES}
+    assert set(files.values()) == {f"/run/secrets/{secret}" for secret in service["secrets"]}
+    assert all(place.endswith(f"/{n.removesuffix('_FILE').lower()}") for n, place in files.items())
+
+
+def test_secrets_are_those_that_are_made(told: dict[str, Any], tmp_path: Path) -> None:
+    subprocess.run([FOLDER / "make-secrets", "--compose", tmp_path / "made"], check=True)
+    made = {f"./secrets/{file.name}" for file in (tmp_path / "made").iterdir()}
+
+    assert {secret["file"] for secret in told["secrets"].values()} == made
+
+
+def test_webs_and_proxy_have_the_addresses_of_the_configuration(told: dict[str, Any]) -> None:
+    services = told["services"]
+    addresses = {
+        name: services[name]["networks"]["front"]["ipv4_address"]
+        for name in ("web-1", "web-2", "nginx")
+    }
+    upstream = (FOLDER / "nginx" / "webs-of-compose.conf").read_text()
+
+    assert f"server {addresses['web-1']}:8000 " in upstream
+    assert f"server {addresses['web-2']}:8000 " in upstream
+    assert services["web-1"]["environment"]["TRUSTED_PROXIES"] == addresses["nginx"]
+
+
+def test_files_that_are_mounted_are_there(told: dict[str, Any]) -> None:
+    mounted = {
+        volume.partition(":")[0]
+        for service in told["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith(".")
+    }
+
+    assert [each for each in mounted - NOT_IN_GIT if not (FOLDER / each).exists()] == []

@@ -1,0 +1,148 @@
+"""deploy/kubernetes, by the schemas of Kubernetes, and by what "restricted" asks of pods."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]  # it has no types
+import pytest
+import yaml
+
+from config.env.variables import FILES, VARIABLES
+from tests.portal import ROOT
+
+FOLDER = ROOT / "deploy" / "kubernetes"
+OVERLAYS = ("example", "large")
+VERSIONS = ("1.29", "1.34")
+Object = dict[str, Any]
+
+
+def written() -> Iterator[Object]:
+    """What is written in the files; patches are no whole objects."""
+    for file in sorted(FOLDER.rglob("*.yaml")):
+        if file.name not in ("kustomization.yaml", "scaling.yaml"):
+            yield from yaml.safe_load_all(file.read_text())
+
+
+@cache
+def rendered(overlay: str) -> list[Object]:
+    """What an overlay makes of the base. (kubectl comes with kustomize; no wheel has either.)"""
+    for command in (["kustomize", "build"], ["kubectl", "kustomize"]):
+        if shutil.which(command[0]) is None:
+            continue
+        done = subprocess.run(
+            [*command, str(FOLDER / "overlays" / overlay)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return list(yaml.safe_load_all(done.stdout))
+    pytest.skip("neither kustomize nor kubectl is here")
+
+
+def pods(objects: list[Object]) -> dict[str, Object]:
+    """The pods of Deployments and Jobs, by name."""
+    return {
+        each["metadata"]["name"]: each["spec"]["template"]["spec"]
+        for each in objects
+        if each["kind"] in ("Deployment", "Job")
+    }
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_objects_are_valid(version: str) -> None:
+    objects = list(written())
+
+    for each in objects:
+        kubernetes_validate.validate(each, version, strict=True)
+
+    kinds = {each["kind"] for each in objects}
+    assert {"Deployment", "Job", "PodDisruptionBudget", "HorizontalPodAutoscaler"} <= kinds
+    assert {"NetworkPolicy", "ConfigMap", "Service", "Ingress"} <= kinds
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlays_are_valid(overlay: str) -> None:
+    for each in rendered(overlay):
+        kubernetes_validate.validate(each, VERSIONS[-1], strict=True)
+
+
+def test_what_is_misspelled_is_seen() -> None:
+    (web,) = (each for each in written() if each["metadata"]["name"] == "permatoken-beat")
+    web["spec"]["replica"] = 1
+
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(web, VERSIONS[-1], strict=True)
+
+
+def test_pods_are_restricted() -> None:
+    found = pods(list(written()))
+
+    assert len(found) == 5
+    for pod in found.values():
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"].keys() == {"memory"}
+        writable = [m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")]
+        assert writable == ["/data", "/tmp"]
+
+
+def test_pods_run_roles_and_are_probed_as_such() -> None:
+    found = pods(list(written()))
+
+    for name, pod in found.items():
+        (container,) = pod["containers"]
+        (role,) = container["args"]
+        assert role == {"verify": "web"}.get(suffix := name.removeprefix("permatoken-"), suffix)
+        if role == "web":
+            assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
+            assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+        elif role != "migrate":
+            command = container["livenessProbe"]["exec"]["command"]
+            assert command == ["permatoken", "probe", role]
+
+
+def test_settings_are_known() -> None:
+    named = {name for each in written() if each["kind"] == "ConfigMap" for name in each["data"]}
+    named |= {
+        variable["name"]
+        for pod in pods(list(written())).values()
+        for variable in pod["containers"][0].get("env", [])
+    }
+
+    assert named <= {*VARIABLES, *FILES}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_selectors_find_their_pods(overlay: str) -> None:
+    objects = rendered(overlay)
+    labels = [
+        each["spec"]["template"]["metadata"]["labels"]
+        for each in objects
+        if each["kind"] in ("Deployment", "Job")
+    ]
+    for each in objects:
+        if each["kind"] in ("Service", "PodDisruptionBudget"):
+            wanted = each["spec"]["selector"].get("matchLabels", each["spec"]["selector"])
+            assert any(wanted.items() <= found.items() for found in labels), each["metadata"]
+        if each["kind"] == "NetworkPolicy":
+            (rule,) = each["spec"]["podSelector"]["matchExpressions"]
+            apps = {found["app"] for found in labels}
+            assert apps & set(rule["values"])
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_image_is_named_with_its_tag(overlay: str) -> None:
+    images = {pod["containers"][0]["image"] for pod in pods(rendered(overlay)).values()}
+
+    assert len(images) == 1
+    assert re.fullmatch(r".+/permatoken:\d+\.\d+\.\d+", images.pop())
