@@ -16,6 +16,8 @@ from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from accounts.sign_in import services as sign_in_services
 from accounts.users import services as users
+from apitokens.scopes import services
+from apitokens.scopes.services import ScopeFacts
 from apitokens.tokens.handover import hand_over
 from tests.conftest import Issue
 from tests.operators.conftest import page
@@ -132,6 +134,36 @@ def test_removal_takes_no_tokens_that_came_since_the_page_was_opened(
     sent(browser, address, hidden_fields(browser, address), **removal)
     other.refresh_from_db()
     assert other.is_deleted
+
+
+def test_operator_who_renames_a_service_does_not_take_back_its_scopes(
+    browser: Client, now: datetime
+) -> None:
+    made = services.register(
+        account=None,
+        code="cdn",
+        name="CDN",
+        scopes=[ScopeFacts("purge", "Purge", {})],
+        by=OTHER,
+        at=now,
+    )
+    address = page("apitokens_service_change", made.pk)
+    form = hidden_fields(browser, address)
+    both = [ScopeFacts("purge", "Purge", {}), ScopeFacts("read", "Read", {})]
+    services.edit(service=made, name="CDN", names={}, scopes=both, by=OTHER, at=now)
+
+    sent(
+        browser,
+        address,
+        form,
+        name="Example CDN",
+        in_other_languages="",
+        scope_lines="purge | Purge",
+    )
+
+    made.refresh_from_db()
+    assert made.name == "Example CDN"
+    assert {each.code for each in made.scopes.all()} == {"purge", "read"}
 
 
 @pytest.mark.django_db
