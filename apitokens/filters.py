@@ -40,6 +40,11 @@ SORTS: dict[str, Callable[[], list[OrderBy]]] = {
 }
 
 
+def issuers_in_order() -> list[OrderBy]:
+    """The order of issuers in a list of tokens that is sorted by them."""
+    return in_order("user__name", "user__email")
+
+
 def ordering(sort: str) -> list[OrderBy]:
     """Turn "name" or "-name" into an ordering in which every token has one fixed place."""
     key = sort.removeprefix("-")

@@ -229,16 +229,19 @@ class APIToken(models.Model):
             models.Index(fields=["-created_at", "-id"], name="token_newest"),
             models.Index(fields=["account", "-created_at"], name="token_by_account"),
             models.Index(fields=["issuer", "-created_at"], name="token_by_issuer"),
-            # A hundred thousand tombstones cost the page of active tokens nothing.
+            # A hundred thousand tombstones cost the page of active tokens nothing. What decides
+            # about a row is in the index: none is read to be counted, or passed over.
             models.Index(
-                fields=["account", "-created_at"],
+                fields=["account", "-created_at", "-id"],
+                include=["expires_at", "issuer"],
                 condition=Q(deleted_at__isnull=True),
-                name="token_undeleted",
+                name="token_undeleted_newest",
             ),
             models.Index(
-                fields=["account", "expires_at"],
-                condition=Q(deleted_at__isnull=True, expires_at__isnull=False),
-                name="token_expiring",
+                fields=["account", "expires_at", "id"],
+                include=["issuer"],
+                condition=Q(deleted_at__isnull=True),
+                name="token_undeleted_soonest",
             ),
             models.Index(
                 fields=["notice_due_at", "account"],
@@ -467,6 +470,44 @@ class TokenUseDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token_id}: {self.count} on {self.day}"
+
+
+class TokenUseSum(models.Model):
+    """How often a token was used on all days that are kept: by it those used most are found."""
+
+    token = models.OneToOneField(
+        APIToken, models.CASCADE, primary_key=True, related_name="+", db_index=False
+    )
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+", db_index=False)
+    count = models.BigIntegerField(_("uses"))
+
+    class Meta:
+        verbose_name = "sum of uses"
+        verbose_name_plural = "sums of uses"
+        indexes = [models.Index(fields=["account", "-count", "token"], name="token_used_most")]
+
+    def __str__(self) -> str:
+        return f"{self.token_id}: {self.count}"
+
+
+class AccountUseDay(models.Model):
+    """How often the tokens of an account were used on one day, and how often refused: the sums of
+    `TokenUseDay`, kept with it."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+", db_index=False)
+    day = models.DateField(_("day"))
+    count = models.BigIntegerField(_("uses"))
+    refused = models.BigIntegerField(_("rejected uses"))
+
+    class Meta:
+        verbose_name = "usage day of an account"
+        verbose_name_plural = "usage days of accounts"
+        constraints = [
+            models.UniqueConstraint(fields=["account", "day"], name="account_use_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"account {self.account_id}: {self.count} on {self.day}"
 
 
 class ServiceQuerySet(models.QuerySet["Service"]):

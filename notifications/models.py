@@ -175,6 +175,8 @@ class Mail(models.Model):
                 name="mail_for_operators",
             ),
             models.Index(fields=["-created_at", "-id"], name="mail_newest"),
+            # Operators search in reasons, which few mails have.
+            models.Index(fields=["id"], condition=Q(reason__gt=""), name="mail_with_reason"),
         ]
 
     def __str__(self) -> str:

@@ -45,7 +45,8 @@ HARMLESS = {
     *("CreateModel", "AlterModelOptions", "AlterModelManagers", "AlterModelTableComment"),
     *("RenameIndex", "AlterConstraint"),
     *("AddIndexConcurrently", "RemoveIndexConcurrently", "ChangeRowsInBatches"),
-    "AddSearchIndexConcurrently",
+    *("AddSearchIndexConcurrently", "AddPrefixIndexConcurrently"),
+    "AddSortIndexConcurrently",
 }
 CONTRACTIONS = {
     "DropColumn": "breaks processes that still run the older code",

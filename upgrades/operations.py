@@ -181,6 +181,7 @@ class AddSearchIndexConcurrently(Operation):
     atomic = False
     reversible = True
     reduces_to_sql = False
+    kind = "USING gin (({}) gin_trgm_ops)"
 
     def __init__(self, model_name: str, column: str, name: str, expression: Expression) -> None:
         self.model_name, self.column, self.name = model_name, column, name
@@ -201,7 +202,7 @@ class AddSearchIndexConcurrently(Operation):
         if not _is_postgresql(schema_editor) or not self.allow_migrate_model(alias, model):
             return
         _refuse_transaction(self, schema_editor)
-        if not _has_trigrams(schema_editor):
+        if not self._is_possible(schema_editor):
             return
         table, name, column = map(
             schema_editor.quote_name, (model._meta.db_table, self.name, self.column)
@@ -213,7 +214,7 @@ class AddSearchIndexConcurrently(Operation):
             searched = self.expression(column, schema_editor.connection)
             schema_editor.execute(
                 f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} "
-                f"USING gin (({searched}) gin_trgm_ops)",
+                f"{self.kind.format(searched)}",
                 params=None,
             )
 
@@ -231,6 +232,25 @@ class AddSearchIndexConcurrently(Operation):
 
     def describe(self) -> str:
         return f"Add search index {self.name} of {self.model_name}.{self.column}"
+
+    def _is_possible(self, schema_editor: BaseDatabaseSchemaEditor) -> bool:
+        return _has_trigrams(schema_editor)
+
+
+class AddPrefixIndexConcurrently(AddSearchIndexConcurrently):
+    """Adds the index by which PostgreSQL finds how a text begins, and has texts in order. It needs
+    no extension."""
+
+    kind = "(({}))"
+
+    def _is_possible(self, schema_editor: BaseDatabaseSchemaEditor) -> bool:
+        return True
+
+
+class AddSortIndexConcurrently(AddPrefixIndexConcurrently):
+    """Adds the index by which PostgreSQL has the rows of one account in the order of a text."""
+
+    kind = "(account_id, ({}), id)"
 
 
 class DropColumn(Operation):

@@ -30,7 +30,7 @@ from accounts.admin.filters import (
     is_moment,
     is_text,
 )
-from accounts.admin.long_lists import accounts_named, fits, users_with_address
+from accounts.admin.long_lists import accounts_named, fits, has, users_with_address
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.audit import labels
 from accounts.email_addresses import normal_email
@@ -94,6 +94,11 @@ class AccountAdmin(ListAdmin):
     lookups = {"state": is_text}
     search_fields = ["name", "id__exact"]
     ordering = ["name", "pk"]
+    sorted_by_index = ["name", "id", "most_tokens", "is_open", "created_at"]
+
+    def matches(self, word: str) -> Q:
+        number = parse_id(word)
+        return has("name", word) if number is None else has("name", word) | Q(pk=number)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -214,6 +219,10 @@ class UserAdmin(ListAdmin):
     lookups = {"is_active__exact": is_text, "is_staff__exact": is_text}
     search_fields = ["email", "name"]
     ordering = ["email"]
+    sorted_by_index = ["email"]
+
+    def matches(self, word: str) -> Q:
+        return has("email", word) | has("name", word)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
@@ -297,6 +306,7 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ListAdmin):
         "Search by event, email, account, IP address, or the ID of the subject or token."
     )
     ordering = ["-at", "-pk"]
+    sorted_by_index = ["time"]
 
     def matches(self, word: str) -> Q:
         """By what the word is: a number is an id, an address has dots or colons, a kind its code.

@@ -1,29 +1,44 @@
 """Filters of the admin's lists, and a list that refuses all other lookups."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
-from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
+from django.contrib.admin.views.main import (
+    ORDER_VAR,
+    SEARCH_VAR,
+    ChangeList,
+    ChangeListSearchForm,
+)
 from django.core.exceptions import BadRequest, FieldDoesNotExist
+from django.core.paginator import InvalidPage
 from django.db.models import Q, QuerySet, UUIDField
 from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin.long_lists import OperatorsPaginator, words_in
+from accounts.admin.long_lists import OperatorsPaginator, is_short, words_in
 from accounts.audit import labels
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
-from accounts.text.expressions import in_order, is_written
+from accounts.text.expressions import Folded, in_order, is_written
 from accounts.validators import parse_id
+from notifications.bounded_pages import MOST_COUNTED
 
 ACCOUNTS_TO_CHOOSE_FROM = 50
 EVENTS_TO_LEARN_KINDS_FROM = 10_000
 LONGEST_SEARCH = 255
+TOO_LONG_TO_SORT = _(
+    "A list of more than %(most)s rows can't be sorted by this column. Narrow it with a search or "
+    "a filter."
+)
+ONLY_BEGINNINGS = _(
+    "Words of one or two characters are looked for only at the beginning of names and addresses."
+)
 
 
 def is_uuid(text: str) -> bool:
@@ -68,6 +83,48 @@ NAMES: dict[Any, str] = {Account: "name", User: "email", Membership: "user__emai
 
 class SearchedList(ChangeList):
     search_form_class = SearchForm
+    model_admin: Any  # a ListAdmin
+    is_long = False
+    """Whether it has more rows than are counted: then it has the order of an index."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """As Django's, but the rows are read by ids also if one page has them all."""
+        paginator: Any = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+        self.paginator, self.is_long = paginator, paginator.has_more
+        if self.is_long and not self._is_sorted_by_index():
+            paginator.object_list = self.queryset = self._sorted_by_index(request)
+        self.show_full_result_count, self.full_result_count = False, None
+        self.show_admin_actions = True
+        self.result_count = paginator.count
+        self.can_show_all = self.result_count <= self.list_max_show_all
+        self.multi_page = self.result_count > self.list_per_page
+        if self.show_all and self.can_show_all:
+            self.result_list = self.queryset._clone()
+            return
+        try:
+            page = paginator.page(self.page_num if self.multi_page else 1)
+        except InvalidPage as error:
+            raise IncorrectLookupParameters from error
+        self.result_list = page.object_list
+
+    def _is_sorted_by_index(self) -> bool:
+        wanted = self.params.get(ORDER_VAR, "")
+        place = wanted.removeprefix("-")
+        if not wanted:
+            return not self.model_admin.long_ordering
+        names = dict(enumerate(map(str, self.list_display)))
+        return place.isdecimal() and names.get(int(place)) in self.model_admin.sorted_by_index
+
+    def _sorted_by_index(self, request: HttpRequest) -> QuerySet[Any]:
+        if self.params.pop(ORDER_VAR, None):
+            messages.info(request, TOO_LONG_TO_SORT % {"most": f"{MOST_COUNTED:,}"})
+        order = map(self._as_people_sort, self._get_default_ordering())
+        sorted_anew: QuerySet[Any] = self.queryset.order_by(*order)
+        return sorted_anew
+
+    def _get_default_ordering(self) -> Any:
+        admin = self.model_admin
+        return (self.is_long and admin.long_ordering) or admin.ordering
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """As Django's, but names and addresses as people sort them."""
@@ -85,7 +142,8 @@ class SearchedList(ChangeList):
             path = f"{path}__{name}"
         elif not is_written(field):
             return part
-        (order,) = in_order(path)
+        # An index has addresses in an order that is the same in all languages.
+        (order,) = [Folded(path).asc()] if path.endswith("email") else in_order(path)
         if part.startswith("-"):
             order.reverse_ordering()
         return order
@@ -101,6 +159,12 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     lookups: ClassVar[Mapping[str, Callable[[str], bool]]] = {}
     """The permitted lookups, each with the check of its value."""
 
+    sorted_by_index: ClassVar[Sequence[str]] = ()
+    """The columns by which a list can be sorted that has more rows than are counted."""
+
+    long_ordering: ClassVar[Sequence[str]] = ()
+    """The first order of such a list, where no index has that of shorter ones."""
+
     change_form_template = "admin/concurrent_change_form.html"
     list_per_page = 50
     show_full_result_count = False
@@ -114,7 +178,10 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        conditions = [self.matches(word) for word in words_in(search_term)]
+        words = list(words_in(search_term))
+        if any(map(is_short, words)):
+            messages.info(request, ONLY_BEGINNINGS)
+        conditions = [self.matches(word) for word in words]
         found = [each for each in conditions if each is not None]
         if len(found) < len(conditions):
             return super().get_search_results(request, queryset, search_term)

@@ -20,7 +20,7 @@ from accounts.admin.filters import (
     is_id,
     is_text,
 )
-from accounts.admin.long_lists import accounts_named, fits, users_named
+from accounts.admin.long_lists import accounts_named, fits, has, users_named
 from accounts.admin.mixins import ReadOnlyAdminMixin, moment
 from accounts.admin.row_actions import RowActionsMixin, refusal_text
 from accounts.email_addresses import normal_email
@@ -110,6 +110,7 @@ class MembershipAdmin(ServiceAdmin):
     list_select_related = ["user", "account"]
     search_fields = ["user__email", "user__name", "account__name"]
     ordering = ["account__name", "user__email"]
+    long_ordering = ["-pk"]
 
     def matches(self, word: str) -> Q:
         return fits(Q(), [("user", users_named(word)), ("account", accounts_named(word))])
@@ -168,9 +169,10 @@ class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, ServiceAdmin):
     list_select_related = ["account", "invited_by__user"]
     search_fields = ["email", "account__name"]
     ordering = ["-sent_at", "-pk"]
+    sorted_by_index = ["email", "account", "role", "sent", "valid_until"]
 
     def matches(self, word: str) -> Q:
-        return fits(Q(email__icontains=word), [("account", accounts_named(word))])
+        return fits(has("email", word), [("account", accounts_named(word))])
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)

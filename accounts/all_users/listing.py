@@ -84,7 +84,9 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
     )
 
     def __init__(self, query: QueryDict, *, actor: Actor) -> None:
-        super().__init__(query, queryset=_with_sign_in(visible_members(actor)))
+        name = Coalesce(NullIf("user__name", Value("")), F("user__email"))
+        people = visible_members(actor).order_by(*in_order(name), "pk")
+        super().__init__(query, queryset=people)
 
     class Meta:
         model = Membership
@@ -99,7 +101,8 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         self, queryset: QuerySet[Membership], _name: str, value: str
     ) -> QuerySet[Membership]:
         by_sso = Q(sso_at__isnull=False) | Q(is_forced=True)
-        return queryset.filter(by_sso if value == SSO else ~by_sso)
+        people = queryset.alias(is_forced=sso_hooks.sso_required_expression())
+        return people.filter(by_sso if value == SSO else ~by_sso)
 
 
 class PeopleRows(QuerySetRows[Membership]):
@@ -107,7 +110,7 @@ class PeopleRows(QuerySetRows[Membership]):
 
     def read(self, part: QuerySet[Membership]) -> list[Membership]:
         ids = list(part.values_list("pk", flat=True))
-        found = self.found.order_by().in_bulk(ids)
+        found = _with_sign_in(self.among.order_by()).in_bulk(ids)
         return [found[each] for each in ids if each in found]
 
 
@@ -148,15 +151,14 @@ def invitations_of(actor: Actor) -> QuerySet[Invitation]:
 
 
 def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
-    """Order by name, and annotate how each member signs in."""
+    """Annotate how each member signs in."""
     factors = Authenticator.objects.filter(user=OuterRef("user"))
-    name = Coalesce(NullIf("user__name", Value("")), F("user__email"))
     return members.annotate(
         has_two_factors=Exists(factors.filter(type__in=FACTORS)),
         has_passkeys=Exists(factors.filter(type=Authenticator.Type.WEBAUTHN)),
         is_forced=sso_hooks.sso_required_expression(),
         is_linked=sso_hooks.linked_expression(),
-    ).order_by(*in_order(name), "pk")
+    )
 
 
 def _row(member: Membership, actor: Actor, tokens: int) -> Row:

@@ -54,15 +54,22 @@ def as_member(invitation: Invitation) -> Membership:
     return member
 
 
-def part(actor: Actor, start: int, stop: int) -> list[Membership]:
-    """A slice of the users: members first, then invited ones."""
-    present, invited = members(actor), invitations(actor)
-    ids = list(present.values_list("pk", flat=True)[start:stop])
-    found = list(present.filter(pk__in=ids))
-    before = all_users.visible_members(actor).count()
-    rest = invited[max(0, start - before) : max(0, stop - before)]
-    return [*found, *map(as_member, rest)]
+class Users:
+    """The users whom the caller may see: members first, then invited ones. Counted once for all
+    slices."""
 
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+        self.members = all_users.visible_members(actor).count()
 
-def count(actor: Actor) -> int:
-    return all_users.visible_members(actor).count() + invitations(actor).count()
+    def __len__(self) -> int:
+        return self.members + invitations(self.actor).count()
+
+    def part(self, start: int, stop: int) -> list[Membership]:
+        # By ids alone at first: what is annotated would be looked up for those before them, too.
+        visible = all_users.visible_members(self.actor).order_by("pk")
+        ids = list(visible.values_list("pk", flat=True)[start:stop])
+        found = list(members(self.actor).filter(pk__in=ids))
+        invited = invitations(self.actor)
+        rest = invited[max(0, start - self.members) : max(0, stop - self.members)]
+        return [*found, *map(as_member, rest)]

@@ -104,15 +104,12 @@ NOT_ACCEPTED = "The user hasn't accepted the invitation yet. Remove it, and invi
 @part_of_api("users")
 @api_view(["GET", "HEAD"])
 def users(request: Request) -> HttpResponse:
-    actor = actor_of(request)
+    found = representations.Users(actor_of(request))
 
     def part(start: int, stop: int) -> list[Any]:
-        return [
-            UserAndAccountsSerializer(each).data
-            for each in representations.part(actor, start, stop)
-        ]
+        return [UserAndAccountsSerializer(each).data for each in found.part(start, stop)]
 
-    count = representations.count(actor)
+    count = len(found)
     if not is_paged(request):
         return array(count=count, part=part)
     return Response(page(request, count=count, part=part))

@@ -60,7 +60,7 @@ def caller(request: Request) -> Membership:
 @api_view(["GET", "HEAD"])
 def my_account(request: Request) -> Response:
     member, actor = caller(request), actor_of(request)
-    context = {"member": member, "visible": representations.part(actor, 0, MOST_USERS)}
+    context = {"member": member, "visible": representations.Users(actor).part(0, MOST_USERS)}
     return Response(AccountSerializer(member.account, context=context).data)
 
 

@@ -261,17 +261,18 @@ class Description(NamedTuple):
 def descriptions(events: Sequence[Event]) -> Iterator[Description]:
     """The descriptions of these events, in three queries for all of them."""
     names = _names(events)
-    return (_description(event, names) for event in events)
+    words = {kind: labels.event_name(kind) for kind in {event.kind for event in events}}
+    return (_description(event, names, words[event.kind]) for event in events)
 
 
-def _description(event: Event, names: _Names) -> Description:
+def _description(event: Event, names: _Names, name: str) -> Description:
     is_operator = event.through in OPERATOR_ENTRY_POINTS
     user = None if is_operator else event.user
     who = user.get_full_name() if user else ""
     if is_operator and event.through != "system":
         who = _t("An operator of the portal")  # who and where they are is for operators
     return Description(
-        name=labels.event_name(event.kind),
+        name=name,
         who=who,
         email=user.email if user else "",
         address="" if is_operator else (event.address or ""),
@@ -282,7 +283,7 @@ def _description(event: Event, names: _Names) -> Description:
 def _row(event: AuditEvent, names: _Names) -> Row:
     return Row(
         event=event,
-        **_description(event, names)._asdict(),
+        **_description(event, names, labels.event_name(event.kind))._asdict(),
         entry_point=labels.entry_point_name(event.through),
         token_id=event.subject_id if event.subject_type == "apitoken" else None,
         facts=[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -85,7 +85,9 @@ class PeopleManager(models.Manager["Membership"]):
 
     def get_queryset(self) -> MembershipQuerySet:
         found = MembershipQuerySet(self.model, using=self._db)
-        return found.filter(user__is_service_account=False)
+        # Few rows, kept at the membership. Asking its user would join a hundred thousand of them.
+        services = self.model._meta.apps.get_model("accounts", "ServiceAccount")._base_manager
+        return found.filter(~Exists(services.filter(membership=OuterRef("pk"))))
 
     def present(self) -> MembershipQuerySet:
         """Those that may act, as `MembershipQuerySet.present` finds them."""

@@ -85,6 +85,11 @@ class AuditEvent(models.Model):
                 condition=Q(account__isnull=True, subject_type="user"),
                 name="audit_outside_by_time",
             ),
+            models.Index(
+                fields=["kind", "-at", "-id"],
+                condition=Q(account__isnull=True, subject_type="user"),
+                name="audit_outside_by_kind",
+            ),
         ]
 
     def __str__(self) -> str:

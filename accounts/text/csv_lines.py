@@ -28,12 +28,17 @@ def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Itera
     yield BYTE_ORDER_MARK + writer.writerow(columns)
     every = iter(rows)
     while some := list(islice(every, LINES_AT_ONCE)):
-        yield "".join(
-            writer.writerow(["" if cell is None else harmless(str(cell)) for cell in row])
-            for row in some
-        )
+        yield "".join(writer.writerow([_cell(cell) for cell in row]) for row in some)
+
+
+def _cell(value: object) -> object:
+    if value is None:
+        return ""
+    return value if type(value) is int else harmless(str(value))
 
 
 def harmless(text: str) -> str:
     """The text, quoted if a spreadsheet could take it for a formula: anybody may write one."""
+    if text[:1].isalnum():  # most of a million: looked at first, in a third of the time
+        return text
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text

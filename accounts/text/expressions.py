@@ -58,9 +58,34 @@ class Contains(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
         return isinstance(self.rhs, str) and bool(re.search(r"[^\W_]{3}", self.rhs, letters))
 
 
+@CharField.register_lookup
+@TextField.register_lookup
+class Begins(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
+    """`ibegins`: as `icontains`, but only where the text begins. An ordinary index answers it."""
+
+    lookup_name = "ibegins"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        text, text_values = self.process_lhs(compiler, connection)
+        words, word_values = self.process_rhs(compiler, connection)
+        if connection.vendor == "sqlite":
+            sql = f"instr({FOLD}({text}), {FOLD}({words})) = 1"
+            return sql, (*text_values, *word_values)
+        text_sql, text_times = _folded(text, connection)
+        words_sql, word_times = _folded(f"{words}::text", connection)
+        sql = f"{text_sql} LIKE {_escaped(words_sql)} || '%%'"
+        return sql, (*(*text_values,) * text_times, *(*word_values,) * word_times)
+
+
 def folded_column(column: str, connection: BaseDatabaseWrapper) -> str:
     """What a search compares of a column, as PostgreSQL is told it: what its index is made of."""
     return _folded(column, connection)[0]
+
+
+def sorted_column(column: str, connection: BaseDatabaseWrapper) -> str:
+    """What a sort compares of a column, in the languages that have no letters of their own in it:
+    English, German and Russian."""
+    return _folded(column, connection, own_letters(""))[0]
 
 
 class SortKey(Func):
@@ -81,6 +106,26 @@ class SortKey(Func):
         sql, times = _folded(text, connection, own_letters(_language()))
         if _language() == CHINESE:
             sql = f"convert_to({sql}, '{GB18030}')"
+        return sql, (*values,) * times
+
+
+class Folded(Func):
+    """What a search compares of a text, which an index has in order: for texts such as addresses,
+    which are sorted alike in all languages."""
+
+    output_field = TextField()
+
+    def as_sqlite(
+        self, compiler: Any, connection: BaseDatabaseWrapper, **_facts: Any
+    ) -> tuple[str, tuple[Any, ...]]:
+        text, values = compiler.compile(self.source_expressions[0])
+        return f"{FOLD}({text})", (*values,)
+
+    def as_postgresql(
+        self, compiler: Any, connection: BaseDatabaseWrapper, **_facts: Any
+    ) -> tuple[str, tuple[Any, ...]]:
+        text, values = compiler.compile(self.source_expressions[0])
+        sql, times = _folded(text, connection)
         return sql, (*values,) * times
 
 

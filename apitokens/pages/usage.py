@@ -1,5 +1,6 @@
 """The page "Usage": one chart over all tokens that the reader may see, and those used most."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -12,11 +13,13 @@ from django.views.decorators.http import require_safe
 
 from accounts.authorization.actor import Actor
 from accounts.tenancy.decorators import MemberRequest, member_required
-from apitokens.models import APIToken, TokenUseDay
-from apitokens.pages.chart import chart, first_day
+from apitokens.models import AccountUseDay, APIToken, TokenUseDay, TokenUseSum
+from apitokens.pages.chart import DayCounts, chart, first_day
 from apitokens.pages.listing import Row, row
 
 MOST_USED = 5
+CANDIDATES = 200
+"""Tokens of an account whose days are added up to find those."""
 
 
 class Used(NamedTuple):
@@ -39,12 +42,26 @@ def usage(request: MemberRequest) -> HttpResponse:
 def usage_of(actor: Actor, *, at: datetime) -> dict[str, Any]:
     """The context of the page; it costs the same number of queries for any number of tokens."""
     today = at.astimezone(UTC).date()
-    days = TokenUseDay.objects.filter(
-        token__in=APIToken.objects.visible_to(actor), day__gte=first_day(today)
-    )
-    by_day = days.values("day").annotate(uses=Sum("count"), refusals=Sum("refused")).order_by()
-    counts = by_day.values_list("day", "uses", "refusals")
-    return {"chart": chart(counts, today=today), "most_used": _most_used(days, at=at)}
+    days = TokenUseDay.objects.filter(day__gte=first_day(today))
+    by_day: Iterable[DayCounts]
+    member = actor.membership
+    if member is not None and actor.is_administrator_of(member.account_id):
+        of_account = AccountUseDay.objects.filter(account=member.account_id)
+        counts = of_account.filter(day__gte=first_day(today))
+        days = days.filter(token__in=_candidates(member.account_id))
+        by_day = counts.values_list("day", "count", "refused")
+    else:
+        days = days.filter(token__in=APIToken.objects.visible_to(actor))
+        summed = days.values("day").annotate(uses=Sum("count"), refusals=Sum("refused"))
+        by_day = summed.order_by().values_list("day", "uses", "refusals")
+    return {"chart": chart(by_day, today=today), "most_used": _most_used(days, at=at)}
+
+
+def _candidates(account_id: int) -> QuerySet[TokenUseSum, Any]:
+    """The tokens of the account that were used most on all days that are kept, which is a day or
+    two more than are shown."""
+    most = TokenUseSum.objects.filter(account=account_id).order_by("-count", "token")
+    return most.values("token")[:CANDIDATES]
 
 
 def _most_used(days: QuerySet[TokenUseDay], *, at: datetime) -> list[Used]:

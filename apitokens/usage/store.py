@@ -11,14 +11,15 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count, Q
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.http.client_ip import network_of, parse_address
 from apitokens.lock_patience import atomic_within
-from apitokens.models import APIToken, TokenAddress, TokenUseDay
+from apitokens.models import APIToken, TokenAddress
+from apitokens.usage import sums
 from apitokens.usage.notifications import notify_new_addresses
 
 TOKENS_AT_ONCE = 500
@@ -99,15 +100,16 @@ def store_usage(
 def _store(uses: Collection[Use], *, is_reported: bool) -> None:
     tokens = _locked(use.token_id for use in uses)
     uses = [_with_clean_address(use) for use in uses if use.token_id in tokens]
-    _add_to_days(uses)
+    counts = _add_to_days(uses)
     uses = [use for use in uses if use.times]
     _advance(uses)
     new = _store_addresses(uses)
-    if not (is_reported and new):
-        return
-    unused = _never_used_by_clients(tokens, new)
-    for token_id, found in new.items():
-        _report(tokens[token_id], found, is_first_use=token_id in unused)
+    if is_reported and new:
+        unused = _never_used_by_clients(tokens, new)
+        for token_id, found in new.items():
+            _report(tokens[token_id], found, is_first_use=token_id in unused)
+    # Last: all processes add to the row of an account, and wait for each other.
+    sums.add(counts, {token.pk: token.account_id for token in tokens.values()})
 
 
 def unknown_sources(sources: Collection[UsageSource]) -> set[UsageSource]:
@@ -116,14 +118,11 @@ def unknown_sources(sources: Collection[UsageSource]) -> set[UsageSource]:
     return {source for source in sources if source.place not in known}
 
 
-@transaction.atomic
 def forget(*, at: datetime) -> int:
     """Delete addresses unseen for 90 days and counts that no chart shows. Returns how many rows."""
-    old = (
-        TokenAddress.objects.filter(last_seen_at__lte=at - ADDRESSES_KEPT),
-        TokenUseDay.objects.filter(day__lte=at.astimezone(UTC).date() - timedelta(days=DAYS_KEPT)),
-    )
-    return sum(rows.delete()[0] for rows in old)
+    today = at.astimezone(UTC).date()
+    unseen = TokenAddress.objects.filter(last_seen_at__lte=at - ADDRESSES_KEPT)
+    return unseen.delete()[0] + sums.forget(until=today - timedelta(days=DAYS_KEPT), today=today)
 
 
 def _joined(one: Use, other: Use) -> Use:
@@ -178,19 +177,19 @@ def _never_used_by_clients(
     return unused | asked_about
 
 
-def _add_to_days(uses: Iterable[Use]) -> None:
-    """Increment the counts of the days, in one statement."""
+def _add_to_days(uses: Iterable[Use]) -> list[sums.Counts]:
+    """Increment the counts of the days, in one statement. Returns by how much."""
     used, refused = Counter[tuple[int, date]](), Counter[tuple[int, date]]()
     for use in uses:
         used[use.token_id, use.day] += use.times
         refused[use.token_id, use.day] += use.refused
     if not used:
-        return
+        return []
     adapt = connection.ops.adapt_datefield_value
-    values = [
-        (token_id, adapt(day), times, refused[token_id, day])
-        for (token_id, day), times in used.items()
+    counts = [
+        (token_id, day, times, refused[token_id, day]) for (token_id, day), times in used.items()
     ]
+    values = [(token_id, adapt(day), *times) for token_id, day, *times in counts]
     rows = ", ".join(["(%s, %s, %s, %s)"] * len(values))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -200,6 +199,7 @@ def _add_to_days(uses: Iterable[Use]) -> None:
             "refused = known.refused + excluded.refused",
             list(chain.from_iterable(values)),
         )
+    return counts
 
 
 def _advance(uses: Iterable[Use]) -> None:

@@ -81,12 +81,14 @@ class Portal:
         return sum(b" INFO permatoken.requests" not in line for line in lines)
 
     def health(self) -> dict[str, Any]:
-        """What /healthz says, whatever its status."""
+        """What /healthz says, whatever its status; the status "none" if it does not answer."""
         try:
             with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
                 found: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as refused:
             found = json.load(refused)
+        except OSError:
+            return {"status": "none"}
         return found
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 
+from benchmarks.scale import server
 from tests import environment, services
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     environment.forget_own_portal()
     with ExitStack() as stack:
         data_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="permatoken-bench-"))
-        database = options.database or stack.enter_context(services.postgresql())
+        database = options.database or stack.enter_context(server.postgresql())
         os.environ.update(
             DATA_DIR=data_dir,
             DATABASE_URL=database,

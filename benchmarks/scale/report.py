@@ -73,7 +73,9 @@ def _row(now: Figures, before: dict[str, Any] | None) -> str:
 def _version() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
-        return str(cursor.fetchone()[0])
+        version = cursor.fetchone()[0]
+        cursor.execute("SELECT true FROM pg_extension WHERE extname = 'pg_trgm'")
+        return f"{version} {'with' if cursor.fetchone() else 'without'} pg_trgm"
 
 
 HEAD = """# How the cost grows with the data

@@ -292,6 +292,18 @@ DAYS_OF_USE = """
     SELECT %(first_token)s + 1 + n / 50 * 7 %% %(tokens)s, %(at)s::date - n %% 50, n %% 1000
     FROM generate_series(0, %(days_of_use)s - 1) AS n ON CONFLICT DO NOTHING
 """
+USES_OF_TOKENS = """
+    INSERT INTO apitokens_tokenusesum (token_id, account_id, count)
+    SELECT token.id, token.account_id, SUM(count)
+    FROM apitokens_tokenuseday JOIN apitokens_apitoken AS token ON token.id = token_id
+    GROUP BY token.id, token.account_id
+"""
+USES_OF_ACCOUNTS = """
+    INSERT INTO apitokens_accountuseday (account_id, day, count, refused)
+    SELECT account_id, day, SUM(count), SUM(refused)
+    FROM apitokens_tokenuseday JOIN apitokens_apitoken AS token ON token.id = token_id
+    GROUP BY account_id, day
+"""
 ADDRESSES = """
     INSERT INTO apitokens_tokenaddress (token_id, address, first_seen_at, last_seen_at)
     SELECT %(first_token)s + 1 + n / 100, ('10.0.' || n / 100 %% 250 || '.' || n %% 100)::inet,
@@ -319,6 +331,8 @@ STATEMENTS = [
     ("notifications_mail", MAILS),
     ("apitokens_expirynotice", DECISIONS),
     ("apitokens_tokenuseday", DAYS_OF_USE),
+    ("apitokens_tokenusesum", USES_OF_TOKENS),
+    ("apitokens_accountuseday", USES_OF_ACCOUNTS),
     ("apitokens_tokenaddress", ADDRESSES),
     ("accounts_invitation", INVITATIONS),
 ]

@@ -15,7 +15,8 @@ def data_folder(path: Path | str, *, name: str = "DATA_DIR") -> Path:
     it comes from."""
     try:
         folder = Path(path).expanduser().resolve()
-        is_something_else = folder.exists() and not folder.is_dir()
+        nearest = next(each for each in (folder, *folder.parents) if each.exists())
+        is_something_else = not nearest.is_dir()
     except (OSError, RuntimeError, ValueError):
         is_something_else = True
     if is_something_else:

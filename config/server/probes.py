@@ -101,6 +101,8 @@ class Probe:
             if close := getattr(parts, "close", None):
                 close()
         status, headers = begun[-1]
+        if ("Content-Type", "application/json") not in headers:
+            return _hung()  # the page for people, of what failed in front of the view
         return Answer(status, headers, body)
 
 

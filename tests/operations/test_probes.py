@@ -27,6 +27,7 @@ from tests import services
 from tests.portal import ROOT
 
 Wrapped = Any
+JSON = [("Content-Type", "application/json")]
 READY = {"database": "ok", "migrations": "ok", "peppers": "ok", "static_files": "ok"}
 
 
@@ -145,7 +146,7 @@ def test_database_that_hangs_is_told_in_time_and_asked_once(
     def hang(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         asked.append(environ["PATH_INFO"])
         let_go.wait(20)
-        start_response("200 OK", [])
+        start_response("200 OK", JSON)
         return [b"{}"]
 
     serve = answer_probes(hang)
@@ -171,7 +172,7 @@ def test_answer_is_good_for_all_that_ask_within_a_second() -> None:
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         asked.append(environ["PATH_INFO"])
-        start_response("200 OK", [])
+        start_response("200 OK", JSON)
         return [b"{}"]
 
     serve = answer_probes(answer)
@@ -180,6 +181,15 @@ def test_answer_is_good_for_all_that_ask_within_a_second() -> None:
     assert asked == ["/healthz"]
     assert get(serve, "/healthz", "POST") == ("200 OK", b"{}")  # is Django's
     assert len(asked) == 2
+
+
+def test_what_fails_in_front_of_the_view_is_told_to_machines_too() -> None:
+    def answer(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("503 Service Unavailable", [("Content-Type", "text/html")])
+        return [b"<!DOCTYPE html><title>Try again</title>"]
+
+    status, body = get(answer_probes(answer), "/healthz")
+    assert (status, json.loads(body)["status"]) == ("503 Service Unavailable", "unavailable")
 
 
 # --- Workers and beats ---------------------------------------------------------------------------

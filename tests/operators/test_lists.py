@@ -1,16 +1,20 @@
 """What the operators' lists answer, and what they refuse to be asked."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
 from django.contrib import admin
 from django.test import Client
 
-from accounts.admin.filters import LONGEST_SEARCH, ListAdmin
+from accounts.admin import long_lists
+from accounts.admin.filters import LONGEST_SEARCH, ONLY_BEGINNINGS, ListAdmin
 from accounts.models import AuditEvent, Membership, User
 from apitokens.models import APIToken
+from notifications import bounded_pages
 from tests.conftest import Issue
+from tests.factories import MembershipFactory, UserFactory
 from tests.operators.conftest import page, shown
 
 LISTS = [
@@ -188,3 +192,76 @@ def test_selected_row_that_is_not_there_is_said(browser: Client, operator: User)
 
     assert "already been deleted" in browser.post(page(TOKENS), form, follow=True).content.decode()
     assert not AuditEvent.objects.filter(kind="token.deleted").exists()
+
+
+@pytest.fixture
+def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists that count no further than two rows."""
+    for module in (bounded_pages, long_lists):
+        monkeypatch.setattr(module, "MOST_COUNTED", 2)
+
+
+@pytest.mark.both
+@pytest.mark.parametrize(
+    ("word", "is_found"), [("Zo", True), ("ZÓ", True), ("oë", False), ("oë ", True), ("%", False)]
+)
+def test_a_short_word_is_looked_for_at_the_beginning(
+    browser: Client, engineer: Membership, issue: Issue, word: str, is_found: bool
+) -> None:
+    """(With a blank in quotes it is no short word any more.)"""
+    UserFactory.create(email="somebody@example.com", name="Zoë Okafor")
+    issue(engineer, name="Zoë deploys")
+
+    text = f'"{word}"' if word.endswith(" ") else word
+    people = shown(browser, page("accounts_user_changelist"), q=text)
+    tokens = shown(browser, page(TOKENS), q=text)
+
+    assert ("Zoë Okafor" in people, "Zoë deploys" in tokens) == (is_found, is_found)
+    assert (str(ONLY_BEGINNINGS) in people) == (not word.endswith(" "))
+
+
+def test_rows_are_found_by_a_word_of_three_letters_wherever_it_stands(
+    browser: Client, engineer: Membership, issue: Issue
+) -> None:
+    issue(engineer, name="Nightly deploys")
+
+    assert "Nightly deploys" in shown(browser, page(TOKENS), q="ploy")
+
+
+def test_a_long_list_is_sorted_only_by_what_an_index_has_in_order(
+    browser: Client, engineer: Membership, issue: Issue, short_lists: None
+) -> None:
+    for days, name in enumerate(("Bravo", "Alpha", "Delta")):
+        token, _key = issue(engineer, name=name)
+        APIToken.objects.filter(pk=token.pk).update(created_at=token.created_at + timedelta(days))
+
+    by_name, oldest_first = (shown(browser, page(TOKENS), o=order) for order in ("2", "7"))
+
+    assert re.findall("Alpha|Bravo|Delta", by_name)[0] == "Delta"
+    assert "be sorted by this column" in by_name
+    assert re.findall("Alpha|Bravo|Delta", oldest_first)[0] == "Bravo"
+    assert "be sorted by this column" not in oldest_first
+
+
+def test_a_long_list_that_is_narrowed_is_sorted_by_any_column(
+    browser: Client, engineer: Membership, issue: Issue, short_lists: None
+) -> None:
+    for name in ("Bravo", "Alpha", "Delta"):
+        issue(engineer, name=name)
+
+    names = shown(browser, page(TOKENS), o="2", q="a", status="active")
+    narrowed = shown(browser, page(TOKENS), o="-2", q="alp")
+
+    assert "Alpha" in names
+    assert "be sorted by this column" not in narrowed
+
+
+def test_members_of_a_large_portal_are_shown_newest_first(
+    browser: Client, engineer: Membership, short_lists: None
+) -> None:
+    for email in ("zoe@example.com", "abe@example.com", "mia@example.com"):
+        MembershipFactory.create(user__email=email, account=engineer.account)
+
+    text = shown(browser, page("accounts_membership_changelist"))
+
+    assert re.findall("(zoe|abe|mia)@example", text)[0] == "mia"

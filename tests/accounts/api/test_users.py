@@ -86,7 +86,7 @@ def test_list_costs_the_same_for_many_as_for_few(
     MembershipFactory.create_batch(20, account=administrator.account, role=Role.USERS)
     # One to authenticate; how many members and invited people there are; which members a part has,
     # these, how many there are before the invited ones, and those.
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         assert len(client.get("/iam/users").json()) == 21
 
 

@@ -12,10 +12,12 @@ from django.test import Client
 
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.text import csv_lines
 from apitokens.models import APIToken
 from apitokens.pages import csv_export
+from tests import factories
 from tests.conftest import Issue, SignIn
-from tests.factories import ACCOUNT_ID
+from tests.factories import ACCOUNT_ID, service_account
 
 pytestmark = pytest.mark.django_db
 
@@ -134,3 +136,19 @@ def test_file_costs_the_same_queries_for_any_number_of_tokens(
         issue(administrator)
     with django_assert_num_queries(6):  # and which tokens, the tokens, who issued them
         assert len(lines(browser)) == count
+
+
+def test_file_holds_tokens_of_service_accounts(
+    browser: Client, administrator: Membership, now: datetime
+) -> None:
+    deploys = service_account(administrator.account, at=now)
+    factories.issue(administrator, at=now, issuer=deploys.membership)
+
+    (line,) = lines(browser)
+
+    assert line["issued_by"] == deploys.name
+
+
+def test_cells_that_begin_like_a_formula_are_quoted() -> None:
+    cells = ["12", "é", "", "-1", " =A1", "＝A1"]
+    assert [csv_lines.harmless(each) for each in cells] == ["12", "é", "", "'-1", "' =A1", "'＝A1"]

@@ -1,7 +1,7 @@
 """Verification, introspection and the API agree about every reason to refuse a token, and about
 all of them together; and tell none of them to who lacks its secret."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import chain, combinations
 from typing import Any
@@ -41,6 +41,7 @@ FACTS: dict[str, Callable[[APIToken, datetime], Any]] = {
     "rotated": lambda token, at: rotation.rotate(
         token=token, by=OPERATOR, grace=Grace.NONE, at=at - timedelta(minutes=1)
     ),
+    "elsewhere": lambda token, _at: _tokens(token).update(allowed_addresses="192.0.2.1"),
     "limited": lambda token, _at: _tokens(token).update(scopes=OTHER),
 }
 """What may be true of a token: each is a reason to refuse it. A new reason gets a line here and its
@@ -55,6 +56,7 @@ CODES = {
     "removed": "issuer_inactive",
     "closed": "issuer_inactive",
     "suspended": "issuer_inactive",
+    "elsewhere": "address_not_allowed",
     "limited": "scope_missing",
 }
 """The code that is told of each: of several facts that of the first here."""
@@ -68,8 +70,9 @@ def _issuers(token: APIToken) -> Any:
     return Membership.everyone.filter(pk=token.issuer_id)
 
 
-def _subsets() -> Iterator[tuple[str, ...]]:
-    return chain.from_iterable(combinations(FACTS, number) for number in range(len(FACTS) + 1))
+def _subsets() -> list[tuple[str, ...]]:
+    numbers = range(len(FACTS) + 1)
+    return [*chain.from_iterable(combinations(FACTS, number) for number in numbers)]
 
 
 class Asked:
@@ -96,7 +99,7 @@ class Asked:
     def introspect(self, key: Key) -> bool:
         """Of who is bound to another service than the token is limited to."""
         form = "application/x-www-form-urlencoded"
-        body = urlencode({"token": key.spell()})
+        body = urlencode({"token": key.spell(), "client_address": "127.0.0.1"})
         answer = Client().post("/iam/auth/introspect", body, form, headers=self.caller)
         return bool(answer.json()["active"])
 
