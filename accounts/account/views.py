@@ -3,7 +3,7 @@
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -69,11 +69,14 @@ def leave(request: MemberRequest) -> HttpResponse:
             members.leave_account(
                 membership=member,
                 delete_tokens=form.cleaned_data["delete_tokens"],
+                shown=form.cleaned_data["shown"] or None,
                 by=request.actor,
                 at=at,
             )
         except PermissionDenied as refused:
             refusal = str(refused)
+        except ValidationError as refused:
+            refusal = " ".join(refused.messages)
         else:
             messages.success(
                 request,
@@ -82,6 +85,7 @@ def leave(request: MemberRequest) -> HttpResponse:
             return redirect("accounts:profile")
     tokens = token_hooks.counts(member.account_id, at, [member.pk]).get(member.pk, 0)
     context = {"who": member, "tokens": tokens, "refusal": refusal}
+    context["shown"] = members.snapshot(member, at=at)
     return render(request, "accounts/leave_account.html", context, status=403 if refusal else 200)
 
 

@@ -34,6 +34,7 @@ from accounts.admin.long_lists import accounts_named, fits, has, users_with_addr
 from accounts.admin.mixins import ReadOnlyAdminMixin, links, moment
 from accounts.audit import labels
 from accounts.email_addresses import normal_email
+from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.models import TOKEN_LIMIT_HIGHEST, Account, AuditEvent, User
 from accounts.passwords.policy import refuse_weak_password
 from accounts.sign_in import services as sign_in_services
@@ -49,7 +50,7 @@ admin.site.unregister(UserSession)
 admin.site.unregister(Group)
 
 
-class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class AccountForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     token_limit = forms.IntegerField(
         label=Account._meta.get_field("token_limit").verbose_name,
         min_value=0,
@@ -144,7 +145,7 @@ class AccountAdmin(ListAdmin):
         )
 
 
-class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class UserForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     new_email = forms.CharField(
         label=_("New email"),
         required=False,
@@ -162,9 +163,16 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         help_text=_("Leave empty to keep the current password. A new user then has no password."),
     )
 
+    kept_if_empty = ("new_email",)
+
     class Meta:
         model = User
         fields = ["email", "name", "is_active"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.present = {"new_email": self.instance.email}
 
     def clean_email(self) -> str:
         return normal_email(self.cleaned_data["email"])

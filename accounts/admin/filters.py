@@ -165,6 +165,7 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     long_ordering: ClassVar[Sequence[str]] = ()
     """The first order of such a list, where no index has that of shorter ones."""
 
+    change_form_template = "admin/concurrent_change_form.html"
     list_per_page = 50
     show_full_result_count = False
     paginator = OperatorsPaginator

@@ -24,6 +24,7 @@ from accounts.admin.long_lists import accounts_named, fits, has, users_named
 from accounts.admin.mixins import ReadOnlyAdminMixin, moment
 from accounts.admin.row_actions import RowActionsMixin, refusal_text
 from accounts.email_addresses import normal_email
+from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.invitations import services as invitations
 from accounts.members import services as members
 from accounts.models import Invitation, Membership
@@ -61,7 +62,7 @@ class ServiceAdmin(ListAdmin):
             return redirect(request.path)
 
 
-class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class MembershipForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     remove = forms.BooleanField(
         label=_("Remove from the account"),
         required=False,
@@ -76,6 +77,16 @@ class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
     class Meta:
         model = Membership
         fields = ["account", "user", "role"]
+
+    @property
+    def shown(self) -> str:
+        """What the page shows, for a removal."""
+        if self.instance._state.adding:
+            return ""
+        present = Membership.everyone.get(
+            pk=self.instance.pk
+        )  # a form that is sent changes its own
+        return members.snapshot(present, at=timezone.now())
 
     def _get_validation_exclusions(self) -> set[str]:
         """Without the constraint on account and user: the service looks for a member who is there
@@ -128,7 +139,13 @@ class MembershipAdmin(ServiceAdmin):
                 account=data["account"], user=data["user"], role=role, by=by, at=at
             ).pk
         elif data["remove"]:
-            members.remove_member(membership=obj, delete_tokens=data["delete_tokens"], by=by, at=at)
+            members.remove_member(
+                membership=obj,
+                delete_tokens=data["delete_tokens"],
+                shown=request.POST.get("shown") or None,
+                by=by,
+                at=at,
+            )
         else:
             members.change_role(membership=obj, role=role, by=by, at=at)
 

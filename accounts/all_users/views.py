@@ -144,6 +144,7 @@ def remove(request: MemberRequest, user_id: int) -> HttpResponse:
         "who": member,
         "tokens": token_hooks.counts(member.account_id, at, [member.pk]).get(member.pk, 0),
         "receivers": form["hand_over_to"] if offered else None,
+        "shown": members.snapshot(member, at=at),
         "refusal": refusal,
     }
     return render(request, "accounts/remove_user.html", context, status=403 if refusal else 200)

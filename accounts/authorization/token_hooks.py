@@ -29,6 +29,12 @@ def strongest_role(membership_id: int, at: datetime) -> Role | None:
 
 
 @Hook
+def snapshot(membership_id: int, at: datetime) -> str:
+    """A fingerprint of which active tokens a membership has issued."""
+    raise NotImplementedError
+
+
+@Hook
 def counts(account_id: int, at: datetime, members: Collection[int] | None = None) -> dict[int, int]:
     """The number of active tokens in an account, by the membership that issued them: of all
     members, or of these."""

@@ -1,7 +1,7 @@
 """Forms that several people may have open at the same moment."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -29,6 +29,8 @@ class ConcurrentEdits:
     fields: dict[str, forms.Field]
     present: Mapping[str, Any] = MappingProxyType({})
     """The values as they are, of fields that begin with others."""
+    kept_if_empty: Collection[str] = ()
+    """Fields that begin empty, and change nothing then."""
 
     @property
     def seen(self) -> str:
@@ -56,6 +58,8 @@ class ConcurrentEdits:
                 continue
             present, sent = self._present(name), self[name].data  # type: ignore[index]  # a form
             if _text(sent) == _text(present) or shown == _fingerprint(present):
+                continue
+            if name in self.kept_if_empty and not _text(sent):
                 continue
             if shown == _fingerprint(sent):
                 self._send(name, present)

@@ -50,6 +50,7 @@ class RoleForm(ConcurrentEdits, forms.Form):
 class RemovalForm(forms.Form):
     """What becomes of the API tokens of a leaving member: they are deleted, or handed over."""
 
+    shown = forms.CharField(required=False)
     delete_tokens = forms.BooleanField(required=False)
     hand_over_to = MemberField(
         label=_("Hand the API tokens over to"),
@@ -82,6 +83,7 @@ class RemovalForm(forms.Form):
                 membership=membership,
                 delete_tokens=self.cleaned_data["delete_tokens"],
                 hand_over_to=self.cleaned_data["hand_over_to"],
+                shown=self.cleaned_data["shown"] or None,
                 by=by,
                 at=at,
             )

@@ -11,8 +11,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
-from accounts.authorization import recheck
+from accounts.authorization import recheck, token_hooks
 from accounts.authorization.actor import Actor
+from accounts.authorization.shown import fingerprint, refuse_changed
 from accounts.jwt import token_families
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
@@ -87,6 +88,7 @@ def remove_member(
     membership: Membership,
     delete_tokens: bool = False,
     hand_over_to: Membership | None = None,
+    shown: str | None = None,
     by: Actor,
     at: datetime,
 ) -> bool:
@@ -95,7 +97,8 @@ def remove_member(
 
     Raises `PermissionDenied` unless an operator or an Administrator of the account asks, for the
     last Administrator, and for members with active tokens unless those are to be deleted too, or
-    handed over to another issuer of the account.
+    handed over to another issuer of the account; `ValidationError` if `shown` is no longer the
+    `snapshot`.
     """
     recheck.lock_account(membership.account_id)
     by = recheck.reauthorize(by, at)
@@ -106,6 +109,7 @@ def remove_member(
         "removed",
         delete_tokens=delete_tokens,
         hand_over_to=hand_over_to,
+        shown=shown,
         by=by,
         at=at,
     )
@@ -113,7 +117,12 @@ def remove_member(
 
 @transaction.atomic
 def leave_account(
-    *, membership: Membership, delete_tokens: bool = False, by: Actor, at: datetime
+    *,
+    membership: Membership,
+    delete_tokens: bool = False,
+    shown: str | None = None,
+    by: Actor,
+    at: datetime,
 ) -> bool:
     """End one's own membership, as `remove_member` does.
 
@@ -125,7 +134,18 @@ def leave_account(
     by = recheck.reauthorize(by, at)
     if not by.is_member(membership) or by.token_id is not None:
         raise PermissionDenied(_("You can leave an account only for yourself."))
-    return _end(membership, "left", delete_tokens=delete_tokens, by=by, at=at)
+    return _end(membership, "left", delete_tokens=delete_tokens, shown=shown, by=by, at=at)
+
+
+def snapshot(membership: Membership, *, at: datetime) -> str:
+    """A fingerprint of what the end of a membership takes: this membership, with the role that it
+    has and the active tokens that it has issued."""
+    return fingerprint(
+        membership.pk,
+        membership.created_at,
+        membership.held_role.value,
+        token_hooks.snapshot(membership.pk, at),
+    )
 
 
 def may_manage(by: Actor, account_id: int) -> bool:
@@ -168,12 +188,15 @@ def _end(
     *,
     delete_tokens: bool,
     hand_over_to: Membership | None = None,
+    shown: str | None,
     by: Actor,
     at: datetime,
 ) -> bool:
     if not Membership.everyone.filter(pk=membership.pk, removed_at=None).exists():
         return False
     _reread(membership)
+    if shown is not None:
+        refuse_changed(shown, snapshot(membership, at=at))
     _refuse_last_administrator(membership)
     member_leaving.send(
         Membership,
@@ -226,7 +249,7 @@ def _end_naming_above(membership: Membership, role: Role, *, by: Actor, at: date
 
 def _reread(membership: Membership) -> Role:
     """Read the member again, under the lock. Raises `ValidationError` if they were removed."""
-    membership.refresh_from_db(fields=["role", "removed_at"])
+    membership.refresh_from_db(fields=["role", "created_at", "removed_at"])
     if membership.is_removed:
         raise ValidationError(_("The user no longer belongs to this account."), code="not_member")
     return membership.held_role

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
@@ -125,6 +125,16 @@ def switch(*, service_account: ServiceAccount, is_on: bool, by: Actor, at: datet
     return True
 
 
+def looking_after(service_account: ServiceAccount) -> list[int]:
+    """The memberships that it names: its contact, and those who may issue tokens for it."""
+    if service_account._state.adding:
+        return []
+    named = Membership.objects.filter(removed_at=None).filter(
+        Q(contact_of=service_account) | Q(may_issue_for=service_account)
+    )
+    return list(named.values_list("pk", flat=True).distinct())
+
+
 def _facts(service_account: ServiceAccount, changed: list[str]) -> dict[str, Any]:
     """The details of the event."""
     facts: dict[str, Any] = {f"is_{field}_changed": True for field in changed if field != "name"}
@@ -164,10 +174,10 @@ def _set(service_account: ServiceAccount, wanted: dict[str, Any]) -> set[str]:
     """Set the fields to what is wanted of them. Returns those that change. Raises `ValidationError`
     by field."""
     user, errors = service_account.membership.user, dict[str, ValidationError]()
-    account_id, changed = service_account.membership.account_id, set[str]()
+    changed = set[str]()
     for field, value in wanted.items():
         try:
-            value = _clean(field, value, account_id)
+            value = _clean(field, value, service_account)
         except ValidationError as refusal:
             errors[field] = refusal
             continue
@@ -184,7 +194,7 @@ def _set(service_account: ServiceAccount, wanted: dict[str, Any]) -> set[str]:
     return changed
 
 
-def _clean(field: str, value: Any, account_id: int) -> Any:
+def _clean(field: str, value: Any, service_account: ServiceAccount) -> Any:
     match field:
         case "name":
             return _clean_name(value)
@@ -193,7 +203,7 @@ def _clean(field: str, value: Any, account_id: int) -> Any:
         case "contact_email":
             return normal_email(value) if value.strip() else ""
         case "contact":
-            _refuse_strangers([value] if value else [], account_id)
+            _refuse_strangers([value] if value else [], service_account)
         case "issuers":
             if len(value) > MOST_ISSUERS:
                 raise ValidationError(
@@ -201,7 +211,7 @@ def _clean(field: str, value: Any, account_id: int) -> Any:
                     code="too_many",
                     params={"most": MOST_ISSUERS},
                 )
-            _refuse_strangers(value, account_id)
+            _refuse_strangers(value, service_account)
             return set(value)
     return value
 
@@ -226,12 +236,13 @@ def _value(service_account: ServiceAccount, field: str) -> Any:
     return set(service_account.issuers.all()) if not service_account._state.adding else set()
 
 
-def _refuse_strangers(chosen: Collection[Membership], account_id: int) -> None:
-    """Only present people of the account can look after a service account."""
-    present = Membership.objects.present().filter(
-        account=account_id, pk__in=[each.pk for each in chosen]
-    )
-    if present.count() != len({each.pk for each in chosen}):
+def _refuse_strangers(chosen: Collection[Membership], service_account: ServiceAccount) -> None:
+    """Only present people of the account can look after a service account, and those who do so
+    already may stay: somebody who is deactivated comes back, perhaps."""
+    account_id, wanted = service_account.membership.account_id, {each.pk for each in chosen}
+    present = Membership.objects.present().filter(account=account_id, pk__in=wanted)
+    unknown = wanted - set(present.values_list("pk", flat=True))
+    if unknown and unknown - set(looking_after(service_account)):
         raise ValidationError(_("Choose members of the account."), code="not_member")
 
 

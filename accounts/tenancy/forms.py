@@ -26,8 +26,11 @@ class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic 
 
 
 def name_of(member: Membership) -> str:
-    """The name of a person, or of a service account, which is told to be one."""
+    """The name of a person, or of a service account, which is told to be one. It is also told who
+    is deactivated."""
     name = str(member.user.get_full_name())
+    if not member.is_service_account and not member.user.is_active:
+        return _t("%(name)s (deactivated)") % {"name": name}
     if not member.is_service_account:
         return name
     return _t("%(name)s (service account)") % {"name": name}

@@ -17,13 +17,14 @@ from django.utils.translation import gettext_lazy as _
 from accounts.admin.filters import ListAdmin
 from accounts.admin.mixins import moment
 from accounts.authorization.actor import Actor
+from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.tenancy.decorators import operator_of
 from apitokens.models import Service
 from apitokens.scopes import services
 from apitokens.scopes.services import ScopeFacts
 
 
-class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class ServiceForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """Scopes as lines: a code, what it allows, and perhaps that in other languages."""
 
     by: Actor

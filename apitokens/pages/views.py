@@ -5,6 +5,7 @@ from typing import Any
 
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.db.models import F
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
@@ -31,6 +32,7 @@ from apitokens.pages.listing import listing, row, sent_query
 from apitokens.pages.view_form import ViewForm
 from apitokens.preferences import services as preferences
 from apitokens.tokens import services as token_services
+from apitokens.tokens.rules import read_issuers, with_issuers
 
 MOST_SHOWN = 50
 """Tokens that the question names before all of a person's are deleted."""
@@ -90,7 +92,15 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
     token = get_object_or_404(visible, pk=pk)
     back = safe_next(request, fallback=_list_path(request))
     if request.method == "POST":
-        if token_services.delete(token=token, by=request.actor, at=timezone.now()):
+        issuers = read_issuers(request.POST.get("shown", ""))
+        try:
+            is_deleted = token_services.delete(
+                token=token, issuers=issuers, by=request.actor, at=timezone.now()
+            )
+        except ValidationError as refusal:
+            messages.warning(request, " ".join(refusal.messages))
+            return HttpResponseRedirect(request.get_full_path())
+        if is_deleted:
             messages.success(request, _("“%(name)s” was deleted.") % {"name": token.name})
         else:
             messages.info(request, _("“%(name)s” had already been deleted.") % {"name": token.name})
@@ -100,6 +110,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
         "token_row": row(token, at=timezone.now()),
         "next": back,
         "cancel": back if "#" in back else f"{back}#token-{token.pk}",
+        "shown": with_issuers([token]),
     }
     return render(request, "apitokens/delete.html", context)
 
@@ -120,17 +131,17 @@ def _delete_all(request: MemberRequest, issuer: Membership) -> HttpResponse:
     """The question, and the answer; one that does not say which tokens were shown asks again."""
     back = safe_next(request, fallback=_list_path(request))
     at = timezone.now()
-    shown, asked_at = _shown(request), _asked_at(request)
-    if request.method == "POST" and not (shown is None and asked_at is None):
-        count = token_services.delete_all_of(
-            issuer=issuer,
-            only=shown,
-            created_until=asked_at,
-            by=request.actor,
-            at=at,
-        )
-        messages.success(request, _deleted(issuer, count))
-        return HttpResponseRedirect(back)
+    shown, asked_at = request.POST.get("shown"), _asked_at(request)
+    if request.method == "POST" and shown is not None:
+        try:
+            count = token_services.delete_all_of(
+                issuer=issuer, **_meant(shown, asked_at), by=request.actor, at=at
+            )
+        except ValidationError as refusal:
+            messages.warning(request, " ".join(refusal.messages))
+        else:
+            messages.success(request, _deleted(issuer, count))
+            return HttpResponseRedirect(back)
     found = APIToken.objects.active(at).filter(issuer=issuer)
     latest_used = found.order_by(F("last_used_at").desc(nulls_last=True), "pk")
     tokens = list(latest_used.for_display()[:MOST_SHOWN])
@@ -141,19 +152,25 @@ def _delete_all(request: MemberRequest, issuer: Membership) -> HttpResponse:
         "count": count,
         "left_over": count - len(tokens),
         "next": back,
-        # Ids say most exactly which are meant; the moment says it of as many as there are.
-        "shown": ",".join(str(token.pk) for token in tokens) if count == len(tokens) else "",
+        # Ids say most exactly which are meant; the moment, and a fingerprint of those there were
+        # then, say it of as many as there are.
+        "shown": (
+            ",".join(str(token.pk) for token in tokens)
+            if count == len(tokens)
+            else token_services.fingerprint_of(found.filter(created_at__lte=at))
+        ),
         "asked_at": at.isoformat() if count > len(tokens) else "",
     }
     return render(request, "apitokens/delete_all.html", context)
 
 
-def _shown(request: MemberRequest) -> set[int] | None:
-    """The tokens that the question has named: none that was created since is meant."""
-    if "shown" not in request.POST:
-        return None
-    ids = map(parse_id, request.POST["shown"].split(","))
-    return {token_id for token_id in ids if token_id is not None}
+def _meant(shown: str, asked_at: datetime | None) -> dict[str, Any]:
+    """The tokens that the question was about: none that was created, or came to the person, since
+    is meant."""
+    if asked_at is not None:
+        return {"created_until": asked_at, "shown": shown}
+    ids = map(parse_id, shown.split(","))
+    return {"only": {token_id for token_id in ids if token_id is not None}}
 
 
 def _asked_at(request: MemberRequest) -> datetime | None:

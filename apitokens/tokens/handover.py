@@ -19,24 +19,39 @@ from accounts.models import Account, Membership
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken, APITokenQuerySet
 from apitokens.tokens.notifications import notify_handed_over
-from apitokens.tokens.rules import FORBIDDEN, codes_of, lock_tokens, may_manage, record
+from apitokens.tokens.rules import (
+    FORBIDDEN,
+    Issuers,
+    codes_of,
+    lock_tokens,
+    may_manage,
+    record,
+    refuse_other_issuers,
+)
 
 ROLE_TOO_HIGH = "role_too_high"
 AUDITED_REFUSALS = {ROLE_TOO_HIGH, FORBIDDEN}
 
 
 def hand_over(
-    *, account: Account, token_ids: Collection[int], to: Membership, by: Actor, at: datetime
+    *,
+    account: Account,
+    token_ids: Collection[int],
+    to: Membership,
+    issuers: Issuers | None = None,
+    by: Actor,
+    at: datetime,
 ) -> list[APIToken]:
     """Make `to` the issuer of these tokens of the account, all or none. Returns those that were
     handed over: tokens that have ended, or are the receiver's already, are left as they are.
+    `issuers` are the present ones that somebody was shown.
 
     Raises `PermissionDenied` for everybody but Administrators of the account and operators, and
-    `ValidationError` with the codes `receiver_gone`, `receiver_off`, `receiver_suspended` and
-    `role_too_high`.
+    `ValidationError` with the codes `receiver_gone`, `receiver_off`, `receiver_suspended`,
+    `role_too_high` and `handed_over` (one has another issuer than was shown).
     """
     tokens = APIToken.objects.filter(account=account, pk__in=token_ids)
-    return _audited(tokens, account.pk, to, by=by, at=at)
+    return _audited(tokens, account.pk, to, issuers=issuers, by=by, at=at)
 
 
 def hand_over_all_of(
@@ -48,11 +63,17 @@ def hand_over_all_of(
 
 
 def _audited(
-    tokens: APITokenQuerySet, account_id: int, to: Membership, *, by: Actor, at: datetime
+    tokens: APITokenQuerySet,
+    account_id: int,
+    to: Membership,
+    *,
+    issuers: Issuers | None = None,
+    by: Actor,
+    at: datetime,
 ) -> list[APIToken]:
     try:
         with transaction.atomic():
-            return _hand_over(tokens, account_id, to, by=by, at=at)
+            return _hand_over(tokens, account_id, to, issuers=issuers, by=by, at=at)
     except (ValidationError, PermissionDenied) as refusal:
         for code in sorted(codes_of(refusal) & AUDITED_REFUSALS):
             audit.record("token.hand_over_refused", by=by, at=at, account_id=account_id, code=code)
@@ -60,7 +81,13 @@ def _audited(
 
 
 def _hand_over(
-    tokens: APITokenQuerySet, account_id: int, to: Membership, *, by: Actor, at: datetime
+    tokens: APITokenQuerySet,
+    account_id: int,
+    to: Membership,
+    *,
+    issuers: Issuers | None,
+    by: Actor,
+    at: datetime,
 ) -> list[APIToken]:
     lock_account(account_id)
     by = reauthorize(by, at)
@@ -70,6 +97,7 @@ def _hand_over(
     wanted = tokens.active(at).exclude(issuer=receiver)
     lock_tokens(wanted)
     handed = list(wanted.select_related("issuer__user").order_by("pk"))
+    refuse_other_issuers(handed, issuers)
     _refuse_stronger(handed, receiver)
     if not all(may_manage(token, by) for token in handed):
         raise PermissionDenied(_("You don't have permission to hand over these API tokens."))

@@ -18,6 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
+from accounts.authorization.shown import CHANGED, fingerprint
 from apitokens import keys
 from apitokens.addresses.rules import WIDER
 from apitokens.cache.in_force import end_token_on_commit
@@ -80,19 +81,22 @@ def rotate(
     grace: Grace = Grace.DAY,
     expires_at: datetime | Keep | None = KEEP,
     rotations: int | None = None,
+    shown: str | None = None,
     form_key: UUID | None = None,
 ) -> Rotated:
     """Give the token a new secret; the old one goes on for the `grace`, and never beyond the
     expiration that it had or gets. The token keeps its id, and so its usage and events.
 
     `rotations`: how often the caller believes it to have been rotated (None: as often as `token`
-    says); of two who rotate at the same moment one is refused.
+    says); of two who rotate at the same moment one is refused. `shown`: the `snapshot` of the token
+    that the caller has seen.
 
     Administrators rotate any token of the account, others those they issued, operators all. A token
     that acts rotates itself and what it may delete, never beyond its own end or addresses, and not
     by its old secret: whoever has only that must not get the new one. Raises `ValidationError` with
-    codes (by field) `past`, `too_far` and `outlives_creator`, and (whole form) `deleted`,
-    `expired`, `suspended`, `wider_than_creator` and `rotated_meanwhile`; `AlreadyRotated` if
+    codes (by field) `past`, `too_far`, `outlives_creator` and `changed_meanwhile` (the expiration
+    was), and (whole form) `deleted`, `expired`, `suspended`, `wider_than_creator` and
+    `rotated_meanwhile`; `AlreadyRotated` if
     `form_key` was used before; and `PermissionDenied`.
     """
     seen = token.rotations if rotations is None else rotations
@@ -101,6 +105,7 @@ def rotate(
             present = _authorized(token, by=by, at=at)
             _refuse_repeat(present, seen=seen, form_key=form_key)
             _refuse_ended(present, at=at)
+            _refuse_other_end(present, shown)
             _refuse_wider(present, by)
             ends_at = _new_end(present, expires_at, by=by, at=at)
             key = _renew(present, grace=grace, ends_at=ends_at, form_key=form_key, at=at)
@@ -110,6 +115,11 @@ def rotate(
             record("token.rotate_refused", token, by=by, at=at, code=code, name=token.name)
         raise
     return Rotated(present, key)
+
+
+def snapshot(token: APIToken) -> str:
+    """A fingerprint of what a page shows of the token that rotating may keep or change."""
+    return fingerprint(token.expires_at)
 
 
 def old_secret_end(
@@ -205,6 +215,18 @@ def _refuse_ended(present: APIToken, *, at: datetime) -> None:
             ),
             code=SUSPENDED,
         )
+
+
+def _refuse_other_end(present: APIToken, shown: str | None) -> None:
+    if shown not in (None, snapshot(present)):
+        error = ValidationError(
+            _(
+                "The expiration was changed after you opened the page. Nothing was changed now; "
+                "check it, and rotate again."
+            ),
+            code=CHANGED,
+        )
+        raise ValidationError({"expires_at": error})
 
 
 def _refuse_wider(present: APIToken, by: Actor) -> None:

@@ -1,6 +1,6 @@
 """Rules that several services of API tokens keep: who may act on a token, and how long it lives."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -14,6 +14,7 @@ from accounts.authorization.actor import Actor
 from accounts.authorization.scopes import TOKENS_WRITE
 from accounts.roles import Role
 from accounts.service_accounts.issuing import may_issue_for
+from accounts.validators import parse_id
 from apitokens.addresses.rules import wider_error
 from apitokens.models import APIToken
 
@@ -21,6 +22,9 @@ LONGEST_LIFE = timedelta(days=36_525)
 """A hundred years: what is later is a slip of the keyboard or means "never"."""
 
 LOCKED_AT_ONCE = 10_000
+
+Issuers = Mapping[int, int | None]
+"""Who has issued which tokens: the ids of users by those of tokens. None: it was not said."""
 
 FORBIDDEN = "forbidden"
 SUSPENDED = "suspended"
@@ -63,6 +67,32 @@ def lock_tokens(tokens: Iterable[APIToken]) -> None:
     while some := list(islice(ids, LOCKED_AT_ONCE)):
         rows = APIToken.objects.filter(pk__in=some).order_by("pk")
         list(rows.select_for_update(no_key=True).values_list("pk"))
+
+
+def with_issuers(tokens: Iterable[APIToken]) -> str:
+    """These tokens, each with its issuer, as a page that shows them sends them along."""
+    return ",".join(f"{token.pk}:{token.issuer.user_id}" for token in tokens)
+
+
+def read_issuers(sent: str) -> dict[int, int | None]:
+    """The tokens that a page sends along, with their issuers, as far as it names these."""
+    parts = [part.partition(":") for part in sent.split(",")]
+    found = {parse_id(token.strip()): parse_id(issuer) for token, _colon, issuer in parts}
+    return {token: issuer for token, issuer in found.items() if token is not None}
+
+
+def refuse_other_issuers(tokens: Iterable[APIToken], shown: Issuers | None) -> None:
+    """Refuse if one of the tokens has another issuer than was shown; it was handed over since."""
+    for token in tokens:
+        if shown and shown.get(token.pk) not in (None, token.issuer.user_id):
+            raise ValidationError(
+                _(
+                    "“%(token)s” was handed over to %(name)s after you opened the page, so nothing "
+                    "has been done. Check the list, and confirm again."
+                ),
+                code="handed_over",
+                params={"token": token.name, "name": token.issuer.user.get_full_name()},
+            )
 
 
 def refuse_deleted(token: APIToken) -> None:

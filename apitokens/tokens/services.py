@@ -22,6 +22,7 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, present, reauthorize
 from accounts.authorization.scopes import TOKENS_WRITE
+from accounts.authorization.shown import fingerprint, refuse_changed
 from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
@@ -31,18 +32,21 @@ from apitokens.addresses.rules import WIDER, in_words
 from apitokens.addresses.rules import read as read_addresses
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
-from apitokens.models import APIToken, OldSecret, VerifierKey
+from apitokens.models import APIToken, APITokenQuerySet, OldSecret, VerifierKey
 from apitokens.peppers import current_pepper
 from apitokens.scopes.rules import SCOPE_TOO_WIDE, cleaned, width_error
 from apitokens.tokens.notifications import notify_token_changed, notify_tokens_deleted
 from apitokens.tokens.rules import (
     FORBIDDEN,
     SUSPENDED,
+    Issuers,
     codes_of,
     expiration_error,
+    lock_token,
     lock_tokens,
     may_manage,
     record,
+    refuse_other_issuers,
     role_error,
     wider_addresses_error,
 )
@@ -128,15 +132,18 @@ def issue(
     return Issued(token, key)
 
 
-def delete(*, token: APIToken, by: Actor, at: datetime) -> bool:
+def delete(*, token: APIToken, issuers: Issuers | None = None, by: Actor, at: datetime) -> bool:
     """Delete a token: it stops at once, in all processes of all hosts before the answer, and stays
-    as a tombstone. False if it was deleted already.
+    as a tombstone. False if it was deleted already. `issuers` has the one that somebody was shown.
 
     Administrators delete any token of the account, others those they issued, operators all; a token
-    deletes no token of a stronger role. Raises `PermissionDenied`.
+    deletes no token of a stronger role. Raises `PermissionDenied`, and `ValidationError` with the
+    code `handed_over` if the token has another issuer than was shown.
     """
     try:
         with transaction.atomic():
+            if issuers:
+                refuse_other_issuers([lock_token(token)], issuers)
             return _delete(token, by=by, at=at)
     except PermissionDenied:
         record("token.delete_refused", token, by=by, at=at, code=FORBIDDEN, role=token.role)
@@ -155,17 +162,25 @@ def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
 
 @transaction.atomic
 def delete_selected(
-    *, account: Account, token_ids: Collection[int], by: Actor, at: datetime
+    *,
+    account: Account,
+    token_ids: Collection[int],
+    issuers: Issuers | None = None,
+    by: Actor,
+    at: datetime,
 ) -> int:
     """Delete those of these tokens of the account that were not deleted before, all or none.
-    Returns how many they were.
+    Returns how many they were. `issuers` are those that somebody was shown.
 
-    Each issuer gets one notice. Raises `PermissionDenied` if the actor may not delete one of them.
+    Each issuer gets one notice. Raises `PermissionDenied` if the actor may not delete one of them,
+    and `ValidationError` with the code `handed_over` if one has another issuer than was shown.
     """
     lock_account(account.pk)
     by = reauthorize(by, at)
     found = APIToken.objects.undeleted().filter(account=account, pk__in=token_ids)
-    return len(_delete_together(found.select_related("issuer__user"), are_all=False, by=by, at=at))
+    wanted = list(found.select_related("issuer__user"))
+    refuse_other_issuers(wanted, issuers)
+    return len(_delete_together(wanted, are_all=False, by=by, at=at))
 
 
 @transaction.atomic
@@ -174,17 +189,19 @@ def delete_all_of(
     issuer: Membership,
     only: Collection[int] | None = None,
     created_until: datetime | None = None,
+    shown: str | None = None,
     by: Actor,
     at: datetime,
 ) -> int:
     """Delete all active tokens that the member issued, all or none. Returns how many they were.
     With `only`, those of them with these ids, and with `created_until` those that were there then:
-    the ones that somebody was shown.
+    the ones that somebody was shown. `shown` is their fingerprint, which tells of those that were
+    handed over to the member since.
 
     A token that is issued at the same moment either goes with the others or comes after this is
     done. The issuer gets one notice. Raises `PermissionDenied` for everybody but
     Administrators of the account, the issuer and operators, and for a token that acts, if one of
-    them has a stronger role.
+    them has a stronger role; `ValidationError` if `shown` is of other tokens.
     """
     lock_account(issuer.account_id)
     by = reauthorize(by, at)
@@ -195,6 +212,8 @@ def delete_all_of(
         active = active.filter(pk__in=only)
     if created_until is not None:
         active = active.filter(created_at__lte=created_until)
+    if shown is not None:
+        refuse_changed(shown, fingerprint_of(active))
     deleted = _delete_together(active, are_all=True, by=by, at=at)
     if deleted:
         audit.record(
@@ -230,6 +249,11 @@ def forget_digests(*, by: Actor, at: datetime) -> int:
 def usage(account: Account, *, at: datetime) -> Usage:
     """Count the account's active tokens beside its limit."""
     return Usage(number(account.pk, at=at), account.most_tokens)
+
+
+def fingerprint_of(tokens: APITokenQuerySet) -> str:
+    """A fingerprint of which tokens these are."""
+    return fingerprint(sorted(tokens.order_by().values_list("pk", flat=True)))
 
 
 def number(account_id: int, *, at: datetime) -> int:

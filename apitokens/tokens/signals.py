@@ -18,7 +18,7 @@ from accounts.signals import member_leaving, member_role_changing
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.tokens.handover import hand_over_all_of
-from apitokens.tokens.services import delete_all_of
+from apitokens.tokens.services import delete_all_of, fingerprint_of
 
 
 @receiver(member_leaving)
@@ -80,6 +80,12 @@ def strongest_role(membership_id: int, at: datetime) -> Role | None:
     tokens = APIToken.objects.active(at).filter(issuer=membership_id).order_by()
     roles = map(Role, tokens.values_list("role", flat=True).distinct())
     return min(roles, key=lambda role: role.rank, default=None)
+
+
+@token_hooks.snapshot.register
+def snapshot(membership_id: int, at: datetime) -> str:
+    """A fingerprint of which active tokens a membership has issued."""
+    return fingerprint_of(APIToken.objects.active(at).filter(issuer=membership_id))
 
 
 @token_hooks.counts.register

@@ -4,7 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from accounts.authorization.actor import Actor
-from sso.connections.services import obstacles_to_forcing, obstacles_to_switching_on
+from sso.connections.services import (
+    obstacles_to_forcing,
+    obstacles_to_switching_on,
+    snapshot,
+)
 from sso.models import Certificate, Connection, Domain
 from sso.saml import endpoints
 
@@ -41,6 +45,7 @@ def overview(connection: Connection | None, *, by: Actor, at: datetime) -> dict[
         "obstacles_to_forcing": (
             [] if connection.is_forced else obstacles_to_forcing(connection, by, at)
         ),
+        "shown": snapshot(connection),
         "linked_people": connection.subjects.filter(membership__removed_at__isnull=True).count(),
     }
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.audit import recorder as audit
 from accounts.authorization import recheck
 from accounts.authorization.actor import Actor
+from accounts.authorization.shown import fingerprint, refuse_changed
 from accounts.members import suspension
 from accounts.models import Account
 from accounts.roles import Role
@@ -22,6 +23,7 @@ from sso.models import Certificate, Connection, Subject
 from sso.saml.certificates import SigningCertificate
 from sso.saml.metadata import MAX_CERTIFICATES, Metadata
 
+PROVIDER = ("entity_id", "sso_url", "slo_url")
 SETTINGS = (
     *("name", "email_attribute", "name_attribute", "role_attribute"),
     *("takes_new_people", "default_role", "may_make_administrators"),
@@ -53,6 +55,7 @@ def set_provider(
     connection: Connection,
     metadata: Metadata,
     keep_certificates: bool = False,
+    shown: str | None = None,
     by: Actor,
     at: datetime,
 ) -> Connection:
@@ -61,9 +64,11 @@ def set_provider(
 
     Another entity ID, another SSO URL, or none of the present certificates among the new switches
     the connection off until the next dry run. Another entity ID also deletes the links to members:
-    they are NameIDs of another provider.
+    they are NameIDs of another provider. Raises `ValidationError` if `shown` is no longer the
+    `snapshot`.
     """
     connection, by = lock_connection(connection, by, at)
+    refuse_changed(shown, snapshot(connection))
     is_another = connection.entity_id != metadata.entity_id
     present = {each.fingerprint for each in _valid_certificates(connection, at)}
     kept = present if keep_certificates and not is_another else set()
@@ -193,10 +198,27 @@ def obstacles_to_switching_on(connection: Connection, at: datetime) -> list[str]
     return obstacles
 
 
+def snapshot(connection: Connection) -> str:
+    """A fingerprint of what the page shows of the connection: who is trusted, about whom, and what
+    becomes of new people."""
+    trusted = Certificate.objects.filter(connection=connection).values_list(
+        "fingerprint", flat=True
+    )
+    approved = connection.domains.filter(approved_at__isnull=False).values_list("name", flat=True)
+    return fingerprint(
+        connection.slug,
+        *(getattr(connection, field) for field in (*PROVIDER, *SETTINGS)),
+        sorted(trusted),
+        sorted(approved),
+    )
+
+
 @transaction.atomic
-def switch_on(*, connection: Connection, by: Actor, at: datetime) -> None:
-    """Switch the connection on. Idempotent. Raises `ValidationError` with all obstacles."""
+def switch_on(*, connection: Connection, shown: str | None = None, by: Actor, at: datetime) -> None:
+    """Switch the connection on. Idempotent. Raises `ValidationError` with all obstacles, and if
+    `shown` is no longer the `snapshot`."""
     connection, by = lock_connection(connection, by, at)
+    refuse_changed(shown, snapshot(connection))
     _refuse_obstacles(obstacles_to_switching_on(connection, at), "not_ready")
     if _set_switches(connection, "sso.switched_on", is_on=True, by=by, at=at):
         _restart_inactivity_count(connection, at)
@@ -229,12 +251,14 @@ def obstacles_to_forcing(connection: Connection, by: Actor, at: datetime) -> lis
 
 
 @transaction.atomic
-def force(*, connection: Connection, by: Actor, at: datetime) -> None:
+def force(*, connection: Connection, shown: str | None = None, by: Actor, at: datetime) -> None:
     """Make members of the approved domains sign in by SSO only. Idempotent.
 
-    Raises `ValidationError` with all obstacles: the account must not lock itself out.
+    Raises `ValidationError` with all obstacles: the account must not lock itself out; and if
+    `shown` is no longer the `snapshot`.
     """
     connection, by = lock_connection(connection, by, at)
+    refuse_changed(shown, snapshot(connection))
     _refuse_obstacles(obstacles_to_forcing(connection, by, at), "not_ready")
     _set_switches(connection, "sso.forced", is_forced=True, by=by, at=at)
 
@@ -247,13 +271,14 @@ def stop_forcing(*, connection: Connection, by: Actor, at: datetime) -> bool:
 
 
 @transaction.atomic
-def remove(*, connection: Connection, by: Actor, at: datetime) -> None:
+def remove(*, connection: Connection, shown: str | None = None, by: Actor, at: datetime) -> None:
     """Delete the connection with its domains and links. Members stay, and API tokens that the
     inactivity policy has suspended are resumed.
 
-    Raises `ValidationError` while it is switched on.
+    Raises `ValidationError` while it is switched on, and if `shown` is no longer the `snapshot`.
     """
     connection, by = lock_connection(connection, by, at)
+    refuse_changed(shown, snapshot(connection))
     if connection.is_on:
         _refuse_obstacles([_("Turn off single sign-on first.")], "is_on")
     _record("sso.removed", connection, by=by, at=at, entity_id=connection.entity_id)
@@ -308,8 +333,7 @@ def _trusted_fingerprints(metadata: Metadata, kept: set[str]) -> set[str]:
 
 def _update_addresses(connection: Connection, metadata: Metadata) -> bool:
     """Save entity ID and URLs. True if any has changed."""
-    fields = ("entity_id", "sso_url", "slo_url")
-    changed = [name for name in fields if getattr(connection, name) != getattr(metadata, name)]
+    changed = [name for name in PROVIDER if getattr(connection, name) != getattr(metadata, name)]
     for name in changed:
         setattr(connection, name, getattr(metadata, name))
     if changed:

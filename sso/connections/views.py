@@ -1,6 +1,7 @@
 """Profile → Account → Single sign-on: pages of an account's Administrators."""
 
 from collections.abc import Callable
+from functools import partial
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -47,7 +48,7 @@ def provider(request: MemberRequest) -> HttpResponse:
     )
     if form.is_valid() and _save_provider(request, here, form):
         return redirect("sso:connection", account_id=request.member.account_id)
-    context = {"form": form, "connection": here}
+    context = {"form": form, "connection": here, "shown": connections.snapshot(here)}
     return render(
         request, "sso/provider_metadata.html", context, status=400 if form.errors else 200
     )
@@ -114,7 +115,9 @@ def remove_certificate(request: MemberRequest, pk: int) -> HttpResponse:
 @sso_administrator_required("POST")
 def switch_on(request: MemberRequest) -> HttpResponse:
     """Switch the connection on."""
-    return _apply(request, connections.switch_on, _("Single sign-on is turned on."))
+    return _apply(
+        request, _as_shown(request, connections.switch_on), _("Single sign-on is turned on.")
+    )
 
 
 @sso_administrator_required("POST")
@@ -128,7 +131,7 @@ def force(request: MemberRequest) -> HttpResponse:
     """Force SSO for the approved domains."""
     return _apply(
         request,
-        connections.force,
+        _as_shown(request, connections.force),
         _("Users in the approved domains can now sign in only through the provider."),
     )
 
@@ -145,7 +148,8 @@ def stop_forcing(request: MemberRequest) -> HttpResponse:
 def remove(request: MemberRequest) -> HttpResponse:
     """Confirm and remove the connection."""
     if request.method == "POST":
-        return _apply(request, connections.remove, _("Single sign-on was removed."))
+        service = _as_shown(request, connections.remove)
+        return _apply(request, service, _("Single sign-on was removed."))
     get_account_connection_or_404(request.member.account_id)
     return _page(request, DomainForm(), template="sso/remove_connection.html")
 
@@ -160,6 +164,11 @@ def _page(
     here = connection_of(request.member.account_id)
     context = {**overview(here, by=request.actor, at=timezone.now()), "form": form}
     return render(request, template, context, status=status)
+
+
+def _as_shown(request: MemberRequest, service: Callable[..., object]) -> Callable[..., object]:
+    """The service, for the connection as the page has shown it."""
+    return partial(service, shown=request.POST.get("shown"))
 
 
 def _apply(request: MemberRequest, service: Callable[..., object], success: str) -> HttpResponse:
@@ -190,6 +199,7 @@ def _save_provider(request: MemberRequest, here: Connection, form: ProviderForm)
             connection=here,
             metadata=form.metadata,
             keep_certificates=form.cleaned_data.get("keep_certificates", False),
+            shown=request.POST.get("shown"),
             by=request.actor,
             at=timezone.now(),
         )

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
+from accounts.authorization.shown import fingerprint, refuse_changed
 from accounts.models import Membership
 from accounts.sign_in import services as sign_in_services
 from sso.connections.services import lock_connection
@@ -19,18 +20,27 @@ def subject_of(membership: Membership) -> Subject | None:
     return found.select_related("connection", "membership__user").first()
 
 
+def snapshot(subject: Subject) -> str:
+    """A fingerprint of the link: whom the provider takes the member for."""
+    return fingerprint(subject.connection_id, subject.name_id, subject.linked_at)
+
+
 @transaction.atomic
-def unlink_member(*, membership: Membership, by: Actor, at: datetime) -> bool:
+def unlink_member(
+    *, membership: Membership, shown: str | None = None, by: Actor, at: datetime
+) -> bool:
     """Unlink a member from their name at the provider, and end the sessions that began there. False
     if they are not linked.
 
     The next sign-in links them anew, by the same rules as a first one. For Administrators in person
-    and operators; raises `PermissionDenied` and `ValidationError` as all services of connections.
+    and operators; raises `PermissionDenied` and `ValidationError` as all services of connections,
+    and if `shown` is no longer the `snapshot` of the link.
     """
     subject = subject_of(membership)
     if subject is None:
         return False
     connection, by = lock_connection(subject.connection, by, at, operators_too=True)
+    refuse_changed(shown, snapshot(subject))
     deleted, _rows = Subject.objects.filter(pk=subject.pk).delete()
     if not deleted:  # by another request, before this one had the lock
         return False

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.all_users import listing as all_users
+from accounts.authorization.shown import CHANGED
 from accounts.tenancy.decorators import MemberRequest
 from accounts.validators import HIGHEST_ID
 from sso.connections.decorators import sso_administrator_required
@@ -26,12 +27,17 @@ def unlink(request: MemberRequest, user_id: int) -> HttpResponse:
     member, at = subject.membership, timezone.now()
     if request.method == "POST":
         try:
-            subjects.unlink_member(membership=member, by=request.actor, at=at)
+            subjects.unlink_member(
+                membership=member, shown=request.POST.get("shown"), by=request.actor, at=at
+            )
         except ValidationError as refusal:
             messages.error(request, " ".join(refusal.messages))
+            if getattr(refusal, "code", "") == CHANGED:
+                return redirect(request.path)
         else:
             name = member.user.get_full_name()
             messages.success(request, _("%(name)s is no longer linked.") % {"name": name})
         return redirect("accounts:people", account_id=request.member.account_id)
     context = all_users.listing(request.GET, actor=request.actor, at=at)
-    return render(request, "sso/unlink.html", context | {"who": member, "subject": subject})
+    context |= {"who": member, "subject": subject, "shown": subjects.snapshot(subject)}
+    return render(request, "sso/unlink.html", context)

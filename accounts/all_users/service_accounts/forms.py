@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.members.forms import RoleForm
 from accounts.models import Membership, ServiceAccount
 from accounts.roles import Role
-from accounts.service_accounts.services import Changes
-from accounts.tenancy.forms import MemberField
+from accounts.service_accounts.services import Changes, looking_after
+from accounts.tenancy.forms import MemberField, name_of
 from accounts.text.expressions import in_order
 from accounts.validators import parse_id
 
@@ -27,7 +27,7 @@ class MembersField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  #
         return super().clean(value)
 
     def label_from_instance(self, member: Membership) -> str:
-        return f"{member.user.get_full_name()} · {member.held_role.label}"
+        return f"{name_of(member)} · {member.held_role.label}"
 
 
 class ServiceAccountForm(RoleForm):
@@ -74,10 +74,18 @@ class ServiceAccountForm(RoleForm):
 
     field_order = ["name", "description", "role", "contact", "contact_email", "issuers"]
 
-    def __init__(self, *args: Any, account_id: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        account_id: int,
+        service_account: ServiceAccount | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        people = Membership.objects.present().filter(account=account_id).select_related("user")
-        members = people.order_by(*in_order("user__name", "user__email"), "pk")
+        named = looking_after(service_account) if service_account else []
+        people = Membership.objects.present() | Membership.objects.filter(pk__in=named)
+        ours = people.filter(account=account_id).select_related("user")
+        members = ours.order_by(*in_order("user__name", "user__email"), "pk")
         for field in ("contact", "issuers"):
             self.fields[field].queryset = members  # type: ignore[attr-defined]  # of members
         self.has_candidates = members.exclude(role=Role.ADMINISTRATORS).exists()

@@ -14,6 +14,7 @@ from accounts.all_users.service_accounts.forms import ServiceAccountForm, as_it_
 from accounts.all_users.service_accounts.listing import listing
 from accounts.all_users.views import administrators_only
 from accounts.authorization import token_hooks
+from accounts.members import services as members
 from accounts.members.forms import RemovalForm
 from accounts.models import ServiceAccount
 from accounts.roles import Role
@@ -56,7 +57,7 @@ def new(request: MemberRequest) -> HttpResponse:
 def edit(request: MemberRequest, user_id: int) -> HttpResponse:
     """Edit a service account."""
     found = _find(request, user_id)
-    form = _form(request, as_it_is(found))
+    form = _form(request, as_it_is(found), found)
     if form.is_valid() and _is_edited(request, found, form):
         messages.success(request, _("Your changes were saved."))
         return _to_list(request)
@@ -101,15 +102,24 @@ def remove(request: MemberRequest, user_id: int) -> HttpResponse:
         "who": found.membership,
         "tokens": token_hooks.counts(found.membership.account_id, at).get(found.pk, 0),
         "receivers": form["hand_over_to"] if offered else None,
+        "shown": members.snapshot(found.membership, at=at),
         "refusal": refusal,
     }
     status = 403 if refusal else 200
     return render(request, "accounts/service_accounts/remove.html", context, status=status)
 
 
-def _form(request: MemberRequest, first_values: dict[str, object]) -> ServiceAccountForm:
-    sent = request.POST if request.method == "POST" else None
-    return ServiceAccountForm(sent, initial=first_values, account_id=request.member.account_id)
+def _form(
+    request: MemberRequest,
+    first_values: dict[str, object],
+    found: ServiceAccount | None = None,
+) -> ServiceAccountForm:
+    return ServiceAccountForm(
+        request.POST if request.method == "POST" else None,
+        initial=first_values,
+        account_id=request.member.account_id,
+        service_account=found,
+    )
 
 
 def _is_made(request: MemberRequest, form: ServiceAccountForm) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.core.paginator import Page, Paginator
-from django.db.models import F, Q, QuerySet, Window
+from django.db.models import F, Prefetch, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.http import QueryDict
 
@@ -70,7 +70,7 @@ def listing(query: QueryDict, *, account_id: int, at: datetime) -> dict[str, Any
         Membership.everyone.filter(account=account_id, removed_at=None)
         .select_related("user", "service_account")
         .prefetch_related("service_account__issuers__user", "service_account__contact__user")
-        .prefetch_related("may_issue_for__membership__user")
+        .prefetch_related(Prefetch("may_issue_for", ServiceAccount.objects.of(account_id)))
         .order_by(RANK_OF_ROLE.asc(), *in_order("user__name", "user__email"), "pk")
     )
     page: Page[Membership] = Paginator(everyone, PAGE_SIZE).get_page(query.get("page"))
@@ -101,22 +101,26 @@ def _holders(members: list[Membership], account_id: int, at: datetime) -> list[H
 
 
 def _roles_given(members: Iterable[Membership], account_id: int) -> dict[int, Why]:
-    """The latest event that gave each of them a role, by the membership."""
+    """The latest event that gave each of them a role, by the membership: none from before they
+    came back."""
+    began = {each.pk: each.created_at for each in members}
     events = AuditEvent.objects.filter(
         account=account_id,
         kind__in=ROLE_GIVEN,
         subject_type="membership",
-        subject_id__in=[each.pk for each in members],
+        subject_id__in=began,
     )
     ordered = events.select_related("user").order_by("at", "pk")
-    return {event.subject_id or 0: _why(event) for event in ordered}
+    given = ((event.subject_id or 0, event) for event in ordered)
+    return {pk: _why(event) for pk, event in given if event.at >= began[pk]}
 
 
 def _invited(members: Iterable[Membership], account_id: int) -> dict[int, Why]:
-    """Who invited each of them last, by the user."""
+    """Who invited each of them last, by the user: not to a membership that has ended."""
+    began = {each.user_id: each.created_at for each in members}
     accepted = Invitation.objects.filter(
         account=account_id,
-        user__in=[each.user_id for each in members],
+        user__in=began,
         accepted_at__isnull=False,
     )
     return {
@@ -126,7 +130,7 @@ def _invited(members: Iterable[Membership], account_id: int) -> dict[int, Why]:
             invitation.accepted_at,
         )
         for invitation in accepted.select_related("invited_by__user").order_by("accepted_at")
-        if invitation.accepted_at
+        if invitation.accepted_at and invitation.accepted_at >= began[invitation.user_id]
     }
 
 

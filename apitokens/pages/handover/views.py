@@ -25,8 +25,10 @@ from apitokens.pages.selection.views import (
     confirmed_tokens,
     found_tokens,
     list_path,
+    shown_issuers,
 )
 from apitokens.tokens.handover import hand_over
+from apitokens.tokens.rules import with_issuers
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -65,7 +67,7 @@ def _answer(
         "role": strongest,
         "action": request.get_full_path(),
         "next": back,
-        "shown": ",".join(str(token.pk) for token in tokens),
+        "shown": with_issuers(tokens),
     }
     status = 400 if form.errors else 200
     return render(request, "apitokens/hand_over.html", context, status=status)
@@ -81,6 +83,7 @@ def _is_done(
             account=request.member.account,
             token_ids=[token.pk for token in tokens],
             to=receiver,
+            issuers=shown_issuers(request),
             by=request.actor,
             at=at,
         )

@@ -121,6 +121,7 @@ def _form_page(
         "refusal": rotation.refusal(token, at=timezone.now()),
         "has_old_secret": token.has_working_old_secret(timezone.now()),
         "next": path_of(token),
+        "shown": rotation.snapshot(token),
     }
     return render(request, "apitokens/rotate.html", context, status=status)
 
@@ -138,6 +139,7 @@ def _rotate(request: MemberRequest, token: APIToken, form: RotateForm) -> HttpRe
         grace=grace,
         expires_at=form.expires_at,
         rotations=form.cleaned_data["rotations"],
+        shown=request.POST.get("shown"),
         form_key=form.cleaned_data["form_key"],
     )
     return reveal.show(rotated.key)

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -23,6 +24,7 @@ from apitokens.filters import NEWEST_FIRST, SOONEST_FIRST, PageFilter
 from apitokens.models import APIToken
 from apitokens.pages.listing import MOST_AT_ONCE, PAGE_SIZES, listing, sent_query
 from apitokens.tokens import services as token_services
+from apitokens.tokens.rules import Issuers, read_issuers, with_issuers
 
 LONGEST_NEXT = 500
 """Characters of the list's path to which the question leads back."""
@@ -85,15 +87,23 @@ def _ask(request: MemberRequest, *, ids: list[int], back: str, at: datetime) -> 
         "left_over": len(ids) - len(shown),
         "action": request.get_full_path(),
         "next": back,
-        "shown": ",".join(map(str, shown)),
+        "shown": with_issuers(found[each] for each in shown if each in found),
     }
     return render(request, "apitokens/delete_selected.html", context)
 
 
 def _delete(request: MemberRequest, *, ids: list[int], back: str, at: datetime) -> HttpResponse:
-    count = token_services.delete_selected(
-        account=request.member.account, token_ids=ids, by=request.actor, at=at
-    )
+    try:
+        count = token_services.delete_selected(
+            account=request.member.account,
+            token_ids=ids,
+            issuers=shown_issuers(request),
+            by=request.actor,
+            at=at,
+        )
+    except ValidationError as refusal:
+        messages.warning(request, " ".join(refusal.messages))
+        return HttpResponseRedirect(request.get_full_path())
     if count:
         words = ngettext(
             "%(count)d API token was deleted.", "%(count)d API tokens were deleted.", count
@@ -122,9 +132,14 @@ def found_tokens(request: MemberRequest, at: datetime) -> list[int]:
 def confirmed_tokens(request: MemberRequest) -> list[int]:
     """Those of the tokens that the question has shown, which the person may see and which are still
     there."""
-    shown = _ids(request.POST.get("shown", ""))[:MOST_AT_ONCE]
+    shown = list(shown_issuers(request))[:MOST_AT_ONCE]
     there = APIToken.objects.visible_to(request.actor).undeleted().filter(pk__in=shown)
     return list(there.values_list("pk", flat=True))
+
+
+def shown_issuers(request: MemberRequest) -> Issuers:
+    """The tokens that the question has shown, and their issuers as it has shown them."""
+    return read_issuers(request.POST.get("shown", ""))
 
 
 def _ids(text: str) -> list[int]:

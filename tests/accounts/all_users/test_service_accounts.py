@@ -170,3 +170,43 @@ def test_list_costs_the_same_number_of_queries_for_any_number(
     for _ in range(4):
         service_account(account, at=now, contact=engineer, issuers=[engineer, user])
     assert queries() == one
+
+
+def boxes(form: Any) -> dict[str, Any]:
+    """What the form sends if nothing is touched."""
+    return {field.html_name: field.value() or "" for field in form} | {"seen": form.seen}
+
+
+def test_edit_keeps_who_is_deactivated_and_says_so(
+    browser: Client, administrator: Membership, engineer: Membership, now: datetime
+) -> None:
+    made = service_account(administrator.account, at=now, issuers=[engineer], contact=engineer)
+    type(engineer.user).objects.filter(pk=engineer.user_id).update(is_active=False)
+    page = browser.get(address(made))
+    name = f"{engineer.user.get_full_name()} (deactivated)"
+    assert text(page).count(name) == 2  # as the contact, and with a box
+    sent = boxes(page.context["form"])
+
+    assert browser.post(address(made), {**sent, "name": "Renamed"}).status_code == 302
+
+    made = ServiceAccount.objects.get(pk=made.pk)
+    assert made.name == "Renamed"
+    assert (list(made.issuers.all()), made.contact) == ([engineer], engineer)
+
+    sent = boxes(browser.get(address(made)).context["form"])
+    assert browser.post(address(made), {**sent, "issuers": []}).status_code == 302
+    assert not made.issuers.exists()
+
+
+def test_who_is_deactivated_is_not_named_anew(
+    browser: Client, engineer: Membership, user: Membership, deploys: ServiceAccount
+) -> None:
+    type(user.user).objects.filter(pk=user.user_id).update(is_active=False)
+    page = browser.get(address(deploys))
+    assert user.user.get_full_name() not in text(page)
+    sent = boxes(page.context["form"])
+
+    refused = browser.post(address(deploys), {**sent, "issuers": [engineer.user_id, user.user_id]})
+
+    assert refused.status_code == 400
+    assert list(deploys.issuers.all()) == [engineer]

@@ -14,9 +14,11 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
+from apitokens.tokens.handover import hand_over
 from apitokens.verification.verify import verify
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import ACCOUNT_ID
+from tests.questions import hidden_fields
 
 pytestmark = pytest.mark.django_db
 
@@ -175,3 +177,27 @@ def test_page_knows_no_other_methods(
 ) -> None:
     assert getattr(browser, method)(url_of(issue(user).token)).status_code == 405
     assert not APIToken.objects.deleted().exists()
+
+
+def test_token_that_was_handed_over_since_is_asked_about_again(
+    client: Client,
+    administrator: Membership,
+    user: Membership,
+    engineer: Membership,
+    issue: Issue,
+    sign_in: SignIn,
+    now: datetime,
+) -> None:
+    token, by = issue(user).token, Actor.member(administrator)
+    sign_in(client, administrator)
+    question = hidden_fields(client, url_of(token))
+    hand_over(account=user.account, token_ids=[token.pk], to=engineer, by=by, at=now)
+
+    refused = client.post(url_of(token), question, follow=True)
+
+    assert f"was handed over to {engineer.user.get_full_name()}" in text(refused)
+    token.refresh_from_db()
+    assert not token.is_deleted
+    client.post(url_of(token), hidden_fields(client, url_of(token)))
+    token.refresh_from_db()
+    assert token.is_deleted

@@ -1,7 +1,7 @@
 """The question "Delete all API tokens of this person" and its answer."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -9,10 +9,14 @@ import pytest
 from django.test import Client
 from django.utils.html import strip_tags
 
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
+from accounts.roles import Role
 from apitokens.models import APIToken
+from apitokens.tokens.handover import hand_over
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID, PASSWORD
+from tests.questions import hidden_fields
 
 pytestmark = pytest.mark.django_db
 
@@ -211,14 +215,14 @@ def test_question_about_many_names_fifty_and_means_those_there_were(
     for number in range(52):
         issue(user, name=f"Old {number}")
     page = browser.get(url_of(user)).content.decode()
-    asked_at = re.search(r'name="asked_at" value="([^"]*)"', page)
-    assert asked_at
+    asked = dict(re.findall(r'name="(shown|asked_at)" value="([^"]*)"', page))
+    assert asked["asked_at"]
     assert page.count("<dt>") == 50
     assert "and 2 more" in page
     assert "Delete 52 API tokens" in page
     newer = issue(user, name="Newer", at=datetime.now(tz=now.tzinfo)).token
 
-    browser.post(url_of(user), {"asked_at": asked_at[1]})
+    browser.post(url_of(user), asked)
 
     assert APIToken.objects.undeleted().get() == newer
 
@@ -241,3 +245,24 @@ def test_answer_that_does_not_say_what_was_shown_asks_again(
     answer = browser.post(url_of(user), sent)
     assert (answer.status_code, undeleted()) == (200, 1)
     assert "Delete 1 API token" in text(answer)
+
+
+def test_question_about_many_does_not_mean_what_was_handed_over_since(
+    browser: Client, user: Membership, engineer: Membership, issue: Issue, now: datetime
+) -> None:
+    past = now - timedelta(hours=1)
+    type(user.account).objects.update(token_limit=100)
+    for number in range(51):
+        issue(user, name=f"Old {number}", at=past)
+    other = issue(engineer, role=Role.USERS, at=past).token
+    question = hidden_fields(browser, url_of(user))
+    operator = Actor.operator(through=EntryPoint.COMMAND)
+    hand_over(account=user.account, token_ids=[other.pk], to=user, by=operator, at=now)
+
+    refused = browser.post(url_of(user), question)
+
+    assert "so nothing has been done" in text(refused)
+    assert "Delete 52 API tokens" in text(refused)
+    assert undeleted() == 52
+    browser.post(url_of(user), hidden_fields(browser, url_of(user)))
+    assert undeleted() == 0

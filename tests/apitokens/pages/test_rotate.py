@@ -17,12 +17,13 @@ from accounts.roles import Role
 from apitokens.keys import parse
 from apitokens.models import APIToken, OldSecret
 from apitokens.pages import reveal
-from apitokens.tokens import rotation
+from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as token_services
 from apitokens.verification.refusals import Refused
 from apitokens.verification.verify import verify
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID
+from tests.questions import hidden_fields
 
 pytestmark = pytest.mark.django_db
 
@@ -362,3 +363,28 @@ def test_edit_refuses_a_role_that_the_token_never_had(
     assert answer.status_code == 400
     assert "can only be lowered" in text(answer)
     assert APIToken.objects.get(pk=token.pk).held_role is Role.USERS
+
+
+def test_expiration_that_was_changed_since_is_asked_about_again(
+    browser: Client, user: Membership, issue: Issue, now: datetime
+) -> None:
+    token = issue(user, expires_at=now + timedelta(days=300)).token
+    address = url_of(token, "rotate/")
+    sent = hidden_fields(browser, address) | {"grace": "24", "expiration": "keep"}
+    sooner: editing.Changes = {"expires_at": now + timedelta(days=2)}
+    editing.edit(token=token, changes=sooner, by=Actor.member(user), at=now)
+
+    refused = browser.post(address, sent)
+
+    assert refused.status_code == 400
+    assert "The expiration was changed after you opened the page." in text(refused)
+    token.refresh_from_db()
+    assert token.rotations == 0
+    again = re.search(r'name="shown" value="([^"]*)"', refused.content.decode())
+    assert again is not None
+    numbers = dict(
+        re.findall(r'name="(form_key|rotations)" value="([^"]*)"', refused.content.decode())
+    )
+    assert browser.post(address, {**sent, **numbers, "shown": again[1]}).status_code == 200
+    token.refresh_from_db()
+    assert (token.rotations, token.expires_at) == (1, sooner["expires_at"])

@@ -16,9 +16,11 @@ from accounts.models import Account, AuditEvent, Membership
 from apitokens.models import APIToken
 from apitokens.pages.selection import views
 from apitokens.tokens import services as token_services
+from apitokens.tokens.handover import hand_over
 from notifications.models import Notice
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID, PASSWORD
+from tests.questions import hidden_fields
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +50,7 @@ def question(browser: Client, tokens: list[APIToken], **sent: Any) -> str:
 def confirm(browser: Client, address: str) -> Any:
     """Press the button of the question."""
     page = browser.get(address).content.decode()
-    fields = re.search(r'name="shown" value="([\d,]*)"', page)
+    fields = re.search(r'name="shown" value="([\d,:]*)"', page)
     action = re.search(r'<form method="post" action="([^"]*selection/delete[^"]*)"', page)
     following = re.findall(r'name="next" value="([^"]*)"', page)
     assert fields
@@ -113,7 +115,7 @@ def test_only_what_the_question_has_shown_is_deleted(
     made(issue, user, 2)
     address = question(browser, [], all="1")
     page = browser.get(address).content.decode()
-    shown = re.search(r'name="shown" value="([\d,]*)"', page)
+    shown = re.search(r'name="shown" value="([\d,:]*)"', page)
     assert shown
     (new,) = made(issue, user, 1)
     browser.post(address, {"shown": shown[1]})
@@ -281,3 +283,31 @@ def test_deleted_tokens_cannot_be_ticked(
     page = browser.get(LIST, {"status": "deleted"}).content.decode()
     assert f'value="{token.pk}"' not in page
     assert "Delete selected" not in page
+
+
+def test_token_that_was_handed_over_since_is_asked_about_again(
+    browser: Client,
+    administrator: Membership,
+    user: Membership,
+    engineer: Membership,
+    issue: Issue,
+    now: datetime,
+) -> None:
+    tokens = made(issue, user, 2)
+    asked = question(browser, tokens)
+    fields = hidden_fields(browser, asked)
+    hand_over(
+        account=user.account,
+        token_ids=[tokens[0].pk],
+        to=engineer,
+        by=Actor.member(administrator),
+        at=now,
+    )
+
+    refused = browser.post(asked, fields, follow=True)
+
+    name = engineer.user.get_full_name()
+    assert f"“No. 0” was handed over to {name} after you opened the page" in text(refused)
+    assert undeleted() == {token.pk for token in tokens}
+    confirm(browser, asked)
+    assert undeleted() == set()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
 from uuid import uuid4
@@ -13,13 +13,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
-from accounts.authorization.actor import Actor
-from accounts.models import Account, Membership, ServiceAccount
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.invitations import services as invitations
+from accounts.members import services as members
+from accounts.models import Account, Membership, ServiceAccount, User
 from accounts.roles import Role
 from apitokens.models import APIToken
 from apitokens.tokens.handover import hand_over
 from tests.conftest import SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory, issue, service_account
+from tests.questions import hidden_fields
 
 pytestmark = pytest.mark.django_db
 
@@ -222,3 +225,87 @@ def test_page_of_access_costs_the_same_number_of_queries_for_any_number(
     with CaptureQueriesContext(connection) as many:
         browser.get(ACCESS)
     assert len(many) == len(few)
+
+
+def test_handover_of_another_is_not_taken_back(
+    browse: Browse,
+    administrator: Membership,
+    engineer: Membership,
+    deploys: ServiceAccount,
+    now: datetime,
+) -> None:
+    token, address = issue(engineer, at=now).token, f"{HAND_OVER}?ids="
+    address, browser = f"{address}{token.pk}", browse(administrator)
+    assert engineer.user.get_full_name() in text(browser.get(address))
+    question = hidden_fields(browser, address)
+    by = Actor.member(administrator)
+    hand_over(account=token.account, token_ids=[token.pk], to=deploys.membership, by=by, at=now)
+
+    refused = browser.post(address, {**question, "to": administrator.user_id})
+
+    assert refused.status_code == 400
+    assert f"was handed over to {deploys.name} after you opened the page" in text(refused)
+    token.refresh_from_db()
+    assert token.issuer == deploys.membership
+    again = {**hidden_fields(browser, address), "to": administrator.user_id}
+    assert browser.post(address, again).status_code == 302
+    token.refresh_from_db()
+    assert token.issuer == administrator
+
+
+def test_page_of_access_tells_nothing_of_a_membership_that_has_ended(
+    browse: Browse, administrator: Membership, now: datetime
+) -> None:
+    bob = MembershipFactory.create(account=administrator.account, user__name="Bob Former")
+    past, operator = now - timedelta(days=30), Actor.operator(through=EntryPoint.COMMAND)
+    invitation = invitations.invite(
+        account=administrator.account,
+        email="nora@example.com",
+        role=Role.USERS,
+        by=Actor.member(bob),
+        at=past,
+    )
+    nora = User.objects.get(email="nora@example.com")
+    member = invitations.accept(invitation=invitation, user=nora, by=Actor.person(nora), at=past)
+    members.change_role(membership=member, role=Role.ENGINEERS, by=Actor.member(bob), at=past)
+    assert text(browse(administrator).get(ACCESS)).count("Bob Former") == 3  # in person, too
+    for each in (member, bob):
+        members.remove_member(membership=each, by=operator, at=past + timedelta(days=1))
+
+    invitation = invitations.invite(
+        account=administrator.account,
+        email="nora@example.com",
+        role=Role.ADMINISTRATORS,
+        by=Actor.member(administrator),
+        at=now,
+    )
+    invitations.accept(invitation=invitation, user=nora, by=Actor.person(nora), at=now)
+
+    page = text(browse(administrator).get(ACCESS))
+    assert "Bob Former" not in page
+    assert f"Invited by {administrator.user.name}" in page
+
+
+def test_page_of_access_names_no_service_account_that_was_removed(
+    browse: Browse, administrator: Membership, deploys: ServiceAccount, now: datetime
+) -> None:
+    page = text(browse(administrator).get(ACCESS))
+    assert f"May issue tokens for: {deploys.name}" in page
+
+    operator = Actor.operator(through=EntryPoint.COMMAND)
+    members.remove_member(membership=deploys.membership, by=operator, at=now)
+
+    assert deploys.name not in text(browse(administrator).get(ACCESS))
+
+
+def test_page_of_access_says_whose_tokens_are_suspended(
+    browse: Browse, administrator: Membership, engineer: Membership, now: datetime
+) -> None:
+    issue(engineer, at=now)
+    assert "Suspended" not in text(browse(administrator).get(ACCESS))
+
+    Membership.objects.filter(pk=engineer.pk).update(
+        sso_at=now - timedelta(days=90), tokens_suspended_at=now
+    )
+
+    assert text(browse(administrator).get(ACCESS)).count("Suspended") == 1

@@ -26,6 +26,7 @@ from tests.factories import (
     DomainFactory,
     SubjectFactory,
 )
+from tests.questions import hidden_fields
 from tests.sso.metadata_documents import ENTITY_ID, key, metadata, sign_metadata
 from tests.sso.saml.test_metadata_fetch import says, server
 
@@ -35,7 +36,7 @@ URL = f"/accounts/{ACCOUNT_ID}/single-sign-on/"
 PROVIDER = f"{URL}provider/"
 SETTINGS = f"{URL}settings/"
 DAY = timedelta(days=1)
-QUERIES = 12
+QUERIES = 14
 SETTINGS_SENT = {
     "name": "Company directory",
     "email_attribute": "mail",
@@ -534,3 +535,95 @@ def test_asking_again_for_the_password_keeps_what_was_pasted(
     asked = client.post(PROVIDER, {"text": metadata()})
     client.post(asked.headers["Location"], {"password": PASSWORD})
     assert reread(begun).entity_id == ENTITY_ID
+
+
+def shown_on(browser: Client, address: str) -> dict[str, str]:
+    return {"shown": hidden_fields(browser, address)["shown"]}
+
+
+def test_only_the_provider_that_was_shown_is_removed(
+    browser: Client, administrator: Membership
+) -> None:
+    facts = {"account": administrator.account, "is_on": False}
+    former = ConnectionFactory.create(**facts, name="Former provider")
+    question = shown_on(browser, page_of("remove"))
+    former.delete()
+    ConnectionFactory.create(**facts, name="New provider")
+
+    refused = browser.post(page_of("remove"), question, follow=True)
+
+    assert "so nothing has been done" in text(refused)
+    assert Connection.objects.filter(name="New provider").exists()
+    browser.post(page_of("remove"), shown_on(browser, page_of("remove")))
+    assert not Connection.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"entity_id": "https://new.example/metadata"},
+        {"sso_url": "https://new.example/sso"},
+        {"takes_new_people": True},
+        {"may_make_administrators": True},
+        {"default_role": Role.ENGINEERS},
+        {"email_attribute": "anything"},
+    ],
+)
+def test_only_the_provider_that_was_shown_is_turned_on(
+    browser: Client, connection: Connection, change: dict[str, Any]
+) -> None:
+    Connection.objects.filter(pk=connection.pk).update(is_on=False)
+    question = shown_on(browser, URL)
+    Connection.objects.filter(pk=connection.pk).update(**change)
+
+    refused = browser.post(page_of("switch_on"), question, follow=True)
+
+    assert "so nothing has been done" in text(refused)
+    assert not reread(connection).is_on
+    browser.post(page_of("switch_on"), shown_on(browser, URL))
+    assert reread(connection).is_on
+
+
+def test_provider_with_another_certificate_than_shown_is_not_turned_on(
+    browser: Client, connection: Connection
+) -> None:
+    Connection.objects.filter(pk=connection.pk).update(is_on=False)
+    question = shown_on(browser, URL)
+    CertificateFactory.create(connection=connection)
+
+    browser.post(page_of("switch_on"), question)
+
+    assert not reread(connection).is_on
+
+
+def test_single_sign_on_is_required_for_the_domains_that_were_shown(
+    browser: Client, administrator: Membership, connection: Connection
+) -> None:
+    DomainFactory.create(connection=connection, name="example.com", asked_by=administrator)
+    SubjectFactory.create(connection=connection, membership=administrator)
+    question = shown_on(browser, URL)
+    DomainFactory.create(connection=connection, name="subsidiary.example", asked_by=administrator)
+
+    refused = browser.post(page_of("force"), question, follow=True)
+
+    assert "so nothing has been done" in text(refused)
+    assert not reread(connection).is_forced
+    browser.post(page_of("force"), shown_on(browser, URL))
+    assert reread(connection).is_forced
+
+
+def test_metadata_of_a_colleague_are_not_replaced_unseen(
+    browser: Client, connection: Connection
+) -> None:
+    question = shown_on(browser, PROVIDER)
+    Connection.objects.filter(pk=connection.pk).update(entity_id="https://new.example/metadata")
+
+    refused = browser.post(PROVIDER, {**question, "text": metadata()})
+
+    assert refused.status_code == 400
+    assert "so nothing has been done" in text(refused)
+    assert reread(connection).entity_id == "https://new.example/metadata"
+    again = re.search(r'name="shown" value="([^"]*)"', refused.content.decode())
+    assert again is not None
+    browser.post(PROVIDER, {"shown": again[1], "text": metadata()})
+    assert reread(connection).entity_id == ENTITY_ID

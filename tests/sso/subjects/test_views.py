@@ -14,8 +14,9 @@ from accounts.roles import Role
 from sso.models import Connection, Subject
 from sso.subjects import services as subjects
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, MembershipFactory, UserFactory
+from tests.factories import PASSWORD, MembershipFactory, SubjectFactory, UserFactory
 from tests.idp.keys import SigningKey
+from tests.questions import hidden_fields
 from tests.sso import login_steps
 
 pytestmark = pytest.mark.django_db
@@ -139,3 +140,20 @@ def test_operator_unlinks_members(
     }
     assert not Subject.objects.exists()
     assert AuditEvent.objects.get(kind="sso.unlinked").through == "admin"
+
+
+def test_only_the_identity_that_was_shown_is_unlinked(
+    administrators: Client, maria: Membership
+) -> None:
+    question = hidden_fields(administrators, page(maria))
+    connection = Subject.objects.get(membership=maria).connection
+    Subject.objects.filter(membership=maria).delete()
+    SubjectFactory.create(connection=connection, membership=maria, name_id="maria-9c1d")
+
+    refused = administrators.post(page(maria), question, follow=True)
+
+    assert "so nothing has been done" in refused.text
+    assert "maria-9c1d" in refused.text
+    assert Subject.objects.filter(name_id="maria-9c1d").exists()
+    administrators.post(page(maria), hidden_fields(administrators, page(maria)))
+    assert not Subject.objects.filter(membership=maria).exists()

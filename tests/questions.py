@@ -1,0 +1,19 @@
+"""What the form of a page sends along unseen, as a browser would."""
+
+import re
+from html import unescape
+
+from django.test import Client
+
+
+def hidden_fields(client: Client, address: str) -> dict[str, str]:
+    """The hidden fields of the page at this address."""
+    page = client.get(address).content.decode()
+    tags = [
+        dict(re.findall(r'([\w-]+)="([^"]*)"', tag)) for tag in re.findall(r"<input[^>]*>", page)
+    ]
+    return {
+        tag["name"]: unescape(tag.get("value", ""))
+        for tag in tags
+        if tag.get("type") == "hidden" and tag["name"] != "csrfmiddlewaretoken"
+    }
