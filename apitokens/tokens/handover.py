@@ -16,13 +16,14 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.models import Account, Membership
+from accounts.service_accounts.issuing import own_tokens_suspended
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken, APITokenQuerySet
 from apitokens.tokens.notifications import notify_handed_over
-from apitokens.tokens.rules import FORBIDDEN, codes_of, lock_tokens, record
+from apitokens.tokens.rules import FORBIDDEN, SUSPENDED, codes_of, lock_tokens, record
 
 ROLE_TOO_HIGH = "role_too_high"
-AUDITED_REFUSALS = {ROLE_TOO_HIGH, FORBIDDEN}
+AUDITED_REFUSALS = {ROLE_TOO_HIGH, SUSPENDED, FORBIDDEN}
 
 
 def hand_over(
@@ -32,8 +33,8 @@ def hand_over(
     handed over: tokens that have ended, or are the receiver's already, are left as they are.
 
     Raises `PermissionDenied` for everybody but Administrators of the account and operators, and
-    `ValidationError` with the codes `receiver_gone`, `receiver_off`, `receiver_suspended` and
-    `role_too_high`.
+    `ValidationError` with the codes `receiver_gone`, `receiver_off`, `receiver_suspended`,
+    `role_too_high`, and `suspended` for members who would revive their own tokens this way.
     """
     tokens = APIToken.objects.filter(account=account, pk__in=token_ids)
     return _audited(tokens, account.pk, to, by=by, at=at)
@@ -70,6 +71,7 @@ def _hand_over(
     wanted = tokens.active(at).exclude(issuer=receiver)
     lock_tokens(wanted)
     handed = list(wanted.select_related("issuer__user").order_by("pk"))
+    _refuse_own_suspended(handed, by)
     _refuse_stronger(handed, receiver)
     by_issuer: dict[Membership, list[APIToken]] = defaultdict(list)
     for token in handed:
@@ -100,6 +102,12 @@ def _receiver(to: Membership, account_id: int) -> Membership:
             code="receiver_suspended",
         )
     return receiver
+
+
+def _refuse_own_suspended(tokens: list[APIToken], by: Actor) -> None:
+    """Who keeps the secrets would go on with them. Others may hand these tokens over."""
+    if any(by.is_member(token.issuer) and token.issuer.has_suspended_tokens for token in tokens):
+        raise own_tokens_suspended()
 
 
 def _refuse_stronger(tokens: list[APIToken], receiver: Membership) -> None:

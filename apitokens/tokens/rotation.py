@@ -18,6 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
+from accounts.service_accounts.issuing import refuse_suspended
 from apitokens import keys
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
@@ -162,6 +163,7 @@ def _authorized(token: APIToken, *, by: Actor, at: datetime) -> APIToken:
     present = lock_token(token)
     by = reauthorize(by, at)
     _refuse_strangers(present, by)
+    refuse_suspended(by, present.issuer)
     if by.token_id == present.pk and by.secret_number != present.rotations:
         raise PermissionDenied(
             _(

@@ -24,7 +24,7 @@ from accounts.authorization.recheck import lock_account, present, reauthorize
 from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
-from accounts.service_accounts.issuing import may_issue_for
+from accounts.service_accounts.issuing import may_issue_for, refuse_suspended
 from apitokens import keys
 from apitokens.cache.in_force import end_token_on_commit
 from apitokens.expiry.schedule import first_notice_due
@@ -238,6 +238,7 @@ def _insert(token: APIToken, *, by: Actor, at: datetime) -> keys.Key:
         )
     issuer = by.membership if is_own and by.membership else _present_issuer(token.issuer)
     _refuse_second_use(token)
+    refuse_suspended(by, issuer)
     _refuse_suspended(issuer)
     _refuse_bad_facts(token, ceiling=_ceiling(by, issuer), ends_at=by.token_ends_at, at=at)
     if usage(account, at=at).is_full:

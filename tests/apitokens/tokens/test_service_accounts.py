@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
-from accounts.authorization.actor import Actor
-from accounts.models import Account, Membership, ServiceAccount
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.members import suspension
+from accounts.models import Account, AuditEvent, Membership, ServiceAccount
 from accounts.roles import Role
 from accounts.service_accounts import services
 from apitokens.expiry.scan import scan
@@ -24,11 +25,17 @@ from tests.outbox import mail_to, mails_to
 
 pytestmark = pytest.mark.django_db
 
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
+
 
 @pytest.fixture
 def deploys(account: Account, engineer: Membership, now: datetime) -> ServiceAccount:
     """A service account with the role Engineers that names the engineer."""
     return service_account(account, at=now, issuers=[engineer])
+
+
+def suspend(member: Membership, now: datetime) -> None:
+    assert suspension.suspend_tokens(membership=member, by=OPERATOR, at=now)
 
 
 def reason(key: Key, now: datetime) -> str | None:
@@ -95,6 +102,39 @@ def test_named_member_sees_and_manages_its_tokens_and_others_do_not(
         rotation.rotate(token=token, by=Actor.member(user), at=now)
     rotation.rotate(token=token, by=Actor.member(engineer), at=now)
     assert tokens.delete(token=token, by=Actor.member(engineer), at=now)
+
+
+@pytest.mark.parametrize("role", [Role.ENGINEERS, Role.ADMINISTRATORS])
+def test_member_whose_own_tokens_are_suspended_learns_none_of_its_secrets(
+    account: Account, user: Membership, role: Role, now: datetime
+) -> None:
+    Membership.objects.filter(pk=user.pk).update(role=role, sso_at=now)
+    user.refresh_from_db()
+    deploys = service_account(account, at=now, issuers=[user])
+    token = issue(deploys.membership, by=Actor.member(user), at=now).token
+    suspend(user, now)
+
+    for attempt in (
+        lambda: issue(deploys.membership, by=Actor.member(user), at=now),
+        lambda: rotation.rotate(token=token, by=Actor.member(user), at=now),
+    ):
+        with pytest.raises(ValidationError, match="Sign in through single sign-on"):
+            attempt()
+    refused = AuditEvent.objects.filter(details__code="suspended").values_list("kind", flat=True)
+    assert set(refused) == {"token.issue_refused", "token.rotate_refused"}
+    assert tokens.delete(token=token, by=Actor.member(user), at=now)  # what only ends is allowed
+
+
+def test_member_who_has_signed_in_again_issues_for_it(
+    account: Account, user: Membership, now: datetime
+) -> None:
+    Membership.objects.filter(pk=user.pk).update(sso_at=now)
+    user.refresh_from_db()
+    deploys = service_account(account, at=now, issuers=[user])
+    suspend(user, now)
+    assert suspension.resume_tokens(membership=user, by=OPERATOR, at=now)
+
+    assert issue(deploys.membership, by=Actor.member(user), at=now).token.issuer_id == deploys.pk
 
 
 def test_its_tokens_act_for_it_and_not_beyond(
