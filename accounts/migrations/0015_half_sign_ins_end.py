@@ -1,0 +1,15 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0013_service_accounts"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="user",
+            name="sign_in_number",
+            field=models.PositiveIntegerField(db_default=0, default=0, editable=False),
+        ),
+    ]
