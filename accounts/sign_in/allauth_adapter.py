@@ -253,7 +253,7 @@ def _begin_anew(request: HttpRequest, user: User) -> HttpResponse:
     clear_login(request)
     _record_refusal(user, request, **details, code="ended_meanwhile")
     messages.warning(
-        request, _("Your account was changed after you started signing in. Sign in again.")
+        request, _("Your sign-in details were changed after you started signing in. Sign in again.")
     )
     return redirect("account_login")
 

@@ -102,7 +102,7 @@ def test_half_sign_in_ends_with_what_ends_sessions(
 
     assert (answer.status_code, answer["Location"]) == (302, reverse("account_login"))
     page = half_signed_in.get(answer["Location"]).content.decode()
-    assert "Your account was changed after you started signing in. Sign in again." in page
+    assert "Your sign-in details were changed after you started signing in. Sign in again." in page
     assert not is_signed_in(half_signed_in)
     assert AuditEvent.objects.filter(details__code="ended_meanwhile").count() == 1
     give_code(half_signed_in)  # there is nothing to go on with
