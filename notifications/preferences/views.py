@@ -9,8 +9,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from notifications.kinds import Channel
-from notifications.preferences import services as preferences
 from notifications.preferences import refusals, unsubscribe
+from notifications.preferences import services as preferences
 from notifications.preferences.forms import SettingsForm
 from notifications.recipients import PersonRequest, audiences_of, person_required
 
