@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
+from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext_lazy
 
 from accounts.api.refusals import HTTPS_REQUIRED
@@ -246,6 +247,7 @@ def explain_refused_methods(get_response: Handler) -> Handler:
         for name, value in response.items():
             if name != "Content-Type":
                 explained.headers[name] = value
+        add_never_cache_headers(explained)  # its bar names the reader
         return explained
 
     return handle

@@ -10,6 +10,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="user",
             name="sign_in_number",
-            field=models.PositiveIntegerField(db_default=0, default=0, editable=False),
+            field=models.IntegerField(db_default=0, default=0, editable=False),
         ),
     ]

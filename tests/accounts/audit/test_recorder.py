@@ -1,5 +1,7 @@
 """Audit events hold no secret, whatever they are given: nobody can edit them."""
 
+from typing import Any
+
 import pytest
 
 from accounts.audit import recorder as audit
@@ -14,7 +16,7 @@ OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 def test_texts_of_details_are_redacted_wherever_they_stand(user: Membership) -> None:
     key = keys.make(730114528)
-    details = {
+    details: dict[str, Any] = {
         "name": f"Deploys {key.spell()}",
         "list": [key.spell("_"), 5, None],
         "facts": {key.spell(): {"inner": key.spell()}},
