@@ -4,6 +4,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
+from notifications.links import redact
+
 LONGEST = 254
 SERVICE_ACCOUNTS = "service-accounts.invalid"
 """The domain of the addresses that service accounts have in the API. No mail can reach it (RFC
@@ -34,6 +36,10 @@ def normal_email(text: str) -> str:
             params={"limit": LONGEST},
         )
     email = email.lower()
+    if redact(email) != email:
+        raise ValidationError(
+            _("Remove the token from this text: other people can read it."), code="token"
+        )
     if email.endswith(f"@{SERVICE_ACCOUNTS}"):
         raise ValidationError(validate_email.message, code=validate_email.code)
     return email

@@ -44,6 +44,16 @@ _ANYWHERE = re.compile(
 _WITH_ID = re.compile(
     rf"(?<![0-9])([1-9][0-9]{{0,18}})(?:{SEPARATORS})[0-9a-f]{{16,}}", re.IGNORECASE
 )
+_IN_BASE64 = re.compile(
+    r"(?:[MNOQRYZ][DEGTUWjkmz02][ABEFIJMNQRUVYZcdghkl][B-Gh-mw-z0-5]){5,}[\w+/-]*=*",
+    re.ASCII,
+)
+"""What 15 hexadecimal digits or more become, three by three: as the password of Basic, for one."""
+_IN_PIECES = re.compile(
+    r"(?<![0-9a-f])[0-9a-f]{4,71}+(?:\s{1,40}+[0-9a-f]{4,71}+){1,7}(?![0-9a-f])", re.IGNORECASE
+)
+"""What may be a secret that a line break or a blank has cut into pieces."""
+_SECRET_DIGITS = 72
 _HIGHEST_ID = 2**63 - 1
 _PROCESS_KEY = secrets.token_bytes(32)
 
@@ -166,5 +176,18 @@ def id_within(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """The text with the secret of every token in it, whole or cut, replaced by an ellipsis."""
-    return _ANYWHERE.sub(r"\1…", text)
+    """The text with an ellipsis in place of every token's secret, be it whole, cut, in pieces or in
+    Base64."""
+    whole = _IN_PIECES.sub(_joined, text)
+    return _IN_BASE64.sub("…", _ANYWHERE.sub(r"\1…", whole))
+
+
+def _joined(found: re.Match[str]) -> str:
+    """The pieces that are a secret together, in one; the others as they stand."""
+    parts = re.split(r"(\s+)", found[0])
+    for first in range(0, len(parts), 2):
+        for end in range(first + 3, len(parts) + 1, 2):
+            secret = "".join(parts[first:end:2])
+            if len(secret) == _SECRET_DIGITS:
+                return "".join([*parts[:first], secret, *parts[end:]])
+    return found[0]

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from accounts import validators
 from accounts.jwt.redaction import redact as redact_short_lived
 from apitokens import keys
+from notifications import links
 from notifications.links import hide_secrets, unquoted
 
 # What `django.core.signing` and the tokens of password resets look like, wherever they stand: the
@@ -71,6 +72,7 @@ def redact_tokens(text: str) -> str:
     return _RESET.sub(r"\1…", _SIGNED.sub(r"\1…", redact_short_lived(keys.redact(text))))
 
 
+@links.redact.register
 def redact(text: str) -> str:
     """The text without secrets. What shows only once quoting is undone is told unquoted."""
     hidden = _redact(text)

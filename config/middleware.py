@@ -1,5 +1,6 @@
 """Middleware of the whole portal: forwarded headers, body sizes, and rules of the API."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
@@ -14,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.urls import resolve, reverse
+from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext_lazy
 
 from accounts.api.refusals import HTTPS_REQUIRED
@@ -23,7 +25,7 @@ from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
 from apitokens import keys
 from apitokens.cache import in_force
-from apitokens.log_redaction import redact_tokens
+from apitokens.log_redaction import redact, redact_tokens
 from config.database.limits import brief_waits
 from notifications.links import has_secret
 
@@ -40,6 +42,8 @@ LONGEST_VALUE, LONGEST_QUERY = 3_000, 3_500
 the address of such a page to which signing in again leads back."""
 NOT_COMPRESSED = "Send the body as it is, without Content-Encoding: it is not unpacked here."
 PLAIN_TEXT = "text/plain; charset=utf-8"
+_LONG_WORD = re.compile(r"[\w$%+/=-]{20,}")
+"""No secret is without one; few names of browsers have one."""
 SECRET_REMOVED = "secret-removed"  # noqa: S105  # a name
 """A cookie, for the next page alone: a secret was cut out of its address."""
 WITH_ID, ALONE = "1", "alone"
@@ -68,13 +72,14 @@ def read_forwarded_proto(get_response: Handler) -> Handler:
     return handle
 
 
-def strip_nul_from_user_agent(get_response: Handler) -> Handler:
-    """Replace NUL in `User-Agent` by a space (RFC 9110, 5.5): sessions are stored with their user
-    agent, and PostgreSQL stores no NUL."""
+def clean_user_agent(get_response: Handler) -> Handler:
+    """Make `User-Agent` fit to be kept and shown, as sessions and sign-ins do: without NUL (RFC
+    9110, 5.5), which PostgreSQL does not store, and without a token that a script has put there."""
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if "\0" in (agent := request.META.get("HTTP_USER_AGENT", "")):
-            request.META["HTTP_USER_AGENT"] = agent.replace("\0", " ")
+        agent = request.META.get("HTTP_USER_AGENT", "")
+        if "\0" in agent or _LONG_WORD.search(agent):
+            request.META["HTTP_USER_AGENT"] = redact(agent.replace("\0", " "))
         return get_response(request)
 
     return handle
@@ -242,6 +247,7 @@ def explain_refused_methods(get_response: Handler) -> Handler:
         for name, value in response.items():
             if name != "Content-Type":
                 explained.headers[name] = value
+        add_never_cache_headers(explained)  # its bar names the reader
         return explained
 
     return handle

@@ -118,7 +118,7 @@ MIDDLEWARE = [
     "config.middleware.answer_when_in_force",
     "config.middleware.keep_secret_addresses",
     "config.middleware.read_forwarded_proto",
-    "config.middleware.strip_nul_from_user_agent",
+    "config.middleware.clean_user_agent",
     "config.middleware.bound_query",
     "config.middleware.keep_tokens_out_of_addresses",
     "accounts.http.cors.allow_listed_origins",

@@ -1,11 +1,13 @@
 """Views that belong to no app: the API's description, and error pages."""
 
 import sys
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.cache import add_never_cache_headers
 from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -44,14 +46,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
         return _api_error("You do not have permission to perform this action.", 403)
-    told = {"exception": str(exception), "error_layout": error_layout(request)}
-    return render(request, "403.html", told, status=403)
+    return _refusal_page(request, "403.html", {"exception": str(exception)}, status=403)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  # Django's signature
     if is_api(request):
         return _api_error("Not found.", 404)
-    return render(request, "404.html", {"error_layout": error_layout(request)}, status=404)
+    return _refusal_page(request, "404.html", {}, status=404)
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
@@ -69,6 +70,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if is_api(request):
         return _api_error("Something went wrong on our side. Try again later.", 500)
     return defaults.server_error(request)
+
+
+def _refusal_page(
+    request: HttpRequest, page: str, told: dict[str, Any], *, status: int
+) -> HttpResponse:
+    """A page with the bar of the portal, which names the reader: no browser keeps it."""
+    context = {**told, "error_layout": error_layout(request)}
+    response = render(request, page, context, status=status)
+    add_never_cache_headers(response)
+    return response
 
 
 def _unavailable(request: HttpRequest, outage: Outage) -> HttpResponse:

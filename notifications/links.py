@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from django.urls import URLResolver, get_resolver, register_converter, reverse
 from django.urls.converters import StringConverter
 
+from notifications.hooks import Hook
+
 _LINK = re.compile(
     r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:[/\\]{2}"
     r"|\b(?:mailto|tel|sms|callto|skype|whatsapp|javascript):(?=\S)"
@@ -47,6 +49,12 @@ class SecretRoute(NamedTuple):
 def secret_routes() -> list[SecretRoute]:
     """All routes with a secret, read from the URL configuration."""
     return list(_walk(get_resolver().url_patterns, "", ""))
+
+
+@Hook
+def redact(text: str) -> str:
+    """The text without the secrets of tokens and signed links, however they are quoted."""
+    raise NotImplementedError
 
 
 def hide_secrets(text: str) -> str:

@@ -42,6 +42,24 @@ class Preference(models.Model):
         return f"{self.kind or 'all'}/{self.channel or 'all'}: {'on' if self.is_on else 'off'}"
 
 
+class Refusal(models.Model):
+    """Mails of one kind about an account that an address, which is no person's, does not want."""
+
+    account = models.ForeignKey("accounts.Account", models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=32)
+    address_digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "address_digest", "kind"], name="refusal_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: refused by {self.address_digest[:8]}…"
+
+
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def unread(self) -> NoticeQuerySet:
         return self.filter(read_at__isnull=True)

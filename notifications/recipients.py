@@ -41,6 +41,12 @@ def mail_address_of(person: Person) -> str:
 
 
 @Hook
+def readers_at(account_id: int, email: str, /) -> list[Person]:
+    """The service accounts of the account whose contact is this address."""
+    raise NotImplementedError
+
+
+@Hook
 def audiences_of(request: HttpRequest) -> frozenset[Audience]:
     """The audiences to which the person belongs, in the account of this page."""
     raise NotImplementedError

@@ -44,10 +44,16 @@ class Connection(models.Model):
     entity_id = models.CharField(_("entity ID of the provider"), max_length=1024, blank=True)
     sso_url = models.URLField(_("sign-in URL"), max_length=1024, blank=True)
     slo_url = models.URLField(_("sign-out URL"), max_length=1024, blank=True)
-    email_attribute = models.CharField(_("email attribute"), max_length=255, blank=True)
+    email_attribute = models.CharField(
+        _("email attribute"), max_length=255, blank=True, validators=[validate_line]
+    )
     """Empty: the NameID, if its format says that it is an address."""
-    name_attribute = models.CharField(_("name attribute"), max_length=255, blank=True)
-    role_attribute = models.CharField(_("role attribute"), max_length=255, blank=True)
+    name_attribute = models.CharField(
+        _("name attribute"), max_length=255, blank=True, validators=[validate_line]
+    )
+    role_attribute = models.CharField(
+        _("role attribute"), max_length=255, blank=True, validators=[validate_line]
+    )
     """Empty: new members get the default role. Read at the first sign-in only."""
     takes_new_people = models.BooleanField(_("accepts new users"), default=False)
     default_role = models.PositiveSmallIntegerField(

@@ -146,6 +146,7 @@ CODES: dict[str, dict[str, Words]] = {
     "sign_in.refused": {
         "bad_credentials": _("Wrong email or password"),
         "one_time_password": _("Missing or incorrect code"),
+        "ended_meanwhile": _("Changed after the sign-in had begun"),
         "sso_forced": _("Must sign in through the identity provider"),
     },
     "user.sign_up_discarded": {

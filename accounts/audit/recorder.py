@@ -8,6 +8,7 @@ from django.db import models
 
 from accounts.authorization.actor import Actor
 from accounts.models import Account, AuditEvent
+from notifications.links import redact
 from telemetry.context import request_id
 from telemetry.metrics import EVENTS
 
@@ -82,5 +83,16 @@ def _event(
         address=by.address,
         subject_type=subject._meta.model_name or "" if subject else "",
         subject_id=subject.pk if subject else None,
-        details=details,
+        details={name: _without_secrets(value) for name, value in details.items()},
     )
+
+
+def _without_secrets(value: Any) -> Any:
+    """What callers are careful about is held here once more: nobody can edit an event."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {_without_secrets(key): _without_secrets(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(each) for each in value]
+    return value

@@ -112,6 +112,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     email_change_number = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     """Counts requests and changes of the address: links are good for one number."""
 
+    sign_in_number = models.IntegerField(default=0, db_default=0, editable=False)
+    """Counts what ends sign-ins that are half done: a second factor goes on with one number."""
+
     objects: ClassVar[UserManager] = UserManager()
     everyone: ClassVar[models.Manager[User]] = models.Manager()
     """People and service accounts."""

@@ -3,7 +3,9 @@ members whom it names."""
 
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
@@ -18,6 +20,22 @@ def may_issue_for(by: Actor, issuer: Membership) -> bool:
     if not issuer.is_service_account:
         return False
     return by.is_administrator_of(issuer.account_id) or _is_named(by, issuer)
+
+
+def refuse_suspended(by: Actor, issuer: Membership) -> None:
+    """Refuse members whose own API tokens are suspended what would give them the use of tokens of
+    another issuer. Raises `ValidationError` with the code `suspended`."""
+    member = by.membership
+    if member is not None and member.has_suspended_tokens and member.pk != issuer.pk:
+        raise own_tokens_suspended()
+
+
+def own_tokens_suspended() -> ValidationError:
+    """The refusal of those who would go on in spite of it, and the way back."""
+    return ValidationError(
+        _("Your API tokens are suspended. Sign in through single sign-on, then try again."),
+        code="suspended",
+    )
 
 
 def visible_to(by: Actor) -> ServiceAccountQuerySet:

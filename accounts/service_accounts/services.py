@@ -17,9 +17,11 @@ from accounts.audit import recorder as audit
 from accounts.authorization import recheck
 from accounts.authorization.actor import Actor
 from accounts.email_addresses import SERVICE_ACCOUNTS, normal_email
+from accounts.members import contact_limits
 from accounts.members import services as members
 from accounts.models import Account, Membership, ServiceAccount, User, unused_id
 from accounts.roles import Role
+from notifications.preferences import refusals
 from notifications.preferences import services as preferences
 from notifications.recipients import Person
 
@@ -72,10 +74,12 @@ def create(
     )
     changes = Changes(description=description, contact=contact, contact_email=contact_email)
     _set(made, {**changes, "name": name, "issuers": issuers})
+    _count_address(made, by)
     user.save(force_insert=True)
     made.membership.save(force_insert=True)
     made.save(force_insert=True)
     made.issuers.set(issuers)
+    refusals.apply(Person(user.pk, account.pk), address=made.contact_email)
     _record("service_account.created", made, by=by, at=at, role=role.label)
     return made
 
@@ -97,13 +101,16 @@ def edit(
     members.change_role(membership=present.membership, role=role, by=by, at=at)
     if not changed:
         return present
+    if "contact_email" in changed:
+        _count_address(present, by)
     present.membership.user.save(update_fields=["name"])
     present.save()
     if "issuers" in changed:
         present.issuers.set(wanted["issuers"])
     if "contact_email" in changed:
-        user_id, account_id = present.membership.user_id, present.membership.account_id
-        preferences.forget(Person(user_id, account_id))
+        reader = Person(present.membership.user_id, present.membership.account_id)
+        preferences.forget(reader)
+        refusals.apply(reader, address=present.contact_email)
     _record("service_account.edited", present, by=by, at=at, **_facts(present, changed))
     return present
 
@@ -192,6 +199,18 @@ def _set(service_account: ServiceAccount, wanted: dict[str, Any]) -> set[str]:
     if errors:
         raise ValidationError(errors)
     return changed
+
+
+def _count_address(service_account: ServiceAccount, by: Actor) -> None:
+    """Like invitations, mails to new addresses are few in a day; operators vouch for theirs."""
+    if by.is_operator or not service_account.contact_email:
+        return
+    try:
+        contact_limits.count_address(
+            service_account.contact_email, account_id=service_account.membership.account_id
+        )
+    except ValidationError as refusal:
+        raise ValidationError({"contact_email": refusal.error_list}) from None
 
 
 def _clean(field: str, value: Any, service_account: ServiceAccount) -> Any:

@@ -14,18 +14,19 @@ from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequi
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed, authenticator_removed
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import BACKEND_SESSION_KEY
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
-from accounts.authorization import sso_hooks
+from accounts.authorization import half_sign_ins, sso_hooks
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.authorization.sso_hooks import METHOD
 from accounts.email_addresses import known_email, normal_email
@@ -97,14 +98,20 @@ class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has
     def pre_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse | None:
         """Refuses people for whom single sign-on is forced; called when a sign-in begins."""
         answer: HttpResponse | None = super().pre_login(request, user, **facts)
-        return answer or _refusal(request, user)
+        answer = answer or _refusal(request, user)
+        if answer is None:
+            half_sign_ins.begin(request, user)
+        return answer
 
     def login(self, request: HttpRequest, user: User) -> None:
         """Refuses once more: a second factor or the link of a sign-up may come minutes after the
-        sign-in began, and a rule or an operator in between."""
-        if not User.objects.filter(pk=user.pk, is_active=True).exists():
+        sign-in began, and a rule, an operator or another password in between."""
+        present = User.objects.filter(pk=user.pk, is_active=True).first()
+        if present is None:
             clear_login(request)
             raise ImmediateHttpResponse(self.respond_user_inactive(request, user))
+        if not half_sign_ins.still_stands(request, present):
+            raise ImmediateHttpResponse(_begin_anew(request, user))
         if (refusal := _refusal(request, user)) is not None:
             raise ImmediateHttpResponse(refusal)
         super().login(request, user)
@@ -240,6 +247,17 @@ def _refusal(request: HttpRequest, user: User) -> HttpResponse | None:
     return render(request, "account/sso_required.html", status=403)
 
 
+def _begin_anew(request: HttpRequest, user: User) -> HttpResponse:
+    """To the sign-in page, from a sign-in that something has ended before it was complete."""
+    details = _auth_details(user, request)
+    clear_login(request)
+    _record_refusal(user, request, **details, code="ended_meanwhile")
+    messages.warning(
+        request, _("Your sign-in details were changed after you started signing in. Sign in again.")
+    )
+    return redirect("account_login")
+
+
 def _record_refusal(subject: User | None, request: HttpRequest, **details: Any) -> None:
     audit.record(
         "sign_in.refused",
@@ -267,6 +285,7 @@ def _added(instance: Authenticator, created: bool, **_facts: Any) -> None:
 
 @receiver(authenticator_removed)
 def _removed(request: HttpRequest, user: User, authenticator: Authenticator, **_facts: Any) -> None:
+    half_sign_ins.end_all(user_id=user.pk)
     _record_factor("two_factor.removed", request, user, authenticator)
 
 

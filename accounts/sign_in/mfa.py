@@ -30,6 +30,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.audit import recorder as audit
+from accounts.authorization import half_sign_ins
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import operators_only
 from accounts.models import User
@@ -100,6 +101,7 @@ def disable(*, user: User, by: Actor, at: datetime) -> bool:
     by = operators_only(by, at)
     deleted, _counts = Authenticator.objects.filter(user=user).delete()
     if deleted:
+        half_sign_ins.end_all(user_id=user.pk)
         audit.record("mfa.disabled", by=by, at=at, subject=user)
         security_emails.send_security_email(user=user, event="switched_off", at=at)
     return bool(deleted)

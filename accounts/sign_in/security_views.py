@@ -72,9 +72,11 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Sign out everywhere but here."""
     user = _user(request)
-    others = UserSession.objects.filter(user=user).exclude(session_key=request.session.session_key)
-    ended = sign_in_services.end_sessions(
-        sessions=others, by=person(user, request), at=timezone.now()
+    ended = sign_in_services.end_other_sessions(
+        user=user,
+        kept=request.session.session_key or "",
+        by=person(user, request),
+        at=timezone.now(),
     )
     messages.success(
         request,

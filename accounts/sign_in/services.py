@@ -11,7 +11,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
-from accounts.authorization import sso_hooks
+from accounts.authorization import half_sign_ins, sso_hooks
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import (
     invalidate_token_cache_on_commit,
@@ -70,6 +70,15 @@ def end_sessions(*, sessions: Iterable[UserSession], by: Actor, at: datetime) ->
         audit.record("session.ended", by=by, at=at, subject=session.user, of=of)
         ended += 1
     return ended
+
+
+@transaction.atomic
+def end_other_sessions(*, user: User, kept: str, by: Actor, at: datetime) -> int:
+    """End all sessions of the user but the one with this key, and sign-ins that are half done.
+    Returns the number of sessions."""
+    half_sign_ins.end_all(user_id=user.pk)
+    others = UserSession.objects.filter(user=user).exclude(session_key=kept)
+    return end_sessions(sessions=others, by=by, at=at)
 
 
 def known_address(session: UserSession) -> str:

@@ -5,7 +5,7 @@ from django.db.models import Case, F, When
 from django.http import HttpRequest
 
 from accounts.authorization import sso_hooks
-from accounts.models import User
+from accounts.models import ServiceAccount, User
 from accounts.tenancy.decorators import member_required, shown_member
 from notifications import recipients
 from notifications.kinds import Audience
@@ -24,6 +24,12 @@ def mail_address_of(person: Person) -> str:
     address = Case(When(is_service_account=True, then=contact), default=F("email"))
     users = User.everyone.filter(pk=person.user_id).annotate(address=address)
     return users.values_list("address", flat=True).first() or ""
+
+
+@recipients.readers_at.register
+def readers_at(account_id: int, email: str) -> list[Person]:
+    found = ServiceAccount.objects.of(account_id).filter(contact_email=email)
+    return [Person(each.membership.user_id, account_id) for each in found]
 
 
 @recipients.audiences_of.register

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import recorder as audit
+from accounts.authorization import half_sign_ins
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import (
     invalidate_token_cache_on_commit,
@@ -83,6 +84,7 @@ def deactivate_user(*, user: User, by: Actor, at: datetime) -> None:
     if by.user == user:
         raise PermissionDenied(_("You can't deactivate yourself. Ask another operator."))
     if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+        half_sign_ins.end_all(user_id=user.pk)
         token_families.end_all(user=user, why="deactivated", at=at)
         invalidate_token_cache_on_commit(user_id=user.pk, is_weaker=True)
         audit.record("user.deactivated", by=by, at=at, subject=user)

@@ -16,11 +16,13 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.models import Account, Membership
+from accounts.service_accounts.issuing import own_tokens_suspended
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken, APITokenQuerySet
 from apitokens.tokens.notifications import notify_handed_over
 from apitokens.tokens.rules import (
     FORBIDDEN,
+    SUSPENDED,
     Issuers,
     codes_of,
     lock_tokens,
@@ -30,7 +32,7 @@ from apitokens.tokens.rules import (
 )
 
 ROLE_TOO_HIGH = "role_too_high"
-AUDITED_REFUSALS = {ROLE_TOO_HIGH, FORBIDDEN}
+AUDITED_REFUSALS = {ROLE_TOO_HIGH, SUSPENDED, FORBIDDEN}
 
 
 def hand_over(
@@ -48,7 +50,8 @@ def hand_over(
 
     Raises `PermissionDenied` for everybody but Administrators of the account and operators, and
     `ValidationError` with the codes `receiver_gone`, `receiver_off`, `receiver_suspended`,
-    `role_too_high` and `handed_over` (one has another issuer than was shown).
+    `role_too_high`, `handed_over` (one has another issuer than was shown), and `suspended` for
+    members who would revive their own tokens this way.
     """
     tokens = APIToken.objects.filter(account=account, pk__in=token_ids)
     return _audited(tokens, account.pk, to, issuers=issuers, by=by, at=at)
@@ -98,6 +101,7 @@ def _hand_over(
     lock_tokens(wanted)
     handed = list(wanted.select_related("issuer__user").order_by("pk"))
     refuse_other_issuers(handed, issuers)
+    _refuse_own_suspended(handed, by)
     _refuse_stronger(handed, receiver)
     if not all(may_manage(token, by) for token in handed):
         raise PermissionDenied(_("You don't have permission to hand over these API tokens."))
@@ -130,6 +134,12 @@ def _receiver(to: Membership, account_id: int) -> Membership:
             code="receiver_suspended",
         )
     return receiver
+
+
+def _refuse_own_suspended(tokens: list[APIToken], by: Actor) -> None:
+    """Who keeps the secrets would go on with them. Others may hand these tokens over."""
+    if any(by.is_member(token.issuer) and token.issuer.has_suspended_tokens for token in tokens):
+        raise own_tokens_suspended()
 
 
 def _refuse_stronger(tokens: list[APIToken], receiver: Membership) -> None:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.authorization.actor import Actor
+from accounts.members.contact_limits import reachable
 from accounts.members.mail_policy import is_wanted
 from accounts.members.readers import address_of, readers_of
 from accounts.models import Membership
@@ -258,7 +259,7 @@ def _tell(
     readers: Iterable[Membership], tokens: list[APIToken], words: Words, *, kind: Kind, at: datetime
 ) -> None:
     link = link_to([token.pk for token in tokens[:MOST_IDS_IN_LINK]], tokens[0].account_id)
-    news = [_news(reader, words, link) for reader in readers]
+    news = [_news(reader, words, link) for reader in reachable(readers, kind)]
     notifications.tell(news=news, kind=kind, at=at)
 
 

@@ -19,6 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.authorization.shown import CHANGED, fingerprint
+from accounts.service_accounts.issuing import refuse_suspended
 from apitokens import keys
 from apitokens.addresses.rules import WIDER
 from apitokens.cache.in_force import end_token_on_commit
@@ -175,6 +176,7 @@ def _authorized(token: APIToken, *, by: Actor, at: datetime) -> APIToken:
     present = lock_token(token)
     by = reauthorize(by, at)
     _refuse_strangers(present, by)
+    refuse_suspended(by, present.issuer)
     if by.token_id == present.pk and by.secret_number != present.rotations:
         raise PermissionDenied(
             _(

@@ -26,7 +26,7 @@ from accounts.authorization.shown import fingerprint, refuse_changed
 from accounts.models import Account, Membership
 from accounts.random_ids import draw_id
 from accounts.roles import Role
-from accounts.service_accounts.issuing import may_issue_for
+from accounts.service_accounts.issuing import may_issue_for, refuse_suspended
 from apitokens import keys
 from apitokens.addresses.rules import WIDER, in_words
 from apitokens.addresses.rules import read as read_addresses
@@ -285,6 +285,7 @@ def _insert(
         raise PermissionDenied(_("The API token you are using can't create API tokens."))
     issuer = by.membership if is_own and by.membership else _present_issuer(token.issuer)
     _refuse_second_use(token)
+    refuse_suspended(by, issuer)
     _refuse_suspended(issuer)
     wrong = _allow_from(token, allowed_addresses, by)
     _refuse_bad_facts(token, scopes, wrong, ceiling=_ceiling(by, issuer), by=by, at=at)

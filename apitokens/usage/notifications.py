@@ -8,6 +8,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.members.contact_limits import reachable
 from accounts.members.readers import address_of, readers_of
 from accounts.models import Membership
 from accounts.roles import Role
@@ -38,7 +39,7 @@ def notify_new_addresses(
         .order_by("pk")
     )
     if issuer.is_service_account:
-        members = readers_of(issuer)
+        members = reachable(readers_of(issuer), TOKEN_USED_FROM_NEW_ADDRESS)
     notifications.tell(
         news=[_news(token, member, addresses, is_first_use) for member in members],
         kind=TOKEN_USED_FROM_NEW_ADDRESS,

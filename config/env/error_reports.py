@@ -21,7 +21,9 @@ SHORTEST = 4
 """Characters. What is shorter is hidden where it stands, not wherever it might come again."""
 _URLS = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "CELERY_BROKER_URL")
 _PASSWORD = re.compile(r"(://[^\s:/?#@\"']*:)[^\s/?#\"']+(@)")
-_PARAMETER = re.compile(r"([?&](?:password|passwd|pwd|secret|token)=)[^&\s\"'<]+", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r"([?&](?:password|sslpassword|passwd|pwd|secret|token)=)[^&\s\"'<]+", re.IGNORECASE
+)
 
 
 class BriefRefusals(logging.Filter):
@@ -102,7 +104,9 @@ def _secrets() -> set[str]:
 def _values() -> Iterator[str]:
     yield from (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     yield from (settings.METRICS_TOKEN, urlsplit(settings.SENTRY_DSN).username or "")
-    yield from (settings.EMAIL_HOST_PASSWORD, settings.DATABASES["default"].get("PASSWORD") or "")
+    database = settings.DATABASES["default"]
+    yield from (settings.EMAIL_HOST_PASSWORD, database.get("PASSWORD") or "")
+    yield database.get("OPTIONS", {}).get("sslpassword") or ""
     for pepper in settings.TOKEN_PEPPERS.values():
         yield from (pepper.hex(), repr(pepper)[2:-1])
     for name in _URLS:

@@ -44,7 +44,7 @@ def _hidden(value: Any) -> Any:
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, dict):
-        return {key: _hidden(each) for key, each in value.items()}
+        return {_hidden(key): _hidden(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_hidden(each) for each in value]
     return value

@@ -23,6 +23,7 @@ from django.db.models import QuerySet
 
 from notifications.email.transport import DeliveryFailed
 from notifications.email.verdicts import Verdict
+from notifications.links import redact
 from notifications.models import Mail, State
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ CLAIM_AT_ONCE = 50
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 RESENT_WITHIN_TRIES = 8
 """A server that takes mails and never says so must not get copies for days."""
+LONGEST_REASON = 500
 SENDER_DIED = "The sender stopped during delivery: the email may have arrived."
 
 Clock = Callable[[], datetime]
@@ -107,7 +109,7 @@ class Batch:
         later = self.clock() + pause(mail.tries)
         gives_up = failure.verdict is Verdict.REJECTED or later > mail.give_up_at
         state = State.FAILED if gives_up else State.PENDING
-        reason = str(failure)[:500]
+        reason = _to_keep(str(failure))
         changes = {"tries": mail.tries + 1, "next_try_at": later, "reason": reason}
         if not self._release([mail], state, **changes):
             return None
@@ -118,7 +120,7 @@ class Batch:
     def postpone_rest(self, reason: str) -> tuple[int, int]:
         """Let the others wait a little without having been tried, but not for ever. Returns how
         many were given up, and how many wait."""
-        later, reason = self.clock() + pause(0), reason[:500]
+        later, reason = self.clock() + pause(0), _to_keep(reason)
         late = [mail for mail in self.mails if mail.give_up_at < later]
         failed = self._release(late, State.FAILED, reason=reason)
         waiting = self._release(self.mails, State.PENDING, reason=reason, next_try_at=later)
@@ -159,13 +161,19 @@ def resolve_uncertain_delivery(mail: Mail, reason: str, *, at: datetime) -> int:
         was_in_doubt=True,
         next_try_at=at + pause(mail.tries),
         tries=mail.tries + 1,
-        reason=reason[:500],
+        reason=_to_keep(reason),
         owner="",
         lease_until=None,
     )
     if settled:
         logger.warning("Mail %s is in doubt (%s).", mail.pk, "sent again" if resends else "held")
     return settled
+
+
+def _to_keep(reason: str) -> str:
+    """What operators read of it: mail servers quote the mail that they refuse, and its link. A link
+    is redacted while it is whole."""
+    return redact(reason)[:LONGEST_REASON]
 
 
 def _resends(mail: Mail) -> bool:

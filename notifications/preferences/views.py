@@ -9,8 +9,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from notifications.kinds import Channel
+from notifications.preferences import refusals, unsubscribe
 from notifications.preferences import services as preferences
-from notifications.preferences import unsubscribe
 from notifications.preferences.forms import SettingsForm
 from notifications.recipients import PersonRequest, audiences_of, person_required
 
@@ -51,7 +51,7 @@ def stop_mails(request: HttpRequest, signed: str) -> HttpResponse:
     except unsubscribe.BadLink:
         return render(request, "notifications/unsubscribe/bad_link.html", status=400)
     if request.method == "POST":
-        preferences.turn_off(stop.person, stop.kind, Channel.EMAIL)
+        refusals.refuse(stop.person, stop.kind, address=stop.email)
     wanted = preferences.wanted_channels([stop.person], stop.kind)[stop.person]
     page = "confirm" if Channel.EMAIL in wanted else "done"
     return render(request, f"notifications/unsubscribe/{page}.html", {"stop": stop})

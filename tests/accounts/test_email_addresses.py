@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.email_addresses import LONGEST, known_email, normal_email
+from apitokens import keys
 from sso.connections.domains import domain_of
 
 ATOMS = st.text(
@@ -107,3 +108,11 @@ def test_other_forms_are_refused_with_a_sentence(typed: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         normal_email(typed)
     assert str(refusal.value.messages[0]).endswith(".")
+
+
+@pytest.mark.parametrize("separator", ["$", "_"])
+def test_address_that_holds_a_token_is_refused(separator: keys.Separator) -> None:
+    token = keys.make(730114528).spell(separator)
+    with pytest.raises(ValidationError) as refusal:
+        normal_email(f"{token[:64]}@example.com")  # as long as a local part may be
+    assert refusal.value.code == "token"

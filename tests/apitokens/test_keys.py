@@ -1,6 +1,8 @@
 """Tokens as text: the delicate part, tested exhaustively."""
 
+import base64
 import hmac
+import itertools
 import pickle
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -337,4 +339,45 @@ def test_every_token_of_a_text_is_redacted() -> None:
     ],
 )
 def test_text_without_a_token_stays_as_it_is(text: str) -> None:
+    assert keys.redact(text) == text
+
+
+@pytest.mark.parametrize("separator", ["$", "_"])
+@pytest.mark.parametrize("before", ["", "x:", "xy:", "user:", "verifier_"])
+def test_token_in_base64_is_redacted(separator: keys.Separator, before: str) -> None:
+    text = base64.b64encode(f"{before}{EXAMPLE.spell(separator)}".encode()).decode()
+    secret = base64.b64encode(EXAMPLE.secret.encode()).decode()
+
+    shown = keys.redact(f"Authorization: Basic {text}, then more")
+
+    assert shown.startswith("Authorization: Basic ")
+    assert shown.endswith("…, then more")
+    assert len(shown) < 70
+    assert keys.redact(secret) == "…"
+    assert keys.redact(text[:80]) != text[:80]
+
+
+@pytest.mark.parametrize("space", [" ", "\n", "\r\n    ", "\t"])
+@pytest.mark.parametrize("cuts", [(36,), (20,), (24, 48)])
+@pytest.mark.parametrize("before", ["", "add ", "771142358$"])
+def test_token_in_pieces_is_redacted(space: str, cuts: tuple[int, ...], before: str) -> None:
+    secret = EXAMPLE.spell().partition("$")[2]
+    ends = [0, *cuts, len(secret)]
+    pieces = [secret[start:end] for start, end in itertools.pairwise(ends)]
+
+    shown = keys.redact(f"{before}{space.join(pieces)} end")
+
+    assert shown == f"{before}… end"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3f2a9b7c 1d4e5f60 0011223344556677",
+        "4111 1111 1111 1111 and 4222 2222 2222 2222",
+        "c2VydmljZSBhY2NvdW50cyBhcmUgbm8gcGVyc29ucywgYW5kIHNpZ24gaW4gbm93aGVyZQ==",
+        "3b1f8a6e-7c9d-4e2f-a0b5-6d7e8f901234",
+    ],
+)
+def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
     assert keys.redact(text) == text

@@ -23,8 +23,12 @@ from accounts.sign_in import email_change
 from apitokens.log_redaction import redact
 from config.celery import app
 from config.server.faults import answer_faults
+from notifications.email.claims import Batch, resolve_uncertain_delivery
+from notifications.email.transport import DeliveryFailed
+from notifications.email.verdicts import Verdict
 from notifications.kinds import TOKEN_EXPIRING
 from notifications.links import SecretConverter, hide_secrets, secret_routes
+from notifications.models import Mail, State
 from notifications.preferences import unsubscribe
 from notifications.recipients import Person
 from tests.factories import PASSWORD
@@ -352,3 +356,33 @@ def test_page_that_knows_where_to_go_on_tells_nobody_either(
 
 def test_other_pages_tell_themselves_alone(client: Client) -> None:
     assert client.get(reverse("account_login"))["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("end", ["postponed", "postponed with the rest", "in doubt"])
+def test_refusal_of_a_mail_server_that_quotes_a_link_is_kept_without_it(
+    administrator: Membership, now: datetime, end: str
+) -> None:
+    invitations.invite(
+        account=administrator.account, email="nora@example.com", role=Role.USERS,
+        by=Actor.member(administrator), at=now,
+    )  # fmt: skip
+    link = path_in(mail_to("nora@example.com"))
+    batch = Batch(lambda: now)
+    batch.claim()
+    (mail,) = batch.mails
+    # The cut must not go through the link before it is known as one.
+    for words in ("550 5.7.1 Blocked: ", "x" * 440 + " "):
+        refusal = f"{words}http://localhost:8000{link} is listed"
+        Mail.objects.update(state=State.CLAIMED, owner=batch.owner, lease_until=now)
+        batch.mails = [mail]
+        if end == "postponed":
+            batch.postpone(mail, DeliveryFailed(refusal, Verdict.RETRY_LATER))
+        elif end == "postponed with the rest":
+            batch.postpone_rest(refusal)
+        else:
+            Mail.objects.update(state=State.HANDING_OVER)
+            mail.owner = batch.owner
+            resolve_uncertain_delivery(mail, refusal, at=now)
+        reason = Mail.objects.get().reason
+        assert words.strip() in reason
+        assert link.split("/")[2][:20] not in reason

@@ -13,6 +13,7 @@ from django.urls import reverse
 from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken
+from tests.accounts.sign_in.test_mfa import give_app
 from tests.conftest import SignIn
 from tests.factories import PASSWORD, UserFactory
 from tests.tenancy.expected_outcomes import EXPECTED
@@ -218,3 +219,24 @@ def test_audit_log_is_downloaded_of_the_account_of_the_page(tabs: Tabs) -> None:
     said = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
     assert str(tabs.a.token.pk) in said
     assert str(tabs.b.token.pk) not in said
+
+
+# --- Every page --------------------------------------------------------------------------------
+
+
+def test_page_that_names_a_person_is_kept_by_no_browser(tabs: Tabs) -> None:
+    """What Back shows after signing out is for whoever sits there."""
+    give_app(tabs.a.person.user)
+    named, kept = 0, []
+    for route in PAGES:
+        if route.arguments and route not in IN_ACCOUNT:
+            continue
+        address = tabs.a.address(route) if route in IN_ACCOUNT else reverse(route.name)
+        answer = tabs.browser.get(address)
+        is_html = answer.get("Content-Type", "").startswith("text/html")
+        if is_html and not answer.streaming and tabs.a.person.user.name in answer.content.decode():
+            named += 1
+            if "no-store" not in answer.get("Cache-Control", ""):
+                kept.append(f"{answer.status_code} {route.name}")
+    assert " ".join(kept) == ""
+    assert named > 40

@@ -50,6 +50,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "API token": (IN, IN, OUT, OUT, OUT, OUT, IN),
     "API token verified": (IN, IN, OUT, OUT, OUT, OUT, IN),
     "API token introspected": (IN, IN, OUT, OUT, OUT, OUT, IN),
+    "new token of a service account": (IN, IN, OUT, OUT, OUT, OUT, IN),
+    "new secret of a service account": (IN, IN, OUT, OUT, OUT, OUT, IN),
 }
 
 

@@ -29,7 +29,7 @@ from apitokens.verification.verifier_keys import issue_verifier
 from sso.models import Connection
 from tests.accounts.sign_in.passkeys import Passkey
 from tests.accounts.sign_in.test_mfa import code_at, give_app
-from tests.factories import PASSWORD, AccountFactory, MembershipFactory, issue
+from tests.factories import PASSWORD, AccountFactory, MembershipFactory, issue, service_account
 from tests.idp.keys import SigningKey
 from tests.outbox import mail_to, path_in
 from tests.sso import login_steps
@@ -251,6 +251,27 @@ def api_token_introspected(world: World) -> Attempt:
     return _introspection(world, issue(world.maria, at=world.now).key.spell())
 
 
+def new_token_of_service_account(world: World) -> Attempt:
+    """Maria may issue for it, and has an access token from before the rule."""
+    client, robot = _bearer(_log_in().json()["access"]), _service_account(world)
+    path = reverse("api-tokens-v1", args=[world.maria.account_id])
+    token = {
+        "name": "New",
+        "description": "",
+        "exp_date": None,
+        "client_user": {"role": {"id": Role.USERS.value}},
+        "issuer": robot.user_id,
+    }
+    return lambda: in_if_ok(client.post(path, token, format="json"))
+
+
+def new_secret_of_service_account(world: World) -> Attempt:
+    client, robot = _bearer(_log_in().json()["access"]), _service_account(world)
+    token = issue(robot, by=OPERATOR, at=world.now).token
+    path = reverse("api-rotate-v1", args=[world.maria.account_id, token.pk])
+    return lambda: in_if_ok(client.post(path, {}, format="json"))
+
+
 WAYS: dict[str, Callable[[World], Attempt]] = {
     "password": password,
     "password in a known browser": password_in_known_browser,
@@ -274,6 +295,8 @@ WAYS: dict[str, Callable[[World], Attempt]] = {
     "API token": api_token,
     "API token verified": api_token_verified,
     "API token introspected": api_token_introspected,
+    "new token of a service account": new_token_of_service_account,
+    "new secret of a service account": new_secret_of_service_account,
 }
 
 
@@ -337,6 +360,11 @@ def _bearer(access: str) -> APIClient:
 def _with_token(world: World) -> APIClient:
     text = issue(world.maria, at=world.now).key.spell()
     return APIClient(headers={"Authorization": f"APIKey {text}"})
+
+
+def _service_account(world: World) -> Membership:
+    made = service_account(world.connection.account, at=world.now, issuers=[world.maria])
+    return made.membership
 
 
 def _introspection(world: World, token: str) -> Attempt:

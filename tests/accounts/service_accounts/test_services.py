@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from accounts.authorization.actor import Actor
 from accounts.email_addresses import SERVICE_ACCOUNTS, normal_email
@@ -284,3 +285,30 @@ def test_it_has_no_inbox_and_no_mail_of_its_own(
     user = made.membership.user
     assert not Mail.objects.filter(user=user).exists()
     assert not Notice.objects.filter(user=user).exists()
+
+
+def test_account_enters_only_so_many_contact_addresses_in_a_day(
+    administrator: Membership, engineer: Membership, now: datetime, settings: Settings
+) -> None:
+    settings.INVITATIONS_PER_DAY = 2
+    robot = service_account(administrator.account, at=now)  # an operator's address is not counted
+    by = Actor.member(administrator)
+
+    def enter(address: str) -> None:
+        services.edit(service_account=robot, changes={"contact_email": address}, by=by, at=now)
+
+    enter("a@stranger.example")
+    enter("b@stranger.example")
+    enter(engineer.user.email)  # a member's is not counted either
+    enter("")
+    with pytest.raises(ValidationError) as refused:
+        enter("c@stranger.example")
+    assert refused.value.error_dict["contact_email"][0].code == "too_many_addresses"
+    with pytest.raises(ValidationError):
+        services.create(
+            account=administrator.account, name="More", role=Role.USERS,
+            contact_email="d@stranger.example", by=by, at=now,
+        )  # fmt: skip
+    robot.refresh_from_db()
+    assert robot.contact_email == ""
+    assert ServiceAccount.objects.count() == 1

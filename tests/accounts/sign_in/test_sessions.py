@@ -5,9 +5,11 @@ from allauth.usersessions.models import UserSession
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
+from rest_framework.test import APIClient
 
 from accounts.http.user_agents import browser_name
 from accounts.models import AuditEvent, Membership
+from apitokens import keys
 from config.env.networks import parse_networks
 from tests.factories import PASSWORD
 
@@ -129,3 +131,20 @@ def test_link_alone_signs_nobody_out(user: Membership, path: str) -> None:
 )
 def test_browsers_are_called_what_people_call_them(user_agent: str, name: str) -> None:
     assert browser_name(user_agent) == name
+
+
+def test_token_in_the_user_agent_is_neither_kept_nor_shown(administrator: Membership) -> None:
+    key = keys.make(730114528)
+    secret = key.spell("_").partition("_")[2]
+    for agent in (f"deploy/1 APIKey {key.spell('_')}", f"{'x' * 150} {secret}"):
+        client = browser_of(administrator, agent)
+        sent = {"username": administrator.user.email, "password": PASSWORD}
+        headers = {"User-Agent": agent}
+        APIClient().post(reverse("api-login"), sent, format="json", headers=headers)
+
+        page = client.get(URL).content.decode()
+        log = reverse("accounts:audit_log", args=[administrator.account_id])
+        page += client.get(log).content.decode()
+        kept = [*AuditEvent.objects.values_list("details"), session_of(client).user_agent]
+        assert key.secret[:16] not in page + str(kept)
+    assert session_of(browser_of(administrator, "deploy/1")).user_agent == "deploy/1"

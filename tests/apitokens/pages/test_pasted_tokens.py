@@ -1,5 +1,6 @@
 """A token that is pasted into a search, or anywhere else in an address of a page."""
 
+import base64
 import re
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Membership
+from apitokens import keys
 from tests.conftest import Issue, SignIn
 
 pytestmark = pytest.mark.django_db
@@ -154,3 +156,23 @@ def test_path_of_a_stranger_adds_no_attribute_to_the_cookie(client: Client) -> N
     assert "path=/foo%3b%20domain%3dexample.com%3b%20secure" in cookie.lower()
     assert "domain=" not in cookie.lower()
     assert "secure" not in cookie.lower().split("; ")
+
+
+@pytest.mark.parametrize("how", ["Basic", "two lines"])
+def test_search_for_a_token_in_disguise_is_in_no_link(
+    client: Client, sign_in: SignIn, administrator: Membership, how: str
+) -> None:
+    text = keys.make(730114528).spell("_")
+    secret = text.partition("_")[2]
+    if how == "Basic":
+        searched = base64.b64encode(f"x:{text}".encode()).decode()
+        part = searched[20:60]
+    else:
+        searched, part = f"{secret[:36]} {secret[36:]}", secret[:36]
+    sign_in(client, administrator)
+
+    path = reverse("accounts:people", args=[administrator.account_id])
+    answer = client.get(path, {"search": searched}, follow=True)
+
+    assert answer.status_code == 200
+    assert part not in answer.request["QUERY_STRING"] + answer.content.decode()

@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
+from accounts.members import suspension
 from accounts.models import Account, AuditEvent, Membership, ServiceAccount
 from accounts.roles import Role
 from accounts.service_accounts import services as service_accounts
@@ -258,3 +259,25 @@ def test_member_stays_if_the_receiver_may_not_have_the_tokens(
     engineer.refresh_from_db()
     assert not engineer.is_removed
     assert APIToken.objects.get(pk=token.pk).issuer == engineer
+
+
+def test_administrator_does_not_revive_their_own_suspended_tokens(
+    account: Account, administrator: Membership, now: datetime
+) -> None:
+    Membership.objects.filter(pk=administrator.pk).update(sso_at=now)
+    administrator.refresh_from_db()
+    robot = service_account(account, at=now, role=Role.ADMINISTRATORS)
+    token, key = issue(administrator, at=now)
+    assert suspension.suspend_tokens(membership=administrator, by=OPERATOR, at=now)
+
+    with pytest.raises(ValidationError, match="Sign in through single sign-on"):
+        hand_over_all_of(
+            issuer=administrator, to=robot.membership, by=Actor.member(administrator), at=now
+        )
+    with pytest.raises(Refused):
+        verify(presented=key.spell(), at=now)
+    assert AuditEvent.objects.get(kind="token.hand_over_refused").details["code"] == "suspended"
+    other = MembershipFactory.create(account=account, role=Role.ADMINISTRATORS)
+    assert hand_over_all_of(
+        issuer=administrator, to=robot.membership, by=Actor.member(other), at=now
+    ) == [token]

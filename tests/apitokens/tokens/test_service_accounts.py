@@ -3,10 +3,14 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.test import Client
 
-from accounts.authorization.actor import Actor
-from accounts.models import Account, Membership, ServiceAccount
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.members import suspension
+from accounts.members.contact_limits import MAILS
+from accounts.models import Account, AuditEvent, Membership, ServiceAccount
 from accounts.roles import Role
 from accounts.service_accounts import services
 from apitokens.expiry.scan import scan
@@ -17,18 +21,24 @@ from apitokens.tokens import services as tokens
 from apitokens.usage.notifications import notify_new_addresses
 from apitokens.verification.refusals import Refused
 from apitokens.verification.verify import verify
-from notifications.models import Mail, Notice
+from notifications.models import Mail, Notice, Refusal
 from notifications.preferences import unsubscribe
-from tests.factories import acting, issue, service_account
+from tests.factories import AccountFactory, acting, issue, service_account
 from tests.outbox import mail_to, mails_to
 
 pytestmark = pytest.mark.django_db
+
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 
 
 @pytest.fixture
 def deploys(account: Account, engineer: Membership, now: datetime) -> ServiceAccount:
     """A service account with the role Engineers that names the engineer."""
     return service_account(account, at=now, issuers=[engineer])
+
+
+def suspend(member: Membership, now: datetime) -> None:
+    assert suspension.suspend_tokens(membership=member, by=OPERATOR, at=now)
 
 
 def reason(key: Key, now: datetime) -> str | None:
@@ -95,6 +105,39 @@ def test_named_member_sees_and_manages_its_tokens_and_others_do_not(
         rotation.rotate(token=token, by=Actor.member(user), at=now)
     rotation.rotate(token=token, by=Actor.member(engineer), at=now)
     assert tokens.delete(token=token, by=Actor.member(engineer), at=now)
+
+
+@pytest.mark.parametrize("role", [Role.ENGINEERS, Role.ADMINISTRATORS])
+def test_member_whose_own_tokens_are_suspended_learns_none_of_its_secrets(
+    account: Account, user: Membership, role: Role, now: datetime
+) -> None:
+    Membership.objects.filter(pk=user.pk).update(role=role, sso_at=now)
+    user.refresh_from_db()
+    deploys = service_account(account, at=now, issuers=[user])
+    token = issue(deploys.membership, by=Actor.member(user), at=now).token
+    suspend(user, now)
+
+    for attempt in (
+        lambda: issue(deploys.membership, by=Actor.member(user), at=now),
+        lambda: rotation.rotate(token=token, by=Actor.member(user), at=now),
+    ):
+        with pytest.raises(ValidationError, match="Sign in through single sign-on"):
+            attempt()
+    refused = AuditEvent.objects.filter(details__code="suspended").values_list("kind", flat=True)
+    assert set(refused) == {"token.issue_refused", "token.rotate_refused"}
+    assert tokens.delete(token=token, by=Actor.member(user), at=now)  # what only ends is allowed
+
+
+def test_member_who_has_signed_in_again_issues_for_it(
+    account: Account, user: Membership, now: datetime
+) -> None:
+    Membership.objects.filter(pk=user.pk).update(sso_at=now)
+    user.refresh_from_db()
+    deploys = service_account(account, at=now, issuers=[user])
+    suspend(user, now)
+    assert suspension.resume_tokens(membership=user, by=OPERATOR, at=now)
+
+    assert issue(deploys.membership, by=Actor.member(user), at=now).token.issuer_id == deploys.pk
 
 
 def test_its_tokens_act_for_it_and_not_beyond(
@@ -167,6 +210,46 @@ def test_contact_that_is_an_address_gets_mails_until_another_one_is_named(
     assert mails_to("ops@example.com") == []
     with pytest.raises(unsubscribe.BadLink):
         unsubscribe.read(signed)
+
+
+def test_address_gets_only_so_many_mails_of_a_kind_in_a_day(
+    account: Account, administrator: Membership, now: datetime
+) -> None:
+    deploys = service_account(account, at=now, contact_email="ops@example.com")
+    by = Actor.member(administrator)
+    for number in range(MAILS.times + 3):
+        issue(deploys.membership, by=by, name=f"Token {number}", at=now)
+
+    assert Mail.objects.filter(address="ops@example.com").count() == MAILS.times
+    deploys = service_account(account, at=now, contact_email="ops@example.com", name="More")
+    issue(deploys.membership, by=by, at=now)
+    assert Mail.objects.filter(address="ops@example.com").count() == MAILS.times
+
+
+def test_address_that_has_unsubscribed_is_never_mailed_again_from_the_account(
+    client: Client, account: Account, administrator: Membership, now: datetime
+) -> None:
+    contact = {"contact_email": "ops@example.com"}
+    deploys, other = (service_account(account, at=now, name=name, **contact) for name in "AB")
+    by = Actor.member(administrator)
+    issue(deploys.membership, by=by, at=now)
+    client.post(mail_to("ops@example.com").unsubscribe_url.removeprefix(settings.BASE_URL))
+    Mail.objects.all().delete()
+
+    for address in ("", "ops@example.com"):
+        changes = services.Changes(contact_email=address)
+        services.edit(service_account=deploys, changes=changes, by=by, at=now)
+    new = service_account(account, at=now, name="New", **contact)
+    for each in (deploys, other, new):
+        issue(each.membership, by=by, at=now)
+
+    assert not Mail.objects.filter(address="ops@example.com").exists()
+    refusal = Refusal.objects.get()
+    assert "ops" not in str(vars(refusal))
+    # Another kind, and another account, were not refused.
+    stranger = service_account(AccountFactory.create(), at=now, **contact)
+    issue(stranger.membership, by=OPERATOR, at=now)
+    assert Mail.objects.filter(address="ops@example.com").count() == 1
 
 
 def test_all_who_look_after_it_are_told_before_a_token_expires(

@@ -12,6 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 from pytest_django import Settings
 
 from apitokens import keys
+from config.env.error_reports import hide
 
 REDIS, DATABASE, MAIL = "swordfish/1", "p@ss w0rd", "tr0ub4dor&3"
 REDIS_URL = "redis://:swordfish%2F1@cache.internal:6379/0"
@@ -116,3 +117,14 @@ def test_what_a_function_calls_sensitive_is_hidden_with_debug_too() -> None:
 def test_rest_of_a_url_is_told() -> None:
     """Who looks for a fault has to see where the portal looks."""
     assert "cache.internal:6379/0" in report()
+
+
+def test_password_of_a_client_key_is_hidden(settings: Settings) -> None:
+    url = f"{DATABASE_URL}?sslmode=require&sslpassword=topsecret%20word"
+    options = {"sslpassword": "topsecret word"}
+    settings.DATABASES = {"default": {**portal_settings.DATABASES["default"], "OPTIONS": options}}
+
+    told = hide(f"{url}: topsecret word")
+
+    assert "topsecret" not in told
+    assert "sslmode=require" in told

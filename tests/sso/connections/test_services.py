@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
+from apitokens import keys
 from sso.connections import services as connections
 from sso.models import Certificate, Connection, Domain, Subject
 from sso.saml.metadata import Metadata, parse_metadata
@@ -341,6 +342,18 @@ def test_settings_are_kept_and_on_the_record(
         "name_attribute": "displayName",
         "takes_new_people": True,
     }
+
+
+@pytest.mark.parametrize("field", ["name", "email_attribute", "name_attribute", "role_attribute"])
+def test_settings_that_hold_a_token_are_refused(
+    connection: Connection, by: Actor, now: datetime, field: str
+) -> None:
+    token = keys.make(730114528).spell("_")
+    with pytest.raises(ValidationError) as refused:
+        connections.change_settings(
+            connection=connection, **{**SETTINGS, field: token}, by=by, at=now
+        )
+    assert refused.value.error_dict[field][0].code == "token"
 
 
 def test_changing_settings_is_idempotent(connection: Connection, by: Actor, now: datetime) -> None:
