@@ -22,7 +22,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin.long_lists import OperatorsPaginator, is_short, words_in
+from accounts.admin.long_lists import Inside, OperatorsPaginator, is_short, words_in
 from accounts.audit import labels
 from accounts.models import Account, AuditEvent, Invitation, Membership, User
 from accounts.text.expressions import Folded, in_order, is_written
@@ -179,8 +179,10 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         words = list(words_in(search_term))
-        if any(map(is_short, words)):
+        if words and all(map(is_short, words)):
             messages.info(request, ONLY_BEGINNINGS)
+        else:
+            words = [*map(Inside, words)]
         conditions = [self.matches(word) for word in words]
         found = [each for each in conditions if each is not None]
         if len(found) < len(conditions):

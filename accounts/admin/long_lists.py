@@ -65,9 +65,16 @@ def fits(own: Q, elsewhere: Search) -> Q:
     )
 
 
+class Inside(str):
+    """A word that is looked for inside of texts, however short it is: another one is long enough
+    for an index, and narrows the list."""
+
+    __slots__ = ()
+
+
 def is_short(word: str) -> bool:
     """True for a word that no index finds inside of a text."""
-    return len(word) < SHORTEST_PART
+    return len(word) < SHORTEST_PART and not isinstance(word, Inside)
 
 
 def has(field: str, word: str) -> Q:

@@ -186,7 +186,8 @@ def test_way_back_from_a_lost_pepper(
     call_command("revoke_tokens", pepper="1", yes=True)
 
     require_right_peppers(at=now)
-    assert not run_checks(databases=["default"], include_deployment_checks=False)
+    found = run_checks(databases=["default"], include_deployment_checks=False)
+    assert [each for each in found if not each.is_silenced()] == []
 
 
 @pytest.mark.parametrize("ring", [{2: NEW}, {2: NEW, 3: OTHER}, {3: OTHER}])

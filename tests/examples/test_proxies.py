@@ -238,7 +238,8 @@ def test_websocket_needs_a_token(site: Site, token: str, is_good: bool) -> None:
         assert head.split()[1] == (b"101" if is_good else b"401")
         if is_good:
             client.sendall(b"\x81\x85\x00\x00\x00\x00hello")
-            assert client.recv(11, socket.MSG_WAITALL) == b"\x81\x85\x00\x00\x00\x00hello"
+            with client.makefile("rb") as echo:
+                assert echo.read(11) == b"\x81\x85\x00\x00\x00\x00hello"
 
 
 def test_connections_to_the_portal_are_kept(site: Site, token: str) -> None:

@@ -228,6 +228,17 @@ def test_rows_are_found_by_a_word_of_three_letters_wherever_it_stands(
     assert "Nightly deploys" in shown(browser, page(TOKENS), q="ploy")
 
 
+def test_short_words_beside_a_longer_one_are_looked_for_wherever_they_stand(
+    browser: Client, engineer: Membership, issue: Issue
+) -> None:
+    issue(engineer, name="Prefetch of campaign pages")
+    found = shown(browser, page(TOKENS), q="Prefetch of campaign")
+
+    assert "Prefetch of campaign pages" in found
+    assert str(ONLY_BEGINNINGS) not in found
+    assert "Prefetch of campaign pages" not in shown(browser, page(TOKENS), q="Prefetch zz")
+
+
 def test_a_long_list_is_sorted_only_by_what_an_index_has_in_order(
     browser: Client, engineer: Membership, issue: Issue, short_lists: None
 ) -> None:
