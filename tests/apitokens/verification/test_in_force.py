@@ -254,6 +254,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
     """The waits for another host, which tells nothing: its leases are over soon."""
     seen: Waits = []
     wait = in_force._Pending.wait
+    in_force._thread.ended.clear()  # of tests before, whose transactions were undone
 
     def note(pending: in_force._Pending) -> None:
         if pending.leases_end:
