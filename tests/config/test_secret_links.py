@@ -37,8 +37,8 @@ from tests.outbox import mail_to, path_in
 pytestmark = pytest.mark.django_db
 
 PUBLIC = {"slug", "page", "app_label", "content_type_id", "object_id", "url", "code"}
-"""Arguments that are text and no permission: a provider's and a service's name in addresses, the page
-that a former address leads to, and the admin's."""
+"""Arguments that are text and no permission: the name of a provider or service in addresses, the
+page that a former address leads to, and the admin's."""
 ROUTES = [route.name for route in secret_routes()]
 every_route = pytest.mark.parametrize("name", ROUTES)
 
