@@ -84,7 +84,11 @@ class Release(NamedTuple):
     def web(self, port: int) -> Process:
         server = ("granian", "--interface", "wsgi", "--http", "1", "--host", "127.0.0.1")
         web = self.start(*server, "--port", str(port), "config.wsgi:application")
-        wait_until(lambda: _is_ready(port))
+        try:
+            wait_until(lambda: _is_ready(port))
+        except BaseException:
+            web.terminate()
+            raise
         return web
 
 
@@ -182,10 +186,12 @@ def test_no_request_fails_while_releases_take_turns(tmp_path: Path) -> None:
         fill(settings["DATABASE_URL"])
 
         first, second = free_port(), free_port()
-        parts = {port: former.web(port) for port in (first, second)}
-        worker = ("celery", "--app", "config", "worker", "--beat", "--loglevel", "error")
-        others = [former.start(*worker, "--schedule", str(tmp_path / "schedule"))]
+        parts, others = dict[int, Process](), list[Process]()
         stack.callback(_end, parts, others)
+        for port in (first, second):
+            parts[port] = former.web(port)
+        worker = ("celery", "--app", "config", "worker", "--beat", "--loglevel", "error")
+        others.append(former.start(*worker, "--schedule", str(tmp_path / "schedule")))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
         url = stack.enter_context(proxy(first, second, folder))
