@@ -22,8 +22,10 @@ def folder() -> Path:
 
 
 def begin_to_count() -> None:
-    """This process serves: let others know of what it counts. Idempotent."""
-    files.writer.start(folder())
+    """This process serves: let others know of what it counts. Idempotent, and asked so often that
+    the folder is only looked for once."""
+    if not files.writer.is_started:
+        files.writer.start(folder())
 
 
 class _Processes(Collector):
