@@ -19,8 +19,8 @@ from apitokens.tokens import rules
 from notifications.time_zones import end_of_day
 
 NEVER, ON_DATE = "never", "date"
-# The services' names of fields, as this form spells them.
 FIELDS = {"expires_at": "expires_on"}
+"""The services' names of fields, as forms spell them."""
 
 
 class FocusedForm(forms.Form):
@@ -39,6 +39,16 @@ class FocusedForm(forms.Form):
         shown = [field for field in self.visible_fields() if field.name in self.fields]
         wrong = (field.name for field in shown if field.errors)
         self.focus(next(wrong, shown[0].name))
+
+
+def word(refusal: ValidationError, form: forms.Form) -> None:
+    """Put the refusal of a service to the fields it names."""
+    if not hasattr(refusal, "error_dict"):
+        form.add_error(None, refusal)
+        return
+    for field, errors in refusal.error_dict.items():
+        name = FIELDS.get(field, field)
+        form.add_error(name if name in form.fields else None, errors)
 
 
 class FactsForm(FocusedForm):

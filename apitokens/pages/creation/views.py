@@ -20,7 +20,7 @@ from accounts.validators import parse_id
 from apitokens.models import APIToken
 from apitokens.pages.creation.confirmations import say_once
 from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft, take_draft
-from apitokens.pages.creation.forms import FIELDS, TokenForm
+from apitokens.pages.creation.forms import TokenForm, word
 from apitokens.pages.reveal import prepare
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
@@ -64,7 +64,7 @@ def create(request: MemberRequest) -> HttpResponse:
             page = "apitokens/already_created.html"
             return render(request, page, {"token": already.token}, status=409)
         except ValidationError as refusal:
-            _word(refusal, form)
+            word(refusal, form)
     return _form_page(request, form, issuer, status=400)
 
 
@@ -179,13 +179,3 @@ def _first_request(token: APIToken) -> str:
     if first is None:
         return _("First request received.")
     return _("First request received, from %(address)s") % {"address": first.address}
-
-
-def _word(refusal: ValidationError, form: TokenForm) -> None:
-    """Put the refusal of a service to the fields it names."""
-    if not hasattr(refusal, "error_dict"):
-        form.add_error(None, refusal)
-        return
-    for field, errors in refusal.error_dict.items():
-        name = FIELDS.get(field, field)
-        form.add_error(name if name in form.fields else None, errors)

@@ -12,7 +12,7 @@ from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.members.forms import RoleChoice
 from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
-from apitokens.pages.creation.forms import FactsForm, FocusedForm
+from apitokens.pages.creation.forms import FIELDS, FactsForm, FocusedForm
 from apitokens.pages.creation.scopes import ScopesForm
 from apitokens.tokens import editing, rules
 from apitokens.tokens.editing import Changes
@@ -20,8 +20,6 @@ from apitokens.tokens.rotation import KEEP, Keep
 from notifications.time_zones import end_of_day
 
 KEPT, NEVER, ON_DATE = "keep", "never", "date"
-# The services' names of fields, as these forms spell them.
-FIELDS = {"expires_at": "expires_on"}
 
 
 class ExpirationForm(FocusedForm):

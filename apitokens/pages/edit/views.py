@@ -17,7 +17,8 @@ from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.addresses.seen import seen_lately
 from apitokens.models import APIToken
 from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft, take_draft
-from apitokens.pages.edit.forms import FIELDS, EditForm, ExpirationForm
+from apitokens.pages.creation.forms import word
+from apitokens.pages.edit.forms import EditForm
 from apitokens.tokens import editing, rotation
 
 NOT_CHANGED = gettext_lazy(
@@ -130,13 +131,3 @@ def find_token(request: MemberRequest, pk: int) -> APIToken:
 def path_of(token: APIToken) -> str:
     about = {"account_id": token.account_id, "pk": token.pk}
     return reverse("apitokens:token", kwargs=about)
-
-
-def word(refusal: ValidationError, form: ExpirationForm) -> None:
-    """Put the refusal of a service to the fields it names."""
-    if not hasattr(refusal, "error_dict"):
-        form.add_error(None, refusal)
-        return
-    for field, errors in refusal.error_dict.items():
-        name = FIELDS.get(field, field)
-        form.add_error(name if name in form.fields else None, errors)

@@ -18,8 +18,9 @@ from accounts.validators import parse_id
 from apitokens.models import APIToken
 from apitokens.pages.creation.confirmations import say_once
 from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft
+from apitokens.pages.creation.forms import word
 from apitokens.pages.detail import token_detail
-from apitokens.pages.edit.views import NOT_CHANGED, draft_for, find_token, path_of, word
+from apitokens.pages.edit.views import NOT_CHANGED, draft_for, find_token, path_of
 from apitokens.pages.reveal import prepare_rotated
 from apitokens.pages.rotate.forms import RotateForm
 from apitokens.tokens import rotation

@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apitokens.models import LONGEST_CODE, Service, validate_code
@@ -109,15 +108,6 @@ ScopeForms = forms.formset_factory(
 def rows_of(service: Service | None) -> list[dict[str, Any]]:
     """The first values of the rows."""
     return [_as_it_is(each) for each in service.scopes.all()] if service else []
-
-
-def word(refusal: ValidationError, form: ServiceForm) -> None:
-    """Put the refusal of the service to the fields that it names."""
-    if not hasattr(refusal, "error_dict"):
-        form.add_error(None, refusal)
-        return
-    for field, errors in refusal.error_dict.items():
-        form.add_error(field if field in form.fields else None, errors)
 
 
 def _as_it_is(named: Any) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import Service
-from apitokens.pages.services.forms import ScopeForms, ServiceForm, rows_of, word
+from apitokens.pages.creation.forms import word
+from apitokens.pages.services.forms import ScopeForms, ServiceForm, rows_of
 from apitokens.scopes import services
 from apitokens.scopes.rules import offers
 from apitokens.scopes.services import InUse
