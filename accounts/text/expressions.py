@@ -45,20 +45,24 @@ class Contains(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
     """`icontains`, wherever people search: without regard to case, accents and composition."""
 
     lookup_name = "icontains"
+    place = "> 0"
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         text, text_values = self.process_lhs(compiler, connection)
         words, word_values = self.process_rhs(compiler, connection)
         if connection.vendor == "sqlite":
-            sql = f"instr({FOLD}({text}), {FOLD}({words})) > 0"
+            sql = f"instr({FOLD}({text}), {FOLD}({words})) {self.place}"
             return sql, (*text_values, *word_values)
         text_sql, text_times = _folded(text, connection)
         words_sql, word_times = _folded(f"{words}::text", connection)
-        if self._has_trigram(connection):  # an index of trigrams finds patterns, where there is one
-            sql = f"{text_sql} LIKE '%%' || {_escaped(words_sql)} || '%%'"
-        else:
-            sql = f"strpos({text_sql}, {words_sql}) > 0"
+        sql = self._compared(text_sql, words_sql, connection)
         return sql, (*(*text_values,) * text_times, *(*word_values,) * word_times)
+
+    def _compared(self, text: str, words: str, connection: BaseDatabaseWrapper) -> str:
+        """As PostgreSQL compares the folded text with the folded words."""
+        if self._has_trigram(connection):  # an index of trigrams finds patterns, where there is one
+            return f"{text} LIKE '%%' || {_escaped(words)} || '%%'"
+        return f"strpos({text}, {words}) > 0"
 
     def _has_trigram(self, connection: BaseDatabaseWrapper) -> bool:
         """True for words with three letters or digits together, as the database knows letters. For
@@ -69,21 +73,14 @@ class Contains(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
 
 @CharField.register_lookup
 @TextField.register_lookup
-class Begins(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
+class Begins(Contains):
     """`ibegins`: as `icontains`, but only where the text begins. An ordinary index answers it."""
 
     lookup_name = "ibegins"
+    place = "= 1"
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        text, text_values = self.process_lhs(compiler, connection)
-        words, word_values = self.process_rhs(compiler, connection)
-        if connection.vendor == "sqlite":
-            sql = f"instr({FOLD}({text}), {FOLD}({words})) = 1"
-            return sql, (*text_values, *word_values)
-        text_sql, text_times = _folded(text, connection)
-        words_sql, word_times = _folded(f"{words}::text", connection)
-        sql = f"{text_sql} LIKE {_escaped(words_sql)} || '%%'"
-        return sql, (*(*text_values,) * text_times, *(*word_values,) * word_times)
+    def _compared(self, text: str, words: str, _connection: BaseDatabaseWrapper) -> str:
+        return f"{text} LIKE {_escaped(words)} || '%%'"
 
 
 def folded_column(column: str, connection: BaseDatabaseWrapper) -> str:
