@@ -89,10 +89,17 @@ def verify(
             decision = decide(entry, fits=fits, at=at, is_fresh=True)
         assert entry is not None  # what is not cached was looked up
         if decision is CHECK_ADDRESS:
-            place = address if by_client or address else ANYWHERE
-            decision = decide_address(entry, address=place, at=at)
+            decision = _check_address(entry, address, at=at, by_client=by_client)
         _carry_out(decision, key, entry, at=at, address=address, requirement=requirement)
     return _answer(decision, entry, at=at, address=address, requirement=requirement)
+
+
+def _check_address(
+    entry: CachedToken, address: str | None, *, at: datetime, by_client: bool
+) -> Decision:
+    """Decide by the address of the client, if it is known who that is."""
+    place = address if by_client or address else ANYWHERE
+    return decide_address(entry, address=place, at=at)
 
 
 def verify_from_cache(
@@ -106,8 +113,7 @@ def verify_from_cache(
     """Verify from the cache only; None if the database must be asked."""
     entry, decision, _fingerprint = _decide_from_cache(presented, at)
     if decision is CHECK_ADDRESS and entry is not None:
-        place = address if by_client or address else ANYWHERE
-        decision = decide_address(entry, address=place, at=at)
+        decision = _check_address(entry, address, at=at, by_client=by_client)
     if decision.action.needs_database:
         if decision is ACCEPT_AND_RECORD and entry is not None:
             _require(entry, requirement, at=at)
