@@ -189,16 +189,12 @@ def _add_to_days(uses: Iterable[Use]) -> list[sums.Counts]:
     counts = [
         (token_id, day, times, refused[token_id, day]) for (token_id, day), times in used.items()
     ]
-    values = [(token_id, adapt(day), *times) for token_id, day, *times in counts]
-    rows = ", ".join(["(%s, %s, %s, %s)"] * len(values))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO apitokens_tokenuseday AS known (token_id, day, count, refused) "  # noqa: S608  # names of ours
-            f"VALUES {rows} "
-            "ON CONFLICT (token_id, day) DO UPDATE SET count = known.count + excluded.count, "
-            "refused = known.refused + excluded.refused",
-            list(chain.from_iterable(values)),
-        )
+    sums.upsert(
+        "apitokens_tokenuseday (token_id, day, count, refused)",
+        [(token_id, adapt(day), *times) for token_id, day, *times in counts],
+        "(token_id, day) DO UPDATE SET count = known.count + excluded.count, "
+        "refused = known.refused + excluded.refused",
+    )
     return counts
 
 

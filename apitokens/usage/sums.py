@@ -30,12 +30,12 @@ def add(counts: Iterable[Counts], accounts: Mapping[int, int]) -> None:
         refused[accounts[token_id], day] += times_refused
         of_tokens[token_id] += times
     adapt = connection.ops.adapt_datefield_value
-    _insert(
+    upsert(
         "apitokens_tokenusesum (token_id, account_id, count)",
         [(each, accounts[each], times) for each, times in sorted(of_tokens.items()) if times],
         "(token_id) DO UPDATE SET count = known.count + excluded.count",
     )
-    _insert(
+    upsert(
         "apitokens_accountuseday (account_id, day, count, refused)",
         [(key[0], adapt(key[1]), used[key], refused[key]) for key in sorted(used)],
         "(account_id, day) DO UPDATE SET count = known.count + excluded.count, "
@@ -78,7 +78,9 @@ def _forget(old: Any, token_ids: Collection[int]) -> int:
     return deleted
 
 
-def _insert(columns: str, rows: Collection[tuple[Any, ...]], otherwise: str) -> None:
+def upsert(columns: str, rows: Collection[tuple[Any, ...]], otherwise: str) -> None:
+    """Insert these rows of a table, `known` as it is named in `otherwise`: what to do about those
+    that are there."""
     if not rows:
         return
     table, rest = columns.split(" ", 1)
