@@ -4,20 +4,18 @@ The page of the question sends a fingerprint along. The service compares it unde
 refuses once if something else would be concerned by now.
 """
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-CHANGED = "changed_meanwhile"
+from accounts.http.concurrent_edits import CHANGED, digest
 
 
 def fingerprint(*facts: Any) -> str:
     """A short text that is another one if a fact is. Collections are given sorted."""
-    text = "\n".join(map(_text, facts))
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
+    return digest("\n".join(map(_text, facts)), size=12)
 
 
 def refuse_changed(shown: str | None, present: str) -> None:

@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+CHANGED = "changed_meanwhile"
+"""The code of a refusal because of what the page had not shown."""
 SEEN = "seen"
 """The hidden field that says what the form showed when it was opened."""
 _LONGEST = 100
@@ -90,14 +92,14 @@ class ConcurrentEdits:
         if not shown or isinstance(self._present(name), (bool, list, tuple)):
             return ValidationError(
                 _("This was changed after you opened the page. Save again to replace it."),
-                code="changed_meanwhile",
+                code=CHANGED,
             )
         return ValidationError(
             _(
                 "This was changed to “%(value)s” after you opened the page. Save again to "
                 "replace it."
             ),
-            code="changed_meanwhile",
+            code=CHANGED,
             params={"value": shown},
         )
 
@@ -112,7 +114,12 @@ def _text(value: Any) -> str:
 
 
 def _fingerprint(value: Any) -> str:
-    return hashlib.blake2b(_text(value).encode(errors="surrogatepass"), digest_size=6).hexdigest()
+    return digest(_text(value), size=6)
+
+
+def digest(text: str, *, size: int) -> str:
+    """A text of so many bytes in hexadecimal digits, which is another one for another text."""
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=size).hexdigest()
 
 
 def _read(seen: str) -> dict[str, str]:

@@ -18,7 +18,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
-from accounts.authorization.shown import CHANGED, fingerprint
+from accounts.authorization.shown import fingerprint
+from accounts.http.concurrent_edits import CHANGED
 from accounts.service_accounts.issuing import refuse_suspended
 from apitokens import keys
 from apitokens.addresses.rules import WIDER

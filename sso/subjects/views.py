@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.all_users import listing as all_users
-from accounts.authorization.shown import CHANGED
+from accounts.http.concurrent_edits import CHANGED
 from accounts.tenancy.decorators import MemberRequest
 from accounts.validators import HIGHEST_ID
 from sso.connections.decorators import sso_administrator_required
