@@ -398,7 +398,6 @@ OUTSIDE_TRANSACTIONS = (
     AddCheckConcurrently,
     AddUniqueConcurrently,
     AddSearchIndexConcurrently,
-    RebuildSearchIndexConcurrently,
     ChangeRowsInBatches,
 )
 """They commit on their own; DropColumn and DropTable do not."""

@@ -117,19 +117,19 @@ def _drill(drill: Drill) -> Found:
         portal = stack.enter_context(portal_in(drill.shape, folder=folder, **drill.environment))
         load = Load(mix_for(portal), rate=RATE)
         load.start()
-        load.during(BEFORE)
+        time.sleep(BEFORE)
         load.new_phase()
         lines = portal.lines_logged()
         began = time.monotonic()
         with drill.failure(portal):
-            load.during(drill.seconds)
+            time.sleep(drill.seconds)
             health = str(portal.health().get("status"))
         took = time.monotonic() - began
         lines = portal.lines_logged() - lines
         during = load.new_phase()
         well_after = _until_well(portal, load, drill)
         load.new_phase()
-        load.during(AFTER)
+        time.sleep(AFTER)
         load.stop()
         after = load.new_phase()
     faults = _faults(drill, during, after, lines / took)
@@ -144,7 +144,7 @@ def _until_well(portal: Portal, load: Load, drill: Drill) -> float | None:
     mails_are_away = "EMAIL_URL" in drill.environment
     while time.monotonic() < began + SETTLES_WITHIN:
         load.new_phase()
-        load.during(1)
+        time.sleep(1)
         bad = sum(tally.bad for tally in load.new_phase().values())
         if not bad and (mails_are_away or portal.health().get("status") == "ok"):
             return time.monotonic() - began

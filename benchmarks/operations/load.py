@@ -81,11 +81,11 @@ def _run(shape: str, *, seconds: float, rate: float) -> bool:
         load, memory = Load(mix_for(portal), rate=rate), list[float]()
         began = time.monotonic()
         load.start()
-        load.during(seconds * WARM_UP)
+        time.sleep(seconds * WARM_UP)
         steps = max(2, int(seconds * (1 - WARM_UP) / MEASURED_EVERY))
         for _step in range(steps):
             memory.append(portal.memory())
-            load.during(seconds * (1 - WARM_UP) / steps)
+            time.sleep(seconds * (1 - WARM_UP) / steps)
         memory.append(portal.memory())
         load.stop()
         tallies, took = load.new_phase(), time.monotonic() - began

@@ -8,7 +8,6 @@ import statistics
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -72,13 +71,6 @@ class Load:
         with self._lock:
             counted, self.tallies = self.tallies, defaultdict(Tally)
         return dict(counted)
-
-    def during(self, seconds: float, each_second: Callable[[], object] = lambda: None) -> None:
-        """Let so much time pass."""
-        ends = time.monotonic() + seconds
-        while (left := ends - time.monotonic()) > 0:
-            each_second()
-            time.sleep(min(1.0, left))
 
     def _plan(self) -> None:
         turns, began, number = self._mix.turns(), time.monotonic(), 0

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -200,7 +201,7 @@ def test_no_request_fails_while_releases_take_turns(tmp_path: Path) -> None:
         mix.kinds = [kind for kind in mix.kinds if kind.name in PROGRAMS | PEOPLE]
         load = Load(mix, rate=RATE)
         load.start()
-        load.during(5)
+        time.sleep(5)
         newer.manage("collectstatic", "--noinput", "--verbosity=0")
         newer.manage("migrate", "--verbosity=0")
         for release in (newer, former, newer):
@@ -210,7 +211,7 @@ def test_no_request_fails_while_releases_take_turns(tmp_path: Path) -> None:
                 parts[port].send_signal(signal.SIGTERM)
                 parts[port].wait(60)
                 parts[port] = release.web(port)
-                load.during(3)
+                time.sleep(3)
         load.stop()
 
         tallies = load.new_phase()
