@@ -80,7 +80,9 @@ class DomainAdmin(ServiceActionsAdmin):
     def approve(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each, shown: domains.approve(domain=each, shown=shown, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: domains.approve(domain=each, shown=shown, by=by, at=at),
         )
 
     @admin.action(
@@ -89,7 +91,9 @@ class DomainAdmin(ServiceActionsAdmin):
     def refuse(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each, shown: domains.refuse(domain=each, shown=shown, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: domains.refuse(domain=each, shown=shown, by=by, at=at),
         )
 
     @admin.display(description=_("account"), ordering="connection__account__name")
@@ -149,7 +153,9 @@ class ConnectionAdmin(ServiceActionsAdmin):
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each, shown: connections.switch_off(connection=each, shown=shown, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: connections.switch_off(connection=each, shown=shown, by=by, at=at),
         )
 
     @admin.display(description=_("tested"), ordering="tested_at")
@@ -208,7 +214,9 @@ class MembershipWithSSOAdmin(RowActionsMixin, MembershipAdmin):
     def unlink(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each, shown: subjects.unlink_member(membership=each, shown=shown, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: subjects.unlink_member(membership=each, shown=shown, by=by, at=at),
         )
 
     @admin.display(description=_("identity at the provider"))

@@ -152,9 +152,7 @@ def send_again(
 
 
 @transaction.atomic
-def withdraw(
-    *, invitation: Invitation, shown: str | None = None, by: Actor, at: datetime
-) -> bool:
+def withdraw(*, invitation: Invitation, shown: str | None = None, by: Actor, at: datetime) -> bool:
     """Withdraw an invitation: its link becomes invalid. False if it is not open.
 
     Raises `PermissionDenied` as `invite`, and `ValidationError` if `shown` is no longer the

@@ -21,7 +21,7 @@ from accounts.api.schema import ACCOUNT_ID, NO_ACCOUNT, UNAUTHENTICATED, invalid
 from accounts.api.serializers import LINE, TextField
 from accounts.api.views import actor_of, caller
 from apitokens.api.views import AccountView
-from apitokens.models import LONGEST_CODE, Scope, Service
+from apitokens.models import CODE, LONGEST_CODE, Scope, Service
 from apitokens.scopes import services
 from apitokens.scopes.services import ScopeFacts
 
@@ -47,7 +47,7 @@ _INVALID = invalid(
 class ScopeSerializer(serializers.Serializer[Scope]):
     """What a service lets a token do: the part of a scope after the colon, and what it means."""
 
-    code = TextField(max_length=LONGEST_CODE, characters="[-a-z0-9_]")
+    code = TextField(max_length=LONGEST_CODE, whole=CODE)
     name = TextField(max_length=100, characters=LINE)
 
 
@@ -73,7 +73,7 @@ class EditedServiceSerializer(serializers.Serializer[Any]):
 class NewServiceSerializer(EditedServiceSerializer):
     """A service to register. Its code can't be changed later."""
 
-    code = TextField(max_length=LONGEST_CODE, characters="[-a-z0-9_]")
+    code = TextField(max_length=LONGEST_CODE, whole=CODE)
 
 
 def _described(name: str, summary: str, body: Any = None, **answers: Any) -> Any:

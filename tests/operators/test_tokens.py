@@ -324,4 +324,3 @@ def test_deletion_of_one_acts_on_the_issuer_that_was_shown(
     assert not APIToken.objects.exclude(deleted_at=None).exists()
     browser.post(address, fields_of(answer.text))
     assert APIToken.objects.exclude(deleted_at=None).exists()
-

@@ -35,8 +35,20 @@ REASONS = [
     (REFUSED, "POST .*/tokens", "This date is in the past"),
     (REFUSED, "POST .*/tokens", "can't create a token that outlives it"),
     (REFUSED, "POST .*/tokens", "Can't create token with role"),
-    # What can be seen, and what makes a name, is more than a pattern says.
+    (REFUSED, "POST .*/tokens", "There is no such service account that you can issue"),
+    (REFUSED, "(POST|PATCH) .*/tokens", "There is no scope"),
+    (REFUSED, "POST .*/rotate", "can't rotate a token that outlives it"),
+    (REFUSED, "POST .*/rotate", "has been rotated in the meantime"),
+    (REFUSED, "POST .*/rotate", "This API token has expired"),
+    (REFUSED, "POST .*/hand_over", "Choose a user or a service account of the account"),
+    (REFUSED, "(POST|PATCH) .*/service_accounts", "Choose members of the account"),
+    (REFUSED, "POST .*/services", "The account already has a service with this code"),
+    # What can be seen, and what makes a name or a network, is more than a pattern says.
+    (REFUSED, "(POST|PATCH) .*/tokens", "is not an IP address or network"),
+    (REFUSED, "(POST|PATCH) .*/tokens", "is not the beginning of a network"),
+    (REFUSED, "(POST|PATCH) .*/tokens", "No one comes from"),
     (REFUSED, "POST .*/tokens", "Enter at least one visible character"),
+    (REFUSED, "(POST|PUT) .*/services", "Enter at least one visible character"),
     (REFUSED, "(PATCH|POST) /iam/", "Enter a name"),
 ]
 """The check, the call, and what the answer says."""

@@ -421,9 +421,7 @@ def test_domain_is_withdrawn(
 def test_domain_that_was_approved_meanwhile_is_not_withdrawn(
     browser: Client, connection: Connection, administrator: Membership
 ) -> None:
-    domain = DomainFactory.create(
-        connection=connection, asked_by=administrator, approved_at=None
-    )
+    domain = DomainFactory.create(connection=connection, asked_by=administrator, approved_at=None)
     address = f"{URL}domains/{domain.pk}/withdraw/"
     opened = hidden_fields(browser, URL, to=address)
     Domain.objects.update(approved_at=datetime.now(UTC))
