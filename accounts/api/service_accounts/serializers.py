@@ -14,7 +14,7 @@ from accounts.api.serializers import (
     RoleField,
     TextField,
 )
-from accounts.models import ServiceAccount
+from accounts.models import ContactStatus, ServiceAccount
 from accounts.service_accounts.services import MOST_ISSUERS
 
 
@@ -29,6 +29,13 @@ class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
     role = RoleField(source="held_role")
     contact = serializers.SerializerMethodField(help_text="The ID of a user, or null.")
     contact_email = serializers.CharField()
+    contact_email_status = serializers.ChoiceField(
+        source="contact_status",
+        choices=[each.value for each in ContactStatus],
+        required=False,
+        help_text="Whether the owner of contact_email has agreed to get notifications: pending, "
+        "confirmed or declined; empty without a contact_email.",
+    )
     issuers = serializers.SerializerMethodField(
         help_text=(
             "The IDs of the users who may issue and manage its tokens, in addition to "
@@ -72,7 +79,8 @@ class NewServiceAccountSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         max_length=254,
         default="",
-        help_text="An address that gets its notifications.",
+        help_text="An address that gets its notifications once it has confirmed: it is asked by "
+        "email.",
     )
     issuers = serializers.ListField(
         child=IdField(),
