@@ -23,7 +23,7 @@ from accounts.api.views import actor_of, caller
 from apitokens.api.views import AccountView
 from apitokens.models import CODE, LONGEST_CODE, Scope, Service
 from apitokens.scopes import services
-from apitokens.scopes.services import ScopeFacts
+from apitokens.scopes.services import MOST_SCOPES, ScopeFacts
 
 TAG = "Services and scopes"
 _SERVICE: dict[str, Any] = {
@@ -67,7 +67,12 @@ class EditedServiceSerializer(serializers.Serializer[Any]):
     """The name of a service, and all of its scopes: others are removed."""
 
     name = TextField(max_length=100, characters=LINE)
-    scopes = ScopeSerializer(many=True)
+    scopes = serializers.ListField(
+        child=ScopeSerializer(),
+        min_length=1,
+        max_length=MOST_SCOPES,
+        error_messages={"min_length": "Enter at least one scope."},
+    )
 
 
 class NewServiceSerializer(EditedServiceSerializer):

@@ -3,6 +3,7 @@
 from datetime import UTC
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.serializers import (
@@ -18,6 +19,11 @@ from accounts.models import ContactStatus, ServiceAccount
 from accounts.service_accounts.services import MOST_ISSUERS
 
 
+@extend_schema_field({"type": "string", "enum": list(ContactStatus)})
+class ContactStatusField(serializers.CharField):
+    """One of a few words."""
+
+
 class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
     """An issuer of API tokens that is no person. Its `id` and `email` are those in the
     `client_user` of its tokens; no email can reach the address."""
@@ -29,9 +35,8 @@ class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
     role = RoleField(source="held_role")
     contact = serializers.SerializerMethodField(help_text="The ID of a user, or null.")
     contact_email = serializers.CharField()
-    contact_email_status = serializers.ChoiceField(
+    contact_email_status = ContactStatusField(
         source="contact_status",
-        choices=[each.value for each in ContactStatus],
         required=False,
         help_text="Whether the owner of contact_email has agreed to get notifications: pending, "
         "confirmed or declined; empty without a contact_email.",
