@@ -109,7 +109,9 @@ def ask_again(
         raise PermissionDenied(_("Only Administrators can manage service accounts."))
     present = ServiceAccount.objects.of(account_id).filter(pk=service_account.pk).first()
     if present is None or present.contact_status is not ContactStatus.PENDING:
-        raise ValidationError(_("There is no address that is still to confirm."), code="answered")
+        raise ValidationError(
+            _("The contact has already answered, so it isn't asked again."), code="answered"
+        )
     refuse_changed(shown, snapshot(present))
     count_address(present.contact_email, account_id=account_id)
     count_question(present.contact_email, account_id=account_id)

@@ -177,9 +177,9 @@ def _is_edited(request: MemberRequest, found: ServiceAccount, form: ServiceAccou
 
 
 def _asked(email: str) -> str:
-    return _("%(email)s gets an email to confirm that it wants these notifications.") % {
-        "email": email
-    }
+    return _(
+        "A confirmation email was sent to %(email)s. It gets no notifications until it's confirmed."
+    ) % {"email": email}
 
 
 def _find(request: MemberRequest, user_id: int) -> ServiceAccount:
