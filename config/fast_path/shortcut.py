@@ -14,9 +14,10 @@ from apitokens.api.responses import ERROR
 from config.fast_path import introspect, verify
 from config.fast_path.requests import Headers
 from config.observability.lines import write_verification
+from config.observability.requests import identifier_of
 from config.server.responses import WSGIApplication
 from operations.metrics.exposition import begin_to_count
-from telemetry.context import new_request_id, working_for
+from telemetry.context import working_for
 from telemetry.metrics import DATABASE, MEMORY, verifications
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def _serve_counting(
     endpoint: str,
     began: float,
 ) -> Iterable[bytes]:
-    """Have Django answer."""
+    """Have the database asked, or Django."""
     begin_to_count()
     told: list[tuple[str, Headers]] = []
 
@@ -76,7 +77,7 @@ def _serve_counting(
         told.append((status, headers))
         return start_response(status, headers, *facts)
 
-    with working_for(new_request_id()):
+    with working_for(identifier_of(environ)):
         body = serve(environ, start)
         status, headers = told[-1]
         _tell(environ, endpoint, status, headers, body, DATABASE, perf_counter() - began)
