@@ -33,7 +33,7 @@ def ask_database(serve: WSGIApplication) -> WSGIApplication:
         sent = answer and _asked(answer, environ)
         if sent is None:
             return serve(environ, start_response)
-        status, headers, body = sent
+        status, headers, body, _result = sent
         start_response(status, headers)
         return body
 

@@ -96,7 +96,7 @@ def answer(
         return None
     if given is None:
         return None
-    return status_line(given.status), given.headers + headers, [given.body]
+    return status_line(given.status), given.headers + headers, [given.body], given.result
 
 
 def answer_from_database(environ: dict[str, Any]) -> Sent | None:

@@ -64,7 +64,7 @@ def answer(
     if given is None:
         return None
     body = [] if environ["REQUEST_METHOD"] == "HEAD" else [given.body]
-    return status_line(given.status), given.headers + request.headers, body
+    return status_line(given.status), given.headers + request.headers, body, given.result
 
 
 def answer_from_database(environ: dict[str, Any]) -> Sent | None:

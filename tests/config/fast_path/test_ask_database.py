@@ -93,7 +93,7 @@ def test_introspection_is_answered_as_by_django(
     key: Key, now: datetime, body: str, caller: str
 ) -> None:
     good = issue_verifier(name="Storage", by=OPERATOR, at=now).key
-    shown = {"good": good.spell(), "wrong": Key(good.id, "0" * 64).spell(keys.VERIFIER)}
+    shown = {"good": good.spell(), "wrong": Key(good.id, "0" * 64, good.prefix).spell()}
     header = None if caller == "none" else f"Bearer {shown.get(caller, 'x')}"
     texts = texts_of(key)
     sent = test_introspect.BODIES[body].format(**texts, encoded=texts["token"].replace("$", "%24"))
