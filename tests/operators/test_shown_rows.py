@@ -15,10 +15,14 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.models import Account, Invitation, Membership
 from accounts.roles import Role
+from apitokens.models import Service
+from apitokens.scopes import services
+from apitokens.scopes.services import ScopeFacts
 from sso.connections import domains
 from sso.models import Connection, Domain, Subject
 from tests.factories import CertificateFactory, ConnectionFactory, DomainFactory
 from tests.operators.conftest import page, shown
+from tests.questions import hidden_fields
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -160,3 +164,20 @@ def test_every_list_with_such_actions_says_what_it_shows() -> None:
     assert len(lists) >= 4
     for each in lists:
         assert type(each).snapshot is not RowActionsMixin.snapshot, each
+
+
+def test_service_is_deleted_with_the_scopes_that_were_shown(browser: Client, now: datetime) -> None:
+    purge, read = ScopeFacts("purge", "Purge the cache"), ScopeFacts("read", "Read")
+    made = services.register(
+        account=None, code="cdn", name="Content", scopes=[purge], by=OTHER, at=now
+    )
+    address = page("apitokens_service_delete", made.pk)
+    assert "cdn:purge" in shown(browser, address)
+    opened = hidden_fields(browser, address)
+    services.edit(service=made, name="Content", scopes=[purge, read], by=OTHER, at=now)
+
+    assert CHANGED in browser.post(address, opened, follow=True).text
+
+    assert Service.objects.filter(pk=made.pk).exists()
+    browser.post(address, hidden_fields(browser, address))
+    assert not Service.objects.filter(pk=made.pk).exists()
