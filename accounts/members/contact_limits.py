@@ -19,6 +19,9 @@ MAILS = Limit("contact-mails", 20, DAY)
 """To one address, from one account, of one kind. Notices of expirations are not counted: those that
 fall due together are one mail."""
 
+MOST_ADDRESSES = 500
+"""Of one account in a day, however many people operators let it invite: an account has at most 100
+service accounts, and each number of a limit is an entry of the cache that is read."""
 QUESTIONS = Limit("contact-questions", 3, DAY)
 """Whether it agrees, to one address from one account."""
 
@@ -29,7 +32,7 @@ def count_address(address: str, *, account_id: int) -> None:
     members = Membership.objects.present().filter(account=account_id)
     if members.filter(user__email=address).exists():
         return
-    limit = Limit("contact-addresses", settings.INVITATIONS_PER_DAY, DAY)
+    limit = Limit("contact-addresses", min(settings.INVITATIONS_PER_DAY, MOST_ADDRESSES), DAY)
     try:
         rate_limits.acquire(limit, str(account_id))
     except TooManyTries:
