@@ -74,7 +74,8 @@ def ask(service_account: ServiceAccount, *, at: datetime) -> None:
     """Ask a new contact address whether it agrees, unless it has answered for this account before.
     A part of the service that has set it, under the account's lock.
 
-    Raises `ValidationError` for one that has declined, and for one that was asked too often.
+    Raises `ValidationError` for one that has declined, and for one that was asked too often and is
+    no other's contact.
     """
     account_id, email = service_account.membership.account_id, service_account.contact_email
     service_account.confirmed_email = service_account.declined_email = ""
@@ -85,10 +86,16 @@ def ask(service_account: ServiceAccount, *, at: datetime) -> None:
             _("The owner of this address doesn't want notifications from this account."),
             code="declined",
         )
-    if _with_contact(account_id, email).filter(confirmed_email=email).exists():
+    others = _with_contact(account_id, email).exclude(pk=service_account.pk)
+    if others.filter(confirmed_email=email).exists():
         service_account.confirmed_email = email
         return
-    count_question(email, account_id=account_id)
+    try:
+        count_question(email, account_id=account_id)
+    except ValidationError:
+        if others.exists():
+            return  # their questions are on the way, and the answer is for all
+        raise
     _post(service_account, at=at)
 
 
@@ -131,9 +138,11 @@ def answer(*, signed: str, agrees: bool, by: Actor, at: datetime) -> Question:
     recheck.lock_account(account_id)
     question = read(signed)
     service_account, email = question
-    answered = {"confirmed_email": email} if agrees else {"declined_email": email}
-    asked = _with_contact(account_id, email)
-    asked.update(contact_number=F("contact_number") + 1, **answered)
+    _with_contact(account_id, email).update(
+        contact_number=F("contact_number") + 1,
+        confirmed_email=email if agrees else "",
+        declined_email="" if agrees else email,
+    )
     if not agrees:
         refusals.keep(account_id, CONFIRM_CONTACT, address=email)
     kind = "service_account.contact_confirmed" if agrees else "service_account.contact_declined"

@@ -152,6 +152,25 @@ def test_one_answer_is_for_all_service_accounts_of_the_account(
     assert status(elsewhere) is ContactStatus.PENDING
 
 
+def test_refusal_is_for_those_too_that_it_had_agreed_to(client: Client, make: Make) -> None:
+    agreed, asked = make(name="First"), make(name="Second")
+    path = path_in(mails_to(OPS)[1])
+    ServiceAccount.objects.filter(pk=agreed.pk).update(confirmed_email=OPS)
+
+    answer(client, path, "no")
+
+    assert {status(agreed), status(asked)} == {ContactStatus.DECLINED}
+
+
+def test_many_service_accounts_share_one_question(client: Client, make: Make, by: Actor) -> None:
+    made = [make(name=f"Deploys {number}") for number in range(QUESTIONS.times + 1)]
+
+    assert Mail.objects.filter(address=OPS).count() == QUESTIONS.times
+    answer(client, path_in(mail_to(OPS)), "yes")
+
+    assert {status(each) for each in made} == {ContactStatus.CONFIRMED}
+
+
 def test_another_address_has_not_agreed(
     client: Client, make: Make, by: Actor, now: datetime
 ) -> None:
