@@ -53,8 +53,8 @@ def render_question(mail: Mail, _at: datetime) -> RenderedEmail | None:
                 "none."
             ),
             _(
-                "The link is valid for 3 days. To stop such questions from this account, open it and "
-                "choose “No, thanks”."
+                "The link is valid for 3 days. To stop such questions from this account, open it "
+                "and choose “No, thanks”."
             ),
         ],
         when=moment(mail.created_at, _("Time"), zone=mail.user.time_zone),
