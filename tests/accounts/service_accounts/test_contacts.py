@@ -288,7 +288,7 @@ def test_question_carries_no_words_of_those_who_ask_as_its_own(
 ) -> None:
     Account.objects.filter(pk=account.pk).update(name="Pay now at evil.example.com or lose access")
     deploys = make()
-    User.everyone.filter(pk=deploys.membership.user_id).update(name="See evil.example.org " * 9)
+    User.everyone.filter(pk=deploys.membership.user_id).update(name="See evil.example.org " * 7)
 
     question = mail_to(OPS)
 
