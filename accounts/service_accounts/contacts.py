@@ -87,7 +87,7 @@ def ask(service_account: ServiceAccount, *, at: datetime) -> None:
             code="declined",
         )
     others = _with_contact(account_id, email).exclude(pk=service_account.pk)
-    if others.filter(confirmed_email=email).exists():
+    if has_agreed(account_id, email):
         service_account.confirmed_email = email
         return
     try:
@@ -97,6 +97,11 @@ def ask(service_account: ServiceAccount, *, at: datetime) -> None:
             return  # their questions are on the way, and the answer is for all
         raise
     _post(service_account, at=at)
+
+
+def has_agreed(account_id: int, email: str) -> bool:
+    """Whether the address is the contact of a service account of the account, and has agreed."""
+    return _with_contact(account_id, email).filter(confirmed_email=email).exists()
 
 
 @transaction.atomic

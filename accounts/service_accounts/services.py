@@ -209,12 +209,11 @@ def _set(service_account: ServiceAccount, wanted: dict[str, Any]) -> set[str]:
 
 def _count_address(service_account: ServiceAccount, by: Actor) -> None:
     """Like invitations, mails to new addresses are few in a day; operators vouch for theirs."""
-    if by.is_operator or not service_account.contact_email:
+    email, account_id = service_account.contact_email, service_account.membership.account_id
+    if by.is_operator or not email or contacts.has_agreed(account_id, email):
         return
     try:
-        contact_limits.count_address(
-            service_account.contact_email, account_id=service_account.membership.account_id
-        )
+        contact_limits.count_address(email, account_id=account_id)
     except ValidationError as refusal:
         raise ValidationError({"contact_email": refusal.error_list}) from None
 

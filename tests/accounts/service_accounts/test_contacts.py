@@ -9,6 +9,7 @@ import time_machine
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.authorization.actor import Actor
 from accounts.members import services as members
@@ -169,6 +170,17 @@ def test_many_service_accounts_share_one_question(client: Client, make: Make, by
     answer(client, path_in(mail_to(OPS)), "yes")
 
     assert {status(each) for each in made} == {ContactStatus.CONFIRMED}
+
+
+def test_address_that_has_agreed_is_not_counted_among_the_new_ones(
+    client: Client, make: Make, settings: Settings
+) -> None:
+    settings.INVITATIONS_PER_DAY = 1
+    make()
+    answer(client, path_in(mail_to(OPS)), "yes")
+    assert status(make(name="Backups")) is ContactStatus.CONFIRMED
+    with pytest.raises(ValidationError, match="up to 1 contact address"):
+        make(name="Mails", contact_email="new@stranger.example")
 
 
 def test_another_address_has_not_agreed(
