@@ -30,6 +30,14 @@ MOST_INVITATIONS = 50
 SSO, NOT_SSO = "sso", "other"
 SIGN_IN_CHOICES = [(SSO, _("Single sign-on")), (NOT_SSO, _("No single sign-on"))]
 """Choices of the filter by single sign-on."""
+ON, OFF = "on", "off"
+
+
+def _has_factor(*types: str) -> Exists:
+    return Exists(Authenticator.objects.filter(user=OuterRef("user"), type__in=types))
+
+
+HAS_TWO_FACTORS = _has_factor(*FACTORS)
 
 
 class Row(NamedTuple):
@@ -72,7 +80,9 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         label=_("Search"),
         method="search",
         max_length=255,
-        widget=forms.TextInput({"type": "search", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            {"type": "search", "autocomplete": "off", "placeholder": _("Name or email")}
+        ),
     )
     role = django_filters.ChoiceFilter(
         label=_("Role"), choices=Role.choices, empty_label=_("All roles")
@@ -81,6 +91,12 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         label=_("Sign-in method"),
         choices=SIGN_IN_CHOICES,
         method="filter_signs_in_by",
+        empty_label=_("Any"),
+    )
+    two_factor = django_filters.ChoiceFilter(
+        label=_("Two-factor"),
+        choices=[(ON, _("On")), (OFF, _("Off"))],
+        method="filter_two_factor",
         empty_label=_("Any"),
     )
 
@@ -104,6 +120,11 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         by_sso = Q(sso_at__isnull=False) | Q(is_forced=True)
         people = queryset.alias(is_forced=sso_hooks.sso_required_expression())
         return people.filter(by_sso if value == SSO else ~by_sso)
+
+    def filter_two_factor(
+        self, queryset: QuerySet[Membership], _name: str, value: str
+    ) -> QuerySet[Membership]:
+        return queryset.filter(HAS_TWO_FACTORS if value == ON else ~HAS_TWO_FACTORS)
 
 
 class PeopleRows(QuerySetRows[Membership]):
@@ -133,7 +154,7 @@ def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
         "page_sizes": PAGE_SIZES,
         "page_size": size,
         "filterset": filterset,
-        "is_filtered": any(query.get(name) for name in ("q", "role", "signs_in_by")),
+        "is_filtered": any(query.get(name) for name in ("q", "role", "signs_in_by", "two_factor")),
         "is_administrator": is_administrator,
         "invitations": _invitations(actor, at) if is_administrator else [],
     }
@@ -153,10 +174,9 @@ def invitations_of(actor: Actor) -> QuerySet[Invitation]:
 
 def _with_sign_in(members: QuerySet[Membership]) -> QuerySet[Membership]:
     """Annotate how each member signs in."""
-    factors = Authenticator.objects.filter(user=OuterRef("user"))
     return members.annotate(
-        has_two_factors=Exists(factors.filter(type__in=FACTORS)),
-        has_passkeys=Exists(factors.filter(type=Authenticator.Type.WEBAUTHN)),
+        has_two_factors=HAS_TWO_FACTORS,
+        has_passkeys=_has_factor(Authenticator.Type.WEBAUTHN),
         is_forced=sso_hooks.sso_required_expression(),
         is_linked=sso_hooks.linked_expression(),
     )

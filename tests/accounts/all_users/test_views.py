@@ -208,6 +208,39 @@ def test_row_tells_tokens_second_factors_and_last_sign_in(
     assert row.signs_in_by == ["Password"]
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"two_factor": "on"}, ["ada@example.com"]),
+        ({"two_factor": "off"}, ["charles@babbage.example"]),
+        ({"two_factor": "off", "q": "ada"}, []),
+        ({"two_factor": "maybe"}, []),
+    ],
+)
+def test_people_are_found_by_their_second_factor(
+    browser: Client, administrator: Membership, query: dict[str, str], found: list[str]
+) -> None:
+    account = administrator.account
+    secured = MembershipFactory.create(account=account, user__email="ada@example.com").user
+    Authenticator.objects.create(user=secured, type=Authenticator.Type.TOTP, data={})
+    open_one = MembershipFactory.create(account=account, user__email="charles@babbage.example").user
+    Authenticator.objects.create(
+        user=open_one, type=Authenticator.Type.RECOVERY_CODES, data={}
+    )  # alone no factor
+    listed = names(browser.get(LIST, query))
+    assert [email for email in listed if email != administrator.user.email] == found
+
+
+def test_menu_of_a_person_leads_to_what_they_did(
+    browser: Client, client: Client, user: Membership, sign_in_now: SignIn
+) -> None:
+    activity = f"/accounts/{ACCOUNT_ID}/audit-log/?person={user.user_id}"
+    assert activity in browser.get(LIST).content.decode()
+    assert browser.get(activity).context["form"].cleaned_data["person"] == user
+    sign_in_now(client, user)
+    assert activity not in client.get(LIST).content.decode()
+
+
 def test_recovery_codes_alone_are_no_second_factor(browser: Client, user: Membership) -> None:
     Authenticator.objects.create(user=user.user, type=Authenticator.Type.RECOVERY_CODES, data={})
     rows = browser.get(LIST).context["rows"]
