@@ -191,7 +191,7 @@ def test_one_page_tells_who_and_what_has_access_and_why(
     page = text(browse(administrator).get(ACCESS))
 
     admin = administrator.user.name
-    assert "Deploys Service account Engineers Made on" in page
+    assert "Deploys Service account Engineers Created" in page
     assert f"Role given by {admin}" in page
     assert "Contact: ops@example.com" in page
     assert f"May issue tokens: All Administrators, {user.user.name}" in page
