@@ -32,7 +32,12 @@ class LookUpForm(forms.Form):
             "max_length": _("This text is too long. Paste the token alone."),
         },
         widget=UnrepeatedInput(
-            {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+            {
+                "autocomplete": "off",
+                "spellcheck": "false",
+                "autocapitalize": "none",
+                "autofocus": True,
+            }
         ),
     )
 

@@ -9,7 +9,9 @@ const handleEscape = () => {
     } else if ("secretCopied" in dialog.dataset) {
         dialog.querySelector("[data-secret-leave]").click();
     } else {
-        dialog.querySelector("[data-dialog-stays]").hidden = false;
+        const reason = dialog.querySelector("[data-dialog-stays]");
+        reason.hidden = false;
+        reason.scrollIntoView({ block: "nearest" });
     }
 };
 
