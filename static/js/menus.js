@@ -11,7 +11,8 @@ const closeOthers = (event) => {
 /* Where a menu would end below the window, it opens upwards. */
 const turn = ({ target: menu }) => {
     menu.classList.remove("menu--up");
-    const panel = menu.open && menu.querySelector(".menu__panel");
+    if (!menu.open) return;
+    const panel = menu.querySelector(".menu__panel");
     if (panel?.getBoundingClientRect().bottom > innerHeight) menu.classList.add("menu--up");
 };
 

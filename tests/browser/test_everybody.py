@@ -189,7 +189,7 @@ def test_menu_of_the_last_row_opens_upwards_and_escape_leads_back_to_the_row(
     assert box["y"] >= 0
     assert box["y"] + box["height"] <= 844
     row.get_by_role("link", name="Delete API token").click()
-    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.locator("dialog:modal")).to_be_visible()  # the script has run
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(row_of(page, name)).to_be_focused()
@@ -270,6 +270,7 @@ def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("was deleted")).to_be_visible()
     expect(page.locator(".messages")).to_be_focused()  # so that readers say it
+    assert window.troubles == []
 
 
 def test_focus_is_visible_at_every_stop_of_the_tab_key(visit: Visits) -> None:
