@@ -1,0 +1,33 @@
+"""Makes a process that serves warm before it accepts requests: nobody waits for what is loaded once."""
+
+from pathlib import Path
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.template import engines
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import formats, translation
+
+from accounts.sign_in.forms import SignInForm
+from config.server.verification_only import EVERYTHING
+
+
+def warm_up() -> None:
+    """Import what answers requests, which is most of it; and where pages are served, compile their
+    templates and render one in each language. Asks no database, and changes nothing."""
+    reverse("home")
+    if settings.SERVES != EVERYTHING:
+        return
+    _compile_templates()
+    for code, _name in settings.LANGUAGES:
+        with translation.override(code):
+            formats.get_format("DATE_FORMAT")
+            render_to_string("account/login.html", {"form": SignInForm()}, HttpRequest())
+
+
+def _compile_templates() -> None:
+    django = engines["django"].engine
+    for folder in map(Path, django.dirs):
+        for file in folder.rglob("*.html"):
+            django.get_template(str(file.relative_to(folder)))
