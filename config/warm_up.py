@@ -1,4 +1,4 @@
-"""Makes a process that serves warm before it accepts requests: nobody waits for what is loaded once."""
+"""Loads what requests need once in each process before it accepts any: nobody waits for it."""
 
 from pathlib import Path
 
@@ -10,17 +10,19 @@ from django.urls import reverse
 from django.utils import formats, translation
 
 from accounts.sign_in.forms import SignInForm
+from apitokens.checks import static_files_are_collected
 from config.server.verification_only import EVERYTHING
 
 
 def warm_up() -> None:
     """Import what answers requests, which is most of it; and where pages are served, compile their
-    templates and render one in each language. Asks no database, and changes nothing."""
+    templates and render one in each language. Asks no database, and changes nothing. Pages cannot
+    be rendered while static files are missing, which `/readyz` tells."""
     reverse("home")
     if settings.SERVES != EVERYTHING:
         return
     _compile_templates()
-    for code, _name in settings.LANGUAGES:
+    for code, _name in settings.LANGUAGES if not static_files_are_collected() else ():
         with translation.override(code):
             formats.get_format("DATE_FORMAT")
             render_to_string("account/login.html", {"form": SignInForm()}, HttpRequest())

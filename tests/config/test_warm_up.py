@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
@@ -44,21 +45,30 @@ print(json.dumps([
 """
 
 
-def test_first_pages_of_a_process_import_read_and_compile_nothing() -> None:
+def run(code: str, data_dir: Path) -> str:
+    """What a process of its own prints, which serves as `config.wsgi` does."""
     done = subprocess.run(
-        [sys.executable, "-c", FIRST_PAGES],
+        [sys.executable, "-c", code],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": "", "REDIS_URL": "", "DATA_DIR": str(prepared())},
+        env={**os.environ, "DATABASE_URL": "", "REDIS_URL": "", "DATA_DIR": str(data_dir)},
         capture_output=True,
         text=True,
     )
-
     assert done.returncode == 0, done.stderr
-    statuses, modules, catalogues, templates = json.loads(done.stdout)
+    return done.stdout
+
+
+def test_first_pages_of_a_process_import_read_and_compile_nothing() -> None:
+    statuses, modules, catalogues, templates = json.loads(run(FIRST_PAGES, prepared()))
+
     assert statuses == [200, 200, 401, 200]
     assert [name for name in modules if not name.startswith("encodings.")] == []
     assert catalogues == []
     assert [name for name in templates if not name.startswith("django/forms/")] == []
+
+
+def test_missing_static_files_keep_no_process_from_verifying(tmp_path: Path) -> None:
+    run("import config.wsgi", tmp_path)
 
 
 @pytest.mark.django_db
