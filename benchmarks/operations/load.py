@@ -29,8 +29,8 @@ PARTS = {
     "create a token (API)": 1,
     "delete a token (API, mails)": 1,
 }
-"""Of a hundred requests. Other systems ask whether a token is good each time that one is used: these
-are nine requests of ten. Pages are opened by people, and tokens are made and deleted by programs. At
+"""Of a hundred requests. Other systems ask whether a token is good each time that one is used: that
+is nine requests of ten. Pages are opened by people, and tokens are made and deleted by programs: at
 200 requests a second there are 6 pages, 6 lists by API, 2 new tokens and 2 deleted ones with their
 mails each second, as of some thousand people at work.
 

@@ -40,7 +40,7 @@ def test_what_is_no_role_is_refused(
 def test_port_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "many")
 
-    with pytest.raises(WrongSetting, match="^PORT must be a number"):
+    with pytest.raises(WrongSetting, match="PORT must be a number from 1 to 65535"):
         probe.main(["web"])
 
 
