@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.template import engines
+from django.template import Engine
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import formats, translation
@@ -29,7 +29,7 @@ def warm_up() -> None:
 
 
 def _compile_templates() -> None:
-    django = engines["django"].engine
-    for folder in map(Path, django.dirs):
+    engine = Engine.get_default()
+    for folder in map(Path, engine.dirs):
         for file in folder.rglob("*.html"):
-            django.get_template(str(file.relative_to(folder)))
+            engine.get_template(str(file.relative_to(folder)))

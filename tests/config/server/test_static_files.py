@@ -63,9 +63,12 @@ def test_file_that_is_gone_is_named_no_more(root: Path) -> None:
 def test_what_is_compressed_is_compressed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = collect(root, "pages.css", "a { color: red }\n" * 99)
     compressions = list[str]()
-    monkeypatch.setattr(
-        Compressor, "compress", lambda _self, path: compressions.append(Path(path).name) or []
-    )
+
+    def compress(_self: Compressor, path: str) -> list[str]:
+        compressions.append(Path(path).name)
+        return []
+
+    monkeypatch.setattr(Compressor, "compress", compress)
 
     assert compressed_anew(root, "pages.css", compressions) == []
     (root / f"{name}.br").write_bytes((root / f"{name}.br").read_bytes()[:-1])
