@@ -96,10 +96,10 @@ def _wrk(path: str, port: int, requests: list[Request], seconds: int, connection
             text=True,
             check=True,
         )
-    return _read_wrk(done.stdout)
+    return read_wrk(done.stdout)
 
 
-def _read_wrk(text: str) -> Load:
+def read_wrk(text: str) -> Load:
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     waits = dict(re.findall(r"(50|99)%\s+([\d.]+(?:us|ms|s))", text))
     assert rate, text

@@ -116,13 +116,13 @@ def write(
         most=max(busy),
         lines="\n".join(_line(name, cpu, loads) for name in loads),
         again=again if growth else "",
-        machine="\n".join(f"- {each}" for each in [*_machine(), *versions]),
+        machine="\n".join(f"- {each}" for each in [*machine(), *versions]),
     )
 
 
 def _line(name: str, cpu: Figures, loads: dict[str, list[Load]]) -> str:
-    rates, floor = [each.rate for each in loads[name]], _typical(loads[FLOOR])
-    carried = _typical(loads[name])
+    rates, floor = [each.rate for each in loads[name]], typical(loads[FLOOR])
+    carried = typical(loads[name])
     spread = f"{_figure(min(cpu[name]))} – {_figure(max(cpu[name]))}" if name in cpu else ""
     figure, _bar, ratio = _cpu(name, cpu).partition(" | ") if name in cpu else ("", "", "")
     return (
@@ -138,7 +138,7 @@ def _table_line(tokens: int, cpu: Figures) -> str:
 
 
 def _crowd_line(crowd: Crowd, loads: list[Load]) -> str:
-    carried, rates = _typical(loads), [each.rate for each in loads]
+    carried, rates = typical(loads), [each.rate for each in loads]
     return (
         f"| {crowd.tokens:,} | {crowd.connections} | {crowd.workers} | {carried.rate:,.0f} "
         f"| {min(rates):,.0f} – {max(rates):,.0f} | {carried.p50_ms:.2f} | {carried.p99_ms:.2f} |"
@@ -154,12 +154,12 @@ def _figure(figure: float) -> str:
     return f"{figure:,.{0 if figure >= 100 else 1}f}"
 
 
-def _typical(loads: list[Load]) -> Load:
+def typical(loads: list[Load]) -> Load:
     """The round in the middle."""
     return sorted(loads)[len(loads) // 2]
 
 
-def _machine() -> list[str]:
+def machine() -> list[str]:
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
