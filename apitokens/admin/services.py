@@ -23,6 +23,9 @@ from apitokens.models import Service
 from apitokens.scopes import services
 from apitokens.scopes.services import ScopeFacts
 
+FIELDS = {"scopes": "scope_lines", "names": "in_other_languages"}
+"""Where the form has what the service calls otherwise."""
+
 
 class ServiceForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """Scopes as lines: a code, what it allows, and perhaps that in other languages."""
@@ -64,7 +67,7 @@ class ServiceForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  
         except ValidationError as refusal:
             errors = getattr(refusal, "error_dict", None) or {None: refusal}
             for field, error in errors.items():
-                self.add_error("scope_lines" if field == "scopes" else field, error)
+                self.add_error(FIELDS.get(field, field), error)
 
     def apply(self, *, at: datetime) -> Service:
         """Register the service, or edit it."""

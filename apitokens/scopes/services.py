@@ -23,17 +23,19 @@ MOST_SERVICES = 50
 """Of one account."""
 MOST_SCOPES = 50
 """Of one service."""
-LANGUAGES = [language for language, _label in settings.LANGUAGES]
+LANGUAGES = [code for code, _label in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
+"""Those in which a name can be told beside the one for everybody."""
 NAMED = 20
 """Tokens that still have a scope, of which a refusal knows the ids."""
 
 
 class ScopeFacts(NamedTuple):
-    """A scope as it is to be: the code, what it means, and that in other languages."""
+    """A scope as it is to be: the code, what it means, and that in other languages. Without `names`
+    it keeps those that it has."""
 
     code: str
     name: str
-    names: dict[str, str] = {}
+    names: dict[str, str] | None = None
 
 
 class InUse(ValidationError):
@@ -193,7 +195,11 @@ def _refuse_taken(code: str, account: Account | None) -> None:
 
 
 def _name(service: Service, name: str, names: dict[str, str]) -> None:
-    service.name, service.names = name.strip(), _cleaned_names(names, name)
+    try:
+        service.names = _cleaned_names(names, name)
+    except ValidationError as refusal:
+        raise ValidationError({"names": refusal}) from refusal
+    service.name = name.strip()
     service.clean_fields(exclude=["account"])
 
 
@@ -214,11 +220,12 @@ def _refuse_bad_scopes(scopes: Collection[ScopeFacts]) -> None:
 
 
 def _put(scope: Scope, facts: ScopeFacts) -> None:
-    scope.name, scope.names = facts.name.strip(), _cleaned_names(facts.names, facts.name)
+    names = scope.names if facts.names is None else facts.names
     try:
+        scope.name, scope.names = facts.name.strip(), _cleaned_names(names, facts.name)
         scope.clean_fields(exclude=["service"])
     except ValidationError as refusal:
-        first = next(iter(refusal.error_dict.values()))
+        first = next(iter(getattr(refusal, "error_dict", {"names": refusal}).values()))
         raise ValidationError({"scopes": first}) from refusal
     scope.save()
 
