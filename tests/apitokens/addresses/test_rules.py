@@ -59,6 +59,8 @@ WRONG = {
     "::": "No one comes from",
     "1" * 81: "is too long",
     "\ud800": "is not an IP address",
+    "": "is not an IP address",
+    " ": "is not an IP address",
 }
 
 
