@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -34,12 +35,12 @@ class ServiceForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  
     in_other_languages = forms.CharField(
         label=_("Name in other languages"),
         required=False,
-        widget=forms.TextInput,
+        widget=AdminTextInputWidget,
         help_text=_("For example: de=Inhalte | ru=Контент"),
     )
     scope_lines = forms.CharField(
         label=_("Scopes"),
-        widget=forms.Textarea({"rows": 8}),
+        widget=AdminTextareaWidget({"rows": 8}),
         help_text=_("One in each line, for example: purge | Purge the cache | de=Cache leeren"),
     )
 
