@@ -96,7 +96,7 @@ class ServiceAdmin(ListAdmin):
     list_display = ["code", "name", "account", "registered"]
     search_fields = ["code", "name", "account__name"]
     ordering = ["code", "pk"]
-    autocomplete_fields = ["account"]
+    raw_id_fields = ["account"]
 
     def get_fields(self, request: HttpRequest, obj: Service | None = None) -> Any:
         return ["account", "code", "name", "in_other_languages", "scope_lines"]
