@@ -14,6 +14,7 @@ load_settings()
 _django = get_wsgi_application()  # before imports that need Django's apps
 
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
+from config.fast_path.ask_database import ask_database  # noqa: E402
 from config.fast_path.shortcut import shortcut  # noqa: E402
 from config.observability.requests import observe_requests  # noqa: E402
 from config.observability.sentry import start_reporting  # noqa: E402
@@ -43,18 +44,19 @@ def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
     return serve_utf_8
 
 
-application = shortcut(
-    observe_requests(
-        answer_probes(
-            leave_out_the_rest(
-                answer_faults(
-                    hold_database_files(
-                        require_right_peppers(read_bodies(utf_8_only(send_whole(_django))))
-                    )
+_ordinary = observe_requests(
+    answer_probes(
+        leave_out_the_rest(
+            answer_faults(
+                hold_database_files(
+                    require_right_peppers(read_bodies(utf_8_only(send_whole(_django))))
                 )
             )
         )
     )
+)
+application = shortcut(
+    answer_faults(hold_database_files(require_right_peppers(ask_database(_ordinary))))
 )
 install_sigterm_flush()
 start_reporting()

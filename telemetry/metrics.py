@@ -10,7 +10,7 @@ the library would be a tenth.
 
 import os
 import threading
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -98,44 +98,48 @@ MEMORY, DATABASE = "memory", "database"
 class Verifications(Collector):
     """Counts verifications, and how long they took.
 
-    What is answered from memory is only noted, in a few hundredths of a microsecond, and counted by
-    the thousand when the metrics are read, which is every second.
+    They are only noted, in a few hundredths of a microsecond, and counted by the thousand when the
+    metrics are read, which is every second.
     """
 
     def __init__(self) -> None:
-        self._noted: deque[float] = deque(maxlen=MOST_NOTED)
-        self.note_good = self._noted.append
+        self._noted: dict[tuple[str, str, str], deque[float]] = {}
+        self.note_good = self._notes_of(("verify", "good", MEMORY)).append
         """Notes the seconds that a good token took that was verified from memory. Thread-safe."""
         self.reset()
 
     def reset(self) -> None:
-        self._noted.clear()
+        for noted in self._noted.values():
+            noted.clear()
         self._lock = threading.Lock()
         self._times: dict[tuple[str, str, str], int] = defaultdict(int)
         self._buckets = {each: [0] * (len(VERIFICATION_BOUNDS) + 1) for each in (MEMORY, DATABASE)}
         self._seconds = {MEMORY: 0.0, DATABASE: 0.0}
 
     def add(self, endpoint: str, result: str, source: str, seconds: float) -> None:
-        """Count one."""
-        with self._lock:
-            self._times[endpoint, result, source] += 1
-            self._buckets[source][bisect_left(VERIFICATION_BOUNDS, seconds)] += 1
-            self._seconds[source] += seconds
+        """Count one. Thread-safe."""
+        self._notes_of((endpoint, result, source)).append(seconds)
 
-    def _count_noted(self) -> None:
-        noted = [self._noted.popleft() for _each in range(len(self._noted))]
-        if not noted:
-            return
-        noted.sort()
+    def _notes_of(self, labels: tuple[str, str, str]) -> deque[float]:
+        noted = self._noted.get(labels)
+        if noted is None:
+            noted = self._noted.setdefault(labels, deque(maxlen=MOST_NOTED))
+        return noted
+
+    def _count_noted(self, labels: tuple[str, str, str], waiting: deque[float]) -> None:
+        noted = sorted(waiting.popleft() for _each in range(len(waiting)))
+        source = labels[-1]
         ends = [bisect_right(noted, bound) for bound in VERIFICATION_BOUNDS] + [len(noted)]
         with self._lock:
-            self._times["verify", "good", MEMORY] += len(noted)
-            self._seconds[MEMORY] += sum(noted)
+            self._times[labels] += len(noted)
+            self._seconds[source] += sum(noted)
             for place, (start, end) in enumerate(pairwise([0, *ends])):
-                self._buckets[MEMORY][place] += end - start
+                self._buckets[source][place] += end - start
 
     def collect(self) -> Iterable[Metric]:
-        self._count_noted()
+        for labels, waiting in list(self._noted.items()):
+            if waiting:
+                self._count_noted(labels, waiting)
         with self._lock:
             times = dict(self._times)
             buckets = {source: list(found) for source, found in self._buckets.items()}

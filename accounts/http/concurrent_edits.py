@@ -88,20 +88,24 @@ class ConcurrentEdits:
         present = _text(self._present(name))
         choices = dict(getattr(self.fields[name], "choices", []))
         labels = {str(value): str(label) for value, label in choices.items()}
-        shown = Truncator(labels.get(present, present)).chars(_LONGEST)
-        if not shown or isinstance(self._present(name), (bool, list, tuple)):
-            return ValidationError(
-                _("This was changed after you opened the page. Save again to replace it."),
-                code=CHANGED,
-            )
+        is_words = not isinstance(self._present(name), (bool, list, tuple))
+        return overtaken(labels.get(present, present) if is_words else "")
+
+
+def overtaken(present: str) -> ValidationError:
+    """The refusal of a change that would take back another one, which it has not shown: to what is
+    there at present."""
+    shown = Truncator(present).chars(_LONGEST)
+    if not shown:
         return ValidationError(
-            _(
-                "This was changed to “%(value)s” after you opened the page. Save again to "
-                "replace it."
-            ),
+            _("This was changed after you opened the page. Save again to replace it."),
             code=CHANGED,
-            params={"value": shown},
         )
+    return ValidationError(
+        _("This was changed to “%(value)s” after you opened the page. Save again to replace it."),
+        code=CHANGED,
+        params={"value": shown},
+    )
 
 
 def _text(value: Any) -> str:

@@ -27,7 +27,7 @@ from accounts.http.client_ip import client_address, parse_address
 from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany
 from apitokens import keys
-from apitokens.api.responses import Answer, in_json
+from apitokens.api.responses import INACTIVE, Answer, in_json
 from apitokens.api.verify import as_response, not_allowed
 from apitokens.verification.authorization_header import token_in_basic, verify_bearer
 from apitokens.verification.refusals import (
@@ -234,7 +234,7 @@ def describe(
 
 @cache
 def not_active() -> Answer:
-    return in_json(200, {"active": False})
+    return in_json(200, {"active": False})._replace(result=INACTIVE)
 
 
 @lru_cache(maxsize=1000)

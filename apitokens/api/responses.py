@@ -6,10 +6,11 @@ call `answer_requirement`.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.header import Header
 from functools import cache, lru_cache
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -38,6 +39,9 @@ BAD = "Bad permanent token"
 ENDED = "Token is invalid or expired"
 ERROR = "X-Auth-Error"
 """The header with the code of a 401 or 403."""
+GOOD, INACTIVE = "good", "inactive"
+"""Results that have no code. Of introspection nobody is told why a token is not good."""
+_BY_STATUS = {429: "too_many", 400: "invalid_request", 413: "invalid_request"}
 ALL_SCOPES = "*"
 """In the place of a list: all that the role allows."""
 
@@ -48,6 +52,8 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    result: str = GOOD
+    """By which it is counted: good, or the code of the refusal."""
 
 
 class InvalidRequirement(ValueError):
@@ -203,7 +209,16 @@ def in_json(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Ans
             *headers,
         ],
         content,
+        result_of(status, headers),
     )
+
+
+def result_of(status: int, headers: Iterable[tuple[str, str]]) -> str:
+    """The result of an answer that is not 200 is the code in its headers, if there is one."""
+    if status == HTTPStatus.OK:
+        return GOOD
+    code = next((value for name, value in headers if name == ERROR), None)
+    return code or _BY_STATUS.get(status, "error" if status >= 500 else "refused")
 
 
 def _in_ascii(text: str) -> str:

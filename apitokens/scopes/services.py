@@ -1,7 +1,7 @@
 """The services that register systems with their scopes: an account's Administrators for the
 account, and operators for all accounts."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
 from accounts.authorization.scopes import OWN_SCOPES, TOKENS_WRITE
+from accounts.authorization.shown import fingerprint, refuse_changed
+from accounts.http.concurrent_edits import overtaken
 from accounts.models import Account
 from apitokens.models import APIToken, APITokenQuerySet, Scope, Service, VerifierKey
 
@@ -23,8 +25,7 @@ MOST_SERVICES = 50
 """Of one account."""
 MOST_SCOPES = 50
 """Of one service."""
-LANGUAGES = [code for code, _label in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
-"""Those in which a name can be told beside the one for everybody."""
+LANGUAGES = [language for language, _label in settings.LANGUAGES]
 NAMED = 20
 """Tokens that still have a scope, of which a refusal knows the ids."""
 
@@ -95,12 +96,15 @@ def edit(
     service: Service,
     name: str,
     scopes: Collection[ScopeFacts],
+    shown: str | None = None,
     names: dict[str, str] | None = None,
     by: Actor,
     at: datetime,
 ) -> Service:
     """Name the service, and give it these scopes: others go. Idempotent.
 
+    `shown` is the `snapshot` of the scopes before they were edited: scopes that were only shown
+    stay as they are by now, and those that were changed both here and elsewhere are refused.
     Raises as `register` does, and `InUse` for a scope that goes while active tokens have it.
     """
     by = _managing(service.account_id, by, at)
@@ -108,6 +112,7 @@ def edit(
     names = present.names if names is None else names
     before = {each.code: each for each in present.scopes.all()}
     former = _facts(present)
+    scopes = _merged(scopes, list(before.values()), shown)
     _name(present, name, names)
     _refuse_bad_scopes(scopes)
     gone = before.keys() - {facts.code for facts in scopes}
@@ -131,12 +136,13 @@ def edit(
 
 
 @transaction.atomic
-def remove(*, service: Service, by: Actor, at: datetime) -> None:
+def remove(*, service: Service, shown: str | None = None, by: Actor, at: datetime) -> None:
     """Remove the service with its scopes. Raises `PermissionDenied` as `register` does, `InUse`
     while active tokens have one of its scopes, and `ValidationError` (`bound`) while a verifier key
-    is bound to it."""
+    is bound to it, or if `shown` is no longer the `snapshot` of its scopes."""
     by = _managing(service.account_id, by, at)
     present = _locked(service)
+    refuse_changed(shown, snapshot(present.scopes.all()))
     scopes = [f"{present.code}:{each.code}" for each in present.scopes.all()]
     for scope in scopes:
         _refuse_used(scope, present.account_id, at)
@@ -151,6 +157,13 @@ def remove(*, service: Service, by: Actor, at: datetime) -> None:
     keys.update(service=None)  # they are deleted, and open nothing
     _record("service.removed", present, by=by, at=at, scopes=" ".join(sorted(scopes)))
     present.delete()
+
+
+def snapshot(scopes: Iterable[Scope | ScopeFacts]) -> str:
+    """A fingerprint of what pages show of the scopes of a service."""
+    return fingerprint(
+        sorted((each.code, each.name, sorted(each.names.items())) for each in scopes)
+    )
 
 
 def may_manage(by: Actor, account_id: int | None) -> bool:
@@ -192,6 +205,22 @@ def _refuse_taken(code: str, account: Account | None) -> None:
         error = _("An account has registered a service with this code. Choose another one.")
     if error:
         raise ValidationError({"code": ValidationError(error, code="taken")})
+
+
+def _merged(
+    scopes: Collection[ScopeFacts], present: Collection[Scope], shown: str | None
+) -> Collection[ScopeFacts]:
+    """The scopes as they are to be, of those that were sent and those that are there."""
+    cleaned = [
+        ScopeFacts(code, name.strip(), _cleaned_names(names, name)) for code, name, names in scopes
+    ]
+    there = snapshot(present)
+    if shown in (None, there) or snapshot(cleaned) == there:
+        return scopes
+    if snapshot(cleaned) != shown:
+        words = ", ".join(f"{each.code} ({each.label})" for each in present)
+        raise ValidationError({"scopes": overtaken(words)})
+    return [ScopeFacts(each.code, each.name, each.names) for each in present]
 
 
 def _name(service: Service, name: str, names: dict[str, str]) -> None:

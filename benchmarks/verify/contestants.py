@@ -17,11 +17,15 @@ FLOOR = PEERS["/floor"]
 HOT = "verify, hot"
 COLD = "verify, cold"
 AGAIN = (FLOOR, HOT, COLD)
-"""Measured a second time, with many more tokens in the table."""
+"""Measured again as tables grow."""
+CEILING = "granian, the same answer without any work"
+FAR_LIMIT = "nginx, `return 200`"
+"""Over loopback only: it is no WSGI application."""
 
 
 class Contestant(NamedTuple):
-    """One measured case. `unseen`: each request has a token of its own."""
+    """One measured case. `stall`: which application serves it. `unseen`: each request has a token
+    of its own."""
 
     name: str
     stall: str
@@ -35,6 +39,16 @@ def peers(authorizations: dict[str, str]) -> list[Contestant]:
         Contestant(PEERS[path], "peers", [_get(path, authorization)])
         for path, authorization in authorizations.items()
     ]
+
+
+def limits() -> list[Contestant]:
+    """What nobody can better in their place."""
+    request = _verify("100000000$x")
+    return [Contestant(CEILING, "constant", [request]), Contestant(FAR_LIMIT, "nginx", [request])]
+
+
+def verifications(tokens: list[str]) -> list[Request]:
+    return [_verify(token) for token in tokens]
 
 
 def portal(planted: dict[str, Any]) -> list[Contestant]:

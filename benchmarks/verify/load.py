@@ -68,14 +68,16 @@ def client_name() -> str:
     return f"a client of our own in {CLIENTS} processes"
 
 
-def measure(*, port: int, requests: list[Request], seconds: int) -> Load:
+def measure(
+    *, port: int, requests: list[Request], seconds: int, connections: int = CONNECTIONS
+) -> Load:
     """Send the requests around and around for so many seconds."""
     if path := shutil.which("wrk"):
-        return _wrk(path, port, requests, seconds)
+        return _wrk(path, port, requests, seconds, connections)
     return _own(port, requests, seconds)
 
 
-def _wrk(path: str, port: int, requests: list[Request], seconds: int) -> Load:
+def _wrk(path: str, port: int, requests: list[Request], seconds: int, connections: int) -> Load:
     with (
         tempfile.NamedTemporaryFile("w", suffix=".txt") as lines,
         tempfile.NamedTemporaryFile("w", suffix=".lua") as script,
@@ -86,7 +88,7 @@ def _wrk(path: str, port: int, requests: list[Request], seconds: int) -> Load:
         script.flush()
         done = subprocess.run(
             [
-                *(path, "--threads", "1", "--connections", str(CONNECTIONS), "--latency"),
+                *(path, "--threads", "1", "--connections", str(connections), "--latency"),
                 *("--duration", f"{seconds}s", "--script", script.name),
                 f"http://127.0.0.1:{port}",
             ],
@@ -94,10 +96,10 @@ def _wrk(path: str, port: int, requests: list[Request], seconds: int) -> Load:
             text=True,
             check=True,
         )
-    return _read_wrk(done.stdout)
+    return read_wrk(done.stdout)
 
 
-def _read_wrk(text: str) -> Load:
+def read_wrk(text: str) -> Load:
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     waits = dict(re.findall(r"(50|99)%\s+([\d.]+(?:us|ms|s))", text))
     assert rate, text

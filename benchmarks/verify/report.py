@@ -13,8 +13,9 @@ import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.verify.contestants import FLOOR
+from benchmarks.verify.contestants import COLD, FLOOR, HOT
 from benchmarks.verify.load import CONNECTIONS, Load
 
 PACKAGES = (
@@ -30,27 +31,39 @@ PACKAGES = (
 
 Figures = dict[str, list[float]]
 
+
+class Crowd(NamedTuple):
+    """So many tokens in use, asked about over so many connections, of so many workers."""
+
+    tokens: int
+    connections: int
+    workers: int
+
+
 TEXT = """\
 # What it costs to ask whether a token is good
 
 Written by `make bench` on {date}. Run it on a machine of your own to compare: the
 ratios travel, the absolute figures do not.
 
-| | CPU, µs | × | requests/s | × | p50, ms | p99, ms |
-|---|---:|---:|---:|---:|---:|---:|
+| | CPU, µs | from – to | × | requests/s | from – to | × | p50, ms | p99, ms |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|
 {lines}
 
 - **CPU** is what a request costs in the web process, through the whole WSGI handler and without a
-  network. What the database does for it comes on top. Median of {rounds} rounds.
-- **Requests/s** is what granian carries over loopback ({workers} workers, {threads} threads each;
-  {connections} connections), while the client shares the machine's cores with it. The middle one of
-  {http_rounds} rounds, with that round's waiting times.
+  network. What the database does for it comes on top. Median of {rounds} rounds, and the spread.
+- **Requests/s** is what the server carries over loopback ({workers} workers, {threads} threads
+  each; {connections} connections), while the client shares the machine's cores with it. The middle
+  one of {http_rounds} rounds, with that round's waiting times, and the spread.
 - **×** is the ratio to the floor, the first line. In every round all take turns.
 - Everything is on PostgreSQL, with persistent connections. Each table has {tokens:,} tokens, and
   the measured user has 50 of them, wherever a library lets a user have several.
 - The peers are Django projects without any middleware. The portal is as it is shipped, but for its
   limit on refusals of one address, which would be what is measured.
 - *Cold* is a token that the process has never seen, from an address that it was used from before.
+- The ceiling is granian with a function that returns what `verify` says, and does nothing for it.
+- The machine's load (processes that run or wait, of the last minute) before the {turns} turns:
+  median {load:.1f}, {least:.1f} to {most:.1f}. The bench itself makes most of it.
 {again}
 ## The machine
 
@@ -58,23 +71,37 @@ ratios travel, the absolute figures do not.
 """
 
 AGAIN = """
-## With {many:,} tokens in the table
+## As work grows
 
-| | CPU, µs | × |
-|---|---:|---:|
-{lines}
+CPU of a verification, by the tokens in the table:
+
+| Tokens | hot, µs | × | cold, µs | × |
+|---:|---:|---:|---:|---:|
+{tables}
+
+Over loopback, by the tokens that are in use at the same time:
+
+| Tokens in use | connections | workers | requests/s | from – to | p50, ms | p99, ms |
+|---:|---:|---:|---:|---:|---:|---:|
+{crowds}
 """
 
 
 def write(
     cpu: Figures,
     loads: dict[str, list[Load]],
-    again: Figures,
+    growth: dict[int, Figures],
+    crowds: dict[Crowd, list[Load]],
     *,
+    busy: list[float],
     options: argparse.Namespace,
     versions: list[str],
 ) -> str:
     """The whole of RESULTS.md."""
+    again = AGAIN.format(
+        tables="\n".join(_table_line(number, each) for number, each in growth.items()),
+        crowds="\n".join(_crowd_line(crowd, each) for crowd, each in crowds.items()),
+    )
     return TEXT.format(
         date=datetime.now(UTC).strftime("%d %B %Y").lstrip("0"),
         rounds=options.rounds,
@@ -83,39 +110,56 @@ def write(
         threads=options.threads,
         connections=CONNECTIONS,
         tokens=options.tokens,
-        lines="\n".join(_line(name, cpu, loads) for name in cpu),
-        again=AGAIN.format(many=options.many, lines="\n".join(_short_line(n, again) for n in again))
-        if again
-        else "",
-        machine="\n".join(f"- {each}" for each in [*_machine(), *versions]),
+        turns=len(busy),
+        load=statistics.median(busy),
+        least=min(busy),
+        most=max(busy),
+        lines="\n".join(_line(name, cpu, loads) for name in loads),
+        again=again if growth else "",
+        machine="\n".join(f"- {each}" for each in [*machine(), *versions]),
     )
 
 
 def _line(name: str, cpu: Figures, loads: dict[str, list[Load]]) -> str:
-    carried, floor = _typical(loads[name]), _typical(loads[FLOOR])
+    rates, floor = [each.rate for each in loads[name]], typical(loads[FLOOR])
+    carried = typical(loads[name])
+    spread = f"{_figure(min(cpu[name]))} – {_figure(max(cpu[name]))}" if name in cpu else ""
+    figure, _bar, ratio = _cpu(name, cpu).partition(" | ") if name in cpu else ("", "", "")
     return (
-        f"| {name} | {_cpu(name, cpu)} "
-        f"| {carried.rate:,.0f} | {carried.rate / floor.rate:.2f} "
+        f"| {name} | {figure} | {spread} | {ratio} "
+        f"| {carried.rate:,.0f} | {min(rates):,.0f} – {max(rates):,.0f} "
+        f"| {carried.rate / floor.rate:.2f} "
         f"| {carried.p50_ms:.2f} | {carried.p99_ms:.2f} |"
     )
 
 
-def _short_line(name: str, cpu: Figures) -> str:
-    return f"| {name} | {_cpu(name, cpu)} |"
+def _table_line(tokens: int, cpu: Figures) -> str:
+    return f"| {tokens:,} | {_cpu(HOT, cpu)} | {_cpu(COLD, cpu)} |"
+
+
+def _crowd_line(crowd: Crowd, loads: list[Load]) -> str:
+    carried, rates = typical(loads), [each.rate for each in loads]
+    return (
+        f"| {crowd.tokens:,} | {crowd.connections} | {crowd.workers} | {carried.rate:,.0f} "
+        f"| {min(rates):,.0f} – {max(rates):,.0f} | {carried.p50_ms:.2f} | {carried.p99_ms:.2f} |"
+    )
 
 
 def _cpu(name: str, cpu: Figures) -> str:
     figure, floor = statistics.median(cpu[name]), statistics.median(cpu[FLOOR])
-    digits = 0 if figure >= 100 else 1
-    return f"{figure:,.{digits}f} | {figure / floor:.2f}"
+    return f"{_figure(figure)} | {figure / floor:.2f}"
 
 
-def _typical(loads: list[Load]) -> Load:
+def _figure(figure: float) -> str:
+    return f"{figure:,.{0 if figure >= 100 else 1}f}"
+
+
+def typical(loads: list[Load]) -> Load:
     """The round in the middle."""
     return sorted(loads)[len(loads) // 2]
 
 
-def _machine() -> list[str]:
+def machine() -> list[str]:
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [

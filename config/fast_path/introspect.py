@@ -6,12 +6,14 @@ with a reason goes to Django.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
 from django.utils import timezone
 
+from accounts.http.client_ip import client_address
 from accounts.throttling.process_counters import TooMany
 from apitokens.api.introspect import (
     FORM,
@@ -20,11 +22,16 @@ from apitokens.api.introspect import (
     read_client_address,
     shown_in_header,
 )
-from apitokens.verification.refusals import Refused
-from apitokens.verification.verifier_keys import known_verifier
-from apitokens.verification.verify import verify_from_cache
+from apitokens.verification.refusals import Refused, Verified
+from apitokens.verification.verifier_keys import (
+    Verifier,
+    authenticate_verifier,
+    known_verifier,
+)
+from apitokens.verification.verify import verify, verify_from_cache
 from config.fast_path.requests import (
     MOST_HEADS,
+    Head,
     Headers,
     NotCacheable,
     Sent,
@@ -60,30 +67,46 @@ _USUAL = re.compile(
 """Bodies that say the same however they are decoded, but for the dollar sign and the colon. No
 short-lived token is in one: those have full stops."""
 _COLON = re.compile("%3[Aa]")
-_verify_for_others = partial(verify_from_cache, by_client=False)
+_verify_from_cache_for_others = partial(verify_from_cache, by_client=False)
+_verify_for_others = partial(verify, by_client=False)
 
 
-def answer(environ: dict[str, Any]) -> Sent | None:
-    """The answer; None if Django has to give it."""
+def answer(
+    environ: dict[str, Any],
+    *,
+    authenticate: Callable[..., Verifier | None] = known_verifier,
+    verify: Callable[..., Verified | None] = _verify_from_cache_for_others,
+) -> Sent | None:
+    """The answer; None if Django has to give it, or the database to be asked."""
     headers = _headers(environ)
     if headers is None:
         return None
     at = timezone.now()
     try:
         shown = shown_in_header(environ["HTTP_AUTHORIZATION"])
-        caller = known_verifier(presented=shown, at=at)
+        caller = authenticate(presented=shown, at=at)
         if caller is None:
             return None
         found = _USUAL.fullmatch(read_small(environ, most=MOST_BYTES))
         if found is None:
             return None
         token, address = _token(found), _address(found)
-        given = describe(token, sees=caller.sees, at=at, address=address, verify=_verify_for_others)
+        given = describe(token, sees=caller.sees, at=at, address=address, verify=verify)
     except (Refused, TooMany, BadQuestion):
         return None
     if given is None:
         return None
-    return status_line(given.status), given.headers + headers, [given.body]
+    return status_line(given.status), given.headers + headers, [given.body], given.result
+
+
+def answer_from_database(environ: dict[str, Any]) -> Sent | None:
+    """The answer, which may take queries; None if Django has to give it."""
+    address = client_address(Head(environ))
+    return answer(
+        environ,
+        authenticate=partial(authenticate_verifier, address=address),
+        verify=_verify_for_others,
+    )
 
 
 def _headers(environ: dict[str, Any]) -> Headers | None:

@@ -11,8 +11,8 @@ from accounts.http.client_ip import normalize_forwarded_proto
 from config.middleware import security_headers
 
 Headers = list[tuple[str, str]]
-Sent = tuple[str, Headers, list[bytes]]
-"""Status line, headers and body of an answer."""
+Sent = tuple[str, Headers, list[bytes], str]
+"""Status line, headers and body of an answer, and the result by which it is counted."""
 
 MOST_CHARACTERS = 500
 """Of all that is looked at of a head. Longer ones go to Django."""
@@ -44,14 +44,14 @@ def headers_for(head: Head) -> Headers:
 
 
 def texts_of(environ: dict[str, Any], names: tuple[str, ...]) -> tuple[str | None, ...] | None:
-    """The values of these names; None if they are long, or the body has no length."""
-    texts = tuple([environ.get(name) for name in names])
-    if len("".join(filter(None, texts))) > MOST_CHARACTERS or "HTTP_TRANSFER_ENCODING" in environ:
-        return None
-    return texts
+    """The values of these names; None if the body has no length."""
+    return None if "HTTP_TRANSFER_ENCODING" in environ else tuple(map(environ.get, names))
 
 
 def head_of(texts: tuple[str | None, ...], names: tuple[str, ...]) -> Head:
+    """Raises `NotCacheable` for a long one."""
+    if len("".join(filter(None, texts))) > MOST_CHARACTERS:
+        raise NotCacheable
     return Head({name: text for name, text in zip(names, texts, strict=True) if text is not None})
 
 

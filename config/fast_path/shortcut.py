@@ -4,31 +4,33 @@ Verifications are counted here, whichever way they take.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
 from django.conf import settings
 
-from apitokens.api.responses import ERROR
+from apitokens.api.introspect import not_active
+from apitokens.api.responses import INACTIVE, result_of
 from config.fast_path import introspect, verify
-from config.fast_path.requests import Headers
+from config.fast_path.requests import Headers, Sent
 from config.observability.lines import write_verification
+from config.observability.requests import identifier_of
 from config.server.responses import WSGIApplication
 from operations.metrics.exposition import begin_to_count
-from telemetry.context import new_request_id, working_for
+from telemetry.context import working_for
 from telemetry.metrics import DATABASE, MEMORY, verifications
 
 logger = logging.getLogger(__name__)
 
-_VERIFY = (verify.answer, "verify")
-_answer_by_path = {
+_Way = tuple[Callable[[dict[str, Any]], Sent | None], str]
+_VERIFY: _Way = (verify.answer, "verify")
+_answer_by_path: dict[str, _Way] = {
     verify.PATH: _VERIFY,
     introspect.PATH: (introspect.answer, "introspect"),
 }
 _note_good = verifications.note_good
-_OK, _INACTIVE, _GOOD = "200 OK", b'{"active": false}', "good"
-_BY_STATUS = {"429": "too_many", "400": "invalid_request", "413": "invalid_request"}
+_OK = "200 OK"
 
 
 def shortcut(serve: WSGIApplication) -> WSGIApplication:
@@ -49,12 +51,12 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
             sent = None
         if sent is None:
             return _serve_counting(serve, environ, start_response, endpoint, began)
-        status, headers, body = sent
+        status, headers, body, result = sent
         if status == _OK and way is _VERIFY and logs_errors_only:
             _note_good(perf_counter() - began)  # the most of all: each microsecond is a thirtieth
         else:
             begin_to_count()
-            _tell(environ, endpoint, status, headers, body, MEMORY, perf_counter() - began)
+            _tell(environ, endpoint, status, result, MEMORY, perf_counter() - began)
         start_response(status, headers)
         return body
 
@@ -68,7 +70,7 @@ def _serve_counting(
     endpoint: str,
     began: float,
 ) -> Iterable[bytes]:
-    """Have Django answer."""
+    """Have the database asked, or Django."""
     begin_to_count()
     told: list[tuple[str, Headers]] = []
 
@@ -76,10 +78,11 @@ def _serve_counting(
         told.append((status, headers))
         return start_response(status, headers, *facts)
 
-    with working_for(new_request_id()):
+    with working_for(identifier_of(environ)):
         body = serve(environ, start)
         status, headers = told[-1]
-        _tell(environ, endpoint, status, headers, body, DATABASE, perf_counter() - began)
+        result = INACTIVE if _is_inactive(body) else result_of(int(status[:3]), headers)
+        _tell(environ, endpoint, status, result, DATABASE, perf_counter() - began)
     return body
 
 
@@ -87,25 +90,15 @@ def _tell(
     environ: dict[str, Any],
     endpoint: str,
     status: str,
-    headers: Headers,
-    body: Iterable[bytes],
+    result: str,
     source: str,
     seconds: float,
 ) -> None:
     """Count a verification, and write its line if it shall have one."""
-    result = _result(status, headers, body)
     verifications.add(endpoint, result, source, seconds)
     write_verification(environ, endpoint=endpoint, status=status, result=result, seconds=seconds)
 
 
-def _result(status: str, headers: Headers, body: Iterable[bytes]) -> str:
-    """Good, or the code of the refusal. Of introspection nobody is told why a token is not good."""
-    if status == _OK:
-        return "inactive" if _is_inactive(body) else _GOOD
-    code = next((value for name, value in headers if name == ERROR), None)
-    return code or _BY_STATUS.get(status[:3], "error" if status >= "500" else "refused")
-
-
 def _is_inactive(body: Iterable[bytes]) -> bool:
     """Django's answers are lists too, once they are there."""
-    return next(iter(body), b"") == _INACTIVE
+    return next(iter(body), b"") == not_active().body

@@ -1,5 +1,6 @@
 """The short way to `/iam/auth/verify`."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,8 +12,8 @@ from apitokens.api.responses import (
     answer_requirement,
     read_requirement,
 )
-from apitokens.verification.refusals import Requirement
-from apitokens.verification.verify import verify_from_cache
+from apitokens.verification.refusals import Requirement, Verified
+from apitokens.verification.verify import verify, verify_from_cache
 from config.fast_path.requests import (
     MOST_HEADS,
     Headers,
@@ -46,8 +47,10 @@ class _RequestKey(NamedTuple):
     headers: Headers
 
 
-def answer(environ: dict[str, Any]) -> Sent | None:
-    """The answer; None if Django has to give it."""
+def answer(
+    environ: dict[str, Any], *, verify: Callable[..., Verified | None] = verify_from_cache
+) -> Sent | None:
+    """The answer; None if Django has to give it, or the database to be asked."""
     request = _request_key(environ)
     if request is None:
         return None
@@ -56,12 +59,17 @@ def answer(environ: dict[str, Any]) -> Sent | None:
         authorization=environ.get("HTTP_AUTHORIZATION"),
         at=timezone.now(),
         address=request.address,
-        verify=verify_from_cache,
+        verify=verify,
     )
     if given is None:
         return None
     body = [] if environ["REQUEST_METHOD"] == "HEAD" else [given.body]
-    return status_line(given.status), given.headers + request.headers, body
+    return status_line(given.status), given.headers + request.headers, body, given.result
+
+
+def answer_from_database(environ: dict[str, Any]) -> Sent | None:
+    """The answer, which may take a query; None if Django has to give it."""
+    return answer(environ, verify=verify)
 
 
 def _request_key(environ: dict[str, Any]) -> _RequestKey | None:

@@ -24,18 +24,18 @@ class _Sampler:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._second, self._number, self._left_out = 0, 0, 0
+        self._ends_at, self._number, self._left_out = 0.0, 0, 0
 
     def take(self) -> int | None:
         """How many were left out before; None if this one is, too."""
+        now = time.monotonic()
+        if self._number >= MOST_REFUSED and now < self._ends_at:
+            self._left_out += 1  # without the lock: of two threads at once it may count one
+            return None
         with self._lock:
-            second = int(time.monotonic())
-            if second != self._second:
-                self._second, self._number = second, 0
+            if now >= self._ends_at:
+                self._ends_at, self._number = now + 1, 0
             self._number += 1
-            if self._number > MOST_REFUSED:
-                self._left_out += 1
-                return None
             left_out, self._left_out = self._left_out, 0
             return left_out
 
@@ -57,9 +57,10 @@ def write_verification(
     environ: dict[str, Any], *, endpoint: str, status: str, result: str, seconds: float
 ) -> None:
     """Write the line of a verification, if LOG_VERIFY wants it: of good ones none by default."""
-    is_all, number = settings.LOG_VERIFY == "all", int(status[:3])
-    if not is_all and (number < 400 or (left_out := refused_verifications.take()) is None):
+    is_all = settings.LOG_VERIFY == "all"
+    if not is_all and (status < "400" or (left_out := refused_verifications.take()) is None):
         return
+    number = int(status[:3])
     write_line(
         environ,
         {

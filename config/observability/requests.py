@@ -13,7 +13,7 @@ from config.observability.tracing import span
 from config.server.probes import PROBES
 from config.server.responses import WSGIApplication
 from operations.metrics.exposition import begin_to_count
-from telemetry.context import HEADER, is_request_id, new_request_id, working_for
+from telemetry.context import HEADER, is_request_id, new_request_id, request_id, working_for
 from telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 NOTES = "permatoken.notes"
@@ -57,7 +57,7 @@ def observe_requests(serve: WSGIApplication) -> WSGIApplication:
     def serve_and_tell(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         begin_to_count()
         began, told = time.perf_counter(), ["500"]
-        identifier = _identifier(environ)
+        identifier = request_id() or identifier_of(environ)
 
         def start(status: str, headers: list[tuple[str, str]], *facts: Any) -> Any:
             told[0] = status
@@ -98,7 +98,7 @@ def _facts(environ: dict[str, Any], method: str, status: str, seconds: float) ->
     }
 
 
-def _identifier(environ: dict[str, Any]) -> str:
+def identifier_of(environ: dict[str, Any]) -> str:
     """The id that a trusted proxy has given the request, if it is one and no secret; or a new
     one."""
     given = environ.get("HTTP_X_REQUEST_ID", "")

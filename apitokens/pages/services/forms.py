@@ -6,12 +6,12 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.validators import validate_line, validate_visible
 from apitokens.models import LONGEST_CODE, Service, validate_code
-from apitokens.scopes.services import LANGUAGES, MOST_SCOPES, ScopeFacts
+from apitokens.scopes.services import MOST_SCOPES, ScopeFacts
 
 EMPTY_ROWS = 3
-OTHERS = [(code, name) for code, name in settings.LANGUAGES if code in LANGUAGES]
 
 
 class NamedForm(forms.Form):
@@ -27,7 +27,7 @@ class NamedForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for code, label in OTHERS:
+        for code, label in settings.LANGUAGES:
             widget = forms.TextInput({"autocomplete": "off", "lang": code})
             self.fields[f"name_{code}"] = forms.CharField(
                 label=label,
@@ -39,7 +39,7 @@ class NamedForm(forms.Form):
 
     @property
     def other_names(self) -> list[forms.BoundField]:
-        return [self[f"name_{code}"] for code, _label in OTHERS]
+        return [self[f"name_{code}"] for code, _label in settings.LANGUAGES]
 
     @property
     def has_other_names(self) -> bool:
@@ -47,7 +47,9 @@ class NamedForm(forms.Form):
 
     @property
     def names(self) -> dict[str, str]:
-        return {code: self.cleaned_data.get(f"name_{code}", "") for code, _label in OTHERS}
+        return {
+            code: self.cleaned_data.get(f"name_{code}", "") for code, _label in settings.LANGUAGES
+        }
 
 
 def _code(help_text: Any = "") -> forms.CharField:
@@ -63,7 +65,7 @@ def _code(help_text: Any = "") -> forms.CharField:
     )
 
 
-class ServiceForm(NamedForm):
+class ServiceForm(ConcurrentEdits, NamedForm):
     """A service. Its code stays as it is: tokens have it in their scopes."""
 
     code = _code(_("Part of each scope, such as cdn in cdn:purge. It can't be changed later."))

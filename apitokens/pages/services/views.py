@@ -61,7 +61,7 @@ def register(request: MemberRequest) -> HttpResponse:
 def edit(request: MemberRequest, pk: int) -> HttpResponse:
     """Edit a service and its scopes."""
     _administrators_only(request)
-    service, in_use = _find(request, pk), []
+    service, in_use, shown = _find(request, pk), [], request.POST.get("shown")
     form, rows = _forms(request, service)
     if _are_valid(form, rows):
         try:
@@ -70,16 +70,23 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
                 name=form.cleaned_data["name"],
                 names=form.names,
                 scopes=rows.facts,
+                shown=shown,
                 by=request.actor,
                 at=timezone.now(),
             )
         except ValidationError as refusal:
-            in_use = refusal.token_ids if isinstance(refusal, InUse) else []
+            in_use, shown = refusal.token_ids if isinstance(refusal, InUse) else [], None
             word(refusal, form)
         else:
             messages.success(request, _("Your changes were saved."))
             return _to_list(request)
-    context = {"form": form, "rows": rows, "service": service, "in_use": _ids(in_use)}
+    context = {
+        "form": form,
+        "rows": rows,
+        "service": service,
+        "shown": shown or services.snapshot(service.scopes.all()),
+        "in_use": _ids(in_use),
+    }
     return _form_page(request, context)
 
 
@@ -92,7 +99,12 @@ def remove(request: MemberRequest, pk: int) -> HttpResponse:
     service, refusal, in_use = _find(request, pk), "", list[int]()
     if request.method == "POST":
         try:
-            services.remove(service=service, by=request.actor, at=timezone.now())
+            services.remove(
+                service=service,
+                shown=request.POST.get("shown"),
+                by=request.actor,
+                at=timezone.now(),
+            )
         except ValidationError as refused:
             refusal = " ".join(refused.messages)
             in_use = refused.token_ids if isinstance(refused, InUse) else []
@@ -101,6 +113,7 @@ def remove(request: MemberRequest, pk: int) -> HttpResponse:
             return _to_list(request)
     context = _listing(request) | {
         "service": service,
+        "shown": services.snapshot(service.scopes.all()),
         "refusal": refusal,
         "in_use": _ids(in_use),
     }

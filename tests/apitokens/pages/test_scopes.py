@@ -14,7 +14,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from apitokens.models import APIToken, Service
 from apitokens.pages.samples import samples
-from apitokens.scopes.services import ScopeFacts, register
+from apitokens.scopes.services import ScopeFacts, edit, register
 from tests.conftest import Issue, SignIn
 from tests.factories import UserFactory
 
@@ -219,6 +219,87 @@ def test_row_that_is_emptied_is_removed(
     changes["scopes-INITIAL_FORMS"] = "2"
     assert browser.post(address, changes).status_code == 302
     assert [(each.code, each.name) for each in cdn.scopes.all()] == [("read", "Read all")]
+
+
+class Page:
+    """The page of a service as one Administrator has opened it."""
+
+    def __init__(self, browser: Client, address: str) -> None:
+        self._browser, self._address = browser, address
+        answer = browser.get(address)
+        context = answer.context
+        for name, value in (("seen", context["form"].seen), ("shown", context["shown"])):
+            assert f'name="{name}" value="{value}"' in answer.content.decode()
+        self.rows = [(each.code, each.name) for each in context["service"].scopes.all()]
+        self._facts = {"seen": context["form"].seen, "shown": context["shown"], "name": "CDN"}
+
+    def save(self, *scopes: tuple[str, str], **fields: str) -> Any:
+        changes = rows(*(scopes or self.rows), **{**self._facts, **fields})
+        return self._browser.post(self._address, changes)
+
+
+@pytest.fixture
+def page(browser: Client, administrator: Membership, cdn: Service) -> Page:
+    return Page(browser, tokens(administrator, f"services/{cdn.pk}/"))
+
+
+def codes(service: Service) -> list[str]:
+    return sorted(service.scopes.values_list("code", flat=True))
+
+
+def test_later_editor_takes_back_nothing_that_was_not_shown(
+    page: Page, cdn: Service, now: datetime
+) -> None:
+    """Another Administrator adds a scope and a name while the page is open."""
+    scopes = [*(ScopeFacts(*each) for each in page.rows), ScopeFacts("upload", "Upload")]
+    edit(service=cdn, name="CDN", names={"de": "Netz"}, scopes=scopes, by=OPERATOR, at=now)
+
+    assert page.save(name="Delivery").status_code == 302
+
+    cdn.refresh_from_db()
+    assert (cdn.name, cdn.names) == ("Delivery", {"de": "Netz"})
+    assert codes(cdn) == ["purge", "read", "upload"]
+
+
+def test_scopes_changed_here_and_elsewhere_are_refused_once(
+    page: Page, cdn: Service, now: datetime
+) -> None:
+    scopes = [*(ScopeFacts(*each) for each in page.rows), ScopeFacts("upload", "Upload")]
+    edit(service=cdn, name="CDN", scopes=scopes, by=OPERATOR, at=now)
+    mine = [*page.rows, ("list", "List")]
+
+    mistaken = page.save(*mine, ("incomplete", ""))
+    assert mistaken.status_code == 400
+    refused = page.save(*mine, shown=mistaken.context["shown"])
+    assert refused.status_code == 400
+    assert "purge (Purge), read (Read), upload (Upload)" in refused.content.decode()
+    assert codes(cdn) == ["purge", "read", "upload"]
+    assert page.save(*mine, shown=refused.context["shown"]).status_code == 302
+    assert codes(cdn) == ["list", "purge", "read"]
+
+
+def test_names_have_fields_for_english_too(
+    browser: Client, administrator: Membership, cdn: Service, now: datetime
+) -> None:
+    """The name itself may be in another language."""
+    scopes = [ScopeFacts("purge", "Leeren", {"en": "Purge"})]
+    edit(service=cdn, name="Netz", names={"en": "Net"}, scopes=scopes, by=OPERATOR, at=now)
+    text = browser.get(tokens(administrator, f"services/{cdn.pk}/")).content.decode()
+    assert 'value="Net"' in text
+    assert 'value="Purge"' in text
+
+
+def test_service_that_was_changed_after_the_question_is_not_removed(
+    browser: Client, administrator: Membership, cdn: Service, now: datetime
+) -> None:
+    address = tokens(administrator, f"services/{cdn.pk}/remove/")
+    shown = browser.get(address).context["shown"]
+    assert shown in browser.get(address).content.decode()
+    edit(service=cdn, name="CDN", scopes=[ScopeFacts("list", "List")], by=OPERATOR, at=now)
+    assert browser.post(address, {"shown": shown}).status_code == 400
+    assert Service.objects.exists()
+    shown = browser.get(address).context["shown"]
+    assert browser.post(address, {"shown": shown}).status_code == 302
 
 
 def test_scope_in_use_stays_and_its_tokens_are_shown(

@@ -45,7 +45,7 @@ class Said(NamedTuple):
 
 def say(serve: Any, environ: dict[str, Any]) -> Said:
     told: list[Any] = []
-    answer = serve(environ, lambda status, headers: told.extend((status, headers)))
+    answer = serve(environ, lambda status, headers, *_error: told.extend((status, headers)))
     body = b"".join(answer)
     if hasattr(answer, "close"):
         answer.close()

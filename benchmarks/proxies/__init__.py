@@ -1,0 +1,1 @@
+"""What it costs a proxy to ask whether a token is good. See `__main__`."""
