@@ -82,7 +82,7 @@ def ratio(free: Case, limited: Case) -> float:
 
 
 def assert_costs_the_same(free: Case, limited: Case, record: Callable[[str, object], None]) -> None:
-    found = []
+    found = list[float]()
     while len(found) < TRIES and min(found, default=MOST + 1) > MOST:
         found.append(ratio(free, limited))
     record("CPU of limited tokens, times that of others", [round(each, 3) for each in found])
