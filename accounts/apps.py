@@ -8,6 +8,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.invitations import emails  # noqa: F401  # registers itself, as the others do
+        from accounts.service_accounts import emails as contact_emails  # noqa: F401
         from accounts.sign_in import allauth_adapter  # noqa: F401
         from accounts.sign_in import emails as security_emails  # noqa: F401
         from accounts.tenancy import notification_hooks  # noqa: F401

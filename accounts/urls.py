@@ -7,6 +7,7 @@ from accounts.appearance import views as appearance
 from accounts.audit import views as audit
 from accounts.invitations import views as invitations
 from accounts.people import views as people
+from accounts.service_accounts import views as contacts
 from accounts.sign_in import security_views as security
 from accounts.tenancy import views as tenancy
 from accounts.users import views as users
@@ -24,6 +25,7 @@ urlpatterns = [
     path("profile/security/sessions/end/", security.end_other_sessions, name="end_sessions"),
     path("profile/security/sessions/<int:pk>/end/", security.end_session, name="end_session"),
     path("invitations/<secret:signed>/", invitations.invitation, name="invitation"),
+    path("contacts/<secret:signed>/", contacts.answer_contact, name="answer_contact"),
     path("accounts/new/", account.new_account, name="new_account"),
     path(_account, account.account, name="account"),
     path(f"{_account}leave/", account.leave, name="leave"),
@@ -38,6 +40,11 @@ urlpatterns = [
     path(f"{_services}<int:user_id>/", service_accounts.edit, name="edit_service_account"),
     path(
         f"{_services}<int:user_id>/switch/", service_accounts.switch, name="switch_service_account"
+    ),
+    path(
+        f"{_services}<int:user_id>/ask/",
+        service_accounts.ask_again,
+        name="ask_contact_of_service_account",
     ),
     path(
         f"{_services}<int:user_id>/remove/", service_accounts.remove, name="remove_service_account"

@@ -159,6 +159,15 @@ ADDRESS_KNOWN = Kind(
     EMAIL_ONLY,
     is_optional=False,
 )
+CONFIRM_CONTACT = Kind(
+    "confirm_contact",
+    _("Contact confirmation"),
+    _("Email is sent to ask whether an address wants to be the contact of a service account."),
+    Group.GENERAL,
+    ngettext_lazy("Confirm or decline", "Confirm or decline", "count"),
+    EMAIL_ONLY,
+    is_optional=False,
+)
 RESET_PASSWORD = Kind(
     "reset_password",
     _("Forgotten password"),
@@ -191,6 +200,7 @@ EVERY_KIND = {
         INVITATION,
         CONFIRM_ADDRESS,
         ADDRESS_KNOWN,
+        CONFIRM_CONTACT,
         RESET_PASSWORD,
         SECURITY,
     )

@@ -73,11 +73,16 @@ class DomainAdmin(ServiceActionsAdmin):
     search_fields = ["name", "connection__account__name"]
     ordering = ["-asked_at", "-pk"]
 
+    def snapshot(self, row: Domain) -> str:
+        return domains.snapshot(row)
+
     @admin.action(permissions=["view"], description=_("Approve the selected domains"))
     def approve(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each: domains.approve(domain=each, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: domains.approve(domain=each, shown=shown, by=by, at=at),
         )
 
     @admin.action(
@@ -86,7 +91,9 @@ class DomainAdmin(ServiceActionsAdmin):
     def refuse(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each: domains.refuse(domain=each, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: domains.refuse(domain=each, shown=shown, by=by, at=at),
         )
 
     @admin.display(description=_("account"), ordering="connection__account__name")
@@ -126,6 +133,9 @@ class ConnectionAdmin(ServiceActionsAdmin):
     search_fields = ["name", "account__name", "entity_id"]
     ordering = ["account__name", "pk"]
 
+    def snapshot(self, row: Connection) -> str:
+        return connections.snapshot_of_switches(row)
+
     @admin.action(
         permissions=["view"], description=_("Stop requiring single sign-on: passwords work again")
     )
@@ -134,14 +144,18 @@ class ConnectionAdmin(ServiceActionsAdmin):
         self.call_for_each(
             request,
             queryset,
-            lambda each: connections.stop_forcing(connection=each, by=by, at=at),
+            lambda each, shown: connections.stop_forcing(
+                connection=each, shown=shown, by=by, at=at
+            ),
         )
 
     @admin.action(permissions=["view"], description=_("Turn off single sign-on"))
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each: connections.switch_off(connection=each, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: connections.switch_off(connection=each, shown=shown, by=by, at=at),
         )
 
     @admin.display(description=_("tested"), ordering="tested_at")
@@ -183,6 +197,11 @@ class MembershipWithSSOAdmin(RowActionsMixin, MembershipAdmin):
     get in because it calls them otherwise now is unlinked, and linked anew at the next sign-in."""
 
     actions = ["unlink"]
+    list_select_related = [*MembershipAdmin.list_select_related, "subject"]
+
+    def snapshot(self, row: Membership) -> str:
+        subject = getattr(row, "subject", None)
+        return subjects.snapshot(subject) if subject else ""
 
     def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[Any]:
         fields = super().get_fields(request, obj)
@@ -195,7 +214,9 @@ class MembershipWithSSOAdmin(RowActionsMixin, MembershipAdmin):
     def unlink(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each: subjects.unlink_member(membership=each, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: subjects.unlink_member(membership=each, shown=shown, by=by, at=at),
         )
 
     @admin.display(description=_("identity at the provider"))

@@ -13,6 +13,7 @@ from accounts.service_accounts import services as service_account_services
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
 from apitokens.tokens.services import Issued
+from notifications.models import Mail
 from sso.models import Certificate, Connection, Domain, Subject
 
 PASSWORD = "swim marble tuesday copper"
@@ -116,9 +117,12 @@ class SubjectFactory(factory.django.DjangoModelFactory[Subject]):
     linked_at = factory.LazyFunction(lambda: datetime.now(UTC))
 
 
-def service_account(account: Account, *, at: datetime, **facts: Any) -> ServiceAccount:
-    """Let an operator make a service account. Any argument of the service can be given."""
-    return service_account_services.create(
+def service_account(
+    account: Account, *, at: datetime, agrees: bool = True, **facts: Any
+) -> ServiceAccount:
+    """Let an operator make a service account. Any argument of the service can be given. A contact
+    address agrees at once."""
+    made = service_account_services.create(
         **{
             "account": account,
             "name": "Deploys",
@@ -128,6 +132,16 @@ def service_account(account: Account, *, at: datetime, **facts: Any) -> ServiceA
             **facts,
         }
     )
+    if agrees:
+        contact_agrees(made)
+    return made
+
+
+def contact_agrees(service_account: ServiceAccount) -> None:
+    """As if the contact address had answered yes, without a mail being sent."""
+    service_account.confirmed_email = service_account.contact_email
+    service_account.save(update_fields=["confirmed_email"])
+    Mail.objects.filter(kind="confirm_contact").delete()
 
 
 def issue(member: Membership, *, at: datetime, **facts: Any) -> Issued:

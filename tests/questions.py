@@ -6,9 +6,12 @@ from html import unescape
 from django.test import Client
 
 
-def hidden_fields(client: Client, address: str) -> dict[str, str]:
-    """The hidden fields of the page at this address."""
+def hidden_fields(client: Client, address: str, *, to: str = "") -> dict[str, str]:
+    """The hidden fields of the page at this address: of the form that is sent `to` a path alone, if
+    there is one."""
     page = client.get(address).content.decode()
+    if to:
+        (page,) = re.findall(rf'<form[^>]*action="{re.escape(to)}".*?</form>', page, re.DOTALL)
     tags = [
         dict(re.findall(r'([\w-]+)="([^"]*)"', tag)) for tag in re.findall(r"<input[^>]*>", page)
     ]

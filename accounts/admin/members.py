@@ -199,15 +199,22 @@ class InvitationAdmin(ReadOnlyAdminMixin, RowActionsMixin, ServiceAdmin):
     def send_again(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each: invitations.send_again(invitation=each, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: invitations.send_again(invitation=each, shown=shown, by=by, at=at),
         )
 
     @admin.action(permissions=["add"], description=_("Withdraw selected invitations"))
     def withdraw(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         by, at = operator_of(request), timezone.now()
         self.call_for_each(
-            request, queryset, lambda each: invitations.withdraw(invitation=each, by=by, at=at)
+            request,
+            queryset,
+            lambda each, shown: invitations.withdraw(invitation=each, shown=shown, by=by, at=at),
         )
+
+    def snapshot(self, row: Invitation) -> str:
+        return invitations.snapshot(row)
 
     def row_name(self, row: Invitation) -> str:
         return row.email

@@ -8,22 +8,45 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 
 class RowActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Calls a service for each selected row, and shows the outcome of each as a message."""
+    """Calls a service for each selected row, and shows the outcome of each as a message.
+
+    The list sends along what it has shown of each row, and the service acts on that or refuses.
+    """
 
     unchanged_message: str | Promise = _("No change was needed.")
     """For rows for which the service returns False."""
 
+    def snapshot(self, row: Any) -> str:
+        """A fingerprint of what the list shows of the row, and its actions depend on."""
+        raise NotImplementedError
+
+    def action_checkbox(self, obj: Any) -> SafeString:
+        return format_html(
+            '{}<input type="hidden" name="shown" value="{}={}">',
+            super().action_checkbox(obj),
+            str(obj.pk),
+            self.snapshot(obj),
+        )
+
     def call_for_each(
-        self, request: HttpRequest, queryset: QuerySet[Any], service: Callable[[Any], object]
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+        service: Callable[[Any, str | None], object],
     ) -> None:
+        """Call the service for each row, with the `snapshot` of it that the list has shown."""
+        sent = (each.partition("=") for each in request.POST.getlist("shown"))
+        shown = {key: snapshot for key, _equals, snapshot in sent}
         for row in queryset:
             outcome: str | Promise
             try:
-                done = service(row)
+                done = service(row, shown.get(str(row.pk)))
             except (PermissionDenied, ValidationError) as refusal:
                 outcome, level = refusal_text(refusal), messages.ERROR
             else:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.authorization import sso_hooks, token_hooks
 from accounts.authorization.actor import Actor
-from accounts.invitations.services import MOST_SENDINGS, still_stands
+from accounts.invitations.services import MOST_SENDINGS, snapshot, still_stands
 from accounts.models import Invitation, Membership
 from accounts.people.search import named
 from accounts.roles import Role
@@ -52,6 +52,7 @@ class InvitationRow(NamedTuple):
     is_late: bool
     stands: bool
     can_be_sent: bool
+    shown: str
 
 
 def visible_members(actor: Actor) -> QuerySet[Membership]:
@@ -192,6 +193,7 @@ def _invitations(actor: Actor, at: datetime) -> list[InvitationRow]:
             is_late=each.is_late(at),
             stands=still_stands(each),
             can_be_sent=each.times_sent < MOST_SENDINGS,
+            shown=snapshot(each),
         )
         for each in newest
     ]

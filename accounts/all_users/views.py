@@ -78,7 +78,12 @@ def send_again(request: MemberRequest, pk: int) -> HttpResponse:
     """Send an invitation again."""
     invitation = get_object_or_404(all_users.invitations_of(request.actor), pk=_clamped(pk))
     try:
-        invitations.send_again(invitation=invitation, by=request.actor, at=timezone.now())
+        invitations.send_again(
+            invitation=invitation,
+            shown=request.POST.get("shown"),
+            by=request.actor,
+            at=timezone.now(),
+        )
     except ValidationError as refusal:
         messages.error(request, " ".join(refusal.messages))
     else:
@@ -95,7 +100,13 @@ def send_again(request: MemberRequest, pk: int) -> HttpResponse:
 def withdraw(request: MemberRequest, pk: int) -> HttpResponse:
     """Withdraw an invitation."""
     invitation = get_object_or_404(all_users.invitations_of(request.actor), pk=_clamped(pk))
-    if invitations.withdraw(invitation=invitation, by=request.actor, at=timezone.now()):
+    by, at, shown = request.actor, timezone.now(), request.POST.get("shown")
+    try:
+        is_withdrawn = invitations.withdraw(invitation=invitation, shown=shown, by=by, at=at)
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+        return redirect("accounts:people", account_id=request.member.account_id)
+    if is_withdrawn:
         messages.success(
             request, _("The invitation for %(email)s was withdrawn.") % {"email": invitation.email}
         )

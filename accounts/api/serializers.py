@@ -30,16 +30,19 @@ PHONE = "[0-9 +()-]"
 
 class TextField(serializers.CharField):
     """Text, and not a number that could be read as one. `characters` describes what services take:
-    a class of a regular expression."""
+    a class of a regular expression; `whole`, where that says too little, the whole text."""
 
-    def __init__(self, *, characters: str = r"[^\x00]", **facts: Any) -> None:
+    def __init__(self, *, characters: str = r"[^\x00]", whole: str = "", **facts: Any) -> None:
         self.characters = characters
+        self.whole = whole
         super().__init__(**facts)
 
     @property
     def pattern(self) -> str:
         """The pattern of what is taken, where spaces at the ends are dropped."""
         ends = f"[{_SPACES}]*" if self.trim_whitespace else ""
+        if self.whole:
+            return f"^{ends}{self.whole}{ends}$"
         needs_one = self.trim_whitespace and not self.allow_blank
         first = f"{self.characters.removesuffix(']')}{_SPACES}]" if needs_one else ""
         return f"^{ends}{first}{self.characters}*{ends}$"

@@ -39,6 +39,9 @@ GROUPS: list[Group] = [
             "member.tokens_resumed": _("User's API tokens reinstated"),
             "service_account.created": _("Service account created"),
             "service_account.edited": _("Service account edited"),
+            "service_account.contact_asked": _("Contact address asked again"),
+            "service_account.contact_confirmed": _("Contact address confirmed"),
+            "service_account.contact_declined": _("Contact address declined"),
             "service_account.switched_off": _("Service account turned off"),
             "service_account.switched_on": _("Service account turned on"),
             "service_account.issuer_dropped": _(

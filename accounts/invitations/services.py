@@ -23,6 +23,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.audit import recorder as audit
 from accounts.authorization import recheck
 from accounts.authorization.actor import Actor
+from accounts.authorization.shown import fingerprint, refuse_changed
 from accounts.email_addresses import normal_email
 from accounts.members.services import join, may_manage
 from accounts.models import (
@@ -112,17 +113,26 @@ def invite(
         raise
 
 
+def snapshot(invitation: Invitation) -> str:
+    """A fingerprint of what is shown of an invitation: its newest mail, and its end."""
+    ends = (invitation.accepted_at, invitation.withdrawn_at)
+    return fingerprint(invitation.pk, invitation.times_sent, invitation.sent_at, *ends)
+
+
 @transaction.atomic
-def send_again(*, invitation: Invitation, by: Actor, at: datetime) -> Invitation:
+def send_again(
+    *, invitation: Invitation, shown: str | None = None, by: Actor, at: datetime
+) -> Invitation:
     """Send an open invitation again, with a new link for another 24 hours; the older link becomes
     invalid. The sender is the inviter from now on.
 
-    Raises `PermissionDenied` as `invite`, and `ValidationError` with code `sent_too_often`, or for
-    an invitation that is not open.
+    Raises `PermissionDenied` as `invite`, and `ValidationError` with code `sent_too_often`, for an
+    invitation that is not open, or if `shown` is no longer the `snapshot`.
     """
     by, current = _managed(invitation, by=by, at=at)
     if not current.is_open:
         raise InvitationRefused("used" if current.accepted_at else "withdrawn")
+    refuse_changed(shown, snapshot(current))
     if current.times_sent >= MOST_SENDINGS:
         raise ValidationError(
             _(
@@ -142,14 +152,16 @@ def send_again(*, invitation: Invitation, by: Actor, at: datetime) -> Invitation
 
 
 @transaction.atomic
-def withdraw(*, invitation: Invitation, by: Actor, at: datetime) -> bool:
+def withdraw(*, invitation: Invitation, shown: str | None = None, by: Actor, at: datetime) -> bool:
     """Withdraw an invitation: its link becomes invalid. False if it is not open.
 
-    Raises `PermissionDenied` as `invite`.
+    Raises `PermissionDenied` as `invite`, and `ValidationError` if `shown` is no longer the
+    `snapshot`: a late one may have been sent again meanwhile.
     """
     by, current = _managed(invitation, by=by, at=at)
     if not current.is_open:
         return False
+    refuse_changed(shown, snapshot(current))
     _close(current, at=at)
     _record("invitation.withdrawn", current, by=by, at=at)
     return True

@@ -19,6 +19,12 @@ MAILS = Limit("contact-mails", 20, DAY)
 """To one address, from one account, of one kind. Notices of expirations are not counted: those that
 fall due together are one mail."""
 
+MOST_ADDRESSES = 500
+"""Of one account in a day, however many people operators let it invite: an account has at most 100
+service accounts, and each number of a limit is an entry of the cache that is read."""
+QUESTIONS = Limit("contact-questions", 3, DAY)
+"""Whether it agrees, to one address from one account."""
+
 
 def count_address(address: str, *, account_id: int) -> None:
     """Count an address that an account names, unless it is that of one of its members. Raises
@@ -26,7 +32,7 @@ def count_address(address: str, *, account_id: int) -> None:
     members = Membership.objects.present().filter(account=account_id)
     if members.filter(user__email=address).exists():
         return
-    limit = Limit("contact-addresses", settings.INVITATIONS_PER_DAY, DAY)
+    limit = Limit("contact-addresses", min(settings.INVITATIONS_PER_DAY, MOST_ADDRESSES), DAY)
     try:
         rate_limits.acquire(limit, str(account_id))
     except TooManyTries:
@@ -37,6 +43,19 @@ def count_address(address: str, *, account_id: int) -> None:
             ),
             code="too_many_addresses",
             params={"limit": limit.times},
+        ) from None
+
+
+def count_question(address: str, *, account_id: int) -> None:
+    """Count a mail that asks an address whether it agrees. Raises `ValidationError` with the code
+    `asked_too_often`."""
+    try:
+        rate_limits.acquire(QUESTIONS, f"{account_id} {address}")
+    except TooManyTries:
+        raise ValidationError(
+            _("This address has been asked %(times)d times in 24 hours. Try again tomorrow."),
+            code="asked_too_often",
+            params={"times": QUESTIONS.times},
         ) from None
 
 

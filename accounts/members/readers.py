@@ -16,7 +16,7 @@ from accounts.roles import Role
 
 def readers_of(issuer: Membership) -> list[Membership]:
     """The present memberships that are told of the issuer's tokens. The service account itself is
-    among them if its contact is an address, which `address_of` names."""
+    among them if its contact is an address that has agreed, which `address_of` names."""
     return readers_by_issuer([issuer])[issuer.pk]
 
 
@@ -39,8 +39,8 @@ def service_accounts_read_by(member: Membership) -> Q:
 
 
 def address_of(reader: Membership) -> str:
-    """The address that notices to this reader go to, where that is no person's."""
-    return reader.service_account.contact_email if reader.is_service_account else ""
+    """The address that notices to this reader go to, where that is no person's. It has agreed."""
+    return reader.service_account.notices_go_to if reader.is_service_account else ""
 
 
 def _add_readers_of_services(services: list[int], readers: dict[int, list[Membership]]) -> None:
@@ -52,7 +52,7 @@ def _add_readers_of_services(services: list[int], readers: dict[int, list[Member
     is_reader = Q(pk__in=named | contacts) | Q(
         role=Role.ADMINISTRATORS, account__in=accounts, user__is_service_account=False
     )
-    by_address = {each.pk for each in known.values() if each.contact_email}
+    by_address = {each.pk for each in known.values() if each.notices_go_to}
     for member in _present(is_reader | Q(pk__in=by_address)):
         for each in known.values():
             if _reads(member, each):
@@ -61,7 +61,7 @@ def _add_readers_of_services(services: list[int], readers: dict[int, list[Member
 
 def _reads(member: Membership, service_account: ServiceAccount) -> bool:
     if member.pk == service_account.pk:
-        return bool(service_account.contact_email)
+        return bool(service_account.notices_go_to)
     if member.is_service_account:
         return False
     is_named = member in service_account.issuers.all()

@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.audit import recorder as audit
 from accounts.authorization import recheck
@@ -51,10 +53,24 @@ def resume_tokens(*, membership: Membership, by: Actor, at: datetime) -> bool:
 @transaction.atomic
 def resume_all(*, account_id: int, by: Actor, at: datetime) -> int:
     """Resume all suspended API tokens of the account. Returns the number of members. A part of the
-    service that ends the policy."""
+    service that ends the policy, which has reauthorized the actor.
+
+    Raises `ValidationError` with the code `suspended` for a member whose own are among them: they
+    come back by signing in, and not by ending the policy.
+    """
+    if by.membership is not None and by.membership.has_suspended_tokens:
+        raise own_tokens_suspended()
     suspended = Membership.objects.filter(account=account_id, tokens_suspended_at__isnull=False)
     members = list(suspended.order_by("pk"))
     return sum(resume_tokens(membership=member, by=by, at=at) for member in members)
+
+
+def own_tokens_suspended() -> ValidationError:
+    """The refusal of those who would go on in spite of it, and the way back."""
+    return ValidationError(
+        _("Your API tokens are suspended. Sign in through single sign-on, then try again."),
+        code="suspended",
+    )
 
 
 def _record(kind: str, membership: Membership, *, is_weaker: bool, by: Actor, at: datetime) -> None:

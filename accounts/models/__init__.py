@@ -10,7 +10,11 @@ from accounts.models.account import (
 )
 from accounts.models.audit_event import AuditEvent, AuditEventQuerySet, AuditPruning
 from accounts.models.invitation import Invitation, InvitationQuerySet, draw_nonce
-from accounts.models.service_account import ServiceAccount, ServiceAccountQuerySet
+from accounts.models.service_account import (
+    ContactStatus,
+    ServiceAccount,
+    ServiceAccountQuerySet,
+)
 from accounts.models.token_family import TokenFamily, TokenFamilyQuerySet
 from accounts.models.user import (
     Language,
@@ -28,6 +32,7 @@ __all__ = [
     "AuditEvent",
     "AuditEventQuerySet",
     "AuditPruning",
+    "ContactStatus",
     "Invitation",
     "InvitationQuerySet",
     "Language",

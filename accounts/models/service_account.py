@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -10,6 +12,16 @@ from accounts.models.account import Account, Membership
 from accounts.roles import Role
 from accounts.text.fields import WrittenField
 from accounts.validators import validate_paragraphs
+
+
+class ContactStatus(StrEnum):
+    """What the owner of a contact address has said: the words of the API."""
+
+    NONE = ""
+    """There is no contact address."""
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    DECLINED = "declined"
 
 
 class ServiceAccountQuerySet(models.QuerySet["ServiceAccount"]):
@@ -42,6 +54,11 @@ class ServiceAccount(models.Model):
         verbose_name=_("contact"),
     )
     contact_email = models.EmailField(_("contact address"), blank=True, default="", db_default="")
+    confirmed_email = models.EmailField(blank=True, default="", db_default="", editable=False)
+    """The contact address, once its owner has agreed; another one has not agreed to anything."""
+    declined_email = models.EmailField(blank=True, default="", db_default="", editable=False)
+    contact_number = models.IntegerField(default=0, db_default=0, editable=False)
+    """How often an address was asked, or has answered: a link is good for one number."""
     issuers = models.ManyToManyField(
         Membership, related_name="may_issue_for", verbose_name=_("may issue tokens for it")
     )
@@ -73,6 +90,23 @@ class ServiceAccount(models.Model):
     @property
     def held_role(self) -> Role:
         return self.membership.held_role
+
+    @property
+    def contact_status(self) -> ContactStatus:
+        """Whether the contact address has agreed to get notices."""
+        match self.contact_email:
+            case "":
+                return ContactStatus.NONE
+            case self.confirmed_email:
+                return ContactStatus.CONFIRMED
+            case self.declined_email:
+                return ContactStatus.DECLINED
+        return ContactStatus.PENDING
+
+    @property
+    def notices_go_to(self) -> str:
+        """The contact address, if it has agreed; else ""."""
+        return self.contact_email if self.contact_status is ContactStatus.CONFIRMED else ""
 
     @property
     def is_on(self) -> bool:

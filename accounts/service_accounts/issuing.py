@@ -3,12 +3,11 @@ members whom it names."""
 
 from datetime import datetime
 
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
 
 from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
+from accounts.members.suspension import own_tokens_suspended
 from accounts.models import Membership, ServiceAccount, ServiceAccountQuerySet
 from accounts.roles import Role
 from accounts.text.expressions import in_order
@@ -28,14 +27,6 @@ def refuse_suspended(by: Actor, issuer: Membership) -> None:
     member = by.membership
     if member is not None and member.has_suspended_tokens and member.pk != issuer.pk:
         raise own_tokens_suspended()
-
-
-def own_tokens_suspended() -> ValidationError:
-    """The refusal of those who would go on in spite of it, and the way back."""
-    return ValidationError(
-        _("Your API tokens are suspended. Sign in through single sign-on, then try again."),
-        code="suspended",
-    )
 
 
 def visible_to(by: Actor) -> ServiceAccountQuerySet:

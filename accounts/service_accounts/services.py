@@ -21,6 +21,7 @@ from accounts.members import contact_limits
 from accounts.members import services as members
 from accounts.models import Account, Membership, ServiceAccount, User, unused_id
 from accounts.roles import Role
+from accounts.service_accounts import contacts
 from notifications.preferences import refusals
 from notifications.preferences import services as preferences
 from notifications.recipients import Person
@@ -29,6 +30,8 @@ MOST = 100
 """Service accounts of one account."""
 MOST_ISSUERS = 100
 """Members that one service account names."""
+ANSWERS = ("confirmed_email", "declined_email", "contact_number")
+"""What a contact address has answered, and the number of its newest link."""
 
 
 class Changes(TypedDict, total=False):
@@ -79,6 +82,8 @@ def create(
     made.membership.save(force_insert=True)
     made.save(force_insert=True)
     made.issuers.set(issuers)
+    _ask(made, at=at)
+    made.save(update_fields=ANSWERS)
     refusals.apply(Person(user.pk, account.pk), address=made.contact_email)
     _record("service_account.created", made, by=by, at=at, role=role.label)
     return made
@@ -103,6 +108,7 @@ def edit(
         return present
     if "contact_email" in changed:
         _count_address(present, by)
+        _ask(present, at=at)
     present.membership.user.save(update_fields=["name"])
     present.save()
     if "issuers" in changed:
@@ -203,12 +209,19 @@ def _set(service_account: ServiceAccount, wanted: dict[str, Any]) -> set[str]:
 
 def _count_address(service_account: ServiceAccount, by: Actor) -> None:
     """Like invitations, mails to new addresses are few in a day; operators vouch for theirs."""
-    if by.is_operator or not service_account.contact_email:
+    email, account_id = service_account.contact_email, service_account.membership.account_id
+    if by.is_operator or not email or contacts.has_agreed(account_id, email):
         return
     try:
-        contact_limits.count_address(
-            service_account.contact_email, account_id=service_account.membership.account_id
-        )
+        contact_limits.count_address(email, account_id=account_id)
+    except ValidationError as refusal:
+        raise ValidationError({"contact_email": refusal.error_list}) from None
+
+
+def _ask(service_account: ServiceAccount, *, at: datetime) -> None:
+    """Have a new contact address asked whether it agrees."""
+    try:
+        contacts.ask(service_account, at=at)
     except ValidationError as refusal:
         raise ValidationError({"contact_email": refusal.error_list}) from None
 

@@ -128,6 +128,12 @@ class ServiceAdmin(ListAdmin):
         names = [str(service) for service in objs]
         return names, {str(self.opts.verbose_name_plural): len(names)}, set(), []
 
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        scopes = list(context["object"].scopes.all())
+        shown = {"scopes": scopes, "shown": services.snapshot(scopes)}
+        answer: HttpResponse = super().render_delete_form(request, context | shown)
+        return answer
+
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
@@ -139,7 +145,8 @@ class ServiceAdmin(ListAdmin):
             return HttpResponseRedirect(page)
 
     def delete_model(self, request: HttpRequest, obj: Service) -> None:
-        services.remove(service=obj, by=operator_of(request), at=timezone.now())
+        by, at, shown = operator_of(request), timezone.now(), request.POST.get("shown")
+        services.remove(service=obj, shown=shown, by=by, at=at)
 
 
 def _in_line(first: list[str], names: dict[str, str]) -> str:

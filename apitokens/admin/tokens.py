@@ -5,7 +5,8 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -32,6 +33,7 @@ from apitokens.lookup.forms import LookUpForm
 from apitokens.lookup.notifications import tell
 from apitokens.models import APIToken, APITokenQuerySet, Status
 from apitokens.tokens import services as token_services
+from apitokens.tokens.rules import Issuers, read_issuers, with_issuers
 
 MOST_AT_ONCE = 500
 """A browser's form holds no more; `manage.py revoke_tokens` does."""
@@ -190,11 +192,27 @@ class APITokenAdmin(ListAdmin):
         lacking = set() if may else {str(self.opts.verbose_name)}
         return names, {str(self.opts.verbose_name_plural): len(names)}, lacking, []
 
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        shown = {"shown": with_issuers([context["object"]])}
+        answer: HttpResponse = super().render_delete_form(request, context | shown)
+        return answer
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except ValidationError as refusal:
+            self.message_user(request, " ".join(refusal.messages), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
     def delete_model(self, request: HttpRequest, obj: APIToken) -> None:
-        token_services.delete(token=obj, by=operator_of(request), at=timezone.now())
+        by, at, issuers = operator_of(request), timezone.now(), _shown_issuers(request)
+        token_services.delete(token=obj, issuers=issuers, by=by, at=at)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[APIToken]) -> None:
-        token_services.delete_all(tokens=queryset, by=operator_of(request), at=timezone.now())
+        by, at, issuers = operator_of(request), timezone.now(), _shown_issuers(request)
+        token_services.delete_all(tokens=queryset, issuers=issuers, by=by, at=at)
 
     @admin.action(permissions=["delete"], description=_("Delete selected API tokens"))
     def delete_selected(
@@ -203,10 +221,18 @@ class APITokenAdmin(ListAdmin):
         """Ask, then delete those that nobody has deleted yet."""
         tokens = queryset.undeleted()
         number = tokens.count()
-        if 0 < number <= MOST_AT_ONCE:
-            return delete_selected(self, request, tokens)
-        self.message_user(request, _why_not(number), messages.WARNING)
-        return None
+        if not 0 < number <= MOST_AT_ONCE:
+            self.message_user(request, _why_not(number), messages.WARNING)
+            return None
+        try:
+            with transaction.atomic():
+                answer: Any = delete_selected(self, request, tokens)
+        except ValidationError as refusal:
+            self.message_user(request, " ".join(refusal.messages), messages.ERROR)
+            return None
+        if answer is not None:
+            answer.context_data["shown"] = with_issuers(tokens)
+        return answer  # type: ignore[no-any-return]  # a page, or None
 
 
 admin.site.unregister(Account)
@@ -235,6 +261,11 @@ class AccountWithTokensAdmin(AccountAdmin):
     def see_also(self, account: Account) -> SafeString:
         tokens = links((_("API tokens"), "apitokens_apitoken", {"account": account.pk}))
         return format_html("{} · {}", tokens, super().see_also(account))
+
+
+def _shown_issuers(request: HttpRequest) -> Issuers:
+    """The tokens that the question has shown, and their issuers as it has shown them."""
+    return read_issuers(request.POST.get("shown", ""))
 
 
 def _why_not(number: int) -> str:

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from accounts.api.serializers import LINE, PARAGRAPHS, IdField, RoleField, TextField
 from apitokens.addresses.rules import LONGEST, MOST
 from apitokens.models import LONGEST_CODE, APIToken, OldSecret
-from apitokens.scopes.words import MOST_SCOPES
+from apitokens.scopes.words import MOST_SCOPES, WORD
 from apitokens.tokens.rotation import Grace
 
 INSTANT = (
@@ -20,6 +20,8 @@ INSTANT = (
 _INSTANT = re.compile(INSTANT)
 _BELOW_MICROSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
 
+_ADDRESS = "[0-9A-Fa-f:.]+(/[0-9.]+)?"
+"""What could be an address or a network."""
 MOST_CHARACTERS = 2 * LONGEST_CODE + 1
 """Of a scope."""
 WHAT_SCOPES_ARE = "Send each scope as a text such as cdn:purge."
@@ -144,7 +146,7 @@ class InstantField(serializers.DateTimeField):
 class AllowedAddressesField(serializers.ListField):
     """A list of addresses and networks; what is wrong with one, the service says."""
 
-    child = TextField(max_length=LONGEST)
+    child = TextField(whole=_ADDRESS, max_length=LONGEST)
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(max_length=MOST, required=False, allow_null=True, **facts)
@@ -161,7 +163,7 @@ class ScopesField(serializers.ListField):
     with them says the service, in one sentence."""
 
     def __init__(self, **facts: Any) -> None:
-        child = TextField(characters=LINE, max_length=MOST_CHARACTERS)
+        child = TextField(whole=WORD, max_length=MOST_CHARACTERS)
         super().__init__(child=child, required=False, allow_null=True, **facts)
 
     def run_child_validation(self, data: Any) -> Any:

@@ -23,9 +23,9 @@ from accounts.api.serializers import LINE, TextField
 from accounts.api.views import actor_of, caller
 from accounts.languages import catalogue_for, language_for
 from apitokens.api.views import AccountView
-from apitokens.models import LONGEST_CODE, Scope, Service
+from apitokens.models import CODE, LONGEST_CODE, Scope, Service
 from apitokens.scopes import services
-from apitokens.scopes.services import ScopeFacts
+from apitokens.scopes.services import MOST_SCOPES, ScopeFacts
 
 TAG = "Services and scopes"
 _SERVICE: dict[str, Any] = {
@@ -83,7 +83,7 @@ class NamesFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-unty
 class ScopeSerializer(serializers.Serializer[Scope]):
     """What a service lets a token do: the part of a scope after the colon, and what it means."""
 
-    code = TextField(max_length=LONGEST_CODE, characters="[-a-z0-9_]")
+    code = TextField(max_length=LONGEST_CODE, whole=CODE)
     name = TextField(max_length=100, characters=LINE)
     names = NamesField(required=False)
 
@@ -106,13 +106,18 @@ class EditedServiceSerializer(serializers.Serializer[Any]):
 
     name = TextField(max_length=100, characters=LINE)
     names = NamesField(required=False)
-    scopes = ScopeSerializer(many=True)
+    scopes = serializers.ListField(
+        child=ScopeSerializer(),
+        min_length=1,
+        max_length=MOST_SCOPES,
+        error_messages={"min_length": "Enter at least one scope."},
+    )
 
 
 class NewServiceSerializer(EditedServiceSerializer):
     """A service to register. Its code can't be changed later."""
 
-    code = TextField(max_length=LONGEST_CODE, characters="[-a-z0-9_]")
+    code = TextField(max_length=LONGEST_CODE, whole=CODE)
 
 
 def _described(name: str, summary: str, body: Any = None, **answers: Any) -> Any:

@@ -4,6 +4,7 @@ from accounts.random_ids import draw_id  # by this name a migration knows it
 from apitokens.models.expiry_notice import ExpiryNotice
 from apitokens.models.preferences import Density, ListPreferences
 from apitokens.models.scopes import (
+    CODE,
     LONGEST_CODE,
     Scope,
     Service,
@@ -23,6 +24,7 @@ from apitokens.models.usage import AccountUseDay, TokenAddress, TokenUseDay, Tok
 from apitokens.models.verification import PepperCheck, VerifierKey, VerifyingHost
 
 __all__ = [
+    "CODE",
     "EXPIRES_SOON",
     "LONGEST_CODE",
     "APIToken",

@@ -15,12 +15,13 @@ from accounts.text.fields import WrittenField
 from accounts.validators import validate_line, validate_visible
 
 LONGEST_CODE = 24
-_CODE = re.compile(f"[a-z][a-z0-9_-]{{0,{LONGEST_CODE - 1}}}")
+CODE = f"[a-z][a-z0-9_-]{{0,{LONGEST_CODE - 1}}}"
+"""A regular expression of a code."""
 
 
 def validate_code(text: str) -> None:
     """Refuse what is no code of a service or a scope: it stands in addresses and headers."""
-    if not _CODE.fullmatch(text):
+    if not re.fullmatch(CODE, text):
         raise ValidationError(
             _(
                 "Use lowercase letters a to z, digits, - and _, beginning with a letter, and at "

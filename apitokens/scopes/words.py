@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable
 
-from apitokens.models import LONGEST_CODE
+from apitokens.models import CODE
 
 MOST_SCOPES = 50
 """Of one token: all of them stand in one header of each verification."""
-_CODE = f"[a-z][a-z0-9_-]{{0,{LONGEST_CODE - 1}}}"
-PATTERN = f"^{_CODE}:{_CODE}$"
-_WORD = re.compile(f"{_CODE}:{_CODE}")
+WORD = f"{CODE}:{CODE}"
+PATTERN = f"^{WORD}$"
+_WORD = re.compile(WORD)
 
 
 def is_scope(text: str) -> bool:

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account, reauthorize
+from accounts.members.suspension import own_tokens_suspended
 from accounts.models import Account, Membership
-from accounts.service_accounts.issuing import own_tokens_suspended
 from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken, APITokenQuerySet
 from apitokens.tokens.notifications import notify_handed_over

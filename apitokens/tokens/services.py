@@ -151,10 +151,19 @@ def delete(*, token: APIToken, issuers: Issuers | None = None, by: Actor, at: da
 
 
 @transaction.atomic
-def delete_all(*, tokens: Iterable[APIToken], by: Actor, at: datetime) -> int:
+def delete_all(
+    *, tokens: Iterable[APIToken], issuers: Issuers | None = None, by: Actor, at: datetime
+) -> int:
     """Delete these tokens, all or none. Returns how many were not deleted before. Of each there is
-    a notice. Raises `PermissionDenied` if the actor may not delete one of them."""
-    deleted = _delete_many(list(tokens), by=reauthorize(by, at), at=at)
+    a notice. `issuers` are those that somebody was shown. Raises `PermissionDenied` if the actor
+    may not delete one of them, and `ValidationError` as `delete_selected`."""
+    wanted = list(tokens)
+    if issuers:
+        lock_tokens(wanted)
+        ids = [token.pk for token in wanted]
+        wanted = list(APIToken.objects.filter(pk__in=ids).select_related("issuer__user"))
+        refuse_other_issuers(wanted, issuers)
+    deleted = _delete_many(wanted, by=reauthorize(by, at), at=at)
     for token in deleted:
         notify_token_changed(token, was_created=False, by=by, at=at)
     return len(deleted)

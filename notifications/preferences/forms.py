@@ -28,8 +28,16 @@ class Section(NamedTuple):
     kinds: list[Boxes]
 
 
+class Box(forms.BooleanField):
+    """A box whose page sends along how it was shown: what was not touched there stays as it is,
+    also if it was changed in another window meanwhile."""
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(required=False, show_hidden_initial=True, **facts)
+
+
 class SettingsForm(forms.Form):
-    allows_any = forms.BooleanField(label=_("Allow notifications"), required=False)
+    allows_any = Box(label=_("Allow notifications"))
     # A form without it was not made by the page: no box in it does not mean that none is wanted.
     account = forms.IntegerField(widget=forms.HiddenInput)
 
@@ -47,10 +55,8 @@ class SettingsForm(forms.Form):
         self.kinds = [kind for kind in KINDS.values() if kind.audience in audiences]
         for kind in self.kinds:
             for channel in Channel:
-                self.fields[_box(kind.code, channel)] = forms.BooleanField(
-                    label=channel.label,
-                    required=False,
-                    initial=present.is_on[kind.code, channel],
+                self.fields[_box(kind.code, channel)] = Box(
+                    label=channel.label, initial=present.is_on[kind.code, channel]
                 )
 
     def clean_account(self) -> int:
@@ -61,16 +67,21 @@ class SettingsForm(forms.Form):
 
     @property
     def chosen(self) -> Settings:
-        """What the person wants from now on, of what can reach them. The rest stays as it is."""
+        """What the person has changed, of what can reach them. The rest stays as it is."""
         cleaned = self.cleaned_data
         return Settings(
-            allows_any=cleaned["allows_any"],
+            allows_any=cleaned["allows_any"] if self._is_touched("allows_any") else None,
             is_on={
-                (kind.code, channel): cleaned[_box(kind.code, channel)]
+                (kind.code, channel): cleaned[name]
                 for kind in self.kinds
                 for channel in Channel
+                if self._is_touched(name := _box(kind.code, channel))
             },
         )
+
+    def _is_touched(self, name: str) -> bool:
+        """True if the box was sent otherwise than it was shown, or nothing says how that was."""
+        return self[name].html_initial_name not in self.data or name in self.changed_data
 
     @property
     def sections(self) -> list[Section]:

@@ -19,11 +19,22 @@ def refuse(person: Person, kind: Kind, *, address: str) -> None:
     contacts = readers_at(person.account_id, address)
     if not contacts:
         return
-    Refusal.objects.get_or_create(
-        account_id=person.account_id, kind=kind.code, address_digest=_digest(address)
-    )
+    keep(person.account_id, kind, address=address)
     for contact in contacts:
         turn_off(contact, kind, Channel.EMAIL)
+
+
+def keep(account_id: int, kind: Kind, *, address: str) -> None:
+    """Keep that this address wants no mails of this kind from the account. Idempotent."""
+    Refusal.objects.get_or_create(
+        account_id=account_id, kind=kind.code, address_digest=_digest(address)
+    )
+
+
+def has_refused(account_id: int, kind: Kind, *, address: str) -> bool:
+    """True if this address wants no mails of this kind from the account."""
+    found = Refusal.objects.filter(account=account_id, kind=kind.code)
+    return found.filter(address_digest=_digest(address)).exists()
 
 
 def apply(person: Person, *, address: str) -> None:

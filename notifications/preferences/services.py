@@ -23,9 +23,10 @@ def wanted_channels(people: Collection[Person], kind: Kind) -> dict[Person, set[
 
 
 class Settings(NamedTuple):
-    """The settings page of one person: the master switch, and each (kind, channel)."""
+    """The settings page of one person: the master switch, and each (kind, channel). As a choice:
+    what is to change; None, and what is left out, stay as they are."""
 
-    allows_any: bool
+    allows_any: bool | None
     is_on: dict[tuple[str, Channel], bool]
 
 
@@ -44,8 +45,9 @@ def settings_of(person: Person) -> Settings:
 
 @transaction.atomic
 def choose(person: Person, chosen: Settings) -> None:
-    """Save the whole settings page."""
-    _save(person, ALL_KINDS, "", is_on=chosen.allows_any)
+    """Save what was changed on the settings page."""
+    if chosen.allows_any is not None:
+        _save(person, ALL_KINDS, "", is_on=chosen.allows_any)
     for (kind, channel), is_on in chosen.is_on.items():
         _save(person, kind, channel, is_on=is_on)
 

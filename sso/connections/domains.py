@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.audit import recorder as audit
 from accounts.authorization import recheck
 from accounts.authorization.actor import Actor
+from accounts.authorization.shown import fingerprint, refuse_changed
 from sso.connections.services import lock_connection
 from sso.models import Connection, Domain
 
@@ -51,6 +52,13 @@ def is_authoritative_for(connection: Connection, email: str) -> bool:
     return approved.filter(name=domain_of(email)).exists()
 
 
+def snapshot(domain: Domain) -> str:
+    """A fingerprint of what is shown of a domain: whose it is, and what was answered."""
+    return fingerprint(
+        domain.connection_id, domain.name, domain.asked_at, domain.approved_at, domain.refused_at
+    )
+
+
 @transaction.atomic
 def request_approval(*, connection: Connection, name: str, by: Actor, at: datetime) -> Domain:
     """Request a domain, or a refused one again. Idempotent.
@@ -78,24 +86,29 @@ def request_approval(*, connection: Connection, name: str, by: Actor, at: dateti
 
 
 @transaction.atomic
-def withdraw(*, domain: Domain, by: Actor, at: datetime) -> None:
-    """Delete the account's domain. Idempotent."""
+def withdraw(*, domain: Domain, shown: str | None = None, by: Actor, at: datetime) -> None:
+    """Delete the account's domain. Idempotent. Raises `ValidationError` if `shown` is no longer the
+    `snapshot`."""
     connection, by = lock_connection(domain.connection, by, at)
-    deleted, _rows = Domain.objects.filter(connection=connection, pk=domain.pk).delete()
-    if deleted:
+    present = Domain.objects.filter(connection=connection, pk=domain.pk).first()
+    if present is not None:
+        refuse_changed(shown, snapshot(present))
+        present.delete()
         _record("sso.domain_withdrawn", domain, by=by, at=at)
         _stop_forcing_without_domains(connection, by=by, at=at)
 
 
 @transaction.atomic
-def approve(*, domain: Domain, by: Actor, at: datetime) -> bool:
+def approve(*, domain: Domain, shown: str | None = None, by: Actor, at: datetime) -> bool:
     """Approve the domain, so that the account's provider is trusted for it. False if it is already.
 
-    For operators. Raises `ValidationError` if another account has it or it was withdrawn.
+    For operators. Raises `ValidationError` if another account has it, it was withdrawn, or `shown`
+    is no longer the `snapshot`: another operator may have refused it meanwhile, for a reason.
     """
     domain, by = _lock_for_operator(domain, by, at)
     if domain.is_approved:
         return False
+    refuse_changed(shown, snapshot(domain))
     domain.approved_at, domain.approved_by, domain.refused_at = at, by.user, None
     try:
         with transaction.atomic():
@@ -109,11 +122,13 @@ def approve(*, domain: Domain, by: Actor, at: datetime) -> bool:
 
 
 @transaction.atomic
-def refuse(*, domain: Domain, by: Actor, at: datetime) -> bool:
-    """Refuse the domain, or revoke its approval. False if it is refused already. For operators."""
+def refuse(*, domain: Domain, shown: str | None = None, by: Actor, at: datetime) -> bool:
+    """Refuse the domain, or revoke its approval. False if it is refused already. For operators.
+    Raises `ValidationError` if `shown` is no longer the `snapshot`."""
     domain, by = _lock_for_operator(domain, by, at)
     if domain.refused_at is not None:
         return False
+    refuse_changed(shown, snapshot(domain))
     domain.approved_at, domain.approved_by, domain.refused_at = None, None, at
     domain.save(update_fields=["approved_at", "approved_by", "refused_at"])
     _record("sso.domain_refused", domain, by=by, at=at)

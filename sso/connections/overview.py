@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from accounts.authorization.actor import Actor
+from sso.connections.domains import snapshot as snapshot_of_domain
 from sso.connections.services import (
     obstacles_to_forcing,
     obstacles_to_switching_on,
@@ -13,6 +14,13 @@ from sso.models import Certificate, Connection, Domain
 from sso.saml import endpoints
 
 EXPIRES_SOON = timedelta(days=30)
+
+
+class DomainRow(NamedTuple):
+    """A domain, and the fingerprint of what is shown of it."""
+
+    domain: Domain
+    shown: str
 
 
 class CertificateRow(NamedTuple):
@@ -39,7 +47,7 @@ def overview(connection: Connection | None, *, by: Actor, at: datetime) -> dict[
         "certificates": [
             _row(each, at) for each in connection.certificates.order_by("not_after", "pk")
         ],
-        "domains": domains,
+        "domains": [DomainRow(each, snapshot_of_domain(each)) for each in domains],
         "has_approved_domain": any(domain.is_approved for domain in domains),
         "obstacles": [] if connection.is_on else obstacles_to_switching_on(connection, at),
         "obstacles_to_forcing": (

@@ -213,6 +213,12 @@ def snapshot(connection: Connection) -> str:
     )
 
 
+def snapshot_of_switches(connection: Connection) -> str:
+    """A fingerprint of what a list shows of the connection."""
+    states = (connection.is_on, connection.is_forced)
+    return fingerprint(connection.slug, connection.entity_id, *states)
+
+
 @transaction.atomic
 def switch_on(*, connection: Connection, shown: str | None = None, by: Actor, at: datetime) -> None:
     """Switch the connection on. Idempotent. Raises `ValidationError` with all obstacles, and if
@@ -225,9 +231,14 @@ def switch_on(*, connection: Connection, shown: str | None = None, by: Actor, at
 
 
 @transaction.atomic
-def switch_off(*, connection: Connection, by: Actor, at: datetime) -> bool:
-    """Switch the connection off, and forced SSO with it. False if it was off."""
+def switch_off(
+    *, connection: Connection, shown: str | None = None, by: Actor, at: datetime
+) -> bool:
+    """Switch the connection off, and forced SSO with it. False if it was off. Raises
+    `ValidationError` if `shown` is no longer the `snapshot_of_switches`."""
     connection, by = lock_connection(connection, by, at, operators_too=True)
+    if connection.is_on:
+        refuse_changed(shown, snapshot_of_switches(connection))
     return _set_switches(connection, "sso.switched_off", is_on=False, is_forced=False, by=by, at=at)
 
 
@@ -264,9 +275,14 @@ def force(*, connection: Connection, shown: str | None = None, by: Actor, at: da
 
 
 @transaction.atomic
-def stop_forcing(*, connection: Connection, by: Actor, at: datetime) -> bool:
-    """Allow all ways of signing in again. False if SSO was not forced."""
+def stop_forcing(
+    *, connection: Connection, shown: str | None = None, by: Actor, at: datetime
+) -> bool:
+    """Allow all ways of signing in again. False if SSO was not forced. Raises `ValidationError` if
+    `shown` is no longer the `snapshot_of_switches`."""
     connection, by = lock_connection(connection, by, at, operators_too=True)
+    if connection.is_forced:
+        refuse_changed(shown, snapshot_of_switches(connection))
     return _set_switches(connection, "sso.enforcement_disabled", is_forced=False, by=by, at=at)
 
 

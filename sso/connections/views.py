@@ -93,7 +93,9 @@ def withdraw_domain(request: MemberRequest, pk: int) -> HttpResponse:
     domain = get_object_or_404(mine.select_related("connection"), pk=min(pk, HIGHEST_ID))
     return _run_and_redirect(
         request,
-        lambda: domains.withdraw(domain=domain, by=request.actor, at=timezone.now()),
+        lambda: domains.withdraw(
+            domain=domain, shown=request.POST.get("shown"), by=request.actor, at=timezone.now()
+        ),
         _("%(domain)s was withdrawn.") % {"domain": domain.name},
     )
 

@@ -5,9 +5,11 @@ from datetime import datetime
 
 from allauth.usersessions.models import UserSession
 from django.core import signing
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
+from accounts.authorization import half_sign_ins
 from accounts.authorization.actor import Actor
 from accounts.http.session_backend import SessionStore
 from accounts.models import User
@@ -63,22 +65,30 @@ def end_sessions(
     subject = find_subject(connection, logout_request.name_id, logout_request.name_id_format)
     if subject is None:
         return 0
-    concerned = sessions_through(connection, subject.membership.user, logout_request.concerns)
-    return sign_in_services.end_sessions(sessions=concerned, by=by, at=at)
+    user = subject.membership.user
+    return end_sessions_through(connection, user, logout_request.concerns, by=by, at=at)
 
 
-def sessions_through(
+@transaction.atomic
+def end_sessions_through(
     connection: Connection,
     user: User,
     is_meant: Callable[[SSOSession], bool] = lambda _session: True,
-) -> list[UserSession]:
-    """The user's sessions, in all browsers, that began at this provider."""
+    *,
+    by: Actor,
+    at: datetime,
+) -> int:
+    """End the user's sessions, in all browsers, that began at this provider, and all sign-ins that
+    are half done: what those began with is known to their browsers alone. Returns the number of
+    sessions."""
+    half_sign_ins.end_all(user_id=user.pk)
     found = [
         (session, sso_session.load(SessionStore(session.session_key)))
         for session in UserSession.objects.filter(user=user)
     ]
-    return [
+    concerned = [
         session
         for session, began in found
         if began is not None and began.connection_id == connection.pk and is_meant(began)
     ]
+    return sign_in_services.end_sessions(sessions=concerned, by=by, at=at)

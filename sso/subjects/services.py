@@ -8,9 +8,8 @@ from accounts.audit import recorder as audit
 from accounts.authorization.actor import Actor
 from accounts.authorization.shown import fingerprint, refuse_changed
 from accounts.models import Membership
-from accounts.sign_in import services as sign_in_services
 from sso.connections.services import lock_connection
-from sso.logout.services import sessions_through
+from sso.logout.services import end_sessions_through
 from sso.models import Subject
 
 
@@ -54,6 +53,5 @@ def unlink_member(
         user=user.pk,
         name_id=subject.name_id,
     )
-    sessions = sessions_through(connection, user)
-    sign_in_services.end_sessions(sessions=sessions, by=by, at=at)
+    end_sessions_through(connection, user, by=by, at=at)
     return True

@@ -140,7 +140,7 @@ def test_life_of_a_service_of_all_accounts_is_accessible(
     look("page")
     page.get_by_role("link", name="Delete").click()
     look("question")
-    page.get_by_role("button", name="Remove service").click()
+    page.get_by_role("button", name="Delete service").click()
     expect(page.get_by_text(f"The verifier key “Edge of {code}” is bound")).to_be_visible()
     look("refused removal")
     window.go("/operators/apitokens/verifierkey/")
@@ -150,7 +150,7 @@ def test_life_of_a_service_of_all_accounts_is_accessible(
     window.go("/operators/apitokens/service/")
     page.get_by_role("link", name=code, exact=True).click()
     page.get_by_role("link", name="Delete").click()
-    page.get_by_role("button", name="Remove service").click()
+    page.get_by_role("button", name="Delete service").click()
     expect(page.get_by_text("was deleted successfully")).to_be_visible()
     expect(page.get_by_role("link", name=code, exact=True)).to_have_count(0)
 

@@ -19,6 +19,7 @@ from accounts.authorization.actor import Actor
 from accounts.invitations import services as invitations
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
+from accounts.service_accounts import contacts
 from accounts.sign_in import email_change
 from apitokens.log_redaction import redact
 from config.celery import app
@@ -31,7 +32,7 @@ from notifications.links import SecretConverter, hide_secrets, secret_routes
 from notifications.models import Mail, State
 from notifications.preferences import unsubscribe
 from notifications.recipients import Person
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, service_account
 from tests.outbox import mail_to, path_in
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +86,11 @@ def links(administrator: Membership, now: datetime) -> dict[str, str]:
     return {
         "account_confirm_email": path_in(mail_to("ann@example.com")),
         "account_reset_password_from_key": path_in(mail_to(user.email)),
+        "accounts:answer_contact": contacts.path(
+            service_account(
+                administrator.account, at=now, agrees=False, contact_email="o@x.example"
+            )
+        ),
         "accounts:confirm_email": email_change.path(user, "new@example.net"),
         "accounts:invitation": path_in(mail_to("maria@example.com")),
         "notifications:unsubscribe": urlsplit(
@@ -220,7 +226,9 @@ def test_access_log_of_the_server_does_not_hold_it(
     assert secret_of(links[name]) not in written.getvalue()
 
 
-@pytest.mark.parametrize("name", ["accounts:invitation", "accounts:confirm_email"])
+@pytest.mark.parametrize(
+    "name", ["accounts:invitation", "accounts:confirm_email", "accounts:answer_contact"]
+)
 def test_signed_text_is_redacted_without_its_path_too(links: dict[str, str], name: str) -> None:
     signed = links[name].rstrip("/").rpartition("/")[2]
 

@@ -11,6 +11,7 @@ from accounts.invitations import services as invitations
 from accounts.languages import catalogue_for
 from accounts.models import Language, Membership
 from accounts.roles import Role
+from accounts.service_accounts import services as service_accounts
 from accounts.sign_in import emails
 from apitokens.expiry.scan import scan
 from notifications.email.rendering import RenderedEmail, render_mail, render_plain
@@ -53,6 +54,14 @@ def _post(reader: Membership, at: datetime) -> None:
         account=reader.account,
         email=LONG_ADDRESS.replace("person", "colleague"),
         role=Role.USERS,
+        by=Actor.member(reader),
+        at=at,
+    )
+    service_accounts.create(
+        account=reader.account,
+        name=LONG_NAME,
+        role=Role.USERS,
+        contact_email=LONG_ADDRESS.replace("a-person", "a-team"),
         by=Actor.member(reader),
         at=at,
     )

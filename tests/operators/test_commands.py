@@ -19,6 +19,7 @@ from accounts.roles import Role
 from apitokens.models import APIToken, VerifierKey
 from apitokens.pepper_checks import faults
 from apitokens.tokens import services as token_services
+from apitokens.tokens.handover import hand_over
 from apitokens.verification.verifier_keys import issue_verifier
 from apitokens.verification.verify import verify
 from tests.conftest import Issue, SignIn
@@ -253,6 +254,33 @@ def test_person_is_asked(
     run("revoke_tokens", "--account", engineer.account_id)
 
     assert APIToken.objects.deleted().count() == deleted
+
+
+def test_token_that_was_handed_over_while_the_question_stood_stays(
+    engineer: Membership,
+    administrator: Membership,
+    issue: Issue,
+    monkeypatch: pytest.MonkeyPatch,
+    now: datetime,
+) -> None:
+    kept, gone = (issue(engineer).token for _number in range(2))
+
+    def answer(_question: str) -> str:
+        hand_over(
+            account=engineer.account,
+            token_ids=[kept.pk],
+            to=administrator,
+            by=Actor.operator(through=EntryPoint.COMMAND),
+            at=now,
+        )
+        return "yes"
+
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("apitokens.management.commands.revoke_tokens.is_interactive", lambda: True)
+
+    assert "Deleted: 1." in run("revoke_tokens", "--issuer", engineer.user.email).out
+
+    assert list(APIToken.objects.deleted()) == [gone]
 
 
 def test_nobody_there_to_ask_deletes_nothing(

@@ -1,10 +1,14 @@
 """What operators do with API tokens: look and delete."""
 
 import base64
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
+import lxml.html
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -15,6 +19,7 @@ from accounts.roles import Role
 from apitokens.admin import tokens as tokens_admin
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
+from apitokens.tokens.handover import hand_over
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
 from tests.operators.conftest import Events, page, shown
@@ -253,3 +258,69 @@ def test_account_asked_for_stands_among_the_choices_however_many_there_are(
 
     assert "Globex" in shown(browser, page(LIST), account=stranger.account_id)
     assert "Globex" not in shown(browser, page(LIST))
+
+
+@pytest.fixture
+def handed_over(
+    administrator: Membership, engineer: Membership, now: datetime
+) -> Callable[[APIToken], None]:
+    """`handed_over(token)`: an Administrator hands it over to the engineer."""
+
+    def act(token: APIToken) -> None:
+        hand_over(
+            account=administrator.account,
+            token_ids=[token.pk],
+            to=engineer,
+            by=Actor.member(administrator),
+            at=now,
+        )
+
+    return act
+
+
+def fields_of(question: str) -> dict[str, Any]:
+    """What the form of a question sends."""
+    (form,) = (each for each in lxml.html.fromstring(question).forms if "post" in each.fields)
+    fields: dict[str, Any] = {}
+    for name, value in form.form_values():
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def test_deletion_of_several_acts_on_the_issuers_that_were_shown(
+    browser: Client,
+    administrator: Membership,
+    issue: Issue,
+    handed_over: Callable[[APIToken], None],
+) -> None:
+    tokens = [issue(administrator, role=Role.USERS).token for _each in range(2)]
+    _status, question = select(browser, *tokens)
+    handed_over(tokens[1])
+
+    answer = browser.post(page(LIST), fields_of(question), follow=True).text
+
+    assert "was handed over to" in answer
+    assert not APIToken.objects.exclude(deleted_at=None).exists()
+    assert not LogEntry.objects.exists()
+    _status, question = select(browser, *tokens)
+    browser.post(page(LIST), fields_of(question))
+    assert APIToken.objects.exclude(deleted_at=None).count() == 2
+
+
+def test_deletion_of_one_acts_on_the_issuer_that_was_shown(
+    browser: Client,
+    administrator: Membership,
+    issue: Issue,
+    handed_over: Callable[[APIToken], None],
+) -> None:
+    token = issue(administrator, role=Role.USERS).token
+    address = page(DELETE, token.pk)
+    question = fields_of(shown(browser, address))
+    handed_over(token)
+
+    answer = browser.post(address, question, follow=True)
+
+    assert "was handed over to" in answer.text
+    assert not APIToken.objects.exclude(deleted_at=None).exists()
+    browser.post(address, fields_of(answer.text))
+    assert APIToken.objects.exclude(deleted_at=None).exists()

@@ -89,6 +89,8 @@ GET     accounts:change_email                  in    200   200   200   200   200
 POST    accounts:change_email                  in    400   400   400   400   400
 GET     accounts:confirm_email                 410   410   410   410   410   410
 POST    accounts:confirm_email                 410   410   410   410   410   410
+GET     accounts:answer_contact                410   410   410   410   410   410
+POST    accounts:answer_contact                410   410   410   410   410   410
 GET     accounts:end_sessions                  in    405   405   405   405   405
 POST    accounts:end_sessions                  in    go    go    go    go    go
 GET     accounts:end_session                   in    405   405   405   405   405
@@ -123,6 +125,8 @@ GET     accounts:edit_service_account          in    404   404   403   200   404
 POST    accounts:edit_service_account          in    404   404   403   400   404
 GET     accounts:switch_service_account        405   405   405   405   405   405
 POST    accounts:switch_service_account        in    404   404   403   go    404
+GET     accounts:ask_contact_of_service_account 405   405   405   405   405   405
+POST    accounts:ask_contact_of_service_account in    404   404   403   go    404
 GET     accounts:remove_service_account        in    404   404   403   200   404
 POST    accounts:remove_service_account        in    404   404   403   403   404
 GET     accounts:new_account                   in    200   go    go    go    200

@@ -167,6 +167,11 @@ def _connection(**values: Any) -> Callable[[Side], object]:
     return lambda side: Connection.objects.filter(account=side.account).update(**values)
 
 
+def _with_contact(side: Side) -> None:
+    """Its contact is an address that has not answered."""
+    ServiceAccount.objects.filter(pk=side.service.pk).update(contact_email="ops@example.com")
+
+
 def _rotated(side: Side) -> None:
     rotation.rotate(token=side.token, by=Actor.member(side.person), at=timezone.now())
 
@@ -206,6 +211,9 @@ FORMS = {
         "accounts:edit_service_account", {"name": "Renamed", "role": Role.USERS.value}
     ),
     "accounts:switch_service_account": Form("accounts:service_accounts", {"is_on": "0"}),
+    "accounts:ask_contact_of_service_account": Form(
+        "accounts:service_accounts", prepare=_with_contact
+    ),
     "accounts:remove_service_account": Form("accounts:remove_service_account"),
     "apitokens:new_service": Form(
         "apitokens:new_service", {"code": "video", "name": "Video", **ONE_SCOPE}

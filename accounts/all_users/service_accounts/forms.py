@@ -57,7 +57,10 @@ class ServiceAccountForm(RoleForm):
         label=_("Contact address"),
         max_length=254,
         required=False,
-        help_text=_("Or an address that gets them by email, such as that of a team."),
+        help_text=_(
+            "Or an address that gets them by email, such as that of a team. It is asked to confirm "
+            "first."
+        ),
         widget=forms.TextInput({"type": "email", "autocomplete": "off", "autocapitalize": "off"}),
     )
     issuers = MembersField(

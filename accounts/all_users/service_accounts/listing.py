@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
 from accounts.models import ServiceAccount
+from accounts.service_accounts import contacts
 from accounts.service_accounts.issuing import visible_to
 from accounts.text.expressions import in_order
 
@@ -17,6 +18,7 @@ class Row(NamedTuple):
     contact: str
     issuers: list[str]
     tokens: int
+    shown: str
 
 
 def listing(actor: Actor, *, at: datetime) -> dict[str, Any]:
@@ -35,4 +37,5 @@ def _row(service_account: ServiceAccount, tokens: int) -> Row:
         contact=contact.user.get_full_name() if contact else service_account.contact_email,
         issuers=sorted(each.user.get_full_name() for each in service_account.issuers.all()),
         tokens=tokens,
+        shown=contacts.snapshot(service_account),
     )

@@ -18,7 +18,7 @@ from accounts.members import services as members
 from accounts.members.forms import RemovalForm
 from accounts.models import ServiceAccount
 from accounts.roles import Role
-from accounts.service_accounts import services
+from accounts.service_accounts import contacts, services
 from accounts.service_accounts.issuing import receivers, visible_to
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID
@@ -83,6 +83,25 @@ def switch(request: MemberRequest, user_id: int) -> HttpResponse:
     return _to_list(request)
 
 
+@require_POST
+@member_required
+@administrators_only
+def ask_again(request: MemberRequest, user_id: int) -> HttpResponse:
+    """Send the contact address of a service account its question once more."""
+    try:
+        email = contacts.ask_again(
+            service_account=_find(request, user_id),
+            shown=request.POST.get("shown"),
+            by=request.actor,
+            at=timezone.now(),
+        )
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    else:
+        messages.success(request, _asked(email))
+    return _to_list(request)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @member_required
@@ -125,24 +144,42 @@ def _form(
 def _is_made(request: MemberRequest, form: ServiceAccountForm) -> bool:
     """Make it; False if the service refuses, with its sentences at the fields of the form."""
     try:
-        services.create(
+        made = services.create(
             account=request.member.account, by=request.actor, at=timezone.now(), **form.changes
         )
     except ValidationError as refusal:
         form.add_error(None, refusal)
+    else:
+        _say_that_contact_is_asked(request, made, before=0)
     return not form.errors
 
 
+def _say_that_contact_is_asked(
+    request: MemberRequest, service_account: ServiceAccount, *, before: int
+) -> None:
+    if service_account.contact_number > before:
+        messages.info(request, _asked(service_account.contact_email))
+
+
 def _is_edited(request: MemberRequest, found: ServiceAccount, form: ServiceAccountForm) -> bool:
+    before = found.contact_number
     try:
-        services.edit(
+        edited = services.edit(
             service_account=found, changes=form.changes, by=request.actor, at=timezone.now()
         )
     except PermissionDenied as refusal:
         form.add_error("role", str(refusal))
     except ValidationError as refusal:
         form.add_error(None, refusal)
+    else:
+        _say_that_contact_is_asked(request, edited, before=before)
     return not form.errors
+
+
+def _asked(email: str) -> str:
+    return _(
+        "A confirmation email was sent to %(email)s. It gets no notifications until it's confirmed."
+    ) % {"email": email}
 
 
 def _find(request: MemberRequest, user_id: int) -> ServiceAccount:

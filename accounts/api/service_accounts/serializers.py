@@ -3,6 +3,7 @@
 from datetime import UTC
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.serializers import (
@@ -14,8 +15,13 @@ from accounts.api.serializers import (
     RoleField,
     TextField,
 )
-from accounts.models import ServiceAccount
+from accounts.models import ContactStatus, ServiceAccount
 from accounts.service_accounts.services import MOST_ISSUERS
+
+
+@extend_schema_field({"type": "string", "enum": list(ContactStatus)})
+class ContactStatusField(serializers.CharField):
+    """One of a few words."""
 
 
 class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
@@ -29,6 +35,12 @@ class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
     role = RoleField(source="held_role")
     contact = serializers.SerializerMethodField(help_text="The ID of a user, or null.")
     contact_email = serializers.CharField()
+    contact_email_status = ContactStatusField(
+        source="contact_status",
+        required=False,
+        help_text="Whether the owner of contact_email has agreed to get notifications: pending, "
+        "confirmed or declined; empty without a contact_email.",
+    )
     issuers = serializers.SerializerMethodField(
         help_text=(
             "The IDs of the users who may issue and manage its tokens, in addition to "
@@ -72,7 +84,8 @@ class NewServiceAccountSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         max_length=254,
         default="",
-        help_text="An address that gets its notifications.",
+        help_text="An address that gets its notifications once it has confirmed: it is asked by "
+        "email.",
     )
     issuers = serializers.ListField(
         child=IdField(),

@@ -49,6 +49,7 @@ SERVICE_ACCOUNT: dict[str, Any] = {
     "role": {"id": 5, "name": "Engineers"},
     "contact": 612402195,
     "contact_email": "",
+    "contact_email_status": "",
     "issuers": [612402195],
     "is_active": True,
     "created": "2026-11-23T09:30:00Z",

@@ -94,7 +94,8 @@ class Command(BaseCommand):
             return
         operator = Actor.operator(through=EntryPoint.COMMAND)
         with in_force.together():
-            deleted = self._delete(ids, by=operator)
+            meant = _still_meant(APIToken.objects.all(), options, at=at)
+            deleted = self._delete(ids, meant, by=operator)
             for verifier in verifiers:
                 deleted += delete_verifier(verifier=verifier, by=operator, at=timezone.now())
         self.stdout.write(self.style.SUCCESS(f"Deleted: {deleted}."))
@@ -108,12 +109,14 @@ class Command(BaseCommand):
                 self.stdout.write(line)
         self.stdout.write(f"\nAPI tokens: {len(ids)}.")
 
-    def _delete(self, ids: array[int], *, by: Actor) -> int:
-        """Delete in parts, each in a transaction: run again, it goes on where it was broken off."""
+    def _delete(self, ids: array[int], meant: APITokenQuerySet, *, by: Actor) -> int:
+        """Delete in parts, each in a transaction: run again, it goes on where it was broken off.
+        Tokens stay that were handed over, or used, since they were shown, if that was the choice.
+        """
         progress = Progress(self.stderr, "Deleting API tokens", len(ids))
         deleted = 0
         for part in _parts(ids):
-            tokens = APIToken.objects.filter(pk__in=part).select_related("issuer__user")
+            tokens = meant.filter(pk__in=part).select_related("issuer__user")
             deleted += token_services.delete_all(
                 tokens=tokens.order_by("pk"), by=by, at=timezone.now()
             )
@@ -160,18 +163,26 @@ def _select(options: dict[str, Any], *, at: datetime) -> APITokenQuerySet:
     tokens = APIToken.objects.undeleted()
     if options["account"]:
         tokens = tokens.filter(account=find_account(options["account"]))
-    if options["issuer"]:
-        tokens = tokens.filter(issuer__user=_find_user(storable(options["issuer"])))
+    tokens = _still_meant(tokens, options, at=at)
     if options["ids"]:
         tokens = tokens.filter(pk__in=_existing(options["ids"]))
     if options["older_than"]:
         tokens = tokens.filter(created_at__lt=at - options["older_than"])
-    if options["unused_for"]:
-        tokens = tokens.unused_since(at - options["unused_for"])
     if options["pepper"]:
         # A token goes whole, also if only its old secret depends on the pepper and still works.
         old = Q(old_secret__pepper=options["pepper"], old_secret__ends_at__gt=at)
         tokens = tokens.filter(Q(pepper=options["pepper"]) | old)
+    return tokens
+
+
+def _still_meant(
+    tokens: APITokenQuerySet, options: dict[str, Any], *, at: datetime
+) -> APITokenQuerySet:
+    """Those of the tokens that fit what may end while the question is on the screen."""
+    if options["issuer"]:
+        tokens = tokens.filter(issuer__user=_find_user(storable(options["issuer"])))
+    if options["unused_for"]:
+        tokens = tokens.unused_since(at - options["unused_for"])
     return tokens
 
 

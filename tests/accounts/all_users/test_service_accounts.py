@@ -11,12 +11,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
-from accounts.authorization.actor import Actor
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Account, Membership, ServiceAccount
 from accounts.roles import Role
+from accounts.service_accounts import contacts
 from apitokens.models import APIToken
+from notifications.models import Mail
 from tests.conftest import Issue, SignIn
-from tests.factories import ACCOUNT_ID, issue, service_account
+from tests.factories import ACCOUNT_ID, contact_agrees, issue, service_account
+from tests.questions import hidden_fields
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +64,57 @@ def test_administrator_makes_one_with_the_form(browser: Client, engineer: Member
     assert list(made.issuers.all()) == [engineer]
     page = text(browser.get(LIST))
     assert "Deploys Purges the cache Engineers ops@example.com" in page
+
+
+def test_page_says_that_the_contact_has_not_answered_and_asks_again(
+    browser: Client, account: Account, now: datetime
+) -> None:
+    deploys = service_account(account, at=now, agrees=False, contact_email="ops@example.com")
+    ask_again = address(deploys, "ask/")
+    assert "ops@example.com Not confirmed yet" in text(browser.get(LIST))
+
+    opened = hidden_fields(browser, LIST, to=ask_again)
+    answer = browser.post(ask_again, opened, follow=True)
+
+    assert "A confirmation email was sent to ops@example.com" in text(answer)
+    assert Mail.objects.filter(address="ops@example.com").count() == 2
+    assert "This was changed after you opened the page" in text(
+        browser.post(ask_again, opened, follow=True)
+    )
+    contact_agrees(deploys)
+    page = browser.get(LIST)
+    assert "Not confirmed yet" not in text(page)
+    assert ask_again not in page.content.decode()
+
+
+def test_page_says_that_the_contact_declined(
+    browser: Client, account: Account, now: datetime
+) -> None:
+    deploys = service_account(account, at=now, agrees=False, contact_email="ops@example.com")
+    contacts.answer(
+        signed=contacts.path(deploys).split("/")[-2],
+        agrees=False,
+        by=Actor.operator(through=EntryPoint.COMMAND),
+        at=now,
+    )
+
+    assert "ops@example.com Doesn't want notifications" in text(browser.get(LIST))
+    form = {"name": "More", "role": str(Role.ENGINEERS), "contact_email": "ops@example.com"}
+    answer = browser.post(f"{LIST}new/", form)
+    assert answer.status_code == 400
+    assert "The owner of this address doesn't want notifications from this account." in text(answer)
+
+
+def test_saving_says_that_a_new_contact_is_asked(
+    browser: Client, deploys: ServiceAccount, now: datetime
+) -> None:
+    form = {"name": "Deploys", "role": str(Role.ENGINEERS), "contact_email": "ops@example.com"}
+
+    first = browser.post(address(deploys), form, follow=True)
+    second = browser.post(address(deploys), form, follow=True)
+
+    assert "A confirmation email was sent to ops@example.com" in text(first)
+    assert "A confirmation email" not in text(second)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from apitokens.models import APIToken
 from notifications.models import Mail
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory
+from tests.questions import hidden_fields
 
 pytestmark = pytest.mark.django_db
 
@@ -327,6 +328,24 @@ def test_invitation_is_withdrawn(browser: Client, administrator: Membership, now
     answer = browser.post(f"{LIST}invitations/{invitation.pk}/withdraw/", follow=True)
     assert "was withdrawn" in text(answer)
     assert not Invitation.objects.open().exists()
+
+
+@pytest.mark.parametrize("act", ["send", "withdraw"])
+def test_invitation_that_a_colleague_has_sent_again_stays_as_it_is(
+    browser: Client, administrator: Membership, now: datetime, act: str
+) -> None:
+    invitation = invited(administrator, now)
+    address = f"{LIST}invitations/{invitation.pk}/{act}/"
+    opened = hidden_fields(browser, LIST, to=address)
+    by, later = Actor.member(administrator), now + timedelta(hours=1)
+    invitations.send_again(invitation=invitation, by=by, at=later)
+
+    answer = browser.post(address, opened, follow=True)
+
+    assert "This was changed after you opened the page" in text(answer)
+    assert Invitation.objects.open().get().times_sent == 2
+    browser.post(address, hidden_fields(browser, LIST, to=address))
+    assert not Invitation.objects.open().filter(times_sent=2).exists()
 
 
 @pytest.mark.parametrize("act", ["send", "withdraw"])

@@ -66,7 +66,8 @@ def test_administrator_makes_edits_switches_and_removes_one(
     path = f"{SERVICES}/{facts['id']}"
     changes = {"name": "Purges", "contact": None, "contact_email": "ops@example.com"}
     edited = caller.patch(path, {**changes, "is_active": False}, format="json").json()
-    assert edited == {**facts, **changes, "is_active": False}
+    pending = {"contact_email_status": "pending"}
+    assert edited == {**facts, **changes, **pending, "is_active": False}
     assert caller.get(path).json() == edited
     assert caller.delete(path).status_code == 204
     assert caller.get(path).status_code == 404

@@ -312,3 +312,22 @@ def test_account_enters_only_so_many_contact_addresses_in_a_day(
     robot.refresh_from_db()
     assert robot.contact_email == ""
     assert ServiceAccount.objects.count() == 1
+
+
+@pytest.mark.parametrize("allowed", [0, 10**6])
+def test_limit_of_addresses_is_kept_for_whatever_number_operators_choose(
+    administrator: Membership, now: datetime, settings: Settings, allowed: int
+) -> None:
+    """Each number costs an entry of the cache, and they are read while the account is locked."""
+    settings.INVITATIONS_PER_DAY = allowed
+    made = service_account(administrator.account, at=now)
+    changes = services.Changes(contact_email="a@stranger.example")
+    by = Actor.member(administrator)
+
+    if allowed:
+        edited = services.edit(service_account=made, changes=changes, by=by, at=now)
+        assert edited.contact_email == "a@stranger.example"
+        return
+    with pytest.raises(ValidationError) as refused:
+        services.edit(service_account=made, changes=changes, by=by, at=now)
+    assert refused.value.error_dict["contact_email"][0].code == "too_many_addresses"

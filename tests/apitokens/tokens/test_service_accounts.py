@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -233,7 +234,7 @@ def test_address_gets_only_so_many_mails_of_a_kind_in_a_day(
 def test_address_that_has_unsubscribed_is_never_mailed_again_from_the_account(
     client: Client, account: Account, administrator: Membership, now: datetime
 ) -> None:
-    contact = {"contact_email": "ops@example.com"}
+    contact: dict[str, Any] = {"contact_email": "ops@example.com"}
     deploys, other = (service_account(account, at=now, name=name, **contact) for name in "AB")
     by = Actor.member(administrator)
     issue(deploys.membership, by=by, at=now)

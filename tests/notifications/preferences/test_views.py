@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import lxml.html
 import pytest
 from django.test import Client
 
@@ -134,6 +135,48 @@ def test_page_saves_for_its_account_whatever_was_opened_since(
     page = save(browser, user)
     assert "Globex</bdi></strong>" not in page
     assert set(Preference.objects.values_list("account_id", flat=True)) == {user.account_id}
+
+
+def form_in(page: str) -> dict[str, str]:
+    """The fields of the settings form as the browser would send them, untouched."""
+    (form,) = (each for each in lxml.html.fromstring(page).forms if "allows_any" in each.fields)
+    return {name: value for name, value in form.form_values() if isinstance(value, str)}
+
+
+def test_two_windows_take_nothing_back_from_each_other(browser: Client, user: Membership) -> None:
+    first = form_in(browser.get(SETTINGS).content.decode())
+    second, boxes = dict(first), list(first)
+    assert {"allows_any", "token_expiring-email", "token_expiring-portal"} <= set(boxes)
+
+    del first["token_expiring-email"], first["allows_any"]
+    browser.post(SETTINGS, first)
+    del second["token_expiring-portal"]
+    browser.post(SETTINGS, second)
+
+    present = settings_of(person(user))
+    assert not present.allows_any
+    assert not present.is_on["token_expiring", Channel.EMAIL]
+    assert not present.is_on["token_expiring", Channel.PORTAL]
+    assert present.is_on[TOKEN_CHANGED_BY_OTHERS.code, Channel.EMAIL]
+
+
+def test_page_that_was_open_takes_back_no_unsubscribing(browser: Client, user: Membership) -> None:
+    opened = form_in(browser.get(SETTINGS).content.decode())
+
+    turn_off(person(user), TOKEN_EXPIRING, Channel.EMAIL)
+    browser.post(SETTINGS, opened)
+
+    assert not settings_of(person(user)).is_on[TOKEN_EXPIRING.code, Channel.EMAIL]
+
+
+def test_what_was_turned_off_is_turned_on_again(browser: Client, user: Membership) -> None:
+    turn_off(person(user), TOKEN_EXPIRING, Channel.EMAIL)
+
+    changed = form_in(browser.get(SETTINGS).content.decode())
+    assert "token_expiring-email" not in changed
+    browser.post(SETTINGS, changed | {"token_expiring-email": "on"})
+
+    assert settings_of(person(user)).is_on[TOKEN_EXPIRING.code, Channel.EMAIL]
 
 
 @pytest.mark.parametrize("number", ["", "0", "x", "9" * 23])

@@ -418,6 +418,22 @@ def test_domain_is_withdrawn(
     assert not Domain.objects.exists()
 
 
+def test_domain_that_was_approved_meanwhile_is_not_withdrawn(
+    browser: Client, connection: Connection, administrator: Membership
+) -> None:
+    domain = DomainFactory.create(connection=connection, asked_by=administrator, approved_at=None)
+    address = f"{URL}domains/{domain.pk}/withdraw/"
+    opened = hidden_fields(browser, URL, to=address)
+    Domain.objects.update(approved_at=datetime.now(UTC))
+
+    page = browser.post(address, opened, follow=True)
+
+    assert "This was changed after you opened the page" in text(page)
+    assert Domain.objects.exists()
+    browser.post(address, hidden_fields(browser, URL, to=address))
+    assert not Domain.objects.exists()
+
+
 # --- The switches ---
 
 

@@ -230,6 +230,71 @@ def test_enforcement_is_idempotent(
     assert (AuditEvent.objects.count(), Notice.objects.count()) == before
 
 
+@pytest.mark.parametrize("action", [InactivityAction.NOTHING, InactivityAction.NOTIFY])
+def test_administrator_does_not_resume_their_own_tokens_by_ending_the_policy(
+    connection: Connection,
+    inactive: Membership,
+    choose_policy: ChoosePolicy,
+    action: InactivityAction,
+    now: datetime,
+) -> None:
+    Membership.objects.filter(pk=inactive.pk).update(role=Role.ADMINISTRATORS)
+    choose_policy(InactivityAction.SUSPEND)
+    enforce(now)
+
+    with pytest.raises(ValidationError, match="Sign in through single sign-on"):
+        inactivity.choose_policy(
+            connection=connection, action=action, days=DAYS, by=Actor.member(inactive), at=now
+        )
+
+    assert is_suspended(inactive)
+    connection.refresh_from_db()
+    assert connection.idle_action == InactivityAction.SUSPEND
+    choose_policy(action, at=now)  # another Administrator does
+    assert not is_suspended(inactive)
+
+
+def test_administrator_does_not_resume_their_own_tokens_by_removing_the_connection(
+    connection: Connection,
+    inactive: Membership,
+    administrator: Membership,
+    choose_policy: ChoosePolicy,
+    now: datetime,
+) -> None:
+    Membership.objects.filter(pk=inactive.pk).update(role=Role.ADMINISTRATORS)
+    choose_policy(InactivityAction.SUSPEND)
+    enforce(now)
+    connections.switch_off(connection=connection, by=Actor.member(inactive), at=now)
+
+    with pytest.raises(ValidationError, match="Sign in through single sign-on"):
+        connections.remove(connection=connection, by=Actor.member(inactive), at=now)
+
+    assert is_suspended(inactive)
+    connections.remove(connection=connection, by=Actor.member(administrator), at=now)
+    assert not is_suspended(inactive)
+
+
+@pytest.mark.parametrize("ended", ["closed", "deactivated", "removed"])
+def test_administrator_who_is_none_any_more_does_not_end_the_policy(
+    connection: Connection,
+    administrator: Membership,
+    choose_policy: ChoosePolicy,
+    ended: str,
+    now: datetime,
+) -> None:
+    choose_policy(InactivityAction.SUSPEND)
+    match ended:
+        case "closed":
+            Account.objects.filter(pk=connection.account_id).update(closed_at=now)
+        case "deactivated":
+            User.objects.filter(pk=administrator.user_id).update(is_active=False)
+        case "removed":
+            Membership.objects.filter(pk=administrator.pk).update(removed_at=now)
+
+    with pytest.raises(PermissionDenied):
+        choose_policy(InactivityAction.NOTHING, at=now)
+
+
 def test_task_enforces_the_policy(choose_policy: ChoosePolicy, inactive: Membership) -> None:
     choose_policy(InactivityAction.SUSPEND)
     assert tasks.enforce_inactivity_policies() == 1

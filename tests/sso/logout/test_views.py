@@ -15,8 +15,9 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from sso.models import Connection
 from sso.saml import endpoints
+from tests.accounts.sign_in.test_mfa import code_at, give_app
 from tests.conftest import SignIn
-from tests.factories import MembershipFactory
+from tests.factories import PASSWORD, MembershipFactory
 from tests.idp.keys import SigningKey, make_key
 from tests.idp.mutations import format_instant
 from tests.sso import login_steps
@@ -242,3 +243,35 @@ def test_there_is_no_signing_out_where_the_provider_does_not_offer_it(
     client: Client, trusted: Connection, signing: SigningKey
 ) -> None:
     assert client.get(logout_request_path(trusted, signing)).status_code == 404
+
+
+@pytest.mark.parametrize("began", ["at the provider", "with the password"])
+def test_provider_ends_sign_ins_whose_second_factor_is_still_to_come(
+    with_single_logout: Connection, signing: SigningKey, maria: Membership, began: str
+) -> None:
+    login_steps.sign_in(Client(), with_single_logout, signing)
+    give_app(maria.user)
+    half = Client()
+    if began == "at the provider":
+        login_steps.sign_in(half, with_single_logout, signing)
+    else:
+        half.post(reverse("account_login"), {"login": maria.user.email, "password": PASSWORD})
+
+    Client().get(logout_request_path(with_single_logout, signing))
+
+    half.post(reverse("mfa_authenticate"), {"code": code_at(datetime.now(UTC))})
+    assert not is_in(half)
+
+
+def test_logout_of_somebody_else_ends_no_half_sign_in(
+    with_single_logout: Connection, signing: SigningKey, maria: Membership
+) -> None:
+    login_steps.sign_in(Client(), with_single_logout, signing)
+    give_app(maria.user)
+    half = Client()
+    login_steps.sign_in(half, with_single_logout, signing)
+
+    Client().get(logout_request_path(with_single_logout, signing, name_id="nobody"))
+
+    half.post(reverse("mfa_authenticate"), {"code": code_at(datetime.now(UTC))})
+    assert is_in(half)
