@@ -19,6 +19,9 @@ PAGES = {
 """Sections of an account and their first pages. All but the inbox, which has the bell, have an
 entry of their own in the sidebar."""
 
+LED_TO_FROM = {"services": "account", "access": "users"}
+"""Pages about API tokens to which another section leads, and back."""
+
 
 def layout(request: HttpRequest) -> dict[str, Any]:
     """Add `section`, the page's entry in the sidebar, `section_page`, which other accounts have
@@ -46,6 +49,8 @@ def _section_of_account(first: str, second: str) -> str:
         return "account"
     if first == "notifications":
         return "notifications" if second == "settings" else "inbox"
+    if first == "api-tokens":
+        return LED_TO_FROM.get(second, first)
     return first if first in PAGES else ""
 
 

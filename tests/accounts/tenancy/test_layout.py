@@ -29,6 +29,8 @@ from tests.factories import ACCOUNT_ID
         ("/accounts/3/single-sign-on/settings/", "account"),
         ("/accounts/3/users/invite/", "users"),
         ("/accounts/3/api-tokens/12/", "api-tokens"),
+        ("/accounts/3/api-tokens/services/new/", "account"),
+        ("/accounts/3/api-tokens/access/", "users"),
         ("/accounts/3/audit-log/", "audit-log"),
         ("/accounts/3/notifications/settings/", "notifications"),
         ("/accounts/3/notifications/", "inbox"),
