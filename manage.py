@@ -12,7 +12,7 @@ NO_TABLE = ("42P01", "42703")
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
-        from config.env.start import load_settings
+        from config.env.start import load_settings, wrong_setting
     except ModuleNotFoundError:
         sys.exit(
             "This Python has none of the portal's packages: run .venv/bin/python manage.py, which "
@@ -21,7 +21,8 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     if sys.argv[1:2] == ["backup"]:
-        _find_database()
+        with wrong_setting():
+            _find_database()
     load_settings()
     from django.db import Error
 

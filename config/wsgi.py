@@ -26,6 +26,7 @@ from config.server.peppers import require_right_peppers  # noqa: E402
 from config.server.probes import answer_probes  # noqa: E402
 from config.server.responses import WSGIApplication, send_whole  # noqa: E402
 from config.server.verification_only import leave_out_the_rest  # noqa: E402
+from config.warm_up import warm_up  # noqa: E402
 
 _CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
 
@@ -61,3 +62,4 @@ application = shortcut(
 install_sigterm_flush()
 start_reporting()
 start_tracing()
+warm_up()

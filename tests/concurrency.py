@@ -24,8 +24,9 @@ Task = dict[str, Any]
 other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invite" (then `email`),
 "open" (an account of their own), "be" (then `email`, the address that is theirs from now on),
 "refresh" (then `refresh`, the token to turn in), "come" (through the identity provider) or "watch"
-(for those who do not), "rotate" and "rename" (a token, the `target`); `times` (1); to issue,
-`form_key` (the same each time) and `role`."""
+(for those who do not), "rotate", "rename", "delete" and "hand_over" (a token, the `target`; the
+last one gives it `to` a member, by the key); `times` (1); to issue, `form_key` (the same each time)
+and `role`."""
 
 
 def outcomes(tasks: list[Task]) -> Counter[str]:
@@ -258,6 +259,35 @@ def _rename(task: Task, member: Any) -> str:
     return "renamed"
 
 
+def _delete(task: Task, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from apitokens.models import APIToken
+    from apitokens.tokens import services as token_services
+
+    token = APIToken.objects.get(pk=task["target"])
+    token_services.delete(token=token, by=Actor.member(member), at=timezone.now())
+    return "gone"
+
+
+def _hand_over(task: Task, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from accounts.models import Membership
+    from apitokens.tokens.handover import hand_over
+
+    handed = hand_over(
+        account=member.account,
+        token_ids=[task["target"]],
+        to=Membership.everyone.get(pk=task["to"]),
+        by=Actor.member(member),
+        at=timezone.now(),
+    )
+    return "handed over" if handed else "nothing to hand over"
+
+
 def _come(_deed: Task, member: Any) -> str:
     from django.utils import timezone
 
@@ -293,6 +323,8 @@ TASKS = {
     "delete_all": _delete_all,
     "rotate": _rotate,
     "rename": _rename,
+    "delete": _delete,
+    "hand_over": _hand_over,
     "come": _come,
     "watch": _watch,
 }

@@ -19,8 +19,8 @@ PAGES = {
 """Sections of an account and their first pages. All but the inbox, which has the bell, have an
 entry of their own in the sidebar."""
 
-REACHED_FROM = {"access": "users", "services": "account"}
-"""Pages below the address of the tokens that another section leads to, and that lead back to it."""
+LED_TO_FROM = {"services": "account", "access": "users"}
+"""Pages about API tokens to which another section leads, and back."""
 
 
 def layout(request: HttpRequest) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _section_of_account(first: str, second: str) -> str:
     if first == "notifications":
         return "notifications" if second == "settings" else "inbox"
     if first == "api-tokens":
-        return REACHED_FROM.get(second, first)
+        return LED_TO_FROM.get(second, first)
     return first if first in PAGES else ""
 
 

@@ -18,10 +18,11 @@ class AddressList:
     not be able to tell from the time whether there is a list.
     """
 
-    __slots__ = ("_firsts", "_lasts", "text")
+    __slots__ = ("_covered", "_firsts", "_lasts", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._covered: str | None = None
         self._firsts: list[int] | None = None
         self._lasts: list[int] = []
 
@@ -29,12 +30,17 @@ class AddressList:
         """True if the address is in the list; one that is not known never is."""
         if address is None:
             return False
+        if address == self._covered:  # a server that uses a token mostly has one address
+            return True
         firsts = self._firsts
         if firsts is None:
             firsts = self._read()
         number = _number(address)
         place = bisect_right(firsts, number)
-        return place > 0 and number <= self._lasts[place - 1]
+        if place == 0 or number > self._lasts[place - 1]:
+            return False
+        self._covered = address
+        return True
 
     def _read(self) -> list[int]:
         ranges = sorted(map(_range, without_contained(map(ip_network, self.text.split()))))

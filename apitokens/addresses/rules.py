@@ -59,8 +59,9 @@ def in_parts(typed: str) -> list[str]:
 
 
 def read(entries: Sequence[str]) -> AddressesRead:
-    """Read the entries of a list. Raises `ValidationError` with a sentence for each mistake."""
-    given = [entry.strip() for entry in entries if entry.strip()]
+    """Read the entries of a list. Raises `ValidationError` with a sentence for each mistake, also
+    for an empty entry: a list of it must not be one without limits."""
+    given = [entry.strip() for entry in entries]
     if len(given) > MOST:
         raise ValidationError(
             _("Enter at most %(most)d addresses and networks, not %(count)d."),

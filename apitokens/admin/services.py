@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -23,6 +24,9 @@ from apitokens.models import Service
 from apitokens.scopes import services
 from apitokens.scopes.services import ScopeFacts
 
+FIELDS = {"scopes": "scope_lines", "names": "in_other_languages"}
+"""Where the form has what the service calls otherwise."""
+
 
 class ServiceForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """Scopes as lines: a code, what it allows, and perhaps that in other languages."""
@@ -31,12 +35,12 @@ class ServiceForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  
     in_other_languages = forms.CharField(
         label=_("Name in other languages"),
         required=False,
-        widget=forms.TextInput,
+        widget=AdminTextInputWidget,
         help_text=_("For example: de=Inhalte | ru=Контент"),
     )
     scope_lines = forms.CharField(
         label=_("Scopes"),
-        widget=forms.Textarea({"rows": 8}),
+        widget=AdminTextareaWidget({"rows": 8}),
         help_text=_("One in each line, for example: purge | Purge the cache | de=Cache leeren"),
     )
 
@@ -64,7 +68,7 @@ class ServiceForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg]  
         except ValidationError as refusal:
             errors = getattr(refusal, "error_dict", None) or {None: refusal}
             for field, error in errors.items():
-                self.add_error("scope_lines" if field == "scopes" else field, error)
+                self.add_error(FIELDS.get(field, field), error)
 
     def apply(self, *, at: datetime) -> Service:
         """Register the service, or edit it."""
@@ -92,7 +96,7 @@ class ServiceAdmin(ListAdmin):
     list_display = ["code", "name", "account", "registered"]
     search_fields = ["code", "name", "account__name"]
     ordering = ["code", "pk"]
-    autocomplete_fields = ["account"]
+    raw_id_fields = ["account"]
 
     def get_fields(self, request: HttpRequest, obj: Service | None = None) -> Any:
         return ["account", "code", "name", "in_other_languages", "scope_lines"]

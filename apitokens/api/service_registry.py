@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -20,6 +21,7 @@ from accounts.api.errors import NotFound, as_errors
 from accounts.api.schema import ACCOUNT_ID, NO_ACCOUNT, UNAUTHENTICATED, invalid, refusal
 from accounts.api.serializers import LINE, TextField
 from accounts.api.views import actor_of, caller
+from accounts.languages import catalogue_for, language_for
 from apitokens.api.views import AccountView
 from apitokens.models import CODE, LONGEST_CODE, Scope, Service
 from apitokens.scopes import services
@@ -30,7 +32,7 @@ _SERVICE: dict[str, Any] = {
     "code": "cdn",
     "name": "Content delivery",
     "scopes": [
-        {"code": "purge", "name": "Purge the cache"},
+        {"code": "purge", "name": "Purge the cache", "names": {"de": "Cache leeren"}},
         {"code": "read", "name": "Read the configuration"},
     ],
 }
@@ -44,11 +46,46 @@ _INVALID = invalid(
 )
 
 
+class NamesField(serializers.DictField):
+    """A name in other languages of the portal, by the API's codes of these."""
+
+    LANGUAGES = [language_for(catalogue) for catalogue in services.LANGUAGES]
+    default_error_messages = {
+        "unknown": f"Name languages by their codes. The portal has: {', '.join(LANGUAGES)}."
+    }
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(child=TextField(max_length=100, characters=LINE), **facts)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if isinstance(data, dict) and not data.keys() <= set(self.LANGUAGES):
+            self.fail("unknown")
+        return {catalogue_for(each): name for each, name in super().to_internal_value(data).items()}
+
+    def to_representation(self, value: dict[str, str]) -> dict[str, str]:
+        return {language_for(catalogue): name for catalogue, name in value.items()}
+
+
+class NamesFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = NamesField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        name = auto_schema._map_serializer_field(self.target.child, direction)
+        return {
+            "type": "object",
+            "description": "The name in other languages of the portal, for those who read it in "
+            "them. Left out, it stays as it is; an empty object takes all away.",
+            "properties": dict.fromkeys(self.target.LANGUAGES, name),
+            "additionalProperties": False,
+        }
+
+
 class ScopeSerializer(serializers.Serializer[Scope]):
     """What a service lets a token do: the part of a scope after the colon, and what it means."""
 
     code = TextField(max_length=LONGEST_CODE, whole=CODE)
     name = TextField(max_length=100, characters=LINE)
+    names = NamesField(required=False)
 
 
 class ServiceSerializer(serializers.Serializer[Service]):
@@ -56,6 +93,7 @@ class ServiceSerializer(serializers.Serializer[Service]):
 
     code = serializers.CharField()
     name = serializers.CharField()
+    names = NamesField()
     scopes = ScopeSerializer(many=True, source="scopes.all")
     shared = serializers.SerializerMethodField()
 
@@ -67,6 +105,7 @@ class EditedServiceSerializer(serializers.Serializer[Any]):
     """The name of a service, and all of its scopes: others are removed."""
 
     name = TextField(max_length=100, characters=LINE)
+    names = NamesField(required=False)
     scopes = serializers.ListField(
         child=ScopeSerializer(),
         min_length=1,
@@ -173,7 +212,7 @@ def _find(request: Request, account_id: int, code: str) -> Service:
 def _valid(asked: serializers.Serializer[Any]) -> dict[str, Any]:
     asked.is_valid(raise_exception=True)
     facts: dict[str, Any] = {**asked.validated_data}
-    facts["scopes"] = [ScopeFacts(each["code"], each["name"]) for each in facts["scopes"]]
+    facts["scopes"] = [ScopeFacts(**each) for each in facts["scopes"]]
     return facts
 
 

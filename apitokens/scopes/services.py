@@ -31,11 +31,12 @@ NAMED = 20
 
 
 class ScopeFacts(NamedTuple):
-    """A scope as it is to be: the code, what it means, and that in other languages."""
+    """A scope as it is to be: the code, what it means, and that in other languages. Without `names`
+    it keeps those that it has."""
 
     code: str
     name: str
-    names: dict[str, str] = {}
+    names: dict[str, str] | None = None
 
 
 class InUse(ValidationError):
@@ -111,7 +112,7 @@ def edit(
     names = present.names if names is None else names
     before = {each.code: each for each in present.scopes.all()}
     former = _facts(present)
-    scopes = _merged(scopes, list(before.values()), shown)
+    scopes = _merged(_named(scopes, before), list(before.values()), shown)
     _name(present, name, names)
     _refuse_bad_scopes(scopes)
     gone = before.keys() - {facts.code for facts in scopes}
@@ -161,7 +162,7 @@ def remove(*, service: Service, shown: str | None = None, by: Actor, at: datetim
 def snapshot(scopes: Iterable[Scope | ScopeFacts]) -> str:
     """A fingerprint of what pages show of the scopes of a service."""
     return fingerprint(
-        sorted((each.code, each.name, sorted(each.names.items())) for each in scopes)
+        sorted((each.code, each.name, sorted((each.names or {}).items())) for each in scopes)
     )
 
 
@@ -206,13 +207,30 @@ def _refuse_taken(code: str, account: Account | None) -> None:
         raise ValidationError({"code": ValidationError(error, code="taken")})
 
 
+def _named(scopes: Collection[ScopeFacts], before: dict[str, Scope]) -> list[ScopeFacts]:
+    """The scopes with the names in other languages that they keep."""
+    return [
+        facts._replace(names=before[facts.code].names)
+        if facts.names is None and facts.code in before
+        else facts
+        for facts in scopes
+    ]
+
+
+def _cleaned(facts: ScopeFacts) -> ScopeFacts:
+    """The facts as a row has them."""
+    try:
+        names = _cleaned_names(facts.names or {}, facts.name)
+    except ValidationError as refusal:
+        raise ValidationError({"scopes": refusal}) from refusal
+    return ScopeFacts(facts.code, facts.name.strip(), names)
+
+
 def _merged(
     scopes: Collection[ScopeFacts], present: Collection[Scope], shown: str | None
 ) -> Collection[ScopeFacts]:
     """The scopes as they are to be, of those that were sent and those that are there."""
-    cleaned = [
-        ScopeFacts(code, name.strip(), _cleaned_names(names, name)) for code, name, names in scopes
-    ]
+    cleaned = list(map(_cleaned, scopes))
     there = snapshot(present)
     if shown in (None, there) or snapshot(cleaned) == there:
         return scopes
@@ -223,7 +241,11 @@ def _merged(
 
 
 def _name(service: Service, name: str, names: dict[str, str]) -> None:
-    service.name, service.names = name.strip(), _cleaned_names(names, name)
+    try:
+        service.names = _cleaned_names(names, name)
+    except ValidationError as refusal:
+        raise ValidationError({"names": refusal}) from refusal
+    service.name = name.strip()
     service.clean_fields(exclude=["account"])
 
 
@@ -244,7 +266,7 @@ def _refuse_bad_scopes(scopes: Collection[ScopeFacts]) -> None:
 
 
 def _put(scope: Scope, facts: ScopeFacts) -> None:
-    scope.name, scope.names = facts.name.strip(), _cleaned_names(facts.names, facts.name)
+    _code, scope.name, scope.names = _cleaned(facts)
     try:
         scope.clean_fields(exclude=["service"])
     except ValidationError as refusal:

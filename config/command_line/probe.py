@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 
+from config.launcher import preflight
 from operations.probes import alive
 
 SECONDS = 3
@@ -48,7 +49,9 @@ def _first_process() -> list[str]:
 def _web() -> int:
     host = os.environ.get("HOST") or ""
     connection = http.client.HTTPConnection(
-        _HERE.get(host, host), int(os.environ.get("PORT") or 8000), timeout=SECONDS
+        _HERE.get(host, host),
+        preflight.number("PORT", 8000, highest=65535),
+        timeout=SECONDS,
     )
     try:
         connection.request("GET", "/readyz")

@@ -1,5 +1,6 @@
 """Parses the URL of the database."""
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote
@@ -86,6 +87,10 @@ def _sqlite_path(parts: SplitResult) -> str:
         raise ValueError
     if Path(path).is_dir():
         raise ImproperlyConfigured("DATABASE_URL must name the file of SQLite, not its folder.")
+    if not os.path.isdir(folder := os.path.dirname(os.path.abspath(path))):
+        raise ImproperlyConfigured(
+            f"DATABASE_URL must name a file in a folder that exists: there is no folder {folder}."
+        )
     return path
 
 

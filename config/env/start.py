@@ -4,6 +4,8 @@ A supervisor need not start it again (systemd: `RestartPreventExitStatus=2`).
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -12,10 +14,17 @@ WRONG_SETTING = 2
 """The exit code."""
 
 
-def load_settings() -> None:
-    """Load the settings, or end the process."""
+@contextmanager
+def wrong_setting() -> Iterator[None]:
+    """End the process if the block finds that a setting cannot be used."""
     try:
-        settings.INSTALLED_APPS  # noqa: B018  # loads them
+        yield
     except ImproperlyConfigured as error:
         sys.stderr.write(f"The settings can't be used: {error}\n")
         sys.exit(WRONG_SETTING)
+
+
+def load_settings() -> None:
+    """Load the settings, or end the process."""
+    with wrong_setting():
+        settings.INSTALLED_APPS  # noqa: B018  # loads them

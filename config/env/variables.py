@@ -85,12 +85,16 @@ def refuse_former_names(environment: Container[str]) -> None:
 
 def refuse_slips(environment: Container[str]) -> None:
     """Refuse names that nothing reads and that can mean nothing else: a file for what is no secret,
-    and a name with one S too many or too few."""
+    and a name in the singular or the plural that is read in the other."""
     for name in VARIABLES:
         if name not in SECRETS and f"{name}_FILE" in environment:
             raise ImproperlyConfigured(
                 f"{name}_FILE is not read: only secrets may stand in files. Set {name} itself."
             )
-        slip = name.removesuffix("S") if name.endswith("S") else f"{name}S"
+        slip = _singular(name) if name.endswith("S") else f"{name}S"
         if "_" in name and slip in environment and slip not in VARIABLES:
             raise ImproperlyConfigured(f"{slip} is not read. You may mean {name}.")
+
+
+def _singular(name: str) -> str:
+    return f"{name.removesuffix('IES')}Y" if name.endswith("IES") else name.removesuffix("S")

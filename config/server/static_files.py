@@ -1,13 +1,18 @@
 """Static files while processes of two releases serve them (docs/upgrades.md)."""
 
+import gzip
 import os
 import re
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import brotli
 from django.core.files.base import ContentFile
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from whitenoise.compress import Compressor
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
@@ -21,6 +26,9 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it
     files of the releases before: their processes still name them, and may start again."""
 
     hashed_files: dict[str, str]
+
+    def create_compressor(self, **options: Any) -> Compressor:
+        return _Compressor(**options)
 
     def post_process(
         self, paths: dict[str, Any], dry_run: bool = False, **options: Any
@@ -55,6 +63,29 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it
         }
         self.hashed_files = {**former, **self.hashed_files}
         super().save_manifest()
+
+
+class _Compressor(Compressor):  # type: ignore[misc]  # it has no types
+    """WhiteNoise's, which leaves what is compressed already: most of what collecting took at each
+    start."""
+
+    def compress(self, path: str) -> list[str]:
+        if _is_compressed(path):
+            return [f"{path}.br", f"{path}.gz"]
+        written: list[str] = super().compress(path)
+        return written
+
+
+def _is_compressed(path: str) -> bool:
+    """True if both compressed files are whole, and of what the file holds now."""
+    try:
+        content = Path(path).read_bytes()
+        return (
+            gzip.decompress(Path(f"{path}.gz").read_bytes()) == content
+            and brotli.decompress(Path(f"{path}.br").read_bytes()) == content
+        )
+    except (OSError, EOFError, zlib.error, brotli.error):  # missing, cut off, or of something else
+        return False
 
 
 class Middleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types

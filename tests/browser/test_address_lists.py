@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.axe import Looks
 from tests.browser.conftest import ADMINISTRATOR, Answer, Visits
+from tests.browser.documented import Walk
 from tests.browser.test_guide import TOKEN, both_ways
 from tests.browser.test_team import row
 
@@ -35,10 +36,11 @@ def edit(page: Page) -> None:
 def test_token_is_limited_to_the_addresses_it_was_seen_at(
     visit: Visits, looks: Looks, call: Callable[[str], Answer], scripts: bool
 ) -> None:
-    name = f"Limited {scripts}"
+    walk, name = Walk("address-lists.md", looks, scripts=scripts), f"Limited {scripts}"
     window = visit(ADMINISTRATOR, java_script_enabled=scripts)
     page = window.page
     window.go("/accounts/1/api-tokens/create/")
+    walk.at(page, "form of a token")
     addresses = page.get_by_label("Allowed addresses")
     expect(addresses).to_be_hidden()
     page.get_by_label("Token name").fill(name)
@@ -47,8 +49,7 @@ def test_token_is_limited_to_the_addresses_it_was_seen_at(
     page.get_by_role("button", name="Create", exact=True).click()
     expect(addresses).to_be_visible()
     expect(page.get_by_text("Write 127.0.0.0/8 for the network").first).to_be_visible()
-    if scripts:
-        looks.at(page, "form of a token with a bad list")
+    walk.at(page, "form of a token with a bad list")
     addresses.fill("127.0.0.0/8")
     page.get_by_role("button", name="Create", exact=True).click()
     token = shown_token(page)
@@ -56,6 +57,7 @@ def test_token_is_limited_to_the_addresses_it_was_seen_at(
 
     page.get_by_role("link", name="OK, I've copied token").click()
     expect(row(page, name)).to_contain_text("Address list")
+    walk.at(page, "list with a limited token")
     row(page, name).get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("definition").filter(has_text="127.0.0.0/8")).to_be_visible()
 
@@ -63,8 +65,7 @@ def test_token_is_limited_to_the_addresses_it_was_seen_at(
     addresses.fill("192.0.2.1\n0.0.0.0/0")
     page.get_by_role("button", name="Save").last.click()
     expect(page.get_by_text("allows all such addresses").first).to_be_visible()
-    if scripts:
-        looks.at(page, "form that asks whether all addresses are meant")
+    walk.at(page, "form that asks whether all addresses are meant")
     addresses.fill("192.0.2.1")
     page.get_by_role("button", name="Save").last.click()
     expect(page.get_by_text(f"“{name}” was saved.")).to_be_visible()
@@ -72,16 +73,14 @@ def test_token_is_limited_to_the_addresses_it_was_seen_at(
     assert (refused.status, refused.body["code"]) == (403, "address_not_allowed")
     page.reload()
     expect(page.get_by_text("Rejected: used from an address that isn't allowed")).to_be_visible()
-    if scripts:
-        looks.at(page, "page of a token that was used from elsewhere")
+    walk.at(page, "page of a token that was used from elsewhere")
 
     edit(page)
     page.get_by_label("Description").fill("Kept")
     page.get_by_role("button", name=FILL).click()
     expect(addresses).to_have_value("127.0.0.1")
     expect(page.get_by_label("Description")).to_have_value("Kept")
-    if scripts:
-        looks.at(page, "form that the seen addresses have filled")
+    walk.at(page, "form that the seen addresses have filled")
     page.get_by_label("Token name").press("Enter")
     expect(page.get_by_text(f"“{name}” was saved.")).to_be_visible()
     assert call(token).status == 200
@@ -93,5 +92,6 @@ def test_token_is_limited_to_the_addresses_it_was_seen_at(
     expect(page.get_by_role("row").filter(has_text=name)).to_contain_text(
         re.compile(r"only from\s+127\.0\.0\.1")
     )
-    assert looks.found == {}
+    walk.at(page, "who has access, and from where")
+    walk.end()
     assert all("400 (Bad Request)" in each for each in window.troubles)

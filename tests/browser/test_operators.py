@@ -5,6 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.axe import Looks
 from tests.browser.conftest import Visit, Visits, sign_in_by_password
+from tests.browser.test_guide import both_ways
 from tests.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -26,6 +27,8 @@ PAGES = [
     "/operators/accounts/auditevent/1/change/",
     "/operators/notifications/mail/",
     "/operators/apitokens/apitoken/",
+    "/operators/apitokens/service/",
+    "/operators/apitokens/service/add/",
     "/operators/apitokens/verifierkey/",
     "/operators/apitokens/verifierkey/add/",
 ]
@@ -93,6 +96,63 @@ def test_life_of_a_verifier_key_is_accessible(visit: Visits, operator: None, loo
     page.get_by_role("button", name="Delete verifier key").click()
     expect(page.get_by_text("was deleted successfully")).to_be_visible()
     look("deleted", "Accounts, users and tokens")
+
+    assert looks.found == {}
+
+
+@both_ways
+def test_life_of_a_service_of_all_accounts_is_accessible(
+    visit: Visits, operator: None, looks: Looks, scripts: bool
+) -> None:
+    code = "video" if scripts else "radio"
+    window = visit(java_script_enabled=scripts)
+    page = enter(window)
+
+    def look(step: str) -> None:
+        if scripts:
+            assert window.troubles == [], step
+            looks.at(page, step)
+            window.troubles.clear()  # axe has styles of its own
+
+    page.get_by_role("link", name="Services").last.click()
+    page.get_by_role("link", name="Add service").click()
+    page.get_by_label("Code").fill(code)
+    page.get_by_label("Name:", exact=True).fill(f"The {code}")
+    page.get_by_label("Name in other languages").fill("fr=Films")
+    page.get_by_label("Scopes").fill("upload | Upload | de=Hochladen")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Write names in other languages as de=Name.")).to_be_visible()
+    look("refused")
+    page.get_by_label("Name in other languages").fill("de=Filme")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    look("list")
+    window.go("/operators/apitokens/verifierkey/add/")
+    page.get_by_label("Name:").fill(f"Edge of {code}")
+    page.get_by_label("Service").select_option(code)
+    look("verifier key of a service")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="New verifier key created")).to_be_visible()
+    look("verifier key, once")
+
+    window.go("/operators/apitokens/service/")
+    page.get_by_role("link", name=code, exact=True).click()
+    look("page")
+    page.get_by_role("link", name="Delete").click()
+    look("question")
+    page.get_by_role("button", name="Delete service").click()
+    expect(page.get_by_text(f"The verifier key “Edge of {code}” is bound")).to_be_visible()
+    look("refused removal")
+    window.go("/operators/apitokens/verifierkey/")
+    page.get_by_role("link", name=f"Edge of {code}").click()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete verifier key").click()
+    window.go("/operators/apitokens/service/")
+    page.get_by_role("link", name=code, exact=True).click()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete service").click()
+    expect(page.get_by_text("was deleted successfully")).to_be_visible()
+    expect(page.get_by_role("link", name=code, exact=True)).to_have_count(0)
 
     assert looks.found == {}
 

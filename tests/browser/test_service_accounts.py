@@ -1,70 +1,150 @@
-"""An Administrator makes a service account, issues a token for it, hands others over to it, and
-reads who has access; axe looks at each page."""
+"""An Administrator makes a service account, issues a token for it, hands others over to it, reads
+who has access, and removes it: the steps of docs/service-accounts.md."""
 
 import re
+from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.axe import Looks
-from tests.browser.conftest import ADMINISTRATOR, Visits
-from tests.browser.test_team import row
+from tests.browser.conftest import ADMINISTRATOR, ENGINEER, PASSWORD, Visit, Visits
+from tests.browser.documented import Walk
+from tests.browser.test_guide import both_ways
+from tests.browser.test_signing_in import prove
+from tests.browser.test_team import choose, row
 
 pytestmark = pytest.mark.browser
 
+TOKENS, SERVICE_ACCOUNTS = "/accounts/1/api-tokens/", "/accounts/1/users/service-accounts/"
 
-def test_token_of_a_person_goes_on_as_one_of_a_service_account(visit: Visits, looks: Looks) -> None:
-    window = visit(ADMINISTRATOR)
+
+class People(NamedTuple):
+    """Of the demo, for one of the walks."""
+
+    name: str
+    several: tuple[str, str]
+    single: str
+    leaver: str
+    leavers: str
+    """A token of who leaves."""
+
+
+WITH = People("Deploys", ("Uptime probe", "Grafana data source"), "Account reporting",
+              "Ines Duarte", "Shop connector")  # fmt: skip
+WITHOUT = People("Exports", ("Staging smoke tests", "CI: build and deploy"), "Emergency access",
+                 "Aylin Məmmədova", "Try-out")  # fmt: skip
+
+
+def make(window: Visit, walk: Walk, name: str) -> None:
     page = window.page
     window.go("/accounts/1/users/")
+    walk.at(page, "users")
     page.get_by_role("link", name="Service accounts").click()
-    looks.at(page, "no service accounts")
-
+    walk.at(page, "service accounts")
     page.get_by_role("link", name="Create a service account").click()
-    looks.at(page, "form of a service account")
-    page.get_by_label("Name").fill("Deploys")
-    page.get_by_role("radio", name="Engineers", exact=True).check()
+    page.get_by_role("button", name="Create", exact=True).click()
+    expect(page.get_by_text("Enter a name.").first).to_be_visible()
+    walk.at(page, "form of a service account, refused")
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("radio", name="Administrators", exact=True).check()
     page.get_by_label("Contact address").fill("ops@example.com")
+    page.get_by_role("checkbox", name=re.compile("Jonas Lindqvist")).check()
     page.get_by_role("button", name="Create", exact=True).click()
-    expect(row(page, "Deploys")).to_contain_text("ops@example.com")
-    row(page, "Deploys").get_by_label(re.compile("^Actions for")).click()
-    looks.at(page, "service accounts, with a menu")
+    expect(row(page, name)).to_contain_text("ops@example.com")
+    expect(row(page, name)).to_contain_text("Jonas Lindqvist")
+    row(page, name).get_by_label(re.compile("^Actions for")).click()
+    walk.at(page, "service accounts, with a menu")
 
-    page.get_by_role("link", name="Create API token").click()
-    page.get_by_label("Token name").fill("Purge after deploy")
-    expect(page.get_by_role("radio", name="Administrators", exact=True)).to_have_count(0)
-    looks.at(page, "form of a token for a service account")
+
+def issue(page: Page, walk: Walk, account: str, name: str) -> None:
+    """Choose the service account above the form."""
+    page.get_by_role("link", name="Create API token").first.click()
+    page.get_by_role("link", name=account, exact=True).click()
+    page.get_by_label("Token name").fill(name)
+    walk.at(page, "form of a token for a service account")
     page.get_by_role("button", name="Create", exact=True).click()
-    dialog = page.get_by_role("dialog", name="New API token created")
-    expect(dialog).to_be_visible()
-    looks.at(page, "token of a service account, once")
+    expect(page.get_by_role("dialog", name="New API token created")).to_be_visible()
+    walk.at(page, "token of a service account, once")
     page.get_by_role("link", name="OK, I've copied token").click()
-    expect(row(page, "Purge after deploy")).to_contain_text("Service account")
+    expect(row(page, name)).to_contain_text("Service account")
+    walk.at(page, "list with a token of a service account")
 
-    row(page, "Uptime probe").get_by_role("checkbox").check()
-    row(page, "Grafana data source").get_by_role("checkbox").check()
-    page.get_by_role("button", name="Hand over").click()
+
+def hand_over(page: Page, account: str) -> None:
     dialog = page.get_by_role("dialog", name="Hand over API tokens")
-    looks.at(page, "question of a handover")
-    dialog.get_by_label("Hand over to").select_option("Deploys (service account)")
+    dialog.get_by_label("Hand over to").select_option(f"{account} (service account)")
     dialog.get_by_role("button", name="Hand over").click()
-    expect(page.get_by_text("2 API tokens were handed over to Deploys.")).to_be_visible()
-    for name in ("Uptime probe", "Grafana data source"):
-        expect(row(page, name)).to_contain_text("Deploys")
+
+
+@both_ways
+def test_token_of_a_person_goes_on_as_one_of_a_service_account(
+    visit: Visits, looks: Looks, scripts: bool
+) -> None:
+    walk = Walk("service-accounts.md", looks, scripts=scripts)
+    name, several, single, leaver, leavers = WITH if scripts else WITHOUT
+    window = visit(ADMINISTRATOR, java_script_enabled=scripts)
+    page = window.page
+    make(window, walk, name)
+    window.go(TOKENS)
+    issue(page, walk, name, f"Purge by {name}")
+    page.get_by_label("Issued by").fill(name)
+    page.get_by_role("button", name="Apply").click()
+    expect(row(page, f"Purge by {name}")).to_be_visible()
+    expect(row(page, several[0])).to_have_count(0)
+
+    named = visit(ENGINEER, java_script_enabled=scripts)
+    expect(row(named.page, f"Purge by {name}")).to_be_visible()
+    issue(named.page, walk, name, f"Named by {name}")
+
+    window.go(TOKENS)
+    for each in several:
+        row(page, each).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Hand over").click()
+    walk.at(page, "question of a handover")
+    hand_over(page, name)
+    expect(page.get_by_text(f"2 API tokens were handed over to {name}.")).to_be_visible()
+    choose(page, single, "Hand over")
+    hand_over(page, name)
+    expect(page.get_by_text(f"1 API token was handed over to {name}.")).to_be_visible()
+    for each in (*several, single):
+        expect(row(page, each)).to_contain_text(name)
+
+    window.go("/accounts/1/users/")
+    choose(page, leaver, "Remove user")
+    if page.get_by_label("Password", exact=True).count():
+        prove(page, PASSWORD)
+    walk.at(page, "question of a removal, with tokens")
+    page.get_by_label("Hand the API tokens over to").select_option(f"{name} (service account)")
+    page.get_by_role("button", name="Remove user").click()
+    expect(row(page, leaver)).to_have_count(0)
+    window.go(TOKENS)
+    expect(row(page, leavers)).to_contain_text(name)
 
     window.go("/accounts/1/users/")
     page.get_by_role("link", name="Who has access").click()
-    holder = row(page, "Deploys").first
+    holder = row(page, name).first
     expect(holder).to_contain_text("Role given by Maria Okafor")
     expect(holder).to_contain_text("Handed over by Maria Okafor")
-    looks.at(page, "who has access")
-    window.go("/accounts/1/users/service-accounts/")
-    row(page, "Deploys").get_by_label(re.compile("^Actions for")).click()
-    page.get_by_role("link", name="Remove service account").click()
-    if page.get_by_label("Password", exact=True).count():
-        page.get_by_label("Password", exact=True).fill("permatoken-demo")
-        page.get_by_role("button", name=re.compile("Continue|Confirm|Sign in")).click()
-    looks.at(page, "question of a removal")
+    walk.at(page, "who has access")
 
-    assert looks.found == {}
-    assert window.troubles == []
+    window.go(SERVICE_ACCOUNTS)
+    choose(page, name, "Edit")
+    page.get_by_role("radio", name="Users", exact=True).check()
+    page.get_by_role("button", name="Save").click()
+    refusal = "A token of the service account has a higher role"
+    expect(page.get_by_text(refusal).first).to_be_visible()
+    walk.at(page, "role of a service account, refused")
+    window.go(SERVICE_ACCOUNTS)
+    row(page, name).get_by_label(re.compile("^Actions for")).click()
+    row(page, name).get_by_role("button", name="Turn off").click()
+    expect(row(page, name)).to_contain_text("Turned off")
+    walk.at(page, "service account that is turned off")
+    choose(page, name, "Remove service account")
+    walk.at(page, "question of a removed service account")
+    page.get_by_label("Also delete these API tokens").check()
+    page.get_by_role("button", name="Remove service account").click()
+    expect(row(page, name)).to_have_count(0)
+
+    walk.end()
+    assert all("400 (Bad Request)" in each for each in window.troubles)

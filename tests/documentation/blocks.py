@@ -165,6 +165,7 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/address-lists.md: PORTAL=http": Here(
         {"771142358$…": "{endless}", "verifier_…": "{verifier}", **PORT}, says="address_not_allowed"
     ),
+    "docs/address-lists.md: .venv/bin/python manage.py": Here(says="2001:db8::/48"),
     "docs/purge-behind-nginx.md: $ curl -s": PURGE,
     "docs/purge-behind-nginx.md: $ TOKEN=$(.venv/bin/python manage.py": PURGE,
     "docs/purge-behind-nginx.md: $ .venv/bin/python manage.py": PURGE,

@@ -32,7 +32,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def block_with(words: str) -> Block:
-    (found,) = (block for block in blocks() if words in block.text)
+    (found,) = (each for each in blocks() if each.page == "README.md" and words in each.text)
     return found
 
 

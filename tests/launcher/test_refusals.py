@@ -113,8 +113,17 @@ def test_database_that_does_not_answer(data_dir: Path, port: int) -> None:
     assert said.endswith("Connection refused. Check DATABASE_URL.\n")
 
 
+def test_database_file_in_a_folder_that_is_missing(data_dir: Path, port: int) -> None:
+    url = "sqlite:////nowhere/tokens.sqlite3"
+    said = refusal(data_dir, port=port, code=2, DATABASE_URL=url)
+
+    assert said == (
+        "DATABASE_URL must name a file in a folder that exists: there is no folder /nowhere.\n"
+    )
+
+
 def test_database_file_that_cannot_be_opened(data_dir: Path, port: int) -> None:
-    said = refusal(data_dir, port=port, DATABASE_URL="sqlite:////nowhere/tokens.sqlite3")
+    said = refusal(data_dir, port=port, DATABASE_URL="sqlite:////proc/tokens.sqlite3")
 
     assert said.startswith("The database isn't responding: unable to open database file.")
 

@@ -95,6 +95,18 @@ def test_json_holds_the_token_and_its_facts(engineer: Membership, now: datetime)
     assert facts["issued_by"] == engineer.user.email
 
 
+def test_token_is_limited_to_scopes_and_addresses(engineer: Membership, now: datetime) -> None:
+    limits = ["--scope", "users:read", "--scope", "audit:read"]
+    limits += ["--allowed-address", "203.0.113.0/24", "--allowed-address", "2001:DB8::7"]
+
+    facts = json.loads(issue_token(engineer, *limits, "--json").out)
+
+    token = APIToken.objects.get()
+    assert token.held_scopes == facts["scopes"] == ["audit:read", "users:read"]
+    assert token.allowed_addresses.split() == facts["allowed_addresses"]
+    assert facts["allowed_addresses"] == ["203.0.113.0/24", "2001:db8::7"]
+
+
 def test_issuing_is_recorded_as_the_command_lines_deed(
     engineer: Membership, events: Events
 ) -> None:
@@ -160,6 +172,11 @@ def test_account_is_named_by_name_or_id(engineer: Membership) -> None:
         (["--issuer", "nobody@example.com"], "can't issue tokens"),
         (["--issuer", "\udcff"], "not valid UTF-8"),
         (["--name", "\udcff"], "one line of text"),
+        (["--scope", "cdn:purge"], "There is no scope “cdn:purge”"),
+        (["--scope", ""], "Choose at least one scope"),
+        (["--allowed-address", "203.0.113.7/24"], "Write 203.0.113.0/24 for the network"),
+        (["--allowed-address", ""], "is not an IP address"),
+        (["--allowed-address", "\udcff"], "is not an IP address"),
     ],
 )
 def test_what_makes_no_sense_is_told_in_a_sentence_and_issues_nothing(

@@ -20,12 +20,14 @@ from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.service_accounts import services as service_accounts
 from accounts.users import services as user_services
-from apitokens.models import APIToken
+from apitokens.models import APIToken, Scope, Service
+from apitokens.scopes import services as registry
+from apitokens.scopes.services import ScopeFacts
 from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as tokens
 from apitokens.tokens.handover import hand_over
 from tests.factories import AccountFactory, UserFactory, service_account
-from tests.privileges.model import NETWORKS, Caller, Denied, Invite, Model, SignIn
+from tests.privileges.model import NETWORKS, OWN, Caller, Denied, Invite, Model, SignIn
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, Denied)
@@ -35,6 +37,7 @@ ACTIONS = [
     *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
     *("add", "change_role", "remove", "leave", "delete_token", "edit_token", "rotate_token"),
     *("hand_over", "hand_over", "issue_for_service", "name", "switch_service", "limit_token"),
+    *("put_service", "put_service"),
 ]
 T = TypeVar("T")
 Credential = tuple[Caller, Actor]
@@ -44,9 +47,8 @@ people = st.sampled_from(PEOPLE)
 issuers = st.sampled_from(ISSUERS)
 roles = st.sampled_from(Role)
 networks = st.sampled_from(NETWORKS)
-some_scopes = st.frozensets(
-    st.sampled_from(["tokens:read", "tokens:write", "users:write"]), min_size=1
-)
+service_scopes = ["cdn:purge", "cdn:read"]
+some_scopes = st.frozensets(st.sampled_from([*sorted(OWN), *service_scopes]), min_size=1)
 scopes_or_all = st.sampled_from([None, frozenset({"tokens:write"})]) | some_scopes
 mostly = st.sampled_from([True, True, True, False])
 
@@ -97,6 +99,8 @@ class Portal(RuleBasedStateMachine):
         self.people[SERVICE] = self.service.membership.user
         self.model.roles[0, SERVICE] = Role.ENGINEERS
         self.model.names[0, SERVICE] = set()
+        self._put_service(self.accounts[0], frozenset(service_scopes), OPERATOR)
+        self.model.services[0] = frozenset(service_scopes)
         self.credentials = [self._portal(number, letter) for number, letter, _role in BEGINNING]
 
     # Credentials
@@ -381,6 +385,15 @@ class Portal(RuleBasedStateMachine):
             ),
         )
 
+    def put_service(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
+        """The caller registers a service, gives it other scopes, or removes it."""
+        scopes = data.draw(st.frozensets(st.sampled_from(service_scopes)))
+        if scopes or self.model.services.get(account):
+            self.both(
+                lambda: self.model.put_service(caller, account, scopes),
+                lambda: self._put_service(self.accounts[account], scopes, by),
+            )
+
     # Actions of operators
 
     @rule(person=people, account=accounts, is_user=st.booleans(), is_on=mostly)
@@ -422,6 +435,16 @@ class Portal(RuleBasedStateMachine):
             assert token.issuer.held_role.covers(token.held_role)
 
     @invariant()
+    def scopes_of_live_tokens_are_those_that_their_account_knows(self) -> None:
+        known = {
+            number: {str(scope) for scope in Scope.objects.filter(service__account=account)}
+            for number, account in self.accounts.items()
+        }
+        assert known == {number: set(self.model.services.get(number, ())) for number in known}
+        for token in self.model.tokens.values():
+            assert not token.is_live or (token.scopes or set()) <= OWN | known[token.account]
+
+    @invariant()
     def every_account_has_an_administrator(self) -> None:
         for account in self.accounts.values():
             assert Membership.objects.filter(
@@ -436,6 +459,18 @@ class Portal(RuleBasedStateMachine):
         got, did = _try(act)
         assert may == did, f"the model says {may}, the portal {did}"
         return wanted, got
+
+    def _put_service(self, account: Account, scopes: frozenset[str], by: Actor) -> None:
+        present = Service.objects.filter(account=account).first()
+        facts = [ScopeFacts(each.partition(":")[2], "A scope") for each in sorted(scopes)]
+        if present is None:
+            registry.register(
+                account=account, code="cdn", name="CDN", scopes=facts, by=by, at=self.at
+            )
+        elif facts:
+            registry.edit(service=present, name="CDN", scopes=facts, by=by, at=self.at)
+        else:
+            registry.remove(service=present, by=by, at=self.at)
 
     def _portal(self, account: int, person: str) -> Credential:
         return Caller(account, person), Actor.member(self._member(account, person))

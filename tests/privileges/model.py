@@ -16,6 +16,8 @@ NETWORKS = ("", "10.0.0.0/8", "10.1.0.0/16", "192.0.2.1")
 Scopes = frozenset[str] | None
 """What a token is limited to; None for nothing but its role."""
 WRITE = "tokens:write"
+OWN = frozenset({"tokens:read", WRITE, "users:write"})
+"""Scopes that are always there. Others are those of a service that an account has registered."""
 
 
 class Denied(Exception):
@@ -86,6 +88,8 @@ class Model:
     closed: set[int] = field(default_factory=set)
     names: dict[tuple[int, str], set[str]] = field(default_factory=dict)
     """Service accounts, and the people whom each of them names."""
+    services: dict[int, frozenset[str]] = field(default_factory=dict)
+    """Of accounts that have registered a service, its scopes."""
 
     # Questions
 
@@ -225,6 +229,7 @@ class Model:
         held = self.scopes_of(caller)
         require(held is None or WRITE in held)
         require(is_within(scopes, held))
+        self._require_known(account, scopes)
         self._require_within(caller, addresses)
         return Token(account, person, role, scopes, addresses=addresses)
 
@@ -233,6 +238,16 @@ class Model:
         require((account, service) in self.roles)
         require(all(self.is_present(account, person) for person in named))
         self.names[account, service] = named
+
+    def put_service(self, caller: Caller, account: int, scopes: frozenset[str]) -> None:
+        """Register the account's service, or edit it; without scopes it is removed."""
+        self._require_administrator(caller, account)
+        held = self.scopes_of(caller)
+        require(held is None or WRITE in held)
+        gone = self.services.get(account, frozenset()) - scopes
+        live = [each for each in self.tokens.values() if each.is_live and each.account == account]
+        require(not any(gone & (token.scopes or set()) for token in live))
+        self.services[account] = scopes
 
     def switch_service(self, caller: Caller, account: int, service: str, *, is_on: bool) -> None:
         self._require_administrator(caller, account)
@@ -257,6 +272,7 @@ class Model:
         self._require_manager(caller, token)
         require(token.is_live and token.role.covers(role))
         require(is_within(scopes, self.scopes_of(caller)))
+        self._require_known(token.account, scopes, kept=token.scopes)
         token.role, token.scopes = role, scopes
 
     def limit(self, caller: Caller, token: Token, addresses: str) -> None:
@@ -315,6 +331,11 @@ class Model:
         held = self.scopes_of(caller)
         require(not tokens or held is None or WRITE in held)
         require(all(is_within(token.scopes, held) for token in tokens))
+
+    def _require_known(self, account: int, scopes: Scopes, kept: Scopes = None) -> None:
+        """What a token has may stay; what it gets there must be."""
+        new = (scopes or frozenset()) - (kept or frozenset())
+        require(new <= OWN | self.services.get(account, frozenset()))
 
     def _require_within(self, caller: Caller, addresses: str) -> None:
         """A token lets none work where it does not itself."""

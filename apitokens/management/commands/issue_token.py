@@ -48,6 +48,13 @@ class Command(BaseCommand):
             "role allows.",
         )
         parser.add_argument(
+            "--allowed-address",
+            metavar="ADDRESS|NETWORK",
+            action="append",
+            help="Let the token work from here only; as often as needed. Otherwise it works from "
+            "everywhere.",
+        )
+        parser.add_argument(
             "--json", action="store_true", help="Print the token and its facts as one JSON object."
         )
 
@@ -68,6 +75,7 @@ class Command(BaseCommand):
                 role=role,
                 expires_at=_end(options["expires"], issuer, at=at),
                 scopes=options["scope"],
+                allowed_addresses=options["allowed_address"] or (),
                 at=at,
             )
         except (ValidationError, PermissionDenied) as refusal:
@@ -119,5 +127,6 @@ def _facts(issued: Issued) -> dict[str, Any]:
         "issued_by": token.issuer.user.email,
         "role": token.held_role.label,
         "scopes": token.held_scopes,
+        "allowed_addresses": token.allowed_addresses.split(),
         "expires_at": token.expires_at.isoformat() if token.expires_at else None,
     }

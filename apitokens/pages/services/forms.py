@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from accounts.http.concurrent_edits import ConcurrentEdits
+from accounts.validators import validate_line, validate_visible
 from apitokens.models import LONGEST_CODE, Service, validate_code
 from apitokens.scopes.services import MOST_SCOPES, ScopeFacts
 
@@ -19,6 +20,7 @@ class NamedForm(forms.Form):
     name = forms.CharField(
         label=_("Name"),
         max_length=100,
+        validators=[validate_line, validate_visible],
         error_messages={"required": _("Enter a name.")},
         widget=forms.TextInput({"autocomplete": "off"}),
     )
@@ -28,7 +30,11 @@ class NamedForm(forms.Form):
         for code, label in settings.LANGUAGES:
             widget = forms.TextInput({"autocomplete": "off", "lang": code})
             self.fields[f"name_{code}"] = forms.CharField(
-                label=label, max_length=100, required=False, widget=widget
+                label=label,
+                max_length=100,
+                required=False,
+                validators=[validate_line, validate_visible],
+                widget=widget,
             )
 
     @property

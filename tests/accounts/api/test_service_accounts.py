@@ -1,5 +1,6 @@
 """Service accounts and handover by the API."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -7,14 +8,19 @@ from urllib.parse import urlencode
 import pytest
 from rest_framework.test import APIClient
 
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.members import services as members
 from accounts.models import Account, Membership, ServiceAccount
 from accounts.roles import Role
+from accounts.users import services as users
 from apitokens.models import APIToken
+from apitokens.tokens import rotation
 from tests.conftest import Api, Issue
 from tests.factories import ACCOUNT_ID, service_account
 
 pytestmark = pytest.mark.django_db
 
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 SERVICES = f"/iam/clients/{ACCOUNT_ID}/service_accounts"
 TOKENS = f"/iam/clients/{ACCOUNT_ID}/tokens"
 BASES = ("/iam/clients", "/iam/v2/clients")
@@ -231,6 +237,48 @@ def test_handover_says_what_is_wrong(
     for tokens in ([], ["x"], None, [1] * 501):
         body = {"tokens": tokens, "issuer": administrator.user_id}
         assert post(caller, path, body).status_code == 400
+
+
+MEANWHILE: dict[str, tuple[Callable[[APIToken, Membership, datetime], Any], str | None]] = {
+    "token rotated": (
+        lambda token, _to, at: rotation.rotate(token=token, by=OPERATOR, at=at),
+        None,
+    ),
+    "receiver left": (
+        lambda _token, to, at: members.remove_member(membership=to, by=OPERATOR, at=at),
+        "Choose a user or a service account of the account.",
+    ),
+    "receiver deactivated": (
+        lambda _token, to, at: users.deactivate_user(user=to.user, by=OPERATOR, at=at),
+        "The receiver is deactivated, so these tokens would stop working. Choose another.",
+    ),
+    "receiver suspended": (
+        lambda _token, to, at: Membership.objects.filter(pk=to.pk).update(
+            sso_at=at, tokens_suspended_at=at
+        ),
+        "The receiver's API tokens are suspended, and these would be, too. Choose another.",
+    ),
+}
+
+
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+def test_handover_says_what_has_changed(
+    caller: APIClient,
+    administrator: Membership,
+    user: Membership,
+    issue: Issue,
+    now: datetime,
+    meanwhile: str,
+) -> None:
+    change, sentence = MEANWHILE[meanwhile]
+    token = issue(administrator).token
+    change(token, user, now)
+
+    answer = post(caller, f"{TOKENS}/hand_over", {"tokens": [token.pk], "issuer": user.user_id})
+
+    token.refresh_from_db()
+    assert (token.issuer == user) is (sentence is None)
+    assert sentence is None or answer.json()["errors"] == {"issuer": [sentence]}
 
 
 def test_user_is_removed_and_their_tokens_are_handed_over(

@@ -59,6 +59,8 @@ WRONG = {
     "::": "No one comes from",
     "1" * 81: "is too long",
     "\ud800": "is not an IP address",
+    "": "is not an IP address",
+    " ": "is not an IP address",
 }
 
 
@@ -125,6 +127,16 @@ LIST = AddressList("203.0.113.7\n10.0.0.0/8\n2001:db8::/48")
 @pytest.mark.parametrize("address", COVERED)
 def test_client_is_found_in_the_list_in_any_form(address: str) -> None:
     assert LIST.covers(parse_address(address)) is COVERED[address]
+
+
+def test_address_that_was_found_lets_no_other_in() -> None:
+    limited = AddressList("203.0.113.0/24\n2001:db8::/48")
+    for _time in range(2):
+        assert limited.covers("203.0.113.7")
+        assert not limited.covers("198.51.100.7")
+        assert not limited.covers(None)
+        assert limited.covers("2001:db8::7")
+        assert not limited.covers("2001:db8:1::7")
 
 
 def test_unknown_address_is_in_no_list() -> None:

@@ -1,5 +1,6 @@
 """Scopes by the API: at its own calls, at verification and at introspection."""
 
+import json
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -7,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client
 from django.urls import get_resolver
+from django.utils.translation import override
 from rest_framework.test import APIClient
 
 from accounts.authorization.actor import Actor, EntryPoint
@@ -123,9 +125,11 @@ def test_every_call_of_the_api_is_among_those_that_need_one() -> None:
 def test_service_is_registered_edited_and_removed(administrator: Membership, issue: Issue) -> None:
     client = as_token(issue(administrator, role=Role.ADMINISTRATORS).key)
     address = f"/iam/clients/{administrator.account_id}/services"
-    purge, read = {"code": "purge", "name": "Purge"}, {"code": "read", "name": "Read"}
+    read = {"code": "read", "name": "Read", "names": {"de": "Lesen"}}
+    purge: dict[str, Any] = {"code": "purge", "name": "Purge", "names": {}}
     made = client.post(address, {"code": "cdn", "name": "CDN", "scopes": [purge]}, format="json")
-    assert made.json() == {"code": "cdn", "name": "CDN", "scopes": [purge], "shared": False}
+    facts = {"code": "cdn", "name": "CDN", "names": {}, "scopes": [purge], "shared": False}
+    assert made.json() == facts
     edited = client.put(f"{address}/cdn", {"name": "X", "scopes": [read, purge]}, format="json")
     assert [each["code"] for each in edited.json()["scopes"]] == ["purge", "read"]
     assert client.get(address).json() == [edited.json()]
@@ -156,6 +160,46 @@ def test_service_that_is_none_is_refused(
     client = as_token(issue(administrator, role=Role.ADMINISTRATORS).key)
     address = f"/iam/clients/{administrator.account_id}/services"
     assert client.post(address, asked, format="json").status_code == 400
+    assert not Service.objects.exists()
+
+
+def test_names_in_other_languages_are_set_and_kept(administrator: Membership, issue: Issue) -> None:
+    client = as_token(issue(administrator, role=Role.ADMINISTRATORS).key)
+    address = f"/iam/clients/{administrator.account_id}/services"
+    purge: dict[str, Any] = {"code": "purge", "name": "Purge", "names": {"zh": "清除"}}
+    asked = {"code": "cdn", "name": "CDN", "names": {"de": "Auslieferung"}, "scopes": [purge]}
+    made = client.post(address, asked, format="json")
+    assert made.json() == {**asked, "shared": False}
+    with override("zh-hans"):
+        assert Service.objects.get().scopes.get().label == "清除"
+    short = {"name": "CDN", "scopes": [{"code": "purge", "name": "Purge all"}]}
+    edited = client.put(f"{address}/cdn", short, format="json").json()
+    assert (edited["names"], edited["scopes"][0]["names"]) == (asked["names"], purge["names"])
+    none = {"name": "CDN", "names": {}, "scopes": [{**purge, "names": {}}]}
+    edited = client.put(f"{address}/cdn", none, format="json").json()
+    assert (edited["names"], edited["scopes"][0]["names"]) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *([], "de", None, {"de": ""}, {"de": 5}, {"de": "two\nlines"}, {"de": "x" * 101}),
+        *({"fr": "Livraison"}, {"zh-hans": "分发"}, {"\ud800": "x"}),
+    ],
+)
+def test_names_that_are_none_are_refused(
+    administrator: Membership, issue: Issue, names: Any
+) -> None:
+    client = as_token(issue(administrator, role=Role.ADMINISTRATORS).key)
+    address = f"/iam/clients/{administrator.account_id}/services"
+    scope = {"code": "a", "name": "A"}
+    for field, asked in {
+        "names": {"code": "x", "name": "X", "names": names, "scopes": [scope]},
+        "scopes": {"code": "x", "name": "X", "scopes": [{**scope, "names": names}]},
+    }.items():
+        answer = client.post(address, json.dumps(asked), content_type="application/json")
+        assert answer.status_code == 400
+        assert list(answer.json()["errors"]) == [field]
     assert not Service.objects.exists()
 
 

@@ -503,16 +503,21 @@ how many rows, the rows, the use of the limit, single sign-on and whether it has
 are suspended, the badge and the bell."""
 
 
+LIMITS = {"scopes": "cdn:purge tokens:read", "allowed_addresses": "10.0.0.0/8\n2001:db8::/48"}
+
+
 @pytest.mark.both
-@pytest.mark.parametrize("count", [5, 50, 5000])
+@pytest.mark.parametrize("limits", [{}, LIMITS], ids=["free", "limited"])
+@pytest.mark.parametrize("count", [5, 5000, pytest.param(100_000, marks=pytest.mark.long)])
 def test_list_costs_the_same_queries_for_any_number_of_tokens(
     admins_browser: Client,
     administrator: Membership,
     now: datetime,
     count: int,
+    limits: dict[str, str],
     django_assert_num_queries: Any,
 ) -> None:
-    many(administrator, count, now)
+    many(administrator, count, now, **limits)
     with django_assert_num_queries(QUERIES):
         answer = admins_browser.get(URL, {"page_size": 100})
     assert answer.content.decode().count("table__title") == min(count, 100)

@@ -200,6 +200,17 @@ def test_service_that_is_none_is_refused(
     assert Service.objects.count() == 1
 
 
+@pytest.mark.parametrize("field", ["name", "name_de", "scopes-0-name", "scopes-0-name_ru"])
+def test_wrong_name_is_told_where_it_stands(
+    browser: Client, administrator: Membership, field: str
+) -> None:
+    texts = {**rows(("a", "A"), code="x", name="X"), field: "turned \u202e round"}
+    answer = browser.post(tokens(administrator, "services/new/"), texts)
+    assert answer.status_code == 400
+    assert f'id="id_{field}_error"' in answer.content.decode()
+    assert Service.objects.count() == 1
+
+
 def test_row_that_is_emptied_is_removed(
     browser: Client, administrator: Membership, cdn: Service
 ) -> None:
@@ -329,6 +340,12 @@ def test_operator_registers_for_all_accounts(operators_client: Client) -> None:
     wrong = operators_client.post(add, facts | {"scope_lines": "Up load | Upload"})
     assert wrong.status_code == 200
     assert not Service.objects.filter(code="video").exists()
+    for names in ("fr=Films", "de=turned \u202e round"):
+        told = operators_client.post(
+            add, facts | {"scope_lines": "upload | Upload", "in_other_languages": names}
+        )
+        assert told.context["errors"], names
+        assert not Service.objects.filter(code="video").exists()
     made = operators_client.post(add, facts | {"scope_lines": "upload | Upload | de=Hochladen\n\n"})
     assert made.status_code == 302
     service = Service.objects.get(code="video")

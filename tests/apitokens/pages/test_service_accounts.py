@@ -18,7 +18,10 @@ from accounts.invitations import services as invitations
 from accounts.members import services as members
 from accounts.models import Account, Membership, ServiceAccount, User
 from accounts.roles import Role
+from accounts.users import services as users
 from apitokens.models import APIToken
+from apitokens.tokens import rotation
+from apitokens.tokens import services as token_services
 from apitokens.tokens.handover import hand_over
 from tests.conftest import SignIn
 from tests.factories import ACCOUNT_ID, MembershipFactory, issue, service_account
@@ -31,6 +34,7 @@ CREATE = f"{TOKENS}create/"
 HAND_OVER = f"{TOKENS}selection/hand-over/"
 ACCESS = f"{TOKENS}access/"
 
+OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 Browse = Callable[[Membership], Client]
 
 
@@ -251,6 +255,54 @@ def test_handover_of_another_is_not_taken_back(
     assert browser.post(address, again).status_code == 302
     token.refresh_from_db()
     assert token.issuer == administrator
+
+
+MEANWHILE: dict[str, tuple[Callable[[APIToken, Membership, datetime], Any], str, bool]] = {
+    "token rotated": (
+        lambda token, _to, at: rotation.rotate(token=token, by=OPERATOR, at=at),
+        "1 API token was handed over to",
+        True,
+    ),
+    "token deleted": (
+        lambda token, _to, at: token_services.delete(token=token, by=OPERATOR, at=at),
+        "No tokens to hand over: they have ended.",
+        False,
+    ),
+    "receiver left": (
+        lambda _token, to, at: members.remove_member(membership=to, by=OPERATOR, at=at),
+        "Choose who gets the API tokens from the list.",
+        False,
+    ),
+    "receiver deactivated": (
+        lambda _token, to, at: users.deactivate_user(user=to.user, by=OPERATOR, at=at),
+        "Choose who gets the API tokens from the list.",
+        False,
+    ),
+    "receiver got a lower role": (
+        lambda _token, to, at: members.change_role(
+            membership=to, role=Role.USERS, by=OPERATOR, at=at
+        ),
+        "Choose who gets the API tokens from the list.",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+def test_what_happens_while_the_question_stands_is_told(
+    browse: Browse, administrator: Membership, engineer: Membership, now: datetime, meanwhile: str
+) -> None:
+    change, sentence, is_handed = MEANWHILE[meanwhile]
+    token = issue(administrator, role=Role.ENGINEERS, at=now).token
+    address, browser = f"{HAND_OVER}?ids={token.pk}", browse(administrator)
+    question = hidden_fields(browser, address)
+    change(token, engineer, now)
+
+    answer = browser.post(address, {**question, "to": engineer.user_id}, follow=True)
+
+    assert sentence in text(answer)
+    token.refresh_from_db()
+    assert (token.issuer == engineer) is is_handed
 
 
 def test_page_of_access_tells_nothing_of_a_membership_that_has_ended(

@@ -55,6 +55,39 @@ def test_nobody_leaves_an_active_token_behind(
 
 
 @pytest.mark.parametrize("round_number", range(3))
+def test_token_is_handed_over_or_its_receiver_leaves(
+    administrator: Membership, user: Membership, issue: Issue, round_number: int
+) -> None:
+    token = issue(administrator).token
+    give = {"does": "hand_over", "member": administrator.pk, "target": token.pk, "to": user.pk}
+    told = outcomes([give, {"does": "leave", "member": user.pk}])
+    token.refresh_from_db()
+    user.refresh_from_db()
+    stays = "You can't remove the user as they have active tokens"
+    handed = told == {"handed over": 1, stays: 1}
+    assert handed or told == {"receiver_gone": 1, "left": 1}, told
+    assert (token.issuer == user, user.is_removed) == (handed, not handed)
+
+
+@pytest.mark.parametrize("round_number", range(3))
+def test_token_is_handed_over_rotated_and_deleted_in_some_order(
+    administrator: Membership, user: Membership, issue: Issue, round_number: int
+) -> None:
+    token = issue(administrator).token
+    deeds = ["rotate", "delete", "hand_over"]
+    about = {"member": administrator.pk, "target": token.pk, "to": user.pk}
+    told = outcomes([{"does": each, **about} for each in deeds])
+    token.refresh_from_db()
+    assert told["gone"] == 1
+    assert told["handed over"] + told["nothing to hand over"] == 1
+    assert told.total() == len(deeds)
+    assert token.deleted_at is not None
+    assert (token.issuer == user) is (told["handed over"] == 1)
+    assert (token.rotations == 1) is (told["rotated"] == 1)
+    assert AuditEvent.objects.filter(kind="token.handed_over").count() == told["handed over"]
+
+
+@pytest.mark.parametrize("round_number", range(3))
 def test_token_issued_while_all_are_deleted_is_gone_or_came_after(
     administrator: Membership, user: Membership, issue: Issue, round_number: int
 ) -> None:

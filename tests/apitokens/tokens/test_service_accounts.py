@@ -1,5 +1,6 @@
 """Tokens of service accounts: who may issue and manage them, up to which role, and who is told."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,11 +10,14 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.test import Client
 
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.members import services as members
 from accounts.members import suspension
 from accounts.members.contact_limits import MAILS
 from accounts.models import Account, AuditEvent, Membership, ServiceAccount
 from accounts.roles import Role
 from accounts.service_accounts import services
+from accounts.users import services as users
+from apitokens.addresses.notifications import tell_of_refusal
 from apitokens.expiry.scan import scan
 from apitokens.keys import Key
 from apitokens.models import APIToken
@@ -291,6 +295,40 @@ def test_without_contact_administrators_are_told_before_a_token_expires(
     scan(at=now + timedelta(days=2))
 
     assert Notice.objects.filter(user=administrator.user, kind="token_expiring").count() == 1
+
+
+def _leave(member: Membership, now: datetime) -> None:
+    members.remove_member(membership=member, by=OPERATOR, at=now)
+
+
+def _deactivate(member: Membership, now: datetime) -> None:
+    users.deactivate_user(user=member.user, by=OPERATOR, at=now)
+
+
+@pytest.mark.parametrize("go", [_leave, _deactivate])
+def test_someone_is_told_after_all_who_looked_after_it_have_gone(
+    account: Account,
+    administrator: Membership,
+    engineer: Membership,
+    user: Membership,
+    now: datetime,
+    go: Callable[[Membership, datetime], None],
+) -> None:
+    deploys = service_account(account, at=now, contact=user, issuers=[engineer])
+    token = issue(deploys.membership, by=OPERATOR, expires_at=now + timedelta(days=8), at=now).token
+    for member in (user, engineer):
+        go(member, now)
+    Notice.objects.all().delete()
+    later = now + timedelta(days=2)
+
+    scan(at=later)
+    tell_of_refusal(token.pk, address="198.51.100.7", at=later)
+    rotation.rotate(token=token, by=OPERATOR, at=later)
+
+    told = {(notice.kind, notice.user_id) for notice in Notice.objects.all()}
+    kinds = {kind for kind, _user in told}
+    assert len(kinds) == 3, kinds
+    assert {user_id for _kind, user_id in told} == {administrator.user_id}
 
 
 def test_contact_is_told_of_a_new_address_of_a_strong_token(

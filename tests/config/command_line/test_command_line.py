@@ -89,6 +89,7 @@ def test_help_is_no_failure(data_dir: Path) -> None:
         ("beat", "NOTICES_EVERY_SECONDS", "0"),
         ("migrate", "DATABASE_URL", "swordfish"),
         ("manage check", "SERVES", "pages"),
+        ("manage backup --to /dev/null", "DATA_DIR", "/dev/null"),
     ],
 )
 def test_wrong_setting_ends_each_role_with_a_sentence(

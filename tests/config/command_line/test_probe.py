@@ -4,6 +4,7 @@ import pytest
 
 from config.command_line import probe
 from config.launcher import servers
+from config.launcher.preflight import WrongSetting
 
 PYTHON = "/opt/permatoken/.venv/bin/python"
 
@@ -34,6 +35,13 @@ def test_what_is_no_role_is_refused(
 ) -> None:
     assert probe.main(words) == code
     assert capsys.readouterr().err == "Say which: permatoken probe web, worker or beat\n"
+
+
+def test_port_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "many")
+
+    with pytest.raises(WrongSetting, match="PORT must be a number from 1 to 65535"):
+        probe.main(["web"])
 
 
 def test_container_of_a_command_is_well(

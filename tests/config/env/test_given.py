@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config.env.given import LARGEST, given
 from config.env.variables import SECRETS
 from tests.launcher.portal import ROOT, environment_of
+from tests.portal import free_port
 
 SECRET = "swordfish"
 
@@ -69,7 +70,7 @@ def test_file_that_is_no_good_is_refused_by_every_process(
     file = tmp_path / "peppers"
     if content is not None:
         file.write_bytes(content)
-    environment = environment_of(tmp_path, port=8000) | {"TOKEN_PEPPERS_FILE": str(file)}
+    environment = environment_of(tmp_path, port=free_port()) | {"TOKEN_PEPPERS_FILE": str(file)}
 
     for command in (
         ("manage.py", "check"),

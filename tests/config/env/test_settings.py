@@ -46,7 +46,7 @@ BAD: dict[str, list[str]] = {
         *("postgres://a/b?sslmode=disable&sslmode=require", "postgres://a/b?password=x"),
         *("postgres://a/b?sslmode=requier", "postgres://a/b?connect_timeout=abc"),
         *("postgres://a/b?target_session_attrs=writer", "postgres://a/b?keepalives=yes"),
-        "sqlite:////tmp",
+        *("sqlite:////tmp", "sqlite:////nowhere/permatoken.sqlite3", "sqlite:////dev/null/x"),
         *("postgres://a/b?host=/run/x", "postgres:///b?client_encoding=latin1"),
         *(f"postgres://u:{SECRET}/@a/b", "postgres://[::1/b"),
     ],

@@ -57,6 +57,7 @@ def test_every_former_name_is_refused_with_the_new_one() -> None:
         ("BASE_URL_FILE", "only secrets may stand in files. Set BASE_URL itself."),
         ("FROM_EMAIL_FILE", "Set FROM_EMAIL itself."),
         ("TOKEN_PEPPER", "You may mean TOKEN_PEPPERS."),
+        ("TRUSTED_PROXY", "You may mean TRUSTED_PROXIES."),
         ("TRUSTED_PROXY_", ""),
         ("ALLOWED_HOST", "You may mean ALLOWED_HOSTS."),
         ("REDIS_URLS", "You may mean REDIS_URL."),

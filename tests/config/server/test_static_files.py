@@ -7,6 +7,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.http import HttpResponse
 from django.test import RequestFactory
+from whitenoise.compress import Compressor
 
 from config.server.static_files import Middleware, Storage
 
@@ -57,3 +58,30 @@ def test_file_that_is_gone_is_named_no_more(root: Path) -> None:
 
     with pytest.raises(ValueError, match="Missing staticfiles manifest entry"):
         Storage(location=root, base_url="/static/").stored_name("former.css")
+
+
+def test_what_is_compressed_is_compressed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = collect(root, "pages.css", "a { color: red }\n" * 99)
+    compressions = list[str]()
+
+    def compress(_self: Compressor, path: str) -> list[str]:
+        compressions.append(Path(path).name)
+        return []
+
+    monkeypatch.setattr(Compressor, "compress", compress)
+
+    assert compressed_anew(root, "pages.css", compressions) == []
+    (root / f"{name}.br").write_bytes((root / f"{name}.br").read_bytes()[:-1])
+    assert compressed_anew(root, "pages.css", compressions) == [name]
+    (root / f"{name}.gz").unlink()
+    assert compressed_anew(root, "pages.css", compressions) == [name]
+    (root / "pages.css").write_text("a { color: blue }\n" * 99)
+    assert "pages.css" in compressed_anew(root, "pages.css", compressions)
+
+
+def compressed_anew(root: Path, name: str, compressions: list[str]) -> list[str]:
+    """What is compressed when the file is collected once more."""
+    compressions.clear()
+    storage = Storage(location=root, base_url="/static/")
+    list(storage.post_process({name: (storage, name)}))
+    return compressions

@@ -3,7 +3,9 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -28,14 +30,20 @@ def run(*words: str, **more: object) -> None:
     )  # type: ignore[call-overload]  # the words of subprocess
 
 
-def test_portal_goes_on_from_a_point_in_time(tmp_path: Path) -> None:
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        parent.chmod(0o755)
-    work = tmp_path / "work"
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder into which PostgreSQL's user may look. (Each run of pytest closes pytest's own.)"""
+    with tempfile.TemporaryDirectory(prefix="permatoken-point-in-time-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_portal_goes_on_from_a_point_in_time(folder: Path) -> None:
+    work = folder / "work"
     wal, base = work / "wal", work / "base"
     wal.mkdir(parents=True)
-    for folder in (work, wal):
-        folder.chmod(0o777)
+    for each in (work, wal):
+        each.chmod(0o777)
     with services.postgresql() as url:
         with psycopg.connect(url, autocommit=True) as server:
             for setting in (
@@ -46,7 +54,7 @@ def test_portal_goes_on_from_a_point_in_time(tmp_path: Path) -> None:
                 server.execute(f"ALTER SYSTEM SET {setting}")
             (data,) = server.execute("SHOW data_directory").fetchone() or ("",)
         run("pg_ctl", "restart", "-w", "-D", data, "-l", f"{work}/log")
-        here = place(tmp_path / "here", DATABASE_URL=url)
+        here = place(folder / "here", DATABASE_URL=url)
         with shell(here.environment) as running:
             running.command("migrate", verbosity=0)
             Path(data, ".handle_pids.json").chmod(0o644)  # is the wheel's, and root's
@@ -84,4 +92,6 @@ def test_portal_goes_on_from_a_point_in_time(tmp_path: Path) -> None:
             assert not (here.data_dir / "mail").exists()
         finally:
             run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(base))
-            run("pg_ctl", "start", "-w", "-D", data, "-l", f"{work}/log")
+            # As it ran before: with nothing but its socket, which stands with its data.
+            alone = f"-k {data} -c listen_addresses="
+            run("pg_ctl", "start", "-w", "-D", data, "-o", alone, "-l", f"{work}/log")

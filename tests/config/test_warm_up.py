@@ -1,0 +1,77 @@
+"""What the first pages of a process find done already, and that doing it changes nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from config.warm_up import warm_up
+from tests.portal import ROOT, prepared
+
+FIRST_PAGES = """
+import json, sys
+import config.wsgi
+from django.template.base import Template
+from django.test import Client
+from django.utils.translation import trans_real
+from accounts.models import User
+
+administrator = Client(SERVER_NAME="localhost")
+administrator.force_login(User.objects.get(email="admin@example.com"))
+stranger = Client(SERVER_NAME="localhost", headers={"Accept-Language": "az"})
+
+modules, catalogues, templates = set(sys.modules), set(trans_real._translations), []
+compile_nodelist = Template.compile_nodelist
+def note(template):
+    templates.append(template.name or "")
+    return compile_nodelist(template)
+Template.compile_nodelist = note
+statuses = [
+    administrator.get("/accounts/1/api-tokens/").status_code,
+    administrator.get("/accounts/1/audit-log/").status_code,
+    administrator.get("/iam/clients/me").status_code,
+    stranger.get("/sign-in/").status_code,
+]
+print(json.dumps([
+    statuses,
+    sorted({*sys.modules} - modules),
+    sorted({*trans_real._translations} - catalogues),
+    sorted(templates),
+]))
+"""
+
+
+def run(code: str, data_dir: Path) -> str:
+    """What a process of its own prints, which serves as `config.wsgi` does."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": "", "REDIS_URL": "", "DATA_DIR": str(data_dir)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_first_pages_of_a_process_import_read_and_compile_nothing() -> None:
+    statuses, modules, catalogues, templates = json.loads(run(FIRST_PAGES, prepared()))
+
+    assert statuses == [200, 200, 401, 200]
+    assert [name for name in modules if not name.startswith("encodings.")] == []
+    assert catalogues == []
+    assert [name for name in templates if not name.startswith("django/forms/")] == []
+
+
+def test_missing_static_files_keep_no_process_from_verifying(tmp_path: Path) -> None:
+    run("import config.wsgi", tmp_path)
+
+
+@pytest.mark.django_db
+def test_warming_up_asks_no_database(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(0):
+        warm_up()
