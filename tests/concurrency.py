@@ -25,8 +25,8 @@ other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invi
 "open" (an account of their own), "be" (then `email`, the address that is theirs from now on),
 "refresh" (then `refresh`, the token to turn in), "come" (through the identity provider) or "watch"
 (for those who do not), "rotate", "rename", "delete" and "hand_over" (a token, the `target`; the
-last one gives it `to` a member, by the key); `times` (1); to issue, `form_key` (the same each time)
-and `role`."""
+last one gives it `to` a member, by the key), "empty" (a service, the `target`, of all scopes but
+`kept`); `times` (1); to issue, `form_key` (the same each time), `role` and `scopes`."""
 
 
 def outcomes(tasks: list[Task]) -> Counter[str]:
@@ -115,8 +115,28 @@ def _issue(task: Task, member: Any) -> str:
 
     form_key = UUID(task["form_key"]) if "form_key" in task else None
     role = Role(task.get("role", Role.USERS))
-    issue(member, at=timezone.now(), form_key=form_key, role=role)
+    scopes = task.get("scopes")
+    issue(member, at=timezone.now(), form_key=form_key, role=role, scopes=scopes)
     return "issued"
+
+
+def _empty(task: Task, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from apitokens.models import Service
+    from apitokens.scopes.services import ScopeFacts, edit
+
+    service = Service.objects.get(pk=task["target"])
+    scopes = [ScopeFacts(task["kept"], "Kept")]
+    edit(
+        service=service,
+        name=service.name,
+        scopes=scopes,
+        by=Actor.member(member),
+        at=timezone.now(),
+    )
+    return "emptied"
 
 
 def _leave(_deed: Task, member: Any) -> str:
@@ -325,6 +345,7 @@ TASKS = {
     "rename": _rename,
     "delete": _delete,
     "hand_over": _hand_over,
+    "empty": _empty,
     "come": _come,
     "watch": _watch,
 }

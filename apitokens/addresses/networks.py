@@ -11,6 +11,10 @@ _IPV4 = 1 << 128
 """Added to the number of an IPv4 address, so that none is that of an IPv6 address."""
 
 
+MOST_COVERED = 16
+"""Addresses that a list remembers to allow. It is read anew each second."""
+
+
 class AddressList:
     """The addresses and networks of a token, as its row has them: one a line, in the usual form.
 
@@ -22,7 +26,7 @@ class AddressList:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._covered: str | None = None
+        self._covered: set[str] = set()
         self._firsts: list[int] | None = None
         self._lasts: list[int] = []
 
@@ -30,7 +34,7 @@ class AddressList:
         """True if the address is in the list; one that is not known never is."""
         if address is None:
             return False
-        if address == self._covered:  # a server that uses a token mostly has one address
+        if address in self._covered:  # a token is mostly used by a few servers
             return True
         firsts = self._firsts
         if firsts is None:
@@ -39,7 +43,8 @@ class AddressList:
         place = bisect_right(firsts, number)
         if place == 0 or number > self._lasts[place - 1]:
             return False
-        self._covered = address
+        if len(self._covered) < MOST_COVERED:
+            self._covered.add(address)
         return True
 
     def _read(self) -> list[int]:

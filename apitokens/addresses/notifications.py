@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from accounts.members.contact_limits import reachable
 from accounts.members.mail_policy import is_wanted
 from accounts.members.readers import address_of, readers_of
 from accounts.models import Membership
@@ -25,7 +26,8 @@ TOLD_EVERY = timedelta(days=1)
 
 def tell_of_refusal(token_id: int, *, address: str | None, at: datetime) -> None:
     """Tell the issuer, or those who look after the service account, and the Administrators of the
-    account, unless they were told within the day. Part of the caller's transaction."""
+    account, unless they were told within the day. A contact address is told only so often, of all
+    tokens together. Part of the caller's transaction."""
     due = Q(address_refusal_told_at=None) | Q(address_refusal_told_at__lte=at - TOLD_EVERY)
     if not APIToken.objects.filter(due, pk=token_id).update(address_refusal_told_at=at):
         return
@@ -35,7 +37,8 @@ def tell_of_refusal(token_id: int, *, address: str | None, at: datetime) -> None
     )
     found = [*readers_of(token.issuer), *administrators.select_related("user").order_by("pk")]
     readers = {reader.pk: reader for reader in found}.values()
-    news = [_news(token, reader, address) for reader in readers]
+    told = reachable(readers, TOKEN_USED_FROM_ELSEWHERE)
+    news = [_news(token, reader, address) for reader in told]
     notifications.tell(news=news, kind=TOKEN_USED_FROM_ELSEWHERE, at=at)
 
 

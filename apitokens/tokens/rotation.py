@@ -71,7 +71,7 @@ class AlreadyRotated(ValidationError):
     """The form that asks has rotated this token before."""
 
     def __init__(self) -> None:
-        super().__init__(_("This form was already sent."), code="already_rotated")
+        super().__init__(_("This form has already been submitted."), code="already_rotated")
 
 
 @sensitive_variables("key")

@@ -16,12 +16,14 @@ from pytest_django import Settings
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
+from apitokens.cache.token_caches import TOKENS
 from apitokens.models import APIToken, PepperCheck
 from apitokens.pepper_checks import PepperGuard, WrongPeppers, faults, require_right_peppers
 from apitokens.tokens import rotation
 from apitokens.tokens import services as token_services
 from apitokens.tokens.rotation import Grace
 from apitokens.verification.verifier_keys import issue_verifier
+from apitokens.verification.verify import verify
 from config.server.peppers import require_right_peppers as guarded
 from tests.config.fast_path.test_verify import environ, nobody, say
 from tests.conftest import Issue
@@ -42,6 +44,32 @@ def peppers(settings: Settings) -> Settings:
 def recorded() -> list[int]:
     rows = PepperCheck.objects.exclude(number=PepperCheck.SECRET_KEY).order_by("number")
     return list(rows.values_list("number", flat=True))
+
+
+# --- Which one is for new digests ---
+
+
+def test_first_listed_is_for_new_digests_and_not_the_highest(
+    peppers: Settings, user: Membership, issue: Issue, now: datetime
+) -> None:
+    """So a new pepper is made known to all processes before any of them uses it, and is promoted by
+    being listed first."""
+    former = issue(user)
+    peppers.TOKEN_PEPPERS = {1: OLD, 2: NEW}  # distributed
+    assert issue(user).token.pepper == 1
+    assert issue_verifier(name="Shop", by=OPERATOR, at=now).verifier.pepper == 1
+
+    peppers.TOKEN_PEPPERS = {2: NEW, 1: OLD}  # promoted, in this process
+    promoted = issue(user)
+    assert promoted.token.pepper == 2
+    assert verify(presented=former.key.spell(), at=now).token_id == former.token.pk
+    former.token.refresh_from_db()
+    assert former.token.pepper == 2, "it is renewed when it is used"
+
+    peppers.TOKEN_PEPPERS = {1: OLD, 2: NEW}  # and not yet in another one
+    for issued in (former, promoted):
+        TOKENS.forget_all()
+        assert verify(presented=issued.key.spell(), at=now).token_id == issued.token.pk
 
 
 # --- What the database knows ---

@@ -1,5 +1,6 @@
 """Configurations of other programs, as the README prints them, are taken by these programs."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -7,10 +8,23 @@ import pytest
 
 from tests.conftest import nginx_path
 from tests.documentation.blocks import blocks
-from tests.portal import free_port
+from tests.portal import ROOT, free_port
 
+APPENDING = re.compile(
+    r"^\s*(proxy_set_header\s+\S+\s+\$proxy_add_x_forwarded_for|option forwardfor)", re.MULTILINE
+)
+"""In nginx and HAProxy."""
 CERTIFICATE = "/etc/ssl/certs/tokens.example.com.pem"
 KEY = "/etc/ssl/private/tokens.example.com.key"
+
+
+@pytest.mark.parametrize("folder", ["README.md", "docs", "deploy", "examples"])
+def test_no_proxy_hands_on_what_a_client_says_of_its_address(folder: str) -> None:
+    """They replace the header: what is appended to leaves a stranger's words in it."""
+    files = [ROOT / folder] if (ROOT / folder).is_file() else (ROOT / folder).rglob("*")
+    for file in files:
+        if file.is_file() and file.suffix not in (".png", ".svg"):
+            assert not APPENDING.search(file.read_text()), file
 
 
 @pytest.mark.nginx

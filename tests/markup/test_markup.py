@@ -22,6 +22,21 @@ STRANGERS = ["/sign-in/", "/sign-up/", "/password/forgotten/", "/iam/docs", "/no
 MORE = {
     "token": "/accounts/1/api-tokens/{token}/",
     "delete": "/accounts/1/api-tokens/{token}/delete/",
+    "edit": "/accounts/1/api-tokens/{active}/edit/",
+    "rotate": "/accounts/1/api-tokens/{active}/rotate/",
+    "hand over": "/accounts/1/api-tokens/selection/hand-over/?ids={active}",
+    "delete several": "/accounts/1/api-tokens/selection/delete/?ids={active}",
+    "delete all": "/accounts/1/api-tokens/of/2/delete/",
+    "look up": "/accounts/1/api-tokens/look-up/",
+    "usage": "/accounts/1/api-tokens/usage/",
+    "access": "/accounts/1/api-tokens/access/",
+    "services": "/accounts/1/api-tokens/services/",
+    "new service": "/accounts/1/api-tokens/services/new/",
+    "service accounts": "/accounts/1/users/service-accounts/",
+    "new service account": "/accounts/1/users/service-accounts/new/",
+    "invite": "/accounts/1/users/invite/",
+    "new account": "/accounts/new/",
+    "email": "/profile/email/",
     "inbox": "/accounts/1/notifications/",
     "settings": "/accounts/1/notifications/settings/",
     "security": "/profile/security/",
@@ -32,7 +47,12 @@ MORE = {
     "remove": "/accounts/1/users/2/remove/",
     "leave": "/accounts/1/leave/",
 }
-FIRST_TOKEN = "from apitokens.models import APIToken; print(APIToken.objects.earliest('pk').pk)"
+TOKENS = """
+from django.utils import timezone
+from apitokens.models import APIToken
+tokens = APIToken.objects
+print(tokens.earliest("pk").pk, tokens.active(timezone.now()).earliest("pk").pk)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +75,12 @@ def _pages(portal: Portal) -> Iterator[tuple[str, str]]:
     stranger = Visitor(portal.url)
     for path in STRANGERS:
         yield f"stranger {path}", stranger.page(path)
-    token = portal.shell.run(FIRST_TOKEN).strip()
+    token, active = portal.shell.run(TOKENS).split()
     for email in (ADMINISTRATOR, USER):
         member = Visitor(portal.url)
         member.sign_in(email)
         for name, path in {**PAGES, **MORE}.items():
-            yield f"{email} {name}", member.page(path.format(token=token))
+            yield f"{email} {name}", member.page(path.format(token=token, active=active))
     portal.shell.command("create_operator", OPERATOR, "--password-stdin", typed=PASSWORD)
     operator = Visitor(portal.url)
     operator.sign_in(OPERATOR, PASSWORD)

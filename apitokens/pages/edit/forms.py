@@ -39,7 +39,7 @@ class ExpirationForm(FocusedForm):
         required=False,
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
         input_formats=["%Y-%m-%d"],
-        error_messages={"invalid": _("Enter a date that exists, as year-month-day.")},
+        error_messages={"invalid": _("Enter a valid date in the format YYYY-MM-DD.")},
     )
 
     def __init__(self, *args: Any, token: APIToken, **kwargs: Any) -> None:
@@ -61,7 +61,7 @@ class ExpirationForm(FocusedForm):
 
     def require_date(self) -> None:
         if not self.cleaned_data.get("expires_on"):
-            self.add_error("expires_on", _("Choose the date on which the token expires."))
+            self.add_error("expires_on", _("Choose the token's expiration date."))
 
     def mistakes(self) -> dict[str, ValidationError]:
         """What the service would refuse, by the names it has for the fields."""

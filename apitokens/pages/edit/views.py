@@ -50,7 +50,7 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
     token = find_token(request, pk)
     back = safe_next(request, fallback=path_of(token))
     if token.is_deleted:
-        messages.info(request, _("“%(name)s” was deleted before.") % {"name": token.name})
+        messages.info(request, _("“%(name)s” had already been deleted.") % {"name": token.name})
         return HttpResponseRedirect(path_of(token))
     if request.method != "POST":
         form = EditForm(token=token, draft=draft_for(request))

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.members.contact_limits import MAILS
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from apitokens.keys import Key
@@ -44,6 +45,26 @@ def allow(token: APIToken, entries: list[str], *, by: Actor, at: datetime) -> AP
 
 def acting_with(token: APIToken, role: Role = Role.USERS) -> Actor:
     return Actor.token(token.issuer, token_id=token.pk, role=role, ends_at=None)
+
+
+def test_contact_address_is_mailed_about_few_of_many_tokens(
+    administrator: Membership, now: datetime
+) -> None:
+    """The bound of each kind of mail: its owner has asked for no more."""
+    deploys = service_account(administrator.account, at=now, contact_email="ops@example.com")
+    Mail.objects.all().delete()
+    for number in range(MAILS.times + 3):
+        issued = token_services.issue(
+            issuer=deploys.membership,
+            name=f"Token {number}",
+            role=Role.USERS,
+            allowed_addresses=[HERE],
+            by=OPERATOR,
+            at=now,
+        )
+        assert code_told(issued.key, now) == "address_not_allowed"
+    told_of_uses = Mail.objects.filter(kind=TOKEN_USED_FROM_ELSEWHERE.code)
+    assert told_of_uses.filter(address="ops@example.com").count() == MAILS.times
 
 
 def told() -> list[tuple[int, str]]:

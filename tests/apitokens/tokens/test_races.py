@@ -1,11 +1,14 @@
 """Promises that hold when many act at the same moment: in real processes, on both databases."""
 
+from datetime import datetime
 from uuid import uuid4
 
 import pytest
 
+from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership
 from apitokens.models import APIToken
+from apitokens.scopes.services import ScopeFacts, register
 from tests.concurrency import outcomes
 from tests.conftest import Issue
 from tests.factories import MembershipFactory
@@ -52,6 +55,27 @@ def test_nobody_leaves_an_active_token_behind(
     has_left, has_tokens = user.is_removed, APIToken.objects.exists()
     assert (told["left"] == 1) is has_left
     assert has_left is not has_tokens
+
+
+@pytest.mark.parametrize("round_number", range(3))
+def test_token_has_its_scope_or_the_service_has_lost_it(
+    administrator: Membership, user: Membership, now: datetime, round_number: int
+) -> None:
+    """No token is left with a scope that nobody knows."""
+    service = register(
+        account=administrator.account,
+        code="cdn",
+        name="CDN",
+        scopes=[ScopeFacts("purge", "Purge"), ScopeFacts("read", "Read")],
+        by=Actor.member(administrator),
+        at=now,
+    )
+    empty = {"does": "empty", "member": administrator.pk, "target": service.pk, "kept": "read"}
+    issue = {"does": "issue", "member": user.pk, "scopes": ["cdn:purge"]}
+    told = outcomes([issue, empty, issue, empty])
+    is_kept = service.scopes.filter(code="purge").exists()
+    assert is_kept is APIToken.objects.filter(scopes="cdn:purge").exists()
+    assert told == ({"issued": 2, "in_use": 2} if is_kept else {"emptied": 2, "unknown": 2})
 
 
 @pytest.mark.parametrize("round_number", range(3))

@@ -11,6 +11,7 @@ from django.db import OperationalError
 
 from config.database import log_lines
 from config.database.log_lines import ShortenOutages
+from config.logs.setup import logging_settings
 
 
 def record_of(error: Exception) -> logging.LogRecord:
@@ -19,6 +20,14 @@ def record_of(error: Exception) -> logging.LogRecord:
     except type(error):
         exc_info = sys.exc_info()
     return logging.LogRecord("name", logging.ERROR, __file__, 1, "At %s", ("/page/",), exc_info)
+
+
+def test_portal_writes_its_log_through_it() -> None:
+    filters = logging_settings(level="INFO", form="text")["filters"]
+    handlers = logging_settings(level="INFO", form="json")["handlers"].values()
+    name = f"{ShortenOutages.__module__}.{ShortenOutages.__qualname__}"
+    (shorten,) = (each for each, facts in filters.items() if facts["()"] == name)
+    assert all(shorten in handler["filters"] for handler in handlers)
 
 
 def test_outage_leaves_one_line_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.throttling.redis_cache import RedisCache
 from config.env.variables import VARIABLES
 from tests.launcher.portal import ROOT, environment_of
 
@@ -137,6 +138,21 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         return runpy.run_path(str(ROOT / "config" / "settings.py"))
 
     return act
+
+
+def test_no_cursor_is_left_in_a_connection_that_a_pooler_shares(load: Any) -> None:
+    """Behind PgBouncer the next part of its rows would be asked of another connection."""
+    settings = load(DATABASE_URL="postgresql://portal@db.example.com/portal")
+    assert settings["DATABASES"]["default"]["DISABLE_SERVER_SIDE_CURSORS"] is True
+
+
+def test_redis_that_does_not_answer_is_not_waited_for(load: Any) -> None:
+    """What stands in for it, and how long it is waited for, the tests of the cache look at."""
+    settings = load(REDIS_URL="redis://redis.example.com/0")
+    cache = settings["CACHES"]["default"]
+    assert cache["BACKEND"] == f"{RedisCache.__module__}.{RedisCache.__qualname__}"
+    assert 0 < cache["OPTIONS"]["socket_connect_timeout"] <= 1
+    assert 0 < cache["OPTIONS"]["socket_timeout"] <= 1
 
 
 def test_every_setting_is_walked() -> None:
