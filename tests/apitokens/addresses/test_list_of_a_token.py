@@ -59,6 +59,7 @@ def test_contact_address_is_mailed_about_few_of_many_tokens(
             name=f"Token {number}",
             role=Role.USERS,
             allowed_addresses=[HERE],
+            expires_at=None,
             by=OPERATOR,
             at=now,
         )

@@ -9,17 +9,17 @@ from pathlib import Path
 from tests.portal import ROOT, prepared
 
 ASKED = """
-import json, os
+import json, os, sys
 from io import BytesIO
 from pathlib import Path
 from config.wsgi import application
 from django.db import connections
 
 environ = {
-    "REQUEST_METHOD": "GET", "PATH_INFO": PATH, "SCRIPT_NAME": "", "QUERY_STRING": "",
+    "REQUEST_METHOD": "GET", "PATH_INFO": sys.argv[1], "SCRIPT_NAME": "", "QUERY_STRING": "",
     "SERVER_NAME": "localhost", "SERVER_PORT": "80", "HTTP_HOST": "localhost",
     "REMOTE_ADDR": "127.0.0.1", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http",
-    "wsgi.input": BytesIO(), "HTTP_AUTHORIZATION": "APIKey " + TOKEN,
+    "wsgi.input": BytesIO(), "HTTP_AUTHORIZATION": "APIKey " + sys.argv[2],
 }
 list(application(environ, lambda *_facts: None))
 connections.close_all()
@@ -32,9 +32,8 @@ def held_after(path: str, data_dir: Path) -> list[str]:
     """The files that a process holds after one request, with all connections closed."""
     shutil.copytree(prepared(), data_dir)
     token = (data_dir / "demo.txt").read_text().split("APIKey ")[1].split("'")[0]
-    code = ASKED.replace("PATH", repr(path), 1).replace("TOKEN", repr(token), 1)
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", ASKED, path, token],
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "DATA_DIR": str(data_dir), "HOME": str(data_dir)},
         capture_output=True,
