@@ -11,7 +11,7 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices bench-proxies bench-scale load drills lighthouse land-migrations map messages requirements prepare-run prepare-dev \
+.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices bench-proxies bench-sign-in bench-scale load drills lighthouse land-migrations map messages requirements prepare-run prepare-dev \
 	prepare-bench
 .DEFAULT_GOAL := help
 
@@ -39,6 +39,9 @@ bench: prepare-dev prepare-bench ## Measure verification beside its peers, into 
 
 bench-proxies: prepare-dev ## Measure what it costs five proxies to ask, into benchmarks/proxies/RESULTS.md (3 minutes)
 	@exec $(IN_VENV) -m benchmarks.proxies $(ARGS)
+
+bench-sign-in: prepare-dev ## Measure what a storm of sign-ins costs verification (2 minutes)
+	@exec $(IN_VENV) -m benchmarks.sign_in
 
 bench-scale: prepare-dev ## Measure every page over five million events, into benchmarks/scale/RESULTS.md (20 minutes)
 	@exec $(IN_VENV) -m benchmarks.scale $(ARGS)

@@ -34,7 +34,7 @@ ENOUGH_GUESSES = 10**10
 """zxcvbn's highest score: too many even for those who have stolen the hash, which is a slow one."""
 LONGEST_ESTIMATE = 32
 """Characters handed to zxcvbn: its time grows with their square."""
-MOST_WAITING = 4
+MOST_WAITING = 2
 """Threads that wait for an estimate or make one. It is pure Python, which holds up all others."""
 PRODUCT = "permatoken"
 MOST_WORDS = 50

@@ -17,9 +17,11 @@ from typing import TypeVar
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.views.decorators.debug import sensitive_variables
 
-MOST_WAITING = 8
-"""With the one in hand: half of the threads that serve requests (WEB_THREADS), so that the other
-half is always there for others. A hash takes some 25 ms of an idle processor."""
+MOST_WAITING = 5
+"""With the one in hand. Together with those who wait for an estimate of a password's strength they
+are fewer than may wait patiently for the database (`config.database.places`): they have such a
+place, and if they had all of them, the next would wait at the door with the remaining threads,
+until none was left for verification. A hash takes some 25 ms of an idle processor."""
 NICENESS = 10
 """Of the thread: while others have work, it gets a tenth of their time."""
 RETRY_AFTER = 1
