@@ -236,7 +236,7 @@ def test_edit_keeps_what_was_typed_and_tells_all_mistakes(
     sent = {"name": "", "description": "Typed", "role": "1", "expiration": "date"}
     answer = browser.post(url_of(token, "edit/"), sent)
     assert answer.status_code == 400
-    assert {"Enter a name.", "Choose the date on which the token expires."} <= set(
+    assert {"Enter a name.", "Choose the token's expiration date."} <= set(
         answer.context["form"].errors.get("name", [])
         + answer.context["form"].errors.get("expires_on", [])
     )
