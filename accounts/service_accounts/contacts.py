@@ -6,7 +6,7 @@ answer of their own, and who has declined is asked no more.
 """
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -129,8 +129,9 @@ def ask_again(
     count_question(present.contact_email, account_id=account_id)
     _post(present, at=at)
     present.save(update_fields=["contact_number"])
-    _record("service_account.contact_asked", present, by=by, at=at)
-    return present.contact_email
+    email = present.contact_email
+    record("service_account.contact_asked", present, by=by, at=at, email=email)
+    return email
 
 
 @transaction.atomic
@@ -151,7 +152,7 @@ def answer(*, signed: str, agrees: bool, by: Actor, at: datetime) -> Question:
     if not agrees:
         refusals.keep(account_id, CONFIRM_CONTACT, address=email)
     kind = "service_account.contact_confirmed" if agrees else "service_account.contact_declined"
-    _record(kind, service_account, by=by, at=at)
+    record(kind, service_account, by=by, at=at, email=service_account.contact_email)
     return question
 
 
@@ -177,7 +178,10 @@ def _post(service_account: ServiceAccount, *, at: datetime) -> None:
     enqueue_delivery_on_commit()
 
 
-def _record(kind: str, service_account: ServiceAccount, *, by: Actor, at: datetime) -> None:
+def record(
+    kind: str, service_account: ServiceAccount, *, by: Actor, at: datetime, **details: Any
+) -> None:
+    """Write an event about a service account."""
     membership = service_account.membership
     audit.record(
         kind,
@@ -186,5 +190,5 @@ def _record(kind: str, service_account: ServiceAccount, *, by: Actor, at: dateti
         account_id=membership.account_id,
         subject=membership,
         user=membership.user_id,
-        email=service_account.contact_email,
+        **details,
     )

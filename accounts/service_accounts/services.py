@@ -13,7 +13,6 @@ from django.db import transaction
 from django.db.models import Model, Q
 from django.utils.translation import gettext as _
 
-from accounts.audit import recorder as audit
 from accounts.authorization import recheck
 from accounts.authorization.actor import Actor
 from accounts.email_addresses import SERVICE_ACCOUNTS, normal_email
@@ -85,7 +84,7 @@ def create(
     _ask(made, at=at)
     made.save(update_fields=ANSWERS)
     refusals.apply(Person(user.pk, account.pk), address=made.contact_email)
-    _record("service_account.created", made, by=by, at=at, role=role.label)
+    contacts.record("service_account.created", made, by=by, at=at, role=role.label)
     return made
 
 
@@ -117,7 +116,7 @@ def edit(
         reader = Person(present.membership.user_id, present.membership.account_id)
         preferences.forget(reader)
         refusals.apply(reader, address=present.contact_email)
-    _record("service_account.edited", present, by=by, at=at, **_facts(present, changed))
+    contacts.record("service_account.edited", present, by=by, at=at, **_facts(present, changed))
     return present
 
 
@@ -134,7 +133,7 @@ def switch(*, service_account: ServiceAccount, is_on: bool, by: Actor, at: datet
         user_id=user.pk, account_id=present.membership.account_id
     )
     kind = "service_account.switched_on" if is_on else "service_account.switched_off"
-    _record(kind, present, by=by, at=at)
+    contacts.record(kind, present, by=by, at=at)
     return True
 
 
@@ -276,18 +275,3 @@ def _refuse_strangers(chosen: Collection[Membership], service_account: ServiceAc
     unknown = wanted - set(present.values_list("pk", flat=True))
     if unknown and unknown - set(looking_after(service_account)):
         raise ValidationError(_("Choose members of the account."), code="not_member")
-
-
-def _record(
-    kind: str, service_account: ServiceAccount, *, by: Actor, at: datetime, **details: Any
-) -> None:
-    membership = service_account.membership
-    audit.record(
-        kind,
-        by=by,
-        at=at,
-        account_id=membership.account_id,
-        subject=membership,
-        user=membership.user_id,
-        **details,
-    )

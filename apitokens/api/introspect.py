@@ -53,7 +53,7 @@ IN_THE_ADDRESS = (
 
 
 CLIENT_ADDRESS = "Send the address of the client once, like 203.0.113.7 or 2001:db8::7."
-_verify_for_others = partial(verify, by_client=False)
+verify_for_others = partial(verify, by_client=False)
 
 
 class BadQuestion(ValueError):
@@ -216,7 +216,7 @@ def describe(
     sees: Requirement | None = None,
     at: datetime,
     address: str | None = None,
-    verify: Callable[..., Verified | None] = _verify_for_others,
+    verify: Callable[..., Verified | None] = verify_for_others,
 ) -> Answer | None:
     """Describe the token; None if `verify` does not know it. `sees`: what it must meet for the
     caller to be told of it. `address` is that of the client which has sent it, if the caller names

@@ -21,6 +21,7 @@ from apitokens.api.introspect import (
     describe,
     read_client_address,
     shown_in_header,
+    verify_for_others,
 )
 from apitokens.verification.refusals import Refused, Verified
 from apitokens.verification.verifier_keys import (
@@ -28,7 +29,7 @@ from apitokens.verification.verifier_keys import (
     authenticate_verifier,
     known_verifier,
 )
-from apitokens.verification.verify import verify, verify_from_cache
+from apitokens.verification.verify import verify_from_cache
 from config.fast_path.requests import (
     MOST_HEADS,
     Head,
@@ -68,7 +69,6 @@ _USUAL = re.compile(
 short-lived token is in one: those have full stops."""
 _COLON = re.compile("%3[Aa]")
 _verify_from_cache_for_others = partial(verify_from_cache, by_client=False)
-_verify_for_others = partial(verify, by_client=False)
 
 
 def answer(
@@ -105,7 +105,7 @@ def answer_from_database(environ: dict[str, Any]) -> Sent | None:
     return answer(
         environ,
         authenticate=partial(authenticate_verifier, address=address),
-        verify=_verify_for_others,
+        verify=verify_for_others,
     )
 
 
