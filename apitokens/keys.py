@@ -55,7 +55,8 @@ _IN_PIECES = re.compile(
 """What may be a secret that a line break or a blank has cut into pieces."""
 _SECRET_DIGITS = 72
 _HIGHEST_ID = 2**63 - 1
-_PROCESS_KEY = secrets.token_bytes(32)
+_BEGUN_FINGERPRINT = blake2b(key=secrets.token_bytes(32), digest_size=DIGEST_BYTES)
+"""Has read its key already. To be copied, never updated."""
 
 
 class Damage(StrEnum):
@@ -155,8 +156,9 @@ def fingerprint(text: str) -> bytes:
     """32 bytes, the same for the same text only, under a key that is drawn when the process starts.
     By it a text is known again that was taken apart and compared before, for a fifth of the time
     and with no secret kept."""
-    octets = text.encode("utf-8", "surrogatepass")
-    return blake2b(octets, key=_PROCESS_KEY, digest_size=DIGEST_BYTES).digest()
+    begun = _BEGUN_FINGERPRINT.copy()
+    begun.update(text.encode("utf-8", "surrogatepass"))
+    return begun.digest()
 
 
 def extract_id(text: str) -> int:

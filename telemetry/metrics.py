@@ -104,8 +104,6 @@ class Verifications(Collector):
 
     def __init__(self) -> None:
         self._noted: dict[tuple[str, str, str], deque[float]] = {}
-        self.note_good = self._notes_of(("verify", "good", MEMORY)).append
-        """Notes the seconds that a good token took that was verified from memory. Thread-safe."""
         self.reset()
 
     def reset(self) -> None:
@@ -118,9 +116,10 @@ class Verifications(Collector):
 
     def add(self, endpoint: str, result: str, source: str, seconds: float) -> None:
         """Count one. Thread-safe."""
-        self._notes_of((endpoint, result, source)).append(seconds)
+        self.notes_of((endpoint, result, source)).append(seconds)
 
-    def _notes_of(self, labels: tuple[str, str, str]) -> deque[float]:
+    def notes_of(self, labels: tuple[str, str, str]) -> deque[float]:
+        """Where the seconds of those with these labels are noted; the same for good. Thread-safe."""
         noted = self._noted.get(labels)
         if noted is None:
             noted = self._noted.setdefault(labels, deque(maxlen=MOST_NOTED))

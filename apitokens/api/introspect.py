@@ -110,7 +110,6 @@ def refusal_answer(
     return as_response(in_json(refusal.status, body), request)
 
 
-@sensitive_variables()
 def shown_in_header(header: str) -> str:
     """The text that is shown as a verifier key. Raises `Refused`."""
     scheme, _space, text = header.replace("\t", " ").strip().partition(" ")
@@ -209,7 +208,6 @@ def read_client_address(text: object) -> str:
     return address
 
 
-@sensitive_variables("token")
 def describe(
     token: str,
     *,

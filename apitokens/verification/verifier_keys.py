@@ -135,7 +135,6 @@ def authenticate_verifier(*, presented: str, at: datetime, address: str | None =
     return Verifier(key.id, entry.sees)
 
 
-@sensitive_variables("presented", "key")
 def known_verifier(*, presented: str, at: datetime) -> Verifier | None:
     """The verifier key that this is, if nothing has to be read or written for it. None tells
     nothing: `authenticate_verifier` says more."""

@@ -7,11 +7,11 @@ with a reason goes to Django.
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
-from django.utils import timezone
 
 from accounts.http.client_ip import client_address
 from accounts.throttling.process_counters import TooMany
@@ -62,8 +62,8 @@ REQUEST_PARTS = (
 MOST_BYTES = 1_000
 """Of a body. Longer ones go to Django."""
 _USUAL = re.compile(
-    rb"(?:token_type_hint=[a-z_]*&)?token=((?:[0-9A-Za-z_$]|%24)+)(?:&token_type_hint=[a-z_]*)?"
-    rb"(?:&client_address=((?:[0-9A-Fa-f.:]|%3[Aa])+))?"
+    rb"(?:token_type_hint=[a-z_]*&)?token=((?:[0-9A-Za-z_$]++|%24)++)(?:&token_type_hint=[a-z_]*)?"
+    rb"(?:&client_address=((?:[0-9A-Fa-f.:]++|%3[Aa])++))?"
 )
 """Bodies that say the same however they are decoded, but for the dollar sign and the colon. No
 short-lived token is in one: those have full stops."""
@@ -81,7 +81,7 @@ def answer(
     headers = _headers(environ)
     if headers is None:
         return None
-    at = timezone.now()
+    at = datetime.now(UTC)
     try:
         shown = shown_in_header(environ["HTTP_AUTHORIZATION"])
         caller = authenticate(presented=shown, at=at)

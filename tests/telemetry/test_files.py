@@ -91,7 +91,7 @@ def test_what_was_noted_is_counted_as_if_it_were_counted_one_by_one(tmp_path: Pa
 
     metrics.begin_anew()
     for each in durations:
-        metrics.verifications.note_good(each)
+        metrics.verifications.notes_of(("verify", "good", metrics.MEMORY)).append(each)
 
     assert [each.samples for each in metrics.verifications.collect()] == counted
     assert total(tmp_path) == 6
