@@ -16,6 +16,13 @@ PEERS = {
 FLOOR = PEERS["/floor"]
 HOT = "verify, hot"
 COLD = "verify, cold"
+HOT_INTROSPECTION = "introspect, hot"
+LIMITED = {
+    HOT: f"{HOT}, scopes and addresses",
+    HOT_INTROSPECTION: f"{HOT_INTROSPECTION}, scopes and addresses",
+}
+"""The same with a token that is limited to scopes and addresses, which should cost no more than a
+tenth more."""
 AGAIN = (FLOOR, HOT, COLD)
 """Measured again as tables grow."""
 CEILING = "granian, the same answer without any work"
@@ -53,17 +60,19 @@ def verifications(tokens: list[str]) -> list[Request]:
 
 def portal(planted: dict[str, Any]) -> list[Contestant]:
     """Ours. "Cold" is a token that the process has never seen."""
-    good, wrong, unknown, malformed = (
-        [_verify(planted[each])] for each in ("good", "wrong", "unknown", "malformed")
+    good, limited, wrong, unknown, malformed = (
+        [_verify(planted[each])] for each in ("good", "limited", "wrong", "unknown", "malformed")
     )
     return [
         Contestant(HOT, "portal", good),
+        Contestant(LIMITED[HOT], "portal", limited),
         Contestant(COLD, "portal", [_verify(each) for each in planted["unseen"]], unseen=True),
         Contestant("verify, asking the database each time", "unleased", good),
         Contestant("verify, wrong secret", "portal", wrong, status="401"),
         Contestant("verify, unknown id", "portal", unknown, status="401"),
         Contestant("verify, malformed", "portal", malformed, status="401"),
-        Contestant("introspect, hot", "portal", [_introspect(planted)]),
+        Contestant(HOT_INTROSPECTION, "portal", [_introspect(planted, "good")]),
+        Contestant(LIMITED[HOT_INTROSPECTION], "portal", [_introspect(planted, "limited")]),
     ]
 
 
@@ -75,10 +84,11 @@ def _verify(token: str) -> Request:
     return _get("/iam/auth/verify", f"APIKey {token}")
 
 
-def _introspect(planted: dict[str, Any]) -> Request:
+def _introspect(planted: dict[str, Any], token: str) -> Request:
+    named = "&client_address=127.0.0.1" if token == "limited" else ""
     return {
         "method": "POST",
         "path": "/iam/auth/introspect",
         "authorization": f"Bearer {planted['verifier']}",
-        "body": f"token={planted['good'].replace('$', '%24')}",
+        "body": f"token={planted[token].replace('$', '%24')}{named}",
     }
