@@ -17,15 +17,14 @@ FLOOR = PEERS["/floor"]
 HOT = "verify, hot"
 COLD = "verify, cold"
 HOT_INTROSPECTION = "introspect, hot"
-LIMITED = {
-    HOT: f"{HOT}, scopes and addresses",
-    HOT_INTROSPECTION: f"{HOT_INTROSPECTION}, scopes and addresses",
-}
-"""The same with a token that is limited to scopes and addresses, which should cost no more than a
-tenth more."""
+CLIENT_NAMED = f"{HOT_INTROSPECTION}, client named"
+LIMITED = {name: f"{name}, limited" for name in (HOT, HOT_INTROSPECTION, CLIENT_NAMED)}
+"""The same question about a token that is limited to scopes and addresses, which should cost no
+more than a tenth more."""
 AGAIN = (FLOOR, HOT, COLD)
 """Measured again as tables grow."""
 CEILING = "granian, the same answer without any work"
+NAMED = "&client_address=127.0.0.1"
 FAR_LIMIT = "nginx, `return 200`"
 """Over loopback only: it is no WSGI application."""
 
@@ -73,6 +72,8 @@ def portal(planted: dict[str, Any]) -> list[Contestant]:
         Contestant("verify, malformed", "portal", malformed, status="401"),
         Contestant(HOT_INTROSPECTION, "portal", [_introspect(planted, "good")]),
         Contestant(LIMITED[HOT_INTROSPECTION], "portal", [_introspect(planted, "limited")]),
+        Contestant(CLIENT_NAMED, "portal", [_introspect(planted, "good", NAMED)]),
+        Contestant(LIMITED[CLIENT_NAMED], "portal", [_introspect(planted, "limited", NAMED)]),
     ]
 
 
@@ -84,8 +85,7 @@ def _verify(token: str) -> Request:
     return _get("/iam/auth/verify", f"APIKey {token}")
 
 
-def _introspect(planted: dict[str, Any], token: str) -> Request:
-    named = "&client_address=127.0.0.1" if token == "limited" else ""
+def _introspect(planted: dict[str, Any], token: str, named: str = "") -> Request:
     return {
         "method": "POST",
         "path": "/iam/auth/introspect",

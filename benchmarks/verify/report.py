@@ -60,6 +60,7 @@ ratios travel, the absolute figures do not.
   the measured user has 50 of them, wherever a library lets a user have several.
 - The peers are Django projects without any middleware. The portal is as it is shipped, but for its
   limit on refusals of one address, which would be what is measured.
+- *Limited* is a token with three scopes and twenty allowed addresses.
 - *Cold* is a token that the process has never seen, from an address that it was used from before.
 - The ceiling is granian with a function that returns what `verify` says, and does nothing for it.
 - The machine's load (processes that run or wait, of the last minute) before the {turns} turns:
