@@ -3,9 +3,9 @@
 from django.urls import path
 
 from apitokens.api import views
-from apitokens.api.handover import HandoverV1, HandoverV2
 from apitokens.api.introspect import introspect
 from apitokens.api.introspect_batch import introspect_batch
+from apitokens.api.selection.handover import HandoverV1, HandoverV2
 from apitokens.api.service_registry import OneService, Services
 from apitokens.api.verify import verify
 
