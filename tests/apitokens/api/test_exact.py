@@ -185,6 +185,17 @@ def test_handover_is_taken_as_it_is_described(caller: APIClient, administrator: 
     assert wrong == []
 
 
+def test_deletion_is_taken_as_it_is_described(caller: APIClient) -> None:
+    path = "/iam/clients/{client_id}/tokens/delete"
+    judge = validator(body_schema(path, "post"))
+    wrong = []
+    for tokens in (*([number] for number in IDS), [], None, 5, "5", [1] * 500, [1] * 501):
+        answer = caller.post(path.format(client_id=ACCOUNT_ID), {"tokens": tokens}, format="json")
+        if (answer.status_code == 200) != judge.is_valid({"tokens": tokens}):
+            wrong.append((tokens, answer.content))
+    assert wrong == []
+
+
 def test_service_account_is_turned_off_as_it_is_described(
     caller: APIClient, administrator: Membership, now: datetime
 ) -> None:

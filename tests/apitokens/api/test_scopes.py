@@ -66,6 +66,8 @@ CALLS = [
     ("post", "/iam/clients/{account}/tokens/{token}/rotate", "tokens:write"),
     ("delete", "/iam/clients/{account}/tokens/{token}/old_secret", "tokens:write"),
     ("post", "/iam/clients/{account}/tokens/hand_over", "tokens:write"),
+    ("post", "/iam/clients/{account}/tokens/delete", "tokens:write"),
+    ("post", "/iam/v2/clients/{account}/tokens/delete", "tokens:write"),
     ("get", "/iam/clients/{account}/tokens/export.csv", "tokens:read"),
     ("get", "/iam/v2/clients/{account}/tokens/export.csv", "tokens:read"),
     ("get", "/iam/clients/{account}/services", "tokens:read"),
