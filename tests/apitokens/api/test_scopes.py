@@ -70,6 +70,8 @@ CALLS = [
     ("post", "/iam/v2/clients/{account}/tokens/delete", "tokens:write"),
     ("get", "/iam/clients/{account}/tokens/export.csv", "tokens:read"),
     ("get", "/iam/v2/clients/{account}/tokens/export.csv", "tokens:read"),
+    ("post", "/iam/clients/{account}/tokens/look_up", "tokens:read"),
+    ("post", "/iam/v2/clients/{account}/tokens/look_up", "tokens:read"),
     ("get", "/iam/clients/{account}/services", "tokens:read"),
     ("post", "/iam/clients/{account}/services", "tokens:write"),
     ("put", "/iam/clients/{account}/services/cdn", "tokens:write"),
