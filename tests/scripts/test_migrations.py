@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.documentation.blocks import block_at
 from tests.scripts.test_check import APPS, ROOT
 
 LIST = Path("scripts", "landed-migrations.sha256")
@@ -45,6 +46,9 @@ def forget(name: str) -> str:
         f"state_operations=[migrations.RemoveField('apitoken', {name!r})])"
     )
 
+
+OF_THE_PAGE = "of_the_page"
+"""The name of the one that docs/upgrades.md prints."""
 
 PLANTED = {
     "not_null": Planted(add("IntegerField(default=1)"), "NOT NULL without a default"),
@@ -278,7 +282,9 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
 def refusals(check: Check) -> dict[str, str]:
     """What the check says of each planted migration, in one run of it."""
     latest = max((ROOT / "apitokens" / "migrations").glob("0*.py")).stem
-    files = {name: check.tree / f"apitokens/migrations/9_{name}.py" for name in PLANTED}
+    names = [*PLANTED, OF_THE_PAGE]
+    files = {name: check.tree / f"apitokens/migrations/9_{name}.py" for name in names}
+    files[OF_THE_PAGE].write_text(migration_of_the_page(latest))
     for name, planted in PLANTED.items():
         files[name].write_text(
             "from django.contrib.postgres.constraints import ExclusionConstraint\n"
@@ -299,11 +305,25 @@ def refusals(check: Check) -> dict[str, str]:
     for file in files.values():
         file.unlink()
     assert code == 1
-    said: dict[str, list[str]] = {name: [] for name in PLANTED}
+    said: dict[str, list[str]] = {name: [] for name in names}
     for line in output.splitlines():
         path, _colon, refusal = line.partition(": ")
         said[Path(path).stem.removeprefix("9_")].append(refusal)
     return {name: "\n".join(lines) for name, lines in said.items()}
+
+
+def migration_of_the_page(latest: str) -> str:
+    block = block_at("docs/upgrades.md: class Migration(migrations.Migration):")
+    written = block.filled({"0008_apitoken_origin": latest, '["origin"]': '["name"]'}, {})
+    return (
+        "from django.db import migrations, models\n"
+        f"from upgrades.operations import AddIndexConcurrently\n\n\n{written}"
+    )
+
+
+def test_migration_that_the_page_prints_is_not_refused(refusals: dict[str, str]) -> None:
+    said = refusals[OF_THE_PAGE].splitlines()
+    assert said == []
 
 
 @pytest.mark.parametrize("name", [name for name, each in PLANTED.items() if each.refusal])
