@@ -20,6 +20,10 @@ ADD_CHECK = (
 )
 CHANGE_ROWS = "operations.ChangeRowsInBatches('apitoken', lambda rows: rows.update(name='new'))"
 AFTER_RELEASE = "contracts = '0.0.9'"
+REMOVE_INDEX = (
+    "migrations.SeparateDatabaseAndState(state_operations="
+    f"[migrations.AddIndex{ADD_INDEX}]), operations.RemoveIndexConcurrently('apitoken', 'planted')"
+)
 ADD_UNIQUE = "('apitoken', models.UniqueConstraint(fields=['name', 'role'], name='planted'))"
 
 
@@ -165,6 +169,9 @@ PLANTED = {
     ),
     "drop_table": Planted("operations.DropTable('gone')", also=AFTER_RELEASE),
     "drop_table_at_once": Planted("operations.DropTable('gone')", "DropTable breaks processes"),
+    "drop_table_of_another_app": Planted(
+        "operations.DropTable('sso_connection')", "drops what the models have", AFTER_RELEASE
+    ),
     "drop_table_of_models": Planted(
         "operations.DropTable('apitokens_apitoken')", "drops what the models have", AFTER_RELEASE
     ),
@@ -201,6 +208,13 @@ PLANTED = {
     "index_removed": Planted(
         "migrations.RemoveIndex('apitoken', 'planted')", "use RemoveIndexConcurrently"
     ),
+    "index_removed_concurrently": Planted(REMOVE_INDEX, also=f"{BATCHES}; {AFTER_RELEASE}"),
+    "index_removed_at_once": Planted(REMOVE_INDEX, "by which older code finds rows", BATCHES),
+    "before_landed": Planted(
+        add("IntegerField(null=True)"),
+        "must not stand before",
+        "run_before = [('sso', '0006_attributes_are_lines')]",
+    ),
     "twice_in_state": Planted(
         "migrations.SeparateDatabaseAndState("
         f"database_operations=[operations.AddIndexConcurrently{ADD_INDEX}], "
@@ -232,8 +246,19 @@ PLANTED = {
             )
         )
     },
+    "sql_that_cascades": Planted(
+        "migrations.RunSQL('DROP FUNCTION IF EXISTS planted() CASCADE')", "RunSQL is not known"
+    ),
+    "sql_that_forgets": Planted(
+        "migrations.RunSQL('', "
+        "state_operations=[migrations.RemoveField('apitoken', 'description')])",
+        "new code cannot insert",
+    ),
     "sql_of_schema": Planted("migrations.RunSQL('DROP TRIGGER IF EXISTS planted')"),
     "rows_in_batches": Planted(CHANGE_ROWS, also=BATCHES),
+    "rows_in_one_batch": Planted(
+        CHANGE_ROWS.replace("'new'))", "'new'), batch=1_000_000)"), "in one transaction", BATCHES
+    ),
     "rows_and_schema": Planted(
         f"{add('IntegerField(null=True)')}, {CHANGE_ROWS}", "make two migrations of it", BATCHES
     ),
