@@ -36,6 +36,7 @@ ISSUERS = f"{PEOPLE}{SERVICE}"
 ACTIONS = [
     *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
     *("add", "change_role", "remove", "leave", "delete_token", "edit_token", "rotate_token"),
+    "delete_tokens",
     *("hand_over", "hand_over", "issue_for_service", "name", "switch_service", "limit_token"),
     *("put_service", "put_service"),
 ]
@@ -297,6 +298,22 @@ class Portal(RuleBasedStateMachine):
             lambda: self.model.delete(caller, self.model.tokens[pk]),
             lambda: tokens.delete(token=APIToken.objects.get(pk=pk), by=by, at=self.at),
         )
+
+    def delete_tokens(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
+        """The caller deletes several tokens of an account, all or none."""
+        if not self.model.tokens:
+            return
+        pks = data.draw(st.lists(st.sampled_from(list(self.model.tokens)), max_size=3, unique=True))
+        expected, deleted = self.both(
+            lambda: self.model.delete_several(
+                caller, account, [self.model.tokens[pk] for pk in pks]
+            ),
+            lambda: tokens.delete_selected(
+                account=self.accounts[account], token_ids=pks, by=by, at=self.at
+            ),
+        )
+        if expected is not None:
+            assert {token.pk for token in deleted} == {pks[place] for place in expected}
 
     def edit_token(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
         """The caller gives a token another role and other scopes."""

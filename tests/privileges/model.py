@@ -268,6 +268,20 @@ class Model:
         self._require_manager(caller, token)
         token.is_live = False
 
+    def delete_several(self, caller: Caller, account: int, tokens: list[Token]) -> set[int]:
+        """All of them that are there, or none. Returns their places."""
+        self.role_of(caller)
+        found = {
+            place: token
+            for place, token in enumerate(tokens)
+            if token.is_live and token.account == account
+        }
+        for token in found.values():
+            self._require_manager(caller, token)
+        for token in found.values():
+            token.is_live = False
+        return set(found)
+
     def edit(self, caller: Caller, token: Token, role: Role, scopes: Scopes) -> None:
         self._require_manager(caller, token)
         require(token.is_live and token.role.covers(role))
