@@ -165,7 +165,8 @@ def _command(name: str, arguments: list[str]) -> Iterator[str]:
     if name not in apps:
         yield f"manage.py knows no {name}"
         return
-    command = load_command_class(apps[name], name) if isinstance(apps[name], str) else apps[name]
+    app = apps[name]
+    command = load_command_class(app, name) if isinstance(app, str) else app
     parser: ArgumentParser = command.create_parser("manage.py", name)
     parser.allow_abbrev = False
     until = next((at for at, each in enumerate(arguments) if each[:2] in REDIRECTIONS), None)

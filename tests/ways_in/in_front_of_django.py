@@ -20,7 +20,7 @@ class Answered(NamedTuple):
 
 def in_front_of_django(attempt: Callable[[], str]) -> Answered:
     """What comes of an attempt whose requests take the short way."""
-    asked: list[HttpResponse] = []
+    asked: list[Any] = []
     ask_django = ClientHandler.__call__
 
     def answer(handler: ClientHandler, environ: dict[str, Any]) -> HttpResponse:

@@ -162,9 +162,9 @@ def test_portal_goes_on_from_its_backup(places: tuple[Place, Place], tmp_path: P
     assert (code, "is not the one of the backup" in told or "is not among" in told) == (1, True)
     block = block_at("README.md: .venv/bin/python manage.py restore")
     printed = "~/permatoken-backups/permatoken-20270101T030000Z"
-    words = shlex.split(block.filled({printed: str(backup)}, {}))
-    assert words[:2] == [".venv/bin/python", "manage.py"]
-    restore = (*words[2:], "--secrets", str(secrets), *passphrase)
+    python, program, *given = shlex.split(block.filled({printed: str(backup)}, {}))
+    assert (python, program) == (".venv/bin/python", "manage.py")
+    restore = [*given, "--secrets", str(secrets), *passphrase]
     code, told = there.manage(*restore, typed="restore\n")
     assert code == 0, told
     assert "1 emails are on hold" in told
