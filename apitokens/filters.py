@@ -27,7 +27,7 @@ NEWEST_FIRST, SOONEST_FIRST = "-created", "expiration"
 ALL, EXPIRING, NEVER = "all", "expiring", "never"
 UNENDED = "unended"
 """Active and suspended: all that count as active for the limit and the numbers of pages."""
-MOST_IDS = 200
+MOST_IDS, LONGEST_SEARCH = 200, 255
 
 SORTS: dict[str, Callable[[], list[OrderBy]]] = {
     "id": lambda: [F("pk").asc()],
@@ -104,14 +104,10 @@ class PersonFilter(django_filters.Filter):  # type: ignore[misc]  # django-filte
     field_class = PersonField
 
 
-class PageFilter(TokenFilter):
-    """Issued by, Role, Status (Active unless asked otherwise), Last usage, Expiration, how the
-    issuer signs in, search and sorting of the page; and the tokens that a notice names."""
+class ListFilter(TokenFilter):
+    """Status (Active unless asked otherwise), Last usage, Expiration, how the issuer signs in,
+    search and sorting: of the page, and of the file that the API gives."""
 
-    issued_by = PersonFilter(label=_("Issued by"), field_name="issuer")
-    role = django_filters.ChoiceFilter(
-        label=_("Role"), choices=Role.choices, empty_label=_("All roles")
-    )
     status = django_filters.ChoiceFilter(
         label=_("Status"),
         choices=[
@@ -153,7 +149,7 @@ class PageFilter(TokenFilter):
     q = django_filters.CharFilter(
         label=_("Search"),
         method="search",
-        max_length=255,
+        max_length=LONGEST_SEARCH,
         widget=forms.TextInput(
             {
                 "type": "search",
@@ -162,40 +158,26 @@ class PageFilter(TokenFilter):
             }
         ),
     )
-    ids = IdsFilter(widget=forms.HiddenInput)
     sort = django_filters.ChoiceFilter(
         choices=[(sign + key, key) for key in SORTS for sign in ("", "-")],
         method="ignore",
         widget=forms.HiddenInput,
     )
 
-    def __init__(self, data: Any, *, actor: Actor, at: datetime) -> None:
+    def __init__(
+        self,
+        data: Any,
+        *,
+        actor: Actor,
+        at: datetime,
+        usual_status: str = Status.ACTIVE,
+        usual_sort: str = NEWEST_FIRST,
+    ) -> None:
+        self.usual_status = usual_status
         chosen = data.copy()
-        # A link that names tokens shows them whatever has become of them since, the most urgent
-        # first as in the notice.
-        names_tokens = bool(chosen.get("ids"))
-        self.usual_status = ALL if names_tokens else Status.ACTIVE
-        chosen["status"] = chosen.get("status") or self.usual_status
-        chosen["sort"] = chosen.get("sort") or (SOONEST_FIRST if names_tokens else NEWEST_FIRST)
+        chosen["status"] = chosen.get("status") or usual_status
+        chosen["sort"] = chosen.get("sort") or usual_sort
         super().__init__(chosen, actor=actor, at=at)
-        if actor.account is not None:
-            issuers = self.form.fields["issued_by"]
-            issuers.offer(issuers_visible_to(actor), account_id=actor.account.pk)
-        self._offer_what_makes_sense(chosen)
-
-    def _offer_what_makes_sense(self, chosen: Any) -> None:
-        """Leave out of the selects what their reader never needs. An address may name it."""
-        own = self.actor.role
-        weaker = set() if own is None else {str(role.value) for role in own.covered()}
-        roles = self.form.fields["role"].widget
-        roles.choices = [
-            (value, label)
-            for value, label in roles.choices
-            if str(value) in {"", chosen.get("role"), *weaker}
-        ]
-        statuses = self.form.fields["status"].widget
-        hidden = {EXPIRING, UNENDED} - {chosen["status"]}
-        statuses.choices = [each for each in statuses.choices if each[0] not in hidden]
 
     def filter_queryset(self, queryset: APITokenQuerySet) -> QuerySet[APIToken]:
         found: APITokenQuerySet = super().filter_queryset(queryset)
@@ -234,11 +216,53 @@ class PageFilter(TokenFilter):
 
     def search(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
         """Find the words in name, description and issuer, or the exact id (also as `id$`)."""
+        value = value.strip()
         members = Membership.everyone.filter(account=self.actor.account)
         issuers = ids_or_query(named(value, members))
         wanted = Q(name__icontains=value) | Q(description__icontains=value) | Q(issuer__in=issuers)
         token_id = id_in(value.strip(SURROUNDING))
         return queryset.filter(wanted if token_id is None else wanted | Q(pk=token_id))
+
+
+class PageFilter(ListFilter):
+    """The filters of the page: Issued by and Role, too, and the tokens that a notice names."""
+
+    issued_by = PersonFilter(label=_("Issued by"), field_name="issuer")
+    role = django_filters.ChoiceFilter(
+        label=_("Role"), choices=Role.choices, empty_label=_("All roles")
+    )
+    ids = IdsFilter(widget=forms.HiddenInput)
+
+    def __init__(self, data: Any, *, actor: Actor, at: datetime) -> None:
+        # A link that names tokens shows them whatever has become of them since, the most urgent
+        # first as in the notice.
+        names_tokens = bool(data.get("ids"))
+        super().__init__(
+            data,
+            actor=actor,
+            at=at,
+            usual_status=ALL if names_tokens else Status.ACTIVE,
+            usual_sort=SOONEST_FIRST if names_tokens else NEWEST_FIRST,
+        )
+        self.form.order_fields(["issued_by", "role"])  # as the page has them
+        if actor.account is not None:
+            issuers = self.form.fields["issued_by"]
+            issuers.offer(issuers_visible_to(actor), account_id=actor.account.pk)
+        self._offer_what_makes_sense(self.data)
+
+    def _offer_what_makes_sense(self, chosen: Any) -> None:
+        """Leave out of the selects what their reader never needs. An address may name it."""
+        own = self.actor.role
+        weaker = set() if own is None else {str(role.value) for role in own.covered()}
+        roles = self.form.fields["role"].widget
+        roles.choices = [
+            (value, label)
+            for value, label in roles.choices
+            if str(value) in {"", chosen.get("role"), *weaker}
+        ]
+        statuses = self.form.fields["status"].widget
+        hidden = {EXPIRING, UNENDED} - {chosen["status"]}
+        statuses.choices = [each for each in statuses.choices if each[0] not in hidden]
 
 
 def issuers_visible_to(actor: Actor) -> QuerySet[Membership]:
@@ -269,10 +293,20 @@ class UserIdFilter(django_filters.Filter):  # type: ignore[misc]  # django-filte
         super().__init__(field_name="issuer__user__pk", exclude=exclude)
 
 
+class RoleFilter(django_filters.Filter):  # type: ignore[misc]  # django-filter has no types
+    """By the id or the name of a role, as it was sent, with any character."""
+
+    def filter(self, queryset: APITokenQuerySet, value: str | None) -> APITokenQuerySet:
+        if not value:
+            return queryset
+        role = Role.find(value)
+        return queryset.none() if role is None else queryset.filter(role=role)
+
+
 class APIFilter(TokenFilter):
     """The query of the REST API: `role` (id or name), `issued_by`, `not_issued_by`, `deleted`."""
 
-    role = django_filters.Filter(method="filter_role")  # as it was sent, with any character
+    role = RoleFilter()
     issued_by = UserIdFilter()
     not_issued_by = UserIdFilter(exclude=True)
     deleted = django_filters.TypedChoiceFilter(
@@ -288,9 +322,15 @@ class APIFilter(TokenFilter):
         found: APITokenQuerySet = super().filter_queryset(queryset)
         return found.order_by("created_at", "pk")
 
-    def filter_role(self, queryset: APITokenQuerySet, _name: str, value: str) -> APITokenQuerySet:
-        role = Role.find(value)
-        return queryset.none() if role is None else queryset.filter(role=role)
-
     def ignore(self, queryset: APITokenQuerySet, _name: str, _value: bool) -> APITokenQuerySet:
         return queryset
+
+
+class FileFilter(ListFilter):
+    """The query of the file that the REST API gives: the filters of the page, with roles and
+    issuers named as in the API's list."""
+
+    role = RoleFilter()
+    issued_by = UserIdFilter()
+    not_issued_by = UserIdFilter(exclude=True)
+    q = django_filters.CharFilter(method="search", max_length=LONGEST_SEARCH, strip=False)

@@ -20,8 +20,13 @@ LANDED = ROOT / "scripts" / "landed-migrations.sha256"
 RULES = "See docs/upgrades.md."
 LISTING = "If it is final, list it: make land-migrations"
 
-HARMLESS_SQL = re.compile(r"\s*(COMMENT ON|DROP (TRIGGER|FUNCTION|VIEW))\b[^;]*;?\s*", re.I)
-"""What RunSQL may do: nobody waits for it, and no older code needs what goes."""
+HARMLESS_SQL = re.compile(
+    r"\s*(COMMENT ON|DROP (TRIGGER|FUNCTION|VIEW))\b(?![^;]*\bCASCADE\b)[^;]*;?\s*", re.I
+)
+"""What RunSQL may do: nobody waits for it, and no older code needs what goes. (With CASCADE there
+go indices, too.)"""
+LARGEST_BATCH = 10_000
+"""Rows: written in some hundred milliseconds."""
 ONE_BY_ONE = {
     "AddIndex": "builds an index while nobody can write: use AddIndexConcurrently",
     "RemoveIndex": "removes an index while nobody can read: use RemoveIndexConcurrently",
@@ -44,13 +49,13 @@ ONE_BY_ONE["AlterIndexTogether"] = ONE_BY_ONE["AddIndex"]
 HARMLESS = {
     *("CreateModel", "AlterModelOptions", "AlterModelManagers", "AlterModelTableComment"),
     *("RenameIndex", "AlterConstraint"),
-    *("AddIndexConcurrently", "RemoveIndexConcurrently", "ChangeRowsInBatches"),
-    *("AddSearchIndexConcurrently", "RebuildSearchIndexConcurrently"),
+    *("AddIndexConcurrently", "AddSearchIndexConcurrently", "RebuildSearchIndexConcurrently"),
     *("AddPrefixIndexConcurrently", "AddSortIndexConcurrently"),
 }
 CONTRACTIONS = {
     "DropColumn": "breaks processes that still run the older code",
     "DropTable": "breaks processes that still run the older code",
+    "RemoveIndexConcurrently": "takes the index by which older code finds rows",
     "AddCheckConcurrently": "refuses rows that older code may write",
     "AddUniqueConcurrently": "refuses rows that older code may write",
 }
@@ -128,6 +133,11 @@ def _lint(path: str) -> Iterator[str]:
             "`contracts` must name the release since which nothing uses what goes, and it must "
             f"be one that the CHANGELOG has. {RULES}"
         )
+    if migration.run_before:
+        yield (
+            "must not stand before another one, which may have run: databases would have that one "
+            f"without what it stands on. {RULES}"
+        )
     steps = list(_steps(key[0], migration.operations, start.clone()))
     yield from _mixture(migration, [each.operation for each in steps if each.touches_database])
     created: set[str] = set()
@@ -151,14 +161,18 @@ def _lint(path: str) -> Iterator[str]:
 def _steps(
     app: str, operations: Sequence[Any], state: Any, *, on_database: bool = True
 ) -> Iterator[Step]:
-    """Each operation, those of SeparateDatabaseAndState apart. Changes the state."""
-    from django.db.migrations import SeparateDatabaseAndState
+    """Each operation, those of SeparateDatabaseAndState apart, and what RunSQL says of the models.
+    Changes the state."""
+    from django.db.migrations import RunSQL, SeparateDatabaseAndState
 
     for operation in operations:
         if type(operation) is SeparateDatabaseAndState:
             yield from _steps(
                 app, operation.database_operations, state.clone(), on_database=on_database
             )
+            yield from _steps(app, operation.state_operations, state, on_database=False)
+        elif type(operation) is RunSQL and operation.state_operations:
+            yield Step(operation, state.clone(), state.clone(), on_database)
             yield from _steps(app, operation.state_operations, state, on_database=False)
         else:
             before = state.clone()
@@ -229,6 +243,8 @@ def _operation(app: str, step: Step, start: Any, is_contraction: bool) -> Iterat
         yield from _add_constraint(operation.constraint)
     elif name == "RemoveConstraint":
         yield from _remove_constraint(app, step, is_contraction)
+    elif name == "ChangeRowsInBatches":
+        yield from _change_rows(operation)
     elif name == "RunSQL":
         yield from _run_sql(operation)
     elif name in CONTRACTIONS:
@@ -300,6 +316,14 @@ def _run_sql(operation: Any) -> Iterator[str]:
             )
 
 
+def _change_rows(operation: Any) -> Iterator[str]:
+    if operation.batch > LARGEST_BATCH:
+        yield (
+            f"ChangeRowsInBatches writes {operation.batch} rows in one transaction, for which "
+            f"others wait: {LARGEST_BATCH} at most. {RULES}"
+        )
+
+
 def _contraction(app: str, step: Step, start: Any, is_contraction: bool) -> Iterator[str]:
     operation, name = step.operation, step.name
     if not is_contraction:
@@ -310,7 +334,8 @@ def _contraction(app: str, step: Step, start: Any, is_contraction: bool) -> Iter
             _column(*each) for each in model.fields.items() if not each[1].many_to_many
         }
     else:
-        is_used = name == "DropTable" and operation.table in _tables(start)
+        tables = {*_tables(start), *_tables_of_others(app)}
+        is_used = name == "DropTable" and operation.table in tables
     if is_used:
         yield (
             f"{name} drops what the models have: take it out of them first, by "
@@ -331,6 +356,15 @@ def _tables(state: Any) -> Iterator[str]:
         for field_name, field in model.fields.items():
             if field.many_to_many:
                 yield field.db_table or f"{table}_{field_name}"
+
+
+def _tables_of_others(app: str) -> Iterator[str]:
+    """Of apps that the migration may know nothing of."""
+    from django.apps import apps
+
+    for model in apps.get_models(include_auto_created=True):
+        if model._meta.app_label != app:
+            yield model._meta.db_table
 
 
 def _add_field(operation: Any) -> Iterator[str]:

@@ -25,8 +25,9 @@ other), "delete_all" (of the `target`, too), "accept" (then `invitation`), "invi
 "open" (an account of their own), "be" (then `email`, the address that is theirs from now on),
 "refresh" (then `refresh`, the token to turn in), "come" (through the identity provider) or "watch"
 (for those who do not), "rotate", "rename", "delete" and "hand_over" (a token, the `target`; the
-last one gives it `to` a member, by the key), "empty" (a service, the `target`, of all scopes but
-`kept`); `times` (1); to issue, `form_key` (the same each time), `role` and `scopes`."""
+last one gives it `to` a member, by the key), "delete_several" (the `targets`), "empty" (a service,
+the `target`, of all scopes but `kept`); `times` (1); to issue, `form_key` (the same each time),
+`role` and `scopes`."""
 
 
 def outcomes(tasks: list[Task]) -> Counter[str]:
@@ -291,6 +292,21 @@ def _delete(task: Task, member: Any) -> str:
     return "gone"
 
 
+def _delete_several(task: Task, member: Any) -> str:
+    from django.utils import timezone
+
+    from accounts.authorization.actor import Actor
+    from apitokens.tokens import services as token_services
+
+    deleted = token_services.delete_selected(
+        account=member.account,
+        token_ids=task["targets"],
+        by=Actor.member(member),
+        at=timezone.now(),
+    )
+    return f"deleted {len(deleted)}"
+
+
 def _hand_over(task: Task, member: Any) -> str:
     from django.utils import timezone
 
@@ -344,6 +360,7 @@ TASKS = {
     "rotate": _rotate,
     "rename": _rename,
     "delete": _delete,
+    "delete_several": _delete_several,
     "hand_over": _hand_over,
     "empty": _empty,
     "come": _come,

@@ -40,6 +40,7 @@ from tests.factories import issue as issue_for
 from tests.idp import samlp, simplesamlphp
 from tests.idp.simplesamlphp import SimpleSAMLphp
 from tests.pgbouncer import pgbouncer_path
+from tests.ways_in.routes import no_other_way
 
 NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
 NO_PGBOUNCER = "needs PgBouncer; get it with: apt-get install pgbouncer"
@@ -193,6 +194,13 @@ def described_answers() -> Iterator[None]:
     """Whatever the API answers to a test, its description must say so."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Client, "request", described.judged(Client.request))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def known_ways_in() -> Iterator[None]:
+    """Whatever signs somebody in during a test is a way that the table of ways has."""
+    with no_other_way():
         yield
 
 

@@ -12,20 +12,18 @@ from typing import Any
 
 import psycopg
 
+from tests.documentation.blocks import block_at
 from tests.services import STARTED_WITHIN, free_port
 
-SETTINGS = """
-[databases]
-* = host={host} user={user}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = trust
-auth_file = {users}
-pool_mode = transaction
-default_pool_size = 1
-"""
+PRINTED = {
+    "permatoken = host=db.internal port=5432 dbname=permatoken": "* = host={host} user={user}",
+    "10.0.0.5": "127.0.0.1",
+    "6432": "{port}",
+    "scram-sha-256": "trust",
+    "/etc/pgbouncer/userlist.txt": "{users}\nunix_socket_dir =",
+    "default_pool_size = 30": "default_pool_size = 1",
+}
+"""What docs/operations/more-than-one.md has for its readers, and what it is here."""
 
 
 def pgbouncer_path() -> str | None:
@@ -41,7 +39,9 @@ def pgbouncer(*, host: str, user: str) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="permatoken-pgbouncer-") as folder:
         users, settings = Path(folder, "users"), Path(folder, "pgbouncer.ini")
         users.write_text(f'"{user}" ""\n')
-        settings.write_text(SETTINGS.format(host=host, user=user, port=port, users=users))
+        facts = {"host": host, "user": user, "port": str(port), "users": str(users)}
+        block = block_at("docs/operations/more-than-one.md: [databases]")
+        settings.write_text(block.filled(PRINTED, facts))
         command = [program, "--quiet", str(settings)]
         if os.geteuid() == 0:  # it does not run as root, but as who may enter the socket's folder
             Path(folder).chmod(0o755)

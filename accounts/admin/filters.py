@@ -1,6 +1,6 @@
 """Filters of the admin's lists, and a list that refuses all other lookups."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -38,6 +38,10 @@ TOO_LONG_TO_SORT = _(
 )
 ONLY_BEGINNINGS = _(
     "Words of one or two characters are looked for only at the beginning of names and addresses."
+)
+ONLY_SHOWN_ROWS = _(
+    "This action works only on rows that the page shows, so nothing has been done. Select them on "
+    "the page."
 )
 
 
@@ -165,6 +169,10 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     long_ordering: ClassVar[Sequence[str]] = ()
     """The first order of such a list, where no index has that of shorter ones."""
 
+    asks_first: ClassVar[Collection[str]] = ()
+    """The actions that show what they would act on, and ask. All others act on rows that the list
+    itself has shown: not on those of its other pages, which nobody has looked at."""
+
     change_form_template = "admin/concurrent_change_form.html"
     list_per_page = 50
     show_full_result_count = False
@@ -196,11 +204,22 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
         return SearchedList
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Run the action, unless a selected row has no possible id."""
+        """Run the action, unless a selected row has no possible id, or none of them was shown."""
         is_key = is_uuid if isinstance(self.opts.pk, UUIDField) else is_id
         if not all(map(is_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
             raise BadRequest("A selected row is no id.")
+        if self._is_across(request) and not self._will_ask(request):
+            self.message_user(request, ONLY_SHOWN_ROWS, messages.ERROR)
+            return None
         return super().response_action(request, queryset)
+
+    def _is_across(self, request: HttpRequest) -> bool:
+        """Whether all rows of the list are wanted, those of its other pages too."""
+        return any(map(forms.BooleanField().to_python, request.POST.getlist("select_across")))
+
+    def _will_ask(self, request: HttpRequest) -> bool:
+        is_answer = "post" in request.POST  # which names each row that the question has shown
+        return not is_answer and set(request.POST.getlist("action")) <= {"", *self.asks_first}
 
 
 class AccountFilter(admin.SimpleListFilter):

@@ -43,6 +43,7 @@ class MailAdmin(ReadOnlyAdminMixin, ListAdmin):
     ]
     list_display = ["created", "user", "account", "kind", "state", "tries", "next_try", "reason"]
     list_filter = ["state", "was_in_doubt", MailKindFilter]
+    list_max_show_all = 500  # after an outage many are selected at once
     lookups = {"state__exact": is_text, "was_in_doubt__exact": is_text, "kind": is_text}
     list_select_related = ["user", "account"]
     search_fields = ["user__email", "account__name", "reason"]

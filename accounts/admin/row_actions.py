@@ -12,11 +12,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+NOT_SHOWN = "-"
+"""In place of the snapshot of a row that the list has not shown; no snapshot is like it."""
+
 
 class RowActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Calls a service for each selected row, and shows the outcome of each as a message.
 
-    The list sends along what it has shown of each row, and the service acts on that or refuses.
+    The list sends along what it has shown of each row, and the service acts on that or refuses:
+    also for a row of which nothing is sent.
     """
 
     unchanged_message: str | Promise = _("No change was needed.")
@@ -38,7 +42,7 @@ class RowActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         self,
         request: HttpRequest,
         queryset: QuerySet[Any],
-        service: Callable[[Any, str | None], object],
+        service: Callable[[Any, str], object],
     ) -> None:
         """Call the service for each row, with the `snapshot` of it that the list has shown."""
         sent = (each.partition("=") for each in request.POST.getlist("shown"))
@@ -46,7 +50,7 @@ class RowActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         for row in queryset:
             outcome: str | Promise
             try:
-                done = service(row, shown.get(str(row.pk)))
+                done = service(row, shown.get(str(row.pk), NOT_SHOWN))
             except (PermissionDenied, ValidationError) as refusal:
                 outcome, level = refusal_text(refusal), messages.ERROR
             else:

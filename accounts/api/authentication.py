@@ -82,7 +82,8 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 class HasScope(BasePermission):
     """Refuses tokens that are limited to other scopes; and at a view that does not say which part
-    of the API it is, all that are limited."""
+    of the API it is, all that are limited. `only_reads` marks one that takes by POST what must not
+    stand in an address."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         by = request.auth
@@ -91,7 +92,8 @@ class HasScope(BasePermission):
         part = getattr(view, "part_of_api", None)
         if part is None:
             return False
-        scope = own_scope(part, is_reading=request.method in SAFE_METHODS)
+        is_reading = request.method in SAFE_METHODS or getattr(view, "only_reads", False)
+        scope = own_scope(part, is_reading=is_reading)
         if not by.has_scope(scope):
             raise ScopeMissing(scope)
         return True

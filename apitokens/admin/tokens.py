@@ -59,6 +59,7 @@ class APITokenAdmin(ListAdmin):
     """Operators look at tokens and delete them. Digests are not shown."""
 
     actions = ["delete_selected"]
+    asks_first = {"delete_selected"}
     fields = [
         *("id", "name", "description", "account", "issued_by", "role", "limited_to", "status"),
         *("created", "expiration", "last_usage", "last_used_address", "deleted_at", "deleted_by"),

@@ -26,7 +26,7 @@ from apitokens.keys import Separator
 
 _EXPIRES_ON = f"{datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}"
 """A day that any caller may ask for, so that the example call works as it is printed."""
-_TOKEN: dict[str, Any] = {
+TOKEN: dict[str, Any] = {
     "id": 771142358,
     "name": "Cache clearing",
     "description": "Clears the cache after each release.",
@@ -50,9 +50,9 @@ _TOKEN: dict[str, Any] = {
     "scopes": ["cdn:purge"],
     "allowed_addresses": ["203.0.113.7", "2001:db8::/48"],
 }
-_PAGE = {"count": 1, "next": None, "previous": None, "results": [_TOKEN]}
+_PAGE = {"count": 1, "next": None, "previous": None, "results": [TOKEN]}
 _ROTATED: dict[str, Any] = {
-    **_TOKEN,
+    **TOKEN,
     "last_usage": "2026-11-23T10:05:00.000000Z",
     "rotations": 1,
     "rotated": "2026-11-23T10:00:00.000000Z",
@@ -91,19 +91,22 @@ _V2 = _Version("_v2", "API tokens, v2", "_")
 _TOKEN_ID = OpenApiParameter(
     "token_id", int, OpenApiParameter.PATH, description="The token's ID: the part before $ or _."
 )
+ROLE = OpenApiParameter("role", str, description="Only tokens with this role, by ID or name.")
+ISSUED_BY = OpenApiParameter(
+    "issued_by",
+    or_empty({"type": "integer"}),
+    description="Only tokens issued by the user with this ID.",
+)
+NOT_ISSUED_BY = OpenApiParameter(
+    "not_issued_by",
+    or_empty({"type": "integer"}),
+    description="Only tokens not issued by this user.",
+)
 _FILTERS = [
     ACCOUNT_ID,
-    OpenApiParameter("role", str, description="Only tokens with this role, by ID or name."),
-    OpenApiParameter(
-        "issued_by",
-        or_empty({"type": "integer"}),
-        description="Only tokens issued by the user with this ID.",
-    ),
-    OpenApiParameter(
-        "not_issued_by",
-        or_empty({"type": "integer"}),
-        description="Only tokens not issued by this user.",
-    ),
+    ROLE,
+    ISSUED_BY,
+    NOT_ISSUED_BY,
     OpenApiParameter(
         "deleted",
         or_empty({"type": "boolean"}, "True", "False", "1", "0"),
@@ -134,7 +137,7 @@ def _list(version: _Version) -> Any:
                 ),
                 "The tokens, oldest first",
                 [
-                    OpenApiExample("Without limit and offset", [_TOKEN], response_only=True),
+                    OpenApiExample("Without limit and offset", [TOKEN], response_only=True),
                     OpenApiExample("With limit or offset", _PAGE, response_only=True),
                 ],
             ),
@@ -150,7 +153,7 @@ def _list(version: _Version) -> Any:
 
 
 def _create(version: _Version) -> Any:
-    issued = {**_TOKEN, "token": f"{_TOKEN['id']}{version.separator}<72 hexadecimal digits>"}
+    issued = {**TOKEN, "token": f"{TOKEN['id']}{version.separator}<72 hexadecimal digits>"}
     created = OpenApiExample("Created", issued, response_only=True)
     return extend_schema(
         operation_id=f"create_api_token{version.suffix}",
@@ -177,7 +180,7 @@ def _create(version: _Version) -> Any:
 
 
 def _get(version: _Version) -> Any:
-    token = OpenApiExample("Token", _TOKEN, response_only=True)
+    token = OpenApiExample("Token", TOKEN, response_only=True)
     return extend_schema(
         operation_id=f"get_api_token{version.suffix}",
         summary="Get an API token",
@@ -217,7 +220,7 @@ def _delete(version: _Version) -> Any:
 
 def _edit(version: _Version) -> Any:
     asked = {"name": "Cache clearing (old)", "client_user": {"role": {"id": 2}}}
-    edited = {**_TOKEN, "name": asked["name"]}
+    edited = {**TOKEN, "name": asked["name"]}
     return extend_schema(
         operation_id=f"edit_api_token{version.suffix}",
         summary="Edit an API token",
@@ -257,7 +260,7 @@ def _edit(version: _Version) -> Any:
 
 
 def _rotate(version: _Version) -> Any:
-    rotated = {**_ROTATED, "token": f"{_TOKEN['id']}{version.separator}<72 hexadecimal digits>"}
+    rotated = {**_ROTATED, "token": f"{TOKEN['id']}{version.separator}<72 hexadecimal digits>"}
     asked = {"old_secret_hours": 24, "rotations": 0}
     return extend_schema(
         operation_id=f"rotate_api_token{version.suffix}",

@@ -3,9 +3,12 @@
 from django.urls import path
 
 from apitokens.api import views
-from apitokens.api.handover import HandoverV1, HandoverV2
 from apitokens.api.introspect import introspect
 from apitokens.api.introspect_batch import introspect_batch
+from apitokens.api.lookup import LookUpV1, LookUpV2
+from apitokens.api.selection.deletion import DeletionV1, DeletionV2
+from apitokens.api.selection.export import ExportV1, ExportV2
+from apitokens.api.selection.handover import HandoverV1, HandoverV2
 from apitokens.api.service_registry import OneService, Services
 from apitokens.api.verify import verify
 
@@ -16,7 +19,10 @@ urlpatterns = [
     path("clients/<int:client_id>/services", Services.as_view(), name="api-services"),
     path("clients/<int:client_id>/services/<slug:code>", OneService.as_view(), name="api-service"),
     path("clients/<int:client_id>/tokens", views.Tokens.as_view(), name="api-tokens-v1"),
+    path("clients/<int:client_id>/tokens/delete", DeletionV1.as_view(), name="api-delete-v1"),
+    path("clients/<int:client_id>/tokens/export.csv", ExportV1.as_view(), name="api-export-v1"),
     path("clients/<int:client_id>/tokens/hand_over", HandoverV1.as_view(), name="api-hand-over-v1"),
+    path("clients/<int:client_id>/tokens/look_up", LookUpV1.as_view(), name="api-look-up-v1"),
     path(
         "clients/<int:client_id>/tokens/<int:token_id>",
         views.Token.as_view(),
@@ -33,6 +39,9 @@ urlpatterns = [
         name="api-old-secret-v1",
     ),
     path("v2/clients/<int:client_id>/tokens", views.TokensV2.as_view(), name="api-tokens-v2"),
+    path("v2/clients/<int:client_id>/tokens/delete", DeletionV2.as_view(), name="api-delete-v2"),
+    path("v2/clients/<int:client_id>/tokens/export.csv", ExportV2.as_view(), name="api-export-v2"),
+    path("v2/clients/<int:client_id>/tokens/look_up", LookUpV2.as_view(), name="api-look-up-v2"),
     path(
         "v2/clients/<int:client_id>/tokens/hand_over",
         HandoverV2.as_view(),

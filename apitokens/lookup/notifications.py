@@ -1,21 +1,18 @@
 """What is told of a token that was looked up."""
 
-from datetime import datetime
-
 from django.contrib import messages
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apitokens.lookup.services import Found
-from apitokens.verification.decision import Reason, decide
-from apitokens.verification.token_lookup import look_up
+from apitokens.lookup.services import Found, refusal_of
+from apitokens.verification.decision import Reason
 
 
 def tell(request: HttpRequest, found: Found) -> None:
     """Say whose the token is, and what to do."""
-    token, reason = found.token, _refusal(found, at=timezone.now())
+    token, reason = found.token, refusal_of(found, at=timezone.now())
     words = _("This is “%(name)s”, issued by %(issuer)s with the role %(role)s.") % {
         "name": token.name,
         "issuer": token.issuer.user.get_full_name(),
@@ -30,16 +27,6 @@ def tell(request: HttpRequest, found: Found) -> None:
     else:
         advice = _("The token is complete and works. If it leaked, delete it now.")
         messages.warning(request, f"{words} {advice}")
-
-
-def _refusal(found: Found, *, at: datetime) -> Reason | None:
-    """The reason for which verification refuses what was found; None if it is accepted."""
-    entry = look_up(found.token.pk)
-    if found.is_old_secret:
-        if entry.old is None:
-            return Reason.ROTATED  # forgotten since it was found
-        entry = entry.old
-    return decide(entry, fits=True, at=at, is_fresh=True).reason
 
 
 _FOR_NOW = {Reason.SUSPENDED, Reason.ISSUER_INACTIVE}

@@ -16,6 +16,8 @@ from accounts.authorization.recheck import reauthorize
 from apitokens import keys
 from apitokens.keys import Key
 from apitokens.models import APIToken, OldSecret
+from apitokens.verification.decision import Reason, decide
+from apitokens.verification.token_lookup import look_up as find_entry
 
 _WHOLE = re.compile(
     rf"(?<![0-9a-z])([1-9][0-9]{{0,18}})(?i:{keys.SEPARATORS})([0-9a-f]{{72}})(?![0-9a-f])"
@@ -67,6 +69,16 @@ def look_up(*, text: str, by: Actor, at: datetime) -> Found:
         name=token.name,
     )
     return Found(token, is_old_secret=not fits)
+
+
+def refusal_of(found: Found, *, at: datetime) -> Reason | None:
+    """The reason for which verification refuses what was found; None if it is accepted."""
+    entry = find_entry(found.token.pk)
+    if found.is_old_secret:
+        if entry.old is None:
+            return Reason.ROTATED  # forgotten since it was found
+        entry = entry.old
+    return decide(entry, fits=True, at=at, is_fresh=True).reason
 
 
 @sensitive_variables()

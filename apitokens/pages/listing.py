@@ -18,14 +18,12 @@ from apitokens.pages.relative_times import time_ago
 from apitokens.preferences import services as preferences
 from apitokens.scopes.rules import summary
 from apitokens.tokens import services as token_services
+from apitokens.tokens.rules import MOST_AT_ONCE
 from notifications.bounded_pages import MOST_COUNTED, QuerySetRows, page_of, page_range
 from sso.inactivity.services import policy_of
 
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
-MOST_AT_ONCE = 500
-"""Tokens that one step deletes."""
-
 SORTABLE = {"id", "name", "issued_by", "role", "expiration", "created", "last_usage"}
 SELECTS = ("issued_by", "role", "status", "last_used", "expires", "signs_in_by")
 """The filters that have a chip; a search shows in its field."""

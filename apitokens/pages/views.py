@@ -24,9 +24,9 @@ from accounts.http.redirects import safe_next
 from accounts.models import Membership
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID, parse_id
+from apitokens.csv_export import lines
 from apitokens.filters import PageFilter
 from apitokens.models import APIToken
-from apitokens.pages.csv_export import lines
 from apitokens.pages.detail import token_detail
 from apitokens.pages.listing import listing, row, sent_query
 from apitokens.pages.view_form import ViewForm

@@ -21,6 +21,9 @@ from apitokens.models import APIToken
 LONGEST_LIFE = timedelta(days=36_525)
 """A hundred years: what is later is a slip of the keyboard or means "never"."""
 
+MOST_AT_ONCE = 500
+"""Tokens of one step, on a page or by the API."""
+
 LOCKED_AT_ONCE = 10_000
 
 Issuers = Mapping[int, int | None]

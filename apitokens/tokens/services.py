@@ -78,6 +78,14 @@ class Usage(NamedTuple):
         return self.in_use >= self.limit
 
 
+class MayNotDelete(PermissionDenied):
+    """The actor may not delete these of the tokens, and so none was deleted."""
+
+    def __init__(self, tokens: list[APIToken]) -> None:
+        super().__init__(_("You don't have permission to delete these API tokens."))
+        self.tokens = tokens
+
+
 class AlreadyIssued(ValidationError):
     """The form that asks has made this token before."""
 
@@ -169,7 +177,6 @@ def delete_all(
     return len(deleted)
 
 
-@transaction.atomic
 def delete_selected(
     *,
     account: Account,
@@ -177,19 +184,33 @@ def delete_selected(
     issuers: Issuers | None = None,
     by: Actor,
     at: datetime,
-) -> int:
+) -> list[APIToken]:
     """Delete those of these tokens of the account that were not deleted before, all or none.
-    Returns how many they were. `issuers` are those that somebody was shown.
+    Returns them. `issuers` are those that somebody was shown.
 
-    Each issuer gets one notice. Raises `PermissionDenied` if the actor may not delete one of them,
-    and `ValidationError` with the code `handed_over` if one has another issuer than was shown.
+    Each issuer gets one notice. Raises `MayNotDelete` if the actor may not delete one of them, and
+    `ValidationError` with the code `handed_over` if one has another issuer than was shown.
     """
-    lock_account(account.pk)
-    by = reauthorize(by, at)
-    found = APIToken.objects.undeleted().filter(account=account, pk__in=token_ids)
-    wanted = list(found.select_related("issuer__user"))
-    refuse_other_issuers(wanted, issuers)
-    return len(_delete_together(wanted, are_all=False, by=by, at=at))
+    try:
+        with transaction.atomic():
+            lock_account(account.pk)
+            by = reauthorize(by, at)
+            found = APIToken.objects.undeleted().filter(account=account, pk__in=token_ids)
+            wanted = list(found.select_related("issuer__user"))
+            refuse_other_issuers(wanted, issuers)
+            return _delete_together(wanted, are_all=False, by=by, at=at)
+    except MayNotDelete as refusal:
+        facts = {"code": FORBIDDEN}
+        audit.record_many(
+            "token.delete_refused",
+            (
+                audit.Happened(token.account_id, token, facts | {"role": token.role})
+                for token in refusal.tokens
+            ),
+            by=by,
+            at=at,
+        )
+        raise
 
 
 @transaction.atomic
@@ -362,8 +383,8 @@ def _delete_together(
 def _delete_many(tokens: list[APIToken], *, by: Actor, at: datetime) -> list[APIToken]:
     """Delete these tokens for an actor who was reauthorized, and tell nobody. Returns those that
     were there. The number of statements does not grow with each token."""
-    for token in tokens:
-        _refuse_others(token, by)
+    if refused := [token for token in tokens if not may_manage(token, by)]:
+        raise MayNotDelete(refused)
     lock_tokens(tokens)
     deleted = list[APIToken]()
     for start in range(0, len(tokens), DELETED_AT_ONCE):
@@ -386,7 +407,8 @@ def _delete_many(tokens: list[APIToken], *, by: Actor, at: datetime) -> list[API
 
 
 def _delete(token: APIToken, *, by: Actor, at: datetime) -> bool:
-    _refuse_others(token, reauthorize(by, at))
+    if not may_manage(token, reauthorize(by, at)):
+        raise PermissionDenied(_("You do not have permission to delete this API token."))
     deleted = APIToken.objects.undeleted().filter(pk=token.pk)
     if not deleted.update(deleted_at=at, deleted_by=by.user):
         return False
@@ -407,11 +429,6 @@ def _present_issuer(issuer: Membership) -> Membership:
         raise PermissionDenied(
             _("This service account is turned off or was removed, so it gets no API tokens.")
         ) from None
-
-
-def _refuse_others(token: APIToken, by: Actor) -> None:
-    if not may_manage(token, by):
-        raise PermissionDenied(_("You do not have permission to delete this API token."))
 
 
 def _ceiling(by: Actor, issuer: Membership) -> Role:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-JSON = "application/json"
+JSON, CSV = "application/json", "text/csv"
 CURL_BREAK = " \\\n  "
 
 
@@ -29,7 +29,8 @@ class Call:
     media: str | None
     facts: dict[str, Any] | None
     """The body, if it has one."""
-    answers_json: bool
+    answers: str | None
+    """The kind of the answer, if it has a body to show."""
 
     def url(self) -> str:
         return f"{settings.BASE_URL}{self.path}"
@@ -46,7 +47,7 @@ class Call:
         if facts and "client_id" in facts:
             facts = {**facts, "client_id": account_id}
         path = self.path.replace("{client_id}", str(account_id))
-        return Call(self.method, path, self.credentials, self.media, facts, self.answers_json)
+        return Call(self.method, path, self.credentials, self.media, facts, self.answers)
 
 
 def examples_of(call: Call) -> list[Example]:
@@ -86,7 +87,7 @@ def _python(call: Call) -> str:
     if call.facts:
         name = "json" if call.media == JSON else "data"
         arguments.append(f"{name}={_python_value(call.facts)}")
-    shown = "response.status_code, response.json()" if call.answers_json else "response.status_code"
+    shown = {JSON: ", response.json()", CSV: ", response.text"}.get(call.answers or "", "")
     return "\n".join(
         [
             "import requests",
@@ -94,7 +95,7 @@ def _python(call: Call) -> str:
             f"response = requests.{call.method}(",
             *(f"    {argument}," for argument in arguments),
             ")",
-            f"print({shown})",
+            f"print(response.status_code{shown})",
         ]
     )
 
@@ -129,12 +130,12 @@ def _javascript(call: Call) -> str:
             else f"new URLSearchParams({compact})"
         )
         options.append(f"body: {body}")
-    shown = "response.status, await response.json()" if call.answers_json else "response.status"
+    shown = {JSON: ", await response.json()", CSV: ", await response.text()"}
     return "\n".join(
         [
             f"const response = await fetch({json.dumps(call.url())}, {{",
             *(f"    {option}," for option in options),
             "});",
-            f"console.log({shown});",
+            f"console.log(response.status{shown.get(call.answers or '', '')});",
         ]
     )

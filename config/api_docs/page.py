@@ -8,7 +8,7 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer
 
-from config.api_docs.examples import JSON, Call, examples_of
+from config.api_docs.examples import CSV, JSON, Call, examples_of
 
 Schema = dict[str, Any]
 CREDENTIALS = {
@@ -126,7 +126,8 @@ def _body(document: Schema, operation: Schema) -> Schema | None:
 
 
 def _response(status: str, response: Schema) -> Schema:
-    content = response.get("content", {}).get("application/json", {})
+    contents = response.get("content", {})
+    content = contents.get(JSON) or contents.get(CSV, {})
     return {
         "status": status,
         "description": response.get("description", ""),
@@ -152,7 +153,7 @@ def _example(content: Schema) -> str:
 
 
 def _as_text(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _type(document: Schema, schema: Schema) -> str:
@@ -190,5 +191,5 @@ def _call(path: str, method: str, body: Schema | None, operation: Schema) -> Cal
         credentials=_credentials(operation),
         media=body["media"] if body else None,
         facts=json.loads(body["example"]) if body and body["example"] else None,
-        answers_json=JSON in good.get("content", {}),
+        answers=next((each for each in (JSON, CSV) if each in good.get("content", {})), None),
     )

@@ -243,9 +243,25 @@ def test_axe_finds_nothing_on_the_pages_of_single_sign_on(
     for path in ("", "provider/", "settings/", "test/result/"):
         window.go(f"{sso_steps.SINGLE_SIGN_ON}{path}")
         looks.at(window.page, path)
+    window.go(f"{sso_steps.SINGLE_SIGN_ON}remove/")
+    expect(window.page.get_by_role("dialog", name="Remove single sign-on")).to_be_visible()
+    looks.at(window.page, "removal")
+    see_unlinking(window, visit(), company, looks)
     stranger: Visit = visit()
     stranger.page.goto(company.direct_address)
     be(stranger.page, Person("eve", "eve@elsewhere.example"))
     expect(stranger.page.get_by_role("heading", name="You are not signed in")).to_be_visible()
     looks.at(stranger.page, "refused")
     assert looks.found == {}
+
+
+def see_unlinking(window: Visit, arriving: Visit, company: Company, looks: Looks) -> None:
+    """The question before someone who has arrived is unlinked."""
+    arriving.page.goto(company.direct_address)
+    be(arriving.page, OTTO)
+    expect_tokens(arriving.page)
+    window.go("/profile/users/")
+    window.page.get_by_label(f"Actions for {OTTO.name}").click()
+    window.page.get_by_role("link", name="Unlink from single sign-on").click()
+    expect(window.page.get_by_role("dialog", name="Unlink from single sign-on")).to_be_visible()
+    looks.at(window.page, "unlinking")

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from tests.documentation.blocks import block_at
 from tests.portal import ROOT, free_port
 
 SUITE = "bookworm"
@@ -76,10 +78,13 @@ class Builder:
     def build(self) -> None:
         wheels = self.folder / "wheels"
         _download(wheels)
+        block = block_at("docs/operations/containers.md: buildah build")
+        program, build, *words = shlex.split(block.filled({"-t permatoken": f"-t {IMAGE}"}, {}))
+        assert (program, build) == ("buildah", "build")
         self.call(
-            *("build", "--format", "docker", "--pull-never", "--build-arg", f"BASE={BASE}"),
+            *(build, "--pull-never", "--build-arg", f"BASE={BASE}"),
             *("--build-arg", "PIP_OPTIONS=--no-index --find-links /wheels"),
-            *("-v", f"{wheels}:/wheels:ro", "-f", "deploy/Containerfile", "-t", IMAGE, "."),
+            *("-v", f"{wheels}:/wheels:ro", *words),
         )
 
     def root_of(self, image: str) -> Path:

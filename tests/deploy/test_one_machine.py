@@ -8,7 +8,6 @@ import ctypes
 import http.client
 import os
 import re
-import shlex
 import signal
 import ssl
 import subprocess
@@ -24,35 +23,33 @@ import pytest
 
 from config.env.variables import CREDENTIALS, FILES, VARIABLES
 from tests import services
-from tests.conftest import nginx_path
-from tests.examples.test_nginx import running
+from tests.deploy.installation import NAME, Reader
+from tests.documentation.blocks import block_at
 from tests.launcher.portal import wait_until
-from tests.portal import ROOT, free_port
+from tests.portal import ROOT
 
 pytestmark = [pytest.mark.nginx, pytest.mark.timeout(600)]
 DEPLOY = ROOT / "deploy"
-NAME = "tokens.example.com"
 PASSWORD = "a password of the reader's own"
 _PR_SET_NO_NEW_PRIVS, _PR_SET_MDWE = 38, 65
 Process = subprocess.Popen[bytes]
 
 
 class Machine(NamedTuple):
-    """The ports of nginx and of the webs, the webs, a token, and nginx's log."""
+    """The reader of the page, their webs, and a token."""
 
-    tls: int
-    plain: int
-    ports: tuple[int, int]
+    reader: Reader
     webs: dict[int, Process]
     settings: dict[str, str]
     token: str
-    folder: Path
 
     def ask(self, path: str, token: str = "") -> tuple[int, http.client.HTTPMessage, bytes]:
         """Ask over TLS, by the name of the portal."""
-        context = ssl.create_default_context(cafile=str(self.folder / "certificate.pem"))
+        context = ssl.create_default_context(cafile=str(self.reader.etc / "tls/certificate.pem"))
         context.check_hostname = False  # 127.0.0.1 is none of its names
-        connection = http.client.HTTPSConnection("127.0.0.1", self.tls, timeout=30, context=context)
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.reader.tls, timeout=30, context=context
+        )
         with contextlib.closing(connection):
             connection.request(
                 "GET", path, headers={"Host": NAME, "Authorization": f"APIKey {token}"}
@@ -61,7 +58,7 @@ class Machine(NamedTuple):
             return answer.status, answer.msg, answer.read()
 
     def start_web(self, port: int) -> None:
-        self.webs[port] = start("permatoken-web@.service", str(port), self.settings)
+        self.webs[port] = start(self.reader, f"permatoken-web@{port}", self.settings)
         wait_until(lambda: probe(port))
 
     def stop_web(self, port: int) -> int:
@@ -69,17 +66,8 @@ class Machine(NamedTuple):
         return self.webs[port].wait(timeout=60)
 
 
-def command_of(unit: str, instance: str) -> tuple[list[str], dict[str, str]]:
-    """What systemd would run, and with which environment, if this were /opt/permatoken."""
-    text = (DEPLOY / "systemd" / unit).read_text().replace("/opt/permatoken", str(ROOT))
-    text = text.replace("%i", instance).replace("%%", "%")
-    (command,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
-    pairs = re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)
-    return shlex.split(command), dict(pairs)
-
-
-def start(unit: str, instance: str, settings: Mapping[str, str]) -> Process:
-    command, own = command_of(unit, instance)
+def start(reader: Reader, unit: str, settings: Mapping[str, str]) -> Process:
+    command, own = reader.command_of(unit)
     return subprocess.Popen(
         command, cwd="/", env={**settings, **own}, preexec_fn=_forbid, stdin=subprocess.DEVNULL
     )
@@ -116,102 +104,65 @@ def run(settings: Mapping[str, str], *words: str, typed: str = "") -> str:
 
 
 @pytest.fixture(scope="module")
-def unit_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def reader() -> Iterator[Reader]:
+    """Who has followed the page up to the units: settings, secrets, PostgreSQL and Redis."""
+    with (
+        tempfile.TemporaryDirectory(prefix="permatoken-machine-") as name,
+        services.postgresql(is_durable=False) as database,
+    ):
+        reader = Reader(Path(name), server=database)
+        reader.follow(block_at("docs/operations/install.md: install -d"))
+        reader.follow(block_at("docs/operations/install.md: runuser -u postgres"))
+        with reader.redis():
+            yield reader
+
+
+@pytest.fixture(scope="module")
+def unit_settings(reader: Reader) -> dict[str, str]:
     """What the units have: permatoken.env, and the secrets that make-secrets makes."""
-    folder = tmp_path_factory.mktemp("machine")
-    credentials = folder / "credentials"
-    subprocess.run([DEPLOY / "make-secrets", credentials], check=True)
-    text = (DEPLOY / "permatoken.env").read_text()
+    text = (reader.etc / "permatoken.env").read_text()
     written = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
     inherited = {
         name: value for name, value in os.environ.items() if name not in (*VARIABLES, *FILES)
     }
-    with services.postgresql(is_durable=False) as database, services.redis() as redis:
-        (credentials / "database_url").write_text(f"{database}\n")
-        (credentials / "redis_url").write_text(f"{redis}\n")
-        yield {
-            **inherited,
-            **{name: value.strip('"') for name, value in written.items()},
-            "DATA_DIR": str(folder / "data"),
-            CREDENTIALS: str(credentials),
-        }
-
-
-@contextlib.contextmanager
-def proxy(ports: tuple[int, int], folder: Path) -> Iterator[tuple[int, int]]:
-    """nginx with the files of deploy/nginx; yields its ports for TLS and without."""
-    tls, plain = free_port(), free_port()
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
-            *("ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={NAME}"),
-            *("-keyout", "key.pem", "-out", "certificate.pem"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    text = "".join(
-        (DEPLOY / "nginx" / name).read_text() for name in ("permatoken.conf", "webs-of-units.conf")
-    )
-    for printed, own in (
-        ("listen 443 ssl;", f"listen 127.0.0.1:{tls} ssl;"),
-        ("listen 80;", f"listen 127.0.0.1:{plain};"),
-        ("/etc/permatoken/tls", str(folder)),
-        ("/var/log/nginx/permatoken.log", str(folder / "access.log")),
-        ("127.0.0.1:8000 ", f"127.0.0.1:{ports[0]} "),
-        ("127.0.0.1:8001 ", f"127.0.0.1:{ports[1]} "),
-    ):
-        assert printed in text, printed
-        text = text.replace(printed, own)
-    file = folder / "nginx.conf"
-    temporary = " ".join(
-        f"{each}_temp_path {folder}/{each};"
-        for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    file.write_text(
-        f"daemon off; pid {folder}/nginx.pid; error_log stderr; events {{}}\n"
-        f"http {{ {temporary}\n{text}}}\n"
-    )
-    with running([nginx_path() or "nginx", "-p", str(folder), "-c", str(file)], tls):
-        yield tls, plain
+    return {
+        **inherited,
+        **{name: value.strip('"') for name, value in written.items()},
+        "DATA_DIR": str(reader.folder / "data"),
+        CREDENTIALS: str(reader.etc / "credentials"),
+    }
 
 
 @pytest.fixture(scope="module")
-def machine(unit_settings: dict[str, str]) -> Iterator[Machine]:
-    migrate = start("permatoken-migrate.service", "", unit_settings)
-    assert migrate.wait(timeout=300) == 0
-    run(
-        unit_settings,
-        *("manage", "create_account", "My Company", "--administrator", "maria@example.com"),
-        *("--name", "Maria", "--password-stdin"),
-        typed=f"{PASSWORD}\n",
+def machine(reader: Reader, unit_settings: dict[str, str]) -> Iterator[Machine]:
+    reader.follow(block_at("docs/operations/install.md: cp -r deploy/systemd"))
+    migrate, *parts = reader.started_units()
+    assert migrate == "permatoken-migrate"
+    assert start(reader, migrate, unit_settings).wait(timeout=300) == 0
+    reader.follow(
+        block_at("docs/operations/install.md: permatoken-run manage create_account"), typed=PASSWORD
     )
     token = run(
         unit_settings,
         *("manage", "issue_token", "--account", "My Company", "--issuer", "maria@example.com"),
         *("--role", "Users", "--name", "Try"),
     )
-    ports = (free_port(), free_port())
-    with tempfile.TemporaryDirectory(prefix="permatoken-nginx-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        others = [
-            start("permatoken-worker@.service", "1", unit_settings),
-            start("permatoken-beat.service", "", unit_settings),
-        ]
-        webs = dict[int, Process]()
-        try:
-            with proxy(ports, folder) as (tls, plain):
-                found = Machine(tls, plain, ports, webs, unit_settings, token, folder)
-                for port in ports:
-                    found.start_web(port)
-                yield found
-        finally:
-            for each in (*webs.values(), *others):
-                each.terminate()
-            for each in (*webs.values(), *others):
-                each.wait(timeout=60)
+    reader.follow(block_at("docs/operations/install.md: openssl req"))
+    reader.follow(block_at("docs/operations/install.md: cp deploy/nginx"))
+    others = [start(reader, each, unit_settings) for each in parts if "web@" not in each]
+    assert len(others) == 2
+    webs = dict[int, Process]()
+    try:
+        with reader.nginx():
+            found = Machine(reader, webs, unit_settings, token)
+            for port in reader.webs:
+                found.start_web(port)
+            yield found
+    finally:
+        for each in (*webs.values(), *others):
+            each.terminate()
+        for each in (*webs.values(), *others):
+            each.wait(timeout=60)
 
 
 def test_people_are_told_and_tokens_verified(machine: Machine) -> None:
@@ -227,6 +178,15 @@ def test_people_are_told_and_tokens_verified(machine: Machine) -> None:
     assert b"Permatoken" in body
 
 
+def test_last_look_of_the_page_finds_it_well(machine: Machine) -> None:
+    wait_until(lambda: machine.ask("/healthz")[0] == 200)
+
+    said = machine.reader.follow(block_at("docs/operations/install.md: curl --fail"))
+
+    assert '"status":"ok"' in said
+    assert "database" in said  # the doctor's
+
+
 def test_verification_goes_on_while_one_web_after_the_other_is_stopped(
     machine: Machine,
 ) -> None:
@@ -240,7 +200,7 @@ def test_verification_goes_on_while_one_web_after_the_other_is_stopped(
     for each in askers:
         each.start()
     try:
-        for port in machine.ports:
+        for port in machine.reader.webs:
             before = answers[200]
             assert machine.stop_web(port) == 0
             assert not probe(port)
@@ -256,7 +216,7 @@ def test_verification_goes_on_while_one_web_after_the_other_is_stopped(
 
 
 def test_plain_http_is_sent_on(machine: Machine) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", machine.plain, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", machine.reader.plain, timeout=10)
     with contextlib.closing(connection):
         connection.request("GET", "/sign-in/?next=/", headers={"Host": NAME})
         answer = connection.getresponse()
@@ -273,6 +233,6 @@ def test_secret_links_stay_out_of_the_log_of_nginx(machine: Machine) -> None:
         machine.ask(path)
     machine.ask("/is-logged/")
 
-    log = machine.folder / "access.log"
+    log = machine.reader.folder / "access.log"
     wait_until(lambda: "/is-logged/" in log.read_text())
     assert "s3cr3t" not in log.read_text()

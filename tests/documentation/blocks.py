@@ -59,16 +59,19 @@ class Here(NamedTuple):
     says: str = ""
     typed: str = ""
     """What is typed when a password is asked for."""
+    after: str = ""
+    """What is run behind it, in the same language, to see what has come of it."""
 
 
 class By(NamedTuple):
-    """Another test runs it as it is printed."""
+    """Another file of the tests runs it as it is printed. It takes it from here, by `block_at` or
+    `blocks_on`: what is printed anew runs anew."""
 
-    test: str
+    file: str
 
 
 class NotHere(NamedTuple):
-    """Cannot run in a test."""
+    """Cannot run in a test. `test_words.py` looks whether what it names is there."""
 
     reason: str
 
@@ -88,19 +91,22 @@ def blocks_of(name: str, text: str) -> Iterator[Block]:
 
 PORT = {"localhost:8000": "localhost:{port}"}
 TOKEN = {"771142358$…": "{token}"}
-SSO = By("tests/browser/test_single_sign_on_page.py")
+SSO = By("tests/idp/simplesamlphp.py")
 PURGE = By("tests/examples/test_nginx.py")
-PROXIES = NotHere("tests/examples/test_proxies.py runs the same programs, on ports of its own")
-INSTALLATION = NotHere(
-    "it changes the reader's system; tests/deploy/test_one_machine.py starts the same parts"
-)
+INSTALLATION = By("tests/deploy/test_one_machine.py")
+ASKS_THE_APPLICATION = """
+with_token = {"HTTP_AUTHORIZATION": "APIKey {token}", "REMOTE_ADDR": "127.0.0.1"}
+print(application(with_token, lambda status, headers: print(status)))
+"""
 
 PLACES: dict[str, Here | By | NotHere] = {
-    "clients/python/README.md: from permatoken import": NotHere(
-        "clients/python/tests has such an application, and asks a real portal"
+    "clients/python/README.md: from permatoken import": Here(
+        {"https://tokens.example.com": "http://localhost:{port}", "verifier_…": "{verifier}"},
+        says="Hello, admin@example.com of account 1.",
+        after=ASKS_THE_APPLICATION,
     ),
     "README.md: make run #": NotHere(
-        "tests/launcher starts the portal as make does, and make test is what runs this"
+        "make test is what runs this; an installation of the README has make run"
     ),
     "README.md: .venv/bin/python manage.py create_operator": Here(says="is an operator"),
     "README.md: curl -H 'Authorization:": Here(
@@ -142,26 +148,36 @@ PLACES: dict[str, Here | By | NotHere] = {
     ),
     "README.md: make prepare-run deploy/permatoken": Here(says="System check identified"),
     "CONTRIBUTING.md: make run #": NotHere(
-        "these are what starts this test, and tests/launcher starts the portal"
+        "these are what starts this test; an installation of the README has make run"
     ),
-    "docs/operations/install.md:": INSTALLATION,
-    "docs/operations/containers.md:": NotHere(
-        "it wants an engine, or a cluster; tests/deploy builds the image by buildah, and runs it"
+    "docs/operations/install.md: apt-get update": NotHere(
+        "it installs packages of the system, and a copy of the repository"
     ),
-    "docs/operations/more-than-one.md:": NotHere(
-        "these are for several machines; tests/config/database has a PgBouncer set likewise"
+    "docs/operations/install.md: install -d": INSTALLATION,
+    "docs/operations/install.md: runuser -u postgres": INSTALLATION,
+    "docs/operations/install.md: cp -r deploy/systemd": INSTALLATION,
+    "docs/operations/install.md: permatoken-run manage create_account": INSTALLATION,
+    "docs/operations/install.md: openssl req": INSTALLATION,
+    "docs/operations/install.md: cp deploy/nginx": INSTALLATION,
+    "docs/operations/install.md: curl --fail": INSTALLATION,
+    "docs/operations/install.md: git clone": NotHere(
+        "it installs a copy of the repository, and restarts units, for which systemd has to run"
     ),
+    "docs/operations/containers.md: buildah build": By("tests/deploy/images.py"),
+    "docs/operations/containers.md: cd deploy": By("tests/deploy/test_compose.py"),
+    "docs/operations/containers.md: deploy/make-secrets": NotHere("it wants a cluster"),
+    "docs/operations/more-than-one.md: SELECT application_name": By(
+        "tests/documentation/test_snippets.py"
+    ),
+    "docs/operations/more-than-one.md: [databases]": By("tests/pgbouncer.py"),
+    "docs/operations/more-than-one.md: DATABASE_URL=": By("tests/documentation/test_snippets.py"),
     "docs/operations/more-than-one.md: listen redis": By("tests/deploy/test_haproxy.py"),
-    "docs/proxies.md: TRUSTED_PROXIES=127.0.0.1 make run": PROXIES,
-    "docs/proxies.md: cd examples/proxies": PROXIES,
-    "docs/proxies.md: curl -i": PROXIES,
-    "docs/purge-behind-nginx.md: make run #": NotHere("tests/launcher starts the portal"),
-    "docs/purge-behind-nginx.md: python3 examples/nginx/origin.py #": NotHere(
-        "tests/examples/test_nginx.py starts it, on a port of its own"
-    ),
-    "docs/purge-behind-nginx.md: folder=$(mktemp -d) &&": NotHere(
-        "tests/examples/test_nginx.py starts it, on a port of its own"
-    ),
+    "docs/proxies.md: TRUSTED_PROXIES=127.0.0.1 make run": By("tests/examples/proxies.py"),
+    "docs/proxies.md: cd examples/proxies": By("tests/examples/proxies.py"),
+    "docs/proxies.md: curl -i": By("tests/examples/test_proxies.py"),
+    "docs/purge-behind-nginx.md: make run #": NotHere("an installation of the README has make run"),
+    "docs/purge-behind-nginx.md: python3 examples/nginx/origin.py #": PURGE,
+    "docs/purge-behind-nginx.md: folder=$(mktemp -d) &&": PURGE,
     "docs/address-lists.md: PORTAL=http": Here(
         {"771142358$…": "{endless}", "verifier_…": "{verifier}", **PORT}, says="address_not_allowed"
     ),
@@ -178,7 +194,7 @@ PLACES: dict[str, Here | By | NotHere] = {
         says="API tokens were handed over."
     ),
     "docs/single-sign-on.md: sudo apt-get install": NotHere(
-        "it changes the reader's system; .ci/run installs the same"
+        "it installs packages of the system; those that it names are what .ci/run installs"
     ),
     "docs/single-sign-on.md: ENTITY_ID=": SSO,
     "docs/single-sign-on.md: mkdir metadata sessions": SSO,
@@ -187,8 +203,8 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/single-sign-on.md: $ .venv/bin/python manage.py": Here(
         says="ops@operators.example is an operator", typed="a password of the reader's own"
     ),
-    "docs/upgrades.md: class Migration(migrations.Migration):": NotHere(
-        "it is a part of a module; tests/upgrades builds such an index"
+    "docs/upgrades.md: class Migration(migrations.Migration):": By(
+        "tests/scripts/test_migrations.py"
     ),
 }
 """By the page and the first words. A new block needs an entry here."""
@@ -197,3 +213,14 @@ PLACES: dict[str, Here | By | NotHere] = {
 def place_of(block: Block) -> str | None:
     """The entry of the block: of several that begin like it, the longest."""
     return max((each for each in PLACES if block.key.startswith(each)), key=len, default=None)
+
+
+def block_at(place: str) -> Block:
+    """The block whose entry this is."""
+    (found,) = (each for each in blocks() if place_of(each) == place)
+    return found
+
+
+def blocks_on(page: str, *languages: str) -> list[Block]:
+    """The blocks of a page in these languages, from top to bottom."""
+    return [each for each in blocks() if each.page == page and each.language in languages]

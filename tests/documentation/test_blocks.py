@@ -1,5 +1,6 @@
 """What the documents print can be typed as it is printed."""
 
+import ast
 import contextlib
 import json
 import os
@@ -25,6 +26,7 @@ from tests.documentation.blocks import (
     NotHere,
     blocks,
     blocks_of,
+    blocks_on,
     place_of,
 )
 from tests.documentation.terminal import Terminal
@@ -40,13 +42,30 @@ def test_every_block_runs_in_a_test_or_says_why_not() -> None:
     assert (unknown, gone) == ([], set())
 
 
-def test_tests_that_run_a_block_are_there_and_reasons_are_given() -> None:
-    for place in PLACES.values():
+def test_files_that_run_a_block_take_it_from_its_page_and_reasons_are_given() -> None:
+    for key, place in PLACES.items():
         match place:
-            case By(test):
-                assert (ROOT / test).exists()
+            case By(file):
+                assert key in set(taken_by(file)), f"{file} does not take {key} from its page."
             case NotHere(reason):
                 assert len(reason.split()) > 3
+
+
+def taken_by(file: str) -> Iterator[str]:
+    """The entries of blocks that this file asks for by their names."""
+    source = (ROOT / file).read_text()
+    for call in (each for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Call)):
+        name, words = getattr(call.func, "id", ""), [getattr(it, "value", "") for it in call.args]
+        if name == "blocks_on":
+            yield from (str(place_of(each)) for each in blocks_on(*words))
+        elif name == "block_at":
+            yield from words
+
+
+def test_block_that_nobody_takes_would_be_seen() -> None:
+    assert "README.md: .venv/bin/python manage.py restore" not in set(
+        taken_by("tests/deploy/test_haproxy.py")
+    )
 
 
 def test_blocks_are_found_however_they_are_fenced() -> None:
@@ -128,6 +147,7 @@ def environment(portal: Portal, tmp_path: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT / "clients" / "python"),  # as if it were installed
         "DATA_DIR": str(portal.data_dir),
         "PORT": str(urlsplit(portal.url).port),
     }
@@ -155,7 +175,7 @@ def test_blocks_do_what_their_page_says(
 def _run(
     block: Block, place: Here, facts: dict[str, str], environment: dict[str, str]
 ) -> tuple[int, str]:
-    script = block.filled(place.values, facts)
+    script = block.filled(place.values, facts) + place.after.replace("{token}", facts["token"])
     if block.language == "python":
         script = f".venv/bin/python - <<'END'\n{script}END\n"
     terminal = Terminal(script, environment)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import services
-from tests.documentation.blocks import Block, blocks
+from tests.documentation.blocks import block_at
 from tests.documentation.terminal import Terminal
 from tests.portal import free_port
 
@@ -29,11 +29,6 @@ def port() -> int:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-
-
-def block_with(words: str) -> Block:
-    (found,) = (each for each in blocks() if each.page == "README.md" and words in each.text)
-    return found
 
 
 def health(port: int) -> dict[str, Any]:
@@ -56,7 +51,7 @@ def terminals() -> Iterator[list[Terminal]]:
 def test_embedded_installation_serves_who_was_made(
     terminals: list[Terminal], environment: dict[str, str], port: int, tmp_path: Path
 ) -> None:
-    script = block_with("create_account").filled(
+    script = block_at("README.md: make prepare-run #").filled(
         {"/srv/permatoken": "{folder}"}, {"folder": str(tmp_path / "srv")}
     )
     terminal = Terminal(script, {**environment, "PORT": str(port)})
@@ -75,7 +70,7 @@ def test_embedded_installation_serves_who_was_made(
 def test_scaled_installation_serves_with_worker_and_beat(
     terminals: list[Terminal], environment: dict[str, str], port: int, tmp_path: Path
 ) -> None:
-    block = block_with("export BASE_URL")
+    block = block_at("README.md: export BASE_URL=https://tokens.example.com export")
     with services.postgresql(is_durable=False) as database, services.redis() as redis:
         facts = {
             "database": database,

@@ -4,10 +4,14 @@ import re
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
+from django.db import connection
+from django.db.backends.postgresql.base import DatabaseWrapper
 
-from tests.conftest import nginx_path
-from tests.documentation.blocks import blocks
+from config.env.databases import parse_database_url
+from tests.conftest import is_on_postgresql, nginx_path
+from tests.documentation.blocks import block_at
 from tests.portal import ROOT, free_port
 
 APPENDING = re.compile(
@@ -29,7 +33,7 @@ def test_no_proxy_hands_on_what_a_client_says_of_its_address(folder: str) -> Non
 
 @pytest.mark.nginx
 def test_nginx_takes_what_the_readme_prints(tmp_path: Path) -> None:
-    (block,) = (each for each in blocks() if each.language == "nginx")
+    block = block_at("README.md: server { listen")
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
@@ -56,3 +60,44 @@ def test_nginx_takes_what_the_readme_prints(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, "warn" in done.stderr) == (0, False), done.stderr
+
+
+@pytest.mark.both
+@pytest.mark.django_db
+@pytest.mark.skipif(not is_on_postgresql(), reason="it asks PostgreSQL")
+def test_postgresql_tells_whose_its_connections_are() -> None:
+    block = block_at("docs/operations/more-than-one.md: SELECT application_name")
+    with connection.cursor() as cursor:
+        cursor.execute("SET application_name = 'permatoken-web'")
+        cursor.execute(block.text)
+        columns, rows = [each.name for each in cursor.description], cursor.fetchall()
+
+    assert columns == ["application_name", "client_addr", "state", "count"]
+    assert "permatoken-web" in [name for name, *_facts in rows]
+
+
+@pytest.mark.both
+@pytest.mark.django_db
+@pytest.mark.skipif(not is_on_postgresql(), reason="it asks PostgreSQL")
+def test_portal_finds_the_one_of_two_servers_that_takes_writes() -> None:
+    """The first does not answer."""
+    settings, parameters = connection.settings_dict, connection.get_connection_params()
+    quoted = parameters["host"].replace("/", "%2F")
+    block = block_at("docs/operations/more-than-one.md: DATABASE_URL=")
+    script = block.filled(
+        {
+            "permatoken:…": parameters["user"],
+            "db-1:5432": f"127.0.0.1:{free_port()}",
+            "db-2:5432": f"{quoted}:{settings['PORT'] or 5432}",
+            "/permatoken?": f"/{settings['NAME']}?",
+        },
+        {},
+    )
+    said = subprocess.run(
+        ["bash", "-euc", f'{script}\nprintf %s "$DATABASE_URL"'], check=True, capture_output=True
+    )
+
+    found = parse_database_url(said.stdout.decode(), conn_max_age=0)
+
+    with psycopg.connect(**DatabaseWrapper({**settings, **found}).get_connection_params()) as other:
+        assert other.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)

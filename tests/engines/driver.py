@@ -70,6 +70,11 @@ class Window:
         """Write into the field with this label."""
         self._act(lambda: self.run(FIND_FIELD, label), "ElementSendKeys", label, text=text)
 
+    def replace(self, label: str, text: str) -> None:
+        """Write this in the place of what stands in the field with this label."""
+        self._act(lambda: self.run(FIND_FIELD, label), "ElementClear", label)
+        self.type(label, text)
+
     def text(self) -> str:
         """What stands on the page, in front of all else if there is a dialog."""
         found = "(document.querySelector('dialog[open]') || document.body).innerText"

@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 Engine = Callable[[], AbstractContextManager[Driver]]
 TOKEN = re.compile(r"[1-9][0-9]*\$[0-9a-f]{72}")
+ENTER = "\ue007"
+"""The key, as WebDriver writes it."""
 PAINT = """
     const bar = document.querySelector(".meter");
     const button = document.querySelector(".button--primary");
@@ -42,7 +44,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return webdriver.webkit
 
 
-def test_a_person_creates_uses_finds_and_deletes_a_token(
+def test_a_person_creates_uses_finds_edits_rotates_and_deletes_a_token(
     portal: Portal, engine: Engine, call: Callable[[str], Answer]
 ) -> None:
     portal.shell.run("from django.core.cache import cache; cache.clear()")
@@ -60,12 +62,19 @@ def test_a_person_creates_uses_finds_and_deletes_a_token(
         assert token.split("$")[0] in listed
         assert token.split("$")[1] not in window.run("return document.documentElement.outerHTML")
 
+        _edit(window)
+        rotated = _rotate(window)
+        assert rotated != token
+        assert [call(each).status for each in (token, rotated)] == [200, 200]
+
+        window.press("API tokens", starts=True)
+        window.wait_for("in use")
         window.press("Actions for Backup by another engine", starts=True)
         window.press("Delete API token", starts=True)
-        window.wait_for("Backup by another engine")
+        window.wait_for("Backup by another engine, edited")
         window.press("Delete API token")
         window.wait_for("was deleted")
-        assert call(token).body["code"] == "deleted"
+        assert [call(each).body["code"] for each in (token, rotated)] == ["deleted", "deleted"]
 
 
 def _sign_in(window: Window, portal: Portal) -> None:
@@ -101,4 +110,27 @@ def _create(window: Window, name: str) -> str:
     window.press("Create")
     shown = TOKEN.search(window.wait_for("New API token created"))
     assert shown is not None
+    return shown[0]
+
+
+def _edit(window: Window) -> None:
+    """Give the token another name and a lower role, from the menu of its row."""
+    window.press("Actions for Backup by another engine", starts=True)
+    window.press("Edit")
+    window.wait_for("A token can keep its role or get a lower one.")
+    window.press("Users")
+    window.replace("Token name", f"Backup by another engine, edited{ENTER}")
+    window.wait_for("“Backup by another engine, edited” was saved.")
+
+
+def _rotate(window: Window) -> str:
+    """Rotate the token, and let the old secret work for a day; returns the new one."""
+    window.press("Actions for Backup by another engine", starts=True)
+    window.press("Rotate")
+    window.wait_for("24 hours")
+    window.press("Rotate")
+    shown = TOKEN.search(window.wait_for("API token rotated"))
+    assert shown is not None
+    window.press("OK, I've copied token")
+    window.wait_for("was rotated.")
     return shown[0]

@@ -18,6 +18,7 @@ COMMANDS = {
     "Navigate": ("POST", "/url"),
     "ExecuteScript": ("POST", "/execute/sync"),
     "ElementClick": ("POST", "/element/{id}/click"),
+    "ElementClear": ("POST", "/element/{id}/clear"),
     "ElementSendKeys": ("POST", "/element/{id}/value"),
     "TakeScreenshot": ("GET", "/screenshot"),
     "SetWindowRect": ("POST", "/window/rect"),

@@ -1,17 +1,19 @@
 """Real proxies with the configurations of examples/proxies, on ports of their own."""
 
 import contextlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.documentation.blocks import block_at
 from tests.portal import ROOT, free_port
 
 FOLDER = ROOT / "examples" / "proxies"
@@ -22,27 +24,34 @@ _STARTED_WITHIN = 30
 
 
 class Kind(NamedTuple):
-    """The files of a proxy's example, and the command that runs it in a folder with them."""
+    """The files of a proxy's example, and what is said to it beside what the page says."""
 
     files: tuple[str, ...]
-    command: Callable[[str, str], list[str]]
+    also: str = ""
 
 
 KINDS = {
-    "nginx": Kind(("nginx.conf",), lambda it, folder: [it, "-p", folder, "-c", "nginx.conf"]),
-    "caddy": Kind(("Caddyfile",), lambda it, _: [it, "run", "--config", "Caddyfile"]),
-    "traefik": Kind(
-        ("traefik.yaml", "traefik-routes.yaml"), lambda it, _: [it, "--configFile=traefik.yaml"]
-    ),
-    "envoy": Kind(
-        ("envoy.yaml",),
-        lambda it, _: [
-            *(it, "-c", "envoy.yaml", "--log-level", "error"),
-            *("--concurrency", "2", "--disable-hot-restart"),
-        ],
-    ),
-    "haproxy": Kind(("haproxy.cfg", "permatoken.lua"), lambda it, _: [it, "-f", "haproxy.cfg"]),
+    "nginx": Kind(("nginx.conf",)),
+    "caddy": Kind(("Caddyfile",)),
+    "traefik": Kind(("traefik.yaml", "traefik-routes.yaml")),
+    "envoy": Kind(("envoy.yaml",), "--log-level error --concurrency 2 --disable-hot-restart"),
+    "haproxy": Kind(("haproxy.cfg", "permatoken.lua")),
 }
+
+
+def starting(name: str) -> str:
+    """The line of the page that starts this proxy in the folder of its files."""
+    enter, *commands = block_at("docs/proxies.md: cd examples/proxies").text.splitlines()
+    assert ROOT / enter.removeprefix("cd ") == FOLDER
+    (command,) = (each for each in commands if name in each.split())
+    return re.sub(rf"(^|&& )({name}) ", r"\1exec \2 ", command)
+
+
+def starting_portal_and_service() -> tuple[str, str]:
+    """The two lines of the page for that."""
+    block = block_at("docs/proxies.md: TRUSTED_PROXIES=127.0.0.1 make run")
+    portal, service = (each.partition("#")[0].strip() for each in block.text.splitlines())
+    return portal, service
 
 
 def path_of(name: str) -> str | None:
@@ -61,7 +70,10 @@ def proxy(name: str, *, portal_port: int, service_port: int) -> Iterator[int]:
         Path(folder).chmod(0o755)
         for file in KINDS[name].files:
             Path(folder, file).write_text(_with_ports((FOLDER / file).read_text(), ports))
-        with running(KINDS[name].command(program, folder), port, folder=folder):
+        # Some of these programs are in folders that are on the path of root alone.
+        place = f"PATH={Path(program).parent}:$PATH TMPDIR={folder}"
+        command = f"export {place}; {starting(name)} {KINDS[name].also}"
+        with running(["bash", "-c", command], port, folder=folder):
             yield port
 
 
@@ -76,7 +88,8 @@ def _with_ports(text: str, ports: tuple[tuple[str, int], ...]) -> str:
 def service() -> Iterator[int]:
     """The service behind the proxies; yields its port."""
     port = free_port()
-    with running([sys.executable, str(FOLDER / "service.py"), str(port)], port, folder="."):
+    _portal, command = starting_portal_and_service()
+    with running(["bash", "-c", f"exec {command} {port}"], port, folder=str(ROOT)):
         yield port
 
 

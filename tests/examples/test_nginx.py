@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -18,11 +17,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import nginx_path
+from tests.documentation.blocks import block_at, blocks_on
 from tests.portal import ROOT, Portal, free_port, served_portal
 
 pytestmark = pytest.mark.nginx
 
-PAGE = ROOT / "docs" / "purge-behind-nginx.md"
 CONFIGURATION = ROOT / "examples" / "nginx" / "nginx.conf"
 PORTAL, ORIGIN, CACHE = "8000", "8090", "8080"
 """The ports in the example. A test has ports of its own."""
@@ -88,8 +87,9 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
 @contextlib.contextmanager
 def origin() -> Iterator[int]:
     port = free_port()
-    program = [sys.executable, str(ROOT / "examples" / "nginx" / "origin.py"), str(port)]
-    with running(program, port):
+    block = block_at("docs/purge-behind-nginx.md: python3 examples/nginx/origin.py #")
+    command = block.text.partition("#")[0]
+    with running(["bash", "-c", f"exec {command} {port}"], port):
         yield port
 
 
@@ -102,16 +102,24 @@ def cache(portal_port: int, origin_port: int) -> Iterator[int]:
         assert text.count(f"127.0.0.1:{example};") == 1
         text = text.replace(f"127.0.0.1:{example};", f"127.0.0.1:{own};")
     with tempfile.TemporaryDirectory(prefix="permatoken-nginx-") as folder:
-        Path(folder).chmod(0o755)
+        Path(folder).chmod(0o755)  # and so that nginx's workers come to the one below
         configuration = Path(folder, "nginx.conf")
         configuration.write_text(text)
-        with running([nginx_path() or "nginx", "-p", folder, "-c", str(configuration)], port):
+        block = block_at("docs/purge-behind-nginx.md: folder=$(mktemp -d) &&")
+        script = block.filled(
+            {
+                "$PWD/examples/nginx/nginx.conf": str(configuration),
+                "\nnginx": f"\nexec {nginx_path()}",
+            },
+            {},
+        )
+        with running(["bash", "-euc", f"export TMPDIR={folder}\n{script}"], port):
             yield port
 
 
 @contextlib.contextmanager
 def running(command: list[str], port: int) -> Iterator[None]:
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         wait_for(port, process)
         yield
@@ -132,8 +140,8 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 def lines_of_the_page() -> list[tuple[str, str]]:
     """The commands that the page shows after a `$`, each with the output that it shows."""
-    blocks = re.findall(r"^```console\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    shown = "".join(blocks).removeprefix("$ ").split("\n$ ")
+    blocks = blocks_on("docs/purge-behind-nginx.md", "console")
+    shown = "".join(each.text for each in blocks).removeprefix("$ ").split("\n$ ")
     return [(command, output.strip()) for command, _, output in (s.partition("\n") for s in shown)]
 
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import give_up
+from tests.documentation.blocks import block_at
 from tests.examples import proxies
 from tests.portal import Portal, free_port, served_portal
 
@@ -75,7 +77,9 @@ class Site(NamedTuple):
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     data_dir = tmp_path_factory.mktemp("portal")
-    with served_portal(data_dir, TRUSTED_PROXIES="127.0.0.1", REFUSAL_RATE="0") as running:
+    settings, _service = proxies.starting_portal_and_service()
+    name, _equals, value = settings.removesuffix(" make run").partition("=")
+    with served_portal(data_dir, **{name: value}, REFUSAL_RATE="0") as running:
         yield running
 
 
@@ -110,6 +114,16 @@ def test_good_token_reaches_the_service_with_whose_it_is(site: Site, token: str)
     assert good.header("X-Auth-Role") == ["Engineers"]
     assert good.header("X-Auth-User-Email") == ["admin@example.com"]
     assert all(len(good.header(name)) == 1 for name in WHOSE)
+
+
+def test_request_of_the_page_reaches_the_service(site: Site, token: str) -> None:
+    block = block_at("docs/proxies.md: curl -i")
+    command = block.filled({"771142358$…": token, ":8080/": f":{site.port}/"}, {})
+
+    done = subprocess.run(["bash", "-euc", command], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("HTTP/1.1 200")
+    assert token.partition("$")[0] in done.stdout
 
 
 def test_service_never_sees_the_token(site: Site, token: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode, urljoin
 
+from tests.documentation.blocks import blocks_on
 from tests.idp.html_forms import parse_form
 from tests.idp.samlp import SAMLResponse, Unavailable
 from tests.portal import ROOT, free_port
@@ -40,7 +40,7 @@ class PageCommands(NamedTuple):
 
     @classmethod
     def from_page(cls) -> PageCommands:
-        return cls(*re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL))
+        return cls(*(each.text for each in blocks_on("docs/single-sign-on.md", "sh")))
 
 
 class SimpleSAMLphp(NamedTuple):

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import lxml.html
 import pytest
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
@@ -52,3 +54,13 @@ def shown(client: Client, address: str, **query: Any) -> str:
     response = client.get(address, query)
     assert response.status_code == 200, response.status_code
     return response.content.decode()
+
+
+def selected(client: Client, name: str, *rows: Model) -> dict[str, list[str]]:
+    """The fields of a list as it is now, with these rows selected."""
+    text = shown(client, page(name))
+    (form,) = (each for each in lxml.html.fromstring(text).forms if "shown" in each.fields)
+    return {
+        "shown": [value for field, value in form.form_values() if field == "shown"],
+        "_selected_action": [str(row.pk) for row in rows],
+    }

@@ -13,7 +13,7 @@ from accounts.roles import Role
 from apitokens.models import APIToken
 from tests.conftest import Issue
 from tests.factories import MembershipFactory, UserFactory
-from tests.operators.conftest import Events, changes, page, shown
+from tests.operators.conftest import Events, changes, page, selected, shown
 
 MEMBERS, MEMBER = "accounts_membership_changelist", "accounts_membership_change"
 INVITATIONS = "accounts_invitation_changelist"
@@ -191,8 +191,7 @@ def invitation(administrator: Membership, now: Any) -> Invitation:
 
 def do(browser: Client, action: str, *invited: Invitation) -> str:
     """Choose an action for these rows of the list."""
-    rows = [each.pk for each in invited]
-    return send(browser, INVITATIONS, action=action, _selected_action=rows)
+    return send(browser, INVITATIONS, action=action, **selected(browser, INVITATIONS, *invited))
 
 
 def test_operator_invites_on_the_record(

@@ -4,29 +4,32 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import lxml.html
 import pytest
 from django.contrib import admin
 from django.db.models import Model
 from django.test import Client
 
+from accounts.admin.filters import ListAdmin
 from accounts.admin.row_actions import RowActionsMixin
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.models import Account, Invitation, Membership
 from accounts.roles import Role
-from apitokens.models import Service
+from apitokens.models import APIToken, Service
 from apitokens.scopes import services
 from apitokens.scopes.services import ScopeFacts
+from notifications.models import Mail, State
 from sso.connections import domains
 from sso.models import Connection, Domain, Subject
+from tests.conftest import Issue
 from tests.factories import CertificateFactory, ConnectionFactory, DomainFactory
-from tests.operators.conftest import page, shown
+from tests.operators.conftest import page, selected, shown
 from tests.questions import hidden_fields
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
 OTHER = Actor.operator(through=EntryPoint.COMMAND)
+ONLY_SHOWN = "This action works only on rows that the page shows, so nothing has been done."
 CHANGED = "This was changed after you opened the page, so nothing has been done."
 Make = Callable[[], Model]
 
@@ -66,12 +69,7 @@ def linked(connection: Connection, administrator: Membership, now: datetime) -> 
 
 def opened(browser: Client, row: Model) -> dict[str, Any]:
     """The fields of the list as it is now, with this row selected."""
-    text = shown(browser, page(_list_of(row)))
-    (form,) = (each for each in lxml.html.fromstring(text).forms if "shown" in each.fields)
-    return {
-        "shown": [value for name, value in form.form_values() if name == "shown"],
-        "_selected_action": [str(row.pk)],
-    }
+    return selected(browser, _list_of(row), row)
 
 
 def _list_of(row: Model) -> str:
@@ -157,6 +155,82 @@ def test_what_another_operator_has_done_already_is_no_change(
     domains.approve(domain=domain, by=OTHER, at=now)
 
     assert "No change was needed" in run(browser, domain, "approve", fields)
+
+
+@pytest.fixture
+def pages_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each list shows one row a page."""
+    monkeypatch.setattr(ListAdmin, "list_per_page", 1)
+
+
+ACROSS = {"select_across": "1"}
+"""What the Django admin sends for "Select all 120 domains": those of all pages."""
+
+
+@pytest.mark.usefixtures("pages_of_one")
+def test_no_row_of_another_page_is_acted_on(browser: Client, domain: Domain) -> None:
+    other = DomainFactory.create(connection=domain.connection, name="b.com", approved_at=None)
+    for row in (domain, other):
+        fields = opened(browser, row)
+
+        assert ONLY_SHOWN in run(browser, row, "approve", fields | ACROSS)
+
+    named = {"_selected_action": [str(domain.pk), str(other.pk)], "shown": []}
+    assert run(browser, domain, "approve", named).count(CHANGED) == 2
+    assert not Domain.objects.filter(approved_at__isnull=False).exists()
+
+
+@pytest.mark.usefixtures("pages_of_one")
+def test_mails_of_other_pages_are_not_sent_again(
+    browser: Client, administrator: Membership, now: datetime
+) -> None:
+    person = {"user": administrator.user, "account": administrator.account}
+    times = {"created_at": now, "next_try_at": now, "give_up_at": now}
+    for _number in range(2):
+        mail = Mail.objects.create(**person, **times, kind="token", state=State.FAILED)
+
+    answer = run(browser, mail, "try_again", {"_selected_action": [str(mail.pk)]} | ACROSS)
+
+    assert ONLY_SHOWN in answer
+    assert not Mail.objects.exclude(state=State.FAILED).exists()
+
+
+@pytest.mark.usefixtures("pages_of_one")
+def test_tokens_of_other_pages_are_shown_by_the_question_first(
+    browser: Client, administrator: Membership, issue: Issue
+) -> None:
+    tokens = [issue(administrator, name=name).token for name in ("Deploys", "Reports")]
+    chosen = {"_selected_action": [str(tokens[0].pk)]} | ACROSS
+
+    question = run(browser, tokens[0], "delete_selected", chosen)
+
+    assert "Delete these 2 API tokens?" in question
+    assert "Deploys" in question
+    assert "Reports" in question
+    # and the answer is about those that it names
+    assert ONLY_SHOWN in run(browser, tokens[0], "delete_selected", {**chosen, "post": "yes"})
+    assert not APIToken.objects.deleted().exists()
+
+
+@pytest.mark.usefixtures("pages_of_one")
+def test_rows_of_other_pages_are_offered_only_where_a_question_comes_first(
+    browser: Client, domain: Domain, administrator: Membership, issue: Issue
+) -> None:
+    DomainFactory.create(connection=domain.connection, name="b.com")
+    tokens = [issue(administrator).token for _number in range(2)]
+
+    offered = [
+        "across all pages" in shown(browser, page(_list_of(row))) for row in (domain, tokens[0])
+    ]
+
+    assert offered == [False, True]
+
+
+def test_every_list_with_actions_refuses_rows_of_other_pages() -> None:
+    lists = [each for each in admin.site._registry.values() if each.actions]
+    assert len(lists) >= 6
+    for each in lists:
+        assert isinstance(each, ListAdmin), each
 
 
 def test_every_list_with_such_actions_says_what_it_shows() -> None:

@@ -11,7 +11,7 @@ from accounts.models import Account, Membership, User
 from sso.models import Connection, Domain
 from tests.conftest import SignIn
 from tests.factories import CertificateFactory, ConnectionFactory, DomainFactory
-from tests.operators.conftest import Events, page, shown
+from tests.operators.conftest import Events, page, selected, shown
 from tests.operators.test_commands import run
 from tests.operators.test_lists import lists_in
 
@@ -33,9 +33,8 @@ def domain(connection: Connection) -> Domain:
 
 
 def choose(client: Client, name: str, action: str, *rows: Any) -> str:
-    answer = client.post(
-        page(name), {"action": action, "_selected_action": [row.pk for row in rows]}, follow=True
-    )
+    fields = selected(client, name, *rows)
+    answer = client.post(page(name), {**fields, "action": action}, follow=True)
     assert answer.status_code == 200
     return answer.content.decode()
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.documentation.blocks import block_at
 from tests.scripts.test_check import APPS, ROOT
 
 LIST = Path("scripts", "landed-migrations.sha256")
@@ -19,6 +20,10 @@ ADD_CHECK = (
 )
 CHANGE_ROWS = "operations.ChangeRowsInBatches('apitoken', lambda rows: rows.update(name='new'))"
 AFTER_RELEASE = "contracts = '0.0.9'"
+REMOVE_INDEX = (
+    "migrations.SeparateDatabaseAndState(state_operations="
+    f"[migrations.AddIndex{ADD_INDEX}]), operations.RemoveIndexConcurrently('apitoken', 'planted')"
+)
 ADD_UNIQUE = "('apitoken', models.UniqueConstraint(fields=['name', 'role'], name='planted'))"
 
 
@@ -45,6 +50,9 @@ def forget(name: str) -> str:
         f"state_operations=[migrations.RemoveField('apitoken', {name!r})])"
     )
 
+
+OF_THE_PAGE = "of_the_page"
+"""The name of the one that docs/upgrades.md prints."""
 
 PLANTED = {
     "not_null": Planted(add("IntegerField(default=1)"), "NOT NULL without a default"),
@@ -161,6 +169,9 @@ PLANTED = {
     ),
     "drop_table": Planted("operations.DropTable('gone')", also=AFTER_RELEASE),
     "drop_table_at_once": Planted("operations.DropTable('gone')", "DropTable breaks processes"),
+    "drop_table_of_another_app": Planted(
+        "operations.DropTable('sso_connection')", "drops what the models have", AFTER_RELEASE
+    ),
     "drop_table_of_models": Planted(
         "operations.DropTable('apitokens_apitoken')", "drops what the models have", AFTER_RELEASE
     ),
@@ -197,6 +208,13 @@ PLANTED = {
     "index_removed": Planted(
         "migrations.RemoveIndex('apitoken', 'planted')", "use RemoveIndexConcurrently"
     ),
+    "index_removed_concurrently": Planted(REMOVE_INDEX, also=f"{BATCHES}; {AFTER_RELEASE}"),
+    "index_removed_at_once": Planted(REMOVE_INDEX, "by which older code finds rows", BATCHES),
+    "before_landed": Planted(
+        add("IntegerField(null=True)"),
+        "must not stand before",
+        "run_before = [('sso', '0006_attributes_are_lines')]",
+    ),
     "twice_in_state": Planted(
         "migrations.SeparateDatabaseAndState("
         f"database_operations=[operations.AddIndexConcurrently{ADD_INDEX}], "
@@ -228,8 +246,19 @@ PLANTED = {
             )
         )
     },
+    "sql_that_cascades": Planted(
+        "migrations.RunSQL('DROP FUNCTION IF EXISTS planted() CASCADE')", "RunSQL is not known"
+    ),
+    "sql_that_forgets": Planted(
+        "migrations.RunSQL('', "
+        "state_operations=[migrations.RemoveField('apitoken', 'description')])",
+        "new code cannot insert",
+    ),
     "sql_of_schema": Planted("migrations.RunSQL('DROP TRIGGER IF EXISTS planted')"),
     "rows_in_batches": Planted(CHANGE_ROWS, also=BATCHES),
+    "rows_in_one_batch": Planted(
+        CHANGE_ROWS.replace("'new'))", "'new'), batch=1_000_000)"), "in one transaction", BATCHES
+    ),
     "rows_and_schema": Planted(
         f"{add('IntegerField(null=True)')}, {CHANGE_ROWS}", "make two migrations of it", BATCHES
     ),
@@ -278,7 +307,9 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
 def refusals(check: Check) -> dict[str, str]:
     """What the check says of each planted migration, in one run of it."""
     latest = max((ROOT / "apitokens" / "migrations").glob("0*.py")).stem
-    files = {name: check.tree / f"apitokens/migrations/9_{name}.py" for name in PLANTED}
+    names = [*PLANTED, OF_THE_PAGE]
+    files = {name: check.tree / f"apitokens/migrations/9_{name}.py" for name in names}
+    files[OF_THE_PAGE].write_text(migration_of_the_page(latest))
     for name, planted in PLANTED.items():
         files[name].write_text(
             "from django.contrib.postgres.constraints import ExclusionConstraint\n"
@@ -299,11 +330,25 @@ def refusals(check: Check) -> dict[str, str]:
     for file in files.values():
         file.unlink()
     assert code == 1
-    said: dict[str, list[str]] = {name: [] for name in PLANTED}
+    said: dict[str, list[str]] = {name: [] for name in names}
     for line in output.splitlines():
         path, _colon, refusal = line.partition(": ")
         said[Path(path).stem.removeprefix("9_")].append(refusal)
     return {name: "\n".join(lines) for name, lines in said.items()}
+
+
+def migration_of_the_page(latest: str) -> str:
+    block = block_at("docs/upgrades.md: class Migration(migrations.Migration):")
+    written = block.filled({"0008_apitoken_origin": latest, '["origin"]': '["name"]'}, {})
+    return (
+        "from django.db import migrations, models\n"
+        f"from upgrades.operations import AddIndexConcurrently\n\n\n{written}"
+    )
+
+
+def test_migration_that_the_page_prints_is_not_refused(refusals: dict[str, str]) -> None:
+    said = refusals[OF_THE_PAGE].splitlines()
+    assert said == []
 
 
 @pytest.mark.parametrize("name", [name for name, each in PLANTED.items() if each.refusal])

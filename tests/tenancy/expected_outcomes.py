@@ -274,6 +274,9 @@ DELETE  api-token-v1                           401   401   404   404   204   401
 POST    api-rotate-v1                          401   401   404   404   200   401
 DELETE  api-old-secret-v1                      401   401   404   404   204   401
 POST    api-hand-over-v1                       401   401   404   403   400   401
+POST    api-delete-v1                          401   401   404   400   400   401
+GET     api-export-v1                          401   401   404   200   200   401
+POST    api-look-up-v1                         401   401   404   403   400   401
 GET     api-tokens-v2                          401   401   404   200   200   401
 POST    api-tokens-v2                          401   401   404   400   400   401
 GET     api-token-v2                           401   401   404   404   200   401
@@ -282,6 +285,9 @@ DELETE  api-token-v2                           401   401   404   404   204   401
 POST    api-rotate-v2                          401   401   404   404   200   401
 DELETE  api-old-secret-v2                      401   401   404   404   204   401
 POST    api-hand-over-v2                       401   401   404   403   400   401
+POST    api-delete-v2                          401   401   404   400   400   401
+GET     api-export-v2                          401   401   404   200   200   401
+POST    api-look-up-v2                         401   401   404   403   400   401
 GET     api-verify                             401   401   200   200   200   401
 POST    api-verify                             401   401   200   200   200   401
 PUT     api-verify                             401   401   200   200   200   401

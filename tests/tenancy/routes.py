@@ -59,12 +59,12 @@ def routes() -> list[Route]:
     return list(_walk(get_resolver().url_patterns, "", ()))
 
 
+def all_patterns() -> list[URLPattern]:
+    return list(_patterns(get_resolver().url_patterns))
+
+
 def nameless() -> list[str]:
-    return [
-        str(pattern.pattern)
-        for pattern in _patterns(get_resolver().url_patterns)
-        if pattern.name is None
-    ]
+    return [str(pattern.pattern) for pattern in all_patterns() if pattern.name is None]
 
 
 def _walk(patterns: Any, namespace: str, outer: tuple[str, ...]) -> Iterator[Route]:

@@ -4,12 +4,16 @@ A new way or a new rule has no cells yet, and the first test says so.
 """
 
 from datetime import datetime
+from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import resolve
 
 from sso.models import Connection
 from tests.idp.keys import SigningKey
 from tests.sso.conftest import signing, trusted
+from tests.ways_in.routes import ROUTE_OF
 from tests.ways_in.rules import RULES
 from tests.ways_in.ways import IN, NO_ACCOUNT, OUT, SECOND_FACTOR, WAYS, World
 
@@ -27,6 +31,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     # A passkey that asks for a PIN or a finger is two factors.
     "passkey": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
     "second factor": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
+    "recovery code": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
     "single sign-on": (IN, IN, OUT, OUT, OUT, IN, SECOND_FACTOR),
     # A session that began before goes on until it ends (docs/decisions/0025-saml-login.md).
     "open session": (IN, IN, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
@@ -47,11 +52,17 @@ TABLE: dict[str, tuple[str, ...]] = {
     "Bearer": (IN, IN, OUT, OUT, OUT, IN, IN),
     "Bearer verified": (IN, IN, OUT, OUT, OUT, IN, IN),
     "Bearer introspected": (IN, IN, OUT, OUT, OUT, IN, IN),
+    "Bearer introspected in a batch": (IN, IN, OUT, OUT, OUT, IN, IN),
     "API token": (IN, IN, OUT, OUT, OUT, OUT, IN),
     "API token verified": (IN, IN, OUT, OUT, OUT, OUT, IN),
+    "API token verified from memory": (IN, IN, OUT, OUT, OUT, OUT, IN),
     "API token introspected": (IN, IN, OUT, OUT, OUT, OUT, IN),
+    "API token introspected from memory": (IN, IN, OUT, OUT, OUT, OUT, IN),
+    "API token introspected in a batch": (IN, IN, OUT, OUT, OUT, OUT, IN),
     "new token of a service account": (IN, IN, OUT, OUT, OUT, OUT, IN),
+    "new token of a service account, version 2": (IN, IN, OUT, OUT, OUT, OUT, IN),
     "new secret of a service account": (IN, IN, OUT, OUT, OUT, OUT, IN),
+    "new secret of a service account, version 2": (IN, IN, OUT, OUT, OUT, OUT, IN),
 }
 
 
@@ -65,10 +76,30 @@ def test_no_cell_is_empty() -> None:
     assert all(len(row) == len(RULES) for row in TABLE.values())
 
 
+@pytest.fixture
+def requested(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The routes that were requested, by their names."""
+    names, ask = set[str](), Client.request
+
+    def request(client: Client, **environ: Any) -> Any:
+        names.add(resolve(environ["PATH_INFO"]).view_name)
+        return ask(client, **environ)
+
+    monkeypatch.setattr(Client, "request", request)
+    return names
+
+
+@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("way", WAYS)
-def test_way_under_rule(world: World, way: str, rule: str) -> None:
+def test_way_under_rule(
+    world: World, way: str, rule: str, requested: set[str], django_capture_on_commit_callbacks: Any
+) -> None:
     attempt = WAYS[way](world)
-    RULES[rule](world)
+    with django_capture_on_commit_callbacks(execute=True):
+        RULES[rule](world)
+    requested.clear()
 
     assert attempt() == TABLE[way][_COLUMNS.index(rule)]
+    if rule == "nothing":
+        assert ROUTE_OF[way] in requested

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import time_machine
 from allauth.account.models import EmailAddress
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
@@ -33,6 +35,7 @@ from tests.factories import PASSWORD, AccountFactory, MembershipFactory, issue, 
 from tests.idp.keys import SigningKey
 from tests.outbox import mail_to, path_in
 from tests.sso import login_steps
+from tests.ways_in.in_front_of_django import in_front_of_django
 
 IN = "in"
 OUT = "out"
@@ -101,6 +104,19 @@ def second_factor(world: World) -> Attempt:
     def act() -> str:
         code = code_at(datetime.now(UTC))
         answer = world.client.post(reverse("mfa_authenticate"), {"code": code})
+        return outcome(world.client, answer)
+
+    return act
+
+
+def recovery_code(world: World) -> Attempt:
+    """As the second factor, from a list that was printed."""
+    give_app(world.user)
+    codes = RecoveryCodes.activate(world.user).generate_codes()
+    assert _give_password(world)["Location"] == reverse("mfa_authenticate")
+
+    def act() -> str:
+        answer = world.client.post(reverse("mfa_authenticate"), {"code": codes[0]})
         return outcome(world.client, answer)
 
     return act
@@ -237,6 +253,10 @@ def bearer_introspected(world: World) -> Attempt:
     return _introspection(world, _log_in().json()["access"])
 
 
+def bearer_introspected_in_batch(world: World) -> Attempt:
+    return _introspection_in_batch(world, _log_in().json()["access"])
+
+
 def api_token(world: World) -> Attempt:
     client = _with_token(world)
     return lambda: in_if_ok(client.get(reverse("api-my-account")))
@@ -251,10 +271,28 @@ def api_token_introspected(world: World) -> Attempt:
     return _introspection(world, issue(world.maria, at=world.now).key.spell())
 
 
-def new_token_of_service_account(world: World) -> Attempt:
+def api_token_introspected_in_batch(world: World) -> Attempt:
+    return _introspection_in_batch(world, issue(world.maria, at=world.now).key.spell())
+
+
+def from_memory(way: Callable[[World], Attempt]) -> Callable[[World], Attempt]:
+    """The way through what stands in front of Django, which has answered it from memory before the
+    rule. (Its entries are dropped by what a rule does on commit.)"""
+
+    def prepare(world: World) -> Attempt:
+        attempt = way(world)
+        for _time in range(3):
+            before = in_front_of_django(attempt)
+        assert before == (IN, False)
+        return lambda: in_front_of_django(attempt).outcome
+
+    return prepare
+
+
+def new_token_of_service_account(world: World, version: int = 1) -> Attempt:
     """Maria may issue for it, and has an access token from before the rule."""
     client, robot = _bearer(_log_in().json()["access"]), _service_account(world)
-    path = reverse("api-tokens-v1", args=[world.maria.account_id])
+    path = reverse(f"api-tokens-v{version}", args=[world.maria.account_id])
     token = {
         "name": "New",
         "description": "",
@@ -265,10 +303,10 @@ def new_token_of_service_account(world: World) -> Attempt:
     return lambda: in_if_ok(client.post(path, token, format="json"))
 
 
-def new_secret_of_service_account(world: World) -> Attempt:
+def new_secret_of_service_account(world: World, version: int = 1) -> Attempt:
     client, robot = _bearer(_log_in().json()["access"]), _service_account(world)
     token = issue(robot, by=OPERATOR, at=world.now).token
-    path = reverse("api-rotate-v1", args=[world.maria.account_id, token.pk])
+    path = reverse(f"api-rotate-v{version}", args=[world.maria.account_id, token.pk])
     return lambda: in_if_ok(client.post(path, {}, format="json"))
 
 
@@ -277,6 +315,7 @@ WAYS: dict[str, Callable[[World], Attempt]] = {
     "password in a known browser": password_in_known_browser,
     "passkey": passkey,
     "second factor": second_factor,
+    "recovery code": recovery_code,
     "single sign-on": single_sign_on,
     "open session": open_session,
     "password session of 14 days": password_session_of_14_days,
@@ -292,11 +331,17 @@ WAYS: dict[str, Callable[[World], Attempt]] = {
     "Bearer": bearer,
     "Bearer verified": bearer_verified,
     "Bearer introspected": bearer_introspected,
+    "Bearer introspected in a batch": bearer_introspected_in_batch,
     "API token": api_token,
     "API token verified": api_token_verified,
+    "API token verified from memory": from_memory(api_token_verified),
     "API token introspected": api_token_introspected,
+    "API token introspected from memory": from_memory(api_token_introspected),
+    "API token introspected in a batch": api_token_introspected_in_batch,
     "new token of a service account": new_token_of_service_account,
+    "new token of a service account, version 2": partial(new_token_of_service_account, version=2),
     "new secret of a service account": new_secret_of_service_account,
+    "new secret of a service account, version 2": partial(new_secret_of_service_account, version=2),
 }
 
 
@@ -368,15 +413,29 @@ def _service_account(world: World) -> Membership:
 
 
 def _introspection(world: World, token: str) -> Attempt:
-    verifier = issue_verifier(name="Storage", by=OPERATOR, at=world.now).key.spell("_")
+    caller = _verifier(world)
 
     def act() -> str:
-        answer = Client().post(
+        answer = caller.post(
             reverse("api-introspect"),
             urlencode({"token": token}),
             content_type="application/x-www-form-urlencoded",
-            headers={"Authorization": f"Bearer {verifier}"},
         )
         return IN if answer.json()["active"] else OUT
 
     return act
+
+
+def _introspection_in_batch(world: World, token: str) -> Attempt:
+    caller, path = _verifier(world), reverse("api-introspect-batch")
+
+    def act() -> str:
+        (said,) = caller.post(path, [token], content_type="application/json").json()
+        return IN if said["active"] else OUT
+
+    return act
+
+
+def _verifier(world: World) -> Client:
+    verifier = issue_verifier(name="Storage", by=OPERATOR, at=world.now).key.spell("_")
+    return Client(headers={"Authorization": f"Bearer {verifier}"})

@@ -18,7 +18,6 @@ from accounts.service_accounts.issuing import receivers_of
 from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import APIToken
 from apitokens.pages.handover.forms import HandoverForm
-from apitokens.pages.listing import MOST_AT_ONCE
 from apitokens.pages.selection.views import (
     MOST_WITHOUT_PROOF,
     behind_dialog,
@@ -28,7 +27,7 @@ from apitokens.pages.selection.views import (
     shown_issuers,
 )
 from apitokens.tokens.handover import hand_over
-from apitokens.tokens.rules import with_issuers
+from apitokens.tokens.rules import MOST_AT_ONCE, with_issuers
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -22,9 +22,9 @@ from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import parse_id
 from apitokens.filters import NEWEST_FIRST, SOONEST_FIRST, PageFilter
 from apitokens.models import APIToken
-from apitokens.pages.listing import MOST_AT_ONCE, PAGE_SIZES, listing, sent_query
+from apitokens.pages.listing import PAGE_SIZES, listing, sent_query
 from apitokens.tokens import services as token_services
-from apitokens.tokens.rules import Issuers, read_issuers, with_issuers
+from apitokens.tokens.rules import MOST_AT_ONCE, Issuers, read_issuers, with_issuers
 
 LONGEST_NEXT = 500
 """Characters of the list's path to which the question leads back."""
@@ -94,7 +94,7 @@ def _ask(request: MemberRequest, *, ids: list[int], back: str, at: datetime) -> 
 
 def _delete(request: MemberRequest, *, ids: list[int], back: str, at: datetime) -> HttpResponse:
     try:
-        count = token_services.delete_selected(
+        deleted = token_services.delete_selected(
             account=request.member.account,
             token_ids=ids,
             issuers=shown_issuers(request),
@@ -104,7 +104,7 @@ def _delete(request: MemberRequest, *, ids: list[int], back: str, at: datetime) 
     except ValidationError as refusal:
         messages.warning(request, " ".join(refusal.messages))
         return HttpResponseRedirect(request.get_full_path())
-    if count:
+    if count := len(deleted):
         words = ngettext(
             "%(count)d API token was deleted.", "%(count)d API tokens were deleted.", count
         )

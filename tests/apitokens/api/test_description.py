@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 
 from accounts.models import Membership
+from apitokens.filters import FileFilter
 from config.api_docs import page
 from notifications.health import report
 from tests.conftest import SignIn
@@ -42,7 +43,13 @@ ROUTES = {
     "/iam/clients/{client_id}/service_accounts": {"get", "post"},
     "/iam/clients/{client_id}/service_accounts/{service_account_id}": {"get", "patch", "delete"},
     "/iam/clients/{client_id}/tokens/hand_over": {"post"},
+    "/iam/clients/{client_id}/tokens/delete": {"post"},
+    "/iam/clients/{client_id}/tokens/export.csv": {"get"},
+    "/iam/clients/{client_id}/tokens/look_up": {"post"},
     "/iam/v2/clients/{client_id}/tokens/hand_over": {"post"},
+    "/iam/v2/clients/{client_id}/tokens/delete": {"post"},
+    "/iam/v2/clients/{client_id}/tokens/export.csv": {"get"},
+    "/iam/v2/clients/{client_id}/tokens/look_up": {"post"},
     "/iam/v2/clients/{client_id}/tokens": {"get", "post"},
     "/iam/v2/clients/{client_id}/tokens/{token_id}": {"get", "patch", "delete"},
     "/iam/v2/clients/{client_id}/tokens/{token_id}/rotate": {"post"},
@@ -153,6 +160,14 @@ def test_description_names_the_filters_of_the_list(document: dict[str, Any]) -> 
     listed = document["paths"]["/iam/clients/{client_id}/tokens"]["get"]["parameters"]
     named = {each["name"] for each in listed if each["in"] == "query"}
     assert named == {"role", "issued_by", "not_issued_by", "deleted", "limit", "offset"}
+
+
+@pytest.mark.django_db
+def test_description_names_the_filters_of_the_file(document: dict[str, Any]) -> None:
+    path = "/iam/clients/{client_id}/tokens/export.csv"
+    listed = document["paths"][path]["get"]["parameters"]
+    named = {each["name"] for each in listed if each["in"] == "query"}
+    assert named == set(FileFilter.base_filters)
 
 
 @pytest.mark.django_db

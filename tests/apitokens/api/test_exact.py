@@ -185,6 +185,17 @@ def test_handover_is_taken_as_it_is_described(caller: APIClient, administrator: 
     assert wrong == []
 
 
+def test_deletion_is_taken_as_it_is_described(caller: APIClient) -> None:
+    path = "/iam/clients/{client_id}/tokens/delete"
+    judge = validator(body_schema(path, "post"))
+    wrong = []
+    for tokens in (*([number] for number in IDS), [], None, 5, "5", [1] * 500, [1] * 501):
+        answer = caller.post(path.format(client_id=ACCOUNT_ID), {"tokens": tokens}, format="json")
+        if (answer.status_code == 200) != judge.is_valid({"tokens": tokens}):
+            wrong.append((tokens, answer.content))
+    assert wrong == []
+
+
 def test_service_account_is_turned_off_as_it_is_described(
     caller: APIClient, administrator: Membership, now: datetime
 ) -> None:
@@ -253,7 +264,7 @@ def test_what_may_be_read_has_a_head(caller: APIClient, user: Membership) -> Non
             )
             read, head = caller.get(address), caller.head(address)
             assert head.status_code == read.status_code, (path, operation["operationId"])
-            assert head.content == b""
+            assert b"".join(head) == b"", path
 
 
 VALUES: dict[str, tuple[list[str], list[str]]] = {
@@ -278,10 +289,15 @@ def texts_for(parameter: Schema) -> tuple[list[str], list[str]]:
     alternatives: list[Schema] = parameter["schema"].get("oneOf", [parameter["schema"]])
     schema = alternatives[0]
     good, bad = VALUES[schema["type"]]
+    if parameter["name"] == "q":
+        return [text for text in good if text != "\0"], ["\0", "x" * (schema["maxLength"] + 1)]
     if "pattern" in schema:  # scopes
         return ["cdn:purge", "cdn:purge tokens:read"], ["", "cdn", "CDN:x", "a:b ", "a:b  c:d", "*"]
+    others = [text for each in alternatives[1:] for text in each["enum"]]
     if "enum" in schema:
-        return schema["enum"], ["", "Kings", "users", "7", " 1", "1 ", "Users ", "\0"]
+        good = [*schema["enum"], *others]
+        bad = ["", "Kings", "users", "7", " 1", "1 ", "Users ", "\0"]
+        return good, [text for text in bad if text not in good]
     if "minimum" in schema:
         good = [each for each in good if int(each) >= schema["minimum"]]
         bad = [*bad, str(schema["minimum"] - 1)]
@@ -290,7 +306,7 @@ def texts_for(parameter: Schema) -> tuple[list[str], list[str]]:
         bad = [*bad, str(schema["maximum"] + 1), "9" * 5_000]
     elif schema["type"] == "integer":
         good = [*good, "9" * 5_000]
-    good = [*good, *(text for each in alternatives[1:] for text in each["enum"])]
+    good = [*good, *others]
     return good, [text for text in bad if text not in good]
 
 

@@ -41,6 +41,8 @@ REASONS = [
     (REFUSED, "POST .*/rotate", "has been rotated in the meantime"),
     (REFUSED, "POST .*/rotate", "This API token has expired"),
     (REFUSED, "POST .*/hand_over", "Choose a user or a service account of the account"),
+    (REFUSED, "POST .*/look_up", "This is only the ID"),
+    (REFUSED, "POST .*/look_up", "This isn't a complete API token"),
     (REFUSED, "(POST|PATCH) .*/service_accounts", "Choose members of the account"),
     (REFUSED, "POST .*/services", "The account already has a service with this code"),
     # What can be seen, and what makes a name or a network, is more than a pattern says.

@@ -66,6 +66,12 @@ CALLS = [
     ("post", "/iam/clients/{account}/tokens/{token}/rotate", "tokens:write"),
     ("delete", "/iam/clients/{account}/tokens/{token}/old_secret", "tokens:write"),
     ("post", "/iam/clients/{account}/tokens/hand_over", "tokens:write"),
+    ("post", "/iam/clients/{account}/tokens/delete", "tokens:write"),
+    ("post", "/iam/v2/clients/{account}/tokens/delete", "tokens:write"),
+    ("get", "/iam/clients/{account}/tokens/export.csv", "tokens:read"),
+    ("get", "/iam/v2/clients/{account}/tokens/export.csv", "tokens:read"),
+    ("post", "/iam/clients/{account}/tokens/look_up", "tokens:read"),
+    ("post", "/iam/v2/clients/{account}/tokens/look_up", "tokens:read"),
     ("get", "/iam/clients/{account}/services", "tokens:read"),
     ("post", "/iam/clients/{account}/services", "tokens:write"),
     ("put", "/iam/clients/{account}/services/cdn", "tokens:write"),
@@ -101,7 +107,7 @@ def test_every_call_needs_its_scope(
         )
         answer = getattr(as_token(key), method)(address, {}, format="json")
         is_missing = answer.status_code == 403 and answer.json().get("code") == "scope_missing"
-        assert is_missing is not is_enough, answer.content
+        assert is_missing is not is_enough, (method, path)
         if is_missing:
             assert scope in answer.json()["hint"]
             assert answer.json()["scope"] == scope

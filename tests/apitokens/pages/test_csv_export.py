@@ -13,8 +13,8 @@ from django.test import Client
 from accounts.models import Membership
 from accounts.roles import Role
 from accounts.text import csv_lines
+from apitokens import csv_export
 from apitokens.models import APIToken
-from apitokens.pages import csv_export
 from tests import factories
 from tests.conftest import Issue, SignIn
 from tests.factories import ACCOUNT_ID, service_account

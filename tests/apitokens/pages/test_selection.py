@@ -167,7 +167,7 @@ def test_answer_that_comes_too_late_says_that_they_are_gone(
 ) -> None:
     """Another answer has deleted them after this one had looked for them."""
     (token,) = made(issue, user, 1)
-    monkeypatch.setattr(token_services, "delete_selected", lambda **_: 0)
+    monkeypatch.setattr(token_services, "delete_selected", lambda **_: [])
     answer = text(browser.post(DELETE, {"shown": str(token.pk)}, follow=True))
     assert "they are already gone" in answer
     assert "0 API tokens" not in answer
@@ -248,13 +248,13 @@ def test_each_issuer_is_told_once(
 ) -> None:
     tokens = [*made(issue, user, 2), *made(issue, engineer, 1), *made(issue, administrator, 1)]
     Notice.objects.all().delete()
-    count = token_services.delete_selected(
+    deleted = token_services.delete_selected(
         account=administrator.account,
         token_ids=[token.pk for token in tokens],
         by=Actor.member(administrator),
         at=now + timedelta(minutes=1),
     )
-    assert count == 4
+    assert len(deleted) == 4
     told = dict(Notice.objects.values_list("user__email", "title"))
     assert set(told) == {user.user.email, engineer.user.email}
     assert "deleted 2 of your API tokens" in told[user.user.email]
@@ -272,6 +272,9 @@ def test_service_deletes_all_or_none(
             at=now,
         )
     assert len(undeleted()) == 2
+    event = AuditEvent.objects.get(kind="token.delete_refused")
+    assert (event.user, event.subject_id) == (user.user, tokens[1].pk)
+    assert event.details["code"] == "forbidden"
 
 
 def test_deleted_tokens_cannot_be_ticked(

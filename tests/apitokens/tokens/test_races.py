@@ -1,5 +1,6 @@
 """Promises that hold when many act at the same moment: in real processes, on both databases."""
 
+from collections import Counter
 from datetime import datetime
 from uuid import uuid4
 
@@ -109,6 +110,28 @@ def test_token_is_handed_over_rotated_and_deleted_in_some_order(
     assert (token.issuer == user) is (told["handed over"] == 1)
     assert (token.rotations == 1) is (told["rotated"] == 1)
     assert AuditEvent.objects.filter(kind="token.handed_over").count() == told["handed over"]
+
+
+@pytest.mark.parametrize("round_number", range(3))
+def test_token_in_several_deletions_is_deleted_by_one_of_them(
+    administrator: Membership, issue: Issue, round_number: int
+) -> None:
+    ids = [issue(administrator).token.pk for _each in range(4)]
+    several = {"does": "delete_several", "member": administrator.pk}
+    deeds = [
+        several | {"targets": ids[:3]},
+        several | {"targets": ids[:0:-1]},
+        {"does": "delete", "member": administrator.pk, "target": ids[1]},
+    ]
+    told = outcomes(deeds)
+    assert told.total() == len(deeds)
+    assert told["gone"] == 1
+    events = AuditEvent.objects.filter(kind="token.deleted")
+    assert Counter(event.subject_id for event in events) == Counter(ids)
+    by_several = sum(
+        int(each.removeprefix("deleted ")) * times for each, times in told.items() if each != "gone"
+    )
+    assert by_several in (len(ids) - 1, len(ids))
 
 
 @pytest.mark.parametrize("round_number", range(3))

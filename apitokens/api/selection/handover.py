@@ -19,9 +19,7 @@ from apitokens.api.serializers import TokenSerializer
 from apitokens.api.views import AccountView
 from apitokens.models import APIToken
 from apitokens.tokens.handover import hand_over
-
-MOST = 500
-"""Tokens of one request."""
+from apitokens.tokens.rules import MOST_AT_ONCE
 
 
 class HandoverSerializer(serializers.Serializer[Any]):
@@ -31,7 +29,7 @@ class HandoverSerializer(serializers.Serializer[Any]):
         child=IdField(),
         allow_empty=False,
         min_length=1,
-        max_length=MOST,
+        max_length=MOST_AT_ONCE,
         help_text="The IDs of active tokens of the account. Others are left as they are.",
     )
     issuer = IdField(
