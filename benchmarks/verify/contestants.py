@@ -16,9 +16,15 @@ PEERS = {
 FLOOR = PEERS["/floor"]
 HOT = "verify, hot"
 COLD = "verify, cold"
+HOT_INTROSPECTION = "introspect, hot"
+CLIENT_NAMED = f"{HOT_INTROSPECTION}, client named"
+LIMITED = {name: f"{name}, limited" for name in (HOT, HOT_INTROSPECTION, CLIENT_NAMED)}
+"""The same question about a token that is limited to scopes and addresses, which should cost no
+more than a tenth more."""
 AGAIN = (FLOOR, HOT, COLD)
 """Measured again as tables grow."""
 CEILING = "granian, the same answer without any work"
+NAMED = "&client_address=127.0.0.1"
 FAR_LIMIT = "nginx, `return 200`"
 """Over loopback only: it is no WSGI application."""
 
@@ -53,17 +59,21 @@ def verifications(tokens: list[str]) -> list[Request]:
 
 def portal(planted: dict[str, Any]) -> list[Contestant]:
     """Ours. "Cold" is a token that the process has never seen."""
-    good, wrong, unknown, malformed = (
-        [_verify(planted[each])] for each in ("good", "wrong", "unknown", "malformed")
+    good, limited, wrong, unknown, malformed = (
+        [_verify(planted[each])] for each in ("good", "limited", "wrong", "unknown", "malformed")
     )
     return [
         Contestant(HOT, "portal", good),
+        Contestant(LIMITED[HOT], "portal", limited),
         Contestant(COLD, "portal", [_verify(each) for each in planted["unseen"]], unseen=True),
         Contestant("verify, asking the database each time", "unleased", good),
         Contestant("verify, wrong secret", "portal", wrong, status="401"),
         Contestant("verify, unknown id", "portal", unknown, status="401"),
         Contestant("verify, malformed", "portal", malformed, status="401"),
-        Contestant("introspect, hot", "portal", [_introspect(planted)]),
+        Contestant(HOT_INTROSPECTION, "portal", [_introspect(planted, "good")]),
+        Contestant(LIMITED[HOT_INTROSPECTION], "portal", [_introspect(planted, "limited")]),
+        Contestant(CLIENT_NAMED, "portal", [_introspect(planted, "good", NAMED)]),
+        Contestant(LIMITED[CLIENT_NAMED], "portal", [_introspect(planted, "limited", NAMED)]),
     ]
 
 
@@ -75,10 +85,10 @@ def _verify(token: str) -> Request:
     return _get("/iam/auth/verify", f"APIKey {token}")
 
 
-def _introspect(planted: dict[str, Any]) -> Request:
+def _introspect(planted: dict[str, Any], token: str, named: str = "") -> Request:
     return {
         "method": "POST",
         "path": "/iam/auth/introspect",
         "authorization": f"Bearer {planted['verifier']}",
-        "body": f"token={planted['good'].replace('$', '%24')}",
+        "body": f"token={planted[token].replace('$', '%24')}{named}",
     }

@@ -56,9 +56,22 @@ def plant(tokens: int) -> dict[str, Any]:
     return {
         "verifier": _make_verifier(at),
         "good": texts[0],
+        "limited": _limit(texts[1]),
         "unseen": texts[ON_THE_USER:],
         **_bad(texts[0]),
     }
+
+
+def _limit(token: str) -> str:
+    """Limit a token of the first user to scopes and addresses, as many as there may be."""
+    from apitokens.addresses.rules import MOST
+    from apitokens.models import APIToken
+
+    elsewhere = [f"203.0.{number}.0/24" for number in range(MOST - 1)]
+    APIToken.objects.filter(pk=keys.parse(token).id).update(
+        scopes="audit:read tokens:read users:read", allowed_addresses="\n".join([HERE, *elsewhere])
+    )
+    return token
 
 
 def more(tokens: int) -> dict[str, Any]:

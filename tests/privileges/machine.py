@@ -16,28 +16,41 @@ from accounts.authorization.actor import Actor, EntryPoint
 from accounts.invitations import services as invitations
 from accounts.jwt import token_families
 from accounts.members import services as members
-from accounts.models import Account, Invitation, Membership, User
+from accounts.models import Account, Invitation, Membership, ServiceAccount, User
 from accounts.roles import Role
 from accounts.service_accounts import services as service_accounts
 from accounts.users import services as user_services
+from apitokens.keys import Key
 from apitokens.models import APIToken, Scope, Service
 from apitokens.scopes import services as registry
 from apitokens.scopes.services import ScopeFacts
 from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as tokens
 from apitokens.tokens.handover import hand_over
+from apitokens.verification.refusals import Refused
+from apitokens.verification.verify import verify
 from tests.factories import AccountFactory, UserFactory, service_account
-from tests.privileges.model import NETWORKS, OWN, Caller, Denied, Invite, Model, SignIn
+from tests.privileges.model import (
+    NETWORKS,
+    OWN,
+    Caller,
+    Denied,
+    Invite,
+    Model,
+    Power,
+    SignIn,
+)
 
 OPERATOR = Actor.operator(through=EntryPoint.COMMAND)
 REFUSED = (PermissionDenied, ValidationError, token_families.NoSuchAccount, Denied)
-ACCOUNTS, PEOPLE, SERVICE = (0, 1), "abcd", "s"
-ISSUERS = f"{PEOPLE}{SERVICE}"
+ACCOUNTS, PEOPLE, SERVICES = (0, 1), "abcd", "stuvwxyz"
 ACTIONS = [
     *("issue", "issue", "switch_account", "invite", "accept", "accept", "send_again", "withdraw"),
     *("add", "change_role", "remove", "leave", "delete_token", "edit_token", "rotate_token"),
     "delete_tokens",
-    *("hand_over", "hand_over", "issue_for_service", "name", "switch_service", "limit_token"),
+    *("hand_over", "hand_over_to_service", "hand_over_from_service", "limit_token"),
+    *("make_service_account", "edit_service_account", "name", "name", "issue_for_service"),
+    *("issue_for_service", "switch_service_account", "remove_service_account"),
     *("put_service", "put_service"),
 ]
 T = TypeVar("T")
@@ -45,7 +58,6 @@ Credential = tuple[Caller, Actor]
 
 accounts = st.sampled_from(ACCOUNTS)
 people = st.sampled_from(PEOPLE)
-issuers = st.sampled_from(ISSUERS)
 roles = st.sampled_from(Role)
 networks = st.sampled_from(NETWORKS)
 service_scopes = ["cdn:purge", "cdn:read"]
@@ -63,7 +75,7 @@ BEGINNING = [
 
 class Portal(RuleBasedStateMachine):
     """Two accounts, two Administrators, one of them in both, an Engineer, and a user in neither.
-    The first account has a service account.
+    The first account has a service account, and Administrators make others.
 
     `credentials` are created once and used at any later time: a request that began earlier acts
     with old ones.
@@ -78,10 +90,27 @@ class Portal(RuleBasedStateMachine):
         self.accounts: dict[int, Account] = {}
         self.people: dict[str, User] = {}
         self.credentials: list[Credential] = []
+        self.service_accounts: dict[str, ServiceAccount] = {}
+        self.keys: dict[int, list[Key]] = {}
+        """Of each token all secrets that it has had."""
 
     def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self.undo.__exit__(None, None, None)
+        try:
+            self.switch_everybody_off()
+        finally:
+            transaction.set_rollback(True)
+            self.undo.__exit__(None, None, None)
+
+    def switch_everybody_off(self) -> None:
+        """At the end no secret may be good any more, whatever happened before."""
+        for letter in self.people:
+            if letter in PEOPLE:
+                user_services.deactivate_user(user=self.people[letter], by=OPERATOR, at=self.at)
+            elif (self._account_of(letter), letter) in self.model.roles:
+                made = self.service_accounts[letter]
+                service_accounts.switch(service_account=made, is_on=False, by=OPERATOR, at=self.at)
+            self.model.set_active(letter, is_on=False)
+        self.every_secret_is_good_for_what_the_model_says()
 
     @initialize()
     def open_accounts(self) -> None:
@@ -96,10 +125,10 @@ class Portal(RuleBasedStateMachine):
                 at=self.at,
             )
             self.model.roles[number, letter] = role
-        self.service = service_account(self.accounts[0], at=self.at, role=Role.ENGINEERS)
-        self.people[SERVICE] = self.service.membership.user
-        self.model.roles[0, SERVICE] = Role.ENGINEERS
-        self.model.names[0, SERVICE] = set()
+        made = service_account(self.accounts[0], at=self.at, role=Role.ENGINEERS)
+        self._know_service_account(SERVICES[0], made)
+        self.model.roles[0, SERVICES[0]] = Role.ENGINEERS
+        self.model.names[0, SERVICES[0]] = set()
         self._put_service(self.accounts[0], frozenset(service_scopes), OPERATOR)
         self.model.services[0] = frozenset(service_scopes)
         self.credentials = [self._portal(number, letter) for number, letter, _role in BEGINNING]
@@ -112,7 +141,7 @@ class Portal(RuleBasedStateMachine):
         present = [
             pair
             for pair in sorted(self.model.roles)
-            if self.model.is_present(*pair) and pair[1] != SERVICE
+            if self.model.is_present(*pair) and pair[1] in PEOPLE
         ]
         if not present:
             return
@@ -129,7 +158,8 @@ class Portal(RuleBasedStateMachine):
     @rule(actions=st.lists(st.sampled_from(ACTIONS), min_size=3, max_size=12), data=st.data())
     def work(self, actions: list[str], data: st.DataObject) -> None:
         """A caller does a few things, mostly in the account that they work in."""
-        caller, by = data.draw(st.sampled_from(self.credentials))
+        first = self.credentials[: len(BEGINNING)]  # mostly Administrators, who may do most
+        caller, by = data.draw(st.sampled_from(first) | st.sampled_from(self.credentials))
         for action in actions:
             account = caller.account if data.draw(mostly) else data.draw(accounts)
             getattr(self, action)(caller, by, account, data)
@@ -146,14 +176,15 @@ class Portal(RuleBasedStateMachine):
 
     def issue(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         """The caller issues an API token, mostly for themselves, and it acts from now on."""
-        person = caller.person if data.draw(mostly) else data.draw(issuers)
+        person = caller.person if data.draw(mostly) else data.draw(self._issuers())
         self._issue(caller, by, account, person, data)
 
     def issue_for_service(
         self, caller: Caller, by: Actor, _account: int, data: st.DataObject
     ) -> None:
-        """The caller issues an API token for the service account, and it acts from now on."""
-        self._issue(caller, by, 0, SERVICE, data)
+        """The caller issues an API token for a service account, and it acts from now on."""
+        letter = data.draw(self._services())
+        self._issue(caller, by, self._account_of(letter), letter, data)
 
     def _issue(
         self, caller: Caller, by: Actor, account: int, person: str, data: st.DataObject
@@ -178,6 +209,7 @@ class Portal(RuleBasedStateMachine):
         if expected and issued:
             pk = issued.token.pk
             self.model.tokens[pk] = expected
+            self.keys[pk] = [issued.key]
             actor = Actor.token(
                 self._member(account, person),
                 token_id=pk,
@@ -247,7 +279,7 @@ class Portal(RuleBasedStateMachine):
         )
 
     def change_role(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
-        person, role = data.draw(issuers), data.draw(roles)
+        person, role = data.draw(self._issuers()), data.draw(roles)
         if (member := self._any_member(account, person)) is not None:
             self.both(
                 lambda: self.model.change_role(caller, account, person, role),
@@ -255,9 +287,22 @@ class Portal(RuleBasedStateMachine):
             )
 
     def remove(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
-        person = data.draw(people) if data.draw(mostly) else data.draw(issuers)
+        person = data.draw(people) if data.draw(mostly) else data.draw(self._issuers())
+        self._remove(caller, by, account, person, data)
+
+    def remove_service_account(
+        self, caller: Caller, by: Actor, _account: int, data: st.DataObject
+    ) -> None:
+        """Seldom, so that there is one mostly."""
+        if not data.draw(mostly):
+            letter = data.draw(self._services())
+            self._remove(caller, by, self._account_of(letter), letter, data)
+
+    def _remove(
+        self, caller: Caller, by: Actor, account: int, person: str, data: st.DataObject
+    ) -> None:
         delete_tokens = data.draw(st.booleans())
-        to = data.draw(st.sampled_from([None, *ISSUERS]))
+        to = data.draw(st.none() | self._issuers())
         receiver = self._any_member(account, to) if to else None
         if (member := self._any_member(account, person)) is None or (to and not receiver):
             return
@@ -351,6 +396,7 @@ class Portal(RuleBasedStateMachine):
             lambda: rotation.rotate(token=token, by=by, at=self.at),
         )
         if number and rotated:
+            self.keys[pk].append(rotated.key)
             about = self.model.tokens[pk]
             member = self._member(about.account, about.issuer)
             actor = Actor.token(
@@ -366,9 +412,35 @@ class Portal(RuleBasedStateMachine):
 
     def hand_over(self, caller: Caller, by: Actor, account: int, data: st.DataObject) -> None:
         """The caller hands a token over, and it acts for the receiver from now on."""
-        if not self.model.tokens:
-            return
-        pk, to = data.draw(st.sampled_from(list(self.model.tokens))), data.draw(issuers)
+        if self.model.tokens:
+            pk = data.draw(st.sampled_from(list(self.model.tokens)))
+            self._hand_over(caller, by, account, pk, data.draw(self._issuers()))
+
+    def hand_over_to_service(
+        self, caller: Caller, by: Actor, _account: int, data: st.DataObject
+    ) -> None:
+        """Mostly a token of the service account's own account."""
+        letter = data.draw(self._services())
+        account = self._account_of(letter)
+        if (pk := self._choose_token(account, PEOPLE, data)) is not None:
+            self._hand_over(caller, by, account, pk, letter)
+
+    def hand_over_from_service(
+        self, caller: Caller, by: Actor, account: int, data: st.DataObject
+    ) -> None:
+        if (pk := self._choose_token(account, SERVICES, data)) is not None:
+            self._hand_over(caller, by, account, pk, data.draw(self._issuers()))
+
+    def _choose_token(self, account: int, issued_by: str, data: st.DataObject) -> int | None:
+        """One that is live, if there is one."""
+        found = [
+            pk
+            for pk, token in self.model.tokens.items()
+            if token.is_live and token.account == account and token.issuer in issued_by
+        ]
+        return data.draw(st.sampled_from(found)) if found else None
+
+    def _hand_over(self, caller: Caller, by: Actor, account: int, pk: int, to: str) -> None:
         if (receiver := self._any_member(account, to)) is None:
             return
         is_done, _handed = self.both(
@@ -380,25 +452,68 @@ class Portal(RuleBasedStateMachine):
         if is_done:
             self._use(pk)
 
-    def name(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
-        """The caller says who may issue tokens for the service account."""
-        named = data.draw(st.sets(people, max_size=2))
-        found = {letter: self._any_member(0, letter) for letter in named}
-        chosen = [member for member in found.values() if member is not None]
-        if len(chosen) == len(named):
-            self.both(
-                lambda: self.model.name(caller, 0, SERVICE, named),
-                lambda: service_accounts.edit(
-                    service_account=self.service, changes={"issuers": chosen}, by=by, at=self.at
-                ),
-            )
+    def make_service_account(
+        self, caller: Caller, by: Actor, account: int, data: st.DataObject
+    ) -> None:
+        """The caller makes a service account, and says who may issue tokens for it."""
+        if len(self.service_accounts) == len(SERVICES):
+            return
+        letter = SERVICES[len(self.service_accounts)]
+        role, named = data.draw(roles), data.draw(st.sets(people, max_size=2))
+        if (chosen := self._members(account, named)) is None:
+            return
+        _done, made = self.both(
+            lambda: self.model.make_service_account(caller, account, letter, role, named),
+            lambda: service_accounts.create(
+                account=self.accounts[account],
+                name="Deploys",
+                role=role,
+                issuers=chosen,
+                by=by,
+                at=self.at,
+            ),
+        )
+        if made:
+            self._know_service_account(letter, made)
 
-    def switch_service(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
-        is_on = data.draw(mostly)
+    def edit_service_account(
+        self, caller: Caller, by: Actor, _account: int, data: st.DataObject
+    ) -> None:
+        """The caller gives a service account another role, and says anew who may issue for it."""
+        letter, role = data.draw(self._services()), data.draw(roles)
+        named = data.draw(st.sets(people, max_size=2))
+        self._edit(caller, by, letter, named, role)
+
+    def name(self, caller: Caller, by: Actor, _account: int, data: st.DataObject) -> None:
+        """The caller says who may issue tokens for a service account."""
+        self._edit(caller, by, data.draw(self._services()), data.draw(st.sets(people, max_size=2)))
+
+    def _edit(
+        self, caller: Caller, by: Actor, letter: str, named: set[str], role: Role | None = None
+    ) -> None:
+        account = self._account_of(letter)
+        if (chosen := self._members(account, named)) is None:
+            return
+        changes = service_accounts.Changes(issuers=chosen)
+        if role is not None:
+            changes["role"] = role
         self.both(
-            lambda: self.model.switch_service(caller, 0, SERVICE, is_on=is_on),
+            lambda: self.model.edit_service_account(caller, account, letter, named, role),
+            lambda: service_accounts.edit(
+                service_account=self.service_accounts[letter], changes=changes, by=by, at=self.at
+            ),
+        )
+
+    def switch_service_account(
+        self, caller: Caller, by: Actor, _account: int, data: st.DataObject
+    ) -> None:
+        letter, is_on = data.draw(self._services()), data.draw(mostly)
+        self.both(
+            lambda: self.model.switch_service_account(
+                caller, self._account_of(letter), letter, is_on=is_on
+            ),
             lambda: service_accounts.switch(
-                service_account=self.service, is_on=is_on, by=by, at=self.at
+                service_account=self.service_accounts[letter], is_on=is_on, by=by, at=self.at
             ),
         )
 
@@ -430,12 +545,23 @@ class Portal(RuleBasedStateMachine):
     @invariant()
     def memberships_are_those_of_the_model(self) -> None:
         number = {account.pk: each for each, account in self.accounts.items()}
-        letter = {user.pk: each for each, user in self.people.items()}
+        letter = self._letter()
         present = Membership.everyone.filter(removed_at=None)
         assert {
             (number[member.account_id], letter[member.user_id]): member.held_role
             for member in present
         } == self.model.roles
+
+    @invariant()
+    def named_are_those_of_the_model(self) -> None:
+        """Nobody issues for a service account whom no Administrator has named since."""
+        letter = self._letter()
+        for each, found in self.service_accounts.items():
+            account = self._account_of(each)
+            if (account, each) in self.model.roles:
+                named = {letter[user] for user in found.issuers.values_list("user", flat=True)}
+                assert named == self.model.names[account, each]
+                assert all((account, person) in self.model.roles for person in named)
 
     @invariant()
     def live_tokens_are_those_of_the_model_and_never_above_their_issuer(self) -> None:
@@ -450,6 +576,15 @@ class Portal(RuleBasedStateMachine):
         for token in live:
             assert not token.issuer.is_removed
             assert token.issuer.held_role.covers(token.held_role)
+
+    @invariant()
+    def every_secret_is_good_for_what_the_model_says(self) -> None:
+        """Each that any token ever had is good exactly while the token lives and its issuer may
+        act, and never for more than the token's and its issuer's present role."""
+        for pk, keys in self.keys.items():
+            token = self.model.tokens[pk]
+            for number, key in enumerate(keys):
+                assert self._verified(key) == self.model.power(token, number), (token, number)
 
     @invariant()
     def scopes_of_live_tokens_are_those_that_their_account_knows(self) -> None:
@@ -476,6 +611,39 @@ class Portal(RuleBasedStateMachine):
         got, did = _try(act)
         assert may == did, f"the model says {may}, the portal {did}"
         return wanted, got
+
+    def _verified(self, key: Key) -> Power | None:
+        """As it is read from the database, for who does not ask about the client's address."""
+        try:
+            found = verify(presented=key.spell(), at=self.at, by_client=False)
+        except Refused:
+            return None
+        scopes = None if found.scopes is None else frozenset(found.scopes.split())
+        return Power(self._letter()[found.user_id], found.role, scopes, found.allowed_addresses)
+
+    def _services(self) -> st.SearchStrategy[str]:
+        """All service accounts that there have been."""
+        return st.sampled_from(list(self.service_accounts))
+
+    def _issuers(self) -> st.SearchStrategy[str]:
+        return st.sampled_from([*PEOPLE, *self.service_accounts])
+
+    def _know_service_account(self, letter: str, made: ServiceAccount) -> None:
+        self.service_accounts[letter] = made
+        self.people[letter] = made.membership.user
+
+    def _account_of(self, letter: str) -> int:
+        account_id = self.service_accounts[letter].membership.account_id
+        return next(number for number in ACCOUNTS if self.accounts[number].pk == account_id)
+
+    def _letter(self) -> dict[int, str]:
+        return {user.pk: letter for letter, user in self.people.items()}
+
+    def _members(self, account: int, chosen: set[str]) -> list[Membership] | None:
+        """Their memberships, also of those who were removed; None if one has never had any."""
+        found = [self._any_member(account, letter) for letter in sorted(chosen)]
+        members = [member for member in found if member is not None]
+        return members if len(members) == len(found) else None
 
     def _put_service(self, account: Account, scopes: frozenset[str], by: Actor) -> None:
         present = Service.objects.filter(account=account).first()

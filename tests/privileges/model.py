@@ -6,6 +6,7 @@ code but its roles.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from accounts.roles import Role
 
@@ -44,6 +45,15 @@ class Token:
     rotations: int = 0
     addresses: str = ""
     """The one network that it works from; empty for all."""
+
+
+class Power(NamedTuple):
+    """What a token is good for, and whose it is."""
+
+    issuer: str
+    role: Role
+    scopes: Scopes
+    addresses: str
 
 
 @dataclass
@@ -132,6 +142,15 @@ class Model:
         ]
         is_one = self.roles[account, person] is ADMINISTRATORS
         return is_one and all(other in self.inactive for other in others)
+
+    def power(self, token: Token, number: int) -> Power | None:
+        """What the token may do by this one of its secrets; None for nothing. The one before the
+        present secret goes on for a while."""
+        is_good = token.is_live and number >= token.rotations - 1
+        if not is_good or not self.is_present(token.account, token.issuer):
+            return None
+        role = Role.weaker(token.role, self.roles[token.account, token.issuer])
+        return Power(token.issuer, role, token.scopes, token.addresses)
 
     # Actions
 
@@ -233,11 +252,25 @@ class Model:
         self._require_within(caller, addresses)
         return Token(account, person, role, scopes, addresses=addresses)
 
-    def name(self, caller: Caller, account: int, service: str, named: set[str]) -> None:
+    def make_service_account(
+        self, caller: Caller, account: int, letter: str, role: Role, named: set[str]
+    ) -> bool:
         self._require_administrator(caller, account)
-        require((account, service) in self.roles)
         require(all(self.is_present(account, person) for person in named))
-        self.names[account, service] = named
+        self.roles[account, letter], self.names[account, letter] = role, named
+        return True
+
+    def edit_service_account(
+        self, caller: Caller, account: int, letter: str, named: set[str], role: Role | None
+    ) -> None:
+        """Who is named already may stay, also while they are deactivated."""
+        self._require_administrator(caller, account)
+        require((account, letter) in self.roles)
+        before = self.names[account, letter]
+        require(all(self.is_present(account, each) or each in before for each in named))
+        if role is not None:
+            self.change_role(caller, account, letter, role)
+        self.names[account, letter] = named
 
     def put_service(self, caller: Caller, account: int, scopes: frozenset[str]) -> None:
         """Register the account's service, or edit it; without scopes it is removed."""
@@ -249,7 +282,9 @@ class Model:
         require(not any(gone & (token.scopes or set()) for token in live))
         self.services[account] = scopes
 
-    def switch_service(self, caller: Caller, account: int, service: str, *, is_on: bool) -> None:
+    def switch_service_account(
+        self, caller: Caller, account: int, service: str, *, is_on: bool
+    ) -> None:
         self._require_administrator(caller, account)
         require((account, service) in self.roles)
         (self.inactive.discard if is_on else self.inactive.add)(service)

@@ -22,7 +22,7 @@ from accounts.invitations import services as invitations
 from accounts.models import Account, AuditEvent, Invitation, Membership, ServiceAccount, User
 from accounts.roles import Role
 from accounts.tenancy.decorators import SESSION_KEY
-from apitokens.models import APIToken, Scope, Service, VerifierKey
+from apitokens.models import APIToken, Scope, Service, TokenAddress, VerifierKey
 from apitokens.scopes.services import ScopeFacts, register
 from apitokens.verification.verifier_keys import issue_verifier
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS
@@ -54,6 +54,9 @@ ENGINEERS_MARK = "quagga"
 """Part of everything of the engineer: Administrators see it, other members do not."""
 
 
+HERE = "127.0.0.1"
+
+
 class Writes:
     """Sees whether any statement writes."""
 
@@ -65,6 +68,14 @@ class Writes:
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.seen |= not sql.lstrip("( ").upper().startswith(self.READING)
         return execute(sql, params, many, context)
+
+
+@contextmanager
+def watched() -> Iterator[Writes]:
+    """Tells afterwards whether anything was written inside."""
+    writes = Writes()
+    with connection.execute_wrapper(writes):
+        yield writes
 
 
 @dataclass
@@ -101,8 +112,7 @@ class TenancyFixture:
         """What happens inside may write, but nothing of the account. Reading all of it takes longer
         than most requests, so it is read only if anything was written."""
         before = self.beginning
-        writes = Writes()
-        with connection.execute_wrapper(writes):
+        with watched() as writes:
             yield
         assert not writes.seen or self.state() == before, what
 
@@ -178,11 +188,11 @@ def build() -> TenancyFixture:
     }
     clients = {
         "anonymous": Client(),
-        "lonely": _browser(UserFactory.create()),
-        "stranger": _browser(stranger.user, stranger, keys["stranger"]),
-        "user": _browser(user.user, user, keys["user"]),
-        "administrator": _browser(administrator.user, administrator, keys["administrator"]),
-        "operator": _browser(operator),
+        "lonely": browser(UserFactory.create()),
+        "stranger": browser(stranger.user, stranger, keys["stranger"]),
+        "user": browser(user.user, user, keys["user"]),
+        "administrator": browser(administrator.user, administrator, keys["administrator"]),
+        "operator": browser(operator),
     }
     connection = _connection(administrator, engineer)
     tenancy = TenancyFixture(
@@ -228,7 +238,18 @@ def build() -> TenancyFixture:
         clients=clients,
     )
     Mail.objects.update(state=State.SENT)  # or /healthz complains that nobody sends them
+    _used_before(at)
     return tenancy
+
+
+def _used_before(at: datetime) -> None:
+    """All tokens have been used from here: the first use is written at once, which takes longer
+    than most requests."""
+    tokens = APIToken.objects.all()
+    tokens.update(last_used_at=at, last_used_address=HERE)
+    TokenAddress.objects.bulk_create(
+        TokenAddress(token=each, address=HERE, first_seen_at=at, last_seen_at=at) for each in tokens
+    )
 
 
 def _member(account: Account, name: str, role: Role) -> Membership:
@@ -253,7 +274,7 @@ def _service_account(engineer: Membership, at: datetime) -> ServiceAccount:
     return made
 
 
-def _browser(user: User, member: Membership | None = None, key: str = "") -> Client:
+def browser(user: User, member: Membership | None = None, key: str = "") -> Client:
     """A client that has just re-authenticated."""
     client = Client(headers={"Authorization": f"APIKey {key}"} if key else None)
     client.force_login(user)
@@ -306,7 +327,7 @@ def _mail(member: Membership, at: datetime) -> Mail:
 
 
 def _session(member: Membership) -> UserSession:
-    client = _browser(member.user, member)
+    client = browser(member.user, member)
     key = client.session.session_key
     session, _made = UserSession.objects.get_or_create(
         session_key=key,

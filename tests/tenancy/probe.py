@@ -4,11 +4,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 
+import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoDbBlocker
+
+from notifications.health import report
 
 REFUSED = {"in", "again", "400", "401", "403", "404", "405", "429"}
 _FLEETING = re.compile(
@@ -48,5 +55,18 @@ def rolled_back() -> Iterator[None]:
     """Undo everything inside, in the database and in the rate limits."""
     cache.clear()
     with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+@contextmanager
+def made_once(blocker: DjangoDbBlocker) -> Iterator[None]:
+    """What is made inside is there for all tests of a module, which roll back what they do."""
+    tomorrow = timezone.now() + timedelta(days=1)
+    with blocker.unblock(), transaction.atomic(), pytest.MonkeyPatch.context() as patch:
+        # However long the tests take, /healthz does not report a missing worker, and nobody has to
+        # re-authenticate.
+        patch.setattr(report.health, "__kwdefaults__", {"started_at": tomorrow})
+        patch.setattr(settings, "ACCOUNT_REAUTHENTICATION_TIMEOUT", 24 * 3600)
         yield
         transaction.set_rollback(True)

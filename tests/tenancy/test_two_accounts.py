@@ -2,13 +2,17 @@
 account, sent after a page of another account of the same person was opened."""
 
 import re
-from datetime import datetime
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
 from html import unescape
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import Membership
 from accounts.roles import Role
@@ -17,9 +21,10 @@ from tests.accounts.sign_in.test_mfa import give_app
 from tests.conftest import SignIn
 from tests.factories import PASSWORD, UserFactory
 from tests.tenancy.expected_outcomes import EXPECTED
-from tests.tenancy.probe import outcome, send
+from tests.tenancy.fixture import browser, watched
+from tests.tenancy.probe import made_once, outcome, send
 from tests.tenancy.routes import Route, routes
-from tests.tenancy.two_accounts import FORMS, Side, build
+from tests.tenancy.two_accounts import FORMS, Form, Side, build
 
 pytestmark = pytest.mark.django_db
 
@@ -49,12 +54,15 @@ def is_page(route: Route) -> bool:
     )
 
 
-class Tabs(NamedTuple):
+@dataclass
+class Tabs:
     """One browser session of a person with two accounts."""
 
     browser: Client
     a: Side
     b: Side
+    beginning: tuple[list[Any], list[Any]]
+    """The states of both before any test, to which each of them returns."""
 
     def open(self, side: Side, page: str) -> str:
         """Open a page of this account, in a tab of it. Returns its content."""
@@ -62,17 +70,36 @@ class Tabs(NamedTuple):
         assert answer.status_code == 200, page
         return unescape(answer.content.decode())
 
+    def prepared(self, form: Form) -> tuple[list[Any], list[Any]]:
+        """Let hold in both accounts what has to; returns their states then."""
+        if form.prepare is None:
+            return self.beginning
+        for side in (self.a, self.b):
+            form.prepare(side)
+        return self.a.state(), self.b.state()
+
     def send(self, side: Side, form: str, **fields: Any) -> Any:
         """Send the form of a page of this account."""
         return self.browser.post(side.address(ROUTES[form]), fields)
 
 
+@pytest.fixture(scope="module")
+def opened(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Tabs]:
+    """The tabs for all tests: making the accounts and signing in takes longer than most of them."""
+    with made_once(django_db_blocker):
+        person, colleague = UserFactory.create(), UserFactory.create(name="Colleague")
+        a, b = (build(name, person, colleague, timezone.now()) for name in ("Acme", "Globex"))
+        yield Tabs(browser(person, a.person), a, b, (a.state(), b.state()))
+
+
 @pytest.fixture
-def tabs(client: Client, sign_in_now: SignIn, now: datetime) -> Tabs:
-    person, colleague = UserFactory.create(), UserFactory.create(name="Colleague")
-    a, b = (build(name, person, colleague, now) for name in ("Acme", "Globex"))
-    sign_in_now(client, a.person)
-    return Tabs(client, a, b)
+def tabs(opened: Tabs) -> Tabs:
+    """Rows and cookies of the test's own: the database rolls back, and objects do not."""
+    client = Client()
+    client.handler = opened.browser.handler  # its middleware is loaded
+    client.cookies = deepcopy(opened.browser.cookies)
+    a, b = deepcopy((opened.a, opened.b))
+    return Tabs(client, a, b, opened.beginning)
 
 
 # --- Every form --------------------------------------------------------------------------------
@@ -92,12 +119,12 @@ def test_every_route_that_takes_a_form_is_walked() -> None:
 @pytest.mark.parametrize("is_first", [True, False], ids=["first account", "second account"])
 @pytest.mark.parametrize("name", FORMS)
 def test_form_changes_the_account_of_its_page_only(tabs: Tabs, name: str, is_first: bool) -> None:
-    ours, others = (tabs.a, tabs.b) if is_first else (tabs.b, tabs.a)
+    before, kept = tabs.prepared(FORMS[name])
+    ours, others = tabs.a, tabs.b
+    if not is_first:
+        ours, others, before, kept = others, ours, kept, before
     form, address = FORMS[name], ours.address(ROUTES[name])
-    for side in (ours, others):
-        form.prepare(side)
     sent = form_to(address, tabs.open(ours, form.page))
-    before, kept = ours.state(), others.state()
 
     tabs.open(others, form.page)
     tabs.open(others, "accounts:account")
@@ -105,22 +132,21 @@ def test_form_changes_the_account_of_its_page_only(tabs: Tabs, name: str, is_fir
     answer = tabs.browser.post(address, dict(HIDDEN.findall(sent)) | form.filled_in | typed)
 
     assert outcome(answer) == form.outcome
-    assert others.state() == kept
-    assert (ours.state() != before) is form.changes_something
+    assert others.is_as(kept)
+    assert ours.is_as(before) is not form.changes_something
 
 
 def test_followed_notice_is_read_in_its_account_only(tabs: Tabs) -> None:
     """The only link that changes something."""
     address = tabs.a.address(ROUTES["notifications:follow"])
     assert f'href="{address}"' in tabs.open(tabs.a, "notifications:inbox")
-    kept = tabs.b.state()
 
     tabs.open(tabs.b, "notifications:inbox")
     tabs.browser.get(address)
 
     tabs.a.notice.refresh_from_db()
     assert tabs.a.notice.read_at is not None
-    assert tabs.b.state() == kept
+    assert tabs.b.is_as(tabs.beginning[1])
 
 
 @pytest.mark.parametrize("route", OF_THE_PERSON, ids=lambda route: route.name)
@@ -133,11 +159,11 @@ def test_form_of_the_person_changes_no_account(tabs: Tabs, route: Route) -> None
         "uidb36": "1",
     }
     address = reverse(route.name, kwargs={name: values[name] for name in route.arguments})
-    before = tabs.a.state(), tabs.b.state()
 
-    send(tabs.browser, "POST", address)
+    with watched() as writes:
+        send(tabs.browser, "POST", address)
 
-    assert (tabs.a.state(), tabs.b.state()) == before
+    assert not writes.seen or (tabs.a.is_as(tabs.beginning[0]) and tabs.b.is_as(tabs.beginning[1]))
 
 
 # --- Every link --------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Two accounts of one person that look the same, and the form of every route that changes one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -69,23 +69,32 @@ class Side:
 
     def state(self) -> list[Any]:
         """All rows of the account."""
+        return list(self._rows())
+
+    def is_as(self, state: list[Any]) -> bool:
+        """Whether all rows are as they were. Reads no further than the first that is not."""
+        return all(now == then for now, then in zip(self._rows(), state, strict=True))
+
+    def _rows(self) -> Iterator[list[Any]]:
         own = {"account": self.account}
         of_connection = {"connection__account": self.account}
         tables: tuple[Any, ...] = (
+            *(model._default_manager.filter(**own) for model in OWN),
             Account.objects.filter(pk=self.account.pk),
             ServiceAccount.objects.filter(membership__account=self.account),
             Scope.objects.filter(service__account=self.account),
             Membership.everyone.filter(**own),
-            *(model._default_manager.filter(**own) for model in OWN),
             *(model._default_manager.filter(**of_connection) for model in OF_CONNECTION),
         )
-        return [list(table.order_by("pk").values()) for table in tables]
+        for table in tables:
+            yield list(table.order_by("pk").values())
 
 
 OWN = (
-    *(Membership, Invitation, APIToken, Service, Connection, Notice, Mail, Preference),
-    AuditEvent,
+    *(AuditEvent, Membership, Invitation, APIToken, Service, Connection, Notice, Mail),
+    Preference,
 )
+"""The table first that almost every change writes to."""
 OF_CONNECTION = (Certificate, Domain, Subject)
 
 PKS: dict[str, Callable[[Side], int]] = {
@@ -158,7 +167,7 @@ class Form:
     """What is filled in besides, which depends on the account."""
     key_in: str = ""
     """The field for the whole token, if there is one."""
-    prepare: Callable[[Side], object] = lambda _side: None
+    prepare: Callable[[Side], object] | None = None
     outcome: str = "go"
     changes_something: bool = True
 
