@@ -45,7 +45,7 @@ class Terminal:
             self.type(f"{line}\n")
 
     def _has_said(self, text: str, times: int) -> bool:
-        return self.said.lower().count(text) >= times
+        return self.said.lower().count(text.lower()) >= times
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE

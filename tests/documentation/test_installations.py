@@ -57,7 +57,7 @@ def test_embedded_installation_serves_who_was_made(
     terminal = Terminal(script, {**environment, "PORT": str(port)})
     terminals.append(terminal)
 
-    terminal.answer("Password", PASSWORD, times=4)  # the Administrator's, and the operator's
+    terminal.answer("password: ", PASSWORD, times=4)  # the Administrator's, and the operator's
     terminal.wait_until(lambda: "Stop it with Ctrl-C" in terminal.said)
 
     assert health(port)["status"] == "ok"
