@@ -326,7 +326,7 @@ def _change_rows(operation: Any) -> Iterator[str]:
 
 def _contraction(app: str, step: Step, start: Any, is_contraction: bool) -> Iterator[str]:
     operation, name = step.operation, step.name
-    if not is_contraction:
+    if not is_contraction and not _is_covered(app, step):
         yield f"{name} {CONTRACTIONS[name]}: say `contracts` a release later. {RULES}"
     if name == "DropColumn":
         model = start.models[app, operation.model_name.lower()]
@@ -341,6 +341,24 @@ def _contraction(app: str, step: Step, start: Any, is_contraction: bool) -> Iter
             f"{name} drops what the models have: take it out of them first, by "
             f"SeparateDatabaseAndState(state_operations=[…]), and drop it a release later. {RULES}"
         )
+
+
+def _is_covered(app: str, step: Step) -> bool:
+    """Whether it is an index that goes, and older code finds its rows by another one, which was
+    made before and begins with the same columns."""
+    if step.name != "RemoveIndexConcurrently":
+        return False
+    model = step.before.models[app, step.operation.model_name_lower]
+    gone = model.get_index_by_name(step.operation.name)
+    columns = gone.fields_orders
+    return any(
+        type(each) is type(gone)
+        and each.name != gone.name
+        and each.fields_orders[: len(columns)] == columns
+        and each.condition == gone.condition
+        for each in model.options["indexes"]
+        if columns and not gone.include
+    )
 
 
 def _column(name: str, field: Any) -> str:

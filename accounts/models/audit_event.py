@@ -68,7 +68,7 @@ class AuditEvent(models.Model):
             models.Index(fields=["user", "-at"], name="audit_by_user"),
             models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
             # The operators' filter asks for a kind alone: the same index, by its first column.
-            models.Index(fields=["kind", "account", "-at"], name="audit_by_kind"),
+            models.Index(fields=["kind", "account", "-at", "-id"], name="audit_by_kind_newest"),
             models.Index(
                 fields=["through_token", "-at"],
                 condition=Q(through_token__isnull=False),

@@ -249,7 +249,7 @@ class AccountWithTokensAdmin(AccountAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         active = APIToken.objects.active(timezone.now()).filter(account=OuterRef("pk"))
-        counted = active.order_by().values("account").annotate(number=Count("pk")).values("number")
+        counted = active.order_by().values("account").annotate(number=Count("*")).values("number")
         in_use = Coalesce(Subquery(counted), 0, output_field=IntegerField())
         accounts: QuerySet[Account] = super().get_queryset(request)
         return accounts.annotate(in_use=in_use)

@@ -200,6 +200,8 @@ class APIToken(models.Model):
             models.Index(fields=["-created_at", "-id"], name="token_newest"),
             models.Index(fields=["account", "-created_at"], name="token_by_account"),
             models.Index(fields=["issuer", "-created_at"], name="token_by_issuer"),
+            models.Index(fields=["account", "issuer"], name="token_by_account_issuer"),
+            models.Index(fields=["role", "id"], name="token_by_role"),
             # A hundred thousand tombstones cost the page of active tokens nothing. What decides
             # about a row is in the index: none is read to be counted, or passed over.
             models.Index(

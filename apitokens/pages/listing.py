@@ -104,7 +104,7 @@ class RowsByIssuer(TokenRows):
     @cached_property
     def _groups(self) -> list[tuple[int, int]]:
         """The issuers in their order, each with the number of their tokens in the list."""
-        counted = self.found.order_by().values_list("issuer").annotate(number=Count("pk"))
+        counted = self.found.order_by().values_list("issuer").annotate(number=Count("*"))
         numbers = dict(counted)
         issuers = Membership.everyone.filter(pk__in=numbers).order_by(*issuers_in_order())
         ids = list(issuers.values_list("pk", flat=True))

@@ -94,7 +94,7 @@ def counts(account_id: int, at: datetime, members: Collection[int] | None = None
     active = APIToken.objects.active(at).filter(account_id=account_id)
     if members is not None:
         active = active.filter(issuer__in=members)
-    counted = active.order_by().values("issuer").annotate(number=Count("pk"))
+    counted = active.order_by().values("issuer").annotate(number=Count("*"))
     return dict(counted.values_list("issuer", "number"))
 
 

@@ -24,6 +24,10 @@ REMOVE_INDEX = (
     "migrations.SeparateDatabaseAndState(state_operations="
     f"[migrations.AddIndex{ADD_INDEX}]), operations.RemoveIndexConcurrently('apitoken', 'planted')"
 )
+REMOVE_COVERED_INDEX = (
+    "operations.AddIndexConcurrently('apitoken', models.Index(fields={longer}, name='longer')), "
+    f"{REMOVE_INDEX}"
+)
 ADD_UNIQUE = "('apitoken', models.UniqueConstraint(fields=['name', 'role'], name='planted'))"
 
 
@@ -210,6 +214,14 @@ PLANTED = {
     ),
     "index_removed_concurrently": Planted(REMOVE_INDEX, also=f"{BATCHES}; {AFTER_RELEASE}"),
     "index_removed_at_once": Planted(REMOVE_INDEX, "by which older code finds rows", BATCHES),
+    "covered_index_removed": Planted(
+        REMOVE_COVERED_INDEX.format(longer="['name', '-id']"), also=BATCHES
+    ),
+    "index_removed_that_another_does_not_begin_with": Planted(
+        REMOVE_COVERED_INDEX.format(longer="['id', 'name']"),
+        "by which older code finds rows",
+        BATCHES,
+    ),
     "before_landed": Planted(
         add("IntegerField(null=True)"),
         "must not stand before",
