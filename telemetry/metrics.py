@@ -119,7 +119,7 @@ class Verifications(Collector):
         self.notes_of((endpoint, result, source)).append(seconds)
 
     def notes_of(self, labels: tuple[str, str, str]) -> deque[float]:
-        """Where the seconds of those with these labels are noted; the same for good. Thread-safe."""
+        """Where the seconds of those with these labels are noted, for good. Thread-safe."""
         noted = self._noted.get(labels)
         if noted is None:
             noted = self._noted.setdefault(labels, deque(maxlen=MOST_NOTED))

@@ -12,7 +12,5 @@ class Migration(migrations.Migration):
             "apitoken",
             models.Index(fields=["account", "issuer"], name="token_by_account_issuer"),
         ),
-        AddIndexConcurrently(
-            "apitoken", models.Index(fields=["role", "id"], name="token_by_role")
-        ),
+        AddIndexConcurrently("apitoken", models.Index(fields=["role", "id"], name="token_by_role")),
     ]
