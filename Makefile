@@ -11,7 +11,7 @@ IN_VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices bench-proxies bench-sign-in bench-scale load drills lighthouse land-migrations map messages requirements prepare-run prepare-dev \
+.PHONY: help run test test-sqlite test-long check fix faults bench bench-notices bench-proxies bench-sign-in bench-pages bench-scale load drills lighthouse land-migrations map messages requirements prepare-run prepare-dev \
 	prepare-bench
 .DEFAULT_GOAL := help
 
@@ -42,6 +42,9 @@ bench-proxies: prepare-dev ## Measure what it costs five proxies to ask, into be
 
 bench-sign-in: prepare-dev ## Measure what a storm of sign-ins costs verification (2 minutes)
 	@exec $(IN_VENV) -m benchmarks.sign_in
+
+bench-pages: prepare-dev ## Measure what pages cost a verification in the same process (1 minute)
+	@exec $(IN_VENV) -m benchmarks.pages_beside
 
 bench-scale: prepare-dev ## Measure every page over five million events, into benchmarks/scale/RESULTS.md (20 minutes)
 	@exec $(IN_VENV) -m benchmarks.scale $(ARGS)

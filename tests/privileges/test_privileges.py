@@ -9,10 +9,11 @@ from pytest_django import Settings as DjangoSettings
 from tests.privileges.machine import Portal
 
 STEPS = 50
+LONG = (pytest.mark.long, pytest.mark.timeout(1_800))
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=LONG)])
 def test_portal_allows_exactly_what_the_rules_allow(
     examples: int, settings_of_django: DjangoSettings
 ) -> None:
