@@ -222,6 +222,14 @@ def test_redis_with_tls_is_known_in_capitals(load: Any) -> None:
     assert "CELERY_BROKER_USE_SSL" in found
 
 
+def test_passkeys_are_used_at_the_portal_and_where_an_operator_says(load: Any) -> None:
+    portal = {"BASE_URL": "https://tokens.example.com:8443/"}
+    also = "https://beta.tokens.example.com"
+
+    assert load(**portal)["PASSKEY_ORIGINS"] == ["https://tokens.example.com:8443"]
+    assert load(**portal, PASSKEY_ORIGINS=f"{also}/")["PASSKEY_ORIGINS"][1:] == [also]
+
+
 def test_sender_is_taken_as_it_is_written(load: Any) -> None:
     assert load(FROM_EMAIL="$x <a$b@example.com>")["DEFAULT_FROM_EMAIL"] == "$x <a$b@example.com>"
 
