@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.waits import p99
 from tests import environment
 
 SECONDS, PAUSE = 5, 0.005
-INTERVALS = (0.005, 0.001) * 2
-"""Python's own, and the portal's, in turn."""
+PYTHONS_OWN = sys.getswitchinterval()
 
 
 def main() -> None:
@@ -25,8 +25,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="permatoken-bench-") as folder:
         os.environ.update(DATA_DIR=folder, DJANGO_SETTINGS_MODULE="config.settings")
         ask = _prepare()
+        from config.wsgi import SWITCH_SECONDS
+
         for pages in (1, 4):
-            for interval in INTERVALS:
+            for interval in (PYTHONS_OWN, SWITCH_SECONDS) * 2:
                 _say(_measure(ask, pages=pages, interval=interval))
         from apitokens.usage.flusher import usage_flusher
 
@@ -34,7 +36,7 @@ def main() -> None:
 
 
 def _prepare() -> Callable[[], object]:
-    """A portal with the demo in this process. Returns a question about a token that is good."""
+    """Make a portal in this process. Returns a question about a token that is good."""
     import django
 
     django.setup()
@@ -86,13 +88,9 @@ def _measure(ask: Callable[[], object], *, pages: int, interval: float) -> str:
         thread.join()
     return (
         f"{pages} pages at once, interval {1000 * interval:.0f} ms: verify p50 "
-        f"{statistics.median(waits):.2f}, p99 {_p99(waits):.2f}, at most "
+        f"{statistics.median(waits):.2f}, p99 {p99(waits):.2f}, at most "
         f"{max(waits):.1f} ms; {sum(rendered) / worked:.0f} pages a second of CPU"
     )
-
-
-def _p99(waits: list[float]) -> float:
-    return statistics.quantiles(waits, n=100)[98]
 
 
 def _say(text: str) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.waits import p99
 from tests import environment
 from tests.portal import GRANIAN, Portal, served_portal
 
@@ -45,12 +46,12 @@ def main() -> None:
 
 def _round(portal: Portal, token: str) -> float:
     """Returns by how much p99 grows."""
-    idle, memory = _p99(_ask(portal, token, seconds=SECONDS)), _megabytes()
+    idle, memory = p99(_ask(portal, token, seconds=SECONDS)), _megabytes()
     # In a process of its own: 80 threads beside the one that measures would hold it up themselves.
     with ProcessPoolExecutor(1) as pool:
         storm = pool.submit(_storm, portal.url)
         time.sleep(1)
-        stormy, peak = _p99(_ask(portal, token, seconds=SECONDS)), _megabytes()
+        stormy, peak = p99(_ask(portal, token, seconds=SECONDS)), _megabytes()
         answers = storm.result()
     _say(
         f"verify p99: {idle * 1000:.1f} ms idle, {stormy * 1000:.1f} ms in the storm; "
@@ -104,10 +105,6 @@ def _sign_in(url: str, number: int, ends: threading.Event) -> Counter[int]:
             ends.wait(float(error.headers.get("Retry-After", 0)))
             error.close()
     return answers
-
-
-def _p99(waits: list[float]) -> float:
-    return statistics.quantiles(waits, n=100)[98]
 
 
 def _megabytes() -> float:

@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.schema import ACCOUNT_ID, NO_ACCOUNT, UNAUTHENTICATED, invalid, refusal
-from accounts.api.serializers import IdField
 from accounts.api.views import actor_of, caller
 from accounts.validators import is_id
+from apitokens.api.selection.fields import TokenIdsField
 from apitokens.api.views import AccountView
 from apitokens.models import APIToken
 from apitokens.tokens.rules import MOST_AT_ONCE
@@ -21,13 +21,7 @@ from apitokens.tokens.services import MayNotDelete, delete_selected
 class DeletionSerializer(serializers.Serializer[Any]):
     """The tokens to delete."""
 
-    tokens = serializers.ListField(
-        child=IdField(),
-        allow_empty=False,
-        min_length=1,
-        max_length=MOST_AT_ONCE,
-        help_text="The IDs of the tokens. One that is named twice counts once.",
-    )
+    tokens = TokenIdsField(help_text="The IDs of the tokens. One that is named twice counts once.")
 
 
 class DeletedSerializer(serializers.Serializer[Any]):

@@ -15,22 +15,18 @@ from accounts.api.serializers import IdField
 from accounts.api.views import actor_of, caller
 from accounts.service_accounts.issuing import issuer_with
 from accounts.validators import is_id
+from apitokens.api.selection.fields import TokenIdsField
 from apitokens.api.serializers import TokenSerializer
 from apitokens.api.views import AccountView
 from apitokens.models import APIToken
 from apitokens.tokens.handover import hand_over
-from apitokens.tokens.rules import MOST_AT_ONCE
 
 
 class HandoverSerializer(serializers.Serializer[Any]):
     """The tokens to hand over, and who gets them."""
 
-    tokens = serializers.ListField(
-        child=IdField(),
-        allow_empty=False,
-        min_length=1,
-        max_length=MOST_AT_ONCE,
-        help_text="The IDs of active tokens of the account. Others are left as they are.",
+    tokens = TokenIdsField(
+        help_text="The IDs of active tokens of the account. Others are left as they are."
     )
     issuer = IdField(
         help_text="The ID of the user or service account that becomes their issuer. Its role must "
