@@ -1,4 +1,4 @@
-"""An operator's form changes the row of its page, whatever page of the same kind another tab has."""
+"""An operator's form changes the row of its page, whatever else another tab has open."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -125,9 +125,7 @@ def by_token(side: Side, other: Side) -> APIClient:
         APIClient(
             headers={
                 "Authorization": "APIKey "
-                + issue(
-                    each.person, role=Role.ADMINISTRATORS, at=timezone.now()
-                ).key.spell()
+                + issue(each.person, role=Role.ADMINISTRATORS, at=timezone.now()).key.spell()
             }
         )
         for each in (side, other)
@@ -225,9 +223,7 @@ WRITTEN_BY_ASKING = {"api-login-to-account": {"accounts_tokenfamily", "accounts_
 
 
 @CALLERS
-def test_call_that_asks_writes_nothing(
-    two: Two, caller: Callable[[Side, Side], APIClient]
-) -> None:
+def test_call_that_asks_writes_nothing(two: Two, caller: Callable[[Side, Side], APIClient]) -> None:
     client, wrote = caller(two.a, two.b), {}
     for name in OF_ROUTE:
         with watched() as writes:
