@@ -216,7 +216,7 @@ def api_tokens(world: World) -> None:
         browser.post(reverse("accounts:profile"), {"name": spelled})
     caller = world.browser(headers={"Authorization": f"APIKey {first.key.spell()}"})
     client_id = world.mary.account_id
-    new = {"name": "New", "exp_date": None, "client_user": {}}
+    new: dict[str, Any] = {"name": "New", "exp_date": None, "client_user": {}}
     made = caller.post(reverse("api-tokens-v2", args=[client_id]), new, content_type=JSON).json()
     user = world.browser(headers={"Authorization": f"APIKey {made['token']}"})
     rotate = reverse("api-rotate-v2", args=[client_id, made["id"]])

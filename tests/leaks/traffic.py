@@ -62,7 +62,7 @@ class WatchedBrowser(Client):
         super().__init__(raise_request_exception=False, **facts)
         self.planted = planted
 
-    def post(self, path: str, data: Any = None, *facts: Any, **more: Any) -> Any:
+    def post(self, path: Any, data: Any = None, *facts: Any, **more: Any) -> Any:
         if isinstance(data, dict):
             self._plant(data)
         return super().post(path, data, *facts, **more)

@@ -61,7 +61,7 @@ HERE = "127.0.0.1"
 class Writes:
     """Sees whether any statement writes, and into which tables."""
 
-    READING = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK")
+    READING = ("SELECT", "SHOW", "SAVEPOINT", "RELEASE", "ROLLBACK")
     TABLE = re.compile(r'(?:INSERT INTO|(?<!DO )UPDATE|DELETE FROM)\s+"?(\w+)', re.IGNORECASE)
 
     def __init__(self) -> None:

@@ -227,7 +227,7 @@ def test_call_that_asks_writes_nothing(two: Two, caller: Callable[[Side, Side], 
     client, wrote = caller(two.a, two.b), {}
     for name in OF_ROUTE:
         with watched() as writes:
-            answer = client.get(address(name, two.a))
+            answer: Any = client.get(address(name, two.a))
             list(answer.streaming_content if answer.streaming else ())
         if writes.tables:
             wrote[name] = writes.tables

@@ -77,7 +77,7 @@ class Tabs:
     def written_by_opening(self, address: str) -> set[str]:
         """The tables that are written to while somebody looks."""
         with watched() as writes:
-            answer = self.browser.get(address)
+            answer: Any = self.browser.get(address)
             list(answer.streaming_content if answer.streaming else ())
         return writes.tables
 

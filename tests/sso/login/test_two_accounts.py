@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Membership
+from accounts.models import Membership, User
 from sso.models import Connection, Subject
 from tests.factories import CertificateFactory, UserFactory
 from tests.idp.keys import SigningKey, make_key
@@ -47,8 +47,8 @@ def companies() -> tuple[Company, Company]:
     return _company("Acme", person, colleague), _company("Globex", person, colleague)
 
 
-def _company(name: str, *people: Any) -> Company:
-    side, signing = build(name, *people, timezone.now()), make_key(name)
+def _company(name: str, person: User, colleague: User) -> Company:
+    side, signing = build(name, person, colleague, timezone.now()), make_key(name)
     CertificateFactory.create(connection=side.connection, pem=signing.certificate)
     Connection.objects.filter(pk=side.connection.pk).update(
         email_attribute="mail", slo_url=f"https://{name.lower()}.example/slo"
@@ -103,14 +103,15 @@ def test_answer_of_one_provider_is_nothing_at_the_other(
     assert b.is_as(kept)
 
 
-class _Elsewhere:
+class _Elsewhere(Client):
     """A browser that goes on to another address than it is sent to."""
 
     def __init__(self, browser: Client, path: str) -> None:
-        self.post, self._get, self._path = browser.post, browser.get, path
+        super().__init__()
+        self.cookies, self._path = browser.cookies, path
 
-    def get(self, _path: str) -> Any:
-        return self._get(self._path)
+    def get(self, *_path: Any, **_facts: Any) -> Any:
+        return super().get(self._path)
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["first account", "second account"])
