@@ -178,6 +178,19 @@ def test_bypass_in_one_account_is_none_in_another(
     assert sso_hooks.refuses(second_administrator.user)
 
 
+def test_all_accounts_that_force_have_to_allow_the_bypass(
+    forced: Connection, administrator: Membership, second_administrator: Membership
+) -> None:
+    TOTP.activate(second_administrator.user, generate_totp_secret())
+    theirs = MembershipFactory.create(user=second_administrator.user, role=Role.USERS)
+    other = ConnectionFactory.create(account=theirs.account, is_forced=True)
+    assert not sso_hooks.refuses(second_administrator.user)
+
+    SubjectFactory.create(connection=other, membership=theirs)
+
+    assert sso_hooks.refuses(second_administrator.user)
+
+
 def test_bypass_is_audited(
     client: Client,
     forced: Connection,
