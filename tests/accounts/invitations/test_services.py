@@ -482,6 +482,16 @@ def test_person_whom_an_operator_added_meanwhile_keeps_that_role(
     assert member.held_role is Role.USERS
 
 
+def test_person_who_was_added_may_accept_the_invitation_of_another_account(
+    administrator: Membership, stranger: Membership, now: datetime
+) -> None:
+    invitation = invite(stranger, now)
+    account, user = administrator.account, invitation.user
+    members.add_member(account=account, user=user, role=Role.USERS, by=OPERATOR, at=now)
+
+    assert accept(invitation, now).account == stranger.account
+
+
 @pytest.mark.parametrize(
     "signed",
     ["", "x", "a:b:c", "\0", "x" * 5_000, "../../etc/passwd", "ä:ö:ü"],

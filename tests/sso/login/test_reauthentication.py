@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from sso.models import Connection
+from sso.models import Connection, UsedAssertion
 from tests.factories import PASSWORD, MembershipFactory
 from tests.idp.keys import SigningKey
 from tests.sso import login_steps
@@ -116,6 +116,20 @@ def test_unsigned_response_is_not_enough_where_it_was_signed_in_the_test(
     )
 
     assert refused.status_code == 400
+    assert client.get(DANGEROUS).status_code == 302
+
+
+def test_assertion_that_was_used_is_not_enough(
+    client: Client, trusted: Connection, signing: SigningKey, newcomer: Membership
+) -> None:
+    address, until = ask_again(client), datetime.now(UTC) + timedelta(minutes=5)
+    used = f"_a{login_steps.decode_request(address).get('ID')}"
+    UsedAssertion.objects.create(connection=trusted, assertion_id=used, forget_at=until)
+
+    refused = login_steps.complete_login(client, trusted, signing, address, name_id="otto-11")
+
+    assert refused.status_code == 400
+    assert AuditEvent.objects.get(kind="sso.refused").details["code"] == "replayed"
     assert client.get(DANGEROUS).status_code == 302
 
 

@@ -25,6 +25,7 @@ from sso.login import replay_protection
 from sso.login import services as login
 from sso.models import Connection, Domain, Subject, UsedAssertion
 from sso.saml.errors import Refused
+from sso.saml.responses import verify_response
 from tests.factories import (
     PASSWORD,
     ConnectionFactory,
@@ -33,7 +34,13 @@ from tests.factories import (
     SubjectFactory,
     UserFactory,
 )
-from tests.sso.saml_responses import EMAIL_FORMAT, make_assertion
+from tests.idp.keys import SigningKey
+from tests.sso.saml_responses import (
+    EMAIL_FORMAT,
+    make_assertion,
+    response_xml,
+    sign_and_encode,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -374,6 +381,19 @@ def test_assertions_are_forgotten_when_nobody_would_believe_them(
     assert not UsedAssertion.objects.exists()
 
 
+def test_assertion_is_remembered_for_as_long_as_it_is_believed(
+    trusted: Connection, signing: SigningKey, now: datetime
+) -> None:
+    """Also in the minutes that clocks may differ: a copy could be used once more in them."""
+    response = sign_and_encode(response_xml(trusted, at=now), signing)
+    forgotten_at = verify_response(trusted, response, at=now).ends_at
+
+    verify_response(trusted, response, at=forgotten_at - timedelta(microseconds=1))
+    with pytest.raises(Refused) as refusal:
+        verify_response(trusted, response, at=forgotten_at)
+    assert refusal.value.code == "too_late"
+
+
 # --- New users --------------------------------------------------------------------------------
 
 
@@ -531,6 +551,25 @@ def test_invitation_to_another_account_opens_nothing_here(
     )
 
     assert_refused("no_new_people", log_in)
+
+
+def test_invitation_to_another_account_stays_open(
+    log_in: LogIn, invited: Invitation, stranger: Membership, now: datetime
+) -> None:
+    there = invitations.invite(
+        account=stranger.account,
+        email="maria@example.com",
+        role=Role.ENGINEERS,
+        by=Actor.member(stranger),
+        at=now,
+    )
+
+    log_in()
+
+    for invitation in (invited, there):
+        invitation.refresh_from_db()
+    assert invited.accepted_at is not None
+    assert there.is_open
 
 
 def test_removed_member_who_was_invited_again_has_to_accept_by_the_mail(
