@@ -268,6 +268,9 @@ def test_address_is_asked_only_so_often(make: Make, by: Actor, now: datetime) ->
         services.edit(service_account=deploys, changes={"contact_email": OPS}, by=by, at=now)
     assert refused.value.error_dict["contact_email"][0].code == "asked_too_often"
     assert Mail.objects.filter(address=OPS).count() == QUESTIONS.times
+    # Questions of another account are counted by themselves.
+    service_account(AccountFactory.create(), agrees=False, contact_email=OPS, at=now)
+    assert Mail.objects.filter(address=OPS).count() == QUESTIONS.times + 1
 
 
 def test_nobody_but_administrators_asks_again(

@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
+from unittest.mock import DEFAULT, patch
 
 import pytest
 from django.conf import settings
-from django.core.cache import caches
+from django.core.cache import cache, caches
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
-from accounts.throttling.rate_limits import Limit, TooManyTries, acquire, forget
+from accounts.throttling import rate_limits
+from accounts.throttling.rate_limits import Limit, TooManyTries, acquire, acquire_all, forget
 
 FIVE = Limit("tests", 5, timedelta(minutes=1))
+ONE = Limit("tests-one", 1, timedelta(minutes=1))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROCESSES = 16
 fork = multiprocessing.get_context("fork")
@@ -64,6 +67,19 @@ def test_five_are_let_of_many_processes_that_try_at_once() -> None:
     for process in processes:
         process.join(60)
     assert sum(answers) == 5
+
+
+@pytest.mark.parametrize("is_beaten", [False, True])
+@pytest.mark.usefixtures("anywhere")
+def test_try_that_one_of_several_limits_refuses_is_counted_in_none(is_beaten: bool) -> None:
+    acquire(ONE, "subject")
+    with patch.object(rate_limits, "cache", wraps=cache) as read_before:
+        if is_beaten:  # the last place was taken after it had looked
+            read_before.get_many.side_effect = [{}, DEFAULT]
+        with pytest.raises(TooManyTries):
+            acquire_all((FIVE, "192.0.2.1"), (ONE, "subject"))
+
+    assert [is_let() for _try in range(5)] == [True] * 5
 
 
 @pytest.mark.usefixtures("anywhere")

@@ -229,6 +229,10 @@ def test_address_gets_only_so_many_mails_of_a_kind_in_a_day(
     deploys = service_account(account, at=now, contact_email="ops@example.com", name="More")
     issue(deploys.membership, by=by, at=now)
     assert Mail.objects.filter(address="ops@example.com").count() == MAILS.times
+    # Those from another account are counted by themselves.
+    stranger = service_account(AccountFactory.create(), at=now, contact_email="ops@example.com")
+    issue(stranger.membership, by=OPERATOR, at=now)
+    assert Mail.objects.filter(address="ops@example.com").count() == MAILS.times + 1
 
 
 def test_address_that_has_unsubscribed_is_never_mailed_again_from_the_account(
@@ -295,6 +299,20 @@ def test_without_contact_administrators_are_told_before_a_token_expires(
     scan(at=now + timedelta(days=2))
 
     assert Notice.objects.filter(user=administrator.user, kind="token_expiring").count() == 1
+
+
+def test_scan_of_several_accounts_tells_administrators_of_their_own_tokens_alone(
+    account: Account, administrator: Membership, stranger: Membership, now: datetime
+) -> None:
+    expires_at = now + timedelta(days=8)
+    for each, name in ((account, "Ours"), (stranger.account, "Theirs")):
+        deploys = service_account(each, at=now)
+        issue(deploys.membership, by=OPERATOR, name=name, expires_at=expires_at, at=now)
+
+    scan(at=now + timedelta(days=2))
+
+    told = Notice.objects.filter(kind="token_expiring").values_list("user", "text")
+    assert dict(told) == {administrator.user_id: "Ours", stranger.user_id: "Theirs"}
 
 
 def _leave(member: Membership, now: datetime) -> None:
