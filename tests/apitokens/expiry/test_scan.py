@@ -16,6 +16,7 @@ from accounts.models import Account, Membership
 from accounts.roles import Role
 from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken, ExpiryNotice
+from apitokens.tokens import editing, rotation
 from apitokens.tokens import services as token_services
 from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import IN_HAND, Heartbeat, Mail, Notice, State
@@ -228,6 +229,26 @@ def test_token_created_inside_a_window_gets_no_notice_for_it(
     for step in range(9 * 8):
         expiry.scan(at=now + step * timedelta(hours=3))
     assert sorted({row.days for row in told(token)}, reverse=True) == days
+
+
+def _edit(token: APIToken, expires_at: datetime, by: Actor, at: datetime) -> None:
+    editing.edit(token=token, changes={"expires_at": expires_at}, by=by, at=at)
+
+
+def _rotate(token: APIToken, expires_at: datetime, by: Actor, at: datetime) -> None:
+    rotation.rotate(token=token, expires_at=expires_at, by=by, at=at)
+
+
+@pytest.mark.parametrize("bring", [_edit, _rotate])
+def test_token_whose_end_is_brought_inside_a_window_gets_no_notice_for_it(
+    user: Membership, expiring: Expiring, now: datetime, bring: Callable[..., None]
+) -> None:
+    token = expiring(user, 30 * DAY)
+    bring(token, now + 3 * DAY, Actor.member(user), now)
+    expiry.scan(at=now)
+    assert told(token) == []
+    expiry.scan(at=now + 2 * DAY)
+    assert told(token) == both(user, 1)
 
 
 @pytest.mark.parametrize("left", [timedelta(hours=23), timedelta(minutes=1)])

@@ -310,6 +310,9 @@ ENDS: dict[str, Callable[[APIToken], object]] = {
     "a lower role of the token": lambda token: editing.edit(
         token=token, changes={"role": Role.USERS}, by=OPERATOR, at=timezone.now()
     ),
+    "a limit to scopes": lambda token: editing.edit(
+        token=token, changes={"scopes": ["tokens:read"]}, by=OPERATOR, at=timezone.now()
+    ),
     "an earlier end": end_earlier,
     "rotation": lambda token: rotation.rotate(
         token=token, by=OPERATOR, at=timezone.now(), grace=Grace.NONE

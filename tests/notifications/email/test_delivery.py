@@ -445,10 +445,16 @@ def test_mail_that_another_sender_has_taken_over_is_left_to_it(
     assert server.keeper.taken == []
 
 
+@pytest.mark.parametrize("resends", [True, False])
 def test_late_answer_settles_the_doubt_of_others(
-    server: MailServer, mail: MakeMail, user: Membership, at: Any, monkeypatch: pytest.MonkeyPatch
+    server: MailServer,
+    mail: MakeMail,
+    user: Membership,
+    at: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    resends: bool,
 ) -> None:
-    waiting = mail(user)
+    waiting = mail(user, resend_in_doubt=resends)
     mark_sent = Batch.mark_sent
 
     def is_late(claimed: Batch, mail: Mail) -> int:
