@@ -288,7 +288,11 @@ def test_it_has_no_inbox_and_no_mail_of_its_own(
 
 
 def test_account_enters_only_so_many_contact_addresses_in_a_day(
-    administrator: Membership, engineer: Membership, now: datetime, settings: Settings
+    administrator: Membership,
+    engineer: Membership,
+    stranger: Membership,
+    now: datetime,
+    settings: Settings,
 ) -> None:
     settings.INVITATIONS_PER_DAY = 2
     robot = service_account(administrator.account, at=now)  # an operator's address is not counted
@@ -312,6 +316,11 @@ def test_account_enters_only_so_many_contact_addresses_in_a_day(
     robot.refresh_from_db()
     assert robot.contact_email == ""
     assert ServiceAccount.objects.count() == 1
+    # Those of another account are counted by themselves.
+    services.create(
+        account=stranger.account, name="Theirs", role=Role.USERS,
+        contact_email="e@stranger.example", by=Actor.member(stranger), at=now,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("allowed", [0, 10**6])

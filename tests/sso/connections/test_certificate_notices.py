@@ -116,6 +116,15 @@ def test_two_certificates_with_one_expiry_are_one_notice(
     assert notify(now) == 1
 
 
+def test_certificate_of_another_account_replaces_none(
+    certificate: Certificate, now: datetime
+) -> None:
+    CertificateFactory.create(not_after=now + 365 * DAY)
+
+    assert notify(now) == 1
+    assert render_mail(Mail.objects.get(), at=now) is not None
+
+
 def test_connection_that_is_off_is_not_reported(certificate: Certificate, now: datetime) -> None:
     Connection.objects.update(is_on=False)
     assert notify(now) == 0

@@ -425,6 +425,7 @@ def test_new_people_come_as_long_as_the_account_has_room(
     log_in: LogIn, settings: Settings, now: datetime
 ) -> None:
     settings.SSO_NEW_PEOPLE_PER_DAY = 2
+    MembershipFactory.create(created_at=now, sso_at=now)  # in another account
     for name in ("anna", "otto"):
         log_in(name_id=name, email=f"{name}@example.com")
 

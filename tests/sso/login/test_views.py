@@ -214,6 +214,10 @@ def test_refusals_of_one_network_stop_filling_the_log(client: Client, trusted: C
 
     assert [answer.status_code for answer in answers] == [400] * 30 + [429]
     assert AuditEvent.objects.filter(kind="sso.refused").count() == 30
+    # Those of another account's provider are counted by themselves.
+    other = ConnectionFactory.create()
+    assert client.post(endpoints.acs_url(other)).status_code == 400
+    assert AuditEvent.objects.filter(account=other.account_id, kind="sso.refused").exists()
 
 
 def test_metadata_can_be_had_before_the_provider_is_known(client: Client) -> None:
