@@ -85,8 +85,8 @@ HEAD = """# How the cost grows with the data
 data that `seed.py` names. {above} of {number} figures are above their bound. The load of the
 machine was {load:.0f} at the end: times can be compared where it was 1, rows and queries always.
 
-Left of an arrow stands the same figure of the same data before counts, pages and exports were
-bounded (commit a62e65b, another machine of the same kind); files, commands and tasks were not measured then.
+Left of an arrow stands the same figure, of the same data, before counts and pages were bounded
+(commit a62e65b). Files, commands and tasks have none: they took too long to be waited for.
 *Rows read* are those of all tables (`pg_stat_user_tables`), *MB* what a process took above idle.
 
 | who | what | queries | database ms | bound | rows read | ms in all | MB | |
