@@ -182,12 +182,13 @@ def django_db_modify_db_settings(
     connections.settings["default"]["TEST"] = test
     with pytest.MonkeyPatch.context() as patch:
         if connection.vendor == "sqlite" and os.environ.get(portal.SHARED):
-            create = connection.creation._create_test_db
+            creation: Any = connection.creation
+            create = creation._create_test_db
 
             def copy(*facts: Any, **options: Any) -> str:
                 return str(shutil.copy(portal.prepared() / portal.EMPTY, create(*facts, **options)))
 
-            patch.setattr(connection.creation, "_create_test_db", copy)
+            patch.setattr(creation, "_create_test_db", copy)
         yield
 
 
@@ -215,6 +216,7 @@ def static_files() -> Iterator[None]:
 
 
 def _collect(folder: Path) -> None:
+    """Collect static files for this worker, and a copy for the others."""
     call_command("collectstatic", interactive=False, verbosity=0)
     shutil.copytree(django_settings.STATIC_ROOT, folder, dirs_exist_ok=True)
 
