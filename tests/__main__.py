@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CORES = os.cpu_count() or 1
 WORKERS = {"SQLite": 2 * CORES, "PostgreSQL": CORES + 1}
 """On SQLite half of the time is spent waiting: for portals, browsers, mail servers, the clock."""
-GIVES_WAY = 5
-"""How nice the run on PostgreSQL is. Its tests are short: it takes what the other leaves of the
-cores, and is the last to end, on all of them."""
+GIVES_WAY = 2
+"""How nice the run on PostgreSQL is. Most of its tests are short: it takes what the other leaves of
+the cores, and is the last to end, on all of them. Nicer, its few long tests would take minutes."""
 NOTHING_SELECTED = 5
 """pytest's exit code. With arguments that select by name it is no failure."""
 
