@@ -1,4 +1,4 @@
-"""A real PgBouncer in front of PostgreSQL, which shares one connection by transaction."""
+"""A real PgBouncer in front of PostgreSQL, which shares connections by transaction."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ PRINTED = {
     "6432": "{port}",
     "scram-sha-256": "trust",
     "/etc/pgbouncer/userlist.txt": "{users}\nunix_socket_dir =",
-    "default_pool_size = 30": "default_pool_size = 1",
+    "default_pool_size = 30": "default_pool_size = {servers}\nserver_round_robin = 1",
 }
 """What docs/operations/more-than-one.md has for its readers, and what it is here."""
 
@@ -32,14 +32,16 @@ def pgbouncer_path() -> str | None:
 
 
 @contextmanager
-def pgbouncer(*, host: str, user: str) -> Iterator[int]:
-    """Run PgBouncer in front of the server at this host; yields its port on this machine."""
+def pgbouncer(*, host: str, user: str, servers: int = 1) -> Iterator[int]:
+    """Run PgBouncer in front of the server at this host; yields its port on this machine. As many
+    connections to the server as it may have take turns by transaction."""
     port, program = free_port(), pgbouncer_path()
     assert program is not None
     with tempfile.TemporaryDirectory(prefix="permatoken-pgbouncer-") as folder:
         users, settings = Path(folder, "users"), Path(folder, "pgbouncer.ini")
         users.write_text(f'"{user}" ""\n')
         facts = {"host": host, "user": user, "port": str(port), "users": str(users)}
+        facts["servers"] = str(servers)
         block = block_at("docs/operations/more-than-one.md: [databases]")
         settings.write_text(block.filled(PRINTED, facts))
         command = [program, "--quiet", str(settings)]

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+TELL_TOO_MUCH = ("django.template", "django.db.backends")
+"""Below INFO they write down whole contexts of pages and parameters of statements: session keys,
+recovery codes, secrets of authenticator apps, which no filter can tell from other text."""
+
 
 def logging_settings(*, level: str, form: str) -> dict[str, Any]:
     """Everything goes to the standard error, without secrets, in lines of one form."""
@@ -37,4 +41,5 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {name: {"level": "INFO"} for name in TELL_TOO_MUCH if level == "DEBUG"},
     }

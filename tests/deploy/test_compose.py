@@ -121,3 +121,11 @@ def test_files_that_are_mounted_are_there(told: dict[str, Any]) -> None:
     }
 
     assert [each for each in mounted - NOT_IN_GIT if not (FOLDER / each).exists()] == []
+
+
+def test_what_runs_on_comes_again_whatever_ended_it(told: dict[str, Any]) -> None:
+    restarts = {name: service.get("restart") for name, service in told["services"].items()}
+
+    assert restarts.pop("migrate") == "no"
+    assert len(restarts) >= 6
+    assert set(restarts.values()) <= {"always", "unless-stopped"}, restarts

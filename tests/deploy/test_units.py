@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from config.env.start import WRONG_SETTING
 from config.env.variables import SECRETS
 from tests.conftest import give_up
 from tests.portal import ROOT
@@ -82,3 +83,28 @@ def test_credentials_are_secrets_that_are_made(tmp_path: Path) -> None:
     assert {name.upper() for name in loaded} <= set(SECRETS)
     assert loaded.keys() <= made
     assert set(loaded.values()) == {f"/etc/permatoken/credentials/{name}" for name in loaded}
+
+
+START_LIMIT = (5, 10)
+"""systemd gives up on a unit that was started so often in so many seconds, if nobody says more."""
+
+
+@pytest.mark.parametrize("file", sorted(UNITS.glob("*.service")), ids=lambda file: file.name)
+def test_what_runs_on_comes_again_whatever_ended_it_and_for_good(file: Path) -> None:
+    """Redis, the database or the machine's memory may be gone for longer than a few starts take."""
+    says = dict(re.findall(r"^(\w+)=(.*)$", file.read_text(), re.MULTILINE))
+    starts, seconds = START_LIMIT
+
+    if says["Type"] == "oneshot":
+        assert "Restart" not in says
+    else:
+        assert says["Restart"] == "always"
+        assert starts * int(says["RestartSec"]) >= seconds
+        assert says["RestartPreventExitStatus"] == str(WRONG_SETTING)
+
+
+def test_each_worker_of_a_machine_has_a_name_of_its_own() -> None:
+    """Two of one name would take each other's answers and commands."""
+    command = (UNITS / "permatoken-worker@.service").read_text()
+
+    assert "ExecStart=/opt/permatoken/deploy/permatoken worker --hostname worker-%i@%%h" in command

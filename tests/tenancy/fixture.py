@@ -1,5 +1,6 @@
 """An account with secrets, and clients of all callers who request them."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,21 +59,28 @@ HERE = "127.0.0.1"
 
 
 class Writes:
-    """Sees whether any statement writes."""
+    """Sees whether any statement writes, and into which tables."""
 
-    READING = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK")
+    READING = ("SELECT", "SHOW", "SAVEPOINT", "RELEASE", "ROLLBACK")
+    TABLE = re.compile(r'(?:INSERT INTO|(?<!DO )UPDATE|DELETE FROM)\s+"?(\w+)', re.IGNORECASE)
 
     def __init__(self) -> None:
-        self.seen = False
+        self.tables = set[str]()
+
+    @property
+    def seen(self) -> bool:
+        return bool(self.tables)
 
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        self.seen |= not sql.lstrip("( ").upper().startswith(self.READING)
+        if not sql.lstrip("( \n").upper().startswith(self.READING):
+            # Whatever else it may be is shown whole.
+            self.tables.update(self.TABLE.findall(sql) or [sql])
         return execute(sql, params, many, context)
 
 
 @contextmanager
 def watched() -> Iterator[Writes]:
-    """Tells afterwards whether anything was written inside."""
+    """Tells afterwards what was written inside."""
     writes = Writes()
     with connection.execute_wrapper(writes):
         yield writes

@@ -35,11 +35,21 @@ routes_to_an_object = of_each([route for route in ROUTES if any(map(is_id, route
 calls_of_the_api = of_each([route for route in ROUTES if route.name.startswith("api-")])
 
 
+KEPT_IN_SESSIONS = {
+    "mfa_activate_totp": {"django_session"},  # the secret of the app that the page shows
+    "mfa_add_webauthn": {"django_session"},  # the challenge of the page
+    "sso:test": {"django_session"},  # the request that the provider is to answer
+}
+"""What a GET may write: the answer to it is good in this session only."""
+
+
 class Answer(NamedTuple):
     outcome: str
     text: bytes
     is_kept: bool | None
     """Whether the account is as before; None where nobody looks: of members, and of a GET."""
+    written: frozenset[str]
+    """The tables that were written to."""
 
     def tells(self, mark: str) -> bool:
         return mark.encode() in self.text.lower()
@@ -67,7 +77,7 @@ class Answers:
             is_kept = None
             if caller in OUTSIDERS and method != "GET":
                 is_kept = not writes.seen or self.tenancy.state() == before
-        return Answer(got, said, is_kept)
+        return Answer(got, said, is_kept, frozenset(writes.tables))
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +137,22 @@ def test_outsiders_read_and_change_nothing_of_the_account(route: Route, answers:
             answer = answers.to(caller, method)
             assert not answer.tells(ACCOUNT_MARK), (caller, method)
             assert answer.is_kept is not False, (caller, method)
+
+
+@every_route
+def test_looking_writes_nothing(route: Route, answers: Answers) -> None:
+    """Pages are opened by what reads mails, too, and by what fetches ahead."""
+    for caller in CALLERS:
+        written = answers.to(caller, "GET").written
+        assert written <= KEPT_IN_SESSIONS.get(route.name, set()), caller
+
+
+def test_session_keeps_what_a_page_asks_for(tenancy: TenancyFixture) -> None:
+    """Without this, nobody would see that writes are not seen."""
+    for route in ROUTES:
+        if route.name in KEPT_IN_SESSIONS:
+            answers = Answers(tenancy, route.address(tenancy))
+            assert answers.to("administrator", "GET").written == KEPT_IN_SESSIONS[route.name]
 
 
 @every_route

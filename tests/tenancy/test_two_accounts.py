@@ -5,10 +5,12 @@ import re
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +24,8 @@ from tests.conftest import SignIn
 from tests.factories import PASSWORD, UserFactory
 from tests.tenancy.expected_outcomes import EXPECTED
 from tests.tenancy.fixture import browser, watched
-from tests.tenancy.probe import made_once, outcome, send
+from tests.tenancy.forms_of_the_person import PERSONAL_FORMS
+from tests.tenancy.probe import made_once, outcome
 from tests.tenancy.routes import Route, routes
 from tests.tenancy.two_accounts import FORMS, Form, Side, build
 
@@ -44,7 +47,8 @@ TO_OTHERS = re.compile(
 
 
 def takes(route: Route, method: str) -> bool:
-    return set(EXPECTED[route.name][method].values()) != {"405"}
+    """True if an Administrator may send it."""
+    return EXPECTED[route.name].get(method, {}).get("administrator", "405") != "405"
 
 
 def is_page(route: Route) -> bool:
@@ -69,6 +73,13 @@ class Tabs:
         answer = self.browser.get(side.address(ROUTES[page]))
         assert answer.status_code == 200, page
         return unescape(answer.content.decode())
+
+    def written_by_opening(self, address: str) -> set[str]:
+        """The tables that are written to while somebody looks."""
+        with watched() as writes:
+            answer: Any = self.browser.get(address)
+            list(answer.streaming_content if answer.streaming else ())
+        return writes.tables
 
     def prepared(self, form: Form) -> tuple[list[Any], list[Any]]:
         """Let hold in both accounts what has to; returns their states then."""
@@ -149,21 +160,26 @@ def test_followed_notice_is_read_in_its_account_only(tabs: Tabs) -> None:
     assert tabs.b.is_as(tabs.beginning[1])
 
 
-@pytest.mark.parametrize("route", OF_THE_PERSON, ids=lambda route: route.name)
-def test_form_of_the_person_changes_no_account(tabs: Tabs, route: Route) -> None:
-    values = {
-        "page": "profile/api-tokens/",
-        "pk": 1,
-        "signed": "no:such",
-        "key": "x",
-        "uidb36": "1",
-    }
-    address = reverse(route.name, kwargs={name: values[name] for name in route.arguments})
+def test_every_form_of_the_person_is_walked() -> None:
+    assert {route.name for route in OF_THE_PERSON if takes(route, "POST")} == set(PERSONAL_FORMS)
+
+
+@pytest.mark.parametrize("name", PERSONAL_FORMS)
+def test_form_of_the_person_changes_no_account_but_that_of_its_link(tabs: Tabs, name: str) -> None:
+    form, browser = PERSONAL_FORMS[name], tabs.browser
+    with watched() as before:
+        made = form.prepare(tabs.a, browser)
+    kept = (tabs.a.state(), tabs.b.state()) if before.seen else tabs.beginning
+    address = form.address(tabs.a, browser, made) if form.address else reverse(name)
+    fields = form.fields(tabs.a, browser, made)
+    tabs.open(tabs.b, "accounts:account")
 
     with watched() as writes:
-        send(tabs.browser, "POST", address)
+        answer = browser.post(address, fields)
 
-    assert not writes.seen or (tabs.a.is_as(tabs.beginning[0]) and tabs.b.is_as(tabs.beginning[1]))
+    assert (outcome(answer), writes.seen) == (form.outcome, form.writes)
+    assert tabs.b.is_as(kept[1])
+    assert tabs.a.is_as(kept[0]) is not form.changes_account
 
 
 # --- Every link --------------------------------------------------------------------------------
@@ -254,6 +270,31 @@ def test_audit_log_is_downloaded_of_the_account_of_the_page(tabs: Tabs) -> None:
 
 
 # --- Every page --------------------------------------------------------------------------------
+
+WRITTEN_BY_LOOKING = {
+    "notifications:follow": {"notifications_notice"},  # it is read then
+    "mfa_activate_totp": {"django_session"},  # the secret of the app that the page shows
+    "mfa_add_webauthn": {"django_session"},  # the challenge of the page
+    "sso:test": {"django_session"},  # the request that the provider is to answer
+}
+LINKS_IN_MAILS = (
+    *("accounts:answer_contact", "accounts:confirm_email", "accounts:invitation"),
+    *("notifications:unsubscribe", "account_confirm_email"),
+)
+
+
+def test_page_that_is_opened_writes_nothing(tabs: Tabs) -> None:
+    """Of one's own account, with good links too, and hours after the last page."""
+    addresses = {route.name: tabs.a.address(route) for route in IN_ACCOUNT}
+    addresses |= {route.name: reverse(route.name) for route in PAGES if not route.arguments}
+    with time_machine.travel(timezone.now() + timedelta(hours=2)):
+        wrote = {name: tabs.written_by_opening(each) for name, each in addresses.items()}
+        for name in LINKS_IN_MAILS:
+            link = PERSONAL_FORMS[name].prepare(tabs.a, tabs.browser)
+            wrote[name] = tabs.written_by_opening(link)
+
+    assert {name: tables for name, tables in wrote.items() if tables} == WRITTEN_BY_LOOKING
+    assert len(wrote) > 80
 
 
 def test_page_that_names_a_person_is_kept_by_no_browser(tabs: Tabs) -> None:

@@ -35,14 +35,14 @@ TABLE: dict[str, tuple[str, ...]] = {
     "single sign-on": (IN, IN, OUT, OUT, OUT, IN, SECOND_FACTOR),
     # A session that began before goes on until it ends (docs/decisions/0025-saml-login.md).
     "open session": (IN, IN, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
-    # Saved or not, none lasts longer than it is said to.
-    "password session of 14 days": (OUT, OUT, OUT, OUT, OUT, OUT, OUT),
-    "single sign-on session of 12 hours": (OUT, OUT, OUT, OUT, OUT, OUT, OUT),
+    # The same just before their end, which comes whatever was stored in them.
+    "password session of 14 days": (IN, IN, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
+    "single sign-on session of 12 hours": (IN, IN, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, IN),
     "password reset link": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, SECOND_FACTOR),
     # Into another account, which the rules of this one concern as far as they are about the person.
     "invitation link": (IN, OUT, OUT, IN, IN, IN, SECOND_FACTOR),
     "confirmation link": (IN, OUT, OUT, IN, IN, IN, SECOND_FACTOR),
-    "e-mail change link": (OUT, OUT, OUT, OUT, OUT, OUT, OUT),
+    "e-mail change link": (IN, OUT, OUT, NO_ACCOUNT, NO_ACCOUNT, IN, SECOND_FACTOR),
     # Operators are forced by nobody, and need no account.
     "operators' pages": (IN, IN, OUT, IN, IN, IN, SECOND_FACTOR),
     "JWT login": (IN, OUT, OUT, OUT, OUT, IN, OUT),

@@ -4,11 +4,14 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, check_password, make_password
+from django.db import connection
 from django.test import Client, RequestFactory
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from pytest_django import Settings
@@ -191,3 +194,59 @@ def test_error_report_hides_the_password_in_the_hashing_thread(
     in_the_thread = {each["function"]: dict(each["vars"]) for each in frames}
     assert "correct horse battery" not in str(in_the_thread["fail"])
     assert "correct horse battery" not in str(in_the_thread["<lambda>"])
+
+
+# --- A storm ------------------------------------------------------------------------------------
+
+STORM = 40
+"""Sign-ins at once, each of another address of the network and for another address of e-mail: none
+of them reaches a limit."""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.both
+def test_storm_of_sign_ins_takes_the_memory_of_one_hash() -> None:
+    """In a process of its own: memory that was once taken stays with a process."""
+    connection.close()
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(1, fork) as process:
+        statuses, taken = process.submit(_storm).result(timeout=120)
+
+    of_a_hash = password_hashing.Argon2.memory_cost * 1024
+    assert set(statuses) <= {HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE}
+    assert HTTPStatus.BAD_REQUEST in statuses
+    assert taken < 3 * of_a_hash
+
+
+def _storm() -> tuple[list[int], int]:
+    """How all were answered, and by how many bytes the process has grown at the most."""
+    start = threading.Barrier(STORM)
+
+    def sign_in(number: int) -> int:
+        try:
+            start.wait(timeout=60)
+            return _sign_in(number)
+        finally:
+            connection.close()
+
+    _sign_in(STORM)  # what is loaded by the first of all
+    before = _memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    with ThreadPoolExecutor(STORM) as crowd:
+        statuses = list(crowd.map(sign_in, range(STORM)))
+    return statuses, _memory("VmHWM") - before
+
+
+def _sign_in(number: int) -> int:
+    answer = Client(REMOTE_ADDR=f"198.51.100.{number}").post(
+        "/iam/auth/jwt/login",
+        {"username": f"nobody{number}@example.com", "password": PASSWORD},
+        content_type="application/json",
+    )
+    return answer.status_code
+
+
+def _memory(name: str) -> int:
+    """Bytes of this process, as Linux counts them."""
+    lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[name].split()[0]) * 1024

@@ -72,6 +72,29 @@ def test_sign_in_in_chunks_is_read(portal: Portal) -> None:
     assert (answer.status, "No active account" in answer.body) == (400, True)
 
 
+def test_introspection_in_chunks_is_answered_or_refused_with_a_sentence(
+    portal: Portal, good: str
+) -> None:
+    """Nothing tells where a form ends; JSON does."""
+    said = portal.shell.command("issue_verifier", "Chunks")
+    (verifier,) = re.findall(r"verifier_\w+", said)
+    token = good.split()[-1]
+    form = CHUNKED.replace("application/json", "application/x-www-form-urlencoded")
+    caller, introspect = f"Authorization: Bearer {verifier}\r\n", "/iam/auth/introspect"
+
+    batch = ask(
+        portal, caller + CHUNKED, target=f"{introspect}/batch", method="POST",
+        body=chunks(json.dumps([token]).encode()),
+    )  # fmt: skip
+    one = ask(
+        portal, caller + form, target=introspect, method="POST",
+        body=chunks(f"token={token}".encode()),
+    )  # fmt: skip
+
+    assert [each["active"] for each in json.loads(batch.body)] == [True]
+    assert (one.status, "Content-Length" in json.loads(one.body)["message"]) == (411, True)
+
+
 @pytest.mark.parametrize("target", [ME, "/sign-in/"])
 def test_too_large_body_in_chunks_is_refused(portal: Portal, good: str, target: str) -> None:
     body = chunks(b"x" * 300_000, size=50_000)

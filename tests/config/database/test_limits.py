@@ -1,6 +1,7 @@
 """Requests do not wait for ever, verification does not wait at all, and others are left alone."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,11 +11,13 @@ from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.templatetags.static import static
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from pytest_django import Settings
 
 from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account
 from accounts.models import Account, Membership
+from accounts.roles import Role
 from apitokens import keys
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
@@ -36,8 +39,8 @@ from tests.config.database.conftest import (
     another_connection,
     unavailable,
 )
-from tests.conftest import Api, Issue, is_on_postgresql
-from tests.factories import AccountFactory
+from tests.conftest import Api, Issue, SignIn, is_on_postgresql
+from tests.factories import AccountFactory, MembershipFactory
 
 pytestmark = [
     pytest.mark.skipif(not is_on_postgresql(), reason="SQLite locks no rows"),
@@ -217,3 +220,63 @@ def test_locked_token_is_refused_and_renewed_without_a_wait(
     with locked("apitokens_apitoken", of_old_pepper.token.pk):
         later = now + timedelta(seconds=2)
         assert verify(presented=of_old_pepper.key.spell(), at=later).token_id
+
+
+WAITING_ON_A_LOCK = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+CROWD = 4
+
+
+@pytest.mark.parametrize("table", ["account", "user", "membership"])
+def test_tokens_are_verified_while_a_crowd_waits_for_a_row_of_their_issuer(
+    administrator: Membership,
+    issue: Issue,
+    api: Api,
+    sign_in_now: SignIn,
+    locked: Locked,
+    table: str,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each verification asks the database, and has its answer before anybody of the crowd has."""
+    monkeypatch.setattr(limits, "_PATIENT", ("SET LOCAL lock_timeout = '1500ms'",))
+    settings.VERIFY_CACHE_SECONDS = 0
+    MembershipFactory.create(account=administrator.account)  # or nobody would be left
+    client, browser = api(issue(administrator).key), Client(raise_request_exception=False)
+    sign_in_now(browser, administrator)
+    account_id, user_id = administrator.account_id, administrator.user_id
+    profile = {"name": "New", "phone": "", "language": "en", "time_zone": "UTC"}
+    row, path, form = {
+        "account": (account_id, reverse("accounts:account", args=[account_id]), {"name": "New"}),
+        "user": (user_id, reverse("accounts:profile"), profile),
+        "membership": (
+            administrator.pk,
+            reverse("accounts:change_role", args=[account_id, user_id]),
+            {"role": Role.ENGINEERS.value},
+        ),
+    }[table]
+
+    def change() -> Any:
+        try:
+            own = Client(raise_request_exception=False)
+            own.cookies = browser.cookies
+            return own.post(path, form)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(CROWD) as crowd, locked(f"accounts_{table}", row):
+        waiting = [crowd.submit(change) for _each in range(CROWD)]
+        with another_connection() as witness:
+            witness.autocommit = True
+            while witness.execute(WAITING_ON_A_LOCK).fetchone() != (CROWD,):
+                assert not any(each.done() for each in waiting), waiting[0].result().content
+        for _each in range(5):
+            assert client.get("/iam/auth/verify").status_code == 200
+            assert client.get("/iam/clients/me").status_code == 200
+        assert not any(each.done() for each in waiting)
+        said = [unavailable(each.result()) for each in waiting]
+
+    assert all("someone else is changing" in each for each in said)
+    assert client.get("/iam/auth/verify").status_code == 200
