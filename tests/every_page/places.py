@@ -195,6 +195,7 @@ def _everything(at: datetime) -> TenancyFixture:
             user=administrator.user,
             account=account,
             kind=TOKEN_CHANGED_BY_OTHERS.code,
+            facts={"title": "Somebody renamed a token", "text": "", "link": "/"},
             created_at=at,
             next_try_at=at,
             give_up_at=at,
