@@ -1,7 +1,7 @@
 """`python -m tests`: every test, on SQLite or on PostgreSQL, and on both where they differ.
 
 On SQLite runs what touches no database, the embedded shape and what SQLite does its own way; on
-PostgreSQL all that touches the database. docs/tests.md has the rule.
+PostgreSQL all that touches the database. docs/tests.md has the rule. Both run at the same time.
 
 PostgreSQL and Redis are started for it, from their wheels, unless TEST_DATABASE_URL and
 TEST_REDIS_URL name others. Arguments go on to pytest, both times.
@@ -12,10 +12,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from xml.etree import ElementTree
 
 from tests import services
@@ -24,8 +25,25 @@ ROOT = Path(__file__).resolve().parent.parent
 CORES = os.cpu_count() or 1
 WORKERS = {"SQLite": 2 * CORES, "PostgreSQL": CORES + 1}
 """On SQLite half of the time is spent waiting: for portals, browsers, mail servers, the clock."""
+GIVES_WAY = 2
+"""How nice the run on PostgreSQL is. Most of its tests are short: it takes what the other leaves of
+the cores, and is the last to end, on all of them. Nicer, its few long tests would take minutes."""
 NOTHING_SELECTED = 5
 """pytest's exit code. With arguments that select by name it is no failure."""
+
+
+class Run(NamedTuple):
+    """One run of the suite, under way."""
+
+    database: str
+    process: subprocess.Popen[bytes]
+    report: Path
+
+    def end(self) -> None:
+        """Stop pytest as a person would, so that its workers end what they have started."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait()
 
 
 class Outcome(NamedTuple):
@@ -42,65 +60,89 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     # Hundreds of processes start. If each compiled all code anew, that would take a third longer.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    with tempfile.TemporaryDirectory(prefix="permatoken-prepared-") as folder:
-        os.environ["TEST_PREPARED_DIR"] = folder
-        outcomes = [_embedded(arguments), _scaled(arguments)]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="permatoken-suite-")))
+        os.environ["TEST_PREPARED_DIR"] = str(folder)
+        servers = stack.enter_context(_servers())
+        said = stack.enter_context((folder / "said").open("w+b"))
+        _say("\nTesting on SQLite, and on PostgreSQL at the same time…")
+        scaled = _start("PostgreSQL", arguments, folder, servers, said)
+        stack.callback(scaled.end)
+        embedded = _start("SQLite", arguments, folder, EMBEDDED, None)
+        stack.callback(embedded.end)
+        embedded.process.wait()
+        _say("\nTesting on PostgreSQL…")
+        _follow(said, scaled.process)
+        outcomes = [_outcome(run, is_narrow=bool(arguments)) for run in (embedded, scaled)]
     _say("")
     for outcome in outcomes:
         _say(f"{outcome.database}: {outcome.counts}")
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 
-def _embedded(arguments: Sequence[str]) -> Outcome:
-    return _run(
-        "SQLite", arguments, {"TEST_DATABASE_URL": "", "TEST_REDIS_URL": "", "TEST_ONCE": "1"}
-    )
+EMBEDDED = {"TEST_DATABASE_URL": "", "TEST_REDIS_URL": "", "TEST_ONCE": "1"}
 
 
-def _scaled(arguments: Sequence[str]) -> Outcome:
+@contextmanager
+def _servers() -> Iterator[dict[str, str]]:
+    """The environment of the scaled shape."""
     with ExitStack() as stack:
         database = os.environ.get("TEST_DATABASE_URL")
         redis = os.environ.get("TEST_REDIS_URL")
+        own = {}
         if not database:
-            _say("\nStarting PostgreSQL…")
+            _say("Starting PostgreSQL…")
             database = stack.enter_context(services.postgresql(is_durable=False))
+            own["TEST_PREPARED_TABLES"] = database
         if not redis:
             _say("Starting Redis…")
             redis = stack.enter_context(services.redis())
-        environment = {"TEST_DATABASE_URL": database, "TEST_REDIS_URL": redis}
-        return _run("PostgreSQL", arguments, environment)
+        yield {**own, "TEST_DATABASE_URL": database, "TEST_REDIS_URL": redis}
 
 
-def _run(database: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Outcome:
-    _say(f"\nTesting on {database}…")
-    with tempfile.TemporaryDirectory(prefix="permatoken-report-") as folder:
-        report = Path(folder, "report.xml")
-        command = [
-            *(sys.executable, "-m", "pytest", "-n", str(WORKERS[database]), "--dist", "worksteal"),
-            *(
-                "--durations=20",
-                "--durations-min=1",
-                f"--junitxml={report}",
-                "-o",
-                "junit_family=xunit2",
-                *arguments,
-            ),
-        ]
-        code = _wait_for(command, {**os.environ, **environment})
-        is_good = code == 0 or (bool(arguments) and code == NOTHING_SELECTED)
-        return Outcome(database, is_good, _counts(report))
+def _start(
+    database: str,
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    said: IO[bytes] | None,
+) -> Run:
+    """Run pytest. What it says goes to the terminal, or into the file."""
+    report = folder / f"{database}.xml"
+    command = [
+        *(sys.executable, "-m", "pytest", "-n", str(WORKERS[database]), "--dist", "worksteal"),
+        *("--durations=20", "--durations-min=1", f"--junitxml={report}", "-o"),
+        *("junit_family=xunit2", *arguments),
+    ]
+    if said:
+        command = ["nice", "-n", str(GIVES_WAY), *command]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=said,
+    )
+    return Run(database, process, report)
 
 
-def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """The exit code. Who is told to stop, stops pytest as a person would, so that its workers end
-    what they have started."""
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL) as run:
-        try:
-            return run.wait()
-        except BaseException:
-            run.send_signal(signal.SIGINT)
-            run.wait()
-            raise
+def _follow(said: IO[bytes], process: subprocess.Popen[bytes]) -> None:
+    """Print what the file has and gets, until the process has ended."""
+    with Path(said.name).open("rb") as reader:
+        is_running = True
+        while is_running:
+            is_running = process.poll() is None
+            while part := reader.read(1 << 16):
+                sys.stdout.buffer.write(part)
+            sys.stdout.flush()
+            time.sleep(0.2 * is_running)
+
+
+def _outcome(run: Run, *, is_narrow: bool) -> Outcome:
+    code = run.process.wait()
+    is_good = code == 0 or (is_narrow and code == NOTHING_SELECTED)
+    return Outcome(run.database, is_good, _counts(run.report))
 
 
 def _counts(report: Path) -> str:

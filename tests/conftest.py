@@ -3,12 +3,14 @@
 import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 import hypothesis
 import pytest
+from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.core.management import call_command
 from django.core.management.commands import flush
@@ -33,7 +35,7 @@ from apitokens.usage.buffer import UsageBuffer
 from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification import throttling
 from notifications import jobs, tasks
-from tests import described, environment, services
+from tests import described, environment, portal, services
 from tests.engines import chromium as chromium_program
 from tests.factories import ACCOUNT_ID, PASSWORD, AccountFactory, MembershipFactory
 from tests.factories import issue as issue_for
@@ -46,6 +48,10 @@ NO_NGINX = "needs an nginx; get one with: apt-get install nginx-light"
 NO_PGBOUNCER = "needs PgBouncer; get it with: apt-get install pgbouncer"
 ONCE = bool(os.environ.get("TEST_ONCE"))
 """Whether a run on PostgreSQL follows, which takes most of what touches the database."""
+PREPARED_TABLES = "TEST_PREPARED_TABLES"
+"""The address of a PostgreSQL that goes with the run: a database may stay there to be copied."""
+MANY = 1_000
+"""Rows. Fewer are deleted, which is quicker than to truncate a table."""
 MADE_BY_DJANGO = {"auth_permission", "django_content_type"}
 """Tables that it fills after migrations."""
 KNOWN_TO_PROCESSES = {"apitokens_verifyinghost"}
@@ -161,11 +167,29 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """SQLite lives in a file, as for everybody: in memory it knows no WAL and no second writer."""
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None,
+) -> Iterator[None]:
+    """SQLite lives in a file, as for everybody: in memory it knows no WAL and no second writer.
+
+    In a run of many workers the tables are made once and copied.
+    """
+    test = dict(connections.settings["default"]["TEST"])
     if connection.vendor == "sqlite":
-        database = connections.settings["default"]
-        database["TEST"] = {**database["TEST"], "NAME": str(environment.DATA_DIR / "test.sqlite3")}
+        test["NAME"] = str(environment.DATA_DIR / "test.sqlite3")
+    if is_on_postgresql() and os.environ.get(PREPARED_TABLES):
+        test["TEMPLATE"] = portal.prepared_tables(os.environ[PREPARED_TABLES])
+    connections.settings["default"]["TEST"] = test
+    with pytest.MonkeyPatch.context() as patch:
+        if connection.vendor == "sqlite" and os.environ.get(portal.SHARED):
+            creation: Any = connection.creation
+            create = creation._create_test_db
+
+            def copy(*facts: Any, **options: Any) -> str:
+                return str(shutil.copy(portal.prepared() / portal.EMPTY, create(*facts, **options)))
+
+            patch.setattr(creation, "_create_test_db", copy)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -175,7 +199,9 @@ def static_files() -> Iterator[None]:
     WhiteNoise reads the whole folder for every test client. Here it does so once: reading it again
     costs more than most tests.
     """
-    call_command("collectstatic", interactive=False, verbosity=0)
+    shutil.copytree(
+        portal.once("static", _collect), django_settings.STATIC_ROOT, dirs_exist_ok=True
+    )
     read, known = WhiteNoise.update_files_dictionary, dict[str, dict[str, Any]]()
 
     def read_once(self: Any, root: str, prefix: str) -> None:
@@ -187,6 +213,12 @@ def static_files() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoise, "update_files_dictionary", read_once)
         yield
+
+
+def _collect(folder: Path) -> None:
+    """Collect static files for this worker, and a copy for the others."""
+    call_command("collectstatic", interactive=False, verbosity=0)
+    shutil.copytree(django_settings.STATIC_ROOT, folder, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -218,18 +250,33 @@ def emptied_tables() -> Iterator[None]:
         execute(operations, [*aside, *statements, *back])
 
     def statements(style: Any, connection: Any, **options: Any) -> list[str]:
-        tables = set(connection.introspection.django_table_names(only_existing=True))
-        return list(
-            connection.ops.sql_flush(
-                style, sorted(tables - MADE_BY_DJANGO - KNOWN_TO_PROCESSES), **options
-            )
+        tables = sorted(
+            set(connection.introspection.django_table_names(only_existing=True))
+            - MADE_BY_DJANGO
+            - KNOWN_TO_PROCESSES
         )
+        rows = _rows(tables) if is_on_postgresql() else {}
+        if rows and max(rows.values()) < MANY:
+            return [f"DELETE FROM {table}" for table in tables if rows[table]]
+        return list(connection.ops.sql_flush(style, tables, **options))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_everything)
         patch.setattr(flush, "sql_flush", statements)
         patch.setattr(flush, "emit_post_migrate_signal", lambda *_facts, **_options: None)
         yield
+
+
+def _rows(tables: Iterable[str]) -> dict[str, int]:
+    """How many rows the tables have, up to `MANY`. To PostgreSQL an empty table costs as much as a
+    full one when it is truncated: sixty of them take longer than most tests."""
+    counts = (
+        f"SELECT '{table}', count(*) FROM (SELECT FROM {table} LIMIT {MANY}) AS present"
+        for table in tables
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(counts))
+        return dict(cursor.fetchall())
 
 
 def _audit_triggers() -> tuple[list[str], list[str]]:

@@ -14,15 +14,20 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 SERVERS = ("DATABASE_URL", "REDIS_URL")
-DEMO = "demo.txt"
-"""In the data of a portal that was prepared: what the demo printed."""
+SHARED = "TEST_PREPARED_DIR"
+DEMO, EMPTY = "demo.txt", "empty.sqlite3"
+"""In the data of a portal that was prepared: what the demo printed, and the database before it."""
+DATABASE = "permatoken.sqlite3"
 GRANIAN = (
     "granian",
     "--interface",
@@ -133,21 +138,31 @@ def served_portal(
             process.wait(timeout=20)
 
 
-@functools.cache
 def prepared() -> Path:
-    """The data of a portal with the demo, to be copied: making it takes longer than most tests.
+    """The data of a portal with the demo, to be copied: making it takes longer than most tests."""
+    return once("portal", _prepare)
+
+
+@functools.cache
+def once(name: str, make: Callable[[Path], None]) -> Path:
+    """What is at this name. The first who asks makes it.
 
     All workers of a run share it, if the run says where (TEST_PREPARED_DIR).
     """
-    shared = Path(os.environ.get("TEST_PREPARED_DIR") or _own_folder())
-    with (shared / "lock").open("w") as lock:
+    shared = Path(os.environ.get(SHARED) or _own_folder())
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        data_dir = shared / "prepared"
-        if not (data_dir / DEMO).exists():
-            _prepare(data_dir)
-    return data_dir
+        path = shared / name
+        if not path.exists():
+            unfinished = shared / f"{name}.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(path)
+    return path
 
 
+@functools.cache
 def _own_folder() -> str:
     """A folder that goes with this process."""
     folder = tempfile.mkdtemp(prefix="permatoken-prepared-")
@@ -157,7 +172,6 @@ def _own_folder() -> str:
 
 def _prepare(data_dir: Path) -> None:
     """Make database and static files, and keep what the demo printed."""
-    data_dir.mkdir()
     settings = {
         **{name: value for name, value in os.environ.items() if name not in SERVERS},
         "DATA_DIR": str(data_dir),
@@ -165,9 +179,27 @@ def _prepare(data_dir: Path) -> None:
     }
     with shell(settings) as beside:
         beside.command("migrate", verbosity=0)
+        shutil.copy(data_dir / DATABASE, data_dir / EMPTY)
         beside.command("collectstatic", interactive=False, verbosity=0)
         demo = beside.command("seed_demo")
     (data_dir / DEMO).write_text(demo)
+
+
+def prepared_tables(database_url: str) -> str:
+    """The name of a database of this PostgreSQL that has been migrated and is empty, to be copied.
+    It stays there until the server goes."""
+    name = "permatoken_prepared"
+
+    def migrate(folder: Path) -> None:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name}")
+            connection.execute(f"CREATE DATABASE {name}")
+        url = urlsplit(database_url)._replace(path=f"/{name}").geturl()
+        with shell({**os.environ, "DATA_DIR": str(folder), "DATABASE_URL": url}) as beside:
+            beside.command("migrate", verbosity=0)
+
+    once("tables", migrate)
+    return name
 
 
 def free_port() -> int:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import (
     ORDER_VAR,
@@ -153,6 +153,13 @@ class SearchedList(ChangeList):
         return order
 
 
+OF_POPUPS = ("vendor/jquery/jquery.min", "jquery.init", "admin/RelatedObjectLookups")
+
+
+def _media(*names: str) -> forms.Media:
+    return forms.Media(js=[f"admin/js/{name}.js" for name in names])
+
+
 class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """A list that answers its own filters, links and boxes, and 400 to all other lookups.
 
@@ -177,6 +184,18 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
     list_per_page = 50
     show_full_result_count = False
     paginator = OperatorsPaginator
+
+    @property
+    def media(self) -> forms.Media:
+        """Django's scripts for forms, but for those that make a slug of a name: no form here has
+        one, and they weigh nearly as much as all else on the page."""
+        return _media("core", *OF_POPUPS)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list with the scripts that lists need: those of popups only in a popup."""
+        of_popups = OF_POPUPS if IS_POPUP_VAR in request.GET else ()
+        more = {"media": _media("core", "actions", *of_popups), **(extra_context or {})}
+        return super().changelist_view(request, more)
 
     def matches(self, word: str) -> Q | None:
         """The condition of rows that a word finds, where that takes more than one table. None: it

@@ -1,6 +1,7 @@
 """Profile → All users: the filter and the rows."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import django_filters
@@ -20,7 +21,7 @@ from accounts.people.search import named
 from accounts.roles import Role
 from accounts.sign_in.mfa import FACTORS
 from accounts.text.expressions import in_order
-from notifications.bounded_pages import QuerySetRows, page_of, page_range
+from notifications.bounded_pages import MOST_COUNTED, QuerySetRows, page_of, page_range
 
 PAGE_SIZES = (10, 25, 50, 100)
 PAGE_SIZE = 25
@@ -128,10 +129,23 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
 
 
 class PeopleRows(QuerySetRows[Membership]):
-    """Finds a page by ids alone: how people sign in is looked up for those it shows."""
+    """Finds a page by ids alone: how people sign in is looked up for those it shows. The names of
+    all are read to sort them, so they are counted by the same query."""
+
+    @cached_property
+    def _ids(self) -> list[int]:
+        return list(self.found.values_list("pk", flat=True)[: MOST_COUNTED + 1])
+
+    def count_to(self, most: int) -> int:
+        return min(len(self._ids), most)
+
+    def __getitem__(self, part: slice) -> list[Membership]:
+        return self._read(self._ids[part])
 
     def read(self, part: QuerySet[Membership]) -> list[Membership]:
-        ids = list(part.values_list("pk", flat=True))
+        return self._read(list(part.values_list("pk", flat=True)))
+
+    def _read(self, ids: list[int]) -> list[Membership]:
         found = _with_sign_in(self.among.order_by()).in_bulk(ids)
         return [found[each] for each in ids if each in found]
 

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from accounts.audit.labels import present_code
-from accounts.audit.listing import Description, descriptions
+from accounts.audit.listing import Description, Names, descriptions
 from accounts.audit.parts import Events
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from accounts.models.user import full_name
+from accounts.rows_by_id import RowsById
 from accounts.text.csv_lines import csv_lines
 
 COLUMNS = [
@@ -18,6 +19,8 @@ COLUMNS = [
 ]
 """Stable names, whatever the reader's language: programs read them too."""
 
+
+_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 PART = 2_000
 """Events read at once, so that a slow client keeps no query open."""
@@ -52,24 +55,21 @@ class _Event(NamedTuple):
     user: _Person | None = None
 
 
-FIELDS = [name for name in _Event._fields if name != "user"]
+_NAMES = [name for name in _Event._fields if name not in ("at", "pk", "user")]
 
 
 def _rows(events: Events) -> Iterator[list[object]]:
-    for ids in events.ids_in_parts(PART):
-        part = _read(ids)
-        for event, words in zip(part, descriptions(part), strict=True):
+    names, people, place = Names(), RowsById(_people), _Event._fields.index("user_id")
+    for values in events.values_in_parts(PART, *_NAMES):
+        known = people.of(row[place] for row in values)
+        part = [_Event._make((*row, known.get(row[place]))) for row in values]
+        for event, words in zip(part, descriptions(part, names), strict=True):
             yield _cells(event, words)
 
 
-def _read(ids: list[int]) -> list[_Event]:
-    rows = AuditEvent.objects.filter(pk__in=ids).newest_first().values_list(*FIELDS)
-    events = [_Event(*row) for row in rows]
-    users = User.objects.filter(pk__in={event.user_id for event in events})
-    people = {
-        pk: _Person(name, email) for pk, name, email in users.values_list("pk", "name", "email")
-    }
-    return [event._replace(user=people.get(event.user_id or 0)) for event in events]
+def _people(ids: set[int]) -> dict[int, _Person]:
+    users = User.objects.filter(pk__among=ids).values_list("pk", "name", "email")
+    return {pk: _Person(name, email) for pk, name, email in users}
 
 
 def _cells(event: _Event, words: Description) -> list[object]:
@@ -86,5 +86,5 @@ def _cells(event: _Event, words: Description) -> list[object]:
         event.subject_type,
         event.subject_id,
         words.about,
-        json.dumps(event.details, ensure_ascii=False, sort_keys=True) if event.details else None,
+        _as_json(event.details) if event.details else None,
     ]

@@ -1,12 +1,12 @@
 """Profile → Audit log: the filter and the rows, shared by the page and the file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -22,7 +22,9 @@ from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
 from accounts.email_addresses import SURROUNDING
 from accounts.http.user_agents import browser_with_version
 from accounts.models import AuditEvent, Invitation, Membership, User
+from accounts.models.user import full_name
 from accounts.people.forms import PersonField
+from accounts.rows_by_id import RowsById
 from accounts.validators import id_in
 from notifications.bounded_pages import page_of, page_range
 from notifications.time_zones import FIRST_DAY, LAST_DAY, start_of_day
@@ -220,32 +222,48 @@ def _present(events: Iterable[AuditEvent], actor: Actor) -> _Present:
 
 def rows(events: Iterable[AuditEvent]) -> list[Row]:
     """The rows of these events, in three queries for all of them."""
-    known = list(events)
-    names = _names(known)
+    known, names = list(events), Names()
+    names.learn(known)
     return [_row(event, names) for event in known]
 
 
-class _Names(NamedTuple):
-    users: dict[int, str]
-    members: dict[int, str]
-    invitations: dict[int, str]
+class Names:
+    """The names of what events are about. Each is read once, for a page or a whole file."""
+
+    def __init__(self) -> None:
+        self.users: Mapping[int, str] = {}
+        self.members: Mapping[int, str] = {}
+        self.invitations: Mapping[int, str] = {}
+        self._users = RowsById(_names_of_users)
+        self._members = RowsById(_names_of_members)
+        self._invitations = RowsById(_addresses_of_invitations)
+
+    def learn(self, events: Sequence[Event]) -> None:
+        """Read the names for these events, in three queries at most."""
+
+        def ids(subject_type: str) -> set[int | None]:
+            return {event.subject_id for event in events if event.subject_type == subject_type}
+
+        issuers = {event.details.get(key) for event in events for key in ISSUERS}
+        self.users = self._users.of(ids("user") | issuers)
+        self.members = self._members.of(ids("membership"))
+        self.invitations = self._invitations.of(ids("invitation"))
 
 
-def _names(events: Sequence[Event]) -> _Names:
-    """The names of all subjects of these events."""
+def _names_of_users(ids: set[int]) -> dict[int, str]:
+    people = User.everyone.filter(pk__among=ids).values_list("pk", "name", "email")
+    return {pk: full_name(name, email) for pk, name, email in people}
 
-    def ids(subject_type: str) -> set[int | None]:
-        return {event.subject_id for event in events if event.subject_type == subject_type}
 
-    issuers = {event.details.get(key) for event in events for key in ISSUERS} - {None}
-    people: QuerySet[User] = User.everyone.filter(pk__in=ids("user") | issuers)
-    members = Membership.everyone.filter(pk__in=ids("membership")).select_related("user")
-    invitations = Invitation.objects.filter(pk__in=ids("invitation"))
-    return _Names(
-        users={user.pk: user.get_full_name() for user in people},
-        members={member.pk: member.user.get_full_name() for member in members},
-        invitations=dict(invitations.values_list("pk", "email")),
+def _names_of_members(ids: set[int]) -> dict[int, str]:
+    members = Membership.everyone.filter(pk__among=ids).values_list(
+        "pk", "user__name", "user__email"
     )
+    return {pk: full_name(name, email) for pk, name, email in members}
+
+
+def _addresses_of_invitations(ids: set[int]) -> dict[int, str]:
+    return dict(Invitation.objects.filter(pk__among=ids).values_list("pk", "email"))
 
 
 class Description(NamedTuple):
@@ -258,14 +276,14 @@ class Description(NamedTuple):
     about: str
 
 
-def descriptions(events: Sequence[Event]) -> Iterator[Description]:
-    """The descriptions of these events, in three queries for all of them."""
-    names = _names(events)
+def descriptions(events: Sequence[Event], names: Names) -> Iterator[Description]:
+    """The descriptions of these events, in three queries at most for all of them."""
+    names.learn(events)
     words = {kind: labels.event_name(kind) for kind in {event.kind for event in events}}
     return (_description(event, names, words[event.kind]) for event in events)
 
 
-def _description(event: Event, names: _Names, name: str) -> Description:
+def _description(event: Event, names: Names, name: str) -> Description:
     is_operator = event.through in OPERATOR_ENTRY_POINTS
     user = None if is_operator else event.user
     who = user.get_full_name() if user else ""
@@ -280,7 +298,7 @@ def _description(event: Event, names: _Names, name: str) -> Description:
     )
 
 
-def _row(event: AuditEvent, names: _Names) -> Row:
+def _row(event: AuditEvent, names: Names) -> Row:
     return Row(
         event=event,
         **_description(event, names, labels.event_name(event.kind))._asdict(),
@@ -302,7 +320,7 @@ def _is_redundant(key: str, value: Any, event: AuditEvent) -> bool:
     return key in NOT_FOR_PEOPLE or (key == "issuer" and value == event.user_id)
 
 
-def _about(event: Event, names: _Names) -> str:
+def _about(event: Event, names: Names) -> str:
     """The name of the subject, unless that is the person who acted."""
     subject_id = event.subject_id or 0
     match event.subject_type:
@@ -317,7 +335,7 @@ def _about(event: Event, names: _Names) -> str:
     return ""
 
 
-def _fact(kind: str, key: str, value: Any, names: _Names) -> str:
+def _fact(kind: str, key: str, value: Any, names: Names) -> str:
     """A detail's value as text: people by name, reasons in words, times in the reader's zone."""
     if key in ISSUERS:
         return names.users.get(value, str(value))

@@ -13,6 +13,7 @@ from functools import reduce
 from heapq import merge
 from itertools import islice, product
 from operator import and_, or_
+from typing import Any
 
 from django.db.models import Q
 
@@ -21,6 +22,8 @@ from notifications.bounded_pages import MOST_COUNTED
 
 Key = tuple[datetime, int]
 """What events are sorted by: the time, and the id among those of the same moment."""
+Values = tuple[Any, ...]
+"""Of an event: its key, and what else was asked for."""
 
 
 class Events:
@@ -83,31 +86,29 @@ class Events:
 
     def earlier(self, event: AuditEvent, size: int) -> list[AuditEvent]:
         """So many that come next after this one, which is further back in time."""
-        return _read(self._keys_before((event.at, event.pk), size))
+        return _read(_newest(self._before((event.at, event.pk)), size))
 
-    def _keys_before(self, key: Key | None, size: int) -> list[Key]:
-        parts = self.parts()
-        if key is not None:
-            at, pk = key
-            # The bound of the time stands by itself: it is what an index is entered by.
-            parts = [each.filter(Q(at__lt=at) | Q(pk__lt=pk), at__lte=at) for each in parts]
-        return _newest(parts, size)
+    def _before(self, key: Key) -> list[AuditEventQuerySet]:
+        at, pk = key
+        # The bound of the time stands by itself: it is what an index is entered by.
+        return [each.filter(Q(at__lt=at) | Q(pk__lt=pk), at__lte=at) for each in self.parts()]
 
     def later(self, event: AuditEvent, size: int) -> list[AuditEvent]:
         """So many that come right before this one."""
         ahead = Q(at__gt=event.at) | Q(pk__gt=event.pk)
         parts = [
-            _keys(each.filter(ahead, at__gte=event.at).reverse()[:size]) for each in self.parts()
+            _values(each.filter(ahead, at__gte=event.at).reverse()[:size]) for each in self.parts()
         ]
         return _read(list(islice(merge(*parts), size)))
 
-    def ids_in_parts(self, size: int) -> Iterator[list[int]]:
-        """The ids of all of them in lists that are queried one by one, for a file that is sent
-        slowly."""
-        keys = self._keys_before(None, size)
-        while keys:
-            yield [pk for _at, pk in keys]
-            keys = self._keys_before(keys[-1], size)
+    def values_in_parts(self, size: int, *names: str) -> Iterator[list[Values]]:
+        """The time, the id and what has these names of all of them, in lists that are queried one
+        by one, for a file that is sent slowly."""
+        rows = _newest(self.parts(), size, *names)
+        while rows:
+            yield rows
+            at, pk, *_rest = rows[-1]
+            rows = _newest(self._before((at, pk)), size, *names)
 
 
 def _disjoint(alternatives: Sequence[Q]) -> Iterator[Q]:
@@ -116,23 +117,24 @@ def _disjoint(alternatives: Sequence[Q]) -> Iterator[Q]:
         yield reduce(and_, (~before for before in alternatives[:place]), each)
 
 
-def _keys(part: AuditEventQuerySet) -> list[Key]:
-    return list(part.values_list("at", "pk"))
+def _values(part: AuditEventQuerySet, *names: str) -> list[Values]:
+    return list(part.values_list("at", "pk", *names))
 
 
-def _newest(parts: Sequence[AuditEventQuerySet], number: int) -> list[Key]:
-    """The keys of so many of the newest events. Of a part after others only what is not older than
-    those they had is looked for: most of the time that is next to nothing."""
-    newest: list[Key] = []
+def _newest(parts: Sequence[AuditEventQuerySet], number: int, *names: str) -> list[Values]:
+    """The values of so many of the newest events. Of a part after others only what is not older
+    than those they had is looked for: most of the time that is next to nothing."""
+    newest: list[Values] = []
     for part in parts:
         if newest and len(newest) == number:
             part = part.filter(at__gte=newest[-1][0])
-        newest = list(islice(merge(newest, _keys(part[:number]), reverse=True), number))
+        found = _values(part[:number], *names)
+        newest = list(islice(merge(newest, found, reverse=True), number)) if newest else found
     return newest
 
 
-def _read(keys: Sequence[Key]) -> list[AuditEvent]:
+def _read(keys: Sequence[Values]) -> list[AuditEvent]:
     """The rows of these keys, newest first."""
-    ids = [pk for _at, pk in keys]
+    ids = [key[1] for key in keys]
     found = AuditEvent.objects.filter(pk__in=ids).select_related("user")
     return list(found.newest_first())

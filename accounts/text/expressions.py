@@ -25,6 +25,7 @@ from accounts.text.folding import (
     PRESENT,
     SPACES,
     own_letters,
+    patterns_of,
 )
 
 FOLD, SORT_KEY = "text_fold", "text_sort_key"
@@ -54,9 +55,22 @@ class Contains(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
             sql = f"instr({FOLD}({text}), {FOLD}({words})) {self.place}"
             return sql, (*text_values, *word_values)
         text_sql, text_times = _folded(text, connection)
+        folded_values = (*text_values,) * text_times
+        for pattern in self._patterns(connection):
+            # Not with AND: PostgreSQL would believe that nearly nothing is found, and read other
+            # tables first.
+            text_sql = f"CASE WHEN {text} ~ %s THEN {text_sql} ELSE '' END"
+            folded_values = (*text_values, pattern, *folded_values)
         words_sql, word_times = _folded(f"{words}::text", connection)
         sql = self._compared(text_sql, words_sql, connection)
-        return sql, (*(*text_values,) * text_times, *(*word_values,) * word_times)
+        return sql, (*folded_values, *(*word_values,) * word_times)
+
+    def _patterns(self, connection: BaseDatabaseWrapper) -> list[str]:
+        """What a text must match so that it can have the words in it. Where no index finds them,
+        every text is read, and looking for letters takes a tenth of the time of folding it."""
+        if not isinstance(self.rhs, str) or self._has_trigram(connection):
+            return []
+        return patterns_of(self.rhs)
 
     def _compared(self, text: str, words: str, connection: BaseDatabaseWrapper) -> str:
         """As PostgreSQL compares the folded text with the folded words."""
@@ -78,6 +92,9 @@ class Begins(Contains):
 
     lookup_name = "ibegins"
     place = "= 1"
+
+    def _patterns(self, _connection: BaseDatabaseWrapper) -> list[str]:
+        return []
 
     def _compared(self, text: str, words: str, _connection: BaseDatabaseWrapper) -> str:
         return f"{text} LIKE {_escaped(words)} || '%%'"

@@ -10,6 +10,7 @@ letters that have a place of their own in the reader's alphabet.
 import re
 import unicodedata
 from functools import cache
+from itertools import chain
 
 LAST = "\U0010fffd"
 """Sorts behind every letter: "C" + LAST is the letter between C and D."""
@@ -24,6 +25,8 @@ FORMER = "łŁøØđĐəƏ\u2018\u2019\u02bc\u2010\u2011\u2012\u2013\u2014\u2015
 PRESENT = "lLoOdDeE'''------"
 """Letters that Unicode does not take apart, apostrophes and hyphens; what stands for each."""
 SPACES = " {2,}"
+SIGNS, ESCAPED = r"([\\\]\[^-])", r"\\\1"
+"""What means something in a set of characters of a regular expression."""
 CHINESE = "zh-hans"
 GB18030 = "gb18030"
 """The charset in which common Chinese characters stand in the order of their pronunciation."""
@@ -46,6 +49,15 @@ _ALPHABETS = {
 }
 """By language: letters that stand between another letter and the next one."""
 _CAPITALS = {"i": "İ", "ı": "I"}
+
+_FOLDED = [
+    *(range(0x80, 0x3400), range(0xA000, 0xAC00), range(0xF900, 0x11A00)),
+    *(range(0x16E00, 0x17000), range(0x1D100, 0x1FC00), range(0x2F800, 0x2FA1E)),
+]
+"""Where the characters are that are folded to others, but for syllables of Hangul. These are folded
+to letters that nobody writes alone."""
+_HANGUL = range(0x1100, 0x1200)
+MOST_PATTERNS = 3
 
 _MARKS = re.compile(MARKS)
 _SPACES = re.compile(SPACES)
@@ -72,6 +84,26 @@ def _plain(text: str) -> str:
     for letter, letters in DOUBLE:
         plain = plain.replace(letter, letters)
     return plain.translate(_PRESENT)
+
+
+def patterns_of(words: str) -> list[str]:
+    """Regular expressions, each a set of characters, that a text matches if the words are in it
+    when both are folded. (It may match them without.)"""
+    letters = [each for each in dict.fromkeys(fold(words)) if ord(each) not in _HANGUL]
+    return [
+        f"[{re.sub(SIGNS, ESCAPED, letter + _spellings().get(letter, ''))}]"
+        for letter in letters[:MOST_PATTERNS]
+    ]
+
+
+@cache
+def _spellings() -> dict[str, str]:
+    """By folded letter, the other characters that are folded to it, or to several with it."""
+    found: dict[str, str] = {}
+    for character in map(chr, chain(range(0x80), *_FOLDED)):
+        for letter in set(fold(character)) - {character}:
+            found[letter] = found.get(letter, "") + character
+    return found
 
 
 def sort_key(text: str, language: str) -> str | bytes:

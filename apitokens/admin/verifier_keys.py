@@ -38,6 +38,16 @@ class VerifierKeyAdmin(ListAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: VerifierKey | None = None) -> Any:
         return self.get_fields(request, obj) if obj else []
 
+    def get_form(
+        self, request: Any, obj: Any | None = None, change: bool = False, **facts: Any
+    ) -> Any:
+        """A service is chosen here, and changed on its own page alone."""
+        form: Any = super().get_form(request, obj, change, **facts)
+        if "service" in form.base_fields:
+            widget = form.base_fields["service"].widget
+            widget.can_change_related = widget.can_delete_related = widget.can_view_related = False
+        return form
+
     def has_change_permission(self, request: HttpRequest, obj: VerifierKey | None = None) -> bool:
         return False
 

@@ -238,7 +238,7 @@ def _edit(version: _Version) -> Any:
                 [OpenApiExample("Edited", edited, response_only=True)],
             ),
             400: refusal(
-                "Something in the request is not valid; nothing was changed",
+                "The request is invalid; nothing was changed",
                 message="The request is not valid: see errors.",
                 errors={
                     "client_user": {
@@ -251,7 +251,7 @@ def _edit(version: _Version) -> Any:
             ),
             401: UNAUTHENTICATED,
             403: refusal(
-                "The calling token has a weaker role than this one",
+                "The calling token has a lower role than this one",
                 message="You do not have permission to edit this API token.",
             ),
             404: _NO_TOKEN,
@@ -281,13 +281,13 @@ def _rotate(version: _Version) -> Any:
                 [OpenApiExample("Rotated", rotated, response_only=True)],
             ),
             400: refusal(
-                "Something in the request is not valid; nothing was changed",
+                "The request is invalid; nothing was changed",
                 message="The request is not valid: see errors.",
                 errors={"old_secret_hours": ["Choose one of: 0, 1, 24, 168."]},
             ),
             401: UNAUTHENTICATED,
             403: refusal(
-                "The calling token has a weaker role than this one, or shows its old secret",
+                "The calling token has a lower role than this one, or shows its old secret",
                 message="You act with the old secret of this API token. Rotate it with the new "
                 "one, or ask an Administrator to rotate it.",
             ),
@@ -308,7 +308,7 @@ def _end_old_secret(version: _Version) -> Any:
             204: OpenApiResponse(description="No old secret works now"),
             401: UNAUTHENTICATED,
             403: refusal(
-                "The calling token has a weaker role than this one",
+                "The calling token has a lower role than this one",
                 message="You do not have permission to rotate this API token.",
             ),
             404: _NO_TOKEN,

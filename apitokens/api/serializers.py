@@ -229,7 +229,7 @@ class EditedTokenSerializer(serializers.Serializer[Any]):
         required=False,
         allow_blank=True,
         allow_null=True,
-        help_text="Anything worth knowing about the token.",
+        help_text="Optional description of the token.",
     )
     exp_date = InstantField(
         required=False,

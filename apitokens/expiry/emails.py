@@ -28,7 +28,7 @@ from notifications.email.rendering import (
     render_templates,
 )
 from notifications.kinds import TOKEN_EXPIRING, Channel
-from notifications.links import defuse_links
+from notifications.links import defuse_links, path_to
 from notifications.models import Mail
 from notifications.preferences.services import wanted_channels
 
@@ -38,16 +38,18 @@ SHOWN = (
     *("issuer__removed_at", "issuer__user__name", "issuer__user__email"),
 )
 """The fields of a token that the digest needs; `pk` is always there."""
-MOST_LISTED = 40
+MOST_LISTED = 38
 """Mail programs cut long mails off; the link leads to all of them."""
 
 
 class DigestToken(NamedTuple):
-    """A token as the digest shows it: `left` is the time that remains ("19 hours")."""
+    """A token as the digest shows it: `left` is the time that remains ("19 hours"). `rotate_url` is
+    "" for readers who cannot sign in."""
 
     name: str
     left: str
     facts: list[Fact]
+    rotate_url: str
 
 
 class Section(NamedTuple):
@@ -72,7 +74,7 @@ def render_digest(mail: Mail, at: datetime) -> RenderedEmail | None:
         heading=_heading(tokens, at),
         link=settings.BASE_URL + link_to([token.pk for token in tokens], mail.account.pk),
         action=TOKEN_EXPIRING.action_for(len(tokens)),
-        sections=_sections(tokens[:MOST_LISTED], mail.user.time_zone, at),
+        sections=_sections(tokens[:MOST_LISTED], reader, at),
         count=len(tokens),
         more=max(0, len(tokens) - MOST_LISTED),
         is_administrator=reader.is_administrator and not reader.is_service_account,
@@ -101,18 +103,18 @@ def _tokens(mail: Mail, reader: Membership, at: datetime) -> list[APIToken]:
     return list(tokens.select_related("issuer__user").only(*SHOWN).order_by("expires_at", "pk"))
 
 
-def _sections(tokens: Iterable[APIToken], zone: str, at: datetime) -> list[Section]:
+def _sections(tokens: Iterable[APIToken], reader: Membership, at: datetime) -> list[Section]:
     """The most urgent first; none is empty."""
     by_days: dict[int, list[DigestToken]] = {days: [] for days in sorted(NOTICE_DAYS)}
     for token in tokens:
         # None before the first threshold: the scan looked ahead, or had a faster clock.
         days = due_threshold(_end(token), at=at) or max(NOTICE_DAYS)
-        by_days[days].append(_digest_token(token, zone, at))
+        by_days[days].append(_digest_token(token, reader, at))
     return [Section(days, shown) for days, shown in by_days.items() if shown]
 
 
-def _digest_token(token: APIToken, zone: str, at: datetime) -> DigestToken:
-    last_used_at = token.last_used_at
+def _digest_token(token: APIToken, reader: Membership, at: datetime) -> DigestToken:
+    zone, last_used_at = reader.user.time_zone, token.last_used_at
     return DigestToken(
         name=one_name(token.name),
         left=time_left(_end(token), at=at),
@@ -129,7 +131,13 @@ def _digest_token(token: APIToken, zone: str, at: datetime) -> DigestToken:
                 _("Last usage"), in_zone(last_used_at, zone) if last_used_at else _("Not used yet")
             ),
         ],
+        rotate_url="" if reader.is_service_account else _rotate_url(token, reader.account_id),
     )
+
+
+def _rotate_url(token: APIToken, account_id: int) -> str:
+    path = path_to("apitokens:rotate", account_id=account_id, pk=token.pk)
+    return f"{settings.BASE_URL}{path}"
 
 
 def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:

@@ -28,9 +28,9 @@ from apitokens.scopes.rules import summary
 
 logger = logging.getLogger(__name__)
 
-BEHIND_DIALOG = "page_size=10"
-"""The list behind a secret is only seen from afar, and its page is not compressed. Nor do its rows
-have anything to press."""
+BEHIND_DIALOG, ROWS_BEHIND_DIALOG = "page_size=10", 6
+"""The list behind a secret is only seen from afar, and its page is not compressed: with ten rows it
+was more than the 60 kB that every page has. Nor do its rows have anything to press."""
 _MARKS_BEGIN = 10**18
 """Above all ids that are drawn; an address takes it for one."""
 
@@ -112,4 +112,5 @@ def _list_behind(request: MemberRequest, more: int) -> dict[str, Any]:
     context = listing(QueryDict(BEHIND_DIALOG), account=account, actor=request.actor, at=at)
     usage = context["usage"]
     counted = usage._replace(in_use=usage.in_use + more)
-    return context | {"usage": counted, "is_behind_secret": True}
+    rows = context["rows"][:ROWS_BEHIND_DIALOG]
+    return context | {"usage": counted, "rows": rows, "is_behind_secret": True}

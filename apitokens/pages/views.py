@@ -1,6 +1,7 @@
 """The pages of API tokens: list, one token and delete."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
@@ -161,7 +162,8 @@ def _delete_all(request: MemberRequest, issuer: Membership) -> HttpResponse:
         ),
         "asked_at": at.isoformat() if count > len(tokens) else "",
     }
-    return render(request, "apitokens/delete_all.html", context)
+    status = HTTPStatus.CONFLICT if request.method == "POST" else HTTPStatus.OK
+    return render(request, "apitokens/delete_all.html", context, status=status)
 
 
 def _meant(shown: str, asked_at: datetime | None) -> dict[str, Any]:

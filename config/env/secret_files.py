@@ -1,6 +1,7 @@
 """Secrets that are generated on first start, in files that only their owner can read."""
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -8,6 +9,14 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 SHORTEST_TOKEN = 16
+
+
+class NoRoom(ImproperlyConfigured):
+    """The disk has no room for a secret that is made on first start: no setting is wrong."""
+
+
+def disk_full(folder: Path) -> str:
+    return f"There is no room left on the disk of DATA_DIR {folder}. Make room, then start again."
 
 
 def data_folder(path: Path | str, *, name: str = "DATA_DIR") -> Path:
@@ -56,6 +65,8 @@ def read_secret(path: Path, *, prefix: str = "") -> str:
     try:
         secret = read_or_make(path, prefix=prefix)
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise NoRoom(disk_full(path.parent)) from None
         raise ImproperlyConfigured(
             f"DATA_DIR must have secrets that can be read and written: {path} ({error})."
         ) from None

@@ -23,6 +23,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 
 from config.database.outages import FULL_DISK, Outage, outage_of
+from config.env.secret_files import disk_full
 from config.launcher import preflight, processes, servers
 from config.launcher.preflight import NotReady
 
@@ -83,7 +84,7 @@ def main() -> int:
     except OSError as error:  # wherever it comes up: secrets, static files, the queue
         if error.errno not in FULL_DISK:
             raise
-        sys.stderr.write(f"{preflight.disk_full(_data_dir())}\n")
+        sys.stderr.write(f"{disk_full(_data_dir())}\n")
         return 1
     return 0
 
@@ -127,7 +128,7 @@ def _prepare(host: str) -> str:
         welcome = _seed(host)
     except (DatabaseError, CommandError) as error:
         if outage_of(error) is Outage.FULL:
-            raise NotReady(preflight.disk_full(_data_dir())) from None
+            raise NotReady(disk_full(_data_dir())) from None
         raise NotReady(f"The database can't be prepared: {error}") from None
     connections.close_all()
     return welcome

@@ -20,6 +20,7 @@ from config.database.outages import FULL_DISK
 from config.env import read
 from config.env.databases import parse_database_url
 from config.env.numbers import parse_number
+from config.env.secret_files import NoRoom, disk_full
 from config.env.start import WRONG_SETTING
 from config.env.urls import parse_base_url, parse_email_url, parse_redis_url
 
@@ -41,10 +42,6 @@ class WrongSetting(NotReady):
     """A setting has a value that cannot be used. To start again changes nothing."""
 
     exit_code = WRONG_SETTING
-
-
-def disk_full(path: Path) -> str:
-    return f"There is no room left on the disk of DATA_DIR {path}. Make room, then start again."
 
 
 def number(name: str, default: int, *, highest: int) -> int:
@@ -106,6 +103,8 @@ def load_settings() -> None:
     _check_urls()
     try:
         assert settings.DATABASES
+    except NoRoom as full:
+        raise DiskFull(str(full)) from None
     except (ImproperlyConfigured, ValueError, LookupError, OSError) as error:
         raise WrongSetting(f"The settings can't be used: {error}") from None
 

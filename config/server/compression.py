@@ -1,5 +1,7 @@
 """Compression of pages, where nobody can measure a secret by it (decision 39)."""
 
+from http import HTTPStatus
+
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
@@ -10,10 +12,12 @@ from notifications.links import has_secret
 
 
 class Middleware(GZipMiddleware):
-    """Django's, which adds random bytes against BREACH, for answers to GET that show no secret.
+    """Django's, which adds random bytes against BREACH, for answers to GET and refused forms that
+    show no secret.
 
-    What is shown once answers a POST, so no such page is compressed; what shows a secret on GET is
-    marked by its view. Pages of a secret address have it in their forms. The API speaks of tokens.
+    What is shown once answers a POST that was taken, so no such page is compressed; what shows a
+    secret otherwise is marked by its view. Pages of a secret address have it in their forms. The
+    API speaks of tokens.
     """
 
     def process_response(
@@ -28,7 +32,7 @@ class Middleware(GZipMiddleware):
 def _may_be_measured(request: HttpRequest, response: HttpResponseBase) -> bool:
     """True if the size of the compressed page tells nothing that must stay secret."""
     return (
-        request.method in ("GET", "HEAD")
+        (request.method in ("GET", "HEAD") or response.status_code >= HTTPStatus.BAD_REQUEST)
         and not is_api(request)
         and not shows_secret(response)
         and not has_secret(request.get_full_path())

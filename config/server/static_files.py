@@ -1,5 +1,6 @@
 """Static files while processes of two releases serve them (docs/upgrades.md)."""
 
+import functools
 import gzip
 import os
 import re
@@ -18,6 +19,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from config.server import scripts, stylesheets
 
+_HASH = re.compile(r"\.[0-9a-f]{12}(?=\.\w+$)")
 _HASHED = re.compile(r".+\.[0-9a-f]{12}\.\w+")
 
 
@@ -29,6 +31,12 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it
 
     def create_compressor(self, **options: Any) -> Compressor:
         return _Compressor(**options)
+
+    def compress_files(self, paths: set[str]) -> Iterator[Any]:
+        yield from super().compress_files(paths)
+        del (
+            self.compressor
+        )  # it remembers what it compressed, and this lives as long as the process
 
     def post_process(
         self, paths: dict[str, Any], dry_run: bool = False, **options: Any
@@ -66,14 +74,27 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it
 
 
 class _Compressor(Compressor):  # type: ignore[misc]  # it has no types
-    """WhiteNoise's, which leaves what is compressed already: most of what collecting took at each
-    start."""
+    """WhiteNoise's, which leaves what is compressed already and what only DEBUG sends, and
+    compresses the same content once: each file is there by two names, of which one has the hash."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.compress_brotli = functools.cache(super().compress_brotli)
+        self.compress_gzip = functools.cache(super().compress_gzip)
 
     def compress(self, path: str) -> list[str]:
+        if _is_for_debugging(path):
+            return []
         if _is_compressed(path):
             return [f"{path}.br", f"{path}.gz"]
         written: list[str] = super().compress(path)
         return written
+
+
+def _is_for_debugging(path: str) -> bool:
+    """True if there is a minified one beside it."""
+    root, extension = os.path.splitext(_HASH.sub("", path))
+    return os.path.exists(f"{root}.min{extension}")
 
 
 def _is_compressed(path: str) -> bool:

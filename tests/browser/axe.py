@@ -8,9 +8,11 @@ from playwright.sync_api import Page
 Violations = Callable[[Page], list[str]]
 Look = tuple[Literal["light", "dark"], int]
 
-OPPOSITES: list[Look] = [("light", 390), ("dark", 1440)]
-LOOKS = [*OPPOSITES, ("light", 1440), ("dark", 390)]
+USUAL: list[Look] = [("light", 390), ("dark", 1440), ("light", 1440), ("dark", 390)]
+BETWEEN: list[Look] = [("light", 1024), ("dark", 1920), ("light", 768)]
+TURNS = [*USUAL[:2], *BETWEEN]
 WIDTH = 1440
+WIDTHS = (320, 390, 768, 1024, 1440, 1920)
 
 
 DRAWN = """async () => {
@@ -24,8 +26,8 @@ DRAWN = """async () => {
 class Looks:
     """Lets axe look at pages in light and dark, narrow and wide, and keeps what it finds.
 
-    In the short form each page is seen once, in one of two opposite looks by turns: what all pages
-    share is seen in both. `but` names findings that are none of ours.
+    In the short form each page is seen once, in one of five looks by turns: what all pages share is
+    seen in each. `but` names findings that are none of ours.
     """
 
     def __init__(self, violations: Violations, *, sees_all: bool) -> None:
@@ -47,15 +49,22 @@ class Looks:
 
     def _looks(self) -> list[Look]:
         self.seen += 1
-        return LOOKS if self.sees_all else [OPPOSITES[self.seen % len(OPPOSITES)]]
+        if self.sees_all:
+            return [*USUAL, BETWEEN[self.seen % len(BETWEEN)]]
+        return [TURNS[self.seen % len(TURNS)]]
 
 
-def too_wide(page: Page, widths: Sequence[int] = (320, 390, 768, 1024, 1440)) -> dict[int, int]:
-    """By how many pixels the page is wider than windows of these widths; nothing if it fits."""
+EXCESS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def too_wide(page: Page, widths: Sequence[int] = WIDTHS) -> dict[int, int]:
+    """By how many pixels the page is wider than windows of these widths; nothing if it fits. What
+    is too wide for less than a moment, while the window changes, nobody sees."""
     excess = {}
     for width in widths:
         page.set_viewport_size({"width": width, "height": 800})
-        excess[width] = page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
+        excess[width] = page.evaluate(EXCESS)
+        if excess[width] > 0:
+            page.evaluate(DRAWN)
+            excess[width] = page.evaluate(EXCESS)
     return {width: pixels for width, pixels in excess.items() if pixels > 0}

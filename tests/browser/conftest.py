@@ -152,7 +152,7 @@ def violations() -> Violations:
 
 @pytest.fixture(params=["in turn", pytest.param("all", marks=pytest.mark.long)])
 def looks(request: pytest.FixtureRequest, violations: Violations) -> Looks:
-    """Axe, which sees each page in one of the two opposite looks, or in the long form in all."""
+    """Axe, which sees each page in one look by turns, or in the long form in several."""
     return Looks(violations, sees_all=request.param == "all")
 
 

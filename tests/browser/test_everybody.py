@@ -1,43 +1,16 @@
-"""Everybody can use every page: axe, keyboard, small screens, no stranger's server."""
+"""Everybody can use the pages: with a keyboard, on small screens and wide ones, in any colours.
+(What holds of every page, test_every_page asks.)"""
 
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.axe import Looks, too_wide
+from tests.browser.axe import Looks
 from tests.browser.conftest import ADMINISTRATOR, Visit, Visits
-from tests.browser.test_guide import create, row_of
+from tests.browser.test_guide import row_of
 
 pytestmark = pytest.mark.browser
-
-PAGES = {
-    "list": "/accounts/1/api-tokens/",
-    "all": "/accounts/1/api-tokens/?status=all&page_size=10&sort=name",
-    "nothing found": "/accounts/1/api-tokens/?q=there-is-no-such-token",
-    "wrong filter": "/accounts/1/api-tokens/?issued_by=nobody",
-    "suspended": "/accounts/1/api-tokens/?status=suspended",
-    "filtered": "/accounts/1/api-tokens/?status=all&last_used=30&issued_by=&expires=never",
-    "deletion of several": "/accounts/1/api-tokens/selection/delete/?q=Uptime",
-    "create": "/accounts/1/api-tokens/create/",
-    "usage": "/accounts/1/api-tokens/usage/",
-    "look up": "/accounts/1/api-tokens/look-up/",
-    "profile": "/profile/",
-    "account": "/accounts/1/",
-    "users": "/accounts/1/users/",
-    "no such user": "/accounts/1/users/?q=nobody",
-    "users by single sign-on": "/accounts/1/users/?signs_in_by=sso",
-    "people who stay away": "/accounts/1/single-sign-on/absence/",
-    "invite": "/accounts/1/users/invite/",
-    "audit log": "/accounts/1/audit-log/",
-    "documentation": "/iam/docs",
-    "not found": "/no-such-page/",
-}
-
-
-OTHER_STATES = {"nothing found", "wrong filter", "suspended", "filtered", "no such user"}
-"""What the list and its neighbours show else: no element of a page is theirs alone, so that axe
-sees them in the long form only."""
 
 
 def open_token(window: Visit, name: str) -> None:
@@ -47,27 +20,9 @@ def open_token(window: Visit, name: str) -> None:
     expect(window.page.get_by_role("heading", name="Usage in the last 30 days")).to_be_visible()
 
 
-def test_axe_finds_nothing_on_any_page_or_dialog(visit: Visits, looks: Looks) -> None:
-    window = visit()
+def test_axe_finds_nothing_in_menus_and_dialogs(visit: Visits, looks: Looks) -> None:
+    window = visit(ADMINISTRATOR)
     page = window.page
-    window.go("/sign-in/")
-    looks.at(page, "sign-in")
-    window.sign_in(ADMINISTRATOR)
-    for name, path in PAGES.items():
-        if looks.sees_all or name not in OTHER_STATES:
-            window.go(path)
-            looks.at(page, name)
-
-    window.go("/accounts/1/api-tokens/create/")
-    page.get_by_label("Token name").fill(" ")
-    page.get_by_role("button", name="Create", exact=True).click()
-    looks.at(page, "refused form")
-
-    create(page, f"axe {looks.sees_all}", "Users")
-    looks.at(page, "one-time dialog")
-    page.reload()
-    looks.at(page, "already created")
-
     window.go("/accounts/1/api-tokens/")
     page.get_by_label("Actions for Uptime probe").click()
     looks.at(page, "menu")
@@ -83,12 +38,7 @@ def test_axe_finds_nothing_on_any_page_or_dialog(visit: Visits, looks: Looks) ->
 
     open_token(window, "Automatic cache clearing")
     page.get_by_text("Show numbers").click()
-    looks.at(page, "token")
-    for link in ("Edit", "Rotate", "End the old secret now"):
-        page.get_by_role("link", name=link, exact=True).click()
-        looks.at(page, link)
-        page.get_by_role("link", name="Cancel").click()
-        expect(page.get_by_role("heading", name="Old secret")).to_be_visible()
+    looks.at(page, "numbers of a token")
 
     assert looks.found == {}
 
@@ -206,31 +156,6 @@ def test_table_is_one_down_to_900_pixels_and_uses_wide_screens(visit: Visits) ->
     table = page.get_by_role("table").bounding_box()
     assert table is not None
     assert table["width"] > 1500
-
-
-def test_page_of_a_token_with_a_long_name_does_not_scroll_sideways(visit: Visits) -> None:
-    window = visit(ADMINISTRATOR)
-    open_token(window, "Nightly export of invoices")
-    assert too_wide(window.page) == {}
-    for link in ("Edit", "Rotate"):
-        window.page.get_by_role("link", name=link, exact=True).click()
-        assert too_wide(window.page) == {}, link
-        window.page.get_by_role("link", name="Cancel").click()
-
-
-def test_pages_do_not_scroll_sideways_ask_no_other_server_and_obey_their_own_policy(
-    visit: Visits,
-) -> None:
-    window = visit(ADMINISTRATOR)
-    for name, path in PAGES.items():
-        window.go(path)
-        assert too_wide(window.page) == {}, name
-    create(window.page, "Policy", "Users")
-    foreign = [url for url in window.requests if not url.startswith((window.portal.url, "data:"))]
-    assert foreign == []
-    expected = ("status of 400", "status of 404")
-    troubles = [each for each in window.troubles if not any(known in each for known in expected)]
-    assert troubles == []
 
 
 def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:

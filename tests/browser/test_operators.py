@@ -11,27 +11,6 @@ from tests.portal import Portal
 pytestmark = pytest.mark.browser
 
 OPERATOR, PASSWORD = "operator@example.com", "a pass phrase for the test"
-PAGES = [
-    "/operators/",
-    "/operators/accounts/account/",
-    "/operators/accounts/account/1/change/",
-    "/operators/accounts/user/",
-    "/operators/accounts/user/add/",
-    "/operators/accounts/user/2/change/",
-    "/operators/accounts/membership/",
-    "/operators/accounts/membership/add/",
-    "/operators/accounts/membership/1/change/",
-    "/operators/accounts/invitation/",
-    "/operators/accounts/invitation/add/",
-    "/operators/accounts/auditevent/",
-    "/operators/accounts/auditevent/1/change/",
-    "/operators/notifications/mail/",
-    "/operators/apitokens/apitoken/",
-    "/operators/apitokens/service/",
-    "/operators/apitokens/service/add/",
-    "/operators/apitokens/verifierkey/",
-    "/operators/apitokens/verifierkey/add/",
-]
 
 
 @pytest.fixture(scope="module")
@@ -53,22 +32,6 @@ def test_operator_is_led_through_the_sign_in_page(visit: Visits, operator: None)
 
     expect(window.page.get_by_role("heading", name="Accounts, users and tokens")).to_be_visible()
     assert window.troubles == []
-
-
-def test_pages_are_accessible_and_at_odds_with_no_security_policy(
-    visit: Visits, operator: None, looks: Looks
-) -> None:
-    window = visit()
-    page = enter(window)
-
-    for address in PAGES:
-        window.go(address)
-        expect(page.get_by_role("heading", level=1).first).to_be_visible()
-        assert window.troubles == [], address
-        looks.at(page, address)
-        window.troubles.clear()  # axe has styles of its own
-
-    assert looks.found == {}
 
 
 def test_life_of_a_verifier_key_is_accessible(visit: Visits, operator: None, looks: Looks) -> None:

@@ -7,7 +7,6 @@ import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from playwright.sync_api import Page, expect
 
-from tests.browser.axe import Looks
 from tests.browser.conftest import ADMINISTRATOR, PASSWORD, Visit, Visits, sign_in_by_password
 from tests.portal import Portal
 
@@ -171,25 +170,3 @@ def test_everything_but_passkeys_works_without_scripts(visit: Visits) -> None:
     expect(window.page.get_by_role("button", name="Add a passkey")).to_be_hidden()
     window.go(f"{SECURITY}app/")
     expect(window.page.get_by_label("Code from the app")).to_be_visible()
-
-
-def test_axe_finds_nothing_on_any_page(visit: Visits, looks: Looks) -> None:
-    window = visit()
-    page = window.page
-    for path in ("/sign-in/", "/sign-up/", "/sign-up/sent/", "/password/forgotten/",
-                 "/password/forgotten/sent/", "/password/new/1-x/", "/invitations/x/",
-                 "/sign-up/confirm/x/", "/profile/email/x/"):  # fmt: skip
-        window.go(path)
-        looks.at(page, path)
-    window.go("/sign-up/")
-    page.get_by_role("button", name="Sign up").click()
-    looks.at(page, "refused form")
-    window.sign_in(ADMINISTRATOR)
-    window.go(f"/sign-in/again/?next={SECURITY}app/")
-    looks.at(page, "again")
-    prove(page, PASSWORD)
-    for path in (SECURITY, f"{SECURITY}app/", f"{SECURITY}password/", f"{SECURITY}passkeys/add/",
-                 "/profile/email/"):  # fmt: skip
-        window.go(path)
-        looks.at(page, path)
-    assert looks.found == {}

@@ -3,7 +3,7 @@
 import inspect
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -67,36 +67,66 @@ def browser() -> Client:
     return Client(enforce_csrf_checks=True, raise_request_exception=False)
 
 
+class Links(Mapping[str, str]):
+    """Good links, each made when it is looked at: most tests look at one."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], str]]) -> None:
+        self.makers, self.made = makers, dict[str, str]()
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self.made:
+            self.made[name] = self.makers[name]()
+        return self.made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.makers)
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+
 @pytest.fixture
-def links(administrator: Membership, now: datetime) -> dict[str, str]:
+def links(administrator: Membership, now: datetime) -> Links:
     """A good link of each kind, by the name of its route."""
-    user = administrator.user
-    invitations.invite(
-        account=administrator.account,
-        email="maria@example.com",
-        role=Role.USERS,
-        by=Actor.member(administrator),
-        at=now,
+    user, account = administrator.user, administrator.account
+
+    def confirmation() -> str:
+        form = {"account_name": "Globex", "email": "ann@example.com", "password1": PASSWORD}
+        Client().post(reverse("account_signup"), form)
+        return path_in(mail_to("ann@example.com"))
+
+    def new_password() -> str:
+        Client().post(reverse("account_reset_password"), {"email": user.email})
+        return path_in(mail_to(user.email))
+
+    def contact() -> str:
+        facts: Any = {"at": now, "agrees": False, "contact_email": "o@x.example"}
+        return contacts.path(service_account(account, **facts))
+
+    def invitation() -> str:
+        invitations.invite(
+            account=account,
+            email="maria@example.com",
+            role=Role.USERS,
+            by=Actor.member(administrator),
+            at=now,
+        )
+        return path_in(mail_to("maria@example.com"))
+
+    def unsubscribing() -> str:
+        person = Person(user.pk, account.pk)
+        return urlsplit(unsubscribe.link(person, TOKEN_EXPIRING, email=user.email)).path
+
+    return Links(
+        {
+            "account_confirm_email": confirmation,
+            "account_reset_password_from_key": new_password,
+            "accounts:answer_contact": contact,
+            "accounts:confirm_email": lambda: email_change.path(user, "new@example.net"),
+            "accounts:invitation": invitation,
+            "notifications:unsubscribe": unsubscribing,
+        }
     )
-    signed_up = Client()
-    form = {"account_name": "Globex", "email": "ann@example.com", "password1": PASSWORD}
-    signed_up.post(reverse("account_signup"), form)
-    signed_up.post(reverse("account_reset_password"), {"email": user.email})
-    person = Person(user.pk, administrator.account_id)
-    return {
-        "account_confirm_email": path_in(mail_to("ann@example.com")),
-        "account_reset_password_from_key": path_in(mail_to(user.email)),
-        "accounts:answer_contact": contacts.path(
-            service_account(
-                administrator.account, at=now, agrees=False, contact_email="o@x.example"
-            )
-        ),
-        "accounts:confirm_email": email_change.path(user, "new@example.net"),
-        "accounts:invitation": path_in(mail_to("maria@example.com")),
-        "notifications:unsubscribe": urlsplit(
-            unsubscribe.link(person, TOKEN_EXPIRING, email=user.email)
-        ).path,
-    }
 
 
 def secret_of(path: str) -> str:
@@ -139,7 +169,7 @@ def _patterns(patterns: Any) -> Iterator[URLPattern]:
             yield pattern
 
 
-def test_every_secret_route_has_a_good_link_here(links: dict[str, str]) -> None:
+def test_every_secret_route_has_a_good_link_here(links: Links) -> None:
     assert sorted(links) == sorted(ROUTES)
 
 
@@ -166,14 +196,14 @@ REQUESTS: dict[str, Callable[[Client, str], Any]] = {
 def test_no_log_holds_the_link(
     browser: Client,
     written: io.StringIO,
-    links: dict[str, str],
+    links: Links,
     settings: Settings,
     name: str,
     request_: Callable[[Client, str], Any],
     debug: bool,
 ) -> None:
-    settings.DEBUG = debug
     secret = secret_of(links[name])
+    settings.DEBUG = debug
 
     answer = request_(browser, links[name])
 
@@ -186,24 +216,25 @@ def test_no_log_holds_the_link(
 def test_no_log_holds_the_link_when_the_page_fails(
     browser: Client,
     written: io.StringIO,
-    links: dict[str, str],
+    links: Links,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
     def fail(self: Any, request: Any) -> Any:
         raise RuntimeError(f"{request.get_full_path()} is broken")
 
+    path = links[name]
     monkeypatch.setattr(
         "django.contrib.auth.middleware.AuthenticationMiddleware.process_request", fail
     )
 
-    assert browser.get(links[name]).status_code == 500
+    assert browser.get(path).status_code == 500
     assert "is broken" in written.getvalue()
     assert secret_of(links[name]) not in written.getvalue()
 
 
 def test_weak_password_at_an_invitation_is_logged_without_the_link(
-    client: Client, written: io.StringIO, links: dict[str, str]
+    client: Client, written: io.StringIO, links: Links
 ) -> None:
     path = links["accounts:invitation"]
 
@@ -215,7 +246,7 @@ def test_weak_password_at_an_invitation_is_logged_without_the_link(
 @every_route
 @pytest.mark.parametrize("form", ["%(path)s %(query_string)s", DEFAULT_ACCESSLOG_FMT])
 def test_access_log_of_the_server_does_not_hold_it(
-    written: io.StringIO, links: dict[str, str], name: str, form: str
+    written: io.StringIO, links: Links, name: str, form: str
 ) -> None:
     log: Any = log_request_builder(form)  # type: ignore[no-untyped-call]  # granian has no types
     request = {"addr_remote": "192.0.2.7", "path": links[name], "qs": f"next={links[name]}"}
@@ -229,21 +260,21 @@ def test_access_log_of_the_server_does_not_hold_it(
 @pytest.mark.parametrize(
     "name", ["accounts:invitation", "accounts:confirm_email", "accounts:answer_contact"]
 )
-def test_signed_text_is_redacted_without_its_path_too(links: dict[str, str], name: str) -> None:
+def test_signed_text_is_redacted_without_its_path_too(links: Links, name: str) -> None:
     signed = links[name].rstrip("/").rpartition("/")[2]
 
     assert secret_of(signed) not in redact(f"signed={signed}")
     assert secret_of(signed) not in redact(signed.replace(":", "%3A"))
 
 
-def test_key_of_a_new_password_is_redacted_without_its_path_too(links: dict[str, str]) -> None:
+def test_key_of_a_new_password_is_redacted_without_its_path_too(links: Links) -> None:
     key = links["account_reset_password_from_key"].rstrip("/").rpartition("/")[2]
 
     assert secret_of(key) not in redact(f"key={key}")
 
 
 @every_route
-def test_any_text_in_the_place_of_the_secret_is_hidden(links: dict[str, str], name: str) -> None:
+def test_any_text_in_the_place_of_the_secret_is_hidden(links: Links, name: str) -> None:
     """A damaged link is still most of a good one."""
     start = links[name].rstrip("/")[:-10]
 
@@ -261,7 +292,7 @@ QUOTINGS: dict[str, Callable[[str], str]] = {
 @every_route
 @pytest.mark.parametrize("quoted", QUOTINGS.values(), ids=QUOTINGS)
 def test_quoted_link_is_hidden_however_often(
-    client: Client, links: dict[str, str], name: str, quoted: Callable[[str], str]
+    client: Client, links: Links, name: str, quoted: Callable[[str], str]
 ) -> None:
     path = f"/sign-in/?next={quoted(links[name])}"
 
@@ -272,7 +303,7 @@ def test_quoted_link_is_hidden_however_often(
     assert client.get(path)["Referrer-Policy"] == "strict-origin"
 
 
-def test_what_is_unquoted_makes_no_line_of_its_own(links: dict[str, str]) -> None:
+def test_what_is_unquoted_makes_no_line_of_its_own(links: Links) -> None:
     quoted = quote(links["accounts:invitation"], safe="")
 
     assert redact(f"/?a=%0AWARNING%250A&next=%252F{quoted}").isprintable()
@@ -307,9 +338,7 @@ def test_no_task_has_an_argument() -> None:
 
 
 @every_route
-def test_browser_tells_nobody_where_it_was(
-    client: Client, links: dict[str, str], name: str
-) -> None:
+def test_browser_tells_nobody_where_it_was(client: Client, links: Links, name: str) -> None:
     answer = client.get(links[name])
 
     assert answer["Referrer-Policy"] == "strict-origin"
@@ -318,7 +347,7 @@ def test_browser_tells_nobody_where_it_was(
 
 @every_route
 def test_page_that_refuses_a_large_body_tells_nobody(
-    client: Client, links: dict[str, str], name: str
+    client: Client, links: Links, name: str
 ) -> None:
     """It loads style sheets, like every page."""
     answer = client.post(links[name], b"x" * 300_000, content_type="text/plain")
@@ -330,9 +359,7 @@ def test_page_that_refuses_a_large_body_tells_nobody(
     assert answer["X-Content-Type-Options"] == "nosniff"
 
 
-def test_link_that_is_too_long_for_a_page_is_told_to_nobody(
-    client: Client, links: dict[str, str]
-) -> None:
+def test_link_that_is_too_long_for_a_page_is_told_to_nobody(client: Client, links: Links) -> None:
     """The portal cuts the query, the browser does not."""
     path = links["accounts:invitation"]
 
@@ -341,7 +368,7 @@ def test_link_that_is_too_long_for_a_page_is_told_to_nobody(
     assert answer["Referrer-Policy"] == "strict-origin"
 
 
-def test_answer_in_front_of_django_is_told_to_nobody(links: dict[str, str]) -> None:
+def test_answer_in_front_of_django_is_told_to_nobody(links: Links) -> None:
     told: list[Any] = []
     environ = {"PATH_INFO": links["accounts:invitation"]}
 
@@ -354,9 +381,7 @@ def test_answer_in_front_of_django_is_told_to_nobody(links: dict[str, str]) -> N
     assert dict(told)["Cache-Control"] == "no-store"
 
 
-def test_page_that_knows_where_to_go_on_tells_nobody_either(
-    client: Client, links: dict[str, str]
-) -> None:
+def test_page_that_knows_where_to_go_on_tells_nobody_either(client: Client, links: Links) -> None:
     answer = client.get(reverse("account_login"), {"next": links["accounts:invitation"]})
 
     assert answer["Referrer-Policy"] == "strict-origin"

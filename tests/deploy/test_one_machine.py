@@ -165,7 +165,16 @@ def machine(reader: Reader, unit_settings: dict[str, str]) -> Iterator[Machine]:
             each.wait(timeout=60)
 
 
-def test_people_are_told_and_tokens_verified(machine: Machine) -> None:
+def test_machine_of_the_page_serves(machine: Machine) -> None:
+    """All looks in one test: one machine does for all of them."""
+    _people_are_told_and_tokens_verified(machine)
+    _last_look_of_the_page_finds_it_well(machine)
+    _verification_goes_on_while_one_web_after_the_other_is_stopped(machine)
+    _plain_http_is_sent_on(machine)
+    _secret_links_stay_out_of_the_log_of_nginx(machine)
+
+
+def _people_are_told_and_tokens_verified(machine: Machine) -> None:
     wait_until(lambda: machine.ask("/healthz")[0] == 200)
 
     status, headers, _body = machine.ask("/iam/auth/verify", machine.token)
@@ -178,7 +187,7 @@ def test_people_are_told_and_tokens_verified(machine: Machine) -> None:
     assert b"Permatoken" in body
 
 
-def test_last_look_of_the_page_finds_it_well(machine: Machine) -> None:
+def _last_look_of_the_page_finds_it_well(machine: Machine) -> None:
     wait_until(lambda: machine.ask("/healthz")[0] == 200)
 
     said = machine.reader.follow(block_at("docs/operations/install.md: curl --fail"))
@@ -187,7 +196,7 @@ def test_last_look_of_the_page_finds_it_well(machine: Machine) -> None:
     assert "database" in said  # the doctor's
 
 
-def test_verification_goes_on_while_one_web_after_the_other_is_stopped(
+def _verification_goes_on_while_one_web_after_the_other_is_stopped(
     machine: Machine,
 ) -> None:
     answers, ended = Counter[int](), threading.Event()
@@ -215,7 +224,7 @@ def test_verification_goes_on_while_one_web_after_the_other_is_stopped(
     assert set(answers) == {200}
 
 
-def test_plain_http_is_sent_on(machine: Machine) -> None:
+def _plain_http_is_sent_on(machine: Machine) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", machine.reader.plain, timeout=10)
     with contextlib.closing(connection):
         connection.request("GET", "/sign-in/?next=/", headers={"Host": NAME})
@@ -225,7 +234,7 @@ def test_plain_http_is_sent_on(machine: Machine) -> None:
     assert answer.headers["Location"] == f"https://{NAME}/sign-in/?next=/"
 
 
-def test_secret_links_stay_out_of_the_log_of_nginx(machine: Machine) -> None:
+def _secret_links_stay_out_of_the_log_of_nginx(machine: Machine) -> None:
     for path in (
         *("/invitations/s3cr3t/", "/sign-up/confirm/s3cr3t/", "/password/new/s3cr3t/"),
         *("/notifications/unsubscribe/s3cr3t/", "/profile/email/s3cr3t/"),

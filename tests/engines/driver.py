@@ -38,6 +38,20 @@ FIND_FIELD = (
     return label ? label.control : null;
 """
 )
+FIND_OPTION = (
+    SEEN
+    + """
+    const label = [...document.querySelectorAll("label")].find(
+        (each) => isSeen(each) && words(each) === arguments[0]);
+    return [...(label?.control?.options ?? [])].find(
+        (each) => each.label.trim() === arguments[1]) ?? null;
+"""
+)
+FIND_ROW = """
+    const row = [...document.querySelectorAll("[role=row]")].find(
+        (each) => each.innerText.includes(arguments[0]));
+    return row ? row.innerText.replace(/\\s+/g, " ") : "";
+"""
 
 
 class Refused(Exception):
@@ -69,6 +83,14 @@ class Window:
     def type(self, label: str, text: str) -> None:
         """Write into the field with this label."""
         self._act(lambda: self.run(FIND_FIELD, label), "ElementSendKeys", label, text=text)
+
+    def choose(self, label: str, option: str) -> None:
+        """Choose an option of the select with this label."""
+        self._act(lambda: self.run(FIND_OPTION, label, option), "ElementClick", option)
+
+    def row(self, words: str) -> str:
+        """All words of the first row of a table that has these; "" if there is none."""
+        return str(self.run(FIND_ROW, words))
 
     def replace(self, label: str, text: str) -> None:
         """Write this in the place of what stands in the field with this label."""

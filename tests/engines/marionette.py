@@ -60,7 +60,9 @@ class Marionette:
 
 
 @contextlib.contextmanager
-def firefox(*, size: tuple[int, int] = (1440, 900), is_dark: bool = False) -> Iterator[Marionette]:
+def firefox(
+    *, size: tuple[int, int] = (1440, 900), is_dark: bool = False, runs_scripts: bool = True
+) -> Iterator[Marionette]:
     """A Firefox of its own, with an empty profile, until the block ends."""
     program, port = path(), free_port()
     assert program is not None, MISSING
@@ -68,6 +70,7 @@ def firefox(*, size: tuple[int, int] = (1440, 900), is_dark: bool = False) -> It
         **PREFERENCES,
         "marionette.port": port,
         "layout.css.prefers-color-scheme.content-override": 0 if is_dark else 1,
+        "javascript.enabled": runs_scripts,
     }
     with tempfile.TemporaryDirectory() as profile:
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(to)});" for name, to in wanted.items()]

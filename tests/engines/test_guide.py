@@ -4,10 +4,12 @@
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 
 import pytest
 
-from tests.browser.conftest import ADMINISTRATOR, PASSWORD, Answer
+from tests.browser.conftest import ADMINISTRATOR, PASSWORD, USER, Answer
+from tests.browser.test_guide import BERLIN
 from tests.conftest import give_up
 from tests.engines import marionette, webdriver
 from tests.engines.driver import Driver, Window, until
@@ -15,7 +17,7 @@ from tests.portal import Portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
-Engine = Callable[[], AbstractContextManager[Driver]]
+Engine = Callable[..., AbstractContextManager[Driver]]
 TOKEN = re.compile(r"[1-9][0-9]*\$[0-9a-f]{72}")
 ENTER = "\ue007"
 """The key, as WebDriver writes it."""
@@ -77,9 +79,123 @@ def test_a_person_creates_uses_finds_edits_rotates_and_deletes_a_token(
         assert [call(each).body["code"] for each in (token, rotated)] == ["deleted", "deleted"]
 
 
-def _sign_in(window: Window, portal: Portal) -> None:
+def test_the_section_says_all_of_tokens_and_filters_find_them(
+    portal: Portal, engine: Engine
+) -> None:
+    portal.shell.run("from django.core.cache import cache; cache.clear()")
+    with engine() as driver:
+        window = Window(driver)
+        _sign_in(window, portal)
+        assert re.search(r"\d tokens expire in 7 days or less", window.text())
+        row = window.row("CI: build and deploy")
+        for fact in ("Jonas Lindqvist", "Engineers", "Active", "ago"):
+            assert fact in row
+        assert re.search(r"\d{1,2} [A-Z][a-z]{2} \d{4}", row)  # when it expires
+        assert "Expires in" in window.row("Uptime probe")
+
+        _filter(window, "Status", "Deleted", shows="Laptop of Jonas", hides="Uptime probe")
+        window.type("Issued by", f"theo{ENTER}")
+        _expect_rows(window, shows="Migration of the old shop", hides="Laptop of Jonas")
+        assert "The user has been deleted" in window.row("Migration of the old shop")
+        window.go(f"{portal.url}/accounts/1/api-tokens/")
+        _filter(
+            window,
+            "Role",
+            "Purge and Prefetch only (API)",
+            shows="Automatic cache clearing",
+            hides="Uptime probe",
+        )
+        window.go(f"{portal.url}/accounts/1/api-tokens/")
+        _filter(window, "Status", "Expired", shows="Old monitoring", hides="Uptime probe")
+
+
+def test_date_of_expiration_is_chosen(portal: Portal, engine: Engine) -> None:
+    portal.shell.run("from django.core.cache import cache; cache.clear()")
+    with engine() as driver:
+        window = Window(driver)
+        _sign_in(window, portal)
+        in_a_month = datetime.now(BERLIN).date() + timedelta(days=30)
+        window.press("Create API token")
+        window.type("Token name", "For a month")
+        window.press("Set expiration date")
+        window.press("30 days", starts=True)
+        window.press("Create")
+        window.wait_for("New API token created")
+        window.press("OK, I've copied token")
+        window.wait_for("“For a month” was created.")
+        assert f"{in_a_month:%-d %b %Y}" in window.row("For a month")
+
+
+def test_one_with_the_role_users_sees_and_deletes_only_own_tokens(
+    portal: Portal, engine: Engine, call: Callable[[str], Answer]
+) -> None:
+    portal.shell.run("from django.core.cache import cache; cache.clear()")
+    with engine() as driver:
+        window = Window(driver)
+        _sign_in(window, portal, USER)
+        window.go(f"{portal.url}/accounts/1/api-tokens/?status=all&page_size=100")
+        _expect_rows(window, shows="Spreadsheet import", hides="Terraform state backend")
+        window.press("Create API token")
+        window.wait_for("Token name")
+        offered = window.run(
+            "return [...document.querySelectorAll('[name=role]')].map((each) => each.value)"
+        )
+        assert offered == ["2"]
+        window.type("Token name", "Of a user")
+        window.press("Create")
+        token = _shown(window, "New API token created")
+        window.press("OK, I've copied token")
+        window.wait_for("“Of a user” was created.")
+        assert call(token).status == 200
+        window.press("Actions for Of a user", starts=True)
+        window.press("Delete API token", starts=True)
+        window.wait_for("Of a user")
+        window.press("Delete API token")
+        window.wait_for("was deleted")
+        assert call(token).body["code"] == "deleted"
+
+
+def test_everything_works_without_scripts(
+    portal: Portal, engine: Engine, call: Callable[[str], Answer]
+) -> None:
+    portal.shell.run("from django.core.cache import cache; cache.clear()")
+    with engine(runs_scripts=False) as driver:
+        window = Window(driver)
+        _sign_in(window, portal)
+        _filter(window, "Status", "Deleted", shows="Laptop of Jonas", hides="Uptime probe")
+        assert "status=deleted" in window.run("return location.search")
+        window.press("Create API token")
+        window.type("Token name", "Without scripts")
+        window.press("Never expire")
+        window.press("Create")
+        token = _shown(window, "New API token created")
+        assert not window.run("return [...document.querySelectorAll('button[data-copy]')].some("
+                              "(each) => each.getClientRects().length > 0)")  # fmt: skip
+        assert call(token).status == 200
+        window.press("OK, I've copied token")
+        window.wait_for("“Without scripts” was created.")
+        window.press("Actions for Without scripts", starts=True)
+        window.press("Delete API token", starts=True)
+        window.wait_for("Without scripts")
+        window.press("Delete API token")
+        window.wait_for("was deleted")
+        assert call(token).body["code"] == "deleted"
+
+
+def _filter(window: Window, label: str, option: str, *, shows: str, hides: str) -> None:
+    """Choose what to see, and see it."""
+    window.choose(label, option)
+    window.press("Apply")
+    _expect_rows(window, shows=shows, hides=hides)
+
+
+def _expect_rows(window: Window, *, shows: str, hides: str) -> None:
+    until(lambda: window.row(shows) and not window.row(hides), shows)
+
+
+def _sign_in(window: Window, portal: Portal, email: str = ADMINISTRATOR) -> None:
     window.go(f"{portal.url}/sign-in/")
-    window.type("Email", ADMINISTRATOR)
+    window.type("Email", email)
     window.press("Continue")
     window.type("Password", PASSWORD)
     window.press("Sign in")
@@ -108,7 +224,12 @@ def _create(window: Window, name: str) -> str:
     window.press("Engineers")
     window.press("Never expire")
     window.press("Create")
-    shown = TOKEN.search(window.wait_for("New API token created"))
+    return _shown(window, "New API token created")
+
+
+def _shown(window: Window, title: str) -> str:
+    """The token that the dialog of this title shows."""
+    shown = TOKEN.search(window.wait_for(title))
     assert shown is not None
     return shown[0]
 
@@ -129,8 +250,7 @@ def _rotate(window: Window) -> str:
     window.press("Rotate")
     window.wait_for("24 hours")
     window.press("Rotate")
-    shown = TOKEN.search(window.wait_for("API token rotated"))
-    assert shown is not None
+    token = _shown(window, "API token rotated")
     window.press("OK, I've copied token")
     window.wait_for("was rotated.")
-    return shown[0]
+    return token

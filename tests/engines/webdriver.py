@@ -47,7 +47,9 @@ def is_webkit_here() -> bool:
 
 
 @contextlib.contextmanager
-def webkit(*, size: tuple[int, int] = (1440, 900), is_dark: bool = False) -> Iterator[Session]:
+def webkit(
+    *, size: tuple[int, int] = (1440, 900), is_dark: bool = False, runs_scripts: bool = True
+) -> Iterator[Session]:
     """WebKitGTK's own small browser, on a screen of its own, until the block ends."""
     with _screen(size) as screen:
         theme = {"GTK_THEME": "Adwaita:dark"} if is_dark else {}
@@ -55,7 +57,8 @@ def webkit(*, size: tuple[int, int] = (1440, 900), is_dark: bool = False) -> Ite
         port = free_port()
         server = ("WebKitWebDriver", f"--port={port}")
         with _served(server, port, environment) as url:
-            capabilities = {"webkitgtk:browserOptions": {"args": ["--automation"]}}
+            scripts = f"--enable-javascript-markup={str(runs_scripts).lower()}"
+            capabilities = {"webkitgtk:browserOptions": {"args": ["--automation", scripts]}}
             session = _begin(url, capabilities)
             try:
                 session.call("SetWindowRect", x=0, y=0, width=size[0], height=size[1])

@@ -6,6 +6,7 @@ The shape "scaled" is PostgreSQL with Redis, "embedded" is SQLite with files.
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -35,9 +36,11 @@ def main() -> int:
 @contextlib.contextmanager
 def _environment(shape: str, folder: Path) -> Iterator[str | None]:
     """The settings of a fresh portal; yields the address of Redis, if it has one."""
-    from tests import environment, services
+    from tests import environment, portal, services
 
     environment.forget_own_portal()
+    if shape == "embedded":
+        shutil.copy(portal.prepared() / portal.EMPTY, folder / portal.DATABASE)
     os.environ.update(DATA_DIR=str(folder), NOTICES_EVERY_SECONDS="1", EMAIL_TIMEOUT="1")
     with contextlib.ExitStack() as stack:
         redis_url = None
@@ -80,7 +83,7 @@ def _run_chaos(shape: str, folder: Path, redis_url: str | None, *, kills: int) -
 
 
 def _prepare() -> ModuleType:
-    """Migrate a fresh database. Returns the scenario, which needs Django to be set up."""
+    """Migrate the database. Returns the scenario, which needs Django to be set up."""
     import django
 
     django.setup()

@@ -29,7 +29,8 @@ PLAIN = {
     r"let (?:it|the provider)": "configure it to, configure the provider to",
     r"brings? (?:the|new|its) metadata": "add or upload the metadata",
     r"sign(?:s|ed|ing)? in by single sign-on": "sign in through single sign-on",
-    r"makes no sense": "invalid",
+    r"makes no sense|(?:is|are) not valid(?! yet)|anything worth": "invalid; optional",
+    r"weaker (?:role|roles)": "a lower role",
 }
 """Words that do not appear, and what is said instead."""
 

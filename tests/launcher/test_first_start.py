@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,36 +21,51 @@ TOLD = ["admin@example.com", "engineer@example.com", "purge@example.com"]
 
 
 @pytest.mark.both
-def test_portal_says_that_it_is_well(portal: RunningPortal) -> None:
+def test_newcomer_finds_everything_ready(
+    portal: RunningPortal, servers: dict[str, str], used_data_dir: Path, port: int
+) -> None:
+    """One start on nothing, for all that is there to see: it costs more than any look at it."""
+    _is_well(portal)
+    _told_address_and_sign_ins(portal)
+    _curl_line_works_as_it_is_printed(portal)
+    _sign_in_page_comes_with_its_style(portal)
+    place = environment_of(portal.data_dir, port=portal.port, **servers)
+    with shell({**place, "DJANGO_SETTINGS_MODULE": "config.settings"}) as beside:
+        _worker_does_what_is_due_when_it_starts(beside)
+        _notices_of_the_demo_arrive_by_mail_and_in_inboxes(portal, beside)
+    if not servers:
+        _only_the_owner_can_read_what_the_portal_writes(portal)
+        _second_portal_is_kept_from_the_same_data(portal, port)
+        _second_portal_runs_beside_it_and_its_notices_wait_for_no_interval(
+            portal, used_data_dir, port
+        )
+
+
+def _is_well(portal: RunningPortal) -> None:
     wait_until(lambda: portal.get("/healthz")[0] == 200)  # one that is asked late says so
     status, body = portal.get("/healthz")
     assert (status, json.loads(body)["status"]) == (200, "ok")
 
 
-@pytest.mark.both
-def test_newcomer_is_told_address_and_sign_ins(portal: RunningPortal) -> None:
-    assert f"Permatoken is ready: http://localhost:{portal.port}" in portal.output
+def _told_address_and_sign_ins(portal: RunningPortal) -> None:
+    """The address only when the portal answers."""
+    address = f"Permatoken is ready: http://localhost:{portal.port}"
+    assert address in portal.output
     assert "password permatoken-demo" in portal.output
     assert "admin@example.com " in portal.output
 
-
-def test_address_is_told_only_when_the_portal_answers(portal: RunningPortal) -> None:
     lines = portal.output.splitlines()
-
-    assert lines.index("Starting the web server and the worker…") < lines.index(
-        f"Permatoken is ready: http://localhost:{portal.port}"
-    )
+    assert lines.index("Starting the web server and the worker…") < lines.index(address)
 
 
-@pytest.mark.both
-def test_curl_line_works_as_it_is_printed(portal: RunningPortal) -> None:
+def _curl_line_works_as_it_is_printed(portal: RunningPortal) -> None:
     status, body = send(portal.curl_line)
 
     assert status == 200
     assert "First steps" in [token["name"] for token in json.loads(body)]
 
 
-def test_sign_in_page_comes_with_its_style(portal: RunningPortal) -> None:
+def _sign_in_page_comes_with_its_style(portal: RunningPortal) -> None:
     status, page = portal.get("/sign-in/")
     sheet = re.search(r'rel="stylesheet" href="([^"]+)"', page.decode())
 
@@ -60,16 +74,7 @@ def test_sign_in_page_comes_with_its_style(portal: RunningPortal) -> None:
     assert portal.get(sheet[1])[0] == 200
 
 
-@pytest.fixture(scope="module")
-def beside(portal: RunningPortal, servers: dict[str, str]) -> Iterator[Shell]:
-    """A shell in the portal's environment."""
-    place = environment_of(portal.data_dir, port=portal.port, **servers)
-    with shell({**place, "DJANGO_SETTINGS_MODULE": "config.settings"}) as running:
-        yield running
-
-
-@pytest.mark.both
-def test_worker_does_what_is_due_when_it_starts(beside: Shell) -> None:
+def _worker_does_what_is_due_when_it_starts(beside: Shell) -> None:
     """The demo has digests that are to be forgotten; that leaves an audit event."""
     ask = (
         "from accounts.models import AuditEvent; "
@@ -78,8 +83,7 @@ def test_worker_does_what_is_due_when_it_starts(beside: Shell) -> None:
     wait_until(lambda: beside.run(ask) == "1\n")
 
 
-@pytest.mark.both
-def test_notices_of_the_demo_arrive_by_mail_and_in_inboxes(
+def _notices_of_the_demo_arrive_by_mail_and_in_inboxes(
     portal: RunningPortal, beside: Shell
 ) -> None:
     wait_until(lambda: _recipients(portal) == TOLD)
@@ -91,14 +95,7 @@ def test_notices_of_the_demo_arrive_by_mail_and_in_inboxes(
     assert notices.split() == TOLD
 
 
-def test_first_notices_wait_for_no_interval(used_data_dir: Path, port: int) -> None:
-    with started(used_data_dir, port=port, NOTICES_EVERY_SECONDS="3600") as portal:
-        wait_until(lambda: _recipients(portal) == TOLD)
-
-        assert portal.process.poll() is None
-
-
-def test_only_the_owner_can_read_what_the_portal_writes(portal: RunningPortal) -> None:
+def _only_the_owner_can_read_what_the_portal_writes(portal: RunningPortal) -> None:
     """All but the static files, which everybody is sent anyway."""
     written = [portal.data_dir, *portal.data_dir.rglob("*")]
     private = [path for path in written if portal.data_dir / "static" not in path.parents]
@@ -107,17 +104,19 @@ def test_only_the_owner_can_read_what_the_portal_writes(portal: RunningPortal) -
     assert [path for path in private if path.stat().st_mode & 0o077] == []
 
 
-def test_second_portal_runs_beside_it_on_its_own_data(
-    portal: RunningPortal, used_data_dir: Path, port: int
+def _second_portal_runs_beside_it_and_its_notices_wait_for_no_interval(
+    portal: RunningPortal, data_dir: Path, port: int
 ) -> None:
-    with started(used_data_dir, port=port) as second:
+    with started(data_dir, port=port, NOTICES_EVERY_SECONDS="3600") as second:
         second.wait_for(READY)
-
         for each in (portal, second):
             wait_until(lambda each=each: each.get("/healthz")[0] == 200)  # type: ignore[misc]  # a lambda with a default
 
+        wait_until(lambda: _recipients(second) == TOLD)
+        assert second.process.poll() is None
 
-def test_second_portal_is_kept_from_the_same_data(portal: RunningPortal, port: int) -> None:
+
+def _second_portal_is_kept_from_the_same_data(portal: RunningPortal, port: int) -> None:
     with started(portal.data_dir, port=port) as second:
         assert second.process.wait(60) == 1
 

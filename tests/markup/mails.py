@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from django.db import transaction
 from django.utils import timezone, translation
 
 from accounts.authorization.actor import Actor
@@ -23,8 +24,10 @@ LONG_NAME = "Nightly-export-of-invoices-to-the-archive-in-Rotterdam"
 LONG_ADDRESS = "a-person-with-a-rather-long-address@mail.of-a-company.example.com"
 
 
+@transaction.atomic
 def write(folder: str) -> None:
-    """Write the HTML of a mail of each kind and language into the folder."""
+    """Write the HTML of a mail of each kind and language into the folder; all else stays as it
+    was."""
     at = timezone.now()
     reader = Membership.objects.get(account_id=1, user__email="admin@example.com")
     reader.user.email, reader.user.name = LONG_ADDRESS, ""
@@ -38,6 +41,7 @@ def write(folder: str) -> None:
             rendered = _render(mail, at)
             if rendered is not None:
                 Path(folder, f"{mail.kind}-{number}-{language}.html").write_text(rendered.html)
+    transaction.set_rollback(True)
 
 
 def _post(reader: Membership, at: datetime) -> None:

@@ -1,57 +1,32 @@
 """Every page and every mail is valid HTML, and mails fit a small phone."""
 
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Response
 
 from tests import npm
-from tests.browser.conftest import ADMINISTRATOR, FLAGS, USER
-from tests.browser.test_everybody import PAGES
-from tests.browser.test_operators import OPERATOR, PASSWORD
-from tests.browser.test_operators import PAGES as OPERATORS_PAGES
+from tests.browser.conftest import ADMINISTRATOR, PASSWORD, USER, Visit, Visits
+from tests.browser.every_page import EveryPage
 from tests.conftest import give_up
+from tests.every_page.places import ADMINISTRATOR as MEMBER
+from tests.every_page.places import PEOPLE
 from tests.markup import nu
 from tests.portal import Portal
-from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
-STRANGERS = ["/sign-in/", "/sign-up/", "/password/forgotten/", "/iam/docs", "/no-such-page/"]
-MORE = {
-    "token": "/accounts/1/api-tokens/{token}/",
-    "delete": "/accounts/1/api-tokens/{token}/delete/",
-    "edit": "/accounts/1/api-tokens/{active}/edit/",
-    "rotate": "/accounts/1/api-tokens/{active}/rotate/",
-    "hand over": "/accounts/1/api-tokens/selection/hand-over/?ids={active}",
-    "delete several": "/accounts/1/api-tokens/selection/delete/?ids={active}",
-    "delete all": "/accounts/1/api-tokens/of/2/delete/",
-    "look up": "/accounts/1/api-tokens/look-up/",
-    "usage": "/accounts/1/api-tokens/usage/",
-    "access": "/accounts/1/api-tokens/access/",
-    "services": "/accounts/1/api-tokens/services/",
-    "new service": "/accounts/1/api-tokens/services/new/",
-    "service accounts": "/accounts/1/users/service-accounts/",
-    "new service account": "/accounts/1/users/service-accounts/new/",
-    "invite": "/accounts/1/users/invite/",
-    "new account": "/accounts/new/",
-    "email": "/profile/email/",
-    "inbox": "/accounts/1/notifications/",
-    "settings": "/accounts/1/notifications/settings/",
-    "security": "/profile/security/",
-    "app": "/profile/security/app/",
-    "single sign-on": "/accounts/1/single-sign-on/",
-    "metadata": "/accounts/1/single-sign-on/provider/",
-    "role": "/accounts/1/users/2/role/",
-    "remove": "/accounts/1/users/2/remove/",
-    "leave": "/accounts/1/leave/",
-}
-TOKENS = """
-from django.utils import timezone
-from apitokens.models import APIToken
-tokens = APIToken.objects
-print(tokens.earliest("pk").pk, tokens.active(timezone.now()).earliest("pk").pk)
+OTHER_LANGUAGES = ("de", "zh")
+"""One whose words are long, and one without spaces; with names, sentences and forms of plurals of
+their own, as all the others."""
+PAGES_OF_FAULTS = """
+from types import SimpleNamespace
+from django.template.loader import render_to_string
+outage = SimpleNamespace(title="The database does not answer", text="Try again.")
+for name in ("500", "503", "503_database", "429", "413", "403_csrf", "400"):
+    page = render_to_string(f"{name}.html", {"outage": outage})
+    open(f"{folder}/{name}.html", "w").write(page)
 """
 
 
@@ -64,49 +39,86 @@ def checker() -> None:
 
 
 @pytest.fixture(scope="module")
+def every_page(portal: Portal) -> EveryPage:
+    return EveryPage(portal)
+
+
+@pytest.fixture(scope="module")
 def mails(portal: Portal, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("mails")
     portal.shell.run(f"from tests.markup import mails; mails.write({str(folder)!r})")
     return sorted(folder.iterdir())
 
 
-def _pages(portal: Portal) -> Iterator[tuple[str, str]]:
-    """Pages of strangers, of two members, and of an operator, by a name of their own."""
-    stranger = Visitor(portal.url)
-    for path in STRANGERS:
-        yield f"stranger {path}", stranger.page(path)
-    token, active = portal.shell.run(TOKENS).split()
-    for email in (ADMINISTRATOR, USER):
-        member = Visitor(portal.url)
-        member.sign_in(email)
-        for name, path in {**PAGES, **MORE}.items():
-            yield f"{email} {name}", member.page(path.format(token=token, active=active))
-    portal.shell.command("create_operator", OPERATOR, "--password-stdin", typed=PASSWORD)
-    operator = Visitor(portal.url)
-    operator.sign_in(OPERATOR, PASSWORD)
-    for path in OPERATORS_PAGES:
-        yield f"operator {path}", operator.page(path)
+class Pages:
+    """Keeps the documents that a browser gets, as they came."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.files = folder, list[Path]()
+        self.newest: Response | None = None
+
+    def listen(self, window: Visit) -> None:
+        window.page.on("response", self._answered)
+
+    def keep(self, name: str) -> None:
+        assert self.newest is not None
+        self.write(name, self.newest.text())
+
+    def write(self, name: str, text: str) -> None:
+        self.files.append(self.folder / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.html")
+        assert not self.files[-1].exists(), name
+        self.files[-1].write_text(text)
+
+    def _answered(self, answer: Response) -> None:
+        if answer.request.is_navigation_request() and not 300 <= answer.status < 400:
+            self.newest = answer
 
 
-def test_every_page_is_valid_html(portal: Portal, tmp_path: Path) -> None:
-    files = []
-    for name, text in _pages(portal):
-        files.append(tmp_path / f"{name.replace('/', '_')}.html")
-        files[-1].write_text(text)
-    assert nu.errors(files) == {}
+@pytest.mark.parametrize("who", PEOPLE)
+def test_every_page_in_every_state_is_valid_html(
+    visit: Visits, every_page: EveryPage, tmp_path: Path, who: str
+) -> None:
+    window, pages = visit(), Pages(tmp_path)
+    pages.listen(window)
+    for name in every_page.of(who, window):
+        pages.keep(name)
+    assert len(pages.files) > 1
+    assert nu.errors(pages.files) == {}
+
+
+def test_pages_of_members_are_valid_html_in_other_languages_and_for_other_roles(
+    visit: Visits, every_page: EveryPage, portal: Portal, tmp_path: Path
+) -> None:
+    pages = Pages(tmp_path)
+    for language, email in (*((each, ADMINISTRATOR) for each in OTHER_LANGUAGES), ("en", USER)):
+        portal.shell.run(
+            "from accounts.models import User;"
+            f"User.objects.filter(email={email!r}).update(language={language!r})"
+        )
+        window = visit()
+        window.enter(email, PASSWORD)
+        for place in every_page.places:
+            if place.who == MEMBER:
+                answer = window.page.context.request.get(portal.url + place.path)
+                pages.write(f"{place.name} {language}", answer.text())
+    portal.shell.run("from accounts.models import User; User.objects.update(language='en')")
+    assert nu.errors(pages.files) == {}
+
+
+def test_pages_of_faults_are_valid_html(portal: Portal, tmp_path: Path) -> None:
+    portal.shell.run(f"folder = {str(tmp_path)!r}\n{PAGES_OF_FAULTS}")
+    assert nu.errors(sorted(tmp_path.iterdir())) == {}
 
 
 def test_every_mail_is_valid_html(mails: list[Path]) -> None:
     assert nu.errors(mails) == {}
 
 
-def test_no_mail_is_wider_than_a_small_phone(mails: list[Path], chromium: str) -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 360, "height": 800})
-        widths = {}
-        for mail in mails:
-            page.set_content(mail.read_text())
-            widths[mail.name] = page.evaluate("document.documentElement.scrollWidth")
-        browser.close()
+def test_no_mail_is_wider_than_a_small_phone(mails: list[Path], browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    widths = {}
+    for mail in mails:
+        page.set_content(mail.read_text())
+        widths[mail.name] = page.evaluate("document.documentElement.scrollWidth")
+    page.close()
     assert {name: width for name, width in widths.items() if width > 360} == {}

@@ -6,7 +6,7 @@ an Administrator of another account get, and what a member without the permissio
 the caller must not see is answered 404, exactly as one that does not exist.
 
 Words: a status; `in` sends to the sign-in page, `again` asks to sign in once more, `go` goes on to
-another page. Requests are empty (an empty form, `{}`), so 200 and 400 to a POST mean that the
+another page. Requests are empty (an empty form, `{}`), so 200, 400 and 409 to a POST mean that the
 form is shown again. A call of the API refuses the methods that are not named with it.
 """
 
@@ -240,7 +240,7 @@ POST    apitokens:end_old_secret               in    404   404   404   go    404
 GET     apitokens:delete                       in    404   404   404   200   404
 POST    apitokens:delete                       in    404   404   404   go    404
 GET     apitokens:delete_all                   in    404   404   404   200   404
-POST    apitokens:delete_all                   in    404   404   404   200   404
+POST    apitokens:delete_all                   in    404   404   404   409   404
 GET     api-my-account                         401   401   200   200   200   401
 GET     api-my-user                            401   401   200   200   200   401
 GET     api-users                              401   401   200   200   200   401

@@ -188,7 +188,7 @@ def test_list_costs_the_same_for_any_number_of_people(
         issue(MembershipFactory.create(account=administrator.account))
         invited(administrator, now, email=f"p{number}@example.com")
     browser.get(LIST)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         browser.get(LIST)
 
 

@@ -577,8 +577,8 @@ def test_parts_hold_every_event_once_in_order(administrator: Membership, now: da
     events = events_visible_to(Actor.member(administrator))
 
     everything = list(events.together())
-    ids = [pk for part in events.ids_in_parts(3) for pk in part]
-    assert ids == [event.pk for event in everything]
+    rows = [row for part in events.values_in_parts(3, "kind") for row in part]
+    assert rows == [(event.at, event.pk, event.kind) for event in everything]
     assert events[3:7] == everything[3:7]
     assert events.count_to(7) == 7
     assert events.count_to(100) == len(everything) == 20

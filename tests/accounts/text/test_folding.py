@@ -1,6 +1,8 @@
 """What a search and a sort compare: pure, and the same in SQL."""
 
+import re
 import unicodedata
+from functools import cache
 from typing import Literal
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from accounts.models import Account
 from accounts.text.expressions import SortKey
 from accounts.text.fields import WrittenField
-from accounts.text.folding import FORMER, fold, sort_key
+from accounts.text.folding import FORMER, fold, patterns_of, sort_key
 
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs", "Cn", "Co"], exclude_characters="\0"), max_size=12
@@ -105,3 +107,31 @@ def test_database_compares_what_python_does(account: Account, language: str) -> 
     with translation.override(language):
         keys = Account.objects.values_list(SortKey(Cast(Value(text), TextField())), flat=True)
         assert keys.get() == sort_key(text, language)
+
+
+@pytest.mark.both
+def test_database_finds_what_python_does(account: Account) -> None:
+    """Words with an index and without one, with a space in them that may be a wide one, and none,
+    in texts that have several spaces in a row."""
+    texts = ["", "a", "a  b", "Anna  Two", "x\xa0 y %z_", "Ä \u3000 ß", "ab", "a b\\c", "annatwo"]
+    words = ["a", "b", " ", "  ", "a b", "a  b", "a\xa0b", "ss", "ä", "x\u3000y", "two", "a t"]
+    words += ["na  tw", "%", "_", "z_", "\\", "ab", "nat", "  b"]
+    for text in texts:
+        written = Account.objects.annotate(text=Cast(Value(text), TextField()))
+        found = [word for word in words if written.filter(text__icontains=word).exists()]
+        assert found == [word for word in words if fold(word) in fold(text)], text
+
+
+def test_every_character_matches_the_patterns_of_what_it_is_folded_to() -> None:
+    """So a text that has the words in it is never left out."""
+    patterns = cache(lambda letter: [re.compile(each) for each in patterns_of(letter)])
+    for character in map(chr, range(0x110000)):
+        for letter in set(fold(character)):
+            assert all(each.search(character) for each in patterns(letter)), (character, letter)
+
+
+@given(TEXTS)
+def test_text_matches_the_patterns_of_its_parts(text: str) -> None:
+    for start in range(len(text)):
+        words = text[start : start + 3]
+        assert all(re.search(each, text) for each in patterns_of(words)), words

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from accounts.authorization.actor import Actor
-from accounts.models import Membership
+from accounts.authorization.actor import Actor, EntryPoint
+from accounts.members import suspension
+from accounts.models import Membership, User
 from accounts.roles import Role
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
@@ -92,6 +93,26 @@ def test_list_is_a_bare_array_of_tokens_as_the_wire_has_them(
         "scopes": None,
         "allowed_addresses": [],
     }
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("why", ["suspended", "deactivated"])
+def test_token_whose_issuer_is_stopped_is_neither_deleted_nor_expired(
+    admin_api: APIClient, tokens_url: str, user: Membership, issue: Issue, now: datetime, why: str
+) -> None:
+    token = issue(user, name="Stopped").token
+    if why == "suspended":
+        user.sso_at = now - timedelta(days=40)
+        user.save()
+        by = Actor.operator(through=EntryPoint.SYSTEM)
+        assert suspension.suspend_tokens(membership=user, by=by, at=now)
+    else:
+        User.everyone.filter(pk=user.user_id).update(is_active=False)
+    listed = {each["name"]: each for each in admin_api.get(tokens_url).json()}["Stopped"]
+    single = admin_api.get(f"{tokens_url}/{token.pk}").json()
+    for seen in (listed, single):
+        assert (seen["deleted"], seen["expired"]) == (False, False)
+    assert "Stopped" in names(admin_api.get(tokens_url, {"deleted": "false"}))
 
 
 @pytest.mark.both

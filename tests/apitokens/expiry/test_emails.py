@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import DataError, transaction
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.authorization.actor import Actor
@@ -25,8 +26,8 @@ from notifications.kinds import TOKEN_CHANGED_BY_OTHERS, TOKEN_EXPIRING, Channel
 from notifications.models import Mail
 from notifications.preferences import services as preferences
 from notifications.recipients import Person
-from tests.conftest import is_on_postgresql
-from tests.factories import issue
+from tests.conftest import SignIn, is_on_postgresql
+from tests.factories import issue, service_account
 
 pytestmark = pytest.mark.django_db
 
@@ -222,6 +223,32 @@ def test_the_link_leads_to_these_tokens_in_their_account(
     assert wanted in rendered.text
     assert f'href="{wanted}"' in rendered.html
     assert "Show this token" in rendered.text
+
+
+def test_every_token_has_a_link_to_its_rotation(
+    administrator: Membership, user: Membership, settings: Settings, client: Client, sign_in: SignIn
+) -> None:
+    settings.BASE_URL = "https://tokens.example"
+    paths = [
+        f"/accounts/{user.account_id}/api-tokens/{token.pk}/rotate/"
+        for token in (expiring(user), expiring(administrator))
+    ]
+    rendered = digest_for(administrator)
+    sign_in(client, administrator)
+    for path in paths:
+        assert f"Rotate: https://tokens.example{path}" in rendered.text
+        assert f'href="https://tokens.example{path}"' in rendered.html
+        assert b"Rotate API token" in client.get(path).content
+
+
+def test_contact_of_a_service_account_gets_no_link_that_asks_for_a_sign_in(
+    administrator: Membership,
+) -> None:
+    made = service_account(administrator.account, contact_email="ops@example.com", at=NOW - DAY)
+    expiring(made.membership, by=Actor.member(administrator))
+    rendered = digest_for(made.membership)
+    assert "Expires in 3" in rendered.text
+    assert "/rotate/" not in rendered.text + rendered.html
 
 
 def test_a_long_digest_tells_the_first_and_counts_the_rest(

@@ -243,7 +243,7 @@ def test_answer_that_does_not_say_what_was_shown_asks_again(
 ) -> None:
     issue(user)
     answer = browser.post(url_of(user), sent)
-    assert (answer.status_code, undeleted()) == (200, 1)
+    assert (answer.status_code, undeleted()) == (409, 1)
     assert "Delete 1 API token" in text(answer)
 
 

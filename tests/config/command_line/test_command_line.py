@@ -2,16 +2,18 @@
 
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from celery import Celery
 
 from config.command_line import __main__ as command_line
 from tests.launcher.portal import ROOT, environment_of, have_ended, wait_until
@@ -187,6 +189,23 @@ def test_background_roles_work_and_end_in_order(role: str, migrated: Path) -> No
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.long
+def test_two_workers_of_a_machine_are_two_to_celery(migrated: Path, redis_url: str) -> None:
+    """By the names that the README prints: two of one name would be one."""
+    names = re.findall(r"worker-\d@%h", (ROOT / "README.md").read_text())
+    control = Celery(broker=redis_url).control
+
+    def answering() -> set[str]:
+        return {name for answer in control.ping(timeout=1) or () for name in answer}
+
+    with ExitStack() as running_ones:
+        for name in names:
+            words = f"worker --hostname {name}"
+            running_ones.enter_context(running(words, migrated, REDIS_URL=redis_url))
+        wait_until(lambda: len(answering()) == 2)
+        assert {each.partition("@")[0] for each in answering()} == {"worker-1", "worker-2"}
 
 
 def test_options_go_on_to_the_worker(migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:

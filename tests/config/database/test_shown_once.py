@@ -1,9 +1,7 @@
 """What is shown once is shown, though the database goes away the moment it is committed."""
 
 import io
-import os
 import re
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -19,13 +17,15 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Membership
+from accounts.roles import Role
 from apitokens.keys import Key
 from apitokens.models import APIToken
 from apitokens.pages.listing import listing
 from apitokens.pages.reveal import Reveal
-from tests.config.database.conftest import API, CREATE, FORM, NEW
+from tests.config.database.conftest import API, CREATE, FORM, LIST, NEW
 from tests.conftest import Api, Issue, SignIn
 from tests.factories import PASSWORD, UserFactory
+from tests.questions import hidden_fields
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -160,25 +160,6 @@ def test_nothing_is_read_or_rendered_once_the_token_is_there(
     assert happened == []
 
 
-def test_form_whose_answer_died_with_its_process_says_so(
-    browser: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed after the commit and before the answer: nobody has seen the token."""
-    connections.close_all()
-    pid = os.fork()
-    if not pid:
-        monkeypatch.setattr(Reveal, "show", lambda *_facts: os.kill(os.getpid(), signal.SIGKILL))
-        browser.post(CREATE, FORM)
-        os._exit(0)
-    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
-
-    token = APIToken.objects.get()
-    answer = browser.post(CREATE, FORM)
-    assert answer.status_code == 409
-    assert "delete it and create a new one" in answer.content.decode()
-    assert f"/api-tokens/{token.pk}/delete/" in answer.content.decode()
-
-
 def test_new_token_is_shown_by_the_api(
     api: Api, issue: Issue, administrator: Membership, goes_away_after: GoesAway
 ) -> None:
@@ -186,6 +167,36 @@ def test_new_token_is_shown_by_the_api(
     caller.get(API)
     goes_away_after('INTO "apitokens_apitoken"')
     answer = caller.post(API, NEW, format="json")
+
+    assert answer.status_code == 200
+    assert TOKEN.fullmatch(answer.json()["token"])
+
+
+@pytest.mark.parametrize("grace", ["0", "24"])
+def test_new_secret_is_shown_on_the_page_of_the_rotation(
+    browser: Client, issue: Issue, user: Membership, goes_away_after: GoesAway, grace: str
+) -> None:
+    token = issue(user).token
+    url = f"{LIST}{token.pk}/rotate/"
+    hidden = hidden_fields(browser, url)
+    goes_away_after('UPDATE "apitokens_apitoken"')
+    answer = browser.post(url, {**hidden, "grace": grace, "expiration": "keep"})
+
+    assert answer.status_code == 200
+    shown = TOKEN.search(answer.content.decode())
+    assert shown is not None
+    assert shown[0].startswith(f"{token.pk}$")
+    assert "API token rotated" in answer.content.decode()
+
+
+def test_new_secret_is_shown_by_the_api(
+    api: Api, issue: Issue, administrator: Membership, goes_away_after: GoesAway
+) -> None:
+    token, key = issue(administrator, role=Role.ADMINISTRATORS)
+    caller = api(key)
+    caller.get(API)
+    goes_away_after('UPDATE "apitokens_apitoken"')
+    answer = caller.post(f"{API}/{token.pk}/rotate", {}, format="json")
 
     assert answer.status_code == 200
     assert TOKEN.fullmatch(answer.json()["token"])

@@ -62,6 +62,21 @@ def test_token_that_is_shown_once_is_not_compressed(browser: Client) -> None:
     assert not is_compressed(page)
 
 
+def test_refused_form_is_compressed(browser: Client) -> None:
+    page = browser.post(f"{TOKENS}create/", {"name": " "})
+    assert page.status_code == 400
+    assert is_compressed(page)
+
+
+def test_refused_form_that_shows_a_secret_is_not_compressed(browser: Client) -> None:
+    page = browser.post(reverse("mfa_activate_totp"), {"code": "000000"})
+    assert b"totp-key" in page.content
+    assert not is_compressed(page)
+    page = browser.post("/sign-up/confirm/MQ:1abc:secret/", {})
+    assert page.status_code == 410
+    assert not is_compressed(page)
+
+
 def test_answer_of_the_api_is_not_compressed(browser: Client) -> None:
     assert not is_compressed(browser.get("/iam/openapi.json"))
 

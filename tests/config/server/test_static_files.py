@@ -1,12 +1,17 @@
 """Static files while processes of two releases serve them."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.http import HttpResponse
 from django.test import RequestFactory
+from whitenoise import storage as storage_module
 from whitenoise.compress import Compressor
 
 from config.server.static_files import Middleware, Storage
@@ -77,6 +82,39 @@ def test_what_is_compressed_is_compressed_once(root: Path, monkeypatch: pytest.M
     assert compressed_anew(root, "pages.css", compressions) == [name]
     (root / "pages.css").write_text("a { color: blue }\n" * 99)
     assert "pages.css" in compressed_anew(root, "pages.css", compressions)
+
+
+def test_same_content_is_compressed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under its own name and under that with the hash."""
+    compressed = list[bytes]()
+
+    def compress(content: bytes) -> bytes:
+        compressed.append(content)
+        return brotli.compress(content)  # type: ignore[no-any-return]  # it has no types
+
+    monkeypatch.setattr(Compressor, "compress_brotli", staticmethod(compress))
+    monkeypatch.setattr(storage_module, "ThreadPoolExecutor", partial(ThreadPoolExecutor, 1))
+    name = collect(root, "pages.css", "a { color: red }\n" * 99)
+
+    assert len(compressed) == 1
+    assert (root / "pages.css.br").read_bytes() == (root / f"{name}.br").read_bytes()
+    assert (root / "pages.css.gz").read_bytes() == (root / f"{name}.gz").read_bytes()
+
+
+def test_script_that_only_debugging_sends_is_not_compressed(root: Path) -> None:
+    (root / "vendor.min.js").write_text("")
+    name = collect(root, "vendor.js", "// a long remark\n" * 99)
+
+    assert sorted(each.name for each in root.glob("vendor*")) == [
+        name,
+        "vendor.js",
+        "vendor.min.js",
+    ]
+
+
+def test_files_of_pages_that_the_portal_does_not_have_are_not_collected() -> None:
+    assert not (settings.STATIC_ROOT / "rest_framework").exists()
+    assert (settings.STATIC_ROOT / "admin").exists()
 
 
 def compressed_anew(root: Path, name: str, compressions: list[str]) -> list[str]:

