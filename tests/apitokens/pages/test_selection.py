@@ -277,6 +277,23 @@ def test_service_deletes_all_or_none(
     assert event.details["code"] == "forbidden"
 
 
+def test_service_leaves_tokens_of_another_account_alone(
+    administrator: Membership, stranger: Membership, issue: Issue, now: datetime
+) -> None:
+    (own,), (theirs,) = made(issue, administrator, 1), made(issue, stranger, 1)
+
+    deleted = token_services.delete_selected(
+        account=administrator.account,
+        token_ids=[own.pk, theirs.pk],
+        by=Actor.member(administrator),
+        at=now,
+    )
+
+    assert deleted == [own]
+    theirs.refresh_from_db()
+    assert not theirs.is_deleted
+
+
 def test_deleted_tokens_cannot_be_ticked(
     browser: Client, user: Membership, issue: Issue, now: datetime
 ) -> None:
