@@ -136,6 +136,24 @@ def test_status_expiring_shows_what_expires_in_7_days_or_less(
     assert ">Reset</a>" in filtered
 
 
+@pytest.mark.parametrize(
+    ("left", "is_soon"),
+    [
+        (timedelta(0), False),
+        (timedelta(microseconds=1), True),
+        (7 * DAY, True),
+        (7 * DAY + timedelta(microseconds=1), False),
+    ],
+)
+def test_rows_and_filters_agree_on_what_expires_soon(
+    user: Membership, issue: Issue, now: datetime, left: timedelta, is_soon: bool
+) -> None:
+    token = issue(user, at=now - 30 * DAY, expires_at=now + left).token
+
+    assert token.expires_soon(now) is is_soon
+    assert APIToken.objects.expiring(now).exists() is is_soon
+
+
 @pytest.mark.parametrize("tokens", [1, 9])
 def test_the_list_costs_the_same_queries_for_any_number_of_tokens(
     browser: Client,
