@@ -51,6 +51,7 @@ MOST_MALFORMED = 1_000
 
 _NOT_WRITTEN = "%s of API token %s at %s was not written down."
 
+_UNSEEN = "not seen yet"
 _malformed_cache: dict[bytes, str | None] = {}
 """By fingerprint, the `why` of texts that are no token's."""
 _tokens: ReadLeaseCache[CachedToken] = TOKENS
@@ -128,8 +129,9 @@ def _decide_from_cache(presented: str, at: datetime) -> tuple[CachedToken | None
     if len(presented) > keys.LONGEST:
         raise Refused(Refusal.MALFORMED)
     fingerprint = keys.fingerprint(presented)
-    if fingerprint in _malformed_cache:
-        raise Refused(Refusal.MALFORMED, _malformed_cache[fingerprint])
+    # Asked once: another thread may make room in between.
+    if (why := _malformed_cache.get(fingerprint, _UNSEEN)) is not _UNSEEN:
+        raise Refused(Refusal.MALFORMED, why)
     entry = _tokens.find(keys.extract_id(presented))
     if entry is None:
         NOTHING.fitting(_parse(presented, fingerprint))  # takes as long as for an id in use

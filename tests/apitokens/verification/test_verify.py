@@ -356,6 +356,22 @@ def test_few_damaged_texts_are_remembered(db: None, now: datetime) -> None:
     assert len(verification._malformed_cache) == verification.MOST_MALFORMED
 
 
+def test_damaged_text_is_refused_while_others_make_room_for_theirs(
+    db: None, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shared(dict[bytes, str | None]):
+        """Other threads take every text away right after somebody looked whether it is there."""
+
+        def __contains__(self, fingerprint: object) -> bool:
+            is_there = super().__contains__(fingerprint)
+            self.clear()
+            return is_there
+
+    monkeypatch.setattr(verification, "_malformed_cache", Shared())
+    for _time in range(3):
+        assert told("1$nonsense", now) is Refusal.MALFORMED
+
+
 @pytest.mark.parametrize("separator", ["$", "_"])
 def test_known_text_makes_no_other_text_good(
     known: Key, now: datetime, separator: keys.Separator
