@@ -463,6 +463,11 @@ def _alter_field(operation: Any, old: Any, new: Any, is_contraction: bool) -> It
             f"{name} gets an index: add it by AddIndexConcurrently or AddUniqueConcurrently. "
             f"{RULES}"
         )
+    if old.db_index and not (new.db_index or new.unique or old.unique):
+        yield (
+            f"{name} loses its index while nobody can read, and older code finds rows by it: give "
+            f"the new index a name in Meta.indexes, and let this one stay. {RULES}"
+        )
     if old.null and not new.null:
         yield (
             f"{name} takes no NULL any more, for which every row is read while nobody can use the "

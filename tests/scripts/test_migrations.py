@@ -200,6 +200,10 @@ PLANTED = {
     "indexed_later": Planted(
         alter("role", "PositiveSmallIntegerField(db_index=True)"), "gets an index"
     ),
+    "not_indexed_any_more": Planted(
+        alter("account", "ForeignKey('accounts.Account', models.PROTECT, db_index=False)"),
+        "loses its index",
+    ),
     "unique_later": Planted(
         f"{add('IntegerField(null=True)')}, migrations.SeparateDatabaseAndState(state_operations="
         "[migrations.AlterField('apitoken', 'planted', models.IntegerField(null=True, "
