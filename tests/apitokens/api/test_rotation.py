@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Membership
 from accounts.roles import Role
-from apitokens.models import APIToken
+from apitokens.models import APIToken, OldSecret
 from tests.conftest import Api, Issue
 
 pytestmark = pytest.mark.django_db
@@ -119,6 +119,20 @@ def test_ending_the_old_secret_leaves_the_new_one(
     assert (refused.status_code, refused.json()["code"]) == (401, "rotated")
     assert api(new).get(address(token, base)).status_code == 200
     assert not old_of(caller, token)["works"]
+
+
+@pytest.mark.parametrize(("base", "_separator"), VERSIONS)
+def test_old_secret_tells_when_and_from_where_it_was_last_used(
+    caller: APIClient, user: Membership, issue: Issue, now: datetime, base: str, _separator: str
+) -> None:
+    token, _key = issue(user)
+    caller.post(address(token, base, "/rotate"))
+    never = old_of(caller, token)
+    OldSecret.objects.update(last_used_at=now, last_used_address="2001:db8::7")
+    used = caller.get(address(token, base)).json()["old_secret"]
+
+    assert (never["last_usage"], never["last_usage_address"]) == ("", "")
+    assert (used["last_usage"], used["last_usage_address"]) == (wire(now), "2001:db8::7")
 
 
 @pytest.mark.parametrize(("base", "_separator"), VERSIONS)

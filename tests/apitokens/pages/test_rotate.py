@@ -177,8 +177,11 @@ def test_page_of_a_token_tells_of_the_old_secret_and_ends_it(
     assert "Old secret" not in text(browser.get(url_of(token)))
     rotate(browser, token)
     verify(presented=old.spell(), at=now)
-    OldSecret.objects.update(last_used_at=timezone.now())
+    used_at = timezone.now() - timedelta(hours=2)
+    OldSecret.objects.update(last_used_at=used_at, last_used_address="203.0.113.7")
     page = text(browser.get(url_of(token)))
+    assert f"{timezone.localtime(used_at):%H:%M}" in page.partition("Old secret")[2]
+    assert "203.0.113.7" in page.partition("Old secret")[2]
     assert "Still used. Not all of your systems have the new secret." in page
     assert "Old secret works until" in page
     assert "End the old secret now" in page
