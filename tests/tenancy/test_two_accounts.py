@@ -203,6 +203,22 @@ FORMER = ("/profile/account/", "/profile/users/", "/profile/api-tokens/", "/prof
 """Addresses that name no account."""
 
 
+def is_shown(route: Route) -> bool:
+    """True if an Administrator gets something to read: a page, a file or suggestions."""
+    return EXPECTED[route.name]["GET"]["administrator"] == "200"
+
+
+@pytest.mark.parametrize("name", [route.name for route in IN_ACCOUNT if is_shown(route)])
+def test_nothing_of_the_other_account_is_shown(tabs: Tabs, name: str) -> None:
+    """All that is of an account has its name in its own; links of pages are looked at above."""
+    tabs.open(tabs.b, "accounts:account")
+    answer: Any = tabs.browser.get(tabs.a.address(ROUTES[name]), {"q": "o"})
+
+    shown = TO_OTHERS.sub("", unescape(answer.getvalue().decode()))
+    assert answer.status_code == 200
+    assert tabs.b.account.name not in shown
+
+
 # --- The worst of them, one by one -------------------------------------------------------------
 
 
