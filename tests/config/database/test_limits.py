@@ -48,6 +48,9 @@ pytestmark = [
 ]
 
 
+SETTINGS = ("lock_timeout", "statement_timeout", "jit")
+
+
 def value_of(name: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(f"SHOW {name}")
@@ -92,16 +95,17 @@ def test_statement_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch)
 
 def test_bounds_end_with_the_request(account: Account) -> None:
     seen: list[Any] = []
+    usual = tuple(map(value_of, SETTINGS))
 
     def view(_request: Any) -> HttpResponse:
-        seen.append((value_of("lock_timeout"), value_of("statement_timeout")))
+        seen.append(tuple(map(value_of, SETTINGS)))
         seen.append(Account.objects.filter(pk=account.pk).update(name="Acme"))
         return HttpResponse()
 
     limit_waits(view)(RequestFactory().get("/"))
 
-    assert seen == [("5s", "20s"), 1]  # and the answer is the statement's
-    assert (value_of("lock_timeout"), value_of("statement_timeout")) == ("0", "0")
+    assert seen == [("5s", "20s", "off"), 1]  # and the answer is the statement's
+    assert tuple(map(value_of, SETTINGS)) == usual
 
 
 def test_job_does_not_wait_for_one_locked_account(
@@ -132,14 +136,14 @@ def test_others_wait_for_a_moment_only_while_many_wait_for_any_lock(
     seen: list[Any] = []
 
     def view(_request: Any) -> HttpResponse:
-        seen.append((value_of("lock_timeout"), value_of("statement_timeout")))
+        seen.append(tuple(map(value_of, SETTINGS)))
         return HttpResponse()
 
     with ExitStack() as waiting:
         for _each in range(MOST_PATIENT):
             waiting.enter_context(places.take(is_patient=True))
         limit_waits(view)(RequestFactory().get("/"))
-    assert seen == [("50ms", "1s")]
+    assert seen == [("50ms", "1s", "off")]
 
 
 def test_what_needs_no_database_goes_on_while_it_hangs(
