@@ -87,14 +87,8 @@ def everything(*, exports: bool = True) -> Iterator[Figures]:
 MENDED = {
     *("audit log", "audit log, page 300", "audit log, quiet token", "audit log, rare kind"),
     *("audit log, busy person", "token with 100,000 events", "tokens", "tokens, search"),
-    *(
-        "tokens, all, last page",
-        "users",
-        "API: tokens",
-        "API: users",
-        "API: account",
-        "API: logins",
-    ),
+    *("tokens, search of one letter", "tokens, all, last page", "users", "users, search"),
+    *("API: tokens", "API: users", "API: account", "API: logins"),
     *("apitokens_apitoken", "apitokens_apitoken, search", "accounts_auditevent, search"),
     *("events, rare kind", "events through a token", "notifications_mail"),
 }
