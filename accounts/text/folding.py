@@ -25,8 +25,6 @@ FORMER = "łŁøØđĐəƏ\u2018\u2019\u02bc\u2010\u2011\u2012\u2013\u2014\u2015
 PRESENT = "lLoOdDeE'''------"
 """Letters that Unicode does not take apart, apostrophes and hyphens; what stands for each."""
 SPACES = " {2,}"
-SIGNS, ESCAPED = r"([\\\]\[^-])", r"\\\1"
-"""What means something in a set of characters of a regular expression."""
 CHINESE = "zh-hans"
 GB18030 = "gb18030"
 """The charset in which common Chinese characters stand in the order of their pronunciation."""
@@ -91,7 +89,7 @@ def patterns_of(words: str) -> list[str]:
     when both are folded. (It may match them without.)"""
     letters = [each for each in dict.fromkeys(fold(words)) if ord(each) not in _HANGUL]
     return [
-        f"[{re.sub(SIGNS, ESCAPED, letter + _spellings().get(letter, ''))}]"
+        f"[{re.escape(letter + _spellings().get(letter, ''))}]"
         for letter in letters[:MOST_PATTERNS]
     ]
 

@@ -34,9 +34,7 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it
 
     def compress_files(self, paths: set[str]) -> Iterator[Any]:
         yield from super().compress_files(paths)
-        del (
-            self.compressor
-        )  # it remembers what it compressed, and this lives as long as the process
+        del self.compressor  # it remembers all it compressed, and this lives as the process does
 
     def post_process(
         self, paths: dict[str, Any], dry_run: bool = False, **options: Any
