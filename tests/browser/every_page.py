@@ -37,8 +37,8 @@ class EveryPage:
     def __init__(self, portal: Portal) -> None:
         places, self.facts = json.loads(portal.shell.run(PREPARE))
         self.places = [Place(*each) for each in places]
-        self.surprises: dict[str, int] = {}
-        """What answered with another status than it should."""
+        self.surprises: dict[str, int | str] = {}
+        """What answered with another status than it should, or does not say what it should."""
         self._paths = {each.name: each.path for each in self.places}
         self._hiding = {self._paths["account_reset_password_from_key"]}
         """Leads on to an address without the secret."""
@@ -85,6 +85,8 @@ class EveryPage:
             assert answer is not None
             status = answer.status
         self._note(state.name, state.status, status)
+        if state.says not in window.page.locator("main").inner_text():
+            self.surprises[state.name] = state.says
 
     def _note(self, name: str, wanted: int, status: int) -> None:
         if status != wanted:
