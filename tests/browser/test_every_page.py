@@ -77,8 +77,7 @@ def test_every_page_is_light_accessible_and_as_wide_as_its_window(
     page, scales = window.page, Scales(window.page)
     weights, requests, wide, troubles = {}, {}, {}, {}
     for name in every_page.of(who, window, part=part, parts=parts):
-        is_answer = who == OPERATOR and name.endswith(", refused")  # whole, over Django's scripts
-        weights[name] = scales.sent_now() if is_answer else scales.whole()
+        weights[name] = scales.whole()
         requests[name] = scales.requests()
         wide[name] = too_wide(page)
         troubles[name] = [each for each in window.troubles if REFUSAL not in each]

@@ -121,7 +121,7 @@ REFUSED = [
     _refused("sso:settings", 400, {"name": NAME}),
     _refused("sso:absence", 400, {"days": "0"}),
     *(
-        _refused(f"admin:{model}_add", 200, {})
+        _refused(f"admin:{model}_add", 400, {})
         for model in (
             "accounts_user",
             "accounts_membership",
