@@ -87,6 +87,7 @@ def test_every_page_is_light_accessible_and_as_wide_as_its_window(
     whose = f"pages of {who}, part {part + 1} of {parts}" if parts > 1 else f"pages of {who}"
     record_property(f"heaviest of {len(weights)} {whose}: {heaviest}", weights[heaviest])
     record_property(f"most requests of {whose}", max(requests.values()))
+    record_property(f"findings of axe on {len(weights)} {whose}", len(looks.found))
 
     assert {name: size for name, size in weights.items() if size > ANY_PAGE} == {}
     most = MOST_OF_DJANGOS if who == OPERATOR else MOST_REQUESTS

@@ -43,6 +43,7 @@ def test_axe_finds_nothing_in_menus_and_dialogs(visit: Visits, looks: Looks) -> 
     assert looks.found == {}
 
 
+SCREENS = ((1440, 900), (1024, 768), (390, 844))
 ROWS = """() => {
     const rows = [...document.querySelectorAll(".tokens tbody tr")].map(
         each => each.getBoundingClientRect()
@@ -60,17 +61,19 @@ def test_first_screen_of_the_list_shows_many_tokens(
 ) -> None:
     page = visit(ADMINISTRATOR).page
     seen = {}
-    for width, height in ((1440, 900), (1024, 768), (390, 844)):
+    for width, height in SCREENS:
         page.set_viewport_size({"width": width, "height": height})
         seen[width] = page.evaluate(ROWS)
-    print(f"First screen of the list: {seen}")  # noqa: T201  # pytest shows it with -rP
-    record_property("first screen", seen)
+    for width, height in SCREENS[:2]:
+        number = seen[width]["whole"]
+        record_property(f"whole tokens on the first screen of {width} × {height}", number)
+    record_property("first token on a phone begins at, pixels", seen[390]["first"])
     assert seen[1440]["whole"] >= 10
     assert seen[1024]["whole"] >= 6
     assert seen[390]["first"] < 420
     page.goto(page.url + "?status=all&page_size=100")
     tallest = page.evaluate(ROWS)["tallest"]
-    print(f"Tallest of all tokens on a phone: {tallest} px")  # noqa: T201  # as above
+    record_property("highest of all tokens on a phone, pixels", tallest)
     assert tallest <= 110
 
 
@@ -90,7 +93,9 @@ for count in range(40 - number(1, at=timezone.now())):
 LANGUAGES = ("en", "de", "ru", "az", "zh")
 
 
-def test_first_screen_shows_as_many_of_forty_tokens_in_every_language(visit: Visits) -> None:
+def test_first_screen_shows_as_many_of_forty_tokens_in_every_language(
+    visit: Visits, record_property: Callable[[str, object], None]
+) -> None:
     window = visit(ADMINISTRATOR)
     run, page = window.portal.shell.run, window.page
     run(FORTY)
@@ -106,12 +111,17 @@ def test_first_screen_shows_as_many_of_forty_tokens_in_every_language(visit: Vis
         "from apitokens.models import APIToken;"
         "APIToken.objects.filter(name__startswith='Of forty').delete()"
     )
-    print(f"First screen with forty tokens: {seen}")  # noqa: T201  # pytest shows it with -rP
+    fewest = min(rows["whole"] for (_language, width), rows in seen.items() if width == 1440)
+    latest = max(rows["first"] for (_language, width), rows in seen.items() if width == 390)
+    record_property("fewest of forty tokens on the first screen in any language", fewest)
+    record_property("first of forty tokens on a phone in any language, pixels", latest)
     assert [at for at, rows in seen.items() if at[1] == 390 and rows["first"] >= 420] == []
     assert [at for at, rows in seen.items() if at[1] == 1440 and rows["whole"] < 10] == []
 
 
-def test_rows_with_all_columns_stay_low_on_a_phone(visit: Visits) -> None:
+def test_rows_with_all_columns_stay_low_on_a_phone(
+    visit: Visits, record_property: Callable[[str, object], None]
+) -> None:
     window = visit(ADMINISTRATOR, viewport={"width": 390, "height": 844})
     page = window.page
     for column in ("created", "id", "description"):
@@ -120,7 +130,9 @@ def test_rows_with_all_columns_stay_low_on_a_phone(visit: Visits) -> None:
         button = page.locator(f"button[name=show][value={column}]")
         if button.count():
             button.click()
-    assert page.evaluate(ROWS)["tallest"] <= 110
+    tallest = page.evaluate(ROWS)["tallest"]
+    record_property("highest of all tokens on a phone with all columns, pixels", tallest)
+    assert tallest <= 110
 
 
 def test_menu_of_the_last_row_opens_upwards_and_escape_leads_back_to_the_row(

@@ -1,4 +1,4 @@
-"""What people do to tokens, with the Tab key, arrows, Space and Enter alone; and without scripts."""
+"""What people do to tokens with Tab, arrows, Space and Enter alone, with scripts and without."""
 
 import csv
 from collections.abc import Callable
