@@ -71,13 +71,15 @@ class EveryPage:
         assert answer.request.redirected_from is None or path in self._hiding, path
         return answer.status
 
-    def _show(self, window: Visit, state: State) -> None:
+    def path_of(self, state: State) -> str:
+        """Where the page is that has this state."""
         path = state.path.format(**self.facts)
         if path[:1] == "@":
-            path = self._paths[path[1:]]
-        elif path[:1] != "/":
-            path = f"/accounts/{self.facts['account']}/{path}"
-        status = self._go(window, path)
+            return self._paths[path[1:]]
+        return path if path[:1] == "/" else f"/accounts/{self.facts['account']}/{path}"
+
+    def _show(self, window: Visit, state: State) -> None:
+        status = self._go(window, self.path_of(state))
         for values in state.values:
             status = _send(window.page, values)
         if state.again:
