@@ -170,6 +170,44 @@ def test_table_is_one_down_to_900_pixels_and_uses_wide_screens(visit: Visits) ->
     assert table["width"] > 1500
 
 
+OF_A_SERVICE_ACCOUNT = """
+from django.utils import timezone
+from accounts.authorization.actor import Actor
+from accounts.models import Membership
+from tests.factories import issue, service_account
+at, by = timezone.now(), Membership.objects.get(account_id=1, user__email="admin@example.com")
+made = service_account(by.account, name="Nightly jobs", contact=by, at=at)
+issue(made.membership, by=Actor.member(by), name="Of the nightly jobs", at=at)
+"""
+OVER_THE_EDGE = """() => {
+    const end = (each) => each.getBoundingClientRect().right;
+    return [...document.querySelectorAll(".tokens td .badge")].filter(
+        each => end(each) > end(each.closest("td")) - 4
+    ).map(each => each.innerText);
+}"""
+
+
+def test_badges_of_the_table_stay_in_their_cells(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    window.portal.shell.run(OF_A_SERVICE_ACCOUNT)
+    window.go("/accounts/1/api-tokens/?status=all&page_size=100")
+    expect(row_of(window.page, "Of the nightly jobs")).to_contain_text("Service account")
+    for width in (900, 1000, 1024, 1100, 1200, 1440):
+        window.page.set_viewport_size({"width": width, "height": 900})
+        assert window.page.evaluate(OVER_THE_EDGE) == [], width
+
+
+def test_choice_of_the_issuer_stands_apart_from_the_form(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    window.portal.shell.run(OF_A_SERVICE_ACCOUNT.replace("Nightly jobs", "Another"))
+    window.go("/accounts/1/api-tokens/create/")
+    choice = window.page.get_by_role("navigation", name="Issued by").bounding_box()
+    card = window.page.locator("form .card").first.bounding_box()
+    assert choice
+    assert card
+    assert card["y"] - choice["y"] - choice["height"] >= 12
+
+
 def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:
     window = visit(ADMINISTRATOR)
     page = window.page
