@@ -61,7 +61,8 @@ ratios travel, the absolute figures do not.
 - The peers are Django projects without any middleware. The portal is as it is shipped, but for its
   limit on refusals of one address, which would be what is measured.
 - *Limited* is a token with three scopes and twenty allowed addresses. *Rotated* is a token that
-  has a new secret, and *old secret* is its secret from before, which still works.
+  has a new secret, and *old secret* is its secret from before, which still works, and whose use is
+  noted as well.
 - *Cold* is a token that the process has never seen, from an address that it was used from before.
 - The ceiling is granian with a function that returns what `verify` says, and does nothing for it.
 - The machine's load (processes that run or wait, of the last minute) before the {turns} turns:

@@ -23,6 +23,10 @@ pytestmark = [
 ]
 
 
+A_NOTE = 10
+"""Calls. When and from where an old secret was used is noted beside the use of its token."""
+
+
 @pytest.fixture
 def cases() -> dict[str, contestants.Contestant]:
     planted = portal.plant(portal.ON_THE_USER)
@@ -55,7 +59,7 @@ def test_every_case_of_the_portal_has_the_status_that_is_measured(
             assert found["statuses"] == {case.status: 1}, case.name
 
 
-def test_either_secret_of_a_rotated_token_takes_the_steps_of_any_token(
+def test_rotated_token_takes_the_steps_of_any_and_its_old_secret_one_note_more(
     cases: dict[str, contestants.Contestant],
 ) -> None:
     application, steps = read_bodies(shortcut(WSGIHandler())), {}
@@ -64,5 +68,6 @@ def test_either_secret_of_a_rotated_token_takes_the_steps_of_any_token(
             with counted_calls() as steps[name]:
                 measure(application, requests=cases[name].requests, seconds=1, is_once=True)
     assert steps[contestants.ROTATED] == steps[contestants.HOT]
-    assert steps[contestants.OLD_SECRET] == steps[contestants.HOT]
+    more = steps[contestants.OLD_SECRET] - steps[contestants.HOT]
+    assert more.total() <= A_NOTE, more
     assert steps[contestants.HOT].total() < 60
