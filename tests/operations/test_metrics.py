@@ -24,6 +24,7 @@ from config.observability.requests import observe_requests
 from operations.metrics import stored as stored_metrics
 from operations.metrics.exposition import stored
 from telemetry import VERSION, files, metrics
+from tests import services
 from tests.conftest import Api, Issue, give_up
 from tests.portal import ROOT
 
@@ -105,6 +106,17 @@ def test_database_that_is_away_is_told(client: Client, monkeypatch: pytest.Monke
     assert value(text, "permatoken_database_up") == 0
     assert "permatoken_tokens" not in text
     assert "permatoken_build_info" in text
+
+
+def test_redis_is_told_where_there_is_one(
+    client: Client, settings: Settings, redis_url: str
+) -> None:
+    settings.REDIS_URL = redis_url
+    assert "permatoken_redis_up 1.0" in scrape(client)
+    settings.REDIS_URL = f"redis://127.0.0.1:{services.free_port()}/0"
+    assert "permatoken_redis_up 0.0" in scrape(client)
+    settings.REDIS_URL = ""
+    assert not [each for each in scrape(client).splitlines() if each.startswith("permatoken_redis")]
 
 
 def test_prometheus_finds_nothing_to_mend(client: Client, user: Membership, api: Api) -> None:
