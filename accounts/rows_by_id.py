@@ -15,19 +15,29 @@ MOST_KEPT = 20_000
 @IntegerField.register_lookup
 class Among(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
     """`in` for thousands of numbers: they are one value. Thousands of values take as long to write
-    into a query as their rows take to be read."""
+    into a query as their rows take to be read.
+
+    The numbers may be those of a query. PostgreSQL makes its list first then, and looks up row by
+    row what the list names. With `in` it believes that to read all of a table is quicker.
+    """
 
     lookup_name = "among"
     prepare_rhs = False
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         column, values = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s::bigint[])", [*values, list(self.rhs)]
+        if self.rhs_is_direct_value():
+            return f"{column} = ANY(%s::bigint[])", [*values, list(self.rhs)]
+        numbers, more = self.process_rhs(compiler, connection)
+        return f"{column} = ANY(ARRAY{numbers})", [*values, *more]
 
     def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         column, values = self.process_lhs(compiler, connection)
-        numbers = json.dumps(list(self.rhs))
-        return f"{column} IN (SELECT value FROM json_each(%s))", [*values, numbers]  # noqa: S608  # a column
+        if self.rhs_is_direct_value():
+            numbers = json.dumps(list(self.rhs))
+            return f"{column} IN (SELECT value FROM json_each(%s))", [*values, numbers]  # noqa: S608  # a column
+        query, more = self.process_rhs(compiler, connection)
+        return f"{column} IN {query}", [*values, *more]
 
 
 class RowsById(Generic[Row]):

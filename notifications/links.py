@@ -23,6 +23,10 @@ _LINK = re.compile(
 """A scheme, a domain or an IP address: what mail programs and people take for an address. Three
 endings of German companies are none, though there is a domain kg. A domain is looked for from the
 beginning of its first label only: else the time would grow with the square of the text."""
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What is not seen besides all of Unicode's category Cf: letters that fill, and variants."""
 _STOPS = re.compile("[.。]")
 _QUOTED = re.compile("%(?:25)*([0-9a-f]{2})", re.IGNORECASE)
 MOST_QUOTINGS = 5
@@ -127,7 +131,7 @@ def _defuse(found: re.Match[str]) -> str:
 def _as_read(text: str) -> str:
     """The text as it looks: full-width characters are like others, and some are not seen at all."""
     seen = "".join(each for each in text if unicodedata.category(each) != "Cf")
-    return unicodedata.normalize("NFKC", seen)
+    return unicodedata.normalize("NFKC", _UNSEEN.sub("", seen))
 
 
 def path_to(view: str, **arguments: int | str) -> str:

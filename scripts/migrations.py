@@ -7,6 +7,7 @@ adds new ones that pass to the list of those that have landed. docs/upgrades.md 
 import hashlib
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,19 @@ import django
 ROOT = Path(__file__).resolve().parent.parent
 LANDED = ROOT / "scripts" / "landed-migrations.sha256"
 """As `sha256sum` writes it."""
+LINE_OF_HISTORY = re.compile(r"^\+([0-9a-f]{64})  (\S+)$", re.MULTILINE)
+NEVER_RAN_FOR_USERS = {
+    "12694422266a99e62437b8b7e8680aa3a979ba1eb233cffaffa4ddc377ca2072",
+    "6f53a122da29c7855ba0df459b34abca167d16f6f5ec0c16bfe09dc73d98b5c9",
+    "8ac9c2ce939a812f98899490f9ff0d98f810020e306fa726c15196e0d34276dd",
+    "957c35f97396f2c7ae5a515e3b774153e354977ae4a0f946e8291fda3f967402",
+    "b0341907f1c6f2912745117220f72778fcd8e2cc7d9e3c8a334c4a9ed62ad1c8",
+    "d76da0b6d3ca4c796cf77b8a77b2db394ffb8bb824f30b2ac6d1f4e79ebe0bee",
+    "dad45fc12db15cdf4d2f184c0793f1b497eced20b68f5189e2b6e760d73e22e5",
+    "f160a9eccc951bfb677234bdf819e00c9c44eb2641292636bc1d8e51264b774d",
+}
+"""Hashes that were listed and changed before the first release: of numbers that two branches had
+taken at once, and of a format."""
 RULES = "See docs/upgrades.md."
 LISTING = "If it is final, list it: make land-migrations"
 
@@ -56,6 +70,7 @@ CONTRACTIONS = {
     "DropColumn": "breaks processes that still run the older code",
     "DropTable": "breaks processes that still run the older code",
     "RemoveIndexConcurrently": "takes the index by which older code finds rows",
+    "RemoveForeignKeyIndexConcurrently": "takes the index by which older code finds rows",
     "AddCheckConcurrently": "refuses rows that older code may write",
     "AddUniqueConcurrently": "refuses rows that older code may write",
 }
@@ -70,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     landed, present = _landed(), _present()
     new = sorted(present.keys() - landed.keys())
-    errors = list(_edited(landed, present)) or [
+    errors = [*_edited(landed, present), *_unlisted(landed)] or [
         f"{path}: {error}" for path in new for error in _lint(path)
     ]
     if not errors and arguments:
@@ -102,6 +117,23 @@ def _edited(landed: dict[str, str], present: dict[str, str]) -> Iterator[str]:
             yield f"{path} has landed, and is gone: databases know it by this name. Bring it back."
         elif present[path] != digest:
             yield f"{path} has landed, and was edited: it has run somewhere. Write a new migration."
+
+
+def _unlisted(landed: dict[str, str]) -> Iterator[str]:
+    """What the list once had, as Git tells, and has no more, or with another hash: an edit of a
+    migration and of its line, together. Without a history there is nothing to compare."""
+    command = ["git", "log", "-p", "--format=", "--", str(LANDED.relative_to(ROOT))]
+    try:
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return
+    listed = dict.fromkeys(LINE_OF_HISTORY.findall(told.stdout))
+    for digest, path in listed:
+        if landed.get(path) != digest and digest not in NEVER_RAN_FOR_USERS:
+            yield (
+                f"{path} was listed as landed with the hash {digest[:12]}…, and its line has "
+                f"changed since: it has run somewhere. Bring it back, and write a new migration."
+            )
 
 
 # --- What a new migration may do ---
@@ -346,6 +378,8 @@ def _contraction(app: str, step: Step, start: Any, is_contraction: bool) -> Iter
 def _is_covered(app: str, step: Step) -> bool:
     """Whether it is an index that goes, and older code finds its rows by another one, which was
     made before and begins with the same columns."""
+    if step.name == "RemoveForeignKeyIndexConcurrently":
+        return _begins_with(step.after.models[app, step.operation.model_name.lower()], step)
     if step.name != "RemoveIndexConcurrently":
         return False
     model = step.before.models[app, step.operation.model_name_lower]
@@ -358,6 +392,17 @@ def _is_covered(app: str, step: Step) -> bool:
         and each.condition == gone.condition
         for each in model.options["indexes"]
         if columns and not gone.include
+    )
+
+
+def _begins_with(model: Any, step: Step) -> bool:
+    """Whether an index or a unique constraint of all rows begins with the field of the step."""
+    from django.db.models import Index, UniqueConstraint
+
+    return any(
+        [*each.fields][:1] == [step.operation.name] and each.condition is None
+        for each in (*model.options["indexes"], *model.options["constraints"])
+        if type(each) in (Index, UniqueConstraint)
     )
 
 

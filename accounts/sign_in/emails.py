@@ -19,9 +19,14 @@ from accounts.http.user_agents import browser_name
 from accounts.models import User
 from accounts.sign_in import email_change
 from notifications import services
-from notifications.email.rendering import RenderedEmail, moment, register_renderer, render_templates
+from notifications.email.rendering import (
+    RenderedEmail,
+    moment,
+    one_name,
+    register_renderer,
+    render_templates,
+)
 from notifications.kinds import ADDRESS_KNOWN, CONFIRM_ADDRESS, EVERY_KIND, RESET_PASSWORD, SECURITY
-from notifications.links import defuse_links
 from notifications.models import Mail
 from notifications.tasks import enqueue_delivery_on_commit
 
@@ -197,7 +202,7 @@ def render_password_reset(mail: Mail, _at: datetime) -> RenderedEmail | None:
 @register_renderer(SECURITY)
 def render_security_email(mail: Mail, _at: datetime) -> RenderedEmail | None:
     headline, sentence = SECURITY_EVENTS[mail.facts["news"]]
-    client, browser = mail.facts["client"], defuse_links(browser_name(mail.facts["browser"]))
+    client, browser = mail.facts["client"], one_name(browser_name(mail.facts["browser"]))
     return _plain_email(
         mail,
         str(headline),

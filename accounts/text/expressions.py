@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, F, Field, Func, Lookup, TextField
-from django.db.models.expressions import Combinable, OrderBy
+from django.db.models.expressions import Col, Combinable, OrderBy
 from django.utils.translation import get_language
 
 from accounts.text.folding import (
@@ -24,6 +24,7 @@ from accounts.text.folding import (
     MARKS,
     PRESENT,
     SPACES,
+    accented_letters,
     own_letters,
     patterns_of,
 )
@@ -54,7 +55,8 @@ class Contains(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
         if connection.vendor == "sqlite":
             sql = f"instr({FOLD}({text}), {FOLD}({words})) {self.place}"
             return sql, (*text_values, *word_values)
-        text_sql, text_times = _folded(text, connection)
+        fold = _folded if self._has_index(connection) else _quickly_folded
+        text_sql, text_times = fold(text, connection)
         folded_values = (*text_values,) * text_times
         for pattern in self._patterns(connection):
             # Not with AND: PostgreSQL would believe that nearly nothing is found, and read other
@@ -68,21 +70,33 @@ class Contains(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
     def _patterns(self, connection: BaseDatabaseWrapper) -> list[str]:
         """What a text must match so that it can have the words in it. Where no index finds them,
         every text is read, and looking for letters takes a tenth of the time of folding it."""
-        if not isinstance(self.rhs, str) or self._has_trigram(connection):
+        if not isinstance(self.rhs, str) or self._has_index(connection):
             return []
         return patterns_of(self.rhs)
 
     def _compared(self, text: str, words: str, connection: BaseDatabaseWrapper) -> str:
         """As PostgreSQL compares the folded text with the folded words."""
-        if self._has_trigram(connection):  # an index of trigrams finds patterns, where there is one
+        if self._has_index(connection):  # an index of trigrams finds patterns, where there is one
             return f"{text} LIKE '%%' || {_escaped(words)} || '%%'"
         return f"strpos({text}, {words}) > 0"
 
-    def _has_trigram(self, connection: BaseDatabaseWrapper) -> bool:
+    def _has_index(self, connection: BaseDatabaseWrapper) -> bool:
         """True for words with three letters or digits together, as the database knows letters. For
         others it would read the whole index, which takes longer than the rows."""
         letters = re.ASCII if _collation(connection) else re.UNICODE
         return isinstance(self.rhs, str) and bool(re.search(r"[^\W_]{3}", self.rhs, letters))
+
+
+@CharField.register_lookup
+@TextField.register_lookup
+class Has(Contains):
+    """`ihas`: as `icontains`, for rows that are read one by one, whether or not an index could find
+    the words among those of the whole portal."""
+
+    lookup_name = "ihas"
+
+    def _has_index(self, _connection: BaseDatabaseWrapper) -> bool:
+        return False
 
 
 @CharField.register_lookup
@@ -93,8 +107,8 @@ class Begins(Contains):
     lookup_name = "ibegins"
     place = "= 1"
 
-    def _patterns(self, _connection: BaseDatabaseWrapper) -> list[str]:
-        return []
+    def _has_index(self, _connection: BaseDatabaseWrapper) -> bool:
+        return True
 
     def _compared(self, text: str, words: str, _connection: BaseDatabaseWrapper) -> str:
         return f"{text} LIKE {_escaped(words)} || '%%'"
@@ -125,8 +139,11 @@ class SortKey(Func):
     def as_postgresql(
         self, compiler: Any, connection: BaseDatabaseWrapper, **_facts: Any
     ) -> tuple[str, tuple[Any, ...]]:
-        text, values = compiler.compile(self.source_expressions[0])
-        sql, times = _folded(text, connection, own_letters(_language()))
+        (source,) = self.source_expressions
+        text, values = compiler.compile(source)
+        own_column = isinstance(source, Col) and source.target.model is compiler.query.model
+        fold = _folded if own_column else _quickly_folded  # a list may have an index in its order
+        sql, times = fold(text, connection, own_letters(_language()))
         if _language() == CHINESE:
             sql = f"convert_to({sql}, '{GB18030}')"
         return sql, (*values,) * times
@@ -169,17 +186,45 @@ def _language() -> str:
 def _folded(text: str, connection: Any, letters: Sequence[Letter] = ()) -> tuple[str, int]:
     """`accounts.text.folding.fold` for PostgreSQL, after these letters were replaced; and how often
     it names the text. Both branches have the order of bytes. The first is for ASCII, which is most
-    of what there is, and takes a tenth of the time."""
-    in_ascii = _replaced(text, [each for each in letters if each[0].isascii()])
+    of what there is, and takes a tenth of the time. (Indices are made of it: it stays as it is.)"""
     composed = _replaced(f"normalize({text})", letters)
-    plain = _replaced(f"regexp_replace(normalize({composed}, NFKD), '{MARKS}', '', 'g')", DOUBLE)
+    plain = _replaced(_without_marks(composed), DOUBLE)
     plain = f"translate({plain}, {_quoted(FORMER)}, {_quoted(PRESENT)})"
     folded = (
-        f"CASE WHEN octet_length({text}) = char_length({text}) "
-        f'THEN upper(({in_ascii}) COLLATE "C") '
-        f'ELSE (upper({plain}{_collation(connection)})) COLLATE "C" END'
+        f"CASE WHEN {_is_ascii(text)} "
+        f"THEN {_ascii_capitals(text, letters)} ELSE {_capitals(plain, connection)} END"
     )
     return f"regexp_replace({folded}, '{SPACES}', ' ', 'g')", 4
+
+
+def _quickly_folded(text: str, connection: Any, letters: Sequence[Letter] = ()) -> tuple[str, int]:
+    """The same where no index has it, in less than half of the time for names of most people: of
+    their letters nothing but accents falls away."""
+    accented = accented_letters("".join(letter for letter, _present in letters))
+    whole, times = _folded(text, connection, letters)
+    return (
+        f"CASE WHEN strpos({text}, '  ') > 0 THEN {whole} "
+        f"WHEN {_is_ascii(text)} THEN {_ascii_capitals(text, letters)} "
+        f"WHEN {text} ~ '^[{accented}]*$' THEN {_capitals(_without_marks(text), connection)} "
+        f"ELSE {whole} END"
+    ), 2 * times + 6
+
+
+def _is_ascii(text: str) -> str:
+    return f"octet_length({text}) = char_length({text})"
+
+
+def _ascii_capitals(text: str, letters: Sequence[Letter]) -> str:
+    in_ascii = _replaced(text, [each for each in letters if each[0].isascii()])
+    return f'upper(({in_ascii}) COLLATE "C")'
+
+
+def _without_marks(text: str) -> str:
+    return f"regexp_replace(normalize({text}, NFKD), '{MARKS}', '', 'g')"
+
+
+def _capitals(text: str, connection: Any) -> str:
+    return f'(upper({text}{_collation(connection)})) COLLATE "C"'
 
 
 def _quoted(text: str) -> str:

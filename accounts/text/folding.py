@@ -10,7 +10,7 @@ letters that have a place of their own in the reader's alphabet.
 import re
 import unicodedata
 from functools import cache
-from itertools import chain
+from itertools import chain, groupby
 
 LAST = "\U0010fffd"
 """Sorts behind every letter: "C" + LAST is the letter between C and D."""
@@ -54,6 +54,8 @@ _FOLDED = [
 ]
 """Where the characters are that are folded to others, but for syllables of Hangul. These are folded
 to letters that nobody writes alone."""
+_ACCENTED = [*range(0xC0, 0x530), *range(0x1E00, 0x2000)]
+"""Where accented letters are: Latin, Greek and Cyrillic."""
 _HANGUL = range(0x1100, 0x1200)
 MOST_PATTERNS = 3
 
@@ -102,6 +104,28 @@ def _spellings() -> dict[str, str]:
         for letter in set(fold(character)) - {character}:
             found[letter] = found.get(letter, "") + character
     return found
+
+
+@cache
+def accented_letters(but: str) -> str:
+    """ASCII, and the letters of which a fold only takes accents away, but for these: ranges, as in
+    a set of a regular expression."""
+    kept = [
+        code
+        for code in (*range(0x20, 0x7F), *_ACCENTED)
+        if chr(code) not in but and _loses_only_accents(chr(code))
+    ]
+    runs = groupby(enumerate(kept), lambda numbered: numbered[1] - numbered[0])
+    ends = [[code for _number, code in run] for _start, run in runs]
+    return "".join(f"{chr(codes[0])}-{chr(codes[-1])}" for codes in ends)
+
+
+def _loses_only_accents(letter: str) -> bool:
+    plain = _MARKS.sub("", unicodedata.normalize("NFKD", letter))
+    if letter != " " and (not plain or " " in plain):
+        return False
+    capitals = fold(letter)  # no database makes two of one
+    return capitals == plain.upper() and len(capitals) == len(plain)
 
 
 def sort_key(text: str, language: str) -> str | bytes:

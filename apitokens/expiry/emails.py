@@ -20,15 +20,15 @@ from notifications.email.rendering import (
     RenderedEmail,
     in_zone,
     moment,
-    one_line,
     one_name,
     one_person,
+    quoted_name,
     reader_of,
     register_renderer,
     render_templates,
 )
 from notifications.kinds import TOKEN_EXPIRING, Channel
-from notifications.links import defuse_links, path_to
+from notifications.links import path_to
 from notifications.models import Mail
 from notifications.preferences.services import wanted_channels
 
@@ -149,7 +149,7 @@ def _subject(tokens: list[APIToken], account: str, at: datetime) -> str:
     )
     return words % {
         **_soonest(tokens, at),
-        "account": defuse_links(one_line(account, LONGEST_ACCOUNT)),
+        "account": quoted_name(account, LONGEST_ACCOUNT),
     }
 
 

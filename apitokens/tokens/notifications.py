@@ -21,7 +21,8 @@ from notifications import services as notifications
 from notifications.email.rendering import (
     RenderedEmail,
     one_name,
-    one_person,
+    quoted_name,
+    quoted_person,
     register_renderer,
     render_plain,
 )
@@ -129,7 +130,7 @@ def notify_tokens_deleted(
         return words % facts(), ""
 
     def facts() -> dict[str, object]:
-        issuer = one_person(deleted[0].issuer.user)
+        issuer = quoted_person(deleted[0].issuer.user)
         return {"who": _who(by), "count": len(deleted), "issuer": issuer}
 
     _tell_all(deleted, for_issuer, for_administrators, by=by, at=at)
@@ -141,14 +142,16 @@ def notify_handed_over(
     """Tell both sides that these tokens of one issuer have another one from now on, in one notice
     each; and then the Administrators who want to hear of it, if they are on neither side."""
     receiver = tokens[0].issuer
-    names = "\n".join(one_name(token.name) for token in tokens[:NAMED])
+
+    def names() -> str:
+        return "\n".join(quoted_name(token.name) for token in tokens[:NAMED])
 
     def facts() -> dict[str, object]:
         return {
             "who": _who(by),
             "count": len(tokens),
-            "former": one_person(former.user),
-            "issuer": one_person(receiver.user),
+            "former": quoted_person(former.user),
+            "issuer": quoted_person(receiver.user),
         }
 
     def for_former() -> tuple[str, str]:
@@ -157,7 +160,7 @@ def notify_handed_over(
             "%(who)s handed over %(count)d of your API tokens to %(issuer)s",
             len(tokens),
         )
-        return words % facts(), f"{names}\n{_what_to_do()}"
+        return words % facts(), f"{names()}\n{_what_to_do()}"
 
     def for_receiver() -> tuple[str, str]:
         words = ngettext(
@@ -165,7 +168,7 @@ def notify_handed_over(
             "%(who)s handed over %(count)d API tokens of %(former)s to you",
             len(tokens),
         )
-        return words % facts(), f"{names}\n{_what_to_do()}"
+        return words % facts(), f"{names()}\n{_what_to_do()}"
 
     def for_others() -> tuple[str, str]:
         words = ngettext(
@@ -173,7 +176,7 @@ def notify_handed_over(
             "%(who)s handed over %(count)d API tokens of %(former)s to %(issuer)s",
             len(tokens),
         )
-        return words % facts(), names
+        return words % facts(), names()
 
     told = {by.user.pk} if by.user else set[int]()
     for issuer, words in ((former, for_former), (receiver, for_receiver)):
@@ -221,7 +224,7 @@ def _tell_all(
 
 
 def _who(by: Actor) -> str:
-    return one_person(by.user) if by.user else _("An operator of the portal")
+    return quoted_person(by.user) if by.user else _("An operator of the portal")
 
 
 def _what_to_do() -> str:
@@ -230,7 +233,7 @@ def _what_to_do() -> str:
 
 def _issuer_and_role(token: APIToken) -> str:
     words = _("Issued by %(issuer)s, with the role %(role)s.")
-    issuer = one_person(token.issuer.user)
+    issuer = quoted_person(token.issuer.user)
     return words % {"issuer": issuer, "role": token.held_role.label}
 
 

@@ -22,7 +22,6 @@ def main() -> None:
     parser.add_argument("--database", help="A filled database, which is measured as it is.")
     parser.add_argument("--fill", action="store_true", help="Fill the --database first.")
     parser.add_argument("--json", help="Write the figures into this file, and no RESULTS.md.")
-    parser.add_argument("--plans", action="store_true", help="Write the plans, and nothing else.")
     parser.add_argument("--pages-only", action="store_true", help="No exports, commands or tasks.")
     options = parser.parse_args()
     environment.forget_own_portal()
@@ -65,9 +64,6 @@ def _prepare(options: argparse.Namespace) -> None:
 def _measure(options: argparse.Namespace) -> int:
     from benchmarks.scale import measure, plans, report
 
-    if options.plans:
-        plans.write(measure.mended())
-        return 0
     found = []
     for figures in measure.everything(exports=not options.pages_only):
         _say(report.line(figures))
@@ -76,6 +72,7 @@ def _measure(options: argparse.Namespace) -> int:
         report.keep(found, options.json)
     else:
         report.write(found, share=options.share)
+        plans.write(measure.mended())
     above = [figures for figures in found if figures.failures]
     for figures in above:
         _say(f"{figures.who}, {figures.name}: {'; '.join(figures.failures)}")

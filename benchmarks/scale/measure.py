@@ -90,7 +90,7 @@ MENDED = {
     *("tokens, search of one letter", "tokens, all, last page", "users", "users, search"),
     *("API: tokens", "API: users", "API: account", "API: logins"),
     *("apitokens_apitoken", "apitokens_apitoken, search", "accounts_auditevent, search"),
-    *("events, rare kind", "events through a token", "notifications_mail"),
+    *("events, rare kind", "events through a token", "notifications_mail", "people who match"),
 }
 """Calls whose plans are written down."""
 

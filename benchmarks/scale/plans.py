@@ -1,4 +1,4 @@
-"""The plans of the statements that cost most: `python -m benchmarks.scale --database … --plans`."""
+"""The plans of the statements that cost most."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -10,8 +10,8 @@ from django.db import connection
 FILE = Path(__file__).resolve().parent / "PLANS.md"
 HEAD = """# Plans of the mended queries
 
-`python -m benchmarks.scale --database … --plans` writes this file: of each page or call the
-statement that took longest, as PostgreSQL ran it (`EXPLAIN (ANALYZE, COSTS OFF)`).
+`make bench-scale` writes this file: of each page or call the statement that took longest, as
+PostgreSQL ran it (`EXPLAIN (ANALYZE, COSTS OFF)`).
 """
 _COLUMNS = re.compile(r"^SELECT .*? FROM ", re.DOTALL)
 _NOISE = re.compile(r"^\s*(Planning|Buffers|Heap Blocks|Buckets|Worker \d).*\n", re.MULTILINE)

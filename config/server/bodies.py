@@ -1,7 +1,11 @@
 """Reads bodies before Django is asked: whole, a few at a time, or not at all.
 
 Django reads as much of a body as its length says, and without one (`Transfer-Encoding: chunked`)
-nothing: a change would be answered as done, and not be made.
+nothing: a change would be answered as done, and not be made. So such a body is read here, and gets
+a length. But the server does not say whether the last chunk came, or the client broke off. JSON and
+multipart have an end of their own, and a part of one is refused. A form (`x-www-form-urlencoded`)
+has none: cut off, it is a whole form that says something else ("role=1" of "role=12"). It is
+answered with 411. No browser sends one in chunks, and calls of the API send JSON.
 
 And a body is waited for as long as the client likes, with a thread of the server, of which there
 are few. A server's own read cannot be interrupted, and granian stands still if a request is
@@ -18,6 +22,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from django.conf import settings
+from django.utils.http import parse_header_parameters
 
 from config.server.responses import WSGIApplication, respond
 
@@ -76,6 +81,8 @@ def read_bodies(serve: WSGIApplication) -> WSGIApplication:
                 _require_readable(environ, coding)
             body = _read_in_turn(environ, most + 1 if coding else length)
             _require_whole(environ, body, None if coding else length)
+            if coding and len(body) <= most:
+                _require_last_part(environ, body)
         except _NotRead as reason:
             return _refuse(environ, start_response, reason.status, reason.sentence)
         environ["wsgi.input"] = BytesIO(body)
@@ -129,6 +136,17 @@ def _require_whole(environ: dict[str, Any], body: bytes, length: int | None) -> 
     its kind was announced."""
     is_empty = length is None and not body and _is_sent(environ) and _kind(environ)
     if is_empty or (length is not None and len(body) < length):
+        raise _NotRead(HTTPStatus.BAD_REQUEST, BROKE_OFF)
+
+
+def _require_last_part(environ: dict[str, Any], body: bytes) -> None:
+    """Raise `_NotRead` if the client broke off a form of several parts. Django takes it as it is:
+    without the fields that did not come, and with a part of the last value."""
+    kind, parameters = parse_header_parameters(environ.get("CONTENT_TYPE") or "")
+    if not (_is_sent(environ) and kind.startswith("multipart/") and "boundary" in parameters):
+        return
+    end = f"--{parameters['boundary']}--".encode(errors="replace")
+    if not body.rstrip(b"\r\n").endswith(end):
         raise _NotRead(HTTPStatus.BAD_REQUEST, BROKE_OFF)
 
 

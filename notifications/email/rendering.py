@@ -1,6 +1,7 @@
 """Renders e-mails. The app that owns a kind of notice registers its renderer."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.policy import compat32
@@ -17,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from notifications.kinds import EVERY_KIND, Kind
-from notifications.links import defuse_links
+from notifications.links import defuse_links, has_link
 from notifications.models import Mail
 from notifications.preferences import unsubscribe
 from notifications.recipients import Person
@@ -26,6 +27,10 @@ from notifications.time_zones import zone_of
 LONGEST_LINE, LONGEST_NAME = 255, 100
 UNSAFE_IN_LINE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028-\\u202e\\u2066-\\u2069]")
 """Control characters, unpaired surrogates, ends of lines and paragraphs, marks of direction."""
+IN_NAMES = {*".'’-·", "\u200c", "\u200d"}
+"""Besides letters, their marks, and digits. The last two join and part letters of some scripts."""
+MOST_WORDS = 4
+QUOTES = re.compile('["\u201c-\u201f\u00ab\u00bb\u301d-\u301f\uff02\u300c-\u300f]')
 INDENTATION = re.compile(r"\n\s*")
 UNFOLDED = compat32.clone(max_line_length=998)
 """Headers break only where RFC 5322 demands it."""
@@ -101,12 +106,31 @@ def _layout_context(mail: Mail, heading: str) -> dict[str, str]:
     person = _may_unsubscribe(mail)
     return {
         "heading": one_line(heading),
-        "reader_name": one_name(mail.user.name) if mail.user.name else mail.user.email,
-        "account_name": one_name(mail.account.name) if mail.account else "",
+        "reader_name": _greeted(mail),
+        "account_name": quoted_name(mail.account.name) if mail.account else "",
+        "service_account": quoted_name(mail.user.name) if mail.address else "",
         "settings_url": _settings_url(person) if person and not mail.address else "",
         "unsubscribe_url": _unsubscribe_url(mail, person) if person else "",
         "base_url": settings.BASE_URL,
     }
+
+
+def _greeted(mail: Mail) -> str:
+    """The reader's name, if it can only be one; else the address that the mail goes to, which is
+    also how a contact of a service account is greeted: others may have written the name."""
+    name = mail.user.name
+    return name if not mail.address and _is_plain(name) else mail.goes_to
+
+
+def _is_plain(name: str) -> bool:
+    """True for a few words of letters, which are no sentence and no address."""
+    letters = name.replace(" ", "")
+    return (
+        1 <= len(name.split()) <= MOST_WORDS
+        and len(name) <= LONGEST_NAME
+        and all(each in IN_NAMES or unicodedata.category(each)[0] in "LMN" for each in letters)
+        and not has_link(name)
+    )
 
 
 def _unsubscribe_url(mail: Mail, person: Person) -> str:
@@ -167,20 +191,27 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
     return Truncator(line).chars(longest) if len(line) > longest else line
 
 
-def one_name(name: str) -> str:
+def one_name(name: str, longest: int = LONGEST_NAME) -> str:
     """A name within our words, which must stay in sight: others have written it, and it may be
-    anything. It leads nowhere."""
-    return defuse_links(one_line(name, LONGEST_NAME))
+    anything. It leads nowhere, and does not end the quotes that it stands in."""
+    return QUOTES.sub("'", defuse_links(one_line(name, longest)))
 
 
 def one_person(user: Any) -> str:
-    """A person within our words: their name, or their address, which is known to be theirs."""
+    """A person as the value of a label: their name, or their address, which is known to be theirs.
+    Within a sentence they are a `quoted_person`."""
     return one_name(user.name) if user.name else str(user.email)
 
 
 def quoted_name(name: str, longest: int = LONGEST_NAME) -> str:
     """A name as the words of others, in quotes, also if it is a sentence."""
-    return _("“%(name)s”") % {"name": defuse_links(one_line(name, longest))}
+    return _("“%(name)s”") % {"name": one_name(name, longest)}
+
+
+def quoted_person(user: Any) -> str:
+    """A person within our words, and at the beginning of a subject: their name in quotes, so that
+    a sentence for a name does not read as ours; or their address."""
+    return quoted_name(user.name) if user.name else str(user.email)
 
 
 class Message(EmailMultiAlternatives):

@@ -14,8 +14,8 @@ from accounts.roles import Role
 from notifications import services as notifications
 from notifications.email.rendering import (
     RenderedEmail,
-    one_name,
-    one_person,
+    quoted_name,
+    quoted_person,
     register_renderer,
     render_plain,
 )
@@ -55,13 +55,13 @@ def _for_administrator(
     reader: Membership, connection: Connection, inactive: Sequence[InactiveMember]
 ) -> News:
     is_suspended = connection.idle_action == InactivityAction.SUSPEND
-    words = {
-        "name": one_person(inactive[0].member.user),
-        "count": len(inactive),
-        "days": connection.idle_days,
-        "provider": one_name(connection.name),
-    }
     with translation.override(reader.user.catalogue):
+        words = {
+            "name": quoted_person(inactive[0].member.user),
+            "count": len(inactive),
+            "days": connection.idle_days,
+            "provider": quoted_name(connection.name),
+        }
         if is_suspended:
             title = _suspended_title(len(inactive))
             rest = _("Their tokens will work again as soon as they sign in there.")
@@ -109,8 +109,8 @@ def notify_suspended_members(
 
 
 def _for_suspended(member: Membership, connection: Connection) -> News:
-    words = {"days": connection.idle_days, "provider": one_name(connection.name)}
     with translation.override(member.user.catalogue):
+        words = {"days": connection.idle_days, "provider": quoted_name(connection.name)}
         why = ngettext(
             "You haven't signed in through %(provider)s for %(days)d day.",
             "You haven't signed in through %(provider)s for %(days)d days.",
@@ -135,7 +135,7 @@ def _with_tokens(each: InactiveMember) -> str:
     words = ngettext(
         "%(name)s (%(count)d API token)", "%(name)s (%(count)d API tokens)", each.tokens
     )
-    return words % {"name": one_person(each.member.user), "count": each.tokens}
+    return words % {"name": quoted_person(each.member.user), "count": each.tokens}
 
 
 def _news(reader: Membership, title: str, text: str, *, query: str = "") -> News:

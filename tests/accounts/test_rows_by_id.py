@@ -23,6 +23,15 @@ def test_among_finds_the_rows_of_thousands_of_numbers(db: None) -> None:
     assert not User.objects.filter(pk__among=[])
 
 
+@pytest.mark.both
+def test_among_takes_the_numbers_of_a_query(db: None) -> None:
+    first, second, _third = UserFactory.create_batch(3)
+    wanted = User.objects.filter(email__in=[first.email, second.email]).order_by("email")
+
+    assert set(User.objects.filter(pk__among=wanted.values("pk"))) == {first, second}
+    assert not User.objects.filter(pk__among=User.objects.none().values("pk"))
+
+
 def test_row_is_read_once_while_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_by_id, "MOST_KEPT", 4)
     asked: list[set[int]] = []

@@ -169,6 +169,7 @@ def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="New API token created")
     expect(dialog).to_be_visible()
+    page.wait_for_load_state()  # the dialog is shown before the scripts run
     for _ in range(12):  # the focus stays inside the dialog
         page.keyboard.press("Tab")
         inside = (

@@ -48,6 +48,7 @@ def create(page: Page, name: str, role: str, *, days: int | None = None) -> str:
     page.get_by_role("button", name="Create", exact=True).click()
     dialog = page.get_by_role("dialog", name="New API token created")
     expect(dialog).to_be_visible()
+    page.wait_for_load_state()  # the dialog is shown before the scripts run
     found = TOKEN.search(dialog.inner_text()) or TOKEN.search(
         dialog.get_by_role("textbox").first.input_value()
     )

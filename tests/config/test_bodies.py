@@ -134,6 +134,18 @@ def test_form_in_chunks_is_refused_because_nothing_tells_its_end() -> None:
     assert seen(environ(b"", REQUEST_METHOD="GET", CONTENT_TYPE=form)) == ("0", b"")
 
 
+PARTS = b'--b\r\nContent-Disposition: form-data; name="role"\r\n\r\n12\r\n--b--\r\n'
+MULTIPART = {"CONTENT_TYPE": 'Multipart/form-data; boundary="b"', "REQUEST_METHOD": "POST"}
+
+
+def test_form_of_parts_in_chunks_is_taken_if_its_end_came() -> None:
+    for whole in (PARTS, PARTS.rstrip()):
+        assert seen(environ(whole, **MULTIPART)) == (str(len(whole)), whole)
+    for length in range(len(PARTS.rstrip())):
+        answer = refused(environ(PARTS[:length], **MULTIPART))
+        assert answer.status == "400 Bad Request", PARTS[:length]
+
+
 def test_body_that_is_announced_as_too_long_is_not_read() -> None:
     stream = BytesIO(b"abc")
     asked = with_length(stream, MOST + 1)

@@ -19,6 +19,8 @@ from config import sqlite_cache
 from config.sqlite_cache import SQLiteCache
 
 PROCESSES, KEYS, COUNTS = 8, 100, 50
+PATIENCE = 120
+"""Seconds. These tests are about what is lost, not about how long a busy disk takes."""
 fork = multiprocessing.get_context("fork")
 
 
@@ -28,7 +30,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cache(path: Path) -> SQLiteCache:
+def cache(path: Path, monkeypatch: pytest.MonkeyPatch) -> SQLiteCache:
+    monkeypatch.setattr(sqlite_cache, "BUSY_TIMEOUT", PATIENCE)
     return SQLiteCache(path, {})
 
 
@@ -45,9 +48,9 @@ def together(work: Callable[..., None], *arguments: Any) -> list[Any]:
     ]
     for process in processes:
         process.start()
-    gathered = [each for _process in processes for each in answers.get(timeout=60)]
+    gathered = [each for _process in processes for each in answers.get(timeout=PATIENCE)]
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE)
         assert process.exitcode == 0
     return gathered
 
@@ -55,14 +58,14 @@ def together(work: Callable[..., None], *arguments: Any) -> list[Any]:
 def add_all(cache: SQLiteCache, barrier: Barrier, answers: Any) -> None:
     won = []
     for number in range(KEYS):
-        barrier.wait(30)
+        barrier.wait(PATIENCE)
         if cache.add(f"key-{number}", os.getpid(), 60):
             won.append(number)
     answers.put(won)
 
 
 def count_up(cache: SQLiteCache, barrier: Barrier, answers: Any) -> None:
-    barrier.wait(30)
+    barrier.wait(PATIENCE)
     answers.put([cache.incr("count") for _ in range(COUNTS)])
 
 

@@ -13,12 +13,16 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.client import ClientHandler
 
+from accounts.appearance import themes
+from apitokens.pages.creation import drafts
+from config import middleware
 from config.fast_path.shortcut import shortcut
 from config.observability.requests import observe_requests
 from config.server.faults import answer_faults
 
 SECRET_FIELDS = {
-    *("password", "password1", "password2", "oldpassword", "one_time_password", "code"),
+    *("password", "password1", "password2", "oldpassword", "old_password", "one_time_password"),
+    *("new_password", "new_password1", "new_password2", "code", "key", "secret"),
     *("token", "client_secret", "access", "refresh", "credential", "SAMLResponse"),
 }
 """Of forms, bodies and answers."""
@@ -26,6 +30,14 @@ SECRET_COOKIES = {
     *(settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME),
     *(settings.KNOWN_BROWSER_COOKIE_NAME, "arrival"),
 }
+PUBLIC_COOKIES = {
+    settings.LANGUAGE_COOKIE_NAME: "a choice",
+    themes.COOKIE: "a choice",
+    drafts.COOKIE: "what a person has typed, for their own browser",
+    middleware.SECRET_REMOVED: "that something was taken out of an address",
+    "messages": "what the next page says",
+}
+"""What is no secret, and what it is."""
 LONG = 40
 TAIL = 20
 """What a long secret is known by: its end, which signs the rest of it."""
@@ -37,6 +49,7 @@ class Planted:
     def __init__(self) -> None:
         self.by_kind: dict[str, set[str]] = {}
         self.error_pages: list[tuple[int, str]] = []
+        self.unknown_cookies = set[str]()
 
     def add(self, kind: str, secret: str) -> None:
         """Plant one. Of a token its secret part, of what is signed the end of it."""
@@ -75,8 +88,11 @@ class WatchedBrowser(Client):
             self.planted.add(f"{scheme} of a header", credential)
         answer: Any = super().request(**environ)
         for name, cookie in answer.cookies.items():
-            if cookie.value and SECRET_COOKIES & {name, name.rpartition("-")[0]}:
+            names = {name, name.rpartition("-")[0]}
+            if cookie.value and SECRET_COOKIES & names:
                 self.planted.add(f"cookie {name}", cookie.value)
+            elif cookie.value and not PUBLIC_COOKIES.keys() & names:
+                self.planted.unknown_cookies.add(name)
         if "json" in answer.get("Content-Type", "") and answer.status_code == 200:
             said = answer.json()
             self._plant(said if isinstance(said, dict) else {})

@@ -1,5 +1,6 @@
 """What `make check` holds of migrations, shown by planting them in a copy."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -226,6 +227,15 @@ PLANTED = {
         "by which older code finds rows",
         BATCHES,
     ),
+    "covered_index_of_foreign_key_removed": Planted(
+        "operations.RemoveForeignKeyIndexConcurrently('scope', 'service')",
+        also=BATCHES,
+    ),
+    "index_of_foreign_key_removed": Planted(
+        "operations.RemoveForeignKeyIndexConcurrently('apitoken', 'deleted_by')",
+        "by which older code finds rows",
+        BATCHES,
+    ),
     "before_landed": Planted(
         add("IntegerField(null=True)"),
         "must not stand before",
@@ -379,6 +389,29 @@ def test_migration_that_lets_people_go_on_is_not_refused(
     refusals: dict[str, str], name: str
 ) -> None:
     assert refusals[name] == ""
+
+
+def test_migration_that_is_edited_together_with_its_line_of_the_list_is_refused(
+    check: Check,
+) -> None:
+    landed, listed = check.tree / "accounts/migrations/0002_audit_by_time.py", check.tree / LIST
+    migration, lines = landed.read_text(), listed.read_text()
+    former = hashlib.sha256(landed.read_bytes()).hexdigest()
+    git = ["git", "-C", str(check.tree), "-c", "user.name=A", "-c", "user.email=a@example.com"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=Land"]):
+        subprocess.run([*git, *command], check=True)
+    try:
+        assert check() == (0, "")
+        landed.write_text(f"{migration}# an afterthought\n")
+        listed.write_text(lines.replace(former, hashlib.sha256(landed.read_bytes()).hexdigest()))
+        said = check("--land")
+        subprocess.run([*git, "commit", "--quiet", "--all", "--message=Edit"], check=True)
+        assert check() == said
+    finally:
+        landed.write_text(migration)
+        listed.write_text(lines)
+        shutil.rmtree(check.tree / ".git")
+    assert (said[0], f"listed as landed with the hash {former[:12]}" in said[1]) == (1, True)
 
 
 def test_new_migration_is_listed_once_it_passes_and_then_stays_as_it_is(check: Check) -> None:

@@ -83,19 +83,19 @@ def rename(thing: APIToken | Account | User, name: str) -> None:
 
 def test_subject_of_one_token_says_how_soon_and_where(user: Membership) -> None:
     expiring(user, days=0.8)
-    assert digest_for(user).subject == "1 API token of Example Inc. expires in 19 hours"
+    assert digest_for(user).subject == "1 API token of “Example Inc.” expires in 19 hours"
 
 
 def test_subject_of_several_says_how_many_and_how_soon_the_first(user: Membership) -> None:
     for days in (6.5, 0.5, 3):
         expiring(user, days=days)
-    wanted = "3 API tokens of Example Inc. are about to expire, the first in 12 hours"
+    wanted = "3 API tokens of “Example Inc.” are about to expire, the first in 12 hours"
     assert digest_for(user).subject == wanted
 
 
 def test_subject_of_a_late_notice_says_the_time_that_really_remains(user: Membership) -> None:
     expiring(user, days=2.1)
-    assert digest_for(user).subject == "1 API token of Example Inc. expires in 2 days"
+    assert digest_for(user).subject == "1 API token of “Example Inc.” expires in 2 days"
 
 
 @pytest.mark.parametrize(("days", "words"), [(7, "6 days"), (1, "23 hours"), (6.9, "6 days")])
@@ -407,7 +407,7 @@ def test_a_token_deleted_meanwhile_is_left_out(user: Membership) -> None:
     token_services.delete(token=gone, by=Actor.member(user), at=NOW)
     rendered = rendering.render_mail(mail, at=NOW)
     assert rendered is not None
-    assert rendered.subject == "1 API token of Example Inc. expires in 4 days"
+    assert rendered.subject == "1 API token of “Example Inc.” expires in 4 days"
     for part in (rendered.text, rendered.html):
         assert "Stays" in part
         assert "Gone" not in part

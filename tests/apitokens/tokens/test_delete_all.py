@@ -136,7 +136,7 @@ def test_the_person_is_told_once(
         issue(user)
     delete_all_of(issuer=user, by=Actor.member(administrator), at=now)
     notice = Notice.objects.get(user=user.user)
-    assert notice.title == f"{administrator.user.name} deleted all your 3 API tokens"
+    assert notice.title == f"“{administrator.user.name}” deleted all your 3 API tokens"
     assert Mail.objects.get().user_id == user.user_id
 
 

@@ -150,7 +150,7 @@ def test_issuer_is_told_that_somebody_else_edited(
     edit(token, {"role": Role.USERS, "name": "B"}, at=now, by=Actor.member(administrator))
     who = administrator.user.get_full_name()
     assert [notice.title for notice in Notice.objects.filter(user=user.user)] == [
-        f"{who} edited your API token “B”"
+        f"“{who}” edited your API token “B”"
     ]
 
 

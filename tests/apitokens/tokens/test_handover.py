@@ -225,10 +225,10 @@ def test_both_sides_are_told_once_and_not_who_acted(
     )
 
     assert {notice.user_id: notice.title for notice in Notice.objects.all()} == {
-        engineer.user_id: f"{administrator.user.name} handed over 3 of your API tokens to "
-        f"{receiver.user.name}",
-        receiver.user_id: f"{administrator.user.name} handed over 3 API tokens of "
-        f"{engineer.user.name} to you",
+        engineer.user_id: f"“{administrator.user.name}” handed over 3 of your API tokens to "
+        f"“{receiver.user.name}”",
+        receiver.user_id: f"“{administrator.user.name}” handed over 3 API tokens of "
+        f"“{engineer.user.name}” to you",
     }
 
 

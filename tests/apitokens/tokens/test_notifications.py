@@ -35,7 +35,7 @@ def test_an_issuer_hears_that_an_administrator_deleted_their_token(
     token = issue(user, name="Backup").token
     token_services.delete(token=token, by=Actor.member(administrator), at=now)
     who = administrator.user.get_full_name()
-    assert inbox_of(user) == [f"{who} deleted your API token “Backup”"]
+    assert inbox_of(user) == [f"“{who}” deleted your API token “Backup”"]
     assert inbox_of(administrator) == []
 
 
@@ -83,11 +83,11 @@ def test_administrators_who_want_it_hear_of_every_token(
     issuer, deleter = user.user.get_full_name(), administrator.user.get_full_name()
     assert sorted(inbox_of(watcher)) == sorted(
         [
-            f"{issuer} created the API token “Backup”",
-            f"{deleter} deleted the API token “Backup”",
+            f"“{issuer}” created the API token “Backup”",
+            f"“{deleter}” deleted the API token “Backup”",
         ]
     )
-    assert Notice.objects.filter(user=watcher.user, text__contains=f"Issued by {issuer}").exists()
+    assert Notice.objects.filter(user=watcher.user, text__contains=f"Issued by “{issuer}”").exists()
 
 
 def test_all_tokens_of_a_person_are_one_notice_to_them(
@@ -97,7 +97,7 @@ def test_all_tokens_of_a_person_are_one_notice_to_them(
     Notice.objects.all().delete()
     token_services.delete_all_of(issuer=user, by=Actor.member(administrator), at=now)
     who, whose = administrator.user.get_full_name(), user.user.get_full_name()
-    assert inbox_of(watcher) == [f"{who} deleted all 2 API tokens of {whose}"]
+    assert inbox_of(watcher) == [f"“{who}” deleted all 2 API tokens of “{whose}”"]
 
 
 def test_what_they_do_or_issue_themselves_comes_once_or_not_at_all(
@@ -107,7 +107,7 @@ def test_what_they_do_or_issue_themselves_comes_once_or_not_at_all(
     assert inbox_of(watcher) == []
     token_services.delete(token=token, by=Actor.member(administrator), at=now)
     who = administrator.user.get_full_name()
-    assert inbox_of(watcher) == [f"{who} deleted your API token “Backup”"]
+    assert inbox_of(watcher) == [f"“{who}” deleted your API token “Backup”"]
 
 
 def test_who_is_no_administrator_any_more_gets_no_mail_of_others_tokens(

@@ -313,8 +313,8 @@ def test_issuer_is_told_that_somebody_else_rotated(
     who = administrator.user.get_full_name()
     titles = Notice.objects.filter(user=user.user).order_by("pk").values_list("title", flat=True)
     assert list(titles) == [
-        f"{who} rotated your API token “Backup”: it has a new secret",
-        f"{who} ended the old secret of your API token “Backup”",
+        f"“{who}” rotated your API token “Backup”: it has a new secret",
+        f"“{who}” ended the old secret of your API token “Backup”",
     ]
 
 

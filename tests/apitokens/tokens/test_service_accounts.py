@@ -206,7 +206,7 @@ def test_contact_that_is_an_address_gets_mails_until_another_one_is_named(
 
     mail = mail_to("ops@example.com")
     assert "Purge" in mail.subject
-    assert "contact of the service account Deploys" in mail.text
+    assert "contact of the service account “Deploys”" in mail.text
     assert "/notifications/settings" not in mail.text
     signed = mail.unsubscribe_url.rstrip("/").rsplit("/", 1)[1]
     assert unsubscribe.read(signed).email == "ops@example.com"

@@ -1,5 +1,6 @@
 """A mail as bytes: no words in it add a header, end a line badly, or change the other part."""
 
+import re
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -161,6 +162,8 @@ def test_short_name_keeps_its_very_characters() -> None:
         ("evil\uff0eexample", "evil[.]example"),
         ("evil\u3002example", "evil[.]example"),
         ("evil.\u200bexample", "evil[.]example"),
+        ("evil.\ufe0fexample", "evil[.]example"),
+        ("evil.\u3164example", "evil[.]example"),
         ("http:\\\\evil", "http[:]\\\\evil"),
         ("mailto:evil@x", "mailto[:]evil@x"),
         ("Meier & Co.KG", "Meier & Co.KG"),
@@ -170,6 +173,11 @@ def test_short_name_keeps_its_very_characters() -> None:
 def test_name_leads_nowhere(name: str, shown: str) -> None:
     assert one_name(name) == shown
     assert quoted_name(name) == f"“{shown}”"
+
+
+@pytest.mark.parametrize("name", ["x” did nothing “y", "„x“", "«x»", 'x" y', "「x」", "〝x〞"])
+def test_name_does_not_end_the_quotes_around_it(name: str) -> None:
+    assert re.sub(r"[\w ']", "", one_name(name)) == ""
 
 
 @given(st.text(max_size=200))

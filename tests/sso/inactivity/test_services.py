@@ -316,7 +316,7 @@ def test_administrators_are_notified_once_and_tokens_stay_active(
     choose_policy(InactivityAction.NOTIFY)
     assert (enforce(now), enforce(now + timedelta(days=1))) == (1, 0)
     assert titles(administrator) == [
-        f"{inactive.user.name} no longer signs in but has active API tokens"
+        f"“{inactive.user.name}” no longer signs in but has active API tokens"
     ]
     assert titles(inactive) == []
     assert verify(presented=key.spell(), at=now)
@@ -377,8 +377,8 @@ def test_mail_names_the_people_the_provider_and_the_way(
     choose_policy(InactivityAction.NOTIFY)
     enforce(now)
     mail = mail_to(administrator.user.email)
-    assert "No sign-in through Okta for 30 days or more" in mail.text
-    assert f"{inactive.user.name} (1 API token)" in mail.text
+    assert "No sign-in through “Okta” for 30 days or more" in mail.text
+    assert f"“{inactive.user.name}” (1 API token)" in mail.text
     assert "?signs_in_by=sso&status=unended" in mail.text
 
 
@@ -400,10 +400,10 @@ def test_member_and_administrators_are_notified_of_a_suspension(
 ) -> None:
     choose_policy(InactivityAction.SUSPEND)
     enforce(now)
-    assert titles(administrator) == [f"The API tokens of {inactive.user.name} are suspended"]
+    assert titles(administrator) == [f"The API tokens of “{inactive.user.name}” are suspended"]
     assert titles(inactive) == ["Your API tokens are suspended"]
     mail = mail_to(inactive.user.email)
-    assert "You haven't signed in through Okta for 30 days." in mail.text
+    assert "You haven't signed in through “Okta” for 30 days." in mail.text
     assert "Sign in there once" in mail.text
 
 
