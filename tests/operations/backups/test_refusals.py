@@ -316,7 +316,7 @@ def test_portal_is_not_to_be_started_if_what_follows_is_broken_off(
         raise error
 
     backup = made(tmp_path)
-    monkeypatch.setattr(restoring.engine(), "put_back", lambda _path: "")
+    monkeypatch.setattr(making.engine(), "put_back", lambda _path: "")
     monkeypatch.setattr(restoring, "call_command", lambda *_words, **_facts: None)
     monkeypatch.setattr(aftermath if what == "settle" else restoring, what, fail)
 
