@@ -72,7 +72,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 class Notice(models.Model):
     """One entry of a person's inbox."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
+    )
     account = models.ForeignKey("accounts.Account", models.CASCADE, related_name="+")
     kind = models.CharField(_("kind"), max_length=32)
     title = models.CharField(_("title"), max_length=255)

@@ -70,6 +70,7 @@ CONTRACTIONS = {
     "DropColumn": "breaks processes that still run the older code",
     "DropTable": "breaks processes that still run the older code",
     "RemoveIndexConcurrently": "takes the index by which older code finds rows",
+    "RemoveForeignKeyIndexConcurrently": "takes the index by which older code finds rows",
     "AddCheckConcurrently": "refuses rows that older code may write",
     "AddUniqueConcurrently": "refuses rows that older code may write",
 }
@@ -377,6 +378,8 @@ def _contraction(app: str, step: Step, start: Any, is_contraction: bool) -> Iter
 def _is_covered(app: str, step: Step) -> bool:
     """Whether it is an index that goes, and older code finds its rows by another one, which was
     made before and begins with the same columns."""
+    if step.name == "RemoveForeignKeyIndexConcurrently":
+        return _begins_with(step.after.models[app, step.operation.model_name.lower()], step)
     if step.name != "RemoveIndexConcurrently":
         return False
     model = step.before.models[app, step.operation.model_name_lower]
@@ -389,6 +392,17 @@ def _is_covered(app: str, step: Step) -> bool:
         and each.condition == gone.condition
         for each in model.options["indexes"]
         if columns and not gone.include
+    )
+
+
+def _begins_with(model: Any, step: Step) -> bool:
+    """Whether an index or a unique constraint of all rows begins with the field of the step."""
+    from django.db.models import Index, UniqueConstraint
+
+    return any(
+        [*each.fields][:1] == [step.operation.name] and each.condition is None
+        for each in (*model.options["indexes"], *model.options["constraints"])
+        if type(each) in (Index, UniqueConstraint)
     )
 
 

@@ -7,7 +7,7 @@ was broken off. On SQLite, where one process migrates before it serves, they do 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.postgres import operations as postgresql
 from django.db import NotSupportedError, ProgrammingError, connections, transaction
@@ -89,6 +89,80 @@ class RemoveIndexConcurrently(postgresql.RemoveIndexConcurrently):
                 super().database_backwards(app_label, schema_editor, from_state, to_state)
         else:
             RemoveIndex.database_backwards(self, app_label, schema_editor, from_state, to_state)
+
+
+class RemoveForeignKeyIndexConcurrently(Operation):
+    """Removes the index that Django makes for a foreign key, while others read and write the table.
+    It is for one whose column begins another index."""
+
+    atomic = False
+
+    def __init__(self, model_name: str, name: str) -> None:
+        self.model_name = model_name
+        self.name = name
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        model_key = app_label, self.model_name.lower()
+        field: Any = state.models[model_key].fields[self.name].clone()
+        field.db_index = False
+        state.alter_field(*model_key, self.name, field, preserve_default=True)
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        index = self._index(app_label, schema_editor, from_state)
+        if index is None:
+            return
+        name = schema_editor.quote_name(index.name)
+        if not _is_postgresql(schema_editor):
+            schema_editor.execute(f"DROP INDEX IF EXISTS {name}")
+            return
+        _refuse_transaction(self, schema_editor)
+        with _without_lock_timeout(schema_editor):
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        index = self._index(app_label, schema_editor, to_state)
+        if index is None:
+            return
+        concurrently = "CONCURRENTLY " if _is_postgresql(schema_editor) else ""
+        table, name, column = map(schema_editor.quote_name, index)
+        if concurrently:
+            _refuse_transaction(self, schema_editor)
+            with _without_lock_timeout(schema_editor):
+                schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+                schema_editor.execute(f"CREATE INDEX CONCURRENTLY {name} ON {table} ({column})")
+        else:
+            schema_editor.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({column})")
+
+    def describe(self) -> str:
+        return f"Remove the index of {self.model_name}.{self.name}"
+
+    def _index(
+        self, app_label: str, editor: BaseDatabaseSchemaEditor, state: ProjectState
+    ) -> "_ForeignKeyIndex | None":
+        model = state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(editor.connection.alias, model):
+            return None
+        table, column = model._meta.db_table, model._meta.get_field(self.name).column
+        name = editor._create_index_name(table, [column])  # type: ignore[attr-defined]  # Django names it so
+        return _ForeignKeyIndex(table, name, column)
+
+
+class _ForeignKeyIndex(NamedTuple):
+    table: str
+    name: str
+    column: str
 
 
 class AddCheckConcurrently(AddConstraint):
@@ -395,6 +469,7 @@ class ChangeRowsInBatches(Operation):
 OUTSIDE_TRANSACTIONS = (
     AddIndexConcurrently,
     RemoveIndexConcurrently,
+    RemoveForeignKeyIndexConcurrently,
     AddCheckConcurrently,
     AddUniqueConcurrently,
     AddSearchIndexConcurrently,

@@ -17,7 +17,7 @@ from django.utils.translation import pgettext
 
 from accounts.audit import labels
 from accounts.audit.parts import Events
-from accounts.audit.visibility import events_visible_to
+from accounts.audit.visibility import events_of_token, events_visible_to
 from accounts.authorization.actor import OPERATOR_ENTRY_POINTS, Actor
 from accounts.email_addresses import SURROUNDING
 from accounts.http.user_agents import browser_with_version
@@ -101,9 +101,13 @@ class AuditFilter(forms.Form):
         """The matching events that the reader may see, newest first; none for an invalid form."""
         if not self.is_valid():
             return Events.none()
-        found = events_visible_to(self.actor)
+        token_id = self.cleaned_data["token"]
+        if token_id is None:
+            found = events_visible_to(self.actor)
+        else:
+            found = events_of_token(token_id, visible_to=self.actor)
         for name in self.fields:
-            if self._is_set(name):
+            if name != "token" and self._is_set(name):
                 found = found.narrowed(*self._alternatives(name))
         return found
 
@@ -128,8 +132,6 @@ class AuditFilter(forms.Form):
                 return [Q(at__gte=_midnight(value))]
             case "until":
                 return [Q(at__lt=_midnight(value + timedelta(days=1)))]
-            case "token":
-                return [Q(through_token=value), Q(subject_type="apitoken", subject_id=value)]
         return [Q(kind=code) for code in labels.stored_codes(value)]
 
 

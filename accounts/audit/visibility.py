@@ -5,7 +5,7 @@ from django.db.models.lookups import Exact
 
 from accounts.audit.parts import Events
 from accounts.authorization.actor import Actor
-from accounts.models import Membership, MembershipQuerySet
+from accounts.models import AuditEvent, Membership, MembershipQuerySet
 
 FEW_PEOPLE = 100
 """So many and fewer are looked for one by one, by an index."""
@@ -33,6 +33,34 @@ def events_visible_to(actor: Actor) -> Events:
     )
 
 
+def events_of_token(token_id: int, *, visible_to: Actor) -> Events:
+    """Of the events that the actor may see those about this API token, or through it."""
+    visible = events_visible_to(visible_to)
+    of_token = Q(through_token=token_id), Q(subject_type="apitoken", subject_id=token_id)
+    member = visible_to.membership
+    if (
+        member
+        and visible_to.is_administrator_of(member.account_id)
+        and _has_token(member, token_id)
+    ):
+        # PostgreSQL would collect all events of the account beside those of the token.
+        own = _compared(Q(account=member.account_id))
+        return Events([own, _about_people_of(member.account_id)], of_token, among=visible)
+    return visible.narrowed(*of_token)
+
+
+def _has_token(member: Membership, token_id: int) -> bool:
+    """Whether the newest event about the token is one of the member's account, as all of them."""
+    events = AuditEvent.objects.filter(subject_type="apitoken", subject_id=token_id)
+    newest = events.order_by("-at").values_list("account", flat=True)[:1]
+    return list(newest) == [member.account_id]
+
+
+def _compared(condition: Q) -> Q:
+    """The condition for a query that shall not begin with it."""
+    return Q(Exact(Case(When(condition, then=Value(True)), default=Value(False)), Value(True)))
+
+
 def _about_people_of(account_id: int) -> Q:
     """Events outside of any account about people who belonged to this one when they happened."""
     belonged = Exists(_people_of(account_id))
@@ -43,8 +71,7 @@ def _about_people_of(account_id: int) -> Q:
         return Q(belonged, outside, subject_id__in=ids)
     # Of many people there is one among the latest events. As a condition alone PostgreSQL would
     # make a join of it, collect the events of all of them, and sort those.
-    walked = Case(When(belonged, then=Value(True)), default=Value(False))
-    return Q(Exact(walked, Value(True)), outside)
+    return _compared(Q(belonged)) & outside
 
 
 def _people_of(account_id: int) -> MembershipQuerySet:

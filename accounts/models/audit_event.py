@@ -44,10 +44,22 @@ class AuditEvent(models.Model):
     at = models.DateTimeField(_("time"))
     kind = models.CharField(_("event"), max_length=64)
     account = models.ForeignKey(
-        Account, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("account")
+        Account,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("account"),
     )
     user = models.ForeignKey(
-        User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("user")
+        User,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("user"),
     )
     through_token = models.BigIntegerField(_("via API token"), null=True, blank=True)
     through = models.CharField(_("via"), max_length=16)

@@ -15,7 +15,9 @@ from notifications.models import Mail
 class ExpiryNotice(models.Model):
     """The ledger: this person is told, by this channel, that this token expires then. Each once."""
 
-    token = models.ForeignKey(APIToken, models.CASCADE, related_name="expiry_notices")
+    token = models.ForeignKey(
+        APIToken, models.CASCADE, related_name="expiry_notices", db_index=False
+    )
     expires_at = models.DateTimeField(_("expiration"))
     days = models.PositiveSmallIntegerField(_("days before"))
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")

@@ -122,9 +122,13 @@ class APIToken(models.Model):
     """A permanent API token. Not its secret: only a digest, until 90 days after deletion."""
 
     id = models.BigIntegerField("ID", primary_key=True, default=draw_id, editable=False)
-    account = models.ForeignKey(Account, models.PROTECT, related_name="api_tokens")
+    account = models.ForeignKey(Account, models.PROTECT, related_name="api_tokens", db_index=False)
     issuer = models.ForeignKey(
-        Membership, models.PROTECT, related_name="api_tokens", verbose_name=_("issued by")
+        Membership,
+        models.PROTECT,
+        db_index=False,
+        related_name="api_tokens",
+        verbose_name=_("issued by"),
     )
     name = WrittenField(
         _("token name"), max_length=255, validators=[validate_line, validate_visible]

@@ -14,7 +14,7 @@ class TokenAddress(models.Model):
     """A place that a token was used from, in the last 90 days; the latest of each token. Of an IPv6
     network only the first address is kept."""
 
-    token = models.ForeignKey(APIToken, models.CASCADE, related_name="addresses")
+    token = models.ForeignKey(APIToken, models.CASCADE, related_name="addresses", db_index=False)
     address = models.GenericIPAddressField(_("address"))
     first_seen_at = models.DateTimeField(_("first seen"))
     last_seen_at = models.DateTimeField(_("last seen"))
@@ -40,7 +40,7 @@ class TokenUseDay(models.Model):
     """How often a token was used on one day, which begins and ends in UTC; and how often it was
     presented with the right secret and refused."""
 
-    token = models.ForeignKey(APIToken, models.CASCADE, related_name="use_days")
+    token = models.ForeignKey(APIToken, models.CASCADE, related_name="use_days", db_index=False)
     day = models.DateField(_("day"))
     count = models.PositiveBigIntegerField(_("uses"))
     # No positive one: its check would read the whole table while it is locked.

@@ -227,6 +227,15 @@ PLANTED = {
         "by which older code finds rows",
         BATCHES,
     ),
+    "covered_index_of_foreign_key_removed": Planted(
+        "operations.RemoveForeignKeyIndexConcurrently('scope', 'service')",
+        also=BATCHES,
+    ),
+    "index_of_foreign_key_removed": Planted(
+        "operations.RemoveForeignKeyIndexConcurrently('apitoken', 'deleted_by')",
+        "by which older code finds rows",
+        BATCHES,
+    ),
     "before_landed": Planted(
         add("IntegerField(null=True)"),
         "must not stand before",

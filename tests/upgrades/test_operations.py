@@ -1,5 +1,6 @@
 """Operations that change a large table while it is in use."""
 
+import re
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from upgrades.operations import (
     DropColumn,
     DropTable,
     RebuildSearchIndexConcurrently,
+    RemoveForeignKeyIndexConcurrently,
     RemoveIndexConcurrently,
 )
 
@@ -97,6 +99,19 @@ def test_index_is_removed_and_added_again_without_stopping_writers() -> None:
     assert (is_gone, is_back, name in constraints()) == (True, True, False)
     said = "\n".join(query["sql"] for query in queries)
     assert ("CREATE INDEX CONCURRENTLY" in said) is is_on_postgresql()
+
+
+def test_index_of_a_foreign_key_is_removed_without_stopping_writers() -> None:
+    operation = RemoveForeignKeyIndexConcurrently("invitation", "invited_by")
+
+    removed = run(operation)
+    is_back = run(operation, back=True)
+
+    (dropped,) = re.findall(r'DROP INDEX (?:CONCURRENTLY )?IF EXISTS "(\w+)"', removed)
+    assert dropped.startswith("accounts_invitation_invited_by_id_")
+    assert f'"{dropped}" ON "accounts_invitation" ("invited_by_id")' in is_back
+    assert ("DROP INDEX CONCURRENTLY" in removed) is is_on_postgresql()
+    assert ("CREATE INDEX CONCURRENTLY" in is_back) is is_on_postgresql()
 
 
 def test_search_index_is_built_anew_and_the_former_one_serves_until_then() -> None:

@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.audit import labels, visibility
 from accounts.audit import recorder as audit
 from accounts.audit.listing import NOT_FOR_PEOPLE
-from accounts.audit.visibility import events_visible_to
+from accounts.audit.visibility import events_of_token, events_visible_to
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.members import services as members
 from accounts.models import Account, AuditEvent, Membership, User
@@ -389,6 +389,21 @@ def test_days_begin_at_midnight_where_the_reader_is(
 )
 def test_filter_by_token_finds_what_it_did(client: Client, told: datetime, text: str) -> None:
     assert shown(client, token=text) == ["token.issued"]
+
+
+@pytest.mark.both
+def test_filter_by_token_finds_nothing_of_another_account(
+    administrator: Membership, stranger: Membership, user: Membership, issue: Issue
+) -> None:
+    token, _key = issue(user)
+
+    def found(reader: Membership) -> list[str]:
+        events = events_of_token(token.pk, visible_to=Actor.member(reader))
+        assert len(events) == len(events[:10])
+        return [event.kind for event in events[:10]]
+
+    assert found(administrator) == found(user) == ["token.issued"]
+    assert found(stranger) == []
 
 
 def test_filter_by_token_finds_what_befell_it(
