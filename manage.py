@@ -8,6 +8,9 @@ from pathlib import Path
 NO_TABLE = ("42P01", "42703")
 """SQLSTATE of PostgreSQL for a table or column that is not there."""
 
+ONLY_LOOKS = {"backup": "copied", "doctor": "examined"}
+"""Commands on a portal that is there, and what they do with it."""
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -20,9 +23,9 @@ def main() -> None:
         )
     from django.core.management import execute_from_command_line
 
-    if sys.argv[1:2] == ["backup"]:
+    if (command := "".join(sys.argv[1:2])) in ONLY_LOOKS:
         with wrong_setting():
-            _find_database()
+            _find_database(ONLY_LOOKS[command])
     load_settings()
     from django.db import Error
 
@@ -35,9 +38,9 @@ def main() -> None:
         sys.exit(words)
 
 
-def _find_database() -> None:
+def _find_database(done: str) -> None:
     """Look for the database before the settings are read: in a folder that is none of the portal's
-    they would make new secrets."""
+    they would make new secrets. `done` is what would have been done with it."""
     from config.env.given import is_given
     from config.env.secret_files import data_folder
 
@@ -45,7 +48,7 @@ def _find_database() -> None:
     default = Path(__file__).resolve().parent / "var"
     file = data_folder(os.environ.get("DATA_DIR") or default) / "permatoken.sqlite3"
     if not (is_elsewhere or wants_help or file.exists()):
-        sys.exit(f"There is no {file}: nothing was copied. Set DATA_DIR as the portal has it.")
+        sys.exit(f"There is no {file}: nothing was {done}. Set DATA_DIR as the portal has it.")
 
 
 def _explain(error: Exception) -> str | None:

@@ -214,6 +214,9 @@ CACHES: dict[str, dict[str, Any]] = {
 AUTH_USER_MODEL = "accounts.User"
 # SQLite leaves out what an index has beside its key, which only makes counting quicker.
 SILENCED_SYSTEM_CHECKS = ["models.W040"]
+if not _is_https:
+    # They name settings that follow from BASE_URL; `operations.W003` says what to do about it.
+    SILENCED_SYSTEM_CHECKS += [f"security.W{number}" for number in ("004", "008", "010", "016")]
 AUTHENTICATION_BACKENDS = [
     "accounts.passwords.backend.PasswordBackend",
     "allauth.account.auth_backends.AuthenticationBackend",  # of sessions that began with it

@@ -1,8 +1,8 @@
 """`make drills`: failures of what the portal depends on, one by one under load.
 
 Writes what answered what into docs/operations/drills.md, and ends with an error if an answer is not
-the one that an operator wants: no 500, verification that goes on where it can, log lines by the
-second and not by the request, and everything well again by itself.
+the one that an operator wants: no 500, no refusal of a good token, verification that goes on where
+it can, log lines by the second and not by the request, and everything well again by itself.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -44,7 +44,13 @@ class Drill(NamedTuple):
     failure: Callable[[Portal], AbstractContextManager[None]]
     seconds: float = 15
     goes_on: tuple[str, ...] = ()
-    environment: Mapping[str, str] = {}
+    environment: failures.Environment = failures.as_usual
+    on_small_disk: bool = False
+
+    @property
+    def sends_mails(self) -> bool:
+        """False if its mail server is the one that fails, as long as the portal runs."""
+        return self.environment is failures.as_usual
 
 
 ALL = VERIFYING + READING + CHANGING
@@ -66,16 +72,35 @@ DRILLS = [
     Drill("worker and beat die", "scaled", failures.worker_dies, goes_on=ALL),
     Drill("a web process dies", "scaled", failures.web_process_dies),
     Drill(
+        *("another web starts with a wrong pepper", "scaled", failures.pepper_is_wrong),
+        goes_on=ALL,
+    ),
+    Drill("static files are gone", "scaled", failures.static_files_are_gone, goes_on=ALL),
+    Drill(
+        *("the disk of the webs is full", "scaled", failures.disk_is_full),
+        goes_on=ALL,
+        on_small_disk=True,
+    ),
+    Drill(
         *("the mail server is away", "scaled", failures.nothing),
         goes_on=ALL,
-        environment={"EMAIL_URL": "smtp://127.0.0.1:9"},
+        environment=failures.mail_server_away,
+    ),
+    Drill(
+        *("the mail server hangs", "scaled", failures.nothing),
+        goes_on=ALL,
+        environment=failures.mail_server_hangs,
     ),
     Drill("nothing fails", "embedded", failures.nothing, goes_on=ALL),
     Drill(
         *("SQLite is locked by another process", "embedded", failures.database_is_locked),
         goes_on=VERIFYING + READING,
     ),
-    Drill(*("the disk is full", "embedded", failures.disk_is_full), goes_on=VERIFYING + READING),
+    Drill(
+        *("the disk is full", "embedded", failures.disk_is_full),
+        goes_on=VERIFYING + READING,
+        on_small_disk=True,
+    ),
     Drill("worker and beat die", "embedded", failures.worker_dies, goes_on=ALL),
 ]
 
@@ -86,6 +111,8 @@ class Found(NamedTuple):
     drill: Drill
     during: dict[str, Tally]
     health: str
+    is_ready: bool
+    """What /readyz said at its end."""
     lines: float
     """In the log, a second."""
     well_after: float | None
@@ -112,9 +139,9 @@ def main() -> None:
 
 def _drill(drill: Drill) -> Found:
     with contextlib.ExitStack() as stack:
-        is_small = drill.failure is failures.disk_is_full
-        folder = stack.enter_context(_disk()) if is_small else None
-        portal = stack.enter_context(portal_in(drill.shape, folder=folder, **drill.environment))
+        folder = stack.enter_context(_disk()) if drill.on_small_disk else None
+        environment = stack.enter_context(drill.environment())
+        portal = stack.enter_context(portal_in(drill.shape, folder=folder, **environment))
         load = Load(mix_for(portal), rate=RATE)
         load.start()
         time.sleep(BEFORE)
@@ -123,7 +150,7 @@ def _drill(drill: Drill) -> Found:
         began = time.monotonic()
         with drill.failure(portal):
             time.sleep(drill.seconds)
-            health = str(portal.health().get("status"))
+            health, is_ready = str(portal.health().get("status")), portal.is_ready()
         took = time.monotonic() - began
         lines = portal.lines_logged() - lines
         during = load.new_phase()
@@ -135,18 +162,17 @@ def _drill(drill: Drill) -> Found:
     faults = _faults(drill, during, after, lines / took)
     if well_after is None:
         faults.append(f"not well after {SETTLES_WITHIN} seconds")
-    return Found(drill, during, health, lines / took, well_after, faults)
+    return Found(drill, during, health, is_ready, lines / took, well_after, faults)
 
 
 def _until_well(portal: Portal, load: Load, drill: Drill) -> float | None:
     """Seconds until /healthz is well and a second passes without a bad answer."""
     began = time.monotonic()
-    mails_are_away = "EMAIL_URL" in drill.environment
     while time.monotonic() < began + SETTLES_WITHIN:
         load.new_phase()
         time.sleep(1)
         bad = sum(tally.bad for tally in load.new_phase().values())
-        if not bad and (mails_are_away or portal.health().get("status") == "ok"):
+        if not bad and (not drill.sends_mails or portal.health().get("status") == "ok"):
             return time.monotonic() - began
     return None
 
@@ -158,6 +184,11 @@ def _faults(
         f"{name} was answered {tally.statuses[500]} times 500"
         for name, tally in during.items()
         if tally.statuses[500]
+    ]
+    faults += [
+        f"{name} was refused {tally.statuses[401]} times, though its token is good"
+        for name, tally in during.items()
+        if name in ALL and tally.statuses[401]
     ]
     faults += [
         f"{name} did not go on: {dict(tally.statuses)}"
@@ -193,11 +224,12 @@ of {rate} requests a second (three quarters of them verifications), and writes t
 
 A cell says how often which status was answered during the failure. 503 comes with `Retry-After`, so
 clients try again; *none* is a connection that broke or an answer that took longer than ten seconds.
-*Log* is in lines a second of all processes. *Well again* is the time from the end of the failure
-until `/healthz` says `ok` and nothing is refused any more.
+`/readyz` says whether a load balancer goes on to ask. *Log* is in lines a second of all processes.
+*Well again* is the time from the end of the failure until `/healthz` says `ok` and nothing is
+refused any more.
 
-| shape | what fails | verification | reading | changing | `/healthz` | log | well again | |
-|---|---|---|---|---|---|---|---|---|
+| shape | what fails | verify | reading | changing | `/healthz` | `/readyz` | log | well again | |
+|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -213,6 +245,7 @@ def _line(found: Found) -> str:
         found.drill.name,
         *(_counted(found.during, names) for names in (VERIFYING, READING, CHANGING)),
         f"`{found.health}`",
+        "ready" if found.is_ready else "not ready",
         f"{found.lines:.1f}",
         "never" if found.well_after is None else f"{found.well_after:.0f} s",
         "; ".join(found.faults) or "✓",

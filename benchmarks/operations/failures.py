@@ -4,20 +4,47 @@ import contextlib
 import os
 import shlex
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import psycopg
 
-from benchmarks.operations.portal import Portal
+from benchmarks.operations.portal import ROOT, Portal
+from config.env.start import WRONG_SETTING
+from tests.services import free_port
 
 COMES_BACK_WITHIN = 30
 """Seconds for a server that is started again."""
+
+
+Environment = Callable[[], AbstractContextManager[Mapping[str, str]]]
+"""Settings that a portal is started with, and what stands behind them."""
+
+
+@contextlib.contextmanager
+def as_usual() -> Iterator[Mapping[str, str]]:
+    """Mails are written to files."""
+    yield {}
+
+
+@contextlib.contextmanager
+def mail_server_away() -> Iterator[Mapping[str, str]]:
+    """Nobody listens where mails are to go."""
+    yield {"EMAIL_URL": "smtp://127.0.0.1:9"}
+
+
+@contextlib.contextmanager
+def mail_server_hangs() -> Iterator[Mapping[str, str]]:
+    """The mail server takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        yield {"EMAIL_URL": f"smtp://127.0.0.1:{server.getsockname()[1]}"}
 
 
 @contextlib.contextmanager
@@ -138,6 +165,41 @@ def web_process_dies(portal: Portal) -> Iterator[None]:
     (server,) = (each for each in portal.named("granian") if each.ppid() == portal.process.pid)
     server.children()[0].kill()
     yield
+
+
+@contextlib.contextmanager
+def pepper_is_wrong(portal: Portal) -> Iterator[None]:
+    """Another web of the same database is started with another pepper: it must not serve."""
+    environment = {
+        **portal.environment,
+        "PORT": str(free_port()),
+        "TOKEN_PEPPERS": f"1:{'0a' * 32}",
+    }
+    other = subprocess.Popen(
+        [ROOT / "deploy" / "permatoken", "web"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield
+        if (code := other.poll()) != WRONG_SETTING:
+            raise RuntimeError(f"A web with a wrong pepper did not refuse to serve: {code}.")
+    finally:
+        other.terminate()
+        _said, said = other.communicate()
+    if "Pepper 1 of this process is not the one" not in said or said.count("\n") != 1:
+        raise RuntimeError(f"A web with a wrong pepper did not say so in a sentence: {said}")
+
+
+@contextlib.contextmanager
+def static_files_are_gone(portal: Portal) -> Iterator[None]:
+    """Who has installed a release has forgotten them, or swept too much away."""
+    folder = portal.data_dir / "static"
+    aside = folder.rename(portal.data_dir / "aside")
+    yield
+    aside.rename(folder)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ class Portal:
         except OSError:
             return {"status": "none"}
         return found
+
+    def is_ready(self) -> bool:
+        """True if /readyz says so."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+                return bool(answer.status == HTTPStatus.OK)
+        except OSError:  # also an answer of another status
+            return False
 
     def stop(self) -> None:
         self.process.terminate()

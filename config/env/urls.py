@@ -18,8 +18,8 @@ from config.env.networks import is_host
 from config.env.url_parts import split_url
 
 _TLS_OPTIONS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-_MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
-_MAIL_SCHEMES = {*_MAIL_PORTS, "filemail", "consolemail"}
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
+_MAIL_SCHEMES = {*MAIL_PORTS, "filemail", "consolemail"}
 """Not `smtps`, which is TLS from the start for some and STARTTLS for others."""
 _CERT_REQS = ("required", "optional", "none")
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -92,7 +92,7 @@ def parse_email_url(url: str) -> dict[str, Any]:
         facts["EMAIL_FILE_PATH"] = unquote(parts.path)
         if is_smtp:
             _check_server(facts)
-            facts["EMAIL_PORT"] = parts.port or _MAIL_PORTS[parts.scheme]
+            facts["EMAIL_PORT"] = parts.port or MAIL_PORTS[parts.scheme]
     except (ImproperlyConfigured, ValueError):
         raise ImproperlyConfigured(
             "EMAIL_URL must look like smtp+tls://user:password@mail.example.com:587 "

@@ -9,6 +9,9 @@ INSTALL = (
     "install what they need: .venv/bin/pip install --require-hashes -r requirements-extras.txt"
 )
 
+COLLECTOR = "http://collector.internal:4318"
+"""What the address of a collector looks like."""
+
 
 def parse_dsn(text: str) -> str:
     """Check `SENTRY_DSN`. Errors do not repeat it."""
@@ -22,7 +25,7 @@ def parse_collector(text: str) -> str:
     """Check the address of a collector of OpenTelemetry."""
     if text:
         name = "OTEL_EXPORTER_OTLP_ENDPOINT"
-        _require_url(name, text, "http://collector.internal:4318", has_user=False)
+        _require_url(name, text, COLLECTOR, has_user=False)
         _require_package(name, "opentelemetry")
     return text
 

@@ -4,6 +4,7 @@ What is handed over in one piece is the server's business: the thread is free ag
 pieces the server asks for the next when the client has taken the one before, with a thread of which
 there are few, and a stranger may take none. So an answer is handed over whole if it is of common
 size, and of larger ones few are sent at once: what is small is served, verification above all.
+A file of a long list counts as large once it takes time to make: its first lines are sent then.
 What takes answers in a hurry, and keeps them for slow clients, stands in front: a proxy.
 """
 
@@ -12,6 +13,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from itertools import chain
 from threading import BoundedSemaphore, Lock
+from time import monotonic
 from typing import Any
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -20,6 +22,8 @@ MOST_WHOLE = 1024 * 1024
 """Bytes of an answer that is handed over whole. The largest static file has half as many."""
 MOST_SENDING = 3
 """Larger answers that are sent at once (of each process)."""
+FILE_SECONDS = 0.03
+"""So long a file that is made meanwhile is waited for; then what there is of it is sent."""
 TOO_MANY = "Too many large files are being downloaded right now. Try again in a few seconds."
 RETRY_AFTER = "10"
 
@@ -60,7 +64,7 @@ def send_whole(serve: WSGIApplication) -> WSGIApplication:
             start_response(*begun[-1])
             return answer
         pieces = iter(answer)
-        first, is_whole = _first_pieces(answer, pieces)
+        first, is_whole = _first_pieces(answer, pieces, begun)
         if is_whole:
             start_response(*begun[-1])
             return [first]
@@ -80,21 +84,31 @@ def send_whole(serve: WSGIApplication) -> WSGIApplication:
     return serve_whole
 
 
-def _first_pieces(answer: Iterable[bytes], pieces: Iterator[bytes]) -> tuple[bytes, bool]:
+def _first_pieces(
+    answer: Iterable[bytes], pieces: Iterator[bytes], begun: list[Any]
+) -> tuple[bytes, bool]:
     """What comes first, and whether it is all: then the answer is closed."""
-    taken, size, is_whole = [], 0, False
+    taken, size, is_whole, began = [], 0, False, monotonic()
     try:
         while not is_whole and size <= MOST_WHOLE:
             piece = next(pieces, None)
             is_whole = piece is None
             taken.append(piece or b"")
             size += len(taken[-1])
+            if size and monotonic() - began > FILE_SECONDS and _is_file(begun[-1][1]):
+                break
     except BaseException:
         _close(answer)
         raise
     if is_whole:
         _close(answer)
     return b"".join(taken), is_whole
+
+
+def _is_file(headers: Sequence[tuple[str, str]]) -> bool:
+    """True if the answer is a file to be kept. No stranger gets one."""
+    kept = (text for name, text in headers if name.lower() == "content-disposition")
+    return any(text.startswith("attachment") for text in kept)
 
 
 def _close(answer: Iterable[bytes]) -> None:

@@ -62,14 +62,14 @@ def put_back(source: Path) -> str:
     """Restore in one transaction, which leaves all as it was if anything fails."""
     connection.close()
     script = source.with_suffix(".sql")
-    _run(
-        [
-            *(_program("pg_restore"), "--no-owner", "--no-privileges"),
-            *(f"--file={script}", str(source)),
-        ],
-        "Nothing was restored",
-    )
     try:
+        _run(
+            [
+                *(_program("pg_restore"), "--no-owner", "--no-privileges"),
+                *(f"--file={script}", str(source)),
+            ],
+            "Nothing was restored",
+        )
         _run(
             [
                 *(_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"),

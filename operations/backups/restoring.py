@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.views.decorators.debug import sensitive_variables
@@ -120,8 +120,9 @@ def restore(
 ) -> Restored:
     """Put the backup in the place of the database, migrate it to this code, and hold its mails.
 
-    Raises `BackupError` before anything is changed, or with all as it was. Tokens that were deleted
-    since are in force again: the caller says so (`losses`).
+    Raises `BackupError` before anything is changed, with all as it was, or with the words that the
+    portal must not be started yet. Tokens that were deleted since are in force again: the caller
+    says so (`losses`).
     """
     manifest, remarks = backup.manifest, list[str]()
     require_restorable(manifest)
@@ -138,12 +139,28 @@ def restore(
         engine().read_back(plain)
         if remark := engine().put_back(plain):
             remarks.append(remark)
-    if is_other:
-        remarks += [f"Written: {path}." for path in keys.put_back(secret_keys[0], ring)]
-    call_command("migrate", interactive=False, verbosity=0)
-    held = aftermath.settle(at=at, made_at=manifest.made_at)
+    with _not_to_be_started():
+        if is_other:
+            remarks += [f"Written: {path}." for path in keys.put_back(secret_keys[0], ring)]
+        call_command("migrate", interactive=False, verbosity=0)
+        held = aftermath.settle(at=at, made_at=manifest.made_at)
     connection.close()
     return Restored(held, remarks)
+
+
+@contextmanager
+def _not_to_be_started() -> Iterator[None]:
+    """The database is that of the backup, and its mails are not on hold yet. Raises `BackupError`
+    if the block does not get to its end."""
+    try:
+        yield
+    except (BackupError, CommandError, DatabaseError, OSError, KeyboardInterrupt) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+        raise BackupError(
+            "The backup is in the place of the database, and what has to follow was broken off "
+            f"({reason}). Do not start the portal: emails would be sent a second time. Mend that, "
+            "and restore again."
+        ) from error
 
 
 def _ring(text: str) -> dict[int, bytes]:

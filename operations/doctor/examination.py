@@ -5,12 +5,13 @@ topic is named, also if it is well, and a database that does not answer is a fin
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage
-from django.db import Error, connection
+from django.db import Error, OperationalError, connection
 
 from notifications.email.transport import SMTP
 from operations.time_limit import within
@@ -83,12 +84,18 @@ def examine() -> list[Finding]:
     answers = _database_answers()
     messages = [] if answers is None else [answers]
     databases = ["default"] if answers is None else None
-    messages += checks.run_checks(include_deployment_checks=True, databases=databases)
+    messages += _found(databases)
     told = topics()
     if answers is not None:
         needs = {"Migrations", "Clocks", "Connections", "Peppers and keys", "Workers and beats"}
         told = [topic for topic in told if topic.name not in needs]
     return [*_of_topics(told, messages), *_others(messages)]
+
+
+def _found(databases: list[str] | None) -> list[CheckMessage]:
+    """What the checks have found, but for what SILENCED_SYSTEM_CHECKS says is meant."""
+    found = checks.run_checks(include_deployment_checks=True, databases=databases)
+    return [message for message in found if not message.is_silenced()]
 
 
 def _of_topics(told: list[Topic], messages: list[CheckMessage]) -> Iterable[Finding]:
@@ -123,6 +130,15 @@ def _database_answers() -> CheckMessage | None:
 
 
 def _ask() -> None:
+    database: Any = connection
+    if database.vendor == "sqlite" and not database.is_in_memory_db():
+        _require_file(Path(str(database.settings_dict["NAME"])))
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     connection.close()  # it is this thread's
+
+
+def _require_file(path: Path) -> None:
+    """To connect to SQLite would make an empty one."""
+    if not path.exists():
+        raise OperationalError(f"there is no {path}")

@@ -12,7 +12,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apitokens.usage import flusher
-from operations.metrics.stored import Stored
+from operations.metrics.stored import PATIENCE, Stored
+from operations.redis_answers import redis_answers
+from operations.time_limit import within
 from telemetry import VERSION, files, metrics
 
 
@@ -45,9 +47,27 @@ class _Build(Collector):
         yield told
 
 
+class _Redis(Collector):
+    """No sample where there is none in this shape."""
+
+    def collect(self) -> Iterable[Metric]:
+        told = GaugeMetricFamily(
+            "permatoken_redis_up", "1 while Redis answers this process, else 0."
+        )
+        if settings.REDIS_URL:
+            told.add_metric([], self._asks())
+        yield told
+
+    def _asks(self) -> int:
+        try:
+            return int(within(PATIENCE, redis_answers) or False)
+        except TimeoutError:  # its name is not found in time
+            return 0
+
+
 stored = Stored()
 everything = CollectorRegistry()
-for _collector in (_Build(), _Processes(), stored):
+for _collector in (_Build(), _Processes(), _Redis(), stored):
     everything.register(_collector)
 
 

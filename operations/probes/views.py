@@ -7,7 +7,6 @@ They are asked under any Host and without TLS (`config.middleware`), and never h
 import logging
 from typing import Any
 
-from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -17,10 +16,10 @@ from apitokens.usage import flusher
 from notifications.health.report import Health, health
 from notifications.jobs import database_now
 from operations.probes.readiness import readiness
+from operations.redis_answers import redis_answers
 
 logger = logging.getLogger(__name__)
 
-REDIS_SECONDS = 0.5
 USAGE_WAITS_AT_MOST = 60.0
 """Seconds in which uses of tokens were not to be stored."""
 RETRY_AFTER = "5"
@@ -54,7 +53,7 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     except Error:
         logger.exception("The database isn't responding.")
         return _answer({"status": "unavailable"}, is_well=False)
-    is_queueing, usage_waits = _redis_answers(), flusher.usage_flusher.waits_for
+    is_queueing, usage_waits = redis_answers(), flusher.usage_flusher.waits_for
     status = _status(found, is_queueing=is_queueing, usage_waits=usage_waits)
     return _answer(
         {
@@ -82,23 +81,6 @@ def _status(found: Health, *, is_queueing: bool | None, usage_waits: float) -> s
     if is_queueing is False:
         return "no redis"
     return "usage waits" if usage_waits > USAGE_WAITS_AT_MOST else "ok"
-
-
-def _redis_answers() -> bool | None:
-    """None if there is none in this shape."""
-    if not settings.REDIS_URL:
-        return None
-    from redis import Redis, RedisError  # loading it takes a fifth of a process's start
-
-    try:
-        with Redis.from_url(
-            settings.REDIS_URL,
-            socket_connect_timeout=REDIS_SECONDS,
-            socket_timeout=REDIS_SECONDS,
-        ) as client:
-            return bool(client.ping())
-    except (RedisError, OSError):
-        return False
 
 
 def _answer(body: dict[str, Any], *, is_well: bool) -> HttpResponse:

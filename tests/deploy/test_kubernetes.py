@@ -6,12 +6,15 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate  # type: ignore[import-untyped]  # it has no types
 import pytest
 import yaml
 
+from config.env.urls import MAIL_PORTS
 from config.env.variables import FILES, VARIABLES
+from config.logs.extras import COLLECTOR
 from tests.portal import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -23,7 +26,7 @@ Object = dict[str, Any]
 def written() -> Iterator[Object]:
     """What is written in the files; patches are no whole objects."""
     for file in sorted(FOLDER.rglob("*.yaml")):
-        if file.name not in ("kustomization.yaml", "scaling.yaml"):
+        if file.name not in ("kustomization.yaml", "scaling.yaml", "pooling.yaml"):
             yield from yaml.safe_load_all(file.read_text())
 
 
@@ -40,6 +43,12 @@ def rendered(overlay: str) -> list[Object]:
         assert done.stderr == ""
         return list(yaml.safe_load_all(done.stdout))
     pytest.skip("neither kustomize nor kubectl is here")
+
+
+def own(pod: Object) -> Object:
+    """The container that a pod is for."""
+    (container,) = (each for each in pod["containers"] if each["name"] == "permatoken")
+    return dict(container)
 
 
 def pods(objects: list[Object]) -> dict[str, Object]:
@@ -85,22 +94,22 @@ def test_pods_are_restricted() -> None:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["automountServiceAccountToken"] is False
-        (container,) = pod["containers"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert container["resources"]["limits"].keys() == {"memory"}
-        writable = [m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")]
-        assert writable == ["/data", "/tmp"]
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["limits"].keys() == {"memory"}
+            writable = [m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")]
+            assert writable == ["/data", "/tmp"]
 
 
 def test_pods_run_roles_and_are_probed_as_such() -> None:
     found = pods(list(written()))
 
     for name, pod in found.items():
-        (container,) = pod["containers"]
+        container = own(pod)
         (role,) = container["args"]
         assert role == {"verify": "web"}.get(suffix := name.removeprefix("permatoken-"), suffix)
         if role == "web":
@@ -116,7 +125,8 @@ def test_settings_are_known() -> None:
     named |= {
         variable["name"]
         for pod in pods(list(written())).values()
-        for variable in pod["containers"][0].get("env", [])
+        for container in pod["containers"]
+        for variable in container.get("env", [])
     }
 
     assert named <= {*VARIABLES, *FILES}
@@ -140,9 +150,54 @@ def test_selectors_find_their_pods(overlay: str) -> None:
             assert apps & set(rule["values"])
 
 
+def test_what_workers_count_is_told_to_prometheus_alone() -> None:
+    """Their /data is their own: no web could tell of it."""
+    objects = list(written())
+    worker = pods(objects)["permatoken-worker"]
+    (teller,) = (each for each in worker["containers"] if each["name"] == "metrics")
+    (policy,) = (
+        each["spec"]
+        for each in objects
+        if (each["kind"], each["metadata"]["name"]) == ("NetworkPolicy", "permatoken-worker")
+    )
+
+    assert teller["args"][:2] == ["manage", "serve_metrics"]
+    assert teller["args"][-1] == str(teller["ports"][0]["containerPort"])
+    assert teller["volumeMounts"] == own(worker)["volumeMounts"]
+    (rule,) = policy["ingress"]
+    assert [port["port"] for port in rule["ports"]] == [teller["ports"][0]["name"]]
+    assert [each["namespaceSelector"]["matchLabels"] for each in rule["from"]] == [
+        {"kubernetes.io/metadata.name": "monitoring"}
+    ]
+
+
+def test_pods_reach_what_the_pages_lead_them_to() -> None:
+    page = (ROOT / "docs" / "operations" / "more-than-one.md").read_text()
+    bouncer = int(re.findall(r"^listen_port = (\d+)$", page, re.MULTILINE)[0])
+    collector = urlsplit(COLLECTOR).port
+    (egress,) = (each["spec"]["egress"] for each in written() if "egress" in each.get("spec", {}))
+
+    open_ = {port["port"] for rule in egress for port in rule["ports"]}
+
+    assert {53, 5432, bouncer, 6379, collector, 443, *MAIL_PORTS.values()} <= open_
+
+
+def test_migrations_go_past_the_pooler() -> None:
+    large = pods(rendered("large"))
+
+    (variable,) = own(large["permatoken-migrate"])["env"]
+
+    assert variable["name"] == "DATABASE_URL_FILE"
+    assert variable["value"].endswith("/direct_database_url")
+    others = {name: own(pod).get("env", []) for name, pod in large.items()}
+    del others["permatoken-migrate"]
+    assert not [v for env in others.values() for v in env if v["name"] == "DATABASE_URL_FILE"]
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_image_is_named_with_its_tag(overlay: str) -> None:
-    images = {pod["containers"][0]["image"] for pod in pods(rendered(overlay)).values()}
+    found = pods(rendered(overlay)).values()
+    images = {container["image"] for pod in found for container in pod["containers"]}
 
     assert len(images) == 1
     assert re.fullmatch(r".+/permatoken:\d+\.\d+\.\d+", images.pop())

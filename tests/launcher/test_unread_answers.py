@@ -3,7 +3,7 @@
 import http.client
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,9 +33,11 @@ class Pieces:
         self.is_closed = True
 
 
-def answered(pieces: Pieces) -> tuple[Any, list[Any]]:
+def answered(
+    pieces: Pieces, headers: Sequence[tuple[str, str]] = (("X-Kind", "file"),)
+) -> tuple[Any, list[Any]]:
     def serve(_environ: dict[str, Any], start_response: Any) -> Pieces:
-        start_response("200 OK", [("X-Kind", "file")])
+        start_response("200 OK", [*headers])
         return pieces
 
     told: list[Any] = []
@@ -48,6 +50,18 @@ def test_answer_of_common_size_is_handed_over_in_one_piece_and_closed() -> None:
     answer, told = answered(pieces)
     assert (answer, told) == ([b"x" * 3000], [("200 OK", [("X-Kind", "file")])])
     assert pieces.is_closed
+
+
+def test_file_that_takes_time_to_make_is_sent_before_it_is_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(responses, "FILE_SECONDS", -1)  # any time is too long
+    pieces = Pieces(3, 10)
+    answer, _told = answered(pieces, [("Content-Disposition", 'attachment; filename="a.csv"')])
+    assert (next(answer), pieces.left) == (b"x" * 10, 2)
+    answer.close()
+    assert pieces.is_closed
+    assert answered(Pieces(3, 10))[0] == [b"x" * 30]  # what is no file waits for its end
 
 
 def test_few_large_answers_are_sent_at_once_and_each_makes_room_when_it_ends() -> None:

@@ -1,13 +1,18 @@
 """`manage.py doctor` says in sentences what is missing or risky."""
 
 import io
+import os
+import subprocess
+import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 from pytest_django import Settings
+from redis import Redis
 
 from notifications.email.transport import SMTP
 from notifications.jobs import database_now
@@ -16,6 +21,7 @@ from operations.checks import database, encryption, servers
 from operations.doctor import examination
 from tests import services
 from tests.conftest import is_on_postgresql
+from tests.portal import ROOT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -38,6 +44,44 @@ def test_every_topic_is_told_and_nothing_is_broken() -> None:
     assert "risky     Email: No email leaves this portal" in told
     assert code == 0
     assert " 0 broken, " in told.replace("\n", " ")
+
+
+def test_what_is_meant_to_be_so_is_no_risk(settings: Settings) -> None:
+    """Of Django's own checks: what SQLite leaves out of an index, and settings that nobody sets
+    here, because they follow from BASE_URL."""
+    assert settings.BASE_URL.startswith("http:")
+
+    told = said()[0]
+
+    assert "risky     Settings: " not in told, told
+
+
+def test_portal_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """DATA_DIR was set for the portal, and is not for the doctor."""
+    nowhere = tmp_path / "var"
+
+    done = doctor(DATA_DIR=str(nowhere))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"There is no {nowhere}/permatoken.sqlite3: nothing was examined" in done.stderr
+    assert not nowhere.exists()
+
+    elsewhere = tmp_path / "elsewhere.sqlite3"
+    done = doctor(DATA_DIR=str(nowhere), DATABASE_URL=f"sqlite:///{elsewhere}")
+
+    assert done.returncode == 1
+    assert f"broken    Database: It isn't responding (there is no {elsewhere})." in done.stdout
+    assert not elsewhere.exists()
+
+
+def doctor(**environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "manage.py", "doctor"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_database_that_is_away_is_a_finding_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,3 +203,31 @@ def test_servers_that_do_not_answer_are_told(settings: Settings, redis_url: str)
     assert f"The mail server 127.0.0.1:{port} can't be used" in mail.msg
     assert "swordfish" not in redis.msg
     assert servers.redis_answers() == servers.mail_server_answers() == []
+
+
+@pytest.mark.parametrize("allowed", ["+@all -config", "+@all -config -info"])
+def test_redis_that_refuses_to_be_configured_answers(
+    allowed: str, settings: Settings, redis_url: str
+) -> None:
+    """As clouds have it, and users with few rights."""
+    with Redis.from_url(redis_url) as operator:
+        operator.execute_command(
+            "ACL", "SETUSER", "portal", "on", ">swordfish", "~*", *allowed.split()
+        )
+    settings.REDIS_URL = redis_url.replace("redis://", "redis://portal:swordfish@")
+
+    assert servers.redis_answers(["default"]) == []
+
+
+def test_redis_that_drops_what_it_keeps_is_told(settings: Settings, redis_url: str) -> None:
+    settings.REDIS_URL = redis_url
+    with Redis.from_url(redis_url) as operator:
+        operator.config_set("maxmemory", "100mb")
+        operator.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            (message,) = servers.redis_answers(["default"])
+        finally:
+            operator.config_set("maxmemory-policy", "noeviction")
+            operator.config_set("maxmemory", "0")
+
+    assert "Redis drops any key when it is full" in message.msg

@@ -1,8 +1,11 @@
 """`/metrics`: who may read it, and what it says."""
 
+import os
 import shutil
 import subprocess
+import sys
 import tomllib
+import urllib.request
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -24,6 +27,7 @@ from config.observability.requests import observe_requests
 from operations.metrics import stored as stored_metrics
 from operations.metrics.exposition import stored
 from telemetry import VERSION, files, metrics
+from tests import services
 from tests.conftest import Api, Issue, give_up
 from tests.portal import ROOT
 
@@ -105,6 +109,17 @@ def test_database_that_is_away_is_told(client: Client, monkeypatch: pytest.Monke
     assert value(text, "permatoken_database_up") == 0
     assert "permatoken_tokens" not in text
     assert "permatoken_build_info" in text
+
+
+def test_redis_is_told_where_there_is_one(
+    client: Client, settings: Settings, redis_url: str
+) -> None:
+    settings.REDIS_URL = redis_url
+    assert "permatoken_redis_up 1.0" in scrape(client)
+    settings.REDIS_URL = f"redis://127.0.0.1:{services.free_port()}/0"
+    assert "permatoken_redis_up 0.0" in scrape(client)
+    settings.REDIS_URL = ""
+    assert not [each for each in scrape(client).splitlines() if each.startswith("permatoken_redis")]
 
 
 def test_prometheus_finds_nothing_to_mend(client: Client, user: Membership, api: Api) -> None:
@@ -197,6 +212,27 @@ def test_limits_statements_and_events_are_counted(
     assert value(text, "permatoken_rate_limit_refusals_total", limit="two-a-minute") == 1
     assert value(text, "permatoken_audit_events_total", event="token.issued") == 1
     assert value(text, "permatoken_database_statement_duration_seconds_count") > 3
+
+
+def test_metrics_have_a_port_of_their_own_where_it_is_wanted(tmp_path: Path) -> None:
+    port = services.free_port()
+    words = [sys.executable, "manage.py", "serve_metrics", "--port", str(port)]
+    facts = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+    with subprocess.Popen(words, cwd=ROOT, env=facts, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        said = serving.stdout.readline()  # when it listens
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+                told = answer.read().decode()
+            taken = subprocess.run(words, cwd=ROOT, env=facts, capture_output=True, text=True)
+        finally:
+            serving.terminate()
+
+    assert said == f"Metrics are at http://127.0.0.1:{port}/metrics. Stop with Ctrl-C.\n"
+    assert "permatoken_build_info{" in told
+    assert (taken.returncode, taken.stderr.count("\n")) == (1, 1)
+    assert f"Can't listen at 127.0.0.1, port {port}" in taken.stderr
+    assert serving.returncode == 0
 
 
 def test_release_is_the_one_of_the_project() -> None:

@@ -26,8 +26,8 @@ from tests.launcher.portal import wait_until
 from tests.portal import ROOT, free_port
 
 Process = subprocess.Popen[bytes]
-FORMER = "a62e65b3710b56f217c4122155d107e80053a709"
-"""The release before. No release has been named yet: a commit with another schema."""
+EARLIER = "a62e65b3710b56f217c4122155d107e80053a709"
+"""A commit with another schema: what is taken until the CHANGELOG names a release."""
 TOKENS = 200_000
 RATE = 50
 """Requests a second."""
@@ -58,6 +58,13 @@ http {{
     }}
 }}
 """
+
+
+def newest_release(changelog: str) -> str | None:
+    """The commit of the newest release, as the CHANGELOG names it: `## [0.1.0] - 2027-01-01
+    (1155e6af)`."""
+    found = re.search(r"^## \[\d+\.\d+\.\d+\].*\(([0-9a-f]{7,40})\)$", changelog, re.MULTILINE)
+    return found[1] if found else None
 
 
 class Release(NamedTuple):
@@ -112,8 +119,9 @@ def _end(parts: dict[int, Process], others: list[Process]) -> None:
 def former_code(folder: Path) -> Iterator[Path]:
     """The code of the release before, in a folder of its own."""
     place = folder / "former"
+    commit = newest_release((ROOT / "CHANGELOG.md").read_text()) or EARLIER
     done = subprocess.run(
-        ["git", "worktree", "add", "--detach", str(place), FORMER], cwd=ROOT, capture_output=True
+        ["git", "worktree", "add", "--detach", str(place), commit], cwd=ROOT, capture_output=True
     )
     if done.returncode:
         pytest.skip("this checkout has no history")
@@ -159,6 +167,14 @@ def proxy(first: int, second: int, folder: Path) -> Iterator[str]:
     )
     with running([nginx_path() or "nginx", "-p", str(folder), "-c", str(file)], port):
         yield f"http://localhost:{port}"
+
+
+def test_newest_release_that_has_a_commit_is_the_one_before() -> None:
+    releases = "## [0.2.0] - 2027-02-01 (1155e6af)\n\n## [0.1.0] - 2027-01-01 (a62e65b3)\n"
+
+    assert newest_release(f"## [Unreleased]\n\n### 0.3.0\n\n{releases}") == "1155e6af"
+    assert newest_release(f"## [0.3.0] - 2027-03-01\n\n{releases}") == "1155e6af"
+    assert newest_release("## [Unreleased]\n\n- The commit is in (a62e65b3)\n") is None
 
 
 @pytest.mark.long

@@ -208,6 +208,23 @@ def test_two_workers_of_a_machine_are_two_to_celery(migrated: Path, redis_url: s
         assert {each.partition("@")[0] for each in answering()} == {"worker-1", "worker-2"}
 
 
+@pytest.mark.parametrize(
+    ("own", "name"), [("", "permatoken-manage"), ("db-client-7", "db-client-7")]
+)
+def test_postgresql_is_told_whose_a_connection_is(
+    own: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libpq reads the variable, in whatever the process becomes."""
+    monkeypatch.setenv("PGAPPNAME", own)
+    if not own:
+        monkeypatch.delenv("PGAPPNAME")
+    monkeypatch.setattr(os, "execv", lambda _program, _command: None)
+
+    command_line.main(["manage", "check"])
+
+    assert os.environ["PGAPPNAME"] == name
+
+
 def test_options_go_on_to_the_worker(migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     become = list[str]()
     monkeypatch.setattr(command_line, "_look_at_settings", lambda: None)

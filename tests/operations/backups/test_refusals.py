@@ -17,10 +17,10 @@ import psycopg
 import pyrage
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 
 from accounts.models import Membership
-from operations.backups import archive, making, restoring, sqlite
+from operations.backups import aftermath, archive, making, postgresql, restoring, sqlite
 from operations.backups.archive import MANIFEST, BackupError
 from operations.backups.restoring import Backup
 from tests.conftest import Issue, is_on_postgresql
@@ -296,3 +296,53 @@ def test_full_disk_while_restoring_loses_nothing(
     with pytest.raises(BackupError, match=r"Nothing was restored: No space left on device\."):
         sqlite.put_back(tmp_path / "copy")
     assert [each.read_text() for each in tmp_path.iterdir()] == ["the present one"]
+
+
+@pytest.mark.usefixtures("unused_database")
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("call_command", CommandError("Others hold a table.\nSecond line")),
+        ("call_command", KeyboardInterrupt()),
+        ("settle", OperationalError("disk full")),
+    ],
+)
+def test_portal_is_not_to_be_started_if_what_follows_is_broken_off(
+    what: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mails of the backup are not on hold yet: they would be sent a second time."""
+
+    def fail(*_words: object, **_facts: object) -> None:
+        raise error
+
+    backup = made(tmp_path)
+    monkeypatch.setattr(making.engine(), "put_back", lambda _path: "")
+    monkeypatch.setattr(restoring, "call_command", lambda *_words, **_facts: None)
+    monkeypatch.setattr(aftermath if what == "settle" else restoring, what, fail)
+
+    with pytest.raises(CommandError, match=r"Do not start the portal.*restore again\.$") as told:
+        run("restore", str(backup), "--yes")
+
+    reason = str(error).partition(".")[0] or "KeyboardInterrupt"
+    assert f"broken off ({reason})" in str(told.value)
+
+
+def test_half_of_a_script_is_not_left_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_on_postgresql():
+        pytest.skip("SQLite needs none")
+    full = tmp_path / "pg_restore"
+    full.write_text(
+        "#!/bin/sh\ncase $1 in --version) echo pg_restore 99.1; exit;; esac\n"
+        'for each; do case $each in --file=*) echo half > "${each#--file=}";; esac; done\n'
+        "echo No space left on device >&2; exit 1\n"
+    )
+    full.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "database.dump").touch()
+
+    with pytest.raises(BackupError, match=r"Nothing was restored: No space left on device"):
+        postgresql.put_back(tmp_path / "database.dump")
+
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["database.dump", "pg_restore"]
