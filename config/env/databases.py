@@ -7,7 +7,8 @@ from urllib.parse import SplitResult, unquote
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env.url_parts import split_url
+from config.env.networks import is_host
+from config.env.url_parts import split_url, without_nul
 
 SQLITE = "django.db.backends.sqlite3"
 POSTGRESQL = "django.db.backends.postgresql"
@@ -60,6 +61,7 @@ def parse_database_url(url: str, *, conn_max_age: int) -> dict[str, Any]:
     """Django's settings for one database; `conn_max_age`, in seconds, is for PostgreSQL. Errors do
     not repeat the URL: it may hold a password."""
     try:
+        without_nul(unquote(url))
         if url in ("sqlite://:memory:", "sqlite:///:memory:"):
             return sqlite_database(IN_MEMORY)
         parts = split_url(url)
@@ -129,7 +131,12 @@ def _host_and_port(text: str) -> tuple[str, str]:
     host = unquote(host)
     if host.startswith("[") != host.endswith("]"):
         raise ValueError
-    return host.strip("[]"), port
+    host = host.strip("[]") if text.startswith("[") else host
+    is_socket = host.startswith(("/", "@"))
+    is_bare_ipv6 = ":" in host and not text.startswith("[")
+    if host and not is_socket and (is_bare_ipv6 or not is_host(host)):
+        raise ValueError
+    return host, port
 
 
 def _connection_parameters(query: str, *, has_host: bool) -> dict[str, Any]:

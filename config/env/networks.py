@@ -1,7 +1,14 @@
 """Parses the networks of trusted proxies, and names of hosts."""
 
 import re
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -15,12 +22,18 @@ _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-
 def parse_networks(texts: list[str]) -> list[Network]:
     """Read addresses ("10.0.0.7") and networks ("10.0.0.0/8", "fd00::/8")."""
     try:
-        return [_ipv4_if_translated(ip_network(text.strip(), strict=False)) for text in texts]
+        return [_ipv4_if_translated(_network(text.strip())) for text in texts]
     except ValueError as error:
         raise ImproperlyConfigured(
             "TRUSTED_PROXIES must be addresses or networks such as 127.0.0.1,10.0.0.0/8, "
             f"separated by commas ({error})."
         ) from None
+
+
+def _network(text: str) -> Network:
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone, which addresses are compared without")
+    return ip_network(text, strict=False)
 
 
 def _ipv4_if_translated(network: Network) -> Network:
@@ -34,12 +47,12 @@ def _ipv4_if_translated(network: Network) -> Network:
 def parse_allowed_hosts(texts: list[str]) -> list[str]:
     """Check names that requests may come for: a host, `.example.com` with all below it, or `*`."""
     for text in texts:
-        if text != "*" and not is_host(text.removeprefix("."), bracketed=True):
+        if text != "*" and not is_site(text.removeprefix(".")):
             raise ImproperlyConfigured(
-                "ALLOWED_HOSTS must be host names without scheme and port, such as "
+                "ALLOWED_HOSTS must be host names without scheme, port and underscores, such as "
                 f"tokens.example.com, separated by commas, not {text!r}."
             )
-    return [text.removesuffix(".") for text in texts]  # as Django compares them
+    return [as_browsers_send(text.removesuffix(".")) for text in texts]  # as Django compares them
 
 
 def parse_host(name: str, text: str) -> str:
@@ -47,6 +60,17 @@ def parse_host(name: str, text: str) -> str:
     if not is_host(text):
         raise ImproperlyConfigured(f"{name} must be a host name or an IP address, not {text!r}.")
     return text
+
+
+def is_site(text: str) -> bool:
+    """True for a host that browsers ask for and Django answers, IPv6 in brackets: without the
+    underscores that DNS may have, and without a zone."""
+    return is_host(text, bracketed=True) and not {"_", "%"} & set(text)
+
+
+def as_browsers_send(host: str) -> str:
+    """The host in the one spelling that browsers have for an IPv6 address, if it is one."""
+    return f"[{IPv6Address(host[1:-1])}]" if host.startswith("[") else host
 
 
 def is_host(text: str, *, bracketed: bool = False) -> bool:

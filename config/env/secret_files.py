@@ -23,6 +23,7 @@ def data_folder(path: Path | str, *, name: str = "DATA_DIR") -> Path:
     """The folder that everything is written to. It need not exist yet. `name` is the variable that
     it comes from."""
     try:
+        _refuse_slip(str(path))
         folder = Path(path).expanduser().resolve()
         nearest = next(each for each in (folder, *folder.parents) if each.exists())
         is_something_else = not nearest.is_dir()
@@ -31,6 +32,13 @@ def data_folder(path: Path | str, *, name: str = "DATA_DIR") -> Path:
     if is_something_else:
         raise ImproperlyConfigured(f"{name} must be a folder, and {str(path)!r} cannot be one.")
     return folder
+
+
+def _refuse_slip(path: str) -> None:
+    """Raise `ValueError` for a quote or a line break that a file of variables was to take away: a
+    folder of this name would be made, and with a container it would be gone."""
+    if path.startswith(('"', "'")) or any(each < " " for each in path):
+        raise ValueError
 
 
 def parse_secret(text: str) -> str:

@@ -12,5 +12,12 @@ def split_url(url: str) -> SplitResult:
     return urlsplit(url)
 
 
+def without_nul(text: str) -> str:
+    """The text. Raises `ValueError` if it has a NUL, which no file and no library takes."""
+    if "\0" in text:
+        raise ValueError
+    return text
+
+
 def _has_authority(url: str) -> bool:
     return url.partition(":")[2].startswith("//")

@@ -14,14 +14,16 @@ from django.core.mail.message import sanitize_address
 from django.utils.encoding import punycode
 from environ import Env
 
-from config.env.networks import is_host
-from config.env.url_parts import split_url
+from config.env.networks import as_browsers_send, is_host, is_site
+from config.env.url_parts import split_url, without_nul
 
 _TLS_OPTIONS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
 _MAIL_SCHEMES = {*MAIL_PORTS, "filemail", "consolemail"}
 """Not `smtps`, which is TLS from the start for some and STARTTLS for others."""
 _CERT_REQS = ("required", "optional", "none")
+_TAKEN_OTHERWISE = {*"ßẞς\u200c\u200d"}
+"""In the older of two standards of international names (IDNA 2003) and the newer one."""
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
@@ -36,19 +38,19 @@ def parse_base_url(url: str) -> SplitResult:
     try:
         parts = split_url(url.rstrip("/"))
         host, port = parts.hostname or "", parts.port
-        ascii_host = host if host.isascii() else punycode(host)
+        ascii_host = _in_ascii(host)
         is_bare = not (parts.path or parts.query or "@" in parts.netloc)
         if parts.scheme not in ("http", "https") or not host or port == 0 or not is_bare:
             raise ValueError
-        if not is_host(ascii_host):
+        netloc = f"[{ascii_host}]" if ":" in ascii_host else ascii_host
+        if not is_site(netloc):
             raise ValueError
     except ValueError:
         raise ImproperlyConfigured(
             "BASE_URL must look like https://tokens.example.com: a host of the portal's own, "
-            "with no path behind it."
+            "with no path behind it, no underscore, and no ß (of which xn--… is the form in ASCII)."
         ) from None
-    host = ascii_host.removesuffix(".")
-    netloc = f"[{host}]" if ":" in host else host
+    netloc = as_browsers_send(netloc.removesuffix("."))
     return urlsplit(origin_of(parts._replace(netloc=f"{netloc}:{port}" if port else netloc)))
 
 
@@ -64,7 +66,9 @@ def parse_redis_url(url: str) -> str:
         is_once = len(dict(options)) == len(options)
         checks = dict(options).get("ssl_cert_reqs", "required")
         is_number = not number or (number.isascii() and number.isdecimal())
-        if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0:
+        if parts.scheme not in ("redis", "rediss") or parts.port == 0:
+            raise ValueError
+        if not is_host(parts.hostname or ""):
             raise ValueError
         if not (is_number and is_known) or (options and parts.scheme == "redis"):
             raise ValueError
@@ -89,7 +93,7 @@ def parse_email_url(url: str) -> dict[str, Any]:
         is_smtp = facts["EMAIL_BACKEND"] == SMTP
         if parts.query or (parts.path.strip("/") if is_smtp else parts.netloc):
             raise ValueError  # would be ignored
-        facts["EMAIL_FILE_PATH"] = unquote(parts.path)
+        facts["EMAIL_FILE_PATH"] = without_nul(unquote(parts.path))
         if is_smtp:
             _check_server(facts)
             facts["EMAIL_PORT"] = parts.port or MAIL_PORTS[parts.scheme]
@@ -112,11 +116,14 @@ def parse_email_url(url: str) -> dict[str, Any]:
 def parse_sender(text: str) -> str:
     """Check the sender of mails: an address, with or without a name before it."""
     try:
+        _in_ascii(text.rpartition("@")[2].rstrip("> "))
         address = parseaddr(sanitize_address(text, "utf-8"))[1]
     except Exception:  # the standard library's parser has one for every oddity
         address = ""
     name, at, domain = address.rpartition("@")
-    if not (name and at and domain and address.isascii() and address.isprintable()):
+    is_known = is_host(domain) or (domain.startswith("[") and domain.endswith("]"))
+    is_plain = name.isascii() and not {*' "<>'} & set(name)
+    if not (name and at and is_known and is_plain and text.isprintable()):
         raise ImproperlyConfigured(
             f"FROM_EMAIL must look like Permatoken <noreply@example.com>, not {text!r}."
         )
@@ -188,10 +195,18 @@ def _is_origin(text: str) -> bool:
     return is_named and parts.scheme in ("https", "http") and is_bare and "@" not in parts.netloc
 
 
+def _in_ascii(host: str) -> str:
+    """The host name as DNS has it. Raises `ValueError`, also for letters of which Python makes
+    others ("ß" is "ss" there), and browsers do not: it would be somebody else's name."""
+    if _TAKEN_OTHERWISE & set(host):
+        raise ValueError
+    return punycode(host)
+
+
 def _check_server(facts: dict[str, Any]) -> None:
     """Raise `ValueError` for a host name that DNS cannot hold, or a login that is not ASCII."""
     host = facts["EMAIL_HOST"] or ""
-    if not is_host(host if ":" in host else host.encode("idna").decode()):
+    if not is_host(host if ":" in host else _in_ascii(host)):
         raise ValueError
     for secret in ("EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD"):
         (facts[secret] or "").encode("ascii")

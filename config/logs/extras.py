@@ -1,9 +1,11 @@
 """Settings that need packages which not everybody installs."""
 
 from importlib.util import find_spec
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from config.env.networks import is_host
+from config.env.url_parts import split_url
 
 INSTALL = (
     "install what they need: .venv/bin/pip install --require-hashes -r requirements-extras.txt"
@@ -32,9 +34,10 @@ def parse_collector(text: str) -> str:
 
 def _require_url(name: str, text: str, example: str, *, has_user: bool) -> None:
     try:
-        parts = urlsplit(text)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        is_url = is_url and bool(parts.username) is has_user and text.isprintable()
+        parts = split_url(text)
+        is_url = parts.scheme in ("http", "https") and is_host(parts.hostname or "")
+        is_url = is_url and parts.port != 0 and bool(parts.username) is has_user
+        is_url = is_url and not parts.query and text.isascii()
         is_url = is_url and (not has_user or parts.path.rpartition("/")[2].isdecimal())
     except ValueError:
         is_url = False

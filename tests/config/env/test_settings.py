@@ -14,10 +14,25 @@ from config.env.variables import VARIABLES
 from tests.launcher.portal import ROOT, environment_of
 
 PEPPER = "0a" * 32
+SLIPS = ['"/data"', "'/data'", "var\r"]
+"""As some programs read a file of variables."""
 SECRET = "swordfish"
+UNANSWERED = ["my_portal", "[fe80::1%eth0]"]
+"""Names of machines that Django refuses in each request."""
+OTHERWISE = "faß.example"
+"""Python takes it for fass.example, and browsers for xn--fa-hia.example."""
 NOT_A_NUMBER = ["-1", "x", "1.5", "$PORT", "٣", "1" * 40]
 BAD: dict[str, list[str]] = {
-    "ALLOWED_HOSTS": ["https://tokens.example.com", "a:80", "a b", "a/b", "$host", "[::1", "-a"],
+    "ALLOWED_HOSTS": [
+        "https://tokens.example.com",
+        "a:80",
+        "a b",
+        "a/b",
+        "$host",
+        "[::1",
+        "-a",
+        *UNANSWERED,
+    ],
     "BASE_URL": [
         *("tokens.example.com", "ftp://a.example", "https://", "https://a.example:port", "$URL"),
         *("https://a.example/tokens", "https://a.example?x", "https://a.example#x", "https://a b"),
@@ -28,6 +43,8 @@ BAD: dict[str, list[str]] = {
             "https://a..example",
             "https://a\nb",
         ),
+        *("https://my_portal", "https://[fe80::1%25eth0]", f"https://{OTHERWISE}"),
+        *('"https://a.example"', "https://a.example\r"),
     ],
     "CONN_MAX_AGE": NOT_A_NUMBER,
     "CORS_ALLOWED_ORIGINS": ["*", "app.example.com", "https://a/b", "null", "$ORIGIN"],
@@ -48,19 +65,43 @@ BAD: dict[str, list[str]] = {
         *("postgres://a/b?sslmode=requier", "postgres://a/b?connect_timeout=abc"),
         *("postgres://a/b?target_session_attrs=writer", "postgres://a/b?keepalives=yes"),
         *("sqlite:////tmp", "sqlite:////nowhere/permatoken.sqlite3", "sqlite:////dev/null/x"),
+        *("postgres://a/%00", "postgres://u:%00@a/b", "postgres://a/b?options=%00"),
+        *(
+            "postgres://$HOST/b",
+            "postgres://a:1:2/b",
+            "postgres://2001:db8::1/b",
+            "sqlite:////a%00",
+        ),
         *("postgres://a/b?host=/run/x", "postgres:///b?client_encoding=latin1"),
         *(f"postgres://u:{SECRET}/@a/b", "postgres://[::1/b"),
     ],
-    "DATA_DIR": ["/dev/null", "/dev/null/below", "/proc/permatoken", "~nobody-of-this-name/x"],
+    "DATA_DIR": [
+        *SLIPS,
+        "/dev/null",
+        "/dev/null/below",
+        "/proc/permatoken",
+        "~nobody-of-this-name/x",
+    ],
     "DEBUG": ["maybe", "$DEBUG", "flase", "2"],
     "EMAIL_TIMEOUT": ["0", "121", *NOT_A_NUMBER],
     "EMAIL_URL": [
         *(SECRET, "smtp://", "http://a", "smtp://a:port", "smtp://a?timeout=5", "smtp://a/path"),
         *(f"smtp://u:{SECRET}#x@a", "smtp://u:p@a b", "filemail://folder/x", "$EMAIL_URL"),
         *("smtp://us%C3%A4r:p@a", "smtp://user@a", "smtps://u:p@a:465", "smtp://a:0", "smtp://a;x"),
-        *("dummymail://", "memorymail://"),
+        *("dummymail://", "memorymail://", f"smtp://{OTHERWISE}", "filemail:///a%00"),
     ],
-    "FROM_EMAIL": ["Permatoken", "a@", "@b", "a@b\nBcc: c@d"],
+    "FROM_EMAIL": [
+        *(
+            "Permatoken",
+            "a@",
+            "@b",
+            "a@b\nBcc: c@d",
+            "a@b.example\r",
+            "a@$DOMAIN",
+            f"a@{OTHERWISE}",
+        ),
+        *('"Permatoken <a@b.example>"', "Permatoken a@b.example", "a@b.example?x"),
+    ],
     "HOST": ["a b", "http://a", "a:80", "$HOST", "[::1]", "a..b"],
     "HSTS_INCLUDE_SUBDOMAINS": ["maybe"],
     "HSTS_PRELOAD": ["maybe"],
@@ -76,7 +117,10 @@ BAD: dict[str, list[str]] = {
     ],
     "NOTICES_EVERY_SECONDS": ["0", "3601", *NOT_A_NUMBER],
     "OPERATORS_NEED_TWO_FACTORS": ["enabled"],
-    "OTEL_EXPORTER_OTLP_ENDPOINT": ["collector:4318", "ftp://a", "http://u:p@a", "http://"],
+    "OTEL_EXPORTER_OTLP_ENDPOINT": [
+        *("collector:4318", "ftp://a", "http://u:p@a", "http://", "http://$HOST:4318"),
+        *("http://a b:4318", "http://a:4318?x=1", "http://a:4318#x"),
+    ],
     "PASSKEY_ORIGINS": [
         "tokens.example.com",
         "https://a/b",
@@ -94,16 +138,20 @@ BAD: dict[str, list[str]] = {
             "redis://a b/0",
             "redis://a/-1",
         ),
+        *("redis://$HOST/0", "redis://a,b/0", "redis://-a/0"),
     ],
     "REFUSAL_RATE": NOT_A_NUMBER,
     "SECRET_KEY": [" "],
-    "SENTRY_DSN": [SECRET, "https://sentry.example.com/1", "https://key@a/x", "ftp://key@a/1"],
+    "SENTRY_DSN": [
+        *(SECRET, "https://sentry.example.com/1", "https://key@a/x", "ftp://key@a/1"),
+        *("https://key@$HOST/1", "https://key@a b/1", "https://key@a/1?x=1", "https://key@a/1#x"),
+    ],
     "SERVES": ["Everything", "pages", "$x"],
     "SIGN_UP": ["Open", "ajar", "$SIGN_UP"],
     "SSL_REDIRECT": ["maybe"],
     "SSO_METADATA_ORIGINS": ["idp.example.com", "https://a/b", "https://a,,x", "https://$a/", "$A"],
     "SSO_NEW_PEOPLE_PER_DAY": NOT_A_NUMBER,
-    "STATIC_DIR": ["/dev/null", "/dev/null/below", "~nobody-of-this-name/x"],
+    "STATIC_DIR": [*SLIPS, "/dev/null", "/dev/null/below", "~nobody-of-this-name/x"],
     "TOKEN_PEPPERS": [
         SECRET,
         f"1:{PEPPER},1:{PEPPER}",
@@ -113,7 +161,14 @@ BAD: dict[str, list[str]] = {
         f"1:{PEPPER},2:{PEPPER}",
     ],
     "TOKEN_RATE": NOT_A_NUMBER,
-    "TRUSTED_PROXIES": ["everybody", "10.0.0.0/33", "10.0.0.0/8,$x", "localhost", "10.0.0.0/8;::1"],
+    "TRUSTED_PROXIES": [
+        "everybody",
+        "10.0.0.0/33",
+        "10.0.0.0/8,$x",
+        "localhost",
+        "10.0.0.0/8;::1",
+        "fe80::1%eth0",
+    ],
     "UNCERTAIN_DELIVERY": ["Hold", "$x"],
     "UNCONFIRMED_SIGN_UP_DAYS": ["0", "366", *NOT_A_NUMBER],
     "USAGE_FLUSH_SECONDS": ["0", "61", *NOT_A_NUMBER],
@@ -214,6 +269,14 @@ def test_empty_value_is_none(load: Any) -> None:
 def test_host_with_the_dot_of_the_root_is_answered(load: Any) -> None:
     found = load(BASE_URL="https://a.example.:443", ALLOWED_HOSTS="a.example.")
     assert (found["BASE_URL"], found["ALLOWED_HOSTS"]) == ("https://a.example", ["a.example"])
+
+
+def test_ipv6_address_is_answered_however_it_is_written(load: Any) -> None:
+    """Browsers ask for its one short form, and Django compares it as it is."""
+    found = load(BASE_URL="https://[2001:DB8:0:0::1]:8443", ALLOWED_HOSTS="[2001:db8:0::0001]")
+    assert found["BASE_URL"] == "https://[2001:db8::1]:8443"
+    assert found["ALLOWED_HOSTS"] == ["[2001:db8::1]"]
+    assert "[2001:db8::1]" in load(BASE_URL="https://[2001:DB8::01]")["ALLOWED_HOSTS"]
 
 
 def test_redis_with_tls_is_known_in_capitals(load: Any) -> None:
