@@ -21,8 +21,9 @@ NAMES = (
     *("page", "page_size", "q", "sort", "o", "p", "all", "role", "status", "kind", "token", "ids"),
     *("person", "since", "until", "issued_by", "signs_in_by", "next", "e", "nothing"),
 )
-LONG = "9" * 5_000
-MOST_LINKS = 60
+LONG = "9" * 20_000
+"""So long that a page with a few links is beyond the bound if they repeat it whole."""
+MOST_LINKS = 30
 """That repeat the query, of the page that has most."""
 
 
