@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from accounts.roles import Role
 from benchmarks.scale.seed import (
     BIG,
     BUSY,
@@ -80,6 +81,13 @@ def calls(last_page_of_events: int) -> list[Call]:
     add(ADMINISTRATOR, "token, last page of events", f"{big}/api-tokens/{token}/?page=99999")
     add(ADMINISTRATOR, "token, few events", f"{big}/api-tokens/{quiet}/")
     add(ADMINISTRATOR, "people who match", f"{big}/people/?q=mar")
+    members, receivers = "among=members", f"among=receivers&role={Role.ENGINEERS}"
+    add(ADMINISTRATOR, "members who match", f"{big}/people/?q=mar&{members}")
+    add(ADMINISTRATOR, "receivers who match", f"{big}/people/?q=mar&{receivers}")
+    add(ADMINISTRATOR, "who has access", f"{big}/api-tokens/access/")
+    add(ADMINISTRATOR, "service accounts", f"{big}/users/service-accounts/")
+    add(ADMINISTRATOR, "create service account", f"{big}/users/service-accounts/new/")
+    add(ADMINISTRATOR, "hand over", f"{big}/api-tokens/selection/hand-over/?ids={quiet}")
     for who, base in ((OF_FULL, full), (OF_BUSY, busy)):
         add(who, "tokens", f"{base}/api-tokens/?page_size=100")
         add(who, "tokens, page 90", f"{base}/api-tokens/?page_size=100&page=90")

@@ -1,5 +1,7 @@
 /* Suggests people below a search field: a combobox with a list, as the ARIA Authoring Practices have it. Without it the
-   field is searched when the form is sent. `attach` is called when the field gets the focus for the first time. */
+   field is searched when the form is sent. `attach` is called when the field gets the focus for the first time.
+
+   Choosing applies a filter, adds a checkbox to the chosen people of a fieldset, and fills any other field. */
 
 const WAIT = 150;
 
@@ -37,7 +39,8 @@ export const attach = (input) => {
                 option.id = `${list.id}_${place}`;
                 option.role = "option";
                 option.dir = "auto";
-                option.textContent = person;
+                option.textContent = person.label;
+                option.dataset.id = person.id;
                 return option;
             }),
         );
@@ -51,7 +54,9 @@ export const attach = (input) => {
         let people = [];
         if (text) {
             try {
-                const answer = await fetch(`${input.dataset.people}?${new URLSearchParams({ q: text })}`);
+                const address = new URL(input.dataset.people, location);
+                address.searchParams.set("q", text);
+                const answer = await fetch(address);
                 if (answer.ok && !answer.redirected) ({ people } = await answer.json());
             } catch {
                 /* No network: the form still works. */
@@ -66,10 +71,27 @@ export const attach = (input) => {
         show([]);
     };
 
+    const isFilter = "filters" in input.form.dataset;
+    const chosenPeople = input.closest("fieldset")?.querySelector("[data-chosen-people]");
+
+    const add = ({ dataset, textContent }) => {
+        let box = chosenPeople.querySelector(`input[value="${dataset.id}"]`);
+        if (!box) {
+            const row = chosenPeople.nextElementSibling.content.cloneNode(true);
+            box = row.querySelector("input");
+            box.value = dataset.id;
+            row.querySelector("bdi").textContent = textContent;
+            chosenPeople.append(row);
+        }
+        box.checked = true;
+        input.value = "";
+    };
+
     const choose = (option) => {
-        input.value = option.textContent;
+        if (chosenPeople) add(option);
+        else input.value = option.textContent;
         close();
-        input.form.requestSubmit();
+        if (isFilter) input.form.requestSubmit();
     };
 
     input.addEventListener("input", () => {
@@ -80,11 +102,14 @@ export const attach = (input) => {
         if (event.isComposing) return;
         const options = [...list.children];
         const place = options.indexOf(chosen);
-        if (event.key === "Escape" && !list.hidden) close();
-        else if (event.key === "ArrowDown" && list.hidden) ask();
+        if (event.key === "Escape" && !list.hidden) {
+            event.stopPropagation(); // a dialog around the field stays
+            close();
+        } else if (event.key === "ArrowDown" && list.hidden) ask();
         else if (event.key === "ArrowDown") mark(options[(place + 1) % options.length]);
         else if (event.key === "ArrowUp" && !list.hidden) mark(options.at(place > 0 ? place - 1 : -1));
         else if (event.key === "Enter" && chosen) choose(chosen);
+        else if (event.key === "Enter" && !isFilter) ask(); // and sends nothing that was not looked at
         else return;
         event.preventDefault();
     });

@@ -109,8 +109,9 @@ INVALID = invalid("The request is invalid", issuers=["Choose members of the acco
 def service_accounts(request: Request, client_id: int) -> Response:
     actor = _actor_in(client_id, request)
     if request.method != "POST":
-        found: Any = _with_people(actor)  # its stubs know nothing of `many`
-        context = {"counts": token_hooks.counts(client_id, timezone.now())}
+        found: Any = list(_with_people(actor))  # its stubs know nothing of `many`
+        shown = [each.pk for each in found]
+        context = {"counts": token_hooks.counts(client_id, timezone.now(), shown)}
         return Response(ServiceAccountSerializer(found, many=True, context=context).data)
     _refuse_others(actor)
     asked = NewServiceAccountSerializer(data=request.data)
@@ -217,7 +218,7 @@ def _find(user_id: int, actor: Actor) -> ServiceAccount:
 
 
 def _answer(found: ServiceAccount) -> Response:
-    counts = token_hooks.counts(found.membership.account_id, timezone.now())
+    counts = token_hooks.counts(found.membership.account_id, timezone.now(), [found.pk])
     return Response(ServiceAccountSerializer(found, context={"counts": counts}).data)
 
 
