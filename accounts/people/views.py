@@ -21,5 +21,8 @@ def find_people(request: MemberRequest) -> HttpResponse:
     if not request.actor.is_administrator_of(request.member.account_id):
         members = members.filter(pk=request.member.pk)
     found = meant_by(text, members)[:MOST_FOUND]
-    people = [{"id": str(each.user_id), "label": label_of(each)} for each in found]
+    people = [
+        {"id": str(each.user_id), "label": label_of(each), "role": each.held_role.label}
+        for each in found
+    ]
     return JsonResponse({"people": people})

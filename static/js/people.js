@@ -40,11 +40,12 @@ export const attach = (input) => {
                 option.role = "option";
                 option.dir = "auto";
                 option.textContent = person.label;
-                option.dataset.id = person.id;
+                Object.assign(option.dataset, { id: person.id, role: person.role });
                 return option;
             }),
         );
         list.hidden = !people.length;
+        list.style.insetBlockStart = `${input.offsetTop + input.offsetHeight}px`; // a help may follow the field
         input.setAttribute("aria-expanded", String(!list.hidden));
     };
 
@@ -80,7 +81,8 @@ export const attach = (input) => {
             const row = chosenPeople.nextElementSibling.content.cloneNode(true);
             box = row.querySelector("input");
             box.value = dataset.id;
-            row.querySelector("bdi").textContent = textContent;
+            row.querySelector("[data-label]").textContent = textContent;
+            row.querySelector("[data-role]").textContent = dataset.role;
             chosenPeople.append(row);
         }
         box.checked = true;

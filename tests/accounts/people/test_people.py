@@ -33,7 +33,7 @@ def browser(client: Client, administrator: Membership, sign_in: SignIn) -> Clien
 
 def suggested(browser: Client, text: str, **among: str) -> list[str]:
     people = browser.get(FIND, {"q": text, **among}).json()["people"]
-    assert all(each.keys() == {"id", "label"} for each in people)
+    assert all(each.keys() == {"id", "label", "role"} for each in people)
     return [each["label"] for each in people]
 
 
