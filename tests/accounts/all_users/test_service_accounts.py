@@ -386,3 +386,14 @@ def test_pages_that_choose_people_do_not_grow_with_them(
     few = costs()
     MembershipFactory.create_batch(40, account=engineer.account)
     assert costs() == few
+
+
+@pytest.mark.parametrize("path", ["users/service-accounts/", "api-tokens/access/"])
+def test_tokens_are_counted_of_those_who_are_shown(
+    browser: Client, deploys: ServiceAccount, path: str
+) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        browser.get(f"/accounts/{ACCOUNT_ID}/{path}")
+    counts = [each["sql"] for each in asked if "GROUP BY" in each["sql"]]
+    assert counts
+    assert all('"issuer_id" IN (' in each for each in counts)
