@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -265,15 +266,18 @@ def _exports(people: _People) -> Iterator[Figures]:
 
 
 def _export(browser: Client, who: str, name: str, path: str) -> Figures:
-    lines = 0
+    lines, status = 0, 0
 
     def run() -> str:
-        nonlocal lines
-        lines = sum(bytes(chunk).count(b"\n") for chunk in browser.get(path))
+        nonlocal lines, status
+        response = browser.get(path)
+        lines, status = sum(bytes(chunk).count(b"\n") for chunk in response), response.status_code
         return ""
 
     first_byte = min(_first_byte(browser, path) for _time in range(2))  # templates are known
     figures = _measured(who, name, run, repeat=False)
+    if status != HTTPStatus.OK:
+        figures.failures.append(f"status {status}")
     rate = lines / figures.wall_ms * 1000
     figures.note = f"{lines:,} lines, {rate:,.0f} lines/s, first byte {first_byte:.0f} ms"
     if first_byte > FIRST_BYTE:
@@ -289,12 +293,15 @@ def _first_byte(browser: Client, path: str) -> float:
     address, _mark, query = path.partition("?")
     asked: Any = {"PATH_INFO": address, "QUERY_STRING": query, "HTTP_ACCEPT_ENCODING": "gzip"}
     environ = browser._base_environ(**asked)  # type: ignore[attr-defined]  # not in the stubs
+    begun: list[str] = []
     began = time.perf_counter()
-    answer: Any = serve(environ, lambda *_begun: None)
+    answer: Any = serve(environ, lambda status, *_headers: begun.append(status))
     next(iter(answer))
     waited = time.perf_counter() - began
     if not isinstance(answer, list):
         answer.close()
+    if begun[-1] != "200 OK":
+        raise RuntimeError(f"{path}: {begun[-1]}")
     return waited * 1000
 
 
