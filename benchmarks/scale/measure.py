@@ -2,6 +2,7 @@
 of the database, rows read, milliseconds in all, and memory."""
 
 import io
+import json
 import re
 import statistics
 import time
@@ -11,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
@@ -35,7 +36,8 @@ QUICK, RUNS = 0.5, 3
 """What is done within so many seconds is measured so many times; the median counts."""
 READ = """
     SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0),
-        (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes)
+        (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes),
+        (SELECT coalesce(jsonb_object_agg(indexrelname, idx_scan), '{}') FROM pg_stat_user_indexes)
     FROM pg_stat_user_tables
 """
 EXPORT_LINES = 20_000
@@ -62,6 +64,7 @@ class Figures:
     database_ms: float = 0
     rows_read: int = 0
     entries_read: int = 0
+    indices: list[str] = field(default_factory=list)
     wall_ms: float = 0
     memory_mb: float = 0
     note: str = ""
@@ -122,8 +125,10 @@ def _listened(client: Client, path: str, slowest: Slowest) -> None:
             slowest.hear(time.perf_counter() - began, sql, params)
 
     client.get(path)  # plans and templates are known
+    before = _read()
     with connection.execute_wrapper(hear):
         client.get(path)
+    slowest.indices = sorted(_read().since(before).scans)
 
 
 class _People:
@@ -203,6 +208,7 @@ def _measured(
         database_ms=statistics.median(one.database_ms for one in each),
         rows_read=min(one.rows_read for one in each),
         entries_read=min(one.entries_read for one in each),
+        indices=sorted({name for one in each for name in one.indices}),
         wall_ms=statistics.median(one.wall_ms for one in each),
         memory_mb=max(one.memory_mb for one in each),
         note=each[-1].note,
@@ -215,36 +221,53 @@ def _measured(
 
 
 def _once(run: Callable[[], str]) -> Figures:
-    recorder, (rows, entries) = _Recorder(), _read()
+    recorder, before = _Recorder(), _read()
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     idle = _memory("VmRSS")
     began = time.perf_counter()
     with connection.execute_wrapper(recorder):
         note = run()
     wall = time.perf_counter() - began
-    rows_now, entries_now = _read()
+    read = _read().since(before)
     return Figures(
         "",
         "",
         queries=recorder.queries,
         database_ms=recorder.seconds * 1000,
-        rows_read=rows_now - rows,
-        entries_read=entries_now - entries,
+        rows_read=read.rows,
+        entries_read=read.entries,
+        indices=sorted(read.scans),
         wall_ms=wall * 1000,
         memory_mb=max(0.0, _memory("VmHWM") - idle),
         note=note,
     )
 
 
-def _read() -> tuple[int, int]:
-    """Rows, and entries of indices, that the server has read since it began. (A backend tells of
-    its own when asked to.)"""
+class _Read(NamedTuple):
+    """What the server has read since it began: rows, entries of indices, and how often each index
+    was looked into."""
+
+    rows: int
+    entries: int
+    scans: dict[str, int]
+
+    def since(self, before: "_Read") -> "_Read":
+        scans = {name: n - before.scans.get(name, 0) for name, n in self.scans.items()}
+        return _Read(
+            self.rows - before.rows,
+            self.entries - before.entries,
+            {name: number for name, number in scans.items() if number},
+        )
+
+
+def _read() -> _Read:
+    """What has been read until now. (A backend tells of its own when asked to.)"""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(READ)
-        rows, entries = cursor.fetchone()
-        return int(rows), int(entries)
+        rows, entries, scans = cursor.fetchone()
+        return _Read(int(rows), int(entries), json.loads(scans))
 
 
 def _memory(name: str) -> float:
