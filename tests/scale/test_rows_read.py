@@ -19,9 +19,14 @@ MOST_ROWS = 36_000
 data unbounded lists read 100,000 to 500,000."""
 MOST_ENTRIES = 45_000
 """Of indices: what is counted by an index alone reads no row."""
-NOT_BOUNDED = {("Administrator", "usage"), ("Administrator", "audit log, busy token")}
-"""In a tenth of the data PostgreSQL reads all days of use; in all of it those of 200 tokens. Of one
-token it may read all entries that an index of the audit log has (docs/operations/limits.md)."""
+GROWING = {
+    *("audit log, busy token", "tokens, by issuer", "tokens, by last usage"),
+    *("tokens, not used for 90 days", "tokens, search of one letter", "usage", "API: deleted, far"),
+}
+"""What docs/operations/limits.md tells of, for an Administrator of the big account. (*Usage* is not
+in it: in all of the data PostgreSQL reads the days of 200 tokens, in a tenth it reads them all.)"""
+MOST_GROWING = 130_000
+"""Each of 60,000 tokens twice."""
 
 
 @pytest.mark.long
@@ -40,18 +45,22 @@ def test_rows_read_do_not_grow_with_rows_that_are_not_shown(tmp_path: Path) -> N
     assert file.exists(), done.stdout
     found: list[dict[str, Any]] = json.loads(file.read_text())
 
-    read = {
-        (each["who"], each["name"]): (each["rows_read"], each["entries_read"]) for each in found
-    }
     above = {
-        call: (rows, entries)
-        for call, (rows, entries) in read.items()
-        if (rows > MOST_ROWS or entries > MOST_ENTRIES) and call not in NOT_BOUNDED
+        (each["who"], each["name"]): (each["rows_read"], each["entries_read"])
+        for each in found
+        if not _is_bounded(each)
     }
     assert above == {}, done.stdout
     assert [each["name"] for each in found if "status" in each["note"]] == []
     used = {index for each in found for index in each["indices"]}
     assert _named_indices() - used == set()  # none that serves nothing
+
+
+def _is_bounded(figures: dict[str, Any]) -> bool:
+    grows = figures["who"] == "Administrator" and figures["name"] in GROWING
+    most_rows, most_entries = (MOST_GROWING,) * 2 if grows else (MOST_ROWS, MOST_ENTRIES)
+    rows, entries = int(figures["rows_read"]), int(figures["entries_read"])
+    return rows <= most_rows and entries <= most_entries
 
 
 def _named_indices() -> set[str]:
