@@ -68,8 +68,10 @@ def holds_token(text: str) -> bool:
 
 
 def redact_tokens(text: str) -> str:
-    """The text without the secrets of tokens and signed links that stand in it as they are."""
-    return _RESET.sub(r"\1…", _SIGNED.sub(r"\1…", redact_short_lived(keys.redact(text))))
+    """The text without the secrets of tokens and signed links that stand in it as they are. Of a
+    short-lived token the signature goes first: what is in its middle may look like an API token,
+    and without it the rest is none any more."""
+    return _RESET.sub(r"\1…", _SIGNED.sub(r"\1…", keys.redact(redact_short_lived(text))))
 
 
 @links.redact.register

@@ -10,10 +10,8 @@ the library would be a tenth.
 
 import os
 import threading
-from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -126,14 +124,14 @@ class Verifications(Collector):
         return noted
 
     def _count_noted(self, labels: tuple[str, str, str], waiting: deque[float]) -> None:
-        noted = sorted(waiting.popleft() for _each in range(len(waiting)))
+        take = waiting.popleft
+        noted = [take() for _each in range(len(waiting))]
         source = labels[-1]
-        ends = [bisect_right(noted, bound) for bound in VERIFICATION_BOUNDS] + [len(noted)]
         with self._lock:
             self._times[labels] += len(noted)
             self._seconds[source] += sum(noted)
-            for place, (start, end) in enumerate(pairwise([0, *ends])):
-                self._buckets[source][place] += end - start
+            for place, number in enumerate(_numbers_between_bounds(noted)):
+                self._buckets[source][place] += number
 
     def collect(self) -> Iterable[Metric]:
         for labels, waiting in list(self._noted.items()):
@@ -159,6 +157,16 @@ class Verifications(Collector):
         for source, found in buckets.items():
             took.add_metric([source], _cumulative(found), seconds[source])
         yield took
+
+
+def _numbers_between_bounds(noted: list[float]) -> Iterator[int]:
+    """How many took up to each bound, and more than the one before it. Nearly all are below the
+    first ones: to leave these out again and again takes a third of the time of sorting all."""
+    for bound in VERIFICATION_BOUNDS:
+        above = [seconds for seconds in noted if seconds > bound]
+        yield len(noted) - len(above)
+        noted = above
+    yield len(noted)
 
 
 def _cumulative(found: list[int]) -> list[tuple[str, float]]:

@@ -1,7 +1,9 @@
 """Secrets stay out of the logs, whichever library writes them."""
 
 import io
+import json
 import logging
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +67,14 @@ def test_secret_in_a_stack_is_redacted(written: io.StringIO) -> None:
 def test_call_whose_arguments_do_not_fit_is_written_and_harms_nobody(written: io.StringIO) -> None:
     logger.error("refused %d", TOKEN)
     assert written.getvalue() == "refused %d ('771142358$…',)\n"
+
+
+@pytest.mark.parametrize("before", ["", "x", "xx"])
+def test_short_lived_token_that_has_numbers_in_hexadecimal_is_redacted(before: str) -> None:
+    """Its middle looks like the secret of an API token in base64, and is redacted as such."""
+    claims = b64encode(json.dumps({"exp": before, "jti": "9a" * 36}).encode()).decode()
+    text = redact(f"Not Found: /eyJhbGciOiJIUzI1NiJ9.{claims.rstrip('=')}.c2lnbmF0dXJl-_9/")
+    assert "c2lnbmF0dXJl" not in text
 
 
 def test_short_lived_token_is_redacted(written: io.StringIO) -> None:

@@ -272,6 +272,8 @@ def short_lived_tokens(world: World) -> None:
                 caller.get(path)
             caller.get(reverse("api-login-to-account", args=[world.mary.account_id]))
         browser.get(reverse("api-my-account"), {"token": access})
+        browser.get(f"/{access}/")
+        browser.get("/", HTTP_HOST=access)
     for refresh in (pair["access"], pair["refresh"], pair["refresh"]):
         browser.post(reverse("api-refresh"), {"refresh": refresh}, content_type=JSON)
 
