@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.all_users.listing import SIGN_IN_CHOICES, SSO
 from accounts.authorization.actor import Actor
 from accounts.email_addresses import SURROUNDING
+from accounts.members.forms import RoleSelect
 from accounts.models import Membership
 from accounts.people.forms import PersonField
 from accounts.people.search import named
@@ -229,7 +230,7 @@ class PageFilter(ListFilter):
 
     issued_by = PersonFilter(label=_("Issued by"), field_name="issuer")
     role = django_filters.ChoiceFilter(
-        label=_("Role"), choices=Role.choices, empty_label=_("All roles")
+        label=_("Role"), choices=Role.choices, empty_label=_("All roles"), widget=RoleSelect
     )
     ids = IdsFilter(widget=forms.HiddenInput)
 

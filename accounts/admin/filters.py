@@ -15,6 +15,7 @@ from django.contrib.admin.views.main import (
     ChangeList,
     ChangeListSearchForm,
 )
+from django.contrib.admin.widgets import ForeignKeyRawIdWidget, RelatedFieldWidgetWrapper
 from django.core.exceptions import BadRequest, FieldDoesNotExist
 from django.core.paginator import InvalidPage
 from django.db.models import Q, QuerySet, UUIDField
@@ -153,6 +154,7 @@ class SearchedList(ChangeList):
         return order
 
 
+WITH_POPUPS = (ForeignKeyRawIdWidget, RelatedFieldWidgetWrapper)
 OF_POPUPS = ("vendor/jquery/jquery.min", "jquery.init", "admin/RelatedObjectLookups")
 
 
@@ -187,9 +189,21 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the s
 
     @property
     def media(self) -> forms.Media:
-        """Django's scripts for forms, but for those that make a slug of a name: no form here has
-        one, and they weigh nearly as much as all else on the page."""
-        return _media("core", *OF_POPUPS)
+        """Django's scripts for forms, but for those of popups, which weigh as much as all else on
+        the page, and those that make a slug of a name: no form here has one."""
+        return _media("core")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The form with the scripts of popups, if one of its fields has a popup. Refused as any
+        form of the portal is, with 400: so it is compressed, too."""
+        fields = context["adminform"].form.fields.values()
+        if any(isinstance(field.widget, WITH_POPUPS) for field in fields):
+            context["media"] += _media(*OF_POPUPS)
+        page = super().render_change_form(request, context, *args, **kwargs)
+        page.status_code = 400 if context["errors"] else page.status_code
+        return page
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list with the scripts that lists need: those of popups only in a popup."""

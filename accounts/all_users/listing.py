@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.authorization import sso_hooks, token_hooks
 from accounts.authorization.actor import Actor
 from accounts.invitations.services import MOST_SENDINGS, snapshot, still_stands
+from accounts.members.forms import RoleSelect
 from accounts.models import Invitation, Membership
 from accounts.people.search import named
 from accounts.roles import Role
@@ -86,7 +87,7 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
         ),
     )
     role = django_filters.ChoiceFilter(
-        label=_("Role"), choices=Role.choices, empty_label=_("All roles")
+        label=_("Role"), choices=Role.choices, empty_label=_("All roles"), widget=RoleSelect
     )
     signs_in_by = django_filters.ChoiceFilter(
         label=_("Sign-in method"),

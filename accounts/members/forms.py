@@ -25,6 +25,15 @@ class RoleChoice(NamedTuple):
     checked: bool
 
 
+class RoleSelect(forms.Select):
+    """A select of roles. Their names are English in every language, and say so to screen readers.
+    What stands for no role is a word of the page."""
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **kwargs)
+        return option | {"attrs": option["attrs"] | ({"lang": "en"} if value else {})}
+
+
 class RoleForm(ConcurrentEdits, forms.Form):
     """The role of a member. The form accepts every role; the service decides."""
 

@@ -38,8 +38,10 @@ SHOWN = (
     *("issuer__removed_at", "issuer__user__name", "issuer__user__email"),
 )
 """The fields of a token that the digest needs; `pk` is always there."""
-MOST_LISTED = 38
+MOST_LISTED, MOST_WITH_LONG_NAMES = 38, 25
 """Mail programs cut long mails off; the link leads to all of them."""
+LONGEST_HTML = 87_000
+"""Bytes. Gmail cuts off what is longer than 102,400, and HTML writes an apostrophe with six."""
 
 
 class DigestToken(NamedTuple):
@@ -65,8 +67,18 @@ def render_digest(mail: Mail, at: datetime) -> RenderedEmail | None:
     None if no token is left, or if the reader left, or no longer wants it."""
     reader = _reader(mail)
     tokens = _tokens(mail, reader, at) if reader else []
-    if reader is None or mail.account is None or not tokens:
+    if reader is None or not tokens:
         return None
+    rendered = _rendered(mail, reader, tokens, at, most=MOST_LISTED)
+    if len(rendered.html.encode()) > LONGEST_HTML:
+        rendered = _rendered(mail, reader, tokens, at, most=MOST_WITH_LONG_NAMES)
+    return rendered
+
+
+def _rendered(
+    mail: Mail, reader: Membership, tokens: list[APIToken], at: datetime, *, most: int
+) -> RenderedEmail:
+    assert mail.account is not None  # it has a reader
     return render_templates(
         mail,
         "emails/token_expiring/body",
@@ -74,9 +86,9 @@ def render_digest(mail: Mail, at: datetime) -> RenderedEmail | None:
         heading=_heading(tokens, at),
         link=settings.BASE_URL + link_to([token.pk for token in tokens], mail.account.pk),
         action=TOKEN_EXPIRING.action_for(len(tokens)),
-        sections=_sections(tokens[:MOST_LISTED], reader, at),
+        sections=_sections(tokens[:most], reader, at),
         count=len(tokens),
-        more=max(0, len(tokens) - MOST_LISTED),
+        more=max(0, len(tokens) - most),
         is_administrator=reader.is_administrator and not reader.is_service_account,
     )
 

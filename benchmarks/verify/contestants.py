@@ -21,12 +21,20 @@ CLIENT_NAMED = f"{HOT_INTROSPECTION}, client named"
 LIMITED = {name: f"{name}, limited" for name in (HOT, HOT_INTROSPECTION, CLIENT_NAMED)}
 """The same question about a token that is limited to scopes and addresses, which should cost no
 more than a tenth more."""
+ROTATED, OLD_SECRET = f"{HOT}, rotated", f"{HOT}, old secret"
+"""Both secrets of a token after a rotation, while the old one goes on."""
+COMPARED = [*LIMITED.items(), (HOT, ROTATED)]
+"""What should cost hardly more than the first of each."""
 AGAIN = (FLOOR, HOT, COLD)
 """Measured again as tables grow."""
 CEILING = "granian, the same answer without any work"
 NAMED = "&client_address=127.0.0.1"
 FAR_LIMIT = "nginx, `return 200`"
 """Over loopback only: it is no WSGI application."""
+
+
+TEXTS = ("good", "limited", "wrong", "unknown", "malformed", "rotated", "old")
+"""What is planted, and asked about."""
 
 
 class Contestant(NamedTuple):
@@ -59,12 +67,14 @@ def verifications(tokens: list[str]) -> list[Request]:
 
 def portal(planted: dict[str, Any]) -> list[Contestant]:
     """Ours. "Cold" is a token that the process has never seen."""
-    good, limited, wrong, unknown, malformed = (
-        [_verify(planted[each])] for each in ("good", "limited", "wrong", "unknown", "malformed")
+    good, limited, wrong, unknown, malformed, rotated, old = (
+        [_verify(planted[each])] for each in TEXTS
     )
     return [
         Contestant(HOT, "portal", good),
         Contestant(LIMITED[HOT], "portal", limited),
+        Contestant(ROTATED, "portal", rotated),
+        Contestant(OLD_SECRET, "portal", old),
         Contestant(COLD, "portal", [_verify(each) for each in planted["unseen"]], unseen=True),
         Contestant("verify, asking the database each time", "unleased", good),
         Contestant("verify, wrong secret", "portal", wrong, status="401"),

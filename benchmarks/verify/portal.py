@@ -57,6 +57,7 @@ def plant(tokens: int) -> dict[str, Any]:
         "verifier": _make_verifier(at),
         "good": texts[0],
         "limited": _limit(texts[1]),
+        **_rotate(texts[2], at),
         "unseen": texts[ON_THE_USER:],
         **_bad(texts[0]),
     }
@@ -72,6 +73,21 @@ def _limit(token: str) -> str:
         scopes="audit:read tokens:read users:read", allowed_addresses="\n".join([HERE, *elsewhere])
     )
     return token
+
+
+def _rotate(token: str, at: datetime) -> dict[str, str]:
+    """Rotate a token of the first user; both secrets work for a week."""
+    from accounts.authorization.actor import Actor, EntryPoint
+    from apitokens.models import APIToken
+    from apitokens.tokens import rotation
+
+    rotated = rotation.rotate(
+        token=APIToken.objects.get(pk=keys.parse(token).id),
+        grace=rotation.Grace.WEEK,
+        by=Actor.operator(through=EntryPoint.COMMAND),
+        at=at,
+    )
+    return {"rotated": rotated.key.spell(), "old": token}
 
 
 def more(tokens: int) -> dict[str, Any]:

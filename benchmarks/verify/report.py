@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.verify.contestants import COLD, FLOOR, HOT, LIMITED
+from benchmarks.verify.contestants import COLD, COMPARED, FLOOR, HOT
 from benchmarks.verify.load import CONNECTIONS, Load
 
 PACKAGES = (
@@ -60,12 +60,14 @@ ratios travel, the absolute figures do not.
   the measured user has 50 of them, wherever a library lets a user have several.
 - The peers are Django projects without any middleware. The portal is as it is shipped, but for its
   limit on refusals of one address, which would be what is measured.
-- *Limited* is a token with three scopes and twenty allowed addresses.
+- *Limited* is a token with three scopes and twenty allowed addresses. *Rotated* is a token that
+  has a new secret, and *old secret* is its secret from before, which still works, and whose use is
+  noted as well.
 - *Cold* is a token that the process has never seen, from an address that it was used from before.
 - The ceiling is granian with a function that returns what `verify` says, and does nothing for it.
 - The machine's load (processes that run or wait, of the last minute) before the {turns} turns:
   median {load:.1f}, {least:.1f} to {most:.1f}. The bench itself makes most of it.
-{limited}{again}
+{compared}{again}
 ## The machine
 
 {machine}
@@ -116,7 +118,7 @@ def write(
         least=min(busy),
         most=max(busy),
         lines="\n".join(_line(name, cpu, loads) for name in loads),
-        limited="".join(_limited_line(*pair, cpu) for pair in LIMITED.items()),
+        compared="".join(_compared_line(*pair, cpu) for pair in COMPARED),
         again=again if growth else "",
         machine="\n".join(f"- {each}" for each in [*machine(), *versions]),
     )
@@ -135,12 +137,12 @@ def _line(name: str, cpu: Figures, loads: dict[str, list[Load]]) -> str:
     )
 
 
-def _limited_line(plain: str, limited: str, cpu: Figures) -> str:
-    """How much more the CPU of a limited token is than that of a plain one."""
-    if plain not in cpu or limited not in cpu:
+def _compared_line(plain: str, other: str, cpu: Figures) -> str:
+    """How much more the CPU of such a token is than that of a plain one."""
+    if plain not in cpu or other not in cpu:
         return ""
-    ratio = statistics.median(cpu[limited]) / statistics.median(cpu[plain])
-    return f"- *{limited}* takes {ratio:.2f} times the CPU of *{plain}* (should be 1.10 at most).\n"
+    ratio = statistics.median(cpu[other]) / statistics.median(cpu[plain])
+    return f"- *{other}* takes {ratio:.2f} times the CPU of *{plain}* (should be 1.10 at most).\n"
 
 
 def _table_line(tokens: int, cpu: Figures) -> str:

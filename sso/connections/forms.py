@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.http.concurrent_edits import ConcurrentEdits
+from accounts.members.forms import RoleSelect
 from accounts.roles import Role
 from sso.models import Connection
 from sso.saml import metadata
@@ -106,6 +107,7 @@ class SettingsForm(ConcurrentEdits, forms.ModelForm):  # type: ignore[type-arg] 
     default_role = forms.TypedChoiceField(
         label=_("Role for new users"),
         choices=Role.choices,
+        widget=RoleSelect,
         coerce=lambda value: Role(int(value)),
         help_text=_(
             "The role that new users get if the provider doesn't specify one. You can "

@@ -37,8 +37,8 @@ class EveryPage:
     def __init__(self, portal: Portal) -> None:
         places, self.facts = json.loads(portal.shell.run(PREPARE))
         self.places = [Place(*each) for each in places]
-        self.surprises: dict[str, int] = {}
-        """What answered with another status than it should."""
+        self.surprises: dict[str, int | str] = {}
+        """What answered with another status than it should, or does not say what it should."""
         self._paths = {each.name: each.path for each in self.places}
         self._hiding = {self._paths["account_reset_password_from_key"]}
         """Leads on to an address without the secret."""
@@ -71,13 +71,15 @@ class EveryPage:
         assert answer.request.redirected_from is None or path in self._hiding, path
         return answer.status
 
-    def _show(self, window: Visit, state: State) -> None:
+    def path_of(self, state: State) -> str:
+        """Where the page is that has this state."""
         path = state.path.format(**self.facts)
         if path[:1] == "@":
-            path = self._paths[path[1:]]
-        elif path[:1] != "/":
-            path = f"/accounts/{self.facts['account']}/{path}"
-        status = self._go(window, path)
+            return self._paths[path[1:]]
+        return path if path[:1] == "/" else f"/accounts/{self.facts['account']}/{path}"
+
+    def _show(self, window: Visit, state: State) -> None:
+        status = self._go(window, self.path_of(state))
         for values in state.values:
             status = _send(window.page, values)
         if state.again:
@@ -85,6 +87,8 @@ class EveryPage:
             assert answer is not None
             status = answer.status
         self._note(state.name, state.status, status)
+        if state.says not in window.page.locator("main").inner_text():
+            self.surprises[state.name] = state.says
 
     def _note(self, name: str, wanted: int, status: int) -> None:
         if status != wanted:

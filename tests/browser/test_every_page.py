@@ -77,8 +77,7 @@ def test_every_page_is_light_accessible_and_as_wide_as_its_window(
     page, scales = window.page, Scales(window.page)
     weights, requests, wide, troubles = {}, {}, {}, {}
     for name in every_page.of(who, window, part=part, parts=parts):
-        is_answer = who == OPERATOR and name.endswith(", refused")  # whole, over Django's scripts
-        weights[name] = scales.sent_now() if is_answer else scales.whole()
+        weights[name] = scales.whole()
         requests[name] = scales.requests()
         wide[name] = too_wide(page)
         troubles[name] = [each for each in window.troubles if REFUSAL not in each]
@@ -88,6 +87,7 @@ def test_every_page_is_light_accessible_and_as_wide_as_its_window(
     whose = f"pages of {who}, part {part + 1} of {parts}" if parts > 1 else f"pages of {who}"
     record_property(f"heaviest of {len(weights)} {whose}: {heaviest}", weights[heaviest])
     record_property(f"most requests of {whose}", max(requests.values()))
+    record_property(f"findings of axe on {len(weights)} {whose}", len(looks.found))
 
     assert {name: size for name, size in weights.items() if size > ANY_PAGE} == {}
     most = MOST_OF_DJANGOS if who == OPERATOR else MOST_REQUESTS

@@ -43,6 +43,7 @@ def test_axe_finds_nothing_in_menus_and_dialogs(visit: Visits, looks: Looks) -> 
     assert looks.found == {}
 
 
+SCREENS = ((1440, 900), (1024, 768), (390, 844))
 ROWS = """() => {
     const rows = [...document.querySelectorAll(".tokens tbody tr")].map(
         each => each.getBoundingClientRect()
@@ -60,17 +61,19 @@ def test_first_screen_of_the_list_shows_many_tokens(
 ) -> None:
     page = visit(ADMINISTRATOR).page
     seen = {}
-    for width, height in ((1440, 900), (1024, 768), (390, 844)):
+    for width, height in SCREENS:
         page.set_viewport_size({"width": width, "height": height})
         seen[width] = page.evaluate(ROWS)
-    print(f"First screen of the list: {seen}")  # noqa: T201  # pytest shows it with -rP
-    record_property("first screen", seen)
+    for width, height in SCREENS[:2]:
+        number = seen[width]["whole"]
+        record_property(f"whole tokens on the first screen of {width} × {height}", number)
+    record_property("first token on a phone begins at, pixels", seen[390]["first"])
     assert seen[1440]["whole"] >= 10
     assert seen[1024]["whole"] >= 6
     assert seen[390]["first"] < 420
     page.goto(page.url + "?status=all&page_size=100")
     tallest = page.evaluate(ROWS)["tallest"]
-    print(f"Tallest of all tokens on a phone: {tallest} px")  # noqa: T201  # as above
+    record_property("highest of all tokens on a phone, pixels", tallest)
     assert tallest <= 110
 
 
@@ -90,7 +93,9 @@ for count in range(40 - number(1, at=timezone.now())):
 LANGUAGES = ("en", "de", "ru", "az", "zh")
 
 
-def test_first_screen_shows_as_many_of_forty_tokens_in_every_language(visit: Visits) -> None:
+def test_first_screen_shows_as_many_of_forty_tokens_in_every_language(
+    visit: Visits, record_property: Callable[[str, object], None]
+) -> None:
     window = visit(ADMINISTRATOR)
     run, page = window.portal.shell.run, window.page
     run(FORTY)
@@ -106,12 +111,17 @@ def test_first_screen_shows_as_many_of_forty_tokens_in_every_language(visit: Vis
         "from apitokens.models import APIToken;"
         "APIToken.objects.filter(name__startswith='Of forty').delete()"
     )
-    print(f"First screen with forty tokens: {seen}")  # noqa: T201  # pytest shows it with -rP
+    fewest = min(rows["whole"] for (_language, width), rows in seen.items() if width == 1440)
+    latest = max(rows["first"] for (_language, width), rows in seen.items() if width == 390)
+    record_property("fewest of forty tokens on the first screen in any language", fewest)
+    record_property("first of forty tokens on a phone in any language, pixels", latest)
     assert [at for at, rows in seen.items() if at[1] == 390 and rows["first"] >= 420] == []
     assert [at for at, rows in seen.items() if at[1] == 1440 and rows["whole"] < 10] == []
 
 
-def test_rows_with_all_columns_stay_low_on_a_phone(visit: Visits) -> None:
+def test_rows_with_all_columns_stay_low_on_a_phone(
+    visit: Visits, record_property: Callable[[str, object], None]
+) -> None:
     window = visit(ADMINISTRATOR, viewport={"width": 390, "height": 844})
     page = window.page
     for column in ("created", "id", "description"):
@@ -120,7 +130,9 @@ def test_rows_with_all_columns_stay_low_on_a_phone(visit: Visits) -> None:
         button = page.locator(f"button[name=show][value={column}]")
         if button.count():
             button.click()
-    assert page.evaluate(ROWS)["tallest"] <= 110
+    tallest = page.evaluate(ROWS)["tallest"]
+    record_property("highest of all tokens on a phone with all columns, pixels", tallest)
+    assert tallest <= 110
 
 
 def test_menu_of_the_last_row_opens_upwards_and_escape_leads_back_to_the_row(
@@ -156,6 +168,44 @@ def test_table_is_one_down_to_900_pixels_and_uses_wide_screens(visit: Visits) ->
     table = page.get_by_role("table").bounding_box()
     assert table is not None
     assert table["width"] > 1500
+
+
+OF_A_SERVICE_ACCOUNT = """
+from django.utils import timezone
+from accounts.authorization.actor import Actor
+from accounts.models import Membership
+from tests.factories import issue, service_account
+at, by = timezone.now(), Membership.objects.get(account_id=1, user__email="admin@example.com")
+made = service_account(by.account, name="Nightly jobs", contact=by, at=at)
+issue(made.membership, by=Actor.member(by), name="Of the nightly jobs", at=at)
+"""
+OVER_THE_EDGE = """() => {
+    const end = (each) => each.getBoundingClientRect().right;
+    return [...document.querySelectorAll(".tokens td .badge")].filter(
+        each => end(each) > end(each.closest("td")) - 4
+    ).map(each => each.innerText);
+}"""
+
+
+def test_badges_of_the_table_stay_in_their_cells(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    window.portal.shell.run(OF_A_SERVICE_ACCOUNT)
+    window.go("/accounts/1/api-tokens/?status=all&page_size=100")
+    expect(row_of(window.page, "Of the nightly jobs")).to_contain_text("Service account")
+    for width in (900, 1000, 1024, 1100, 1200, 1440):
+        window.page.set_viewport_size({"width": width, "height": 900})
+        assert window.page.evaluate(OVER_THE_EDGE) == [], width
+
+
+def test_choice_of_the_issuer_stands_apart_from_the_form(visit: Visits) -> None:
+    window = visit(ADMINISTRATOR)
+    window.portal.shell.run(OF_A_SERVICE_ACCOUNT.replace("Nightly jobs", "Another"))
+    window.go("/accounts/1/api-tokens/create/")
+    choice = window.page.get_by_role("navigation", name="Issued by").bounding_box()
+    card = window.page.locator("form .card").first.bounding_box()
+    assert choice
+    assert card
+    assert card["y"] - choice["y"] - choice["height"] >= 12
 
 
 def test_the_main_job_is_done_with_the_keyboard_alone(visit: Visits) -> None:

@@ -120,6 +120,17 @@ def test_life_of_a_service_of_all_accounts_is_accessible(
     assert looks.found == {}
 
 
+def test_account_of_a_new_member_is_chosen_in_a_popup(visit: Visits, operator: None) -> None:
+    window = visit()
+    page = enter(window)
+    window.go("/operators/accounts/membership/add/")
+    with page.expect_popup() as opened:
+        page.locator("#lookup_id_account").click()
+    opened.value.get_by_role("link", name="Globex").click()
+    expect(page.locator("#id_account")).not_to_have_value("")
+    assert window.troubles == []
+
+
 def test_operator_finds_and_deletes_a_token(visit: Visits, operator: None) -> None:
     page = enter(visit())
     page.get_by_role("link", name="API tokens").last.click()

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.engines.pictures import Colour, row_of
+
 SECONDS = 15
 """How long something may take to appear."""
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
@@ -51,6 +53,12 @@ FIND_ROW = """
     const row = [...document.querySelectorAll("[role=row]")].find(
         (each) => each.innerText.includes(arguments[0]));
     return row ? row.innerText.replace(/\\s+/g, " ") : "";
+"""
+
+
+PLACE = """
+    const box = document.querySelector(arguments[0]).getBoundingClientRect();
+    return [box.x, box.y, box.width, box.height].map((each) => each * devicePixelRatio);
 """
 
 
@@ -112,6 +120,15 @@ class Window:
     def shot(self, path: Path) -> None:
         """Keep a picture of what is seen."""
         path.write_bytes(base64.b64decode(self.driver.call("TakeScreenshot")))
+
+    def colours_across(self, selector: str) -> list[Colour]:
+        """The colours of an element on the first screen, from left to right, halfway down.
+
+        Read from a picture of the whole window: WebKit's pictures of elements are black.
+        """
+        left, top, width, height = self.run(PLACE, selector)
+        row = row_of(base64.b64decode(self.driver.call("TakeScreenshot")), int(top + height / 2))
+        return row[round(left) : round(left + width)]
 
     def _act(self, find: Callable[[], Any], command: str, words: str, **facts: Any) -> None:
         def act() -> bool:

@@ -21,6 +21,7 @@ Engine = Callable[..., AbstractContextManager[Driver]]
 TOKEN = re.compile(r"[1-9][0-9]*\$[0-9a-f]{72}")
 ENTER = "\ue007"
 """The key, as WebDriver writes it."""
+ACCENT, GREY = (11, 110, 87), (211, 217, 214)
 PAINT = """
     const bar = document.querySelector(".meter");
     const button = document.querySelector(".button--primary");
@@ -54,6 +55,7 @@ def test_a_person_creates_uses_finds_edits_rotates_and_deletes_a_token(
         window = Window(driver)
         _sign_in(window, portal)
         assert _drawn(window) == {"button": "rgb(11, 110, 87)", "page": "rgb(246, 247, 246)"}
+        _assert_bar_is_filled(window)
         token = _create(window, "Backup by another engine")
         assert call(token).status == 200
         assert call(token.replace("$", "_")).status == 200
@@ -210,6 +212,20 @@ def _drawn(window: Window) -> dict[str, str]:
     assert float(seen.pop("meter")) > 3
     seen.pop("icon")
     return seen
+
+
+def _assert_bar_is_filled(window: Window) -> None:
+    """The bar of what is in use has the accent as far as that, and is grey behind it. Its ends are
+    round, so the colours between are looked at; where the two meet may fall into a pixel."""
+    count = re.search(r"(\d+) of (\d+) in use", window.text())
+    assert count is not None
+    colours = window.colours_across(".meter")[5:-5]
+    in_use = int(count[1]) / int(count[2])
+    assert 0.2 < in_use < 0.8
+    assert colours[0] == ACCENT
+    assert colours[-1] == GREY
+    assert len({*colours} - {ACCENT, GREY}) <= 3  # where it ends, it is round
+    assert abs(colours.count(ACCENT) / len(colours) - in_use) < 0.05
 
 
 def _create(window: Window, name: str) -> str:

@@ -153,7 +153,8 @@ def prepare() -> None:
         status = 400 if route.name == "sso:finish" else 200
         path = links.get(route.name) or route.address(tenancy)
         places.append(Place(route.name, who, path, status))
-    print(json.dumps([places, _facts(tenancy, at)]))  # noqa: T201  # for the tests
+    facts = {**_facts(tenancy, at), **_other_accounts(tenancy, at)}
+    print(json.dumps([places, facts]))  # noqa: T201  # for the tests
 
 
 def _everything(at: datetime) -> TenancyFixture:
@@ -269,6 +270,36 @@ def _links(tenancy: TenancyFixture, at: datetime) -> dict[str, str]:
             unsubscribe.link(person, TOKEN_EXPIRING, email=user.email)
         ).path,
     }
+
+
+def _other_accounts(tenancy: TenancyFixture, at: datetime) -> dict[str, int]:
+    """Two more accounts of the Administrator: one without a token, and one at its limit. There is
+    a third where others have issued all, and the person sees none."""
+    administrator = tenancy.administrator.user
+    empty = _joined("Without tokens", administrator, Role.ADMINISTRATORS)
+    full = _joined("At the limit", administrator, Role.ADMINISTRATORS)
+    of_others = _joined("At the limit of others", administrator, Role.USERS)
+    other = add_member(
+        account=of_others.account,
+        user=tenancy.engineer.user,
+        role=Role.ADMINISTRATORS,
+        by=Actor.operator(through=EntryPoint.COMMAND),
+        at=at,
+    )
+    for issuer in (full, other):
+        for number in range(issuer.account.token_limit):
+            issue(issuer, name=f"Deployment of shop no. {number + 1}", at=at)
+    return {
+        "empty": empty.account_id,
+        "full": full.account_id,
+        "full_of_others": of_others.account_id,
+    }
+
+
+def _joined(name: str, user: User, role: Role) -> Membership:
+    by = Actor.operator(through=EntryPoint.COMMAND)
+    account = Account.objects.create(name=name)
+    return add_member(account=account, user=user, role=role, by=by, at=timezone.now())
 
 
 def _facts(tenancy: TenancyFixture, at: datetime) -> dict[str, Any]:

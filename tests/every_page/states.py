@@ -10,7 +10,8 @@ class State(NamedTuple):
     """A page in a state: what it is called, who sees it, where, and its status.
 
     `values` are filled into the form of the page, which is sent then, whatever the browser thinks
-    of them, and so on with the next page's; `again` sends the last once more. A path is that of a
+    of them, and so on with the next page's; `again` sends the last once more. `says` are words by
+    which one knows the state. A path is that of a
     route (`@name`), or of a page of the account, unless it begins with a slash; in braces it has
     what `places.prepare` knows.
     """
@@ -21,9 +22,14 @@ class State(NamedTuple):
     status: int = 200
     values: tuple[dict[str, Any], ...] = ()
     again: bool = False
+    says: str = ""
 
 
 TOKENS = "api-tokens/"
+EMPTY, FULL, OF_OTHERS = (
+    f"/accounts/{{{account}}}/api-tokens" for account in ("empty", "full", "full_of_others")
+)
+ALL_IN_USE = "All 50 are in use."
 NAME = "A" * 300
 LISTS = [
     State("list of all", ADMINISTRATOR, f"{TOKENS}?status=all&page_size=10&sort=name"),
@@ -46,6 +52,13 @@ LISTS = [
     State("long name, edited", ADMINISTRATOR, f"{TOKENS}{{long}}/edit/"),
     State("long name, rotated", ADMINISTRATOR, f"{TOKENS}{{long}}/rotate/"),
     State("an expired token cannot be rotated", ADMINISTRATOR, f"{TOKENS}{{expired}}/rotate/"),
+    State("first use", ADMINISTRATOR, f"{EMPTY}/", says="Create your first API token"),
+    State("first use of usage", ADMINISTRATOR, f"{EMPTY}/usage/"),
+    State("first use of services", ADMINISTRATOR, f"{EMPTY}/services/"),
+    State("first use of the inbox", ADMINISTRATOR, "/accounts/{empty}/notifications/"),
+    State("list at the limit", ADMINISTRATOR, f"{FULL}/", says=ALL_IN_USE),
+    State("create at the limit", ADMINISTRATOR, f"{FULL}/create/", says=ALL_IN_USE),
+    State("tokens of others at the limit", ADMINISTRATOR, f"{OF_OTHERS}/", says=ALL_IN_USE),
     State("own role", ADMINISTRATOR, "users/{administrator}/role/"),
 ]
 
@@ -108,7 +121,7 @@ REFUSED = [
     _refused("sso:settings", 400, {"name": NAME}),
     _refused("sso:absence", 400, {"days": "0"}),
     *(
-        _refused(f"admin:{model}_add", 200, {})
+        _refused(f"admin:{model}_add", 400, {})
         for model in (
             "accounts_user",
             "accounts_membership",

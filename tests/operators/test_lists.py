@@ -144,6 +144,18 @@ def test_list_that_is_turned_in_a_senseless_way_is_no_fault(
         assert browser.get(page(name), {part: value}).status_code in (200, 302, 400)
 
 
+@pytest.mark.parametrize("name", LISTS)
+def test_pages_bring_the_scripts_of_popups_only_to_fields_that_have_one(
+    browser: Client, name: str
+) -> None:
+    add = browser.get(page(name.replace("changelist", "add")))
+    if add.status_code == 403:
+        return
+    text = add.content.decode()
+    has_popup = "related-lookup" in text or "related-widget-wrapper-link" in text
+    assert ("RelatedObjectLookups" in text) is ("jquery" in text) is has_popup
+
+
 @pytest.mark.parametrize(
     "at",
     [

@@ -39,7 +39,7 @@ def test_key_is_shown_once_in_the_answer_itself(
 
 
 def test_key_without_a_name_is_not_made(browser: Client) -> None:
-    assert browser.post(page(ADD), {"name": " "}).status_code == 200
+    assert browser.post(page(ADD), {"name": " "}).status_code == 400
     assert not VerifierKey.objects.exists()
 
 

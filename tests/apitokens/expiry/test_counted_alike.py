@@ -36,6 +36,18 @@ SOON = {
     "a week": (7 * DAY, "7 days"),
 }
 """How long tokens have, and how the product says it."""
+ODD = {
+    "a moment": timedelta(microseconds=1),
+    "a second": SECOND,
+    "nearly an hour": timedelta(minutes=59, seconds=59),
+    "an hour": timedelta(hours=1),
+    "nearly a day": DAY - timedelta(microseconds=1),
+    "a day": DAY,
+    "a moment more than a day": DAY + timedelta(microseconds=1),
+    "two days and a half": timedelta(days=2, hours=12, seconds=1),
+    "a week": 7 * DAY,
+}
+"""How much later somebody looks, when the same tokens have less time."""
 LATER = {"a second more than a week": 7 * DAY + SECOND, "a month": 30 * DAY, "never": None}
 Words = dict[str, str]
 
@@ -74,6 +86,15 @@ def _words(page: bytes) -> str:
     return re.sub(r"\s+", " ", unescape(strip_tags(page.decode()).replace("&nbsp;", " ")))
 
 
+def in_words(left: timedelta) -> str:
+    """As the product says it, reckoned anew."""
+    minutes = left // timedelta(minutes=1)
+    for unit, size in (("day", 24 * 60), ("hour", 60), ("minute", 1)):
+        if minutes >= size:
+            return f"{minutes // size} {unit}{'s' if minutes >= 2 * size else ''}"
+    return "1 minute"
+
+
 def marked_rows(browser: Client, query: str) -> Words:
     page = browser.get(LIST + query).content.decode()
     rows = re.findall(r"<tr\b.*?</tr>", page.partition("<tbody")[2], re.DOTALL)
@@ -88,19 +109,34 @@ def marked_rows(browser: Client, query: str) -> Words:
 
 
 def badge(browser: Client) -> int:
-    found = re.search(
-        r"(\d+) tokens? expires? in 7 days or less", _words(browser.get(LIST).content)
-    )
+    """The number on the section, which stands on every page."""
+    return _number(_words(browser.get(LIST).content))
+
+
+def line_of_inbox(browser: Client) -> int:
+    """The number in the line above the notices."""
+    page = browser.get(f"/accounts/{ACCOUNT_ID}/notifications/").content
+    _before, found, line = page.partition(b'class="notices__now')
+    return _number(_words(line.partition(b"</p>")[0])) if found else 0
+
+
+def _number(words: str) -> int:
+    found = re.search(r"(\d+) tokens? expires? in 7 days or less", words)
     return int(found[1]) if found else 0
 
 
-def mailed(reader: User) -> Words:
+def mailed(reader: User, at: datetime = NOW) -> Words:
+    """What the mail that was decided at first says if it is sent now. Its subject has the number of
+    tokens, and how long the first of them has."""
     mail = Mail.objects.get(user=reader)
-    rendered = rendering.render_mail(mail, at=NOW)
-    assert rendered is not None
-    assert rendered.subject.startswith(f"{len(re.findall('Expires in', rendered.text))} API token")
-    text = rendered.text.replace("\xa0", " ")
-    return dict(re.findall(r"^\* (.+)\n  Expires in (.+)$", text, re.MULTILINE))
+    rendered = rendering.render_mail(mail, at=at)
+    if rendered is None:
+        return {}
+    text, subject = (each.replace("\xa0", " ") for each in (rendered.text, rendered.subject))
+    said = dict(re.findall(r"^\* (.+)\n  Expires in (.+)$", text, re.MULTILINE))
+    assert subject.startswith(f"{len(said)} API token")
+    assert subject.endswith(f"in {next(iter(said.values()))}")
+    return said
 
 
 def noticed(reader: User) -> list[str]:
@@ -123,9 +159,32 @@ def test_the_same_tokens_are_counted_and_rounded_everywhere(
     assert marked_rows(client, "?status=all&page_size=100") == wanted
     assert marked_rows(client, "?status=expiring&page_size=100") == wanted
     assert marked_rows(client, "?status=all&expires=7&page_size=100") == wanted
-    assert badge(client) == len(wanted)
+    assert badge(client) == line_of_inbox(client) == len(wanted)
     assert mailed(reader.user) == wanted
     assert sorted(noticed(reader.user)) == sorted(wanted)
+
+
+@pytest.mark.parametrize("who", ["user", "administrator"])
+def test_the_same_tokens_are_counted_and_rounded_whenever_somebody_looks(
+    request: pytest.FixtureRequest, client: Client, sign_in: SignIn, who: str
+) -> None:
+    reader: Membership = request.getfixturevalue(who)
+    first = set(mailed(reader.user))
+    visible = APIToken.objects.filter(expires_at__gt=NOW, deleted_at=None)
+    if who == "user":
+        visible = visible.filter(issuer=reader)
+    ends = {token.name: token.expires_at for token in visible if token.expires_at}
+    for later in ODD.values():
+        at = NOW + later
+        left = {name: end - at for name, end in ends.items() if at < end}
+        wanted = {name: in_words(each) for name, each in left.items() if each <= 7 * DAY}
+        with time_machine.travel(at, tick=False):
+            sign_in(client, reader)
+            assert marked_rows(client, "?status=all&page_size=100") == wanted
+            assert marked_rows(client, "?status=expiring") == wanted
+            assert badge(client) == line_of_inbox(client) == len(wanted)
+            mail = {name: words for name, words in wanted.items() if name in first}
+            assert mailed(reader.user, at) == mail
 
 
 def test_page_of_a_token_rounds_as_its_row_does(

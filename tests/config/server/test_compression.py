@@ -68,6 +68,19 @@ def test_refused_form_is_compressed(browser: Client) -> None:
     assert is_compressed(page)
 
 
+def test_refused_form_of_operators_is_compressed(
+    browser: Client, administrator: Membership
+) -> None:
+    administrator.user.is_staff = administrator.user.is_superuser = True
+    administrator.user.save()
+    page = browser.post(reverse("admin:apitokens_verifierkey_add"), {"name": " "})
+    assert page.status_code == 400
+    assert is_compressed(page)
+    page = browser.post(reverse("admin:apitokens_verifierkey_add"), {"name": "nginx"})
+    assert page.context["plaintext"].encode() in page.content
+    assert not is_compressed(page)
+
+
 def test_refused_form_that_shows_a_secret_is_not_compressed(browser: Client) -> None:
     page = browser.post(reverse("mfa_activate_totp"), {"code": "000000"})
     assert b"totp-key" in page.content
