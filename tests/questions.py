@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from urllib.parse import urlencode
 
 from django.test import Client
 
@@ -20,3 +21,11 @@ def hidden_fields(client: Client, address: str, *, to: str = "") -> dict[str, st
         for tag in tags
         if tag.get("type") == "hidden" and tag["name"] != "csrfmiddlewaretoken"
     }
+
+
+def suggested(client: Client, page: str, text: str) -> list[int]:
+    """The ids of the users whom the last field of the page that chooses people suggests."""
+    address = unescape(re.findall(r'data-people="([^"]*)"', page)[-1])
+    joined = "&" if "?" in address else "?"
+    found = client.get(f"{address}{joined}{urlencode({'q': text})}").json()["people"]
+    return [int(each["id"]) for each in found]

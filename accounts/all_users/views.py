@@ -22,7 +22,6 @@ from accounts.members import services as members
 from accounts.members.forms import RemovalForm, RoleForm
 from accounts.models import Membership
 from accounts.roles import Role
-from accounts.service_accounts.issuing import receivers
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID
 
@@ -143,8 +142,7 @@ def change_role(request: MemberRequest, user_id: int) -> HttpResponse:
 def remove(request: MemberRequest, user_id: int) -> HttpResponse:
     """Remove a user, after a confirmation."""
     member, at = _member(request, user_id), timezone.now()
-    offered = receivers(member, at=at)
-    form, refusal = RemovalForm(request.POST, receivers=offered), ""
+    form, refusal = RemovalForm(request.POST, leaving=member, at=at), ""
     if request.method == "POST":
         refusal = form.remove(member, by=request.actor, at=at)
         if not refusal:
@@ -154,7 +152,7 @@ def remove(request: MemberRequest, user_id: int) -> HttpResponse:
     context = all_users.listing(request.GET, actor=request.actor, at=at) | {
         "who": member,
         "tokens": token_hooks.counts(member.account_id, at, [member.pk]).get(member.pk, 0),
-        "receivers": form["hand_over_to"] if offered else None,
+        "receivers": form.receivers,
         "shown": members.snapshot(member, at=at),
         "refusal": refusal,
     }

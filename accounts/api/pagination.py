@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.api.parsers import refuse_repeated
 from accounts.api.schema import or_empty
@@ -59,6 +60,13 @@ Part = Callable[[int, int], list[Any]]
 def is_paged(request: Request) -> bool:
     """True if a call asks for a page. Official clients ask for everything, and get an array."""
     return bool({"limit", "offset"} & set(request.query_params))
+
+
+def whole_or_page(request: Request, *, count: int, part: Part) -> HttpResponse:
+    """The answer of a list: one page if the call asks for one, else all of it."""
+    if is_paged(request):
+        return Response(page(request, count=count, part=part))
+    return array(count=count, part=part)
 
 
 def page(request: Request, *, count: int, part: Part, key: str = "results") -> dict[str, Any]:

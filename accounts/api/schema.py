@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+)
 
 
 def or_empty(schema: dict[str, Any], *also: str) -> dict[str, Any]:
@@ -41,6 +46,23 @@ def answer(serializer: Any, description: str, body: Any) -> OpenApiResponse:
     """A successful answer, with an example."""
     return OpenApiResponse(
         serializer, description, [OpenApiExample(description, body, response_only=True)]
+    )
+
+
+def listed(
+    name: str, entry: Any, page: Any, description: str, example: dict[str, Any]
+) -> OpenApiResponse:
+    """A list that is an array of entries, or one page of it."""
+    first = {"count": 2, "next": None, "previous": None, "results": [example]}
+    return OpenApiResponse(
+        PolymorphicProxySerializer(
+            name, [entry(many=True), page], resource_type_field_name=None, many=False
+        ),
+        description,
+        [
+            OpenApiExample("Without limit and offset", [example], response_only=True),
+            OpenApiExample("With limit or offset", first, response_only=True),
+        ],
     )
 
 

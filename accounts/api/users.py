@@ -25,9 +25,7 @@ from accounts.api.pagination import (
     LIMIT_PARAMETER,
     MOST_AT_ONCE,
     OFFSET_PARAMETER,
-    array,
-    is_paged,
-    page,
+    whole_or_page,
 )
 from accounts.api.schema import (
     ACCOUNT_ID,
@@ -109,10 +107,7 @@ def users(request: Request) -> HttpResponse:
     def part(start: int, stop: int) -> list[Any]:
         return [UserAndAccountsSerializer(each).data for each in found.part(start, stop)]
 
-    count = len(found)
-    if not is_paged(request):
-        return array(count=count, part=part)
-    return Response(page(request, count=count, part=part))
+    return whole_or_page(request, count=len(found), part=part)
 
 
 @extend_schema(

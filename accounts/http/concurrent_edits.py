@@ -85,11 +85,12 @@ class ConcurrentEdits:
             self.data[name] = "on" if value is True else str(value)
 
     def _overtaken(self, name: str) -> ValidationError:
+        if isinstance(self._present(name), (bool, list, tuple)):
+            return overtaken("")
         present = _text(self._present(name))
         choices = dict(getattr(self.fields[name], "choices", []))
         labels = {str(value): str(label) for value, label in choices.items()}
-        is_words = not isinstance(self._present(name), (bool, list, tuple))
-        return overtaken(labels.get(present, present) if is_words else "")
+        return overtaken(labels.get(present, present))
 
 
 def overtaken(present: str) -> ValidationError:

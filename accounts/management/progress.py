@@ -7,13 +7,14 @@ EVERY_SECONDS = 1.0
 
 
 class Progress:
-    """A line on a terminal that is written over. Where nobody watches, nothing is written."""
+    """A line on a terminal that is written over. Where nobody watches, nothing is written, nor
+    where other lines appear on a terminal meanwhile: those that are written to `beside`."""
 
-    def __init__(self, stream: Any, what: str, total: int) -> None:
+    def __init__(self, stream: Any, what: str, total: int, *, beside: Any = None) -> None:
         self.stream, self.what, self.total = stream, what, total
         self.done, self.width = 0, 0
         self.began = self.written = time.monotonic()
-        self.is_watched = bool(stream.isatty())
+        self.is_watched = bool(stream.isatty()) and not (beside and beside.isatty())
 
     def advance(self, number: int) -> None:
         """So many more are done."""

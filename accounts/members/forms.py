@@ -5,15 +5,21 @@ from typing import Any, NamedTuple
 
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.forms import BoundField
 from django.utils.translation import gettext_lazy as _
 
+from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
 from accounts.http.concurrent_edits import ConcurrentEdits
 from accounts.members import services as members
 from accounts.models import Membership
+from accounts.people.candidates import among_receivers, receivers_of
+from accounts.people.forms import PersonField
 from accounts.roles import Role
-from accounts.tenancy.forms import MemberField
+
+NO_RECEIVER = _(
+    "No one who can get these API tokens matches. Check the name or email, and the role."
+)
 
 
 class RoleChoice(NamedTuple):
@@ -61,20 +67,28 @@ class RemovalForm(forms.Form):
 
     shown = forms.CharField(required=False)
     delete_tokens = forms.BooleanField(required=False)
-    hand_over_to = MemberField(
+    hand_over_to = PersonField(
         label=_("Hand the API tokens over to"),
-        queryset=Membership.objects.none(),
-        to_field_name="user_id",
-        required=False,
-        empty_label=_("No one"),
+        shows_first=True,
         help_text=_("They keep working, with the same secrets."),
-        error_messages={"invalid_choice": _("Choose who gets the API tokens from the list.")},
+        error_messages={"invalid_choice": NO_RECEIVER},
     )
 
-    def __init__(self, *args: Any, receivers: QuerySet[Membership] | None = None) -> None:
+    def __init__(
+        self, *args: Any, leaving: Membership | None = None, at: datetime | None = None
+    ) -> None:
+        """Without `leaving` nobody is offered the tokens."""
         super().__init__(*args)
-        if receivers is not None:
-            self.fields["hand_over_to"].queryset = receivers  # type: ignore[attr-defined]  # a MemberField
+        self.receivers: BoundField | None = None
+        """The field, if the tokens of this member can have another issuer."""
+        role = token_hooks.strongest_role(leaving.pk, at) if leaving and at else None
+        if leaving is None or role is None:
+            return
+        account_id, among = leaving.account_id, among_receivers(role, without=leaving.user_id)
+        members = receivers_of(role, account_id=account_id).exclude(pk=leaving.pk)
+        self.fields["hand_over_to"].offer(members, account_id=account_id, among=among)  # type: ignore[attr-defined]  # a PersonField
+        if members.exists():
+            self.receivers = self["hand_over_to"]
 
     def clean(self) -> None:
         cleaned = self.cleaned_data

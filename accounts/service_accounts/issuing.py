@@ -1,16 +1,9 @@
 """Questions about who may issue tokens for a service account: its account's Administrators, and the
 members whom it names."""
 
-from datetime import datetime
-
-from django.db.models import QuerySet
-
-from accounts.authorization import token_hooks
 from accounts.authorization.actor import Actor
 from accounts.members.suspension import own_tokens_suspended
 from accounts.models import Membership, ServiceAccount, ServiceAccountQuerySet
-from accounts.roles import Role
-from accounts.text.expressions import in_order
 from accounts.validators import is_id
 
 
@@ -46,26 +39,6 @@ def issuer_with(user_id: int, *, account_id: int) -> Membership | None:
         return None
     found = Membership.everyone.filter(account=account_id, user=user_id, removed_at=None)
     return found.select_related("user", "account").first()
-
-
-def receivers(leaving: Membership, *, at: datetime) -> QuerySet[Membership]:
-    """Who can get the tokens of this issuer: all whose role suffices for the strongest of them.
-    None of them if there are no active tokens."""
-    role = token_hooks.strongest_role(leaving.pk, at)
-    if role is None:
-        return Membership.everyone.none()
-    return receivers_of(role, account_id=leaving.account_id).exclude(pk=leaving.pk)
-
-
-def receivers_of(role: Role, *, account_id: int) -> QuerySet[Membership]:
-    """The members and service accounts that can have a token of this role; service accounts
-    first."""
-    strong = [each for each in Role if each.covers(role)]
-    found = Membership.everyone.present().filter(
-        account=account_id, role__in=strong, tokens_suspended_at=None
-    )
-    names = in_order("user__name", "user__email")
-    return found.select_related("user").order_by("-user__is_service_account", *names, "pk")
 
 
 def _is_named(by: Actor, issuer: Membership) -> bool:

@@ -1,28 +1,11 @@
-"""The form for a person who belongs to no account, and the field that chooses a member."""
-
-from typing import Any
+"""The form for a person who belongs to no account, and what fields call a member."""
 
 from django import forms
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Membership
-from accounts.validators import parse_id, validate_name
-
-
-class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A member, by the id of the user."""
-
-    def to_python(self, value: Any) -> Any:
-        """Refuse text that is no id before the database does."""
-        if value and parse_id(str(value)) is None:
-            raise forms.ValidationError(
-                self.error_messages["invalid_choice"], "invalid_choice", {"value": value}
-            )
-        return super().to_python(value)
-
-    def label_from_instance(self, member: Membership) -> str:
-        return name_of(member)
+from accounts.validators import validate_name
 
 
 def name_of(member: Membership) -> str:

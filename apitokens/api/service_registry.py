@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import (
@@ -18,7 +19,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.errors import NotFound, as_errors
-from accounts.api.schema import ACCOUNT_ID, NO_ACCOUNT, UNAUTHENTICATED, invalid, refusal
+from accounts.api.pagination import LIMIT_PARAMETER, OFFSET_PARAMETER, whole_or_page
+from accounts.api.schema import (
+    ACCOUNT_ID,
+    NO_ACCOUNT,
+    UNAUTHENTICATED,
+    invalid,
+    listed,
+    refusal,
+)
 from accounts.api.serializers import LINE, TextField
 from accounts.api.views import actor_of, caller
 from accounts.languages import catalogue_for, language_for
@@ -39,6 +48,7 @@ _SERVICE: dict[str, Any] = {
 _CODE = OpenApiParameter(
     "code", str, OpenApiParameter.PATH, description="The service's code, such as cdn."
 )
+_PAGE = [LIMIT_PARAMETER, OFFSET_PARAMETER]
 _NO_SERVICE = refusal("No such service of the account", message="Service not found.")
 _FORBIDDEN = refusal("Not permitted", message="Only Administrators can manage services.")
 _INVALID = invalid(
@@ -101,6 +111,15 @@ class ServiceSerializer(serializers.Serializer[Service]):
         return service.account_id is None
 
 
+class ServicePageSerializer(serializers.Serializer[Any]):
+    """A part of a list of services. `next` and `previous` are paths, or null at the ends."""
+
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = ServiceSerializer(many=True)
+
+
 class EditedServiceSerializer(serializers.Serializer[Any]):
     """The name of a service, and all of its scopes: others are removed."""
 
@@ -127,9 +146,10 @@ def _described(name: str, summary: str, body: Any = None, **answers: Any) -> Any
         summary=summary,
         description="For Administrators."
         if name != "list_services"
-        else "Those of the account, and those that operators have registered for all accounts.",
+        else "Those of the account, and those that operators have registered for all accounts. "
+        "With limit or offset, the response is one page; without, an array of all of them.",
         tags=[TAG],
-        parameters=[ACCOUNT_ID],
+        parameters=[ACCOUNT_ID, *_PAGE] if name == "list_services" else [ACCOUNT_ID],
         request=body,
         examples=examples,
         responses={**answers.pop("more", {}), 401: UNAUTHENTICATED, **answers},
@@ -145,7 +165,17 @@ _CHANGES = {400: _INVALID, 403: _FORBIDDEN}
     get=_described(
         "list_services",
         "List services and their scopes",
-        more={200: OpenApiResponse(ServiceSerializer(many=True), "By code"), 404: NO_ACCOUNT},
+        more={
+            200: listed(
+                "ServiceList",
+                ServiceSerializer,
+                ServicePageSerializer,
+                "By code",
+                {**_SERVICE, "names": {}, "shared": False},
+            ),
+            400: invalid("Invalid limit", limit=["A valid integer is required."]),
+            404: NO_ACCOUNT,
+        },
     ),
     post=_described(
         "register_service",
@@ -155,9 +185,13 @@ _CHANGES = {400: _INVALID, 403: _FORBIDDEN}
     ),
 )
 class Services(AccountView):
-    def get(self, request: Request, client_id: int) -> Response:
-        found: Any = Service.objects.known_in(client_id)
-        return Response(ServiceSerializer(found, many=True).data)
+    def get(self, request: Request, client_id: int) -> HttpResponse:
+        found = Service.objects.known_in(client_id)
+
+        def part(start: int, stop: int) -> list[Any]:
+            return [ServiceSerializer(each).data for each in found[start:stop]]
+
+        return whole_or_page(request, count=found.count(), part=part)
 
     def post(self, request: Request, client_id: int) -> Response:
         _administrators_only(request, client_id)

@@ -93,22 +93,30 @@ class Scan:
 
 
 Report = Callable[[NotificationDigest], None]
+Advance = Callable[[int], None]
 
 
 def scan(
-    *, at: datetime, due_by: datetime | None = None, report: Report = lambda _digest: None
+    *,
+    at: datetime,
+    due_by: datetime | None = None,
+    report: Report = lambda _digest: None,
+    advance: Advance = lambda _tokens: None,
 ) -> Scan:
     """Decide who has to be told what, and put it into inboxes and on its way.
 
     With `due_by` what falls due until then is told already. `report` hears of every digest, once
-    it is kept. An account that fails holds up no other: raises `SomeFailed` at the end.
+    it is kept, and `advance` of how many tokens are done with. An account that fails holds up no
+    other: raises `SomeFailed` at the end.
     """
     done = Scan()
     moment = Moment(at, due_by or at)
 
     def scan_part(account_ids: list[int]) -> int:
         """1 if it was scanned. A long scan is not a silent one."""
+        before = done.tokens
         done.is_alone = done.is_alone and _is_scanned(account_ids, moment, done, report)
+        advance(done.tokens - before)
         if done.is_alone:
             logger.info("Expirations: %d tokens due, %d mails so far", done.tokens, done.mails)
             jobs.record_heartbeat(name=HEARTBEAT, at=jobs.database_now())
@@ -122,11 +130,21 @@ def scan(
     return done
 
 
-def preview(*, at: datetime, due_by: datetime | None = None) -> Iterator[NotificationDigest]:
+def preview(
+    *, at: datetime, due_by: datetime | None = None, advance: Advance = lambda _tokens: None
+) -> Iterator[NotificationDigest]:
     """The notices that a scan would send. Changes nothing."""
     moment = Moment(at, due_by or at)
     for account_ids in _batches(moment):
-        yield from _digests(_due_tokens(account_ids, moment), moment)
+        tokens = list(_due_tokens(account_ids, moment))
+        yield from _digests(tokens, moment)
+        advance(len(tokens))
+
+
+def number_due(*, at: datetime, due_by: datetime | None = None) -> int:
+    """Count the tokens that a scan deals with."""
+    moment = Moment(at, due_by or at)
+    return _waiting(moment.due_by).filter(expires_at__gt=moment.reach).count()
 
 
 def left_out(*, at: datetime, due_by: datetime) -> int:

@@ -42,7 +42,7 @@ class ServiceQuerySet(models.QuerySet["Service"]):
     def known_in(self, account_id: int) -> ServiceQuerySet:
         """The account's own, and those that operators have registered for all accounts."""
         found = self.filter(Q(account=account_id) | Q(account=None))
-        return found.prefetch_related("scopes").order_by("code")
+        return found.prefetch_related("scopes").order_by("code", "pk")
 
     def of(self, account_id: int) -> ServiceQuerySet:
         """Those that the account's Administrators manage."""

@@ -4,8 +4,9 @@ What a token may do stays as it is, so the receiver's role must suffice for it. 
 and operators hand over: an issuer cannot make others answer for their tokens.
 """
 
+from array import array
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -33,6 +34,8 @@ from apitokens.tokens.rules import (
 
 ROLE_TOO_HIGH = "role_too_high"
 AUDITED_REFUSALS = {ROLE_TOO_HIGH, SUSPENDED, FORBIDDEN}
+PART = 1_000
+"""Tokens that are handed over in one transaction, where their number has no bound."""
 
 
 def hand_over(
@@ -63,6 +66,28 @@ def hand_over_all_of(
     """The same for all active tokens of an issuer."""
     tokens = APIToken.objects.filter(issuer=issuer)
     return _audited(tokens, issuer.account_id, to, by=by, at=at)
+
+
+def hand_over_in_parts(
+    *,
+    issuer: Membership,
+    to: Membership,
+    by: Actor,
+    at: datetime,
+    report: Callable[[int, int], None],
+) -> None:
+    """The same, 1,000 in a transaction, so that any number is handed over: broken off, it goes on
+    when it is called again. `report` hears of each part how many were handed over, and of how many.
+
+    Where one has a role that the receiver lacks, none is handed over.
+    """
+    tokens = APIToken.objects.filter(issuer=issuer)
+    wanted = tokens.active(at).exclude(issuer=to).order_by("pk").values_list("pk", flat=True)
+    refused = wanted.exclude(role__in=to.held_role.covered())[:1]
+    ids = array("q", list(refused) or wanted)
+    for start in range(0, len(ids) or 1, PART):
+        part = tokens.filter(pk__in=list(ids[start : start + PART]))
+        report(len(_audited(part, issuer.account_id, to, by=by, at=at)), len(ids))
 
 
 def _audited(

@@ -2,6 +2,7 @@
 of the database, rows read, milliseconds in all, and memory."""
 
 import io
+import json
 import re
 import statistics
 import time
@@ -9,10 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -26,17 +29,22 @@ from apitokens.keys import Separator
 from apitokens.tokens import services as token_services
 from benchmarks.scale import pages, seed
 from benchmarks.scale.plans import Slowest
+from config.server.responses import send_whole
 from sso.inactivity import services as inactivity
 
 QUICK, RUNS = 0.5, 3
 """What is done within so many seconds is measured so many times; the median counts."""
 READ = """
-    SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) FROM pg_stat_user_tables
+    SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0),
+        (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes),
+        (SELECT coalesce(jsonb_object_agg(indexrelname, idx_scan), '{}') FROM pg_stat_user_indexes)
+    FROM pg_stat_user_tables
 """
 EXPORT_LINES = 20_000
 """Lines a second that every export has to reach."""
 FIRST_BYTE = 100
 SCANNED = 3_000
+"""Tokens a second that the scan of expirations has to reach."""
 MOST_MEMORY = 60
 """Megabytes above idle."""
 SEPARATOR: Separator = "_"
@@ -44,7 +52,10 @@ SEPARATOR: Separator = "_"
 
 @dataclass
 class Figures:
-    """What one thing has cost. `bound` is of `database_ms`; `failures` say what is above one."""
+    """What one thing has cost. `bound` is of `database_ms`; `failures` say what is above one.
+
+    What is counted by an index alone reads no row: it is in `entries_read`, those of indices.
+    """
 
     who: str
     name: str
@@ -52,6 +63,8 @@ class Figures:
     queries: int = 0
     database_ms: float = 0
     rows_read: int = 0
+    entries_read: int = 0
+    indices: list[str] = field(default_factory=list)
     wall_ms: float = 0
     memory_mb: float = 0
     note: str = ""
@@ -112,8 +125,10 @@ def _listened(client: Client, path: str, slowest: Slowest) -> None:
             slowest.hear(time.perf_counter() - began, sql, params)
 
     client.get(path)  # plans and templates are known
+    before = _read()
     with connection.execute_wrapper(hear):
         client.get(path)
+    slowest.indices = sorted(_read().since(before).scans)
 
 
 class _People:
@@ -192,6 +207,8 @@ def _measured(
         queries=each[-1].queries,
         database_ms=statistics.median(one.database_ms for one in each),
         rows_read=min(one.rows_read for one in each),
+        entries_read=min(one.entries_read for one in each),
+        indices=sorted({name for one in each for name in one.indices}),
         wall_ms=statistics.median(one.wall_ms for one in each),
         memory_mb=max(one.memory_mb for one in each),
         note=each[-1].note,
@@ -204,32 +221,53 @@ def _measured(
 
 
 def _once(run: Callable[[], str]) -> Figures:
-    recorder, before = _Recorder(), _rows_read()
+    recorder, before = _Recorder(), _read()
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     idle = _memory("VmRSS")
     began = time.perf_counter()
     with connection.execute_wrapper(recorder):
         note = run()
     wall = time.perf_counter() - began
+    read = _read().since(before)
     return Figures(
         "",
         "",
         queries=recorder.queries,
         database_ms=recorder.seconds * 1000,
-        rows_read=_rows_read() - before,
+        rows_read=read.rows,
+        entries_read=read.entries,
+        indices=sorted(read.scans),
         wall_ms=wall * 1000,
         memory_mb=max(0.0, _memory("VmHWM") - idle),
         note=note,
     )
 
 
-def _rows_read() -> int:
-    """Rows that the server has read since it began. (A backend tells of its own when asked to.)"""
+class _Read(NamedTuple):
+    """What the server has read since it began: rows, entries of indices, and how often each index
+    was looked into."""
+
+    rows: int
+    entries: int
+    scans: dict[str, int]
+
+    def since(self, before: "_Read") -> "_Read":
+        scans = {name: n - before.scans.get(name, 0) for name, n in self.scans.items()}
+        return _Read(
+            self.rows - before.rows,
+            self.entries - before.entries,
+            {name: number for name, number in scans.items() if number},
+        )
+
+
+def _read() -> _Read:
+    """What has been read until now. (A backend tells of its own when asked to.)"""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(READ)
-        return int(cursor.fetchone()[0])
+        rows, entries, scans = cursor.fetchone()
+        return _Read(int(rows), int(entries), json.loads(scans))
 
 
 def _memory(name: str) -> float:
@@ -251,19 +289,18 @@ def _exports(people: _People) -> Iterator[Figures]:
 
 
 def _export(browser: Client, who: str, name: str, path: str) -> Figures:
-    first_byte, lines = 0.0, 0
+    lines, status = 0, 0
 
     def run() -> str:
-        nonlocal first_byte, lines
-        began = time.perf_counter()
-        lines = 0
-        for chunk in browser.get(path):
-            if not lines:
-                first_byte = (time.perf_counter() - began) * 1000
-            lines += bytes(chunk).count(b"\n")
+        nonlocal lines, status
+        response = browser.get(path)
+        lines, status = sum(bytes(chunk).count(b"\n") for chunk in response), response.status_code
         return ""
 
+    first_byte = min(_first_byte(browser, path) for _time in range(2))  # templates are known
     figures = _measured(who, name, run, repeat=False)
+    if status != HTTPStatus.OK:
+        figures.failures.append(f"status {status}")
     rate = lines / figures.wall_ms * 1000
     figures.note = f"{lines:,} lines, {rate:,.0f} lines/s, first byte {first_byte:.0f} ms"
     if first_byte > FIRST_BYTE:
@@ -271,6 +308,24 @@ def _export(browser: Client, who: str, name: str, path: str) -> Figures:
     if lines > EXPORT_LINES and rate < EXPORT_LINES:
         figures.failures.append(f"{rate:,.0f} lines a second, bound {EXPORT_LINES:,}")
     return figures
+
+
+def _first_byte(browser: Client, path: str) -> float:
+    """Milliseconds until a web server is given something of a file to send it to a browser."""
+    serve = send_whole(get_wsgi_application())
+    address, _mark, query = path.partition("?")
+    asked: Any = {"PATH_INFO": address, "QUERY_STRING": query, "HTTP_ACCEPT_ENCODING": "gzip"}
+    environ = browser._base_environ(**asked)  # type: ignore[attr-defined]  # not in the stubs
+    begun: list[str] = []
+    began = time.perf_counter()
+    answer: Any = serve(environ, lambda status, *_headers: begun.append(status))
+    next(iter(answer))
+    waited = time.perf_counter() - began
+    if not isinstance(answer, list):
+        answer.close()
+    if begun[-1] != "200 OK":
+        raise RuntimeError(f"{path}: {begun[-1]}")
+    return waited * 1000
 
 
 def _commands() -> Iterator[Figures]:
@@ -302,7 +357,10 @@ class _Discarded(io.StringIO):
 def _tasks() -> Iterator[Figures]:
     by, at = Actor.operator(through=EntryPoint.SYSTEM), timezone.now()
 
+    rate = 0.0
+
     def scan() -> str:
+        nonlocal rate
         began = time.perf_counter()
         done = expiry.scan(at=at)
         rate = done.tokens / (time.perf_counter() - began)
@@ -313,6 +371,9 @@ def _tasks() -> Iterator[Figures]:
 
     yield _measured("task", "watch absences, first", watch, repeat=False)
     yield _measured("task", "watch absences, nothing to do", watch, repeat=False)
-    yield _measured("task", "scan expirations", scan, repeat=False)
+    scanned = _measured("task", "scan expirations", scan, repeat=False)
+    if rate < SCANNED:
+        scanned.failures.append(f"{rate:,.0f} tokens a second, bound {SCANNED:,}")
+    yield scanned
     forget = lambda: f"{token_services.forget_digests(by=by, at=at + timedelta(days=1)):,} digests"  # noqa: E731
     yield _measured("task", "forget digests", forget, repeat=False)

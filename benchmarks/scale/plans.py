@@ -11,7 +11,7 @@ FILE = Path(__file__).resolve().parent / "PLANS.md"
 HEAD = """# Plans of the mended queries
 
 `make bench-scale` writes this file: of each page or call the statement that took longest, as
-PostgreSQL ran it (`EXPLAIN (ANALYZE, COSTS OFF)`).
+PostgreSQL ran it (`EXPLAIN (ANALYZE, COSTS OFF)`), and the indices that all its statements read.
 """
 _COLUMNS = re.compile(r"^SELECT .*? FROM ", re.DOTALL)
 _NOISE = re.compile(r"^\s*(Planning|Buffers|Heap Blocks|Buckets|Worker \d).*\n", re.MULTILINE)
@@ -19,10 +19,11 @@ LONGEST = 600
 
 
 class Slowest:
-    """Remembers the statement of a run that took longest."""
+    """Remembers the statement of a run that took longest. `indices` are those of all of them."""
 
     def __init__(self) -> None:
         self.seconds, self.statement = 0.0, ("", ())
+        self.indices: list[str] = []
 
     def hear(self, seconds: float, sql: str, params: Any) -> None:
         if seconds > self.seconds and sql.startswith("SELECT"):
@@ -46,5 +47,6 @@ def write(calls: Iterable[tuple[str, Callable[[Slowest], object]]]) -> None:
     for name, run in calls:
         slowest = Slowest()
         run(slowest)
-        parts.append(f"\n## {name}\n\n{slowest.plan()}")
+        indices = ", ".join(f"`{each}`" for each in slowest.indices)
+        parts.append(f"\n## {name}\n\n{slowest.plan()}\nIndices: {indices}.\n")
     FILE.write_text("".join(parts))

@@ -30,6 +30,9 @@ ADMINISTRATOR, MEMBER, HASTY = 0, 20, 5
 """Places of users of the big account: an Administrator, a plain member, the one who does most."""
 TOKEN_WITH_HISTORY, QUIET_TOKEN = 1, 49
 ACTIVE_OF_BIG = 50
+FEWEST_DELETED = 60_000
+"""Deleted tokens of the big account in a tenth of the data: what reads them all is told from what
+counts up to 10,000 several times."""
 OPERATOR = "operator@example.com"
 
 
@@ -61,7 +64,9 @@ class Sizes(NamedTuple):
     connections: int = 101
 
     def part(self, share: float) -> "Sizes":
-        return Sizes(*(max(1, round(number * share)) for number in self))
+        sizes = Sizes(*(max(1, round(number * share)) for number in self))
+        deleted = max(sizes.deleted_of_big, min(FEWEST_DELETED, sizes.tokens * 6 // 10))
+        return sizes._replace(deleted_of_big=deleted)
 
 
 def fill(sizes: Sizes, *, at: datetime) -> None:

@@ -19,7 +19,7 @@ OWNER = "postgres"
 @contextmanager
 def postgresql() -> Iterator[str]:
     """Run PostgreSQL on a socket in a temporary folder; yields its DATABASE_URL."""
-    programs = _newest_of_debian()
+    programs = newest_of_debian()
     if programs is None:
         with services.postgresql() as url:
             yield url
@@ -38,7 +38,8 @@ def postgresql() -> Iterator[str]:
             _run([programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"])
 
 
-def _newest_of_debian() -> Path | None:
+def newest_of_debian() -> Path | None:
+    """The folder of its programs, if it is installed."""
     found = [each.parent for each in DEBIAN.glob("*/bin/initdb") if each.parts[-3].isdecimal()]
     return max(found, key=lambda folder: int(folder.parts[-2]), default=None)
 

@@ -17,12 +17,6 @@ for (const form of document.querySelectorAll("form[data-filters]")) {
         if (usesPointer && event.target instanceof HTMLSelectElement) form.requestSubmit();
     });
 
-    // Few visits need it.
-    for (const input of form.querySelectorAll("[data-people]")) {
-        const attach = () => import(input.dataset.script).then((script) => script.attach(input));
-        input.addEventListener("focus", attach, { once: true });
-    }
-
     /* Empty fields are left out of the address. Where a token was pasted, with whatever stood around it, its id stays,
        and an ellipsis of a secret alone: the next page says so. */
     form.addEventListener("formdata", (event) => {

@@ -1,5 +1,7 @@
 /* Suggests people below a search field: a combobox with a list, as the ARIA Authoring Practices have it. Without it the
-   field is searched when the form is sent. `attach` is called when the field gets the focus for the first time. */
+   field is searched when the form is sent. `attach` is called when the field gets the focus for the first time.
+
+   Choosing applies a filter, adds a checkbox to the chosen people of a fieldset, and fills any other field. */
 
 const WAIT = 150;
 
@@ -37,11 +39,13 @@ export const attach = (input) => {
                 option.id = `${list.id}_${place}`;
                 option.role = "option";
                 option.dir = "auto";
-                option.textContent = person;
+                option.textContent = person.label;
+                Object.assign(option.dataset, { id: person.id, role: person.role });
                 return option;
             }),
         );
         list.hidden = !people.length;
+        list.style.insetBlockStart = `${input.offsetTop + input.offsetHeight}px`; // a help may follow the field
         input.setAttribute("aria-expanded", String(!list.hidden));
     };
 
@@ -51,7 +55,9 @@ export const attach = (input) => {
         let people = [];
         if (text) {
             try {
-                const answer = await fetch(`${input.dataset.people}?${new URLSearchParams({ q: text })}`);
+                const address = new URL(input.dataset.people, location);
+                address.searchParams.set("q", text);
+                const answer = await fetch(address);
                 if (answer.ok && !answer.redirected) ({ people } = await answer.json());
             } catch {
                 /* No network: the form still works. */
@@ -66,10 +72,28 @@ export const attach = (input) => {
         show([]);
     };
 
+    const isFilter = "filters" in input.form.dataset;
+    const chosenPeople = input.closest("fieldset")?.querySelector("[data-chosen-people]");
+
+    const add = ({ dataset, textContent }) => {
+        let box = chosenPeople.querySelector(`input[value="${dataset.id}"]`);
+        if (!box) {
+            const row = chosenPeople.nextElementSibling.content.cloneNode(true);
+            box = row.querySelector("input");
+            box.value = dataset.id;
+            row.querySelector("[data-label]").textContent = textContent;
+            row.querySelector("[data-role]").textContent = dataset.role;
+            chosenPeople.append(row);
+        }
+        box.checked = true;
+        input.value = "";
+    };
+
     const choose = (option) => {
-        input.value = option.textContent;
+        if (chosenPeople) add(option);
+        else input.value = option.textContent;
         close();
-        input.form.requestSubmit();
+        if (isFilter) input.form.requestSubmit();
     };
 
     input.addEventListener("input", () => {
@@ -80,11 +104,14 @@ export const attach = (input) => {
         if (event.isComposing) return;
         const options = [...list.children];
         const place = options.indexOf(chosen);
-        if (event.key === "Escape" && !list.hidden) close();
-        else if (event.key === "ArrowDown" && list.hidden) ask();
+        if (event.key === "Escape" && !list.hidden) {
+            event.stopPropagation(); // a dialog around the field stays
+            close();
+        } else if (event.key === "ArrowDown" && list.hidden) ask();
         else if (event.key === "ArrowDown") mark(options[(place + 1) % options.length]);
         else if (event.key === "ArrowUp" && !list.hidden) mark(options.at(place > 0 ? place - 1 : -1));
         else if (event.key === "Enter" && chosen) choose(chosen);
+        else if (event.key === "Enter" && !isFilter) ask(); // and sends nothing that was not looked at
         else return;
         event.preventDefault();
     });

@@ -102,6 +102,13 @@ REFUSED = [
     _refused("accounts:remove", 403, {}),
     _refused("accounts:new_service_account", 400, {"name": " ", "contact_email": "x"}),
     _refused("accounts:edit_service_account", 400, {"name": " ", "contact_email": "x"}),
+    State(
+        "service account that names people nobody knows",
+        ADMINISTRATOR,
+        "@accounts:new_service_account",
+        400,
+        ({"name": "S", "contact": "an", "another_issuer": "nobody"},),
+    ),
     _refused("accounts:remove_service_account", 403, {}),
     _refused("accounts:leave", 403, {}),
     _refused("notifications:settings", 200, {}),

@@ -19,6 +19,11 @@ from tests.mailserver import DROP, HANG, MailServer, Mood
 DAY = timedelta(days=1)
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def run(*command: object) -> list[str]:
     out = io.StringIO()
     call_command(*map(str, command), stdout=out)
@@ -106,6 +111,31 @@ def test_looking_ahead_says_what_it_leaves_out(
         said = run("send_expiry_notices", *command)[0]
         assert re.match(r"Left out, because they expire before .* UTC: 1 due tokens\. ", said)
     assert run("send_expiry_notices")[-1].startswith("Tokens: 1. New emails: 1. Sent: 1,")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("words", [["--dry-run"], []])
+def test_terminal_shows_how_far_it_is_while_people_are_listed_into_a_file(
+    server: MailServer,
+    user: Membership,
+    stranger: Membership,
+    issue: Issue,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    for member in (user, stranger):
+        issue(member, at=now - 30 * DAY, expires_at=now + 6 * DAY)
+    monkeypatch.setattr(expiry, "TOKENS_AT_ONCE", 1)
+    monkeypatch.setattr("accounts.management.progress.EVERY_SECONDS", 0)
+    terminal = Terminal()
+
+    call_command("send_expiry_notices", *words, stdout=io.StringIO(), stderr=terminal)
+
+    shown = terminal.getvalue()
+    assert re.search(r"\rAPI tokens looked at: 1 of 2 \(50%\), about \d+ s left", shown)
+    assert "API tokens looked at: 2 of 2 (100%)" in shown
+    assert shown.endswith("\r")
 
 
 @pytest.mark.django_db

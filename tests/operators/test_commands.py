@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -242,6 +243,33 @@ def test_dry_run_shows_and_deletes_nothing(engineer: Membership, issue: Issue) -
     for fact in (str(token.pk), "Deploys", engineer.user.email, "API tokens: 1.", "Dry run"):
         assert fact in printed.out
     assert not APIToken.objects.deleted().exists()
+
+
+def test_terminal_shows_what_is_done_how_far_it_is_and_how_long_it_takes_still(
+    engineer: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _number in range(3):
+        issue(engineer)
+    monkeypatch.setattr("apitokens.management.commands.revoke_tokens.PART", 1)
+    monkeypatch.setattr("accounts.management.progress.EVERY_SECONDS", 0)
+    chosen = ("revoke_tokens", "--account", str(engineer.account_id), "--yes")
+    file, terminal = io.StringIO(), Keyboard()
+
+    call_command(*chosen, "--dry-run", stdout=file, stderr=terminal)
+    listed = terminal.getvalue()
+    call_command(*chosen, stdout=Keyboard(), stderr=terminal)
+
+    deleted = terminal.getvalue().removeprefix(listed)
+    for what, shown in (("Listing API tokens", listed), ("Deleting API tokens", deleted)):
+        assert re.search(rf"\r{what}: 1 of 3 \(33%\), about \d+ s left", shown)
+        assert f"{what}: 3 of 3 (100%)" in shown
+        assert shown.endswith("\r")  # the line is taken away
+    assert "Listing" not in deleted  # the tokens themselves are there to be seen
+
+
+def test_where_nobody_watches_no_progress_is_written(engineer: Membership, issue: Issue) -> None:
+    issue(engineer)
+    assert run("revoke_tokens", "--account", engineer.account_id, "--yes").err == ""
 
 
 @pytest.mark.parametrize(("answer", "deleted"), [("yes", 1), ("YES ", 1), ("y", 0), ("", 0)])

@@ -126,6 +126,15 @@ def test_event_goes_when_the_deed_is_rolled_back(
     assert not AuditEvent.objects.exists()
 
 
+@pytest.mark.both
+def test_every_limit_in_range_is_kept(account: Account, now: datetime) -> None:
+    """Also those that the column of former releases could not hold."""
+    for limit in (10_000, 10_001, 100_000, 9_999, 0):
+        account_services.change_token_limit(account=account, limit=limit, by=OPERATOR, at=now)
+        account.refresh_from_db()
+        assert account.most_tokens == limit
+
+
 @pytest.mark.parametrize("limit", [-1, 100_001, 2**63])
 def test_limit_out_of_range_is_refused(account: Account, now: datetime, limit: int) -> None:
     with pytest.raises(ValidationError):

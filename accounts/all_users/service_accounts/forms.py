@@ -1,33 +1,25 @@
 """The form of a service account."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.http.concurrent_edits import CHANGED
 from accounts.members.forms import RoleForm
 from accounts.models import Membership, ServiceAccount
-from accounts.roles import Role
+from accounts.people.candidates import MEMBERS
+from accounts.people.forms import PeopleField, PersonField
+from accounts.people.search import label_of
 from accounts.service_accounts.services import Changes, looking_after
-from accounts.tenancy.forms import MemberField, name_of
-from accounts.text.expressions import in_order
-from accounts.validators import parse_id
 
 
-class MembersField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
-    """Members, by the ids of the users."""
+class Chosen(NamedTuple):
+    """A member among the issuers, as a page shows them: each has a checkbox."""
 
-    def clean(self, value: Any) -> Any:
-        """Refuse text that is no id before the database does."""
-        wrong = next((each for each in value or [] if parse_id(str(each)) is None), None)
-        if wrong is not None:
-            raise forms.ValidationError(
-                self.error_messages["invalid_choice"], "invalid_choice", {"value": wrong}
-            )
-        return super().clean(value)
-
-    def label_from_instance(self, member: Membership) -> str:
-        return f"{name_of(member)} · {member.held_role.label}"
+    value: int
+    label: str
+    role: str
 
 
 class ServiceAccountForm(RoleForm):
@@ -45,12 +37,9 @@ class ServiceAccountForm(RoleForm):
         required=False,
         widget=forms.Textarea({"rows": 3}),
     )
-    contact = MemberField(
+    contact = PersonField(
         label=_("Contact"),
-        queryset=Membership.objects.none(),
-        to_field_name="user_id",
-        required=False,
-        empty_label=_("No one"),
+        shows_first=True,
         help_text=_("Gets the notifications about its API tokens, as Administrators do."),
     )
     contact_email = forms.CharField(
@@ -63,19 +52,19 @@ class ServiceAccountForm(RoleForm):
         ),
         widget=forms.TextInput({"type": "email", "autocomplete": "off", "autocapitalize": "off"}),
     )
-    issuers = MembersField(
+    issuers = PeopleField(
         label=_("Members who may issue API tokens for it"),
-        queryset=Membership.objects.none(),
-        to_field_name="user_id",
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
         help_text=_(
             "They create and manage its tokens, with roles up to its own, even if theirs is "
             "lower. Administrators always can."
         ),
     )
+    another_issuer = PersonField(label=_("Add a member"), shows_first=True)
 
-    field_order = ["name", "description", "role", "contact", "contact_email", "issuers"]
+    field_order = [
+        *("name", "description", "role", "contact", "contact_email"),
+        *("issuers", "another_issuer"),
+    ]
 
     def __init__(
         self,
@@ -87,16 +76,52 @@ class ServiceAccountForm(RoleForm):
         super().__init__(*args, **kwargs)
         named = looking_after(service_account) if service_account else []
         people = Membership.objects.present() | Membership.objects.filter(pk__in=named)
-        ours = people.filter(account=account_id).select_related("user")
-        members = ours.order_by(*in_order("user__name", "user__email"), "pk")
-        for field in ("contact", "issuers"):
-            self.fields[field].queryset = members  # type: ignore[attr-defined]  # of members
-        self.has_candidates = members.exclude(role=Role.ADMINISTRATORS).exists()
+        members = people.filter(account=account_id)
+        self.fields["issuers"].queryset = members  # type: ignore[attr-defined]  # of members
+        for field in ("contact", "another_issuer"):
+            self.fields[field].offer(members, account_id=account_id, among=MEMBERS)  # type: ignore[attr-defined]  # a PersonField
+
+    @property
+    def is_adding(self) -> bool:
+        """True if the button was pressed that adds an issuer: the form is filled on then."""
+        return self.is_bound and "add" in self.data
+
+    def is_complete(self) -> bool:
+        """True if it is to be saved, and can be."""
+        return self.is_valid() and not self.is_adding
+
+    def full_clean(self) -> None:
+        another: PersonField = self.fields["another_issuer"]  # type: ignore[assignment]  # as above
+        another.shows_first = not self.is_adding  # which shows whom it has added
+        super().full_clean()
+        if not self.is_adding:
+            return
+        self.fields["name"].widget.attrs["autofocus"] = False
+        another.widget.attrs["autofocus"] = True
+        # What is not filled in yet is no mistake. What was changed elsewhere meanwhile is told now.
+        for name in [*self.errors]:
+            told = self.errors[name].as_data()
+            if name != "another_issuer" and all(each.code != CHANGED for each in told):
+                del self.errors[name]
+        if (member := self.cleaned_data.get("another_issuer")) is not None:
+            ids = [*self["issuers"].value(), member.user_id]
+            self._send("issuers", [*dict.fromkeys(map(str, ids))])
+            self._send("another_issuer", None)
+        elif "another_issuer" not in self.errors:
+            self.add_error("another_issuer", _("Enter a name or an email address."))
+
+    @property
+    def chosen_issuers(self) -> list[Chosen]:
+        members = self.fields["issuers"].chosen(self["issuers"].value())  # type: ignore[attr-defined]  # a PeopleField
+        return [Chosen(each.user_id, label_of(each), each.held_role.label) for each in members]
 
     @property
     def changes(self) -> Changes:
         """What was filled in, for the service."""
-        changes: Changes = {**self.cleaned_data}  # type: ignore[typeddict-item]  # by its fields
+        facts = dict(self.cleaned_data)
+        another = facts.pop("another_issuer")
+        changes: Changes = {**facts}  # type: ignore[typeddict-item]  # by its fields
+        changes["issuers"] = {*facts["issuers"], *([another] if another else [])}
         changes["description"] = changes["description"].replace("\r\n", "\n")
         return changes
 
@@ -108,7 +133,7 @@ def as_it_is(service_account: ServiceAccount) -> dict[str, Any]:
         "name": service_account.name,
         "description": service_account.description,
         "role": service_account.membership.role,
-        "contact": contact.user_id if contact else None,
+        "contact": contact,
         "contact_email": service_account.contact_email,
         "issuers": [each.user_id for each in service_account.issuers.all()],
     }

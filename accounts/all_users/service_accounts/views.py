@@ -19,7 +19,7 @@ from accounts.members.forms import RemovalForm
 from accounts.models import ServiceAccount
 from accounts.roles import Role
 from accounts.service_accounts import contacts, services
-from accounts.service_accounts.issuing import receivers, visible_to
+from accounts.service_accounts.issuing import visible_to
 from accounts.tenancy.decorators import MemberRequest, member_required
 from accounts.validators import HIGHEST_ID
 
@@ -41,7 +41,7 @@ def list_all(request: MemberRequest) -> HttpResponse:
 def new(request: MemberRequest) -> HttpResponse:
     """Make a service account."""
     form = _form(request, {"role": Role.USERS})
-    if form.is_valid() and _is_made(request, form):
+    if form.is_complete() and _is_made(request, form):
         messages.success(
             request, _("“%(name)s” was created.") % {"name": form.cleaned_data["name"]}
         )
@@ -58,7 +58,7 @@ def edit(request: MemberRequest, user_id: int) -> HttpResponse:
     """Edit a service account."""
     found = _find(request, user_id)
     form = _form(request, as_it_is(found), found)
-    if form.is_valid() and _is_edited(request, found, form):
+    if form.is_complete() and _is_edited(request, found, form):
         messages.success(request, _("Your changes were saved."))
         return _to_list(request)
     context = {"form": form, "service_account": found}
@@ -110,8 +110,7 @@ def ask_again(request: MemberRequest, user_id: int) -> HttpResponse:
 def remove(request: MemberRequest, user_id: int) -> HttpResponse:
     """Remove a service account, after a confirmation."""
     found, at = _find(request, user_id), timezone.now()
-    offered = receivers(found.membership, at=at)
-    form, refusal = RemovalForm(request.POST, receivers=offered), ""
+    form, refusal = RemovalForm(request.POST, leaving=found.membership, at=at), ""
     if request.method == "POST":
         refusal = form.remove(found.membership, by=request.actor, at=at)
         if not refusal:
@@ -119,8 +118,8 @@ def remove(request: MemberRequest, user_id: int) -> HttpResponse:
             return _to_list(request)
     context = listing(request.actor, at=at) | {
         "who": found.membership,
-        "tokens": token_hooks.counts(found.membership.account_id, at).get(found.pk, 0),
-        "receivers": form["hand_over_to"] if offered else None,
+        "tokens": token_hooks.counts(found.membership.account_id, at, [found.pk]).get(found.pk, 0),
+        "receivers": form.receivers,
         "shown": members.snapshot(found.membership, at=at),
         "refusal": refusal,
     }

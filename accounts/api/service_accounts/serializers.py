@@ -65,6 +65,15 @@ class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
         return counts.get(service_account.pk, 0)
 
 
+class ServiceAccountPageSerializer(serializers.Serializer[Any]):
+    """A part of such a list. `next` and `previous` are paths, or null at the ends."""
+
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = ServiceAccountSerializer(many=True)
+
+
 class NewServiceAccountSerializer(serializers.Serializer[Any]):
     """A service account to make. Give a contact or a contact_email, or neither."""
 

@@ -1,10 +1,12 @@
 """Views of the service accounts of the caller's account."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import exceptions, status
@@ -14,6 +16,7 @@ from rest_framework.response import Response
 
 from accounts.api.authentication import part_of_api
 from accounts.api.errors import NotFound, as_errors
+from accounts.api.pagination import LIMIT_PARAMETER, OFFSET_PARAMETER, whole_or_page
 from accounts.api.schema import (
     ACCOUNT_ID,
     NO_ACCOUNT,
@@ -21,12 +24,14 @@ from accounts.api.schema import (
     answer,
     example,
     invalid,
+    listed,
     refusal,
 )
 from accounts.api.service_accounts import removal
 from accounts.api.service_accounts.serializers import (
     EditedServiceAccountSerializer,
     NewServiceAccountSerializer,
+    ServiceAccountPageSerializer,
     ServiceAccountSerializer,
 )
 from accounts.api.views import actor_of, caller
@@ -73,15 +78,19 @@ INVALID = invalid("The request is invalid", issuers=["Choose members of the acco
     operation_id="list_service_accounts",
     summary="List service accounts",
     description="Issuers of API tokens that are no person. Administrators get all of the account; "
-    "other users get those for which they may issue tokens.",
+    "other users get those for which they may issue tokens. With limit or offset, the response is "
+    "one page; without, an array of all of them.",
     tags=[TAG],
-    parameters=[ACCOUNT_ID],
+    parameters=[ACCOUNT_ID, LIMIT_PARAMETER, OFFSET_PARAMETER],
     responses={
-        200: answer(
-            ServiceAccountSerializer(many=True),
+        200: listed(
+            "ServiceAccountList",
+            ServiceAccountSerializer,
+            ServiceAccountPageSerializer,
             "The service accounts, in the order they were made",
             SERVICE_ACCOUNT,
         ),
+        400: invalid("Invalid limit", limit=["A valid integer is required."]),
         401: UNAUTHENTICATED,
         404: NO_ACCOUNT,
     },
@@ -106,12 +115,13 @@ INVALID = invalid("The request is invalid", issuers=["Choose members of the acco
 )
 @part_of_api("users")
 @api_view(["GET", "HEAD", "POST"])
-def service_accounts(request: Request, client_id: int) -> Response:
+def service_accounts(request: Request, client_id: int) -> HttpResponse:
     actor = _actor_in(client_id, request)
     if request.method != "POST":
-        found: Any = _with_people(actor)  # its stubs know nothing of `many`
-        context = {"counts": token_hooks.counts(client_id, timezone.now())}
-        return Response(ServiceAccountSerializer(found, many=True, context=context).data)
+        found = _with_people(actor)
+        return whole_or_page(
+            request, count=found.count(), part=lambda start, stop: _entries(found[start:stop])
+        )
     _refuse_others(actor)
     asked = NewServiceAccountSerializer(data=request.data)
     asked.is_valid(raise_exception=True)
@@ -216,9 +226,18 @@ def _find(user_id: int, actor: Actor) -> ServiceAccount:
     raise NotFound("Service account not found.")
 
 
+def _entries(found: Iterable[ServiceAccount]) -> list[Any]:
+    shown = list(found)
+    if not shown:
+        return []
+    # Of these alone: people of the account may have a hundred thousand.
+    ids = [each.pk for each in shown]
+    counts = token_hooks.counts(shown[0].membership.account_id, timezone.now(), ids)
+    return [ServiceAccountSerializer(each, context={"counts": counts}).data for each in shown]
+
+
 def _answer(found: ServiceAccount) -> Response:
-    counts = token_hooks.counts(found.membership.account_id, timezone.now())
-    return Response(ServiceAccountSerializer(found, context={"counts": counts}).data)
+    return Response(_entries([found])[0])
 
 
 def _create(asked: dict[str, Any], actor: Actor) -> ServiceAccount:

@@ -9,16 +9,18 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.authorization.actor import Actor, EntryPoint
+from accounts.management.progress import Progress
 from accounts.management.terminal import as_command_error, find_account, storable
 from accounts.models import Account, Membership
 from accounts.validators import parse_id
-from apitokens.tokens.handover import hand_over_all_of
+from apitokens.tokens.handover import hand_over_in_parts
 
 
 class Command(BaseCommand):
     help = (
         "Hands all active API tokens of a user or a service account over to another one of the "
-        "same account. They keep their IDs and secrets. The user may be deactivated or removed."
+        "same account. They keep their IDs and secrets. The user may be deactivated or removed. "
+        "Many tokens are handed over 1,000 at a time: run it again to go on where it was stopped."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -28,16 +30,32 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         account = find_account(options["account"])
+        former = _find_issuer(account, storable(options["former"]))
+        receiver = _find_issuer(account, storable(options["receiver"]))
+        progress = Progress(self.stderr, "Handing over API tokens", 0)
+
+        def report(part: int, total: int) -> None:
+            progress.total = total
+            progress.advance(part)
+
         try:
-            handed = hand_over_all_of(
-                issuer=_find_issuer(account, storable(options["former"])),
-                to=_find_issuer(account, storable(options["receiver"])),
+            hand_over_in_parts(
+                issuer=former,
+                to=receiver,
                 by=Actor.operator(through=EntryPoint.COMMAND),
                 at=timezone.now(),
+                report=report,
             )
         except (ValidationError, PermissionDenied) as refusal:
+            progress.end()
+            if progress.done:
+                self._say(progress.done)
             raise as_command_error(refusal) from None
-        self.stdout.write(f"{len(handed)} API tokens were handed over.")
+        progress.end()
+        self._say(progress.done)
+
+    def _say(self, number: int) -> None:
+        self.stdout.write(f"{number} API tokens were handed over.")
 
 
 def _find_issuer(account: Account, text: str) -> Membership:

@@ -102,11 +102,14 @@ class Command(BaseCommand):
 
     def _show(self, ids: array[int], *, at: datetime) -> None:
         widths = [0] * COLUMNS
+        progress = Progress(self.stderr, "Listing API tokens", len(ids), beside=self.stdout)
         for part in _parts(ids):
             tokens = APIToken.objects.for_display().select_related("account").in_bulk(part)
             found = [tokens[each] for each in part if each in tokens]
             for line in _table(found, widths, at=at):
                 self.stdout.write(line)
+            progress.advance(len(part))
+        progress.end()
         self.stdout.write(f"\nAPI tokens: {len(ids)}.")
 
     def _delete(self, ids: array[int], meant: APITokenQuerySet, *, by: Actor) -> int:

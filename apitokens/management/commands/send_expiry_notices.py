@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from accounts.management.progress import Progress
 from apitokens.expiry import scan as expiry
 from apitokens.expiry.scan import NotificationDigest
 from notifications.email import delivery
@@ -44,21 +45,29 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         at = database_now()
         self._say_what_is_left_out(at=at, due_by=options["at"])
+        progress = self._progress(expiry.number_due(at=at, due_by=options["at"]))
+        advance = progress.advance
         if options["dry_run"]:
-            told = self._show(expiry.preview(at=at, due_by=options["at"]))
+            told = self._show(expiry.preview(at=at, due_by=options["at"], advance=advance))
+            progress.end()
             self.stdout.write(f"Dry run: {told} would be notified.{_waiting_words(at)}")
             return
         try:
-            done = expiry.scan(at=at, due_by=options["at"], report=self._show_one)
+            done = expiry.scan(at=at, due_by=options["at"], report=self._show_one, advance=advance)
         except SomeFailed as some:
+            progress.end()
             delivery.deliver()
             raise CommandError(f"Accounts: {some}") from None
+        progress.end()
         outcome = delivery.deliver()
         self.stdout.write(
             f"Tokens: {done.tokens}. New emails: {done.mails}. "
             f"Sent: {outcome.sent}, postponed: {outcome.postponed}, failed: {outcome.failed}, "
             f"in doubt: {outcome.in_doubt}, no longer needed: {outcome.dropped}."
         )
+
+    def _progress(self, number: int) -> Progress:
+        return Progress(self.stderr, "API tokens looked at", number, beside=self.stdout)
 
     def _say_what_is_left_out(self, *, at: datetime, due_by: datetime | None) -> None:
         if due_by and (number := expiry.left_out(at=at, due_by=due_by)):

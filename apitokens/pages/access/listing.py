@@ -82,7 +82,7 @@ def listing(query: QueryDict, *, account_id: int, at: datetime) -> dict[str, Any
 
 
 def _holders(members: list[Membership], account_id: int, at: datetime) -> list[Holder]:
-    numbers = token_hooks.counts(account_id, at)
+    numbers = token_hooks.counts(account_id, at, [each.pk for each in members])
     given = _roles_given(members, account_id)
     invited = _invited(members, account_id)
     tokens = _tokens(members, at)

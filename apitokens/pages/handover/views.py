@@ -14,7 +14,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.http.redirects import safe_next
-from accounts.service_accounts.issuing import receivers_of
 from accounts.tenancy.decorators import MemberRequest, member_required
 from apitokens.models import APIToken
 from apitokens.pages.handover.forms import HandoverForm
@@ -55,8 +54,7 @@ def _answer(
 ) -> HttpResponse:
     strongest = min((token.held_role for token in tokens), key=lambda role: role.rank)
     sent = request.POST if request.method == "POST" else None
-    account_id = request.member.account_id
-    form = HandoverForm(sent, receivers=receivers_of(strongest, account_id=account_id))
+    form = HandoverForm(sent, account_id=request.member.account_id, role=strongest)
     if form.is_valid() and _is_done(request, form, tokens, at):
         return HttpResponseRedirect(back)
     context = behind_dialog(request, at) | {

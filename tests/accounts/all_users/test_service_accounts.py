@@ -13,13 +13,20 @@ from django.utils.html import strip_tags
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Account, Membership, ServiceAccount
+from accounts.people.search import label_of
 from accounts.roles import Role
 from accounts.service_accounts import contacts
 from apitokens.models import APIToken
 from notifications.models import Mail
 from tests.conftest import Issue, SignIn
-from tests.factories import ACCOUNT_ID, contact_agrees, issue, service_account
-from tests.questions import hidden_fields
+from tests.factories import (
+    ACCOUNT_ID,
+    MembershipFactory,
+    contact_agrees,
+    issue,
+    service_account,
+)
+from tests.questions import hidden_fields, suggested
 
 pytestmark = pytest.mark.django_db
 
@@ -133,7 +140,7 @@ def test_form_shows_what_is_there_and_saves_what_changes(
 ) -> None:
     page = browser.get(address(deploys)).content.decode()
     assert 'value="Deploys"' in page
-    assert page.count("checked") == 2  # the role, and the engineer
+    assert page.count("checked>") == 2  # the role, and the engineer
 
     form = {"name": "Purges", "role": str(Role.USERS), "contact": str(administrator.user_id)}
     assert browser.post(address(deploys), form).status_code == 302
@@ -184,13 +191,14 @@ def test_removing_a_person_offers_receivers_whose_role_suffices(
     remove = f"/accounts/{ACCOUNT_ID}/users/{engineer.user_id}/remove/"
 
     page = browser.get(remove).content.decode()
-    offered = re.findall(r'<option value="(\d+)"', page[page.index("hand_over_to") :])
-    assert offered == [str(deploys.membership.user_id), str(administrator.user_id)]
-    both = {"hand_over_to": offered[0], "delete_tokens": "on"}
+    able = {administrator.user_id, deploys.membership.user_id}
+    assert set(suggested(browser, page, "@")) == able
+    chosen = str(deploys.membership.user_id)
+    both = {"hand_over_to": chosen, "delete_tokens": "on"}
     for form in ({"hand_over_to": str(user.user_id)}, both):
         assert browser.post(remove, form).status_code == 403
 
-    assert browser.post(remove, {"hand_over_to": offered[0]}).status_code == 302
+    assert browser.post(remove, {"hand_over_to": chosen}).status_code == 302
     engineer.refresh_from_db()
     assert engineer.is_removed
     assert APIToken.objects.get(pk=token.pk).issuer == deploys.membership
@@ -237,8 +245,8 @@ def test_edit_keeps_who_is_deactivated_and_says_so(
     made = service_account(administrator.account, at=now, issuers=[engineer], contact=engineer)
     type(engineer.user).objects.filter(pk=engineer.user_id).update(is_active=False)
     page = browser.get(address(made))
-    name = f"{engineer.user.get_full_name()} (deactivated)"
-    assert text(page).count(name) == 2  # as the contact, and with a box
+    name = f"{engineer.user.get_full_name()} (deactivated) ({engineer.user.email})"
+    assert page.text.count(name) == 2  # as the contact, and with a box
     sent = boxes(page.context["form"])
 
     assert browser.post(address(made), {**sent, "name": "Renamed"}).status_code == 302
@@ -264,3 +272,128 @@ def test_who_is_deactivated_is_not_named_anew(
 
     assert refused.status_code == 400
     assert list(deploys.issuers.all()) == [engineer]
+
+
+def test_who_was_typed_is_added_before_the_rest_is_filled_in(
+    browser: Client, engineer: Membership, user: Membership
+) -> None:
+    sent = {"name": " ", "description": "Half", "issuers": [engineer.user_id], "add": "1"}
+
+    answer = browser.post(f"{LIST}new/", {**sent, "another_issuer": user.user.email[:-4]})
+
+    form = answer.context["form"]
+    assert answer.status_code == 200
+    assert {each.value for each in form.chosen_issuers} == {engineer.user_id, user.user_id}
+    assert (form["another_issuer"].value(), form["description"].value()) == (None, "Half")
+    assert "problem" not in text(answer)
+    assert not ServiceAccount.objects.exists()
+    again = browser.post(f"{LIST}new/", {**sent, "another_issuer": engineer.user.email})
+    assert [each.value for each in again.context["form"].chosen_issuers] == [engineer.user_id]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("", "Enter a name or an email address."),
+        ("zzz", "No one in this account matches. Check the name or email."),
+        ("example.com", "Several people match"),
+        ("deploys", "No one in this account matches. Check the name or email."),
+        ("x" * 501, "Ensure this value has at most 500 characters"),
+    ],
+)
+def test_who_cannot_be_added_is_told_and_nothing_typed_is_lost(
+    browser: Client, deploys: ServiceAccount, engineer: Membership, typed: str, sentence: str
+) -> None:
+    sent = {"name": "Deploys", "contact": "zz", "issuers": [engineer.user_id], "add": "1"}
+
+    answer = browser.post(f"{LIST}new/", {**sent, "another_issuer": typed})
+
+    form = answer.context["form"]
+    assert answer.status_code == 400
+    assert list(form.errors) == ["another_issuer"]
+    assert sentence in text(answer)
+    assert (form["another_issuer"].value(), form["contact"].value()) == (typed, "zz")
+    assert [each.value for each in form.chosen_issuers] == [engineer.user_id]
+
+
+def test_who_is_still_in_the_search_field_is_saved_too(
+    browser: Client, deploys: ServiceAccount, engineer: Membership, user: Membership
+) -> None:
+    sent = boxes(browser.get(address(deploys)).context["form"])
+
+    unsure = browser.post(address(deploys), {**sent, "another_issuer": user.user.email[:-4]})
+    shown = unsure.context["form"]["another_issuer"].value()
+    assert "Do you mean" in text(unsure)
+    assert browser.post(address(deploys), {**sent, "another_issuer": shown}).status_code == 302
+
+    assert set(deploys.issuers.all()) == {engineer, user}
+
+
+def test_adding_takes_back_nothing_that_another_tab_has_saved(
+    browser: Client, deploys: ServiceAccount, engineer: Membership, user: Membership
+) -> None:
+    opened = boxes(browser.get(address(deploys)).context["form"])
+    third = MembershipFactory.create(account=user.account)
+    other = {**opened, "name": "Renamed", "issuers": [engineer.user_id, third.user_id]}
+    assert browser.post(address(deploys), other).status_code == 302
+
+    mine = {**opened, "another_issuer": user.user.email}
+    added = browser.post(address(deploys), {**mine, "add": "1"})
+    form = added.context["form"]
+    assert {each.value for each in form.chosen_issuers} == {
+        *(engineer.user_id, third.user_id, user.user_id),
+    }
+    assert form["name"].value() == "Renamed"
+
+    told = browser.post(address(deploys), {**mine, "name": "Mine", "add": "1"})
+    assert told.status_code == 400
+    assert "This was changed to “Renamed” after you opened the page." in text(told)
+
+
+def test_contact_that_another_tab_has_changed_is_not_taken_back(
+    browser: Client, deploys: ServiceAccount, engineer: Membership, user: Membership
+) -> None:
+    opened = boxes(browser.get(address(deploys)).context["form"])
+    assert browser.post(address(deploys), {**opened, "contact": user.user_id}).status_code == 302
+
+    assert browser.post(address(deploys), {**opened, "name": "New"}).status_code == 302
+    deploys.refresh_from_db()
+    assert deploys.contact == user
+    refused = browser.post(address(deploys), {**opened, "contact": engineer.user_id})
+    assert f"This was changed to “{label_of(user)}” after you opened the page." in text(refused)
+
+
+@pytest.mark.both
+def test_pages_that_choose_people_do_not_grow_with_them(
+    browser: Client, deploys: ServiceAccount, engineer: Membership, issue: Issue
+) -> None:
+    token = issue(engineer, role=Role.USERS).token
+    pages = [
+        *(f"{LIST}new/", address(deploys)),
+        f"/accounts/{ACCOUNT_ID}/users/{engineer.user_id}/remove/?q={engineer.user.email}",
+        f"/accounts/{ACCOUNT_ID}/api-tokens/selection/hand-over/?ids={token.pk}",
+    ]
+
+    def costs() -> list[tuple[int, int]]:
+        found = []
+        for each in pages:
+            browser.get(each)
+            with CaptureQueriesContext(connection) as counted:
+                page = browser.get(each)
+            found.append((len(counted), len(page.content) // 1000))
+        return found
+
+    few = costs()
+    MembershipFactory.create_batch(40, account=engineer.account)
+    assert costs() == few
+
+
+@pytest.mark.parametrize("path", ["users/service-accounts/", "api-tokens/access/"])
+def test_tokens_are_counted_of_those_who_are_shown(
+    browser: Client, deploys: ServiceAccount, path: str
+) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        browser.get(f"/accounts/{ACCOUNT_ID}/{path}")
+    counts = [each["sql"] for each in asked if "GROUP BY" in each["sql"]]
+    assert counts
+    assert all('"issuer_id" IN (' in each for each in counts)

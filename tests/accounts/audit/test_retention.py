@@ -1,7 +1,9 @@
 """Audit events are written once: nothing changes or deletes one, but their age."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -183,6 +185,26 @@ def test_command_deletes_what_is_old_and_says_how_many(
     call_command("prune_audit", "--older-than=365d")
 
     assert capsys.readouterr().out == "Deleted audit events: 1.\n"
+
+
+def test_command_shows_on_a_terminal_how_far_it_is(
+    db: None, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(retention, "PART", 3)
+    monkeypatch.setattr("accounts.management.progress.EVERY_SECONDS", 0)
+    for days in range(400, 410):
+        audit.record("sign_out", by=OPERATOR, at=now - timedelta(days=days))
+    terminal = Terminal()
+
+    call_command("prune_audit", "--older-than=365d", stdout=StringIO(), stderr=terminal)
+
+    shown = terminal.getvalue()
+    assert re.search(r"\rDeleting audit events: 6 of 10 \(60%\), about \d+ s left", shown)
+    assert shown.endswith("\r")
 
 
 @pytest.mark.parametrize(

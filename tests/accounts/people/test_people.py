@@ -31,9 +31,10 @@ def browser(client: Client, administrator: Membership, sign_in: SignIn) -> Clien
     return client
 
 
-def suggested(browser: Client, text: str) -> list[str]:
-    people: list[str] = browser.get(FIND, {"q": text}).json()["people"]
-    return people
+def suggested(browser: Client, text: str, **among: str) -> list[str]:
+    people = browser.get(FIND, {"q": text, **among}).json()["people"]
+    assert all(each.keys() == {"id", "label", "role"} for each in people)
+    return [each["label"] for each in people]
 
 
 @pytest.mark.parametrize("text", ["okaf", "MARIA@", "maria@example.com", "a (maria@example.com)"])

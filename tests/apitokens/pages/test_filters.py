@@ -122,7 +122,9 @@ def test_who_is_no_administrator_is_not_offered_roles_above_their_own(
     page = client.get(LIST).content.decode()
     assert '<option value="2" lang="en">Users</option>' in page
     assert '<option value="1"' not in page
-    assert '<option value="1" selected lang="en">' in client.get(LIST, {"role": "1"}).content.decode()
+    assert (
+        '<option value="1" selected lang="en">' in client.get(LIST, {"role": "1"}).content.decode()
+    )
 
 
 def test_at_the_limit_the_page_leads_to_what_is_not_used(

@@ -84,6 +84,18 @@ def test_raised_limit_makes_room(small: Account, user: Membership, issue: Issue)
     assert issue(user)
 
 
+def test_limit_above_that_of_former_releases_holds(
+    account: Account, user: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accounts.models.account._HIGHEST_OF_FORMER_COLUMN", 1)
+    account.most_tokens = 3
+    account.save()
+    for _number in range(3):
+        issue(user)
+    with pytest.raises(ValidationError):
+        issue(user)
+
+
 def test_lowered_limit_ends_no_token_and_lets_no_new_one_in(
     small: Account, user: Membership, issue: Issue, now: datetime
 ) -> None:
