@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 
 class Listener:
@@ -25,6 +25,17 @@ class Listener:
                 return
             self.met += 1
             self._meet(held[-1])
+
+
+def saying(answer: bytes) -> Callable[[socket.socket], None]:
+    """Answers whatever is sent in the same way."""
+
+    def talk(peer: socket.socket) -> None:
+        with suppress(OSError):
+            while peer.recv(9_999):
+                peer.sendall(answer)
+
+    return lambda peer: threading.Thread(target=talk, args=[peer], daemon=True).start()
 
 
 @contextmanager

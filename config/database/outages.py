@@ -85,6 +85,7 @@ resources (too many connections), shutdown, and what stands below the server."""
 _BY_SQLITE_CODE = {
     sqlite3.SQLITE_BUSY: Outage.BUSY,
     sqlite3.SQLITE_LOCKED: Outage.BUSY,
+    sqlite3.SQLITE_PROTOCOL: Outage.BUSY,  # a race for the log of writes that was lost too often
     sqlite3.SQLITE_READONLY: Outage.READ_ONLY,
     sqlite3.SQLITE_FULL: Outage.FULL,
     sqlite3.SQLITE_IOERR: Outage.AWAY,

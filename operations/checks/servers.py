@@ -34,10 +34,12 @@ def redis_answers(databases: Sequence[str] | None = None, **_facts: Any) -> list
             client.ping()
             with suppress(ResponseError):  # not everybody may ask for it
                 memory = client.info("memory")
-    except (RedisError, OSError) as error:
+    except Exception as error:  # a server of another kind answers in any way
+        is_redis = isinstance(error, RedisError | OSError)
+        reason = _brief(error) if is_redis else "what answers there is not Redis"
         return [
             checks.Warning(
-                f"Redis isn't responding ({_brief(error)}): each process limits tries by what it "
+                f"Redis isn't responding ({reason}): each process limits tries by what it "
                 "knows, and tasks wait until it is back.",
                 hint="Check REDIS_URL, and whether Redis runs.",
                 id="operations.W005",

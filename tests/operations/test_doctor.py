@@ -19,8 +19,10 @@ from notifications.jobs import database_now
 from operations import time_limit
 from operations.checks import database, encryption, servers
 from operations.doctor import examination
+from operations.redis_answers import redis_answers
 from tests import services
 from tests.conftest import is_on_postgresql
+from tests.listener import listening, saying
 from tests.portal import ROOT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -203,6 +205,16 @@ def test_servers_that_do_not_answer_are_told(settings: Settings, redis_url: str)
     assert f"The mail server 127.0.0.1:{port} can't be used" in mail.msg
     assert "swordfish" not in redis.msg
     assert servers.redis_answers() == servers.mail_server_answers() == []
+
+
+@pytest.mark.parametrize("said", [b":1", b"*0", b"$abc", b"$5\r\nhello", b"-LOADING"])
+def test_server_that_is_no_redis_is_told_and_probes_go_on(settings: Settings, said: bytes) -> None:
+    with listening(saying(said + b"\r\n")) as listener:
+        settings.REDIS_URL = f"redis://127.0.0.1:{listener.port}/0"
+        assert redis_answers() is False
+        (warning,) = servers.redis_answers(["default"])
+    assert "Redis isn't responding" in warning.msg
+    assert "object" not in warning.msg
 
 
 @pytest.mark.parametrize("allowed", ["+@all -config", "+@all -config -info"])

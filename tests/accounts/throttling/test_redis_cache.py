@@ -1,10 +1,7 @@
 """Redis is away, or takes connections and answers nothing: people sign in all the same."""
 
 import pickle
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 from django.core.cache import cache, caches
@@ -20,7 +17,7 @@ from accounts.throttling.redis_cache import outage
 from tests import services
 from tests.accounts.jwt.conftest import log_in
 from tests.factories import PASSWORD
-from tests.listener import Listener, listening
+from tests.listener import Listener, listening, saying
 
 
 def use_redis(settings: Settings, url: str) -> None:
@@ -77,15 +74,7 @@ def test_every_way_in_is_open_and_limited_while_redis_is_away(
 def test_every_way_in_is_open_and_limited_while_no_redis_answers(
     settings: Settings, user: Membership, said: bytes
 ) -> None:
-    def talk(peer: socket.socket) -> None:
-        with suppress(OSError):
-            while peer.recv(9_999):
-                peer.sendall(said + b"\r\n")
-
-    def meet(peer: socket.socket) -> None:
-        threading.Thread(target=talk, args=[peer], daemon=True).start()
-
-    with listening(meet) as listener:
+    with listening(saying(said + b"\r\n")) as listener:
         use_redis(settings, f"redis://127.0.0.1:{listener.port}/0")
         assert log_in(user.user.email).status_code == 200
         form = {"login": user.user.email, "password": PASSWORD}

@@ -68,6 +68,7 @@ def transaction_timeout() -> psycopg.Error:
         (psycopg.errors.AdminShutdown(), Outage.AWAY),
         (psycopg.OperationalError("connection refused"), Outage.AWAY),
         (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), Outage.BUSY),
+        (sqlite_error(sqlite3.SQLITE_PROTOCOL), Outage.BUSY),
         (sqlite_error(sqlite3.SQLITE_FULL), Outage.FULL),
         (sqlite_error(sqlite3.SQLITE_READONLY), Outage.READ_ONLY),
         (sqlite_error(sqlite3.SQLITE_IOERR_SHMSIZE), Outage.AWAY),
