@@ -16,6 +16,7 @@ from accounts.models import Membership
 from apitokens.expiry import scan as expiry
 from apitokens.models import APIToken
 from apitokens.tokens import notifications as token_notifications
+from apitokens.tokens import rules
 from apitokens.tokens import services as token_services
 from notifications import jobs
 from notifications.email import claims, delivery
@@ -231,6 +232,38 @@ def test_many_tokens_are_deleted_twice_at_once_in_whatever_order(
         monkeypatch.setattr(token_services, "notify_token_changed", begin_second)
         assert delete_all(tokens) == 2
         assert second[0].result(timeout=30) == 0
+
+
+def test_many_tokens_are_locked_in_one_order(
+    user: Membership, issue: Issue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second begins between two locks of the first. In another order each would wait for the
+    other."""
+    monkeypatch.setattr(rules, "LOCKED_AT_ONCE", 1)
+    tokens = [issue(user).token for _number in range(2)]
+
+    def lock_all(some: list[APIToken]) -> None:
+        try:
+            with transaction.atomic():
+                rules.lock_tokens(some)
+        finally:
+            if threading.current_thread() is not threading.main_thread():
+                connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        second: list[Future[None]] = []
+
+        def begin_second(execute: Any, sql: str, *facts: Any) -> Any:
+            locked = execute(sql, *facts)
+            if "FOR NO KEY UPDATE" in sql and not second:
+                second.append(other.submit(lock_all, tokens[::-1]))
+                while not (_somebody_waits() or second[0].done()):
+                    pass
+            return locked
+
+        with connection.execute_wrapper(begin_second):
+            lock_all(tokens)
+        second[0].result(timeout=30)
 
 
 def test_sender_with_a_clock_ahead_sends_no_mail_that_another_has_in_hand(
