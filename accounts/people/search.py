@@ -14,7 +14,7 @@ from accounts.validators import parse_id
 MOST_FOUND = 10
 """People that are suggested. Who has more to choose from types more."""
 _BRACKETS = {")": "(", ">": "<"}
-_ID_AT_END = re.compile(r"(\d+)\s*[)）]$")
+_ID_AT_END = re.compile(r"(?<!\d)(\d+)\s*[)）]$")
 
 
 def label_of(member: Membership) -> str:

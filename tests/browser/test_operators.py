@@ -85,6 +85,8 @@ def test_life_of_a_service_of_all_accounts_is_accessible(
     page.get_by_label("Scopes").fill("upload | Upload | de=Hochladen")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Write names in other languages as de=Name.")).to_be_visible()
+    assert all("400 (Bad Request)" in each for each in window.troubles)
+    window.troubles.clear()
     look("refused")
     page.get_by_label("Name in other languages").fill("de=Filme")
     page.get_by_role("button", name="Save", exact=True).click()

@@ -202,7 +202,11 @@ PLANTED = {
         alter("role", "PositiveSmallIntegerField(db_index=True)"), "gets an index"
     ),
     "not_indexed_any_more": Planted(
-        alter("account", "ForeignKey('accounts.Account', models.PROTECT, db_index=False)"),
+        alter(
+            "deleted_by",
+            "ForeignKey('accounts.User', models.PROTECT, null=True, related_name='+', "
+            "db_index=False)",
+        ),
         "loses its index",
     ),
     "unique_later": Planted(
