@@ -418,7 +418,7 @@ def test_filter_by_token_finds_what_befell_it(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("person", text) for text in ("0", "-1", "x", "\0", "9" * 20, "1 OR 1=1")),
+        *(("person", text) for text in ("000", "-000", "x", "\0", "9" * 20, "1 OR 1=1")),
         *(("kind", text) for text in ("nonsense", "token", "\0")),
         *(
             ("since", text)
