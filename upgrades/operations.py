@@ -7,7 +7,7 @@ was broken off. On SQLite, where one process migrates before it serves, they do 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.contrib.postgres import operations as postgresql
 from django.db import NotSupportedError, ProgrammingError, connections, transaction
@@ -114,16 +114,7 @@ class RemoveForeignKeyIndexConcurrently(Operation):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        index = self._index(app_label, schema_editor, from_state)
-        if index is None:
-            return
-        name = schema_editor.quote_name(index.name)
-        if not _is_postgresql(schema_editor):
-            schema_editor.execute(f"DROP INDEX IF EXISTS {name}")
-            return
-        _refuse_transaction(self, schema_editor)
-        with _without_lock_timeout(schema_editor):
-            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        self._execute("DROP INDEX {when}IF EXISTS {name}", app_label, schema_editor, from_state)
 
     def database_backwards(
         self,
@@ -132,37 +123,31 @@ class RemoveForeignKeyIndexConcurrently(Operation):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        index = self._index(app_label, schema_editor, to_state)
-        if index is None:
-            return
-        concurrently = "CONCURRENTLY " if _is_postgresql(schema_editor) else ""
-        table, name, column = map(schema_editor.quote_name, index)
-        if concurrently:
-            _refuse_transaction(self, schema_editor)
-            with _without_lock_timeout(schema_editor):
-                schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-                schema_editor.execute(f"CREATE INDEX CONCURRENTLY {name} ON {table} ({column})")
-        else:
-            schema_editor.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({column})")
+        self._execute("DROP INDEX {when}IF EXISTS {name}", app_label, schema_editor, to_state)
+        self._execute(
+            "CREATE INDEX {when}{name} ON {table} ({column})", app_label, schema_editor, to_state
+        )
 
     def describe(self) -> str:
         return f"Remove the index of {self.model_name}.{self.name}"
 
-    def _index(
-        self, app_label: str, editor: BaseDatabaseSchemaEditor, state: ProjectState
-    ) -> "_ForeignKeyIndex | None":
+    def _execute(
+        self, statement: str, app_label: str, editor: BaseDatabaseSchemaEditor, state: ProjectState
+    ) -> None:
         model = state.apps.get_model(app_label, self.model_name)
         if not self.allow_migrate_model(editor.connection.alias, model):
-            return None
+            return
         table, column = model._meta.db_table, model._meta.get_field(self.name).column
         name = editor._create_index_name(table, [column])  # type: ignore[attr-defined]  # Django names it so
-        return _ForeignKeyIndex(table, name, column)
-
-
-class _ForeignKeyIndex(NamedTuple):
-    table: str
-    name: str
-    column: str
+        table, column, name = map(editor.quote_name, (table, column, name))
+        if not _is_postgresql(editor):
+            editor.execute(statement.format(when="", name=name, table=table, column=column))
+            return
+        _refuse_transaction(self, editor)
+        with _without_lock_timeout(editor):
+            editor.execute(
+                statement.format(when="CONCURRENTLY ", name=name, table=table, column=column)
+            )
 
 
 class AddCheckConcurrently(AddConstraint):
