@@ -1,6 +1,7 @@
 """Strangers' tries keep nobody out of a browser of their own, and open no way around a rule."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -15,7 +16,7 @@ from django.urls import reverse
 
 from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import AuditEvent, Membership
-from accounts.throttling import rate_limits
+from accounts.throttling import rate_limits, sign_in_limits
 from accounts.throttling.known_browsers import LIFE, MOST_PEOPLE, browser_of
 from accounts.users import services as user_services
 from tests.accounts.jwt.conftest import LOGIN as JWT_LOGIN
@@ -162,13 +163,17 @@ def test_passkey_can_be_used_in_a_network_that_may_try_no_more(user: Membership)
 
 
 def test_nobody_signs_in_more_often_than_once_a_second_for_long(user: Membership) -> None:
-    with time_machine.travel(datetime.now(UTC), tick=False):
+    limit = sign_in_limits.SIGN_INS
+    assert (limit.times, limit.per) == (60, timedelta(minutes=1))
+    # Redis counts by its own clock: a busy machine may need a minute for so many.
+    lasting = replace(limit, times=6, per=timedelta(hours=1))
+    with patch.object(sign_in_limits, "SIGN_INS", lasting):
         own = known_browser(user)
-        for _time in range(60):
+        for _time in range(6):
             assert is_in(give(own, user))
             own.post(reverse("account_logout"))
         assert not is_in(give(own, user))
-        assert [is_in(give(Client(), user)) for _try in range(60)] == [True] * 59 + [False]
+        assert [is_in(give(Client(), user)) for _try in range(6)] == [True] * 5 + [False]
 
 
 # --- A refused try costs nothing -----------------------------------------------------------------
