@@ -1,8 +1,12 @@
 """Weighs what pages have sent to a browser, headers and all."""
 
+from time import monotonic
 from typing import Any
 
 from playwright.sync_api import Page
+
+PATIENCE = 60
+"""Seconds for what a page asks for."""
 
 
 class Scales:
@@ -11,6 +15,7 @@ class Scales:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self.document = ""
         self.addresses: dict[str, str] = {}
         self.under_way: set[str] = set()
         self.sent: dict[str, int] = {}
@@ -37,17 +42,21 @@ class Scales:
 
     def _wait(self) -> None:
         self.page.wait_for_load_state("load")
+        ends_at = monotonic() + PATIENCE
         while True:
             self.page.wait_for_timeout(20)
             if not self.under_way:
                 return
+            assert monotonic() < ends_at, [self.addresses[each] for each in self.under_way]
 
     def _asked(self, event: Any) -> None:
         if event["request"]["url"].startswith("data:"):
             return
         if event["type"] == "Document":
-            self.addresses, self.sent = {}, {}
+            self.document, self.addresses, self.sent = event["loaderId"], {}, {}
             self.under_way.clear()
+        if event["loaderId"] != self.document:
+            return  # of the page before, which may still ask while this one comes: nobody is told
         self.addresses[event["requestId"]] = event["request"]["url"]
         self.under_way.add(event["requestId"])
 
