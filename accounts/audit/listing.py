@@ -112,8 +112,8 @@ class AuditFilter(forms.Form):
         return found
 
     @property
-    def is_narrow(self) -> bool:
-        return any(self._is_set(name) for name in self.fields)
+    def number_set(self) -> int:
+        return sum(self._is_set(name) for name in self.fields)
 
     def _is_set(self, name: str) -> bool:
         return bool(self.data.get(name) if self.errors else self.cleaned_data[name])
@@ -196,7 +196,7 @@ def listing(query: QueryDict, *, actor: Actor) -> dict[str, Any]:
         "page_range": page_range(page),
         "page_sizes": PAGE_SIZES,
         "page_size": size,
-        "is_narrow": form.is_narrow,
+        "filters_set": form.number_set,
         "is_administrator": is_administrator,
     }
 
