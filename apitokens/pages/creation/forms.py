@@ -14,7 +14,7 @@ from accounts.roles import Role
 from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
 from apitokens.pages.creation.periods import Period, a_year_after, periods
-from apitokens.pages.creation.scopes import ScopesForm
+from apitokens.pages.creation.scopes import ALL, CHOSEN, ScopesForm
 from apitokens.tokens import rules
 from notifications.time_zones import end_of_day
 
@@ -118,6 +118,19 @@ class PeriodForm(FocusedForm):
             "expires_on": chosen.isoformat(),
             self["expires_on"].html_initial_name: chosen.isoformat(),
         }
+
+
+def like(token: APIToken, *, own_role: Role) -> dict[str, Any]:
+    """What the form of a token begins with that is to be like another: all but its expiration, and
+    a role that its issuer may not give."""
+    facts: dict[str, Any] = {
+        "name": token.name,
+        "description": token.description,
+        "access": ALL if token.scopes is None else CHOSEN,
+        "scopes": token.scopes or "",
+        "allowed_addresses": token.allowed_addresses,
+    }
+    return facts | ({"role": token.role} if token.held_role in own_role.covered() else {})
 
 
 class TokenForm(FactsForm, PeriodForm, ScopesForm, AddressesForm):

@@ -20,7 +20,7 @@ from accounts.validators import parse_id
 from apitokens.models import APIToken
 from apitokens.pages.creation.confirmations import say_once
 from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft, take_draft
-from apitokens.pages.creation.forms import TokenForm, word
+from apitokens.pages.creation.forms import TokenForm, like, word
 from apitokens.pages.reveal import prepare
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
@@ -126,17 +126,20 @@ def _form(request: MemberRequest, issuer: Membership) -> TokenForm:
 
 
 def _empty_form(request: MemberRequest) -> HttpResponse:
-    """The form, but for what was typed before signing in again."""
+    """The form, but for what was typed before signing in again, or what is to be alike."""
     draft = take_draft(request)
     if draft:
         messages.warning(request, NOT_CREATED)
+    model = None if draft else _model(request)
+    asked = draft.get("issuer") or request.GET.get("for")
     try:
-        issuer = _issuer(request, draft.get("issuer") or request.GET.get("for"))
+        issuer = _issuer(request, asked or (str(model.issuer.user_id) if model else None))
     except Http404:
-        if not draft:
+        if not (draft or (model and not asked)):
             raise
         issuer = request.member  # what was typed is worth more than the one it was typed for
-    form = TokenForm(initial=draft, own_role=issuer.held_role, account_id=issuer.account_id)
+    filled = like(model, own_role=issuer.held_role) if model else draft
+    form = TokenForm(initial=filled, own_role=issuer.held_role, account_id=issuer.account_id)
     page = _form_page(request, form, issuer, status=200)
     drop_draft(request, page)
     return page
@@ -149,6 +152,14 @@ def _issuer(request: MemberRequest, user_id: str | None) -> Membership:
         return request.member
     chosen = visible_to(request.actor).filter(membership__user=parse_id(user_id) or 0)
     return get_object_or_404(chosen).membership
+
+
+def _model(request: MemberRequest) -> APIToken | None:
+    """The token that the new one is to be like, whatever became of it."""
+    if "like" not in request.GET:
+        return None
+    visible = APIToken.objects.visible_to(request.actor).select_related("issuer")
+    return get_object_or_404(visible, pk=parse_id(request.GET["like"]) or 0)
 
 
 def _issuers(request: MemberRequest) -> list[int]:
