@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import Looks
-from tests.browser.conftest import ADMINISTRATOR, Visit, Visits
+from tests.browser.conftest import ADMINISTRATOR, PASSWORD, Visit, Visits
 from tests.browser.test_guide import row_of
 
 pytestmark = pytest.mark.browser
@@ -155,6 +155,38 @@ def test_menu_of_the_last_row_opens_upwards_and_escape_leads_back_to_the_row(
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(row_of(page, name)).to_be_focused()
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+@pytest.mark.parametrize(
+    ("page_of", "label", "choice", "most"),
+    [
+        ("api-tokens/", "Role", "Users", 440),
+        ("users/", "Role", "Users", 560),
+        ("audit-log/", "Event", "API token created", 560),
+    ],
+)
+def test_filters_of_a_phone_are_behind_one_button_that_says_how_many_are_set(
+    visit: Visits, page_of: str, label: str, choice: str, most: int, has_scripts: bool
+) -> None:
+    window = visit(viewport={"width": 390, "height": 844}, java_script_enabled=has_scripts)
+    page = window.page
+    window.enter(ADMINISTRATOR, PASSWORD)
+    window.go(f"/accounts/1/{page_of}")
+    first = page.locator("tbody tr").first.bounding_box()
+    assert first
+    assert first["y"] < most
+    filters, field = page.get_by_role("search"), page.get_by_label(label, exact=True)
+    button = filters.get_by_role("checkbox", name="Filters")
+    expect(field).to_be_hidden()
+    button.focus()
+    page.keyboard.press("Space")
+    field.select_option(label=choice)
+    filters.get_by_role("button", name="Apply").click()
+    expect(filters.get_by_role("checkbox", name="Filters 1 set")).not_to_be_checked()
+    expect(field).to_be_hidden()
+    page.set_viewport_size({"width": 1024, "height": 768})
+    expect(field).to_be_visible()
 
 
 def test_table_is_one_down_to_900_pixels_and_uses_wide_screens(visit: Visits) -> None:
