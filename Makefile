@@ -27,7 +27,7 @@ test: prepare-dev ## Run the tests on SQLite and PostgreSQL (make test ARGS="-k 
 test-sqlite: prepare-dev ## Run all tests on SQLite, also those that `make test` runs on PostgreSQL only
 	@TEST_DATABASE_URL= TEST_REDIS_URL= exec $(IN_VENV) -m pytest -n logical --dist worksteal $(ARGS)
 
-test-long: prepare-dev ## Run the long forms of tests: more kills, more examples, every look (30 minutes)
+test-long: prepare-dev ## Run the long forms of tests: more kills, more examples, every look (30 to 60 minutes)
 	@exec $(IN_VENV) -m tests -m "long or hypothesis" $(ARGS)
 
 faults: prepare-dev ## Kill workers by the hundred: no notice is lost, none comes twice (10 minutes)

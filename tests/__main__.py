@@ -25,6 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CORES = os.cpu_count() or 1
 WORKERS = {"SQLite": 2 * CORES, "PostgreSQL": CORES + 1}
 """On SQLite half of the time is spent waiting: for portals, browsers, mail servers, the clock."""
+WORKERS_OF_LONG = {"SQLite": CORES, "PostgreSQL": 1}
+"""The long forms start processes by the dozen: with more workers each waits for the others until
+its time is up."""
 GIVES_WAY = 2
 """How nice the run on PostgreSQL is. Most of its tests are short: it takes what the other leaves of
 the cores, and is the last to end, on all of them. Nicer, its few long tests would take minutes."""
@@ -109,8 +112,10 @@ def _start(
 ) -> Run:
     """Run pytest. What it says goes to the terminal, or into the file."""
     report = folder / f"{database}.xml"
+    is_long = any("long" in each for each in arguments)
+    workers = (WORKERS_OF_LONG if is_long else WORKERS)[database]
     command = [
-        *(sys.executable, "-m", "pytest", "-n", str(WORKERS[database]), "--dist", "worksteal"),
+        *(sys.executable, "-m", "pytest", "-n", str(workers), "--dist", "worksteal"),
         *("--durations=20", "--durations-min=1", f"--junitxml={report}", "-o"),
         *("junit_family=xunit2", *arguments),
     ]
