@@ -163,7 +163,11 @@ TEMPLATES: list[dict[str, Any]] = [
                     ],
                 )
             ],
-            "builtins": ["config.html.icons", "config.html.inline_code"],
+            "builtins": [
+                "config.html.icons",
+                "config.html.inline_code",
+                "config.html.role_names",
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CORES = os.cpu_count() or 1
 WORKERS = {"SQLite": 2 * CORES, "PostgreSQL": CORES + 1}
 """On SQLite half of the time is spent waiting: for portals, browsers, mail servers, the clock."""
+LONG = "long or hypothesis"
+"""The marks of the tests of `make test-long`."""
 WORKERS_OF_LONG = {"SQLite": CORES, "PostgreSQL": 1}
 """The long forms start processes by the dozen: with more workers each waits for the others until
 its time is up."""
@@ -112,7 +114,7 @@ def _start(
 ) -> Run:
     """Run pytest. What it says goes to the terminal, or into the file."""
     report = folder / f"{database}.xml"
-    is_long = any("long" in each for each in arguments)
+    is_long = LONG in arguments
     workers = (WORKERS_OF_LONG if is_long else WORKERS)[database]
     command = [
         *(sys.executable, "-m", "pytest", "-n", str(workers), "--dist", "worksteal"),

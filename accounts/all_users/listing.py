@@ -169,7 +169,7 @@ def listing(query: QueryDict, *, actor: Actor, at: datetime) -> dict[str, Any]:
         "page_sizes": PAGE_SIZES,
         "page_size": size,
         "filterset": filterset,
-        "filters_set": sum(bool(query.get(name)) for name in ("role", "signs_in_by", "two_factor")),
+        "number_set": sum(bool(query.get(name)) for name in ("role", "signs_in_by", "two_factor")),
         "is_administrator": is_administrator,
         "invitations": _invitations(actor, at) if is_administrator else [],
     }

@@ -196,7 +196,7 @@ def listing(query: QueryDict, *, actor: Actor) -> dict[str, Any]:
         "page_range": page_range(page),
         "page_sizes": PAGE_SIZES,
         "page_size": size,
-        "filters_set": form.number_set,
+        "number_set": form.number_set,
         "is_administrator": is_administrator,
     }
 

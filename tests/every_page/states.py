@@ -47,6 +47,7 @@ LISTS = [
     State("handover of one", ADMINISTRATOR, f"{TOKENS}selection/hand-over/?ids={{plain}}"),
     State("expired token", ADMINISTRATOR, f"{TOKENS}{{expired}}/"),
     State("deleted token", ADMINISTRATOR, f"{TOKENS}{{deleted}}/"),
+    State("similar token", ADMINISTRATOR, f"{TOKENS}create/?like={{expired}}"),
     State("suspended token", ADMINISTRATOR, f"{TOKENS}{{suspended}}/"),
     State("token with a long name", ADMINISTRATOR, f"{TOKENS}{{long}}/"),
     State("long name, edited", ADMINISTRATOR, f"{TOKENS}{{long}}/edit/"),

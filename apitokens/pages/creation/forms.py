@@ -14,7 +14,7 @@ from accounts.roles import Role
 from apitokens.addresses.forms import AddressesForm
 from apitokens.models import APIToken
 from apitokens.pages.creation.periods import Period, a_year_after, periods
-from apitokens.pages.creation.scopes import ALL, CHOSEN, ScopesForm
+from apitokens.pages.creation.scopes import ScopesForm
 from apitokens.tokens import rules
 from notifications.time_zones import end_of_day
 
@@ -120,14 +120,13 @@ class PeriodForm(FocusedForm):
         }
 
 
-def like(token: APIToken, *, own_role: Role) -> dict[str, Any]:
-    """What the form of a token begins with that is to be like another: all but its expiration, and
-    a role that its issuer may not give."""
+def initial_from(token: APIToken, *, own_role: Role) -> dict[str, Any]:
+    """What the form of a similar token begins with: all but the expiration, and a role that its
+    issuer may not give."""
     facts: dict[str, Any] = {
         "name": token.name,
         "description": token.description,
-        "access": ALL if token.scopes is None else CHOSEN,
-        "scopes": token.scopes or "",
+        "scopes": token.scopes,
         "allowed_addresses": token.allowed_addresses,
     }
     return facts | ({"role": token.role} if token.held_role in own_role.covered() else {})

@@ -60,11 +60,10 @@ class ScopesForm(forms.Form):
         """Begin with what the token has, in this account."""
         self.kept, self.account_id = kept, account_id
         self.fields["scopes"].choices = self._words  # type: ignore[attr-defined]  # a field with choices
-        if isinstance(typed := self.initial.get("scopes"), str):  # in a draft
-            self.initial["scopes"] = typed.split()
-        else:
-            self.initial["scopes"] = (kept or "").split()
-        self.initial.setdefault("access", self._usual_access())
+        # In a draft there is what was typed, and for a similar token what the other has.
+        held = self.initial.get("scopes") or kept
+        self.initial["scopes"] = (held or "").split()
+        self.initial.setdefault("access", self._usual_access(held))
 
     @cached_property
     def offers(self) -> list[Offer]:
@@ -112,10 +111,10 @@ class ScopesForm(forms.Form):
                 return None
         return None if self.kept is None else self.kept.split()
 
-    def _usual_access(self) -> str:
-        if self.kept is None:
+    def _usual_access(self, held: str | None) -> str:
+        if held is None:
             return ALL
-        return READ_ONLY if joined(self._read_only()) == self.kept else CHOSEN
+        return READ_ONLY if joined(self._read_only()) == held else CHOSEN
 
     def _read_only(self) -> list[str]:
         words = [choice.word for each in self.offers for choice in each.choices]

@@ -20,12 +20,14 @@ from accounts.validators import parse_id
 from apitokens.models import APIToken
 from apitokens.pages.creation.confirmations import say_once
 from apitokens.pages.creation.drafts import drop_draft, is_anothers, keep_draft, take_draft
-from apitokens.pages.creation.forms import TokenForm, like, word
+from apitokens.pages.creation.forms import TokenForm, initial_from, word
 from apitokens.pages.reveal import prepare
 from apitokens.tokens import services as token_services
 from sso.inactivity.services import policy_of
 
 HTML, JSON = "text/html", "application/json"
+LIKE = "like"
+"""In the address: the id of the token to which the new one is similar."""
 NOT_CREATED = gettext_lazy(
     "You signed in again after this page was opened, so nothing was created yet. "
     "Check the form and choose Create again."
@@ -121,25 +123,32 @@ def _issue(request: MemberRequest, form: TokenForm, issuer: Membership) -> HttpR
 
 
 def _form(request: MemberRequest, issuer: Membership) -> TokenForm:
-    """The form as it was sent."""
-    return TokenForm(request.POST, own_role=issuer.held_role, account_id=issuer.account_id)
+    """The form as it was sent. What it began with tells ticks that nobody made."""
+    try:
+        similar = _similar(request)
+    except Http404:
+        similar = None
+    initial = initial_from(similar, own_role=issuer.held_role) if similar else None
+    return TokenForm(
+        request.POST, initial=initial, own_role=issuer.held_role, account_id=issuer.account_id
+    )
 
 
 def _empty_form(request: MemberRequest) -> HttpResponse:
-    """The form, but for what was typed before signing in again, or what is to be alike."""
+    """The form, but for what was typed before signing in again, or what a similar token has."""
     draft = take_draft(request)
     if draft:
         messages.warning(request, NOT_CREATED)
-    model = None if draft else _model(request)
+    similar = None if draft else _similar(request)
     asked = draft.get("issuer") or request.GET.get("for")
     try:
-        issuer = _issuer(request, asked or (str(model.issuer.user_id) if model else None))
+        issuer = _issuer(request, asked) if asked or not similar else _issuer_of(similar, request)
     except Http404:
-        if not (draft or (model and not asked)):
+        if not draft:
             raise
         issuer = request.member  # what was typed is worth more than the one it was typed for
-    filled = like(model, own_role=issuer.held_role) if model else draft
-    form = TokenForm(initial=filled, own_role=issuer.held_role, account_id=issuer.account_id)
+    initial = initial_from(similar, own_role=issuer.held_role) if similar else draft
+    form = TokenForm(initial=initial, own_role=issuer.held_role, account_id=issuer.account_id)
     page = _form_page(request, form, issuer, status=200)
     drop_draft(request, page)
     return page
@@ -154,12 +163,19 @@ def _issuer(request: MemberRequest, user_id: str | None) -> Membership:
     return get_object_or_404(chosen).membership
 
 
-def _model(request: MemberRequest) -> APIToken | None:
-    """The token that the new one is to be like, whatever became of it."""
-    if "like" not in request.GET:
+def _similar(request: MemberRequest) -> APIToken | None:
+    """The token from which the form is filled in, whatever became of it. Raises 404 for one that
+    the member may not see."""
+    if LIKE not in request.GET:
         return None
-    visible = APIToken.objects.visible_to(request.actor).select_related("issuer")
-    return get_object_or_404(visible, pk=parse_id(request.GET["like"]) or 0)
+    visible = APIToken.objects.visible_to(request.actor)
+    return get_object_or_404(visible, pk=parse_id(request.GET[LIKE]) or 0)
+
+
+def _issuer_of(token: APIToken, request: MemberRequest) -> Membership:
+    """The token's own issuer if that is a service account that may have more, else the member."""
+    issuers = visible_to(request.actor).filter(membership=token.issuer_id)
+    return next((each.membership for each in issuers if each.is_on), request.member)
 
 
 def _issuers(request: MemberRequest) -> list[int]:
@@ -175,6 +191,7 @@ def _form_page(
     context = {
         "form": form,
         "issuer": issuer,
+        "like": parse_id(request.GET.get(LIKE, "")),
         "service_accounts": visible_to(request.actor),
         "usage": token_services.usage(request.member.account, at=timezone.now()),
         "rule": policy_of(request.member.account_id),
