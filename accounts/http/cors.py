@@ -17,7 +17,12 @@ METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 HEADERS = "Authorization, Content-Type"
 EXPOSED = "Retry-After, WWW-Authenticate"
 PREFLIGHT_SECONDS = 600
-NOT_FOR_BROWSERS = ("/iam/docs", "/iam/auth/verify", "/iam/auth/introspect")
+NOT_FOR_BROWSERS = (
+    "/iam/docs",
+    "/iam/auth/verify",
+    "/iam/auth/introspect",
+    "/iam/auth/introspect/batch",
+)
 """Other systems ask these. A preflight that was answered there would let requests without a token
 through a proxy that asks about each."""
 

@@ -1,5 +1,6 @@
 """Pages of other origins may call the API if they are listed, and nothing else."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,8 +8,11 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from accounts.http.cors import NOT_FOR_BROWSERS
 from accounts.models import Membership
+from apitokens.api.schema_verify import TAG as VERIFICATION
 from tests.conftest import Issue
+from tests.described import description
 
 pytestmark = pytest.mark.django_db
 
@@ -70,11 +74,23 @@ def test_pages_may_not_be_read(client: Client, name: str) -> None:
     assert ALLOW not in preflight(reverse(name))
 
 
-@pytest.mark.parametrize("name", ["api-verify", "api-introspect"])
+@pytest.mark.parametrize("name", ["api-verify", "api-introspect", "api-introspect-batch"])
 def test_preflight_opens_nothing_that_other_systems_ask(name: str) -> None:
     answer = preflight(reverse(name))
     assert answer.status_code in (401, 405)
     assert ALLOW not in answer
+
+
+def test_all_calls_of_other_systems_are_known() -> None:
+    theirs = {path for path, tag in _tags() if tag == VERIFICATION}
+    assert len(theirs) == 3
+    assert theirs <= set(NOT_FOR_BROWSERS)
+
+
+def _tags() -> Iterator[tuple[str, str]]:
+    for path, item in description()["paths"].items():
+        for operation in item.values():
+            yield path, operation["tags"][0]
 
 
 def test_preflight_for_another_host_is_refused() -> None:
