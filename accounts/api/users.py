@@ -291,10 +291,11 @@ def _change_role(found: Membership | Invitation, request: Request, actor: Actor)
 
 
 def _remove(found: Membership | Invitation, request: Request, actor: Actor) -> None:
+    asked = removal.asked_of(request)
     if isinstance(found, Invitation):
         invitations.withdraw(invitation=found, by=actor, at=timezone.now())
     else:
-        removal.remove(found, request, actor)
+        removal.remove(found, asked, actor)
 
 
 def _invite(account: Account, data: dict[str, Any], *, by: Actor) -> Invitation:

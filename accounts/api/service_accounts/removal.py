@@ -61,17 +61,22 @@ class RemovalSerializer(serializers.Serializer[Any]):
         return attrs
 
 
-def remove(membership: Membership, request: Request, actor: Actor) -> None:
-    """Remove a member or a service account, as the query of the request says."""
+def asked_of(request: Request) -> dict[str, Any]:
+    """The query of the request. Raises REST framework's `ValidationError`."""
     refuse_repeated(request.query_params, RemovalSerializer().fields)
     asked = RemovalSerializer(data=request.query_params)
     asked.is_valid(raise_exception=True)
-    receiver_id = asked.validated_data.get("hand_over_to")
+    return dict(asked.validated_data)
+
+
+def remove(membership: Membership, asked: dict[str, Any], actor: Actor) -> None:
+    """Remove a member or a service account, as the query of the request says."""
+    receiver_id = asked.get("hand_over_to")
     receiver = None if receiver_id is None else _receiver(receiver_id, membership, actor)
     try:
         members.remove_member(
             membership=membership,
-            delete_tokens=asked.validated_data["delete_tokens"],
+            delete_tokens=asked["delete_tokens"],
             hand_over_to=receiver,
             by=actor,
             at=timezone.now(),

@@ -190,7 +190,7 @@ def service_account(request: Request, client_id: int, service_account_id: int) -
     actor = _actor_in(client_id, request)
     found = _find(service_account_id, actor)
     if request.method == "DELETE":
-        removal.remove(found.membership, request, actor)
+        removal.remove(found.membership, removal.asked_of(request), actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
     if request.method == "PATCH":
         _refuse_others(actor)

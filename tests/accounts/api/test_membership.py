@@ -141,6 +141,27 @@ def test_sixth_person_of_a_day_is_refused_for_good(
     assert [each.status_code for each in answers] == [200] * 5 + [400]
 
 
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("delete_tokens=maybe&hand_over_to=abc", {"delete_tokens", "hand_over_to"}),
+        ("delete_tokens=true&delete_tokens=true", {"delete_tokens"}),
+    ],
+)
+def test_removing_an_invited_user_is_refused_for_a_query_that_makes_no_sense(
+    as_administrator: APIClient, administrator: Membership, query: str, wrong: set[str]
+) -> None:
+    """As for a member: a program that names one wrongly must not learn it of the next."""
+    user_id = invite(as_administrator, administrator).json()["user_id"]
+    path = f"/iam/clients/{administrator.account_id}/client-users/{user_id}"
+
+    answer = as_administrator.delete(f"{path}?{query}")
+
+    assert (answer.status_code, set(answer.json()["errors"])) == (400, wrong)
+    assert Invitation.objects.get().withdrawn_at is None
+    assert as_administrator.delete(f"{path}?delete_tokens=true").status_code == 204
+
+
 def test_removing_an_invited_user_withdraws_the_invitation(
     as_administrator: APIClient, administrator: Membership
 ) -> None:
