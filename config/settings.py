@@ -476,6 +476,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "accounts.api.errors.answer",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
     "NON_FIELD_ERRORS_KEY": "errors",
 }
 SPECTACULAR_SETTINGS = spectacular_settings(base_url=BASE_URL)

@@ -58,8 +58,10 @@ Part = Callable[[int, int], list[Any]]
 
 
 def is_paged(request: Request) -> bool:
-    """True if a call asks for a page. Official clients ask for everything, and get an array."""
-    return bool({"limit", "offset"} & set(request.query_params))
+    """True if a call asks for a page. Official clients ask for everything, and get an array. A
+    parameter that is empty is as if it were left out."""
+    asked = (request.query_params.getlist(name) for name in ("limit", "offset"))
+    return any(values not in ([], [""]) for values in asked)
 
 
 def whole_or_page(request: Request, *, count: int, part: Part) -> HttpResponse:

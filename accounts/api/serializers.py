@@ -89,6 +89,8 @@ class IdField(serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, str) and not _ID.fullmatch(data):
             self.fail("invalid")
+        if isinstance(data, float) and data.is_integer():
+            data = int(data)  # else 1e17 is refused: Python spells it like that
         return super().to_internal_value(data)
 
 

@@ -46,6 +46,11 @@ NO_OBJECTS: list[Any] = [None, 5, "Users", True, [], [{"id": 2}]]
 IDS: list[Any] = [
     1,
     "1",
+    1.0,
+    1e15,
+    1e17,
+    1e22,
+    1e308,
     10**30,
     -1,
     "one",
@@ -348,14 +353,17 @@ def test_parameter_is_taken_once(caller: APIClient, user: Membership) -> None:
                 assert answer.status_code == 400, (path, query)
 
 
-@pytest.mark.parametrize("query", ["", "limit=1", "offset=1", "limit=1&offset=1"])
+@pytest.mark.parametrize(
+    "query",
+    ["", "limit=1", "offset=1", "limit=1&offset=1", "limit=", "limit=&offset=", "limit=&offset=1"],
+)
 @pytest.mark.parametrize("path", ["/iam/users", "/iam/activity_log/logins"])
 def test_list_has_the_shape_that_is_described(
     caller: APIClient, user: Membership, path: str, query: str
 ) -> None:
     """The fixture `described_answers` holds it against the description."""
     found = caller.get(f"{path}?{query}").json()
-    assert isinstance(found, list) is (path == "/iam/users" and not query)
+    assert isinstance(found, list) is (path == "/iam/users" and "1" not in query)
 
 
 def test_body_of_another_kind_or_too_large_is_refused_as_described(
@@ -389,6 +397,12 @@ def test_body_of_another_kind_or_too_large_is_refused_as_described(
         assert answer.status_code == 415, (path, method)
         assert "Content-Encoding" in answer.json()["message"]
     assert asked > 10
+
+
+@pytest.mark.parametrize("kind", ["xml", "api", "json", ""])
+def test_format_is_none_of_the_parameters(caller: APIClient, kind: str) -> None:
+    for path in ("/iam/clients/me", "/iam/users/me", "/iam/users"):
+        assert caller.get(f"{path}?format={kind}").status_code == 200
 
 
 @pytest.mark.parametrize(
