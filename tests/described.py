@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from config.api_docs.page import openapi_json
 
 Schema = dict[str, Any]
+HEADERS_OF_REFUSALS = ("WWW-Authenticate", "Retry-After", "X-Auth-Error")
 METHODS_OF_NO_CALL = ("HEAD", "OPTIONS", "TRACE")
 
 
@@ -44,7 +45,7 @@ def judge(method: str, path: str, response: HttpResponseBase) -> str | None:
     answer = resolved(operation["responses"].get(str(response.status_code)))
     if not answer:
         return f"{response.status_code} is not described"
-    return _headers(answer, response) or _body(answer, response)
+    return _headers(answer, response) or _body(answer, response) or _members(answer, response)
 
 
 def resolved(node: Any) -> Any:
@@ -81,7 +82,8 @@ def _operation(method: str, path: str) -> Schema | None:
 
 
 def _headers(answer: Schema, response: HttpResponseBase) -> str | None:
-    for name, header in answer.get("headers", {}).items():
+    described = answer.get("headers", {})
+    for name, header in described.items():
         if name not in response.headers:
             if header.get("required"):
                 return f"the header {name} is missing"
@@ -91,7 +93,8 @@ def _headers(answer: Schema, response: HttpResponseBase) -> str | None:
             value = int(value)
         if not validator(header["schema"]).is_valid(value):
             return f"the header {name} must not be {value!r}"
-    return None
+    sent = (name for name in HEADERS_OF_REFUSALS if name in response.headers)
+    return next((f"{name} is not described" for name in sent if name not in described), None)
 
 
 def _body(answer: Schema, response: HttpResponseBase) -> str | None:
@@ -107,6 +110,16 @@ def _body(answer: Schema, response: HttpResponseBase) -> str | None:
     return next((f"{error.json_path}: {error.message[:300]}" for error in errors), None)
 
 
+def _members(answer: Schema, response: HttpResponseBase) -> str | None:
+    """A member of a refusal that the description does not know. More are no error by a schema, so
+    that old clients take what is added later."""
+    if response.status_code < 400 or not getattr(response, "content", b""):
+        return None
+    described = resolved(answer["content"]["application/json"]["schema"])["properties"]
+    sent = json.loads(getattr(response, "content", b""))
+    return next((f"{name} is not described" for name in sent if name not in described), None)
+
+
 @functools.cache
 def _components() -> Schema:
     schemas: Schema = _plain(description()["components"]["schemas"])
@@ -114,10 +127,13 @@ def _components() -> Schema:
 
 
 def _plain(node: Any) -> Any:
-    """The schema of OpenAPI 3.0 as JSON Schema, which has no `nullable`."""
+    """The schema of OpenAPI 3.0 as JSON Schema, which has no `nullable`: to the `type` beside it
+    that adds null, and without one it says nothing."""
     if isinstance(node, list):
         return [_plain(each) for each in node]
     if not isinstance(node, dict):
         return node
     plain = {key: _plain(value) for key, value in node.items() if key != "nullable"}
-    return {"anyOf": [{"type": "null"}, plain]} if node.get("nullable") is True else plain
+    if node.get("nullable") is True and isinstance(node.get("type"), str):
+        plain["type"] = [node["type"], "null"]
+    return plain

@@ -17,13 +17,15 @@ def or_empty(schema: dict[str, Any], *also: str) -> dict[str, Any]:
 
 PEOPLE, AUTHORIZATION = "Account and users", "Standard authorization"
 
+OAUTH_ERROR = "For introspection: an error code of RFC 6749."
 ERROR: dict[str, Any] = {
     "type": "object",
     "description": "An error. `code` is stable; `hint` says what to do. `errors` comes with a "
-    "400, nested like the request; errors that belong to no field are listed "
-    "under `errors` in it.",
+    "400 (and with a 415 of introspection), nested like the request; errors that belong to no "
+    "field are listed under `errors` in it.",
     "required": ["message"],
     "properties": {
+        "error": {"type": "string", "description": OAUTH_ERROR},
         "message": {"type": "string"},
         "code": {"type": "string"},
         "hint": {"type": "string"},

@@ -174,6 +174,11 @@ def _create(version: _Version) -> Any:
                 errors={"client_user": {"role": ["Can't create token with role Administrators"]}},
             ),
             401: UNAUTHENTICATED,
+            403: refusal(
+                "The service account is turned off, or you aren't permitted",
+                message="This service account is turned off or was removed, so it gets no API "
+                "tokens.",
+            ),
             404: _NO_ACCOUNT,
         },
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from accounts.api.refusals import BAD_REQUEST, FORBIDDEN
+from accounts.api.schema import OAUTH_ERROR
 from accounts.api.serializers import ROLE_IDS
 from accounts.email_addresses import SURROUNDING
 from accounts.roles import ROLE_NAMES
@@ -66,9 +67,12 @@ _REFUSAL: dict[str, Any] = {
     "description": "Why a token or a verifier key is invalid or not sufficient.",
     "required": ["message", "code"],
     "properties": {
-        "error": {**_TEXT, "description": "For introspection: an error code of RFC 6749."},
+        "error": {**_TEXT, "description": OAUTH_ERROR},
         "message": _TEXT,
-        "code": {**_TEXT, "description": "Stable; also in the header X-Auth-Error."},
+        "code": {
+            **_TEXT,
+            "description": "Stable; for verification also in the header X-Auth-Error.",
+        },
         "hint": _TEXT,
         "scope": {**_TEXT, "description": "With scope_missing: the scope."},
     },
@@ -156,6 +160,13 @@ def _refusal(description: str, **example: Any) -> dict[str, Any]:
     return {**_answer(description, "TokenRefusal", **example), "headers": {"X-Auth-Error": code}}
 
 
+def _forbidden(description: str, **example: Any) -> dict[str, Any]:
+    """A 403 of verification. Only that of a missing scope has a challenge (RFC 6750, 3.1)."""
+    answer = _refusal(description, **example)
+    challenge = {"description": "With scope_missing: names the scope.", "schema": _TEXT}
+    return {**answer, "headers": {**answer["headers"], "WWW-Authenticate": challenge}}
+
+
 def _good() -> dict[str, Any]:
     headers = {
         "X-Auth-Token-Id": ("Empty for a short-lived token.", {**_TEXT, "pattern": "^[0-9]*$"}),
@@ -226,7 +237,7 @@ def _verify(method: str) -> dict[str, Any]:
                 code="unknown",
                 hint="This API token doesn't exist.",
             ),
-            "403": _refusal(
+            "403": _forbidden(
                 "The token is valid but doesn't allow this, or not from this address "
                 "(address_not_allowed)",
                 message=FORBIDDEN,

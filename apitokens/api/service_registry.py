@@ -12,6 +12,7 @@ from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
     extend_schema,
+    extend_schema_serializer,
     extend_schema_view,
 )
 from rest_framework import exceptions, serializers, status
@@ -42,7 +43,7 @@ _SERVICE: dict[str, Any] = {
     "name": "Content delivery",
     "scopes": [
         {"code": "purge", "name": "Purge the cache", "names": {"de": "Cache leeren"}},
-        {"code": "read", "name": "Read the configuration"},
+        {"code": "read", "name": "Read the configuration", "names": {}},
     ],
 }
 _CODE = OpenApiParameter(
@@ -95,6 +96,13 @@ class ScopeSerializer(serializers.Serializer[Scope]):
 
     code = TextField(max_length=LONGEST_CODE, whole=CODE)
     name = TextField(max_length=100, characters=LINE)
+    names = NamesField()
+
+
+@extend_schema_serializer(component_name="Scope")
+class SentScopeSerializer(ScopeSerializer):
+    """The same in a request, where `names` may be left out."""
+
     names = NamesField(required=False)
 
 
@@ -126,7 +134,7 @@ class EditedServiceSerializer(serializers.Serializer[Any]):
     name = TextField(max_length=100, characters=LINE)
     names = NamesField(required=False)
     scopes = serializers.ListField(
-        child=ScopeSerializer(),
+        child=SentScopeSerializer(),
         min_length=1,
         max_length=MOST_SCOPES,
         error_messages={"min_length": "Enter at least one scope."},

@@ -160,7 +160,8 @@ def _type(document: Schema, schema: Schema) -> str:
     schema = _resolve(document, schema)
     for several in ("allOf", "oneOf"):
         if several in schema:
-            return _type(document, schema[several][0])
+            first = _type(document, schema[several][0])
+            return f"{first} or null" if schema[several][-1].get("enum") == [None] else first
     kind = schema.get("type", "object")
     if kind == "array":
         return f"array of {_type(document, schema.get('items', {}))}"

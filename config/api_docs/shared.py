@@ -14,10 +14,17 @@ _SECONDS: Schema = {
     "schema": {"type": "integer", "minimum": 1},
 }
 _CHALLENGE: Schema = {
-    "description": "The accepted schemes and, for a bad token, the reason.",
+    "description": "The accepted schemes.",
     "required": True,
     "schema": {"type": "string"},
 }
+_CHALLENGE_WITH_REASON: Schema = {
+    **_CHALLENGE,
+    "description": "The accepted scheme and, for a bad token, the reason.",
+}
+_CODE: Schema = {"description": "With https_required: the code.", "schema": {"type": "string"}}
+_NULL: Schema = {"enum": [None], "nullable": True}
+"""Null alone. In OpenAPI 3.0.3 `nullable` says nothing where no `type` stands beside it."""
 
 
 def add_shared_parts(result: Schema, **_facts: Any) -> Schema:
@@ -33,6 +40,7 @@ def add_shared_parts(result: Schema, **_facts: Any) -> Schema:
     for schema in components["schemas"].values():
         for described in schema.get("properties", {}).values():
             _let_pattern_decide(described)
+            _let_null_in(described)
     result["paths"]["/iam/auth/jwt/refresh"]["post"]["requestBody"]["required"] = True
     for item in result["paths"].values():
         for operation in item.values():
@@ -49,17 +57,29 @@ def _let_pattern_decide(described: Schema) -> None:
         described |= alternatives[0]
 
 
+def _let_null_in(described: Schema) -> None:
+    """Make null an alternative where drf-spectacular writes `nullable` without a `type`."""
+    if "type" in described or not described.pop("nullable", False):
+        return
+    several = described.pop("allOf", []) + described.pop("oneOf", [])
+    described["oneOf"] = [*several, _NULL]
+
+
 def _complete(operation: Schema) -> None:
     answers = operation["responses"]
-    shared = {"400": "UnknownHost", "403": "PlainHTTP", "429": "TooMany", "503": "Unavailable"}
-    if operation["tags"] != [VERIFICATION]:
+    is_verification = operation["tags"] == [VERIFICATION]
+    shared = {"400": "UnknownHost", "403": "Forbidden", "429": "TooMany", "503": "Unavailable"}
+    if not is_verification:
         shared["406"] = "NotAcceptable"
-    if "requestBody" in operation:
+    if not is_verification or "requestBody" in operation:  # of a proxy's question none is read
         shared |= {"411": "LengthRequired", "413": "TooLarge", "415": "NotThisKind"}
     for status, name in shared.items():
         answers.setdefault(status, {"$ref": f"#/components/responses/{name}"})
     if "401" in answers:
-        answers["401"].setdefault("headers", {})["WWW-Authenticate"] = _CHALLENGE
+        challenge = _CHALLENGE_WITH_REASON if is_verification else _CHALLENGE
+        answers["401"].setdefault("headers", {})["WWW-Authenticate"] = challenge
+    if "$ref" not in answers["403"]:
+        answers["403"].setdefault("headers", {}).setdefault("X-Auth-Error", _CODE)
     for status in ("429", "503"):
         if "$ref" not in answers[status]:
             answers[status].setdefault("headers", {})["Retry-After"] = _SECONDS
@@ -86,12 +106,16 @@ _ANSWERS: Schema = {
     "UnknownHost": _answer(
         "A `Host` that is not the portal's", "We couldn't understand the request."
     ),
-    "PlainHTTP": _answer(
-        "Plain HTTP, where the portal has HTTPS; or an API token that doesn't work from this "
-        "address (address_not_allowed)",
-        HTTPS_REQUIRED,
-        code="https_required",
-    ),
+    "Forbidden": {
+        **_answer(
+            "Plain HTTP, where the portal has HTTPS (https_required); or an API token that doesn't "
+            "work from this address (address_not_allowed) or is limited to other scopes "
+            "(scope_missing)",
+            HTTPS_REQUIRED,
+            code="https_required",
+        ),
+        "headers": {"X-Auth-Error": _CODE},
+    },
     "TooMany": _answer(
         "Too many rejected requests from this address, or too many with this token",
         TOO_MANY,

@@ -7,12 +7,13 @@ _DESCRIPTION = (
     "request, in the header Authorization: APIKey <token>. Or sign in for a token that is valid "
     "for an hour, and send Authorization: Bearer <access token>. In addition to the listed "
     "responses, every call can return 400 if the Host is not the portal's, 403 over plain HTTP "
-    "where the portal has HTTPS or (with the code scope_missing) if the token is limited to other "
-    "scopes: reading tokens needs tokens:read, all else about them tokens:write; so with "
-    "users:read and users:write for the account, its users and service accounts, and audit:read "
-    "for sign-ins; 406 if Accept doesn't include JSON, and 429 or 503 with "
-    "Retry-After in seconds; calls with a body also 411 (no length), 413 (above 256 KB) and 415 "
-    "(not JSON, or with a Content-Encoding)."
+    "where the portal has HTTPS, from an address that the token doesn't work from (with the code "
+    "address_not_allowed) or (scope_missing) if the token is limited to other scopes: reading "
+    "tokens needs tokens:read, all else about them tokens:write; so with users:read and "
+    "users:write for the account, its users and service accounts, and audit:read for sign-ins; "
+    "406 if Accept doesn't include JSON, and 429 or 503 with Retry-After in seconds; and, with a "
+    "body, also 411 (no length), 413 (above 256 KB) and 415 (not JSON, or with a "
+    "Content-Encoding)."
 )
 
 _TAGS = [

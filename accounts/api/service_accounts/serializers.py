@@ -37,7 +37,6 @@ class ServiceAccountSerializer(serializers.Serializer[ServiceAccount]):
     contact_email = serializers.CharField()
     contact_email_status = ContactStatusField(
         source="contact_status",
-        required=False,
         help_text="Whether the owner of contact_email has agreed to get notifications: pending, "
         "confirmed or declined; empty without a contact_email.",
     )

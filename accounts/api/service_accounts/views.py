@@ -154,7 +154,10 @@ def service_accounts(request: Request, client_id: int) -> HttpResponse:
         200: answer(ServiceAccountSerializer, "As it is now", SERVICE_ACCOUNT),
         400: INVALID,
         401: UNAUTHENTICATED,
-        403: FORBIDDEN,
+        403: refusal(
+            "One of its tokens has a higher role, or you aren't permitted",
+            message="A token of the service account has a higher role. Try using another role.",
+        ),
         404: NO_SERVICE_ACCOUNT,
     },
 )

@@ -219,6 +219,16 @@ def test_page_shows_each_shape_of_an_answer_that_has_several() -> None:
     assert '\n\nWith limit or offset:\n{\n  "count"' in shown
 
 
+def test_page_says_where_null_can_be_sent() -> None:
+    calls = {
+        each["id"]: each for group in page.reference()["groups"] for each in group["operations"]
+    }
+    types = {each["name"]: each["type"] for each in calls["create_api_token"]["body"]["fields"]}
+
+    assert types["issuer"] == "integer or null"
+    assert types["name"] == "string"
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("url", ["/iam/docs", "/sign-in/"])
 def test_page_refers_to_nobody_else(client: Client, url: str) -> None:

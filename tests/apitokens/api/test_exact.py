@@ -10,21 +10,27 @@ from urllib.parse import urlencode
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.test import Client
 from drf_spectacular.validation import validate_schema
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.api import serializers
-from accounts.authorization.actor import Actor
+from accounts.authorization.actor import Actor, EntryPoint
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.service_accounts import services as service_accounts
 from accounts.validators import validate_line, validate_paragraphs, validate_phone
+from apitokens.api.introspect import FORM
 from apitokens.scopes.services import ScopeFacts, register
+from apitokens.verification.verifier_keys import issue_verifier
 from tests.conftest import Api, Issue
 from tests.described import Schema, description, resolved, validator
 from tests.factories import ACCOUNT_ID, service_account
 
 pytestmark = [pytest.mark.django_db]
 
+VERIFY = "/iam/auth/verify"
 WRONG_NAMES: list[Any] = [5, "5", True, 5.5, [], {}, ["Engineers"], "", "Users"]
 WRONG_IDS: list[Any] = [True, 2.5, [], {}, "", "Users", " 2", "02"]
 ROLES: list[Any] = [
@@ -123,7 +129,7 @@ def test_every_call_says_what_every_call_may_answer() -> None:
     for path, method, operation in operations():
         answers = operation["responses"]
         expected = {"400", "403", "429", "503"}
-        if "requestBody" in operation:
+        if path != VERIFY:
             expected |= {"411", "413", "415"}
         assert expected <= answers.keys(), (path, method)
         for status in ("429", "503"):
@@ -382,12 +388,13 @@ def test_body_of_another_kind_or_too_large_is_refused_as_described(
         },
     )
     for path, method, operation in operations():
-        if "requestBody" not in operation:
-            continue
+        if path == VERIFY:
+            continue  # reads no body
         address = path.format(client_id=ACCOUNT_ID, **ids)
         for kind, length, status in (("text/plain", 5, 415), ("application/json", 300_000, 413)):
-            if "introspect" in path and status == 415:
-                continue  # asks for a key first
+            is_read = "requestBody" in operation and "introspect" not in path  # asks for a key
+            if not is_read and status == 415:
+                continue
             answer = caller.generic(method.upper(), address, "x" * length, kind)
             asked += 1
             assert answer.status_code == status, (path, method)
@@ -396,13 +403,145 @@ def test_body_of_another_kind_or_too_large_is_refused_as_described(
         answer = caller.generic(method.upper(), address, packed, "application/json", **coding)
         assert answer.status_code == 415, (path, method)
         assert "Content-Encoding" in answer.json()["message"]
-    assert asked > 10
+    assert asked > 40
+
+
+def schemas(node: Any) -> Iterator[Schema]:
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from schemas(each)
+
+
+def test_null_is_allowed_as_openapi_says() -> None:
+    """In 3.0.3 `nullable` adds null to the `type` beside it, and without one says nothing."""
+    vague = [
+        each
+        for each in schemas(description())
+        if "nullable" in each and "type" not in each and each["enum"] != [None]
+    ]
+    assert vague == []
+    known = description()["components"]["schemas"]
+    for name, member in (
+        ("Token", "old_secret"),
+        ("NewTokenRequest", "issuer"),
+        ("NewServiceAccountRequest", "contact"),
+        ("PatchedEditedServiceAccountRequest", "contact"),
+    ):
+        judge = validator(known[name]["properties"][member])
+        assert judge.is_valid(None), (name, member)
+        assert not judge.is_valid(False), (name, member)
+
+
+def test_null_beside_no_type_is_not_judged_as_allowed() -> None:
+    role = {"allOf": [{"$ref": "#/components/schemas/Role"}], "nullable": True}
+    assert not validator(role).is_valid(None)
+    assert validator({"type": "string", "nullable": True}).is_valid(None)
+
+
+def test_answers_have_all_that_is_described() -> None:
+    """What is always written is `required`; only refusals, and a token's facts, leave some out."""
+    optional = {
+        name: set(schema["properties"]) - set(schema.get("required", []))
+        for name, schema in description()["components"]["schemas"].items()
+        if "properties" in schema and not name.endswith("Request")
+    }
+    assert {name for name, left_out in optional.items() if left_out} == {"Error", "TokenRefusal"}
 
 
 @pytest.mark.parametrize("kind", ["xml", "api", "json", ""])
 def test_format_is_none_of_the_parameters(caller: APIClient, kind: str) -> None:
     for path in ("/iam/clients/me", "/iam/users/me", "/iam/users"):
         assert caller.get(f"{path}?format={kind}").status_code == 200
+
+
+def test_challenge_promises_a_reason_where_there_is_one(client: Client) -> None:
+    for path, method, scheme in (
+        (VERIFY, "get", "APIKey"),
+        ("/iam/auth/introspect", "post", "Bearer"),
+        ("/iam/users", "get", "APIKey"),
+        ("/iam/users", "get", "Bearer"),
+    ):
+        headers = {"Authorization": f"{scheme} nonsense"}
+        sent: Any = client.generic(method.upper(), path, headers=headers)
+        told = description()["paths"][path][method]["responses"]["401"]["headers"]
+        assert sent.status_code == 401
+        assert ("reason" in told["WWW-Authenticate"]["description"]) is (
+            "error=" in sent["WWW-Authenticate"]
+        ), path
+        assert ("X-Auth-Error" in told) is ("X-Auth-Error" in sent), path
+
+
+def test_code_is_said_to_be_in_a_header_for_verification_only() -> None:
+    code = description()["components"]["schemas"]["TokenRefusal"]["properties"]["code"]
+    assert "for verification also in the header X-Auth-Error" in code["description"]
+
+
+def test_headers_of_a_403_are_described(
+    client: Client, settings: Settings, administrator: Membership, issue: Issue
+) -> None:
+    """The fixture `described_answers` holds them against the description."""
+    key = issue(administrator, scopes=["tokens:read"]).key.spell()
+    headers = {"Authorization": f"APIKey {key}"}
+    lacking = client.get(f"{VERIFY}?scope=users:read", headers=headers)
+    assert (lacking.status_code, "users:read" in lacking["WWW-Authenticate"]) == (403, True)
+    told = client.get("/iam/users/me", headers=headers)
+    assert (told.status_code, told.json()["code"]) == (403, "scope_missing")
+    shared = description()["components"]["responses"]["Forbidden"]
+    assert "scope_missing" in shared["description"]
+    settings.SECURE_SSL_REDIRECT = True
+    for path in ("/iam/users/me", f"/iam/v2/clients/{ACCOUNT_ID}/tokens"):
+        plain = client.post(path) if "tokens" in path else client.get(path)
+        assert (plain.status_code, plain["X-Auth-Error"]) == (403, "https_required")
+
+
+@pytest.mark.parametrize("path", ["/iam/auth/introspect", "/iam/auth/introspect/batch"])
+def test_refusals_of_introspection_have_the_described_members(client: Client, path: str) -> None:
+    operator = Actor.operator(through=EntryPoint.COMMAND)
+    key = issue_verifier(name="CDN", by=operator, at=datetime.now(UTC)).key
+    headers = {"Authorization": f"Bearer {key.spell('_')}"}
+    own = "application/json" if path.endswith("batch") else FORM
+    known = description()["components"]["schemas"]["Error"]
+    for kind, status in ((own, 400), ("text/plain", 415)):
+        answer = client.post(path, b"?", content_type=kind, headers=headers)
+        assert answer.status_code == status
+        assert {"error", "errors"} <= answer.json().keys() <= known["properties"].keys()
+        assert str(status) in known["description"]
+
+
+@pytest.mark.parametrize("version", ["", "v2/"])
+def test_service_account_that_is_turned_off_is_refused_as_described(
+    caller: APIClient, administrator: Membership, now: datetime, version: str
+) -> None:
+    off = service_account(administrator.account, at=now)
+    by = Actor.member(administrator)
+    service_accounts.switch(service_account=off, is_on=False, by=by, at=now)
+    path = f"/iam/{version}clients/{{client_id}}/tokens"
+    issuer = off.membership.user_id
+    body: dict[str, Any] = {"name": "x", "exp_date": None, "client_user": {}, "issuer": issuer}
+
+    answer = caller.post(path.format(client_id=ACCOUNT_ID), body, format="json")
+
+    described = description()["paths"][path]["post"]["responses"]["403"]
+    (example,) = described["content"]["application/json"]["examples"].values()
+    assert (answer.status_code, answer.json()) == (403, example["value"])
+
+
+def test_service_account_whose_token_has_a_higher_role_is_refused_as_described(
+    caller: APIClient, administrator: Membership, issue: Issue, now: datetime
+) -> None:
+    made = service_account(administrator.account, at=now, role=Role.ENGINEERS)
+    issue(made.membership, role=Role.ENGINEERS)
+    path = "/iam/clients/{client_id}/service_accounts/{service_account_id}"
+    address = path.format(client_id=ACCOUNT_ID, service_account_id=made.membership.user_id)
+
+    answer = caller.patch(address, {"role": {"id": Role.USERS.value}}, format="json")
+
+    described = description()["paths"][path]["patch"]["responses"]["403"]
+    (example,) = described["content"]["application/json"]["examples"].values()
+    assert (answer.status_code, answer.json()) == (403, example["value"])
 
 
 @pytest.mark.parametrize(
