@@ -84,7 +84,7 @@ class Reader:
             ("listen 443 ssl;", f"listen 127.0.0.1:{self.tls} ssl;"),
             ("listen 80;", f"listen 127.0.0.1:{self.plain};"),
             ("/etc/permatoken/tls", f"{self.etc}/tls"),
-            ("/var/log/nginx/permatoken.log", f"{self.folder}/access.log"),
+            ("/var/log/nginx/", f"{self.folder}/"),
             ("127.0.0.1:8000 ", f"127.0.0.1:{self.webs[0]} "),
             ("127.0.0.1:8001 ", f"127.0.0.1:{self.webs[1]} "),
         )

@@ -27,6 +27,7 @@ from tests.deploy.installation import NAME, Reader
 from tests.documentation.blocks import block_at
 from tests.launcher.portal import wait_until
 from tests.portal import ROOT
+from tests.secret_paths import SECRET, secret_paths
 
 pytestmark = [pytest.mark.nginx, pytest.mark.timeout(600)]
 DEPLOY = ROOT / "deploy"
@@ -235,13 +236,10 @@ def _plain_http_is_sent_on(machine: Machine) -> None:
 
 
 def _secret_links_stay_out_of_the_log_of_nginx(machine: Machine) -> None:
-    for path in (
-        *("/invitations/s3cr3t/", "/sign-up/confirm/s3cr3t/", "/password/new/s3cr3t/"),
-        *("/notifications/unsubscribe/s3cr3t/", "/profile/email/s3cr3t/"),
-    ):
+    for path in secret_paths():
         machine.ask(path)
     machine.ask("/is-logged/")
 
-    log = machine.reader.folder / "access.log"
+    log = machine.reader.folder / "permatoken.log"
     wait_until(lambda: "/is-logged/" in log.read_text())
-    assert "s3cr3t" not in log.read_text()
+    assert SECRET not in log.read_text()
