@@ -96,7 +96,9 @@ class Reader:
             ("/etc/", f"{self.folder}/etc/"),
             ("/usr/local/sbin/", f"{self.folder}/sbin/"),
             ("/opt/permatoken/", f"{ROOT}/"),
+            ("/var/backups/", f"{self.folder}/backups/"),
             ("root:permatoken", f"{os.getuid()}:{os.getgid()}"),
+            ("-o permatoken -g permatoken", f"-o {os.getuid()} -g {os.getgid()}"),
             (f"{NAME}:443:", f"{NAME}:{self.tls}:"),
             (f"https://{NAME}/", f"https://{NAME}:{self.tls}/"),
         ):
@@ -161,6 +163,7 @@ class Reader:
         file = self.folder / "etc/systemd/system" / f"{name}{at}.service"
         text = file.read_text().replace("/opt/permatoken", str(ROOT))
         text = text.replace("%i", instance).replace("%%", "%")
+        text = text.replace("/var/backups/", f"{self.folder}/backups/")
         (command,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
         pairs = re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)
         return shlex.split(command), dict(pairs)
