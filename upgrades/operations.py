@@ -36,7 +36,8 @@ class AddIndexConcurrently(postgresql.AddIndexConcurrently):
         to_state: ProjectState,
     ) -> None:
         if not _is_postgresql(schema_editor):
-            AddIndex.database_forwards(self, app_label, schema_editor, from_state, to_state)
+            if not _has_sqlite_index(schema_editor, self.index.name):
+                AddIndex.database_forwards(self, app_label, schema_editor, from_state, to_state)
             return
         self._ensure_not_in_transaction(schema_editor)
         with _without_lock_timeout(schema_editor):
@@ -57,7 +58,7 @@ class AddIndexConcurrently(postgresql.AddIndexConcurrently):
         if _is_postgresql(schema_editor):
             with _without_lock_timeout(schema_editor):
                 super().database_backwards(app_label, schema_editor, from_state, to_state)
-        else:
+        elif _has_sqlite_index(schema_editor, self.index.name):
             AddIndex.database_backwards(self, app_label, schema_editor, from_state, to_state)
 
 
@@ -74,7 +75,7 @@ class RemoveIndexConcurrently(postgresql.RemoveIndexConcurrently):
         if _is_postgresql(schema_editor):
             with _without_lock_timeout(schema_editor):
                 super().database_forwards(app_label, schema_editor, from_state, to_state)
-        else:
+        elif _has_sqlite_index(schema_editor, self.name):
             RemoveIndex.database_forwards(self, app_label, schema_editor, from_state, to_state)
 
     def database_backwards(
@@ -84,11 +85,9 @@ class RemoveIndexConcurrently(postgresql.RemoveIndexConcurrently):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        if _is_postgresql(schema_editor):
-            with _without_lock_timeout(schema_editor):
-                super().database_backwards(app_label, schema_editor, from_state, to_state)
-        else:
-            RemoveIndex.database_backwards(self, app_label, schema_editor, from_state, to_state)
+        index = to_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
+        add = AddIndexConcurrently(self.model_name, index)
+        add.database_forwards(app_label, schema_editor, from_state, to_state)
 
 
 class RemoveForeignKeyIndexConcurrently(Operation):
@@ -202,8 +201,9 @@ class AddUniqueConcurrently(AddConstraint):
         to_state: ProjectState,
     ) -> None:
         if not _is_postgresql(schema_editor):
-            with transaction.atomic(using=schema_editor.connection.alias):  # can be run again
-                super().database_forwards(app_label, schema_editor, from_state, to_state)
+            if not _has_sqlite_index(schema_editor, self.constraint.name):
+                with transaction.atomic(using=schema_editor.connection.alias):  # can be run again
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
             return
         _refuse_transaction(self, schema_editor)
         model = to_state.apps.get_model(app_label, self.model_name)
@@ -512,6 +512,12 @@ def _is_valid_index(
     return _ask(
         editor, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", index.name
     )
+
+
+def _has_sqlite_index(editor: BaseDatabaseSchemaEditor, name: str) -> bool:
+    """A migration that was broken off may have made it, or taken it away, already."""
+    asked = "SELECT true FROM sqlite_master WHERE type = 'index' AND name = %s"
+    return _ask(editor, asked, name) is True
 
 
 def _has_constraint(editor: BaseDatabaseSchemaEditor, model: type[Model], name: str) -> bool:

@@ -2,19 +2,24 @@
 sounds of that language (WCAG 3.1.2)."""
 
 import re
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from accounts.authorization.actor import Actor
+from accounts.invitations.services import invite
 from accounts.models import Membership
 from accounts.roles import Role
-from notifications.models import Notice
+from apitokens.expiry.scan import scan
+from notifications.email.rendering import render_mail
+from notifications.models import Mail, Notice
 from tests.apitokens.pages.creation.test_create import filled_in
 from tests.conftest import SignIn
 from tests.every_page.places import ADMINISTRATOR, page_routes, person_for
-from tests.factories import MembershipFactory
+from tests.factories import MembershipFactory, issue
 from tests.tenancy.fixture import build
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +105,29 @@ def test_english_says_that_it_is_english(pages: dict[str, str]) -> None:
     assert "created" in pages
     found = {name: texts for name, page in pages.items() if (texts := unmarked(page))}
     assert found == {}
+
+
+def test_mails_say_so_too(administrator: Membership, now: datetime) -> None:
+    administrator.user.language = "ru"
+    administrator.user.save()
+    ends_at, before = now + timedelta(hours=20), now - timedelta(days=9)
+    issue(administrator, role=Role.ADMINISTRATORS, at=before, expires_at=ends_at)
+    scan(at=now)
+    invite(
+        account=administrator.account,
+        email="colleague@example.com",
+        role=Role.PURGE_AND_PREFETCH_WEB,
+        language="ru",
+        by=Actor.member(administrator),
+        at=now,
+    )
+    mails = Mail.objects.select_related("user", "account").order_by("pk")
+    rendered = {mail.kind: render_mail(mail, at=now) for mail in mails}
+    written = {kind: mail.html for kind, mail in rendered.items() if mail}
+    assert len(written) == 2
+    assert {kind: texts for kind, mail in written.items() if (texts := unmarked(mail))} == {}
+    bare = {kind: mail.replace('<span lang="en">', "<span>") for kind, mail in written.items()}
+    assert all(unmarked(mail) for mail in bare.values())
 
 
 def test_there_is_english_to_be_found(pages: dict[str, str]) -> None:
