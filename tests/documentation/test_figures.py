@@ -9,6 +9,8 @@ from tests.portal import ROOT
 
 OPERATIONS = ROOT / "docs" / "operations"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
+CLIENTS = {"bookworm": 15, "trixie": 17}
+"""The version of `postgresql-client` in each release of Debian."""
 
 
 def test_sums_of_connections_are_those_of_their_parts() -> None:
@@ -48,3 +50,13 @@ def test_indices_that_are_gone_are_counted() -> None:
     page = " ".join((OPERATIONS / "limits.md").read_text().split())
 
     assert f"of the large tables {words[removals]} are gone" in page
+
+
+def test_image_of_compose_has_a_client_for_its_server() -> None:
+    """pg_dump refuses a server that is newer than itself."""
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+    base = re.findall(r"^ARG BASE=.*-(\w+)$", (ROOT / "deploy/Containerfile").read_text(), re.M)
+    server = int(compose["services"]["postgres"]["image"].removeprefix("postgres:"))
+
+    assert compose["services"]["worker"]["build"]["args"] == {"PACKAGES": "postgresql-client"}
+    assert CLIENTS[base[0]] >= server
