@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -510,21 +511,42 @@ def test_migration_that_is_edited_together_with_its_line_of_the_list_is_refused(
     landed, listed = check.tree / "accounts/migrations/0002_audit_by_time.py", check.tree / LIST
     migration, lines = landed.read_text(), listed.read_text()
     former = hashlib.sha256(landed.read_bytes()).hexdigest()
-    git = ["git", "-C", str(check.tree), "-c", "user.name=A", "-c", "user.email=a@example.com"]
-    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=Land"]):
-        subprocess.run([*git, *command], check=True)
+    commit = git(check.tree, "rev-parse", "HEAD")
     try:
         assert check() == (0, "")
         landed.write_text(f"{migration}# an afterthought\n")
         listed.write_text(lines.replace(former, hashlib.sha256(landed.read_bytes()).hexdigest()))
         said = check("--land")
-        subprocess.run([*git, "commit", "--quiet", "--all", "--message=Edit"], check=True)
+        git(check.tree, "commit", "--quiet", "--all", "--message=Edit")
         assert check() == said
     finally:
         landed.write_text(migration)
         listed.write_text(lines)
-        shutil.rmtree(check.tree / ".git")
+        git(check.tree, "reset", "--quiet", "--mixed", commit)
     assert (said[0], f"listed as landed with the hash {former[:12]}" in said[1]) == (1, True)
+
+
+def test_page_names_each_landed_migration_that_is_from_before_the_rules(check: Check) -> None:
+    listed, history = check.tree / LIST, check.tree / ".git"
+    lines = listed.read_text()
+    listed.write_text("")
+    away = history.rename(check.tree / "history")
+    try:
+        _code, output = check()
+    finally:
+        away.rename(history)
+        listed.write_text(lines)
+    refused = {line.partition(": ")[0] for line in output.splitlines()}
+    _before, _title, section = (
+        (ROOT / "docs" / "upgrades.md").read_text().partition("## Migrations from before")
+    )
+    rows = re.findall(r"^\| `(\w+)/(\d{4})` \|", section, re.MULTILINE)
+
+    assert {f"{app}/{number}" for app, number in rows} == {
+        path.replace("migrations/", "")[: -len(Path(path).name) + 4]
+        for path in refused
+        if (ROOT / path).exists()
+    }
 
 
 def test_new_migration_is_listed_once_it_passes_and_then_stays_as_it_is(check: Check) -> None:
