@@ -84,7 +84,7 @@ class Reader:
             ("listen 443 ssl;", f"listen 127.0.0.1:{self.tls} ssl;"),
             ("listen 80;", f"listen 127.0.0.1:{self.plain};"),
             ("/etc/permatoken/tls", f"{self.etc}/tls"),
-            ("/var/log/nginx/permatoken.log", f"{self.folder}/access.log"),
+            ("/var/log/nginx/", f"{self.folder}/"),
             ("127.0.0.1:8000 ", f"127.0.0.1:{self.webs[0]} "),
             ("127.0.0.1:8001 ", f"127.0.0.1:{self.webs[1]} "),
         )
@@ -96,7 +96,9 @@ class Reader:
             ("/etc/", f"{self.folder}/etc/"),
             ("/usr/local/sbin/", f"{self.folder}/sbin/"),
             ("/opt/permatoken/", f"{ROOT}/"),
+            ("/var/backups/", f"{self.folder}/backups/"),
             ("root:permatoken", f"{os.getuid()}:{os.getgid()}"),
+            ("-o permatoken -g permatoken", f"-o {os.getuid()} -g {os.getgid()}"),
             (f"{NAME}:443:", f"{NAME}:{self.tls}:"),
             (f"https://{NAME}/", f"https://{NAME}:{self.tls}/"),
         ):
@@ -161,6 +163,7 @@ class Reader:
         file = self.folder / "etc/systemd/system" / f"{name}{at}.service"
         text = file.read_text().replace("/opt/permatoken", str(ROOT))
         text = text.replace("%i", instance).replace("%%", "%")
+        text = text.replace("/var/backups/", f"{self.folder}/backups/")
         (command,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
         pairs = re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)
         return shlex.split(command), dict(pairs)

@@ -26,7 +26,9 @@ from tests import services
 from tests.deploy.installation import NAME, Reader
 from tests.documentation.blocks import block_at
 from tests.launcher.portal import wait_until
+from tests.operations.backups.test_there_and_back import PROGRAMS
 from tests.portal import ROOT
+from tests.secret_paths import SECRET, secret_paths
 
 pytestmark = [pytest.mark.nginx, pytest.mark.timeout(600)]
 DEPLOY = ROOT / "deploy"
@@ -171,6 +173,7 @@ def test_machine_of_the_page_serves(machine: Machine) -> None:
     _last_look_of_the_page_finds_it_well(machine)
     _verification_goes_on_while_one_web_after_the_other_is_stopped(machine)
     _plain_http_is_sent_on(machine)
+    _backup_is_made_into_its_folder(machine)
     _secret_links_stay_out_of_the_log_of_nginx(machine)
 
 
@@ -234,14 +237,26 @@ def _plain_http_is_sent_on(machine: Machine) -> None:
     assert answer.headers["Location"] == f"https://{NAME}/sign-in/?next=/"
 
 
+def _backup_is_made_into_its_folder(machine: Machine) -> None:
+    reader = machine.reader
+    reader.follow(block_at("docs/operations/install.md: install -d -o"))
+    assert "enable --now permatoken-backup.timer" in reader.told_to_systemd()
+    assert reader.told_to_systemd()[-1] == "start permatoken-backup"
+    path = f"{PROGRAMS}:{machine.settings['PATH']}"
+
+    done = start(reader, "permatoken-backup", {**machine.settings, "PATH": path})
+
+    assert done.wait(timeout=120) == 0
+    (made,) = (reader.folder / "backups" / "permatoken").glob("permatoken-*")
+    assert (made / "manifest.json").exists()
+    assert made.parent.stat().st_mode & 0o777 == 0o700
+
+
 def _secret_links_stay_out_of_the_log_of_nginx(machine: Machine) -> None:
-    for path in (
-        *("/invitations/s3cr3t/", "/sign-up/confirm/s3cr3t/", "/password/new/s3cr3t/"),
-        *("/notifications/unsubscribe/s3cr3t/", "/profile/email/s3cr3t/"),
-    ):
+    for path in secret_paths():
         machine.ask(path)
     machine.ask("/is-logged/")
 
-    log = machine.reader.folder / "access.log"
+    log = machine.reader.folder / "permatoken.log"
     wait_until(lambda: "/is-logged/" in log.read_text())
-    assert "s3cr3t" not in log.read_text()
+    assert SECRET not in log.read_text()

@@ -10,6 +10,7 @@ import pytest
 from config.env.start import WRONG_SETTING
 from config.env.variables import SECRETS
 from tests.conftest import give_up
+from tests.documentation.blocks import block_at
 from tests.portal import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
@@ -19,7 +20,9 @@ NAMES = (
     "permatoken-worker@1.service",
     "permatoken-beat.service",
     "permatoken-migrate.service",
+    "permatoken-backup.service",
 )
+WITHOUT_PROCESSES = ("permatoken.target", "permatoken-backup.timer")
 MOST_EXPOSED = 20
 """Tenths: 2.0."""
 
@@ -47,7 +50,7 @@ def analyze(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_units_are_taken_without_a_word(folder: Path) -> None:
-    done = analyze(folder, "verify", *(f"./{name}" for name in (*NAMES, "permatoken.target")))
+    done = analyze(folder, "verify", *(f"./{name}" for name in (*NAMES, *WITHOUT_PROCESSES)))
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -83,6 +86,15 @@ def test_credentials_are_secrets_that_are_made(tmp_path: Path) -> None:
     assert {name.upper() for name in loaded} <= set(SECRETS)
     assert loaded.keys() <= made
     assert set(loaded.values()) == {f"/etc/permatoken/credentials/{name}" for name in loaded}
+
+
+def test_backup_may_write_to_the_folder_that_the_page_makes() -> None:
+    unit = (UNITS / "permatoken-backup.service").read_text()
+    (folder,) = re.findall(r"^ReadWritePaths=(.*)$", unit, re.MULTILINE)
+    block = block_at("docs/operations/install.md: install -d -o")
+
+    assert f" manage backup --to {folder} " in unit
+    assert f"install -d -o permatoken -g permatoken -m 700 {folder}\n" in block.text
 
 
 START_LIMIT = (5, 10)

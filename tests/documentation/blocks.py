@@ -160,6 +160,7 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/operations/install.md: openssl req": INSTALLATION,
     "docs/operations/install.md: cp deploy/nginx": INSTALLATION,
     "docs/operations/install.md: curl --fail": INSTALLATION,
+    "docs/operations/install.md: install -d -o": INSTALLATION,
     "docs/operations/install.md: git clone": NotHere(
         "it installs a copy of the repository, and restarts units, for which systemd has to run"
     ),

@@ -63,6 +63,7 @@ def test_what_they_name_is_there() -> None:
         "deploy/permatoken wed",
         "/opt/permatoken/deploy/permatoken prob web",
         "systemctl enable --now permatoken-wep@8000",
+        "systemctl enable --now permatoken-beat.timer",
         "for part in web@8000; do systemctl restart permatoken-$part; deploy/systemd/gone; done",
         "export TRUSTED_PROXY=127.0.0.1",
         "REDIS_URI=redis://… make run",
@@ -138,8 +139,8 @@ def _file(word: str) -> Iterator[str]:
 
 
 def _unit(word: str) -> Iterator[str]:
-    found = re.fullmatch(r"(permatoken-(?!run)[a-z]+)(?:(@)\w+)?", word)
-    if found and not (UNITS / f"{found[1]}{found[2] or ''}.service").exists():
+    found = re.fullmatch(r"(permatoken-(?!run)[a-z]+)(?:(@)\w+)?(\.timer)?", word)
+    if found and not (UNITS / f"{found[1]}{found[2] or ''}{found[3] or '.service'}").exists():
         yield f"there is no unit {word}"
 
 
