@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,8 +61,8 @@ ONE_BY_ONE = {
 ONE_BY_ONE["RenameModel"] = ONE_BY_ONE["AlterModelTable"] = ONE_BY_ONE["RenameField"]
 ONE_BY_ONE["AlterIndexTogether"] = ONE_BY_ONE["AddIndex"]
 HARMLESS = {
-    *("CreateModel", "AlterModelOptions", "AlterModelManagers", "AlterModelTableComment"),
-    *("RenameIndex", "AlterConstraint"),
+    *("CreateModel", "AlterModelManagers", "AlterModelTableComment"),
+    "RenameIndex",
     *("AddIndexConcurrently", "AddSearchIndexConcurrently", "RebuildSearchIndexConcurrently"),
     *("AddPrefixIndexConcurrently", "AddSortIndexConcurrently"),
 }
@@ -77,6 +77,11 @@ CONTRACTIONS = {
 """Operations that older code may not bear, and why."""
 HARMLESS_CHANGES = {"default", "db_default", "null", "max_length", "db_index", "unique"}
 """Facts of a field that `_alter_field` looks at one by one."""
+FACTS_OF_MIGRATIONS = {
+    *("dependencies", "operations", "atomic", "initial", "run_before", "contracts"),
+    *("__module__", "__doc__", "__qualname__", "__firstlineno__", "__static_attributes__"),
+}
+"""What the class of a migration may say; all else may do what no operation says."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -100,8 +105,31 @@ def main(arguments: Sequence[str]) -> int:
 
 def _landed() -> dict[str, str]:
     """The hash of each migration that has landed, by its path."""
-    lines = LANDED.read_text().splitlines() if LANDED.exists() else []
-    return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
+    return _listed(LANDED.read_text() if LANDED.exists() else "")
+
+
+def _listed(text: str) -> dict[str, str]:
+    lines = (line.partition("  ") for line in text.splitlines())
+    return {path: digest for digest, _, path in lines}
+
+
+def _landed_by(release: str) -> dict[str, str] | None:
+    """The list as a release had it, at the commit that the CHANGELOG names: `## [0.1.0] -
+    2027-01-01 (1155e6af)`. None if it cannot be read."""
+    line = rf"^## \[{re.escape(release)}\].*\(([0-9a-f]{{7,40}})\)$"
+    commit = re.search(line, (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    told = _git("show", f"{commit[1]}:{LANDED.relative_to(ROOT)}") if commit else ""
+    return _listed(told) if told else None
+
+
+def _git(*words: str) -> str:
+    """What Git says; nothing without a history."""
+    command = ["git", *words]
+    try:
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return told.stdout
 
 
 def _present() -> dict[str, str]:
@@ -122,12 +150,8 @@ def _edited(landed: dict[str, str], present: dict[str, str]) -> Iterator[str]:
 def _unlisted(landed: dict[str, str]) -> Iterator[str]:
     """What the list once had, as Git tells, and has no more, or with another hash: an edit of a
     migration and of its line, together. Without a history there is nothing to compare."""
-    command = ["git", "log", "-p", "--format=", "--", str(LANDED.relative_to(ROOT))]
-    try:
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return
-    listed = dict.fromkeys(LINE_OF_HISTORY.findall(told.stdout))
+    told = _git("log", "-p", "--format=", "--", str(LANDED.relative_to(ROOT)))
+    listed = dict.fromkeys(LINE_OF_HISTORY.findall(told))
     for digest, path in listed:
         if landed.get(path) != digest and digest not in NEVER_RAN_FOR_USERS:
             yield (
@@ -152,19 +176,55 @@ class Step(NamedTuple):
         return type(self.operation).__name__
 
 
+class Past(NamedTuple):
+    """What is before a migration of an app: the models, and the migrations in order. And the
+    release since which, as it says, nothing uses what goes."""
+
+    app: str
+    models: Any
+    migrations: Sequence[Any]
+    release: str | None
+    is_contraction: bool
+
+    def search_indices(self) -> Iterator[Any]:
+        """The operations that made them: models say nothing of them."""
+        from upgrades.operations import AddSearchIndexConcurrently
+
+        for migration in self.migrations:
+            for operation in migration.operations if migration.app_label == self.app else ():
+                if isinstance(operation, AddSearchIndexConcurrently):
+                    yield operation
+
+    def removal(self, has: Callable[[Any], bool]) -> str | None:
+        """The path of the last migration that took something out of the models."""
+        from django.db.migrations.state import ProjectState
+
+        state, had, path = ProjectState(), False, None
+        for migration in self.migrations:
+            state = migration.mutate_state(state, preserve=False)
+            if had and not has(state):
+                path = f"{migration.app_label}/migrations/{migration.name}.py"
+            had = has(state)
+        return path
+
+
 def _lint(path: str) -> Iterator[str]:
     from django.db.migrations.loader import MigrationLoader
 
-    loader = MigrationLoader(None)
+    loader = MigrationLoader(None, replace_migrations=False)
     key = (Path(path).parts[0], Path(path).stem)
     migration = loader.graph.nodes[key]
     start: Any = loader.project_state(key, at_end=False)
     is_contraction = _contracts(migration)
+    before = [loader.graph.nodes[each] for each in loader.graph.forwards_plan(key) if each != key]
+    release = getattr(migration, "contracts", None)
+    past = Past(key[0], start, before, release, bool(is_contraction))
     if is_contraction is None:
         yield (
             "`contracts` must name the release since which nothing uses what goes, and it must "
             f"be one that the CHANGELOG has. {RULES}"
         )
+    yield from _class(type(migration))
     if migration.run_before:
         yield (
             "must not stand before another one, which may have run: databases would have that one "
@@ -187,7 +247,24 @@ def _lint(path: str) -> Iterator[str]:
         elif not step.touches_database:
             yield from _forget(key[0], step)
         elif table not in created:
-            yield from _operation(key[0], step, start, bool(is_contraction))
+            yield from _operation(step, past)
+
+
+def _class(kind: type) -> Iterator[str]:
+    from django.db.migrations import Migration
+
+    others = sorted(vars(kind).keys() - FACTS_OF_MIGRATIONS)
+    if "replaces" in others:
+        yield (
+            "must not replace others: a new database would have it in their place, and no check "
+            f"looks at whether it does the same. {RULES}"
+        )
+    others = [each for each in others if each != "replaces"]
+    if others or kind.__bases__ != (Migration,):
+        yield (
+            f"its class says more than this check knows ({', '.join(others) or 'its bases'}): say "
+            f"all of it by operations. {RULES}"
+        )
 
 
 def _steps(
@@ -258,35 +335,20 @@ def _mixture(migration: Any, operations: Sequence[Any]) -> Iterator[str]:
         )
 
 
-def _operation(app: str, step: Step, start: Any, is_contraction: bool) -> Iterator[str]:
-    operation, name = step.operation, step.name
+def _operation(step: Step, past: Past) -> Iterator[str]:
+    name = step.name
     if name in ONE_BY_ONE:
         yield f"{name} {ONE_BY_ONE[name]}. {RULES}"
-    elif name == "AddField":
-        yield from _add_field(operation)
-    elif name == "AlterField":
-        yield from _alter_field(
-            operation,
-            _field(app, operation, step.before),
-            _field(app, operation, step.after),
-            is_contraction,
-        )
-    elif name == "AddConstraint":
-        yield from _add_constraint(operation.constraint)
-    elif name == "RemoveConstraint":
-        yield from _remove_constraint(app, step, is_contraction)
-    elif name == "ChangeRowsInBatches":
-        yield from _change_rows(operation)
-    elif name == "RunSQL":
-        yield from _run_sql(operation)
     elif name in CONTRACTIONS:
-        yield from _contraction(app, step, start, is_contraction)
+        yield from _contraction(step, past)
+    elif name in JUDGES:
+        yield from JUDGES[name](step, past)
     elif name not in HARMLESS:
         yield f"{name} is not known to let others go on meanwhile. {RULES}"
 
 
-def _field(app: str, operation: Any, state: Any) -> Any:
-    return state.models[app, operation.model_name_lower].fields[operation.name]
+def _field(step: Step, app: str, state: Any) -> Any:
+    return state.models[app, step.operation.model_name_lower].fields[step.operation.name]
 
 
 def _forget(app: str, step: Step) -> Iterator[str]:
@@ -316,28 +378,58 @@ def _is_optional(field: Any) -> bool:
     return bool(field.null or field.many_to_many or field.has_db_default())
 
 
-def _add_constraint(constraint: Any) -> Iterator[str]:
+def _add_constraint(step: Step, _past: Past) -> Iterator[str]:
     from django.db.models import CheckConstraint, UniqueConstraint
 
+    constraint = step.operation.constraint
     instead = {CheckConstraint: "AddCheckConcurrently", UniqueConstraint: "AddUniqueConcurrently"}
     name = instead.get(type(constraint))
     advice = f"use {name} of upgrades.operations" if name else "there is no way to do it meanwhile"
     yield f"adds a constraint while nobody can use the table: {advice}. {RULES}"
 
 
-def _remove_constraint(app: str, step: Step, is_contraction: bool) -> Iterator[str]:
+def _remove_constraint(step: Step, past: Past) -> Iterator[str]:
     from django.db.models import CheckConstraint
 
-    model = step.before.models[app, step.operation.model_name_lower]
+    model = step.before.models[past.app, step.operation.model_name_lower]
     constraint = model.get_constraint_by_name(step.operation.name)
-    if not isinstance(constraint, CheckConstraint) and not is_contraction:
+    if not isinstance(constraint, CheckConstraint) and not past.is_contraction:
         yield (
             f"{constraint.name} goes, on which older code may rely where it inserts or updates: "
             f"say `contracts` a release later. {RULES}"
         )
 
 
-def _run_sql(operation: Any) -> Iterator[str]:
+def _alter_constraint(step: Step, past: Past) -> Iterator[str]:
+    """It changes the models alone, so nothing may differ but what the database does not know."""
+    operation = step.operation
+    former, new = (
+        _known_to_database(
+            state.models[past.app, operation.model_name_lower].get_constraint_by_name(
+                operation.name
+            )
+        )
+        for state in (step.before, step.after)
+    )
+    if former != new:
+        yield (
+            f"AlterConstraint changes the models alone, and {operation.name} would stay as it is "
+            f"in the database: add another constraint, and let this one go. {RULES}"
+        )
+
+
+def _known_to_database(constraint: Any) -> tuple[Any, ...]:
+    path, arguments, facts = constraint.deconstruct()
+    return path, arguments, {k: v for k, v in facts.items() if k not in constraint.non_db_attrs}
+
+
+def _alter_options(step: Step, _past: Past) -> Iterator[str]:
+    if "managed" in step.operation.options:
+        yield f"`managed` keeps from the database what later migrations do. {RULES}"
+
+
+def _run_sql(step: Step, _past: Past) -> Iterator[str]:
+    operation = step.operation
     statements = operation.sql if isinstance(operation.sql, list | tuple) else [operation.sql]
     for each in statements:
         text = each if isinstance(each, str) else each[0]
@@ -348,31 +440,56 @@ def _run_sql(operation: Any) -> Iterator[str]:
             )
 
 
-def _change_rows(operation: Any) -> Iterator[str]:
-    if operation.batch > LARGEST_BATCH:
+def _change_rows(step: Step, _past: Past) -> Iterator[str]:
+    if step.operation.batch > LARGEST_BATCH:
         yield (
-            f"ChangeRowsInBatches writes {operation.batch} rows in one transaction, for which "
+            f"ChangeRowsInBatches writes {step.operation.batch} rows in one transaction, for which "
             f"others wait: {LARGEST_BATCH} at most. {RULES}"
         )
 
 
-def _contraction(app: str, step: Step, start: Any, is_contraction: bool) -> Iterator[str]:
+def _contraction(step: Step, past: Past) -> Iterator[str]:
     operation, name = step.operation, step.name
-    if not is_contraction and not _is_covered(app, step):
+    if not past.is_contraction and not _is_covered(past.app, step):
         yield f"{name} {CONTRACTIONS[name]}: say `contracts` a release later. {RULES}"
     if name == "DropColumn":
-        model = start.models[app, operation.model_name.lower()]
-        is_used = operation.column in {
-            _column(*each) for each in model.fields.items() if not each[1].many_to_many
-        }
-    else:
-        tables = {*_tables(start), *_tables_of_others(app)}
-        is_used = name == "DropTable" and operation.table in tables
-    if is_used:
-        yield (
-            f"{name} drops what the models have: take it out of them first, by "
-            f"SeparateDatabaseAndState(state_operations=[…]), and drop it a release later. {RULES}"
-        )
+        model = past.app, operation.model_name.lower()
+        yield from _drop(step, past, lambda state: operation.column in _columns(state, model))
+    elif name == "DropTable" and operation.table in _tables_of_others(past.app):
+        yield _drops_what_is_used(step)
+    elif name == "DropTable":
+        yield from _drop(step, past, lambda state: operation.table in _tables(state))
+
+
+def _drop(step: Step, past: Past, has: Callable[[Any], bool]) -> Iterator[str]:
+    """Of what goes from the database: the models are without it since the release that the
+    migration names."""
+    if has(past.models):
+        yield _drops_what_is_used(step)
+    elif past.is_contraction and past.release is not None:
+        landed, removal = _landed_by(past.release), past.removal(has)
+        if landed is None:
+            yield (
+                f"what {past.release} uses cannot be seen: the CHANGELOG must name its commit, "
+                f"`## [0.1.0] - 2027-01-01 (1155e6af)`, and Git must have it. {RULES}"
+            )
+        elif removal not in landed:
+            yield (
+                f"{step.name} drops what {past.release} may still use: its list of landed "
+                f"migrations has not the one that took it out of the models ({removal}). {RULES}"
+            )
+
+
+def _drops_what_is_used(step: Step) -> str:
+    return (
+        f"{step.name} drops what the models have: take it out of them first, by "
+        f"SeparateDatabaseAndState(state_operations=[…]), and drop it a release later. {RULES}"
+    )
+
+
+def _columns(state: Any, model: tuple[str, str]) -> set[str]:
+    fields = state.models[model].fields if model in state.models else {}
+    return {_column(*each) for each in fields.items() if not each[1].many_to_many}
 
 
 def _is_covered(app: str, step: Step) -> bool:
@@ -430,9 +547,10 @@ def _tables_of_others(app: str) -> Iterator[str]:
             yield model._meta.db_table
 
 
-def _add_field(operation: Any) -> Iterator[str]:
+def _add_field(step: Step, _past: Past) -> Iterator[str]:
     from django.db import models
 
+    operation = step.operation
     field, name = operation.field, f"{operation.model_name}.{operation.name}"
     if isinstance(field, models.ManyToManyField):
         return
@@ -484,7 +602,15 @@ def _check(field: Any) -> str | None:
     return check
 
 
-def _alter_field(operation: Any, old: Any, new: Any, is_contraction: bool) -> Iterator[str]:
+def _alter_field(step: Step, past: Past) -> Iterator[str]:
+    operation = step.operation
+    old, new = (_field(step, past.app, state) for state in (step.before, step.after))
+    yield from _alter_facts(operation, old, new, past.is_contraction)
+    if old.max_length != new.max_length:
+        yield from _alter_length(step, past)
+
+
+def _alter_facts(operation: Any, old: Any, new: Any, is_contraction: bool) -> Iterator[str]:
     name = f"{operation.model_name}.{operation.name}"
     facts, changed = _facts(old), _facts(new)
     differing = {
@@ -526,6 +652,42 @@ def _alter_field(operation: Any, old: Any, new: Any, is_contraction: bool) -> It
         )
 
 
+def _alter_length(step: Step, past: Past) -> Iterator[str]:
+    operation = step.operation
+    model, name = operation.model_name_lower, operation.name
+    column = _column(name, _field(step, past.app, step.before))
+    built_anew = [
+        *(
+            each.name
+            for each in past.search_indices()
+            if (each.model_name.lower(), each.column) == (model, column)
+        ),
+        *_computed_from(step.before.models[past.app, model].options, name),
+    ]
+    if built_anew:
+        yield (
+            f"{operation.model_name}.{name} changes its length, for which {built_anew[0]} is built "
+            "or looked at anew while nobody can use the table: add a new column, write both, and "
+            f"fill it in batches. {RULES}"
+        )
+
+
+def _computed_from(options: Any, field: str) -> Iterator[str]:
+    """The indices and constraints of an expression or a condition that have the field: PostgreSQL
+    does not keep them when it changes its length."""
+    from django.db.models.expressions import ExpressionList, F
+
+    for each in (*options["indexes"], *options["constraints"]):
+        condition = getattr(each, "condition", None)
+        names = set(condition.referenced_base_fields) if condition else set()
+        if condition:
+            names |= {name.removeprefix("-") for name in getattr(each, "fields", ())}
+            names |= {*getattr(each, "include", ())}
+        parts: Iterator[Any] = ExpressionList(*getattr(each, "expressions", ())).flatten()
+        if field in names | {part.name for part in parts if isinstance(part, F)}:
+            yield each.name
+
+
 def _is_shorter(old: int | None, new: int | None) -> bool:
     return new is not None and (old is None or new < old)
 
@@ -533,6 +695,19 @@ def _is_shorter(old: int | None, new: int | None) -> bool:
 def _facts(field: Any) -> dict[str, Any]:
     facts: dict[str, Any] = field.deconstruct()[3]
     return facts
+
+
+JUDGES: dict[str, Callable[[Step, Past], Iterator[str]]] = {
+    "AddField": _add_field,
+    "AlterField": _alter_field,
+    "AddConstraint": _add_constraint,
+    "AlterConstraint": _alter_constraint,
+    "AlterModelOptions": _alter_options,
+    "RemoveConstraint": _remove_constraint,
+    "ChangeRowsInBatches": _change_rows,
+    "RunSQL": _run_sql,
+}
+"""Operations that let others go on, or not, by what they say."""
 
 
 if __name__ == "__main__":

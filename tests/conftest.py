@@ -90,6 +90,10 @@ def _is_long(config: pytest.Config) -> bool:
     return "long" in config.option.markexpr
 
 
+SECONDS_OF_LONG = 900
+"""After which a long form that says nothing else is given up; all others have pyproject's 300."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what another run does: see docs/tests.md for the rule."""
     is_long = _is_long(config)
@@ -97,6 +101,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         belongs = _runs_here(item) and (is_long or not item.get_closest_marker("long"))
         (kept if belongs else dropped).append(item)
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SECONDS_OF_LONG))
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)
 

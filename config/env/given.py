@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env.variables import CREDENTIALS, SECRETS
+from config.env.variables import CREDENTIALS, MAY_BE_EMPTY, SECRETS
 
 LARGEST = 64 * 1024
 """Bytes. What is larger is no secret, but a file that was named by mistake."""
@@ -49,7 +49,18 @@ def _sources(name: str) -> dict[str, Path | None]:
         for credential in (Path(folder, name.lower()), Path(folder, name)):
             if credential.exists():
                 found[f"the credential {credential.name}"] = credential
+    if name in MAY_BE_EMPTY:
+        return {it: path for it, path in found.items() if path is None or not _is_empty(path)}
     return found
+
+
+def _is_empty(path: Path) -> bool:
+    """False also for a file that cannot be read: why not is told when it is."""
+    try:
+        with path.open("rb") as file:
+            return not file.read(LARGEST).strip()
+    except OSError:
+        return False
 
 
 def _read(name: str, source: str, path: Path) -> str:

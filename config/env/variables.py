@@ -65,6 +65,9 @@ SECRETS = (
     "TOKEN_PEPPERS",
 )
 """These may stand in files: `SECRET_KEY_FILE` names one, and `CREDENTIALS` a folder of them."""
+MAY_BE_EMPTY = ("SECRET_KEY_FALLBACKS", "SENTRY_DSN")
+"""An empty file is as none: `deploy/make-secrets` makes one, so that all that start the portal can
+name it before there is something in it."""
 FILES = tuple(f"{name}_FILE" for name in SECRETS)
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """The folder of a unit's credentials. systemd sets it."""

@@ -97,6 +97,7 @@ class Reader:
             ("/usr/local/sbin/", f"{self.folder}/sbin/"),
             ("/opt/permatoken/", f"{ROOT}/"),
             ("/var/backups/", f"{self.folder}/backups/"),
+            ("PORT=8001 ", f"PORT={self.webs[1]} "),
             ("root:permatoken", f"{os.getuid()}:{os.getgid()}"),
             ("-o permatoken -g permatoken", f"-o {os.getuid()} -g {os.getgid()}"),
             (f"{NAME}:443:", f"{NAME}:{self.tls}:"),
@@ -123,6 +124,7 @@ class Reader:
             "PGUSER": self._place["user"],
             "PERMATOKEN_ETC": str(self.etc),
             "DATA_DIR": str(self.folder / "data"),
+            "PORT": str(self.webs[0]),
         }
 
     def _know_the_server(self) -> None:

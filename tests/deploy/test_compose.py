@@ -88,6 +88,7 @@ def test_portal_has_its_secrets_in_files(told: dict[str, Any], name: str) -> Non
 
     assert settings.keys() <= {*VARIABLES, *FILES}
     files = {name: place for name, place in settings.items() if name in FILES}
+    assert files.keys() == set(FILES)
     assert set(files.values()) == {f"/run/secrets/{secret}" for secret in service["secrets"]}
     assert all(place.endswith(f"/{n.removesuffix('_FILE').lower()}") for n, place in files.items())
 

@@ -129,7 +129,7 @@ def test_settings_are_known() -> None:
         for variable in container.get("env", [])
     }
 
-    assert named <= {*VARIABLES, *FILES}
+    assert set(FILES) <= named <= {*VARIABLES, *FILES}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

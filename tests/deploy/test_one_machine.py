@@ -175,6 +175,7 @@ def test_machine_of_the_page_serves(machine: Machine) -> None:
     _plain_http_is_sent_on(machine)
     _backup_is_made_into_its_folder(machine)
     _secret_links_stay_out_of_the_log_of_nginx(machine)
+    _new_release_brings_its_units_and_its_configuration(machine)
 
 
 def _people_are_told_and_tokens_verified(machine: Machine) -> None:
@@ -260,3 +261,20 @@ def _secret_links_stay_out_of_the_log_of_nginx(machine: Machine) -> None:
     log = machine.reader.folder / "permatoken.log"
     wait_until(lambda: "/is-logged/" in log.read_text())
     assert SECRET not in log.read_text()
+
+
+def _new_release_brings_its_units_and_its_configuration(machine: Machine) -> None:
+    reader, etc = machine.reader, machine.reader.folder / "etc"
+    older = (etc / "systemd/system/permatoken-beat.service", etc / "nginx/conf.d/permatoken.conf")
+    for file in older:
+        file.write_text("of the older release;\n")
+    told = len(reader.told_to_systemd())
+
+    reader.follow(block_at("docs/operations/install.md: /opt/permatoken/deploy/make-secrets"))
+
+    assert [file for file in older if "older" in file.read_text()] == []
+    parts = ("web@8000", "web@8001", "worker@1", "beat")
+    assert reader.told_to_systemd()[told:] == [
+        *("daemon-reload", "reload nginx"),
+        *(f"restart permatoken-{part}" for part in parts),
+    ]

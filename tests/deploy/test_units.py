@@ -83,7 +83,7 @@ def test_credentials_are_secrets_that_are_made(tmp_path: Path) -> None:
 
     made = {file.name for file in (tmp_path / "made").iterdir()}
 
-    assert {name.upper() for name in loaded} <= set(SECRETS)
+    assert {name.upper() for name in loaded} == set(SECRETS)
     assert loaded.keys() <= made
     assert set(loaded.values()) == {f"/etc/permatoken/credentials/{name}" for name in loaded}
 

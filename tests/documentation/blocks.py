@@ -162,8 +162,9 @@ PLACES: dict[str, Here | By | NotHere] = {
     "docs/operations/install.md: curl --fail": INSTALLATION,
     "docs/operations/install.md: install -d -o": INSTALLATION,
     "docs/operations/install.md: git clone": NotHere(
-        "it installs a copy of the repository, and restarts units, for which systemd has to run"
+        "it installs a copy of the repository, which is no release that others can have"
     ),
+    "docs/operations/install.md: /opt/permatoken/deploy/make-secrets": INSTALLATION,
     "docs/operations/containers.md: buildah build": By("tests/deploy/images.py"),
     "docs/operations/containers.md: cd deploy": By("tests/deploy/test_compose.py"),
     "docs/operations/containers.md: deploy/make-secrets": NotHere(

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,36 @@ def forget(name: str) -> str:
     )
 
 
+def alter_constraint(field: str, also: str = "") -> str:
+    return (
+        "migrations.AlterConstraint('scope', 'scope_once_in_service', models.UniqueConstraint("
+        f"fields=['service', {field!r}], name='scope_once_in_service'{also}))"
+    )
+
+
+def widen(also: str) -> str:
+    """A new column, what stands on it in the models, and its change to a longer one."""
+    return (
+        f"{add('CharField(null=True, max_length=9)')}, migrations.SeparateDatabaseAndState("
+        f"state_operations=[{also}]), "
+        "migrations.AlterField('apitoken', 'planted', models.CharField(max_length=99, null=True))"
+    )
+
+
+def add_index(facts: str) -> str:
+    return f"migrations.AddIndex('apitoken', models.Index({facts}, name='on_it'))"
+
+
+RELEASED = {
+    "9000_both": ", ".join(
+        add("IntegerField(null=True)").replace("planted", name) for name in ("gone", "later")
+    ),
+    "9001_gone": forget("gone"),
+}
+"""Migrations that 0.0.9 has in its list: two columns come, and one goes from the models."""
+LATER = {"9002_later": forget("later")}
+"""One that landed after 0.0.9, with which the other goes from the models."""
+AFTER_NO_COMMIT = "contracts = '0.0.10'"
 OF_THE_PAGE = "of_the_page"
 """The name of the one that docs/upgrades.md prints."""
 
@@ -167,12 +198,28 @@ PLANTED = {
     "drop_column_at_once": Planted(
         "operations.DropColumn('apitoken', 'gone')", "DropColumn breaks processes"
     ),
+    "drop_column_of_the_release": Planted(
+        "operations.DropColumn('apitoken', 'later')",
+        "drops what 0.0.9 may still use",
+        AFTER_RELEASE,
+    ),
+    "drop_column_that_never_was": Planted(
+        "operations.DropColumn('apitoken', 'never')",
+        "drops what 0.0.9 may still use",
+        AFTER_RELEASE,
+    ),
+    "drop_column_after_release_without_commit": Planted(
+        "operations.DropColumn('apitoken', 'gone')", "must name its commit", AFTER_NO_COMMIT
+    ),
     "drop_column_of_models": Planted(
         f"{forget('expires_at')}, operations.DropColumn('apitoken', 'expires_at')",
         "drops what the models have",
         AFTER_RELEASE,
     ),
-    "drop_table": Planted("operations.DropTable('gone')", also=AFTER_RELEASE),
+    "drop_table": Planted("operations.DropTable('apitokens_usereceipt')", also=AFTER_RELEASE),
+    "drop_table_that_never_was": Planted(
+        "operations.DropTable('gone')", "drops what 0.0.9 may still use", AFTER_RELEASE
+    ),
     "drop_table_at_once": Planted("operations.DropTable('gone')", "DropTable breaks processes"),
     "drop_table_of_another_app": Planted(
         "operations.DropTable('sso_connection')", "drops what the models have", AFTER_RELEASE
@@ -187,7 +234,23 @@ PLANTED = {
     ),
     "another_kind": Planted(alter("name", "TextField()"), "changes its kind"),
     "shorter": Planted(alter("name", "CharField(max_length=9)"), "changes its kind"),
-    "longer": Planted(alter("name", "CharField(max_length=999, verbose_name='planted')")),
+    "longer": Planted(widen(add_index("fields=['planted']"))),
+    "longer_with_search_index": Planted(
+        alter("name", "CharField(max_length=999)"), "token_name_search is built or looked at anew"
+    ),
+    **{
+        f"longer_with_{number}": Planted(widen(also), "on_it is built or looked at anew")
+        for number, also in enumerate(
+            (
+                add_index("Lower('planted')"),
+                add_index("fields=['-planted'], condition=models.Q(role=1)"),
+                add_index("fields=['role'], include=['planted'], condition=models.Q(role=1)"),
+                add_index("fields=['role'], condition=models.Q(planted__gt='')"),
+                "migrations.AddConstraint('apitoken', models.CheckConstraint("
+                "condition=~models.Q(planted=''), name='on_it'))",
+            )
+        )
+    },
     "bounded": Planted(
         f"{add('CharField(null=True)')}, "
         "migrations.AlterField('apitoken', 'planted', models.CharField(max_length=9, null=True))",
@@ -240,6 +303,24 @@ PLANTED = {
         "by which older code finds rows",
         BATCHES,
     ),
+    "own_apply": Planted(
+        "",
+        "its class says more than this check knows (apply)",
+        "def apply(self, state, editor, collect_sql=False): return state",
+    ),
+    "replaces": Planted(
+        "", "must not replace others", "replaces = [('apitokens', '0021_search_past_strokes')]"
+    ),
+    "constraint_of_other_fields": Planted(
+        alter_constraint("id"), "scope_once_in_service would stay as it is"
+    ),
+    "constraint_of_other_words": Planted(
+        alter_constraint("code", ", violation_error_message='planted'")
+    ),
+    "unmanaged": Planted(
+        "migrations.AlterModelOptions('apitoken', {'managed': False})", "`managed` keeps"
+    ),
+    "other_options": Planted("migrations.AlterModelOptions('apitoken', {'ordering': ['id']})"),
     "before_landed": Planted(
         add("IntegerField(null=True)"),
         "must not stand before",
@@ -329,14 +410,43 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
     shutil.copytree(ROOT / "scripts", tree / "scripts")
-    (tree / "CHANGELOG.md").write_text("## [Unreleased]\n\n## [0.0.9]\n")
+    land(tree, RELEASED)
+    git(tree, "init", "--quiet")
+    git(tree, "add", ".")
+    git(tree, "commit", "--quiet", "--message=Release")
+    commit = git(tree, "rev-parse", "--short", "HEAD")
+    land(tree, LATER)
+    (tree / "CHANGELOG.md").write_text(
+        f"## [Unreleased]\n\n## [0.0.10] - 2026-02-01\n\n## [0.0.9] - 2026-01-01 ({commit})\n"
+    )
     return Check(tree)
+
+
+def git(tree: Path, *words: str) -> str:
+    command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", *words]
+    done = subprocess.run(command, cwd=tree, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def land(tree: Path, operations: dict[str, str]) -> None:
+    """Write migrations of tokens, one after the other, and list them as landed."""
+    folder = tree / "apitokens" / "migrations"
+    for name, each in operations.items():
+        latest = max(folder.glob("[0-9]*.py")).stem
+        text = (
+            "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n"
+            f"    dependencies = [('apitokens', {latest!r})]\n    operations = [{each}]\n"
+        )
+        (folder / f"{name}.py").write_text(text)
+        with (tree / LIST).open("a") as listed:
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            listed.write(f"{digest}  apitokens/migrations/{name}.py\n")
 
 
 @pytest.fixture(scope="module")
 def refusals(check: Check) -> dict[str, str]:
     """What the check says of each planted migration, in one run of it."""
-    latest = max((ROOT / "apitokens" / "migrations").glob("0*.py")).stem
+    (latest,) = LATER
     names = [*PLANTED, OF_THE_PAGE]
     files = {name: check.tree / f"apitokens/migrations/9_{name}.py" for name in names}
     files[OF_THE_PAGE].write_text(migration_of_the_page(latest))
@@ -346,7 +456,7 @@ def refusals(check: Check) -> dict[str, str]:
             "from django.contrib.postgres.functions import RandomUUID\n"
             "from django.db import migrations, models\n"
             "from django.db.migrations.operations.base import Operation\n"
-            "from django.db.models.functions import Now\n"
+            "from django.db.models.functions import Lower, Now\n"
             "from upgrades import operations\n\n\n"
             "class Derived(migrations.AddIndex): pass\n\n\n"
             "class Own(Operation):\n"
@@ -401,21 +511,42 @@ def test_migration_that_is_edited_together_with_its_line_of_the_list_is_refused(
     landed, listed = check.tree / "accounts/migrations/0002_audit_by_time.py", check.tree / LIST
     migration, lines = landed.read_text(), listed.read_text()
     former = hashlib.sha256(landed.read_bytes()).hexdigest()
-    git = ["git", "-C", str(check.tree), "-c", "user.name=A", "-c", "user.email=a@example.com"]
-    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=Land"]):
-        subprocess.run([*git, *command], check=True)
+    commit = git(check.tree, "rev-parse", "HEAD")
     try:
         assert check() == (0, "")
         landed.write_text(f"{migration}# an afterthought\n")
         listed.write_text(lines.replace(former, hashlib.sha256(landed.read_bytes()).hexdigest()))
         said = check("--land")
-        subprocess.run([*git, "commit", "--quiet", "--all", "--message=Edit"], check=True)
+        git(check.tree, "commit", "--quiet", "--all", "--message=Edit")
         assert check() == said
     finally:
         landed.write_text(migration)
         listed.write_text(lines)
-        shutil.rmtree(check.tree / ".git")
+        git(check.tree, "reset", "--quiet", "--mixed", commit)
     assert (said[0], f"listed as landed with the hash {former[:12]}" in said[1]) == (1, True)
+
+
+def test_page_names_each_landed_migration_that_is_from_before_the_rules(check: Check) -> None:
+    listed, history = check.tree / LIST, check.tree / ".git"
+    lines = listed.read_text()
+    listed.write_text("")
+    away = history.rename(check.tree / "history")
+    try:
+        _code, output = check()
+    finally:
+        away.rename(history)
+        listed.write_text(lines)
+    refused = {line.partition(": ")[0] for line in output.splitlines()}
+    _before, _title, section = (
+        (ROOT / "docs" / "upgrades.md").read_text().partition("## Migrations from before")
+    )
+    rows = re.findall(r"^\| `(\w+)/(\d{4})` \|", section, re.MULTILINE)
+
+    assert {f"{app}/{number}" for app, number in rows} == {
+        path.replace("migrations/", "")[: -len(Path(path).name) + 4]
+        for path in refused
+        if (ROOT / path).exists()
+    }
 
 
 def test_new_migration_is_listed_once_it_passes_and_then_stays_as_it_is(check: Check) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env.given import LARGEST, given
-from config.env.variables import SECRETS
+from config.env.variables import MAY_BE_EMPTY, SECRETS
 from tests.launcher.portal import ROOT, environment_of
 from tests.portal import free_port
 
@@ -58,6 +58,32 @@ def test_secret_that_is_given_twice_is_refused(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     with pytest.raises(ImproperlyConfigured, match="_FILE and by the credential secret_key"):
         given("SECRET_KEY")
+
+
+@pytest.mark.parametrize("name", MAY_BE_EMPTY)
+def test_empty_file_of_what_may_be_missing_is_as_none(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / name.lower()
+    file.write_text("")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert given(name) == ""
+
+    monkeypatch.setenv(name, SECRET)
+    assert given(name) == SECRET
+
+    monkeypatch.delenv(name)
+    file.write_text(f"{SECRET}\n")
+    assert given(name) == SECRET
+
+
+def test_file_that_is_not_there_is_refused_also_for_what_may_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTRY_DSN_FILE", str(tmp_path / "gone"))
+
+    with pytest.raises(ImproperlyConfigured, match="No such file"):
+        given("SENTRY_DSN")
 
 
 @pytest.mark.parametrize(
