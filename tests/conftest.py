@@ -52,6 +52,8 @@ PREPARED_TABLES = "TEST_PREPARED_TABLES"
 """The address of a PostgreSQL that goes with the run: a database may stay there to be copied."""
 MANY = 1_000
 """Rows. Fewer are deleted, which is quicker than to truncate a table."""
+SECONDS_OF_LONG = 900
+"""After which a long form that says nothing else is given up; all others have pyproject's 300."""
 MADE_BY_DJANGO = {"auth_permission", "django_content_type"}
 """Tables that it fills after migrations."""
 KNOWN_TO_PROCESSES = {"apitokens_verifyinghost"}
@@ -88,10 +90,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _is_long(config: pytest.Config) -> bool:
     return "long" in config.option.markexpr
-
-
-SECONDS_OF_LONG = 900
-"""After which a long form that says nothing else is given up; all others have pyproject's 300."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
