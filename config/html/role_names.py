@@ -16,8 +16,8 @@ register = Library()
 
 @register.filter
 def role_names(text: Any) -> SafeString:
-    """The text as HTML. On English pages nothing has to be said."""
-    escaped = SafeString(conditional_escape(text))
+    """A text, or what has one (such as a message), as HTML. English pages need no mark."""
+    escaped = SafeString(conditional_escape(str(text)))
     if (get_language() or "en").startswith("en"):
         return escaped
     return mark_safe(_names().sub(r'<span lang="en">\g<0></span>', escaped))  # noqa: S308  # escaped
