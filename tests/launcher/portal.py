@@ -17,7 +17,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 READY = "Stop it with Ctrl-C."
-PATIENCE = 90
+PATIENCE = 240
 """Seconds. Loaded machines start slowly, and no test should fail for that."""
 
 
