@@ -7,7 +7,6 @@ proxies with the same files ask nobody. All take turns. Needs nginx, haproxy and
 
 import argparse
 import contextlib
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -15,9 +14,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.verify.load import CONNECTIONS, Load, client_name, read_wrk
+from benchmarks.verify import wrk
+from benchmarks.verify.load import CONNECTIONS, client_name
 from benchmarks.verify.report import machine, typical
 from benchmarks.verify.running import NGINX, ROOT, nginx_path
+from benchmarks.verify.wrk import Load
 from tests import environment
 from tests.examples import proxies
 from tests.portal import GRANIAN, free_port, served_portal
@@ -99,20 +100,15 @@ def _service(folder: Path) -> Iterator[int]:
 
 
 def _measure(port: int, script: str, seconds: int) -> Load:
+    """What is carried after a second in which everything warms up."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-        file.write(script)
+        file.write(script + wrk.SAY_ALL)
         file.flush()
-        command = [
-            *("wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--latency"),
-            *("--script", file.name, "--duration"),
-        ]
         address = f"http://127.0.0.1:{port}/"
         for duration in (1, seconds):
-            done = subprocess.run(
-                [*command, f"{duration}s", address], capture_output=True, text=True, check=True
-            )
-    assert "Non-2xx" not in done.stdout, done.stdout
-    return read_wrk(done.stdout)
+            load = wrk.run(address, file.name, seconds=duration, connections=CONNECTIONS)
+    assert not load.refused, load
+    return load
 
 
 def _line(name: str, found: dict[tuple[str, str], list[Load]]) -> str:

@@ -20,9 +20,10 @@ import psycopg
 
 from benchmarks.verify import contestants, load, report
 from benchmarks.verify.contestants import Contestant
-from benchmarks.verify.load import CONNECTIONS, Load
+from benchmarks.verify.load import CONNECTIONS
 from benchmarks.verify.report import Crowd, Figures
 from benchmarks.verify.running import MODULES, ROOT, Settings, Stall, served, step
+from benchmarks.verify.wrk import Load
 from tests import environment, services
 
 COLD_OVER_HTTP = 20_000
@@ -184,12 +185,14 @@ class _Bench:
         options = self._options
         with served(contestant, self._settings, workers=workers, threads=options.threads) as port:
             load.measure(port=port, requests=contestant.requests[:1], seconds=1)
-            return load.measure(
+            carried = load.measure(
                 port=port,
                 requests=requests,
                 seconds=options.http_seconds,
                 connections=connections,
             )
+        assert carried.refused in (None, float(contestant.status != "200")), (contestant, carried)
+        return carried
 
     def _begin(self, words: str) -> None:
         self.busy.append(os.getloadavg()[0])

@@ -5,16 +5,17 @@ says of the fastest contestants is what it could ask, and not what they could an
 """
 
 import re
-import shutil
 import socket
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import Any
+
+from benchmarks.verify import wrk
+from benchmarks.verify.wrk import Load
 
 CONNECTIONS = 32
 CLIENTS = 4
@@ -52,63 +53,31 @@ end
 """
 
 
-class Load(NamedTuple):
-    """The load of a server: requests a second, and milliseconds of waiting."""
-
-    rate: float
-    p50_ms: float
-    p99_ms: float
-
-
 def client_name() -> str:
-    if path := shutil.which("wrk"):
-        told = subprocess.run([path, "-v"], capture_output=True, text=True, check=False)
-        version = re.search(r"wrk \S+", told.stdout + told.stderr)
-        return version[0] if version else "wrk"
-    return f"a client of our own in {CLIENTS} processes"
+    return wrk.client_name() or f"a client of our own in {CLIENTS} processes"
 
 
 def measure(
     *, port: int, requests: list[Request], seconds: int, connections: int = CONNECTIONS
 ) -> Load:
     """Send the requests around and around for so many seconds."""
-    if path := shutil.which("wrk"):
-        return _wrk(path, port, requests, seconds, connections)
+    if wrk.PATH:
+        return _wrk(port, requests, seconds, connections)
     return _own(port, requests, seconds)
 
 
-def _wrk(path: str, port: int, requests: list[Request], seconds: int, connections: int) -> Load:
+def _wrk(port: int, requests: list[Request], seconds: int, connections: int) -> Load:
     with (
         tempfile.NamedTemporaryFile("w", suffix=".txt") as lines,
         tempfile.NamedTemporaryFile("w", suffix=".lua") as script,
     ):
         lines.writelines(f"{each['authorization']}\t{each.get('body', '')}\n" for each in requests)
         lines.flush()
-        script.write(LUA % {"file": lines.name, **requests[0]})
+        script.write(LUA % {"file": lines.name, **requests[0]} + wrk.SAY_ALL)
         script.flush()
-        done = subprocess.run(
-            [
-                *(path, "--threads", "1", "--connections", str(connections), "--latency"),
-                *("--duration", f"{seconds}s", "--script", script.name),
-                f"http://127.0.0.1:{port}",
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
+        return wrk.run(
+            f"http://127.0.0.1:{port}", script.name, seconds=seconds, connections=connections
         )
-    return read_wrk(done.stdout)
-
-
-def read_wrk(text: str) -> Load:
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    waits = dict(re.findall(r"(50|99)%\s+([\d.]+(?:us|ms|s))", text))
-    assert rate, text
-    return Load(float(rate[1]), _milliseconds(waits["50"]), _milliseconds(waits["99"]))
-
-
-def _milliseconds(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]
-    return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
 def _own(port: int, requests: list[Request], seconds: int) -> Load:

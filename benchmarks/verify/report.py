@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.verify.contestants import COLD, COMPARED, FLOOR, HOT
-from benchmarks.verify.load import CONNECTIONS, Load
+from benchmarks.verify.load import CONNECTIONS
+from benchmarks.verify.wrk import Load
 
 PACKAGES = (
     "Django",
@@ -54,7 +55,8 @@ ratios travel, the absolute figures do not.
   network. What the database does for it comes on top. Median of {rounds} rounds, and the spread.
 - **Requests/s** is what the server carries over loopback ({workers} workers, {threads} threads
   each; {connections} connections), while the client shares the machine's cores with it. The middle
-  one of {http_rounds} rounds, with that round's waiting times, and the spread.
+  one of {http_rounds} rounds, with that round's waiting times, and the spread. wrk 4.1 adds waits
+  that nobody had; they are taken out again (`benchmarks/verify/wrk.py`).
 - **×** is the ratio to the floor, the first line. In every round all take turns.
 - Everything is on PostgreSQL, with persistent connections. Each table has {tokens:,} tokens, and
   the measured user has 50 of them, wherever a library lets a user have several.
