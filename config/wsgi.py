@@ -27,6 +27,7 @@ from config.server.peppers import require_right_peppers  # noqa: E402
 from config.server.probes import answer_probes  # noqa: E402
 from config.server.responses import WSGIApplication, send_whole  # noqa: E402
 from config.server.verification_only import leave_out_the_rest  # noqa: E402
+from config.thread_locals import keep_by_thread  # noqa: E402
 from config.warm_up import warm_up  # noqa: E402
 
 SWITCH_SECONDS = 0.001
@@ -64,6 +65,7 @@ application = shortcut(
     answer_faults(hold_database_files(require_right_peppers(ask_database(_ordinary))))
 )
 sys.setswitchinterval(SWITCH_SECONDS)
+keep_by_thread()
 install_sigterm_flush()
 start_reporting()
 start_tracing()
