@@ -127,19 +127,26 @@ class _OnSQLite:
 
     def __init__(self, place: Place, seconds: float) -> None:
         self._place, self._bound = place, round(seconds * 1000)
+        self._seen: sqlite3.Connection | None = None
         self._shortened: tuple[sqlite3.Connection, int] | None = None
 
     def __call__(
         self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         database = context["connection"].connection
+        # Readers wait for nobody: to ask before each statement would be half of all statements.
+        if database is not self._seen or not str(sql).startswith("SELECT"):
+            self._seen = database
+            self._shorten(database)
+        result = execute(sql, params, many, context)
+        self._place.move()
+        return result
+
+    def _shorten(self, database: sqlite3.Connection) -> None:
         (usual,) = database.execute("PRAGMA busy_timeout").fetchone()
         if usual > self._bound:
             database.execute(f"PRAGMA busy_timeout = {self._bound}")
             self._shortened = database, usual
-        result = execute(sql, params, many, context)
-        self._place.move()
-        return result
 
     def close(self) -> None:
         """Let the connection wait as long as it did before."""
