@@ -34,6 +34,7 @@ from apitokens.usage import flusher
 from apitokens.usage.buffer import UsageBuffer
 from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification import throttling
+from config.thread_locals import keep_by_thread
 from notifications import jobs, tasks
 from tests import described, environment, portal, services
 from tests.engines import chromium as chromium_program
@@ -86,6 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("short", deadline=None)
     hypothesis.settings.register_profile("long", deadline=None, max_examples=1000)
     hypothesis.settings.load_profile("long" if _is_long(config) else "short")
+    keep_by_thread()  # as processes do that serve
 
 
 def _is_long(config: pytest.Config) -> bool:

@@ -12,12 +12,14 @@ bounds at the start of a connection, too.
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
+from time import monotonic
 from typing import Any
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from config.database.places import NoPlace, Place, places
+from config.database.turns import TurnTaker
 
 Handler = Callable[[HttpRequest], HttpResponse]
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
@@ -44,6 +46,7 @@ _IMPATIENT = (
 _BRIEF = ("SET LOCAL statement_timeout = '1s'",)
 """For what is asked thousands of times a second, and waits for no row: the time for a lock of the
 whole table is in it, too."""
+_BEGIN = "BEGIN IMMEDIATE"
 _IDLE = 0
 """psycopg's `TransactionStatus` where no transaction has begun."""
 
@@ -134,19 +137,35 @@ class _OnSQLite:
         self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         database = context["connection"].connection
-        # Readers wait for nobody: to ask before each statement would be half of all statements.
-        if database is not self._seen or not str(sql).startswith("SELECT"):
-            self._seen = database
-            self._shorten(database)
-        result = execute(sql, params, many, context)
+        if sql == _BEGIN and isinstance(database, TurnTaker):
+            result = self._begin(database, execute, sql, params, many, context)
+        else:
+            # Readers wait for nobody: to ask before each statement would be half of all statements.
+            if database is not self._seen or not str(sql).startswith("SELECT"):
+                self._seen = database
+                self._shorten(database, self._bound)
+            result = execute(sql, params, many, context)
         self._place.move()
         return result
 
-    def _shorten(self, database: sqlite3.Connection) -> None:
+    def _begin(self, database: TurnTaker, execute: Execute, *statement: Any) -> Any:
+        """Begin to write when those before have ended, and wait no longer for both together."""
+        ends_at = monotonic() + self._bound / 1000
+        if not database.take_turn(seconds=self._bound / 1000):
+            raise NoPlace
+        try:
+            self._shorten(database, max(0, round(1000 * (ends_at - monotonic()))))
+            return execute(*statement)
+        except BaseException:
+            database.leave_turn()
+            raise
+
+    def _shorten(self, database: sqlite3.Connection, bound: int) -> None:
+        """To milliseconds."""
         (usual,) = database.execute("PRAGMA busy_timeout").fetchone()
-        if usual > self._bound:
-            database.execute(f"PRAGMA busy_timeout = {self._bound}")
-            self._shortened = database, usual
+        if usual > bound:
+            database.execute(f"PRAGMA busy_timeout = {bound}")
+            self._shortened = self._shortened or (database, usual)
 
     def close(self) -> None:
         """Let the connection wait as long as it did before."""

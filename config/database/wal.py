@@ -15,10 +15,12 @@ from urllib.parse import quote
 
 from django.db import connection
 
+from config.database.turns import TurnTaker
+
 _IN_MEMORY = (":memory:", "file:")
 
 
-class ExistingOnly(sqlite3.Connection):
+class ExistingOnly(TurnTaker):
     """Opens the file, and does not make it: where a volume is not mounted, an empty database would
     take the place of the real one."""
 

@@ -1,0 +1,88 @@
+"""Lets the threads of a process write to SQLite in the order in which they came.
+
+SQLite has one lock for all writers, and whoever waits for it looks again every tenth of a second:
+who comes at the right moment gets it, and others wait until their time is up. So threads wait for
+each other here, and of each process one looks.
+"""
+
+import os
+import sqlite3
+import threading
+from collections import deque
+
+
+class Turns:
+    """One at a time, in order."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew. A forked process has no thread but the one that has forked it."""
+        self._change = threading.Lock()
+        self._waiting = deque[threading.Lock]()
+        self._is_taken = False
+
+    def take(self, *, seconds: float) -> bool:
+        """Take a turn, and wait so long for it. False: others have it still."""
+        with self._change:
+            if not self._is_taken:
+                self._is_taken = True
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        if mine.acquire(timeout=seconds):
+            return True
+        with self._change:
+            if mine not in self._waiting:
+                return True  # it came at the last moment
+            self._waiting.remove(mine)
+            return False
+
+    def leave(self) -> None:
+        """Hand the turn to the next."""
+        with self._change:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_taken = False
+
+
+turns = Turns()
+os.register_at_fork(after_in_child=turns.renew)
+
+
+class TurnTaker(sqlite3.Connection):
+    """A connection that leaves its turn when its transaction ends."""
+
+    has_turn = False
+
+    def take_turn(self, *, seconds: float) -> bool:
+        """Take it before the transaction begins. False: others have it still."""
+        self.has_turn = turns.take(seconds=seconds)
+        return self.has_turn
+
+    def leave_turn(self) -> None:
+        """Idempotent."""
+        if self.has_turn:
+            self.has_turn = False
+            turns.leave()
+
+    def commit(self) -> None:
+        try:
+            super().commit()
+        finally:
+            self.leave_turn()
+
+    def rollback(self) -> None:
+        try:
+            super().rollback()
+        finally:
+            self.leave_turn()
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self.leave_turn()
