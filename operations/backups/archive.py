@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -154,3 +155,11 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def name_of_former(path: Path) -> Path:
+    """Where what is replaced is kept: beside it, and in no other's place. A restoration that was
+    broken off is done again, and the first has kept what was there before both."""
+    first = path.with_name(f"{path.name}.before-restore")
+    others = (first.with_name(f"{first.name}-{number}") for number in count(2))
+    return next(each for each in chain([first], others) if not each.exists())

@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from apitokens.models import PepperCheck
 from apitokens.peppers import check_value, secret_key_check_value
-from operations.backups.archive import BackupError, write
+from operations.backups.archive import BackupError, name_of_former, write
 
 SECRET_KEY = str(PepperCheck.SECRET_KEY)
 Ring = dict[int, bytes]
@@ -96,7 +96,7 @@ def put_back(secret_key: str, ring: Mapping[int, bytes]) -> list[Path]:
         assert path is not None  # `require_replaceable`
         text = texts[name]
         if path.exists():
-            path.replace(path.with_name(f"{path.name}.before-restore"))
+            path.replace(name_of_former(path))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write(path, f"{text}\n".encode())
         written.append(path)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from django.db import connection
 
-from operations.backups.archive import BackupError
+from operations.backups.archive import BackupError, name_of_former
 
 NAME = "database.sqlite3"
 _BESIDE = ("-wal", "-shm")
@@ -99,8 +99,7 @@ def _keep_former(path: Path) -> Path | None:
         Path(f"{path}{each}").unlink(missing_ok=True)
     if not path.exists():
         return None
-    kept = path.with_name(f"{path.name}.before-restore")
-    kept.unlink(missing_ok=True)
+    kept = name_of_former(path)
     os.link(path, kept)
     return kept
 

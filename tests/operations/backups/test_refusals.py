@@ -18,9 +18,10 @@ import pyrage
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
+from pytest_django import Settings
 
 from accounts.models import Membership
-from operations.backups import aftermath, archive, making, postgresql, restoring, sqlite
+from operations.backups import aftermath, archive, keys, making, postgresql, restoring, sqlite
 from operations.backups.archive import MANIFEST, BackupError
 from operations.backups.restoring import Backup
 from tests.conftest import Issue, is_on_postgresql
@@ -296,6 +297,40 @@ def test_full_disk_while_restoring_loses_nothing(
     with pytest.raises(BackupError, match=r"Nothing was restored: No space left on device\."):
         sqlite.put_back(tmp_path / "copy")
     assert [each.read_text() for each in tmp_path.iterdir()] == ["the present one"]
+
+
+def test_restoring_again_keeps_what_was_there_before_the_first_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_on_postgresql():
+        pytest.skip("PostgreSQL restores in a transaction")
+    path, copy = tmp_path / "data" / "permatoken.sqlite3", tmp_path / "copy"
+    path.parent.mkdir()
+    path.write_text("the only one")
+    copy.write_text("restored")
+    monkeypatch.setattr(sqlite, "_path", lambda: path)
+
+    kept = [sqlite.put_back(copy) for _time in range(3)]
+
+    assert [said.rpartition("/")[2] for said in kept] == [
+        "permatoken.sqlite3.before-restore.",
+        "permatoken.sqlite3.before-restore-2.",
+        "permatoken.sqlite3.before-restore-3.",
+    ]
+    assert path.with_name(f"{path.name}.before-restore").read_text() == "the only one"
+
+
+def test_secrets_that_are_restored_again_keep_those_before_the_first_time(
+    tmp_path: Path, settings: Settings
+) -> None:
+    settings.SECRET_KEY_MADE_IN = tmp_path / "secret_key"
+    settings.TOKEN_PEPPERS_MADE_IN = tmp_path / "token_peppers"
+    (tmp_path / "secret_key").write_text("the only one")
+
+    for _time in range(2):
+        keys.put_back("of the backup", {1: bytes(32)})
+
+    assert (tmp_path / "secret_key.before-restore").read_text() == "the only one"
 
 
 @pytest.mark.usefixtures("unused_database")
