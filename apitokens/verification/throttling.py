@@ -2,8 +2,11 @@
 
 import secrets
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.bounded_dict import evict_oldest
@@ -23,14 +26,28 @@ _process_key = secrets.token_bytes(keys.DIGEST_BYTES)
 
 def count_use(token_id: int, *, at: datetime) -> None:
     """Count a use of a good token. Raises `TooMany` above `TOKEN_RATE` a minute."""
-    if settings.TOKEN_RATE and uses.add(str(token_id), at=at) > settings.TOKEN_RATE:
+    most = _token_rate()
+    if most and uses.add(str(token_id), at=at) > most:
         raise TooMany(_BUSY_TOKEN, at)
 
 
 def refuse_busy_token(token_id: int, *, at: datetime) -> None:
     """Raises `TooMany` for a token whose uses of this minute are spent, before work is done."""
-    if settings.TOKEN_RATE and uses.count(str(token_id), at=at) >= settings.TOKEN_RATE:
+    most = _token_rate()
+    if most and uses.count(str(token_id), at=at) >= most:
         raise TooMany(_BUSY_TOKEN, at)
+
+
+@cache
+def _token_rate() -> int:
+    """`TOKEN_RATE`. To ask the settings each time would be a sixteenth of a verification."""
+    return int(settings.TOKEN_RATE)
+
+
+@receiver(setting_changed)
+def _read_again(*, setting: str, **_facts: object) -> None:
+    if setting == "TOKEN_RATE":
+        _token_rate.cache_clear()
 
 
 @sensitive_variables("key")

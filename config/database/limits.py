@@ -10,8 +10,8 @@ bounds at the start of a connection, too.
 """
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from time import monotonic
 from typing import Any
 
@@ -19,7 +19,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from config.database.places import NoPlace, Place, places
-from config.database.turns import TurnTaker
+from config.database.turns import NoTurn, TurnTaker
 
 Handler = Callable[[HttpRequest], HttpResponse]
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
@@ -137,35 +137,38 @@ class _OnSQLite:
         self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         database = context["connection"].connection
-        if sql == _BEGIN and isinstance(database, TurnTaker):
+        if sql == _BEGIN and isinstance(database, TurnTaker) and not database.has_turn:
             result = self._begin(database, execute, sql, params, many, context)
         else:
             # Readers wait for nobody: to ask before each statement would be half of all statements.
             if database is not self._seen or not str(sql).startswith("SELECT"):
-                self._seen = database
-                self._shorten(database, self._bound)
+                self._shorten(database)
             result = execute(sql, params, many, context)
         self._place.move()
         return result
 
     def _begin(self, database: TurnTaker, execute: Execute, *statement: Any) -> Any:
         """Begin to write when those before have ended, and wait no longer for both together."""
-        ends_at = monotonic() + self._bound / 1000
-        if not database.take_turn(seconds=self._bound / 1000):
-            raise NoPlace
+        patience, began = self._shorten(database), monotonic()
+        if not database.take_turn(seconds=patience / 1000):
+            raise NoTurn
+        waited = round(1000 * (monotonic() - began))
         try:
-            self._shorten(database, max(0, round(1000 * (ends_at - monotonic()))))
-            return execute(*statement)
+            with _busy_timeout(database, max(0, patience - waited), usual=patience):
+                return execute(*statement)
         except BaseException:
             database.leave_turn()
             raise
 
-    def _shorten(self, database: sqlite3.Connection, bound: int) -> None:
-        """To milliseconds."""
+    def _shorten(self, database: sqlite3.Connection) -> int:
+        """Returns how long it waits now, in milliseconds."""
+        self._seen = database
         (usual,) = database.execute("PRAGMA busy_timeout").fetchone()
-        if usual > bound:
-            database.execute(f"PRAGMA busy_timeout = {bound}")
-            self._shortened = self._shortened or (database, usual)
+        if usual <= self._bound:
+            return int(usual)
+        database.execute(f"PRAGMA busy_timeout = {self._bound}")
+        self._shortened = database, usual
+        return self._bound
 
     def close(self) -> None:
         """Let the connection wait as long as it did before."""
@@ -173,3 +176,15 @@ class _OnSQLite:
             database, usual = self._shortened
             with suppress(sqlite3.ProgrammingError):  # it is closed
                 database.execute(f"PRAGMA busy_timeout = {usual}")
+
+
+@contextmanager
+def _busy_timeout(database: sqlite3.Connection, milliseconds: int, *, usual: int) -> Iterator[None]:
+    """How long the connection waits in the block."""
+    if milliseconds < usual:
+        database.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    try:
+        yield
+    finally:
+        if milliseconds < usual:
+            database.execute(f"PRAGMA busy_timeout = {usual}")

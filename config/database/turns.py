@@ -1,14 +1,26 @@
 """Lets the threads of a process write to SQLite in the order in which they came.
 
-SQLite has one lock for all writers, and whoever waits for it looks again every tenth of a second:
-who comes at the right moment gets it, and others wait until their time is up. So threads wait for
-each other here, and of each process one looks.
+SQLite has one lock for all writers, and a writer that waits for it looks again every tenth of a
+second: who comes at the right moment gets it, and others wait until their time is up. So threads
+wait for each other here, and of each process one looks (docs/decisions/0067).
 """
 
 import os
 import sqlite3
 import threading
 from collections import deque
+
+from django.db import OperationalError
+
+
+class NoTurn(OperationalError):
+    """Others write for longer than may be waited."""
+
+    sqlstate = "55P03"
+    """As PostgreSQL says of a lock that is not free."""
+
+    def __init__(self) -> None:
+        super().__init__("Others in this process keep the lock of SQLite's writers.")
 
 
 class Turns:
@@ -32,13 +44,22 @@ class Turns:
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        if mine.acquire(timeout=seconds):
-            return True
+        try:
+            if mine.acquire(timeout=seconds):
+                return True
+        except BaseException:  # the process is told to end
+            if not self._withdraw(mine):
+                self.leave()
+            raise
+        return not self._withdraw(mine)
+
+    def _withdraw(self, mine: threading.Lock) -> bool:
+        """False: the turn has come, at the last moment."""
         with self._change:
-            if mine not in self._waiting:
-                return True  # it came at the last moment
-            self._waiting.remove(mine)
-            return False
+            is_waiting = mine in self._waiting
+            if is_waiting:
+                self._waiting.remove(mine)
+        return is_waiting
 
     def leave(self) -> None:
         """Hand the turn to the next."""

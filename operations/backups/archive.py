@@ -158,8 +158,8 @@ def _sync(folder: Path) -> None:
 
 
 def name_of_former(path: Path) -> Path:
-    """Where what is replaced is kept: beside it, and in no other's place. A restoration that was
-    broken off is done again, and the first has kept what was there before both."""
+    """A free name beside the file, for its former content. What was broken off is done again, and
+    the first time has kept what was there before both."""
     first = path.with_name(f"{path.name}.before-restore")
     others = (first.with_name(f"{first.name}-{number}") for number in count(2))
     return next(each for each in chain([first], others) if not each.exists())

@@ -20,8 +20,8 @@ def with_what_wrk_adds(waits: Counter[int], *, usual: int) -> Counter[int]:
     return counted
 
 
-def said(counted: Counter[int], *, requests: int, microseconds: int) -> str:
-    lines = [f"requests {requests}", f"microseconds {microseconds}", "refused 0"]
+def said(counted: Counter[int], *, requests: int, microseconds: int, late: int = 0) -> str:
+    lines = [f"requests {requests}", f"microseconds {microseconds}", "refused 0", f"late {late}"]
     return "\n".join([*lines, *(f"wait {wait} {times}" for wait, times in counted.items())])
 
 
@@ -49,3 +49,19 @@ def test_wrk_that_adds_nothing_is_believed() -> None:
     text = said(waits, requests=4_000, microseconds=100_000)
 
     assert read(text, connections=CONNECTIONS).p99_ms == 50
+
+
+def test_answers_for_which_wrk_keeps_no_wait_are_left_out() -> None:
+    waits = Counter({100: 3_995, 50_000: 4})
+    requests = waits.total() + 1
+    text = said(
+        with_what_wrk_adds(waits, usual=100), requests=requests, microseconds=100_000, late=1
+    )
+
+    assert read(text, connections=CONNECTIONS).p99_ms == 0.1
+
+
+def test_few_answers_are_read_too() -> None:
+    text = said(Counter({100: 3}), requests=3, microseconds=1_000_000)
+
+    assert read(text, connections=CONNECTIONS).p50_ms == 0.1

@@ -11,8 +11,9 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 
+from apitokens.lock_patience import atomic_within
 from config.database import limits
-from config.database.limits import limit_waits
+from config.database.limits import brief_waits, limit_waits
 from config.database.turns import Turns, TurnTaker, turns
 from config.database.wal import existing_only
 from tests.conftest import is_on_postgresql
@@ -53,6 +54,13 @@ def request(**facts: str) -> HttpRequest:
     return made
 
 
+def wait_until_queued(number: int) -> None:
+    """So many wait; or for two seconds, if they never will."""
+    ends_at = time.monotonic() + 2
+    while len(turns._waiting) < number and time.monotonic() < ends_at:
+        time.sleep(0.01)
+
+
 def database_file() -> Path:
     return Path(str(connection.settings_dict["NAME"]))
 
@@ -61,9 +69,9 @@ def database_file() -> Path:
 def test_requests_write_in_the_order_in_which_they_came() -> None:
     with ThreadPoolExecutor(PEOPLE) as pool:
         waiting = list[Future[HttpResponse]]()
-        for _person in range(PEOPLE):
+        for person in range(PEOPLE):
             waiting.append(pool.submit(write, request()))
-            time.sleep(0.05)
+            wait_until_queued(person)
         times = [float(each.result().content) for each in waiting]
 
     assert times == sorted(times)
@@ -104,17 +112,61 @@ def test_who_waited_for_a_turn_is_turned_away_in_time(monkeypatch: pytest.Monkey
     assert write(request()).status_code == 200
 
 
+@pytest.mark.usefixtures("serving")
+def test_who_may_not_wait_long_does_not_wait_long_for_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Verification writes so."""
+    waited = list[float]()
+
+    def take(*, seconds: float) -> bool:
+        waited.append(seconds)
+        return False
+
+    @limit_waits
+    def write_briefly(_request: HttpRequest) -> HttpResponse:
+        with atomic_within(0.1):
+            raise AssertionError
+
+    monkeypatch.setattr(turns, "take", take)
+    with pytest.raises(OperationalError):
+        write_briefly(request())
+    assert waited == [0.1]
+
+
+@pytest.mark.usefixtures("serving")
+def test_wait_for_a_turn_shortens_no_later_wait() -> None:
+    @limit_waits
+    def write_after_another(_request: HttpRequest) -> HttpResponse:
+        assert turns.take(seconds=0)
+        another = threading.Timer(0.1, turns.leave)
+        another.start()
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout")
+            return HttpResponse(str(cursor.fetchone()[0]))
+
+    assert int(write_after_another(request()).content) == 1000 * limits.SQLITE_SECONDS
+
+
+@pytest.mark.usefixtures("serving")
+def test_turn_is_taken_once_where_bounds_are_nested() -> None:
+    @limit_waits
+    def write_within_both(_request: HttpRequest) -> HttpResponse:
+        with brief_waits(even_alone=True), transaction.atomic():
+            return HttpResponse()
+
+    assert write_within_both(request()).status_code == 200
+    assert turns.take(seconds=0)
+    turns.leave()
+
+
 def test_turn_that_comes_at_the_last_moment_is_not_lost() -> None:
     some = Turns()
-    lost = 0
     for _round in range(200):
         assert some.take(seconds=0)
-        threading.Timer(0.001, some.leave).start()
-        if some.take(seconds=0.001):
+        timer = threading.Timer(0.001, some.leave)
+        timer.start()
+        came = some.take(seconds=0.001)
+        timer.join()
+        if came:
             some.leave()
-        else:
-            lost += 1
-            time.sleep(0.005)
-
-    assert lost < 200
-    assert some.take(seconds=1)
