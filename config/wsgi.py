@@ -17,6 +17,7 @@ _django = get_wsgi_application()  # before imports that need Django's apps
 from apitokens.usage.flusher import install_sigterm_flush  # noqa: E402
 from config.fast_path.ask_database import ask_database  # noqa: E402
 from config.fast_path.shortcut import shortcut  # noqa: E402
+from config.html.thread_locals import keep_by_thread  # noqa: E402
 from config.observability.requests import observe_requests  # noqa: E402
 from config.observability.sentry import start_reporting  # noqa: E402
 from config.observability.tracing import start_tracing  # noqa: E402
@@ -27,7 +28,6 @@ from config.server.peppers import require_right_peppers  # noqa: E402
 from config.server.probes import answer_probes  # noqa: E402
 from config.server.responses import WSGIApplication, send_whole  # noqa: E402
 from config.server.verification_only import leave_out_the_rest  # noqa: E402
-from config.thread_locals import keep_by_thread  # noqa: E402
 from config.warm_up import warm_up  # noqa: E402
 
 SWITCH_SECONDS = 0.001

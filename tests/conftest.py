@@ -34,7 +34,7 @@ from apitokens.usage import flusher
 from apitokens.usage.buffer import UsageBuffer
 from apitokens.usage.flusher import UsageFlusher
 from apitokens.verification import throttling
-from config.thread_locals import keep_by_thread
+from config.html.thread_locals import keep_by_thread
 from notifications import jobs, tasks
 from tests import described, environment, portal, services
 from tests.engines import chromium as chromium_program
@@ -54,7 +54,7 @@ PREPARED_TABLES = "TEST_PREPARED_TABLES"
 MANY = 1_000
 """Rows. Fewer are deleted, which is quicker than to truncate a table."""
 SECONDS_OF_LONG = 900
-"""After which a long form that says nothing else is given up; all others have pyproject's 300."""
+"""After which a long form that says nothing else is given up; all others have pyproject's 600."""
 MADE_BY_DJANGO = {"auth_permission", "django_content_type"}
 """Tables that it fills after migrations."""
 KNOWN_TO_PROCESSES = {"apitokens_verifyinghost"}

@@ -19,7 +19,7 @@ from config import sqlite_cache
 from config.sqlite_cache import SQLiteCache
 
 PROCESSES, KEYS, COUNTS = 8, 100, 50
-PATIENCE = 120
+PATIENCE = 240
 """Seconds. These tests are about what is lost, not about how long a busy disk takes."""
 fork = multiprocessing.get_context("fork")
 
