@@ -1,5 +1,6 @@
 """Transactions that do not wait long for locks of others."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,8 @@ def atomic_within(seconds: float) -> Iterator[None]:
     SQLite waits where the transaction begins, and is told before.
     """
     if connection.vendor == "sqlite":
-        with _sqlite_waits(seconds), transaction.atomic():
+        connection.ensure_connection()
+        with busy_timeout(connection.connection, round(seconds * 1000)), transaction.atomic():
             yield
         return
     with transaction.atomic():
@@ -25,11 +27,10 @@ def atomic_within(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _sqlite_waits(seconds: float) -> Iterator[None]:
-    connection.ensure_connection()
-    database = connection.connection
+def busy_timeout(database: sqlite3.Connection, milliseconds: int) -> Iterator[None]:
+    """So long the connection waits for SQLite's lock in the block."""
     (usual,) = database.execute("PRAGMA busy_timeout").fetchone()
-    database.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+    database.execute(f"PRAGMA busy_timeout = {milliseconds}")
     try:
         yield
     finally:

@@ -101,12 +101,9 @@ def _service(folder: Path) -> Iterator[int]:
 
 def _measure(port: int, script: str, seconds: int) -> Load:
     """What is carried after a second in which everything warms up."""
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-        file.write(script + wrk.SAY_ALL)
-        file.flush()
-        address = f"http://127.0.0.1:{port}/"
-        for duration in (1, seconds):
-            load = wrk.run(address, file.name, seconds=duration, connections=CONNECTIONS)
+    address = f"http://127.0.0.1:{port}/"
+    for duration in (1, seconds):
+        load = wrk.run(address, script, seconds=duration, connections=CONNECTIONS)
     assert not load.refused, load
     return load
 

@@ -67,17 +67,11 @@ def measure(
 
 
 def _wrk(port: int, requests: list[Request], seconds: int, connections: int) -> Load:
-    with (
-        tempfile.NamedTemporaryFile("w", suffix=".txt") as lines,
-        tempfile.NamedTemporaryFile("w", suffix=".lua") as script,
-    ):
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as lines:
         lines.writelines(f"{each['authorization']}\t{each.get('body', '')}\n" for each in requests)
         lines.flush()
-        script.write(LUA % {"file": lines.name, **requests[0]} + wrk.SAY_ALL)
-        script.flush()
-        return wrk.run(
-            f"http://127.0.0.1:{port}", script.name, seconds=seconds, connections=connections
-        )
+        script = LUA % {"file": lines.name, **requests[0]}
+        return wrk.run(f"http://127.0.0.1:{port}", script, seconds=seconds, connections=connections)
 
 
 def _own(port: int, requests: list[Request], seconds: int) -> Load:

@@ -9,6 +9,7 @@ slow moment decides what 99 of 100 wait. So the true waits are reckoned from all
 import re
 import shutil
 import subprocess
+import tempfile
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ function done(summary, latency, requests)
   for number = 1, #latency do io.write(string.format("wait %d %d\\n", latency(number))) end
 end
 """
-"""Belongs to the end of each script."""
+"""The end of each script."""
 
 
 class Load(NamedTuple):
@@ -34,12 +35,15 @@ class Load(NamedTuple):
 
 
 def run(address: str, script: str, *, seconds: int, connections: int) -> Load:
-    """Have wrk ask with a script, a file that ends with `SAY_ALL`, for so many seconds."""
-    command = [
-        *(PATH or "wrk", "--threads", "1", "--connections", str(connections)),
-        *("--duration", f"{seconds}s", "--script", script, address),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    """Have wrk ask as a script in Lua says, for so many seconds."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script + SAY_ALL)
+        file.flush()
+        command = [
+            *(PATH or "wrk", "--threads", "1", "--connections", str(connections)),
+            *("--duration", f"{seconds}s", "--script", file.name, address),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     return read(done.stdout, connections=connections)
 
 

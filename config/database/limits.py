@@ -10,14 +10,15 @@ bounds at the start of a connection, too.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from time import monotonic
 from typing import Any
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
+from apitokens.lock_patience import busy_timeout
 from config.database.places import NoPlace, Place, places
 from config.database.turns import NoTurn, TurnTaker
 
@@ -154,7 +155,7 @@ class _OnSQLite:
             raise NoTurn
         waited = round(1000 * (monotonic() - began))
         try:
-            with _busy_timeout(database, max(0, patience - waited), usual=patience):
+            with busy_timeout(database, max(0, patience - waited)):
                 return execute(*statement)
         except BaseException:
             database.leave_turn()
@@ -176,15 +177,3 @@ class _OnSQLite:
             database, usual = self._shortened
             with suppress(sqlite3.ProgrammingError):  # it is closed
                 database.execute(f"PRAGMA busy_timeout = {usual}")
-
-
-@contextmanager
-def _busy_timeout(database: sqlite3.Connection, milliseconds: int, *, usual: int) -> Iterator[None]:
-    """How long the connection waits in the block."""
-    if milliseconds < usual:
-        database.execute(f"PRAGMA busy_timeout = {milliseconds}")
-    try:
-        yield
-    finally:
-        if milliseconds < usual:
-            database.execute(f"PRAGMA busy_timeout = {usual}")

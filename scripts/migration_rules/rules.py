@@ -27,11 +27,11 @@ def refusals(path: str) -> Iterator[str]:
     key = (Path(path).parts[0], Path(path).stem)
     migration = loader.graph.nodes[key]
     start: Any = loader.project_state(key, at_end=False)
-    is_contraction = _is_contraction(migration)
     before = [loader.graph.nodes[each] for each in loader.graph.forwards_plan(key) if each != key]
     release = getattr(migration, "contracts", None)
-    past = Past(key[0], start, before, release, bool(is_contraction))
-    if is_contraction is None:
+    is_released = release in releases()
+    past = Past(key[0], start, before, release, is_released)
+    if release is not None and not is_released:
         yield (
             "`contracts` must name the release since which nothing uses what goes, and it must "
             f"be one that the CHANGELOG has. {RULES}"
@@ -75,14 +75,6 @@ def _class(kind: type) -> Iterator[str]:
             f"its class says more than this check knows ({', '.join(others) or 'its bases'}): say "
             f"all of it by operations. {RULES}"
         )
-
-
-def _is_contraction(migration: Any) -> bool | None:
-    """Whether the migration says that an expansion was released before it; None if it was not."""
-    release = getattr(migration, "contracts", None)
-    if release is None:
-        return False
-    return True if release in releases() else None
 
 
 def _mixture(migration: Any, operations: Sequence[Any]) -> Iterator[str]:

@@ -39,7 +39,7 @@ class EveryPage:
     def __init__(self, portal: Portal) -> None:
         places, self.facts = json.loads(portal.shell.run(PREPARE))
         self.places = [Place(*each) for each in places]
-        self._confirmed_at = 0.0
+        self._confirmed_at: float | None = None
         self.surprises: dict[str, int | str] = {}
         """What answered with another status than it should, or does not say what it should."""
         self._paths = {each.name: each.path for each in self.places}
@@ -51,22 +51,22 @@ class EveryPage:
         pages has each so many of them."""
         self._sign_in(who, window)
         for place in [each for each in self.places if each.who == who][part::parts]:
-            self._keep_confirmed(who, window)
+            self._keep_confirmed(window)
             self._note(place.name, place.status, self._go(window, place.path))
             yield place.name
         for state in [each for each in STATES if each.who == who][part::parts]:
-            self._keep_confirmed(who, window)
+            self._keep_confirmed(window)
             self._show(window, state)
             yield state.name
 
-    def _keep_confirmed(self, who: str, window: Visit) -> None:
+    def _keep_confirmed(self, window: Visit) -> None:
         """On a slow machine the walk takes longer than the portal believes a password."""
         believed = settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
-        is_asked = who not in (STRANGER, GUARDED, HALF)
-        if is_asked and monotonic() - self._confirmed_at > believed / 2:
+        if self._confirmed_at and monotonic() - self._confirmed_at > believed / 2:
             self._confirm(window)
 
     def _sign_in(self, who: str, window: Visit) -> None:
+        self._confirmed_at = None
         if who == STRANGER:
             return
         window.enter(EMAILS[who], PASSWORD)

@@ -5,17 +5,18 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 
 from apitokens.lock_patience import atomic_within
 from config.database import limits
 from config.database.limits import brief_waits, limit_waits
 from config.database.turns import Turns, TurnTaker, turns
 from config.database.wal import existing_only
+from tests.config.database.conftest import database_file
 from tests.conftest import is_on_postgresql
 
 PEOPLE = 6
@@ -48,12 +49,6 @@ def write(request: HttpRequest) -> HttpResponse:
         connection.close()
 
 
-def request(**facts: str) -> HttpRequest:
-    made = HttpRequest()
-    made.META.update(facts)
-    return made
-
-
 def wait_until_queued(number: int) -> None:
     """So many wait; or for two seconds, if they never will."""
     ends_at = time.monotonic() + 2
@@ -61,16 +56,12 @@ def wait_until_queued(number: int) -> None:
         time.sleep(0.01)
 
 
-def database_file() -> Path:
-    return Path(str(connection.settings_dict["NAME"]))
-
-
 @pytest.mark.usefixtures("serving")
 def test_requests_write_in_the_order_in_which_they_came() -> None:
     with ThreadPoolExecutor(PEOPLE) as pool:
         waiting = list[Future[HttpResponse]]()
         for person in range(PEOPLE):
-            waiting.append(pool.submit(write, request()))
+            waiting.append(pool.submit(write, RequestFactory().get("/")))
             wait_until_queued(person)
         times = [float(each.result().content) for each in waiting]
 
@@ -81,9 +72,9 @@ def test_requests_write_in_the_order_in_which_they_came() -> None:
 def test_turn_is_left_when_a_transaction_fails() -> None:
     for _person in range(2):
         with pytest.raises(ValueError, match=r"^$"):
-            write(request(FAILS="1"))
+            write(RequestFactory().get("/", FAILS="1"))
 
-    assert write(request()).status_code == 200
+    assert write(RequestFactory().get("/")).status_code == 200
 
 
 @pytest.mark.usefixtures("serving")
@@ -92,10 +83,10 @@ def test_turn_is_left_when_another_process_keeps_the_lock(monkeypatch: pytest.Mo
     other = sqlite3.connect(database_file(), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationalError, match="locked"):
-        write(request())
+        write(RequestFactory().get("/"))
     other.execute("ROLLBACK")
 
-    assert write(request()).status_code == 200
+    assert write(RequestFactory().get("/")).status_code == 200
     other.close()
 
 
@@ -105,11 +96,11 @@ def test_who_waited_for_a_turn_is_turned_away_in_time(monkeypatch: pytest.Monkey
     assert turns.take(seconds=0)  # of one that does not end
     try:
         with pytest.raises(OperationalError):
-            write(request())
+            write(RequestFactory().get("/"))
     finally:
         turns.leave()
 
-    assert write(request()).status_code == 200
+    assert write(RequestFactory().get("/")).status_code == 200
 
 
 @pytest.mark.usefixtures("serving")
@@ -130,7 +121,7 @@ def test_who_may_not_wait_long_does_not_wait_long_for_a_turn(
 
     monkeypatch.setattr(turns, "take", take)
     with pytest.raises(OperationalError):
-        write_briefly(request())
+        write_briefly(RequestFactory().get("/"))
     assert waited == [0.1]
 
 
@@ -139,13 +130,14 @@ def test_wait_for_a_turn_shortens_no_later_wait() -> None:
     @limit_waits
     def write_after_another(_request: HttpRequest) -> HttpResponse:
         assert turns.take(seconds=0)
-        another = threading.Timer(0.1, turns.leave)
-        another.start()
+        threading.Timer(0.1, turns.leave).start()
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout")
             return HttpResponse(str(cursor.fetchone()[0]))
 
-    assert int(write_after_another(request()).content) == 1000 * limits.SQLITE_SECONDS
+    assert (
+        int(write_after_another(RequestFactory().get("/")).content) == 1000 * limits.SQLITE_SECONDS
+    )
 
 
 @pytest.mark.usefixtures("serving")
@@ -155,7 +147,7 @@ def test_turn_is_taken_once_where_bounds_are_nested() -> None:
         with brief_waits(even_alone=True), transaction.atomic():
             return HttpResponse()
 
-    assert write_within_both(request()).status_code == 200
+    assert write_within_both(RequestFactory().get("/")).status_code == 200
     assert turns.take(seconds=0)
     turns.leave()
 
