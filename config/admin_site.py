@@ -58,7 +58,7 @@ class OperatorsAdminSite(AdminSite):
 
 def _lacks_second_factor(request: HttpRequest) -> bool:
     """True for a session without a second factor: that the operator has one does not help against
-    whoever has stolen a session that began before."""
+    a thief of a session that began before."""
     assert isinstance(request.user, User)
     return settings.OPERATORS_NEED_TWO_FACTORS and not (
         mfa.is_given(request) and mfa.has_two_factors(request.user)

@@ -53,7 +53,7 @@ class Job(NamedTuple):
         return self.finished_at is None or at - self.finished_at >= self.every
 
     def is_overdue(self, at: datetime, *, since: datetime) -> bool:
-        """True if it has missed three intervals; `since` then somebody looks."""
+        """True if it has missed three intervals, none of which began before `since`."""
         return at - max(self.finished_at or since, since) > MISSED_INTERVALS * self.every
 
 
@@ -106,7 +106,7 @@ def clear_heartbeat(*, name: str) -> None:
 def for_each(items: Iterable[Item], act: Callable[[Item], int]) -> int:
     """Do a job for each item on its own, whatever becomes of the others. Returns the sum.
 
-    Errors are logged; raises `SomeFailed` at the end. So is an item of which somebody else holds a
+    Errors are logged; raises `SomeFailed` at the end. So is an item of which another transaction holds a
     lock for `LOCK_SECONDS`: those behind it must not wait until the time of the task is up. A
     database that is gone, or time that is up, ends it at once.
     """

@@ -32,7 +32,7 @@ _MARK = ":"
 
 
 def begin(session: SessionBase, *, at: datetime) -> None:
-    """Somebody has signed in: the session ends after `SESSION_COOKIE_AGE`, however it is used."""
+    """A user has signed in: the session ends after `SESSION_COOKIE_AGE`, however it is used."""
     session[_END] = (at + timedelta(seconds=settings.SESSION_COOKIE_AGE)).isoformat()
 
 
@@ -57,7 +57,7 @@ class SessionStore(db.SessionStore):
         return found
 
     def cycle_key(self) -> None:
-        """Make a row, whatever is in it: somebody is about to be signed in, whose sessions are
+        """Make a row, whatever is in it: a user is about to be signed in, whose sessions are
         listed by the name that this one has from now on."""
         self._is_row = True
         super().cycle_key()

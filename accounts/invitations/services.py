@@ -181,8 +181,8 @@ def accept(
     """Join the account as the invited user. `invitation` is what `find` returned.
 
     The link proves access to the address, which counts as confirmed. A new user gets this
-    `password`, `time_zone` and `name` (without one, what the inviter called them); what somebody
-    has typed at an unconfirmed sign-up is discarded.
+    `password`, `time_zone` and `name` (without one, what the inviter called them); what was
+    typed at an unconfirmed sign-up is discarded.
 
     Raises `InvitationRefused`, `PermissionDenied` for another person, and `ValidationError` for a
     weak password.

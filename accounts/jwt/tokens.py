@@ -33,7 +33,7 @@ class Invalid(Exception):
 
 
 class Ended(Invalid):
-    """We have signed it, but it is good no more: whoever sends it guesses nothing."""
+    """We have signed it, but it is good no more: its sender guesses nothing."""
 
     is_guess = False
 

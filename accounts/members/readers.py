@@ -1,4 +1,4 @@
-"""The readers of notices about an issuer's tokens: somebody for every token.
+"""The readers of notices about an issuer's tokens: at least one person for every token.
 
 Of a person's tokens the person is told. A service account reads nothing: its contact, the members
 whom it names, and the Administrators are told instead. An address that is its contact is told in

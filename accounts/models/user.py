@@ -157,8 +157,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @sensitive_variables()
     def compose_password(self, raw_password: str) -> None:
-        """Store the password composed, if the check has found that it was not. One that somebody
-        has set meanwhile stays."""
+        """Store the password composed, if the check has found that it was not. One that was
+        set meanwhile stays."""
         if self._has_typed_password:
             former = self.password
             self.set_password(raw_password)

@@ -65,7 +65,7 @@ def _id_at_end(text: str) -> int | None:
 
 def _addresses_in(text: str) -> list[str]:
     """What may be the whole address: all of the text, or its end in brackets. An address has
-    brackets itself between quotes, so the longest one that somebody has is meant."""
+    brackets itself between quotes, so the longest one that a person has is meant."""
     opening = _BRACKETS.get(text[-1:])
     starts = [place for place, sign in enumerate(text, 1) if sign == opening]
     return [text.lower(), *(text[start:-1].strip().lower() for start in starts)]

@@ -269,7 +269,7 @@ def _value(service_account: ServiceAccount, field: str) -> Any:
 
 def _refuse_strangers(chosen: Collection[Membership], service_account: ServiceAccount) -> None:
     """Only present people of the account can look after a service account, and those who do so
-    already may stay: somebody who is deactivated comes back, perhaps."""
+    already may stay: a deactivated person may come back."""
     account_id, wanted = service_account.membership.account_id, {each.pk for each in chosen}
     present = Membership.objects.present().filter(account=account_id, pk__in=wanted)
     unknown = wanted - set(present.values_list("pk", flat=True))

@@ -70,8 +70,8 @@ class JSONSerializer:
 
 
 class JSONClient(RedisCacheClient):
-    """Django's, to which a value that cannot be read counts as missing, and is deleted: somebody
-    else wrote it, and it would be in the way for as long as it lasts.
+    """Django's, to which a value that cannot be read counts as missing, and is deleted: another
+    program wrote it, and it would be in the way for as long as it lasts.
 
     Redis answers a read with bytes; whatever else comes is not from Redis, and raises."""
 

@@ -1,4 +1,4 @@
-"""The page "Look up a token": somebody has found one, and wants to know whose it is."""
+"""The page "Look up a token": an Administrator has found one, and wants to know whose it is."""
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect

@@ -49,7 +49,7 @@ def hand_over(
 ) -> list[APIToken]:
     """Make `to` the issuer of these tokens of the account, all or none. Returns those that were
     handed over: tokens that have ended, or are the receiver's already, are left as they are.
-    `issuers` are the present ones that somebody was shown.
+    `issuers` are the present ones that the actor was shown.
 
     Raises `PermissionDenied` for everybody but Administrators of the account and operators, and
     `ValidationError` with the codes `receiver_gone`, `receiver_off`, `receiver_suspended`,

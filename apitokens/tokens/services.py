@@ -142,7 +142,7 @@ def issue(
 
 def delete(*, token: APIToken, issuers: Issuers | None = None, by: Actor, at: datetime) -> bool:
     """Delete a token: it stops at once, in all processes of all hosts before the answer, and stays
-    as a tombstone. False if it was deleted already. `issuers` has the one that somebody was shown.
+    as a tombstone. False if it was deleted already. `issuers` has the one that the actor was shown.
 
     Administrators delete any token of the account, others those they issued, operators all; a token
     deletes no token of a stronger role. Raises `PermissionDenied`, and `ValidationError` with the
@@ -163,7 +163,7 @@ def delete_all(
     *, tokens: Iterable[APIToken], issuers: Issuers | None = None, by: Actor, at: datetime
 ) -> int:
     """Delete these tokens, all or none. Returns how many were not deleted before. Of each there is
-    a notice. `issuers` are those that somebody was shown. Raises `PermissionDenied` if the actor
+    a notice. `issuers` are those that the actor was shown. Raises `PermissionDenied` if the actor
     may not delete one of them, and `ValidationError` as `delete_selected`."""
     wanted = list(tokens)
     if issuers:
@@ -186,7 +186,7 @@ def delete_selected(
     at: datetime,
 ) -> list[APIToken]:
     """Delete those of these tokens of the account that were not deleted before, all or none.
-    Returns them. `issuers` are those that somebody was shown.
+    Returns them. `issuers` are those that the actor was shown.
 
     Each issuer gets one notice. Raises `MayNotDelete` if the actor may not delete one of them, and
     `ValidationError` with the code `handed_over` if one has another issuer than was shown.
@@ -225,7 +225,7 @@ def delete_all_of(
 ) -> int:
     """Delete all active tokens that the member issued, all or none. Returns how many they were.
     With `only`, those of them with these ids, and with `created_until` those that were there then:
-    the ones that somebody was shown. `shown` is their fingerprint, which tells of those that were
+    the ones that the actor was shown. `shown` is their fingerprint, which tells of those that were
     handed over to the member since.
 
     A token that is issued at the same moment either goes with the others or comes after this is

@@ -1,7 +1,7 @@
 """Sums of uses, for what the page "Usage" shows of a whole account: of each day, and of each token.
 
 They are kept with the counts of the days, in the same transaction. Adding up a month of all tokens
-each time somebody opens the page would read millions of rows.
+each time the page is opened would read millions of rows.
 """
 
 from collections import Counter

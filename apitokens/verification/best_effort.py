@@ -8,7 +8,7 @@ from django.db import Error
 from apitokens.lock_patience import atomic_within
 
 WAITS = 0.1
-"""Seconds, for a lock that somebody else has."""
+"""Seconds, for a lock that another holds."""
 
 
 def best_effort_write(

@@ -1,6 +1,6 @@
 """Bounds how long requests wait for the database: for a lock, and for a statement.
 
-Somebody who holds a lock must not stop the threads that serve everybody (`places` beside this says
+A caller who holds a lock must not stop the threads that serve everybody (`places` beside this says
 how many may wait). Only requests are bounded: scans, migrations and commands take the time that
 they need.
 

@@ -1,6 +1,6 @@
 """Finds the text of a variable: in the environment, or for secrets in a file that it names.
 
-A secret in the environment is seen by every child process, and by whoever may look at it there. So
+A secret in the environment is seen by every child process, and by all who may look at it there. So
 each secret may stand in a file instead, which `SECRET_KEY_FILE` names (as of Compose and
 Kubernetes), or in a credential of systemd by the name `secret_key` or `SECRET_KEY`.
 """

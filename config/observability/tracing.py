@@ -45,7 +45,7 @@ _NO_SPAN = _NoSpan()
 
 @contextmanager
 def span(name: str, *, kind: str, parent: str = "") -> Iterator[Any]:
-    """A span around the block; `parent` is a header `traceparent` of somebody who is trusted."""
+    """A span around the block; `parent` is a header `traceparent` of a trusted sender."""
     if _tracer is None:
         yield _NO_SPAN
         return

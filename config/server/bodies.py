@@ -9,7 +9,7 @@ answered with 411. No browser sends one in chunks, and calls of the API send JSO
 
 And a body is waited for as long as the client likes, with a thread of the server, of which there
 are few. A server's own read cannot be interrupted, and granian stands still if a request is
-answered whose body somebody still reads. So few requests may read at once, and others with a body
+answered whose body is still being read. So few requests may read at once, and others with a body
 are turned away meanwhile: what has none, verification above all, is served whatever strangers do.
 What bounds the time of a body stands in front: a proxy that reads bodies before it passes them on.
 """

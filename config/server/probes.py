@@ -1,6 +1,6 @@
 """Answers probes within two seconds, whatever hangs behind them, and for next to nothing.
 
-A database that hangs (a machine that is gone, a process that is stopped) keeps whoever asks it, for
+A database that hangs (a machine that is gone, a process that is stopped) keeps a caller waiting for
 minutes. So one thread asks at a time, probes wait for it for two seconds at the most, and what it
 found is the answer for the second that follows, however many ask.
 """

@@ -1,7 +1,7 @@
 """Leaves out everything but verification, for web processes that do nothing else.
 
 Such processes are added by the dozen where tokens are asked about: without pages they need no mail
-server, and whoever can reach them can try no password.
+server, and nobody can try a password there.
 """
 
 import json

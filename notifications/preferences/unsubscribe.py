@@ -24,7 +24,7 @@ class BadLink(Exception):
 
 def link(person: Person, kind: Kind, *, email: str) -> str:
     """The address that a mail to this e-mail address carries; good for a year, or until the person
-    has another address: whoever reads the former one must learn and change nothing."""
+    has another address: a reader of the former mailbox must learn and change nothing."""
     signed: str = signing.dumps([*person, kind.code, _mark(email)], salt=SALT)
     return settings.BASE_URL + path_to("notifications:unsubscribe", signed=signed)
 

@@ -46,7 +46,7 @@ def back_up(
     name = archive.name_for(at)
     if secrets_into is not None and lock is None and _is_within(secrets_into, into):
         raise BackupError(
-            "Keep the secrets apart from the database: whoever finds both has everything. Choose "
+            "Keep the secrets apart from the database: a thief of both has everything. Choose "
             "another folder for --secrets-to, or encrypt."
         )
     with archive.new_folder(into, name) as folder:

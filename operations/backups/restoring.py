@@ -77,8 +77,8 @@ class Backup:
 
 
 def require_restorable(manifest: Manifest) -> None:
-    """Raises `BackupError` if it is of another kind of database, or of newer code, or if somebody
-    uses the present one."""
+    """Raises `BackupError` if it is of another kind of database, or of newer code, or if the
+    present one is in use."""
     if manifest.vendor != connection.vendor:
         raise BackupError(
             f"The backup is of {manifest.vendor}, and this database is {connection.vendor}: "

@@ -21,7 +21,7 @@ def people_come_by_https(**_facts: Any) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            f"BASE_URL is {settings.BASE_URL}, without TLS: whoever stands in between reads "
+            f"BASE_URL is {settings.BASE_URL}, without TLS: anybody in between reads "
             "passwords, sessions and tokens.",
             hint="Let a proxy with a certificate stand in front, and set BASE_URL to https://…",
             id="operations.W003",

@@ -118,7 +118,7 @@ def enforce_policies(*, by: Actor, at: datetime) -> int:
 
 
 def _accounts_with_inactive_members(at: datetime) -> list[int]:
-    """The accounts in which a policy applies to somebody now: few, and found in four queries for
+    """The accounts in which a policy applies to a member now: few, and found in four queries for
     all accounts together. What is done there is decided anew under each account's lock."""
     chosen = Connection.objects.filter(is_on=True, idle_action_since__isnull=False)
     connections = {each.account_id: each for each in chosen.filter(account__closed_at=None)}

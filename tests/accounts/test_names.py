@@ -139,7 +139,7 @@ def test_person_keeps_the_name_while_the_rest_changes(
 
 
 def test_browser_is_named_by_us_and_leads_nowhere(administrator: Membership, now: datetime) -> None:
-    """What it calls itself is the choice of whoever sits there."""
+    """What it calls itself is the choice of the person in front of it."""
     for browser in ("Mozilla/5.0 (X11; Linux) Firefox/140.0", "https://evil.example/"):
         security_emails.send_security_email(
             user=administrator.user, event="password_changed", at=now, browser=browser

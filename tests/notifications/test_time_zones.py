@@ -99,7 +99,7 @@ def test_chosen_date_is_the_date_that_is_shown(name: str, day: date) -> None:
 
 @given(st.sampled_from(ZONES), days)
 def test_notices_come_whole_days_before_the_end_in_every_zone(name: str, day: date) -> None:
-    """Days of 24 hours: whoever is told "1 day" has one, though a night in between was odd."""
+    """Days of 24 hours: a reader of "1 day" has one, though a night in between was odd."""
     end = end_of_day(day, ZoneInfo(name))
 
     assert first_notice_due(end, created_at=end - 30 * DAY) == end - 7 * DAY

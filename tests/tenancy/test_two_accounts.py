@@ -314,7 +314,7 @@ def test_page_that_is_opened_writes_nothing(tabs: Tabs) -> None:
 
 
 def test_page_that_names_a_person_is_kept_by_no_browser(tabs: Tabs) -> None:
-    """What Back shows after signing out is for whoever sits there."""
+    """What Back shows after signing out is for the next person at the browser."""
     give_app(tabs.a.person.user)
     named, kept = 0, []
     for route in PAGES:

@@ -1,8 +1,8 @@
 """What a person typed into a form before they had to sign in again.
 
 It waits in a signed cookie of the form's own address, for as long as signing in takes: nothing is
-stored here, and no other page is sent it. It is theirs alone: whoever signs in in their place gets
-an empty form.
+stored here, and no other page is sent it. It is theirs alone: another user who signs in in their
+place gets an empty form.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def take_draft(request: HttpRequest) -> dict[str, str]:
 
 
 def is_anothers(request: HttpRequest) -> bool:
-    """True if somebody else has opened the form that is sent."""
+    """True if another user has opened the form that is sent."""
     return request.POST.get(OWNER) != str(request.user.pk)
 
 

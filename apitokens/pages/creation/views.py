@@ -39,7 +39,7 @@ NOT_CREATED = gettext_lazy(
 @member_required
 def create_again(request: MemberRequest) -> HttpResponse:
     """The form as it was sent from a page that is out of date: it creates nothing, and what was
-    typed is still there, unless it was typed by somebody else."""
+    typed is still there, unless it was typed by another user."""
     if is_anothers(request):
         return _empty_form(request)
     issuer = _issuer(request, request.POST.get("issuer"))

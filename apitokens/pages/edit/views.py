@@ -32,7 +32,7 @@ NOT_CHANGED = gettext_lazy(
 @member_required
 def edit_again(request: MemberRequest, pk: int) -> HttpResponse:
     """The form as it was sent from a page that is out of date: it changes nothing, and what was
-    typed is still there, unless it was typed by somebody else."""
+    typed is still there, unless it was typed by another user."""
     token = find_token(request, pk)
     if token.is_deleted or is_anothers(request):
         return HttpResponseRedirect(path_of(token))

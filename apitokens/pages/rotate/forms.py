@@ -45,7 +45,7 @@ class RotateForm(ExpirationForm, PeriodForm):
 
     def again(self, present: APIToken) -> "RotateForm":
         """The same form, filled in as it is, for the token as it is now: it can be sent again
-        even if somebody else has rotated the token meanwhile."""
+        even if another user has rotated the token meanwhile."""
         numbers = {"rotations": present.rotations, "form_key": uuid4()}
         sent = {name: self.data[name] for name in self.data}
         form = RotateForm({**sent, **numbers}, token=present)

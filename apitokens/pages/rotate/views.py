@@ -31,7 +31,7 @@ from apitokens.tokens import rotation
 @member_required
 def rotate_again(request: MemberRequest, pk: int) -> HttpResponse:
     """The form as it was sent from a page that is out of date: it changes nothing, and what was
-    chosen is still there, unless somebody else has chosen it."""
+    chosen is still there, unless another user has chosen it."""
     token = find_token(request, pk)
     if is_anothers(request):
         return HttpResponseRedirect(path_of(token))

@@ -14,7 +14,7 @@ from operations.metrics.exposition import everything
 class Command(BaseCommand):
     help = (
         "Serves the metrics of all processes that share DATA_DIR at /metrics, until it is stopped. "
-        "Whoever reaches the port can read them: let that be Prometheus alone."
+        "Anybody who reaches the port can read them: let that be Prometheus alone."
     )
     requires_system_checks = []
 

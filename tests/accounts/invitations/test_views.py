@@ -82,7 +82,7 @@ def test_new_person_sets_a_password_and_is_in(
 def test_words_of_a_stranger_who_signed_up_before_are_not_the_persons(
     client: Client, administrator: Membership, now: datetime
 ) -> None:
-    """Anybody may sign up with an address. Whoever has the mailbox is the person."""
+    """Anybody may sign up with an address. The owner of the mailbox is the person."""
     words = {"account_name": "Evil Corp", "name": "Stupid Person", "language": "ru"}
     Client().post("/sign-up/", {**words, "email": NEW, "password1": PASSWORD})
     User.objects.filter(email=NEW).update(phone="+49 1")

@@ -558,7 +558,7 @@ def test_token_that_is_not_enough_is_counted_as_refused(
 def test_wrong_secret_is_counted_for_no_token(
     key: Key, now: datetime, usage_flusher: UsageFlusher
 ) -> None:
-    """Whoever knows an id alone must not be able to draw a chart."""
+    """A person who knows an id alone must not be able to draw a chart."""
     for _time in range(2):
         told(with_wrong_secret(key), now)
     assert not usage_flusher.buffer.pop_all()

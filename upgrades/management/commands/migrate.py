@@ -11,7 +11,7 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 WAIT_FOR_LOCKS = "5s"
-"""On PostgreSQL. Whoever wants the table queues behind a migration that waits for it."""
+"""On PostgreSQL. All who want the table queue behind a migration that waits for it."""
 PAUSES = (5, 10, 20, 40, 60, 60)
 """Seconds between tries, in which the others go on."""
 OTHERS_WENT_FIRST = ("55P03", "40P01")
