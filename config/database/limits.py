@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse
 
 from apitokens.lock_patience import busy_timeout
 from config.database.places import NoPlace, Place, places
-from config.database.turns import NoTurn, TurnTaker
+from config.database.turns import NoTurn, TurnTaker, turns
 
 Handler = Callable[[HttpRequest], HttpResponse]
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
@@ -31,6 +31,8 @@ machine too."""
 STATEMENT_SECONDS = 20
 SQLITE_SECONDS = 5
 """For the one lock that all writers share."""
+GIVES_WAY_SECONDS = 0.1
+"""For which a statement lets a thread of the process go ahead that has that lock."""
 
 _INTERPRETED = "SET LOCAL jit = off"
 """PostgreSQL compiles for half a second what it believes to take long. No request does."""
@@ -59,7 +61,7 @@ def limit_waits(get_response: Handler) -> Handler:
         with places.take(is_patient=True) as place:
             bounds = _PATIENT if place.may_wait else _IMPATIENT
             seconds = SQLITE_SECONDS if place.may_wait else 0
-            bounded = _bound_by(place, bounds, seconds)
+            bounded = _bound_by(place, bounds, seconds, gives_way=True)
             with closing(bounded), connection.execute_wrapper(bounded):
                 return get_response(request)
 
@@ -94,11 +96,11 @@ class brief_waits:  # noqa: N801  # a context manager
 
 
 def _bound_by(
-    place: Place, bounds: tuple[str, ...], sqlite_seconds: float
+    place: Place, bounds: tuple[str, ...], sqlite_seconds: float, *, gives_way: bool = False
 ) -> "_OnPostgreSQL | _OnSQLite":
     if connection.vendor == "postgresql":
         return _OnPostgreSQL(place, bounds)
-    return _OnSQLite(place, sqlite_seconds)
+    return _OnSQLite(place, sqlite_seconds, gives_way=gives_way)
 
 
 class _OnPostgreSQL:
@@ -129,8 +131,8 @@ class _OnPostgreSQL:
 class _OnSQLite:
     """Shortens the time that the connection waits, unless it is short already."""
 
-    def __init__(self, place: Place, seconds: float) -> None:
-        self._place, self._bound = place, round(seconds * 1000)
+    def __init__(self, place: Place, seconds: float, *, gives_way: bool) -> None:
+        self._place, self._bound, self._gives_way = place, round(seconds * 1000), gives_way
         self._seen: sqlite3.Connection | None = None
         self._shortened: tuple[sqlite3.Connection, int] | None = None
 
@@ -138,7 +140,10 @@ class _OnSQLite:
         self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         database = context["connection"].connection
-        if sql == _BEGIN and isinstance(database, TurnTaker) and not database.has_turn:
+        has_turn = isinstance(database, TurnTaker) and database.has_turn
+        if self._gives_way and not has_turn:
+            turns.give_way(seconds=GIVES_WAY_SECONDS)
+        if sql == _BEGIN and isinstance(database, TurnTaker) and not has_turn:
             result = self._begin(database, execute, sql, params, many, context)
         else:
             # Readers wait for nobody: to ask before each statement would be half of all statements.
@@ -156,10 +161,12 @@ class _OnSQLite:
         waited = round(1000 * (monotonic() - began))
         try:
             with busy_timeout(database, max(0, patience - waited)):
-                return execute(*statement)
+                begun = execute(*statement)
         except BaseException:
             database.leave_turn()
             raise
+        turns.begin_writing()
+        return begun
 
     def _shorten(self, database: sqlite3.Connection) -> int:
         """Returns how long it waits now, in milliseconds."""

@@ -2,7 +2,8 @@
 
 SQLite has one lock for all writers, and a writer that waits for it looks again every tenth of a
 second: who comes at the right moment gets it, and others wait until their time is up. So threads
-wait for each other here, and of each process one looks (docs/decisions/0067).
+wait for each other here, and of each process one looks (docs/decisions/0067). Who has the lock is
+let ahead: while a page is made beside it, it has half of the interpreter (docs/decisions/0068).
 """
 
 import os
@@ -34,6 +35,7 @@ class Turns:
         self._change = threading.Lock()
         self._waiting = deque[threading.Lock]()
         self._is_taken = False
+        self._writing: threading.Lock | None = None
 
     def take(self, *, seconds: float) -> bool:
         """Take a turn, and wait so long for it. False: others have it still."""
@@ -61,8 +63,23 @@ class Turns:
                 self._waiting.remove(mine)
         return is_waiting
 
+    def begin_writing(self) -> None:
+        """The one whose turn it is has SQLite's lock, until the turn is left."""
+        writing = threading.Lock()
+        writing.acquire()
+        self._writing = writing
+
+    def give_way(self, *, seconds: float) -> None:
+        """Wait until who has SQLite's lock now has left it, but no longer than this."""
+        writing = self._writing
+        if writing is not None and writing.acquire(timeout=seconds):
+            writing.release()
+
     def leave(self) -> None:
         """Hand the turn to the next."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.release()
         with self._change:
             if self._waiting:
                 self._waiting.popleft().release()

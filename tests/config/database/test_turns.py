@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from unittest.mock import patch
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -150,6 +151,79 @@ def test_turn_is_taken_once_where_bounds_are_nested() -> None:
     assert write_within_both(RequestFactory().get("/")).status_code == 200
     assert turns.take(seconds=0)
     turns.leave()
+
+
+@limit_waits
+def read(_request: HttpRequest) -> HttpResponse:
+    """Says when its second statement was answered."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.execute("SELECT 2")
+    connection.close()
+    return HttpResponse(str(time.monotonic()))
+
+
+@pytest.mark.usefixtures("serving")
+def test_pages_go_on_when_another_request_has_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a page, a writer has half of the interpreter, and the lock for twice as long."""
+    monkeypatch.setattr(limits, "GIVES_WAY_SECONDS", 10)
+    began, may_end = threading.Event(), threading.Event()
+
+    @limit_waits
+    def write_slowly(_request: HttpRequest) -> HttpResponse:
+        with transaction.atomic(), connection.cursor() as cursor:
+            began.set()
+            may_end.wait(10)
+            cursor.execute("SELECT 1")  # gives way to nobody: it is the one who writes
+            ended_at = time.monotonic()
+        connection.close()
+        return HttpResponse(str(ended_at))
+
+    with ThreadPoolExecutor(2) as pool:
+        writer = pool.submit(write_slowly, RequestFactory().get("/"))
+        began.wait(10)
+        reader = pool.submit(read, RequestFactory().get("/"))
+        time.sleep(0.1)
+        may_end.set()
+
+    assert float(writer.result().content) < float(reader.result().content)
+
+
+@pytest.mark.usefixtures("serving")
+def test_pages_wait_for_a_slow_writer_for_moments_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "GIVES_WAY_SECONDS", 0.01)
+    waited = list[float]()
+    give_way = turns.give_way
+
+    def wait(*, seconds: float) -> None:
+        waited.append(seconds)
+        give_way(seconds=seconds)
+
+    monkeypatch.setattr(turns, "give_way", wait)
+    assert turns.take(seconds=0)
+    turns.begin_writing()
+    try:
+        assert read(RequestFactory().get("/")).status_code == 200
+    finally:
+        turns.leave()
+
+    assert waited == [0.01, 0.01]
+
+
+@pytest.mark.usefixtures("serving")
+def test_verification_waits_for_no_writer() -> None:
+    assert turns.take(seconds=0)
+    turns.begin_writing()
+    try:
+        with (
+            patch.object(turns, "give_way", side_effect=AssertionError),
+            brief_waits(even_alone=True),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SELECT 1")
+            assert cursor.fetchone() == (1,)
+    finally:
+        turns.leave()
 
 
 def test_turn_that_comes_at_the_last_moment_is_not_lost() -> None:
