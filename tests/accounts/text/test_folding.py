@@ -150,7 +150,11 @@ def test_every_character_matches_the_patterns_of_what_it_is_folded_to() -> None:
     patterns = cache(lambda letter: [re.compile(each) for each in patterns_of(letter)])
     for character in map(chr, range(0x110000)):
         for letter in set(fold(character)):
-            assert all(each.search(character) for each in patterns(letter)), (character, letter)
+            if letter == character and not letter.isascii():
+                # Most do so: compiling a pattern for each would take minutes.
+                assert all(letter in each for each in patterns_of(letter)), letter
+            else:
+                assert all(each.search(character) for each in patterns(letter)), (character, letter)
 
 
 @given(TEXTS)
