@@ -3,6 +3,7 @@ collected."""
 
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.staticfiles.apps import StaticFilesConfig
+from django.db import connection
 from django.db.backends.signals import connection_created
 
 from config.database import read_only
@@ -14,6 +15,10 @@ class OperatorsSite(AdminConfig):
     def ready(self) -> None:
         super().ready()
         connection_created.connect(read_only.watch)
+        if connection.vendor == "postgresql":
+            from config.database import instants  # loads psycopg, which SQLite needs nothing of
+
+            connection_created.connect(instants.register)
 
 
 class StaticFiles(StaticFilesConfig):
