@@ -106,8 +106,8 @@ def clear_heartbeat(*, name: str) -> None:
 def for_each(items: Iterable[Item], act: Callable[[Item], int]) -> int:
     """Do a job for each item on its own, whatever becomes of the others. Returns the sum.
 
-    Errors are logged; raises `SomeFailed` at the end. So is an item of which another transaction holds a
-    lock for `LOCK_SECONDS`: those behind it must not wait until the time of the task is up. A
+    Errors are logged; raises `SomeFailed` at the end. So is an item of which another holds a lock
+    for `LOCK_SECONDS`: those behind it must not wait until the time of the task is up. A
     database that is gone, or time that is up, ends it at once.
     """
     done = failed = 0
