@@ -106,9 +106,9 @@ def clear_heartbeat(*, name: str) -> None:
 def for_each(items: Iterable[Item], act: Callable[[Item], int]) -> int:
     """Do a job for each item on its own, whatever becomes of the others. Returns the sum.
 
-    Errors are logged; raises `SomeFailed` at the end. So is an item of which another holds a lock
-    for `LOCK_SECONDS`: those behind it must not wait until the time of the task is up. A
-    database that is gone, or time that is up, ends it at once.
+    Errors are logged; raises `SomeFailed` at the end. So is an item whose row another process locks
+    for `LOCK_SECONDS`: those behind it must not wait until the time of the task is up. A database
+    that is gone, or time that is up, ends it at once.
     """
     done = failed = 0
     for item in items:

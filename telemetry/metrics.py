@@ -43,7 +43,7 @@ DATABASE_ERRORS = Counter(
 )
 DATABASE_SECONDS = Histogram(
     "permatoken_database_statement_duration_seconds",
-    "Time of a statement, with what it waited for locks.",
+    "Time of a statement, with what it waited for locks and for writers to SQLite.",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 20),
     registry=REGISTRY,
 )

@@ -105,9 +105,11 @@ class PeopleFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fi
     def __init__(self, query: QueryDict, *, actor: Actor) -> None:
         name = Coalesce(NullIf("user__name", Value("")), F("user__email"))
         people = visible_members(actor)
-        # By their keys: PostgreSQL would read the names of all people of the portal.
-        known = people.filter(user__pk__among=people.order_by().values("user"))
-        super().__init__(query, queryset=known.order_by(*in_order(name), "pk"))
+        if not query.get("q"):
+            # By their keys: PostgreSQL would read the names of all people of the portal. (An index
+            # finds those with the words of a search.)
+            people = people.filter(user__pk__among=people.order_by().values("user"))
+        super().__init__(query, queryset=people.order_by(*in_order(name), "pk"))
 
     class Meta:
         model = Membership

@@ -95,7 +95,7 @@ def rotate(
 
     Administrators rotate any token of the account, others those they issued, operators all. A token
     that acts rotates itself and what it may delete, never beyond its own end or addresses, and not
-    by its old secret: who has only that must not get the new one. Raises `ValidationError` with
+    by its old secret: a thief of that must not get the new one. Raises `ValidationError` with
     codes (by field) `past`, `too_far`, `outlives_creator` and `changed_meanwhile` (the expiration
     was), and (whole form) `deleted`, `expired`, `suspended`, `wider_than_creator` and
     `rotated_meanwhile`; `AlreadyRotated` if

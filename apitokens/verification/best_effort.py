@@ -8,7 +8,7 @@ from django.db import Error
 from apitokens.lock_patience import atomic_within
 
 WAITS = 0.1
-"""Seconds, for a lock that another holds."""
+"""Seconds, for a lock that another process or thread holds."""
 
 
 def best_effort_write(

@@ -26,5 +26,5 @@ class InstantLoader(TimestamptzLoader):
 
 def register(*, connection: Any, **_facts: Any) -> None:
     """Receiver of `connection_created`."""
-    if connection.timezone == UTC:
+    if connection.vendor == "postgresql" and connection.timezone == UTC:
         connection.connection.adapters.register_loader("timestamptz", InstantLoader)

@@ -10,6 +10,7 @@ bounds at the start of a connection, too.
 """
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from time import monotonic
@@ -32,7 +33,7 @@ STATEMENT_SECONDS = 20
 SQLITE_SECONDS = 5
 """For the one lock that all writers share."""
 GIVES_WAY_SECONDS = 0.1
-"""For which a statement lets a thread of the process go ahead that has that lock."""
+"""For which a request lets a thread of the process go ahead that has that lock."""
 
 _INTERPRETED = "SET LOCAL jit = off"
 """PostgreSQL compiles for half a second what it believes to take long. No request does."""
@@ -133,6 +134,7 @@ class _OnSQLite:
 
     def __init__(self, place: Place, seconds: float, *, gives_way: bool) -> None:
         self._place, self._bound, self._gives_way = place, round(seconds * 1000), gives_way
+        self._in_vain: threading.Lock | None = None
         self._seen: sqlite3.Connection | None = None
         self._shortened: tuple[sqlite3.Connection, int] | None = None
 
@@ -141,12 +143,12 @@ class _OnSQLite:
     ) -> Any:
         database = context["connection"].connection
         has_turn = isinstance(database, TurnTaker) and database.has_turn
-        if self._gives_way and not has_turn:
-            turns.give_way(seconds=GIVES_WAY_SECONDS)
         if sql == _BEGIN and isinstance(database, TurnTaker) and not has_turn:
             result = self._begin(database, execute, sql, params, many, context)
         else:
-            # Readers wait for nobody: to ask before each statement would be half of all statements.
+            if self._gives_way and not has_turn:
+                self._in_vain = turns.give_way(seconds=GIVES_WAY_SECONDS, but=self._in_vain)
+            # Readers wait for no lock: to ask before each statement would be half of all of them.
             if database is not self._seen or not str(sql).startswith("SELECT"):
                 self._shorten(database)
             result = execute(sql, params, many, context)

@@ -2,8 +2,8 @@
 
 SQLite has one lock for all writers, and a writer that waits for it looks again every tenth of a
 second: who comes at the right moment gets it, and others wait until their time is up. So threads
-wait for each other here, and of each process one looks (docs/decisions/0067). Who has the lock is
-let ahead: while a page is made beside it, it has half of the interpreter (docs/decisions/0068).
+wait for each other here, and of each process one looks (docs/decisions/0067). The thread that has
+the lock is let ahead: beside one page it has half of the interpreter (docs/decisions/0068).
 """
 
 import os
@@ -64,16 +64,26 @@ class Turns:
         return is_waiting
 
     def begin_writing(self) -> None:
-        """The one whose turn it is has SQLite's lock, until the turn is left."""
+        """The thread whose turn it is has SQLite's lock, until the turn is left."""
         writing = threading.Lock()
         writing.acquire()
         self._writing = writing
 
-    def give_way(self, *, seconds: float) -> None:
-        """Wait until who has SQLite's lock now has left it, but no longer than this."""
+    def give_way(
+        self, *, seconds: float, but: "threading.Lock | None" = None
+    ) -> "threading.Lock | None":
+        """Wait until the thread that has SQLite's lock now has left it, but no longer than this.
+
+        Returns what stands for its transaction if that was in vain: given as `but`, it is not
+        waited for again.
+        """
         writing = self._writing
-        if writing is not None and writing.acquire(timeout=seconds):
-            writing.release()
+        if writing is None or writing is but:
+            return but
+        if not writing.acquire(timeout=seconds):
+            return writing
+        writing.release()
+        return but
 
     def leave(self) -> None:
         """Hand the turn to the next."""

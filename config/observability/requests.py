@@ -44,7 +44,7 @@ def note_facts(get_response: Handler) -> Handler:
 
 
 def _user_id(request: HttpRequest) -> int | None:
-    """The id of the user, if the request has asked who it is: it is not asked for this."""
+    """The id of the user, if it was read for the request already: it is not read for this."""
     known = request.__dict__
     user = known.get("_cached_user") or (known.get("user") if "auth" in known else None)
     identifier: int | None = getattr(user, "pk", None)

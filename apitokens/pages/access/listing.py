@@ -28,7 +28,7 @@ ROLE_GIVEN = (*("member.added", "member.role_changed", "service_account.created"
 
 
 class Why(NamedTuple):
-    """How a person came to something: the event, by whom ("" for nobody who is known), when."""
+    """How a holder came to something: the event, by whom ("" for nobody who is known), when."""
 
     kind: str
     who: str

@@ -1,13 +1,16 @@
 """Instants come from PostgreSQL as Django gives them, without its detour."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import DataError, connection
 from psycopg.types.datetime import TimestamptzLoader
 
+from config.database import instants
 from tests.conftest import is_on_postgresql
 
 pytestmark = [
@@ -53,3 +56,9 @@ def test_null_stays_none() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT NULL::timestamptz")
         assert cursor.fetchone() == (None,)
+
+
+def test_connection_in_another_zone_keeps_the_loader_of_django() -> None:
+    elsewhere = SimpleNamespace(vendor="postgresql", timezone=ZoneInfo("Asia/Tokyo"))
+
+    instants.register(connection=elsewhere)  # which has no adapters to change

@@ -51,20 +51,24 @@ def write(request: HttpRequest) -> HttpResponse:
 
 
 def wait_until_queued(number: int) -> None:
-    """So many wait; or for two seconds, if they never will."""
-    ends_at = time.monotonic() + 2
-    while len(turns._waiting) < number and time.monotonic() < ends_at:
-        time.sleep(0.01)
+    ends_at = time.monotonic() + 4
+    while len(turns._waiting) < number:
+        assert time.monotonic() < ends_at, "they do not queue"
+        time.sleep(0.001)
 
 
 @pytest.mark.usefixtures("serving")
 def test_requests_write_in_the_order_in_which_they_came() -> None:
+    waiting = list[Future[HttpResponse]]()
     with ThreadPoolExecutor(PEOPLE) as pool:
-        waiting = list[Future[HttpResponse]]()
-        for person in range(PEOPLE):
-            waiting.append(pool.submit(write, RequestFactory().get("/")))
-            wait_until_queued(person)
-        times = [float(each.result().content) for each in waiting]
+        assert turns.take(seconds=0)
+        try:
+            for person in range(PEOPLE):
+                waiting.append(pool.submit(write, RequestFactory().get("/")))
+                wait_until_queued(person + 1)
+        finally:
+            turns.leave()
+    times = [float(each.result().content) for each in waiting]
 
     assert times == sorted(times)
 
@@ -171,10 +175,9 @@ def test_pages_go_on_when_another_request_has_written(monkeypatch: pytest.Monkey
 
     @limit_waits
     def write_slowly(_request: HttpRequest) -> HttpResponse:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with transaction.atomic():
             began.set()
             may_end.wait(10)
-            cursor.execute("SELECT 1")  # gives way to nobody: it is the one who writes
             ended_at = time.monotonic()
         connection.close()
         return HttpResponse(str(ended_at))
@@ -189,41 +192,52 @@ def test_pages_go_on_when_another_request_has_written(monkeypatch: pytest.Monkey
     assert float(writer.result().content) < float(reader.result().content)
 
 
+class Writing:
+    """Stands for a transaction that does not end."""
+
+    def __init__(self) -> None:
+        self.waited = list[float]()
+
+    def acquire(self, timeout: float) -> bool:
+        self.waited.append(timeout)
+        return False
+
+
 @pytest.mark.usefixtures("serving")
-def test_pages_wait_for_a_slow_writer_for_moments_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "GIVES_WAY_SECONDS", 0.01)
-    waited = list[float]()
-    give_way = turns.give_way
+def test_page_waits_for_a_slow_writer_once_and_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = Writing()
+    monkeypatch.setattr(turns, "_writing", slow)
 
-    def wait(*, seconds: float) -> None:
-        waited.append(seconds)
-        give_way(seconds=seconds)
+    assert read(RequestFactory().get("/")).status_code == 200
+    assert slow.waited == [limits.GIVES_WAY_SECONDS]
 
-    monkeypatch.setattr(turns, "give_way", wait)
-    assert turns.take(seconds=0)
-    turns.begin_writing()
-    try:
-        assert read(RequestFactory().get("/")).status_code == 200
-    finally:
-        turns.leave()
 
-    assert waited == [0.01, 0.01]
+@pytest.mark.usefixtures("serving")
+def test_writer_gives_way_to_nobody() -> None:
+    """Who waits for a turn uses no interpreter, and has a place in the queue."""
+
+    @limit_waits
+    def write_and_read(_request: HttpRequest) -> HttpResponse:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.close()
+        return HttpResponse()
+
+    with patch.object(turns, "give_way", side_effect=AssertionError):
+        assert write_and_read(RequestFactory().get("/")).status_code == 200
 
 
 @pytest.mark.usefixtures("serving")
 def test_verification_waits_for_no_writer() -> None:
-    assert turns.take(seconds=0)
-    turns.begin_writing()
-    try:
-        with (
-            patch.object(turns, "give_way", side_effect=AssertionError),
-            brief_waits(even_alone=True),
-            connection.cursor() as cursor,
-        ):
-            cursor.execute("SELECT 1")
-            assert cursor.fetchone() == (1,)
-    finally:
-        turns.leave()
+    with (
+        patch.object(turns, "give_way", side_effect=AssertionError),
+        brief_waits(even_alone=True),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
 
 
 def test_turn_that_comes_at_the_last_moment_is_not_lost() -> None:

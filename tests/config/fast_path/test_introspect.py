@@ -278,7 +278,7 @@ def test_both_ways_say_the_same_of_scopes(
     caller = issue_verifier(name="Edge", service=service, by=OPERATOR, at=now).key.spell()
     key = issue(engineer, scopes=scopes).key
     warm(f"Bearer {caller}", "1")
-    verify(presented=key.spell(), at=now)  # a use, by either way
+    verify(presented=key.spell(), at=now)  # used once before it is asked
     by_shortcut, by_django = both(f"token={key.spell('_')}", f"Bearer {caller}")
     assert by_shortcut == by_django
     assert by_shortcut.status == "200 OK"
