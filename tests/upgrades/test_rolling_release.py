@@ -15,6 +15,7 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
+from benchmarks.operations.load import PARTS
 from benchmarks.operations.mix import PATIENCE, Mix
 from benchmarks.operations.open_loop import Load
 from config.launcher import servers
@@ -213,7 +214,11 @@ def test_no_request_fails_while_releases_take_turns(tmp_path: Path) -> None:
         url = stack.enter_context(proxy(first, second, folder))
 
         mix = Mix(url, token=token[1], verifier=verifier, issuer=0)
-        mix.kinds = [kind for kind in mix.kinds if kind.name in PROGRAMS | PEOPLE]
+        mix.kinds = [
+            kind._replace(part=PARTS[kind.name])  # as under `make load`
+            for kind in mix.kinds
+            if kind.name in PROGRAMS | PEOPLE
+        ]
         load = Load(mix, rate=RATE)
         load.start()
         time.sleep(5)
