@@ -84,7 +84,7 @@ def test_full_disk_is_said_wherever_a_first_start_comes_upon_it(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
 
     assert done.returncode == 1, done.stderr

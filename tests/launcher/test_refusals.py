@@ -24,7 +24,7 @@ def refusal(data_dir: Path, *, port: int, code: int = 1, **environment: str) -> 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == code, done.stdout + done.stderr
     assert done.stdout == ""

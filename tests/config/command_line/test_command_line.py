@@ -32,7 +32,7 @@ def call(
         env=environment_of(data_dir, port=port, **environment),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
 
 
