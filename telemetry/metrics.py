@@ -2,7 +2,7 @@
 
 Each process counts for itself, in memory, and `telemetry.files` puts the processes of a machine
 together. What is the same for all of them, such as how many tokens there are, is asked of the
-database when somebody looks (`operations.metrics`).
+database when they are read (`operations.metrics`).
 
 Verification has counters of its own: it is answered in some 30 microseconds, of which a counter of
 the library would be a tenth.

@@ -197,7 +197,7 @@ def _is_origin(text: str) -> bool:
 
 def _in_ascii(host: str) -> str:
     """The host name as DNS has it. Raises `ValueError`, also for letters of which Python makes
-    others ("ß" is "ss" there), and browsers do not: it would be somebody else's name."""
+    others ("ß" is "ss" there), and browsers do not: it would be the name of another host."""
     if _TAKEN_OTHERWISE & set(host):
         raise ValueError
     return punycode(host)

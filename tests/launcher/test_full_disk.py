@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launcher.portal import ROOT, environment_of, wait_until
+from tests.launcher.portal import PATIENCE, ROOT, environment_of, wait_until
 from tests.portal import DEMO
 
 MIB = 1 << 20
@@ -84,7 +84,7 @@ def test_full_disk_is_said_wherever_a_first_start_comes_upon_it(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
     )
 
     assert done.returncode == 1, done.stderr

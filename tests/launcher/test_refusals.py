@@ -10,7 +10,7 @@ import pytest
 
 from config.launcher import __main__ as launcher
 from config.launcher.preflight import NotReady
-from tests.launcher.portal import ROOT, environment_of
+from tests.launcher.portal import PATIENCE, ROOT, environment_of
 
 SECRET = "swordfish"
 
@@ -24,7 +24,7 @@ def refusal(data_dir: Path, *, port: int, code: int = 1, **environment: str) -> 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
     )
     assert done.returncode == code, done.stdout + done.stderr
     assert done.stdout == ""

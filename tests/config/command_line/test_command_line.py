@@ -16,7 +16,7 @@ import pytest
 from celery import Celery
 
 from config.command_line import __main__ as command_line
-from tests.launcher.portal import ROOT, environment_of, have_ended, wait_until
+from tests.launcher.portal import PATIENCE, ROOT, environment_of, have_ended, wait_until
 from tests.portal import free_port, prepared
 
 PROGRAM = ROOT / "deploy" / "permatoken"
@@ -32,7 +32,7 @@ def call(
         env=environment_of(data_dir, port=port, **environment),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
     )
 
 

@@ -38,9 +38,7 @@ def read(written: str) -> Any:
     ],
 )
 def test_instant_is_read_as_it_was_written(written: str, instant: datetime) -> None:
-    with patch.object(
-        TimestamptzLoader, "load", side_effect=AssertionError
-    ):  # psycopg's, in Python
+    with patch.object(TimestamptzLoader, "load", side_effect=AssertionError):
         found = read(written)
 
     assert (found, found.tzinfo) == (instant, UTC)
