@@ -41,6 +41,7 @@ def make(window: Visit, walk: Walk, name: str) -> None:
     window.go("/accounts/1/users/")
     walk.at(page, "users")
     page.get_by_role("link", name="Service accounts").click()
+    expect(page.get_by_role("link", name="Create a service account")).to_be_visible()
     walk.at(page, "service accounts")
     page.get_by_role("link", name="Create a service account").click()
     page.get_by_role("button", name="Create", exact=True).click()
@@ -129,9 +130,13 @@ def add_issuer(page: Page, walk: Walk) -> None:
 
 
 def prove_if_asked(page: Page) -> None:
-    """A walk with all looks may take longer than the portal believes a password."""
-    if page.get_by_label("Password", exact=True).count():
+    """A walk with all looks may take longer than the portal believes a password: then give it
+    again, and come to the dialog."""
+    asked, dialog = page.get_by_label("Password", exact=True), page.get_by_role("dialog")
+    expect(asked.or_(dialog)).to_be_visible()
+    if asked.count():
         prove(page, PASSWORD)
+        expect(dialog).to_be_visible()
 
 
 @both_ways
@@ -158,6 +163,7 @@ def test_token_of_a_person_goes_on_as_one_of_a_service_account(
     for each in several:
         row(page, each).get_by_role("checkbox").check()
     page.get_by_role("button", name="Hand over").click()
+    expect(page.get_by_role("dialog", name="Hand over API tokens")).to_be_visible()
     walk.at(page, "question of a handover")
     hand_over(page, walk, name)
     expect(page.get_by_text(f"2 API tokens were handed over to {name}.")).to_be_visible()
