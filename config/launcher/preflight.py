@@ -44,10 +44,11 @@ class WrongSetting(NotReady):
     exit_code = WRONG_SETTING
 
 
-def number(name: str, default: int, *, highest: int) -> int:
-    """Read a number from 1 to `highest` from the environment; empty means the default."""
+def number(name: str, default: int, *, lowest: int = 1, highest: int) -> int:
+    """Read a number within bounds from the environment; empty means the default."""
+    text = os.environ.get(name) or str(default)
     try:
-        return parse_number(name, os.environ.get(name) or str(default), highest=highest)
+        return parse_number(name, text, lowest=lowest, highest=highest)
     except ImproperlyConfigured as error:
         raise WrongSetting(str(error)) from None
 
