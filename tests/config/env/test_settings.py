@@ -102,7 +102,7 @@ BAD: dict[str, list[str]] = {
         ),
         *('"Permatoken <a@b.example>"', "Permatoken a@b.example", "a@b.example?x"),
     ],
-    "HOST": ["a b", "http://a", "a:80", "$HOST", "[::1]", "a..b"],
+    "HOST": ["a" * 64, "a b", "http://a", "a:80", "$HOST", "[::1]", "a..b"],
     "HSTS_INCLUDE_SUBDOMAINS": ["maybe"],
     "HSTS_PRELOAD": ["maybe"],
     "INVITATIONS_PER_DAY": NOT_A_NUMBER,
