@@ -86,6 +86,18 @@ def test_process_is_not_ready_with_a_wrong_pepper_or_without_static_files(
     assert "collectstatic" in told["checks"]["static_files"]
 
 
+@pytest.mark.django_db
+def test_web_that_has_no_pages_is_ready_without_static_files(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    settings.SERVES, settings.STATIC_ROOT = "verification", tmp_path
+
+    code, told = ask(client, "/readyz")
+
+    assert code == 200
+    assert told["checks"] == {"database": "ok", "migrations": "ok", "peppers": "ok"}
+
+
 def test_process_without_a_database_is_alive_and_not_ready(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
