@@ -44,6 +44,23 @@ def test_compose_takes_it(compose: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("wanted", ["", "1"])
+def test_image_is_built_with_the_extras_that_are_asked_for(compose: str, wanted: str) -> None:
+    environment = {**os.environ, "PERMATOKEN_EXTRAS": wanted}
+
+    told = subprocess.run(
+        [compose, "--file", str(FILE), "config"],
+        cwd=FOLDER,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    builds = [yaml.safe_load(told)["services"][name]["build"] for name in OURS]
+    assert [build["args"]["EXTRAS"] for build in builds] == [wanted] * len(OURS)
+
+
 DOCKER = """#!/bin/sh
 # What stands for Docker's Compose: `up` reads the files, `exec` looks for the service.
 set -eu
