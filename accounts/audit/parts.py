@@ -33,9 +33,9 @@ class Events:
         self, *conditions: Sequence[Q], among: Events | None = None, counted: Events | None = None
     ) -> None:
         self.conditions = conditions
-        self.among = among or self
+        self.among = self if among is None else among
         """All events that the reader may see: keys are looked up there."""
-        self.counted = counted or self
+        self.counted = self if counted is None else counted
         """The same events, in words by which a database counts them sooner."""
 
     @classmethod

@@ -24,6 +24,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.http import parse_header_parameters
 
+from accounts.throttling.threads import SHARES
 from config.server.responses import WSGIApplication, respond
 
 LENGTH_REQUIRED = (
@@ -33,7 +34,7 @@ BROKE_OFF = "The request body arrived incomplete. Nothing was changed: send it a
 TOO_MANY = (
     "Too many requests are being received right now. Nothing was changed: try again in a second."
 )
-MOST_READING = 6
+MOST_READING = SHARES.reading
 """Requests that read their bodies; together with passwords that are hashed they leave a few of the
 threads that serve requests (WEB_THREADS) to others."""
 PATIENCE = 0.1
