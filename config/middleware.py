@@ -21,13 +21,13 @@ from django.utils.translation import gettext_lazy
 from accounts.api.refusals import HTTPS_REQUIRED
 from accounts.http.bounded_query import mark_as_cut
 from accounts.http.client_ip import normalize_forwarded_proto
+from accounts.http.lengths import read_length
 from accounts.throttling.password_hashing import TooBusy
 from accounts.throttling.rate_limits import TooManyTries
 from apitokens import keys
 from apitokens.cache import in_force
 from apitokens.log_redaction import redact, redact_tokens
 from config.database.limits import brief_waits
-from config.server.bodies import read_length
 from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]

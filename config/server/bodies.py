@@ -24,6 +24,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.http import parse_header_parameters
 
+from accounts.http.lengths import read_length
 from accounts.throttling.threads import SHARES
 from config.server.responses import WSGIApplication, respond
 
@@ -39,8 +40,6 @@ MOST_READING = SHARES.reading
 threads that serve requests (WEB_THREADS) to others."""
 PATIENCE = 0.1
 """Seconds to wait for one of these places: most bodies are there, and read at once."""
-MOST_DIGITS = 18
-"""Of a length: longer ones are cut, and still longer than any body that is taken."""
 RETRY_AFTER = "1"
 READS_NO_BODY = "/iam/auth/verify"
 CHUNKED = "chunked"
@@ -112,15 +111,6 @@ def read_small(environ: dict[str, Any], *, most: int) -> bytes:
         _places.put(None)
     environ["wsgi.input"] = BytesIO(body)
     return body if len(body) == length else b""
-
-
-def read_length(header: str | None) -> int:
-    """A length in bytes as a header announces it; 0 for none. Longer than anything if it has more
-    digits than Python reads."""
-    text = header or "0"
-    if not (text.isascii() and text.isdecimal()):
-        return 0
-    return int(text.lstrip("0")[:MOST_DIGITS] or "0")
 
 
 def _read_in_turn(environ: dict[str, Any], most: int) -> bytes:

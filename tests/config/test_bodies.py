@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from accounts.http.lengths import read_length
 from config.server import bodies
-from config.server.bodies import LENGTH_REQUIRED, read_bodies, read_length
+from config.server.bodies import LENGTH_REQUIRED, read_bodies
 from tests.config.fast_path.test_verify import Said, say
 
 MOST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
