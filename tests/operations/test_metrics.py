@@ -198,6 +198,21 @@ def test_requests_are_counted_by_route_and_not_by_address(client: Client) -> Non
     assert value(text, name, route="livez", method="other") == 1
 
 
+def test_question_about_a_token_is_counted_once(client: Client) -> None:
+    """As a verification, also when Django answers; that about many, as a request of its route."""
+    request_started.disconnect(close_old_connections)
+    serve = shortcut(observe_requests(WSGIHandler()))
+    plain = {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
+    wsgi(serve, "/iam/auth/verify", **plain, HTTP_AUTHORIZATION="Bearer a.b.c")
+    wsgi(serve, "/iam/auth/introspect/batch", **plain, REQUEST_METHOD="POST")
+    request_started.connect(close_old_connections)
+
+    text = scrape(client)
+    assert value(text, "permatoken_verifications_total", endpoint="verify") == 1
+    name = "permatoken_http_requests_total"
+    assert value(text, name) == value(text, name, route="iam/auth/introspect/batch") == 1
+
+
 def test_limits_statements_and_events_are_counted(
     client: Client, user: Membership, issue: Issue
 ) -> None:
