@@ -60,6 +60,7 @@ def healthz(_request: HttpRequest) -> HttpResponse:
             "status": status,
             "last_scan_at": found.last_scan_at,
             "last_delivery_at": found.last_delivery_at,
+            "last_backup_at": found.last_backup_at,
             "oldest_due_seconds": int(found.oldest_due_age.total_seconds()),
             "held_up_since": found.held_up_since,
             "waiting": found.waiting,
