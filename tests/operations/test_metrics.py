@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 import urllib.request
 from collections.abc import Iterator
@@ -120,6 +121,19 @@ def test_redis_is_told_where_there_is_one(
     assert "permatoken_redis_up 0.0" in scrape(client)
     settings.REDIS_URL = ""
     assert not [each for each in scrape(client).splitlines() if each.startswith("permatoken_redis")]
+
+
+def test_disk_that_refuses_is_told(client: Client, tmp_path: Path) -> None:
+    text = scrape(client)
+    assert value(text, "permatoken_data_dir_writable") == 1
+    assert value(text, "permatoken_data_dir_free_bytes") == pytest.approx(
+        shutil.disk_usage(tmp_path).free, abs=1 << 30
+    )
+    assert list((tmp_path / "metrics").glob("*.probe")) == []
+
+    (tmp_path / "metrics" / f"{os.getpid()}-{threading.get_ident()}.probe").symlink_to("/dev/full")
+    assert value(scrape(client), "permatoken_data_dir_writable") == 0
+    assert value(scrape(client), "permatoken_data_dir_writable") == 1  # there is room again
 
 
 def test_prometheus_finds_nothing_to_mend(client: Client, user: Membership, api: Api) -> None:
