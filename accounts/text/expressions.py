@@ -58,18 +58,23 @@ class Contains(Lookup):  # type: ignore[type-arg]  # generic in the stubs only
         fold = _folded if self._has_index(connection) else _quickly_folded
         text_sql, text_times = fold(text, connection)
         folded_values = (*text_values,) * text_times
-        for pattern in self._patterns(connection):
+        patterns = self._patterns(connection)
+        for pattern in patterns:
             # Not with AND: PostgreSQL would believe that nearly nothing is found, and read other
             # tables first.
             text_sql = f"CASE WHEN {text} ~ %s THEN {text_sql} ELSE '' END"
             folded_values = (*text_values, pattern, *folded_values)
+        if patterns:
+            text_sql, before = _quickly_in_ascii(text, text_sql)
+            folded_values = (*(*text_values,) * before, *folded_values)
         words_sql, word_times = _folded(f"{words}::text", connection)
         sql = self._compared(text_sql, words_sql, connection)
         return sql, (*folded_values, *(*word_values,) * word_times)
 
     def _patterns(self, connection: BaseDatabaseWrapper) -> list[str]:
-        """What a text must match so that it can have the words in it. Where no index finds them,
-        every text is read, and looking for letters takes a tenth of the time of folding it."""
+        """What a text must match so that it can have the words in it, if it is not of ASCII. Where
+        no index finds them, every text is read, and looking for letters takes a tenth of the time
+        of folding it."""
         if not isinstance(self.rhs, str) or self._has_index(connection):
             return []
         return patterns_of(self.rhs)
@@ -208,6 +213,17 @@ def _quickly_folded(text: str, connection: Any, letters: Sequence[Letter] = ()) 
         f"WHEN {text} ~ '^[{accented}]*$' THEN {_capitals(_without_marks(text), connection)} "
         f"ELSE {whole} END"
     ), 2 * times + 6
+
+
+def _quickly_in_ascii(text: str, otherwise: str) -> tuple[str, int]:
+    """The fold of a text of ASCII, in two thirds of the time of looking for letters in it; SQL for
+    other texts. And how often the text is named before that."""
+    capitals = _ascii_capitals(text, ())
+    return (
+        f"CASE WHEN {text} = '' THEN '' WHEN {_is_ascii(text)} THEN CASE WHEN strpos({text}, '  ') "
+        f"> 0 THEN regexp_replace({capitals}, '{SPACES}', ' ', 'g') ELSE {capitals} END "
+        f"ELSE {otherwise} END"
+    ), 6
 
 
 def _is_ascii(text: str) -> str:

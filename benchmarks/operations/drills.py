@@ -1,8 +1,10 @@
-"""`make drills`: failures of what the portal depends on, one by one under load.
+"""`make drills`: failures of what the portal depends on, one by one under the load of `make load`,
+but slower.
 
 Writes what answered what into docs/operations/drills.md, and ends with an error if an answer is not
 the one that an operator wants: no 500, no refusal of a good token, verification that goes on where
-it can, log lines by the second and not by the request, and everything well again by itself.
+it can, probes that say what fails where it belongs, log lines by the second and not by the request,
+and everything well again by itself.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +24,7 @@ from benchmarks.operations.load import mix_for, portal_in
 from benchmarks.operations.open_loop import Load, Tally
 from benchmarks.operations.portal import ROOT, Portal
 
-RATE = 40
+RATE = 100
 """Requests a second."""
 BEFORE, AFTER, SETTLES_WITHIN = 5, 10, 60
 """Seconds of the phases, and for everything to be well again."""
@@ -37,13 +39,20 @@ CHANGING = ("create a token (API)", "delete a token (API, mails)")
 
 
 class Drill(NamedTuple):
-    """A failure for so many seconds. `goes_on`: what is to be answered as if nothing had failed."""
+    """A failure for so many seconds, and what is wanted meanwhile."""
 
     name: str
     shape: str
     failure: Callable[[Portal], AbstractContextManager[None]]
     seconds: float = 15
     goes_on: tuple[str, ...] = ()
+    """What is to be answered as if nothing had failed."""
+    health: str = "ok"
+    """What /healthz tells people."""
+    is_ready: bool = True
+    """Whether a load balancer is to go on asking (/readyz)."""
+    most_unanswered: int = 0
+    """Requests that may get no answer: those that are being answered when it happens."""
     environment: failures.Environment = failures.as_usual
     on_small_disk: bool = False
 
@@ -54,17 +63,32 @@ class Drill(NamedTuple):
 
 
 ALL = VERIFYING + READING + CHANGING
+WAITING = 24
+"""Requests that two web processes let wait for a database at once: `config.database.places`."""
 DRILLS = [
     Drill("nothing fails", "scaled", failures.nothing, goes_on=ALL),
-    Drill("Redis hangs", "scaled", failures.redis_hangs, goes_on=ALL),
-    Drill("Redis is away", "scaled", failures.redis_is_away, goes_on=ALL),
-    Drill("PostgreSQL hangs", "scaled", failures.database_hangs),
-    Drill("PostgreSQL is away", "scaled", failures.database_is_away),
+    Drill("Redis hangs", "scaled", failures.redis_hangs, goes_on=ALL, health="no redis"),
+    Drill("Redis is away", "scaled", failures.redis_is_away, goes_on=ALL, health="no redis"),
+    Drill(
+        *("PostgreSQL hangs", "scaled", failures.database_hangs),
+        health="unavailable",
+        is_ready=False,
+        most_unanswered=WAITING,
+    ),
+    Drill(
+        *("PostgreSQL is away", "scaled", failures.database_is_away),
+        health="unavailable",
+        is_ready=False,
+    ),
     Drill(
         *("PostgreSQL is read-only", "scaled", failures.database_is_read_only),
         goes_on=VERIFYING + READING,
+        health="read only",
     ),
-    Drill("PostgreSQL has no connection left", "scaled", failures.connections_are_used_up),
+    Drill(
+        *("PostgreSQL has no connection left", "scaled", failures.connections_are_used_up),
+        health="unavailable",
+    ),
     Drill(
         *("the account's row is locked", "scaled", failures.account_is_locked),
         goes_on=VERIFYING + READING,
@@ -75,10 +99,15 @@ DRILLS = [
         *("another web starts with a wrong pepper", "scaled", failures.pepper_is_wrong),
         goes_on=ALL,
     ),
-    Drill("static files are gone", "scaled", failures.static_files_are_gone, goes_on=ALL),
+    Drill(
+        *("static files are gone", "scaled", failures.static_files_are_gone),
+        goes_on=ALL,
+        is_ready=False,
+    ),
     Drill(
         *("the disk of the webs is full", "scaled", failures.disk_is_full),
         goes_on=ALL,
+        health="disk refuses",
         on_small_disk=True,
     ),
     Drill(
@@ -99,6 +128,7 @@ DRILLS = [
     Drill(
         *("the disk is full", "embedded", failures.disk_is_full),
         goes_on=VERIFYING + READING,
+        health="read only",
         on_small_disk=True,
     ),
     Drill("worker and beat die", "embedded", failures.worker_dies, goes_on=ALL),
@@ -117,7 +147,7 @@ class Found(NamedTuple):
     """In the log, a second."""
     well_after: float | None
     """Seconds until everything was well again; None if it was not."""
-    faults: list[str]
+    faults: Sequence[str] = ()
 
 
 def main() -> None:
@@ -159,10 +189,8 @@ def _drill(drill: Drill) -> Found:
         time.sleep(AFTER)
         load.stop()
         after = load.new_phase()
-    faults = _faults(drill, during, after, lines / took)
-    if well_after is None:
-        faults.append(f"not well after {SETTLES_WITHIN} seconds")
-    return Found(drill, during, health, is_ready, lines / took, well_after, faults)
+    found = Found(drill, during, health, is_ready, lines / took, well_after)
+    return found._replace(faults=[*_faults_during(found), *_faults_afterwards(found, after)])
 
 
 def _until_well(portal: Portal, load: Load, drill: Drill) -> float | None:
@@ -177,32 +205,37 @@ def _until_well(portal: Portal, load: Load, drill: Drill) -> float | None:
     return None
 
 
-def _faults(
-    drill: Drill, during: dict[str, Tally], after: dict[str, Tally], lines: float
-) -> list[str]:
-    faults = [
-        f"{name} was answered {tally.statuses[500]} times 500"
-        for name, tally in during.items()
-        if tally.statuses[500]
-    ]
-    faults += [
-        f"{name} was refused {tally.statuses[401]} times, though its token is good"
-        for name, tally in during.items()
-        if name in ALL and tally.statuses[401]
-    ]
-    faults += [
-        f"{name} did not go on: {dict(tally.statuses)}"
-        for name, tally in during.items()
-        if name in drill.goes_on and tally.bad
-    ]
-    if lines > MOST_LINES:
-        faults.append(f"{lines:.0f} lines a second in the log")
-    faults += [
-        f"afterwards {name} was answered {dict(tally.statuses)}"
-        for name, tally in after.items()
-        if tally.bad
-    ]
-    return faults
+def _faults_during(found: Found) -> Iterator[str]:
+    drill, during = found.drill, found.during
+    unanswered = 0
+    for name, tally in during.items():
+        unanswered += sum(n for status, n in tally.statuses.items() if isinstance(status, str))
+        if tally.statuses[500]:
+            yield f"{name} was answered {tally.statuses[500]} times 500"
+        if name in ALL and tally.statuses[401]:
+            yield f"{name} was refused {tally.statuses[401]} times, though its token is good"
+        if name in drill.goes_on and tally.bad:
+            yield f"{name} did not go on: {dict(tally.statuses)}"
+    if unanswered > drill.most_unanswered:
+        yield f"{unanswered} requests were not answered"
+    if found.health != drill.health:
+        yield f"/healthz said {found.health} instead of {drill.health}"
+    if found.is_ready != drill.is_ready:
+        yield f"/readyz said {_ready(found.is_ready)}"
+    if found.lines > MOST_LINES:
+        yield f"{found.lines:.0f} lines a second in the log"
+
+
+def _faults_afterwards(found: Found, after: dict[str, Tally]) -> Iterator[str]:
+    if found.well_after is None:
+        yield f"not well after {SETTLES_WITHIN} seconds"
+    for name, tally in after.items():
+        if tally.bad:
+            yield f"afterwards {name} was answered {dict(tally.statuses)}"
+
+
+def _ready(is_ready: bool) -> str:
+    return "ready" if is_ready else "not ready"
 
 
 @contextlib.contextmanager
@@ -220,7 +253,7 @@ def _disk() -> Iterator[Path]:
 HEAD = """# Drills
 
 What answers what while something fails. `make drills` makes these failures one by one, under a load
-of {rate} requests a second (three quarters of them verifications), and writes this page: {when}.
+of {rate} requests a second (nine of ten ask about tokens), and writes this page: {when}.
 
 A cell says how often which status was answered during the failure. 503 comes with `Retry-After`, so
 clients try again; *none* is a connection that broke or an answer that took longer than ten seconds.
@@ -245,7 +278,7 @@ def _line(found: Found) -> str:
         found.drill.name,
         *(_counted(found.during, names) for names in (VERIFYING, READING, CHANGING)),
         f"`{found.health}`",
-        "ready" if found.is_ready else "not ready",
+        _ready(found.is_ready),
         f"{found.lines:.1f}",
         "never" if found.well_after is None else f"{found.well_after:.0f} s",
         "; ".join(found.faults) or "✓",

@@ -1,7 +1,8 @@
 """Sends requests at the rate that was asked for, whether the portal keeps up or not.
 
 A closed loop waits for an answer before it asks again, and so hides every stall (coordinated
-omission). Here each request has its moment; what begins late counts from that moment.
+omission). Here each request has its moment; what begins late counts from that moment, and what is
+answered after everybody's patience is no good answer.
 """
 
 import statistics
@@ -11,10 +12,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from benchmarks.operations.mix import Answer, Caller, Kind, Mix
+from benchmarks.operations.mix import PATIENCE, Answer, Caller, Kind, Mix
 
 CALLERS = 64
 """Threads: a request that waits for ten seconds must not keep the others from their moments."""
+GRACE = 1.0
+"""Seconds by which what nobody was free for may be late when the load stops."""
 
 
 @dataclass
@@ -49,6 +52,8 @@ class Load:
         self._due: SimpleQueue[tuple[float, Kind] | None] = SimpleQueue()
         self._stop, self._lock = threading.Event(), threading.Lock()
         self.tallies: dict[str, Tally] = defaultdict(Tally)
+        self.unsent = 0
+        """Requests whose moment had come, when the load was stopped, and that nobody had sent."""
         self._threads = [
             threading.Thread(target=self._plan, daemon=True),
             *(threading.Thread(target=self._call, daemon=True) for _each in range(CALLERS)),
@@ -59,12 +64,16 @@ class Load:
             thread.start()
 
     def stop(self) -> None:
-        """After the answers to what is being asked. What still waits for its moment is dropped."""
+        """After the answers to what is being asked. What still waits is dropped, and counted."""
+        stopped = time.monotonic()
         self._stop.set()
         for _each in range(CALLERS):
             self._due.put(None)
         for thread in self._threads:
             thread.join()
+        while not self._due.empty():
+            due = self._due.get()
+            self.unsent += due is not None and due[0] < stopped - GRACE
 
     def new_phase(self) -> dict[str, Tally]:
         """Begin to count anew; returns what was counted until now."""
@@ -82,11 +91,15 @@ class Load:
 
     def _call(self) -> None:
         caller = Caller(self._mix.url)
-        while (due := self._due.get()) is not None and not self._stop.is_set():
+        while (due := self._due.get()) is not None:
+            if self._stop.is_set():
+                self._due.put(due)
+                break
             moment, kind = due
             answer = caller.ask(kind.make(), time.monotonic)
             late = time.monotonic() - moment
+            answer = answer._replace(seconds=late, is_good=answer.is_good and late <= PATIENCE)
             with self._lock:
-                self.tallies[kind.name].add(answer._replace(seconds=late))
+                self.tallies[kind.name].add(answer)
             self._mix.learn(kind, answer)
         caller.close()

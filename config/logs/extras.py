@@ -8,7 +8,8 @@ from config.env.networks import is_host
 from config.env.url_parts import split_url
 
 INSTALL = (
-    "install what they need: .venv/bin/pip install --require-hashes -r requirements-extras.txt"
+    "install what they need: .venv/bin/pip install --require-hashes -r requirements-extras.txt; "
+    "for a container, build its image with --build-arg EXTRAS=1."
 )
 
 COLLECTOR = "http://collector.internal:4318"

@@ -24,6 +24,7 @@ from tests.portal import ROOT, free_port
 
 SUITE = "bookworm"
 BASE, IMAGE = "localhost/python-base", "localhost/permatoken"
+IMAGE_WITH_EXTRAS = f"{IMAGE}-with-extras"
 USER = 12345
 STRANGE_GROUP = 54321
 _IN_ITS_OWN = """
@@ -75,16 +76,18 @@ class Builder:
         self.call("commit", "-q", container, BASE)
         self.call("rm", container)
 
-    def build(self) -> None:
+    def build(self, image: str = IMAGE, *more: str) -> None:
+        """Build as the page has it, with these words more."""
         wheels = self.folder / "wheels"
-        _download(wheels)
+        if not wheels.exists():
+            _download(wheels)
         block = block_at("docs/operations/containers.md: buildah build")
-        program, build, *words = shlex.split(block.filled({"-t permatoken": f"-t {IMAGE}"}, {}))
+        program, build, *words = shlex.split(block.filled({"-t permatoken": f"-t {image}"}, {}))
         assert (program, build) == ("buildah", "build")
         self.call(
             *(build, "--pull-never", "--build-arg", f"BASE={BASE}"),
             *("--build-arg", "PIP_OPTIONS=--no-index --find-links /wheels"),
-            *("-v", f"{wheels}:/wheels:ro", *words),
+            *("-v", f"{wheels}:/wheels:ro", *more, *words),
         )
 
     def root_of(self, image: str) -> Path:
@@ -100,19 +103,20 @@ class Builder:
 def _download(folder: Path) -> None:
     """The wheels, with whatever this machine's pip is set to: the build has no network of its own.
     Markers are left out, because the base may have an older Python than this one."""
-    wanted = folder.with_name("all.txt")
-    wanted.write_text(
-        re.sub(r" ; .*(?= \\$)", "", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
-    )
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
-            *("--only-binary=:all:", "--python-version", "3.11", "-d", str(folder)),
-            *("-r", str(wanted)),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    for name in ("requirements.txt", "requirements-extras.txt"):
+        wanted = folder.with_name(name)
+        wanted.write_text(
+            re.sub(r" ; .*(?= \\$)", "", (ROOT / name).read_text(), flags=re.MULTILINE)
+        )
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
+                *("--require-hashes", "--only-binary=:all:", "--python-version", "3.11"),
+                *("-d", str(folder), "-r", str(wanted)),
+            ],
+            check=True,
+            capture_output=True,
+        )
 
 
 class Container(NamedTuple):
@@ -135,6 +139,12 @@ class Image:
         self.root, self.facts, self.data = root, facts, data
         self.port = free_port()
         self.settings = {"HOST": "127.0.0.1", "PORT": str(self.port)}
+
+    def having(self, **settings: str) -> "Image":
+        """The same with these settings more."""
+        image = Image(self.root, self.facts, self.data)
+        image.settings |= settings
+        return image
 
     def run(self, *words: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
         """Run a command in a container of its own."""

@@ -1,4 +1,4 @@
-"""deploy/compose.yaml, which no engine runs here: docker-compose reads it, if it is there."""
+"""deploy/compose.yaml, which no engine runs here: docker-compose reads it."""
 
 import os
 import shutil
@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from config.env.variables import FILES, VARIABLES
+from tests.conftest import give_up
 from tests.documentation.blocks import block_at
 from tests.portal import ROOT
 
@@ -24,19 +25,40 @@ def told() -> dict[str, Any]:
     return dict(yaml.safe_load(FILE.read_text()))
 
 
-def test_compose_takes_it() -> None:
-    program = shutil.which("docker-compose")
-    if program is None:
-        pytest.skip("docker-compose is not installed (apt-get install docker-compose)")
+@pytest.fixture(scope="module")
+def compose() -> str:
+    """Where docker-compose is."""
+    return shutil.which("docker-compose") or give_up(
+        "needs docker-compose; get it with: apt-get install docker-compose"
+    )
 
+
+def test_compose_takes_it(compose: str) -> None:
     done = subprocess.run(
-        [program, "--file", str(FILE), "config", "--quiet"],
+        [compose, "--file", str(FILE), "config", "--quiet"],
         cwd=FOLDER,
         capture_output=True,
         text=True,
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("wanted", ["", "1"])
+def test_image_is_built_with_the_extras_that_are_asked_for(compose: str, wanted: str) -> None:
+    environment = {**os.environ, "PERMATOKEN_EXTRAS": wanted}
+
+    told = subprocess.run(
+        [compose, "--file", str(FILE), "config"],
+        cwd=FOLDER,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    builds = [yaml.safe_load(told)["services"][name]["build"] for name in OURS]
+    assert [build["args"]["EXTRAS"] for build in builds] == [wanted] * len(OURS)
 
 
 DOCKER = """#!/bin/sh
@@ -49,9 +71,8 @@ esac
 """
 
 
+@pytest.mark.usefixtures("compose")
 def test_page_leads_to_files_that_compose_takes(tmp_path: Path) -> None:
-    if shutil.which("docker-compose") is None:
-        pytest.skip("docker-compose is not installed (apt-get install docker-compose)")
     shutil.copytree(FOLDER, tmp_path / "deploy")
     (tmp_path / "docker").write_text(DOCKER)
     (tmp_path / "docker").chmod(0o755)

@@ -13,13 +13,18 @@ import pytest
 
 from tests.conftest import give_up
 from tests.deploy import images
-from tests.deploy.images import BASE, Builder, Image
+from tests.deploy.images import BASE, IMAGE_WITH_EXTRAS, Builder, Image
 from tests.launcher.portal import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.images, pytest.mark.timeout(1800)]
 LARGEST = 250_000_000
 """Bytes over the base."""
 PASSWORD = "a password of the reader's own"
+SENT_TO = {
+    "SENTRY_DSN": "https://key@sentry.example.com/1",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+}
+"""Settings that need packages which the image has only if it is built with them."""
 
 
 @pytest.fixture(scope="module")
@@ -129,16 +134,35 @@ def _entries(answer: Any) -> list[dict[str, Any]]:
 
 
 def test_wrong_setting_ends_the_container_with_a_sentence(image: Image) -> None:
-    image.settings["WEB_THREADS"] = "many"
-    try:
-        done = image.run("web")
-    finally:
-        del image.settings["WEB_THREADS"]
+    done = image.having(WEB_THREADS="many").run("web")
 
     assert done.returncode == 2
     assert done.stderr == (
         "The settings can't be used: WEB_THREADS must be a number from 1 to 256, not 'many'.\n"
     )
+
+
+@pytest.mark.parametrize("name", SENT_TO)
+def test_setting_without_its_packages_says_how_the_image_gets_them(image: Image, name: str) -> None:
+    done = image.having(**{name: SENT_TO[name]}).run("web")
+
+    assert done.returncode == 2
+    assert f"{name} must be left out" in done.stderr
+    assert "build its image with --build-arg EXTRAS=1." in done.stderr
+
+
+def test_image_with_extras_serves_with_these_settings(built: tuple[Builder, Image]) -> None:
+    builder, image = built
+    builder.build(IMAGE_WITH_EXTRAS, "--build-arg", "EXTRAS=1")
+    root = builder.root_of(IMAGE_WITH_EXTRAS)
+    image = Image(root, builder.facts(IMAGE_WITH_EXTRAS), image.data).having(**SENT_TO)
+
+    image.manage("migrate", "--noinput")
+    with image.running() as web:
+        wait_until(lambda: image.probe("web") == 0)
+        assert web.stop() == 0
+
+    assert not [*(root / "opt/permatoken/.venv/lib").glob("*/site-packages/pip")]
 
 
 def test_nothing_else_can_be_written_to(image: Image) -> None:

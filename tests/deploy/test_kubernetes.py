@@ -1,7 +1,6 @@
 """deploy/kubernetes, by the schemas of Kubernetes, and by what "restricted" asks of pods."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +14,8 @@ import yaml
 from config.env.urls import MAIL_PORTS
 from config.env.variables import FILES, VARIABLES
 from config.logs.extras import COLLECTOR
+from tests.conftest import give_up
+from tests.examples.proxies import path_of
 from tests.portal import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -32,17 +33,13 @@ def written() -> Iterator[Object]:
 
 @cache
 def rendered(overlay: str) -> list[Object]:
-    """What an overlay makes of the base. (kubectl comes with kustomize; no wheel has either.)"""
-    for command in (["kustomize", "build"], ["kubectl", "kustomize"]):
-        if shutil.which(command[0]) is None:
-            continue
-        done = subprocess.run(
-            [*command, str(FOLDER / "overlays" / overlay)], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
-        return list(yaml.safe_load_all(done.stdout))
-    pytest.skip("neither kustomize nor kubectl is here")
+    """What an overlay makes of the base, by kubectl, which has kustomize in it."""
+    kubectl = path_of("kubectl") or give_up("needs kubectl; get it with: make prepare-dev")
+    done = subprocess.run(
+        [kubectl, "kustomize", str(FOLDER / "overlays" / overlay)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(yaml.safe_load_all(done.stdout))
 
 
 def own(pod: Object) -> Object:

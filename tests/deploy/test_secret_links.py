@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.conftest import nginx_path
+from tests.deploy.shipped_nginx import shipped
 from tests.examples.test_nginx import running
 from tests.portal import ROOT, free_port
 from tests.secret_paths import SECRET, paths_up_to_the_secret, secret_paths
@@ -39,15 +40,12 @@ class Proxy:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.tls, self.plain = folder, free_port(), free_port()
-        text = (DEPLOY / "nginx" / "permatoken.conf").read_text()
-        for printed, own in (
-            ("listen 443 ssl;", f"listen 127.0.0.1:{self.tls} ssl;"),
-            ("listen 80;", f"listen 127.0.0.1:{self.plain};"),
-            ("/etc/permatoken/tls", str(folder)),
-            ("/var/log/nginx", str(folder)),
-        ):
-            assert printed in text
-            text = text.replace(printed, own)
+        own = {
+            "listen 443 ssl;": f"listen 127.0.0.1:{self.tls} ssl;",
+            "listen 80;": f"listen 127.0.0.1:{self.plain};",
+            "/etc/permatoken/tls": str(folder),
+        }
+        text = shipped(folder, own)
         ports = {"nobody": free_port(), "nobody_either": free_port()}
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, portal=text, **ports))
 
