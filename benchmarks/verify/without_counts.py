@@ -1,13 +1,17 @@
 """The short way of the portal without its clock and counters, to measure what counting costs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from apitokens.api.responses import GOOD
 from config.fast_path import introspect, verify
+from config.fast_path.requests import Sent
 from config.server.responses import WSGIApplication
 
-_answer_by_path = {verify.PATH: verify.answer, introspect.PATH: introspect.answer}
+_answer_by_path: dict[str, Callable[[dict[str, Any]], Sent | None]] = {
+    verify.PATH: verify.answer,
+    introspect.PATH: introspect.answer,
+}
 _OK = "200 OK"
 
 
