@@ -13,6 +13,7 @@ from typing import Any
 import django
 from celery import Celery, Task
 from celery.beat import PersistentScheduler
+from celery.bootsteps import StartStopStep
 from celery.signals import (
     task_postrun,
     task_prerun,
@@ -131,12 +132,28 @@ def _end_if_refused(refusal: Callable[[], str | None], is_confirmed: Callable[[]
 
 @worker_init.connect
 def show_signs(**_facts: Any) -> None:
-    """Show that the worker is alive, for its probe."""
+    """Show that the worker is alive, for its probe: also while it waits for its broker."""
     sign = WorkerSign(settings.DATA_DIR)
-    worker_ready.connect(lambda **_: sign.start(), weak=False)
+    sign.start()
+    app.steps["consumer"].add(_shown_by(sign))
     worker_shutdown.connect(lambda **_: sign.end(), weak=False)
     task_prerun.connect(lambda task_id, **_: sign.task_begins(task_id), weak=False)
     task_postrun.connect(lambda task_id, **_: sign.task_ends(task_id), weak=False)
+
+
+def _shown_by(sign: WorkerSign) -> type[StartStopStep]:
+    """The last step before a worker's main loop, which is left when the connection is lost."""
+
+    class MainLoop(StartStopStep):
+        requires = ("celery.worker.consumer:Tasks",)
+
+        def start(self, consumer: Any) -> None:
+            sign.loop_begins(consumer.call_soon)
+
+        def stop(self, _consumer: Any) -> None:
+            sign.loop_ends()
+
+    return MainLoop
 
 
 @worker_ready.connect

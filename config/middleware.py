@@ -27,6 +27,7 @@ from apitokens import keys
 from apitokens.cache import in_force
 from apitokens.log_redaction import redact, redact_tokens
 from config.database.limits import brief_waits
+from config.server.bodies import read_length
 from notifications.links import has_secret
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -375,5 +376,4 @@ def is_api(request: HttpRequest) -> bool:
 
 def _content_length(request: HttpRequest) -> int:
     """The announced length of the body, in bytes. (Django reads no body without a length.)"""
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    return int(length) if length.isascii() and length.isdecimal() else 0
+    return read_length(request.META.get("CONTENT_LENGTH"))

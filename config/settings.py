@@ -49,10 +49,9 @@ DATA_DIR = data_folder(read.text("DATA_DIR") or BASE_DIR / "var")
 PORT = read.number("PORT", default=8000, lowest=1, highest=65535)
 # These are for `config.launcher`, which reads them itself. They are checked with all others.
 HOST = parse_host("HOST", read.text("HOST") or "127.0.0.1")
-WEB_WORKERS, WEB_THREADS = (
-    read.number(name, default=default, lowest=1, highest=256)
-    for name, default in (("WEB_WORKERS", 2), ("WEB_THREADS", 16))
-)
+WEB_WORKERS = read.number("WEB_WORKERS", default=2, lowest=1, highest=256)
+# `accounts.throttling.threads` divides them. Of fewer than four none may be left for probes.
+WEB_THREADS = read.number("WEB_THREADS", default=16, lowest=4, highest=256)
 
 # What a web process serves: "verification" leaves out pages and API.
 SERVES = read.choice("SERVES", "everything", "verification")

@@ -33,21 +33,39 @@ from config.warm_up import warm_up  # noqa: E402
 SWITCH_SECONDS = 0.001
 """So long a page holds the interpreter while a verification waits for it. With Python's 5 ms that
 waits ten times as long; the price is up to a tenth of the pages (docs/decisions/0065)."""
-_CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
+_BOUNDARY = re.compile(r";\s*(boundary\s*=\s*(?:\"[^\"]*\"|[^;\s]*))", re.IGNORECASE)
 
 
 def utf_8_only(serve: WSGIApplication) -> WSGIApplication:
-    """Read everything as UTF-8, whatever a client calls the charset of its body.
+    """Leave of a Content-Type its kind and its boundary, and of a query what it can be read as.
 
-    Django decodes the query by that charset, and breaks before any of its error pages could answer
-    when it is one of Python's that are none ("rot13", "zlib").
+    Django decodes the query by the charset of the body, which has many spellings (`charset*0=`),
+    and breaks before any of its error pages could answer when it is one of Python's that are none
+    ("rot13", "zlib"), or when another parameter has an encoding that nobody knows (`x*=bogus''`).
     """
 
     def serve_utf_8(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        environ["CONTENT_TYPE"] = _CHARSET.sub("", environ.get("CONTENT_TYPE", ""))
+        environ["CONTENT_TYPE"] = _plain(environ.get("CONTENT_TYPE") or "")
+        query = environ.get("QUERY_STRING", "")
+        if not query.isascii():
+            environ["QUERY_STRING"] = _bytes_of(query).decode("latin-1")
         return serve(environ, start_response)
 
     return serve_utf_8
+
+
+def _plain(content_type: str) -> str:
+    kind, semicolon, parameters = content_type.partition(";")
+    boundary = _BOUNDARY.search(semicolon + parameters) if semicolon else None
+    return f"{kind.strip()}; {boundary[1]}" if boundary else kind
+
+
+def _bytes_of(query: str) -> bytes:
+    """A server hands on bytes as characters below 256 (PEP 3333), or has decoded them."""
+    try:
+        return query.encode("latin-1")
+    except UnicodeEncodeError:
+        return query.encode(errors="replace")
 
 
 _ordinary = observe_requests(
@@ -55,7 +73,7 @@ _ordinary = observe_requests(
         leave_out_the_rest(
             answer_faults(
                 hold_database_files(
-                    require_right_peppers(read_bodies(utf_8_only(send_whole(_django))))
+                    require_right_peppers(utf_8_only(read_bodies(send_whole(_django))))
                 )
             )
         )

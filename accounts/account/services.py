@@ -68,7 +68,7 @@ def reopen_account(*, account: Account, by: Actor, at: datetime) -> None:
     """Open a closed account again, with its people and its tokens as they were."""
     by = operators_only(by, at)
     if Account.objects.filter(pk=account.pk, closed_at__isnull=False).update(closed_at=None):
-        invalidate_token_cache_on_commit(account_id=account.pk)
+        invalidate_token_cache_on_commit(account_id=account.pk, is_weaker=False)
         audit.record("account.reopened", by=by, at=at, account=account, subject=account)
 
 

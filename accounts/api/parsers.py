@@ -3,9 +3,9 @@
 Their size is bounded by `DATA_UPLOAD_MAX_MEMORY_SIZE`.
 """
 
+import json
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
-from io import BytesIO
 from typing import IO, Any
 
 from django.http import QueryDict
@@ -13,6 +13,7 @@ from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
+from rest_framework.utils.json import strict_constant
 
 JSON = "application/json"
 
@@ -40,6 +41,21 @@ class JSONOfAnyKind(DefaultContentNegotiation):
         return super().select_parser(request, parsers)
 
 
+class KeyGivenTwice(ValueError):
+    """An object of JSON has a key twice. Readers differ in which of them counts (RFC 8259, 4)."""
+
+    def __init__(self) -> None:
+        super().__init__("The JSON of the body has a key twice in an object. Give each key once.")
+
+
+def keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, for `object_pairs_hook`. Raises `KeyGivenTwice`."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise KeyGivenTwice
+    return found
+
+
 class BoundedJSONParser(JSONParser):
     """JSON, where an empty body is an empty object: the field's clients send
     `Content-Type: application/json` with requests that have none."""
@@ -54,6 +70,12 @@ class BoundedJSONParser(JSONParser):
         if not body.strip():
             return {}
         try:
-            return super().parse(BytesIO(body), media_type, parser_context)
+            return json.loads(
+                body.decode(), parse_constant=strict_constant, object_pairs_hook=keys_once
+            )
+        except KeyGivenTwice as twice:
+            raise ParseError(str(twice)) from None
+        except ValueError as fault:
+            raise ParseError(f"JSON parse error - {fault}") from None
         except RecursionError:
             raise ParseError("The JSON of the body is nested too deeply.") from None

@@ -29,10 +29,14 @@ Values = tuple[Any, ...]
 class Events:
     """The events that fit one alternative of each condition, newest first."""
 
-    def __init__(self, *conditions: Sequence[Q], among: Events | None = None) -> None:
+    def __init__(
+        self, *conditions: Sequence[Q], among: Events | None = None, counted: Events | None = None
+    ) -> None:
         self.conditions = conditions
-        self.among = among or self
+        self.among = self if among is None else among
         """All events that the reader may see: keys are looked up there."""
+        self.counted = self if counted is None else counted
+        """The same events, in words by which a database counts them sooner."""
 
     @classmethod
     def none(cls) -> Events:
@@ -40,7 +44,8 @@ class Events:
 
     def narrowed(self, *alternatives: Q) -> Events:
         """Those of the events that fit one of these, too."""
-        return Events(*self.conditions, alternatives, among=self.among)
+        counted = None if self.counted is self else self.counted.narrowed(*alternatives)
+        return Events(*self.conditions, alternatives, among=self.among, counted=counted)
 
     def together(self) -> AuditEventQuerySet:
         """All of them in one query, for few or single ones."""
@@ -60,7 +65,7 @@ class Events:
     def count_to(self, most: int) -> int:
         """Count them, but no further than this."""
         counted = 0
-        for part in self.parts():
+        for part in self.counted.parts():
             # The time alone, which is in every index: no event is read to be counted.
             counted += part.order_by().values("at")[: most - counted].count()
             if counted >= most:

@@ -7,7 +7,9 @@ from accounts.audit.parts import Events
 from accounts.authorization.actor import Actor
 from accounts.models import AuditEvent, Membership, MembershipQuerySet
 
-FEW_PEOPLE = 100
+OUTSIDE = Q(account__isnull=True, subject_type="user")
+"""Events outside of any account about users."""
+FEW_PEOPLE = 1_000
 """So many and fewer are looked for one by one, by an index."""
 
 
@@ -22,7 +24,9 @@ def events_visible_to(actor: Actor) -> Events:
     if member is None:
         return Events.none()
     if actor.is_administrator_of(member.account_id):
-        return Events([Q(account=member.account_id), _about_people_of(member.account_id)])
+        own = Q(account=member.account_id)
+        outside, counted = _about_people_of(member.account_id)
+        return Events([own, outside], counted=Events([own, counted]))
     return Events(
         [
             Q(user=member.user_id),
@@ -45,7 +49,8 @@ def events_of_token(token_id: int, *, visible_to: Actor) -> Events:
     ):
         # PostgreSQL would collect all events of the account beside those of the token.
         own = _compared(Q(account=member.account_id))
-        return Events([own, _about_people_of(member.account_id)], of_token, among=visible)
+        outside, _counted = _about_people_of(member.account_id)
+        return Events([own, outside], of_token, among=visible)
     return visible.narrowed(*of_token)
 
 
@@ -61,17 +66,18 @@ def _compared(condition: Q) -> Q:
     return Q(Exact(Case(When(condition, then=Value(True)), default=Value(False)), Value(True)))
 
 
-def _about_people_of(account_id: int) -> Q:
-    """Events outside of any account about people who belonged to this one when they happened."""
-    belonged = Exists(_people_of(account_id))
-    outside = Q(account__isnull=True, subject_type="user")
+def _about_people_of(account_id: int) -> tuple[Q, Q]:
+    """Events outside of any account about people who belonged to this one when they happened: as
+    the latest of them are found, and as they are counted."""
+    belonged = Q(Exists(_people_of(account_id)))
     members = Membership.everyone.filter(account=account_id).values_list("user_id", flat=True)
     ids = list(members[: FEW_PEOPLE + 1])
     if len(ids) <= FEW_PEOPLE:
-        return Q(belonged, outside, subject_id__in=ids)
+        of_few = OUTSIDE & belonged & Q(subject_id__in=ids)
+        return of_few, of_few
     # Of many people there is one among the latest events. As a condition alone PostgreSQL would
-    # make a join of it, collect the events of all of them, and sort those.
-    return _compared(Q(belonged)) & outside
+    # make a join of it, collect the events of all of them, and sort those. To count, it may join.
+    return _compared(belonged) & OUTSIDE, belonged & OUTSIDE
 
 
 def _people_of(account_id: int) -> MembershipQuerySet:

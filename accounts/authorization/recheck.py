@@ -60,7 +60,7 @@ def operators_only(by: Actor, at: datetime) -> Actor:
 
 
 def invalidate_token_cache_on_commit(
-    *, user_id: int | None = None, account_id: int | None = None, is_weaker: bool = False
+    *, user_id: int | None = None, account_id: int | None = None, is_weaker: bool
 ) -> None:
     """Send `standing_changed` on commit, so that cached tokens are read again: those that this user
     issued, in this account (None: of any user, in any account). If they are `weaker` now, no

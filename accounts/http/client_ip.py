@@ -25,9 +25,10 @@ IPV4_IN_IPV6 = 96
 TRANSLATED = (
     IPv6Network("::ffff:0:0/96"),
     IPv6Network("64:ff9b::/96"),
+    IPv6Network("64:ff9b:1::/96"),
     IPv6Network("::ffff:0:0:0/96"),
 )
-"""Where IPv6 has IPv4 addresses: mapped, and by a translator (RFC 4291, RFC 6052, RFC 7915)."""
+"""Where IPv6 has IPv4 addresses: mapped, and by a translator (RFC 4291, 6052, 8215 and 7915)."""
 _FORWARDED_PROTO = "HTTP_X_FORWARDED_PROTO"
 _ENCRYPTED = ("https", "wss")
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")

@@ -178,7 +178,9 @@ def join(*, account: Account, user: User, role: Role, at: datetime) -> Membershi
             "tokens_suspended_at": None,
         },
     )
-    recheck.invalidate_token_cache_on_commit(user_id=user.pk, account_id=account.pk)
+    recheck.invalidate_token_cache_on_commit(
+        user_id=user.pk, account_id=account.pk, is_weaker=False
+    )
     return membership
 
 

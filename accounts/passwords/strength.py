@@ -27,6 +27,7 @@ from zxcvbn import (  # type: ignore[import-untyped]  # it has no types
 from accounts.models import Account, User
 from accounts.text.passwords import LONGEST_PASSWORD, normal_password
 from accounts.throttling.password_hashing import TooBusy
+from accounts.throttling.threads import SHARES
 
 FEWEST_CHARACTERS = 12
 """A shorter password is refused by its length, which says more."""
@@ -34,7 +35,7 @@ ENOUGH_GUESSES = 10**10
 """zxcvbn's highest score: too many even for those who have stolen the hash, which is a slow one."""
 LONGEST_ESTIMATE = 32
 """Characters handed to zxcvbn: its time grows with their square."""
-MOST_WAITING = 2
+MOST_WAITING = SHARES.estimating
 """Threads that wait for an estimate or make one. It is pure Python, which holds up all others."""
 PRODUCT = "permatoken"
 MOST_WORDS = 50

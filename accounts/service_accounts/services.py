@@ -130,7 +130,7 @@ def switch(*, service_account: ServiceAccount, is_on: bool, by: Actor, at: datet
     if not User.everyone.filter(pk=user.pk, is_active=not is_on).update(is_active=is_on):
         return False
     recheck.invalidate_token_cache_on_commit(
-        user_id=user.pk, account_id=present.membership.account_id
+        user_id=user.pk, account_id=present.membership.account_id, is_weaker=not is_on
     )
     kind = "service_account.switched_on" if is_on else "service_account.switched_off"
     contacts.record(kind, present, by=by, at=at)

@@ -141,7 +141,7 @@ def change_email(*, user: User, email: str, by: Actor, at: datetime) -> None:
     EmailAddress.objects.filter(user=user).delete()
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     # Introspection of their tokens answers the address.
-    invalidate_token_cache_on_commit(user_id=user.pk)
+    invalidate_token_cache_on_commit(user_id=user.pk, is_weaker=False)
     audit.record("email.changed", by=by, at=at, subject=user, before=before, after=user.email)
     security_emails.send_security_email(
         user=user,

@@ -17,7 +17,9 @@ from typing import TypeVar
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.views.decorators.debug import sensitive_variables
 
-MOST_WAITING = 5
+from accounts.throttling.threads import SHARES
+
+MOST_WAITING = SHARES.hashing
 """With the one in hand. Together with those who wait for an estimate of a password's strength they
 are fewer than may wait patiently for the database (`config.database.places`): they have such a
 place, and if they had all of them, the next would wait at the door with the remaining threads,

@@ -95,7 +95,7 @@ def reactivate_user(*, user: User, by: Actor, at: datetime) -> None:
     """Reactivate a user; their API tokens work as before."""
     by = operators_only(by, at)
     if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
-        invalidate_token_cache_on_commit(user_id=user.pk)
+        invalidate_token_cache_on_commit(user_id=user.pk, is_weaker=False)
         audit.record("user.reactivated", by=by, at=at, subject=user)
 
 

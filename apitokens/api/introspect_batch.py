@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.api.parsers import JSON, is_json
+from accounts.api.parsers import JSON, is_json, keys_once
 from accounts.api.refusals import throttled_body
 from accounts.throttling.process_counters import TooMany
 from apitokens import keys
@@ -92,7 +92,7 @@ def _questions(request: HttpRequest) -> list[Question]:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{WHAT_TO_SEND} Content-Type: {JSON}."
         )
     try:
-        sent = json.loads(request.body.decode("utf-8-sig"))
+        sent = json.loads(request.body.decode("utf-8-sig"), object_pairs_hook=keys_once)
     except (ValueError, RecursionError):
         raise BadQuestion(400, WHAT_TO_SEND) from None
     if not isinstance(sent, list) or not 1 <= len(sent) <= MOST:

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -53,6 +53,9 @@ from apitokens.tokens.rules import (
 
 DELETED_AT_ONCE = 500
 """Tokens that one statement ends: on SQLite everybody else waits to write meanwhile."""
+
+FORGOTTEN_AT_ONCE = 5_000
+"""Digests that one transaction drops."""
 
 AUDITED_REFUSALS = {
     *("role_too_high", SCOPE_TOO_WIDE, "limit_reached", "outlives_creator"),
@@ -258,22 +261,44 @@ def delete_all_of(
     return len(deleted)
 
 
-@transaction.atomic
 def forget_digests(*, by: Actor, at: datetime) -> int:
     """Drop the digests of tokens and verifier keys deleted long enough ago, and of old secrets that
-    ended then; their holders are told `unknown` from now on. Returns how many. Idempotent."""
+    ended then; their holders are told `unknown` from now on. Returns how many. Idempotent.
+
+    Each part is a transaction with an event of its own: half a million tokens may be due at once,
+    and nobody else could write to SQLite for a minute.
+    """
     until = at - settings.TOKEN_DIGEST_RETENTION
-    due = {"digest__isnull": False, "deleted_at__lte": until}
-    tokens, verifiers = APIToken.objects.filter(**due), VerifierKey.objects.filter(**due)
-    lock_tokens(tokens.only("pk").iterator())
-    forgotten = tokens.update(digest=None, pepper=None)
-    forgotten += verifiers.update(digest=None, pepper=None)
-    forgotten += OldSecret.objects.filter(
-        Q(ends_at__lte=until) | Q(token__deleted_at__lte=until)
-    ).delete()[0]
-    if forgotten:
-        audit.record("token.digests_purged", by=by, at=at, count=forgotten)
-    return forgotten
+    tokens = APIToken.objects.filter(deleted_at__lte=until)
+    verifiers = VerifierKey.objects.filter(deleted_at__lte=until)
+    forgotten = 0
+    for deleted in (tokens, verifiers):
+        after: int | None = 0
+        while after is not None:
+            found, after = _forget_some(deleted.filter(pk__gt=after), by=by, at=at)
+            forgotten += found
+    ended = OldSecret.objects.filter(Q(ends_at__lte=until) | Q(token__deleted_at__lte=until))
+    with transaction.atomic():
+        old = ended.delete()[0]
+        _record_forgotten(old, by=by, at=at)
+    return forgotten + old
+
+
+@transaction.atomic
+def _forget_some(deleted: QuerySet[Any], *, by: Actor, at: datetime) -> tuple[int, int | None]:
+    """Drop the digests of the first of them. Returns how many, and the id that the next come after;
+    None if there are none."""
+    due = list(deleted.filter(digest__isnull=False).only("pk").order_by("pk")[:FORGOTTEN_AT_ONCE])
+    lock_tokens(each for each in due if isinstance(each, APIToken))
+    chosen = deleted.filter(pk__in=[each.pk for each in due], digest__isnull=False)
+    found = chosen.update(digest=None, pepper=None)
+    _record_forgotten(found, by=by, at=at)
+    return found, due[-1].pk if len(due) == FORGOTTEN_AT_ONCE else None
+
+
+def _record_forgotten(number: int, *, by: Actor, at: datetime) -> None:
+    if number:
+        audit.record("token.digests_purged", by=by, at=at, count=number)
 
 
 def usage(account: Account, *, at: datetime) -> Usage:

@@ -104,9 +104,12 @@ class Caller:
 class Mix:
     """All kinds, for a portal with the demo in it."""
 
-    def __init__(self, url: str, *, token: str, verifier: str, issuer: int) -> None:
-        """`issuer`: the id of a service account with a contact, who is mailed about its tokens."""
-        self.url, self._account, self._issuer = url, 1, issuer
+    def __init__(
+        self, url: str, *, token: str, verifier: str, issuer: int | None, account: int = 1
+    ) -> None:
+        """`issuer`: the id of a service account with a contact, who is mailed about its tokens;
+        without one they are the caller's own. `account`: that of the token."""
+        self.url, self._account, self._issuer = url, account, issuer
         self._own = {"Authorization": f"APIKey {token}"}
         self._verifier = {"Authorization": f"Bearer {verifier}", **FORM}
         self._asked = urlencode({"token": token}).encode()
@@ -150,7 +153,7 @@ class Mix:
         return Request("POST", "/iam/auth/introspect", self._verifier, self._asked)
 
     def _page(self, name: str) -> Request:
-        return Request("GET", f"/accounts/{self._account}/{name}", self._cookie)
+        return Request("GET", f"/accounts/1/{name}", self._cookie)
 
     def _tokens(self, method: str, path: str = "?limit=25", **more: Any) -> Request:
         address = f"/iam/v2/clients/{self._account}/tokens{path}"
@@ -161,7 +164,7 @@ class Mix:
             "name": f"Load {next(self._number)}",
             "exp_date": None,
             "client_user": {"role": {"name": "Users"}},
-            "issuer": self._issuer,
+            **({} if self._issuer is None else {"issuer": self._issuer}),
         }
         return self._tokens("POST", "", body=json.dumps(wanted).encode())
 

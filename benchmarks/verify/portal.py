@@ -22,8 +22,8 @@ FILLER = """
     INSERT INTO apitokens_apitoken
         (id, account_id, issuer_id, name, description, role, created_at, digest, pepper,
          last_used_at)
-    SELECT 5000000000 + number, account_id, issuer_id, 'Filler', '', role, created_at, digest,
-        pepper, last_used_at
+    SELECT (SELECT greatest(max(id), 5000000000) FROM apitokens_apitoken) + number, account_id,
+        issuer_id, 'Filler', '', role, created_at, digest, pepper, last_used_at
     FROM generate_series(1, %s) AS number, (SELECT * FROM apitokens_apitoken LIMIT 1) AS one
 """
 

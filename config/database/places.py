@@ -3,7 +3,7 @@
 Whatever they wait for (the lock of a row, the one that all writers of SQLite share, a server that
 hangs), at most half of the threads may wait as long as a request may. The others wait for their
 turn here while those inside get on; where they do not, a lock keeps them for a moment only. And a
-few threads are never let in: they serve what needs no database, whatever becomes of it.
+quarter of the threads is never let in: it serves what needs no database, whatever becomes of it.
 """
 
 import os
@@ -14,10 +14,9 @@ from time import monotonic
 
 from django.db import OperationalError
 
+from accounts.throttling.threads import SHARES, Shares
 from telemetry.metrics import DATABASE_TURNED_AWAY
 
-MOST_PATIENT, MOST = 8, 12
-"""Of the 16 threads that a process has by default."""
 STUCK_AFTER = 1.0
 """Seconds in which no statement of those inside has succeeded."""
 
@@ -83,12 +82,14 @@ class Place:
 class DatabasePlaces:
     """The places of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Shares = SHARES) -> None:
+        self._shares = shares
         self.renew()
 
     def renew(self) -> None:
         """Begin anew. A forked process has no thread but the one that has forked it."""
-        self.patient, self.all = Places(MOST_PATIENT), Places(MOST)
+        self.patient = Places(self._shares.patient)
+        self.all = Places(self._shares.with_database)
 
     @contextmanager
     def take(self, *, is_patient: bool) -> Iterator[Place]:

@@ -22,8 +22,10 @@ SHORTEST = 4
 _URLS = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "CELERY_BROKER_URL")
 _PASSWORD = re.compile(r"(://[^\s:/?#@\"']*:)[^\s/?#\"']+(@)")
 _PARAMETER = re.compile(
-    r"([?&](?:password|sslpassword|passwd|pwd|secret|token)=)[^&\s\"'<]+", re.IGNORECASE
+    r"([?&](?:\w*password|passwd|pwd|\w*secret|token|scram_\w+_key)=)[^&\s\"'<]+", re.IGNORECASE
 )
+_OF_LIBPQ = ("sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+"""Secrets among the parameters of a connection to PostgreSQL."""
 
 
 class BriefRefusals(logging.Filter):
@@ -106,7 +108,7 @@ def _values() -> Iterator[str]:
     yield from (settings.METRICS_TOKEN, urlsplit(settings.SENTRY_DSN).username or "")
     database = settings.DATABASES["default"]
     yield from (settings.EMAIL_HOST_PASSWORD, database.get("PASSWORD") or "")
-    yield database.get("OPTIONS", {}).get("sslpassword") or ""
+    yield from (str(database.get("OPTIONS", {}).get(name) or "") for name in _OF_LIBPQ)
     for pepper in settings.TOKEN_PEPPERS.values():
         yield from (pepper.hex(), repr(pepper)[2:-1])
     for name in _URLS:

@@ -16,7 +16,8 @@ from accounts.http.client_ip import TRANSLATED
 
 Network = IPv4Network | IPv6Network
 
-_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?")
+_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 
 
 def parse_networks(texts: list[str]) -> list[Network]:

@@ -96,7 +96,7 @@ def _read_config() -> ServerConfig:
         port=preflight.number("PORT", 8000, highest=65535),
         data_dir=_data_dir(),
         workers=preflight.number("WEB_WORKERS", 2, highest=256),
-        threads=preflight.number("WEB_THREADS", 16, highest=256),
+        threads=preflight.number("WEB_THREADS", 16, lowest=4, highest=256),
     )
     preflight.check_port(config.host, config.port)
     preflight.make_data_dir(config.data_dir)

@@ -7,7 +7,7 @@ import socket
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -19,6 +19,7 @@ from redis import Redis, RedisError
 from config.database.outages import FULL_DISK
 from config.env import read
 from config.env.databases import parse_database_url
+from config.env.networks import is_host
 from config.env.numbers import parse_number
 from config.env.secret_files import NoRoom, disk_full
 from config.env.start import WRONG_SETTING
@@ -26,6 +27,12 @@ from config.env.urls import parse_base_url, parse_email_url, parse_redis_url
 
 PROBE_BYTES = 1 << 20
 """More than a start writes where everything was prepared before."""
+NO_ADDRESS = "HOST must be an address of this machine, not {!r}."
+_MAY_BE_KNOWN_LATER = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_SYSTEM)
+"""Faults of a resolver. All others are its answer: there is no such name."""
+_STAYS_REFUSED = (errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT, errno.EINVAL)
+"""An address that is not there yet, or a port that is in use, may be ours a moment later."""
+_OF_ANOTHER_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
 
 
 class NotReady(Exception):
@@ -44,28 +51,44 @@ class WrongSetting(NotReady):
     exit_code = WRONG_SETTING
 
 
-def number(name: str, default: int, *, highest: int) -> int:
-    """Read a number from 1 to `highest` from the environment; empty means the default."""
+def number(name: str, default: int, *, lowest: int = 1, highest: int) -> int:
+    """Read a number within bounds from the environment; empty means the default."""
+    text = os.environ.get(name) or str(default)
     try:
-        return parse_number(name, os.environ.get(name) or str(default), highest=highest)
+        return parse_number(name, text, lowest=lowest, highest=highest)
     except ImproperlyConfigured as error:
         raise WrongSetting(str(error)) from None
 
 
 def check_port(host: str, port: int, *, choose: str = "make run PORT={}") -> None:
     """Check that the port is free and ours to listen on; `choose` says how to take another."""
+    family, address = _address_of(host, port)
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            raise NotReady(f"HOST must be an address of this machine, not {host!r}.") from None
+        refused = WrongSetting if error.errno in _STAYS_REFUSED else NotReady
+        if error.errno in _OF_ANOTHER_MACHINE:
+            raise refused(NO_ADDRESS.format(host)) from None
         taken = error.errno == errno.EADDRINUSE
         reason = "is in use" if taken else f"can't be used ({error.strerror})"
         other = port + 1 if 1023 < port < 65535 else 8000
-        raise NotReady(f"Port {port} {reason}. Choose another: {choose.format(other)}") from None
+        raise refused(f"Port {port} {reason}. Choose another: {choose.format(other)}") from None
+
+
+def _address_of(host: str, port: int) -> tuple[int, Any]:
+    """The family of the host's first address, and the address to listen on."""
+    if not is_host(host):
+        raise WrongSetting(NO_ADDRESS.format(host))
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        if error.errno in _MAY_BE_KNOWN_LATER:
+            sentence = f"HOST {host!r} can't be looked up now ({error.strerror})."
+            raise NotReady(sentence) from None
+        raise WrongSetting(NO_ADDRESS.format(host)) from None
+    return family, address
 
 
 def make_data_dir(path: Path) -> None:
@@ -126,7 +149,7 @@ def check_peppers() -> None:
     try:
         require_right_peppers(at=timezone.now())
     except WrongPeppers as wrong:
-        raise NotReady(str(wrong)) from None
+        raise WrongSetting(str(wrong)) from None
 
 
 def check_redis() -> None:

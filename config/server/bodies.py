@@ -24,6 +24,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.http import parse_header_parameters
 
+from accounts.throttling.threads import SHARES
 from config.server.responses import WSGIApplication, respond
 
 LENGTH_REQUIRED = (
@@ -33,11 +34,13 @@ BROKE_OFF = "The request body arrived incomplete. Nothing was changed: send it a
 TOO_MANY = (
     "Too many requests are being received right now. Nothing was changed: try again in a second."
 )
-MOST_READING = 6
+MOST_READING = SHARES.reading
 """Requests that read their bodies; together with passwords that are hashed they leave a few of the
 threads that serve requests (WEB_THREADS) to others."""
 PATIENCE = 0.1
 """Seconds to wait for one of these places: most bodies are there, and read at once."""
+MOST_DIGITS = 18
+"""Of a length: longer ones are cut, and still longer than any body that is taken."""
 RETRY_AFTER = "1"
 READS_NO_BODY = "/iam/auth/verify"
 CHUNKED = "chunked"
@@ -111,6 +114,15 @@ def read_small(environ: dict[str, Any], *, most: int) -> bytes:
     return body if len(body) == length else b""
 
 
+def read_length(header: str | None) -> int:
+    """A length in bytes as a header announces it; 0 for none. Longer than anything if it has more
+    digits than Python reads."""
+    text = header or "0"
+    if not (text.isascii() and text.isdecimal()):
+        return 0
+    return int(text.lstrip("0")[:MOST_DIGITS] or "0")
+
+
 def _read_in_turn(environ: dict[str, Any], most: int) -> bytes:
     """Raises `_NotRead` if all places are taken."""
     try:
@@ -160,8 +172,7 @@ def _kind(environ: dict[str, Any]) -> str:
 
 def _length(environ: dict[str, Any]) -> int:
     """The announced length; 0 for none, and for what Django will take for none."""
-    text = environ.get("CONTENT_LENGTH") or "0"
-    return int(text) if text.isascii() and text.isdecimal() else 0
+    return read_length(environ.get("CONTENT_LENGTH"))
 
 
 def _coding_of_http_2(environ: dict[str, Any]) -> str | None:

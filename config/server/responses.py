@@ -16,11 +16,13 @@ from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import Any
 
+from accounts.throttling.threads import SHARES
+
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 MOST_WHOLE = 1024 * 1024
 """Bytes of an answer that is handed over whole. The largest static file has half as many."""
-MOST_SENDING = 3
+MOST_SENDING = SHARES.sending
 """Larger answers that are sent at once (of each process)."""
 FILE_SECONDS = 0.03
 """So long a file that is made meanwhile is waited for; then what there is of it is sent."""

@@ -86,7 +86,8 @@ def _own_notice(request: PersonRequest, pk: int) -> Notice:
 
 def _same_page(request: PersonRequest) -> str:
     page = request.POST.get("page", "")
-    return _inbox_path(request) + (f"?page={page}" if page.isdecimal() else "")
+    is_number = page.isdecimal() and len(page) <= LONGEST_ID
+    return _inbox_path(request) + (f"?page={page}" if is_number else "")
 
 
 def _inbox_path(request: PersonRequest) -> str:

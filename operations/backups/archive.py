@@ -56,7 +56,7 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
     """A folder to fill, which gets its name when the block is done, and is gone if it fails. One
     backup at a time; what another has left that was interrupted is swept away. Raises
     `BackupError`."""
-    final, draft = parent / name, parent / f".{name}.part"
+    final, draft = parent / name, _draft(parent / name)
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (parent / f".{PREFIX}lock").open("w")
@@ -69,7 +69,7 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
             raise BackupError(f"Another backup into {parent} is running.") from None
         if final.exists():
             raise BackupError(f"{final} is there already: nothing is written over.")
-        for left in parent.glob(f".{PREFIX}*.part"):
+        for left in parent.glob(_draft(parent / f"{PREFIX}*").name):
             shutil.rmtree(left)
         draft.mkdir(mode=0o700)
         try:
@@ -141,12 +141,25 @@ def backups_in(parent: Path) -> list[Path]:
     return sorted(each for each in parent.glob(f"{PREFIX}*Z") if (each / MANIFEST).is_file())
 
 
-def keep_newest(parent: Path, number: int) -> list[Path]:
-    """Delete all but so many. Returns those that went."""
+def secrets_of(name: str) -> str:
+    """The name of the file that has the secrets of a backup."""
+    return f"{name}-secrets.json"
+
+
+def keep_newest(parent: Path, number: int, *, secrets_in: Path | None = None) -> list[Path]:
+    """Delete all but so many, and the secrets of those that go, first: they are found by the
+    backup. Returns those that went. What is broken off is swept away like a backup that was."""
     old = backups_in(parent)[:-number]
     for folder in old:
-        shutil.rmtree(folder)
+        for file in secrets_in.glob(f"{secrets_of(folder.name)}*") if secrets_in else []:
+            file.unlink()
+        shutil.rmtree(folder.rename(_draft(folder)))
     return old
+
+
+def _draft(folder: Path) -> Path:
+    """Its name as long as, or as soon as, it is no backup."""
+    return folder.with_name(f".{folder.name}.part")
 
 
 def _sync(folder: Path) -> None:

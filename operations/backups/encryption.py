@@ -48,6 +48,12 @@ def lock_for(*, passphrase: str = "", recipients: Sequence[str] = ()) -> Lock | 
     return Lock([key.to_public()], base64.b64encode(wrapped).decode())
 
 
+@sensitive_variables()
+def encrypted(content: bytes, lock: Lock) -> bytes:
+    result: bytes = pyrage.encrypt(content, lock.recipients)
+    return result
+
+
 def encrypt(path: Path, lock: Lock) -> Path:
     """Encrypt a file into one with another name, and delete it."""
     encrypted = path.with_name(path.name + SUFFIX)
@@ -86,3 +92,5 @@ def decrypt(path: Path, target: Path, identities: Sequence[pyrage.x25519.Identit
     except pyrage.DecryptError:
         target.unlink(missing_ok=True)
         raise BackupError(f"{path} can't be opened with this passphrase or identity.") from None
+    except OSError as error:
+        raise BackupError(f"Nothing was restored: {error.strerror or error}.") from None

@@ -13,7 +13,7 @@ from apitokens.models import APIToken, ExpiryNotice
 from notifications.models import Mail
 from operations.backups import archive, keys, postgresql, sqlite
 from operations.backups.archive import BackupError, Manifest
-from operations.backups.encryption import Lock, encrypt
+from operations.backups.encryption import SUFFIX, Lock, encrypt, encrypted
 from telemetry import VERSION
 
 COUNTED = (Account, User, APIToken, AuditEvent, ExpiryNotice, Mail)
@@ -52,7 +52,7 @@ def back_up(
     with archive.new_folder(into, name) as folder:
         counts = _fill(folder, at, lock)
         secrets = _write_secrets(secrets_into, name, lock) if secrets_into else None
-    deleted = archive.keep_newest(into, keep) if keep else []
+    deleted = archive.keep_newest(into, keep, secrets_in=secrets_into) if keep else []
     return Made(into / name, secrets, counts, deleted)
 
 
@@ -92,11 +92,15 @@ def _write_secrets(folder: Path, name: str, lock: Lock | None) -> Path:
     """Raises `BackupError`."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"{name}-secrets.json"
-        archive.write(path, keys.as_json())
+        path = folder / archive.secrets_of(name)
+        if lock is None:
+            archive.write(path, keys.as_json())
+        else:  # they are never on the disk in clear
+            path = path.with_name(path.name + SUFFIX)
+            archive.write(path, encrypted(keys.as_json(), lock))
     except OSError as error:
         raise BackupError(f"The secrets can't be written to {folder}: {error.strerror}.") from None
-    return encrypt(path, lock) if lock else path
+    return path
 
 
 def _is_within(inner: Path, outer: Path) -> bool:

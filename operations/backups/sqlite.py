@@ -55,7 +55,8 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def who_uses_it() -> str:
-    """Who has the database open, in words; empty if nobody has."""
+    """Who has the database open, in words; empty if nobody has. Raises `BackupError` if it can't be
+    asked."""
     path = _path()
     if not path.exists():
         return ""
@@ -65,8 +66,10 @@ def who_uses_it() -> str:
             # Only the one that is alone can leave the log behind.
             mode = alone.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
             alone.execute("PRAGMA journal_mode=WAL")
-    except sqlite3.OperationalError:
-        return "another process (stop web server, workers and beats)"
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return "another process (stop web server, workers and beats)"
+        raise BackupError(f"Nothing was restored: {error}. Is there room on the disk?") from None
     except sqlite3.DatabaseError:
         return ""  # what is there is no database
     return "" if mode == "delete" else "another process"

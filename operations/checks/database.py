@@ -83,8 +83,8 @@ def connections_suffice(
             f"PostgreSQL allows {allowed} connections, of which {used} are in use, and the web "
             f"processes of one machine keep up to {needed}: when there are no more, requests are "
             "answered 503.",
-            hint="Raise max_connections, lower WEB_WORKERS or WEB_THREADS, or let PgBouncer share "
-            "connections by transaction.",
+            hint="Raise max_connections, lower WEB_WORKERS or WEB_THREADS (to 4 at least), or let "
+            "PgBouncer share connections by transaction.",
             id="operations.W002",
         )
     ]

@@ -2,9 +2,11 @@
 
     python -m operations.probes.alive worker
 
-ends with 0 while a worker of this DATA_DIR has shown itself lately, else with 1 and a sentence. It
-needs neither Django nor the broker: a probe may cost nothing, and must not restart a worker because
-Redis is away.
+ends with 0 while all workers of this host and DATA_DIR have shown themselves lately, else with 1
+and a sentence. One that was killed does not count. It needs neither Django nor the broker: a probe
+may cost nothing, and must not restart a worker because Redis is away.
+
+Containers that share DATA_DIR have host names of their own. One must not answer for another.
 """
 
 import contextlib
@@ -12,6 +14,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 FRESH_SECONDS = 60
@@ -25,8 +28,7 @@ class Sign:
     """The file of one process."""
 
     def __init__(self, data_dir: Path, kind: str) -> None:
-        name = f"{kind}-{socket.gethostname()}-{os.getpid()}"
-        self._path = data_dir / "alive" / name
+        self._path = data_dir / "alive" / f"{_here(kind)}{os.getpid()}"
 
     def show(self) -> None:
         """Touch the file. Needs no room on a disk once it is there; a disk that refuses is no
@@ -44,9 +46,30 @@ class Sign:
 
 
 def seconds_since(data_dir: Path, kind: str) -> float | None:
-    """How long ago a process of this kind has shown itself; None if none has."""
-    shown = [_touched_at(file) for file in (data_dir / "alive").glob(f"{kind}-*")]
-    return max(0.0, time.time() - max(shown)) if shown else None
+    """How long ago each process of this kind and host has shown itself; None if there is none."""
+    shown = [_touched_at(file) for file in _signs(data_dir, kind)]
+    return max(0.0, time.time() - min(shown)) if shown else None
+
+
+def _signs(data_dir: Path, kind: str) -> Iterator[Path]:
+    """Those of processes of this host that have not ended."""
+    here = _here(kind)
+    for file in (data_dir / "alive").glob(f"{kind}-*"):
+        number = file.name.removeprefix(here)
+        if number.isdecimal() and _is_running(int(number)):
+            yield file
+
+
+def _here(kind: str) -> str:
+    return f"{kind}-{socket.gethostname()}-"
+
+
+def _is_running(process: int) -> bool:
+    """True for a process of Celery: the number may be another's by now."""
+    try:
+        return b"celery" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return not Path("/proc/self").exists()  # not Linux: believe the file
 
 
 def main(words: list[str]) -> int:
@@ -58,9 +81,9 @@ def main(words: list[str]) -> int:
     data_dir = Path(os.environ.get("DATA_DIR") or ROOT / "var").expanduser()
     since = seconds_since(data_dir, kind)
     if since is None:
-        sys.stderr.write(f"No {kind} has shown itself in {data_dir / 'alive'}.\n")
+        sys.stderr.write(f"No {kind} of this host has shown itself in {data_dir / 'alive'}.\n")
         return 1
-    sys.stdout.write(f"A {kind} has shown itself {since:.0f} seconds ago.\n")
+    sys.stdout.write(f"Each {kind} of this host has shown itself within {since:.0f} seconds.\n")
     return 0 if since <= FRESH_SECONDS else 1
 
 

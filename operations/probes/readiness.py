@@ -1,4 +1,4 @@
-"""Tells whether this process can answer: database, migrations, peppers, static files.
+"""Tells whether this process can answer: database, migrations, peppers, static files of pages.
 
 Mails that are late, or a database that can only be read, are none of its business: tokens are
 verified all the same, and a load balancer must not take every process out for them.
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -18,6 +19,8 @@ from apitokens.checks import static_files_are_collected
 from apitokens.pepper_checks import faults
 
 OK = "ok"
+EVERYTHING = "everything"
+"""The value of `SERVES` of a process that has pages."""
 REMEMBERED_SECONDS = 10.0
 """For what does not change by itself, and costs more than a question."""
 
@@ -56,7 +59,9 @@ def readiness() -> Readiness:
         checks = {"database": OK, "migrations": migrations(), "peppers": peppers()}
     except Error:
         checks = {"database": "The database isn't responding."}
-    return Readiness({**checks, "static_files": static_files()})
+    if settings.SERVES == EVERYTHING:
+        checks["static_files"] = static_files()
+    return Readiness(checks)
 
 
 def _migrations() -> str:

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from config.server import bodies
-from config.server.bodies import LENGTH_REQUIRED, read_bodies
+from config.server.bodies import LENGTH_REQUIRED, read_bodies, read_length
 from tests.config.fast_path.test_verify import Said, say
 
 MOST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -76,9 +76,14 @@ def test_request_of_http_2_is_served_by_a_server_that_marks_no_end() -> None:
     assert seen(asked) == (None, b"")
 
 
-@pytest.mark.parametrize("length", ["3", "x", "", "999999999"])
+@pytest.mark.parametrize("length", ["3", "x", "", "999999999", "9" * 5_000])
 def test_chunks_count_more_than_a_length_beside_them(length: str) -> None:
     assert seen(environ(b"hello", CONTENT_LENGTH=length)) == ("5", b"hello")
+
+
+@pytest.mark.parametrize(("header", "length"), [("0005", 5), ("9" * 5_000, 10**18 - 1)])
+def test_length_of_many_digits_is_read(header: str, length: int) -> None:
+    assert read_length(header) == length
 
 
 def test_no_more_is_read_than_is_permitted() -> None:

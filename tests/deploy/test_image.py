@@ -138,7 +138,7 @@ def test_wrong_setting_ends_the_container_with_a_sentence(image: Image) -> None:
 
     assert done.returncode == 2
     assert done.stderr == (
-        "The settings can't be used: WEB_THREADS must be a number from 1 to 256, not 'many'.\n"
+        "The settings can't be used: WEB_THREADS must be a number from 4 to 256, not 'many'.\n"
     )
 
 

@@ -58,5 +58,5 @@ def test_image_of_compose_has_a_client_for_its_server() -> None:
     base = re.findall(r"^ARG BASE=.*-(\w+)$", (ROOT / "deploy/Containerfile").read_text(), re.M)
     server = int(compose["services"]["postgres"]["image"].removeprefix("postgres:"))
 
-    assert compose["services"]["worker"]["build"]["args"] == {"PACKAGES": "postgresql-client"}
+    assert compose["services"]["worker"]["build"]["args"]["PACKAGES"] == "postgresql-client"
     assert CLIENTS[base[0]] >= server

@@ -1,7 +1,6 @@
 """A start on a disk that is really full, or gets full on the way, says so in one sentence."""
 
 import http.client
-import os
 import re
 import shutil
 import sqlite3
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import fill, mounted
 from tests.launcher.portal import PATIENCE, ROOT, environment_of, wait_until
 from tests.portal import DEMO
 
@@ -22,19 +22,9 @@ SENTENCE = "There is no room left on the disk of DATA_DIR {}. Make room, then st
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 megabytes, in memory. It takes root; without it
-    tests/config/launcher/test_full_disk.py has the faults alone."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk; the faults themselves are tested beside")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", place], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr}")
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
+    """Without root, tests/config/launcher/test_full_disk.py has the faults alone."""
+    with mounted(tmp_path / "disk") as place:
+        yield place
 
 
 def demo_token(data_dir: Path) -> str:
@@ -54,13 +44,6 @@ def verified(port: int, token: str) -> int | None:
             return connection.getresponse().status
         except OSError:
             return None
-
-
-def fill(disk: Path, *, but: int) -> None:
-    """Leave room for so many bytes."""
-    stat = os.statvfs(disk)
-    with (disk / "filler").open("wb") as filler:
-        filler.write(bytes(stat.f_bavail * stat.f_frsize - but))
 
 
 OF_COMMANDS = "Storage is full: "

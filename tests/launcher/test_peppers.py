@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launcher.portal import ROOT, environment_of
+from config.env.start import WRONG_SETTING
+from tests.launcher.portal import PATIENCE, ROOT, environment_of
 from tests.services import free_port
 
 ANOTHER, LACKING = {"TOKEN_PEPPERS": f"1:{'f5' * 32}"}, {"TOKEN_PEPPERS": f"7:{'f5' * 32}"}
@@ -43,6 +44,17 @@ def test_program_with_wrong_peppers_ends_and_says_why(
 
     assert sentence in said
     assert "Traceback" not in said
+
+
+def test_launcher_ends_as_for_any_wrong_setting(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *PROGRAMS["launcher"]],
+        cwd=ROOT,
+        env=environment | ANOTHER,
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == WRONG_SETTING
 
 
 def test_web_server_that_makes_peppers_of_its_own_ends_and_says_why(

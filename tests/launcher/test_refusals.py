@@ -1,5 +1,6 @@
 """What keeps the portal from starting is told in one sentence."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.launcher import __main__ as launcher
+from config.launcher import preflight
 from config.launcher.preflight import NotReady
 from tests.launcher.portal import PATIENCE, ROOT, environment_of
 
@@ -59,11 +61,68 @@ def test_number_that_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None
         launcher._read_config()
 
 
-@pytest.mark.parametrize("wrong", ["192.0.2.1", "no such host"])
-def test_host_of_another_machine(wrong: str, data_dir: Path, port: int) -> None:
-    said = refusal(data_dir, port=port, HOST=wrong)
+@pytest.mark.parametrize(("wrong", "code"), [("192.0.2.1", 1), ("no such host", 2)])
+def test_host_of_another_machine(wrong: str, code: int, data_dir: Path, port: int) -> None:
+    """The address may be there a moment later."""
+    said = refusal(data_dir, port=port, code=code, HOST=wrong)
 
     assert said == f"HOST must be an address of this machine, not {wrong!r}.\n"
+
+
+def code_of(*, host: str, port: int = 8000) -> int:
+    """The exit code of a start that cannot listen there."""
+    with pytest.raises(NotReady) as refused:
+        preflight.check_port(host, port)
+    assert len(str(refused.value).splitlines()) == 1
+    return refused.value.exit_code
+
+
+@pytest.mark.parametrize("wrong", ["256.1.1.1", "[::1]", "http://a.example", "a" * 64, "a..b", ""])
+def test_host_that_is_no_name_is_a_wrong_setting(wrong: str) -> None:
+    assert code_of(host=wrong) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (socket.EAI_NONAME, 2),
+        (socket.EAI_NODATA, 2),
+        (socket.EAI_FAMILY, 2),
+        (socket.EAI_AGAIN, 1),
+        (socket.EAI_FAIL, 1),
+    ],
+)
+def test_name_that_nobody_has_is_a_wrong_setting_and_a_resolver_that_fails_is_none(
+    fault: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(*_facts: object, **_more: object) -> None:
+        raise socket.gaierror(fault, "Not found")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert code_of(host="lcoalhost") == code
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (errno.EACCES, 2),
+        (errno.EINVAL, 2),
+        (errno.EAFNOSUPPORT, 2),
+        (errno.EADDRNOTAVAIL, 1),
+        (errno.EADDRINUSE, 1),
+        (errno.ENOBUFS, 1),
+    ],
+)
+def test_what_may_pass_by_itself_is_no_wrong_setting(
+    fault: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port that only root may have never does."""
+
+    def bind(_socket: socket.socket, _address: object) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+    assert code_of(host="127.0.0.1") == code
 
 
 @pytest.mark.parametrize("below", ["", "deeper/var"])

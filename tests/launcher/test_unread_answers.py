@@ -99,7 +99,8 @@ def test_verification_goes_on_while_strangers_read_no_answer(
         *("granian", "--interface", "wsgi", "--http", "1", "--host", "127.0.0.1"),
         *("--port", "{port}", "--blocking-threads", str(THREADS), "config.wsgi:application"),
     )
-    with served_portal(tmp_path_factory.mktemp("unread"), server=server) as portal:
+    data = tmp_path_factory.mktemp("unread")
+    with served_portal(data, server=server, WEB_THREADS=str(THREADS)) as portal:
         netloc = urlsplit(portal.url).netloc
 
         def get(path: str) -> tuple[int, bytes]:

@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from apitokens.usage.flusher import UsageFlusher
 from config.server import probes
 from config.server.probes import answer_probes
 from notifications.health import report
-from operations.probes import alive, readiness, views
+from operations.probes import alive, readiness, views, worker
 from operations.probes.alive import Sign, seconds_since
 from operations.probes.worker import WorkerSign
 from tests import services
@@ -84,6 +85,18 @@ def test_process_is_not_ready_with_a_wrong_pepper_or_without_static_files(
     assert code == 503
     assert told["checks"]["peppers"] == "Pepper 1 is wrong."
     assert "collectstatic" in told["checks"]["static_files"]
+
+
+@pytest.mark.django_db
+def test_web_that_has_no_pages_is_ready_without_static_files(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    settings.SERVES, settings.STATIC_ROOT = "verification", tmp_path
+
+    code, told = ask(client, "/readyz")
+
+    assert code == 200
+    assert told["checks"] == {"database": "ok", "migrations": "ok", "peppers": "ok"}
 
 
 def test_process_without_a_database_is_alive_and_not_ready(
@@ -222,24 +235,72 @@ def probe(data_dir: Path, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_probe_tells_whether_a_worker_has_shown_itself(tmp_path: Path) -> None:
+LONG_AGO = alive.FRESH_SECONDS + 1
+
+
+@pytest.fixture
+def celery() -> Iterator[int]:
+    """The number of a process that is called as Celery is."""
+    process = subprocess.Popen([sys.executable, "-c", "input()", "celery"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.communicate()
+
+
+def show(data_dir: Path, process: int, *, host: str = "", seconds_ago: float = 0) -> Path:
+    """As a worker of this host does, or of another."""
+    file = data_dir / "alive" / f"worker-{host or socket.gethostname()}-{process}"
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    at = time.time() - seconds_ago
+    os.utime(file, (at, at))
+    return file
+
+
+def test_probe_tells_whether_a_worker_has_shown_itself(tmp_path: Path, celery: int) -> None:
     assert probe(tmp_path, "worker")[0] == 1
-    sign = Sign(tmp_path, "worker")
-    sign.show()
+    show(tmp_path, celery)
 
     code, said = probe(tmp_path, "worker")
     assert code == 0
-    assert re.fullmatch(r"A worker has shown itself \d+ seconds ago\.\n", said)
+    assert re.fullmatch(r"Each worker of this host has shown itself within \d+ seconds\.\n", said)
     assert probe(tmp_path, "beat")[0] == 1
     assert probe(tmp_path)[0] == 2
-    (file,) = (tmp_path / "alive").iterdir()
-    assert file.stat().st_mode & 0o777 == 0o600
 
-    long_ago = time.time() - alive.FRESH_SECONDS - 1
-    os.utime(file, (long_ago, long_ago))
+    show(tmp_path, celery, seconds_ago=LONG_AGO)
     assert probe(tmp_path, "worker")[0] == 1
+
+
+def test_sign_is_its_owner_s_alone_and_goes_when_the_process_ends(tmp_path: Path) -> None:
+    sign = Sign(tmp_path, "worker")
+    sign.show()
+    (file,) = (tmp_path / "alive").iterdir()
+    assert file == show(tmp_path, os.getpid())
+    assert file.stat().st_mode & 0o777 == 0o600
     sign.remove()
+    assert not file.exists()
+
+
+def test_no_worker_answers_for_one_that_hangs(tmp_path: Path, celery: int) -> None:
+    """Neither that of another container with this DATA_DIR, nor a second one of this host."""
+    show(tmp_path, celery, host="elsewhere")
     assert seconds_since(tmp_path, "worker") is None
+    show(tmp_path, celery, host=f"{socket.gethostname()}-2")
+    assert seconds_since(tmp_path, "worker") is None
+
+    show(tmp_path, celery, seconds_ago=LONG_AGO)
+    with subprocess.Popen([sys.executable, "-c", "input()", "celery"], stdin=-1) as second:
+        show(tmp_path, second.pid)
+        assert probe(tmp_path, "worker")[0] == 1
+        second.communicate()
+
+
+def test_worker_that_was_killed_is_no_longer_asked_for(tmp_path: Path, celery: int) -> None:
+    """Its number may be another program's by now."""
+    show(tmp_path, celery)
+    show(tmp_path, os.getpid(), seconds_ago=LONG_AGO)
+    show(tmp_path, 2**22 + 1, seconds_ago=LONG_AGO)
+
+    assert probe(tmp_path, "worker")[0] == 0
 
 
 def test_worker_whose_task_does_not_end_is_stuck(tmp_path: Path, settings: Settings) -> None:
@@ -249,4 +310,21 @@ def test_worker_whose_task_does_not_end_is_stuck(tmp_path: Path, settings: Setti
     settings.CELERY_TASK_TIME_LIMIT = -10
     assert sign.is_stuck()
     sign.task_ends("a")
+    assert not sign.is_stuck()
+
+
+def test_worker_whose_main_loop_stands_still_is_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not while it has no loop, which waits for the broker, or a task runs in it."""
+    told = list[Callable[[], None]]()
+    sign = WorkerSign(tmp_path)
+    monkeypatch.setattr(worker, "LOOP_SECONDS", -1.0)
+    assert not sign.is_stuck()
+    sign.loop_begins(told.append)
+    assert sign.is_stuck()
+    sign.task_begins("a")
+    assert not sign.is_stuck()
+    sign.task_ends("a")
+    sign.loop_ends()
     assert not sign.is_stuck()

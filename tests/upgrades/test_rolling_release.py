@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +21,9 @@ from benchmarks.operations.mix import PATIENCE, Mix
 from benchmarks.operations.open_loop import Load
 from config.launcher import servers
 from tests import services
-from tests.conftest import nginx_path
+from tests.conftest import give_up
+from tests.deploy.shipped_nginx import proxy
 from tests.environment import forget_own_portal
-from tests.examples.test_nginx import running
 from tests.launcher.portal import wait_until
 from tests.portal import ROOT, free_port
 
@@ -33,32 +34,14 @@ TOKENS = 200_000
 RATE = 50
 """Requests a second."""
 LONGEST = 2.0
-"""Seconds for any answer. (But not for the first pages of processes of the release before, which
-loads what pages need when the first is asked for.)"""
-PROGRAMS = {"verify", "verify, wrong token", "introspect"}
-PEOPLE = {"list of tokens (page)"}
-NGINX = """
-daemon off; pid {folder}/nginx.pid; error_log stderr; events {{}}
-http {{
-    access_log off; {temporary}
-    upstream webs {{
-        server 127.0.0.1:{first} max_fails=0;
-        server 127.0.0.1:{second} max_fails=0;
-        keepalive 32;
-    }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://webs;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_next_upstream error timeout http_502 http_503 non_idempotent;
-        }}
-    }}
-}}
-"""
+"""Seconds for any answer. (But not for the first pages and API calls of processes of the release
+before, which loads what these need when the first is asked for.)"""
+ASKERS = {"verify", "verify, wrong token", "introspect"}
+OTHERS = {
+    *("list of tokens (API)", "create a token (API)", "delete a token (API, mails)"),
+    "list of tokens (page)",
+}
+ACCOUNT = "Programs"
 
 
 def newest_release(changelog: str) -> str | None:
@@ -110,10 +93,34 @@ def _is_ready(port: int) -> bool:
     return done.stdout == "401"
 
 
-def _end(parts: dict[int, Process], others: list[Process]) -> None:
-    for each in (*parts.values(), *others):
-        each.terminate()
-        each.wait(60)
+class Parts:
+    """Two webs, a worker and a beat: each is started apart, and replaced as the page of the
+    installation has it, one after the other."""
+
+    def __init__(self, webs: tuple[int, int], folder: Path) -> None:
+        beat = (*servers.beat(), "--schedule", str(folder / "schedule"))
+        self._start: dict[str, Callable[[Release], Process]] = {
+            **{f"web at {port}": partial(Release.web, port=port) for port in webs},
+            "worker": lambda release: release.start(*servers.worker()),
+            "beat": lambda release: release.start(*beat),
+        }
+        self._running = dict[str, Process]()
+
+    def replace_all(self, release: Release) -> None:
+        for name, start in self._start.items():
+            self.stop(name)
+            self._running[name] = start(release)
+            time.sleep(3)
+            assert self._running[name].poll() is None, f"{name} has ended"
+
+    def stop(self, name: str) -> None:
+        if process := self._running.pop(name, None):
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+    def stop_all(self) -> None:
+        for name in list(self._running):
+            self.stop(name)
 
 
 @contextmanager
@@ -125,7 +132,7 @@ def former_code(folder: Path) -> Iterator[Path]:
         ["git", "worktree", "add", "--detach", str(place), commit], cwd=ROOT, capture_output=True
     )
     if done.returncode:
-        pytest.skip("this checkout has no history")
+        give_up("needs the history of the repository; get it with: git fetch --unshallow")
     try:
         yield place
     finally:
@@ -154,20 +161,15 @@ def fill(database: str) -> None:
         connection.execute("ANALYZE apitokens_apitoken")
 
 
-@contextmanager
-def proxy(first: int, second: int, folder: Path) -> Iterator[str]:
-    """nginx in front of two webs; yields its address."""
-    port = free_port()
-    temporary = " ".join(
-        f"{each}_temp_path {folder}/{each};"
-        for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    file = folder / "nginx.conf"
-    file.write_text(
-        NGINX.format(folder=folder, temporary=temporary, first=first, second=second, port=port)
-    )
-    with running([nginx_path() or "nginx", "-p", str(folder), "-c", str(file)], port):
-        yield f"http://localhost:{port}"
+def program(release: Release, database: str) -> tuple[str, int]:
+    """A token of a program, and its account: not the one that is full of tokens."""
+    who = ("--issuer", "admin@example.com", "--role", "Administrators", "--name", "Load")
+    release.manage("create_account", ACCOUNT, "--administrator", "admin@example.com")
+    token = release.manage("issue_token", "--account", ACCOUNT, "--expires", "never", *who).strip()
+    with psycopg.connect(database) as connection:
+        found = connection.execute("SELECT id FROM accounts_account WHERE name = %s", [ACCOUNT])
+        ((account,),) = found.fetchall()
+    return token, account
 
 
 def test_newest_release_that_has_a_commit_is_the_one_before() -> None:
@@ -196,28 +198,25 @@ def test_no_request_fails_while_releases_take_turns(tmp_path: Path) -> None:
         newer = Release(ROOT, settings)
         former.manage("migrate", "--verbosity=0")
         former.manage("collectstatic", "--noinput", "--verbosity=0")
-        told = former.manage("seed_demo")
-        token = re.search(r"APIKey ([^'\"\s]+)", told)
-        verifier = former.manage("issue_verifier", "Load").split()[-1]
-        assert token is not None
+        former.manage("seed_demo")
         fill(settings["DATABASE_URL"])
+        token, account = program(former, settings["DATABASE_URL"])
+        verifier = former.manage("issue_verifier", "Load").split()[-1]
 
-        first, second = free_port(), free_port()
-        parts, others = dict[int, Process](), list[Process]()
-        stack.callback(_end, parts, others)
-        for port in (first, second):
-            parts[port] = former.web(port)
-        worker = (*servers.worker(), "--beat", "--schedule", str(tmp_path / "schedule"))
-        others.append(former.start(*worker))
+        webs = free_port(), free_port()
+        parts = Parts(webs, tmp_path)
+        stack.callback(parts.stop_all)
+        parts.replace_all(former)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        folder.chmod(0o755)
-        url = stack.enter_context(proxy(first, second, folder))
+        port = stack.enter_context(proxy(*webs, folder))
 
-        mix = Mix(url, token=token[1], verifier=verifier, issuer=0)
+        first = f"http://localhost:{webs[0]}"  # where its person signs in
+        mix = Mix(first, token=token, account=account, verifier=verifier, issuer=None)
+        mix.url = f"http://localhost:{port}"
         mix.kinds = [
             kind._replace(part=PARTS[kind.name])  # as under `make load`
             for kind in mix.kinds
-            if kind.name in PROGRAMS | PEOPLE
+            if kind.name in ASKERS | OTHERS
         ]
         load = Load(mix, rate=RATE)
         load.start()
@@ -226,13 +225,7 @@ def test_no_request_fails_while_releases_take_turns(tmp_path: Path) -> None:
         newer.manage("migrate", "--verbosity=0")
         turns = [(former, load.new_phase())]
         for release in (newer, former, newer):
-            others.append(release.start(*worker))
-            others[-2].send_signal(signal.SIGTERM)
-            for port in (first, second):
-                parts[port].send_signal(signal.SIGTERM)
-                parts[port].wait(60)
-                parts[port] = release.web(port)
-                time.sleep(3)
+            parts.replace_all(release)
             time.sleep(PATIENCE)  # what was asked in this turn is answered in it
             turns.append((release, load.new_phase()))
         load.stop()
@@ -241,7 +234,7 @@ def test_no_request_fails_while_releases_take_turns(tmp_path: Path) -> None:
         for release, tallies in turns:
             longest = {name: tally.percentile(1.0) for name, tally in tallies.items()}
             print({name: (dict(tallies[name].statuses), round(ms)) for name, ms in longest.items()})  # noqa: T201  # pytest shows it with -rP
-            bounded = PROGRAMS if release is former else PROGRAMS | PEOPLE
+            bounded = ASKERS if release is former else ASKERS | OTHERS
             bad += [name for name, tally in tallies.items() if tally.bad]
             slow += [name for name in bounded if longest[name] > 1000 * LONGEST]
         assert (bad, slow) == ([], [])

@@ -17,10 +17,8 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from pytest_django import Settings
 
 from accounts.models import Membership
-from accounts.passwords import strength
 from accounts.throttling import password_hashing
 from accounts.throttling.password_hashing import MOST_WAITING, TooBusy, in_turn
-from config.database.places import MOST_PATIENT
 from tests.factories import PASSWORD
 
 HASHERS = ["accounts.throttling.password_hashing.Argon2"]
@@ -30,13 +28,6 @@ OLDER = "argon2$argon2id$v=19$m=102400,t=2,p=8$c2FsdHNhbHQ$"
 @pytest.fixture(autouse=True)
 def real_hashers(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = HASHERS
-
-
-def test_those_who_wait_leave_the_door_of_the_database_open() -> None:
-    """They have a patient place there. If they had all, the next request would wait at the door
-    with its thread, and the others behind it, until none was left for verification (seen: 457 times
-    the idle p99)."""
-    assert MOST_WAITING + strength.MOST_WAITING < MOST_PATIENT
 
 
 @contextmanager

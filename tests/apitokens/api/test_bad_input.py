@@ -207,6 +207,7 @@ def test_role_is_one_of_the_five(caller: APIClient, url: str, role: object) -> N
         b"9" * 5000,
         b'{"name": ' + b"9" * 5000 + b"}",
         b"\xef\xbb\xbf{}",
+        b'{"name": "CI", "exp_date": "2027-01-01", "exp_date": null, "client_user": {}}',
     ],
     ids=lambda body: repr(body[:20]),
 )

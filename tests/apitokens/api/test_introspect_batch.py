@@ -120,6 +120,7 @@ def test_hundred_tokens_are_answered_and_no_more(key: Key, caller: str) -> None:
     [
         *(b" ", b"[]", b"{}", b'"x"', b"null", b"[1]", b"[null]", b'[""]', b'[" "]', b'[["x"]]'),
         *(b'["x"', b"\xff", b'["x"],', b"NaN", b"[" * 100_000, b'{"tokens": ["x"]}'),
+        b'[{"token": "x", "token": "y"}]',
     ],
 )
 def test_body_that_is_no_such_array_is_refused(caller: str, body: bytes) -> None:

@@ -219,6 +219,18 @@ def test_forgetting_leaves_one_event_and_is_idempotent(
     assert (event.through, event.details) == ("system", {"count": 2})
 
 
+def test_many_digests_are_forgotten_in_parts(
+    user: Membership, issue: Issue, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_services, "FORGOTTEN_AT_ONCE", 2)
+    for _each in range(5):
+        deleted(issue, user, now)
+    assert token_services.forget_digests(by=SYSTEM, at=now + timedelta(days=90)) == 5
+    assert not APIToken.objects.filter(digest__isnull=False).exists()
+    events = AuditEvent.objects.filter(kind="token.digests_purged").order_by("pk")
+    assert [event.details["count"] for event in events] == [2, 2, 1]
+
+
 def test_audit_event_cannot_be_changed(user: Membership, issue: Issue) -> None:
     issue(user)
     event = AuditEvent.objects.get()

@@ -32,6 +32,7 @@ from accounts.members import services as members
 from accounts.members import suspension
 from accounts.models import Membership
 from accounts.roles import Role
+from accounts.service_accounts import services as service_accounts
 from accounts.users import services as people
 from apitokens.cache import hosts, in_force, messages
 from apitokens.cache.marks import marks
@@ -45,6 +46,7 @@ from config.database.places import places
 from tests import environment, services
 from tests.concurrency import shared_database_url
 from tests.conftest import Api, Issue, is_on_postgresql
+from tests.factories import service_account
 
 pytestmark = [pytest.mark.both, pytest.mark.django_db(transaction=True)]
 
@@ -285,6 +287,13 @@ def suspend(token: APIToken) -> None:
     suspension.suspend_tokens(membership=member, by=OPERATOR, at=at)
 
 
+def turn_off(token: APIToken) -> None:
+    at = timezone.now()
+    account = service_account(token.account, at=at, name="Nightly")
+    APIToken.objects.filter(pk=token.pk).update(issuer=account.membership)
+    service_accounts.switch(service_account=account, is_on=False, by=OPERATOR, at=at)
+
+
 def end_old_secret(token: APIToken) -> None:
     rotation.end_old_secret(token=token, by=OPERATOR, at=timezone.now())
 
@@ -324,6 +333,7 @@ ENDS: dict[str, Callable[[APIToken], object]] = {
         user=token.issuer.user, by=OPERATOR, at=timezone.now()
     ),
     "suspension": suspend,
+    "turning its service account off": turn_off,
     "closing": lambda token: account_services.close_account(
         account=token.account, by=OPERATOR, at=timezone.now()
     ),

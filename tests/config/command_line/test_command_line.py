@@ -7,6 +7,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -189,6 +191,62 @@ def test_background_roles_work_and_end_in_order(role: str, migrated: Path) -> No
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(timeout=60) == 0
+
+
+def test_worker_that_is_stopped_is_found_beside_one_of_another_container(migrated: Path) -> None:
+    def code() -> int:
+        return call("probe worker", migrated).returncode
+
+    with running("worker", migrated) as process:
+        wait_until(lambda: code() == 0)
+        (sign,) = (migrated / "alive").glob("worker-*")
+        process.send_signal(signal.SIGSTOP)
+        try:
+            sign.with_name(f"worker-elsewhere-{process.pid}").touch()
+            os.utime(sign, (0, 0))
+            assert code() == 1
+        finally:
+            process.send_signal(signal.SIGCONT)
+        wait_until(lambda: code() == 0)
+
+
+HANGING = """
+import functools, sys, time
+from celery.signals import worker_ready
+from config.celery import app
+from operations.probes import worker
+
+worker.EVERY_SECONDS, worker.LOOP_SECONDS = 0.1, 1.0
+
+def hang(sender, **facts):
+    sender.call_soon(functools.partial(time.sleep, 600))
+
+if sys.argv[1] == "hangs":
+    worker_ready.connect(hang)
+app.worker_main(["--quiet", "worker", "--concurrency", "1", "--without-mingle"])
+"""
+
+
+@pytest.mark.parametrize("loop", ["hangs", "goes on"])
+def test_worker_whose_main_loop_hangs_shows_itself_no_longer(
+    loop: str, migrated: Path, redis_url: str
+) -> None:
+    """Its threads go on all the same, and its tasks run in other processes."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", HANGING, loop],
+        cwd=ROOT,
+        env=environment_of(migrated, port=8000, REDIS_URL=redis_url),
+    )
+
+    try:
+        wait_until(lambda: bool(list((migrated / "alive").glob("worker-*"))))
+        (sign,) = (migrated / "alive").glob("worker-*")
+        time.sleep(20)
+        assert worker.poll() is None
+        assert (time.time() - sign.stat().st_mtime > 5) == (loop == "hangs")
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 @pytest.mark.long

@@ -18,6 +18,7 @@ from accounts.authorization.actor import Actor
 from accounts.authorization.recheck import lock_account
 from accounts.models import Account, Membership
 from accounts.roles import Role
+from accounts.throttling.threads import SHARES
 from apitokens import keys
 from apitokens.models import APIToken
 from apitokens.tokens import services as token_services
@@ -27,7 +28,7 @@ from apitokens.verification.verify import verify
 from config.database import limits, log_lines
 from config.database.limits import brief_waits, limit_waits
 from config.database.outages import Outage, outage_of
-from config.database.places import MOST, MOST_PATIENT, DatabasePlaces
+from config.database.places import DatabasePlaces
 from notifications import jobs
 from tests.config.database.conftest import (
     API,
@@ -140,7 +141,7 @@ def test_others_wait_for_a_moment_only_while_many_wait_for_any_lock(
         return HttpResponse()
 
     with ExitStack() as waiting:
-        for _each in range(MOST_PATIENT):
+        for _each in range(SHARES.patient):
             waiting.enter_context(places.take(is_patient=True))
         limit_waits(view)(RequestFactory().get("/"))
     assert seen == [("50ms", "1s", "off")]
@@ -157,7 +158,7 @@ def test_what_needs_no_database_goes_on_while_it_hangs(
     token.raise_request_exception = False
     assert places.all.enter()  # of a request that hangs
     with ExitStack() as waiting:
-        for _each in range(MOST - 1):
+        for _each in range(SHARES.with_database - 1):
             waiting.enter_context(places.take(is_patient=False))
         unavailable(browser.get(LIST))
         unavailable(browser.get("/healthz"))

@@ -14,9 +14,10 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts.models import Membership
+from accounts.throttling.threads import SHARES
 from apitokens.models import APIToken
 from config.database.outages import Outage, outage_of
-from config.database.places import MOST_PATIENT, DatabasePlaces
+from config.database.places import DatabasePlaces
 from config.server.database_files import hold_database_files
 from config.server.peppers import require_right_peppers
 from config.views import server_error
@@ -244,7 +245,7 @@ def test_locked_file_is_said_and_verification_does_not_wait_for_it(
         monkeypatch.setattr("config.database.limits.SQLITE_SECONDS", 25)  # and nobody waits so long
         connection.close()
         with ExitStack() as waiting:
-            for _each in range(MOST_PATIENT):
+            for _each in range(SHARES.patient):
                 waiting.enter_context(places.take(is_patient=True))
             unavailable(browser.post(CREATE, FORM))
         assert browser.get(reverse("mfa_index")).status_code == 200

@@ -6,8 +6,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from accounts.throttling.threads import SHARES, shares
 from config.database import places
-from config.database.places import MOST, MOST_PATIENT, DatabasePlaces, NoPlace
+from config.database.places import DatabasePlaces, NoPlace
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def process() -> DatabasePlaces:
 def full(process: DatabasePlaces) -> Iterator[ExitStack]:
     """As many wait patiently as may."""
     with ExitStack() as waiting:
-        for _each in range(MOST_PATIENT):
+        for _each in range(SHARES.patient):
             assert waiting.enter_context(process.take(is_patient=True)).may_wait
         yield waiting
 
@@ -62,10 +63,20 @@ def test_some_threads_never_wait_for_the_database(
 ) -> None:
     monkeypatch.setattr(places, "STUCK_AFTER", 0)
     with ExitStack() as others:
-        for _each in range(MOST - MOST_PATIENT):
+        for _each in range(SHARES.with_database - SHARES.patient):
             others.enter_context(process.take(is_patient=False))
         for is_patient in (True, False):
             with pytest.raises(NoPlace), process.take(is_patient=is_patient):
                 pass
     with process.take(is_patient=False):
         pass
+
+
+def test_places_are_shares_of_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "STUCK_AFTER", 0)
+    process = DatabasePlaces(shares(4))
+    with ExitStack() as inside:
+        may_wait = [inside.enter_context(process.take(is_patient=True)).may_wait for _ in range(3)]
+        with pytest.raises(NoPlace), process.take(is_patient=False):
+            pass
+    assert may_wait == [True, True, False]

@@ -119,9 +119,12 @@ def test_rest_of_a_url_is_told() -> None:
     assert "cache.internal:6379/0" in report()
 
 
-def test_password_of_a_client_key_is_hidden(settings: Settings) -> None:
-    url = f"{DATABASE_URL}?sslmode=require&sslpassword=topsecret%20word"
-    options = {"sslpassword": "topsecret word"}
+@pytest.mark.parametrize(
+    "name", ["sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"]
+)
+def test_secrets_among_parameters_of_the_database_are_hidden(name: str, settings: Settings) -> None:
+    url = f"{DATABASE_URL}?sslmode=require&{name}=topsecret%20word"
+    options = {name: "topsecret word"}
     settings.DATABASES = {"default": {**portal_settings.DATABASES["default"], "OPTIONS": options}}
 
     told = hide(f"{url}: topsecret word")

@@ -102,7 +102,7 @@ BAD: dict[str, list[str]] = {
         ),
         *('"Permatoken <a@b.example>"', "Permatoken a@b.example", "a@b.example?x"),
     ],
-    "HOST": ["a b", "http://a", "a:80", "$HOST", "[::1]", "a..b"],
+    "HOST": ["a" * 64, "a b", "http://a", "a:80", "$HOST", "[::1]", "a..b"],
     "HSTS_INCLUDE_SUBDOMAINS": ["maybe"],
     "HSTS_PRELOAD": ["maybe"],
     "INVITATIONS_PER_DAY": NOT_A_NUMBER,
@@ -173,7 +173,7 @@ BAD: dict[str, list[str]] = {
     "UNCONFIRMED_SIGN_UP_DAYS": ["0", "366", *NOT_A_NUMBER],
     "USAGE_FLUSH_SECONDS": ["0", "61", *NOT_A_NUMBER],
     "VERIFY_CACHE_SECONDS": ["1_0e-1", "٠.٥", "-0.1", "1.1", "nan", "x", "$x"],
-    "WEB_THREADS": ["0", "257", "x", "-1", "$x"],
+    "WEB_THREADS": ["3", "257", "x", "-1", "$x"],
     "WEB_WORKERS": ["0", "257", "x", "-1", "$x"],
 }
 ANY_TEXT = {"SECRET_KEY_FALLBACKS"}

@@ -236,7 +236,7 @@ def test_nonsense_for_the_newest_notice_marks_none(
     assert Notice.objects.unread().exists()
 
 
-@pytest.mark.parametrize("page", ["//evil.example", "1&next=//evil.example", "-1", "x"])
+@pytest.mark.parametrize("page", ["//evil.example", "1&next=//evil.example", "-1", "x", "9" * 20])
 def test_marking_leads_nowhere_but_to_the_inbox(browser: Client, page: str) -> None:
     assert browser.post(f"{INBOX}read/", {"page": page})["Location"] == INBOX
 

@@ -125,11 +125,20 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Pla
         yield place(here), place(there)
         return
     with services.postgresql(is_durable=False) as url:
-        with psycopg.connect(url, autocommit=True) as server:
-            server.execute("CREATE DATABASE elsewhere")
-        elsewhere = url.replace("/postgres?", "/elsewhere?")
-        assert elsewhere != url
-        yield place(here, DATABASE_URL=url), place(there, DATABASE_URL=elsewhere)
+        own, elsewhere = (of_role(url, each)[0] for each in ("permatoken", "elsewhere"))
+        yield place(here, DATABASE_URL=own), place(there, DATABASE_URL=elsewhere)
+
+
+def of_role(url: str, name: str) -> tuple[str, str]:
+    """Make a role that may do nothing special, and a database of its own, as the page of
+    installation does. Returns the database's URL for this role, and that for the superuser."""
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE ROLE {name} LOGIN")
+        server.execute(f"CREATE DATABASE {name} OWNER {name}")
+    of_superuser = url.replace("/postgres?", f"/{name}?")
+    own = of_superuser.replace("//postgres:@", f"//{name}@").replace("//postgres@", f"//{name}@")
+    assert url != of_superuser != own
+    return own, of_superuser
 
 
 def under_load(beside: Shell, act: threading.Thread) -> None:
