@@ -67,7 +67,8 @@ def _here(kind: str) -> str:
 def _is_running(process: int) -> bool:
     """True for a process of Celery: the number may be another's by now."""
     try:
-        return b"celery" in Path(f"/proc/{process}/cmdline").read_bytes()
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+        return any(word.rpartition(b"/")[2] == b"celery" for word in words)
     except OSError:
         return not Path("/proc/self").exists()  # not Linux: believe the file
 
