@@ -127,6 +127,17 @@ def read(text: str, prefix: Prefix = "") -> Key | Damage:
     return Key(token_id, secret, prefix)
 
 
+def id_of(text: str, prefix: Prefix = "") -> int | None:
+    """The id of a whole token's text; None for any other text."""
+    key = read(text, prefix)
+    return None if isinstance(key, Damage) else key.id
+
+
+def id_of_verifier(text: str) -> int | None:
+    """The id of a whole verifier key's text; None for any other text."""
+    return id_of(text[len(VERIFIER) :], VERIFIER) if text.startswith(VERIFIER) else None
+
+
 def checksum(token_id: int, secret: str, prefix: Prefix = "") -> str:
     """CRC-32 of id and secret in 8 hexadecimal digits, whatever the separator."""
     return f"{zlib.crc32(f'{prefix}{token_id}:{secret}'.encode()):08x}"

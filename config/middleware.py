@@ -14,7 +14,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
-from django.urls import resolve, reverse
+from django.urls import ResolverMatch, resolve, reverse
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext_lazy
 
@@ -215,18 +215,20 @@ def skip_middleware_for_verification(get_response: Handler) -> Handler:
     """
 
     @cache
-    def views_by_path() -> dict[str, Handler]:
+    def views_by_path() -> dict[str, tuple[Handler, ResolverMatch]]:
         names = (VERIFY, INTROSPECT, INTROSPECT_BATCH, *PROBES, METRICS)
-        return {(path := reverse(name)): limit_body_size(resolve(path).func) for name in names}
+        found = {(path := reverse(name)): resolve(path) for name in names}
+        return {path: (limit_body_size(match.func), match) for path, match in found.items()}
 
     def handle(request: HttpRequest) -> HttpResponse:
-        view = views_by_path().get(request.path_info)
+        view, match = views_by_path().get(request.path_info, (None, None))
         is_read = request.path_info in (*PROBE_PATHS, _metrics_path())
         is_other = is_read and request.method not in ("GET", "HEAD")
         if view is None or is_other:
             return get_response(request)
         if request.path_info in _introspection_paths():
             request.get_host()  # refuses unknown host names, as CommonMiddleware does
+        request.resolver_match = match  # by which the log and metrics name the route
         with brief_waits(even_alone=request.path_info in PROBE_PATHS):
             response = view(request)
         for name, value in security_headers(request.is_secure()):

@@ -26,6 +26,8 @@ _PROGRESS = {"scan-expirations": SCANNED, "deliver-mails": DELIVERED}
 """Jobs that may take longer than their interval, and the heartbeats that they record meanwhile and
 when they are done."""
 
+BACKED_UP = "backed_up"
+"""The heartbeat of backups, which no schedule of the portal's makes."""
 LOCK_SECONDS = 10.0
 """For each lock of an item. Requests that hold one end sooner."""
 _IDLE = 0

@@ -101,7 +101,8 @@ def all_processes(folder: Path) -> list[Metric]:
     if not folder.is_dir():
         return _as_metrics([_read_own()])
     with _alone(folder):
-        _add_up_gone(folder)
+        with contextlib.suppress(OSError):  # of a full disk: they are read where they are
+            _add_up_gone(folder)
         found = [_read(file) for file in sorted(folder.glob("*.json"))]
     return _as_metrics(found if writer.is_started else [*found, _read_own()])
 
@@ -187,7 +188,10 @@ def _replace(file: Path, text: str) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time look at who is gone."""
-    with (folder / "all").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Let one process at a time look at who is gone. A disk that can only be read is read without
+    it: nobody moves anything there."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            lock = stack.enter_context((folder / "all").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -28,7 +28,7 @@ from accounts.throttling import process_counters
 from accounts.throttling.process_counters import TooMany
 from apitokens import keys
 from apitokens.api.responses import INACTIVE, Answer, in_json
-from apitokens.api.verify import as_response, not_allowed
+from apitokens.api.verify import as_response, not_allowed, note
 from apitokens.verification.authorization_header import token_in_basic, verify_bearer
 from apitokens.verification.refusals import (
     Insufficient,
@@ -44,7 +44,7 @@ from apitokens.verification.verify import verify
 BAD_CALLER = "Bad verifier key"
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 20
-_KEY_BEGINS = re.compile(keys.VERIFIER)
+KEY_BEGINS = re.compile(keys.VERIFIER)
 Fields = dict[str, list[str]]
 IN_THE_ADDRESS = (
     "Send the token in the body: addresses end up in logs. Anyone who can read those logs now "
@@ -151,7 +151,7 @@ def _authenticate_caller(request: HttpRequest, presented: str, *, at: datetime) 
 def _key_in_basic(encoded: str) -> str:
     """The verifier key in Basic credentials; empty if there is none, which is malformed."""
     try:
-        return token_in_basic(encoded, begins=_KEY_BEGINS, decode=unquote)
+        return token_in_basic(encoded, begins=KEY_BEGINS, decode=unquote)
     except Refused:
         return ""
 
@@ -271,4 +271,5 @@ def _refused(request: HttpRequest, refused: Refused) -> HttpResponse:
     }
     error = "" if refused.code is Refusal.MISSING else ', error="invalid_token"'
     challenge = ("WWW-Authenticate", f'Bearer realm="permatoken"{error}')
-    return as_response(in_json(401, body, challenge), request)
+    response = as_response(in_json(401, body, challenge), request)
+    return note(response, code=refused.code.value)

@@ -9,6 +9,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -17,6 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.api.parsers import JSON, is_json, keys_once
 from accounts.api.refusals import throttled_body
 from accounts.throttling.process_counters import TooMany
+from apitokens import keys
 from apitokens.api.introspect import (
     IN_THE_ADDRESS,
     BadQuestion,
@@ -28,10 +30,12 @@ from apitokens.api.introspect import (
     refusal_answer,
 )
 from apitokens.api.responses import Answer
-from apitokens.api.verify import as_response, not_allowed
+from apitokens.api.verify import as_response, not_allowed, note
 from apitokens.verification.refusals import Refused, Requirement
 
 MOST = 100
+ACTIVE = b'{"active": true'
+"""How the description of a good token begins."""
 WHAT_TO_SEND = (
     f"Send a JSON array of 1 to {MOST} tokens, each a text that is not empty, or an object with "
     "token and client_address."
@@ -53,8 +57,9 @@ def introspect_batch(request: HttpRequest) -> HttpResponse:
         return not_allowed(request, ("POST",))
     at = timezone.now()
     try:
-        sees = authenticate_by_header(request, at=at).sees
-        bodies = [_body(question, sees=sees, at=at) for question in _questions(request)]
+        caller = authenticate_by_header(request, at=at)
+        questions = _questions(request)
+        bodies = [_body(question, sees=caller.sees, at=at) for question in questions]
     except (Refused, TooMany, BadQuestion) as refusal:
         return refusal_answer(request, refusal, field="tokens")
     content = b"[%s]" % b", ".join(bodies)
@@ -63,7 +68,18 @@ def introspect_batch(request: HttpRequest) -> HttpResponse:
         ("Content-Length", str(len(content))),
         ("Cache-Control", "no-store"),
     ]
-    return as_response(Answer(200, headers, content), request)
+    response = as_response(Answer(200, headers, content), request)
+    return note(response, verifier=caller.id, **_ids(questions, bodies))
+
+
+@sensitive_variables()
+def _ids(questions: list[Question], bodies: list[bytes]) -> dict[str, list[int]]:
+    """Of the tokens that are refused; of all that are asked about, if the log shall tell of all."""
+    asked = [(keys.id_of(each.token), body) for each, body in zip(questions, bodies, strict=True)]
+    refused = [number for number, body in asked if number and not body.startswith(ACTIVE)]
+    if settings.LOG_VERIFY != "all":
+        return {"refused": refused}
+    return {"tokens": [number for number, _body in asked if number], "refused": refused}
 
 
 @sensitive_variables()

@@ -34,6 +34,12 @@ def as_response(given: Answer, request: HttpRequest) -> HttpResponse:
     return response
 
 
+def note(response: HttpResponse, **facts: object) -> HttpResponse:
+    """Add facts (ids and codes) for the line of the log that tells of this answer."""
+    response.noted = facts  # type: ignore[attr-defined]  # is read where the line is written
+    return response
+
+
 def not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
     return JsonResponse(
         {"message": f'Method "{request.method}" not allowed.'},

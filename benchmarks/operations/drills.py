@@ -107,6 +107,7 @@ DRILLS = [
     Drill(
         *("the disk of the webs is full", "scaled", failures.disk_is_full),
         goes_on=ALL,
+        health="disk refuses",
         on_small_disk=True,
     ),
     Drill(

@@ -23,6 +23,7 @@ PYTHON = ROOT / "var" / "benchmarks" / "venv" / "bin" / "python"
 MODULES = {
     "peers": "benchmarks.verify.peers.wsgi",
     "portal": "config.wsgi",
+    "uncounted": "benchmarks.verify.uncounted",
     "unleased": "config.wsgi",
     "few": "config.wsgi",
     "constant": "benchmarks.verify.constant",

@@ -67,7 +67,7 @@ def shortcut(serve: WSGIApplication) -> WSGIApplication:
             note_good(perf_counter() - began)
         else:
             begin_to_count()
-            _tell(environ, endpoint, status, result, MEMORY, perf_counter() - began)
+            _tell(environ, endpoint, sent, MEMORY, perf_counter() - began)
         start_response(status, headers)
         return body
 
@@ -93,21 +93,30 @@ def _serve_counting(
         body = serve(environ, start)
         status, headers = told[-1]
         result = INACTIVE if _is_inactive(body) else result_of(int(status[:3]), headers)
-        _tell(environ, endpoint, status, result, DATABASE, perf_counter() - began)
+        sent = status, headers, body, result
+        _tell(environ, endpoint, sent, DATABASE, perf_counter() - began)
     return body
 
 
 def _tell(
     environ: dict[str, Any],
     endpoint: str,
-    status: str,
-    result: str,
+    sent: tuple[str, Headers, Iterable[bytes], str],
     source: str,
     seconds: float,
 ) -> None:
     """Count a verification, and write its line if it shall have one."""
+    status, headers, body, result = sent
     verifications.add(endpoint, result, source, seconds)
-    write_verification(environ, endpoint=endpoint, status=status, result=result, seconds=seconds)
+    write_verification(
+        environ,
+        endpoint=endpoint,
+        status=status,
+        result=result,
+        seconds=seconds,
+        headers=headers,
+        body=body,
+    )
 
 
 def _is_inactive(body: Iterable[bytes]) -> bool:

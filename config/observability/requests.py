@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.http.client_ip import is_trusted_peer
 from apitokens.log_redaction import redact
-from config.observability.lines import write_line
+from apitokens.verification.authorization_header import named_token
+from config.observability.lines import NOTES, write_line
+from config.observability.sent_ids import named_verifier
 from config.observability.tracing import span
 from config.server.probes import PROBES
 from config.server.responses import WSGIApplication
@@ -16,11 +18,11 @@ from operations.metrics.exposition import begin_to_count
 from telemetry.context import HEADER, is_request_id, new_request_id, request_id, working_for
 from telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
-NOTES = "permatoken.notes"
-"""Where Django leaves what it knows of the request, for those in front of it."""
 NONE = "none"
 """Of addresses that are none of the portal's."""
 ANSWERED_IN_FRONT = (*PROBES, "/metrics")
+COUNTED_IN_FRONT = ("/iam/auth/verify", "/iam/auth/introspect")
+"""Have a counter and a line of their own, whoever answers."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -35,8 +37,9 @@ def note_facts(get_response: Handler) -> Handler:
         request.META[NOTES] = {
             "route": (found.route or "/") if found is not None else None,
             "user": _user_id(request),
-            "token": getattr(request.__dict__.get("auth"), "token_id", None),
+            **_ids(request, response),
             "code": told.get("code") if isinstance(told, dict) else None,
+            **getattr(response, "noted", {}),
         }
         return response
 
@@ -49,6 +52,15 @@ def _user_id(request: HttpRequest) -> int | None:
     user = known.get("_cached_user") or (known.get("user") if "auth" in known else None)
     identifier: int | None = getattr(user, "pk", None)
     return identifier
+
+
+def _ids(request: HttpRequest, response: HttpResponse) -> dict[str, int | None]:
+    """The id of the token that the request was made with. Of what is refused, as it was sent."""
+    known: int | None = getattr(request.__dict__.get("auth"), "token_id", None)
+    header = request.META.get("HTTP_AUTHORIZATION")
+    if known is not None or not header or response.status_code < 400:
+        return {"token": known}
+    return {"token": named_token(header), "verifier": named_verifier(header)}
 
 
 def observe_requests(serve: WSGIApplication) -> WSGIApplication:
@@ -69,7 +81,11 @@ def observe_requests(serve: WSGIApplication) -> WSGIApplication:
             try:
                 return serve(environ, start)
             finally:
-                facts = _facts(environ, method, told[0], time.perf_counter() - began)
+                seconds = time.perf_counter() - began
+                facts = _facts(environ, method, told[0], seconds)
+                if environ.get("PATH_INFO") not in COUNTED_IN_FRONT:
+                    _count(facts, seconds)
+                    write_line(environ, facts)
                 running.update_name(f"{method} {facts['route']}")
                 running.set_attributes(
                     {
@@ -78,17 +94,14 @@ def observe_requests(serve: WSGIApplication) -> WSGIApplication:
                         "http.response.status_code": facts["status"],
                     }
                 )
-                write_line(environ, facts)
 
     return serve_and_tell
 
 
 def _facts(environ: dict[str, Any], method: str, status: str, seconds: float) -> dict[str, Any]:
-    """Count the request. Returns what its line tells."""
+    """What the line of the request tells."""
     notes = environ.get(NOTES) or {}
     route = notes.get("route") or _route_without_django(environ.get("PATH_INFO", ""))
-    HTTP_REQUESTS.labels(method, route, status[:3]).inc()
-    HTTP_SECONDS.labels(route).observe(seconds)
     return {
         **notes,
         "method": method,
@@ -96,6 +109,11 @@ def _facts(environ: dict[str, Any], method: str, status: str, seconds: float) ->
         "status": int(status[:3]),
         "duration_ms": round(seconds * 1000, 1),
     }
+
+
+def _count(facts: dict[str, Any], seconds: float) -> None:
+    HTTP_REQUESTS.labels(facts["method"], facts["route"], str(facts["status"])).inc()
+    HTTP_SECONDS.labels(facts["route"]).observe(seconds)
 
 
 def identifier_of(environ: dict[str, Any]) -> str:

@@ -56,6 +56,8 @@ class Health(NamedTuple):
     faults: list[str]
     takes_changes: bool = True
     """False while the database can only be read, or has no room."""
+    last_backup_at: datetime | None = None
+    """None if `manage.py backup` has never made one."""
 
     @property
     def is_silent(self) -> bool:
@@ -113,6 +115,7 @@ def health(*, at: datetime, started_at: datetime | None = None) -> Health:
         overdue=[job.name for job in scheduled if job.is_overdue(at, since=since)],
         faults=faults(at),
         takes_changes=takes_changes(),
+        last_backup_at=beats.get(jobs.BACKED_UP),
     )
 
 

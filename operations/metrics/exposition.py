@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Iterable
-from pathlib import Path
 
 import django
 from django.conf import settings
@@ -12,27 +11,23 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apitokens.usage import flusher
+from operations.data_dir import free_bytes, metrics_folder, refusal
 from operations.metrics.stored import PATIENCE, Stored
 from operations.redis_answers import redis_answers
 from operations.time_limit import within
 from telemetry import VERSION, files, metrics
 
 
-def folder() -> Path:
-    """Where the processes of this machine write what they count."""
-    return Path(settings.DATA_DIR) / "metrics"
-
-
 def begin_to_count() -> None:
     """This process serves: let others know of what it counts. Idempotent, and asked so often that
     the folder is only looked for once."""
     if not files.writer.is_started:
-        files.writer.start(folder())
+        files.writer.start(metrics_folder())
 
 
 class _Processes(Collector):
     def collect(self) -> Iterable[Metric]:
-        return files.all_processes(folder())
+        return files.all_processes(metrics_folder())
 
 
 class _Build(Collector):
@@ -45,6 +40,24 @@ class _Build(Collector):
         versions = [VERSION, platform.python_version(), django.get_version(), connection.vendor]
         told.add_metric(versions, 1)
         yield told
+
+
+class _Disk(Collector):
+    """Of the machine that is asked."""
+
+    def collect(self) -> Iterable[Metric]:
+        free = free_bytes()
+        told = GaugeMetricFamily(
+            "permatoken_data_dir_free_bytes", "Free bytes of the disk that DATA_DIR is on."
+        )
+        if free is not None:
+            told.add_metric([], free)
+        yield told
+        yield GaugeMetricFamily(
+            "permatoken_data_dir_writable",
+            "1 while this machine can write down what it counts, else 0: then counts stand still.",
+            value=int(not refusal()),
+        )
 
 
 class _Redis(Collector):
@@ -67,7 +80,7 @@ class _Redis(Collector):
 
 stored = Stored()
 everything = CollectorRegistry()
-for _collector in (_Build(), _Processes(), _Redis(), stored):
+for _collector in (_Build(), _Disk(), _Processes(), _Redis(), stored):
     everything.register(_collector)
 
 

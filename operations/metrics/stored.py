@@ -73,7 +73,7 @@ def _up(value: int) -> Metric:
 def _ask() -> list[Metric]:
     at = database_now()
     found = health(at=at)
-    return [_tokens(at), *_people(), _mails(), *_background(found), _jobs(found)]
+    return [_tokens(at), *_people(), _mails(), *_background(found), _backup(found), _jobs(found)]
 
 
 def _tokens(at: datetime) -> Metric:
@@ -145,6 +145,17 @@ def _background(found: Health) -> Iterable[Metric]:
         told = GaugeMetricFamily(name, words)
         told.add_metric([], value)
         yield told
+
+
+def _backup(found: Health) -> Metric:
+    """No sample where there never was one: others back PostgreSQL up by its own means."""
+    told = GaugeMetricFamily(
+        "permatoken_last_backup_timestamp_seconds",
+        "When manage.py backup last began a backup that was made, and read back.",
+    )
+    if found.last_backup_at is not None:
+        told.add_metric([], found.last_backup_at.timestamp())
+    return told
 
 
 def _jobs(found: Health) -> Metric:

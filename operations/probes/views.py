@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from apitokens.usage import flusher
 from notifications.health.report import Health, health
 from notifications.jobs import database_now
+from operations.data_dir import refusal
 from operations.probes.readiness import readiness
 from operations.redis_answers import redis_answers
 
@@ -47,19 +48,22 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 while the database answers and people are told in time; else 503, with the status
     "unavailable", "misconfigured" (`faults` says why), "read only" (nothing can be changed), "late"
     (no worker does what is `overdue`), "held up" (no mail leaves), "no redis" (nothing is queued),
-    or "usage waits" (this process cannot store that tokens were used)."""
+    "usage waits" (this process cannot store that tokens were used), or "disk refuses" (`data_dir`
+    says why: counts of this machine stand still, and nobody is alerted by them)."""
     try:
         found = health(at=database_now())
     except Error:
         logger.exception("The database isn't responding.")
         return _answer({"status": "unavailable"}, is_well=False)
     is_queueing, usage_waits = redis_answers(), flusher.usage_flusher.waits_for
-    status = _status(found, is_queueing=is_queueing, usage_waits=usage_waits)
+    refused = refusal()
+    status = _status(found, is_queueing=is_queueing, usage_waits=usage_waits, refused=refused)
     return _answer(
         {
             "status": status,
             "last_scan_at": found.last_scan_at,
             "last_delivery_at": found.last_delivery_at,
+            "last_backup_at": found.last_backup_at,
             "oldest_due_seconds": int(found.oldest_due_age.total_seconds()),
             "held_up_since": found.held_up_since,
             "waiting": found.waiting,
@@ -70,17 +74,20 @@ def healthz(_request: HttpRequest) -> HttpResponse:
             "faults": found.faults,
             "redis": {True: "ok", False: "isn't responding", None: "not used"}[is_queueing],
             "usage_waits_seconds": int(usage_waits),
+            "data_dir": refused or "ok",
         },
         is_well=status == "ok",
     )
 
 
-def _status(found: Health, *, is_queueing: bool | None, usage_waits: float) -> str:
+def _status(found: Health, *, is_queueing: bool | None, usage_waits: float, refused: str) -> str:
     if not found.is_well:
         return found.status
     if is_queueing is False:
         return "no redis"
-    return "usage waits" if usage_waits > USAGE_WAITS_AT_MOST else "ok"
+    if usage_waits > USAGE_WAITS_AT_MOST:
+        return "usage waits"
+    return "disk refuses" if refused else "ok"
 
 
 def _answer(body: dict[str, Any], *, is_well: bool) -> HttpResponse:

@@ -49,11 +49,12 @@ def own(pod: Object) -> Object:
 
 
 def pods(objects: list[Object]) -> dict[str, Object]:
-    """The pods of Deployments and Jobs, by name."""
+    """The pods of Deployments, Jobs and CronJobs, by name."""
     return {
-        each["metadata"]["name"]: each["spec"]["template"]["spec"]
+        each["metadata"]["name"]: job["spec"]["template"]["spec"]
         for each in objects
-        if each["kind"] in ("Deployment", "Job")
+        for job in (each, each.get("spec", {}).get("jobTemplate", {}))
+        if each["kind"] in ("Deployment", "Job", "CronJob") and "template" in job.get("spec", {})
     }
 
 
@@ -86,8 +87,8 @@ def test_what_is_misspelled_is_seen() -> None:
 def test_pods_are_restricted() -> None:
     found = pods(list(written()))
 
-    assert len(found) == 5
-    for pod in found.values():
+    assert len(found) == 6
+    for name, pod in found.items():
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["automountServiceAccountToken"] is False
@@ -99,11 +100,14 @@ def test_pods_are_restricted() -> None:
             }
             assert container["resources"]["limits"].keys() == {"memory"}
             writable = [m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")]
-            assert writable == ["/data", "/tmp"]
+            own_volume = ["/backups"] if name == "permatoken-backup" else []
+            assert writable == [*own_volume, "/data", "/tmp"]
 
 
 def test_pods_run_roles_and_are_probed_as_such() -> None:
     found = pods(list(written()))
+    backup = found.pop("permatoken-backup")
+    assert own(backup)["args"][:4] == ["manage", "backup", "--to", "/backups/nightly"]
 
     for name, pod in found.items():
         container = own(pod)

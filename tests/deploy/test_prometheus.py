@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client.core import Metric
 
 from operations.metrics import stored
@@ -23,6 +24,7 @@ from tests.portal import GRANIAN, ROOT, Portal, free_port, served_portal
 DEPLOY = ROOT / "deploy"
 RULES = DEPLOY / "prometheus" / "alerts.yml"
 NAME = re.compile(r"permatoken_[a-z_]+")
+WEBS = ["127.0.0.1:8000", "127.0.0.1:8001"]
 TOKEN = "a token of sixteen characters or more"
 
 
@@ -80,6 +82,26 @@ def test_configuration_is_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_targets_are_the_webs_that_nginx_asks() -> None:
+    """All of them, and one of the machine tells what the machine counts: it would be doubled."""
+    upstream = (DEPLOY / "nginx" / "webs-of-units.conf").read_text()
+    jobs = {
+        job["job_name"]: (
+            [target for group in job["static_configs"] for target in group["targets"]],
+            job.get("metric_relabel_configs", []),
+        )
+        for job in yaml.safe_load((RULES.parent / "prometheus.yml").read_text())["scrape_configs"]
+    }
+    assert sorted(each for targets, _kept in jobs.values() for each in targets) == WEBS
+    assert re.findall(r"^ *server (\S+) ", upstream, re.MULTILINE) == WEBS
+    (whole,) = [targets for targets, kept in jobs.values() if not kept]
+    assert len(whole) == 1
+    (kept,) = [kept for _targets, kept in jobs.values() if kept]
+    assert [each["action"] for each in kept] == ["keep"]
+    counted = {name for family in metrics.REGISTRY.collect() for name in (family.name,)}
+    assert [name for name in counted if re.fullmatch(kept[0]["regex"], name)] == []
+
+
 class Prometheus:
     def __init__(self, url: str) -> None:
         self.url = url
@@ -128,8 +150,10 @@ def test_prometheus_reads_a_portal_and_an_alert_fires(portal: Portal, tmp_path: 
     (tmp_path / "alerts.yml").write_text(impatient(RULES.read_text()))
     (tmp_path / "metrics_token").write_text(TOKEN)
     configuration = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
-    targets = f'"{portal.url.removeprefix("http://")}", "127.0.0.1:{free_port()}"'
-    configuration = configuration.replace('"localhost:8000"', targets).replace(": 15s", ": 1s")
+    targets = portal.url.removeprefix("http://"), f"127.0.0.1:{free_port()}"
+    for web, target in zip(WEBS, targets, strict=True):
+        configuration = configuration.replace(f'"{web}"', f'"{target}"')
+    configuration = configuration.replace(": 15s", ": 1s")
     (tmp_path / "prometheus.yml").write_text(configuration + "  # end\n")
     text = configuration.replace("global:\n", "global:\n  evaluation_interval: 1s\n")
     (tmp_path / "prometheus.yml").write_text(text)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 import urllib.request
 from collections.abc import Iterator
@@ -122,6 +123,19 @@ def test_redis_is_told_where_there_is_one(
     assert not [each for each in scrape(client).splitlines() if each.startswith("permatoken_redis")]
 
 
+def test_disk_that_refuses_is_told(client: Client, tmp_path: Path) -> None:
+    text = scrape(client)
+    assert value(text, "permatoken_data_dir_writable") == 1
+    assert value(text, "permatoken_data_dir_free_bytes") == pytest.approx(
+        shutil.disk_usage(tmp_path).free, abs=1 << 30
+    )
+    assert list((tmp_path / "metrics").glob("*.probe")) == []
+
+    (tmp_path / "metrics" / f"{os.getpid()}-{threading.get_ident()}.probe").symlink_to("/dev/full")
+    assert value(scrape(client), "permatoken_data_dir_writable") == 0
+    assert value(scrape(client), "permatoken_data_dir_writable") == 1  # there is room again
+
+
 def test_prometheus_finds_nothing_to_mend(client: Client, user: Membership, api: Api) -> None:
     if shutil.which("promtool") is None:
         give_up("needs promtool; get it with: apt-get install prometheus")
@@ -196,6 +210,21 @@ def test_requests_are_counted_by_route_and_not_by_address(client: Client) -> Non
     assert value(text, name, route="accounts/<int:account_id>/api-tokens/", status="302") == 2
     assert value(text, name, route="none", status="404") == 1
     assert value(text, name, route="livez", method="other") == 1
+
+
+def test_question_about_a_token_is_counted_once(client: Client) -> None:
+    """As a verification, also when Django answers; that about many, as a request of its route."""
+    request_started.disconnect(close_old_connections)
+    serve = shortcut(observe_requests(WSGIHandler()))
+    plain = {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
+    wsgi(serve, "/iam/auth/verify", **plain, HTTP_AUTHORIZATION="Bearer a.b.c")
+    wsgi(serve, "/iam/auth/introspect/batch", **plain, REQUEST_METHOD="POST")
+    request_started.connect(close_old_connections)
+
+    text = scrape(client)
+    assert value(text, "permatoken_verifications_total", endpoint="verify") == 1
+    name = "permatoken_http_requests_total"
+    assert value(text, name) == value(text, name, route="iam/auth/introspect/batch") == 1
 
 
 def test_limits_statements_and_events_are_counted(

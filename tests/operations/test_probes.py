@@ -140,6 +140,21 @@ def test_usage_that_cannot_be_stored_is_told(
     assert usage_flusher.waits_for == 0
 
 
+@pytest.mark.django_db
+def test_disk_that_refuses_is_told_and_takes_no_process_out(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    settings.DATA_DIR = tmp_path
+    code, told = ask(client, "/healthz")
+    assert (code, told["status"], told["data_dir"]) == (200, "ok", "ok")
+
+    (tmp_path / "metrics").rmdir()
+    (tmp_path / "metrics").touch()  # a file: nothing can be written into it
+    code, told = ask(client, "/healthz")
+    assert (code, told["status"], told["data_dir"]) == (503, "disk refuses", "File exists")
+    assert ask(client, "/readyz")[0] == 200
+
+
 # --- That they do not hang -----------------------------------------------------------------------
 
 

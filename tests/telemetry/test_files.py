@@ -132,6 +132,29 @@ def test_disk_that_refuses_stops_nobody_and_loses_nothing(tmp_path: Path) -> Non
     assert total(tmp_path / "metrics") == 1
 
 
+def test_full_disk_loses_nothing_of_processes_that_are_gone(tmp_path: Path) -> None:
+    """And whoever asks is answered: what cannot be moved together is read where it is."""
+    process = Process(tmp_path)
+    process.count(3)
+    process.kill()
+    (tmp_path / "gone.draft").symlink_to("/dev/full")
+    assert [total(tmp_path) for _again in range(2)] == [3, 3]
+
+    (tmp_path / "gone.draft").unlink()
+    assert [total(tmp_path) for _again in range(2)] == [3, 3]
+    assert [file.name for file in tmp_path.glob("*.json")] == [files.GONE]
+
+
+def test_folder_that_can_only_be_read_is_read(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    process.count(3)
+    process.end()
+    (tmp_path / "all").unlink()
+    (tmp_path / "all").mkdir()  # it can't be opened, as on such a disk
+
+    assert total(tmp_path) == 3
+
+
 def test_forked_process_begins_with_nothing(tmp_path: Path) -> None:
     files.writer.start(tmp_path)
     metrics.verifications.add("verify", "good", metrics.MEMORY, 0.1)

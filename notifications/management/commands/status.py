@@ -34,6 +34,7 @@ class Command(BaseCommand):
             ("Emails pending", found.waiting),
             ("Emails on hold", found.held),
             ("Emails failed", found.failed),
+            ("Last backup", _ago(found.last_backup_at, at)),
         ):
             self.stdout.write(f"{name:<26}{value}")
         self.stdout.write("Last done:")

@@ -1,6 +1,7 @@
 """`manage.py backup`: a copy of the database while the portal runs, read back before it counts."""
 
 import argparse
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from notifications.jobs import BACKED_UP, database_now, record_heartbeat
 from operations.backups.archive import BackupError
 from operations.backups.encryption import lock_for
 from operations.backups.making import back_up
@@ -50,6 +52,7 @@ class Command(BaseCommand):
                 "Set DATA_DIR or DATABASE_URL as the portal has it."
             )
         try:
+            began = database_now()
             lock = lock_for(
                 passphrase=read_passphrase(options["passphrase_file"]),
                 recipients=options["age_recipient"],
@@ -67,6 +70,7 @@ class Command(BaseCommand):
             raise CommandError(f"Nothing was backed up: {error}") from None
         rows = sum(made.counts.values())
         self.stdout.write(f"Backed up to {made.folder}, and read back: {rows} rows.")
+        self._note(began)
         for folder in made.deleted:
             self.stdout.write(f"Deleted {folder}.")
         if made.secrets:
@@ -76,6 +80,15 @@ class Command(BaseCommand):
                 "Peppers and SECRET_KEY are not in it, and without them it is of no use: keep them "
                 "apart, or give --secrets-to."
             )
+
+    def _note(self, at: datetime) -> None:
+        """Record that there is a backup, for those who watch. It counts without this, too: the
+        database may be one that can only be read."""
+        try:
+            record_heartbeat(name=BACKED_UP, at=at)
+        except DatabaseError as error:
+            words = f"The database did not record it for metrics and manage.py status: {error}"
+            self.stderr.write(self.style.WARNING(words))
 
 
 def read_passphrase(file: Path | None) -> str:

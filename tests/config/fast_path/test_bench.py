@@ -1,7 +1,7 @@
 """What `make bench` asks of the portal is answered as it says there."""
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,10 +11,11 @@ import pytest
 from django.core.handlers.wsgi import WSGIHandler
 
 from benchmarks.verify import contestants, portal
-from benchmarks.verify.stall import measure
-from config.fast_path.shortcut import shortcut
+from benchmarks.verify.stall import _environ, measure
+from benchmarks.verify.without_counts import uncounted
+from config.fast_path.shortcut import _way_by_path, shortcut
 from config.server.bodies import read_bodies
-from tests.config.fast_path.test_verify import kept_connection
+from tests.config.fast_path.test_verify import kept_connection, say
 
 pytestmark = [
     pytest.mark.django_db,
@@ -71,3 +72,19 @@ def test_rotated_token_takes_the_steps_of_any_and_its_old_secret_one_note_more(
     more = steps[contestants.OLD_SECRET] - steps[contestants.HOT]
     assert more.total() <= A_NOTE, more
     assert steps[contestants.HOT].total() < 60
+
+
+def test_uncounted_answers_alike_and_counts_nothing(
+    cases: dict[str, contestants.Contestant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = deque[float]()
+    ways = {path: way._replace(note_good=noted.append) for path, way in _way_by_path.items()}
+    monkeypatch.setattr("config.fast_path.shortcut._way_by_path", ways)
+    environ = _environ(cases[contestants.UNCOUNTED].requests[0])
+    for _time in range(3):  # at last from memory
+        say(shortcut(WSGIHandler()), dict(environ))
+    assert len(noted) > 0
+    counted, noted_before = say(shortcut(WSGIHandler()), dict(environ)), len(noted)
+
+    assert say(uncounted(WSGIHandler()), dict(environ)) == counted
+    assert len(noted) == noted_before

@@ -16,7 +16,8 @@ from accounts.models import AuditEvent, Membership
 from config.fast_path.shortcut import shortcut
 from config.logs.formats import FACTS, AddRequestId, JSONLines, RefusalsOnce, TextLines
 from config.observability import lines, tasks
-from config.observability.requests import NOTES, observe_requests
+from config.observability.lines import NOTES
+from config.observability.requests import observe_requests
 from telemetry import files
 from telemetry.context import request_id, working_for
 from tests.conftest import Issue
