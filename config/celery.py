@@ -95,7 +95,9 @@ class Scheduler(PersistentScheduler):
         return super().tick(*facts, **more)
 
 
+_importable = list(sys.path)
 app = Portal("permatoken", task_cls=Job)
+sys.path[:] = _importable  # without the working directory, which Celery has put in front
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

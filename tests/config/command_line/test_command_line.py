@@ -26,11 +26,11 @@ PEPPER = "1:" + "0a" * 32
 
 
 def call(
-    words: str, data_dir: Path, *, port: int = 8000, **environment: str
+    words: str, data_dir: Path, *, port: int = 8000, folder: str = "/", **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [PROGRAM, *words.split()],
-        cwd="/",
+        cwd=folder,
         env=environment_of(data_dir, port=port, **environment),
         capture_output=True,
         text=True,
@@ -76,6 +76,18 @@ def test_what_is_no_role_is_answered_with_the_usage(words: str, data_dir: Path) 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == command_line.USAGE
     assert not data_dir.exists()
+
+
+@pytest.mark.parametrize("module", ["accounts", "operations", "config", "json"])
+def test_nothing_is_imported_from_the_folder_that_it_is_called_in(
+    module: str, migrated: Path, tmp_path: Path
+) -> None:
+    """It may be that of another release."""
+    (tmp_path / f"{module}.py").write_text("raise SystemExit('imported')\n")
+
+    done = call("manage check", migrated, folder=str(tmp_path))
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_help_is_no_failure(data_dir: Path) -> None:
