@@ -149,10 +149,14 @@ def _open() -> Marks:
     database = connection.settings_dict
     boot = Path("/proc/sys/kernel/random/boot_id")
     known_boot = boot.read_text() if boot.exists() else ""
-    where = "|".join(str(database.get(name) or "") for name in ("NAME", "HOST", "PORT"))
-    file = f"{_PREFIX}{hashlib.sha256(f'{known_boot}|{where}'.encode()).hexdigest()[:16]}"
     is_sqlite = connection.vendor == "sqlite"
-    folder = Path(database["NAME"]).resolve().parent if is_sqlite else Path(settings.DATA_DIR)
+    if is_sqlite:  # the same folder has another path in a container
+        path = Path(database["NAME"]).resolve()
+        folder, where = path.parent, path.name
+    else:
+        folder = Path(settings.DATA_DIR)
+        where = "|".join(str(database.get(name) or "") for name in ("NAME", "HOST", "PORT"))
+    file = f"{_PREFIX}{hashlib.sha256(f'{known_boot}|{where}'.encode()).hexdigest()[:16]}"
     try:
         if is_sqlite:
             os.stat(database["NAME"])  # where it is missing, its volume may be: leave nothing there

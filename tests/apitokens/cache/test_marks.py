@@ -109,6 +109,23 @@ def test_sqlite_that_is_missing_gets_no_file_and_is_tried_again(
     assert marks_module.marks().is_shared
 
 
+def test_one_folder_has_one_file_by_whatever_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container sees it by another path than a command beside it."""
+    folder, moved = tmp_path / "data", tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "permatoken.sqlite3").touch()
+    found = set[int]()
+    for seen in (folder, moved):
+        if seen == moved:
+            folder.rename(moved)  # as a mount of it
+        here = Connection({"NAME": str(seen / "permatoken.sqlite3")})
+        monkeypatch.setattr(marks_module, "connection", here)
+        found.add(marks_module.marks().host_id)
+    assert len(found) == 1
+
+
 class Connection(NamedTuple):
     """As much of a connection to SQLite as is looked at."""
 
