@@ -3,14 +3,18 @@
     python -m operations.probes.alive worker
 
 ends with 0 while all workers of this host and DATA_DIR have shown themselves lately, else with 1
-and a sentence. One that was killed does not count. It needs neither Django nor the broker: a probe
-may cost nothing, and must not restart a worker because Redis is away.
+and a sentence. Each holds a lock on its file as long as it lives, so one that was killed does not
+count. It needs neither Django nor the broker: a probe may cost nothing, and must not restart a
+worker because Redis is away.
 
 Containers that share DATA_DIR have host names of their own. One must not answer for another.
 """
 
 import contextlib
+import fcntl
 import os
+import re
+import secrets
 import socket
 import sys
 import time
@@ -25,24 +29,46 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Sign:
-    """The file of one process."""
+    """The file of one process, with the lock that says that it lives."""
 
     def __init__(self, data_dir: Path, kind: str) -> None:
-        self._path = data_dir / "alive" / f"{_here(kind)}{os.getpid()}"
+        self._folder, self._kind = data_dir / "alive", kind
+        self.path = self._folder
+        self._held: int | None = None
+        os.register_at_fork(after_in_child=self._let_go)
 
     def show(self) -> None:
         """Touch the file. Needs no room on a disk once it is there; a disk that refuses is no
         reason to end."""
         with contextlib.suppress(OSError):
-            if not self._path.exists():
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _forget_old(self._path.parent)
-            self._path.touch(mode=0o600)
+            if self._held is None or not self.path.exists():
+                self._hold()
+            os.utime(self.path)
 
     def remove(self) -> None:
         """The process ends."""
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        if self._held is not None:
+            path = self.path
+            self._let_go()
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _hold(self) -> None:
+        """Make a file under a name that no other has had: numbers of processes come again."""
+        self._let_go()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _forget_old(self._folder)
+        name = f"{_here(self._kind)}{os.getpid()}-{secrets.token_hex(4)}"
+        self.path = self._folder / name
+        self._held = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with contextlib.suppress(OSError):  # a disk without locks: probes believe the file
+            fcntl.flock(self._held, fcntl.LOCK_EX)
+
+    def _let_go(self) -> None:
+        """Close the file: here, or in a child, which must not hold the lock of its parent."""
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
 
 
 def seconds_since(data_dir: Path, kind: str) -> float | None:
@@ -53,10 +79,9 @@ def seconds_since(data_dir: Path, kind: str) -> float | None:
 
 def _signs(data_dir: Path, kind: str) -> Iterator[Path]:
     """Those of processes of this host that have not ended."""
-    here = _here(kind)
+    own = re.compile(re.escape(_here(kind)) + r"\d+-[0-9a-f]{8}")
     for file in (data_dir / "alive").glob(f"{kind}-*"):
-        number = file.name.removeprefix(here)
-        if number.isdecimal() and _is_running(int(number)):
+        if own.fullmatch(file.name) and _is_held(file):
             yield file
 
 
@@ -64,13 +89,16 @@ def _here(kind: str) -> str:
     return f"{kind}-{socket.gethostname()}-"
 
 
-def _is_running(process: int) -> bool:
-    """True for a process of Celery: the number may be another's by now."""
+def _is_held(file: Path) -> bool:
+    """True while the process that has made it lives."""
     try:
-        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-        return any(word.rpartition(b"/")[2] == b"celery" for word in words)
+        with file.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
     except OSError:
-        return not Path("/proc/self").exists()  # not Linux: believe the file
+        return True
+    return False
 
 
 def main(words: list[str]) -> int:

@@ -238,27 +238,32 @@ def probe(data_dir: Path, *words: str) -> tuple[int, str]:
 LONG_AGO = alive.FRESH_SECONDS + 1
 
 
+def hang(sign: Sign) -> None:
+    """As if it had shown itself, and then no more."""
+    sign.show()
+    at = time.time() - LONG_AGO
+    os.utime(sign.path, (at, at))
+
+
 @pytest.fixture
-def celery() -> Iterator[int]:
-    """The number of a process that is called as Celery is."""
-    process = subprocess.Popen([sys.executable, "-c", "input()", "celery"], stdin=subprocess.PIPE)
-    yield process.pid
-    process.communicate()
+def sign(tmp_path: Path) -> Iterator[Sign]:
+    """That of a worker of this host."""
+    sign = Sign(tmp_path, "worker")
+    yield sign
+    sign.remove()
 
 
-def show(data_dir: Path, process: int, *, host: str = "", seconds_ago: float = 0) -> Path:
-    """As a worker of this host does, or of another."""
-    file = data_dir / "alive" / f"worker-{host or socket.gethostname()}-{process}"
-    file.parent.mkdir(exist_ok=True)
-    file.touch()
-    at = time.time() - seconds_ago
-    os.utime(file, (at, at))
-    return file
+@pytest.fixture
+def second(tmp_path: Path) -> Iterator[Sign]:
+    """That of a second one."""
+    sign = Sign(tmp_path, "worker")
+    yield sign
+    sign.remove()
 
 
-def test_probe_tells_whether_a_worker_has_shown_itself(tmp_path: Path, celery: int) -> None:
+def test_probe_tells_whether_a_worker_has_shown_itself(tmp_path: Path, sign: Sign) -> None:
     assert probe(tmp_path, "worker")[0] == 1
-    show(tmp_path, celery)
+    sign.show()
 
     code, said = probe(tmp_path, "worker")
     assert code == 0
@@ -266,41 +271,86 @@ def test_probe_tells_whether_a_worker_has_shown_itself(tmp_path: Path, celery: i
     assert probe(tmp_path, "beat")[0] == 1
     assert probe(tmp_path)[0] == 2
 
-    show(tmp_path, celery, seconds_ago=LONG_AGO)
+    hang(sign)
     assert probe(tmp_path, "worker")[0] == 1
 
 
-def test_sign_is_its_owner_s_alone_and_goes_when_the_process_ends(tmp_path: Path) -> None:
-    sign = Sign(tmp_path, "worker")
+def test_sign_is_its_owner_s_alone_and_goes_when_the_process_ends(
+    tmp_path: Path, sign: Sign
+) -> None:
+    sign.show()
     sign.show()
     (file,) = (tmp_path / "alive").iterdir()
-    assert file == show(tmp_path, os.getpid())
+    assert file.name.startswith(f"worker-{socket.gethostname()}-{os.getpid()}-")
     assert file.stat().st_mode & 0o777 == 0o600
     sign.remove()
     assert not file.exists()
 
 
-def test_no_worker_answers_for_one_that_hangs(tmp_path: Path, celery: int) -> None:
+def test_sign_that_was_deleted_is_made_anew(tmp_path: Path, sign: Sign) -> None:
+    sign.show()
+    sign.path.unlink()
+    assert seconds_since(tmp_path, "worker") is None
+    sign.show()
+    assert seconds_since(tmp_path, "worker") is not None
+
+
+def test_no_worker_answers_for_one_that_hangs(
+    tmp_path: Path, sign: Sign, second: Sign, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither that of another container with this DATA_DIR, nor a second one of this host."""
-    show(tmp_path, celery, host="elsewhere")
-    assert seconds_since(tmp_path, "worker") is None
-    show(tmp_path, celery, host=f"{socket.gethostname()}-2")
-    assert seconds_since(tmp_path, "worker") is None
+    host = socket.gethostname()
+    for other in ("elsewhere", f"{host}-2"):
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "gethostname", lambda other=other: other)
+            second.show()
+            assert seconds_since(tmp_path, "worker") is not None
+        assert seconds_since(tmp_path, "worker") is None
+        second.remove()
 
-    show(tmp_path, celery, seconds_ago=LONG_AGO)
-    with subprocess.Popen([sys.executable, "-c", "input()", "celery"], stdin=-1) as second:
-        show(tmp_path, second.pid)
+    hang(sign)
+    second.show()
+    assert probe(tmp_path, "worker")[0] == 1
+
+
+def test_worker_that_was_killed_is_no_longer_asked_for(tmp_path: Path, sign: Sign) -> None:
+    """Also while a number of its file is another's: here that of a process called as Celery is, as
+    the next worker's children are."""
+    words = [sys.executable, "-c", "input()", "celery"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as child:
+        hang(sign)
+        left = sign.path.rename(
+            sign.path.with_name(re.sub(r"-\d+-", f"-{child.pid}-", sign.path.name))
+        )
         assert probe(tmp_path, "worker")[0] == 1
-        second.communicate()
+        sign.show()
+        assert left.exists()
+
+        assert probe(tmp_path, "worker")[0] == 0
+        child.communicate()
 
 
-def test_worker_that_was_killed_is_no_longer_asked_for(tmp_path: Path, celery: int) -> None:
-    """Its number may be another program's by now."""
-    show(tmp_path, celery)
-    show(tmp_path, os.getpid(), seconds_ago=LONG_AGO)
-    show(tmp_path, 2**22 + 1, seconds_ago=LONG_AGO)
+FAMILY = """
+import os, pathlib, sys
+from operations.probes.alive import Sign
 
-    assert probe(tmp_path, "worker")[0] == 0
+Sign(pathlib.Path(sys.argv[1]), "worker").show()
+os.fork()
+os.write(1, b"shown\\n")
+sys.stdin.read()
+"""
+
+
+def test_child_that_outlives_a_worker_does_not_keep_its_sign(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", FAMILY, str(tmp_path)]
+    with subprocess.Popen(words, cwd=ROOT, stdin=-1, stdout=-1, text=True) as parent:
+        assert parent.stdout
+        assert [parent.stdout.readline() for _each in range(2)] == ["shown\n"] * 2
+        assert seconds_since(tmp_path, "worker") is not None
+        parent.kill()
+        parent.wait()
+        assert seconds_since(tmp_path, "worker") is None
+        parent.communicate()  # the child ends with its input
 
 
 def test_worker_whose_task_does_not_end_is_stuck(tmp_path: Path, settings: Settings) -> None:
