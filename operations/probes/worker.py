@@ -60,13 +60,18 @@ class WorkerSign:
             return longest > settings.CELERY_TASK_TIME_LIMIT + EVERY_SECONDS
         return self._ask_loop is not None and now - self._loop_moved_at > LOOP_SECONDS
 
+    def ask_loop(self) -> None:
+        """Have the main loop say that it moves, once it does. One question at a time."""
+        ask = self._ask_loop  # read once: meanwhile the connection may be lost
+        if ask is not None and not self._is_asked:
+            self._is_asked = True
+            ask(self._loop_moves)
+
     def _run(self) -> None:
         while not self._ended.is_set():
             if not self.is_stuck():
                 self._sign.show()
-            if self._ask_loop is not None and not self._is_asked:
-                self._is_asked = True
-                self._ask_loop(self._loop_moves)
+            self.ask_loop()
             self._ended.wait(EVERY_SECONDS)
 
     def _loop_moves(self) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -366,15 +367,52 @@ def test_worker_whose_task_does_not_end_is_stuck(tmp_path: Path, settings: Setti
 def test_worker_whose_main_loop_stands_still_is_stuck(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not while it has no loop, which waits for the broker, or a task runs in it."""
-    told = list[Callable[[], None]]()
+    """Not one whose loop moves, nor while it has no loop, which waits for the broker, or a task
+    runs in it."""
+    at, told = [0.0], list[Callable[[], None]]()
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: at[0]))
     sign = WorkerSign(tmp_path)
-    monkeypatch.setattr(worker, "LOOP_SECONDS", -1.0)
+
+    def let_it_be_long() -> None:
+        at[0] += worker.LOOP_SECONDS + 1
+
+    let_it_be_long()
     assert not sign.is_stuck()
     sign.loop_begins(told.append)
-    assert sign.is_stuck()
+    assert not sign.is_stuck()
+    for _each in range(3):
+        sign.ask_loop()
+        sign.ask_loop()
+        let_it_be_long()
+        assert sign.is_stuck()
+        (moves,) = told
+        told.clear()
+        moves()
+        assert not sign.is_stuck()
+    let_it_be_long()
     sign.task_begins("a")
     assert not sign.is_stuck()
     sign.task_ends("a")
+    assert sign.is_stuck()
     sign.loop_ends()
     assert not sign.is_stuck()
+
+
+def test_connection_may_be_lost_while_the_main_loop_is_asked(tmp_path: Path) -> None:
+    class Losing(WorkerSign):
+        """Loses it at the last moment before the question."""
+
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if (name, value) == ("_is_asked", True):
+                self.loop_ends()
+
+    told = list[Callable[[], None]]()
+    sign = Losing(tmp_path)
+    sign.loop_begins(told.append)
+    sign.ask_loop()
+    assert len(told) == 1
+    sign.ask_loop()
+    sign.loop_begins(told.append)
+    sign.ask_loop()
+    assert len(told) == 2
