@@ -1,5 +1,6 @@
 """`permatoken ROLE`: what containers and units call."""
 
+import fcntl
 import http.client
 import os
 import re
@@ -214,48 +215,58 @@ def test_worker_that_is_stopped_is_found_beside_one_of_another_container(migrate
         (sign,) = (migrated / "alive").glob("worker-*")
         process.send_signal(signal.SIGSTOP)
         try:
-            sign.with_name(f"worker-elsewhere-{process.pid}").touch()
-            os.utime(sign, (0, 0))
-            assert code() == 1
+            other = sign.with_name(sign.name.replace(socket.gethostname(), "elsewhere"))
+            with other.open("w") as elsewhere:
+                fcntl.flock(elsewhere, fcntl.LOCK_EX)
+                os.utime(sign, (0, 0))
+                assert code() == 1
         finally:
             process.send_signal(signal.SIGCONT)
         wait_until(lambda: code() == 0)
 
 
 HANGING = """
-import functools, sys, time
+import functools, pathlib, sys, time
 from celery.signals import worker_ready
 from config.celery import app
 from operations.probes import worker
 
 worker.EVERY_SECONDS, worker.LOOP_SECONDS = 0.1, 1.0
 
-def hang(sender, **facts):
-    sender.call_soon(functools.partial(time.sleep, 600))
+@worker_ready.connect
+def begin(sender, **facts):
+    if sys.argv[1] == "hangs":
+        sender.call_soon(functools.partial(time.sleep, 600))
+    pathlib.Path(sys.argv[2]).touch()
 
-if sys.argv[1] == "hangs":
-    worker_ready.connect(hang)
 app.worker_main(["--quiet", "worker", "--concurrency", "1", "--without-mingle"])
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loop", ["hangs", "goes on"])
 def test_worker_whose_main_loop_hangs_shows_itself_no_longer(
-    loop: str, migrated: Path, redis_url: str
+    loop: str, migrated: Path, redis_url: str, tmp_path: Path
 ) -> None:
     """Its threads go on all the same, and its tasks run in other processes."""
+    ready = tmp_path / "ready"
     worker = subprocess.Popen(
-        [sys.executable, "-c", HANGING, loop],
+        [sys.executable, "-c", HANGING, loop, ready],
         cwd=ROOT,
         env=environment_of(migrated, port=8000, REDIS_URL=redis_url),
     )
 
-    try:
-        wait_until(lambda: bool(list((migrated / "alive").glob("worker-*"))))
+    def shown_at() -> float:
         (sign,) = (migrated / "alive").glob("worker-*")
-        time.sleep(20)
+        return sign.stat().st_mtime
+
+    try:
+        wait_until(ready.exists)
+        if loop == "hangs":
+            wait_until(lambda: time.time() - shown_at() > 5)
+        else:
+            wait_until(lambda: shown_at() - ready.stat().st_mtime > 5)
         assert worker.poll() is None
-        assert (time.time() - sign.stat().st_mtime > 5) == (loop == "hangs")
     finally:
         worker.kill()
         worker.wait()
